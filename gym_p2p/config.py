@@ -1,0 +1,249 @@
+"""Configuration as values: validated when built, so that a built configuration is a valid one.
+
+Every class goes to and from a plain mapping (:func:`to_mapping`, :func:`from_mapping`), because a
+wrapper's constructor arguments must be plain data (``env.spec`` travels as JSON) and because a network
+process gets its configuration over a pipe.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
+
+import attrs
+
+from gym_p2p.errors import ConfigurationError
+
+__all__ = [
+    "DEFAULT_SERVER_URL",
+    "ExportConfig",
+    "IceServer",
+    "LinkConfig",
+    "LinkEmulation",
+    "P2PConfig",
+    "SyncConfig",
+    "TelemetryConfig",
+    "from_mapping",
+    "to_mapping",
+]
+
+DEFAULT_SERVER_URL = "http://127.0.0.1:8765"
+
+_T = TypeVar("_T")
+
+
+def _number(low: float, high: float) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
+    def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ConfigurationError(attribute.name, f"wanted a number, got {value!r}")
+        if not low <= value <= high:
+            raise ConfigurationError(attribute.name, f"wanted {low:g} to {high:g}, got {value!r}")
+
+    return check
+
+
+def _integer(low: int, high: int) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
+    def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ConfigurationError(attribute.name, f"wanted a whole number, got {value!r}")
+        if not low <= value <= high:
+            raise ConfigurationError(attribute.name, f"wanted {low} to {high}, got {value!r}")
+
+    return check
+
+
+def _one_of(*allowed: str) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
+    def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value not in allowed:
+            raise ConfigurationError(attribute.name, f"wanted one of {', '.join(allowed)}, got {value!r}")
+
+    return check
+
+
+def _optional(
+    inner: Callable[[Any, "attrs.Attribute[Any]", Any], None],
+) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value is not None:
+            inner(instance, attribute, value)
+
+    return check
+
+
+def _boolean(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(attribute.name, f"wanted true or false, got {value!r}")
+
+
+def _text(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(attribute.name, f"wanted a non-empty text, got {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class IceServer:
+    """A STUN or TURN server, as in W3C's ``RTCIceServer``."""
+
+    urls: tuple[str, ...] = attrs.field(converter=lambda v: (v,) if isinstance(v, str) else tuple(v))
+    username: str | None = None
+    credential: str | None = attrs.field(default=None, repr=False)
+
+    @urls.validator
+    def _check_urls(self, _attribute: attrs.Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
+        for url in value:
+            if not isinstance(url, str) or url.split(":", 1)[0] not in {"stun", "stuns", "turn", "turns"}:
+                raise ConfigurationError("urls", f"wanted stun:, stuns:, turn: or turns: URLs, got {url!r}")
+
+
+def _ice_servers(value: Any) -> tuple[IceServer, ...]:
+    return tuple(s if isinstance(s, IceServer) else from_mapping(IceServer, s) for s in value)
+
+
+@attrs.frozen(kw_only=True)
+class LinkEmulation:
+    """Delay, jitter and loss added to every datagram that this peer sends (demos and experiments).
+
+    Both peers have to be given the same values for a symmetric path. It acts below ICE, so that
+    measured round trips see it too.
+    """
+
+    one_way_ms: float = attrs.field(default=0.0, validator=_number(0, 10_000))
+    jitter_ms: float = attrs.field(default=0.0, validator=_number(0, 10_000))
+    """Mean of an exponentially distributed extra delay."""
+    loss: float = attrs.field(default=0.0, validator=_number(0, 1))
+    """Probability that a datagram is dropped."""
+    seed: int = attrs.field(default=0, validator=_integer(0, 2**63 - 1))
+
+    @property
+    def active(self) -> bool:
+        """Whether this changes anything."""
+        return self.one_way_ms > 0 or self.jitter_ms > 0 or self.loss > 0
+
+
+@attrs.frozen(kw_only=True)
+class LinkConfig:
+    """How peers reach each other."""
+
+    ice_servers: tuple[IceServer, ...] = attrs.field(default=(), converter=_ice_servers)
+    """Used in addition to those that the service hands out. None by default: host candidates only."""
+    relay_only: bool = attrs.field(default=False, validator=_boolean)
+    connect_timeout_s: float = attrs.field(default=15.0, validator=_number(0.1, 600))
+    """From the match being found to every channel being open."""
+    emulation: LinkEmulation = attrs.field(
+        factory=LinkEmulation,
+        converter=lambda v: v if isinstance(v, LinkEmulation) else from_mapping(LinkEmulation, v),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SyncConfig:
+    """How the players' frames are kept together."""
+
+    input_delay: int = attrs.field(default=0, validator=_integer(0, 60))
+    """Frames between giving an input and its effect; the first ones have the default action."""
+    fps: float | None = attrs.field(default=None, validator=_optional(_number(0.01, 10_000)))
+    """Paces ``step`` in real time; ``None`` is as fast as the players can."""
+    checksum_interval: int | None = attrs.field(default=None, validator=_optional(_integer(1, 1_000_000)))
+    """Frames between two compared checksums; ``None`` is half a second's worth (30 frames unpaced)."""
+    on_peer_loss: Literal["truncate", "raise"] = attrs.field(
+        default="truncate", validator=_one_of("truncate", "raise")
+    )
+    on_desync: Literal["continue", "truncate"] = attrs.field(
+        default="continue", validator=_one_of("continue", "truncate")
+    )
+    disconnect_timeout_s: float = attrs.field(default=2.0, validator=_number(0.1, 600))
+    """Silence after which a peer is lost. GGRS's default."""
+    disconnect_notice_s: float = attrs.field(default=0.5, validator=_number(0.05, 600))
+    """Silence after which a peer counts as interrupted. Below ``disconnect_timeout_s``."""
+    input_timeout_s: float = attrs.field(default=300.0, validator=_number(0.1, 86_400))
+    """The longest wait for a peer that is connected but gives no input (he may be thinking)."""
+    room_timeout_s: float = attrs.field(default=300.0, validator=_number(0.1, 86_400))
+    """The longest wait in a room for the other players."""
+
+    @disconnect_notice_s.validator
+    def _below_timeout(self, _attribute: attrs.Attribute[float], value: float) -> None:
+        if value >= self.disconnect_timeout_s:
+            raise ConfigurationError(
+                "disconnect_notice_s", f"wanted less than disconnect_timeout_s ({self.disconnect_timeout_s:g})"
+            )
+
+    @property
+    def checked_every(self) -> int:
+        """Frames between two compared checksums, with the default worked out."""
+        if self.checksum_interval is not None:
+            return self.checksum_interval
+        return max(1, round(self.fps / 2)) if self.fps is not None else 30
+
+
+@attrs.frozen(kw_only=True)
+class TelemetryConfig:
+    """How latency is measured while playing."""
+
+    poll_interval_ms: float = attrs.field(default=1000.0, validator=_number(10, 3_600_000))
+    max_samples: int = attrs.field(default=600, validator=_integer(1, 10_000_000))
+    warning_ms: float = attrs.field(default=150.0, validator=_number(0, 60_000))
+    critical_ms: float = attrs.field(default=300.0, validator=_number(0, 60_000))
+
+
+@attrs.frozen(kw_only=True)
+class ExportConfig:
+    """Where the documents of a session go."""
+
+    directory: str | None = "p2p-exports"
+    """``None`` writes no files."""
+    checkpoint_interval_s: float = attrs.field(default=10.0, validator=_number(0.1, 3600))
+    upload: bool = attrs.field(default=True, validator=_boolean)
+
+
+@attrs.frozen(kw_only=True)
+class P2PConfig:
+    """Everything that a wrapper can be told, beyond the environment and the seat."""
+
+    server_url: str = attrs.field(default=DEFAULT_SERVER_URL, validator=_text)
+    room: str = attrs.field(default="default", validator=_text)
+    subject_id: str | None = None
+    """Who this player is to the service; ``None`` makes up an anonymous one."""
+    network: Literal["thread", "process"] = attrs.field(
+        default="process", validator=_one_of("thread", "process")
+    )
+    link: LinkConfig = attrs.field(factory=LinkConfig)
+    sync: SyncConfig = attrs.field(factory=SyncConfig)
+    telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig)
+    exports: ExportConfig = attrs.field(factory=ExportConfig)
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Return a configuration as nested dicts of plain data (tuples become lists)."""
+    return attrs.asdict(config, value_serializer=lambda _i, _a, v: list(v) if isinstance(v, tuple) else v)
+
+
+def from_mapping(cls: type[_T], mapping: Mapping[str, Any]) -> _T:
+    """Build a configuration class from a mapping.
+
+    Raises:
+        ConfigurationError: an unknown name (with the nearest known one), or a value out of range.
+    """
+    known = {field.name: field for field in attrs.fields(cls)}  # type: ignore[arg-type]  # all are attrs classes
+    unknown = [name for name in mapping if name not in known]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+        raise ConfigurationError(unknown[0], f"no such option of {cls.__name__}{hint}")
+    values = dict(mapping)
+    for name, field in known.items():
+        nested = _NESTED.get((cls.__name__, name))
+        if nested is not None and isinstance(values.get(name), Mapping):
+            values[name] = from_mapping(nested, values[name])
+        if field.default is attrs.NOTHING and name not in values:
+            raise ConfigurationError(name, f"is required by {cls.__name__}")
+    return cls(**values)
+
+
+_NESTED: dict[tuple[str, str], type[Any]] = {
+    ("P2PConfig", "link"): LinkConfig,
+    ("P2PConfig", "sync"): SyncConfig,
+    ("P2PConfig", "telemetry"): TelemetryConfig,
+    ("P2PConfig", "exports"): ExportConfig,
+}

@@ -1,0 +1,173 @@
+"""Every error that gym_p2p raises, in one tree whose branches say who is to blame.
+
+``UsageError``: the caller (ours is the message that says what to do instead).
+``PeerError``: another player, or what runs on his machine.
+``NetworkError``: the way between us: the service, the sockets, the path.
+
+Errors carry their data in fields, so that a program can act on them without reading the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "ConfigurationError",
+    "ConnectFailed",
+    "HandshakeRefused",
+    "InvalidAction",
+    "MatchOver",
+    "NetworkError",
+    "P2PError",
+    "PeerError",
+    "PeerLost",
+    "ProtocolError",
+    "ServiceRefused",
+    "ServiceUnreachable",
+    "UnsupportedEnvironment",
+    "UsageError",
+]
+
+
+class P2PError(Exception):
+    """The root: ``except P2PError`` catches everything that this package raises on purpose."""
+
+
+class UsageError(P2PError):
+    """The caller asked for something that cannot be, in this state or at all."""
+
+
+class ConfigurationError(UsageError, ValueError):
+    """An option has a value that it cannot have.
+
+    Attributes:
+        option: the option's name.
+    """
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"{option}: {problem}")
+        self.option = option
+
+
+class UnsupportedEnvironment(UsageError, TypeError):
+    """This environment cannot be split into seats (or not with this seat)."""
+
+
+class InvalidAction(UsageError, ValueError):
+    """An action lies outside its seat's action space; no frame was consumed.
+
+    Attributes:
+        seat: the seat that was to act.
+    """
+
+    def __init__(self, seat: object, problem: str) -> None:
+        super().__init__(f"seat {seat!r}: {problem}")
+        self.seat = seat
+
+
+class MatchOver(UsageError):
+    """The match has ended and this call needs one that goes on; make a new wrapper for a new match.
+
+    Attributes:
+        reason: why the match ended, as in the exports' ``terminationReason``.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the match is over ({reason}); make a new wrapper to play another one")
+        self.reason = reason
+
+
+class PeerError(P2PError):
+    """Another player's side is to blame."""
+
+
+class ProtocolError(PeerError):
+    """Bytes or an order of messages that the protocol does not allow; sessions count these and go on.
+
+    Attributes:
+        problem: a short, fixed description, usable as the name of a counter.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+class HandshakeRefused(PeerError):
+    """The two sides would not play the same game: their setups differ.
+
+    Attributes:
+        peer: the other player's id.
+        differences: ``(what, ours, theirs)`` for every difference.
+    """
+
+    def __init__(self, peer: object, differences: Sequence[tuple[str, str, str]]) -> None:
+        lines = [f"cannot play with {peer!r}, the two sides differ:"]
+        lines += [f"  {what}: ours {ours}, theirs {theirs}" for what, ours, theirs in differences]
+        lines.append("Make these equal on both machines and connect again.")
+        super().__init__("\n".join(lines))
+        self.peer = peer
+        self.differences = tuple(differences)
+
+
+class PeerLost(PeerError):
+    """A player is gone for good (raised only where ``on_peer_loss="raise"``, or while connecting).
+
+    Attributes:
+        peer: the lost player's id.
+        reason: why he is believed lost.
+    """
+
+    def __init__(self, peer: object, reason: str) -> None:
+        super().__init__(f"player {peer!r} is gone: {reason}")
+        self.peer = peer
+        self.reason = reason
+
+
+class NetworkError(P2PError):
+    """The way between the players, or to the service, is to blame."""
+
+
+class ServiceUnreachable(NetworkError):
+    """No signalling service answers at this address.
+
+    Attributes:
+        url: the address that was tried.
+    """
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(
+            f"no gym_p2p service answers at {url} ({problem}); start one with `gym-p2p serve`, "
+            "or check server_url"
+        )
+        self.url = url
+
+
+class ServiceRefused(NetworkError):
+    """The service answered, and said no.
+
+    Attributes:
+        code: the service's code, e.g. ``"room_full"``.
+        detail: its explanation.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"the service refused ({code}): {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class ConnectFailed(NetworkError):
+    """No connection came about within the time allowed.
+
+    Attributes:
+        what: what was tried, e.g. ``"the channel to 'second_0'"``.
+        waited_s: for how long, in seconds.
+        seen: what was seen on the way (candidate types, ICE states), in words.
+    """
+
+    def __init__(self, what: str, *, waited_s: float, seen: str, advice: str) -> None:
+        super().__init__(f"{what}: not connected after {waited_s:.1f} s; seen: {seen}. {advice}")
+        self.what = what
+        self.waited_s = waited_s
+        self.seen = seen
