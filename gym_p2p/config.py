@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
 import attrs
@@ -23,6 +23,7 @@ __all__ = [
     "LinkConfig",
     "LinkEmulation",
     "P2PConfig",
+    "ServiceConfig",
     "SyncConfig",
     "TelemetryConfig",
     "from_mapping",
@@ -82,11 +83,15 @@ def _text(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         raise ConfigurationError(attribute.name, f"wanted a non-empty text, got {value!r}")
 
 
+def _urls(value: str | Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
 @attrs.frozen(kw_only=True)
 class IceServer:
     """A STUN or TURN server, as in W3C's ``RTCIceServer``."""
 
-    urls: tuple[str, ...] = attrs.field(converter=lambda v: (v,) if isinstance(v, str) else tuple(v))
+    urls: tuple[str, ...] = attrs.field(converter=_urls)
     username: str | None = None
     credential: str | None = attrs.field(default=None, repr=False)
 
@@ -131,10 +136,7 @@ class LinkConfig:
     relay_only: bool = attrs.field(default=False, validator=_boolean)
     connect_timeout_s: float = attrs.field(default=15.0, validator=_number(0.1, 600))
     """From the match being found to every channel being open."""
-    emulation: LinkEmulation = attrs.field(
-        factory=LinkEmulation,
-        converter=lambda v: v if isinstance(v, LinkEmulation) else from_mapping(LinkEmulation, v),
-    )
+    emulation: LinkEmulation = attrs.field(factory=LinkEmulation)
 
 
 @attrs.frozen(kw_only=True)
@@ -214,6 +216,42 @@ class P2PConfig:
     exports: ExportConfig = attrs.field(factory=ExportConfig)
 
 
+def _origins(_instance: Any, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    for origin in value:
+        if not isinstance(origin, str) or not origin.startswith(("http://", "https://")) or "*" in origin:
+            raise ConfigurationError(
+                attribute.name, f"wanted origins such as 'https://lab.example', never '*', got {origin!r}"
+            )
+
+
+@attrs.frozen(kw_only=True)
+class ServiceConfig:
+    """What ``gym-p2p serve`` can be told."""
+
+    host: str = attrs.field(default="127.0.0.1", validator=_text)
+    """The address to listen on; anything but loopback lets every machine that reaches it take part."""
+    port: int = attrs.field(default=8765, validator=_integer(0, 65_535))
+    """0 picks a free one."""
+    data_dir: str = attrs.field(default="p2p-server-data", validator=_text)
+    """Where uploaded documents, aggregates and the token secret are kept."""
+    ice_servers: tuple[IceServer, ...] = attrs.field(default=(), converter=_ice_servers)
+    """Handed to the players with every match. None by default: host candidates only."""
+    relay_only: bool = attrs.field(default=False, validator=_boolean)
+    """Tell the players to use relay candidates alone, so that they never learn each other's address."""
+    cors_origins: tuple[str, ...] = attrs.field(default=(), converter=tuple, validator=_origins)
+    """Web origins, other than the service's own, whose pages may connect."""
+    max_upload_bytes: int = attrs.field(default=64 * 2**20, validator=_integer(1024, 2**32))
+    """The largest document, before and after decompression."""
+    token_lifetime_s: float = attrs.field(default=30 * 86_400.0, validator=_number(1, 10 * 365 * 86_400))
+    """How long after a match its documents are accepted (a player's machine may be off for a while)."""
+    register_timeout_s: float | None = attrs.field(default=10.0, validator=_optional(_number(0.1, 3600)))
+    """A socket that has not said who it is by then is dropped; ``None`` keeps it."""
+    events_per_s: float = attrs.field(default=30.0, validator=_number(0.1, 1e6))
+    """Sustained events from one socket; what goes beyond is dropped and told so."""
+    event_burst: int = attrs.field(default=100, validator=_integer(1, 1_000_000))
+    """Events that one socket may send at once: two peers' trickled candidates fit in."""
+
+
 def to_mapping(config: Any) -> dict[str, Any]:
     """Return a configuration as nested dicts of plain data (tuples become lists)."""
     return attrs.asdict(config, value_serializer=lambda _i, _a, v: list(v) if isinstance(v, tuple) else v)
@@ -242,6 +280,7 @@ def from_mapping(cls: type[_T], mapping: Mapping[str, Any]) -> _T:
 
 
 _NESTED: dict[tuple[str, str], type[Any]] = {
+    ("LinkConfig", "emulation"): LinkEmulation,
     ("P2PConfig", "link"): LinkConfig,
     ("P2PConfig", "sync"): SyncConfig,
     ("P2PConfig", "telemetry"): TelemetryConfig,

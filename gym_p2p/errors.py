@@ -10,6 +10,7 @@ Errors carry their data in fields, so that a program can act on them without rea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = [
     "ConfigurationError",
@@ -31,6 +32,17 @@ __all__ = [
 
 class P2PError(Exception):
     """The root: ``except P2PError`` catches everything that this package raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by fields: errors travel from the network process to the caller's."""
+        return (_rebuild, (type(self), self.args, self.__dict__))
+
+
+def _rebuild(cls: type[P2PError], args: tuple[Any, ...], fields: dict[str, Any]) -> P2PError:
+    error = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
 
 
 class UsageError(P2PError):

@@ -10,16 +10,9 @@ import enum
 from collections.abc import Callable
 from typing import Protocol
 
+from gym_p2p.core.messages import Channel
+
 __all__ = ["Channel", "Link", "LinkState", "OnMessage", "OnState"]
-
-
-class Channel(enum.Enum):
-    """The two channels of a link; the values are the DataChannels' labels."""
-
-    GAME = "game"
-    """Unordered and never retransmitted: inputs and pings."""
-    CTRL = "ctrl"
-    """Ordered and reliable: handshake, barriers, checksums, goodbye."""
 
 
 class LinkState(enum.Enum):

@@ -1,0 +1,85 @@
+"""gym_p2p: the peer-to-peer layer for Gymnasium.
+
+Public names are listed in ``__all__`` and imported on first use: the network process of a player needs
+neither Gymnasium nor PettingZoo, and starts in half the time without them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gym_p2p.config import (
+        ExportConfig,
+        IceServer,
+        LinkConfig,
+        LinkEmulation,
+        P2PConfig,
+        ServiceConfig,
+        SyncConfig,
+        TelemetryConfig,
+    )
+    from gym_p2p.errors import (
+        ConfigurationError,
+        ConnectFailed,
+        HandshakeRefused,
+        InvalidAction,
+        MatchOver,
+        NetworkError,
+        P2PError,
+        PeerError,
+        PeerLost,
+        ProtocolError,
+        ServiceRefused,
+        ServiceUnreachable,
+        UnsupportedEnvironment,
+        UsageError,
+    )
+    from gym_p2p.net.telemetry import LatencyTelemetry
+    from gym_p2p.wrapper import P2PEnv, P2PParallelEnv
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigurationError",
+    "ConnectFailed",
+    "ExportConfig",
+    "HandshakeRefused",
+    "IceServer",
+    "InvalidAction",
+    "LatencyTelemetry",
+    "LinkConfig",
+    "LinkEmulation",
+    "MatchOver",
+    "NetworkError",
+    "P2PConfig",
+    "P2PEnv",
+    "P2PError",
+    "P2PParallelEnv",
+    "PeerError",
+    "PeerLost",
+    "ProtocolError",
+    "ServiceConfig",
+    "ServiceRefused",
+    "ServiceUnreachable",
+    "SyncConfig",
+    "TelemetryConfig",
+    "UnsupportedEnvironment",
+    "UsageError",
+]
+
+_HOMES = ("gym_p2p.errors", "gym_p2p.config", "gym_p2p.net.telemetry", "gym_p2p.wrapper")
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for home in _HOMES:
+            module = importlib.import_module(home)
+            if name in module.__all__:
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,137 @@
+"""The vocabulary of the service's machines: answers to a client, requests to the shell, what is relayed.
+
+Shared by every machine behind the service. It knows the codes and the size limits of the wire, and refuses
+to know any state.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+__all__ = [
+    "MAX_CANDIDATE_BYTES",
+    "MAX_SDP_BYTES",
+    "Accepted",
+    "Answer",
+    "Candidate",
+    "Close",
+    "Code",
+    "Description",
+    "Output",
+    "Refused",
+    "Send",
+    "is_public_id",
+]
+
+MAX_SDP_BYTES = 16 * 1024
+"""A data-channel description with dozens of candidates stays below 8 KiB."""
+MAX_CANDIDATE_BYTES = 512
+_PUBLIC_ID = re.compile(r"[A-Za-z0-9._:@+-]{1,128}")
+
+
+def is_public_id(value: object) -> bool:
+    """Tell whether this can be a subject's or a room's id."""
+    return isinstance(value, str) and value not in {".", ".."} and _PUBLIC_ID.fullmatch(value) is not None
+
+
+class Code(enum.StrEnum):
+    """Why a client's event was refused, as it stands on the wire."""
+
+    BAD_REQUEST = "bad_request"
+    TOO_LARGE = "too_large"
+    UNAUTHENTICATED = "unauthenticated"
+    """The socket has not registered a subject."""
+    WRONG_STATE = "wrong_state"
+    ROOM_FULL = "room_full"
+    ROOM_MISMATCH = "room_mismatch"
+    SEAT_TAKEN = "seat_taken"
+    NO_SUCH_MATCH = "no_such_match"
+    """Unknown, or another's: the two are not told apart."""
+    NOT_A_MEMBER = "not_a_member"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+
+
+@attrs.frozen
+class Accepted:
+    """A yes, with what belongs to it."""
+
+    fields: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Refused:
+    """A no: a code for programs and a sentence for people."""
+
+    code: Code
+    message: str
+
+
+Answer = Accepted | Refused
+
+
+@attrs.frozen
+class Send:
+    """Request: send this event to this socket."""
+
+    socket: str
+    event: str
+    data: Mapping[str, Any]
+
+
+@attrs.frozen
+class Close:
+    """Request: drop this socket, after what was sent to it before."""
+
+    socket: str
+    reason: str
+
+
+Output = Send | Close
+
+
+@attrs.frozen
+class Description:
+    """A relayed offer or answer."""
+
+    type: str
+    sdp: str = attrs.field(repr=False)
+
+    @property
+    def too_large(self) -> bool:
+        """Whether it is beyond what the service relays."""
+        return len(self.sdp.encode()) > MAX_SDP_BYTES
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the shape of W3C's ``RTCSessionDescriptionInit``."""
+        return {"type": self.type, "sdp": self.sdp}
+
+
+@attrs.frozen
+class Candidate:
+    """A relayed ICE candidate; an empty ``candidate`` is the end of candidates."""
+
+    candidate: str = attrs.field(repr=False)
+    sdp_mid: str | None = None
+    sdp_mline_index: int | None = None
+    username_fragment: str | None = attrs.field(default=None, repr=False)
+
+    @property
+    def too_large(self) -> bool:
+        """Whether it is beyond what the service relays."""
+        texts = (self.candidate, self.sdp_mid or "", self.username_fragment or "")
+        return any(len(text.encode()) > MAX_CANDIDATE_BYTES for text in texts)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the shape of W3C's ``RTCIceCandidateInit``."""
+        return {
+            "candidate": self.candidate,
+            "sdpMid": self.sdp_mid,
+            "sdpMLineIndex": self.sdp_mline_index,
+            "usernameFragment": self.username_fragment,
+        }

@@ -1,0 +1,194 @@
+"""What happened in a match, as plain, append-only data.
+
+It knows what is worth keeping; it refuses to know what becomes of it (:mod:`gym_p2p.core.documents`) and
+how it came about (:mod:`gym_p2p.core.metrics` writes it).
+
+One thread may append while another reads, without a lock: lists only ever grow and are read by one call
+into C that runs no Python code, or up to a length that is taken once; the rest are single values that are
+replaced whole. The newest frames may be missing from what is read, but what is there is consistent.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from gym_p2p.core.latency import LatencySeries
+from gym_p2p.core.stats_report import ConnectionDetails
+
+__all__ = [
+    "DesyncEvent",
+    "DetectedConnection",
+    "Disconnection",
+    "EpisodeLog",
+    "Health",
+    "MatchLog",
+    "PeerLog",
+    "PlayerId",
+    "ReconnectionAttempt",
+    "RollbackEvent",
+    "Termination",
+    "plain",
+]
+
+PlayerId = str | int
+
+
+@attrs.frozen
+class DesyncEvent:
+    """A checked frame whose checksums differ."""
+
+    frame: int
+    ours: str
+    theirs: str
+    timestamp_ms: int
+    verified_frame: int
+    has_state_dump: bool
+
+
+@attrs.frozen
+class RollbackEvent:
+    """A frame that was simulated again because an input of it had been mispredicted."""
+
+    frame: int
+    current_frame: int
+    player: PlayerId
+    predicted: bytes
+    actual: bytes
+    timestamp_ms: int
+    frames: int
+
+
+@attrs.frozen
+class Disconnection:
+    """A link that broke."""
+
+    timestamp_ms: int
+    frame: int | None
+    detecting_peer: PlayerId
+    ice_state: str | None
+    dc_state: str | None
+
+
+@attrs.frozen
+class ReconnectionAttempt:
+    """The way back, or the vain search for it."""
+
+    timestamp_ms: int
+    duration_ms: float
+    outcome: str
+    attempts: int
+
+
+@attrs.frozen
+class DetectedConnection:
+    """The path of a link, and when it was seen to be that."""
+
+    details: ConnectionDetails
+    frame: int | None
+    timestamp_ms: int
+
+
+@attrs.frozen
+class Health:
+    """A link's state as the protocol sees it, by its own pings."""
+
+    rtt_ms: float | None
+    latency_ms: float | None
+    packets_received: int
+    gap_count: int
+    status: str
+
+
+@attrs.frozen
+class Termination:
+    """How the match ended for this player."""
+
+    reason: str
+    partial: bool
+    frame: int | None
+    disconnected_player: PlayerId | None
+    timestamp_ms: int
+
+
+@attrs.define(eq=False)
+class EpisodeLog:
+    """One episode: for every seat the inputs as they were applied, one a frame, from frame 0 on."""
+
+    number: int
+    seat_inputs: tuple[list[bytes], ...]
+    checksums: list[tuple[int, str]] = attrs.field(factory=list)
+    desyncs: list[DesyncEvent] = attrs.field(factory=list)
+    rollbacks: list[RollbackEvent] = attrs.field(factory=list)
+    confirmed_frame: int = -1
+    verified_frame: int = -1
+    ended_ms: int | None = None
+
+    @property
+    def frames(self) -> int:
+        """The number of frames that every seat's input is recorded of."""
+        return min(len(inputs) for inputs in self.seat_inputs)
+
+    def hashes(self) -> list[tuple[int, str]]:
+        """Return the checksums by frame, sorted; the newest of a frame counts."""
+        return sorted(dict(self.checksums.copy()).items())
+
+
+@attrs.define(eq=False)
+class PeerLog:
+    """One link to another player."""
+
+    series: LatencySeries
+    connection: DetectedConnection | None = None
+    health: Health | None = None
+    linked: bool = False
+
+
+@attrs.define(eq=False, kw_only=True)
+class MatchLog:
+    """One player's part of a match. The players stand in the order of the seats."""
+
+    game_id: str
+    player_id: PlayerId
+    players: tuple[PlayerId, ...]
+    peers: dict[PlayerId, PeerLog]
+    session_start_ms: int
+    environment: dict[str, Any]
+    config: dict[str, Any]
+    episodes: list[EpisodeLog] = attrs.field(factory=list)
+    disconnections: list[Disconnection] = attrs.field(factory=list)
+    attempts: list[ReconnectionAttempt] = attrs.field(factory=list)
+    protocol_errors: dict[str, int] = attrs.field(factory=dict)
+    inputs_sent: int = 0
+    inputs_received: int = 0
+    probe: Any = None
+    termination: Termination | None = None
+
+    def time(self, now_ms: int) -> int:
+        """Return ``now_ms``, or the end of the match once it has ended."""
+        return now_ms if self.termination is None else self.termination.timestamp_ms
+
+
+def plain(value: Any) -> Any:
+    """Return a copy that is JSON-ready.
+
+    Numbers and arrays of other libraries become JSON's, a number that is not finite ``None``, and what
+    JSON has no notion of its text.
+    """
+    if value is None or isinstance(value, bool | str | int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value) if math.isfinite(value) else None
+    if callable(to_list := getattr(value, "tolist", None)):
+        return plain(to_list())
+    return str(value)

@@ -1,0 +1,491 @@
+"""The wire format between two peers: one frozen class a message, a table to encode and decode them.
+
+Knows bytes and limits; refuses to know what a message means. Whatever bytes arrive, :func:`decode` returns
+a message or raises :class:`~gym_p2p.errors.ProtocolError`.
+
+Layout. The first byte is the kind. Whole numbers are unsigned LEB128 varints (as in Protocol Buffers),
+signed ones zigzag first, byte strings are length-prefixed, mappings are UTF-8 JSON. ``Hello`` is kind 1
+followed by the protocol version, and keeps that layout in every version, so that two versions can at
+least tell each other that they differ.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from gym_p2p.errors import ProtocolError
+
+__all__ = [
+    "MAX_CTRL_BYTES",
+    "MAX_INPUT_BYTES",
+    "MAX_MESSAGE_BYTES",
+    "PROTOCOL_VERSION",
+    "Channel",
+    "Checksum",
+    "Fragment",
+    "Goodbye",
+    "Hello",
+    "Inputs",
+    "Message",
+    "Ping",
+    "Pong",
+    "Ready",
+    "Reassembler",
+    "Refuse",
+    "decode",
+    "encode",
+    "split",
+]
+
+PROTOCOL_VERSION = 1
+
+MAX_MESSAGE_BYTES = 1160
+"""One SCTP chunk of aiortc (its ``USERDATA_MAX_LENGTH``): a longer message costs two datagrams."""
+
+MAX_INPUT_BYTES = 512
+"""So that a message holds at least two inputs beside its header."""
+
+MAX_CTRL_BYTES = 65_536
+"""A control message put together from fragments; a handshake is a few kilobytes."""
+
+MAX_INPUTS_PER_MESSAGE = 256
+_MAX_PLAYERS = 64
+_MAX_VARINT_BYTES = 9
+
+
+class Channel(enum.Enum):
+    """The two channels to a peer; the values are the DataChannels' labels."""
+
+    GAME = "game"
+    """Unordered and never retransmitted: inputs and pings."""
+    CTRL = "ctrl"
+    """Ordered and reliable: handshake, barriers, checksums, goodbye."""
+
+
+@attrs.frozen
+class Hello:
+    """The first message on the control channel: what this side is going to play.
+
+    Attributes:
+        version: the sender's protocol version.
+        description: what both sides must agree on, and (under ``"about"``) what they need not.
+    """
+
+    version: int
+    description: Mapping[str, Any]
+
+
+@attrs.frozen
+class Refuse:
+    """The sender will not play: ``differences`` are ``[what, the sender's, the recipient's]``."""
+
+    differences: tuple[tuple[str, str, str], ...]
+
+
+@attrs.frozen
+class Ready:
+    """The sender waits at the barrier before ``episode``.
+
+    Attributes:
+        episode: counted from 1.
+        seed: the seed that he insists on; ``None`` leaves it to the others.
+        options: ``reset``'s options; ``None`` is the same as an empty mapping.
+        frames: how many inputs he gave in the episode before.
+    """
+
+    episode: int
+    seed: int | None
+    options: Mapping[str, Any] | None
+    frames: int
+
+
+@attrs.frozen
+class Checksum:
+    """The sender's digest of everything up to and including ``frame``."""
+
+    episode: int
+    frame: int
+    digest: bytes
+
+
+@attrs.frozen
+class Goodbye:
+    """The sender leaves.
+
+    Attributes:
+        reason: why, one word of the exports' ``terminationReason``.
+        frames: how many inputs he gave in the running episode.
+        lost: the index of the player whose loss made him leave; ``None`` if it was not a loss.
+    """
+
+    reason: str
+    frames: int
+    lost: int | None = None
+
+
+@attrs.frozen
+class Fragment:
+    """A piece of a control message that is longer than one message may be."""
+
+    number: int
+    index: int
+    count: int
+    data: bytes
+
+
+@attrs.frozen
+class Inputs:
+    """All inputs of the sender that the recipient has not acknowledged; one message a tick.
+
+    Attributes:
+        episode: counted from 1.
+        start: the frame of the first input.
+        received: for each player, how many of his frames the sender holds without a gap; the entry of
+            the recipient is the acknowledgement.
+        advantage: frames that the sender believes to be ahead of the recipient.
+        inputs: one byte string a frame, in order.
+    """
+
+    episode: int
+    start: int
+    received: tuple[int, ...]
+    advantage: int
+    inputs: tuple[bytes, ...]
+
+
+@attrs.frozen
+class Ping:
+    """Asks for a :class:`Pong`; times are microseconds on the sender's monotonic clock."""
+
+    number: int
+    sent_us: int
+
+
+@attrs.frozen
+class Pong:
+    """Answers a :class:`Ping` at once; two times of each clock, as in NTP."""
+
+    number: int
+    sent_us: int
+    received_us: int
+    replied_us: int
+
+
+Message = Hello | Refuse | Ready | Checksum | Goodbye | Fragment | Inputs | Ping | Pong
+
+
+class _Reader:
+    """Reads one message's fields; every shortage is a :class:`ProtocolError`."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self._data = data
+        self._at = at
+
+    def varint(self) -> int:
+        data, at = self._data, self._at
+        value = shift = 0
+        for _ in range(_MAX_VARINT_BYTES):
+            if at >= len(data):
+                raise ProtocolError("truncated message")
+            byte = data[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                self._at = at
+                return value
+            shift += 7
+        raise ProtocolError("number too long")
+
+    def bounded(self, limit: int) -> int:
+        value = self.varint()
+        if value > limit:
+            raise ProtocolError("number out of range")
+        return value
+
+    def zigzag(self) -> int:
+        value = self.varint()
+        return (value >> 1) ^ -(value & 1)
+
+    def blob(self, limit: int) -> bytes:
+        size = self.bounded(limit)
+        at = self._at
+        if at + size > len(self._data):
+            raise ProtocolError("truncated message")
+        self._at = at + size
+        return self._data[at : at + size]
+
+    def rest(self) -> bytes:
+        data = self._data[self._at :]
+        self._at = len(self._data)
+        return data
+
+    def finish(self) -> None:
+        if self._at != len(self._data):
+            raise ProtocolError("bytes after the end of a message")
+
+
+def _varint(out: bytearray, value: int) -> None:
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+
+
+def _zigzag(out: bytearray, value: int) -> None:
+    _varint(out, value << 1 if value >= 0 else (-value << 1) - 1)
+
+
+def _write_json(out: bytearray, value: Any) -> None:
+    out += json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _refuse_constant(_text: str) -> Any:
+    raise ProtocolError("malformed JSON")
+
+
+def _read_json(data: bytes) -> Any:
+    try:
+        return json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise ProtocolError("malformed JSON") from None
+
+
+def _read_mapping(data: bytes) -> dict[str, Any]:
+    value = _read_json(data)
+    if not isinstance(value, dict):
+        raise ProtocolError("wrong shape")
+    return value
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _write_hello(out: bytearray, message: Hello) -> None:
+    out.append(message.version)
+    _write_json(out, dict(message.description))
+
+
+def _read_hello(reader: _Reader) -> Hello:
+    version = reader.varint()
+    if version != PROTOCOL_VERSION:
+        return Hello(version, {})
+    return Hello(version, _read_mapping(reader.rest()))
+
+
+def _write_refuse(out: bytearray, message: Refuse) -> None:
+    _write_json(out, message.differences)
+
+
+def _read_refuse(reader: _Reader) -> Refuse:
+    rows = _read_json(reader.rest())
+    if not isinstance(rows, list) or len(rows) > 64:
+        raise ProtocolError("wrong shape")
+    for row in rows:
+        if not isinstance(row, list) or len(row) != 3 or not all(isinstance(cell, str) for cell in row):
+            raise ProtocolError("wrong shape")
+    return Refuse(tuple((row[0], row[1], row[2]) for row in rows))
+
+
+def _write_ready(out: bytearray, message: Ready) -> None:
+    _varint(out, message.episode)
+    _varint(out, message.frames)
+    options = None if message.options is None else dict(message.options)
+    _write_json(out, {"seed": message.seed, "options": options})
+
+
+def _read_ready(reader: _Reader) -> Ready:
+    episode = reader.varint()
+    frames = reader.varint()
+    body = _read_mapping(reader.rest())
+    seed, options = body.get("seed"), body.get("options")
+    if seed is not None and not (isinstance(seed, int) and not isinstance(seed, bool)):
+        raise ProtocolError("wrong shape")
+    if options is not None and not isinstance(options, dict):
+        raise ProtocolError("wrong shape")
+    return Ready(episode, seed, options, frames)
+
+
+def _write_checksum(out: bytearray, message: Checksum) -> None:
+    _varint(out, message.episode)
+    _varint(out, message.frame)
+    out += message.digest
+
+
+def _read_checksum(reader: _Reader) -> Checksum:
+    message = Checksum(reader.varint(), reader.varint(), reader.rest())
+    if not 1 <= len(message.digest) <= 64:
+        raise ProtocolError("wrong shape")
+    return message
+
+
+def _write_goodbye(out: bytearray, message: Goodbye) -> None:
+    _write_json(out, {"reason": message.reason, "frames": message.frames, "lost": message.lost})
+
+
+def _read_goodbye(reader: _Reader) -> Goodbye:
+    body = _read_mapping(reader.rest())
+    reason, frames, lost = body.get("reason"), body.get("frames"), body.get("lost")
+    if not isinstance(reason, str) or len(reason) > 200 or not _is_count(frames):
+        raise ProtocolError("wrong shape")
+    if lost is not None and not (_is_count(lost) and lost < _MAX_PLAYERS):
+        raise ProtocolError("wrong shape")
+    return Goodbye(reason, frames or 0, lost)
+
+
+def _write_fragment(out: bytearray, message: Fragment) -> None:
+    _varint(out, message.number)
+    _varint(out, message.index)
+    _varint(out, message.count)
+    out += message.data
+
+
+def _read_fragment(reader: _Reader) -> Fragment:
+    return Fragment(reader.varint(), reader.varint(), reader.varint(), reader.rest())
+
+
+def _write_inputs(out: bytearray, message: Inputs) -> None:
+    _varint(out, message.episode)
+    _varint(out, message.start)
+    _zigzag(out, message.advantage)
+    out.append(len(message.received))
+    for count in message.received:
+        _varint(out, count)
+    for data in message.inputs:
+        _varint(out, len(data))
+        out += data
+
+
+def _read_inputs(reader: _Reader) -> Inputs:
+    episode, start, advantage = reader.varint(), reader.varint(), reader.zigzag()
+    received = tuple(reader.varint() for _ in range(reader.bounded(_MAX_PLAYERS)))
+    inputs: list[bytes] = []
+    while reader._at < len(reader._data):  # noqa: SLF001 - the hot path, in the reader's own module
+        if len(inputs) == MAX_INPUTS_PER_MESSAGE:
+            raise ProtocolError("too many inputs")
+        inputs.append(reader.blob(MAX_INPUT_BYTES))
+    return Inputs(episode, start, received, advantage, tuple(inputs))
+
+
+_PING = struct.Struct("<IQ")
+_PONG = struct.Struct("<IQQQ")
+
+
+def _write_ping(out: bytearray, message: Ping) -> None:
+    out += _PING.pack(message.number, message.sent_us)
+
+
+def _read_ping(reader: _Reader) -> Ping:
+    return Ping(*_unpack(_PING, reader))
+
+
+def _write_pong(out: bytearray, message: Pong) -> None:
+    out += _PONG.pack(message.number, message.sent_us, message.received_us, message.replied_us)
+
+
+def _read_pong(reader: _Reader) -> Pong:
+    return Pong(*_unpack(_PONG, reader))
+
+
+def _unpack(layout: struct.Struct, reader: _Reader) -> tuple[int, ...]:
+    data = reader.rest()
+    if len(data) != layout.size:
+        raise ProtocolError("truncated message")
+    return layout.unpack(data)
+
+
+_Write = Callable[[bytearray, Any], None]
+_Read = Callable[[_Reader], Message]
+
+_TABLE: dict[type[Any], tuple[int, _Write, _Read]] = {
+    Hello: (0x01, _write_hello, _read_hello),
+    Refuse: (0x02, _write_refuse, _read_refuse),
+    Ready: (0x03, _write_ready, _read_ready),
+    Checksum: (0x04, _write_checksum, _read_checksum),
+    Goodbye: (0x05, _write_goodbye, _read_goodbye),
+    Fragment: (0x06, _write_fragment, _read_fragment),
+    Inputs: (0x10, _write_inputs, _read_inputs),
+    Ping: (0x11, _write_ping, _read_ping),
+    Pong: (0x12, _write_pong, _read_pong),
+}
+_BY_KIND: dict[int, _Read] = {kind: read for kind, _, read in _TABLE.values()}
+
+
+def encode(message: Message) -> bytes:
+    """Return the message's bytes; a control message may be longer than one message may be (:func:`split`)."""
+    kind, write, _ = _TABLE[type(message)]
+    out = bytearray((kind,))
+    write(out, message)
+    return bytes(out)
+
+
+def decode(data: bytes) -> Message:
+    """Return the message that these bytes are.
+
+    Raises:
+        ProtocolError: they are none; its ``problem`` says why.
+    """
+    if not data:
+        raise ProtocolError("empty message")
+    if len(data) > MAX_CTRL_BYTES:
+        raise ProtocolError("message too long")
+    read = _BY_KIND.get(data[0])
+    if read is None:
+        raise ProtocolError("unknown kind of message")
+    reader = _Reader(data, 1)
+    message = read(reader)
+    if type(message) is not Hello:
+        reader.finish()
+    return message
+
+
+_FRAGMENT_DATA_BYTES = MAX_MESSAGE_BYTES - 16  # the kind, and three varints of at most 5 bytes each
+
+
+def split(data: bytes, number: int) -> list[bytes]:
+    """Return the messages that carry ``data``: itself, or as many fragments as it needs.
+
+    Args:
+        data: an encoded control message of at most :data:`MAX_CTRL_BYTES`.
+        number: tells this message's fragments from those of others; the caller counts up.
+    """
+    if len(data) <= MAX_MESSAGE_BYTES:
+        return [data]
+    pieces = [data[at : at + _FRAGMENT_DATA_BYTES] for at in range(0, len(data), _FRAGMENT_DATA_BYTES)]
+    return [encode(Fragment(number, index, len(pieces), piece)) for index, piece in enumerate(pieces)]
+
+
+class Reassembler:
+    """Puts the fragments of one peer's control messages together (the channel keeps their order)."""
+
+    def __init__(self) -> None:
+        self._number = -1
+        self._pieces: list[bytes] = []
+
+    def add(self, fragment: Fragment) -> bytes | None:
+        """Take a fragment; return the whole message once its last one is here.
+
+        Raises:
+            ProtocolError: the fragment does not continue what came before, or the whole is too long.
+        """
+        if fragment.index == 0:
+            self._number, self._pieces = fragment.number, []
+        if fragment.number != self._number or fragment.index != len(self._pieces):
+            self._number, self._pieces = -1, []
+            raise ProtocolError("fragment out of order")
+        if fragment.count * _FRAGMENT_DATA_BYTES > MAX_CTRL_BYTES + _FRAGMENT_DATA_BYTES:
+            raise ProtocolError("message too long")
+        self._pieces.append(fragment.data)
+        if len(self._pieces) < fragment.count:
+            return None
+        whole = b"".join(self._pieces)
+        self._number, self._pieces = -1, []
+        return whole

@@ -1,0 +1,169 @@
+"""One remote player as the match sees him: what he has, what he is owed, and whether he is still there.
+
+Knows counters and deadlines of one peer; refuses to know the other peers, the episode's rules and the wire.
+Times are monotonic seconds, passed in.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.inputs import Inbox
+from gym_p2p.core.latency import ClockOffset
+from gym_p2p.core.messages import Inputs, Pong, Ready, Reassembler
+
+__all__ = ["Due", "Peer", "PeerState"]
+
+PING_INTERVAL_S = 1.0
+
+KEEP_ALIVE_S = 0.2
+"""Something is sent at least this often. GGRS's value; well below the notice at 0.5 s."""
+
+GREETING_TIMEOUT_S = 10.0
+"""From the link being open to his handshake."""
+
+FIRST_RTT_S = 0.1
+"""Assumed until the first pong."""
+
+RESEND_LEAST_S = 0.015
+RESEND_MOST_S = 0.25
+
+ACKNOWLEDGE_LEAST_S = 0.005
+"""At most one bare acknowledgement in this time, so that two peers cannot answer each other for ever."""
+
+
+class PeerState(enum.Enum):
+    """Forward only."""
+
+    CONNECTING = "connecting"
+    GREETING = "greeting"
+    """The link is open, his handshake has not come."""
+    PLAYING = "playing"
+    LEAVING = "leaving"
+    """He said goodbye; his last inputs may still be on the way."""
+    GONE = "gone"
+
+
+class Due(enum.Enum):
+    """What a peer's timers ask for."""
+
+    PING = "ping"
+    RESEND = "resend"
+    NOTICE = "notice"
+    LOST = "lost"
+
+
+@attrs.define(eq=False)
+class Peer:
+    """One remote player."""
+
+    index: int
+    sync: SyncConfig
+    players: int
+    state: PeerState = PeerState.CONNECTING
+    inbox: Inbox = attrs.field(factory=Inbox)
+    reassembler: Reassembler = attrs.field(factory=Reassembler)
+    clock: ClockOffset = attrs.field(factory=ClockOffset)
+    acknowledged: int = 0
+    """How many of our frames he holds."""
+    received: list[int] = attrs.field(init=False)
+    """By his own word, for each player."""
+    ready: dict[int, Ready] = attrs.field(factory=dict)
+    """The barriers that he waits at, or waited at, by episode; those that we passed are removed."""
+    early: Inputs | None = None
+    """His newest inputs of an episode that has not begun here yet."""
+    frames_promised: int = 0
+    """By his goodbye, how many inputs he gave."""
+    advantage: int = 0
+    interrupted: bool = False
+    srtt_s: float | None = None
+    protocol_errors: int = 0
+    ping_number: int = 0
+    fragment_number: int = 0
+    opened_at: float = 0.0
+    heard_at: float = 0.0
+    sent_at: float = 0.0
+    pinged_at: float = 0.0
+    inputs_sent_at: float = 0.0
+
+    @received.default
+    def _nothing(self) -> list[int]:
+        return [0] * self.players
+
+    @property
+    def present(self) -> bool:
+        """Whether messages can be exchanged with him."""
+        return self.state is PeerState.GREETING or self.playing
+
+    @property
+    def playing(self) -> bool:
+        """Whether inputs are exchanged with him."""
+        return self.state in {PeerState.PLAYING, PeerState.LEAVING}
+
+    def opened(self, now: float) -> None:
+        """Note that the link is open."""
+        self.state = PeerState.GREETING
+        self.opened_at = self.heard_at = self.sent_at = self.inputs_sent_at = now
+        self.pinged_at = now - PING_INTERVAL_S
+
+    def heard(self, now: float) -> float | None:
+        """Note a sign of life; return for how long he had been silent if that had been noticed."""
+        silent_s = now - self.heard_at
+        self.heard_at = now
+        if not self.interrupted:
+            return None
+        self.interrupted = False
+        return silent_s
+
+    def begin_episode(self) -> None:
+        """Forget the inputs of the episode before."""
+        self.inbox = Inbox()
+        self.acknowledged = 0
+        self.received = [0] * self.players
+
+    def acknowledges(self, message: Inputs, local: int) -> None:
+        """Take over what he says that he holds; counts only ever grow."""
+        for player, count in enumerate(message.received[: self.players]):
+            self.received[player] = max(self.received[player], count)
+        self.acknowledged = self.received[local]
+        self.advantage = message.advantage
+
+    def measured(self, pong: Pong, now: float) -> float:
+        """Take in a pong; return its round trip in seconds, less the time it lay with the peer."""
+        held_s = (pong.replied_us - pong.received_us) / 1e6
+        rtt_s = max(0.0, now - pong.sent_us / 1e6 - held_s)
+        # RFC 6298, section 2: the smoothing of the round trip, with its gain of 1/8.
+        self.srtt_s = rtt_s if self.srtt_s is None else self.srtt_s + (rtt_s - self.srtt_s) / 8
+        return rtt_s
+
+    @property
+    def resend_after_s(self) -> float:
+        """How long an unacknowledged input waits before it is sent again."""
+        rtt_s = FIRST_RTT_S if self.srtt_s is None else self.srtt_s
+        return min(RESEND_MOST_S, max(RESEND_LEAST_S, 1.5 * rtt_s))
+
+    def may_acknowledge(self, now: float) -> bool:
+        """Whether a bare acknowledgement may be sent already."""
+        return self.inputs_sent_at + ACKNOWLEDGE_LEAST_S <= now
+
+    def deadlines(self, given: int) -> list[tuple[float, Due]]:
+        """Return what will be due and when, in no order.
+
+        Args:
+            given: how many inputs the local player gave in this episode.
+        """
+        if not self.present:
+            return []
+        silence_s = self.sync.disconnect_timeout_s if self.interrupted else self.sync.disconnect_notice_s
+        due = [
+            (min(self.pinged_at + PING_INTERVAL_S, self.sent_at + KEEP_ALIVE_S), Due.PING),
+            (self.heard_at + silence_s, Due.LOST if self.interrupted else Due.NOTICE),
+        ]
+        if self.state is PeerState.GREETING:
+            due.append((self.opened_at + GREETING_TIMEOUT_S, Due.LOST))
+        elif self.acknowledged < given:
+            due.append((self.inputs_sent_at + self.resend_after_s, Due.RESEND))
+        return due

@@ -1,0 +1,401 @@
+"""Rooms: where players meet, and the relay of their connection signals.
+
+An I/O-free machine behind the signalling service. Each verb is one thing that a client did; it returns the
+answer to that client (:class:`Accepted` or :class:`Refused`) and queues what has to be sent to others,
+which the shell collects with :meth:`Rooms.poll` and carries out in order.
+
+::
+
+    socket:   connected -- register --> registered -- disconnected / replaced --> gone
+    room:     (absent) -- first join fixes the seat list --> waiting -- last seat taken --> match running
+              waiting -- last member gone --> (absent)
+              match running -- every member gone --> (absent), so that its name is free again
+
+It knows who is who (the sender of a relayed signal is what *it* knows, never what a client claims), who is
+in which match, and the limits of what may be relayed. It knows no socket library, draws no ids, seeds or
+tokens (they come in through the constructor), and does not look into session descriptions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from gym_p2p.config import IceServer
+from gym_p2p.core.announce import (
+    MAX_PLAYERS,
+    MAX_SEATS,
+    JoinAck,
+    MatchFound,
+    MatchPlayer,
+    PeerLeft,
+    RoomStatus,
+    SeatId,
+    is_seat_id,
+)
+from gym_p2p.core.lobby import (
+    Accepted,
+    Answer,
+    Candidate,
+    Close,
+    Code,
+    Description,
+    Output,
+    Refused,
+    Send,
+    is_public_id,
+)
+
+__all__ = [
+    "JoinAck",
+    "MatchFound",
+    "MatchPlayer",
+    "PeerLeft",
+    "RoomStatus",
+    "Rooms",
+    "SeatId",
+]
+
+_MAX_CLIENT_CHARS = 64
+
+
+@attrs.define(eq=False)
+class _Subject:
+    subject_id: str
+    socket: str
+    room: _Room | None = None
+
+
+@attrs.frozen
+class _Member:
+    subject: _Subject
+    seats: tuple[SeatId, ...]
+    client: str | None
+    joined_on: str
+    """The socket that joined; another one has merely inherited the membership by replacing it."""
+
+    @property
+    def player_id(self) -> SeatId:
+        return self.seats[0]
+
+
+@attrs.define(eq=False)
+class _Room:
+    room_id: str
+    seats: tuple[SeatId, ...]
+    members: dict[str, _Member] = attrs.field(factory=dict)
+    match_id: str | None = None
+
+    @property
+    def seats_free(self) -> tuple[SeatId, ...]:
+        taken = {seat for member in self.members.values() for seat in member.seats}
+        return tuple(seat for seat in self.seats if seat not in taken)
+
+    def choose(self, take: Sequence[SeatId] | None) -> tuple[SeatId, ...] | Refused:
+        """Return the seats that a newcomer gets, in seat-list order."""
+        free = self.seats_free
+        if self.match_id is not None or not free:
+            return Refused(Code.ROOM_FULL, f"room {self.room_id!r} is full: a match runs in it")
+        wanted = free[:1] if take is None else tuple(seat for seat in self.seats if seat in take)
+        if take is not None and (not wanted or len(wanted) != len(take)):
+            return Refused(Code.BAD_REQUEST, f"cannot take {list(take)}: the seats are {list(self.seats)}")
+        taken = [seat for seat in wanted if seat not in free]
+        if taken:
+            message = f"taken already in room {self.room_id!r}: {taken}; still free: {list(free)}"
+            return Refused(Code.SEAT_TAKEN, message)
+        return self._within_player_count(wanted, completes=len(wanted) == len(free))
+
+    def _within_player_count(
+        self, wanted: tuple[SeatId, ...], *, completes: bool
+    ) -> tuple[SeatId, ...] | Refused:
+        if completes and not self.members:
+            return Refused(Code.BAD_REQUEST, "leave a seat to another player: a match has at least 2")
+        if not completes and len(self.members) == MAX_PLAYERS - 1:
+            message = f"a match has at most {MAX_PLAYERS} players: the last one takes {list(self.seats_free)}"
+            return Refused(Code.ROOM_FULL, message)
+        return wanted
+
+
+class Rooms:
+    """The rooms of one service.
+
+    Args:
+        match_ids: draws a new, unguessable match id.
+        seeds: draws an unsigned 32-bit seed.
+        issue_token: makes the upload token of a player: ``(match_id, player_id, player ids of all)``.
+        ice_servers: announced with every match.
+        relay_only: announced with every match.
+        register_timeout_s: a socket that has not registered by then is dropped; ``None`` keeps it.
+    """
+
+    def __init__(
+        self,
+        *,
+        match_ids: Callable[[], str],
+        seeds: Callable[[], int],
+        issue_token: Callable[[str, SeatId, tuple[SeatId, ...]], str],
+        ice_servers: tuple[IceServer, ...] = (),
+        relay_only: bool = False,
+        register_timeout_s: float | None = None,
+    ) -> None:
+        self._match_ids = match_ids
+        self._seeds = seeds
+        self._issue_token = issue_token
+        self._ice_servers = ice_servers
+        self._relay_only = relay_only
+        self._register_timeout_s = register_timeout_s
+        self._subjects: dict[str, _Subject] = {}
+        self._by_socket: dict[str, _Subject] = {}
+        self._unregistered: dict[str, float] = {}  # socket to its deadline, in order of arrival
+        self._rooms: dict[str, _Room] = {}
+        self._outputs: deque[Output] = deque()
+
+    @property
+    def room_count(self) -> int:
+        """Rooms with somebody in them, waiting or playing."""
+        return len(self._rooms)
+
+    @property
+    def match_count(self) -> int:
+        """Rooms in which a match runs."""
+        return sum(room.match_id is not None for room in self._rooms.values())
+
+    # ---- what a client does
+
+    def connected(self, socket: str, now: float) -> None:
+        """Take note of a socket that has yet to say who it is."""
+        if self._register_timeout_s is not None and socket not in self._by_socket:
+            self._unregistered[socket] = now + self._register_timeout_s
+
+    def register(self, socket: str, subject_id: str) -> Answer:
+        """Tie a socket to a subject; an older socket of that subject is told so and dropped.
+
+        The newer socket inherits the seats, so that a reconnecting player keeps his place.
+        """
+        if not is_public_id(subject_id):
+            wanted = "1 to 128 characters of A-Z a-z 0-9 . _ : @ + - (and not '.' or '..')"
+            return Refused(Code.BAD_REQUEST, f"subject_id: wanted {wanted}")
+        known = self._by_socket.get(socket)
+        if known is not None and known.subject_id != subject_id:
+            return Refused(Code.WRONG_STATE, "this socket has registered another subject")
+        self._unregistered.pop(socket, None)
+        subject = self._subjects.get(subject_id)
+        if subject is None:
+            subject = self._subjects[subject_id] = _Subject(subject_id, socket)
+        elif subject.socket != socket:
+            self._replace(subject, socket)
+        self._by_socket[socket] = subject
+        return Accepted({"subject_id": subject_id})
+
+    def join(
+        self,
+        socket: str,
+        *,
+        room: str,
+        seats: Sequence[SeatId],
+        take: Sequence[SeatId] | None = None,
+        client: str | None = None,
+    ) -> Answer:
+        """Take seats in a room; the match is made when the last one is taken.
+
+        Args:
+            socket: who asks.
+            room: the room's id; the first to join fixes its seat list.
+            seats: every seat of the environment, in its order.
+            take: the seats wanted; ``None`` takes any free one.
+            client: the player's software, told to the others.
+        """
+        subject = self._by_socket.get(socket)
+        if subject is None:
+            return _UNREGISTERED
+        problem = _join_problem(room, seats, take, client)
+        if problem is not None:
+            return Refused(Code.BAD_REQUEST, problem)
+        earlier = self._earlier_membership(subject, room, take)
+        if earlier is not None:
+            return earlier
+        there = self._rooms.get(room) or _Room(room, tuple(seats))
+        if there.seats != tuple(seats):
+            message = f"room {room!r} has seats {list(there.seats)}, this environment has {list(seats)}"
+            return Refused(Code.ROOM_MISMATCH, message)
+        chosen = there.choose(take)
+        if isinstance(chosen, Refused):
+            return chosen
+        self._rooms[room] = subject.room = there
+        there.members[subject.subject_id] = _Member(subject, chosen, client, socket)
+        self._tell_status(there, but=subject)
+        if not there.seats_free:
+            self._make_match(there)
+        return _joined(there, subject)
+
+    def leave(self, socket: str, *, room: str) -> Answer:
+        """Give up the seats in a room, waiting or playing; leaving where one is not is fine."""
+        subject = self._by_socket.get(socket)
+        if subject is None:
+            return _UNREGISTERED
+        if subject.room is not None and subject.room.room_id == room:
+            self._drop_member(subject, "left")
+        return Accepted()
+
+    def signal(
+        self,
+        socket: str,
+        *,
+        game_id: str,
+        target_player_id: SeatId,
+        type: str,  # noqa: A002  # the wire's name
+        payload: Description | Candidate | None,
+    ) -> Answer:
+        """Relay a connection signal to another player of the same match."""
+        subject = self._by_socket.get(socket)
+        if subject is None:
+            return _UNREGISTERED
+        room = subject.room
+        if room is None or room.match_id is None or room.match_id != game_id:
+            return Refused(Code.NO_SUCH_MATCH, "no such match")
+        if payload is not None and payload.too_large:
+            return Refused(Code.TOO_LARGE, "the signal is larger than what is relayed")
+        target = next((m for m in room.members.values() if m.player_id == target_player_id), None)
+        if target is None or target.subject is subject:
+            return Refused(Code.NOT_A_MEMBER, "no other player of that id is in this match")
+        relayed = {
+            "type": type,
+            "from_player_id": room.members[subject.subject_id].player_id,
+            "game_id": room.match_id,
+            "payload": None if payload is None else payload.to_wire(),
+        }
+        self._outputs.append(Send(target.subject.socket, "webrtc_signal", relayed))
+        return Accepted()
+
+    def disconnected(self, socket: str) -> None:
+        """Forget a socket that is gone; its subject's seats are free at once. Idempotent."""
+        self._unregistered.pop(socket, None)
+        subject = self._by_socket.pop(socket, None)
+        if subject is None:
+            return
+        self._drop_member(subject, "disconnected")
+        del self._subjects[subject.subject_id]
+
+    # ---- time and outputs
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what has come due by ``now``."""
+        for socket, deadline in list(self._unregistered.items()):
+            if deadline <= now:
+                del self._unregistered[socket]
+                self._outputs.append(Close(socket, "not registered in time"))
+
+    def next_timeout(self) -> float | None:
+        """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
+        return next(iter(self._unregistered.values()), None)
+
+    def poll(self) -> Output | None:
+        """Return the next request to carry out, or ``None``."""
+        return self._outputs.popleft() if self._outputs else None
+
+    # ---- inside
+
+    def _replace(self, subject: _Subject, socket: str) -> None:
+        older = subject.socket
+        del self._by_socket[older]
+        subject.socket = socket
+        self._outputs.append(Send(older, "replaced", {"subject_id": subject.subject_id}))
+        self._outputs.append(Close(older, "replaced by a newer socket of the same subject"))
+
+    def _earlier_membership(
+        self, subject: _Subject, room: str, take: Sequence[SeatId] | None
+    ) -> Answer | None:
+        """Answer a subject that sits somewhere already, or make room for it to join and return ``None``."""
+        there = subject.room
+        if there is None:
+            return None
+        member = there.members[subject.subject_id]
+        repeated = there.room_id == room and (take is None or set(take) == set(member.seats))
+        if there.match_id is None and repeated:
+            return _joined(there, subject)
+        if member.joined_on == subject.socket:
+            return Refused(Code.WRONG_STATE, f"already in room {there.room_id!r}; leave it first")
+        self._drop_member(subject, "left")
+        return None
+
+    def _make_match(self, room: _Room) -> None:
+        match_id = room.match_id = self._match_ids()
+        seed = self._seeds()
+        order = {seat: place for place, seat in enumerate(room.seats)}
+        members = sorted(room.members.values(), key=lambda member: order[member.player_id])
+        players = tuple(
+            MatchPlayer(
+                player_id=m.player_id, subject_id=m.subject.subject_id, seats=m.seats, client=m.client
+            )
+            for m in members
+        )
+        everyone = tuple(player.player_id for player in players)
+        for member in members:
+            found = MatchFound(
+                match_id=match_id,
+                room=room.room_id,
+                player_id=member.player_id,
+                seats_taken=member.seats,
+                players=players,
+                seed=seed,
+                ice_servers=self._ice_servers,
+                relay_only=self._relay_only,
+                token=self._issue_token(match_id, member.player_id, everyone),
+            )
+            self._outputs.append(Send(member.subject.socket, "match_found", found.to_wire()))
+
+    def _drop_member(self, subject: _Subject, reason: str) -> None:
+        room, subject.room = subject.room, None
+        if room is None:
+            return
+        gone = room.members.pop(subject.subject_id)
+        if not room.members:
+            del self._rooms[room.room_id]
+        elif room.match_id is None:
+            self._tell_status(room)
+        else:
+            left = PeerLeft(match_id=room.match_id, player_id=gone.player_id, reason=reason).to_wire()
+            self._tell(room, "peer_left", left)
+
+    def _tell_status(self, room: _Room, *, but: _Subject | None = None) -> None:
+        status = RoomStatus(room=room.room_id, seats_free=room.seats_free).to_wire()
+        self._tell(room, "room_status", status, but=but)
+
+    def _tell(self, room: _Room, event: str, data: Mapping[str, Any], *, but: _Subject | None = None) -> None:
+        for member in room.members.values():
+            if member.subject is not but:
+                self._outputs.append(Send(member.subject.socket, event, data))
+
+
+_UNREGISTERED = Refused(Code.UNAUTHENTICATED, "register_subject comes first")
+
+
+def _joined(room: _Room, subject: _Subject) -> Accepted:
+    member = room.members[subject.subject_id]
+    ack = JoinAck(
+        room=room.room_id,
+        player_id=member.player_id,
+        seats_taken=member.seats,
+        seats_free=room.seats_free,
+    )
+    return Accepted(ack.to_wire())
+
+
+def _join_problem(
+    room: str, seats: Sequence[SeatId], take: Sequence[SeatId] | None, client: str | None
+) -> str | None:
+    """Say what is wrong with a join, or ``None``."""
+    if not is_public_id(room):
+        return "room: wanted 1 to 128 characters of A-Z a-z 0-9 . _ : @ + - (and not '.' or '..')"
+    if not 2 <= len(seats) <= MAX_SEATS or not all(map(is_seat_id, seats)):
+        return f"seats: wanted 2 to {MAX_SEATS} seat ids, each a whole number or a printable text"
+    if len(set(seats)) != len(seats):
+        return "seats: the same seat is listed twice"
+    if take is not None and not (take and all(map(is_seat_id, take)) and len(set(take)) == len(take)):
+        return "take: wanted null, or a list of different seat ids"
+    if client is not None and not (0 < len(client) <= _MAX_CLIENT_CHARS and client.isprintable()):
+        return f"client: wanted 1 to {_MAX_CLIENT_CHARS} printable characters"
+    return None

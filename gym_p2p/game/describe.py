@@ -1,0 +1,190 @@
+"""What the players' sides have to agree on before they play, as texts that a person can compare.
+
+Knows how Gymnasium and PettingZoo environments record what they were made from. Leaves out what may differ
+without changing the game: how it is rendered, and where files lie on this machine (the content of a game's
+ROM counts, its path does not).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from gym_p2p.game.checksum import checksum
+from gym_p2p.game.outcome import Seat
+
+__all__ = ["describe", "layers"]
+
+_MAX_TEXT = 160  # longer ones end in a digest of the whole
+
+_LOCAL_ARGUMENTS = frozenset({"render_mode", "auto_rom_install_path", "env", "self"})
+
+_ONLOOKERS = frozenset(
+    {
+        # Wrappers that watch the game and change nothing in it.
+        "PassiveEnvChecker",
+        "OrderEnforcing",
+        "OrderEnforcingWrapper",
+        "HumanRendering",
+        "RenderCollection",
+        "RecordVideo",
+        "RecordEpisodeStatistics",
+    }
+)
+
+_ONLY_DRAW = frozenset({"pygame", "pygame-ce", "pyglet"})
+
+_Spaces = Mapping[Seat, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]]
+
+
+def describe(env: Any, seat_spaces: _Spaces) -> dict[str, str]:
+    """Return every topic on which two sides that would play together have to agree."""
+    base = env.unwrapped
+    topics = {
+        "environment": _identity(base),
+        "wrappers": _shortened(", ".join(_wrappers(env)) or "none"),
+        "seats": _shortened(", ".join(repr(seat) for seat in seat_spaces)),
+    }
+    topics |= {f"argument {key}": _shortened(_as_text(value)) for key, value in _arguments(base).items()}
+    topics |= _per_seat("action space", {seat: pair[0] for seat, pair in seat_spaces.items()})
+    topics |= _per_seat("observation space", {seat: pair[1] for seat, pair in seat_spaces.items()})
+    rom_path = getattr(base, "rom_path", None)
+    if isinstance(rom_path, str) and Path(rom_path).is_file():
+        topics["game ROM"] = hashlib.blake2b(Path(rom_path).read_bytes(), digest_size=8).hexdigest()
+    return topics | {f"version of {name}": version for name, version in _versions(env)}
+
+
+def layers(env: Any) -> Iterator[Any]:
+    """Yield an environment and what it wraps, from the outside in."""
+    seen: set[int] = set()
+    layer = env
+    while layer is not None and id(layer) not in seen:
+        seen.add(id(layer))
+        yield layer
+        own = vars(layer) if hasattr(layer, "__dict__") else {}
+        layer = own.get("env", own.get("aec_env"))
+
+
+def _identity(base: Any) -> str:
+    spec = getattr(base, "spec", None)
+    if spec is not None:
+        return str(spec.id)
+    # Only the instance's own: mpe2's environments overwrite the name in one metadata dict that all share.
+    name = vars(base).get("metadata", {}).get("name") or vars(base).get("name")
+    path = f"{type(base).__module__}.{type(base).__qualname__}"
+    return f"{name} ({path})" if isinstance(name, str) else path
+
+
+def _arguments(base: Any) -> dict[str, Any]:
+    spec = getattr(base, "spec", None)
+    if spec is not None:
+        arguments = dict(spec.kwargs)
+    elif hasattr(base, "_ezpickle_kwargs"):
+        positional = enumerate(getattr(base, "_ezpickle_args", ()))
+        arguments = dict(getattr(base, "_ezpickle_kwargs", {})) | {f"#{i}": v for i, v in positional}
+    else:  # by convention, constructors keep their arguments under the same names
+        names = inspect.signature(type(base).__init__).parameters
+        arguments = {name: getattr(base, name) for name in names if hasattr(base, name)}
+    return {key: value for key, value in arguments.items() if key not in _LOCAL_ARGUMENTS}
+
+
+def _as_text(value: Any) -> str:  # noqa: PLR0911 one for each kind of data
+    """Show plain data in one way; of anything else only what it is, for its ``repr`` may have an address."""
+    if isinstance(value, Mapping):
+        items = sorted((_as_text(key), _as_text(item)) for key, item in value.items())
+        return "{" + ", ".join(f"{key}: {item}" for key, item in items) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_as_text, value)) + "]"
+    if isinstance(value, set | frozenset):
+        return "{" + ", ".join(sorted(map(_as_text, value))) + "}"
+    if isinstance(value, np.ndarray):
+        digest = "" if value.dtype.hasobject else f" #{checksum(value).hex()}"
+        return f"{value.dtype}{list(value.shape)}{digest}"
+    if isinstance(value, np.generic):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return repr(value)
+    named = value if isinstance(value, type) or inspect.isroutine(value) else type(value)
+    return f"<{named.__module__}.{named.__qualname__}>"
+
+
+def _wrappers(env: Any) -> Iterator[str]:
+    for layer in layers(env):
+        name = type(layer).__name__
+        if layer is env.unwrapped or name in _ONLOOKERS:
+            continue
+        arguments = getattr(layer, "_saved_kwargs", {})  # gymnasium.utils.RecordConstructorArgs
+        shown = [
+            f"{key}={_as_text(value)}" for key, value in arguments.items() if key not in _LOCAL_ARGUMENTS
+        ]
+        yield f"{name}({', '.join(shown)})" if shown else name
+
+
+def _space_text(space: gymnasium.Space[Any]) -> str:
+    # Numpy shortens long bounds in a repr, and in its own way in each version.
+    return _shortened(" ".join(repr(space).split()), digest_of=_space_data(space))
+
+
+def _space_data(space: gymnasium.Space[Any]) -> Any:  # noqa: PLR0911 one for each kind of space
+    """Return a space as plain data with exact bounds."""
+    kind = type(space).__name__
+    if isinstance(space, spaces.Box):
+        return [kind, space.dtype.str, space.low, space.high]
+    if isinstance(space, spaces.Discrete):
+        return [kind, space.dtype.str, int(space.n), int(space.start)]
+    if isinstance(space, spaces.MultiDiscrete):
+        return [kind, space.dtype.str, space.nvec, space.start]
+    if isinstance(space, spaces.Dict):
+        return [kind, [[str(key), _space_data(item)] for key, item in space.spaces.items()]]
+    if isinstance(space, spaces.Tuple | spaces.OneOf):
+        return [kind, [_space_data(item) for item in space.spaces]]
+    if isinstance(space, spaces.Sequence):
+        return [kind, space.stack, _space_data(space.feature_space)]
+    if isinstance(space, spaces.Text):
+        return [kind, int(space.min_length), int(space.max_length), sorted(space.character_set)]
+    return [kind, repr(space)]
+
+
+def _shortened(text: str, *, digest_of: Any = None) -> str:
+    if len(text) <= _MAX_TEXT and "..." not in text:
+        return text
+    digest = checksum(text if digest_of is None else digest_of).hex()
+    return f"{text[: _MAX_TEXT - 20]}... #{digest}"
+
+
+def _per_seat(topic: str, by_seat: Mapping[Seat, gymnasium.Space[Any]]) -> dict[str, str]:
+    """Say it once if it is the same for every seat."""
+    texts = {seat: _space_text(space) for seat, space in by_seat.items()}
+    if len(set(texts.values())) == 1:
+        return {f"{topic} of every seat": next(iter(texts.values()))}
+    return {f"{topic} of {seat!r}": text for seat, text in texts.items()}
+
+
+def _versions(env: Any) -> Iterator[tuple[str, str]]:
+    names = {"gymnasium", "numpy"}
+    for layer in layers(env):
+        for kind in type(layer).__mro__:
+            names |= _distributions(kind.__module__)
+    base = env.unwrapped
+    for part in vars(base).values():  # an emulator or a physics engine that the environment holds
+        names |= _distributions(type(part).__module__)
+    for name in sorted(names - _ONLY_DRAW):
+        yield name, importlib.metadata.version(name)
+
+
+def _distributions(module: str) -> frozenset[str]:
+    return frozenset(_all_distributions().get(module.partition(".")[0], ()))
+
+
+@functools.cache
+def _all_distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()  # reads every installed package: 0.1 s

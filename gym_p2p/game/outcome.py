@@ -1,0 +1,44 @@
+"""What one step of a game gave every seat: a value, safe to keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import numpy as np
+
+__all__ = ["Outcome", "Seat", "fresh"]
+
+Seat = str | int
+"""A seat's id: a key, an index or an agent's name. It travels as JSON."""
+
+
+@attrs.frozen
+class Outcome:
+    """What a ``reset`` or a ``step`` gave, in seat order. Nothing in it is shared with the environment."""
+
+    observations: tuple[Any, ...]
+    rewards: tuple[float, ...]
+    terminations: tuple[bool, ...]
+    truncations: tuple[bool, ...]
+    infos: tuple[dict[Any, Any], ...]
+    ended: bool
+    """Whether the episode is over for every seat: the next call has to be ``reset``."""
+
+
+def fresh(value: Any) -> Any:
+    """Copy what can be changed in an observation: arrays, and the containers around them.
+
+    Environments may write their next observation into the array that they gave out last, and give one
+    array to all seats. An outcome has to stay what it was.
+    """
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, dict):
+        return {key: fresh(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        items = [fresh(item) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    if isinstance(value, list):
+        return [fresh(item) for item in value]
+    return value

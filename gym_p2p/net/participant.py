@@ -1,0 +1,301 @@
+"""The network half of one player, from signing in to goodbye.
+
+Strings the pieces together: the signalling client, a connector for every peer, the match machine with its
+driver, and a latency telemetry for every link. Runs on an event loop that nothing else blocks, in a thread
+or a process of its own (:mod:`gym_p2p.net.bridge`); refuses to know the environment.
+
+What it tells the user's half are the events of :mod:`gym_p2p.core.events` and those below. ``Stopped`` is
+always the last one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import attrs
+
+from gym_p2p.config import P2PConfig
+from gym_p2p.core.announce import MatchFound, SeatId
+from gym_p2p.core.events import Command, Event, Leave, Left
+from gym_p2p.core.latency import Poll
+from gym_p2p.core.match import Match
+from gym_p2p.core.messages import Channel
+from gym_p2p.errors import NetworkError, P2PError
+from gym_p2p.net.driver import Driver
+from gym_p2p.net.negotiation import Connector
+from gym_p2p.net.signaling import SignalingClient
+from gym_p2p.net.telemetry import LatencyTelemetry
+from gym_p2p.net.transport import LinkState
+from gym_p2p.net.webrtc import PeerConnection
+
+__all__ = [
+    "Failed",
+    "LinkOpened",
+    "MatchMade",
+    "Participant",
+    "Plan",
+    "Polled",
+    "Seated",
+    "Stopped",
+    "Telling",
+    "Waiting",
+]
+
+_log = logging.getLogger(__name__)
+
+SIGN_IN_TIMEOUT_S = 10.0
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What the network half is to do.
+
+    Attributes:
+        seats: every seat of the environment, in its order.
+        take: the seats of this player; ``None`` takes any free one.
+        description: what both sides must agree on (``must``) and what they need not (``about``).
+    """
+
+    config: P2PConfig
+    subject_id: str
+    seats: tuple[SeatId, ...]
+    take: tuple[SeatId, ...] | None
+    description: Mapping[str, Any]
+
+
+@attrs.frozen
+class Seated:
+    """The service gave this player these seats of the room."""
+
+    seats: tuple[SeatId, ...]
+
+
+@attrs.frozen
+class Waiting:
+    """Seats of the room that are still free."""
+
+    seats_free: tuple[SeatId, ...]
+
+
+@attrs.frozen
+class MatchMade:
+    """The room is full."""
+
+    found: MatchFound
+
+
+@attrs.frozen
+class LinkOpened:
+    """The channels to a player are open, this long after the match was found."""
+
+    player: int
+    waited_s: float
+
+
+@attrs.frozen
+class Polled:
+    """One poll of the latency to a player."""
+
+    player: int
+    poll: Poll
+
+
+@attrs.frozen
+class Failed:
+    """It went no further."""
+
+    error: P2PError
+
+
+@attrs.frozen
+class Stopped:
+    """Nothing runs any more; nothing will be told."""
+
+
+Telling = Event | Seated | Waiting | MatchMade | LinkOpened | Polled | Failed | Stopped
+
+
+class Participant:
+    """One player's network half. Every method is called on its event loop."""
+
+    def __init__(self, plan: Plan, tell: Callable[[int, Telling], None]) -> None:
+        """Prepare; nothing happens before :meth:`run`.
+
+        Args:
+            plan: what to do.
+            tell: called with the Unix time in milliseconds and what happened.
+        """
+        self._plan = plan
+        self._tell_at = tell
+        self._driver: Driver | None = None
+        self._client: SignalingClient | None = None
+        self._connectors: dict[SeatId, Connector] = {}
+        self._connections: dict[int, PeerConnection] = {}
+        self._telemetry: list[LatencyTelemetry] = []
+        self._over = asyncio.Event()
+        self._prepared: list[PeerConnection] = []
+        self._handlers: dict[int, Callable[[LinkState], None]] = {}
+
+    async def run(self) -> None:
+        """Play one match; returns when it is over. Whatever happens ends in ``Stopped``."""
+        try:
+            await self._play()
+        except P2PError as error:
+            self._tell(Failed(error))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            _log.exception("the network half failed")
+            self._tell(Failed(NetworkError(f"the network half failed: {type(error).__name__}: {error}")))
+        finally:
+            await self._clean_up()
+            self._tell(Stopped())
+
+    def command(self, command: Command) -> None:
+        """Carry out a command of the user's half."""
+        if self._driver is not None:
+            self._driver.command(command)
+        elif isinstance(command, Leave):
+            self._over.set()
+
+    # The way to a match.
+
+    async def _play(self) -> None:
+        leaving = asyncio.ensure_future(self._over.wait())
+        playing = asyncio.ensure_future(self._sign_in_and_connect())
+        try:
+            await asyncio.wait({leaving, playing}, return_when=asyncio.FIRST_COMPLETED)
+            if not playing.done():
+                return
+            playing.result()
+            await leaving
+        finally:
+            for task in (leaving, playing):
+                task.cancel()
+            await asyncio.gather(leaving, playing, return_exceptions=True)
+
+    async def _sign_in_and_connect(self) -> None:
+        found = await self._find_match()
+        self._tell(MatchMade(found))
+        local = next(i for i, p in enumerate(found.players) if p.player_id == found.player_id)
+        loop = asyncio.get_running_loop()
+        self._driver = Driver(
+            Match(
+                local=local,
+                players=len(found.players),
+                description=self._plan.description,
+                match_seed=found.seed,
+                sync=self._plan.config.sync,
+            ),
+            clock=loop,
+            emit=self._on_event,
+        )
+        others = [i for i in range(len(found.players)) if i != local]
+        began = loop.time()
+        async with asyncio.TaskGroup() as group:
+            for player in others:
+                group.create_task(self._connect(player, found, began))
+
+    async def _find_match(self) -> MatchFound:
+        plan = self._plan
+        self._client = client = SignalingClient()
+        client.on_signal = self._on_signal
+        client.on_room_status = lambda status: self._tell(Waiting(status.seats_free))
+        prepared = asyncio.ensure_future(self._prepare(len(plan.seats) - len(plan.take or (0,))))
+        try:
+            await client.connect(plan.config.server_url, plan.subject_id, timeout_s=SIGN_IN_TIMEOUT_S)
+            ack = await client.join_room(plan.config.room, plan.seats, plan.take)
+            self._tell(Seated(ack.seats_taken))
+            if ack.seats_free:
+                self._tell(Waiting(ack.seats_free))
+            found = await client.wait_for_match(plan.config.sync.room_timeout_s)
+            await prepared
+        finally:
+            prepared.cancel()
+        return found
+
+    async def _prepare(self, count: int) -> None:
+        """Gather candidates and make certificates while the room still fills."""
+        self._prepared = [self._make_connection(()) for _ in range(min(count, 7))]
+        await asyncio.gather(*(connection.gather() for connection in self._prepared))
+
+    def _make_connection(self, ice_servers: Sequence[Any]) -> PeerConnection:
+        return PeerConnection(
+            link=self._plan.config.link,
+            ice_servers=ice_servers,
+            on_message=lambda _channel, _data: None,
+            on_state=lambda _state: None,
+        )
+
+    async def _connect(self, player: int, found: MatchFound, began: float) -> None:
+        peer = found.players[player]
+        first = self._prepared.pop() if self._prepared and not found.ice_servers else None
+        connector = Connector(
+            local_id=found.player_id,
+            remote_id=peer.player_id,
+            make_connection=lambda: self._make_connection(found.ice_servers),
+            first=first,
+            send_signal=partial(self._send_signal, found.match_id, peer.player_id),
+            remote_is_ours=(peer.client or "").startswith("gym_p2p/"),
+            timeout_s=self._plan.config.link.connect_timeout_s,
+        )
+        self._connectors[peer.player_id] = connector
+        connection = await connector.connect()
+        assert self._driver is not None  # noqa: S101 - made before the first connection
+        self._connections[player] = connection
+        connection.on_message = partial(self._on_message, player)
+        connection.on_state = partial(self._driver.link_state, player)
+        self._tell(LinkOpened(player, asyncio.get_running_loop().time() - began))
+        self._driver.attach(player, connection)
+        self._start_telemetry(player, connection)
+
+    def _start_telemetry(self, player: int, connection: PeerConnection) -> None:
+        config = self._plan.config.telemetry
+        telemetry = LatencyTelemetry(
+            connection,
+            poll_interval_ms=config.poll_interval_ms,
+            max_samples=config.max_samples,
+            on_poll=lambda poll: self._tell(Polled(player, poll)),
+        )
+        telemetry.start()
+        self._telemetry.append(telemetry)
+
+    # What arrives.
+
+    def _send_signal(self, game_id: str, target: SeatId, kind: str, payload: Mapping[str, Any]) -> None:
+        if self._client is not None:
+            self._client.send_signal(game_id, target, kind, payload)
+
+    def _on_signal(self, sender: SeatId, kind: str, payload: Any) -> None:
+        connector = self._connectors.get(sender)
+        if connector is not None:
+            connector.receive_signal(kind, payload)
+
+    def _on_message(self, player: int, _channel: Channel, data: bytes | str) -> None:
+        if self._driver is not None:
+            self._driver.message(player, data)
+
+    def _on_event(self, event: Event) -> None:
+        self._tell(event)
+        if isinstance(event, Left):
+            self._over.set()
+
+    def _tell(self, telling: Telling) -> None:
+        self._tell_at(time.time_ns() // 1_000_000, telling)
+
+    async def _clean_up(self) -> None:
+        for telemetry in self._telemetry:
+            telemetry.stop()
+        if self._driver is not None:
+            self._driver.stop()
+        closing = [connection.close() for connection in (*self._connections.values(), *self._prepared)]
+        if self._client is not None:
+            closing.append(self._client.close())
+        for result in await asyncio.gather(*closing, return_exceptions=True):
+            if isinstance(result, BaseException):
+                _log.warning("closing failed: %r", result)

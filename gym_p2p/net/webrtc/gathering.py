@@ -1,0 +1,142 @@
+"""Our own addresses: the machine's at once, a STUN or TURN server's view of us when it comes.
+
+aioice waits for its servers before it has any candidate at all, five seconds for a dead one. Here the
+machine's own addresses are ready in a millisecond; every server of the list is asked at the same time, and
+what it answers joins the description, or is handed on as a candidate of its own when that is out already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import aioice.ice
+from aiortc.rtcicetransport import RTCIceCandidate, candidate_from_aioice, parse_stun_turn_uri
+
+from gym_p2p.config import IceServer
+
+__all__ = ["Gatherer", "host_addresses"]
+
+_log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+
+SERVER_TIMEOUT_S = 5.0
+"""As long as aioice gives a server (``get_component_candidates``)."""
+
+
+def host_addresses() -> list[str]:
+    """Return the addresses to offer: the machine's own, or the loopback one where there is no other."""
+    return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True) or [LOOPBACK]
+
+
+class Gatherer:
+    """Gathers the candidates of one ICE connection, in place of aioice's own gathering."""
+
+    def __init__(
+        self,
+        connection: aioice.ice.Connection,
+        *,
+        servers: Sequence[IceServer],
+        relay_only: bool,
+        prepare: Callable[[aioice.ice.StunProtocol], None],
+        on_late: Callable[[RTCIceCandidate], None],
+    ) -> None:
+        self._connection = connection
+        self._servers = tuple(servers)
+        self._relay_only = relay_only
+        self._prepare = prepare
+        self._on_late = on_late
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether a server may still give us a candidate."""
+        return bool(self._tasks)
+
+    async def gather(self) -> None:
+        """Bind the machine's addresses and ask the servers; with relays alone, wait for the first of them."""
+        connection = self._connection
+        connection._local_candidates_start = True
+        addresses = [] if self._relay_only else host_addresses()
+        connection._local_candidates += await connection.get_component_candidates(1, addresses)
+        connection._local_candidates_end = True
+        for protocol in connection._protocols:
+            self._prepare(protocol)
+        self._ask_servers(list(connection._protocols))
+        while self._relay_only and self._tasks and not connection._local_candidates:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    async def close(self) -> None:
+        """Stop asking."""
+        self._closed = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ask_servers(self, hosts: list[aioice.ice.StunProtocol]) -> None:
+        for server in self._servers:
+            for url in server.urls:
+                try:
+                    parsed = parse_stun_turn_uri(url)
+                except ValueError:
+                    _log.warning("ICE server %s: not a STUN or TURN URL, left out", url)
+                    continue
+                if parsed["scheme"].startswith("turn"):
+                    self._run(url, functools.partial(self._relay, server, parsed))
+                elif parsed["scheme"] == "stun" and not self._relay_only:
+                    for protocol in hosts:
+                        if ipaddress.ip_address(protocol.local_candidate.host).version == 4:
+                            address = (parsed["host"], parsed["port"])
+                            self._run(url, functools.partial(self._reflexive, protocol, address))
+
+    def _run(self, url: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async def ask() -> None:
+            try:
+                await asyncio.wait_for(work(), SERVER_TIMEOUT_S)
+            except Exception as error:  # noqa: BLE001  # whatever a server or the resolver does, others remain
+                _log.warning("ICE server %s gave no candidate: %s", url, str(error) or type(error).__name__)
+
+        task = asyncio.get_running_loop().create_task(ask())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reflexive(self, protocol: aioice.ice.StunProtocol, server: tuple[str, int]) -> None:
+        candidate, _ = await aioice.ice.server_reflexive_candidate(protocol, server)
+        self._add(candidate)
+
+    async def _relay(self, server: IceServer, parsed: dict[str, Any]) -> None:
+        candidate, protocol = await aioice.ice.relayed_candidate(
+            component=1,
+            hide_related_address=self._relay_only,
+            protocol_factory=lambda: aioice.ice.StunProtocol(self._connection),
+            turn_server=(parsed["host"], parsed["port"]),
+            turn_username=server.username,
+            turn_password=server.credential,
+            turn_ssl=parsed["scheme"] == "turns",
+            turn_transport=parsed["transport"],
+        )
+        if self._closed:
+            await protocol.close()
+            return
+        self._prepare(protocol)
+        self._connection._protocols.append(protocol)
+        self._add(candidate)
+        if not self._connection._check_list_done:
+            for remote in self._connection.remote_candidates:
+                self._connection._pair_remote_candidate(remote)
+            self._connection.sort_check_list()
+
+    def _add(self, candidate: aioice.ice.Candidate) -> None:
+        """Take in a candidate unless it is an address that we offer already."""
+        known = {(c.host, c.port) for c in self._connection._local_candidates}
+        if self._closed or (candidate.host, candidate.port) in known:
+            return
+        self._connection._local_candidates.append(candidate)
+        self._on_late(candidate_from_aioice(candidate))

@@ -1,0 +1,93 @@
+"""The private parts of aiortc and aioice that this package relies on, all of them, named in one place.
+
+Knows names; the reasons are where they are used. :func:`missing_attributes` says in plain words what a new
+version has moved; the versions that were tried are the range in ``pyproject.toml``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aioice.ice
+import aioice.stun
+import attrs
+from aiortc import RTCPeerConnection
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcicetransport import RTCIceTransport
+from aiortc.rtcsctptransport import RTCSctpTransport
+
+__all__ = ["PRIVATE_ATTRIBUTES", "Internals", "missing_attributes"]
+
+PRIVATE_ATTRIBUTES = {
+    "sctp": (
+        "_data_channel_flush",
+        "_data_channel_queue",
+        "_outbound_queue",
+        "_rto",
+        "_sent_queue",
+        "_t1_expired",
+        "_update_rto",
+        "_srtt",
+        "_rttvar",
+    ),
+    "dtls": ("_recv_next", "_get_stats", "_RTCDtlsTransport__handshake_done", "_role"),
+    "ice": ("_connection", "_recv", "_send"),
+    "connection": (
+        "_check_list_done",
+        "_local_candidates",
+        "_local_candidates_end",
+        "_local_candidates_start",
+        "_nominated",
+        "_pair_remote_candidate",
+        "_protocols",
+        "_query_consent_task",
+        "_queue",
+        "_remote_candidates",
+    ),
+    "channel": ("_addBufferedAmount",),
+    "transaction": ("_Transaction__timeout_delay",),
+}
+
+
+@attrs.frozen(eq=False)
+class Internals:
+    """The layers of one connection that carries data channels alone, from the top down."""
+
+    sctp: RTCSctpTransport
+    dtls: RTCDtlsTransport
+    ice: RTCIceTransport
+    connection: aioice.ice.Connection
+
+    @classmethod
+    def of(cls, pc: RTCPeerConnection) -> Internals:
+        """Return the layers of a connection on which a channel was created."""
+        sctp = pc.sctp
+        if sctp is None:
+            raise AttributeError("sctp: create a data channel first")
+        ice = sctp.transport.transport
+        return cls(sctp=sctp, dtls=sctp.transport, ice=ice, connection=ice._connection)  # noqa: SLF001  # see above
+
+    @property
+    def nominated(self) -> aioice.ice.CandidatePair | None:
+        """The pair of addresses in use, ``None`` before ICE completes and after closing."""
+        return self.connection._nominated.get(1)  # noqa: SLF001  # see above
+
+
+def missing_attributes(pc: RTCPeerConnection) -> list[str]:
+    """Return what this package needs and ``pc``, with a channel created, does not have."""
+    layers = Internals.of(pc)
+    request = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
+    owners: dict[str, Any] = {
+        "sctp": layers.sctp,
+        "dtls": layers.dtls,
+        "ice": layers.ice,
+        "connection": layers.connection,
+        "channel": pc.createDataChannel("missing", negotiated=True, id=1),
+        "transaction": aioice.stun.Transaction(request, ("127.0.0.1", 9), aioice.ice.StunProtocol(layers.connection)),
+    }
+    return [
+        f"{type(owners[layer]).__name__}.{name}"
+        for layer, names in PRIVATE_ATTRIBUTES.items()
+        for name in names
+        if not hasattr(owners[layer], name)
+    ]

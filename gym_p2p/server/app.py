@@ -1,0 +1,263 @@
+"""The service as a whole: one port with Socket.IO, health and uploads behind it.
+
+:class:`Service` runs on the caller's event loop; :func:`serve_in_thread` gives it a loop and a thread of its
+own. Both leave nothing running once stopped. State is in memory; documents and the token secret are in the
+data directory, so that a restarted service still accepts what an earlier one gave out tokens for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import socketio
+import uvicorn
+
+from gym_p2p import __version__
+from gym_p2p.config import ServiceConfig
+from gym_p2p.core.announce import SeatId
+from gym_p2p.core.rooms import Rooms
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.server.packets import FrameGuard, StrictPacket
+from gym_p2p.server.signaling import SignalingService
+from gym_p2p.server.store import Store
+from gym_p2p.server.tokens import Claims, TokenSigner, load_secret
+from gym_p2p.server.web import Uploads, make_web_app
+
+__all__ = ["Service", "new_event_loop", "serve_in_thread"]
+
+_LOG = logging.getLogger(__name__)
+_LIBRARY_LOG = logging.getLogger("gym_p2p.server.library")
+_LIBRARY_LOG.setLevel(logging.WARNING)  # below it, the Socket.IO library writes whole packets: SDP, addresses
+
+_MAX_FRAME_BYTES = 64 * 1024
+"""Four times the largest signal."""
+_PING_INTERVAL_S = 10
+_PING_TIMEOUT_S = 5
+"""A dead socket is noticed within 15 s instead of the library's 45 s."""
+_STOP_DEADLINE_S = 5
+_THREAD_DEADLINE_S = 30.0
+
+
+class Service:
+    """One running service, on the event loop that calls :meth:`start`.
+
+    After a failed :meth:`start` nothing is left running; :meth:`stop` may be called at any time.
+    """
+
+    def __init__(self, config: ServiceConfig | None = None) -> None:
+        self.config = config if config is not None else ServiceConfig()
+        self._port: int | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine find it. Only after :meth:`start`."""
+        if self._port is None:
+            raise RuntimeError("the service has not been started")
+        host = self.config.host
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # where it may listen
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    async def start(self) -> None:
+        """Listen, and serve until :meth:`stop`.
+
+        Raises:
+            ConfigurationError: the port is in use, the host is not this machine's, or the data directory
+                cannot be written.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            listener = stack.enter_context(contextlib.closing(_listen(self.config.host, self.config.port)))
+            tokens, store = self._open_data_dir()
+            sio, signaling = self._make_signaling(tokens)
+            signaling.start(catch_unknown=True)
+            stack.push_async_callback(signaling.stop)
+            stack.push_async_callback(sio.shutdown)
+            web = make_web_app(
+                uploads=Uploads(store=store, tokens=tokens, max_bytes=self.config.max_upload_bytes),
+                health=lambda: self._health(signaling),
+            )
+            server = _Server(_uvicorn_config(FrameGuard(socketio.ASGIApp(sio, other_asgi_app=web))))
+            serving = asyncio.create_task(server.serve(sockets=[listener]), name="gym_p2p service")
+            stack.push_async_callback(_end_serving, server, serving)
+            await _until_started(server, serving)
+            self._port = listener.getsockname()[1]
+            self._stack = stack.pop_all()
+        _LOG.info("serving on port %d", self._port)
+
+    async def stop(self) -> None:
+        """Close every connection and stop listening. Idempotent."""
+        await self._stack.aclose()
+
+    def _open_data_dir(self) -> tuple[TokenSigner, Store]:
+        directory = Path(self.config.data_dir)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            return TokenSigner(load_secret(directory)), Store(directory)
+        except OSError as error:
+            raise ConfigurationError(
+                "data_dir", f"cannot use {directory}: {error.strerror or error}"
+            ) from error
+
+    def _make_signaling(self, tokens: TokenSigner) -> tuple[socketio.AsyncServer, SignalingService]:
+        sio = socketio.AsyncServer(
+            async_mode="asgi",
+            transports=["websocket"],
+            async_handlers=False,
+            # Not the empty list, which would switch the check of origins off.
+            cors_allowed_origins=list(self.config.cors_origins) or None,
+            max_http_buffer_size=_MAX_FRAME_BYTES,
+            ping_interval=_PING_INTERVAL_S,
+            ping_timeout=_PING_TIMEOUT_S,
+            serializer=StrictPacket,
+            logger=_LIBRARY_LOG,
+            engineio_logger=_LIBRARY_LOG,
+        )
+        self._rooms = Rooms(
+            match_ids=lambda: f"match-{secrets.token_hex(16)}",
+            seeds=lambda: secrets.randbits(32),
+            issue_token=_token_issuer(tokens, self.config.token_lifetime_s),
+            ice_servers=self.config.ice_servers,
+            relay_only=self.config.relay_only,
+            register_timeout_s=self.config.register_timeout_s,
+        )
+        signaling = SignalingService(
+            sio, self._rooms, events_per_s=self.config.events_per_s, event_burst=self.config.event_burst
+        )
+        return sio, signaling
+
+    def _health(self, signaling: SignalingService) -> dict[str, Any]:
+        return {
+            "version": __version__,
+            "rooms": self._rooms.room_count,
+            "matches": self._rooms.match_count,
+            "connections": signaling.connection_count,
+        }
+
+
+@contextlib.contextmanager
+def serve_in_thread(config: ServiceConfig | None = None) -> Iterator[Service]:
+    """Run a service on a thread of its own for the length of a ``with`` block.
+
+    Raises:
+        ConfigurationError: as :meth:`Service.start`.
+    """
+    service = Service(config)
+    started: list[BaseException | None] = []
+    ready, done = threading.Event(), asyncio.Event()
+    loop = new_event_loop()
+
+    async def main() -> None:
+        try:
+            await service.start()
+        except BaseException as error:  # noqa: BLE001  # handed to the caller's thread
+            started.append(error)
+            return
+        finally:
+            ready.set()
+        try:
+            await done.wait()
+        finally:
+            await service.stop()
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(main())
+
+    thread = threading.Thread(target=run, name="gym_p2p service", daemon=True)
+    thread.start()
+    try:
+        if not ready.wait(_THREAD_DEADLINE_S):
+            raise RuntimeError("the service did not start in time")
+        if started and started[0] is not None:
+            raise started[0]
+        yield service
+    finally:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the thread has ended by itself
+            loop.call_soon_threadsafe(done.set)
+        thread.join(_THREAD_DEADLINE_S)
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return the fastest event loop at hand (uvloop where it exists)."""
+    try:
+        import uvloop  # noqa: PLC0415  # not on every platform
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the program: it may be a test, a notebook or a trainer."""
+        yield
+
+
+def _uvicorn_config(app: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=_MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,  # Engine.IO has its own
+        timeout_graceful_shutdown=_STOP_DEADLINE_S,
+    )
+
+
+def _token_issuer(tokens: TokenSigner, lifetime_s: float) -> Callable[[str, SeatId, tuple[SeatId, ...]], str]:
+    def issue(match_id: str, player_id: SeatId, player_ids: tuple[SeatId, ...]) -> str:
+        claims = Claims(
+            match_id=match_id,
+            player_id=player_id,
+            player_ids=player_ids,
+            expires_at=time.time() + lifetime_s,
+        )
+        return tokens.issue(claims)
+
+    return issue
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a bound socket; a restart finds the port free although old connections linger."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise ConfigurationError("host", f"no such address: {host!r}") from error
+    listener = socket.socket(family, kind, proto)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()  # now, for two sockets may be bound to a port as long as neither listens
+    except OSError as error:
+        listener.close()
+        problem = f"cannot listen on {host}:{port}: {error.strerror}"
+        raise ConfigurationError("port", f"{problem}; choose another one, or 0 for any") from error
+    return listener
+
+
+async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    while not server.started:
+        if serving.done():
+            await serving
+            raise RuntimeError("the web server ended before it had started")
+        await asyncio.sleep(0.005)
+
+
+async def _end_serving(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    server.should_exit = True
+    await serving

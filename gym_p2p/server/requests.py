@@ -1,0 +1,101 @@
+"""Clients' events as values: decoded strictly, unknown fields ignored, nothing coerced.
+
+Knows the shapes of what arrives. Whether a well-formed request makes sense is the machines' to say.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, TypeVar
+
+import attrs
+import msgspec
+
+from gym_p2p.core.lobby import Candidate, Description
+
+__all__ = ["JoinRoom", "LeaveRoom", "RegisterSubject", "RequestError", "WebrtcSignal", "decode"]
+
+_T = TypeVar("_T")
+_WHERE = re.compile(r" - at `(\$[^`]{0,64})`")
+"""Where the decoder found fault; the rest of its text may quote what the client sent."""
+
+
+class RequestError(ValueError):
+    """The payload has not the shape of its event; the text may be told to the client."""
+
+
+@attrs.frozen
+class RegisterSubject:
+    """Who this socket is."""
+
+    subject_id: str
+
+
+@attrs.frozen
+class JoinRoom:
+    """Seats wanted in a room."""
+
+    room: str
+    seats: list[int | str]
+    take: list[int | str] | None = None
+    client: str | None = None
+
+
+@attrs.frozen
+class LeaveRoom:
+    """Seats given up."""
+
+    room: str
+
+
+@attrs.frozen
+class WebrtcSignal:
+    """A connection signal for another player of the match."""
+
+    game_id: str
+    target_player_id: int | str
+    type: Literal["offer", "answer", "ice-candidate"]
+    payload: dict[str, Any] | None = None
+
+    def parsed_payload(self) -> Description | Candidate | None:
+        """Return the payload as a value; ``None`` is the end of candidates.
+
+        Raises:
+            RequestError: it is not what a signal of this type carries.
+        """
+        if self.type == "ice-candidate":
+            if self.payload is None:
+                return None
+            wire = decode(_CandidateWire, self.payload)
+            return Candidate(wire.candidate, wire.sdpMid, wire.sdpMLineIndex, wire.usernameFragment)
+        description = decode(_DescriptionWire, self.payload)
+        if description.type != self.type:
+            raise RequestError("payload.type differs from type")
+        return Description(description.type, description.sdp)
+
+
+@attrs.frozen
+class _DescriptionWire:
+    type: str
+    sdp: str
+
+
+@attrs.frozen
+class _CandidateWire:
+    candidate: str
+    sdpMid: str | None = None  # noqa: N815  # the names of W3C's RTCIceCandidateInit
+    sdpMLineIndex: int | None = None  # noqa: N815
+    usernameFragment: str | None = None  # noqa: N815
+
+
+def decode(kind: type[_T], payload: object) -> _T:
+    """Build a request from an event's payload.
+
+    Raises:
+        RequestError: it has another shape.
+    """
+    try:
+        return msgspec.convert(payload, kind)
+    except msgspec.ValidationError as error:
+        where = _WHERE.search(str(error))
+        raise RequestError(f"malformed payload{f' at {where[1]}' if where else ''}") from None

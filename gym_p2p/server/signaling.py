@@ -1,0 +1,252 @@
+"""The Socket.IO side of the service: events in, machine, events out.
+
+:class:`SignalingService` registers its handlers on a given ``AsyncServer``, our own or a host application's.
+Handlers never wait: each decodes, asks the machine, and returns the acknowledgement; whatever is to be sent
+to others is carried out, in order, by one task. It knows sockets, limits and the clock; who may do what is
+the machines' to say. Session descriptions and credentials never reach the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+import socketio
+
+from gym_p2p import __version__
+from gym_p2p.core.lobby import Accepted, Answer, Close, Code, Output, Refused, Send
+from gym_p2p.core.rooms import Rooms
+from gym_p2p.server import requests
+from gym_p2p.server.limits import SocketLimits
+from gym_p2p.server.packets import GUARD_KEY, VIOLATION, ConnectionGuard
+
+__all__ = ["SignalingService"]
+
+_LOG = logging.getLogger(__name__)
+
+_NAMESPACE = "/"
+_MAX_QUEUED_PACKETS = 64
+"""A reader this far behind is dropped (Nakama's outgoing_queue_size)."""
+_GOODBYE_S = 1.0
+"""From telling a client to go to closing its websocket under it."""
+
+
+@attrs.frozen
+class _Connection:
+    limits: SocketLimits
+    guard: ConnectionGuard | None
+    """``None`` where a host's application has no :class:`FrameGuard` around it."""
+
+
+class SignalingService:
+    """Meeting and signalling, on a Socket.IO server.
+
+    Args:
+        sio: an ``AsyncServer`` with ``async_handlers=False``, so that one client's events keep their order.
+        rooms: the machine.
+        events_per_s: sustained events of one socket.
+        event_burst: events of one socket at once.
+
+    Call :meth:`start` on the server's event loop, and :meth:`stop` there when done.
+    """
+
+    def __init__(
+        self, sio: socketio.AsyncServer, rooms: Rooms, *, events_per_s: float, event_burst: int
+    ) -> None:
+        self._sio = sio
+        self._rooms = rooms
+        self._events_per_s = events_per_s
+        self._event_burst = event_burst
+        self._connections: dict[str, _Connection] = {}
+        self._wake = asyncio.Event()
+        self._pump_task: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._handlers: Mapping[str, Callable[[str, Any], Answer]] = {
+            "register_subject": self._register_subject,
+            "join_room": self._join_room,
+            "leave_room": self._leave_room,
+            "webrtc_signal": self._webrtc_signal,
+        }
+
+    @property
+    def connection_count(self) -> int:
+        """Sockets connected at present."""
+        return len(self._connections)
+
+    def start(self, *, catch_unknown: bool = False) -> None:
+        """Register the handlers and begin to send.
+
+        Args:
+            catch_unknown: also answer and count events that nobody handles (on a server of our own).
+        """
+        self._sio.on("connect", self._on_connect)
+        self._sio.on("disconnect", self._on_disconnect)
+        for event in self._handlers:
+            self._sio.on(event, functools.partial(self._on_event, event))
+        if catch_unknown:
+            self._sio.on(VIOLATION, self._on_violation)
+            self._sio.on("*", self._on_unknown)
+        self._pump_task = asyncio.create_task(self._pump(), name="gym_p2p signalling pump")
+
+    async def stop(self) -> None:
+        """Stop sending. Idempotent."""
+        tasks = [*self._closing, *([self._pump_task] if self._pump_task is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ---- what the Socket.IO library calls
+
+    def _on_connect(self, sid: str, environ: Mapping[str, Any], _auth: object = None) -> None:
+        now = time.monotonic()
+        guard = environ.get("asgi.scope", {}).get(GUARD_KEY)
+        limits = SocketLimits(self._events_per_s, self._event_burst, now)
+        self._connections[sid] = _Connection(limits, guard)
+        self._rooms.connected(sid, now)
+        self._wake.set()
+        _LOG.debug("socket %s connected", sid)
+
+    def _on_disconnect(self, sid: str, reason: str = "") -> None:
+        if self._connections.pop(sid, None) is None:
+            return
+        self._rooms.disconnected(sid)
+        self._wake.set()
+        _LOG.debug("socket %s disconnected: %s", sid, reason)
+
+    def _on_event(self, event: str, sid: str, *arguments: Any) -> dict[str, Any]:
+        refused = self._refuse_flood(sid)
+        if refused is not None:
+            return _acknowledge(refused)
+        try:
+            answer = self._handlers[event](sid, arguments[0] if arguments else None)
+        except requests.RequestError as error:
+            answer = Refused(Code.BAD_REQUEST, str(error))
+        except Exception:  # noqa: BLE001  # a bug of ours must not reach the client, nor end his connection
+            _LOG.exception("handling %s", event)
+            answer = Refused(Code.UNAVAILABLE, "the service failed; its log says why")
+        self._wake.set()
+        if isinstance(answer, Refused):
+            _LOG.debug("socket %s: %s refused: %s", sid, event, answer.code)
+        return _acknowledge(answer)
+
+    def _on_violation(self, sid: str, *_arguments: Any) -> None:
+        connection = self._connections.get(sid)
+        if connection is not None:
+            connection.limits.violate(time.monotonic())
+            self._drop_if_exhausted(sid, connection)
+
+    def _on_unknown(self, _event: str, sid: str, *_arguments: Any) -> dict[str, Any]:
+        self._on_violation(sid)
+        return _acknowledge(Refused(Code.BAD_REQUEST, "no such event"))
+
+    # ---- the events
+
+    def _register_subject(self, sid: str, payload: object) -> Answer:
+        request = requests.decode(requests.RegisterSubject, payload)
+        answer = self._rooms.register(sid, request.subject_id)
+        if isinstance(answer, Refused):
+            return answer
+        return Accepted({**answer.fields, "service": "gym_p2p", "version": __version__})
+
+    def _join_room(self, sid: str, payload: object) -> Answer:
+        request = requests.decode(requests.JoinRoom, payload)
+        return self._rooms.join(
+            sid, room=request.room, seats=request.seats, take=request.take, client=request.client
+        )
+
+    def _leave_room(self, sid: str, payload: object) -> Answer:
+        return self._rooms.leave(sid, room=requests.decode(requests.LeaveRoom, payload).room)
+
+    def _webrtc_signal(self, sid: str, payload: object) -> Answer:
+        request = requests.decode(requests.WebrtcSignal, payload)
+        return self._rooms.signal(
+            sid,
+            game_id=request.game_id,
+            target_player_id=request.target_player_id,
+            type=request.type,
+            payload=request.parsed_payload(),
+        )
+
+    # ---- sending
+
+    async def _pump(self) -> None:
+        """Carry out the machine's requests in order, and tell it the time."""
+        while True:
+            deadline = self._rooms.next_timeout()
+            timeout_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._rooms.handle_timeout(time.monotonic())
+            self._wake.clear()
+            while (output := self._rooms.poll()) is not None:
+                await self._carry_out(output)
+
+    async def _carry_out(self, output: Output) -> None:
+        try:
+            match output:
+                case Send(socket, event, data):
+                    await self._send(socket, event, data)
+                case Close(socket, reason):
+                    self._drop(socket, reason, grace_s=_GOODBYE_S)
+        except Exception:  # noqa: BLE001  # one socket's trouble must not stop the others
+            _LOG.exception("sending")
+
+    async def _send(self, sid: str, event: str, data: Mapping[str, Any]) -> None:
+        if sid not in self._connections:
+            return
+        if self._queued_packets(sid) > _MAX_QUEUED_PACKETS:
+            self._drop(sid, "it does not read", grace_s=0.0)
+            return
+        await self._sio.emit(event, dict(data), to=sid)
+
+    def _queued_packets(self, sid: str) -> int:
+        transport_sid = self._sio.manager.eio_sid_from_sid(sid, _NAMESPACE)
+        transport = self._sio.eio.sockets.get(transport_sid)
+        return 0 if transport is None else int(transport.queue.qsize())
+
+    # ---- limits and goodbyes
+
+    def _refuse_flood(self, sid: str) -> Refused | None:
+        connection = self._connections.get(sid)
+        if connection is None:
+            return Refused(Code.UNAUTHENTICATED, "not connected")
+        if connection.limits.take(time.monotonic()):
+            return None
+        self._drop_if_exhausted(sid, connection)
+        return Refused(Code.RATE_LIMITED, f"at most {self._events_per_s:g} events a second")
+
+    def _drop_if_exhausted(self, sid: str, connection: _Connection) -> None:
+        if connection.limits.exhausted:
+            _LOG.warning("socket %s dropped: too many events, or malformed ones", sid)
+            self._drop(sid, "limits exceeded", grace_s=0.0)
+
+    def _drop(self, sid: str, reason: str, *, grace_s: float) -> None:
+        """Forget a socket at once, and close it as soon as it has had the time to read its goodbye."""
+        connection = self._connections.get(sid)
+        if connection is None:
+            return
+        _LOG.debug("socket %s: closing: %s", sid, reason)
+        task = asyncio.create_task(self._close(sid, connection.guard, grace_s))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        self._on_disconnect(sid, reason)
+
+    async def _close(self, sid: str, guard: ConnectionGuard | None, grace_s: float) -> None:
+        goodbye: Awaitable[None] = self._sio.disconnect(sid)
+        await goodbye
+        if guard is not None:
+            await asyncio.sleep(grace_s)
+            await guard.close()
+
+
+def _acknowledge(answer: Answer) -> dict[str, Any]:
+    if isinstance(answer, Refused):
+        return {"ok": False, "error": {"code": str(answer.code), "message": answer.message}}
+    return {"ok": True, **answer.fields}

@@ -1,0 +1,160 @@
+"""The service's plain HTTP: its health, and the upload of documents.
+
+An upload is answered 200 only when the document is on the disk; everything heavy happens in worker
+threads, so that signals keep flowing. It knows HTTP's status codes; what a document is, is the store's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gym_p2p.server.store import DocumentError, ForeignDocumentError, Kind, Store
+from gym_p2p.server.tokens import Claims, TokenSigner
+
+__all__ = ["Uploads", "make_web_app"]
+
+_LOG = logging.getLogger(__name__)
+
+_CONCURRENT_STORES = 2
+"""Documents decompressed and written at once; it bounds memory, and the disk is the limit anyway."""
+_READ_DEADLINE_S = 120.0
+"""For the whole body: 64 MiB at 5 Mbit/s."""
+
+
+class _RefusalError(Exception):
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.wire = {"code": code, "message": message}
+
+
+class Uploads:
+    """Takes players' documents.
+
+    Args:
+        store: where they go.
+        tokens: who may store what.
+        max_bytes: the largest document, before and after decompression.
+    """
+
+    def __init__(self, *, store: Store, tokens: TokenSigner, max_bytes: int) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._max_bytes = max_bytes
+        self._storing = asyncio.Semaphore(_CONCURRENT_STORES)
+
+    async def put(self, request: Request) -> Response:
+        """Answer ``PUT /v1/matches/{match_id}/players/{player_id}/{kind}``."""
+        claims = self._authorize(request)
+        kind = _kind(request.path_params["kind"])
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"identity", "gzip"}:
+            raise _RefusalError(415, "bad_request", "content-encoding: wanted gzip or none")
+        body = await self._read(request)
+        async with self._storing:
+            try:
+                await asyncio.to_thread(self._store_body, claims, kind, body, encoding)
+            except ForeignDocumentError as error:
+                raise _RefusalError(403, "unauthenticated", str(error)) from None
+            except DocumentError as error:
+                raise _RefusalError(400, "bad_request", str(error)) from None
+            except OSError:
+                _LOG.exception("match %s: a document could not be stored", claims.match_id)
+                raise _RefusalError(503, "unavailable", "could not be stored; try again later") from None
+        _LOG.debug("match %s: stored a %s document", claims.match_id, kind)
+        return JSONResponse({"ok": True, "stored": True})
+
+    def _authorize(self, request: Request) -> Claims:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise _RefusalError(401, "unauthenticated", "wanted 'Authorization: Bearer <match token>'")
+        claims = self._tokens.verify(token.strip(), now=time.time())
+        place = (request.path_params["match_id"], request.path_params["player_id"])
+        if claims is None or (claims.match_id, str(claims.player_id)) != place:
+            raise _RefusalError(403, "unauthenticated", "this token does not allow this upload")
+        return claims
+
+    async def _read(self, request: Request) -> bytes:
+        """Read the body; what is beyond the limit is read on for a while, so that the client hears why."""
+        chunks: list[bytes] = []
+        size_bytes = 0
+        try:
+            async with asyncio.timeout(_READ_DEADLINE_S):
+                async for chunk in request.stream():
+                    size_bytes += len(chunk)
+                    if size_bytes <= self._max_bytes:
+                        chunks.append(chunk)
+                    elif size_bytes > 2 * self._max_bytes:
+                        break
+        except (TimeoutError, ClientDisconnect):
+            raise _RefusalError(408, "bad_request", "the document did not arrive in time") from None
+        if size_bytes > self._max_bytes:
+            raise self._too_large()
+        return b"".join(chunks)
+
+    def _store_body(self, claims: Claims, kind: Kind, body: bytes, encoding: str) -> None:
+        if encoding == "gzip":
+            body = self._decompress(body)
+        self._store.put(claims, kind, body)
+
+    def _decompress(self, body: bytes) -> bytes:
+        """Undo gzip, never producing more than the limit (and one byte, to know that there was more)."""
+        decompressor = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        try:
+            plain = decompressor.decompress(body, self._max_bytes + 1)
+        except zlib.error:
+            raise DocumentError("not gzip, as content-encoding says") from None
+        if len(plain) > self._max_bytes:
+            raise self._too_large()
+        if not decompressor.eof or decompressor.unused_data:
+            raise DocumentError("truncated gzip, or something after it")
+        return plain
+
+    def _too_large(self) -> _RefusalError:
+        return _RefusalError(413, "too_large", f"a document has at most {self._max_bytes} bytes")
+
+
+def make_web_app(*, uploads: Uploads, health: Callable[[], Mapping[str, Any]]) -> Starlette:
+    """Return the ASGI application of the plain HTTP part.
+
+    Args:
+        uploads: takes the documents.
+        health: what ``GET /healthz`` tells, beside ``ok``.
+    """
+
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"ok": True, **health()})
+
+    put = "/v1/matches/{match_id}/players/{player_id:path}/{kind}"  # a seat's id may have slashes in it
+    return Starlette(
+        routes=[Route("/healthz", healthz, methods=["GET"]), Route(put, uploads.put, methods=["PUT"])],
+        exception_handlers={_RefusalError: _answer_refusal, Exception: _answer_bug},
+    )
+
+
+def _kind(text: str) -> Kind:
+    try:
+        return Kind(text)
+    except ValueError:
+        raise _RefusalError(404, "bad_request", f"kind: wanted one of {', '.join(Kind)}") from None
+
+
+async def _answer_refusal(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, _RefusalError):  # the signature that Starlette asks for is wider
+        raise error
+    return JSONResponse({"ok": False, "error": error.wire}, status_code=error.status)
+
+
+async def _answer_bug(_request: Request, _error: Exception) -> Response:
+    error = {"code": "unavailable", "message": "the service failed; its log says why"}
+    return JSONResponse({"ok": False, "error": error}, status_code=500)

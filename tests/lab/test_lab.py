@@ -1,0 +1,264 @@
+"""The laboratory keeps its promises: paths and translators are as asked for, and nothing is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.lab import SERVICE, Lab, Nat, echo, end, namespaces, ping, read_line, start_ping
+from tests.lab.fixtures import MakeLab
+
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible")]
+
+
+def _left_behind() -> set[str]:
+    return {name for name in namespaces.existing() if name.startswith(f"p2plab-{os.getpid()}-")}
+
+
+@pytest.mark.parametrize("rtt_ms", [0, 20, 50, 100])
+def test_round_trip_is_what_was_asked_for(make_lab: MakeLab, rtt_ms: float) -> None:
+    lab = make_lab(one_way_ms=rtt_ms / 2)
+    measured = ping(lab, "a", "b", count=60, interval_ms=5)
+    assert measured.lost == 0
+    assert measured.median_ms == pytest.approx(rtt_ms, abs=0.5)
+    assert measured.min_ms is not None
+    assert measured.min_ms >= rtt_ms
+
+
+def test_delay_can_differ_by_direction_and_change_while_running(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    lab.condition(way=("a", "b"), one_way_ms=5)
+    lab.condition(way=("b", "a"), one_way_ms=15)
+    assert ping(lab, "a", "b", count=20).median_ms == pytest.approx(20, abs=0.5)
+    lab.condition(way=("b", "a"), one_way_ms=0)
+    assert ping(lab, "a", "b", count=20).median_ms == pytest.approx(5, abs=0.5)
+
+
+def test_loss_takes_its_share_and_the_counters_agree(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    lab.condition(way=("a", "b"), loss=0.1)
+    measured = ping(lab, "a", "b", count=1000, interval_ms=1, wait_ms=100)
+    assert 62 <= measured.lost <= 138  # four standard deviations around 100
+    counted = lab.counters()
+    assert counted.ways["a", "b"].lost == measured.lost
+    assert counted.ways["b", "a"].lost == 0
+    assert counted.ways["a", "b"].forwarded == measured.received
+
+
+def test_same_seed_loses_the_same_packets(make_lab: MakeLab) -> None:
+    def lost_pings(seed: int) -> list[int]:
+        lab = make_lab(seed=seed)
+        lab.condition(way=("a", "b"), loss=0.3)
+        rtts_ms = ping(lab, "a", "b", count=100, interval_ms=1, wait_ms=50).rtts_ms
+        return [number for number, rtt_ms in enumerate(rtts_ms) if rtt_ms is None]
+
+    first = lost_pings(7)
+    assert first
+    assert lost_pings(7) == first
+    assert lost_pings(8) != first
+
+
+@pytest.mark.parametrize("conditions", [{"reorder": 0.2}, {"jitter_ms": 5.0, "in_order": False}])
+def test_reordering_is_seen_by_the_receiver(make_lab: MakeLab, conditions: dict[str, float]) -> None:
+    lab = make_lab()
+    lab.condition(way=("a", "b"), **conditions)  # type: ignore[arg-type]  # mypy cannot match a plain dict
+    measured = ping(lab, "a", "b", count=100, interval_ms=3)
+    assert measured.lost == 0
+    assert measured.out_of_order > 0
+    assert lab.counters().ways["a", "b"].reordered == measured.out_of_order
+
+
+def test_jitter_widens_the_round_trips_but_keeps_the_order(make_lab: MakeLab) -> None:
+    lab = make_lab(one_way_ms=5)
+    lab.condition(way=("a", "b"), jitter_ms=4)
+    measured = ping(lab, "a", "b", count=200, interval_ms=5)
+    assert measured.out_of_order == 0
+    assert lab.counters().total("reordered") == 0
+    assert measured.min_ms is not None
+    assert measured.p95_ms is not None
+    assert measured.min_ms >= 10
+    assert measured.p95_ms - measured.min_ms > 8  # of an exponential of mean 4 ms it is 12
+
+
+def test_duplicates_arrive_twice(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    lab.condition(way=("a", "b"), duplicate=0.5)
+    measured = ping(lab, "a", "b", count=100, interval_ms=1)
+    assert 25 < measured.duplicates < 75
+    assert lab.counters().ways["a", "b"].duplicated == measured.duplicates
+
+
+def test_blackout_stops_the_hosts_but_not_the_service(make_lab: MakeLab) -> None:
+    lab = make_lab(one_way_ms=5)
+    with echo(lab, "b"), echo(lab, SERVICE):
+        lab.condition(blackout=True)
+        dark, service = start_ping(lab, "a", "b", SERVICE, count=10, wait_ms=50).result()
+        lab.condition(blackout=False)
+        light = start_ping(lab, "a", "b", count=10).result()[0]
+    assert dark.received == 0
+    assert dark.median_ms is None
+    assert lab.counters().ways["a", "b"].blacked_out == 10
+    assert service.lost == 0
+    assert service.median_ms == pytest.approx(0, abs=0.7)
+    assert light.lost == 0
+
+
+def test_service_goes_dark_alone_when_named(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    lab.condition(between=("a", SERVICE), blackout=True)
+    with echo(lab, "b"), echo(lab, SERVICE):
+        peer, service = start_ping(lab, "a", "b", SERVICE, count=10, wait_ms=50).result()
+    assert peer.lost == 0
+    assert service.received == 0
+
+
+def test_three_hosts_have_three_different_paths(make_lab: MakeLab) -> None:
+    lab = make_lab(["a", "b", "c"])
+    rtts_ms = {("a", "b"): 10, ("a", "c"): 30, ("b", "c"): 60}
+    for pair, rtt_ms in rtts_ms.items():
+        lab.condition(between=pair, one_way_ms=rtt_ms / 2)
+    with echo(lab, "b"), echo(lab, "c"):
+        to_b = start_ping(lab, "a", "b", count=20).result()[0]
+        to_c = start_ping(lab, "a", "c", count=20).result()[0]
+        between = start_ping(lab, "b", "c", count=20).result()[0]
+    measured = [to_b.median_ms, to_c.median_ms, between.median_ms]
+    assert measured == pytest.approx(list(rtts_ms.values()), abs=0.5)
+
+
+def test_ice_finds_the_path_and_the_dead_interfaces_only(make_lab: MakeLab) -> None:
+    lab = make_lab(dead_interfaces=1)
+    code = "from aioice.ice import get_host_addresses as g; import json; print(json.dumps(g(True, True)))"
+    process = lab.run("a", [sys.executable, "-c", code], stdout=subprocess.PIPE)
+    found = json.loads(read_line(process, timeout_s=20))
+    assert sorted(found) == [lab.address("a"), "172.16.0.1"]
+
+
+def _outer_addresses(lab: Lab, sockets: dict[str, socket.socket]) -> dict[str, tuple[str, int]]:
+    """Return what the service sees the hosts' sockets as."""
+    seen = {}
+    with lab.inside(SERVICE), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stun:
+        stun.bind((lab.address(SERVICE), 3478))
+        stun.settimeout(2.0)
+        for host, sock in sockets.items():
+            sock.sendto(b"who am I?", stun.getsockname())
+            seen[host] = stun.recvfrom(64)[1]
+    return seen
+
+
+def _punch(lab: Lab) -> tuple[bool, bool]:
+    """Let ``a`` and ``b`` send to each other's outer address, then to where they hear from; who heard?"""
+    with contextlib.ExitStack() as stack:
+        sockets = {}
+        for host in ("a", "b"):
+            with lab.inside(host):
+                sockets[host] = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            sockets[host].settimeout(0.1)
+        outer = _outer_addresses(lab, sockets)
+        targets = {"a": outer["b"], "b": outer["a"]}
+        heard = {"a": False, "b": False}
+        for _ in range(2):
+            for host, sock in sockets.items():
+                sock.sendto(b"hello", targets[host])
+            for host, sock in sockets.items():
+                with contextlib.suppress(TimeoutError):
+                    _, targets[host] = sock.recvfrom(64)
+                    heard[host] = True
+    return heard["a"], heard["b"]
+
+
+@pytest.mark.parametrize(
+    ("kind_a", "kind_b", "meet"),
+    [
+        (Nat.PORT_RESTRICTED, Nat.PORT_RESTRICTED, True),
+        (Nat.SYMMETRIC, Nat.FULL_CONE, True),
+        (Nat.SYMMETRIC, Nat.PORT_RESTRICTED, False),
+        (Nat.SYMMETRIC, Nat.SYMMETRIC, False),
+    ],
+)
+def test_hole_punching_works_through_some_translators(
+    make_lab: MakeLab, kind_a: Nat, kind_b: Nat, *, meet: bool
+) -> None:
+    lab = make_lab(nats={"a": kind_a, "b": kind_b})
+    assert _punch(lab) == (meet, meet)
+
+
+def test_symmetric_translator_shows_a_different_port_to_everyone(make_lab: MakeLab) -> None:
+    lab = make_lab(nats={"a": Nat.SYMMETRIC})
+    with echo(lab, "b"), echo(lab, SERVICE):
+        by_b, by_service = start_ping(lab, "a", "b", SERVICE, count=2, wait_ms=100).result()
+    assert by_b.seen_as is not None
+    assert by_b.seen_as.startswith(lab.address("a"))
+    assert by_b.seen_as != by_service.seen_as
+
+
+def test_only_an_open_translator_lets_strangers_in(make_lab: MakeLab) -> None:
+    lab = make_lab(["a", "b", "c"], nats={"b": Nat.FULL_CONE, "c": Nat.PORT_RESTRICTED})
+    with echo(lab, "b"), echo(lab, "c"):
+        to_open, to_restricted = start_ping(lab, "a", "b", "c", count=5, wait_ms=50).result()
+    assert to_open.received == 5
+    assert to_restricted.received == 0
+
+
+def test_nothing_is_left_when_the_body_raises() -> None:
+    class RaisedError(Exception):
+        pass
+
+    def use() -> None:
+        with Lab(nats={"a": Nat.SYMMETRIC}) as lab:
+            processes.append(lab.run("a", ["sleep", "60"]))
+            processes.append(lab.run(SERVICE, ["sh", "-c", "sleep 60 & sleep 60"]))
+            assert _left_behind()
+            assert namespaces.processes(_left_behind())
+            raise RaisedError
+
+    processes: list[subprocess.Popen[bytes]] = []
+    with pytest.raises(RaisedError):
+        use()
+    assert not _left_behind()
+    assert all(process.poll() is not None for process in processes)
+
+
+def test_nothing_is_left_when_building_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_self: Lab, host: str) -> None:
+        raise RuntimeError(host)
+
+    monkeypatch.setattr(Lab, "_add_dead_interfaces", fail)
+    with pytest.raises(RuntimeError), Lab():
+        pass
+    assert not _left_behind()
+
+
+def test_sweep_removes_what_a_dead_process_left_and_spares_the_living(make_lab: MakeLab) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait(timeout=5)
+    stale = f"p2plab-{dead.pid}-0-a"
+    namespaces.ip(f"netns add {stale}")
+    command = ["ip", "netns", "exec", stale, "sh", "-c", "echo there; exec sleep 60"]
+    orphan = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        read_line(orphan, timeout_s=5)
+        living = make_lab()  # building it sweeps
+        assert orphan.wait(timeout=5) < 0
+    finally:
+        end(orphan)
+    assert stale not in namespaces.existing()
+    assert ping(living, "a", "b", count=2).received == 2
+    namespaces.sweep()
+    assert _left_behind()
+
+
+def test_impossible_conditions_and_names_are_refused(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    with pytest.raises(ValueError, match="loss"):
+        lab.condition(loss=1.5)
+    with pytest.raises(ValueError, match="no such way"):
+        lab.condition(between=("a", "nobody"), loss=0.1)
+    with pytest.raises(ValueError, match="names of hosts"):
+        Lab(["a", SERVICE])
+    assert ping(lab, "a", "b", count=5).lost == 0  # and what was refused has changed nothing

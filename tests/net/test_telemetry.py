@@ -1,0 +1,517 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import selectors
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gym_p2p.core.latency import Poll, Quality, QualityChange
+from gym_p2p.core.stats_report import PollStatus
+from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.net.telemetry import LatencyTelemetry
+
+WALL_START_S = 1_700_000_000.0
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to the next deadline instead of waiting for it."""
+
+    def __init__(self) -> None:
+        super().__init__(_JumpingSelector(self))
+        self.now_s = 0.0
+
+    def time(self) -> float:
+        return self.now_s
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    def __init__(self, loop: VirtualTimeLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and timeout > 0:
+            self._loop.now_s += timeout
+        return super().select(0)
+
+
+class FakeConnection:
+    """A foreign peer connection: W3C's names, a scripted answer a poll."""
+
+    def __init__(self, rtt_s: float | None = 0.05) -> None:
+        self.connectionState = "connected"
+        self.rtt_s = rtt_s
+        self.answered: int | None = 0
+        self.calls: list[float] = []
+        self.under_way = 0
+        self.most_under_way = 0
+        self.before: Callable[[], Awaitable[None]] | None = None
+
+    async def getStats(self) -> dict[str, Any]:  # noqa: N802 - W3C's name
+        self.calls.append(asyncio.get_running_loop().time())
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            if self.before is not None:
+                await self.before()
+        finally:
+            self.under_way -= 1
+        return self.report()
+
+    def report(self) -> dict[str, Any]:
+        pair: dict[str, Any] = {"id": "P", "type": "candidate-pair", "localCandidateId": "L"}
+        if self.rtt_s is not None:
+            pair["currentRoundTripTime"] = self.rtt_s
+        if self.answered is not None:
+            self.answered += 1
+            pair["responsesReceived"] = self.answered
+        transport = {"id": "T", "type": "transport", "selectedCandidatePairId": "P"}
+        return {"T": SimpleNamespace(**transport), "P": pair}
+
+
+def on_virtual_time(main: Callable[[VirtualTimeLoop], Coroutine[Any, Any, None]]) -> None:
+    loop = VirtualTimeLoop()
+    try:
+        loop.run_until_complete(main(loop))
+        loop.run_until_complete(asyncio.sleep(0))
+        assert not asyncio.all_tasks(loop), "a task was left behind"
+    finally:
+        loop.close()
+
+
+def telemetry_on(loop: VirtualTimeLoop, connection: Any, **options: Any) -> LatencyTelemetry:
+    return LatencyTelemetry(connection, wall_clock=lambda: WALL_START_S + loop.time(), **options)
+
+
+def stats_of(telemetry: LatencyTelemetry) -> dict[str, Any]:
+    stats = telemetry.get_stats()
+    assert stats is not None
+    return stats
+
+
+def test_the_first_sample_comes_one_interval_after_start_and_then_one_each() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection(rtt_s=0.0425)
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(0.99)
+        assert telemetry.get_stats() is None
+        await asyncio.sleep(9.02)
+        telemetry.stop()
+        assert connection.calls == pytest.approx([float(second) for second in range(1, 11)])
+        samples = telemetry.get_samples()
+        assert samples[0] == {"timestamp": 1_700_000_001_000, "rttMs": 42.5}
+        assert len(samples) == 10
+
+    on_virtual_time(main)
+
+
+def test_start_twice_polls_once_and_stop_keeps_the_samples() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        telemetry.start()
+        await asyncio.sleep(3.5)
+        telemetry.stop()
+        telemetry.stop()
+        await asyncio.sleep(5)
+        assert not telemetry.running
+        assert len(connection.calls) == 3
+        assert stats_of(telemetry)["sampleCount"] == 3
+
+    on_virtual_time(main)
+
+
+def test_it_can_be_started_again_and_goes_on_with_its_samples() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        telemetry = telemetry_on(loop, FakeConnection())
+        for _ in range(2):
+            telemetry.start()
+            await asyncio.sleep(2.5)
+            telemetry.stop()
+        assert stats_of(telemetry)["sampleCount"] == 4
+
+    on_virtual_time(main)
+
+
+def test_start_without_a_running_loop_is_a_clear_error() -> None:
+    with pytest.raises(UsageError, match="running asyncio event loop"):
+        LatencyTelemetry(FakeConnection()).start()
+
+
+def test_the_defaults_are_one_a_second_for_ten_minutes() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        telemetry = telemetry_on(loop, FakeConnection())
+        telemetry.start()
+        await asyncio.sleep(700.5)
+        telemetry.stop()
+        stats = stats_of(telemetry)
+        assert (stats["sampleCount"], stats["totalSamples"]) == (600, 700)
+
+    on_virtual_time(main)
+
+
+def test_only_a_connected_connection_is_polled() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+        connection.connectionState = "connecting"
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(3.5)
+        assert connection.calls == []
+        connection.connectionState = "connected"
+        await asyncio.sleep(1)
+        telemetry.stop()
+        stats = stats_of(telemetry)
+        assert (stats["polls"], stats["missed"], stats["outages"]) == (1, 0, [])
+
+    on_virtual_time(main)
+
+
+def test_a_lost_connection_is_an_outage_until_the_next_answer() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(2.5)
+        connection.connectionState = "disconnected"
+        await asyncio.sleep(3)
+        (outage,) = stats_of(telemetry)["outages"]
+        assert outage == {"startMs": 1_700_000_003_000, "endMs": None}
+        connection.connectionState = "connected"
+        await asyncio.sleep(1)
+        telemetry.stop()
+        stats = stats_of(telemetry)
+        assert stats["outages"] == [{"startMs": 1_700_000_003_000, "endMs": 1_700_000_006_000}]
+        assert (stats["polls"], stats["missed"], len(connection.calls)) == (6, 3, 3)
+
+    on_virtual_time(main)
+
+
+def test_a_repeated_reading_is_never_recorded_again() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(0.5)
+        for answered in [3, 5, 5, 5, 6, 6, 6, 7, 7, 8, 8, 8]:
+            connection.answered = answered - 1  # the report adds one
+            await asyncio.sleep(1)
+        telemetry.stop()
+        stats = stats_of(telemetry)
+        assert (stats["polls"], stats["sampleCount"], stats["missed"]) == (12, 5, 7)
+
+    on_virtual_time(main)
+
+
+def test_a_report_without_a_counter_gives_a_sample_a_poll() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+        connection.answered = None
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(5.5)
+        telemetry.stop()
+        assert stats_of(telemetry)["sampleCount"] == 5
+
+    on_virtual_time(main)
+
+
+@pytest.mark.parametrize("rtt_s", [None, float("nan"), -1.0, "0.05"])
+def test_a_report_without_a_usable_round_trip_gives_no_sample(rtt_s: Any) -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection(rtt_s)
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(2.5)
+        assert len(connection.calls) == 2
+        assert telemetry.get_stats() is None
+        connection.rtt_s = 0
+        await asyncio.sleep(1)
+        telemetry.stop()
+        stats = stats_of(telemetry)
+        assert (stats["sampleCount"], stats["missed"], stats["maxMs"]) == (1, 2, 0.0)
+        assert telemetry.errors == 0
+
+    on_virtual_time(main)
+
+
+def test_a_slow_report_neither_overlaps_the_next_nor_shifts_the_schedule() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+        connection.before = lambda: asyncio.sleep(0.7)
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(100.8)
+        telemetry.stop()
+        assert connection.most_under_way == 1
+        assert connection.calls == pytest.approx([float(second) for second in range(1, 101)])
+
+    on_virtual_time(main)
+
+
+def test_a_loop_that_stood_still_makes_up_one_poll_and_keeps_the_grid() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(1.5)
+        loop.now_s = 6.3
+        await asyncio.sleep(2)
+        telemetry.stop()
+        assert connection.calls == pytest.approx([1.0, 6.3, 7.0, 8.0])
+
+    on_virtual_time(main)
+
+
+def test_a_report_that_raises_is_counted_and_the_next_poll_happens() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+
+        async def fail() -> None:
+            raise OSError("gone")
+
+        connection.before = fail
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(3.5)
+        connection.before = None
+        await asyncio.sleep(1)
+        telemetry.stop()
+        stats = stats_of(telemetry)
+        assert (stats["sampleCount"], stats["missed"], telemetry.errors) == (1, 3, 3)
+        assert stats["outages"] == [{"startMs": 1_700_000_001_000, "endMs": 1_700_000_004_000}]
+
+    on_virtual_time(main)
+
+
+@pytest.mark.parametrize("result", [None, 7, {"plain": "dict"}])
+def test_a_getstats_that_is_not_async_is_counted(result: Any) -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = SimpleNamespace(connectionState="connected", getStats=lambda: result)
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(2.5)
+        telemetry.stop()
+        assert telemetry.errors == 2
+
+    on_virtual_time(main)
+
+
+def test_a_getstats_that_cancels_itself_does_not_stop_the_polling() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+
+        async def cancelled() -> None:
+            raise asyncio.CancelledError
+
+        connection.before = cancelled
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(2.5)
+        telemetry.stop()
+        assert (len(connection.calls), telemetry.errors) == (2, 2)
+
+    on_virtual_time(main)
+
+
+def test_a_report_that_hangs_is_cancelled_and_counts_as_missed() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+        connection.before = lambda: asyncio.sleep(1e6)
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(3.5)
+        assert connection.most_under_way == 1
+        connection.before = None
+        await asyncio.sleep(2)
+        telemetry.stop()
+        assert connection.under_way == 0
+        stats = stats_of(telemetry)
+        assert stats["missed"] >= 2
+        assert stats["sampleCount"] >= 1
+
+    on_virtual_time(main)
+
+
+def test_a_report_that_ignores_its_cancellation_is_not_begun_a_second_time() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+        release = asyncio.Event()
+
+        async def stubborn() -> None:
+            while not release.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await release.wait()
+
+        connection.before = stubborn
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(5.5)
+        assert len(connection.calls) == 1
+        connection.before = None
+        release.set()
+        await asyncio.sleep(2)
+        telemetry.stop()
+        assert connection.most_under_way == 1
+        assert stats_of(telemetry)["sampleCount"] == 2
+
+    on_virtual_time(main)
+
+
+def test_stop_in_the_middle_of_a_report_leaves_nothing_running() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+        connection.before = lambda: asyncio.sleep(1e6)
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(1.5)
+        assert connection.under_way == 1
+        telemetry.stop()
+        await asyncio.sleep(0.1)
+        assert connection.under_way == 0
+        assert telemetry.get_stats() is None
+
+    on_virtual_time(main)
+
+
+def test_a_replaced_connection_is_followed_and_nothing_is_lost() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        old, new = FakeConnection(0.01), FakeConnection(0.03)
+        telemetry = telemetry_on(loop, old)
+        telemetry.start()
+        await asyncio.sleep(3.5)
+        new.connectionState = "connecting"
+        telemetry.replace(new)
+        await asyncio.sleep(2)
+        new.connectionState = "connected"
+        await asyncio.sleep(2)
+        telemetry.stop()
+        stats = stats_of(telemetry)
+        assert [sample["rttMs"] for sample in stats["samples"]] == [10.0, 10.0, 10.0, 30.0, 30.0]
+        assert len(stats["outages"]) == 1
+        assert len(old.calls) == 3
+
+    on_virtual_time(main)
+
+
+def test_an_answer_of_a_connection_replaced_meanwhile_is_not_recorded() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        old, new = FakeConnection(0.01), FakeConnection(0.03)
+        old.before = lambda: asyncio.sleep(0.5)
+        telemetry = telemetry_on(loop, old)
+        telemetry.start()
+        await asyncio.sleep(1.2)
+        telemetry.replace(new)
+        await asyncio.sleep(1)
+        telemetry.stop()
+        assert [sample["rttMs"] for sample in telemetry.get_samples()] == [30.0]
+
+    on_virtual_time(main)
+
+
+def test_every_poll_is_told_and_a_raising_callback_is_only_counted() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        polls: list[Poll] = []
+
+        def on_poll(poll: Poll) -> None:
+            polls.append(poll)
+            raise ValueError("the user's own mistake")
+
+        connection = FakeConnection()
+        telemetry = telemetry_on(loop, connection, on_poll=on_poll)
+        telemetry.start()
+        await asyncio.sleep(2.5)
+        connection.connectionState = "failed"
+        await asyncio.sleep(1)
+        telemetry.stop()
+        assert [poll.status for poll in polls] == [
+            PollStatus.FRESH,
+            PollStatus.FRESH,
+            PollStatus.DISCONNECTED,
+        ]
+        assert [poll.rtt_ms for poll in polls] == [50.0, 50.0, None]
+        assert polls[0].connection is not None
+        assert polls[0].connection.type == "unknown"
+        assert telemetry.errors == 3
+
+    on_virtual_time(main)
+
+
+def test_a_change_of_quality_is_told_once() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        changes: list[QualityChange] = []
+        connection = FakeConnection(0.05)
+        telemetry = telemetry_on(loop, connection, on_quality_change=changes.append, warning_ms=100)
+        telemetry.start()
+        await asyncio.sleep(2.5)
+        connection.rtt_s = 0.1001
+        await asyncio.sleep(2)
+        connection.rtt_s = 0.5
+        await asyncio.sleep(1)
+        telemetry.stop()
+        assert [change.status for change in changes] == [Quality.GOOD, Quality.WARNING, Quality.CRITICAL]
+        assert telemetry.quality is Quality.CRITICAL
+
+    on_virtual_time(main)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"poll_interval_ms": 0},
+        {"poll_interval_ms": -1},
+        {"poll_interval_ms": float("nan")},
+        {"max_samples": 0},
+        {"warning_ms": 400},
+    ],
+)
+def test_options_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        LatencyTelemetry(FakeConnection(), **options)
+
+
+def test_without_a_connection_it_waits_for_one() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        telemetry = telemetry_on(loop, None)
+        telemetry.start()
+        await asyncio.sleep(2.5)
+        telemetry.replace(FakeConnection())
+        await asyncio.sleep(1)
+        telemetry.stop()
+        stats = stats_of(telemetry)
+        assert (stats["sampleCount"], stats["missed"]) == (1, 0)
+
+    on_virtual_time(main)
+
+
+def test_stop_works_from_another_thread_and_after_the_loop_closed() -> None:
+    telemetry = LatencyTelemetry(FakeConnection(), poll_interval_ms=5)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    loop.call_soon_threadsafe(telemetry.start)
+
+    async def until_sampled() -> None:
+        for _ in range(1000):
+            if telemetry.get_stats() is not None:
+                return
+            await asyncio.sleep(0.005)
+
+    asyncio.run_coroutine_threadsafe(until_sampled(), loop).result(10)
+    telemetry.stop()
+    asyncio.run_coroutine_threadsafe(asyncio.sleep(0.02), loop).result(10)
+    assert not asyncio.all_tasks(loop)
+    kept = stats_of(telemetry)["sampleCount"]
+    assert kept >= 1
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+    telemetry.stop()
+    assert stats_of(telemetry)["sampleCount"] == kept
