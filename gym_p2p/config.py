@@ -26,6 +26,7 @@ __all__ = [
     "ServiceConfig",
     "SyncConfig",
     "TelemetryConfig",
+    "config_from_options",
     "from_mapping",
     "to_mapping",
 ]
@@ -35,7 +36,7 @@ DEFAULT_SERVER_URL = "http://127.0.0.1:8765"
 _T = TypeVar("_T")
 
 
-def _number(low: float, high: float) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
+def _number(low: float, high: float) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
     def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ConfigurationError(attribute.name, f"wanted a number, got {value!r}")
@@ -45,7 +46,7 @@ def _number(low: float, high: float) -> Callable[[Any, "attrs.Attribute[Any]", A
     return check
 
 
-def _integer(low: int, high: int) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
+def _integer(low: int, high: int) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
     def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int):
             raise ConfigurationError(attribute.name, f"wanted a whole number, got {value!r}")
@@ -55,7 +56,7 @@ def _integer(low: int, high: int) -> Callable[[Any, "attrs.Attribute[Any]", Any]
     return check
 
 
-def _one_of(*allowed: str) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
+def _one_of(*allowed: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
     def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if value not in allowed:
             raise ConfigurationError(attribute.name, f"wanted one of {', '.join(allowed)}, got {value!r}")
@@ -64,8 +65,8 @@ def _one_of(*allowed: str) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
 
 def _optional(
-    inner: Callable[[Any, "attrs.Attribute[Any]", Any], None],
-) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
+    inner: Callable[[Any, attrs.Attribute[Any], Any], None],
+) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if value is not None:
             inner(instance, attribute, value)
@@ -143,6 +144,8 @@ class LinkConfig:
 class SyncConfig:
     """How the players' frames are kept together."""
 
+    mode: Literal["lockstep"] = attrs.field(default="lockstep", validator=_one_of("lockstep"))
+    """``lockstep``: a step waits for every player's input of its frame."""
     input_delay: int = attrs.field(default=0, validator=_integer(0, 60))
     """Frames between giving an input and its effect; the first ones have the default action."""
     fps: float | None = attrs.field(default=None, validator=_optional(_number(0.01, 10_000)))
@@ -168,7 +171,8 @@ class SyncConfig:
     def _below_timeout(self, _attribute: attrs.Attribute[float], value: float) -> None:
         if value >= self.disconnect_timeout_s:
             raise ConfigurationError(
-                "disconnect_notice_s", f"wanted less than disconnect_timeout_s ({self.disconnect_timeout_s:g})"
+                "disconnect_notice_s",
+                f"wanted less than disconnect_timeout_s ({self.disconnect_timeout_s:g})",
             )
 
     @property
@@ -216,6 +220,10 @@ class P2PConfig:
     exports: ExportConfig = attrs.field(factory=ExportConfig)
 
 
+def _texts(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
+
+
 def _origins(_instance: Any, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
     for origin in value:
         if not isinstance(origin, str) or not origin.startswith(("http://", "https://")) or "*" in origin:
@@ -238,7 +246,7 @@ class ServiceConfig:
     """Handed to the players with every match. None by default: host candidates only."""
     relay_only: bool = attrs.field(default=False, validator=_boolean)
     """Tell the players to use relay candidates alone, so that they never learn each other's address."""
-    cors_origins: tuple[str, ...] = attrs.field(default=(), converter=tuple, validator=_origins)
+    cors_origins: tuple[str, ...] = attrs.field(default=(), converter=_texts, validator=_origins)
     """Web origins, other than the service's own, whose pages may connect."""
     max_upload_bytes: int = attrs.field(default=64 * 2**20, validator=_integer(1024, 2**32))
     """The largest document, before and after decompression."""
@@ -286,3 +294,38 @@ _NESTED: dict[tuple[str, str], type[Any]] = {
     ("P2PConfig", "telemetry"): TelemetryConfig,
     ("P2PConfig", "exports"): ExportConfig,
 }
+
+_FLAT: dict[str, tuple[str, str]] = {
+    "sync": ("sync", "mode"),
+    "exports": ("exports", "directory"),
+}
+"""Options of a wrapper that have another name than the field they set."""
+
+
+def config_from_options(options: Mapping[str, Any]) -> P2PConfig:
+    """Build a configuration from a wrapper's flat keyword options.
+
+    Every field of :class:`P2PConfig` and of the classes in it is an option by its own name, but for
+    ``sync`` (the mode) and ``exports`` (the directory).
+
+    Raises:
+        ConfigurationError: an unknown option (with the nearest known one), or a value out of range.
+    """
+    places = dict(_FLAT)
+    for field in attrs.fields(P2PConfig):
+        nested = _NESTED.get(("P2PConfig", field.name))
+        if nested is None:
+            places[field.name] = ("", field.name)
+            continue
+        for inner in attrs.fields(nested):
+            if (field.name, inner.name) not in _FLAT.values():
+                places[inner.name] = (field.name, inner.name)
+    tree: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in places:
+            near = difflib.get_close_matches(name, places, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(places))}"
+            raise ConfigurationError(name, f"no such option{hint}")
+        group, field_name = places[name]
+        (tree.setdefault(group, {}) if group else tree)[field_name] = value
+    return from_mapping(P2PConfig, tree)

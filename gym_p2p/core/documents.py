@@ -16,6 +16,7 @@ from typing import Any
 from gym_p2p.core.match_log import (
     DesyncEvent,
     EpisodeLog,
+    EpisodeView,
     Health,
     MatchLog,
     PeerLog,
@@ -50,8 +51,8 @@ def session_document(log: MatchLog, now_ms: int, decode: Decode) -> Document:
     It depends on ``now_ms`` in nothing; the argument is there so that all three builders are called alike.
     """
     del now_ms
-    episodes = log.episodes.copy()
-    events = [event for episode in episodes for event in episode.rollbacks.copy()]
+    episodes = log.views()
+    events = [event for episode in episodes for event in episode.rollbacks]
     peer = _worst_peer(log)
     return {
         "schemaVersion": SCHEMA_VERSION,
@@ -79,9 +80,7 @@ def validation_document(log: MatchLog, now_ms: int, decode: Decode) -> Document:
     Hashes have no episode in this document, so it is about one; the multiplayer document has them all.
     """
     episode = _newest_episode(log)
-    verified = episode.verified_frame
-    hashes = episode.hashes()
-    frames = min(verified + 1, episode.frames)
+    verified_frames = min(episode.verified_frame + 1, episode.frames)
     names = _names(log.players)
     return {
         "schemaVersion": SCHEMA_VERSION,
@@ -91,19 +90,19 @@ def validation_document(log: MatchLog, now_ms: int, decode: Decode) -> Document:
         "episodeNum": episode.number,
         "summary": {
             "totalFrames": episode.frames,
-            "verifiedFrame": verified,
+            "verifiedFrame": episode.verified_frame,
             "desyncCount": len(episode.desyncs),
-            "hashesComputed": len(hashes),
+            "hashesComputed": len(episode.hashes),
         },
-        "confirmedHashes": [{"frame": frame, "hash": digest} for frame, digest in hashes],
+        "confirmedHashes": [{"frame": frame, "hash": digest} for frame, digest in episode.hashes],
         "verifiedActions": {
             names[player]: [
                 {"frame": frame, "action": action}
-                for frame, action in enumerate(_actions(episode, seat, frames, decode))
+                for frame, action in enumerate(_actions(episode, seat, verified_frames, decode))
             ]
             for seat, player in enumerate(log.players)
         },
-        "desyncEvents": [_desync_event(event) for event in episode.desyncs.copy()],
+        "desyncEvents": [_desync_event(event) for event in episode.desyncs],
         "reconnection": _reconnection(log, "reconnectionAttempts"),
         **_latency(log, _worst_peer(log)),
         "focusLoss": None,
@@ -146,65 +145,56 @@ def multiplayer_document(log: MatchLog, now_ms: int, decode: Decode) -> Document
 
 
 def _validation(log: MatchLog, now_ms: int, decode: Decode) -> Document:
-    episodes = log.episodes.copy()
-    summaries = [_episode_summary(episode, now_ms) for episode in episodes]
-    actions = [
-        entry
-        for episode, summary in zip(episodes, summaries, strict=True)
-        for entry in _all_actions(log, episode, summary["totalFrames"], decode)
-    ]
+    episodes = log.views()
+    actions = [entry for episode in episodes for entry in _all_actions(log, episode, decode)]
     hashes = [
         {"episode": episode.number, "frame": frame, "hash": digest}
         for episode in episodes
-        for frame, digest in episode.hashes()
+        for frame, digest in episode.hashes
     ]
     desyncs = [
         {"episode": episode.number, **_desync_event(event)}
         for episode in episodes
-        for event in episode.desyncs.copy()
+        for event in episode.desyncs
     ]
     return {
-        "episodes": summaries,
+        "episodes": [_episode_summary(episode, now_ms) for episode in episodes],
         "totalEpisodes": len(episodes),
         "totalHashes": len(hashes),
         "totalActions": len(actions),
         "totalDesyncs": len(desyncs),
-        "totalRollbacks": sum(summary["rollbackCount"] for summary in summaries),
+        "totalRollbacks": sum(len(episode.rollbacks) for episode in episodes),
         "allHashes": hashes,
         "allActions": actions,
         "allDesyncEvents": desyncs,
         "allRollbacks": [
-            {
-                "episode": summary["episodeNum"],
-                "count": summary["rollbackCount"],
-                "maxFrames": summary["maxRollbackFrames"],
-            }
-            for summary in summaries
-            if summary["rollbackCount"]
+            {"episode": episode.number, "count": len(episode.rollbacks), "maxFrames": _max_frames(episode)}
+            for episode in episodes
+            if episode.rollbacks
         ],
     }
 
 
-def _episode_summary(episode: EpisodeLog, now_ms: int) -> Document:
-    verified = episode.verified_frame
-    confirmed = episode.confirmed_frame
-    frames = episode.frames
-    rollbacks = episode.rollbacks.copy()
+def _episode_summary(episode: EpisodeView, now_ms: int) -> Document:
     return {
         "episodeNum": episode.number,
-        "totalFrames": frames,
-        "confirmedFrame": max(confirmed, frames - 1),
-        "verifiedFrame": verified,
-        "hashCount": len(episode.hashes()),
+        "totalFrames": episode.frames,
+        "confirmedFrame": episode.confirmed_frame,
+        "verifiedFrame": episode.verified_frame,
+        "hashCount": len(episode.hashes),
         "desyncCount": len(episode.desyncs),
-        "rollbackCount": len(rollbacks),
-        "maxRollbackFrames": max((event.frames for event in rollbacks), default=0),
+        "rollbackCount": len(episode.rollbacks),
+        "maxRollbackFrames": _max_frames(episode),
         "timestamp": now_ms if episode.ended_ms is None else episode.ended_ms,
     }
 
 
-def _all_actions(log: MatchLog, episode: EpisodeLog, frames: int, decode: Decode) -> Iterator[Document]:
-    by_seat = [_actions(episode, seat, frames, decode) for seat in range(len(log.players))]
+def _max_frames(episode: EpisodeView) -> int:
+    return max((event.frames for event in episode.rollbacks), default=0)
+
+
+def _all_actions(log: MatchLog, episode: EpisodeView, decode: Decode) -> Iterator[Document]:
+    by_seat = [_actions(episode, seat, episode.frames, decode) for seat in range(len(log.players))]
     number, players = episode.number, log.players
     for frame, joint in enumerate(zip(*by_seat, strict=True)):
         for player, action in zip(players, joint, strict=True):
@@ -217,7 +207,7 @@ def _all_actions(log: MatchLog, episode: EpisodeLog, frames: int, decode: Decode
             }
 
 
-def _actions(episode: EpisodeLog, seat: int, frames: int, decode: Decode) -> Iterator[Any]:
+def _actions(episode: EpisodeView, seat: int, frames: int, decode: Decode) -> Iterator[Any]:
     """Yield a seat's actions. Those that are immutable are decoded once, for most games have few."""
     known: dict[bytes, Any] = {}
     for data in islice(episode.seat_inputs[seat], frames):
@@ -322,11 +312,9 @@ def _worst_peer(log: MatchLog) -> PeerLog | None:
     return max(log.peers.values(), key=median, default=None)
 
 
-def _newest_episode(log: MatchLog) -> EpisodeLog:
-    episodes = log.episodes.copy()
-    played = (episode for episode in reversed(episodes) if episode.frames)
-    newest = episodes[-1] if episodes else EpisodeLog(1, tuple([] for _ in log.players))
-    return next(played, newest)
+def _newest_episode(log: MatchLog) -> EpisodeView:
+    episodes = log.views() or [EpisodeLog(1, tuple([] for _ in log.players)).view()]
+    return next((episode for episode in reversed(episodes) if episode.frames), episodes[-1])
 
 
 def _desync_event(event: DesyncEvent) -> Document:

@@ -25,6 +25,7 @@ __all__ = [
     "DetectedConnection",
     "Disconnection",
     "EpisodeLog",
+    "EpisodeView",
     "Health",
     "MatchLog",
     "PeerLog",
@@ -128,14 +129,40 @@ class EpisodeLog:
     verified_frame: int = -1
     ended_ms: int | None = None
 
-    @property
-    def frames(self) -> int:
-        """The number of frames that every seat's input is recorded of."""
-        return min(len(inputs) for inputs in self.seat_inputs)
+    def view(self) -> EpisodeView:
+        """Return the episode as it is now. What stands for a frame is read before the frames are counted."""
+        verified, confirmed = self.verified_frame, self.confirmed_frame
+        hashes = tuple(sorted(dict(self.checksums.copy()).items()))
+        desyncs, rollbacks = tuple(self.desyncs.copy()), tuple(self.rollbacks.copy())
+        frames = min(len(inputs) for inputs in self.seat_inputs)
+        return EpisodeView(
+            number=self.number,
+            seat_inputs=self.seat_inputs,
+            frames=frames,
+            hashes=hashes,
+            desyncs=desyncs,
+            rollbacks=rollbacks,
+            confirmed_frame=max(confirmed, frames - 1),
+            verified_frame=verified,
+            ended_ms=self.ended_ms,
+        )
 
-    def hashes(self) -> list[tuple[int, str]]:
-        """Return the checksums by frame, sorted; the newest of a frame counts."""
-        return sorted(dict(self.checksums.copy()).items())
+
+@attrs.frozen(kw_only=True)
+class EpisodeView:
+    """An episode at one moment; the log may go on growing."""
+
+    number: int
+    seat_inputs: tuple[list[bytes], ...]
+    frames: int
+    """The number of frames that every seat's input is recorded of: how far to read ``seat_inputs``."""
+    hashes: tuple[tuple[int, str], ...]
+    """The checksums by frame, sorted; of a frame that was checked twice the newer one."""
+    desyncs: tuple[DesyncEvent, ...]
+    rollbacks: tuple[RollbackEvent, ...]
+    confirmed_frame: int
+    verified_frame: int
+    ended_ms: int | None
 
 
 @attrs.define(eq=False)
@@ -168,6 +195,10 @@ class MatchLog:
     probe: Any = None
     termination: Termination | None = None
 
+    def views(self) -> list[EpisodeView]:
+        """Return every episode as it is now."""
+        return [episode.view() for episode in self.episodes.copy()]
+
     def time(self, now_ms: int) -> int:
         """Return ``now_ms``, or the end of the match once it has ended."""
         return now_ms if self.termination is None else self.termination.timestamp_ms
@@ -185,10 +216,13 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if isinstance(value, numbers.Real):
+        return _number(value)
+    to_list = getattr(value, "tolist", None)
+    return plain(to_list()) if callable(to_list) else str(value)
+
+
+def _number(value: numbers.Real) -> int | float | None:
     if isinstance(value, numbers.Integral):
         return int(value)
-    if isinstance(value, numbers.Real):
-        return float(value) if math.isfinite(value) else None
-    if callable(to_list := getattr(value, "tolist", None)):
-        return plain(to_list())
-    return str(value)
+    return float(value) if math.isfinite(value) else None

@@ -278,4 +278,4 @@ class MatchRecord:
         return self._episode
 
     def _frame_now(self) -> int | None:
-        return None if self._episode is None else self._episode.frames
+        return None if self._episode is None else len(self._episode.seat_inputs[-1])

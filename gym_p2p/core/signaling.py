@@ -383,7 +383,7 @@ class Negotiation:
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         if self._deadline is not None and self._deadline <= now and not self._done:
-            self._outputs.append(Failed(self._failure()))
+            self._outputs.append(Failed(self.progress()))
             self.state = NegotiationState.FAILED
             self._due = None
         elif self._due is not None and self._due <= now:
@@ -399,16 +399,23 @@ class Negotiation:
         """Return the next output, ``None`` when there is none."""
         return self._outputs.popleft() if self._outputs else None
 
+    def progress(self) -> str:
+        """Return in words how far it has come, for messages about a failure."""
+        match self.state:
+            case NegotiationState.IDLE | NegotiationState.EXPECTING:
+                return "no offer has come"
+            case NegotiationState.OFFERING | NegotiationState.ANSWERING:
+                return "our own description is not ready"
+            case NegotiationState.OFFERED:
+                return f"our offer was sent {self._repeats + 1} times and not answered"
+            case NegotiationState.FAILED:
+                return "the negotiation has failed"
+            case _:
+                return "offer and answer were exchanged"
+
     @property
     def _done(self) -> bool:
         return self.state in {NegotiationState.ANSWERED, NegotiationState.SETTLED, NegotiationState.FAILED}
-
-    def _failure(self) -> str:
-        if self.state is NegotiationState.OFFERED:
-            return f"our offer was sent {self._repeats + 1} times and never answered"
-        if self.state is NegotiationState.EXPECTING:
-            return "no offer came"
-        return "our own description was not ready in time"
 
     def _handle_due(self, now: float) -> None:
         if self.state is NegotiationState.EXPECTING:

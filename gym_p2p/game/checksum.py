@@ -71,8 +71,8 @@ def _writer_of_subclass(value: Any, path: tuple[Any, ...]) -> Callable[[Any, _Em
             return _WRITERS[base]
     where = "value" + "".join(f"[{step!r}]" for step in path)
     raise TypeError(
-        f"cannot checksum {where}: {type(value).__module__}.{type(value).__qualname__} has no canonical form; "
-        "only plain data and numpy arrays do"
+        f"cannot checksum {where}: {type(value).__module__}.{type(value).__qualname__} has no canonical "
+        "form; only plain data and numpy arrays do"
     )
 
 

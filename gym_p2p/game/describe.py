@@ -70,8 +70,12 @@ def layers(env: Any) -> Iterator[Any]:
     while layer is not None and id(layer) not in seen:
         seen.add(id(layer))
         yield layer
-        own = vars(layer) if hasattr(layer, "__dict__") else {}
+        own = _attributes(layer)
         layer = own.get("env", own.get("aec_env"))
+
+
+def _attributes(thing: Any) -> dict[str, Any]:
+    return getattr(thing, "__dict__", {})
 
 
 def _identity(base: Any) -> str:
@@ -79,7 +83,8 @@ def _identity(base: Any) -> str:
     if spec is not None:
         return str(spec.id)
     # Only the instance's own: mpe2's environments overwrite the name in one metadata dict that all share.
-    name = vars(base).get("metadata", {}).get("name") or vars(base).get("name")
+    own = _attributes(base)
+    name = own.get("metadata", {}).get("name") or own.get("name")
     path = f"{type(base).__module__}.{type(base).__qualname__}"
     return f"{name} ({path})" if isinstance(name, str) else path
 
@@ -174,8 +179,9 @@ def _versions(env: Any) -> Iterator[tuple[str, str]]:
     for layer in layers(env):
         for kind in type(layer).__mro__:
             names |= _distributions(kind.__module__)
-    base = env.unwrapped
-    for part in vars(base).values():  # an emulator or a physics engine that the environment holds
+    for part in _attributes(
+        env.unwrapped
+    ).values():  # an emulator or a physics engine that the environment holds
         names |= _distributions(type(part).__module__)
     for name in sorted(names - _ONLY_DRAW):
         yield name, importlib.metadata.version(name)

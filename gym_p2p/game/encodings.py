@@ -33,15 +33,15 @@ __all__ = [
 _MAX_VARINT_BYTES = 10  # 64 bits in groups of 7
 
 
-class ActionProblem(Exception):  # noqa: N818 internal: always turned into InvalidAction
+class ActionProblem(Exception):
     """An action that is not in the space; the text says what came and what is wanted."""
 
 
-class Malformed(Exception):  # noqa: N818 internal: always turned into ProtocolError
+class Malformed(Exception):
     """Bytes that no action of this space encodes to."""
 
 
-class UnsupportedSpace(Exception):  # noqa: N818 internal: always turned into UnsupportedEnvironment
+class UnsupportedSpace(Exception):
     """A space whose actions cannot be sent; the text says which and why."""
 
 
@@ -268,7 +268,8 @@ class _BoxEncoding(Encoding):
         self._wanted = f"{self._dtype} numbers of shape {self._shape}, {bounds}"
 
     def default(self) -> Any:
-        return np.clip(np.zeros(self._shape, self._dtype), self._low, self._high).astype(self._dtype)
+        # clip makes a scalar of an array of shape ()
+        return np.asarray(np.clip(np.zeros(self._shape, self._dtype), self._low, self._high), self._dtype)
 
     def check(self, action: Any) -> Any:
         floating = self._dtype.kind == "f"
@@ -276,6 +277,9 @@ class _BoxEncoding(Encoding):
         if not floating:  # before the cast, which would wrap around
             _refuse_outside(array, (self._low <= array) & (array <= self._high), self._wanted)
             return array.astype(self._dtype)
+        if array.dtype == self._dtype:
+            _refuse_outside(array, (self._low <= array) & (array <= self._high), self._wanted)
+            return array.copy()
         with np.errstate(over="ignore"):
             cast = array.astype(self._dtype)
         overflown = np.isinf(cast) & np.isfinite(array)

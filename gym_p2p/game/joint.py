@@ -37,6 +37,7 @@ class JointGame(Game):
     def __init__(self, env: gymnasium.Env[Any, Any], default_actions: Any) -> None:
         parts = _action_parts(env.action_space)
         watched = _observation_parts(env.observation_space, tuple(parts))
+        self._seat_set = frozenset(parts)
         self._split_observation = watched is not None
         whole = env.observation_space
         super().__init__(
@@ -60,7 +61,7 @@ class JointGame(Game):
         """Advance one frame; see :class:`Game`."""
         observation, reward, terminated, truncated, info = self.env.step(self._joint(actions))
         own_rewards = info.get("rewards")
-        if isinstance(own_rewards, Mapping) and own_rewards.keys() == set(self.seats):
+        if isinstance(own_rewards, dict) and own_rewards.keys() == self._seat_set:
             reward = own_rewards  # type: ignore[assignment]  # wider than Gymnasium's contract, as in LBF
         terminations = self._flags(terminated)
         truncations = self._flags(truncated)
@@ -87,12 +88,12 @@ class JointGame(Game):
         return tuple(fresh(observation) for _ in self.seats)
 
     def _infos(self, info: dict[Any, Any]) -> tuple[dict[Any, Any], ...]:
-        if info and info.keys() == set(self.seats) and all(isinstance(i, dict) for i in info.values()):
+        if info and info.keys() == self._seat_set and all(isinstance(i, dict) for i in info.values()):
             return tuple(fresh(info[seat]) for seat in self.seats)
         return tuple(fresh(info) for _ in self.seats)
 
     def _per_seat(self, value: Any) -> Sequence[Any]:
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             return [value[seat] for seat in self.seats]
         if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim):
             if len(value) != len(self.seats):

@@ -26,12 +26,17 @@ class Outcome:
     """Whether the episode is over for every seat: the next call has to be ``reset``."""
 
 
+_IMMUTABLE = frozenset({float, int, bool, str, bytes, type(None), np.float32, np.float64, np.int64})
+
+
 def fresh(value: Any) -> Any:
     """Copy what can be changed in an observation: arrays, and the containers around them.
 
     Environments may write their next observation into the array that they gave out last, and give one
     array to all seats. An outcome has to stay what it was.
     """
+    if type(value) in _IMMUTABLE:
+        return value
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, dict):

@@ -79,7 +79,9 @@ def make_game(env: Any, *, watchers: int = 0, default_actions: Any = None) -> Ga
 def _is_joint(space: gymnasium.Space[Any]) -> bool:
     if isinstance(space, spaces.Dict):
         return len(space.spaces) > 0 and all(isinstance(key, str | int) for key in space.spaces)
-    return isinstance(space, spaces.Tuple | spaces.MultiDiscrete | spaces.MultiBinary)
+    if isinstance(space, spaces.Tuple):
+        return len(space.spaces) > 0
+    return isinstance(space, spaces.MultiDiscrete | spaces.MultiBinary)
 
 
 def _parallel_form(env: Any) -> Any:

@@ -198,7 +198,7 @@ class ProcessBridge:
         try:
             self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            _log.error("the network process did not stop; killing it")  # noqa: TRY400 - no traceback to see
+            _log.error("the network process did not stop; killing it")
             self._process.kill()
             self._process.wait(STOP_TIMEOUT_S)
         return told
@@ -249,4 +249,3 @@ def _start_child(theirs: socket.socket) -> subprocess.Popen[bytes]:
         process_group=0,
         restore_signals=True,
     )
-

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
+from typing import cast
 
 from gym_p2p.core.events import Leave
 from gym_p2p.net.loop import run_loop
@@ -13,6 +15,9 @@ from gym_p2p.net.participant import Participant, Plan, Telling
 from gym_p2p.net.pipe import FrameReader, pack
 
 __all__ = ["main"]
+
+FLUSH_TIMEOUT_S = 2.0
+"""The user's process may be busy or gone; it has this long to take what was told last."""
 
 
 class _Pipe(asyncio.Protocol):
@@ -22,11 +27,11 @@ class _Pipe(asyncio.Protocol):
         self.participant: Participant | None = None
         self.planned: asyncio.Future[Plan] = asyncio.get_running_loop().create_future()
         self._reader = FrameReader()
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.WriteTransport | None = None
+        self._closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream socket
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's are no subclass of it
 
     def data_received(self, data: bytes) -> None:
         for value in self._reader.feed(data):
@@ -37,6 +42,7 @@ class _Pipe(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         self._transport = None
+        self._closed.set()
         if not self.planned.done():
             self.planned.cancel()
         elif self.participant is not None:
@@ -48,6 +54,13 @@ class _Pipe(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(pack((timestamp_ms, telling)))
 
+    async def finish(self) -> None:
+        """Deliver what was told, and close."""
+        if self._transport is not None:
+            self._transport.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), FLUSH_TIMEOUT_S)
+
 
 async def _run(fd: int) -> None:
     loop = asyncio.get_running_loop()
@@ -58,6 +71,7 @@ async def _run(fd: int) -> None:
         return
     pipe.participant = Participant(plan, pipe.tell)
     await pipe.participant.run()
+    await pipe.finish()
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from gym_p2p.config import LinkEmulation
 __all__ = ["EmulatedPath"]
 
 EARLY_S = 0.0005
-"""A datagram this close to its time goes out. Half the tick of uvloop's clock, whose timers may fire early."""
+"""A datagram this close to its time goes out: half a tick of uvloop's clock, whose timers may be early."""
 
 LONGEST_DRAIN_S = 2.0
 """How long a closed path still delivers what is on its way."""

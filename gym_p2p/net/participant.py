@@ -19,8 +19,8 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.config import P2PConfig
-from gym_p2p.core.announce import MatchFound, SeatId
+from gym_p2p.config import IceServer, P2PConfig
+from gym_p2p.core.announce import MatchFound, MatchPlayer, SeatId
 from gym_p2p.core.events import Command, Event, Leave, Left
 from gym_p2p.core.latency import Poll
 from gym_p2p.core.match import Match
@@ -120,6 +120,37 @@ class Stopped:
 Telling = Event | Seated | Waiting | MatchMade | LinkOpened | Polled | Failed | Stopped
 
 
+class _Route:
+    """Where what a connection tells goes: kept until it is known which player is at the other end.
+
+    The peer's first message may be here before the connector has returned.
+    """
+
+    def __init__(self) -> None:
+        self._driver: Driver | None = None
+        self._player = -1
+        self._early: list[bytes | str] = []
+
+    def message(self, _channel: Channel, data: bytes | str) -> None:
+        """Pass on a message."""
+        if self._driver is None:
+            self._early.append(data)
+        else:
+            self._driver.message(self._player, data)
+
+    def state(self, state: LinkState) -> None:
+        """Pass on a state."""
+        if self._driver is not None:
+            self._driver.link_state(self._player, state)
+
+    def lead_to(self, driver: Driver, player: int) -> None:
+        """Pass on everything from now on, and what came before."""
+        self._driver, self._player = driver, player
+        for data in self._early:
+            driver.message(player, data)
+        self._early = []
+
+
 class Participant:
     """One player's network half. Every method is called on its event loop."""
 
@@ -135,11 +166,10 @@ class Participant:
         self._driver: Driver | None = None
         self._client: SignalingClient | None = None
         self._connectors: dict[SeatId, Connector] = {}
-        self._connections: dict[int, PeerConnection] = {}
+        self._connections: list[tuple[PeerConnection, _Route]] = []
         self._telemetry: list[LatencyTelemetry] = []
         self._over = asyncio.Event()
         self._prepared: list[PeerConnection] = []
-        self._handlers: dict[int, Callable[[LinkState], None]] = {}
 
     async def run(self) -> None:
         """Play one match; returns when it is over. Whatever happens ends in ``Stopped``."""
@@ -149,7 +179,7 @@ class Participant:
             self._tell(Failed(error))
         except asyncio.CancelledError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told to the caller, whatever it is
             _log.exception("the network half failed")
             self._tell(Failed(NetworkError(f"the network half failed: {type(error).__name__}: {error}")))
         finally:
@@ -196,15 +226,17 @@ class Participant:
             emit=self._on_event,
         )
         others = [i for i in range(len(found.players)) if i != local]
+        connectors = {player: self._connector(found, found.players[player]) for player in others}
+        assert self._client is not None  # noqa: S101 - it found the match
+        self._client.on_signal = self._on_signal  # what came before now was kept
         began = loop.time()
         async with asyncio.TaskGroup() as group:
-            for player in others:
-                group.create_task(self._connect(player, found, began))
+            for player, connector in connectors.items():
+                group.create_task(self._connect(player, connector, began))
 
     async def _find_match(self) -> MatchFound:
         plan = self._plan
         self._client = client = SignalingClient()
-        client.on_signal = self._on_signal
         client.on_room_status = lambda status: self._tell(Waiting(status.seats_free))
         prepared = asyncio.ensure_future(self._prepare(len(plan.seats) - len(plan.take or (0,))))
         try:
@@ -224,16 +256,18 @@ class Participant:
         self._prepared = [self._make_connection(()) for _ in range(min(count, 7))]
         await asyncio.gather(*(connection.gather() for connection in self._prepared))
 
-    def _make_connection(self, ice_servers: Sequence[Any]) -> PeerConnection:
-        return PeerConnection(
+    def _make_connection(self, ice_servers: Sequence[IceServer]) -> PeerConnection:
+        route = _Route()
+        connection = PeerConnection(
             link=self._plan.config.link,
             ice_servers=ice_servers,
-            on_message=lambda _channel, _data: None,
-            on_state=lambda _state: None,
+            on_message=route.message,
+            on_state=route.state,
         )
+        self._connections.append((connection, route))
+        return connection
 
-    async def _connect(self, player: int, found: MatchFound, began: float) -> None:
-        peer = found.players[player]
+    def _connector(self, found: MatchFound, peer: MatchPlayer) -> Connector:
         first = self._prepared.pop() if self._prepared and not found.ice_servers else None
         connector = Connector(
             local_id=found.player_id,
@@ -245,13 +279,14 @@ class Participant:
             timeout_s=self._plan.config.link.connect_timeout_s,
         )
         self._connectors[peer.player_id] = connector
+        return connector
+
+    async def _connect(self, player: int, connector: Connector, began: float) -> None:
         connection = await connector.connect()
         assert self._driver is not None  # noqa: S101 - made before the first connection
-        self._connections[player] = connection
-        connection.on_message = partial(self._on_message, player)
-        connection.on_state = partial(self._driver.link_state, player)
         self._tell(LinkOpened(player, asyncio.get_running_loop().time() - began))
         self._driver.attach(player, connection)
+        next(route for made, route in self._connections if made is connection).lead_to(self._driver, player)
         self._start_telemetry(player, connection)
 
     def _start_telemetry(self, player: int, connection: PeerConnection) -> None:
@@ -260,6 +295,8 @@ class Participant:
             connection,
             poll_interval_ms=config.poll_interval_ms,
             max_samples=config.max_samples,
+            warning_ms=config.warning_ms,
+            critical_ms=config.critical_ms,
             on_poll=lambda poll: self._tell(Polled(player, poll)),
         )
         telemetry.start()
@@ -276,10 +313,6 @@ class Participant:
         if connector is not None:
             connector.receive_signal(kind, payload)
 
-    def _on_message(self, player: int, _channel: Channel, data: bytes | str) -> None:
-        if self._driver is not None:
-            self._driver.message(player, data)
-
     def _on_event(self, event: Event) -> None:
         self._tell(event)
         if isinstance(event, Left):
@@ -293,7 +326,7 @@ class Participant:
             telemetry.stop()
         if self._driver is not None:
             self._driver.stop()
-        closing = [connection.close() for connection in (*self._connections.values(), *self._prepared)]
+        closing = [connection.close() for connection, _ in self._connections]
         if self._client is not None:
             closing.append(self._client.close())
         for result in await asyncio.gather(*closing, return_exceptions=True):

@@ -21,13 +21,12 @@ from typing import Any
 import socketio
 import uvicorn
 
-from gym_p2p import __version__
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.announce import SeatId
 from gym_p2p.core.rooms import Rooms
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.server.packets import FrameGuard, StrictPacket
-from gym_p2p.server.signaling import SignalingService
+from gym_p2p.server.signaling import VERSION, SignalingService
 from gym_p2p.server.store import Store
 from gym_p2p.server.tokens import Claims, TokenSigner, load_secret
 from gym_p2p.server.web import Uploads, make_web_app
@@ -136,7 +135,7 @@ class Service:
 
     def _health(self, signaling: SignalingService) -> dict[str, Any]:
         return {
-            "version": __version__,
+            "version": VERSION,
             "rooms": self._rooms.room_count,
             "matches": self._rooms.match_count,
             "connections": signaling.connection_count,
@@ -207,6 +206,7 @@ def _uvicorn_config(app: Any) -> uvicorn.Config:
         app,
         lifespan="off",
         log_config=None,
+        log_level="warning",  # below it, uvicorn writes addresses and whole frames
         access_log=False,
         server_header=False,
         ws="websockets-sansio",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib.metadata
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,16 +19,18 @@ from typing import Any
 import attrs
 import socketio
 
-from gym_p2p import __version__
 from gym_p2p.core.lobby import Accepted, Answer, Close, Code, Output, Refused, Send
 from gym_p2p.core.rooms import Rooms
 from gym_p2p.server import requests
 from gym_p2p.server.limits import SocketLimits
 from gym_p2p.server.packets import GUARD_KEY, VIOLATION, ConnectionGuard
 
-__all__ = ["SignalingService"]
+__all__ = ["VERSION", "SignalingService"]
 
 _LOG = logging.getLogger(__name__)
+
+VERSION = importlib.metadata.version("gym_p2p")
+"""What the service says it is."""
 
 _NAMESPACE = "/"
 _MAX_QUEUED_PACKETS = 64
@@ -151,7 +154,7 @@ class SignalingService:
         answer = self._rooms.register(sid, request.subject_id)
         if isinstance(answer, Refused):
             return answer
-        return Accepted({**answer.fields, "service": "gym_p2p", "version": __version__})
+        return Accepted({**answer.fields, "service": "gym_p2p", "version": VERSION})
 
     def _join_room(self, sid: str, payload: object) -> Answer:
         request = requests.decode(requests.JoinRoom, payload)

@@ -13,11 +13,13 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gym_p2p.core.announce import SeatId
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Kind, Store
 from gym_p2p.server.tokens import Claims, TokenSigner
 
@@ -79,8 +81,8 @@ class Uploads:
         if scheme.lower() != "bearer" or not token:
             raise _RefusalError(401, "unauthenticated", "wanted 'Authorization: Bearer <match token>'")
         claims = self._tokens.verify(token.strip(), now=time.time())
-        place = (request.path_params["match_id"], request.path_params["player_id"])
-        if claims is None or (claims.match_id, str(claims.player_id)) != place:
+        match_id, player_id = request.path_params["match_id"], request.path_params["player_id"]
+        if claims is None or claims.match_id != match_id or not _names(player_id, claims.player_id):
             raise _RefusalError(403, "unauthenticated", "this token does not allow this upload")
         return claims
 
@@ -140,6 +142,15 @@ def make_web_app(*, uploads: Uploads, health: Callable[[], Mapping[str, Any]]) -
         routes=[Route("/healthz", healthz, methods=["GET"]), Route(put, uploads.put, methods=["PUT"])],
         exception_handlers={_RefusalError: _answer_refusal, Exception: _answer_bug},
     )
+
+
+def _names(text: str, player_id: SeatId) -> bool:
+    """Tell whether a path's part names this player: his id as JSON, or simply as text."""
+    try:
+        named = msgspec.json.decode(text, type=int | str)
+    except ValueError:
+        named = text
+    return text == str(player_id) or (type(named) is type(player_id) and named == player_id)
 
 
 def _kind(text: str) -> Kind:

@@ -59,6 +59,10 @@ class Player:
         self.driver = Driver(match, clock=table.clock, emit=self._on_event)
         self.match = match
 
+    @property
+    def played_all(self) -> bool:
+        return len(self.played) >= self.frames
+
     def events_of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
@@ -178,7 +182,7 @@ class Table:
 
     def finished(self) -> bool:
         return all(
-            seat.stopped or seat.over is not None or (len(seat.played) >= seat.frames and not seat.episodes_left)
+            seat.stopped or seat.over is not None or (seat.played_all and not seat.episodes_left)
             for seat in self.seats
         )
 

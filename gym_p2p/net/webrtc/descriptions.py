@@ -44,11 +44,12 @@ def parse_description(kind: str, sdp: str) -> RemoteDescription:
         raise ProtocolError("description that is not an SDP") from error
     if len(media) != 1 or media[0].kind != "application" or media[0].port == 0:
         raise ProtocolError("description without exactly one data section")
-    if not _is_complete(kind, media[0]):
+    ufrag = media[0].ice.usernameFragment if media[0].ice is not None else None
+    if not ufrag or not _is_complete(kind, media[0]):
         raise ProtocolError("description without credentials")
     texts = [line.split(":", 1)[1] for line in lines if line.startswith("a=candidate:")]
     candidates = [candidate for text in texts if (candidate := parse_candidate(text)) is not None]
-    return RemoteDescription(bare, tuple(candidates), str(media[0].ice.usernameFragment))
+    return RemoteDescription(bare, tuple(candidates), ufrag)
 
 
 def _is_candidate(line: str) -> bool:
@@ -57,7 +58,7 @@ def _is_candidate(line: str) -> bool:
 
 def _is_complete(kind: str, media: MediaDescription) -> bool:
     """Return whether ICE, DTLS and SCTP can all start with what stands in this section."""
-    if not media.ice.usernameFragment or not media.ice.password or media.dtls is None:
+    if media.ice is None or not media.ice.password or media.dtls is None:
         return False
     if kind == "answer" and media.dtls.role not in {"client", "server"}:
         return False

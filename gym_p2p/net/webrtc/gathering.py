@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+import aioice
 import aioice.ice
 from aiortc.rtcicetransport import RTCIceCandidate, candidate_from_aioice, parse_stun_turn_uri
 
@@ -125,6 +126,8 @@ class Gatherer:
         if self._closed:
             await protocol.close()
             return
+        noted: Any = protocol
+        noted.relay_protocol = "tls" if parsed["scheme"] == "turns" else parsed["transport"]
         self._prepare(protocol)
         self._connection._protocols.append(protocol)
         self._add(candidate)
@@ -133,7 +136,7 @@ class Gatherer:
                 self._connection._pair_remote_candidate(remote)
             self._connection.sort_check_list()
 
-    def _add(self, candidate: aioice.ice.Candidate) -> None:
+    def _add(self, candidate: aioice.Candidate) -> None:
         """Take in a candidate unless it is an address that we offer already."""
         known = {(c.host, c.port) for c in self._connection._local_candidates}
         if self._closed or (candidate.host, candidate.port) in known:

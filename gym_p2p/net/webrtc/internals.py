@@ -22,16 +22,25 @@ PRIVATE_ATTRIBUTES = {
     "sctp": (
         "_data_channel_flush",
         "_data_channel_queue",
+        "_handle_data",
+        "_last_received_tsn",
         "_outbound_queue",
+        "_receive_sack_chunk",
+        "_reconfig_deferred",
         "_rto",
+        "_sack_duplicates",
+        "_sack_misordered",
+        "_sack_needed",
+        "_send_chunk",
+        "_send_sack",
         "_sent_queue",
-        "_t1_expired",
-        "_update_rto",
         "_srtt",
         "_rttvar",
+        "_t1_expired",
+        "_update_rto",
     ),
-    "dtls": ("_recv_next", "_get_stats", "_RTCDtlsTransport__handshake_done", "_role"),
-    "ice": ("_connection", "_recv", "_send"),
+    "dtls": ("_data_receiver", "_role", "_send_data", "_ssl", "_state"),
+    "ice": ("_connection", "_send"),
     "connection": (
         "_check_list_done",
         "_local_candidates",
@@ -40,9 +49,9 @@ PRIVATE_ATTRIBUTES = {
         "_nominated",
         "_pair_remote_candidate",
         "_protocols",
-        "_query_consent_task",
+        "gather_candidates",
+        "query_consent",
         "_queue",
-        "_remote_candidates",
     ),
     "channel": ("_addBufferedAmount",),
     "transaction": ("_Transaction__timeout_delay",),
@@ -65,12 +74,7 @@ class Internals:
         if sctp is None:
             raise AttributeError("sctp: create a data channel first")
         ice = sctp.transport.transport
-        return cls(sctp=sctp, dtls=sctp.transport, ice=ice, connection=ice._connection)  # noqa: SLF001  # see above
-
-    @property
-    def nominated(self) -> aioice.ice.CandidatePair | None:
-        """The pair of addresses in use, ``None`` before ICE completes and after closing."""
-        return self.connection._nominated.get(1)  # noqa: SLF001  # see above
+        return cls(sctp=sctp, dtls=sctp.transport, ice=ice, connection=ice._connection)
 
 
 def missing_attributes(pc: RTCPeerConnection) -> list[str]:
@@ -83,7 +87,9 @@ def missing_attributes(pc: RTCPeerConnection) -> list[str]:
         "ice": layers.ice,
         "connection": layers.connection,
         "channel": pc.createDataChannel("missing", negotiated=True, id=1),
-        "transaction": aioice.stun.Transaction(request, ("127.0.0.1", 9), aioice.ice.StunProtocol(layers.connection)),
+        "transaction": aioice.stun.Transaction(
+            request, ("127.0.0.1", 9), aioice.ice.StunProtocol(layers.connection)
+        ),
     }
     return [
         f"{type(owners[layer]).__name__}.{name}"

@@ -1,0 +1,252 @@
+"""``gym-p2p demo``: a service and the players of a match on this machine, over real channels."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from gym_p2p.cli.live import match_table, picture_panel, summary_table
+from gym_p2p.cli.options import add_match_options, env_arguments
+from gym_p2p.cli.play import Status, Summary
+from gym_p2p.config import ServiceConfig
+from gym_p2p.errors import NetworkError, UsageError
+from gym_p2p.game.load import load_environment
+from gym_p2p.game.outcome import Seat
+from gym_p2p.game.seats import make_game
+from gym_p2p.server import serve_in_thread
+
+__all__ = ["add_parser", "run"]
+
+BUNDLED = "gym_p2p/Rally-v0"
+
+FRAMES = 300
+FPS = 30.0
+"""Ten seconds of the bundled game."""
+
+END_TIMEOUT_S = 20.0
+"""From asking the players to stop until they are killed: a goodbye, the exports, an upload."""
+
+EXAMPLES = """\
+examples:
+  gym-p2p demo                                      the bundled game, about ten seconds
+  gym-p2p demo --one-way-ms 40 --jitter-ms 3        the same over an emulated path
+  gym-p2p demo --env pettingzoo.atari.pong_v3 --env-arg obs_type=ram --frames 600
+  gym-p2p demo --env CartPole-v1 --players 3        one plays, two watch
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add this command."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="a whole match on this machine: service, players, measurements, exports",
+        description="Start a service and the players of a match, each a process of its own, and show them.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("--env", default=BUNDLED, help="as for join (default: %(default)s)")
+    parser.add_argument("--players", type=int, metavar="N", help="default: as many as there are seats")
+    parser.add_argument("--policy", help="as for join (default: scripted for the bundled game, else random)")
+    parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and no live view")
+    add_match_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo."""
+    seats, watchers = _seats(arguments)
+    data_dir = str(Path(arguments.exports) / "service")
+    with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as service:
+        players = [_Player(_command(arguments, service.url, seat, watchers), seat) for seat in seats]
+        try:
+            interrupted = _watch(players, arguments)
+            summaries = _summaries(players)
+        finally:
+            for player in players:
+                player.kill()
+        aggregate = _aggregate(Path(data_dir), summaries)
+    _print(arguments, summaries, aggregate)
+    if interrupted:
+        return 130
+    return max((summary.exit_code for summary in summaries), default=3)
+
+
+def _seats(arguments: argparse.Namespace) -> tuple[Sequence[Seat], int]:
+    """Return the seats to fill, and how many of them only watch."""
+    env = load_environment(arguments.env, env_arguments(arguments.env_arg))
+    game = make_game(env)
+    wanted = arguments.players
+    single = len(game.seats) == 1
+    seats = game.seats
+    watchers = 0
+    if single:
+        watchers = (wanted or 2) - 1
+        seats = (*seats, *(f"watcher_{number}" for number in range(1, watchers + 1)))
+    game.close()
+    if (wanted is not None and wanted != len(seats)) or len(seats) < 2:
+        raise UsageError(
+            f"{arguments.env} has the seats {', '.join(map(str, seats))}: --players {len(seats)}"
+        )
+    return seats, watchers
+
+
+def _command(arguments: argparse.Namespace, url: str, seat: Seat, watchers: int) -> list[str]:
+    bundled = arguments.env == BUNDLED
+    fps = arguments.fps if arguments.fps is not None else FPS
+    command = [sys.executable, "-m", "gym_p2p", "join", arguments.env, "--lines", "--server", url]
+    command += ["--seat", str(seat), "--watchers", str(watchers), "--exports", arguments.exports]
+    command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
+    command += ["--frames", str(arguments.frames or FRAMES), "--fps", str(fps)]
+    command += ["--input-delay", str(arguments.input_delay), "--log-level", arguments.log_level]
+    command += ["--one-way-ms", str(arguments.one_way_ms), "--jitter-ms", str(arguments.jitter_ms)]
+    command += ["--loss", str(arguments.loss)]
+    for option, value in (("--seed", arguments.seed), ("--network", arguments.network)):
+        command += [] if value is None else [option, str(value)]
+    for pair in arguments.env_arg:
+        command += ["--env-arg", pair]
+    return [*command, "--picture"] if bundled else command
+
+
+class _Player:
+    """A player's process and what it last said."""
+
+    def __init__(self, command: Sequence[str], seat: Seat) -> None:
+        self.status = Status(seat=seat, state="starting")
+        self.summary: Summary | None = None
+        # Its own process group: a Ctrl-C is passed on once, by us, as a request to end.
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, process_group=0
+        )
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None or self._reader.is_alive()
+
+    @property
+    def failed(self) -> bool:
+        return not self.running and self.summary is None
+
+    def update(self) -> None:
+        """Take in what it said since."""
+        while not self._lines.empty():
+            said = json.loads(self._lines.get())
+            kind = said.pop("type")
+            if kind == "status":
+                self.status = Status(**said)
+            elif kind == "summary":
+                self.summary = Summary(**{**said, "status": Status(**said["status"])})
+                self.status = self.summary.status
+
+    def stop(self) -> None:
+        """Ask it to say goodbye and write its exports."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._reader.join(1.0)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._lines.put(line)
+
+
+def _watch(players: Sequence[_Player], arguments: argparse.Namespace) -> bool:
+    """Show the match until everybody has ended; return whether it was interrupted."""
+    interrupted = False
+    deadline: float | None = None
+    with _view(arguments) as live:
+        while any(player.running for player in players):
+            try:
+                for player in players:
+                    player.update()
+                if live is not None:
+                    live.update(_screen(players))
+                if deadline is None and any(player.failed for player in players):
+                    deadline = _stop(players)
+                if deadline is not None and deadline < time.monotonic():
+                    break
+                time.sleep(0.1)
+            except KeyboardInterrupt:
+                interrupted = True
+                deadline = _stop(players)
+    for player in players:
+        player.update()
+    return interrupted
+
+
+def _stop(players: Sequence[_Player]) -> float:
+    for player in players:
+        player.stop()
+    return time.monotonic() + END_TIMEOUT_S
+
+
+@contextlib.contextmanager
+def _view(arguments: argparse.Namespace) -> Iterator[Live | None]:
+    if arguments.json or not sys.stderr.isatty():
+        yield None
+        return
+    with Live(console=Console(stderr=True), refresh_per_second=10, transient=True) as live:
+        yield live
+
+
+def _screen(players: Sequence[_Player]) -> RenderableType:
+    first = players[0].status
+    title = f"{first.seat} and the others, frame {first.frame}"
+    return Group(picture_panel(first, title), match_table(player.status for player in players))
+
+
+def _summaries(players: Sequence[_Player]) -> list[Summary]:
+    summaries = [player.summary for player in players if player.summary is not None]
+    if not summaries:
+        raise NetworkError("no player came to the end of a match; what they said is above")
+    return summaries
+
+
+def _aggregate(data_dir: Path, summaries: Sequence[Summary]) -> dict[str, Any] | None:
+    """Return the summary of the service's comparison of the players, if all of them uploaded."""
+    for path in data_dir.glob(f"{summaries[0].match_id}/aggregate.json"):
+        summary: dict[str, Any] = json.loads(path.read_text())["summary"]
+        return summary
+    return None
+
+
+def _print(
+    arguments: argparse.Namespace, summaries: Sequence[Summary], aggregate: dict[str, Any] | None
+) -> None:
+    if arguments.json:
+        told = {"players": [attrs.asdict(summary) for summary in summaries], "aggregate": aggregate}
+        print(json.dumps(told))
+        return
+    console = Console()
+    console.print(summary_table(summaries))
+    if aggregate is None:
+        console.print(Text("The service could not compare the players: not all of them uploaded.", "yellow"))
+        return
+    verdict = "fully synchronised" if aggregate["fullySynced"] else "NOT synchronised"
+    console.print(
+        f"The service compared {aggregate['totalHashesCompared']} checksums and "
+        f"{aggregate['totalActionsCompared']} actions: {verdict}."
+    )

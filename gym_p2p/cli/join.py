@@ -1,0 +1,117 @@
+"""``gym-p2p join``: play a seat of an environment, with a policy, against anyone on the service."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+from rich.console import Console
+from rich.live import Live
+
+from gym_p2p.cli.live import match_table, picture_panel, summary_table
+from gym_p2p.cli.options import add_match_options, env_arguments, match_options, seat_id
+from gym_p2p.cli.play import Part, Status, play
+from gym_p2p.config import DEFAULT_SERVER_URL
+
+__all__ = ["add_parser", "run"]
+
+EXAMPLES = """\
+examples:
+  gym-p2p join gym_p2p/Rally-v0 --policy scripted
+  gym-p2p join pettingzoo.atari.pong_v3 --env-arg obs_type=ram --seat first_0 --frames 1000
+  gym-p2p join my_package.games:make_env --policy my_package.agents:greedy --server http://10.0.0.5:8765
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add this command."""
+    parser = subparsers.add_parser(
+        "join",
+        help="play a seat of an environment against anyone on a service",
+        description="Play a seat of an environment, with a policy, against anyone who joins the same room.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument(
+        "env",
+        help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function",
+    )
+    parser.add_argument("--server", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s")
+    parser.add_argument("--room", default="default", help="players of one room meet (default: %(default)s)")
+    parser.add_argument("--seat", type=seat_id, help="the seat to take (default: any free one)")
+    parser.add_argument("--subject", metavar="ID", help="who you are to the service (default: anonymous)")
+    parser.add_argument("--policy", default="random", help="random, scripted, or module:function")
+    parser.add_argument("--episodes", type=int, metavar="N", help="leave after N episodes")
+    parser.add_argument(
+        "--watchers", type=int, default=0, metavar="N", help="watching seats of a single-agent environment"
+    )
+    parser.add_argument("--picture", action="store_true", help="show the environment's ansi rendering")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no live view")
+    parser.add_argument("--lines", action="store_true", help="print every status as a line of JSON")
+    add_match_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play."""
+    part = Part(
+        env=arguments.env,
+        env_args=env_arguments(arguments.env_arg),
+        seat=arguments.seat,
+        watchers=arguments.watchers,
+        policy=arguments.policy,
+        seed=arguments.seed,
+        frames=arguments.frames,
+        episodes=arguments.episodes,
+        picture=arguments.picture,
+        options={
+            **match_options(arguments),
+            "server_url": arguments.server,
+            "room": arguments.room,
+            "subject_id": arguments.subject,
+        },
+    )
+    with _terminate_as_interrupt(), _shown(arguments) as report:
+        summary = play(part, report)
+    if arguments.json or arguments.lines:
+        print(json.dumps({"type": "summary", **attrs.asdict(summary)}), flush=True)
+    else:
+        Console().print(summary_table([summary]))
+    return summary.exit_code
+
+
+@contextlib.contextmanager
+def _shown(arguments: argparse.Namespace) -> Iterator[Callable[[Status], None]]:
+    if arguments.lines:
+        yield lambda status: print(json.dumps({"type": "status", **attrs.asdict(status)}), flush=True)
+        return
+    if arguments.json or not sys.stdout.isatty():
+        yield lambda _status: None
+        return
+    with Live(console=Console(stderr=True), refresh_per_second=5, transient=True) as live:
+
+        def show(status: Status) -> None:
+            from rich.console import Group  # noqa: PLC0415
+
+            live.update(Group(picture_panel(status, str(status.seat)), match_table([status])))
+
+        yield show
+
+
+@contextlib.contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the match as Ctrl-C does: goodbye said, exports written."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,76 @@
+"""What a person sees of a running match: tables, drawn from plain statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from gym_p2p.cli.play import Status, Summary
+
+__all__ = ["match_table", "picture_panel", "summary_table"]
+
+
+def match_table(statuses: Iterable[Status]) -> Table:
+    """Return one row for every link of every player."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("seat", "state", "episode", "frame", "steps/s", "reward", "peer"):
+        table.add_column(name)
+    for name in ("RTT now", "median", "p95", "jitter"):
+        table.add_column(name, justify="right")
+    table.add_column("checks")
+    for status in statuses:
+        links: Mapping[str, dict[str, Any] | None] = status.latency or {"": None}
+        for number, (peer, latency) in enumerate(links.items()):
+            cells = _player_cells(status) if number == 0 else [""] * 6
+            table.add_row(*cells, peer, *_latency_cells(latency), _checks(status) if number == 0 else "")
+    return table
+
+
+def picture_panel(status: Status, title: str) -> RenderableType:
+    """Return the environment's picture, if there is one."""
+    if status.picture is None:
+        return Text("")
+    return Panel(Text.from_ansi(status.picture), title=title, expand=False, border_style="dim")
+
+
+def summary_table(summaries: Iterable[Summary]) -> RenderableType:
+    """Return how the players' matches went, and where their exports lie."""
+    summaries = list(summaries)
+    lines = [Text(""), match_table(summary.status for summary in summaries), Text("")]
+    for summary in summaries:
+        where = summary.exports.get("multiplayer", "nowhere: no directory was given")
+        stored = "stored at the service" if summary.uploaded else "not uploaded (kept for the next time)"
+        lines.append(
+            Text(f"{summary.status.seat}: {summary.ending}; exports: {where} and two beside it; {stored}")
+        )
+        lines += [Text(f"  problem: {problem}", style="yellow") for problem in summary.problems]
+    return Group(*lines)
+
+
+def _player_cells(status: Status) -> list[str]:
+    rate = "-" if status.steps_per_s is None else f"{status.steps_per_s:,.0f}"
+    return [
+        str(status.seat),
+        status.state,
+        str(status.episode),
+        f"{status.frames_total:,}",
+        rate,
+        f"{status.reward:g}",
+    ]
+
+
+def _latency_cells(latency: Mapping[str, Any] | None) -> list[str]:
+    if latency is None:
+        return ["-"] * 4
+    return [f"{latency[key]:.1f} ms" for key in ("nowMs", "medianMs", "p95Ms", "jitterMs")]
+
+
+def _checks(status: Status) -> Text:
+    if status.desyncs:
+        return Text(f"{status.desyncs} differ", style="bold red")
+    return Text(f"{status.checksums_agreed} equal", style="green" if status.checksums_agreed else "dim")

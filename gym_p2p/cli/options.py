@@ -1,0 +1,89 @@
+"""The options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from gym_p2p.wrapper import P2POptions
+
+__all__ = ["add_match_options", "env_arguments", "match_options", "seat_id"]
+
+
+def add_match_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a player in a match."""
+    play = parser.add_argument_group("playing")
+    play.add_argument("--frames", type=int, metavar="N", help="leave after N frames")
+    play.add_argument("--fps", type=float, metavar="F", help="frames a second (default: as fast as possible)")
+    play.add_argument("--seed", type=int, metavar="N", help="the seed to insist on (default: an agreed one)")
+    play.add_argument(
+        "--input-delay", type=int, default=0, metavar="N", help="frames from input to effect (default: 0)"
+    )
+    play.add_argument(
+        "--env-arg",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an argument of the environment; VALUE is JSON, or text",
+    )
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--network", choices=["process", "thread"], help="where the network runs (default: process)"
+    )
+    network.add_argument(
+        "--one-way-ms", type=float, default=0.0, metavar="MS", help="emulated delay of what this side sends"
+    )
+    network.add_argument(
+        "--jitter-ms", type=float, default=0.0, metavar="MS", help="emulated mean extra delay (exponential)"
+    )
+    network.add_argument(
+        "--loss", type=float, default=0.0, metavar="P", help="emulated share of lost datagrams, 0 to 1"
+    )
+    exports = parser.add_argument_group("exports")
+    exports.add_argument(
+        "--exports",
+        default="p2p-exports",
+        metavar="DIR",
+        help="the documents' folder (default: %(default)s)",
+    )
+
+
+def match_options(arguments: argparse.Namespace) -> P2POptions:
+    """Return the wrapper's options of what :func:`add_match_options` read."""
+    options: P2POptions = {
+        "fps": arguments.fps,
+        "input_delay": arguments.input_delay,
+        "exports": arguments.exports,
+        "emulation": {
+            "one_way_ms": arguments.one_way_ms,
+            "jitter_ms": arguments.jitter_ms,
+            "loss": arguments.loss,
+        },
+    }
+    if arguments.network is not None:
+        options["network"] = arguments.network
+    return options
+
+
+def env_arguments(pairs: list[str]) -> dict[str, Any]:
+    """Read ``KEY=VALUE`` pairs; a value that is no JSON is a text."""
+    arguments: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or not key.isidentifier():
+            raise argparse.ArgumentTypeError(f"--env-arg wants KEY=VALUE, got {pair!r}")
+        arguments[key] = _json_or_text(value)
+    return arguments
+
+
+def seat_id(text: str) -> str | int:
+    """Read a seat: a whole number is an index, anything else a name."""
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value

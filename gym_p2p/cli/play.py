@@ -1,0 +1,202 @@
+"""Plays one seat with a policy: what ``gym-p2p join`` does, without anything on the screen."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from gym_p2p.game.load import load_environment, load_policy
+from gym_p2p.game.outcome import Seat
+from gym_p2p.wrapper import P2PEnv, P2POptions
+
+__all__ = ["Part", "Status", "Summary", "play"]
+
+REPORT_INTERVAL_S = 0.2
+
+RATE_WINDOW_S = 2.0
+"""The step rate is that of the newest two seconds."""
+
+
+@attrs.frozen(kw_only=True)
+class Part:
+    """What to play."""
+
+    env: str
+    env_args: Mapping[str, Any]
+    seat: Seat | None
+    watchers: int = 0
+    policy: str = "random"
+    seed: int | None = None
+    frames: int | None = None
+    episodes: int | None = None
+    picture: bool = False
+    """Whether reports hold the environment's ``ansi`` rendering."""
+    options: P2POptions
+
+
+@attrs.frozen(kw_only=True)
+class Status:
+    """Where a player is; ``latency`` maps a peer to his statistics without the samples."""
+
+    seat: Seat | None
+    state: str
+    episode: int = 0
+    frame: int = 0
+    frames_total: int = 0
+    steps_per_s: float | None = None
+    reward: float = 0.0
+    checksums_agreed: int = 0
+    desyncs: int = 0
+    latency: dict[str, dict[str, Any] | None] = attrs.field(factory=dict)
+    picture: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Summary:
+    """How it went."""
+
+    match_id: str | None
+    status: Status
+    ending: str
+    """``done``, ``interrupted``, or why the match ended early."""
+    exports: dict[str, str]
+    uploaded: bool
+    problems: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The command's exit code."""
+        if self.ending == "interrupted":
+            return 130
+        return 0 if self.ending == "done" and not self.status.desyncs else 1
+
+
+def play(part: Part, report: Callable[[Status], None]) -> Summary:
+    """Join, play to the end, close; ``report`` is called a few times a second.
+
+    Raises:
+        P2PError: there was no match.
+    """
+    env = P2PEnv(
+        load_environment(part.env, _with_picture(part)),
+        seat=part.seat,
+        watchers=part.watchers,
+        **part.options,
+    )
+    player = _Player(env, part, report)
+    ending = "connect_failed"
+    try:
+        ending = player.run()
+    except KeyboardInterrupt:
+        ending = "interrupted"
+        if env.p2p.recorder is None:
+            raise
+    finally:
+        finished = env.p2p.close("normal" if ending == "done" else ending)
+    return Summary(
+        match_id=env.p2p.progress.match_id,
+        status=player.status(),
+        ending=ending,
+        exports={kind: str(path) for kind, path in finished.paths.items()} if finished else {},
+        uploaded=bool(finished and finished.uploaded),
+        problems=finished.problems if finished else (),
+    )
+
+
+def _with_picture(part: Part) -> dict[str, Any]:
+    return {**part.env_args, "render_mode": "ansi"} if part.picture else dict(part.env_args)
+
+
+class _Player:
+    """One player at his seat."""
+
+    def __init__(self, env: P2PEnv, part: Part, report: Callable[[Status], None]) -> None:
+        self._env = env
+        self._part = part
+        self._report = report
+        self._reward = 0.0
+        self._steps: deque[tuple[float, int]] = deque()
+        self._reported_at = 0.0
+
+    def run(self) -> str:
+        """Play episode after episode; return how it ended."""
+        self._report(Status(seat=self._part.seat, state="connecting"))
+        policy, episodes = None, 0
+        while True:
+            observation, _ = self._env.reset(seed=self._part.seed)
+            if policy is None:
+                game, seat = self._env.p2p.game, self._env.p2p.seat
+                policy = load_policy(self._part.policy, game, seat, seed=game.seats.index(seat))
+            ending = self._episode(policy, observation)
+            episodes += 1
+            if ending is not None:
+                return ending
+            if episodes == self._part.episodes:
+                return "done"
+
+    def _episode(self, policy: Callable[[Any, int], Any], observation: Any) -> str | None:
+        """Play one episode; return how the match ended, ``None`` if it goes on."""
+        over = False
+        while not over:
+            progress = self._env.p2p.progress
+            if progress.frames_total == self._part.frames:
+                return "done"
+            action = policy(observation, progress.frame)
+            observation, reward, terminated, truncated, info = self._env.step(action)
+            self._reward += reward
+            over = terminated or truncated
+            self._tick()
+            reason = info.get("p2p", {}).get("reason")
+            if reason not in {None, "peer_reset"}:
+                return str(reason)
+        return None
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now < self._reported_at + REPORT_INTERVAL_S:
+            return
+        self._reported_at = now
+        self._steps.append((now, self._env.p2p.progress.frames_total))
+        while self._steps[0][0] < now - RATE_WINDOW_S:
+            self._steps.popleft()
+        self._report(self.status())
+
+    def status(self) -> Status:
+        """Return where the player is."""
+        progress = self._env.p2p.progress
+        return Status(
+            seat=progress.player_id,
+            state=progress.state.value,
+            episode=progress.episode,
+            frame=progress.frame,
+            frames_total=progress.frames_total,
+            steps_per_s=self._rate(),
+            reward=round(self._reward, 6),
+            checksums_agreed=progress.checksums_agreed,
+            desyncs=progress.desyncs,
+            latency={str(peer): _without_samples(s) for peer, s in self._env.p2p.latency().items()},
+            picture=self._picture(),
+        )
+
+    def _rate(self) -> float | None:
+        if len(self._steps) < 2:
+            return None
+        (began, first), (ended, last) = self._steps[0], self._steps[-1]
+        return (last - first) / (ended - began)
+
+    def _picture(self) -> str | None:
+        if not self._part.picture or self._env.p2p.state.value == "closed":
+            return None
+        picture = self._env.render()
+        return picture if isinstance(picture, str) else None
+
+
+def _without_samples(statistics: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if statistics is None:
+        return None
+    told = {key: value for key, value in statistics.items() if key != "samples"}
+    return {**told, "nowMs": statistics["samples"][-1]["rttMs"]}

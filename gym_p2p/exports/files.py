@@ -1,0 +1,186 @@
+"""Documents as files: where they lie, and how they get there without ever being seen half written.
+
+It knows names and the file system; it refuses to know the network and what the documents say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.resources
+import json
+import os
+import re
+import secrets
+import typing
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from gym_p2p.errors import ConfigurationError
+
+__all__ = [
+    "KINDS",
+    "Kind",
+    "check_directory",
+    "document_path",
+    "encode",
+    "path_component",
+    "schema",
+    "write_all",
+    "write_bytes",
+    "write_document",
+]
+
+Kind = Literal["session", "validation", "multiplayer"]
+
+KINDS: tuple[Kind, ...] = typing.get_args(Kind)
+
+_MAX_COMPONENT = 120
+"""With the longest suffix and a temporary's prefix below the 255 bytes that file systems allow."""
+
+_CHUNK_ITEMS = 1024
+"""List items that are encoded in one go: less than a millisecond of holding the interpreter lock."""
+
+
+def path_component(name: str | int) -> str:
+    """Return a name for a file or folder: readable where it can be, never anything but one component.
+
+    Different ids have different names, also ``1`` and ``"1"``: what is not plain is percent-encoded, a text
+    that looks like a number as well, and what is too long ends in a hash.
+    """
+    if isinstance(name, int):
+        return str(int(name)) if abs(name) < 10**_MAX_COMPONENT else _shortened(str(name))
+    encoded = urllib.parse.quote(name, safe="", errors="surrogatepass").replace("~", "%7E")
+    if re.fullmatch(r"-?[0-9]+", encoded) or encoded.startswith("."):
+        encoded = f"%{ord(encoded[0]):02X}{encoded[1:]}"
+    if not encoded:
+        return "%"
+    return encoded if len(encoded) <= _MAX_COMPONENT else _shortened(encoded)
+
+
+def _shortened(encoded: str) -> str:
+    digest = hashlib.sha256(encoded.encode()).hexdigest()[:32]
+    return f"{encoded[: _MAX_COMPONENT - 33]}~{digest}"  # no shorter name has a tilde
+
+
+def document_path(directory: str | Path, game_id: str, player_id: str | int, kind: str) -> Path:
+    """Return ``<directory>/<gameId>/<playerId>.<kind>.json``, whatever the ids are.
+
+    Raises:
+        ConfigurationError: there is no such kind of document.
+    """
+    return Path(directory) / path_component(game_id) / f"{path_component(player_id)}.{_kind(kind)}.json"
+
+
+def schema(kind: str) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a kind of document.
+
+    Raises:
+        ConfigurationError: there is no such kind of document.
+    """
+    resource = importlib.resources.files("gym_p2p").joinpath("schemas", f"{_kind(kind)}.schema.json")
+    loaded: dict[str, Any] = json.loads(resource.read_text(encoding="utf-8"))
+    return loaded
+
+
+def check_directory(directory: str | Path) -> Path:
+    """Make the folder if need be, and return it.
+
+    Raises:
+        ConfigurationError: no file can be written there.
+    """
+    path = Path(directory)
+    probe = path / f".{secrets.token_hex(8)}.tmp"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            "exports.directory",
+            f"cannot write to {str(directory)!r} ({error}); name another folder, or None for no files",
+        ) from error
+    return path
+
+
+def write_document(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a document as JSON so that a reader sees the old one or the new one, never a part.
+
+    Raises:
+        OSError: the file could not be written; the old one is untouched.
+    """
+    write_bytes(path, encode(document))
+
+
+def write_all(
+    directory: str | Path, game_id: str, player_id: str | int, documents: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Path]:
+    """Write several documents of one player; return where they are.
+
+    Raises:
+        OSError: as :func:`write_document`; those before are written.
+    """
+    paths = {kind: document_path(directory, game_id, player_id, kind) for kind in documents}
+    for kind, path in paths.items():
+        write_document(path, documents[kind])
+    return paths
+
+
+def write_bytes(path: Path, chunks: Iterable[bytes], *, mode: int = 0o666) -> None:
+    """Write a file through a temporary one in the same folder: write, flush to disk, rename.
+
+    Raises:
+        OSError: the file could not be written; what was there before is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - from a descriptor, for its mode
+            file.writelines(chunks)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def encode(value: Any) -> Iterator[bytes]:
+    """Yield a value as JSON, in pieces small enough that no other thread has to wait for long."""
+    if isinstance(value, Mapping):
+        separator = b"{"
+        for key, item in value.items():
+            yield separator + msgspec.json.encode(str(key)) + b":"
+            yield from encode(item)
+            separator = b","
+        yield b"}" if value else b"{}"
+    elif isinstance(value, list) and len(value) > _CHUNK_ITEMS:
+        for start in range(0, len(value), _CHUNK_ITEMS):
+            piece = msgspec.json.encode(value[start : start + _CHUNK_ITEMS])
+            yield (b"," if start else b"[") + piece[1:-1]
+        yield b"]"
+    else:
+        yield msgspec.json.encode(value)
+
+
+def _kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ConfigurationError("kind", f"wanted one of {', '.join(KINDS)}, got {kind!r}")
+    return kind
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush the rename itself to disk, where the file system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,261 @@
+"""What could not be uploaded yet, on disk: nothing is lost and nothing is sent twice at a time.
+
+An entry is a small file beside the documents that says where one of them has to go, with the token (so it
+is readable by its owner only). Whoever sends it holds a lock on the entry meanwhile; the lock ends with the
+process, however that ends. An entry is written *before* the upload begins and removed once the service
+has the document, so a process that is killed in between leaves it for the next one.
+
+The lock is on the file, not on its name, hence the check after taking it that the name still stands for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from gym_p2p.exports.files import path_component, write_bytes
+from gym_p2p.exports.upload import Reply, Upload, Verdict, upload
+
+__all__ = ["FlushResult", "SpoolEntry", "flush_spool"]
+
+_log = logging.getLogger(__name__)
+
+_SPOOL = ".spool"
+_REFUSED = "refused"
+_PRIVATE = 0o600
+
+_MOST_FAILURES = 3
+"""One document may be the service's problem; three are a service that is away."""
+
+
+class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """An entry as it lies on disk."""
+
+    server_url: str
+    url_path: str
+    token: str
+    document: str
+    kind: str
+
+
+@attrs.frozen
+class FlushResult:
+    """What a flush did, by the documents' paths; the rest is still waiting, or being sent by another."""
+
+    stored: tuple[Path, ...] = ()
+    refused: tuple[Path, ...] = ()
+    waiting: int = 0
+
+
+@attrs.define(eq=False)
+class SpoolEntry:
+    """An entry whose lock this process holds: call :meth:`send` as often as wanted, then :meth:`release`."""
+
+    target: Upload
+    document: Path
+    kind: str
+    _path: Path
+    _descriptor: int
+
+    @classmethod
+    def create(
+        cls, directory: Path, game_id: str, player_id: str | int, *, kind: str, target: Upload, document: Path
+    ) -> SpoolEntry:
+        """Write the entry of a player's document, locked; one of an earlier attempt is replaced.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        spool = directory / _SPOOL
+        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = spool / f"{path_component(game_id)}.{path_component(player_id)}.{kind}.json"
+        path = _short_enough(path)
+        temporary = spool / f".{secrets.token_hex(8)}.tmp"
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            relative = os.path.relpath(document, directory)
+            os.write(descriptor, _encoded(target, document=relative, kind=kind))
+            os.fsync(descriptor)
+            temporary.replace(path)
+        except BaseException:
+            os.close(descriptor)
+            temporary.unlink(missing_ok=True)
+            raise
+        return cls(target, document, kind, path, descriptor)
+
+    @classmethod
+    def claim(cls, path: Path, directory: Path) -> SpoolEntry | None:
+        """Lock an entry that lies in the spool; ``None`` if another one has it, or it is done.
+
+        Raises:
+            OSError, msgspec.MsgspecError, ValueError: it cannot be read.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            if _lock(descriptor) and _is_same_file(path, descriptor):
+                return cls._read(path, directory, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return None
+
+    @classmethod
+    def _read(cls, path: Path, directory: Path, descriptor: int) -> SpoolEntry:
+        written = msgspec.json.decode(path.read_bytes(), type=_Written)
+        document = (directory / written.document).resolve()
+        if not document.is_relative_to(directory.resolve()):
+            raise ValueError("the document lies outside the exports' folder")
+        target = Upload(written.server_url, written.url_path, written.token)
+        return cls(target, document, written.kind, path, descriptor)
+
+    def send(
+        self,
+        body: Iterable[bytes] | None = None,
+        *,
+        deadline_s: float,
+        give_up: Callable[[], bool] = lambda: False,
+    ) -> Reply:
+        """Upload the document; remove the entry if it is stored, set it aside if it is refused.
+
+        Args:
+            body: the JSON in pieces; ``None`` sends what lies on disk.
+            deadline_s: as for :func:`~gym_p2p.exports.upload.upload`.
+            give_up: likewise.
+        """
+        try:
+            sent = [self.document.read_bytes()] if body is None else body
+            reply = upload(self.target, sent, deadline_s=deadline_s, give_up=give_up)
+        except OSError as error:
+            reply = Reply(Verdict.REFUSED, f"the document cannot be read: {error}")
+        if reply.verdict is Verdict.STORED:
+            self._remove()
+        elif reply.verdict is Verdict.REFUSED:
+            _log.warning("upload of %s refused: %s", self.document.name, reply.detail)
+            _set_aside(self._path, reply.detail)
+        return reply
+
+    def release(self) -> None:
+        """Let go of the lock: an entry that is still there may be sent by anyone. Idempotent."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OSError):
+            if _is_same_file(self._path, self._descriptor):
+                self._path.unlink()
+
+
+def flush_spool(
+    directory: str | Path,
+    server_url: str,
+    *,
+    deadline_s: float,
+    give_up: Callable[[], bool] = lambda: False,
+) -> FlushResult:
+    """Send what waits for this service, each once; stop when it seems to be away.
+
+    Entries for another service stay: their tokens are none of this one's business.
+
+    Args:
+        directory: the exports' folder.
+        server_url: the service's address, as it was when the entries were written.
+        deadline_s: no attempt begins after this many seconds.
+        give_up: asked between two entries.
+    """
+    directory = Path(directory)
+    ends_at = time.monotonic() + deadline_s
+    stored: list[Path] = []
+    refused: list[Path] = []
+    failures = 0
+    for path in _entries(directory):
+        if failures >= _MOST_FAILURES or give_up() or ends_at <= time.monotonic():
+            break
+        entry = _claimed(path, directory)
+        if entry is None:
+            continue
+        try:
+            if entry.target.server_url != server_url.rstrip("/"):
+                continue
+            reply = entry.send(deadline_s=max(0.0, ends_at - time.monotonic()), give_up=lambda: True)
+        finally:
+            entry.release()
+        if reply.verdict is Verdict.UNREACHABLE:
+            failures += 1
+            _log.info("%s waits for the next chance: %s", entry.document.name, reply.detail)
+        else:
+            (stored if reply.verdict is Verdict.STORED else refused).append(entry.document)
+    return FlushResult(tuple(stored), tuple(refused), len(_entries(directory)))
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return sorted(path for path in (directory / _SPOOL).glob("*.json") if path.is_file())
+    except OSError:
+        return []
+
+
+def _claimed(path: Path, directory: Path) -> SpoolEntry | None:
+    try:
+        return SpoolEntry.claim(path, directory)
+    except OSError as error:
+        _log.warning("cannot read %s: %s", path, error)
+    except (msgspec.MsgspecError, ValueError) as error:
+        _log.warning("%s is no entry of ours: %s", path, error)
+        _set_aside(path, str(error))
+    return None
+
+
+def _set_aside(path: Path, reason: str) -> None:
+    """Move an entry to the refused ones, without its token and with the reason."""
+    aside = path.parent / _REFUSED / path.name
+    try:
+        written = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        written = None
+    kept = (
+        {key: value for key, value in written.items() if key != "token"} if isinstance(written, dict) else {}
+    )
+    try:
+        write_bytes(aside, [msgspec.json.encode({**kept, "reason": reason})], mode=_PRIVATE)
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("cannot set %s aside: %s", path, error)
+
+
+def _is_same_file(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _encoded(target: Upload, *, document: str, kind: str) -> bytes:
+    return msgspec.json.encode(_Written(target.server_url, target.path, target.token, document, kind))
+
+
+def _short_enough(path: Path) -> Path:
+    """Return the path; its name is made of two ids, and with both long too long for a file system."""
+    return path if len(path.name) <= 200 else path.with_name(f"{path_component(path.stem)}.json")

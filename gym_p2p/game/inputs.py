@@ -1,0 +1,80 @@
+"""A player's input is the actions of his seats: between the seats' actions and the bytes that travel.
+
+One seat's input is its action's bytes as they are; those of several seats are length-prefixed, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gym_p2p.errors import ProtocolError
+from gym_p2p.game.base import Game
+from gym_p2p.game.outcome import Seat
+
+__all__ = ["SeatInputs"]
+
+
+class SeatInputs:
+    """Who holds which seats of a game, and what that makes of inputs.
+
+    Args:
+        game: the game.
+        holders: for every seat of the game, in its order, the index of its player.
+        local: the local player's index.
+    """
+
+    def __init__(self, game: Game, holders: Sequence[int], local: int) -> None:
+        self._holders = tuple(holders)
+        self._own = tuple(seat for seat, player in zip(game.seats, holders, strict=True) if player == local)
+        self._codecs = [game.codec(seat) for seat in game.seats]
+        self._own_codecs = [game.codec(seat) for seat in self._own]
+        self._defaults = {seat: game.default_action(seat) for seat in self._own}
+        self._one_each = self._holders == tuple(range(len(self._holders)))
+
+    @property
+    def default(self) -> bytes:
+        """The local player's input where he gives none."""
+        return self.encode(self._defaults)
+
+    def encode(self, actions: Mapping[Seat, Any]) -> bytes:
+        """Return the local player's input of his seats' canonical actions."""
+        parts = [codec.encode(actions[seat]) for seat, codec in zip(self._own, self._own_codecs, strict=True)]
+        if len(parts) == 1:
+            return parts[0]
+        return b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+
+    def by_seat(self, inputs: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Return every seat's action bytes of every player's input.
+
+        Raises:
+            ProtocolError: a player's input does not hold as many actions as he has seats.
+        """
+        if self._one_each:
+            return tuple(inputs)
+        parts = [iter(_parts(data, self._holders.count(player))) for player, data in enumerate(inputs)]
+        return tuple([next(parts[player]) for player in self._holders])
+
+    def decode(self, by_seat: Sequence[bytes]) -> list[Any]:
+        """Return every seat's action.
+
+        Raises:
+            ProtocolError: some bytes are no action of their seat.
+        """
+        return [codec.decode(data) for codec, data in zip(self._codecs, by_seat, strict=True)]
+
+
+def _parts(data: bytes, count: int) -> list[bytes]:
+    if count == 1:
+        return [data]
+    parts, at = [], 0
+    for _ in range(count):
+        size = int.from_bytes(data[at : at + 2], "big")
+        part = data[at + 2 : at + 2 + size]
+        if len(data) < at + 2 or len(part) != size:
+            raise ProtocolError("malformed action")
+        parts.append(part)
+        at += 2 + size
+    if at != len(data):
+        raise ProtocolError("malformed action")
+    return parts

@@ -1,0 +1,148 @@
+"""The user's end of the network half: from signing in to goodbye, every wait with a deadline.
+
+Folds all that is told into the record on the way, knows who the players are, and turns what went wrong
+into the error that says so. Refuses to know frames and the environment's steps.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from gym_p2p.core.announce import MatchFound
+from gym_p2p.core.events import Command, Connected, EpisodeRefused, PlayerGone, Refused
+from gym_p2p.errors import ConnectFailed, HandshakeRefused, NetworkError, PeerLost
+from gym_p2p.game.outcome import Seat
+from gym_p2p.net.bridge import open_bridge
+from gym_p2p.net.participant import Failed, MatchMade, Plan, Seated, Stopped, Telling, Waiting
+from gym_p2p.recording import Recorder
+
+__all__ = ["Line"]
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+WAIT_SLICE_S = 0.25
+"""No wait is longer in one piece, so that a ``close()`` from another thread is noticed."""
+
+SIGN_IN_LIMIT_S = 30.0
+"""Starting the network half and signing in: well above the sign-in's own time-out of 10 s."""
+
+ROOM_MARGIN_S = 5.0
+"""Above the time-out of the room, so that the network half's own error arrives first."""
+
+HANDSHAKE_LIMIT_S = 15.0
+"""Above the peers' own limit for a handshake, so that theirs tells the reason."""
+
+
+class Line:
+    """One match's line to the network half. Every method is called with the session's lock held.
+
+    Args:
+        plan: what the network half is to do; it starts at once.
+        record: makes the recorder, once the match is known.
+        check: called before every wait; raises to give up.
+    """
+
+    def __init__(
+        self, plan: Plan, *, record: Callable[[MatchFound], Recorder], check: Callable[[], None]
+    ) -> None:
+        self._plan = plan
+        self._record = record
+        self._check = check
+        self._free: tuple[Seat, ...] = plan.seats
+        self._bridge = open_bridge(plan)
+        self._found: MatchFound | None = None
+        self.recorder: Recorder | None = None
+
+    @property
+    def found(self) -> MatchFound:
+        """The match; only once :meth:`meet` has returned."""
+        assert self._found is not None  # noqa: S101 - what the docstring says
+        return self._found
+
+    def player_id(self, player: int) -> Seat:
+        """Return a player's id."""
+        return self.found.players[player].player_id
+
+    @property
+    def local(self) -> int:
+        """The local player's index."""
+        return next(i for i, p in enumerate(self.found.players) if p.player_id == self.found.player_id)
+
+    def meet(self) -> None:
+        """Wait until all players of the match are connected and have agreed on what they play.
+
+        Raises:
+            NetworkError, PeerError: they will not.
+        """
+        config = self._plan.config
+        self.wait_for(Seated, SIGN_IN_LIMIT_S, "signing in", "Check server_url, and what the service says.")
+        room_s = config.sync.room_timeout_s + ROOM_MARGIN_S
+        made = self.wait_for(MatchMade, room_s, f"the room {config.room!r}", "Start the other players.")
+        self._found = made.found
+        self.recorder = self._record(made.found)
+        limit_s = config.link.connect_timeout_s + HANDSHAKE_LIMIT_S
+        self.wait_for(Connected, limit_s, "the other players", "Check that UDP passes between the machines.")
+
+    def command(self, command: Command) -> None:
+        """Give the network half a command."""
+        self._bridge.command(command)
+
+    def next(self, timeout_s: float = WAIT_SLICE_S) -> Telling | None:
+        """Return what is told next, folded into the record; ``None`` if nothing is within the time."""
+        if timeout_s > 0:
+            self._check()
+        told = self._bridge.next(timeout_s)
+        if told is None:
+            return None
+        at_ms, telling = told
+        if self.recorder is not None:
+            self.recorder.fold(at_ms, telling)
+        if isinstance(telling, Waiting):
+            self._free = telling.seats_free
+            free = ", ".join(map(str, self._free))
+            _log.info("waiting in room %r; free seats: %s", self._plan.config.room, free)
+        return telling
+
+    def wait_for(
+        self,
+        kind: type[_T],
+        limit_s: float,
+        what: str,
+        advice: str,
+    ) -> _T:
+        """Return the next telling of a kind.
+
+        Raises:
+            ConnectFailed: it does not come in time.
+            HandshakeRefused, PeerLost, NetworkError: it will not come, and why.
+        """
+        began = time.monotonic()
+        while (waited_s := time.monotonic() - began) < limit_s:
+            telling = self.next(min(WAIT_SLICE_S, limit_s - waited_s))
+            if isinstance(telling, kind):
+                return telling
+            if telling is not None:
+                self._raise_if_final(telling)
+        seen = f"free seats: {', '.join(map(repr, self._free)) or 'none'}"
+        raise ConnectFailed(what, waited_s=waited_s, seen=seen, advice=advice)
+
+    def close(self, reason: str) -> None:
+        """Say goodbye and stop the network half. Idempotent."""
+        for at_ms, telling in self._bridge.close(reason):
+            if self.recorder is not None:
+                self.recorder.fold(at_ms, telling)
+
+    def _raise_if_final(self, telling: Telling) -> None:
+        match telling:
+            case Failed(error):
+                raise error
+            case Refused(player, differences) | EpisodeRefused(player, differences):
+                raise HandshakeRefused(self.player_id(player), differences)
+            case PlayerGone(player, reason, _, said, lost):
+                raise PeerLost(self.player_id(player if lost is None else lost), said or reason)
+            case Stopped():
+                raise NetworkError("the network half stopped by itself")

@@ -1,0 +1,438 @@
+"""The signalling client: one player's line to the service.
+
+It finds the service, says who the player is, takes seats, learns of the match, and carries connection
+signals. When the line breaks it is taken up again in the background, quietly: a match that is running does
+not need it. It knows Socket.IO; what the signals mean is the caller's, and it never logs their contents.
+
+Everything here happens on the event loop that called :meth:`SignalingClient.connect`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import aiohttp
+import attrs
+import socketio
+
+from gym_p2p.core.announce import JoinAck, MatchFound, PeerLeft, RoomStatus, SeatId, is_seat_id
+from gym_p2p.core.lobby import is_public_id
+from gym_p2p.errors import (
+    ConfigurationError,
+    ConnectFailed,
+    P2PError,
+    ProtocolError,
+    ServiceRefused,
+    ServiceUnreachable,
+)
+from gym_p2p.net.service_line import CLIENT, accepted, check_url, hang_up, open_line
+
+__all__ = ["OnPeerLeft", "OnSignal", "SignalingClient"]
+
+_LOG = logging.getLogger(__name__)
+_ANSWER_TIMEOUT_S = 5.0
+_RECONNECT_FIRST_S = 0.25
+_RECONNECT_MAX_S = 5.0
+"""Between attempts; half of it is random, so that the clients of a restarted service do not come as one."""
+_MAX_KEPT = 256
+"""Signals kept for a handler that is not set yet, or a line that is being taken up again."""
+
+
+@attrs.define(eq=False)
+class _Inbox:
+    """Calls for a handler, kept until there is one."""
+
+    handler: Callable[..., None] | None = None
+    kept: deque[tuple[Any, ...]] = attrs.field(factory=lambda: deque(maxlen=_MAX_KEPT))
+
+    def attach(self, handler: Callable[..., None] | None) -> None:
+        self.handler = handler
+        while self.handler is not None and self.kept:
+            _call(self.handler, *self.kept.popleft())
+
+    def put(self, *arguments: Any) -> None:
+        if self.handler is None:
+            self.kept.append(arguments)
+        else:
+            _call(self.handler, *arguments)
+
+
+@attrs.frozen
+class _Seating:
+    """What was asked of a room, to be asked again after a broken line."""
+
+    room: str
+    seats: tuple[SeatId, ...]
+    take: tuple[SeatId, ...] | None
+
+    def to_wire(self) -> dict[str, Any]:
+        take = None if self.take is None else list(self.take)
+        return {"room": self.room, "seats": list(self.seats), "take": take, "client": CLIENT}
+
+
+OnSignal = Callable[[SeatId, str, Mapping[str, Any] | None], None]
+"""``(from_player_id, type, payload)``."""
+OnPeerLeft = Callable[[SeatId, str], None]
+"""``(player_id, reason)``."""
+
+
+class SignalingClient:
+    """One subject's connection to the service. :meth:`close` it when done, whatever happened.
+
+    Args:
+        on_signal: called with every signal of this match; may also be set later.
+        on_peer_left: called when the service lost sight of another player; may also be set later.
+        on_room_status: called with the seats that are still free, whenever that changes.
+        on_connection: called with False when the line breaks, True when it is up again.
+    """
+
+    on_room_status: Callable[[RoomStatus], None] | None
+    on_connection: Callable[[bool], None] | None
+
+    def __init__(
+        self,
+        *,
+        on_signal: OnSignal | None = None,
+        on_peer_left: OnPeerLeft | None = None,
+        on_room_status: Callable[[RoomStatus], None] | None = None,
+        on_connection: Callable[[bool], None] | None = None,
+    ) -> None:
+        self._signals = _Inbox(on_signal)
+        self._departures = _Inbox(on_peer_left)
+        self.on_room_status = on_room_status
+        self.on_connection = on_connection
+        self._url = ""
+        self._subject_id = ""
+        self._http: aiohttp.ClientSession | None = None
+        self._sio: socketio.AsyncClient | None = None
+        self._seating: _Seating | None = None
+        self._seats_free: tuple[SeatId, ...] | None = None
+        self._match: MatchFound | None = None
+        self._found: asyncio.Future[MatchFound] | None = None
+        self._registered = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._outgoing: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MAX_KEPT)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._replaced = False
+        self._closed = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether the service can be reached at this moment."""
+        return self._registered.is_set()
+
+    @property
+    def match(self) -> MatchFound | None:
+        """The match that was found, if any."""
+        return self._match
+
+    @property
+    def on_signal(self) -> OnSignal | None:
+        """The handler of signals; whatever came before there was one is handed to it when it is set."""
+        return self._signals.handler
+
+    @on_signal.setter
+    def on_signal(self, handler: OnSignal | None) -> None:
+        self._signals.attach(handler)
+
+    @property
+    def on_peer_left(self) -> OnPeerLeft | None:
+        """The handler of departures; whatever came before there was one is handed to it when it is set."""
+        return self._departures.handler
+
+    @on_peer_left.setter
+    def on_peer_left(self, handler: OnPeerLeft | None) -> None:
+        self._departures.attach(handler)
+
+    async def connect(self, url: str, subject_id: str, timeout_s: float) -> None:
+        """Find the service and register.
+
+        Raises:
+            ConfigurationError: the URL or the subject id cannot be one.
+            ServiceUnreachable: nothing answers there, or something that is no gym_p2p service.
+            ServiceRefused: it would not have this subject.
+        """
+        self._require_open()
+        if self._http is not None:
+            raise RuntimeError("connect() has been called before")
+        check_url(url)
+        if not is_public_id(subject_id):
+            raise ConfigurationError(
+                "subject_id", f"wanted 1 to 128 of A-Z a-z 0-9 . _ : @ + -, got {subject_id!r}"
+            )
+        self._url, self._subject_id = url, subject_id
+        self._http = aiohttp.ClientSession()
+        try:
+            await self._open_line(timeout_s)
+        except BaseException:
+            await self.close()
+            raise
+        for name, work in (("keep", self._keep_line()), ("send", self._send_outgoing())):
+            self._tasks.append(asyncio.create_task(work, name=f"gym_p2p signalling {name}"))
+
+    async def join_room(
+        self, room: str, seats: Sequence[SeatId], take: Sequence[SeatId] | None = None
+    ) -> JoinAck:
+        """Take seats in a room; then :meth:`wait_for_match`.
+
+        Args:
+            room: any id; who names the same one meets there.
+            seats: every seat of the environment, in its order.
+            take: the seats wanted; ``None`` takes any free one.
+
+        Raises:
+            ServiceRefused: ``room_full``, ``room_mismatch``, ``seat_taken`` and the like.
+            ServiceUnreachable: the service did not answer in time.
+            ProtocolError: its answer makes no sense.
+        """
+        self._require_open()
+        seating = _Seating(room, tuple(seats), None if take is None else tuple(take))
+        before, self._found = self._found, asyncio.get_running_loop().create_future()
+        try:
+            ack = JoinAck.from_wire(await self._request("join_room", seating.to_wire()))
+        except P2PError:
+            self._found = before
+            raise
+        # From now on the seats that we got are the ones to ask for again.
+        self._seating = attrs.evolve(seating, take=ack.seats_taken)
+        self._seats_free = ack.seats_free
+        return ack
+
+    async def wait_for_match(self, timeout_s: float) -> MatchFound:
+        """Wait until every seat of the joined room is taken.
+
+        Raises:
+            ConnectFailed: seats are still free.
+            ServiceRefused: the place was lost (another client registered as this subject, or a restarted
+                service gave the seat to someone else).
+            ProtocolError: the announcement makes no sense.
+        """
+        self._require_open()
+        if self._found is None:
+            raise RuntimeError("join_room() comes first")
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._found), timeout_s)
+        except TimeoutError:
+            room = self._seating.room if self._seating is not None else "?"
+            raise ConnectFailed(
+                f"the other players of room {room!r}",
+                waited_s=timeout_s,
+                seen=self._seen(),
+                advice="Start the other players with the same room and the same service.",
+            ) from None
+
+    def send_signal(
+        self,
+        game_id: str,
+        target: SeatId,
+        type: str,  # noqa: A002  # the wire's name
+        payload: Mapping[str, Any] | None,
+    ) -> None:
+        """Send a connection signal, in order, when the line permits; never waits and never raises."""
+        signal = {"game_id": game_id, "target_player_id": target, "type": type, "payload": payload}
+        try:
+            self._outgoing.put_nowait(signal)
+        except asyncio.QueueFull:
+            _LOG.warning("a signal (%s) was dropped: the service has been away for too long", type)
+
+    async def leave_room(self) -> None:
+        """Give up the seats, whether waiting or playing. Does nothing where there is no line."""
+        seating, self._seating = self._seating, None
+        if seating is None or not self._registered.is_set():
+            return
+        with contextlib.suppress(P2PError, TimeoutError):
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                await self._outgoing.join()  # what was sent before is still for the others
+                await self._request("leave_room", {"room": seating.room})
+
+    async def close(self) -> None:
+        """Hang up; leaves no task and no socket. Idempotent, and never raises."""
+        self._closed = True
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        sio, self._sio = self._sio, None
+        if sio is not None:
+            await hang_up(sio)
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
+        self._registered.clear()
+        self._fail_waiting(ServiceUnreachable(self._url, "the client was closed"))
+
+    # ---- the line
+
+    async def _open_line(self, timeout_s: float) -> None:
+        """Connect and register; leaves nothing behind when it fails."""
+        if self._http is None:
+            raise RuntimeError("connect() comes first")
+        self._sio = await open_line(
+            self._url,
+            self._subject_id,
+            http=self._http,
+            handlers=self._handlers(),
+            on_break=self._on_break,
+            timeout_s=timeout_s,
+        )
+        self._lost.clear()
+        self._registered.set()
+
+    def _handlers(self) -> dict[str, Callable[..., None]]:
+        return {
+            "match_found": self._on_match_found,
+            "room_status": self._on_room_status,
+            "peer_left": self._on_peer_left,
+            "webrtc_signal": self._on_signal,
+            "replaced": self._on_replaced,
+        }
+
+    async def _keep_line(self) -> None:
+        """Take the line up again whenever it breaks."""
+        while True:
+            await self._lost.wait()
+            self._tell_connection(up=False)
+            if self._replaced:
+                return
+            delay_s = _RECONNECT_FIRST_S
+            while not self._registered.is_set():
+                await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
+                delay_s = min(2 * delay_s, _RECONNECT_MAX_S)
+                try:
+                    await self._open_line(_ANSWER_TIMEOUT_S)
+                except P2PError as error:
+                    _LOG.debug("the service is still away: %s", type(error).__name__)
+            _LOG.debug("the service is back")
+            self._tell_connection(up=True)
+            await self._sit_down_again()
+
+    async def _sit_down_again(self) -> None:
+        """Ask for the seats again if the broken line came between joining and the match."""
+        if self._seating is None or self._found is None or self._found.done():
+            return
+        try:
+            JoinAck.from_wire(await self._request("join_room", self._seating.to_wire()))
+        except ServiceUnreachable:
+            pass  # broken again: the next round asks again
+        except P2PError as error:
+            self._fail_waiting(error)
+
+    async def _send_outgoing(self) -> None:
+        while True:
+            signal = await self._outgoing.get()
+            await self._registered.wait()
+            await self._emit_signal(signal)
+            self._outgoing.task_done()
+
+    async def _emit_signal(self, signal: Mapping[str, Any]) -> None:
+        kind = signal["type"]
+        try:
+            if self._sio is not None:
+                await self._sio.emit("webrtc_signal", signal, callback=functools.partial(_log_refusal, kind))
+        except socketio.exceptions.SocketIOError:
+            _LOG.warning("a signal (%s) was lost with the line to the service", kind)
+
+    async def _request(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send an event and return the accepted answer's fields."""
+        sio = self._sio
+        if sio is None or not self._registered.is_set():
+            raise ServiceUnreachable(self._url, "the line is broken")
+        try:
+            answer = await sio.call(event, payload, timeout=_ANSWER_TIMEOUT_S)
+        except socketio.exceptions.SocketIOError:
+            raise ServiceUnreachable(self._url, f"no answer to {event}") from None
+        return accepted(answer, self._url)
+
+    def _tell_connection(self, *, up: bool) -> None:
+        if self.on_connection is not None:
+            _call(self.on_connection, up)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this signalling client has been closed")
+
+    def _seen(self) -> str:
+        if not self._registered.is_set():
+            return "the line to the service is broken"
+        return f"seats still free: {list(self._seats_free)}" if self._seats_free else "nothing yet"
+
+    # ---- what the service says
+
+    def _on_break(self, *_reason: Any) -> None:
+        self._registered.clear()
+        self._lost.set()
+
+    def _on_match_found(self, data: object = None) -> None:
+        try:
+            match = MatchFound.from_wire(data)
+        except ProtocolError as error:
+            self._fail_waiting(error)
+            return
+        if self._found is not None and not self._found.done():
+            self._match = match
+            self._found.set_result(match)
+
+    def _on_room_status(self, data: object = None) -> None:
+        try:
+            status = RoomStatus.from_wire(data)
+        except ProtocolError as error:
+            _LOG.warning("the service: %s", error)
+            return
+        self._seats_free = status.seats_free
+        if self.on_room_status is not None:
+            _call(self.on_room_status, status)
+
+    def _on_peer_left(self, data: object = None) -> None:
+        try:
+            left = PeerLeft.from_wire(data)
+        except ProtocolError as error:
+            _LOG.warning("the service: %s", error)
+            return
+        if self._match is not None and left.match_id == self._match.match_id:
+            self._departures.put(left.player_id, left.reason)
+
+    def _on_signal(self, data: object = None) -> None:
+        if (
+            self._match is None
+            or not isinstance(data, Mapping)
+            or data.get("game_id") != self._match.match_id
+        ):
+            _LOG.debug("a signal of another match was ignored")
+            return
+        sender, kind, payload = data.get("from_player_id"), data.get("type"), data.get("payload")
+        if not is_seat_id(sender) or not isinstance(kind, str) or not isinstance(payload, Mapping | None):
+            _LOG.warning("the service: malformed webrtc_signal")
+            return
+        self._signals.put(sender, kind, payload)
+
+    def _on_replaced(self, _data: object = None) -> None:
+        self._replaced = True
+        _LOG.warning("another client has registered as %s; this one is cut off", self._subject_id)
+        message = "another client has registered as the same subject"
+        self._fail_waiting(ServiceRefused("replaced", message))
+
+    def _fail_waiting(self, error: P2PError) -> None:
+        if self._found is not None and not self._found.done():
+            self._found.set_exception(error)
+            self._found.exception()  # taken note of: nobody may be waiting
+
+
+def _log_refusal(kind: str, answer: object = None) -> None:
+    if isinstance(answer, Mapping) and answer.get("ok") is False:
+        error = answer.get("error")
+        code = error.get("code") if isinstance(error, Mapping) else None
+        _LOG.warning("the service did not relay a signal (%s): %s", kind, code)
+
+
+def _call(handler: Callable[..., None], *arguments: Any) -> None:
+    try:
+        handler(*arguments)
+    except Exception:  # noqa: BLE001  # the caller's bug must not cut his line
+        _LOG.exception("in a signalling callback")

@@ -1,0 +1,255 @@
+"""The SCTP association of one connection: its timers, its acknowledgements, its queue.
+
+Everything is set on the one association; nothing is changed for the whole process.
+
+* **Timers.** The first chunk is repeated after 0.3 s (aiortc: 3 s) and backs off; data is given up or
+  repeated after 0.2 s at the earliest (aiortc: 1 s), so that a blackout is left behind at once. The estimate
+  behind them is fed with the round trips of ICE, since a channel that never repeats gives few of its own.
+* **Acknowledgements** wait up to 20 ms for data to travel with, and for every second packet at most, as
+  RFC 9260, section 6.2 has it: half as many datagrams. aiortc sends one on its own for every packet. One
+  that comes in with data is looked at after the data has been delivered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import Any
+
+import attrs
+from aiortc import RTCDataChannel, rtcsctptransport
+from aiortc.rtcsctptransport import (
+    SCTP_RTO_MAX,
+    WEBRTC_BINARY,
+    WEBRTC_BINARY_EMPTY,
+    WEBRTC_STRING,
+    WEBRTC_STRING_EMPTY,
+    Chunk,
+    DataChunk,
+    RTCSctpTransport,
+    SackChunk,
+)
+
+from gym_p2p.net.webrtc.straight import run_through
+
+__all__ = ["Association"]
+
+RTO_INITIAL_S = 0.3
+"""Until a round trip is known."""
+
+RTO_MIN_S = 0.2
+"""As Linux has it for TCP; ten times the longest delay of an acknowledgement."""
+
+RTO_MAX_SETUP_S = 3.0
+"""Where the backing off of the set-up ends: aiortc's constant interval."""
+
+SACK_DELAY_S = 0.02
+"""Longer than a frame at 60 Hz; RFC 9260 allows 0.2 s."""
+
+MAX_BUNDLED_BYTES = 1_024
+"""Data beside which an acknowledgement still fits into one datagram."""
+
+
+_PLAIN_SACK = bytes((3, 0, 0, 16))
+"""The head of an acknowledgement without gaps and duplicates (RFC 9260, section 3.3.4)."""
+
+_crc32c = rtcsctptransport.crc32c  # type: ignore[attr-defined]  # aiortc's own choice of one in C
+
+_WHOLE_UNORDERED = bytes((0, 7))
+"""The head of a DATA chunk that is a whole unordered message (section 3.3.1)."""
+
+_DATA = struct.Struct("!HLHHL")
+_TAG = struct.Struct("!L")
+_CHECKSUM = struct.Struct("<L")
+
+
+class Association:
+    """One SCTP association, tuned."""
+
+    def __init__(self, sctp: RTCSctpTransport) -> None:
+        self._sctp: Any = sctp
+        self._acknowledged: int | None = None
+        self._sack_timer: asyncio.TimerHandle | None = None
+        self._sack_due = 0.0
+        self._collecting = False
+        self._collected: SackChunk | None = None
+        self._deferred: SackChunk | None = None
+        self._send_chunk, self._send_sack = sctp._send_chunk, sctp._send_sack
+        self._handle_data, self._receive_sack = sctp._handle_data, sctp._receive_sack_chunk
+        self._update_rto, self._t1_expired = sctp._update_rto, sctp._t1_expired
+        replaced: Any = sctp
+        replaced._rto = RTO_INITIAL_S
+        replaced._update_rto = self.note_round_trip
+        replaced._t1_expired = self._back_off
+        replaced._send_chunk = self._bundle
+        replaced._send_sack = self._acknowledge
+        replaced._handle_data = self._handle
+        replaced._receive_sack_chunk = self._defer
+
+    def send(self, channel: RTCDataChannel, data: bytes | str) -> None:
+        """Send a message on an open channel: it has gone to the socket on return, unless SCTP holds it back.
+
+        Raises:
+            ConnectionError: the connection is gone.
+        """
+        if isinstance(data, str):
+            kind, body = (WEBRTC_STRING, data.encode()) if data else (WEBRTC_STRING_EMPTY, b"\0")
+        else:
+            kind, body = (WEBRTC_BINARY, data) if data else (WEBRTC_BINARY_EMPTY, b"\0")
+        channel._addBufferedAmount(len(body))
+        self._sctp._data_channel_queue.append((channel, kind, body))
+        run_through(self._sctp._data_channel_flush())
+
+    @property
+    def congested(self) -> bool:
+        """Whether earlier messages still wait for room on the path."""
+        return bool(self._sctp._outbound_queue or self._sctp._data_channel_queue)
+
+    @property
+    def owes(self) -> bool:
+        """Whether something that must arrive has not been acknowledged."""
+        if self._sctp._data_channel_queue:
+            return True
+        chunks = (*self._sctp._sent_queue, *self._sctp._outbound_queue)
+        return any(chunk._max_retransmits is None and not chunk._acked for chunk in chunks)
+
+    def note_round_trip(self, round_trip_s: float) -> None:
+        """Let a measured round trip count for the retransmission timer."""
+        self._update_rto(round_trip_s)
+        estimate_s = self._sctp._srtt + 4 * self._sctp._rttvar
+        self._sctp._rto = max(RTO_MIN_S, min(estimate_s, SCTP_RTO_MAX))
+
+    def close(self) -> None:
+        """Stop the timer of acknowledgements. Idempotent."""
+        if self._sack_timer is not None:
+            self._sack_timer.cancel()
+            self._sack_timer = None
+
+    def _back_off(self) -> None:
+        self._sctp._rto = min(2 * self._sctp._rto, RTO_MAX_SETUP_S)
+        self._t1_expired()
+
+    async def _handle(self, data: bytes) -> None:
+        if not await self._deliver_at_once(data):
+            await self._handle_data(data)
+        await self._catch_up()
+
+    async def _deliver_at_once(self, data: bytes) -> bool:
+        """Deliver a packet of one whole message, in sequence, and at most an acknowledgement before it.
+
+        Nearly every packet of a match is like this; the state afterwards is the one that aiortc's own way
+        leads to. False, with nothing done, for any other packet.
+        """
+        sctp = self._sctp
+        start = 28 if data[12:16] == _PLAIN_SACK else 12
+        if (
+            data[start : start + 2] != _WHOLE_UNORDERED
+            or sctp._sack_misordered
+            or sctp._last_received_tsn is None
+        ):
+            return False
+        if len(data) <= start + 16:
+            return False
+        length, tsn, stream, _, kind = _DATA.unpack_from(data, start + 2)
+        tag, checksum = _TAG.unpack_from(data, 4)[0], _CHECKSUM.unpack_from(data, 8)[0]
+        channel = sctp._data_channels.get(stream)
+        if (
+            tsn != (sctp._last_received_tsn + 1) % 2**32
+            or kind != WEBRTC_BINARY
+            or channel is None
+            or sctp._reconfig_deferred is not None
+            or length <= 16
+            or start + (length + 3) // 4 * 4 != len(data)
+            or tag != sctp._local_verification_tag
+            or checksum != _crc32c(data[:8] + bytes(4) + data[12:])
+        ):
+            return False
+        if start == 28:
+            self._deferred = SackChunk(body=data[16:28])
+        sctp._last_received_tsn = tsn
+        sctp._sack_needed = True
+        channel.emit("message", data[start + 16 : start + length])
+        if sctp._sack_needed:
+            await self._acknowledge()
+        return True
+
+    async def _defer(self, chunk: SackChunk) -> None:
+        await self._catch_up()
+        self._deferred = chunk
+
+    async def _catch_up(self) -> None:
+        sack, self._deferred = self._deferred, None
+        if sack is not None:
+            await self._receive_sack(sack)
+
+    async def _bundle(self, chunk: Chunk) -> None:
+        """Send a chunk, and with data the acknowledgement that is due."""
+        if self._collecting and isinstance(chunk, SackChunk):
+            self._collected = chunk
+            return
+        if (
+            self._sctp._sack_needed
+            and isinstance(chunk, DataChunk)
+            and len(chunk.user_data) <= MAX_BUNDLED_BYTES
+            and not self._sctp._sack_misordered
+        ):
+            chunk = _Bundle(await self._collect(), chunk)
+        await self._send_chunk(chunk)
+
+    async def _collect(self) -> SackChunk:
+        """Return the acknowledgement that aiortc would send now."""
+        self._collecting = True
+        try:
+            await self._send_sack()
+        finally:
+            self._collecting = False
+        self._note_acknowledged()
+        sack, self._collected = self._collected, None
+        assert sack is not None  # noqa: S101  # _send_sack sends exactly one, and _bundle kept it
+        return sack
+
+    async def _acknowledge(self) -> None:
+        """Acknowledge now what cannot wait, the rest soon."""
+        sctp = self._sctp
+        news = 2 if self._acknowledged is None else (sctp._last_received_tsn - self._acknowledged) % 2**32
+        if news >= 2 or sctp._sack_misordered or sctp._sack_duplicates:
+            self._note_acknowledged()
+            await self._send_sack()
+        else:
+            loop = asyncio.get_running_loop()
+            self._sack_due = loop.time() + SACK_DELAY_S
+            if self._sack_timer is None:
+                self._sack_timer = loop.call_at(self._sack_due, self._acknowledge_late)
+
+    def _acknowledge_late(self) -> None:
+        """Acknowledge what no data took along; stopping the timer when some did would cost more."""
+        self._sack_timer = None
+        if not self._sctp._sack_needed:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._sack_due:
+            self._sack_timer = loop.call_at(self._sack_due, self._acknowledge_late)
+            return
+        self._note_acknowledged()
+        run_through(self._send_late())
+
+    async def _send_late(self) -> None:
+        try:
+            await self._send_sack()
+        except ConnectionError:
+            # Closed in the meantime: nobody waits for it.
+            return
+
+    def _note_acknowledged(self) -> None:
+        self._acknowledged = self._sctp._last_received_tsn
+
+
+@attrs.frozen(eq=False)
+class _Bundle(Chunk):
+    """An acknowledgement and data in one packet."""
+
+    sack: SackChunk
+    data: DataChunk
+
+    def __bytes__(self) -> bytes:
+        return bytes(self.sack) + bytes(self.data)

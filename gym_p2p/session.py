@@ -1,0 +1,498 @@
+"""The user's half of a match: meet the others, begin episodes, play frames, leave.
+
+Runs on the user's thread and steps the game there; the network half is at the other end of the line. What
+the two wrappers of :mod:`gym_p2p.wrapper` have in common is here. Closing is possible in every state.
+
+States::
+
+    NEW      --reset-->               PLAYING   (a failed one leaves NEW)
+    PLAYING  --the episode ended-->   BETWEEN   (also when a peer goes on to the next one)
+    PLAYING  --reset-->               PLAYING   (leaves the episode)
+    BETWEEN  --reset-->               PLAYING
+    PLAYING, BETWEEN  --a peer is gone, a desync, a time-out-->  OVER
+    any      --close-->               CLOSED
+"""
+
+from __future__ import annotations
+
+import atexit
+import enum
+import json
+import os
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+
+from gym_p2p import __version__
+from gym_p2p.config import P2PConfig
+from gym_p2p.core.announce import MatchFound
+from gym_p2p.core.events import (
+    BeginEpisode,
+    EpisodeBegan,
+    GiveChecksum,
+    InputsArrived,
+    PlayerFinished,
+    PlayerGone,
+)
+from gym_p2p.core.pacing import Pacer
+from gym_p2p.core.sync import Advance, Lockstep, Over
+from gym_p2p.errors import (
+    ConfigurationError,
+    MatchOver,
+    NetworkError,
+    PeerLost,
+    ProtocolError,
+    UsageError,
+)
+from gym_p2p.exports import Finished
+from gym_p2p.game.base import Game
+from gym_p2p.game.checksum import OutcomeChecksum
+from gym_p2p.game.inputs import SeatInputs
+from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.line import Line
+from gym_p2p.net.participant import Failed, Plan, Stopped
+from gym_p2p.recording import Recorder, now_ms
+
+__all__ = ["Ending", "Progress", "Session", "SessionState"]
+
+UPLOAD_LIMIT_S = 5.0
+"""How long ``close()`` waits for the service to store the documents before it leaves them to the spool."""
+
+
+class SessionState(enum.Enum):
+    """Where a session is in its life."""
+
+    NEW = "new"
+    PLAYING = "playing"
+    BETWEEN = "between episodes"
+    OVER = "over"
+    CLOSED = "closed"
+
+
+@attrs.frozen
+class Ending:
+    """The episode ended, not by the environment.
+
+    Attributes:
+        reason: ``peer_lost``, ``peer_left``, ``peer_reset``, ``desync``, ``input_timeout``,
+            ``protocol_error`` or ``network_failed``.
+        player: whose doing it was; ``None`` if nobody's.
+    """
+
+    reason: str
+    player: Seat | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """Where a match is, for a live view; ``None`` before the match is made."""
+
+    match_id: str | None
+    player_id: Seat | None
+    state: SessionState
+    episode: int
+    frame: int
+    frames_total: int
+    checksums_agreed: int
+    desyncs: int
+
+
+@attrs.define(eq=False)
+class _Episode:
+    """One running episode."""
+
+    sync: Lockstep
+    checksum: OutcomeChecksum
+    outcome: Outcome
+
+
+@attrs.define
+class _Counts:
+    episodes: int = 0
+    frames: int = 0
+
+
+_open_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+class Session:
+    """One player's part in one match.
+
+    Args:
+        game: the local copy of the game; stepped here, closed with the session.
+        seats: the seats that this player takes; ``None`` takes any free one.
+        config: everything else.
+    """
+
+    def __init__(self, game: Game, *, seats: Sequence[Seat] | None, config: P2PConfig) -> None:
+        self.game = game
+        self.config = config
+        self.state = SessionState.NEW
+        self.seats: tuple[Seat, ...] | None = None if seats is None else tuple(seats)
+        self.recorder: Recorder | None = None
+        self._line: Line | None = None
+        self._inputs: SeatInputs | None = None
+        self._episode: _Episode | None = None
+        self._ending: Ending | None = None
+        self._counts = _Counts()
+        self._pacer = Pacer(config.sync.fps)
+        self._lock = threading.Lock()
+        self._closing = False
+        _open_sessions.add(self)
+
+    # What a wrapper calls.
+
+    def reset(self, seed: int | None, options: Mapping[str, Any] | None) -> Outcome:
+        """Begin an episode together with everybody; the first call connects.
+
+        Local seats that ended before the episode did are played on with their default actions, until the
+        others' have ended too.
+
+        Raises:
+            ConfigurationError: a seed or options that cannot travel.
+            NetworkError, PeerError: no match came about; nothing is left running, and reset may be called
+                again. Once a match has begun, its loss is final.
+            MatchOver: the match has ended.
+        """
+        _check_seed(seed)
+        _check_options(options)
+        with self._exclusive("reset"):
+            self._refuse_if_over()
+            if self._line is None:
+                self._line = self._connect()
+            self._leave_episode(self._line)
+            return self._begin_episode(self._line, seed, options)
+
+    def step(self, actions: Mapping[Seat, Any]) -> Outcome | Ending:
+        """Play one frame with the local seats' canonical actions, once everybody's inputs are here.
+
+        Raises:
+            MatchOver: the match has ended.
+            UsageError: no episode is running.
+            PeerLost: a peer is gone, where ``on_peer_loss="raise"``.
+        """
+        with self._exclusive("step"):
+            self._refuse_if_over()
+            episode, line = self._episode, self._line
+            if self.state is not SessionState.PLAYING or episode is None or line is None:
+                raise UsageError("no episode is running: call reset() first")
+            return self._play_frame(line, episode, actions)
+
+    def close(self, reason: str = "normal") -> Finished | None:
+        """Say goodbye, write and upload the documents, leave nothing behind. Idempotent.
+
+        Args:
+            reason: why, for the exports and for the others, unless the match had ended before.
+
+        Returns:
+            Where the documents are; ``None`` when there was no match.
+        """
+        self._closing = True
+        with self._lock:
+            if self.state is not SessionState.CLOSED:
+                self._finish(reason)
+                self.state = SessionState.CLOSED
+                self.game.close()
+        return None if self.recorder is None else self.recorder.finished
+
+    # What a wrapper shows.
+
+    @property
+    def progress(self) -> Progress:
+        """Where the match is."""
+        found = None if self.recorder is None else self.recorder.found
+        return Progress(
+            match_id=None if found is None else found.match_id,
+            player_id=None if found is None else found.player_id,
+            state=self.state,
+            episode=self._counts.episodes,
+            frame=0 if self._episode is None else self._episode.sync.frame,
+            frames_total=self._counts.frames,
+            checksums_agreed=0 if self.recorder is None else self.recorder.checksums_agreed,
+            desyncs=0 if self.recorder is None else self.recorder.desyncs,
+        )
+
+    @property
+    def peers(self) -> tuple[Seat, ...]:
+        """The other players' ids; empty before the match is made."""
+        return () if self.recorder is None else tuple(p.player_id for p in self.recorder.found.peers)
+
+    @property
+    def seat(self) -> Seat:
+        """The first local seat.
+
+        Raises:
+            UsageError: any free one was asked for, and the match is not made yet.
+        """
+        if not self.seats:
+            raise UsageError("no seat is taken yet: call reset() first")
+        return self.seats[0]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the newest frame gave.
+
+        Raises:
+            UsageError: there was none yet.
+        """
+        if self._episode is None:
+            raise UsageError("no episode has begun: call reset() first")
+        return self._episode.outcome
+
+    def latency(self) -> dict[Seat, dict[str, Any] | None]:
+        """Return every link's statistics (``LatencyTelemetry.get_stats()``), ``None`` without samples."""
+        recorder = self.recorder
+        if recorder is None:
+            return {}
+        self._drain()
+        return {peer: recorder.record.latency(peer) for peer in self.peers}
+
+    def document(self, kind: str) -> dict[str, Any]:
+        """Build one of the three documents as of now (as of the end, after it).
+
+        Raises:
+            UsageError: there was no match yet.
+        """
+        if self.recorder is None:
+            raise UsageError("nothing to export: no match was made yet, call reset() first")
+        self._drain()
+        return self.recorder.document(kind)
+
+    # Meeting the others.
+
+    def _connect(self) -> Line:
+        line = Line(self._plan(), record=self._begin_record, check=self._check_closing)
+        try:
+            line.meet()
+            self.seats = line.found.seats_taken
+            self._inputs = SeatInputs(self.game, self._holders(line.found), line.local)
+        except BaseException as error:
+            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
+            line.close(reason)
+            self._end_record(reason, partial=True)
+            raise
+        return line
+
+    def _plan(self) -> Plan:
+        sync = self.config.sync
+        must = {**self.game.describe(), "gym_p2p": __version__}
+        must |= {"sync mode": sync.mode, "checksum interval": str(sync.checked_every)}
+        return Plan(
+            config=self.config,
+            subject_id=self.config.subject_id or f"anonymous-{secrets.token_hex(6)}",
+            seats=self.game.seats,
+            take=self.seats,
+            description={"must": must, "about": {"input_delay": sync.input_delay, "fps": sync.fps}},
+        )
+
+    def _holders(self, found: MatchFound) -> list[int]:
+        holders = {seat: index for index, player in enumerate(found.players) for seat in player.seats}
+        if set(holders) != set(self.game.seats):
+            raise NetworkError(f"the service seated {list(holders)}, the game has {list(self.game.seats)}")
+        return [holders[seat] for seat in self.game.seats]
+
+    def _begin_record(self, found: MatchFound) -> Recorder:
+        self.recorder = Recorder(found=found, game=self.game, config=self.config)
+        return self.recorder
+
+    # Episodes.
+
+    def _begin_episode(self, line: Line, seed: int | None, options: Mapping[str, Any] | None) -> Outcome:
+        assert self._inputs is not None and self.recorder is not None  # noqa: S101, PT018 - connected
+        line.command(BeginEpisode(seed, None if options is None else dict(options)))
+        limit_s = self.config.sync.input_timeout_s
+        try:
+            began = line.wait_for(EpisodeBegan, limit_s, "the episode", "The others must call reset() too.")
+        except (PeerLost, NetworkError) as error:
+            player = error.peer if isinstance(error, PeerLost) else None
+            self._over(Ending("network_failed" if player is None else "peer_lost", player))
+            raise
+        self._counts.episodes += 1
+        self.recorder.record.begin_episode(now_ms())
+        sync = Lockstep(
+            local=line.local,
+            players=len(line.found.players),
+            input_delay=self.config.sync.input_delay,
+            default_input=self._inputs.default,
+        )
+        for give in sync.begin():
+            line.command(give)
+        outcome = self.game.reset(began.seed, dict(began.options) or None)
+        self._episode = _Episode(sync, OutcomeChecksum(len(self.game.seats)), outcome)
+        self._pacer.restart()
+        self.state = SessionState.PLAYING
+        return outcome
+
+    def _leave_episode(self, line: Line) -> None:
+        while self.state is SessionState.PLAYING and self._episode is not None and self._own_seats_ended():
+            defaults = {seat: self.game.default_action(seat) for seat in self.seats or ()}
+            self._play_frame(line, self._episode, defaults)
+        self._refuse_if_over()
+        if self.recorder is not None:
+            self.recorder.record.end_episode(now_ms())
+        self.state = SessionState.BETWEEN
+
+    def _own_seats_ended(self) -> bool:
+        outcome = self.outcome
+        own = [self.game.seats.index(seat) for seat in self.seats or ()]
+        return all(outcome.terminations[i] or outcome.truncations[i] for i in own)
+
+    # Frames.
+
+    def _play_frame(self, line: Line, episode: _Episode, actions: Mapping[Seat, Any]) -> Outcome | Ending:
+        assert self._inputs is not None  # noqa: S101 - connected
+        give = episode.sync.give(self._inputs.encode(actions))
+        if give is not None:
+            line.command(give)
+        arrived = self._await_frame(line, episode.sync)
+        result = arrived if isinstance(arrived, Ending) else self._advance(line, episode, arrived)
+        if isinstance(result, Ending):
+            return self._end(result)
+        wait_s = self._pacer.wait_s(time.monotonic())
+        if wait_s > 0:
+            time.sleep(wait_s)
+        return result
+
+    def _await_frame(self, line: Line, sync: Lockstep) -> Advance | Ending:
+        """Wait until the frame can be played; say why not if it never can."""
+        deadline = time.monotonic() + self.config.sync.input_timeout_s
+        while True:
+            desynced = self._desynced()
+            if desynced is not None:
+                return desynced
+            match sync.poll():
+                case Advance() as advance:
+                    return advance
+                case Over(_, reason, player):
+                    return Ending(reason, line.player_id(player))
+            if deadline <= time.monotonic():
+                return Ending("input_timeout")
+            match line.next():
+                case InputsArrived() | PlayerFinished() | PlayerGone() as event:
+                    sync.receive(event)
+                case Failed() | Stopped():
+                    return Ending("network_failed")
+
+    def _advance(self, line: Line, episode: _Episode, advance: Advance) -> Outcome | Ending:
+        assert self._inputs is not None and self.recorder is not None  # noqa: S101, PT018 - connected
+        record = self.recorder.record
+        try:
+            by_seat = self._inputs.by_seat(advance.inputs)
+            actions = self._inputs.decode(by_seat)
+        except ProtocolError as error:
+            record.protocol_error(error.problem)
+            return Ending("protocol_error")
+        outcome = episode.outcome = self.game.step(actions)
+        self._counts.frames += 1
+        record.frame(by_seat)
+        episode.checksum.update(advance.frame, by_seat, outcome)
+        if outcome.ended or (advance.frame + 1) % self.config.sync.checked_every == 0:
+            digest = episode.checksum.digest(outcome)
+            record.checksum(advance.frame, digest)
+            line.command(GiveChecksum(advance.frame, bytes.fromhex(digest)))
+        if outcome.ended:
+            record.end_episode(now_ms())
+            self.state = SessionState.BETWEEN
+        return outcome
+
+    def _desynced(self) -> Ending | None:
+        recorder = self.recorder
+        if recorder is None or not recorder.desyncs or self.config.sync.on_desync != "truncate":
+            return None
+        return Ending("desync", recorder.desynced_with)
+
+    # Ends.
+
+    def _end(self, ending: Ending) -> Ending:
+        """Take note of an end that is not the environment's."""
+        if self.recorder is not None:
+            self.recorder.record.end_episode(now_ms())
+        if ending.reason == "peer_reset":
+            self.state = SessionState.BETWEEN
+            return ending
+        self._over(ending)
+        if self.config.sync.on_peer_loss == "raise" and ending.reason in {"peer_lost", "peer_left"}:
+            raise PeerLost(ending.player, ending.reason)
+        return ending
+
+    def _over(self, ending: Ending) -> None:
+        self.state = SessionState.OVER
+        self._ending = ending
+        self._end_record(ending.reason, partial=True, player=ending.player)
+
+    def _finish(self, reason: str) -> None:
+        if self._line is not None:
+            self._line.close(reason if self._ending is None else self._ending.reason)
+        self._end_record(reason, partial=reason != "normal")
+        if self.recorder is not None:
+            self.recorder.finish(UPLOAD_LIMIT_S)
+
+    def _end_record(self, reason: str, *, partial: bool, player: Seat | None = None) -> None:
+        if self.recorder is not None:
+            frame = max(0, self.progress.frame - 1)
+            self.recorder.record.terminate(
+                reason, partial=partial, frame=frame, now_ms=now_ms(), disconnected_player=player
+            )
+
+    def _refuse_if_over(self) -> None:
+        if self.state in {SessionState.OVER, SessionState.CLOSED}:
+            raise MatchOver("closed" if self._ending is None else self._ending.reason)
+
+    # One thread at a time.
+
+    @contextmanager
+    def _exclusive(self, verb: str) -> Iterator[None]:
+        if not self._lock.acquire(blocking=False):
+            raise UsageError(f"{verb}() while another thread is inside reset(), step() or close()")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _check_closing(self) -> None:
+        if self._closing:
+            raise MatchOver("closed")
+
+    def _drain(self) -> None:
+        """Fold what has been told already, without waiting; not while another call is inside."""
+        if self._line is None or not self._lock.acquire(blocking=False):
+            return
+        try:
+            while (telling := self._line.next(0)) is not None:
+                if isinstance(telling, InputsArrived | PlayerFinished | PlayerGone) and self._episode:
+                    self._episode.sync.receive(telling)
+        finally:
+            self._lock.release()
+
+
+def _check_seed(seed: int | None) -> None:
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise ConfigurationError("seed", f"wanted None or a whole number from 0, got {seed!r}")
+
+
+def _check_options(options: Mapping[str, Any] | None) -> None:
+    try:
+        json.dumps(options, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            "options", f"they travel to the peers as JSON, and cannot: {error}"
+        ) from None
+
+
+@atexit.register
+def _close_open_sessions() -> None:
+    """Leave no match without its documents: a script may end, or fail, without calling ``close()``."""
+    for session in list(_open_sessions):
+        if session.state not in {SessionState.NEW, SessionState.CLOSED}:
+            session.close("interrupted")
+
+
+# A forked process has no part in its parent's matches.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open_sessions.clear)

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gym_p2p.config import ServiceConfig
+from gym_p2p.server import Service, serve_in_thread
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("service") / "data"
+
+
+@pytest.fixture(scope="module")
+def service(data_dir: Path) -> Iterator[Service]:
+    """One service for all tests of a module: each uses rooms and subjects of its own."""
+    config = ServiceConfig(
+        port=0,
+        data_dir=str(data_dir),
+        max_upload_bytes=64 * 1024,
+        register_timeout_s=1.0,
+        cors_origins=("https://lab.example",),
+    )
+    with serve_in_thread(config) as running:
+        yield running

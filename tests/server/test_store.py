@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gym_p2p.core.announce import SeatId
+from gym_p2p.server.store import DocumentError, ForeignDocumentError, Kind, Store, safe_name
+from gym_p2p.server.tokens import Claims
+
+
+def claims(player: SeatId, players: tuple[SeatId, ...] = ("a", "b")) -> Claims:
+    return Claims(match_id="m", player_id=player, player_ids=players, expires_at=1e12)
+
+
+def document(player: SeatId, hashes: tuple[str, ...] = ("x", "y"), **changes: Any) -> bytes:
+    actions = [{"episode": 1, "frame": 0, "playerId": "a", "action": [0.1, 2]}]
+    body = {
+        "gameId": "m",
+        "playerId": player,
+        "validation": {
+            "allHashes": [{"episode": 1, "frame": n, "hash": h} for n, h in enumerate(hashes)],
+            "allActions": actions,
+            "allDesyncEvents": [],
+            "allRollbacks": [],
+        },
+        **changes,
+    }
+    return json.dumps(body).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("first_0", "first_0"),
+        (1, "1"),
+        ("1", "%31"),
+        (-1, "-1"),
+        ("-1", "%2D1"),
+        ("", "%"),
+        ("%", "%25"),
+        (".", "%2E"),
+        ("..", "%2E."),
+        ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"),
+        ("a/b", "a%2Fb"),
+        ("a\x00b", "a%00b"),
+        ("é", "%C3%A9"),
+        ("match-1.x", "match-1.x"),
+    ],
+)
+def test_an_id_becomes_a_harmless_file_name(name: SeatId, file: str) -> None:
+    assert safe_name(name) == file
+
+
+@given(st.lists(st.text() | st.integers(), unique_by=lambda v: (type(v), v), min_size=2))
+def test_distinct_ids_have_distinct_names_that_stay_in_their_directory(names: list[SeatId]) -> None:
+    files = [safe_name(name) for name in names]
+    assert len(set(files)) == len(names)
+    for file in files:
+        assert file
+        assert "/" not in file
+        assert not file.startswith(".")
+        assert len(file.encode()) <= 160
+
+
+def test_long_ids_that_differ_at_their_end_have_distinct_names() -> None:
+    assert safe_name("é" * 500 + "a") != safe_name("é" * 500 + "b")
+
+
+def test_a_document_is_stored_byte_for_byte_and_a_repeated_one_replaces_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for _ in range(2):
+        store.put(claims("a"), Kind.SESSION, document("a"))
+    assert store.path("m", "a", Kind.SESSION).read_bytes() == document("a")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.session.json"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"null", b'{"gameId": "m"}', b'{"gameId": "m", "playerId": "a", "x": NaN}', b"\xff{}"],
+)
+def test_what_is_no_document_is_refused_and_not_stored(tmp_path: Path, body: bytes) -> None:
+    with pytest.raises(DocumentError):
+        Store(tmp_path).put(claims("a"), Kind.SESSION, body)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("changes", [{"playerId": "b"}, {"gameId": "other"}])
+def test_a_document_of_another_player_or_match_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    with pytest.raises(ForeignDocumentError):
+        Store(tmp_path).put(claims("a"), Kind.SESSION, document("a", **changes))
+
+
+def test_a_number_is_not_its_text(tmp_path: Path) -> None:
+    with pytest.raises(ForeignDocumentError):
+        Store(tmp_path).put(claims(1), Kind.SESSION, document("1"))
+
+
+def test_the_last_players_document_completes_the_aggregate(tmp_path: Path) -> None:
+    store = Store(tmp_path, now=lambda: 5.0)
+    store.put(claims("a"), Kind.MULTIPLAYER, document("a"))
+    store.put(claims("b"), Kind.SESSION, document("b"))
+    assert not store.aggregate_path("m").exists()
+    store.put(claims("b"), Kind.MULTIPLAYER, document("b"))
+    aggregate = json.loads(store.aggregate_path("m").read_bytes())
+    assert aggregate["summary"]["fullySynced"] is True
+    assert aggregate["aggregatedAt"] == 5000
+
+
+def test_a_final_document_after_a_checkpoint_renews_the_aggregate(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put(claims("a"), Kind.MULTIPLAYER, document("a"))
+    store.put(claims("b"), Kind.MULTIPLAYER, document("b", hashes=("x",)))
+    store.put(claims("b"), Kind.MULTIPLAYER, document("b", hashes=("x", "z")))
+    aggregate = json.loads(store.aggregate_path("m").read_bytes())
+    assert aggregate["summary"]["firstHashMismatchFrame"] == {"episode": 1, "frame": 1}
+
+
+def test_a_document_that_cannot_be_aggregated_is_stored_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(tmp_path)
+    store.put(claims("a"), Kind.MULTIPLAYER, document("a"))
+    store.put(claims("b"), Kind.MULTIPLAYER, document("b", validation=None))
+    assert store.path("m", "b", Kind.MULTIPLAYER).exists()
+    assert not store.aggregate_path("m").exists()
+    assert "not aggregated" in caplog.text

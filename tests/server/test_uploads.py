@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import gzip
+import json
+import stat
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from gym_p2p.config import ServiceConfig
+from gym_p2p.exports.upload import Upload, Verdict, upload
+from gym_p2p.server import Service, serve_in_thread
+from tests.server.raw import RawClient, match_two
+
+LIMIT_BYTES = 64 * 1024  # as the service fixture has it
+
+
+@attrs.frozen
+class Match:
+    url: str
+    match_id: str
+    tokens: dict[str, str]
+
+    def put(
+        self,
+        body: bytes,
+        *,
+        player: str = "first",
+        kind: str = "multiplayer",
+        token: str | None = None,
+        encoding: str | None = None,
+        match_id: str | None = None,
+    ) -> tuple[int, dict[str, Any]]:
+        place = "/".join(urllib.parse.quote(p, safe="") for p in (player, kind))
+        url = f"{self.url}/v1/matches/{match_id or self.match_id}/players/{place}"
+        headers = {"Authorization": f"Bearer {self.tokens['first'] if token is None else token}"}
+        if encoding is not None:
+            headers["Content-Encoding"] = encoding
+        request = urllib.request.Request(url, body, headers, method="PUT")  # noqa: S310  # ours
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def document(self, player: str = "first", **changes: Any) -> bytes:
+        validation = {
+            "allHashes": [{"episode": 1, "frame": 0, "hash": "x"}],
+            "allActions": [{"episode": 1, "frame": 0, "playerId": "first", "action": 1}],
+            "allDesyncEvents": [],
+            "allRollbacks": [],
+        }
+        body = {"gameId": self.match_id, "playerId": player, "validation": validation, **changes}
+        return json.dumps(body).encode()
+
+
+@pytest.fixture
+def match(service: Service) -> Iterator[Match]:
+    ann, bob, anns, bobs = match_two(service.url)
+    with ann, bob:
+        yield Match(service.url, anns["match_id"], {"first": anns["token"], "second": bobs["token"]})
+
+
+def stored(data_dir: Path, match: Match) -> list[str]:
+    directory = data_dir / match.match_id
+    return sorted(path.name for path in directory.iterdir()) if directory.exists() else []
+
+
+def test_what_was_acknowledged_is_stored(match: Match, data_dir: Path) -> None:
+    body = match.document()
+    assert match.put(body) == (200, {"ok": True, "stored": True})
+    assert (data_dir / match.match_id / "first.multiplayer.json").read_bytes() == body
+
+
+def test_the_documents_of_all_players_make_the_aggregate(match: Match, data_dir: Path) -> None:
+    for player in ("first", "second"):
+        for kind in ("session", "validation", "multiplayer"):
+            status, _ = match.put(
+                match.document(player), player=player, kind=kind, token=match.tokens[player]
+            )
+            assert status == 200
+    assert len(stored(data_dir, match)) == 7
+    aggregate = json.loads((data_dir / match.match_id / "aggregate.json").read_bytes())
+    assert aggregate["summary"]["fullySynced"] is True
+    assert aggregate["players"].keys() == {"first", "second"}
+
+
+def test_a_repeated_upload_is_acknowledged_and_leaves_one_document(match: Match, data_dir: Path) -> None:
+    for _ in range(3):
+        assert match.put(match.document())[0] == 200
+    assert stored(data_dir, match) == ["first.multiplayer.json"]
+
+
+def test_a_compressed_document_is_stored_in_the_clear(match: Match, data_dir: Path) -> None:
+    body = match.document()
+    assert match.put(gzip.compress(body), encoding="gzip")[0] == 200
+    assert (data_dir / match.match_id / "first.multiplayer.json").read_bytes() == body
+
+
+def test_another_players_document_is_refused(match: Match, data_dir: Path) -> None:
+    assert match.put(match.document("second"), player="second")[0] == 403
+    assert match.put(match.document("second"))[0] == 403
+    assert match.put(match.document(), match_id="match-of-others")[0] == 403
+    assert stored(data_dir, match) == []
+
+
+@pytest.mark.parametrize("token", ["", "x", "x.y", "a" * 20_000])
+def test_a_forged_token_is_refused(match: Match, token: str) -> None:
+    assert match.put(match.document(), token=token)[0] in {401, 403}
+
+
+def test_a_tampered_token_is_refused_without_a_word_too_many(match: Match) -> None:
+    token = match.tokens["first"]
+    status, body = match.put(match.document(), token=token[:-2] + ("AA" if token[-2:] != "AA" else "BB"))
+    assert status == 403
+    assert body["ok"] is False
+    assert body["error"]["code"] == "unauthenticated"
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (b"", None),
+        (b"not json", None),
+        (b"[]", None),
+        (b"[" * 10_000, None),
+        (b"not gzip", "gzip"),
+        (gzip.compress(b"{}")[:-4], "gzip"),
+        (gzip.compress(b"{}") + b"more", "gzip"),
+    ],
+)
+def test_what_is_no_document_is_a_bad_request(match: Match, body: bytes, encoding: str | None) -> None:
+    status, answer = match.put(body, encoding=encoding)
+    assert status == 400
+    assert answer["error"]["code"] == "bad_request"
+
+
+def test_a_document_beyond_the_limit_is_too_large(match: Match, data_dir: Path) -> None:
+    status, answer = match.put(match.document(padding="x" * LIMIT_BYTES))
+    assert (status, answer["error"]["code"]) == (413, "too_large")
+    assert stored(data_dir, match) == []
+
+
+def test_a_gzip_bomb_is_too_large_and_never_unfolds(match: Match, data_dir: Path) -> None:
+    folded = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(folded.compress(b" " * 2**20) for _ in range(40)) + folded.flush()
+    assert len(bomb) < LIMIT_BYTES
+    status, answer = match.put(bomb, encoding="gzip")
+    assert (status, answer["error"]["code"]) == (413, "too_large")
+    assert stored(data_dir, match) == []
+
+
+def test_an_unknown_encoding_or_kind_is_refused(match: Match) -> None:
+    assert match.put(match.document(), encoding="br")[0] == 415
+    assert match.put(match.document(), kind="aggregate")[0] == 404
+
+
+def test_ids_are_no_paths(service: Service, data_dir: Path) -> None:
+    seats = ["../../first", "second"]
+    with RawClient(service.url, subject="dots") as ann, RawClient(service.url, subject="bob") as bob:
+        for client in (ann, bob):
+            assert client.call("join_room", {"room": "...", "seats": seats})["ok"]
+        found = ann.event("match_found")
+        match = Match(service.url, found["match_id"], {"first": found["token"]})
+        status, _ = match.put(match.document("../../first"), player="../../first")
+    assert status == 200
+    assert stored(data_dir, match) == ["%2E.%2F..%2Ffirst.multiplayer.json"]
+    assert {path.name for path in data_dir.parent.iterdir()} == {"data"}
+
+
+@pytest.mark.parametrize("seats", [["first", "second"], [1, "1"], ["1", 1], ['a/"b"', "é"], [-5, 0]])
+def test_our_own_uploader_is_understood_whatever_the_seats_are_called(
+    service: Service, data_dir: Path, seats: list[int | str]
+) -> None:
+    room = f"uploader-{abs(hash(tuple(seats)))}"
+    with (
+        RawClient(service.url, subject=f"{room}-a") as ann,
+        RawClient(service.url, subject=f"{room}-b") as bob,
+    ):
+        for client in (ann, bob):
+            assert client.call("join_room", {"room": room, "seats": seats})["ok"]
+        for client in (ann, bob):
+            found = client.event("match_found")
+            match = Match(service.url, found["match_id"], {})
+            target = Upload.of_document(
+                server_url=service.url,
+                match_id=found["match_id"],
+                player_id=found["player_id"],
+                kind="multiplayer",
+                token=found["token"],
+            )
+            body = json.loads(match.document())
+            body["playerId"] = found["player_id"]
+            reply = upload(target, [json.dumps(body).encode()], deadline_s=5)
+            assert reply.verdict is Verdict.STORED
+    assert len(stored(data_dir, match)) == 3  # two documents, and the aggregate
+    assert "aggregate.json" in stored(data_dir, match)
+
+
+def test_an_upload_survives_the_services_restart(tmp_path: Path) -> None:
+    config = ServiceConfig(port=0, data_dir=str(tmp_path))
+    with serve_in_thread(config) as first:
+        ann, bob, anns, _ = match_two(first.url)
+        ann.close()
+        bob.close()
+    with serve_in_thread(config) as second:
+        match = Match(second.url, anns["match_id"], {"first": anns["token"]})
+        assert match.put(match.document())[0] == 200
+    assert stored(tmp_path, match) == ["first.multiplayer.json"]
+
+
+def test_an_expired_token_is_refused(tmp_path: Path) -> None:
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path), token_lifetime_s=1)) as service:
+        ann, bob, anns, _ = match_two(service.url)
+        with ann, bob:
+            match = Match(service.url, anns["match_id"], {"first": anns["token"]})
+            time.sleep(1.1)
+            assert match.put(match.document())[0] == 403
+
+
+def test_a_directory_that_cannot_be_written_is_unavailable_and_not_a_crash(tmp_path: Path) -> None:
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
+        ann, bob, anns, _ = match_two(service.url)
+        with ann, bob:
+            match = Match(service.url, anns["match_id"], {"first": anns["token"]})
+            (tmp_path / match.match_id).write_text("a file where the directory should be")
+            status, answer = match.put(match.document())
+    assert (status, answer["error"]["code"]) == (503, "unavailable")
+    assert "Errno" not in json.dumps(answer)
+
+
+def test_the_secret_stays_with_its_owner(service: Service, data_dir: Path) -> None:
+    assert service.url
+    assert stat.S_IMODE((data_dir / ".token-secret").stat().st_mode) == 0o600
+
+
+def test_signals_flow_while_large_documents_are_stored(tmp_path: Path) -> None:
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
+        ann, bob, anns, _ = match_two(service.url)
+        with ann, bob:
+            match = Match(service.url, anns["match_id"], {"first": anns["token"]})
+            body = match.document(samples=[{"timestamp": n, "rttMs": 1.5} for n in range(400_000)])
+            assert len(body) > 10 * 2**20
+            statuses: list[int] = []
+            uploading = threading.Thread(target=lambda: statuses.append(match.put(body)[0]))
+            uploading.start()
+            waits_s: list[float] = []
+            while uploading.is_alive() and len(waits_s) < 90:
+                began = time.monotonic()
+                assert ann.call("leave_room", {"room": "none"})["ok"]
+                waits_s.append(time.monotonic() - began)
+                time.sleep(0.01)
+            uploading.join(30)
+    assert statuses == [200]
+    assert len(waits_s) >= 3
+    assert max(waits_s) < 0.5
