@@ -126,11 +126,11 @@ class PeerLost(PeerError):
     """A player is gone for good (raised only where ``on_peer_loss="raise"``, or while connecting).
 
     Attributes:
-        peer: the lost player's id.
+        peer: the lost player's id; ``None`` if nobody knows whose loss it was.
         reason: why he is believed lost.
     """
 
-    def __init__(self, peer: object, reason: str) -> None:
+    def __init__(self, peer: str | int | None, reason: str) -> None:
         super().__init__(f"player {peer!r} is gone: {reason}")
         self.peer = peer
         self.reason = reason

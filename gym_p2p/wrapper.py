@@ -191,7 +191,7 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
         return self._game.seats.index(self.p2p.seat)
 
 
-class P2PParallelEnv(BaseParallelWrapper[Any, Any, Any], _Exports):
+class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # PettingZoo has no types
     """Some agents of a PettingZoo ``ParallelEnv`` that is played with peers over the network.
 
     To its user it is a ``ParallelEnv`` of the local agents alone; the others' actions come from the peers.

@@ -21,7 +21,7 @@ from rich.live import Live
 from rich.text import Text
 
 from gym_p2p.cli.live import match_table, picture_panel, summary_table
-from gym_p2p.cli.options import add_match_options, env_arguments
+from gym_p2p.cli.options import add_match_options, env_arguments, find_local_modules
 from gym_p2p.cli.play import Status, Summary
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import NetworkError, UsageError
@@ -62,12 +62,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--players", type=int, metavar="N", help="default: as many as there are seats")
     parser.add_argument("--policy", help="as for join (default: scripted for the bundled game, else random)")
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and no live view")
-    add_match_options(parser)
+    add_match_options(parser, frames=FRAMES, fps=FPS)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
+    find_local_modules()
     seats, watchers = _seats(arguments)
     data_dir = str(Path(arguments.exports) / "service")
     with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as service:
@@ -106,11 +107,10 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[Seat], int]:
 
 def _command(arguments: argparse.Namespace, url: str, seat: Seat, watchers: int) -> list[str]:
     bundled = arguments.env == BUNDLED
-    fps = arguments.fps if arguments.fps is not None else FPS
     command = [sys.executable, "-m", "gym_p2p", "join", arguments.env, "--lines", "--server", url]
     command += ["--seat", str(seat), "--watchers", str(watchers), "--exports", arguments.exports]
     command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
-    command += ["--frames", str(arguments.frames or FRAMES), "--fps", str(fps)]
+    command += ["--frames", str(arguments.frames), "--fps", str(arguments.fps)]
     command += ["--input-delay", str(arguments.input_delay), "--log-level", arguments.log_level]
     command += ["--one-way-ms", str(arguments.one_way_ms), "--jitter-ms", str(arguments.jitter_ms)]
     command += ["--loss", str(arguments.loss)]

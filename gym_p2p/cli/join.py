@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 
 from gym_p2p.cli.live import match_table, picture_panel, summary_table
-from gym_p2p.cli.options import add_match_options, env_arguments, match_options, seat_id
+from gym_p2p.cli.options import add_match_options, count, env_arguments, find_local_modules, match_options, seat_id
 from gym_p2p.cli.play import Part, Status, play
 from gym_p2p.config import DEFAULT_SERVER_URL
 
@@ -46,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--seat", type=seat_id, help="the seat to take (default: any free one)")
     parser.add_argument("--subject", metavar="ID", help="who you are to the service (default: anonymous)")
     parser.add_argument("--policy", default="random", help="random, scripted, or module:function")
-    parser.add_argument("--episodes", type=int, metavar="N", help="leave after N episodes")
+    parser.add_argument("--episodes", type=count, metavar="N", help="leave after N episodes")
     parser.add_argument(
         "--watchers", type=int, default=0, metavar="N", help="watching seats of a single-agent environment"
     )
@@ -59,6 +59,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Play."""
+    find_local_modules()
     part = Part(
         env=arguments.env,
         env_args=env_arguments(arguments.env_arg),
@@ -96,8 +97,6 @@ def _shown(arguments: argparse.Namespace) -> Iterator[Callable[[Status], None]]:
     with Live(console=Console(stderr=True), refresh_per_second=5, transient=True) as live:
 
         def show(status: Status) -> None:
-            from rich.console import Group  # noqa: PLC0415
-
             live.update(Group(picture_panel(status, str(status.seat)), match_table([status])))
 
         yield show

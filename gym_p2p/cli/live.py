@@ -41,13 +41,12 @@ def picture_panel(status: Status, title: str) -> RenderableType:
 def summary_table(summaries: Iterable[Summary]) -> RenderableType:
     """Return how the players' matches went, and where their exports lie."""
     summaries = list(summaries)
-    lines = [Text(""), match_table(summary.status for summary in summaries), Text("")]
+    lines: list[RenderableType] = [Text(""), match_table(summary.status for summary in summaries), Text("")]
     for summary in summaries:
         where = summary.exports.get("multiplayer", "nowhere: no directory was given")
         stored = "stored at the service" if summary.uploaded else "not uploaded (kept for the next time)"
-        lines.append(
-            Text(f"{summary.status.seat}: {summary.ending}; exports: {where} and two beside it; {stored}")
-        )
+        lines.append(Text(f"{summary.status.seat}: {summary.ending}, {stored}"))
+        lines.append(Text(f"  {where} (and two beside it)", style="dim", overflow="fold"))
         lines += [Text(f"  problem: {problem}", style="yellow") for problem in summary.problems]
     return Group(*lines)
 

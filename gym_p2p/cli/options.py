@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
+from gym_p2p.errors import UsageError
 from gym_p2p.wrapper import P2POptions
 
-__all__ = ["add_match_options", "env_arguments", "match_options", "seat_id"]
+__all__ = ["add_match_options", "count", "env_arguments", "find_local_modules", "match_options", "seat_id"]
 
 
-def add_match_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a player in a match."""
+def add_match_options(
+    parser: argparse.ArgumentParser, *, frames: int | None = None, fps: float | None = None
+) -> None:
+    """Add the options of a player in a match; ``frames`` and ``fps`` are their defaults."""
+    frames_help = "leave after N frames" + (f" (default: {frames})" if frames else "")
+    fps_help = f"frames a second (default: {'as fast as possible' if fps is None else f'{fps:g}'})"
     play = parser.add_argument_group("playing")
-    play.add_argument("--frames", type=int, metavar="N", help="leave after N frames")
-    play.add_argument("--fps", type=float, metavar="F", help="frames a second (default: as fast as possible)")
+    play.add_argument("--frames", type=count, metavar="N", default=frames, help=frames_help)
+    play.add_argument("--fps", type=float, metavar="F", default=fps, help=fps_help)
     play.add_argument("--seed", type=int, metavar="N", help="the seed to insist on (default: an agreed one)")
     play.add_argument(
         "--input-delay", type=int, default=0, metavar="N", help="frames from input to effect (default: 0)"
@@ -66,13 +73,20 @@ def match_options(arguments: argparse.Namespace) -> P2POptions:
     return options
 
 
+def find_local_modules() -> None:
+    """Let ``module:function`` name a module of the working directory, as ``python -m`` would."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
 def env_arguments(pairs: list[str]) -> dict[str, Any]:
     """Read ``KEY=VALUE`` pairs; a value that is no JSON is a text."""
     arguments: dict[str, Any] = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator or not key.isidentifier():
-            raise argparse.ArgumentTypeError(f"--env-arg wants KEY=VALUE, got {pair!r}")
+            raise UsageError(f"--env-arg wants KEY=VALUE, got {pair!r}")
         arguments[key] = _json_or_text(value)
     return arguments
 
@@ -80,6 +94,14 @@ def env_arguments(pairs: list[str]) -> dict[str, Any]:
 def seat_id(text: str) -> str | int:
     """Read a seat: a whole number is an index, anything else a name."""
     return int(text) if text.lstrip("-").isdigit() else text
+
+
+def count(text: str) -> int:
+    """Read a whole number from 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"wanted a whole number from 1, got {text}")
+    return number
 
 
 def _json_or_text(value: str) -> Any:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import gymnasium
-import pettingzoo  # type: ignore[import-untyped]  # publishes no types
+import pettingzoo
 
 __all__: list[str] = []
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-import pettingzoo  # type: ignore[import-untyped]  # publishes no types
+import pettingzoo
 from gymnasium import spaces
 from gymnasium.utils import seeding
 

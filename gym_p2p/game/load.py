@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import gymnasium
-import pettingzoo  # type: ignore[import-untyped]  # publishes no types
+import pettingzoo
 from gymnasium import spaces
 
 from gym_p2p.errors import UsageError

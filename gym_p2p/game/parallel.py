@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import gymnasium
 import numpy as np
-import pettingzoo  # type: ignore[import-untyped]  # publishes no types
+import pettingzoo
 from gymnasium import spaces
 
 from gym_p2p.errors import UnsupportedEnvironment

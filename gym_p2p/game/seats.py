@@ -10,9 +10,9 @@ import logging
 from typing import Any
 
 import gymnasium
-import pettingzoo  # type: ignore[import-untyped]  # publishes no types
+import pettingzoo
 from gymnasium import spaces
-from pettingzoo.utils.conversions import aec_to_parallel  # type: ignore[import-untyped]  # publishes no types
+from pettingzoo.utils.conversions import aec_to_parallel
 
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment
 from gym_p2p.game.base import Game

@@ -10,12 +10,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import pettingzoo  # type: ignore[import-untyped]  # publishes no types
+import pettingzoo
 import pytest
 from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pettingzoo.test import parallel_api_test, parallel_seed_test  # type: ignore[import-untyped]  # same
+from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 import gym_p2p.envs  # noqa: F401 registers
 from gym_p2p.envs.rally import ACTIONS, OBSERVED, RallyEnv, parallel_env, scripted_policy

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-import pettingzoo  # type: ignore[import-untyped]  # publishes no types
+import pettingzoo
 from gymnasium import spaces
 
 __all__ = ["AecCounter", "Echo", "LastOneStanding"]

@@ -15,6 +15,7 @@ from aiortc.rtcsctptransport import (
     WEBRTC_STRING,
     DataChunk,
     ForwardTsnChunk,
+    InitChunk,
     RTCSctpTransport,
     SackChunk,
     parse_packet,
@@ -262,6 +263,19 @@ def test_round_trips_set_the_timer_and_it_never_falls_below_200_ms() -> None:
         for _ in range(60):
             side.association.note_round_trip(0.6)
         assert 0.6 < sctp._rto < 1.0
+
+    run(work())
+
+
+def test_a_repeated_init_is_one_that_the_other_side_accepts() -> None:
+    async def work() -> None:
+        side = Side(tuned=True)
+        sctp: Any = side.sctp
+        assert sctp._remote_verification_tag == TAG
+        await sctp._send_chunk(InitChunk())
+        assert parse_packet(side.dtls.sent[-1])[2] == 0
+        await sctp._send_chunk(sack(0))
+        assert parse_packet(side.dtls.sent[-1])[2] == TAG
 
     run(work())
 

@@ -26,6 +26,7 @@ from aiortc.rtcsctptransport import (
     WEBRTC_STRING_EMPTY,
     Chunk,
     DataChunk,
+    InitChunk,
     RTCSctpTransport,
     SackChunk,
 )
@@ -186,15 +187,29 @@ class Association:
         """Send a chunk, and with data the acknowledgement that is due."""
         if self._collecting and isinstance(chunk, SackChunk):
             self._collected = chunk
-            return
-        if (
-            self._sctp._sack_needed
-            and isinstance(chunk, DataChunk)
-            and len(chunk.user_data) <= MAX_BUNDLED_BYTES
-            and not self._sctp._sack_misordered
-        ):
-            chunk = _Bundle(await self._collect(), chunk)
-        await self._send_chunk(chunk)
+        elif isinstance(chunk, InitChunk):
+            await self._send_init(chunk)
+        elif isinstance(chunk, DataChunk) and self._takes_along(chunk):
+            await self._send_chunk(_Bundle(await self._collect(), chunk))
+        else:
+            await self._send_chunk(chunk)
+
+    def _takes_along(self, chunk: DataChunk) -> bool:
+        sctp = self._sctp
+        return sctp._sack_needed and not sctp._sack_misordered and len(chunk.user_data) <= MAX_BUNDLED_BYTES
+
+    async def _send_init(self, chunk: Chunk) -> None:
+        """Send an INIT, whose tag must be 0 (RFC 9260, section 8.5.1).
+
+        aiortc repeats it with the tag that it has learned from the other side's INIT, and so two sides that
+        both miss an answer ignore each other for ever.
+        """
+        sctp = self._sctp
+        tag, sctp._remote_verification_tag = sctp._remote_verification_tag, 0
+        try:
+            await self._send_chunk(chunk)
+        finally:
+            sctp._remote_verification_tag = tag
 
     async def _collect(self) -> SackChunk:
         """Return the acknowledgement that aiortc would send now."""

@@ -27,6 +27,7 @@ PRIVATE_ATTRIBUTES = {
         "_outbound_queue",
         "_receive_sack_chunk",
         "_reconfig_deferred",
+        "_remote_verification_tag",
         "_rto",
         "_sack_duplicates",
         "_sack_misordered",

@@ -1,0 +1,116 @@
+"""A player for the network laboratory: plays as ``gym-p2p join`` does, and writes down what happened, and when.
+
+Its one argument is a JSON object (:class:`Wish`); it prints lines of JSON: what the network half told, and at
+last the summary with the time of every frame. All times are Unix seconds of the one machine.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from typing import Any
+
+import attrs
+
+from gym_p2p.cli.join import _terminate_as_interrupt
+from gym_p2p.cli.play import Part, play
+from gym_p2p.core.events import Connected, EpisodeBegan, Interrupted, PlayerGone, Resumed
+from gym_p2p.errors import P2PError
+from gym_p2p.net.driver import Driver
+from gym_p2p.net.participant import LinkOpened, MatchMade, Telling
+from gym_p2p.recording import Recorder
+from gym_p2p.wrapper import P2POptions
+
+__all__ = ["Wish", "main", "policy"]
+
+_TOLD = (MatchMade, LinkOpened, Connected, EpisodeBegan, Interrupted, Resumed, PlayerGone)
+
+_frames: list[float] = []
+_busy_s = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Wish:
+    """What to play.
+
+    Attributes:
+        options: the wrapper's.
+        seat: the seat to take.
+        env: the environment's name.
+        frames: leave after so many; ``None`` plays until it is told to stop (``SIGTERM``).
+        busy_ms: how long the policy computes for each action, in pure Python and without pause.
+    """
+
+    options: P2POptions
+    seat: str
+    env: str = "gym_p2p/Rally-v0"
+    frames: int | None = None
+    busy_ms: float = 0.0
+
+
+def policy(_observation: Any, frame: int) -> int:
+    """Note the time, compute for as long as was wished, and go back and forth."""
+    _frames.append(time.time())
+    until = time.perf_counter() + _busy_s
+    while time.perf_counter() < until:
+        pass
+    return (frame // 7) % 3
+
+
+def main() -> None:
+    """Play, and exit as ``gym-p2p join`` would."""
+    global _busy_s  # noqa: PLW0603 - the policy is looked up by name, so what it needs lives in the module
+    wish = Wish(**json.loads(sys.argv[1]))
+    _busy_s = wish.busy_ms / 1e3
+    logging.basicConfig(level=logging.WARNING)
+    _tap()
+    part = Part(
+        env=wish.env,
+        env_args={},
+        seat=wish.seat,
+        policy=f"{__name__}:policy",
+        frames=wish.frames,
+        options=wish.options,
+    )
+    try:
+        with _terminate_as_interrupt():
+            summary = play(part, lambda _status: None)
+    except P2PError as error:
+        _print("error", kind=type(error).__name__, text=str(error))
+        sys.exit(3)
+    _print("summary", frames=_frames, **attrs.asdict(summary))
+    sys.exit(summary.exit_code)
+
+
+def _tap() -> None:
+    """Print what is told to the recorder, and (where the network is a thread) what the driver sent."""
+    fold, stop = Recorder.fold, Driver.stop
+
+    def tapped_fold(self: Recorder, at_ms: int, telling: Telling) -> None:
+        if isinstance(telling, _TOLD):
+            _print(type(telling).__name__, at=at_ms / 1e3, told=repr(telling), **_figures(telling))
+        fold(self, at_ms, telling)
+
+    def tapped_stop(self: Driver) -> None:
+        _print("sent", messages=self.game_messages_sent, payload_bytes=self.game_bytes_sent)
+        stop(self)
+
+    Recorder.fold = tapped_fold  # type: ignore[method-assign]  # this process is a player of a test alone
+    Driver.stop = tapped_stop  # type: ignore[method-assign]  # as above
+
+
+def _figures(telling: Telling) -> dict[str, float | str]:
+    match telling:
+        case LinkOpened(player, waited_s):
+            return {"player": player, "waited_s": waited_s}
+        case Resumed(player, silent_s):
+            return {"player": player, "silent_s": silent_s}
+        case PlayerGone(player, reason):
+            return {"player": player, "reason": reason}
+    return {}
+
+
+def _print(what: str, **fields: Any) -> None:
+    print(json.dumps({"type": what, **fields}), flush=True)
