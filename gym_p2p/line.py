@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from gym_p2p.core.announce import MatchFound
-from gym_p2p.core.events import Command, Connected, EpisodeRefused, PlayerGone, Refused
+from gym_p2p.core.events import Command, Connected, EpisodeRefused, Leave, PlayerGone, Refused
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, NetworkError, PeerLost
 from gym_p2p.game.outcome import Seat
 from gym_p2p.net.bridge import open_bridge
@@ -55,7 +55,10 @@ class Line:
         self._free: tuple[Seat, ...] = plan.seats
         self._bridge = open_bridge(plan)
         self._found: MatchFound | None = None
+        self._end: Failed | Stopped | None = None
         self.recorder: Recorder | None = None
+        self.gone: PlayerGone | None = None
+        """The first player who left or was lost: no episode begins without him."""
 
     @property
     def found(self) -> MatchFound:
@@ -92,13 +95,17 @@ class Line:
         self._bridge.command(command)
 
     def next(self, timeout_s: float = WAIT_SLICE_S) -> Telling | None:
-        """Return what is told next, folded into the record; ``None`` if nothing is within the time."""
+        """Return what is told next, folded into the record; ``None`` if nothing is within the time.
+
+        Who waits on (with a time above 0) after the network half has ended is told its end again.
+        """
         if timeout_s > 0:
             self._check()
         told = self._bridge.next(timeout_s)
         if told is None:
-            return None
+            return self._end if timeout_s > 0 else None
         at_ms, telling = told
+        self._keep(telling)
         if self.recorder is not None:
             self.recorder.fold(at_ms, telling)
         if isinstance(telling, Waiting):
@@ -106,6 +113,13 @@ class Line:
             free = ", ".join(map(str, self._free))
             _log.info("waiting in room %r; free seats: %s", self._plan.config.room, free)
         return telling
+
+    def _keep(self, telling: Telling) -> None:
+        """Keep what stays true, for whoever asks later: nobody may be waiting for it now."""
+        if self.gone is None and isinstance(telling, PlayerGone):
+            self.gone = telling
+        elif self._end is None and isinstance(telling, Failed | Stopped):
+            self._end = telling
 
     def wait_for(
         self,
@@ -120,6 +134,8 @@ class Line:
             ConnectFailed: it does not come in time.
             HandshakeRefused, PeerLost, NetworkError: it will not come, and why.
         """
+        if self.gone is not None:
+            self._raise_if_final(self.gone)
         began = time.monotonic()
         while (waited_s := time.monotonic() - began) < limit_s:
             telling = self.next(min(WAIT_SLICE_S, limit_s - waited_s))
@@ -130,9 +146,15 @@ class Line:
         seen = f"free seats: {', '.join(map(repr, self._free)) or 'none'}"
         raise ConnectFailed(what, waited_s=waited_s, seen=seen, advice=advice)
 
-    def close(self, reason: str) -> None:
-        """Say goodbye and stop the network half. Idempotent."""
-        for at_ms, telling in self._bridge.close(reason):
+    def close(self, reason: str, *, lost: Seat | None = None) -> None:
+        """Say goodbye and stop the network half. Idempotent.
+
+        Args:
+            reason: why, for the others.
+            lost: the player whose loss it is for.
+        """
+        indices = {} if lost is None else {p.player_id: i for i, p in enumerate(self.found.players)}
+        for at_ms, telling in self._bridge.close(Leave(reason, indices.get(lost))):
             if self.recorder is not None:
                 self.recorder.fold(at_ms, telling)
 

@@ -15,7 +15,6 @@ States::
 
 from __future__ import annotations
 
-import atexit
 import enum
 import json
 import os
@@ -36,6 +35,7 @@ from gym_p2p.core.events import (
     BeginEpisode,
     EpisodeBegan,
     GiveChecksum,
+    GiveInput,
     InputsArrived,
     PlayerFinished,
     PlayerGone,
@@ -44,6 +44,7 @@ from gym_p2p.core.pacing import Pacer
 from gym_p2p.core.sync import Advance, Lockstep, Over
 from gym_p2p.errors import (
     ConfigurationError,
+    ConnectFailed,
     MatchOver,
     NetworkError,
     PeerLost,
@@ -63,6 +64,8 @@ __all__ = ["Ending", "Progress", "Session", "SessionState"]
 
 UPLOAD_LIMIT_S = 5.0
 """How long ``close()`` waits for the service to store the documents before it leaves them to the spool."""
+
+_LOSSES = frozenset({"peer_lost", "peer_left"})
 
 
 class SessionState(enum.Enum):
@@ -107,6 +110,7 @@ class Progress:
 class _Episode:
     """One running episode."""
 
+    seed: int
     sync: Lockstep
     checksum: OutcomeChecksum
     outcome: Outcome
@@ -116,9 +120,6 @@ class _Episode:
 class _Counts:
     episodes: int = 0
     frames: int = 0
-
-
-_open_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
 class Session:
@@ -144,7 +145,6 @@ class Session:
         self._pacer = Pacer(config.sync.fps)
         self._lock = threading.Lock()
         self._closing = False
-        _open_sessions.add(self)
 
     # What a wrapper calls.
 
@@ -201,6 +201,12 @@ class Session:
                 self.game.close()
         return None if self.recorder is None else self.recorder.finished
 
+    def close_with(self, owner: object) -> None:
+        """Close when the owner is dropped, or the program ends, without ``close()``: a match must not be
+        left without its goodbye and its documents.
+        """
+        weakref.finalize(owner, _close_abandoned, self, os.getpid())
+
     # What a wrapper shows.
 
     @property
@@ -233,6 +239,11 @@ class Session:
         if not self.seats:
             raise UsageError("no seat is taken yet: call reset() first")
         return self.seats[0]
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that all players agreed on for the newest episode; ``None`` before the first."""
+        return None if self._episode is None else self._episode.seed
 
     @property
     def outcome(self) -> Outcome:
@@ -276,6 +287,8 @@ class Session:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
             line.close(reason)
             self._end_record(reason, partial=True)
+            if self.recorder is not None:
+                self.recorder.finish(UPLOAD_LIMIT_S)
             raise
         return line
 
@@ -309,9 +322,11 @@ class Session:
         limit_s = self.config.sync.input_timeout_s
         try:
             began = line.wait_for(EpisodeBegan, limit_s, "the episode", "The others must call reset() too.")
-        except (PeerLost, NetworkError) as error:
-            player = error.peer if isinstance(error, PeerLost) else None
-            self._over(Ending("network_failed" if player is None else "peer_lost", player))
+        except PeerLost as error:
+            self._over(Ending("peer_lost" if line.gone is None else line.gone.reason, error.peer))
+            raise
+        except NetworkError as error:
+            self._over(Ending("input_timeout" if isinstance(error, ConnectFailed) else "network_failed"))
             raise
         self._counts.episodes += 1
         self.recorder.record.begin_episode(now_ms())
@@ -322,9 +337,9 @@ class Session:
             default_input=self._inputs.default,
         )
         for give in sync.begin():
-            line.command(give)
+            self._give(line, give)
         outcome = self.game.reset(began.seed, dict(began.options) or None)
-        self._episode = _Episode(sync, OutcomeChecksum(len(self.game.seats)), outcome)
+        self._episode = _Episode(began.seed, sync, OutcomeChecksum(len(self.game.seats)), outcome)
         self._pacer.restart()
         self.state = SessionState.PLAYING
         return outcome
@@ -349,7 +364,7 @@ class Session:
         assert self._inputs is not None  # noqa: S101 - connected
         give = episode.sync.give(self._inputs.encode(actions))
         if give is not None:
-            line.command(give)
+            self._give(line, give)
         arrived = self._await_frame(line, episode.sync)
         result = arrived if isinstance(arrived, Ending) else self._advance(line, episode, arrived)
         if isinstance(result, Ending):
@@ -358,6 +373,11 @@ class Session:
         if wait_s > 0:
             time.sleep(wait_s)
         return result
+
+    def _give(self, line: Line, give: GiveInput) -> None:
+        line.command(give)
+        if self.recorder is not None:
+            self.recorder.record.inputs_sent(len(self.peers))
 
     def _await_frame(self, line: Line, sync: Lockstep) -> Advance | Ending:
         """Wait until the frame can be played; say why not if it never can."""
@@ -417,7 +437,7 @@ class Session:
             self.state = SessionState.BETWEEN
             return ending
         self._over(ending)
-        if self.config.sync.on_peer_loss == "raise" and ending.reason in {"peer_lost", "peer_left"}:
+        if self.config.sync.on_peer_loss == "raise" and ending.reason in _LOSSES:
             raise PeerLost(ending.player, ending.reason)
         return ending
 
@@ -427,8 +447,9 @@ class Session:
         self._end_record(ending.reason, partial=True, player=ending.player)
 
     def _finish(self, reason: str) -> None:
+        ending = self._ending or Ending(reason)
         if self._line is not None:
-            self._line.close(reason if self._ending is None else self._ending.reason)
+            self._line.close(ending.reason, lost=ending.player if ending.reason in _LOSSES else None)
         self._end_record(reason, partial=reason != "normal")
         if self.recorder is not None:
             self.recorder.finish(UPLOAD_LIMIT_S)
@@ -485,14 +506,11 @@ def _check_options(options: Mapping[str, Any] | None) -> None:
         ) from None
 
 
-@atexit.register
-def _close_open_sessions() -> None:
-    """Leave no match without its documents: a script may end, or fail, without calling ``close()``."""
-    for session in list(_open_sessions):
-        if session.state not in {SessionState.NEW, SessionState.CLOSED}:
-            session.close("interrupted")
-
-
-# A forked process has no part in its parent's matches.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_open_sessions.clear)
+def _close_abandoned(session: Session, process: int) -> None:
+    if os.getpid() != process:
+        return  # a forked process has no part in its parent's matches
+    if threading.current_thread() is threading.main_thread():
+        session.close("interrupted")
+    else:
+        # The garbage collector may have come by on one of the threads that closing waits for.
+        threading.Thread(target=session.close, args=("interrupted",), name="gym_p2p closing").start()

@@ -136,6 +136,7 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
         self.observation_space = game.observation_space(example)
         self._game = game
         self.p2p = Session(game, seats=None if seat is None else (seat,), config=config)
+        self.p2p.close_with(self)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -231,6 +232,7 @@ class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # Pe
         self.possible_agents: list[Any] = list(ordered)
         self.agents: list[Any] = []
         self.p2p = Session(self._game, seats=ordered, config=config)
+        self.p2p.close_with(self)
 
     def observation_space(self, agent: Any) -> gymnasium.Space[Any]:
         """Return a local agent's observation space."""

@@ -75,15 +75,18 @@ def run(arguments: argparse.Namespace) -> int:
         players = [_Player(_command(arguments, service.url, seat, watchers), seat) for seat in seats]
         try:
             interrupted = _watch(players, arguments)
-            summaries = _summaries(players)
+            summaries = [player.summary for player in players if player.summary is not None]
         finally:
             for player in players:
                 player.kill()
         aggregate = _aggregate(Path(data_dir), summaries)
-    _print(arguments, summaries, aggregate)
+    if summaries:
+        _print(arguments, summaries, aggregate)
     if interrupted:
         return 130
-    return max((summary.exit_code for summary in summaries), default=3)
+    if len(summaries) < len(players):
+        raise NetworkError("not every player came to the end of a match; what they said is above")
+    return max(summary.exit_code for summary in summaries)
 
 
 def _seats(arguments: argparse.Namespace) -> tuple[Sequence[Seat], int]:
@@ -218,18 +221,13 @@ def _screen(players: Sequence[_Player]) -> RenderableType:
     return Group(picture_panel(first, title), match_table(player.status for player in players))
 
 
-def _summaries(players: Sequence[_Player]) -> list[Summary]:
-    summaries = [player.summary for player in players if player.summary is not None]
-    if not summaries:
-        raise NetworkError("no player came to the end of a match; what they said is above")
-    return summaries
-
-
 def _aggregate(data_dir: Path, summaries: Sequence[Summary]) -> dict[str, Any] | None:
     """Return the summary of the service's comparison of the players, if all of them uploaded."""
-    for path in data_dir.glob(f"{summaries[0].match_id}/aggregate.json"):
-        summary: dict[str, Any] = json.loads(path.read_text())["summary"]
-        return summary
+    for summary in summaries:
+        path = data_dir / str(summary.match_id) / "aggregate.json"
+        if path.exists():
+            compared: dict[str, Any] = json.loads(path.read_text())["summary"]
+            return compared
     return None
 
 

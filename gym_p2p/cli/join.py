@@ -15,7 +15,14 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from gym_p2p.cli.live import match_table, picture_panel, summary_table
-from gym_p2p.cli.options import add_match_options, count, env_arguments, find_local_modules, match_options, seat_id
+from gym_p2p.cli.options import (
+    add_match_options,
+    count,
+    env_arguments,
+    find_local_modules,
+    match_options,
+    seat_id,
+)
 from gym_p2p.cli.play import Part, Status, play
 from gym_p2p.config import DEFAULT_SERVER_URL
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.game.load import load_environment, load_policy
+from gym_p2p.game.load import Policy, load_environment, load_policy
 from gym_p2p.game.outcome import Seat
 from gym_p2p.wrapper import P2PEnv, P2POptions
 
@@ -125,12 +125,12 @@ class _Player:
     def run(self) -> str:
         """Play episode after episode; return how it ended."""
         self._report(Status(seat=self._part.seat, state="connecting"))
+        game = self._env.p2p.game
+        self._policy(game.seats[0] if self._part.seat is None else self._part.seat)  # an error comes early
         policy, episodes = None, 0
         while True:
             observation, _ = self._env.reset(seed=self._part.seed)
-            if policy is None:
-                game, seat = self._env.p2p.game, self._env.p2p.seat
-                policy = load_policy(self._part.policy, game, seat, seed=game.seats.index(seat))
+            policy = policy or self._policy(self._env.p2p.seat)
             ending = self._episode(policy, observation)
             episodes += 1
             if ending is not None:
@@ -138,7 +138,11 @@ class _Player:
             if episodes == self._part.episodes:
                 return "done"
 
-    def _episode(self, policy: Callable[[Any, int], Any], observation: Any) -> str | None:
+    def _policy(self, seat: Seat) -> Policy:
+        game = self._env.p2p.game
+        return load_policy(self._part.policy, game, seat, seed=game.seats.index(seat))
+
+    def _episode(self, policy: Policy, observation: Any) -> str | None:
         """Play one episode; return how the match ended, ``None`` if it goes on."""
         over = False
         while not over:

@@ -109,7 +109,8 @@ class Match:
         players: how many there are.
         description: what this side is going to play, for the handshake: ``must`` maps what has to be
             equal on both sides to its text, ``about`` is told but not compared.
-        match_seed: the number that all players were given with the match; episodes' seeds come from it.
+        match_seed: the number that all players were given with the match; episodes' seeds come from it, or
+            from the newest seed that a player insisted on.
     """
 
     def __init__(
@@ -117,7 +118,8 @@ class Match:
     ) -> None:
         self._local = local
         self._description = description
-        self._match_seed = match_seed
+        self._seed_base = match_seed
+        self._seeds_drawn = 0
         self._peers = {i: Peer(index=i, sync=sync, players=players) for i in range(players) if i != local}
         self._players = players
         self._about: list[Mapping[str, Any] | None] = [None] * players
@@ -328,12 +330,22 @@ class Match:
         if refusal is not None:
             self._outputs.append(refusal)
             return
-        seed = next((r.seed for r in ready.values() if r.seed is not None), None)
-        if seed is None:
-            seed = episode_seed(self._match_seed, self._episode)
+        seed = self._agreed_seed(ready)
         options = next((r.options for r in ready.values() if r.options), {})
         self._outputs.append(EpisodeBegan(self._episode, seed, options))
         self._catch_up(now)
+
+    def _agreed_seed(self, ready: Mapping[int, Ready]) -> int:
+        """Return the seed somebody insists on, or the next one of the series that the newest such seed began.
+
+        So an explicit seed makes all episodes after it reproducible, as Gymnasium wants it of ``reset``.
+        """
+        insisted = next((r.seed for r in ready.values() if r.seed is not None), None)
+        if insisted is not None:
+            self._seed_base, self._seeds_drawn = insisted, 0
+            return insisted
+        self._seeds_drawn += 1
+        return episode_seed(self._seed_base, self._seeds_drawn)
 
     def _catch_up(self, now: float) -> None:
         """Take in what faster peers sent of this episode before it began here."""
@@ -433,9 +445,9 @@ class Match:
             self._outputs.append(Send(peer.index, Channel.CTRL, piece))
 
 
-def episode_seed(match_seed: int, episode: int) -> int:
-    """Return the seed of an episode for which nobody insists on one: 31 bits, equal for all players."""
-    digest = blake2b(f"{match_seed}/{episode}".encode(), digest_size=4).digest()
+def episode_seed(base: int, number: int) -> int:
+    """Return the seed of the n-th episode after ``base`` for which nobody insists on one: 31 bits."""
+    digest = blake2b(f"{base}/{number}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") >> 1
 
 

@@ -23,14 +23,14 @@ from __future__ import annotations
 
 import enum
 import re
-import string
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from gym_p2p.errors import ConfigurationError, ProtocolError
+from gym_p2p.core.initiator import PlayerId, initiates, keeps
+from gym_p2p.errors import ProtocolError
 
 __all__ = [
     "AcceptAnswer",
@@ -53,8 +53,6 @@ __all__ = [
     "initiates",
     "parse_signal",
 ]
-
-PlayerId = int | str
 
 OFFER_PATIENCE_S = 2.0
 """An expected offer that has not come by then is replaced by our own (signalling §3)."""
@@ -238,58 +236,6 @@ def _parse_candidate(payload: object) -> Candidate | None:
     return Candidate(payload)
 
 
-_DECIMAL = re.compile(r"[+-]?(?:Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
-_RADIX = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
-
-_COLLATION = "\t\n\v\f\r _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$" + string.digits + string.ascii_lowercase
-"""ASCII in the order of Unicode's root collation (CLDR), which browsers' ``localeCompare`` follows."""
-
-_RANK = {character: rank for rank, character in enumerate(_COLLATION)}
-
-
-def initiates(local: PlayerId, remote: PlayerId) -> bool | None:
-    """Return whether ``local`` offers by the browsers' rule; ``None`` when the two ids tie.
-
-    Both numeric to JavaScript's ``Number()``: the smaller one. Else the first in ``localeCompare`` order:
-    punctuation, digits, letters without regard to case, then lower case first. Exact for ASCII; characters
-    beyond it come after it by code point, which real locales may see otherwise.
-    """
-    numbers = _js_number(local), _js_number(remote)
-    if numbers[0] is not None and numbers[1] is not None:
-        return None if numbers[0] == numbers[1] else numbers[0] < numbers[1]
-    keys = _collation_key(str(local)), _collation_key(str(remote))
-    return None if keys[0] == keys[1] else keys[0] < keys[1]
-
-
-def _js_number(value: PlayerId) -> float | None:
-    """Return ``Number(value)`` as JavaScript has it, ``None`` for NaN."""
-    text = str(value).strip()
-    if not text:
-        return 0.0
-    try:
-        if _RADIX.fullmatch(text):
-            return float(int(text, 0))
-        return float(text) if _DECIMAL.fullmatch(text) else None
-    except OverflowError:
-        return float("inf")
-
-
-def _collation_key(text: str) -> tuple[tuple[int, ...], tuple[bool, ...]]:
-    primary = tuple(_RANK.get(c.lower(), len(_RANK) + ord(c.lower()[0])) for c in text)
-    return primary, tuple(c.isupper() for c in text)
-
-
-def _keeps(local: PlayerId, remote: PlayerId) -> bool:
-    """Return whether ``local``'s offer stands when both have offered: of two ids, exactly one's does."""
-    rule = initiates(local, remote)
-    if rule is not None:
-        return rule
-    ours, theirs = (str(local), isinstance(local, str)), (str(remote), isinstance(remote, str))
-    if ours == theirs:
-        raise ConfigurationError("remote_id", f"wanted another player than {local!r} himself")
-    return ours < theirs
-
-
 def _ufrag(sdp: str) -> str | None:
     match = re.search(r"^a=ice-ufrag:(\S+)", sdp, re.MULTILINE)
     return match[1] if match else None
@@ -328,7 +274,7 @@ class Negotiation:
         return initiates(self.local_id, self.remote_id) is True
 
     def __attrs_post_init__(self) -> None:
-        self._keeps = _keeps(self.local_id, self.remote_id)
+        self._keeps = keeps(self.local_id, self.remote_id)
 
     def start(self, now: float) -> None:
         """Begin: offer, or answer an offer that has come already, or wait for one."""

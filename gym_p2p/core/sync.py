@@ -34,6 +34,7 @@ class Over:
 
     Attributes:
         reason: ``peer_left``, ``peer_lost`` or ``peer_reset`` (he went on to the next episode).
+        player: who did it, or was lost.
     """
 
     frame: int
@@ -54,7 +55,7 @@ class Lockstep:
     def __init__(self, *, local: int, players: int, input_delay: int, default_input: bytes) -> None:
         self._local = local
         self._waiting: list[deque[bytes]] = [deque() for _ in range(players)]
-        self._limits: dict[int, tuple[int, str]] = {}
+        self._limits: dict[int, tuple[int, str, int]] = {}
         self._frame = 0
         self._given = 0
         self._delay = input_delay
@@ -81,9 +82,9 @@ class Lockstep:
             case InputsArrived(player, _, inputs, _):
                 self._waiting[player].extend(inputs)
             case PlayerFinished(player, frames):
-                self._limits.setdefault(player, (frames, "peer_reset"))
-            case PlayerGone(player, reason, frames):
-                self._limits[player] = (frames, reason)
+                self._limits.setdefault(player, (frames, "peer_reset", player))
+            case PlayerGone(player, reason, frames, _, lost):
+                self._limits[player] = (frames, reason, player if lost is None else lost)
 
     def poll(self) -> Advance | Over | None:
         """Return the next frame to play, or that there is none any more; ``None`` is "not yet"."""
@@ -92,9 +93,9 @@ class Lockstep:
             inputs = tuple([queue.popleft() for queue in waiting])
             self._frame += 1
             return Advance(self._frame - 1, inputs)
-        for player, (frames, reason) in self._limits.items():
+        for player, (frames, reason, whose_doing) in self._limits.items():
             if frames <= self._frame and not waiting[player]:
-                return Over(self._frame, reason, player)
+                return Over(self._frame, reason, whose_doing)
         return None
 
     def _own(self, data: bytes) -> GiveInput:

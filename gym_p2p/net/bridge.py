@@ -50,8 +50,8 @@ class Bridge(Protocol):
     def next(self, timeout_s: float) -> Told | None:
         """Return the next thing told, in order; ``None`` if there is none within the time."""
 
-    def close(self, reason: str) -> list[Told]:
-        """Say goodbye for ``reason``, stop, and return what was told meanwhile. Idempotent."""
+    def close(self, goodbye: Leave) -> list[Told]:
+        """Say goodbye, stop, and return what was told meanwhile. Idempotent."""
 
 
 def open_bridge(plan: Plan) -> Bridge:
@@ -129,12 +129,12 @@ class ThreadBridge:
         self._stopped = isinstance(told[1], Stopped)
         return told
 
-    def close(self, reason: str) -> list[Told]:
+    def close(self, goodbye: Leave) -> list[Told]:
         """Say goodbye and stop the thread."""
         if self._closed:
             return []
         self._closed = True
-        self.command(Leave(reason))
+        self.command(goodbye)
         told = _drain(self)
         self._thread.join(STOP_TIMEOUT_S)
         if self._thread.is_alive():
@@ -187,12 +187,12 @@ class ProcessBridge:
         self._stopped = self._stopped or isinstance(told[1], Stopped)
         return told
 
-    def close(self, reason: str) -> list[Told]:
+    def close(self, goodbye: Leave) -> list[Told]:
         """Say goodbye and stop the process."""
         if self._closed:
             return []
         self._closed = True
-        self.command(Leave(reason))
+        self.command(goodbye)
         told = _drain(self)
         self._socket.close()
         try:

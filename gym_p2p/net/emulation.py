@@ -11,6 +11,7 @@ import heapq
 import itertools
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 from gym_p2p.config import LinkEmulation
@@ -72,6 +73,11 @@ class EmulatedPath:
         """Return whether ``close`` was called."""
         return self._closing
 
+    def _is_gone(self) -> bool:
+        """Return whether an error has closed the transport. aioice's relayed ones do not say."""
+        is_closing: Callable[[], bool] | None = getattr(self._transport, "is_closing", None)
+        return is_closing is not None and is_closing()
+
     def _shut(self) -> None:
         self._on_the_way.clear()
         self._transport.close()
@@ -92,7 +98,7 @@ class EmulatedPath:
         latest = time.perf_counter() + EARLY_S
         while self._on_the_way and self._on_the_way[0][0] <= latest:
             _, _, data, addr = heapq.heappop(self._on_the_way)
-            if not self._transport.is_closing():
+            if not self._is_gone():
                 self._transport.sendto(data, addr)
         if self._closing and not self._on_the_way:
             self._transport.close()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-__all__ = ["run_loop"]
+__all__ = ["LoopClock", "run_loop"]
+
+LATE_S = 0.0005
+"""Half of uvloop's tick: a call that came early would find nothing due and be set again, and again."""
 
 try:
     import uvloop
@@ -14,6 +18,22 @@ except ImportError:  # not made for this platform
     _new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 else:
     _new_loop = uvloop.new_event_loop
+
+
+class LoopClock:
+    """Exact monotonic time for a machine that runs on an event loop.
+
+    uvloop's own ``time()`` is that of the current iteration, in whole milliseconds: too coarse to measure
+    a round trip with.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.time = time.monotonic
+
+    def call_at(self, when: float, callback: Callable[[], Any], /) -> asyncio.TimerHandle:
+        """Call back at a monotonic time, or up to a millisecond later."""
+        return self._loop.call_later(max(0.0, when - self.time()) + LATE_S, callback)
 
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:

@@ -27,6 +27,7 @@ from gym_p2p.core.match import Match
 from gym_p2p.core.messages import Channel
 from gym_p2p.errors import NetworkError, P2PError
 from gym_p2p.net.driver import Driver
+from gym_p2p.net.loop import LoopClock
 from gym_p2p.net.negotiation import Connector
 from gym_p2p.net.signaling import SignalingClient
 from gym_p2p.net.telemetry import LatencyTelemetry
@@ -222,7 +223,7 @@ class Participant:
                 match_seed=found.seed,
                 sync=self._plan.config.sync,
             ),
-            clock=loop,
+            clock=LoopClock(loop),
             emit=self._on_event,
         )
         others = [i for i in range(len(found.players)) if i != local]

@@ -66,7 +66,9 @@ class LabPlayer:
         deadline = time.monotonic() + timeout_s
         while not (found := self.lines(kind)):
             if deadline < time.monotonic() or self.process.poll() is not None:
-                raise TimeoutError(f"no {kind}: {self.output.read_text()[-500:]} {self.log.read_text()[-2000:]}")
+                raise TimeoutError(
+                    f"no {kind}: {self.output.read_text()[-500:]} {self.log.read_text()[-2000:]}"
+                )
             time.sleep(0.02)
         return found[0]
 
@@ -147,7 +149,12 @@ class LabMatch:
         log = output.with_suffix(".log")
         with output.open("wb") as out, log.open("wb") as err:
             process = self.lab.run(
-                host, [*_RUN, json.dumps(wish)], stdout=out, stderr=err, cwd=ROOT, env={**os.environ, **env_vars}
+                host,
+                [*_RUN, json.dumps(wish)],
+                stdout=out,
+                stderr=err,
+                cwd=ROOT,
+                env={**os.environ, **env_vars},
             )
         return LabPlayer(process, output, log)
 

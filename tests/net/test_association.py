@@ -280,6 +280,22 @@ def test_a_repeated_init_is_one_that_the_other_side_accepts() -> None:
     run(work())
 
 
+def test_an_init_that_was_overtaken_does_not_turn_back_an_established_association() -> None:
+    async def work() -> None:
+        side = Side(tuned=True)
+        assert side.association is not None
+        await side.sctp._handle_data(packet(data_chunk(1, b"a")))
+        before = side.state()
+        init = InitChunk()
+        init.initiate_tag, init.initial_tsn = TAG, (FIRST_TSN + 1) % 2**32
+        init.advertised_rwnd = init.outbound_streams = init.inbound_streams = 1000
+        await side.sctp._handle_data(packet(init, tag=0))
+        assert side.state() == before
+        side.association.close()
+
+    run(work())
+
+
 def test_the_set_up_backs_off_and_goes_on_through_a_blackout_of_ten_seconds() -> None:
     async def work() -> None:
         side = Side(tuned=True)

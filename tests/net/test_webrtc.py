@@ -24,6 +24,7 @@ from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.net.webrtc.internals import PRIVATE_ATTRIBUTES, missing_attributes
 from gym_p2p.net.webrtc.straight import run_through
 from tests.net.peers import Peer, connect, connected_pair, eventually, loopback_only, open_sockets, run
+from tests.net.turn_server import TurnServer
 
 
 @pytest.fixture(autouse=True)
@@ -187,8 +188,9 @@ class TestCarrying:
                 assert peer.connection.send(Channel.GAME, b"%d" % number)
                 await peer.until(lambda n=number: len(peer.messages) == n + 1)  # type: ignore[misc]  # bound now
             reports = [await peer.connection.getStats() for _ in range(5)]
-            round_trip_ms = statistics.median(r["P"]["currentRoundTripTime"] for r in reports) * 1000
-            assert 50.0 <= round_trip_ms <= 53.0
+            round_trips_ms = [r["P"]["currentRoundTripTime"] * 1000 for r in reports]
+            assert statistics.median(round_trips_ms) >= 50.0
+            assert min(round_trips_ms) <= 53.0
             process.stdin.close()
             await peer.until(lambda: peer.connection.state is LinkState.CLOSED)
             await peer.connection.close()
@@ -200,9 +202,9 @@ class TestCarrying:
 class _Switch:
     """A transport that can be cut."""
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: Any, *, broken: bool = False) -> None:
         self._transport = transport
-        self.broken = False
+        self.broken = broken
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -210,6 +212,10 @@ class _Switch:
     def sendto(self, data: bytes, addr: Any = None) -> None:
         if not self.broken:
             self._transport.sendto(data, addr)
+
+
+def _without_candidates(sdp: str) -> str:
+    return "\r\n".join(x for x in sdp.split("\r\n") if not x.startswith(("a=candidate", "a=end-of")))
 
 
 class TestOthers:
@@ -373,6 +379,19 @@ class TestDescriptions:
 
         run(work())
 
+    def test_a_flood_of_candidates_is_bounded(self) -> None:
+        async def work() -> None:
+            one, other = Peer(), Peer()
+            offer = await one.connection.create_offer(negotiated_game=True)
+            await other.connection.accept_offer(offer, negotiated_game=True)
+            for port in range(1, 400):
+                await other.connection.add_candidate({"candidate": f"1 1 udp 1 127.0.0.1 {port} typ host"})
+            assert "theirs: 100 host" in other.connection.describe()
+            await one.connection.close()
+            await other.connection.close()
+
+        run(work())
+
     def test_a_hidden_address_that_cannot_be_looked_up_holds_nothing_up(self) -> None:
         async def work() -> None:
             one, other = Peer(), Peer()
@@ -448,13 +467,74 @@ class TestAddresses:
 
         run(work())
 
+    @pytest.mark.parametrize("emulation", [LinkEmulation(), LinkEmulation(one_way_ms=5)])
+    def test_with_relays_alone_no_other_address_leaves_the_peer_and_the_relay_carries(
+        self, emulation: LinkEmulation
+    ) -> None:
+        async def work() -> None:
+            turn = await TurnServer.start("user", "secret")
+            servers = [IceServer(urls=turn.url, username="user", credential="secret")]
+            link = LinkConfig(relay_only=True, emulation=emulation)
+            one, other = Peer(link, ice_servers=servers), Peer(link, ice_servers=servers)
+            offer = await one.connection.create_offer(negotiated_game=True)
+            assert [line.split(" typ ")[1][:5] for line in offer.split("\r\n") if " typ " in line] == [
+                "relay"
+            ]
+            answer = await other.connection.accept_offer(offer, negotiated_game=True)
+            await one.connection.accept_answer(answer)
+            await one.connection.wait_until_open()
+            await other.connection.wait_until_open()
+            assert one.connection.send(Channel.GAME, b"x")
+            await other.until(lambda: bool(other.messages))
+            report = await one.connection.getStats()
+            assert (report["L"]["candidateType"], report["R"]["candidateType"]) == ("relay", "relay")
+            assert report["L"]["relayProtocol"] == "udp"
+            assert report["P"]["currentRoundTripTime"] > emulation.one_way_ms * 2 / 1000
+            assert turn.relayed > 0
+            await one.connection.close()
+            await other.connection.close()
+            turn.close()
+
+        run(work())
+
+    def test_a_relay_that_comes_after_the_descriptions_still_connects_two_who_cannot_meet_otherwise(
+        self,
+    ) -> None:
+        async def work() -> None:
+            turn = await TurnServer.start("user", "secret")
+            one = Peer(ice_servers=[IceServer(urls=turn.url, username="user", credential="secret")])
+            other = Peer()
+            offer = await one.connection.create_offer(negotiated_game=True)
+            assert "relay" not in offer
+            answer = await other.connection.accept_offer(_without_candidates(offer), negotiated_game=True)
+            # Ours alone reach him nowhere: his only candidate is one at which nobody is.
+            nobody = "a=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\na=ice-ufrag"
+            await one.connection.accept_answer(_without_candidates(answer).replace("a=ice-ufrag", nobody))
+            await eventually(lambda: len(one.late) == 1)
+            assert one.connection.state is LinkState.CONNECTING
+            await other.connection.add_candidate(one.late[0])
+            (his,) = (line for line in answer.split("\r\n") if line.startswith("a=candidate"))
+            for protocol in one.connection._layers.connection._protocols[:1]:
+                protocol.transport = _Switch(protocol.transport, broken=True)  # type: ignore[assignment]  # stands in
+            await one.connection.add_candidate({"candidate": his})
+            await one.connection.wait_until_open()
+            report = await one.connection.getStats()
+            assert report["L"]["candidateType"] == "relay"
+            await one.connection.close()
+            await other.connection.close()
+            turn.close()
+
+        run(work())
+
     def test_what_a_stun_server_answers_is_in_the_description_or_follows_it(self) -> None:
         async def work() -> None:
             loop = asyncio.get_running_loop()
             server, _ = await loop.create_datagram_endpoint(_StunServer, local_addr=("127.0.0.1", 0))
             url = f"stun:127.0.0.1:{server.get_extra_info('sockname')[1]}"
-            early, late = Peer(ice_servers=[IceServer(urls=url)]), Peer(ice_servers=[IceServer(urls=url)])
+            early, late = Peer(), Peer()
+            late.connection.ask_ice_servers([IceServer(urls=url)])
             await early.connection.gather()
+            early.connection.ask_ice_servers([IceServer(urls=url)])
             await asyncio.sleep(0.1)
             offer = await early.connection.create_offer(negotiated_game=True)
             assert "198.51.100.5 4444 typ srflx" in offer
@@ -546,7 +626,9 @@ class TestStats:
                 for _ in range(7):
                     readings.append((await one.connection.getStats())["P"]["currentRoundTripTime"] * 1000)
                     await asyncio.sleep(0.013)
-                assert 49.5 <= statistics.median(readings) <= 53.0
+                # On a busy machine some readings are late; none can be early.
+                assert statistics.median(readings) >= 49.5
+                assert min(readings) <= 53.0
 
         run(work(), uvloop=uvloop)
 

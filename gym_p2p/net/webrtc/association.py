@@ -51,6 +51,7 @@ MAX_BUNDLED_BYTES = 1_024
 """Data beside which an acknowledgement still fits into one datagram."""
 
 
+_INIT = bytes((1,))
 _PLAIN_SACK = bytes((3, 0, 0, 16))
 """The head of an acknowledgement without gaps and duplicates (RFC 9260, section 3.3.4)."""
 
@@ -131,6 +132,9 @@ class Association:
         self._t1_expired()
 
     async def _handle(self, data: bytes) -> None:
+        if data[12:13] == _INIT and self._sctp._association_state is RTCSctpTransport.State.ESTABLISHED:
+            # A repetition that was overtaken: the other side is past it, and aiortc would count from 0 again.
+            return
         if not await self._deliver_at_once(data):
             await self._handle_data(data)
         await self._catch_up()

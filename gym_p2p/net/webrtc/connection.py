@@ -55,6 +55,10 @@ CLOSE_TIMEOUT_S = 3.0
 """Longer than an emulated path drains; a TURN server that is gone would take a minute."""
 
 
+MAX_REMOTE_CANDIDATES = 100
+"""Each costs a connectivity check: the limit on those (RFC 8445, section 6.1.2.5)."""
+
+
 class PeerConnection:
     """A link to one peer (:class:`gym_p2p.net.transport.Link`).
 
@@ -143,6 +147,13 @@ class PeerConnection:
         if self._gathering is None:
             self._gathering = asyncio.get_running_loop().create_task(self._gather())
         await asyncio.shield(self._gathering)
+
+    def ask_ice_servers(self, servers: Sequence[IceServer]) -> None:
+        """Ask these servers too: for a connection gathered before the match handed them out.
+
+        What they answer is in the description, or goes to ``on_candidate`` when that is out already.
+        """
+        self._gatherer.ask(servers)
 
     async def create_offer(self, *, negotiated_game: bool) -> str:
         """Return our offer's SDP.
@@ -277,6 +288,8 @@ class PeerConnection:
             await self._add(candidate)
 
     async def _add(self, candidate: RTCIceCandidate) -> None:
+        if self._seen.total() >= MAX_REMOTE_CANDIDATES:
+            return
         self._seen[candidate.type] += 1
         if not candidate.ip.endswith(".local"):
             await self._layers.ice.addRemoteCandidate(candidate)

@@ -20,6 +20,10 @@ from gym_p2p.errors import ProtocolError
 __all__ = ["RemoteDescription", "candidate_payload", "parse_candidate", "parse_description", "without_end"]
 
 
+_TYPES = {"host", "srflx", "relay"}
+"""What can be signalled and aioice can pair; a peer-reflexive candidate is found, not told."""
+
+
 @attrs.frozen
 class RemoteDescription:
     """A description that can be applied; its candidates are taken out, to be added one by one."""
@@ -71,7 +75,7 @@ def _is_complete(kind: str, media: MediaDescription) -> bool:
 def parse_candidate(text: str) -> RTCIceCandidate | None:
     """Return a candidate, given with or without its ``candidate:`` prefix.
 
-    ``None`` for one that is well-formed and of no use here (TCP, another component).
+    ``None`` for one that is well-formed and of no use here (TCP, another component, an unknown type).
 
     Raises:
         ProtocolError: it is no candidate.
@@ -83,7 +87,7 @@ def parse_candidate(text: str) -> RTCIceCandidate | None:
         raise ProtocolError("candidate that cannot be read") from error
     if not 0 < candidate.port <= 65_535 or not 0 <= candidate.priority < 2**32:
         raise ProtocolError("candidate with numbers out of range")
-    if candidate.component != 1 or candidate.protocol.lower() != "udp":
+    if candidate.component != 1 or candidate.protocol.lower() != "udp" or candidate.type not in _TYPES:
         return None
     return candidate
 

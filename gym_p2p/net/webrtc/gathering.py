@@ -52,6 +52,7 @@ class Gatherer:
         self._relay_only = relay_only
         self._prepare = prepare
         self._on_late = on_late
+        self._hosts: list[aioice.ice.StunProtocol] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -69,9 +70,17 @@ class Gatherer:
         connection._local_candidates_end = True
         for protocol in connection._protocols:
             self._prepare(protocol)
-        self._ask_servers(list(connection._protocols))
+        self._hosts = list(connection._protocols)
+        self._ask_all(self._servers, self._hosts)
         while self._relay_only and self._tasks and not connection._local_candidates:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    def ask(self, servers: Sequence[IceServer]) -> None:
+        """Ask these servers too, at once or when gathering begins."""
+        if self._hosts is None:
+            self._servers += tuple(servers)
+        elif not self._closed:
+            self._ask_all(servers, self._hosts)
 
     async def close(self) -> None:
         """Stop asking."""
@@ -81,21 +90,24 @@ class Gatherer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _ask_servers(self, hosts: list[aioice.ice.StunProtocol]) -> None:
-        for server in self._servers:
+    def _ask_all(self, servers: Sequence[IceServer], hosts: list[aioice.ice.StunProtocol]) -> None:
+        for server in servers:
             for url in server.urls:
                 try:
-                    parsed = parse_stun_turn_uri(url)
+                    self._ask(server, url, hosts)
                 except ValueError:
                     _log.warning("ICE server %s: not a STUN or TURN URL, left out", url)
-                    continue
-                if parsed["scheme"].startswith("turn"):
-                    self._run(url, functools.partial(self._relay, server, parsed))
-                elif parsed["scheme"] == "stun" and not self._relay_only:
-                    for protocol in hosts:
-                        if ipaddress.ip_address(protocol.local_candidate.host).version == 4:
-                            address = (parsed["host"], parsed["port"])
-                            self._run(url, functools.partial(self._reflexive, protocol, address))
+
+    def _ask(self, server: IceServer, url: str, hosts: list[aioice.ice.StunProtocol]) -> None:
+        parsed = parse_stun_turn_uri(url)
+        if parsed["scheme"].startswith("turn"):
+            self._run(url, functools.partial(self._relay, server, parsed))
+        elif parsed["scheme"] == "stun" and not self._relay_only:
+            address = (parsed["host"], parsed["port"])
+            for protocol in hosts:
+                # aioice asks over IPv4 alone.
+                if ipaddress.ip_address(protocol.local_candidate.host).version == 4:
+                    self._run(url, functools.partial(self._reflexive, protocol, address))
 
     def _run(self, url: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async def ask() -> None:

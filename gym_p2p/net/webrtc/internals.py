@@ -28,6 +28,7 @@ PRIVATE_ATTRIBUTES = {
         "_receive_sack_chunk",
         "_reconfig_deferred",
         "_remote_verification_tag",
+        "_association_state",
         "_rto",
         "_sack_duplicates",
         "_sack_misordered",

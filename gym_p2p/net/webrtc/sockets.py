@@ -135,7 +135,7 @@ class Sockets:
         deadline = loop.time() + timeout_s
         sent: list[bytes] = []
         try:
-            while (left := deadline - loop.time()) > 0 and not pair.protocol.transport.is_closing():
+            while (left := deadline - loop.time()) > 0 and self.nominated is pair:
                 sent.append(self._ping(pair))
                 await asyncio.wait({self._answered}, timeout=min(PING_INTERVAL_S, left))
                 if self._answered.done():

@@ -1,0 +1,50 @@
+"""``bench echo``: 64 bytes there and back between two processes."""
+
+from __future__ import annotations
+
+import contextlib
+
+from gym_p2p.bench.figures import Report, Row
+from gym_p2p.bench.run import Progress, Rounds, wires
+
+__all__ = ["bench_echo"]
+
+WARM_UP = 100
+
+_VARIANTS = {
+    "ours": ("ours", "product"),
+    "UDP on asyncio": ("udp", "asyncio"),
+    "UDP on the product's loop": ("udp", "product"),
+    "bare aiortc": ("aiortc", "asyncio"),
+}
+
+
+def bench_echo(*, rounds: int = 5, echoes: int = 800, progress: Progress) -> Report:
+    """Measure round trips of small messages over our link, plain UDP and bare aiortc in turns."""
+    found = Rounds("us")
+    with contextlib.ExitStack() as stack:
+        progress("connecting")
+        pairs = {name: stack.enter_context(wires(*what)) for name, what in _VARIANTS.items()}
+        for pair in pairs.values():
+            pair.ends[1].ask("reflect")
+            pair.ends[0].ask("echo", count=min(WARM_UP, echoes))
+        for number in range(rounds):
+            progress(f"round {number + 1} of {rounds}")
+            for name, pair in pairs.items():
+                found.add(name, pair.ends[0].ask("echo", count=echoes))
+    ours, udp, aiortc = (found.series(name) for name in ("ours", "UDP on asyncio", "bare aiortc"))
+    quick = found.series("UDP on the product's loop")
+    return Report(
+        bench="echo",
+        settings={"rounds": rounds, "echoes": echoes, "bytes": 64},
+        notes=(
+            "floor: a UDP socket on asyncio, and on the event loop that the product uses",
+            "anchor: a data channel of bare aiortc on asyncio, unordered, never repeated",
+        ),
+        rows=(
+            Row(what="echo p50", unit="us", ours=ours.p50, floor=udp.p50, anchor=aiortc.p50),
+            Row(what="echo p99", unit="us", ours=ours.p99, floor=udp.p99, anchor=aiortc.p99),
+            Row(what="echo p50, same loop", unit="us", ours=ours.p50, floor=quick.p50),
+        ),
+        series=found.all(),
+    )

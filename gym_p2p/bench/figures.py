@@ -1,0 +1,122 @@
+"""Figures of a measurement: samples to rounds, rounds to a report. Knows no clock and no process."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+__all__ = ["Report", "Round", "Row", "Series", "percentile", "summarize"]
+
+
+@attrs.frozen
+class Round:
+    """One round of one series: how many samples, their median and 99th percentile."""
+
+    count: int
+    p50: float
+    p99: float
+
+
+@attrs.frozen(kw_only=True)
+class Series:
+    """The same thing measured round after round.
+
+    Attributes:
+        name: what was measured, e.g. ``"step, network=process"``.
+        unit: of all figures, e.g. ``"us"``.
+    """
+
+    name: str
+    unit: str
+    rounds: tuple[Round, ...]
+
+    @property
+    def p50(self) -> float | None:
+        """The median of the rounds' medians; ``None`` without samples."""
+        return self._over_rounds("p50")
+
+    @property
+    def p99(self) -> float | None:
+        """The median of the rounds' 99th percentiles; ``None`` without samples."""
+        return self._over_rounds("p99")
+
+    def _over_rounds(self, field: str) -> float | None:
+        values = [getattr(one, field) for one in self.rounds if one.count]
+        return statistics.median(values) if values else None
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """One line of a report: ours beside its floor and its anchor; ``None`` is "there is none"."""
+
+    what: str
+    unit: str
+    ours: float | None
+    floor: float | None = None
+    anchor: float | None = None
+
+    @property
+    def per_floor(self) -> float | None:
+        """Ours as a multiple of the floor."""
+        return _ratio(self.ours, self.floor)
+
+    @property
+    def per_anchor(self) -> float | None:
+        """Ours as a multiple of the anchor."""
+        return _ratio(self.ours, self.anchor)
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """What one bench found.
+
+    Attributes:
+        bench: its name.
+        settings: what it was told, plain data.
+        notes: what floor and anchor are here, a sentence each.
+        rows: the table.
+        series: what the rows were made of, round by round.
+        columns: what a row's ``ours``, ``floor`` and ``anchor`` are called here.
+    """
+
+    bench: str
+    settings: Mapping[str, Any]
+    notes: Sequence[str]
+    rows: Sequence[Row]
+    series: Sequence[Series]
+    columns: tuple[str, str, str] = ("ours", "floor", "anchor")
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as plain JSON-ready data."""
+        return {
+            "bench": self.bench,
+            "settings": dict(self.settings),
+            "notes": list(self.notes),
+            "columns": list(self.columns),
+            "rows": [
+                {**attrs.asdict(row), "per_floor": row.per_floor, "per_anchor": row.per_anchor}
+                for row in self.rows
+            ],
+            "series": [attrs.asdict(one) for one in self.series],
+        }
+
+
+def percentile(samples: Sequence[float], share: float) -> float:
+    """Return the nearest-rank percentile of samples, of which there is at least one."""
+    ordered = sorted(samples)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def summarize(samples: Sequence[float]) -> Round:
+    """Return the round that these samples make; without any, its figures are NaN."""
+    if not samples:
+        return Round(0, math.nan, math.nan)
+    return Round(len(samples), statistics.median(samples), percentile(samples, 0.99))
+
+
+def _ratio(ours: float | None, other: float | None) -> float | None:
+    return None if ours is None or not other else ours / other

@@ -1,0 +1,119 @@
+"""The bench's own processes, seen from outside: started, asked, ended.
+
+A worker is asked by lines of JSON on its standard input and answers each with one. It ends with its input,
+so that none outlives the command, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from gym_p2p.errors import P2PError
+
+__all__ = ["ANSWER_TIMEOUT_S", "Worker", "ask_all"]
+
+ANSWER_TIMEOUT_S = 60.0
+"""Longer than any round lasts."""
+
+END_TIMEOUT_S = 10.0
+"""For a goodbye and closing; then a worker is killed."""
+
+
+class Worker:
+    """One process of :mod:`gym_p2p.bench.worker`; use it as a context manager.
+
+    Args:
+        kind: what it is to be.
+        arguments: for that kind, plain data.
+    """
+
+    def __init__(self, kind: str, **arguments: Any) -> None:
+        self._kind = kind
+        self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        root = str(Path(__file__).resolve().parents[2])
+        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        # Its own process group: a Ctrl-C reaches it as the end of its input.
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-P", "-m", "gym_p2p.bench.worker", kind, json.dumps(arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+            process_group=0,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def tell(self, operation: str, **arguments: Any) -> None:
+        """Ask for something; :meth:`answer` has to follow."""
+        assert self._process.stdin is not None  # noqa: S101 - a pipe, see above
+        try:
+            self._process.stdin.write(json.dumps({"operation": operation, **arguments}) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise P2PError(f"a bench process ({self._kind}) is gone") from None
+
+    def answer(self, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
+        """Return the answer to the oldest open request.
+
+        Raises:
+            P2PError: it failed, ended, or does not answer in time.
+        """
+        try:
+            line = self._answers.get(timeout=timeout_s)
+        except queue.Empty:
+            raise P2PError(f"a bench process ({self._kind}) did not answer in {timeout_s:g} s") from None
+        if line is None:
+            raise P2PError(f"a bench process ({self._kind}) ended by itself")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise P2PError(f"a bench process ({self._kind}) failed: {answer['error']}")
+        return answer["result"]
+
+    def ask(self, operation: str, **arguments: Any) -> Any:
+        """Ask for something and return the answer."""
+        self.tell(operation, **arguments)
+        return self.answer()
+
+    def close(self) -> None:
+        """End the process. Idempotent."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(1.0)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._answers.put(line)
+        self._answers.put(None)
+
+
+def ask_all(*workers: Worker, operation: str, **arguments: Any) -> list[Any]:
+    """Ask several workers for the same at the same time; return their answers."""
+    for worker in workers:
+        worker.tell(operation, **arguments)
+    return [worker.answer() for worker in workers]

@@ -1,0 +1,107 @@
+"""What all benches share: rounds that take turns, matches and wires between workers, the service."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from gym_p2p.bench.figures import Round, Series
+from gym_p2p.bench.processes import Worker, ask_all
+from gym_p2p.config import ServiceConfig
+from gym_p2p.server import serve_in_thread
+
+__all__ = ["Match", "Progress", "Rounds", "Wires", "match", "new_room", "players", "service", "wires"]
+
+Progress = Callable[[str], None]
+"""Is told, in words, what goes on."""
+
+_numbers = itertools.count(1)
+
+
+class Rounds:
+    """Collects rounds by the name of their series."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._rounds: dict[str, list[Round]] = {}
+
+    def add(self, name: str, one: Round | Mapping[str, Any]) -> None:
+        """Add a round, as it is or as a worker told it."""
+        self._rounds.setdefault(name, []).append(one if isinstance(one, Round) else Round(**one))
+
+    def series(self, name: str) -> Series:
+        """Return what was collected under a name."""
+        return Series(name=name, unit=self._unit, rounds=tuple(self._rounds.get(name, ())))
+
+    def all(self) -> list[Series]:
+        """Return everything."""
+        return [self.series(name) for name in self._rounds]
+
+
+@attrs.frozen(eq=False)
+class Match:
+    """Two players in workers of their own, in a match that is open."""
+
+    players: tuple[Worker, Worker]
+
+    def ask(self, operation: str, **arguments: Any) -> list[Any]:
+        """Ask both players at the same time; return their answers."""
+        return ask_all(*self.players, operation=operation, **arguments)
+
+
+@attrs.frozen(eq=False)
+class Wires:
+    """The two ends of a wire, in workers of their own; the first one measures."""
+
+    ends: tuple[Worker, Worker]
+
+    def ask(self, operation: str, **arguments: Any) -> list[Any]:
+        """Ask both ends at the same time; return their answers."""
+        return ask_all(*self.ends, operation=operation, **arguments)
+
+
+@contextlib.contextmanager
+def service() -> Iterator[str]:
+    """Run a service for the length of a ``with`` block; yields its address."""
+    with (
+        tempfile.TemporaryDirectory(prefix="gym-p2p-bench-") as data_dir,
+        serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as running,
+    ):
+        yield running.url
+
+
+@contextlib.contextmanager
+def players() -> Iterator[Match]:
+    """Start two players who have no match yet."""
+    with Worker("player", seat="left") as left, Worker("player", seat="right") as right:
+        yield Match((left, right))
+
+
+@contextlib.contextmanager
+def match(url: str, **options: Any) -> Iterator[Match]:
+    """Open a match of two with these options of :class:`~gym_p2p.wrapper.P2PEnv`."""
+    with players() as pair:
+        pair.ask("open", url=url, room=new_room(), options=options)
+        yield pair
+
+
+@contextlib.contextmanager
+def wires(wire: str, loop: str, emulation: Mapping[str, Any] | None = None) -> Iterator[Wires]:
+    """Open a wire between two workers; see :class:`~gym_p2p.bench.wire_end.WireStation`."""
+    arguments = {"wire": wire, "loop": loop, "emulation": emulation}
+    with Worker("wire", **arguments) as one, Worker("wire", **arguments) as other:
+        answer = other.ask("answer", offer=one.ask("offer"))
+        other.tell("finish", answer=None)
+        one.ask("finish", answer=answer)
+        other.answer()
+        yield Wires((one, other))
+
+
+def new_room() -> str:
+    """Return a room's name that was not used yet."""
+    return f"bench-{next(_numbers)}"

@@ -1,0 +1,150 @@
+"""``bench step``: what a step in lockstep costs beyond the environment's, and what a learner does to it."""
+
+from __future__ import annotations
+
+import contextlib
+
+import attrs
+
+from gym_p2p.bench.figures import Report, Row, percentile, summarize
+from gym_p2p.bench.run import Progress, Rounds, match, service, wires
+
+__all__ = ["bench_learner", "bench_step"]
+
+WARM_UP = 150
+
+NETWORKS = ("thread", "process")
+
+
+def bench_step(*, rounds: int = 5, frames: int = 1000, progress: Progress) -> Report:
+    """Measure unpaced lockstep between two processes, beside bare exchanges of messages."""
+    found = Rounds("us")
+    with contextlib.ExitStack() as stack:
+        progress("connecting")
+        url = stack.enter_context(service())
+        matches = {name: stack.enter_context(match(url, network=name)) for name in NETWORKS}
+        best = stack.enter_context(wires("ours", "product"))
+        best.ask("listen")
+        usual = stack.enter_context(wires("aiortc", "asyncio"))
+        usual.ask("listen_by_future")
+        for number in range(-1, rounds):
+            progress("warming up" if number < 0 else f"round {number + 1} of {rounds}")
+            into, count = (found, frames) if number >= 0 else (Rounds("us"), min(WARM_UP, frames))
+            into.add("bare exchange", best.ask("exchange", count=count)[0])
+            into.add("usual exchange", usual.ask("exchange_by_future", count=count)[0])
+            for network, pair in matches.items():
+                into.add("bare env.step", pair.players[0].ask("bare", frames=count))
+                one = pair.ask("play", frames=count)[0]
+                into.add(f"step, network={network}", one["step"])
+                into.add(f"user's process, network={network}", summarize([one["cpu_us"]]))
+    return Report(
+        bench="step",
+        settings={"rounds": rounds, "frames": frames, "environment": "gym_p2p/Rally-v0"},
+        notes=(
+            "'beyond env.step' is P2PEnv.step less the median of the bare environment's step",
+            "floor: bare messages in lockstep over our own link, by call_soon_threadsafe and a raw lock",
+            "anchor: the same over bare aiortc on asyncio, by run_coroutine_threadsafe",
+            "processor time is that of the process that calls step: a network thread is part of it",
+        ),
+        rows=_step_rows(found),
+        series=found.all(),
+    )
+
+
+def _step_rows(found: Rounds) -> list[Row]:
+    best, usual, bare = (found.series(n) for n in ("bare exchange", "usual exchange", "bare env.step"))
+    rows = [Row(what="env.step alone p50", unit="us", ours=bare.p50)]
+    for network in NETWORKS:
+        step = found.series(f"step, network={network}")
+        own50, own99 = _less(step.p50, bare.p50), _less(step.p99, bare.p50)
+        what = f"beyond env.step, network={network}"
+        rows += [
+            Row(what=f"{what}, p50", unit="us", ours=own50, floor=best.p50, anchor=usual.p50),
+            Row(what=f"{what}, p99", unit="us", ours=own99, floor=best.p99, anchor=usual.p99),
+        ]
+    rows += [
+        Row(
+            what=f"processor time a step, network={network}",
+            unit="us",
+            ours=found.series(f"user's process, network={network}").p50,
+        )
+        for network in NETWORKS
+    ]
+    return rows
+
+
+def _less(value: float | None, part: float | None) -> float | None:
+    return None if value is None or part is None else value - part
+
+
+@attrs.frozen
+class _Case:
+    """A way to run the network beside a busy learner."""
+
+    name: str
+    network: str
+    stock_switching: bool
+
+
+_CASES = (
+    _Case("process", "process", stock_switching=False),
+    _Case("thread", "thread", stock_switching=False),
+    _Case("thread, stock switch interval", "thread", stock_switching=True),
+)
+
+
+def bench_learner(
+    *, learner_ms: float, rounds: int = 3, frames: int = 150, fps: float = 60.0, progress: Progress
+) -> Report:
+    """Measure paced steps and telemetry's round trips while both players compute between steps.
+
+    Args:
+        learner_ms: pure Python between two steps, holding the interpreter lock.
+        rounds: how often.
+        frames: steps a round.
+        fps: how often a step begins at most.
+        progress: is told what goes on.
+    """
+    steps, trips = Rounds("us"), Rounds("ms")
+    with contextlib.ExitStack() as stack:
+        progress("connecting")
+        url = stack.enter_context(service())
+        matches = {
+            case: stack.enter_context(match(url, network=case.network, poll_interval_ms=100))
+            for case in _CASES
+        }
+        for number in range(rounds):
+            for case, pair in matches.items():
+                progress(f"round {number + 1} of {rounds}: {case.name}")
+                before = len(pair.players[0].ask("round_trips"))
+                stock = case.stock_switching
+                one = pair.ask("play", frames=frames, learner_ms=learner_ms, fps=fps, stock_switching=stock)
+                steps.add(case.name, one[0]["step"])
+                _add_round_trips(trips, case.name, pair.players[0].ask("round_trips")[before:])
+    return Report(
+        bench="step",
+        settings={"rounds": rounds, "frames": frames, "learner_ms": learner_ms, "fps": fps},
+        notes=(
+            "thread: with the product's switch interval; stock thread: with the interpreter's default of 5 ms",
+            "round trips are telemetry's, polled at 10 Hz; on this path the truth is well below 1 ms",
+        ),
+        rows=[
+            _beside("step p50", "us", [steps.series(case.name).p50 for case in _CASES]),
+            _beside("step p99", "us", [steps.series(case.name).p99 for case in _CASES]),
+            _beside("RTT p50", "ms", [trips.series(case.name).p50 for case in _CASES]),
+            _beside("RTT p95", "ms", [trips.series(f"{case.name}: p95").p50 for case in _CASES]),
+        ],
+        series=[*steps.all(), *trips.all()],
+        columns=("process", "thread", "stock thread"),
+    )
+
+
+def _add_round_trips(trips: Rounds, name: str, seen: list[float]) -> None:
+    if seen:
+        trips.add(name, summarize(seen))
+        trips.add(f"{name}: p95", summarize([percentile(seen, 0.95)]))
+
+
+def _beside(what: str, unit: str, values: list[float | None]) -> Row:
+    ours, floor, anchor = values
+    return Row(what=what, unit=unit, ours=ours, floor=floor, anchor=anchor)

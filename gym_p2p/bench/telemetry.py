@@ -1,0 +1,163 @@
+"""``bench telemetry``: what measuring the latency costs a match, and how far from a known path it is."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import time
+
+from gym_p2p.bench.figures import Report, Row, summarize
+from gym_p2p.bench.run import Match, Progress, Rounds, match, service, wires
+
+__all__ = ["bench_telemetry"]
+
+ROUND_TRIPS_MS = (0.0, 20.0, 50.0, 100.0, 200.0)
+
+OFF_MS = 3_600_000.0
+"""The longest interval that telemetry takes: within a bench it never polls."""
+
+FAST_MS = 50.0
+
+_INTERVALS_MS = {"off": OFF_MS, "1 Hz": 1000.0, "20 Hz": FAST_MS}
+
+PATH_POLL_MS = 250.0
+"""Above the longest round trip here with its jitter: a poll may take no longer than its interval."""
+
+UDP_INTERVAL_S = 0.05
+
+WARM_UP = 100
+
+
+def bench_telemetry(
+    *,
+    rounds: int = 4,
+    round_s: float = 1.0,
+    path_s: float = 2.5,
+    jitter_ms: float = 0.0,
+    loss: float = 0.0,
+    busy: bool = False,
+    progress: Progress,
+) -> Report:
+    """Measure telemetry's effect on steps, its processor time, and its error on emulated paths.
+
+    Args:
+        rounds: of steps, for each of telemetry off, at 1 Hz and at 20 Hz.
+        round_s: about how long one of them lasts.
+        path_s: how long every path is measured.
+        jitter_ms: mean extra delay of every datagram on the paths.
+        loss: share of the paths' datagrams that is lost.
+        busy: let the players' threads compute without pause while a path is measured.
+        progress: is told what goes on.
+    """
+    steps, cost, paths = Rounds("us"), Rounds("us"), Rounds("ms")
+    with service() as url:
+        _measure_steps(url, rounds, round_s, steps, progress)
+        _measure_cost(url, round_s, cost, progress)
+        emulation = {"jitter_ms": jitter_ms, "loss": loss}
+        for rtt_ms in ROUND_TRIPS_MS:
+            progress(f"a path of {rtt_ms:g} ms{', players computing' if busy else ''}")
+            _measure_path(url, rtt_ms, emulation, path_s, paths, busy=busy)
+    return Report(
+        bench="telemetry",
+        settings={
+            "rounds": rounds,
+            "round_s": round_s,
+            "path_s": path_s,
+            "jitter_ms": jitter_ms,
+            "loss": loss,
+            "busy": busy,
+        },
+        notes=(
+            "step: the floor is the same match with telemetry off; the anchor is telemetry at 20 Hz",
+            "poll: processor time of one poll; at 1 Hz, 10,000 us are one percent of a core",
+            "RTT: the median that telemetry reports; the floor is that of UDP echoes over the same emulation",
+        ),
+        rows=[*_step_rows(steps), *_cost_rows(cost), *_path_rows(paths)],
+        series=[*steps.all(), *cost.all(), *paths.all()],
+    )
+
+
+def _measure_steps(url: str, rounds: int, round_s: float, steps: Rounds, progress: Progress) -> None:
+    with contextlib.ExitStack() as stack:
+        progress("connecting")
+        matches = {
+            name: stack.enter_context(match(url, poll_interval_ms=interval_ms))
+            for name, interval_ms in _INTERVALS_MS.items()
+        }
+        warm = [pair.ask("play", frames=WARM_UP)[0]["step"]["p50"] for pair in matches.values()]
+        frames = max(10, int(round_s * 1e6 / statistics.median(warm)))
+        for number in range(rounds):
+            for name, pair in matches.items():
+                progress(f"round {number + 1} of {rounds}: steps, telemetry {name}")
+                steps.add(f"step, telemetry {name}", pair.ask("play", frames=frames)[0]["step"])
+
+
+def _measure_cost(url: str, seconds: float, cost: Rounds, progress: Progress) -> None:
+    """Compare the processor time of idle players; the network is in the same process here."""
+    with (
+        match(url, network="thread", poll_interval_ms=OFF_MS) as off,
+        match(url, network="thread", poll_interval_ms=FAST_MS) as on,
+    ):
+        progress("processor time of a poll")
+        on.ask("idle", seconds=seconds / 2)
+        without = off.ask("idle", seconds=2 * seconds)
+        with_polls = on.ask("idle", seconds=2 * seconds)
+    polls_us = [
+        (busy["cpu_s"] - idle["cpu_s"]) / busy["polls"] * 1e6
+        for busy, idle in zip(with_polls, without, strict=True)
+        if busy["polls"]
+    ]
+    cost.add("poll, processor time", summarize(polls_us))
+
+
+def _measure_path(
+    url: str, rtt_ms: float, emulation: dict[str, float], seconds: float, paths: Rounds, *, busy: bool
+) -> None:
+    """Measure one path by telemetry and by plain UDP at the same time."""
+    emulation = {**emulation, "one_way_ms": rtt_ms / 2}
+    options = {"emulation": emulation, "poll_interval_ms": PATH_POLL_MS}
+    with match(url, **options) as pair, wires("udp", "product", emulation) as udp:
+        udp.ends[1].ask("reflect")
+        count = max(1, int(seconds / (UDP_INTERVAL_S + rtt_ms / 1e3)))
+        udp.ends[0].tell("echoes", count=count, interval_s=UDP_INTERVAL_S)
+        _pass_time(pair, seconds, busy=busy)
+        truth_us: list[float] = udp.ends[0].answer()
+        paths.add(f"UDP over {rtt_ms:g} ms", summarize([one / 1e3 for one in truth_us]))
+        paths.add(f"telemetry over {rtt_ms:g} ms", summarize(pair.players[0].ask("round_trips")))
+
+
+def _pass_time(pair: Match, seconds: float, *, busy: bool) -> None:
+    if busy:
+        pair.ask("play", frames=1, learner_ms=seconds * 1e3)
+    else:
+        time.sleep(seconds)
+
+
+def _step_rows(steps: Rounds) -> list[Row]:
+    off, slow, fast = (steps.series(f"step, telemetry {name}") for name in _INTERVALS_MS)
+    return [
+        Row(what="step p50, telemetry at 1 Hz", unit="us", ours=slow.p50, floor=off.p50, anchor=fast.p50),
+        Row(what="step p99, telemetry at 1 Hz", unit="us", ours=slow.p99, floor=off.p99, anchor=fast.p99),
+    ]
+
+
+def _cost_rows(cost: Rounds) -> list[Row]:
+    poll_us = cost.series("poll, processor time").p50
+    return [
+        Row(what="processor time of a poll", unit="us", ours=poll_us),
+        Row(
+            what="share of a core at 1 Hz",
+            unit="%",
+            ours=None if poll_us is None else poll_us / 1e4,
+        ),
+    ]
+
+
+def _path_rows(paths: Rounds) -> list[Row]:
+    rows = []
+    for rtt_ms in ROUND_TRIPS_MS:
+        ours, udp = paths.series(f"telemetry over {rtt_ms:g} ms"), paths.series(f"UDP over {rtt_ms:g} ms")
+        rows.append(Row(what=f"median RTT, path of {rtt_ms:g} ms", unit="ms", ours=ours.p50, floor=udp.p50))
+        error = None if ours.p50 is None or udp.p50 is None else ours.p50 - udp.p50
+        rows.append(Row(what=f"error, path of {rtt_ms:g} ms", unit="ms", ours=error))
+    return rows

@@ -1,0 +1,164 @@
+"""``gym-p2p bench``: what things cost on this machine, beside floors and anchors of the same run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gym_p2p.bench.figures import Report
+from gym_p2p.bench.run import Progress
+
+__all__ = ["add_parser", "run"]
+
+EXAMPLES = """\
+examples:
+  gym-p2p bench step                      a step in lockstep, unpaced, beside bare exchanges
+  gym-p2p bench step --learner-ms 15      paced, with a learner computing between steps
+  gym-p2p bench connect --unreachable-stun
+  gym-p2p bench telemetry --jitter-ms 3 --loss 0.02 --busy
+
+Figures depend on the machine and on what else it does: compare the columns of one run, not two runs.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add this command."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure what things cost, beside floors and anchors",
+        description="Measure on this machine what things cost; nothing leaves it. Each takes about 30 s.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument(
+        "what",
+        choices=tuple(_BENCHES),
+        help="connect: to open channels; echo: 64 bytes there and back; step: a step in lockstep; "
+        "telemetry: its effect on steps, and its error",
+    )
+    parser.add_argument("--rounds", type=_positive(int), metavar="N", help="how often all take their turn")
+    parser.add_argument("--json", action="store_true", help="print one JSON object with every round")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    connect = parser.add_argument_group("connect")
+    connect.add_argument(
+        "--unreachable-stun", action="store_true", help="also with a STUN server that never answers"
+    )
+    counts = parser.add_argument_group("echo and step")
+    counts.add_argument("--count", type=_positive(int), metavar="N", help="echoes or frames a round")
+    step = parser.add_argument_group("step")
+    step.add_argument(
+        "--learner-ms",
+        type=_positive(float),
+        metavar="MS",
+        help="compute this long between steps, paced at 60 a second, and compare where the network runs",
+    )
+    paths = parser.add_argument_group("telemetry")
+    paths.add_argument("--seconds", type=_positive(float), metavar="S", help="how long a path is measured")
+    paths.add_argument("--jitter-ms", type=float, default=0.0, metavar="MS", help="mean extra delay")
+    paths.add_argument("--loss", type=float, default=0.0, metavar="P", help="share of lost datagrams")
+    paths.add_argument("--busy", action="store_true", help="the players compute without pause meanwhile")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    report = _BENCHES[args.what](args, _quiet if args.quiet else _say)
+    if args.json:
+        print(json.dumps(report.to_mapping(), allow_nan=False))
+    else:
+        _print(report)
+    return 0
+
+
+# Each imports what it needs alone: --help stays quick.
+
+
+def _connect(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.connect import bench_connect  # noqa: PLC0415
+
+    return bench_connect(unreachable_stun=args.unreachable_stun, progress=progress, **_given(args, "rounds"))
+
+
+def _echo(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.echo import bench_echo  # noqa: PLC0415
+
+    return bench_echo(progress=progress, **_given(args, "rounds", echoes="count"))
+
+
+def _step(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.step import bench_learner, bench_step  # noqa: PLC0415
+
+    given = _given(args, "rounds", frames="count")
+    if args.learner_ms is None:
+        return bench_step(progress=progress, **given)
+    return bench_learner(learner_ms=args.learner_ms, progress=progress, **given)
+
+
+def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.telemetry import bench_telemetry  # noqa: PLC0415
+
+    return bench_telemetry(
+        jitter_ms=args.jitter_ms,
+        loss=args.loss,
+        busy=args.busy,
+        progress=progress,
+        **_given(args, "rounds", path_s="seconds"),
+    )
+
+
+_BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Report]] = {
+    "connect": _connect,
+    "echo": _echo,
+    "step": _step,
+    "telemetry": _telemetry,
+}
+
+
+def _given(args: argparse.Namespace, *same: str, **renamed: str) -> dict[str, Any]:
+    """Return the options that were given, by the names that the bench has for them."""
+    names = {name: name for name in same} | renamed
+    return {
+        name: getattr(args, option) for name, option in names.items() if getattr(args, option) is not None
+    }
+
+
+def _positive(kind: type[int | float]) -> Callable[[str], int | float]:
+    def read(text: str) -> int | float:
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"wanted more than 0, got {text}")
+        return value
+
+    return read
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _quiet(_text: str) -> None:
+    """Say nothing."""
+
+
+def _print(report: Report) -> None:
+    ours, floor, anchor = report.columns
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("what")
+    for name in ("unit", ours, floor, anchor, f"{ours} / {floor}", f"{ours} / {anchor}"):
+        table.add_column(name, justify="right")
+    for row in report.rows:
+        figures = (row.ours, row.floor, row.anchor, row.per_floor, row.per_anchor)
+        table.add_row(row.what, row.unit, *map(_cell, figures))
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(table)
+    for note in report.notes:
+        console.print(note, style="dim")
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,0 +1,70 @@
+"""Parses the command line, runs the command, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from gym_p2p import __version__
+from gym_p2p.cli import bench, demo, join, serve
+from gym_p2p.errors import NetworkError, P2PError, PeerError, UsageError
+
+__all__ = ["run"]
+
+EXIT_CODES = """\
+exit codes:
+  0    done: played to the end, nothing differed
+  1    the match ended early, or the players' games differed
+  2    wrong usage
+  3    no service, no connection, or another player's side refused
+  130  Ctrl-C (what was played is exported)
+"""
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """Run a command; return its exit code.
+
+    Raises:
+        KeyboardInterrupt: before the command had anything to end cleanly.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(format="%(message)s", level=arguments.log_level.upper(), stream=sys.stderr)
+    try:
+        code: int = arguments.run(arguments)
+    except UsageError as error:
+        print(f"gym-p2p {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except (NetworkError, PeerError) as error:
+        print(f"gym-p2p {arguments.command}: {error}", file=sys.stderr)
+        return 3
+    except P2PError as error:
+        print(f"gym-p2p {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gym-p2p",
+        description="Play multi-agent environments peer to peer over WebRTC, and measure the latency.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gym_p2p {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for module in (demo, serve, join, bench):
+        module.add_parser(commands)
+    for command in commands.choices.values():
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        command.epilog = "\n\n".join(filter(None, (command.epilog, EXIT_CODES)))
+        if not any(action.dest == "log_level" for action in command._actions):  # noqa: SLF001 - no public way
+            command.add_argument(
+                "--log-level",
+                default="warning",
+                choices=["debug", "info", "warning", "error"],
+                help="how much is told on standard error (default: %(default)s)",
+            )
+    return parser

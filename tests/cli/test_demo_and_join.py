@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import psutil
+import pytest
+
+from gym_p2p.exports import KINDS, schema
+
+
+def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gym_p2p", *arguments],
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(directory: Path, *arguments: str) -> tuple[int, str, str]:
+    process = start(directory, *arguments)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def exported(directory: Path) -> dict[str, list[dict[str, object]]]:
+    return {
+        kind: [
+            json.loads(path.read_text()) for path in sorted(directory.glob(f"p2p-exports/match-*/*.{kind}.json"))
+        ]
+        for kind in KINDS
+    }
+
+
+def test_the_demo_plays_measures_compares_and_leaves_valid_exports(tmp_path: Path) -> None:
+    code, out, err = run(tmp_path, "demo", "--frames", "75", "--json", "--one-way-ms", "10")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["aggregate"]["fullySynced"] is True
+    assert told["aggregate"]["totalActionsCompared"] == 150
+    for player in told["players"]:
+        assert player["status"]["frames_total"] == 75
+        assert player["uploaded"] is True
+        (latency,) = player["status"]["latency"].values()
+        assert latency["medianMs"] >= 20
+    documents = exported(tmp_path)
+    for kind in KINDS:
+        assert len(documents[kind]) == 2
+        for document in documents[kind]:
+            jsonschema.validate(document, schema(kind))
+
+
+def test_the_summary_for_people_names_the_verdict_and_the_files(tmp_path: Path) -> None:
+    code, out, _ = run(tmp_path, "demo", "--frames", "40", "--fps", "60")
+    assert code == 0
+    assert "fully synchronised" in out
+    assert "left.multiplayer.json" in out.replace("\n", "")
+
+
+def test_three_players_of_a_watched_environment_can_be_shown(tmp_path: Path) -> None:
+    code, out, err = run(
+        tmp_path, "demo", "--env", "CartPole-v1", "--players", "3", "--frames", "40", "--fps", "60", "--json"
+    )
+    assert code == 0, err
+    seats = [player["status"]["seat"] for player in json.loads(out)["players"]]
+    assert seats == ["player", "watcher_1", "watcher_2"]
+
+
+def interrupt(process: subprocess.Popen[str]) -> tuple[list[psutil.Process], str]:
+    """Press Ctrl-C; return whoever of the family is still there afterwards, and what was said."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode in {130, -signal.SIGINT}
+    _, alive = psutil.wait_procs(family, timeout=10)
+    return alive, err
+
+
+@pytest.mark.parametrize("after_s", [0.7, 1.5, 2.5])
+def test_ctrl_c_while_the_demo_starts_leaves_nothing_running(tmp_path: Path, after_s: float) -> None:
+    process = start(tmp_path, "demo", "--frames", "3000", "--json")
+    time.sleep(after_s)
+    alive, err = interrupt(process)
+    assert not alive
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_while_the_demo_plays_still_writes_every_export(tmp_path: Path) -> None:
+    process = start(tmp_path, "demo", "--frames", "3000", "--json")
+    deadline = time.monotonic() + 40
+    while not list(tmp_path.glob("p2p-exports/match-*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    alive, err = interrupt(process)
+    assert not alive
+    assert "Traceback" not in err
+    documents = exported(tmp_path)["multiplayer"]
+    assert len(documents) == 2
+    for document in documents:
+        jsonschema.validate(document, schema("multiplayer"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["join", "gym_p2p/Raly-v0"], 2, "did you mean gym_p2p/Rally-v0"),
+        (["join", "no_such_module:make"], 2, "no module 'no_such_module'"),
+        (["join", "gym_p2p/Rally-v0", "--seat", "middle"], 2, "its seats are 'left', 'right'"),
+        (["join", "gym_p2p/Rally-v0", "--env-arg", "points"], 2, "wants KEY=VALUE"),
+        (["join", "gym_p2p/Rally-v0", "--env-arg", "colour=3"], 2, "colour"),
+        (["join", "gym_p2p/Rally-v0", "--policy", "clever"], 2, "no policy 'clever'"),
+        (["join", "gym_p2p/Rally-v0", "--frames", "0"], 2, "from 1"),
+        (["join", "gym_p2p/Rally-v0", "--loss", "2"], 2, "loss"),
+        (["join", "gym_p2p/Rally-v0", "--server", "http://127.0.0.1:9"], 3, "gym-p2p serve"),
+        (["join", "gym_p2p/Rally-v0", "--server", "nonsense"], 2, "server_url"),
+        (["demo", "--players", "5"], 2, "--players 2"),
+        (["demo", "--env", "CartPole-v1", "--players", "1"], 2, "player"),
+        (["nonsense"], 2, "invalid choice"),
+        ([], 2, "required"),
+    ],
+)
+def test_wrong_usage_is_one_clear_line_and_an_exit_code(
+    tmp_path: Path, arguments: list[str], code: int, said: str
+) -> None:
+    got, _, err = run(tmp_path, *arguments)
+    assert got == code, err
+    assert said in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", [[], ["demo"], ["serve"], ["join"], ["bench"]])
+def test_help_tells_what_the_exit_codes_mean(tmp_path: Path, command: list[str]) -> None:
+    code, out, _ = run(tmp_path, *command, "--help")
+    assert code == 0
+    assert "exit codes:" in out

@@ -1,0 +1,188 @@
+"""Players for the tests of the wrappers: real sessions over real channels on loopback, all of them bounded.
+
+Whatever a player does is a function of the frame, so that two runs of a test can be compared, and a plain
+environment can be played with the same joint actions (the oracle).
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+import gymnasium
+
+from gym_p2p import P2PEnv, P2PError, P2PParallelEnv, ServiceRefused
+from gym_p2p.game.base import Game
+from gym_p2p.wrapper import P2POptions
+
+__all__ = [
+    "Episode",
+    "Lobby",
+    "Wrapped",
+    "act",
+    "auto_peers",
+    "play_episode",
+    "play_oracle",
+    "together",
+    "until",
+]
+
+TIMEOUT_S = 40.0
+"""No test waits longer for a player; most need less than a second."""
+
+Wrapped = P2PEnv | P2PParallelEnv
+_T = TypeVar("_T")
+_rooms = itertools.count()
+
+
+@attrs.frozen
+class Lobby:
+    """A service, a room of its own for one test, and a folder for everybody's exports."""
+
+    url: str
+    exports: Path
+    room: str = attrs.field(factory=lambda: f"room-{next(_rooms)}")
+
+    def options(self, **changes: Any) -> P2POptions:
+        """Return a wrapper's options."""
+        told: P2POptions = {
+            "server_url": self.url,
+            "room": self.room,
+            "network": "thread",
+            "exports": str(self.exports),
+            "input_timeout_s": 20.0,
+            "room_timeout_s": 20.0,
+        }
+        told.update(changes)  # type: ignore[typeddict-item]  # the names are the caller's
+        return told
+
+
+def act(space: gymnasium.Space[Any], frame: int, salt: int = 0) -> Any:
+    """Return the action of a frame: always the same one."""
+    chosen = copy.deepcopy(space)
+    chosen.seed(1000 * salt + frame)
+    return chosen.sample()
+
+
+@attrs.define
+class Episode:
+    """What one player did and saw in one episode; for several agents by agent."""
+
+    first: Any = None
+    actions: list[Any] = attrs.field(factory=list)
+    results: list[tuple[Any, Any, Any, Any, Any]] = attrs.field(factory=list)
+
+    @property
+    def info(self) -> Any:
+        """The newest frame's info."""
+        return self.results[-1][4]
+
+
+def play_episode(
+    env: Wrapped,
+    *,
+    seed: int | None = None,
+    frames: int = 10_000,
+    salt: int = 0,
+    options: dict[str, Any] | None = None,
+) -> Episode:
+    """Play an episode to its end, or for so many frames."""
+    episode = Episode(env.reset(seed=seed, options=options))
+    for frame in range(frames):
+        if _step(env, episode, frame, salt):
+            break
+    return episode
+
+
+def _step(env: Wrapped, episode: Episode, frame: int, salt: int) -> bool:
+    """Play a frame; return whether the episode is over."""
+    if isinstance(env, P2PParallelEnv):
+        actions = {agent: act(env.action_space(agent), frame, salt) for agent in env.agents}
+        episode.actions.append(actions)
+        episode.results.append(env.step(actions))
+        return not env.agents
+    action = act(env.action_space, frame, salt)
+    episode.actions.append(action)
+    episode.results.append(env.step(action))
+    return bool(episode.results[-1][2] or episode.results[-1][3])
+
+
+def play_oracle(game: Game, seed: int, actions: dict[str, list[dict[str, Any]]]) -> Iterator[Any]:
+    """Play a plain environment with exported actions; yield the outcome of ``reset`` and of every frame."""
+    yield game.reset(seed)
+    columns = [[row["action"] for row in actions[str(seat)]] for seat in game.seats]
+    for parts in zip(*columns, strict=True):
+        decoded = [game.codec(seat).from_json(part) for seat, part in zip(game.seats, parts, strict=True)]
+        yield game.step(decoded)
+
+
+def together(*calls: Callable[[], _T], timeout_s: float = TIMEOUT_S) -> list[_T | BaseException]:
+    """Call all at the same time, each in a thread; return what each returned or raised."""
+    results: list[_T | BaseException] = [TimeoutError("it did not end") for _ in calls]
+
+    def run(index: int) -> None:
+        try:
+            results[index] = calls[index]()
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            results[index] = error
+
+    threads = [threading.Thread(target=run, args=(i,), daemon=True) for i in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + timeout_s
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return results
+
+
+@contextmanager
+def auto_peers(makers: Sequence[Callable[[], Wrapped]]) -> Iterator[None]:
+    """Keep players in the other seats: each mirrors every reset, plays on, and joins the next match.
+
+    A maker whose seat is taken tries again, so that several of one seat serve several matches at once.
+    """
+    stop = threading.Event()
+    open_envs: set[Wrapped] = set()
+    threads = [threading.Thread(target=_mirror, args=(make, stop, open_envs), daemon=True) for make in makers]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for env in list(open_envs):
+            env.close()
+        for thread in threads:
+            thread.join(TIMEOUT_S)
+            assert not thread.is_alive()
+
+
+def _mirror(make: Callable[[], Wrapped], stop: threading.Event, open_envs: set[Wrapped]) -> None:
+    while not stop.is_set():
+        env = make()
+        open_envs.add(env)
+        try:
+            while not stop.is_set():
+                play_episode(env, salt=7)
+        except ServiceRefused:
+            stop.wait(0.02)  # another one waits in this seat
+        except P2PError:
+            pass  # the match is over
+        finally:
+            env.close()
+            open_envs.discard(env)
+
+
+def until(condition: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.01)
