@@ -153,8 +153,10 @@ class Line:
             reason: why, for the others.
             lost: the player whose loss it is for.
         """
-        indices = {} if lost is None else {p.player_id: i for i, p in enumerate(self.found.players)}
-        for at_ms, telling in self._bridge.close(Leave(reason, indices.get(lost))):
+        index = None
+        if lost is not None:
+            index = [player.player_id for player in self.found.players].index(lost)
+        for at_ms, telling in self._bridge.close(Leave(reason, index)):
             if self.recorder is not None:
                 self.recorder.fold(at_ms, telling)
 

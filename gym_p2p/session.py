@@ -202,9 +202,7 @@ class Session:
         return None if self.recorder is None else self.recorder.finished
 
     def close_with(self, owner: object) -> None:
-        """Close when the owner is dropped, or the program ends, without ``close()``: a match must not be
-        left without its goodbye and its documents.
-        """
+        """Close when the owner is dropped, or the program ends: no match without goodbye and documents."""
         weakref.finalize(owner, _close_abandoned, self, os.getpid())
 
     # What a wrapper shows.

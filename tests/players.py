@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ import gymnasium
 
 from gym_p2p import P2PEnv, P2PError, P2PParallelEnv, ServiceRefused
 from gym_p2p.game.base import Game
+from gym_p2p.game.outcome import Outcome, Seat
 from gym_p2p.wrapper import P2POptions
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Lobby",
     "Wrapped",
     "act",
+    "assert_all_played_the_same",
     "auto_peers",
     "play_episode",
     "play_oracle",
@@ -108,19 +111,34 @@ def _step(env: Wrapped, episode: Episode, frame: int, salt: int) -> bool:
         episode.actions.append(actions)
         episode.results.append(env.step(actions))
         return not env.agents
+    assert isinstance(env.action_space, gymnasium.Space)
     action = act(env.action_space, frame, salt)
     episode.actions.append(action)
     episode.results.append(env.step(action))
     return bool(episode.results[-1][2] or episode.results[-1][3])
 
 
-def play_oracle(game: Game, seed: int, actions: dict[str, list[dict[str, Any]]]) -> Iterator[Any]:
-    """Play a plain environment with exported actions; yield the outcome of ``reset`` and of every frame."""
+def play_oracle(game: Game, seed: int, document: Mapping[str, Any], episode: int) -> Iterator[Outcome]:
+    """Play a plain environment with the actions of a multiplayer document; yield every outcome."""
     yield game.reset(seed)
-    columns = [[row["action"] for row in actions[str(seat)]] for seat in game.seats]
-    for parts in zip(*columns, strict=True):
-        decoded = [game.codec(seat).from_json(part) for seat, part in zip(game.seats, parts, strict=True)]
-        yield game.step(decoded)
+    played: dict[int, dict[Seat, Any]] = {}
+    for row in json.loads(json.dumps(document["validation"]["allActions"])):
+        if row["episode"] == episode:
+            played.setdefault(row["frame"], {})[row["playerId"]] = row["action"]
+    assert list(played) == list(range(len(played)))
+    for by_seat in played.values():
+        yield game.step([game.codec(seat).from_json(by_seat[seat]) for seat in game.seats])
+
+
+def assert_all_played_the_same(documents: Sequence[Mapping[str, Any]]) -> None:
+    """Check that all players' multiplayer documents hold equal actions and checksums, and some of both."""
+    first, *others = [document["validation"] for document in documents]
+    assert first["allActions"]
+    assert first["allHashes"]
+    assert first["totalDesyncs"] == 0
+    for other in others:
+        assert other["allActions"] == first["allActions"]
+        assert other["allHashes"] == first["allHashes"]
 
 
 def together(*calls: Callable[[], _T], timeout_s: float = TIMEOUT_S) -> list[_T | BaseException]:

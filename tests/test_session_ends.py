@@ -119,7 +119,7 @@ def test_who_is_out_early_plays_the_episode_out_with_his_next_reset(lobby: Lobby
             env.reset()
             frames = 0
             while env.agents:
-                env.step({agent: 1 if frames == out_at else 2 for agent in env.agents})
+                env.step(dict.fromkeys(env.agents, 1 if frames == out_at else 2))
                 frames += 1
             lengths.append(frames)
         env.close()

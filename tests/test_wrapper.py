@@ -21,7 +21,15 @@ from gym_p2p import P2PEnv, UnsupportedEnvironment, UsageError
 from gym_p2p.exports import schema
 from gym_p2p.game.seats import make_game
 from gym_p2p.wrapper import P2POptions
-from tests.players import Episode, Lobby, auto_peers, play_episode, play_oracle, together
+from tests.players import (
+    Episode,
+    Lobby,
+    assert_all_played_the_same,
+    auto_peers,
+    play_episode,
+    play_oracle,
+    together,
+)
 from tests.toys import BLEND
 
 INHERENT = ("is different from the unwrapped version", "A Box observation space m")
@@ -96,7 +104,7 @@ def _play_match(table: Table, lobby: Lobby, **changes: Any) -> tuple[list[P2PEnv
     envs = [table.env(seat, lobby.options(**changes)) for seat in table.seats]
 
     def play(index: int) -> list[Episode]:
-        episodes = [play_episode(envs[index], salt=index, frames=200) for _ in range(2)]
+        episodes = [play_episode(envs[index], salt=index, frames=180) for _ in range(2)]
         envs[index].close()
         return episodes
 
@@ -106,14 +114,12 @@ def _play_match(table: Table, lobby: Lobby, **changes: Any) -> tuple[list[P2PEnv
 
 
 def _assert_equal_to_the_oracle(table: Table, envs: list[P2PEnv], played: list[list[Episode]]) -> None:
-    documents = [env.export_validation_data() for env in envs]
-    assert all(document["verifiedActions"] == documents[0]["verifiedActions"] for document in documents)
-    assert all(document["confirmedHashes"] == documents[0]["confirmedHashes"] for document in documents)
-    assert documents[0]["confirmedHashes"]
+    documents = [env.export_multiplayer_metrics() for env in envs]
+    assert_all_played_the_same(documents)
     game = make_game(table.make(), watchers=table.watchers)
     seed = envs[0].p2p.seed
     assert isinstance(seed, int)
-    oracle = list(play_oracle(game, seed, documents[0]["verifiedActions"]))
+    oracle = list(play_oracle(game, seed, documents[0], episode=2))
     for env, episodes in zip(envs, played, strict=True):
         index = game.seats.index(env.p2p.seat)
         episode = episodes[-1]
@@ -127,13 +133,14 @@ def _assert_equal_to_the_oracle(table: Table, envs: list[P2PEnv], played: list[l
             assert (terminated, truncated) == (outcome.terminations[index], outcome.truncations[index])
 
 
-@pytest.mark.parametrize("network", ["thread", "process"])
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    ("name", "network"),
+    # The network half does not know the spaces: two are enough for the other one.
+    [*((name, "thread") for name in TABLES), ("rally", "process"), ("three", "process")],
+)
 def test_all_players_see_what_a_plain_environment_shows_for_the_exported_actions(
     name: str, network: str, lobby: Lobby
 ) -> None:
-    if network == "process" and name not in {"rally", "three"}:
-        pytest.skip("the network half does not know the space: two are enough")
     envs, played = _play_match(TABLES[name], lobby, network=network)
     _assert_equal_to_the_oracle(TABLES[name], envs, played)
 
@@ -228,7 +235,9 @@ def test_the_exports_are_valid_during_and_after_a_match_and_stay_the_same(lobby:
         ]
 
     with auto_peers([lambda: P2PEnv(_rally(), seat="right", **lobby.options())]):
-        env = P2PEnv(_rally(), seat="left", poll_interval_ms=50, **lobby.options(fps=100))
+        env = P2PEnv(
+            _rally(), seat="left", **lobby.options(fps=100, poll_interval_ms=50, checksum_interval=30)
+        )
         play_episode(env, frames=60)
         for kind, document in zip(("session", "validation", "multiplayer"), documents(), strict=True):
             jsonschema.validate(document, schema(kind))
@@ -239,12 +248,9 @@ def test_the_exports_are_valid_during_and_after_a_match_and_stay_the_same(lobby:
         jsonschema.validate(document, schema(kind))
         assert document["latency"]["sampleCount"] > 3
     assert after[0]["frames"]["total"] == 60
-    assert after[0]["inputs"] == {
-        "sentViaP2P": 60,
-        "sentViaSocketIO": 0,
-        "receivedViaP2P": 60,
-        "receivedViaSocketIO": 0,
-    }
+    inputs = after[0]["inputs"]
+    assert (inputs["sentViaP2P"], inputs["sentViaSocketIO"], inputs["receivedViaSocketIO"]) == (60, 0, 0)
+    assert inputs["receivedViaP2P"] in {60, 61}  # the other one's next may be here already
     assert after[2]["sessionStatus"]["isPartial"] is False
 
 

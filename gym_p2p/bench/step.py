@@ -125,7 +125,7 @@ def bench_learner(
         bench="step",
         settings={"rounds": rounds, "frames": frames, "learner_ms": learner_ms, "fps": fps},
         notes=(
-            "thread: with the product's switch interval; stock thread: with the interpreter's default of 5 ms",
+            "thread: with the product's switch interval; stock thread: with Python's default of 5 ms",
             "round trips are telemetry's, polled at 10 Hz; on this path the truth is well below 1 ms",
         ),
         rows=[

@@ -19,8 +19,8 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.config import IceServer, P2PConfig
-from gym_p2p.core.announce import MatchFound, MatchPlayer, SeatId
+from gym_p2p.config import IceServer, LinkConfig, P2PConfig
+from gym_p2p.core.announce import MAX_PLAYERS, MatchFound, MatchPlayer, SeatId
 from gym_p2p.core.events import Command, Event, Leave, Left
 from gym_p2p.core.latency import Poll
 from gym_p2p.core.match import Match
@@ -231,9 +231,12 @@ class Participant:
         assert self._client is not None  # noqa: S101 - it found the match
         self._client.on_signal = self._on_signal  # what came before now was kept
         began = loop.time()
-        async with asyncio.TaskGroup() as group:
-            for player, connector in connectors.items():
-                group.create_task(self._connect(player, connector, began))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for player, connector in connectors.items():
+                    group.create_task(self._connect(player, connector, began))
+        except* P2PError as failed:
+            raise failed.exceptions[0] from None
 
     async def _find_match(self) -> MatchFound:
         plan = self._plan
@@ -254,13 +257,14 @@ class Participant:
 
     async def _prepare(self, count: int) -> None:
         """Gather candidates and make certificates while the room still fills."""
-        self._prepared = [self._make_connection(()) for _ in range(min(count, 7))]
+        link = self._plan.config.link
+        self._prepared = [self._make_connection(link, ()) for _ in range(min(count, MAX_PLAYERS - 1))]
         await asyncio.gather(*(connection.gather() for connection in self._prepared))
 
-    def _make_connection(self, ice_servers: Sequence[IceServer]) -> PeerConnection:
+    def _make_connection(self, link: LinkConfig, ice_servers: Sequence[IceServer]) -> PeerConnection:
         route = _Route()
         connection = PeerConnection(
-            link=self._plan.config.link,
+            link=link,
             ice_servers=ice_servers,
             on_message=route.message,
             on_state=route.state,
@@ -269,11 +273,17 @@ class Participant:
         return connection
 
     def _connector(self, found: MatchFound, peer: MatchPlayer) -> Connector:
-        first = self._prepared.pop() if self._prepared and not found.ice_servers else None
+        link, first = self._plan.config.link, None
+        if found.relay_only and not link.relay_only:
+            # What was gathered ahead of time holds this machine's addresses: not for this match.
+            link = attrs.evolve(link, relay_only=True)
+        elif self._prepared:
+            first = self._prepared.pop()
+            first.ask_ice_servers(found.ice_servers)
         connector = Connector(
             local_id=found.player_id,
             remote_id=peer.player_id,
-            make_connection=lambda: self._make_connection(found.ice_servers),
+            make_connection=partial(self._make_connection, link, found.ice_servers),
             first=first,
             send_signal=partial(self._send_signal, found.match_id, peer.player_id),
             remote_is_ours=(peer.client or "").startswith("gym_p2p/"),
