@@ -35,7 +35,9 @@ __all__ = ["Service", "new_event_loop", "serve_in_thread"]
 
 _LOG = logging.getLogger(__name__)
 _LIBRARY_LOG = logging.getLogger("gym_p2p.server.library")
-_LIBRARY_LOG.setLevel(logging.WARNING)  # below it, the Socket.IO library writes whole packets: SDP, addresses
+_LIBRARY_LOG.setLevel(logging.ERROR)
+"""Below WARNING the Socket.IO library writes whole packets (SDP, addresses), and its one warning is that a
+client is gone by the time something is sent to it, which is nothing to warn of."""
 
 _MAX_FRAME_BYTES = 64 * 1024
 """Four times the largest signal."""

@@ -50,7 +50,7 @@ def expected(players: int, frames: int, delays: dict[int, int]) -> list[tuple[by
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(
     players=st.integers(2, 4),
     seed=st.integers(0, 2**32),

@@ -403,7 +403,7 @@ def test_documents_built_while_another_thread_plays_are_whole() -> None:
     stop = threading.Event()
 
     def play() -> None:
-        for episode in range(100):
+        for episode in range(25):
             record.begin_episode(START_MS)
             for frame in range(200):
                 record.frame([bytes([frame]), bytes([frame])])

@@ -482,7 +482,7 @@ IDS: list[tuple[PlayerId, PlayerId]] = [("a", "b"), ("b", "a"), (1, 2), ("1", "0
 
 
 class TestTwoMachines:
-    @settings(max_examples=400, deadline=None)
+    @settings(deadline=None)
     @given(
         ids=st.sampled_from(IDS),
         offers=st.tuples(st.booleans(), st.booleans()),
@@ -529,7 +529,7 @@ class TestTwoMachines:
 
 
 class TestAgainstABrowser:
-    @settings(max_examples=300, deadline=None)
+    @settings(deadline=None)
     @given(
         ids=st.sampled_from(IDS),
         we_offer=st.booleans(),
