@@ -15,11 +15,22 @@ if TYPE_CHECKING:
         IceServer,
         LinkConfig,
         LinkEmulation,
+        MatchmakingConfig,
         P2PConfig,
         ServiceConfig,
         SyncConfig,
         TelemetryConfig,
     )
+    from gym_p2p.core.matchmaking import (
+        FIFOMatchmaker,
+        GroupHistory,
+        GroupReunionMatchmaker,
+        LatencyFIFOMatchmaker,
+        MatchCandidate,
+        Matchmaker,
+        QueuedCandidate,
+    )
+    from gym_p2p.core.widening import WideningMatchmaker
     from gym_p2p.errors import (
         ConfigurationError,
         ConnectFailed,
@@ -36,6 +47,8 @@ if TYPE_CHECKING:
         UnsupportedEnvironment,
         UsageError,
     )
+    from gym_p2p.net.probe import ProbeConnection
+    from gym_p2p.net.probe_manager import ProbeManager
     from gym_p2p.net.telemetry import LatencyTelemetry
     from gym_p2p.wrapper import P2PEnv, P2PParallelEnv
 
@@ -45,13 +58,20 @@ __all__ = [
     "ConfigurationError",
     "ConnectFailed",
     "ExportConfig",
+    "FIFOMatchmaker",
+    "GroupHistory",
+    "GroupReunionMatchmaker",
     "HandshakeRefused",
     "IceServer",
     "InvalidAction",
+    "LatencyFIFOMatchmaker",
     "LatencyTelemetry",
     "LinkConfig",
     "LinkEmulation",
+    "MatchCandidate",
     "MatchOver",
+    "Matchmaker",
+    "MatchmakingConfig",
     "NetworkError",
     "P2PConfig",
     "P2PEnv",
@@ -59,7 +79,10 @@ __all__ = [
     "P2PParallelEnv",
     "PeerError",
     "PeerLost",
+    "ProbeConnection",
+    "ProbeManager",
     "ProtocolError",
+    "QueuedCandidate",
     "ServiceConfig",
     "ServiceRefused",
     "ServiceUnreachable",
@@ -67,9 +90,19 @@ __all__ = [
     "TelemetryConfig",
     "UnsupportedEnvironment",
     "UsageError",
+    "WideningMatchmaker",
 ]
 
-_HOMES = ("gym_p2p.errors", "gym_p2p.config", "gym_p2p.net.telemetry", "gym_p2p.wrapper")
+_HOMES = (
+    "gym_p2p.errors",
+    "gym_p2p.config",
+    "gym_p2p.core.matchmaking",
+    "gym_p2p.core.widening",
+    "gym_p2p.net.telemetry",
+    "gym_p2p.net.probe",
+    "gym_p2p.net.probe_manager",
+    "gym_p2p.wrapper",
+)
 
 
 def __getattr__(name: str) -> Any:

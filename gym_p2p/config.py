@@ -22,6 +22,7 @@ __all__ = [
     "IceServer",
     "LinkConfig",
     "LinkEmulation",
+    "MatchmakingConfig",
     "P2PConfig",
     "ServiceConfig",
     "SyncConfig",
@@ -218,6 +219,35 @@ class P2PConfig:
     sync: SyncConfig = attrs.field(factory=SyncConfig)
     telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig)
     exports: ExportConfig = attrs.field(factory=ExportConfig)
+
+
+@attrs.frozen(kw_only=True)
+class MatchmakingConfig:
+    """How a queue is run, whatever matchmaker chooses in it."""
+
+    group_size: int = attrs.field(default=2, validator=_integer(2, 16))
+    """Players in a match; each pair of them is probed."""
+    give_up_after_s: float | None = attrs.field(default=60.0, validator=_optional(_number(0.1, 86_400)))
+    """How long anybody waits for a match; ``None`` lets them wait until they leave."""
+    relay_after_s: float | None = attrs.field(default=None, validator=_optional(_number(0, 86_400)))
+    """From which wait on a pair that found no direct way is probed over a relay; ``None``: there is none."""
+    probe: Literal["threshold", "always", "never"] = attrs.field(
+        default="threshold", validator=_one_of("threshold", "always", "never")
+    )
+    """Whether pairs are probed: if the matchmaker has a threshold, always, or never."""
+    cooldown_s: float = attrs.field(default=30.0, validator=_number(0.1, 3600))
+    """How long a failed or rejected pair is put off: a bad minute on a wireless link is no ban."""
+    pass_over_s: float = attrs.field(default=5.0, validator=_number(0.1, 3600))
+    """How long a pair is put off for which the hook said "next"."""
+    trust_measured_s: float = attrs.field(default=60.0, validator=_number(0, 3600))
+    """How long a measured pair needs no other probe."""
+    probe_timeout_s: float = attrs.field(default=20.0, validator=_number(0.1, 600))
+    """A probe without a result has failed by then; above the 18 s in which every probe ends by itself."""
+    probe_budget: int = attrs.field(default=12, validator=_integer(1, 10_000))
+    """Probes of one subject within the window: what the service grants a client."""
+    probe_budget_window_s: float = attrs.field(default=600.0, validator=_number(1, 86_400))
+    hook_timeout_s: float = attrs.field(default=5.0, validator=_number(0.1, 600))
+    """A hook that has not answered by then has rejected."""
 
 
 def _texts(value: Iterable[str]) -> tuple[str, ...]:

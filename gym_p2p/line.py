@@ -89,6 +89,8 @@ class Line:
         self.recorder = self._record(made.found)
         limit_s = config.link.connect_timeout_s + HANDSHAKE_LIMIT_S
         self.wait_for(Connected, limit_s, "the other players", "Check that UDP passes between the machines.")
+        others = ", ".join(str(peer.player_id) for peer in made.found.peers)
+        _log.info("connected as %s with %s: %s", made.found.player_id, others, made.found.match_id)
 
     def command(self, command: Command) -> None:
         """Give the network half a command."""
@@ -110,8 +112,9 @@ class Line:
             self.recorder.fold(at_ms, telling)
         if isinstance(telling, Waiting):
             self._free = telling.seats_free
-            free = ", ".join(map(str, self._free))
-            _log.info("waiting in room %r; free seats: %s", self._plan.config.room, free)
+            if self._free:
+                free = ", ".join(map(str, self._free))
+                _log.info("waiting in room %r for: %s", self._plan.config.room, free)
         return telling
 
     def _keep(self, telling: Telling) -> None:

@@ -22,8 +22,8 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -51,7 +51,7 @@ from gym_p2p.errors import (
     ProtocolError,
     UsageError,
 )
-from gym_p2p.exports import Finished
+from gym_p2p.exports import Finished, check_directory
 from gym_p2p.game.base import Game
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.inputs import SeatInputs
@@ -122,6 +122,41 @@ class _Counts:
     frames: int = 0
 
 
+class _Door:
+    """Lets one thread in at a time, until the end of its ``with`` block; open it first, with a time-out.
+
+    A signal handler runs on the thread that it interrupts, which may be inside: it cannot wait for that.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside: int | None = None
+        self.last_thing: Callable[[], object] | None = None
+        """Done once by whoever is inside, on the way out."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the calling thread is inside."""
+        return self._inside == threading.get_ident()
+
+    def open(self, *, wait: bool) -> bool:
+        """Go in if nobody is inside, or once nobody is; return whether we are in."""
+        opened = self._lock.acquire(blocking=wait)
+        if opened:
+            self._inside = threading.get_ident()
+        return opened
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *_error: object) -> None:
+        self._inside = None
+        self._lock.release()
+        if self.last_thing is not None:
+            call, self.last_thing = self.last_thing, None
+            call()
+
+
 class Session:
     """One player's part in one match.
 
@@ -143,7 +178,7 @@ class Session:
         self._ending: Ending | None = None
         self._counts = _Counts()
         self._pacer = Pacer(config.sync.fps)
-        self._lock = threading.Lock()
+        self._door = _Door()
         self._closing = False
 
     # What a wrapper calls.
@@ -191,10 +226,15 @@ class Session:
             reason: why, for the exports and for the others, unless the match had ended before.
 
         Returns:
-            Where the documents are; ``None`` when there was no match.
+            Where the documents are; ``None`` when there was no match, and when this was called by a signal
+            handler in the middle of ``reset`` or ``step``: these close on their way out then.
         """
         self._closing = True
-        with self._lock:
+        if self._door.is_ours:
+            self._door.last_thing = partial(self.close, reason)
+            return None
+        self._door.open(wait=True)
+        with self._door:
             if self.state is not SessionState.CLOSED:
                 self._finish(reason)
                 self.state = SessionState.CLOSED
@@ -276,6 +316,8 @@ class Session:
     # Meeting the others.
 
     def _connect(self) -> Line:
+        if self.config.exports.directory is not None:
+            check_directory(self.config.exports.directory)  # before anybody else is kept waiting
         line = Line(self._plan(), record=self._begin_record, check=self._check_closing)
         try:
             line.meet()
@@ -375,7 +417,7 @@ class Session:
     def _give(self, line: Line, give: GiveInput) -> None:
         line.command(give)
         if self.recorder is not None:
-            self.recorder.record.inputs_sent(len(self.peers))
+            self.recorder.record.inputs_sent(len(line.found.players) - 1)
 
     def _await_frame(self, line: Line, sync: Lockstep) -> Advance | Ending:
         """Wait until the frame can be played; say why not if it never can."""
@@ -460,19 +502,15 @@ class Session:
             )
 
     def _refuse_if_over(self) -> None:
-        if self.state in {SessionState.OVER, SessionState.CLOSED}:
+        if self.state is SessionState.OVER or self.state is SessionState.CLOSED:
             raise MatchOver("closed" if self._ending is None else self._ending.reason)
 
     # One thread at a time.
 
-    @contextmanager
-    def _exclusive(self, verb: str) -> Iterator[None]:
-        if not self._lock.acquire(blocking=False):
+    def _exclusive(self, verb: str) -> _Door:
+        if not self._door.open(wait=False):
             raise UsageError(f"{verb}() while another thread is inside reset(), step() or close()")
-        try:
-            yield
-        finally:
-            self._lock.release()
+        return self._door
 
     def _check_closing(self) -> None:
         if self._closing:
@@ -480,14 +518,12 @@ class Session:
 
     def _drain(self) -> None:
         """Fold what has been told already, without waiting; not while another call is inside."""
-        if self._line is None or not self._lock.acquire(blocking=False):
+        if self._line is None or not self._door.open(wait=False):
             return
-        try:
+        with self._door:
             while (telling := self._line.next(0)) is not None:
                 if isinstance(telling, InputsArrived | PlayerFinished | PlayerGone) and self._episode:
                     self._episode.sync.receive(telling)
-        finally:
-            self._lock.release()
 
 
 def _check_seed(seed: int | None) -> None:

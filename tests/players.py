@@ -6,20 +6,20 @@ environment can be played with the same joint actions (the oracle).
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 import gymnasium
 
-from gym_p2p import P2PEnv, P2PError, P2PParallelEnv, ServiceRefused
+from gym_p2p import P2PEnv, P2PError, P2PParallelEnv
 from gym_p2p.game.base import Game
 from gym_p2p.game.outcome import Outcome, Seat
 from gym_p2p.wrapper import P2POptions
@@ -160,42 +160,30 @@ def together(*calls: Callable[[], _T], timeout_s: float = TIMEOUT_S) -> list[_T 
     return results
 
 
-@contextmanager
+@contextlib.contextmanager
 def auto_peers(makers: Sequence[Callable[[], Wrapped]]) -> Iterator[None]:
-    """Keep players in the other seats: each mirrors every reset, plays on, and joins the next match.
-
-    A maker whose seat is taken tries again, so that several of one seat serve several matches at once.
-    """
+    """Keep players in the other seats for a match: each mirrors every reset and plays on."""
     stop = threading.Event()
-    open_envs: set[Wrapped] = set()
-    threads = [threading.Thread(target=_mirror, args=(make, stop, open_envs), daemon=True) for make in makers]
+    envs = [make() for make in makers]  # here, for not every environment can be made on another thread
+    threads = [threading.Thread(target=_mirror, args=(env, stop), daemon=True) for env in envs]
     for thread in threads:
         thread.start()
     try:
         yield
     finally:
         stop.set()
-        for env in list(open_envs):
+        for env in envs:
             env.close()
         for thread in threads:
             thread.join(TIMEOUT_S)
             assert not thread.is_alive()
 
 
-def _mirror(make: Callable[[], Wrapped], stop: threading.Event, open_envs: set[Wrapped]) -> None:
-    while not stop.is_set():
-        env = make()
-        open_envs.add(env)
-        try:
-            while not stop.is_set():
-                play_episode(env, salt=7)
-        except ServiceRefused:
-            stop.wait(0.02)  # another one waits in this seat
-        except P2PError:
-            pass  # the match is over
-        finally:
-            env.close()
-            open_envs.discard(env)
+def _mirror(env: Wrapped, stop: threading.Event) -> None:
+    with contextlib.suppress(P2PError):  # the match is over
+        while not stop.is_set():
+            play_episode(env, salt=7)
+    env.close()
 
 
 def until(condition: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -13,6 +14,7 @@ import pytest
 
 from gym_p2p import HandshakeRefused, MatchOver, P2PEnv, P2PParallelEnv, PeerLost, UsageError
 from gym_p2p.exports import KINDS, schema
+from gym_p2p.session import SessionState
 from tests.game.environments import LastOneStanding
 from tests.players import Episode, Lobby, Wrapped, act, play_episode, together
 from tests.toys import BLEND
@@ -182,17 +184,25 @@ def test_who_left_between_two_episodes_is_missed_at_once_by_the_next_reset(lobby
 
 
 def test_a_goodbye_during_the_last_frame_is_not_forgotten_by_the_next_reset(lobby: Lobby) -> None:
-    a, b = _blends(lobby)
-    _begun([a, b], frames=49)
-    # b learns of the last input and of the goodbye in one go, and uses only the input.
-    together(partial(a.step, act(a.action_space, 49)), partial(b.step, act(b.action_space, 49)))
+    a, b, c = _blends(lobby, kind="three", seats=(0, 1, 2), input_delay=1)
+    _begun([a, b, c], frames=49)
+    # With a delay a's last input is there already. So b takes in a's goodbye while it waits for c.
     a.close()
-    time.sleep(0.2)
-    began = time.monotonic()
-    with pytest.raises(PeerLost):
+
+    def last() -> None:
+        b.step(act(b.action_space, 49))
         b.reset()
-    assert time.monotonic() - began < 1
-    b.close()
+
+    def late() -> None:
+        time.sleep(0.3)
+        c.step(act(c.action_space, 49))
+
+    began = time.monotonic()
+    error, _ = together(last, late)
+    assert isinstance(error, PeerLost), error
+    assert error.peer == 0
+    assert time.monotonic() - began < 2
+    together(b.close, c.close)
 
 
 def test_three_players_agree_on_who_it_was_that_left(lobby: Lobby) -> None:
@@ -208,21 +218,6 @@ def _step_and_close(env: P2PEnv) -> Any:
     info = env.step(act(env.action_space, 0))[4]
     env.close()
     return info
-
-
-def test_who_leaves_for_the_loss_of_another_says_whose_loss_it_was(lobby: Lobby) -> None:
-    envs = _blends(lobby, kind="three", seats=(0, 1, 2), on_peer_loss="raise")
-    _begun(envs)
-    name = envs[0].p2p.progress.player_id
-    envs[0].close()
-    with pytest.raises(PeerLost):
-        envs[1].step(act(envs[1].action_space, 0))
-    envs[1].close()
-    time.sleep(0.2)
-    with pytest.raises(PeerLost) as lost:
-        envs[2].step(act(envs[2].action_space, 0))
-    assert lost.value.peer == name
-    envs[2].close()
 
 
 # Desyncs.
@@ -270,3 +265,19 @@ def test_a_step_needs_an_episode_that_runs(lobby: Lobby) -> None:
     for call in (a.reset, partial(a.step, act(a.action_space, 0))):
         with pytest.raises(MatchOver, match="closed"):
             call()
+
+
+def test_a_signal_handler_may_close_what_it_interrupts(lobby: Lobby) -> None:
+    a, b = _blends(lobby)
+    together(a.reset, b.reset)
+    before = signal.signal(signal.SIGALRM, lambda *_: a.close())
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(MatchOver, match="closed"):
+            a.step(act(a.action_space, 0))  # b gives no input
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert a.p2p.state is SessionState.CLOSED
+    infos = [b.step(act(b.action_space, frame))[4] for frame in range(2)]
+    assert ["p2p" in info for info in infos] == [False, True]  # a had given its first input
+    b.close()

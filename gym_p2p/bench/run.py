@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -15,10 +15,12 @@ from gym_p2p.bench.processes import Worker, ask_all
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import serve_in_thread
 
-__all__ = ["Match", "Progress", "Rounds", "Wires", "match", "new_room", "players", "service", "wires"]
+__all__ = ["Match", "Progress", "Rounds", "Wires", "matches", "new_room", "players", "service", "wires"]
 
 Progress = Callable[[str], None]
 """Is told, in words, what goes on."""
+
+_K = TypeVar("_K")
 
 _numbers = itertools.count(1)
 
@@ -83,11 +85,18 @@ def players() -> Iterator[Match]:
 
 
 @contextlib.contextmanager
-def match(url: str, **options: Any) -> Iterator[Match]:
-    """Open a match of two with these options of :class:`~gym_p2p.wrapper.P2PEnv`."""
-    with players() as pair:
-        pair.ask("open", url=url, room=new_room(), options=options)
-        yield pair
+def matches(url: str, wanted: Mapping[_K, Mapping[str, Any]]) -> Iterator[dict[_K, Match]]:
+    """Open matches of two at the same time, each with its options of :class:`~gym_p2p.wrapper.P2PEnv`."""
+    with contextlib.ExitStack() as stack:
+        opened = {key: stack.enter_context(players()) for key in wanted}
+        for key, options in wanted.items():
+            room = new_room()
+            for player in opened[key].players:
+                player.tell("open", url=url, room=room, options=options)
+        for pair in opened.values():
+            for player in pair.players:
+                player.answer()
+        yield opened
 
 
 @contextlib.contextmanager

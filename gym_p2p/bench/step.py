@@ -7,7 +7,7 @@ import contextlib
 import attrs
 
 from gym_p2p.bench.figures import Report, Row, percentile, summarize
-from gym_p2p.bench.run import Progress, Rounds, match, service, wires
+from gym_p2p.bench.run import Progress, Rounds, matches, service, wires
 
 __all__ = ["bench_learner", "bench_step"]
 
@@ -22,7 +22,7 @@ def bench_step(*, rounds: int = 5, frames: int = 1000, progress: Progress) -> Re
     with contextlib.ExitStack() as stack:
         progress("connecting")
         url = stack.enter_context(service())
-        matches = {name: stack.enter_context(match(url, network=name)) for name in NETWORKS}
+        opened = stack.enter_context(matches(url, {name: {"network": name} for name in NETWORKS}))
         best = stack.enter_context(wires("ours", "product"))
         best.ask("listen")
         usual = stack.enter_context(wires("aiortc", "asyncio"))
@@ -32,7 +32,7 @@ def bench_step(*, rounds: int = 5, frames: int = 1000, progress: Progress) -> Re
             into, count = (found, frames) if number >= 0 else (Rounds("us"), min(WARM_UP, frames))
             into.add("bare exchange", best.ask("exchange", count=count)[0])
             into.add("usual exchange", usual.ask("exchange_by_future", count=count)[0])
-            for network, pair in matches.items():
+            for network, pair in opened.items():
                 into.add("bare env.step", pair.players[0].ask("bare", frames=count))
                 one = pair.ask("play", frames=count)[0]
                 into.add(f"step, network={network}", one["step"])
@@ -109,18 +109,16 @@ def bench_learner(
     with contextlib.ExitStack() as stack:
         progress("connecting")
         url = stack.enter_context(service())
-        matches = {
-            case: stack.enter_context(match(url, network=case.network, poll_interval_ms=100))
-            for case in _CASES
-        }
+        options = {case: {"network": case.network, "poll_interval_ms": 100} for case in _CASES}
+        opened = stack.enter_context(matches(url, options))
         for number in range(rounds):
-            for case, pair in matches.items():
+            for case, pair in opened.items():
                 progress(f"round {number + 1} of {rounds}: {case.name}")
                 before = len(pair.players[0].ask("round_trips"))
                 stock = case.stock_switching
                 one = pair.ask("play", frames=frames, learner_ms=learner_ms, fps=fps, stock_switching=stock)
-                steps.add(case.name, one[0]["step"])
-                _add_round_trips(trips, case.name, pair.players[0].ask("round_trips")[before:])
+                steps.add(f"step, {case.name}", one[0]["step"])
+                _add_round_trips(trips, f"RTT, {case.name}", pair.players[0].ask("round_trips")[before:])
     return Report(
         bench="step",
         settings={"rounds": rounds, "frames": frames, "learner_ms": learner_ms, "fps": fps},
@@ -129,10 +127,10 @@ def bench_learner(
             "round trips are telemetry's, polled at 10 Hz; on this path the truth is well below 1 ms",
         ),
         rows=[
-            _beside("step p50", "us", [steps.series(case.name).p50 for case in _CASES]),
-            _beside("step p99", "us", [steps.series(case.name).p99 for case in _CASES]),
-            _beside("RTT p50", "ms", [trips.series(case.name).p50 for case in _CASES]),
-            _beside("RTT p95", "ms", [trips.series(f"{case.name}: p95").p50 for case in _CASES]),
+            _beside("step p50", "us", [steps.series(f"step, {case.name}").p50 for case in _CASES]),
+            _beside("step p99", "us", [steps.series(f"step, {case.name}").p99 for case in _CASES]),
+            _beside("RTT p50", "ms", [trips.series(f"RTT, {case.name}").p50 for case in _CASES]),
+            _beside("RTT p95", "ms", [trips.series(f"RTT, {case.name}: p95").p50 for case in _CASES]),
         ],
         series=[*steps.all(), *trips.all()],
         columns=("process", "thread", "stock thread"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import time
+from collections.abc import Sequence
+from typing import Any
 
-from gym_p2p.bench.figures import Report, Row, summarize
-from gym_p2p.bench.run import Match, Progress, Rounds, match, service, wires
+from gym_p2p.bench.figures import Report, Round, Row, summarize
+from gym_p2p.bench.run import Match, Progress, Rounds, matches, new_room, players, service, wires
 
 __all__ = ["bench_telemetry"]
 
@@ -25,14 +26,18 @@ PATH_POLL_MS = 250.0
 
 UDP_INTERVAL_S = 0.05
 
+SETTLE_S = 0.5
+"""What setting up leaves to be done is over by then."""
+
 WARM_UP = 100
 
 
 def bench_telemetry(
     *,
-    rounds: int = 4,
+    rounds: int = 3,
     round_s: float = 1.0,
-    path_s: float = 2.5,
+    path_s: float = 2.0,
+    round_trips_ms: Sequence[float] = ROUND_TRIPS_MS,
     jitter_ms: float = 0.0,
     loss: float = 0.0,
     busy: bool = False,
@@ -44,6 +49,7 @@ def bench_telemetry(
         rounds: of steps, for each of telemetry off, at 1 Hz and at 20 Hz.
         round_s: about how long one of them lasts.
         path_s: how long every path is measured.
+        round_trips_ms: of the emulated paths.
         jitter_ms: mean extra delay of every datagram on the paths.
         loss: share of the paths' datagrams that is lost.
         busy: let the players' threads compute without pause while a path is measured.
@@ -52,11 +58,15 @@ def bench_telemetry(
     steps, cost, paths = Rounds("us"), Rounds("us"), Rounds("ms")
     with service() as url:
         _measure_steps(url, rounds, round_s, steps, progress)
-        _measure_cost(url, round_s, cost, progress)
-        emulation = {"jitter_ms": jitter_ms, "loss": loss}
-        for rtt_ms in ROUND_TRIPS_MS:
-            progress(f"a path of {rtt_ms:g} ms{', players computing' if busy else ''}")
-            _measure_path(url, rtt_ms, emulation, path_s, paths, busy=busy)
+        with players() as pair:
+            progress("processor time of a poll")
+            _measure_cost(pair, url, 2 * round_s, cost)
+            added = {"jitter_ms": jitter_ms, "loss": loss}
+            for rtt_ms in round_trips_ms:
+                progress(f"a path of {rtt_ms:g} ms{', players computing' if busy else ''}")
+                ours, udp = _measure_path(pair, url, rtt_ms, added, path_s, busy=busy)
+                paths.add(f"telemetry over {rtt_ms:g} ms", ours)
+                paths.add(f"UDP over {rtt_ms:g} ms", udp)
     return Report(
         bench="telemetry",
         settings={
@@ -72,58 +82,58 @@ def bench_telemetry(
             "poll: processor time of one poll; at 1 Hz, 10,000 us are one percent of a core",
             "RTT: the median that telemetry reports; the floor is that of UDP echoes over the same emulation",
         ),
-        rows=[*_step_rows(steps), *_cost_rows(cost), *_path_rows(paths)],
+        rows=[*_step_rows(steps), *_cost_rows(cost), *_path_rows(paths, round_trips_ms)],
         series=[*steps.all(), *cost.all(), *paths.all()],
     )
 
 
 def _measure_steps(url: str, rounds: int, round_s: float, steps: Rounds, progress: Progress) -> None:
-    with contextlib.ExitStack() as stack:
-        progress("connecting")
-        matches = {
-            name: stack.enter_context(match(url, poll_interval_ms=interval_ms))
-            for name, interval_ms in _INTERVALS_MS.items()
-        }
-        warm = [pair.ask("play", frames=WARM_UP)[0]["step"]["p50"] for pair in matches.values()]
+    progress("connecting")
+    options = {name: {"poll_interval_ms": interval_ms} for name, interval_ms in _INTERVALS_MS.items()}
+    with matches(url, options) as opened:
+        warm = [pair.ask("play", frames=WARM_UP)[0]["step"]["p50"] for pair in opened.values()]
         frames = max(10, int(round_s * 1e6 / statistics.median(warm)))
         for number in range(rounds):
-            for name, pair in matches.items():
+            for name, pair in opened.items():
                 progress(f"round {number + 1} of {rounds}: steps, telemetry {name}")
                 steps.add(f"step, telemetry {name}", pair.ask("play", frames=frames)[0]["step"])
 
 
-def _measure_cost(url: str, seconds: float, cost: Rounds, progress: Progress) -> None:
+def _measure_cost(pair: Match, url: str, seconds: float, cost: Rounds) -> None:
     """Compare the processor time of idle players; the network is in the same process here."""
-    with (
-        match(url, network="thread", poll_interval_ms=OFF_MS) as off,
-        match(url, network="thread", poll_interval_ms=FAST_MS) as on,
-    ):
-        progress("processor time of a poll")
-        on.ask("idle", seconds=seconds / 2)
-        without = off.ask("idle", seconds=2 * seconds)
-        with_polls = on.ask("idle", seconds=2 * seconds)
+    used: list[list[dict[str, float]]] = []
+    for interval_ms in (OFF_MS, FAST_MS):
+        _open(pair, url, network="thread", poll_interval_ms=interval_ms)
+        pair.ask("idle", seconds=SETTLE_S)
+        used.append(pair.ask("idle", seconds=seconds))
+        pair.ask("close")
     polls_us = [
-        (busy["cpu_s"] - idle["cpu_s"]) / busy["polls"] * 1e6
-        for busy, idle in zip(with_polls, without, strict=True)
-        if busy["polls"]
+        (polling["cpu_s"] - idle["cpu_s"]) / polling["polls"] * 1e6
+        for idle, polling in zip(*used, strict=True)
+        if polling["polls"]
     ]
     cost.add("poll, processor time", summarize(polls_us))
 
 
 def _measure_path(
-    url: str, rtt_ms: float, emulation: dict[str, float], seconds: float, paths: Rounds, *, busy: bool
-) -> None:
-    """Measure one path by telemetry and by plain UDP at the same time."""
-    emulation = {**emulation, "one_way_ms": rtt_ms / 2}
-    options = {"emulation": emulation, "poll_interval_ms": PATH_POLL_MS}
-    with match(url, **options) as pair, wires("udp", "product", emulation) as udp:
+    pair: Match, url: str, rtt_ms: float, added: dict[str, float], seconds: float, *, busy: bool
+) -> tuple[Round, Round]:
+    """Measure one path by telemetry and by plain UDP at the same time, in milliseconds."""
+    emulation = {**added, "one_way_ms": rtt_ms / 2}
+    _open(pair, url, emulation=emulation, poll_interval_ms=PATH_POLL_MS)
+    with wires("udp", "product", emulation) as udp:
         udp.ends[1].ask("reflect")
         count = max(1, int(seconds / (UDP_INTERVAL_S + rtt_ms / 1e3)))
         udp.ends[0].tell("echoes", count=count, interval_s=UDP_INTERVAL_S)
         _pass_time(pair, seconds, busy=busy)
         truth_us: list[float] = udp.ends[0].answer()
-        paths.add(f"UDP over {rtt_ms:g} ms", summarize([one / 1e3 for one in truth_us]))
-        paths.add(f"telemetry over {rtt_ms:g} ms", summarize(pair.players[0].ask("round_trips")))
+    seen_ms: list[float] = pair.players[0].ask("round_trips")
+    pair.ask("close")
+    return summarize(seen_ms), summarize([one / 1e3 for one in truth_us])
+
+
+def _open(pair: Match, url: str, **options: Any) -> None:
+    pair.ask("open", url=url, room=new_room(), options=options)
 
 
 def _pass_time(pair: Match, seconds: float, *, busy: bool) -> None:
@@ -153,9 +163,9 @@ def _cost_rows(cost: Rounds) -> list[Row]:
     ]
 
 
-def _path_rows(paths: Rounds) -> list[Row]:
+def _path_rows(paths: Rounds, round_trips_ms: Sequence[float]) -> list[Row]:
     rows = []
-    for rtt_ms in ROUND_TRIPS_MS:
+    for rtt_ms in round_trips_ms:
         ours, udp = paths.series(f"telemetry over {rtt_ms:g} ms"), paths.series(f"UDP over {rtt_ms:g} ms")
         rows.append(Row(what=f"median RTT, path of {rtt_ms:g} ms", unit="ms", ours=ours.p50, floor=udp.p50))
         error = None if ours.p50 is None or udp.p50 is None else ours.p50 - udp.p50

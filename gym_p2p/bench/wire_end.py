@@ -15,9 +15,8 @@ from typing import Any, Literal, TypeVar
 
 import attrs
 
-from gym_p2p.bench.anchors import AiortcWire, see_loopback
 from gym_p2p.bench.figures import summarize
-from gym_p2p.bench.wires import OurWire, UdpWire, Wire
+from gym_p2p.bench.wires import UdpWire, Wire
 from gym_p2p.config import LinkEmulation
 from gym_p2p.net.loop import run_loop
 
@@ -33,11 +32,16 @@ WAIT_S = 1.0
 
 CALL_TIMEOUT_S = 30.0
 
-_WIRES: dict[str, Callable[[LinkEmulation], Wire]] = {
-    "ours": lambda _emulation: OurWire(),
-    "udp": UdpWire,
-    "aiortc": lambda _emulation: AiortcWire(),
-}
+
+def _make_wire(kind: str, emulation: LinkEmulation) -> Wire:
+    # Plain UDP needs neither of these two, and starts at once without them.
+    if kind == "udp":
+        return UdpWire(emulation)
+    from gym_p2p.bench.anchors import AiortcWire, see_loopback  # noqa: PLC0415
+    from gym_p2p.bench.our_wire import OurWire  # noqa: PLC0415
+
+    see_loopback()
+    return OurWire() if kind == "ours" else AiortcWire()
 
 
 class WireStation:
@@ -52,16 +56,14 @@ class WireStation:
     def __init__(
         self, wire: str, loop: Literal["product", "asyncio"], emulation: Mapping[str, Any] | None = None
     ) -> None:
-        see_loopback()
         self._started: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, Wire]] = queue.SimpleQueue()
         self._end: asyncio.Event | None = None
         self._arrivals = _Arrivals()
         self._queue: asyncio.Queue[bytes] = asyncio.Queue()
-        make = _WIRES[wire]
         emulated = LinkEmulation(**(emulation or {}))
         run: Callable[[Coroutine[Any, Any, None]], None] = run_loop if loop == "product" else asyncio.run
         self._thread = threading.Thread(
-            target=lambda: run(self._main(lambda: make(emulated))), name="bench wire", daemon=True
+            target=lambda: run(self._main(wire, emulated)), name="bench wire", daemon=True
         )
         self._thread.start()
         self._loop, self._wire = self._started.get(timeout=CALL_TIMEOUT_S)
@@ -88,9 +90,9 @@ class WireStation:
             self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(CALL_TIMEOUT_S)
 
-    async def _main(self, make: Callable[[], Wire]) -> None:
+    async def _main(self, kind: str, emulation: LinkEmulation) -> None:
         self._end = asyncio.Event()
-        wire = make()
+        wire = _make_wire(kind, emulation)
         self._started.put((asyncio.get_running_loop(), wire))
         await self._end.wait()
         await wire.close()

@@ -1,7 +1,7 @@
-"""Ways between two processes, as thin as they come: ours, and plain UDP.
+"""Ways between two processes: what they have in common, and the thinnest one, plain UDP.
 
 A wire is described by one side, answered by the other, and then carries small messages. Everything is called
-on its event loop. Bare aiortc is in :mod:`gym_p2p.bench.anchors`.
+on its event loop. Ours is in :mod:`gym_p2p.bench.our_wire`, bare aiortc in :mod:`gym_p2p.bench.anchors`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-from gym_p2p.config import LinkConfig, LinkEmulation
-from gym_p2p.core.messages import Channel
+from gym_p2p.config import LinkEmulation
 from gym_p2p.net.emulation import EmulatedPath
-from gym_p2p.net.webrtc import PeerConnection
 
-__all__ = ["OPEN_TIMEOUT_S", "OurWire", "Receive", "UdpWire", "Wire", "ignore"]
+__all__ = ["OPEN_TIMEOUT_S", "Receive", "UdpWire", "Wire", "ignore"]
 
 Receive = Callable[[bytes], None]
 
@@ -46,41 +44,6 @@ class Wire(Protocol):
 
 def ignore(_data: bytes) -> None:
     """Drop a message."""
-
-
-class OurWire:
-    """The product's own link, over its game channel."""
-
-    def __init__(self) -> None:
-        self.receive: Receive = ignore
-        self._connection = PeerConnection(
-            link=LinkConfig(), on_message=self._on_message, on_state=lambda _state: None
-        )
-
-    async def offer(self) -> str:
-        """See :class:`Wire`."""
-        return await self._connection.create_offer(negotiated_game=True)
-
-    async def answer(self, offer: str) -> str:
-        """See :class:`Wire`."""
-        return await self._connection.accept_offer(offer, negotiated_game=True)
-
-    async def finish(self, answer: str | None) -> None:
-        """See :class:`Wire`."""
-        if answer is not None:
-            await self._connection.accept_answer(answer)
-        await asyncio.wait_for(self._connection.wait_until_open(), OPEN_TIMEOUT_S)
-
-    def send(self, data: bytes) -> None:
-        """See :class:`Wire`."""
-        self._connection.send(Channel.GAME, data)
-
-    async def close(self) -> None:
-        """See :class:`Wire`."""
-        await self._connection.close()
-
-    def _on_message(self, _channel: Channel, data: bytes | str) -> None:
-        self.receive(cast("bytes", data))
 
 
 class UdpWire(asyncio.DatagramProtocol):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
 from rich.console import Console, Group
 from rich.live import Live
+from rich.logging import RichHandler
 
 from gym_p2p.cli.live import match_table, picture_panel, summary_table
 from gym_p2p.cli.options import (
@@ -98,15 +99,35 @@ def _shown(arguments: argparse.Namespace) -> Iterator[Callable[[Status], None]]:
     if arguments.lines:
         yield lambda status: print(json.dumps({"type": "status", **attrs.asdict(status)}), flush=True)
         return
-    if arguments.json or not sys.stdout.isatty():
+    if arguments.json:
         yield lambda _status: None
         return
-    with Live(console=Console(stderr=True), refresh_per_second=5, transient=True) as live:
+    console = Console(stderr=True)
+    with _told(console):
+        if not console.is_terminal:
+            yield lambda _status: None
+            return
+        with Live(console=console, refresh_per_second=5, transient=True) as live:
 
-        def show(status: Status) -> None:
-            live.update(Group(picture_panel(status, str(status.seat)), match_table([status])))
+            def show(status: Status) -> None:
+                live.update(Group(picture_panel(status, str(status.seat)), match_table([status])))
 
-        yield show
+            yield show
+
+
+@contextlib.contextmanager
+def _told(console: Console) -> Iterator[None]:
+    """Tell, above the live view, who is waited for and when the players are connected."""
+    log = logging.getLogger("gym_p2p.line")
+    handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = True
 
 
 @contextlib.contextmanager

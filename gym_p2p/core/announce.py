@@ -24,6 +24,8 @@ __all__ = [
     "PeerLeft",
     "RoomStatus",
     "SeatId",
+    "ice_from_wire",
+    "ice_to_wire",
     "is_seat_id",
 ]
 
@@ -190,7 +192,7 @@ class MatchFound:
             "seats_taken": list(self.seats_taken),
             "players": [player.to_wire() for player in self.players],
             "seed": self.seed,
-            "ice_servers": [_ice_to_wire(server) for server in self.ice_servers],
+            "ice_servers": [ice_to_wire(server) for server in self.ice_servers],
             "relay_only": self.relay_only,
             "token": self.token,
         }
@@ -206,7 +208,7 @@ class MatchFound:
             seats_taken=_seats(fields, "seats_taken"),
             players=tuple(MatchPlayer.from_wire(item) for item in _list(fields, "players")),
             seed=_seed(fields, "seed"),
-            ice_servers=tuple(_ice_from_wire(item) for item in _list(fields, "ice_servers")),
+            ice_servers=tuple(ice_from_wire(item) for item in _list(fields, "ice_servers")),
             relay_only=_flag(fields, "relay_only"),
             token=_text(fields, "token"),
         )
@@ -221,7 +223,8 @@ class MatchFound:
             raise ProtocolError("malformed seats_taken")
 
 
-def _ice_to_wire(server: IceServer) -> dict[str, Any]:
+def ice_to_wire(server: IceServer) -> dict[str, Any]:
+    """Return the JSON-ready form of W3C's ``RTCIceServer``."""
     wire: dict[str, Any] = {"urls": list(server.urls)}
     if server.username is not None:
         wire["username"] = server.username
@@ -230,7 +233,8 @@ def _ice_to_wire(server: IceServer) -> dict[str, Any]:
     return wire
 
 
-def _ice_from_wire(data: object) -> IceServer:
+def ice_from_wire(data: object) -> IceServer:
+    """Validate and build; raises :class:`ProtocolError`."""
     fields = _object(data, "ice_servers")
     urls = fields.get("urls")
     try:

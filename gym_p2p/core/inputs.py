@@ -15,20 +15,21 @@ __all__ = ["Inbox", "Outbox"]
 
 
 class Outbox:
-    """The local player's inputs, kept until every peer has them."""
+    """The local player's inputs, kept until every peer has them.
+
+    Attributes:
+        count: how many inputs were given in this episode: the next one is for this frame.
+    """
 
     def __init__(self) -> None:
+        self.count = 0
         self._kept: deque[bytes] = deque()
         self._base = 0
-
-    @property
-    def count(self) -> int:
-        """How many inputs were given in this episode: the next one is for this frame."""
-        return self._base + len(self._kept)
 
     def add(self, data: bytes) -> None:
         """Give the input of the next frame."""
         self._kept.append(data)
+        self.count += 1
 
     def after(self, acknowledged: int, budget_bytes: int) -> tuple[int, tuple[bytes, ...]]:
         """Return the first unacknowledged frame and its inputs on, oldest first, as many as fit.
@@ -55,15 +56,14 @@ class Outbox:
 
 
 class Inbox:
-    """A remote player's inputs as they arrive, handed on in order."""
+    """A remote player's inputs as they arrive, handed on in order.
+
+    Attributes:
+        count: how many frames arrived without a gap; this is what gets acknowledged.
+    """
 
     def __init__(self) -> None:
-        self._count = 0
-
-    @property
-    def count(self) -> int:
-        """How many frames arrived without a gap; this is what gets acknowledged."""
-        return self._count
+        self.count = 0
 
     def news(self, start: int, inputs: Sequence[bytes]) -> Sequence[bytes]:
         """Return those of the inputs, which begin at frame ``start``, that continue what is here.
@@ -71,9 +71,9 @@ class Inbox:
         Repeated ones are skipped. Inputs that would leave a gap are not taken: the sender repeats
         everything from the first one that we did not acknowledge.
         """
-        skip = self._count - start
+        skip = self.count - start
         if skip < 0 or skip >= len(inputs):
             return ()
         fresh = inputs[skip:]
-        self._count += len(fresh)
+        self.count += len(fresh)
         return fresh

@@ -12,6 +12,9 @@ One episode, seen from one player::
     Inputs from a peer -> InputsArrived (each frame once, in order)
     GiveChecksum -> Checksum to all ... Checksum from all -> ChecksumsAgreed, or Desynced at both
 
+The last one to be ready waits until the others have heard of it, by half a round trip: so all begin an
+episode at the same time, and none finds every other input waiting and the next one late.
+
 The inputs of an episode are repeated until the next one begins, for only the barrier proves that
 everybody has finished it. ``Ready`` and ``Goodbye`` name how many inputs their sender gave, so that the
 others know which frames can still be played.
@@ -86,6 +89,7 @@ MAX_BARRIERS_AHEAD = 64
 
 _CHECKSUMS_KEPT = 4096
 
+_ON_GAME_CHANNEL = (Inputs, Ping, Pong)
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Fragment, Ping, Pong})
 
 
@@ -127,6 +131,7 @@ class Match:
         self._outbox = Outbox()
         self._episode = 0
         self._ready: Ready | None = None
+        self._heard_at = 0.0
         self._digests: dict[tuple[int, int], dict[int, bytes]] = {}
         self._connected = False
         self._leaving_since: float | None = None
@@ -181,6 +186,7 @@ class Match:
                     self._broadcast_inputs(now)
             case BeginEpisode(seed, options):
                 self._ready = Ready(self._episode + 1, seed, options, self._outbox.count)
+                self._heard_at = now + max([peer.one_way_s for peer in self._peers.values()], default=0.0)
                 self._broadcast(self._ready, now)
                 self._pass_barrier(now)
             case GiveChecksum(frame, digest):
@@ -198,9 +204,9 @@ class Match:
             for peer in self._peers.values():
                 peer.heard_at = now
         for peer in self._peers.values():
-            for when, due in peer.deadlines(self._outbox.count):
-                if when <= now:
-                    self._do(peer, due, now)
+            for due in peer.due(self._outbox.count, now) if peer.present else ():
+                self._do(peer, due, now)
+        self._pass_barrier(now)
         self._finish_leaving(now)
         self._awake_at = self.next_timeout()
 
@@ -208,9 +214,12 @@ class Match:
         """Return when :meth:`handle_timeout` is wanted; ``None`` while there is nothing to wait for."""
         if self._left:
             return None
-        due = [when for peer in self._peers.values() for when, _ in peer.deadlines(self._outbox.count)]
+        given = self._outbox.count
+        due = [min(peer.times(given)) for peer in self._peers.values() if peer.present]
         if self._leaving_since is not None:
             due.append(self._leaving_since + LINGER_S)
+        if self._all_ready():
+            due.append(self._heard_at)
         return min(due, default=None)
 
     def poll(self) -> Output | None:
@@ -220,9 +229,11 @@ class Match:
     @property
     def frames_confirmed(self) -> int:
         """For how many frames every present player holds every player's input (the N by N minimum)."""
-        own = [self._outbox.count if i == self._local else self._peers[i].inbox.count for i in self._indices]
-        rows = [peer.received for peer in self._peers.values() if peer.present]
-        return min(*own, *(min(row) for row in rows))
+        counts = self._received()
+        for peer in self._peers.values():
+            if peer.present:
+                counts += peer.received
+        return min(counts)
 
     # Messages.
 
@@ -273,7 +284,8 @@ class Match:
             raise ProtocolError("second goodbye")
         peer.state = PeerState.LEAVING if peer.state is PeerState.PLAYING else PeerState.GONE
         peer.frames_promised = message.frames
-        reason = "peer_left" if message.lost is None else "peer_lost"
+        told_of_a_loss = message.lost is not None and message.reason != "peer_left"
+        reason = "peer_lost" if told_of_a_loss else "peer_left"
         lost = message.lost if message.lost is not None and message.lost < self._players else None
         self._outputs.append(PlayerGone(peer.index, reason, message.frames, message.reason, lost))
         self._finish_leaving(now)
@@ -301,7 +313,7 @@ class Match:
             return
         peer.acknowledges(message, self._local)
         fresh = peer.inbox.news(message.start, message.inputs)
-        self._outbox.forget(min((p.acknowledged for p in self._peers.values() if p.present), default=0))
+        self._outbox.forget(min([p.acknowledged for p in self._peers.values() if p.present], default=0))
         if fresh:
             start = peer.inbox.count - len(fresh)
             arrived = InputsArrived(peer.index, start, tuple(fresh), self.frames_confirmed)
@@ -315,11 +327,7 @@ class Match:
 
     def _pass_barrier(self, now: float) -> None:
         ours = self._ready
-        if ours is None or not self._connected:
-            return
-        if any(peer.state is not PeerState.PLAYING for peer in self._peers.values()):
-            return
-        if any(ours.episode not in peer.ready for peer in self._peers.values()):
+        if ours is None or not self._all_ready() or now < self._heard_at:
             return
         ready = {i: peer.ready.pop(ours.episode) for i, peer in self._peers.items()} | {self._local: ours}
         self._episode, self._ready = ours.episode, None
@@ -346,6 +354,14 @@ class Match:
             return insisted
         self._seeds_drawn += 1
         return episode_seed(self._seed_base, self._seeds_drawn)
+
+    def _all_ready(self) -> bool:
+        ours = self._ready
+        return (
+            ours is not None
+            and self._connected
+            and all(p.state is PeerState.PLAYING and ours.episode in p.ready for p in self._peers.values())
+        )
 
     def _catch_up(self, now: float) -> None:
         """Take in what faster peers sent of this episode before it began here."""
@@ -411,9 +427,11 @@ class Match:
 
     # What goes out.
 
-    @property
-    def _indices(self) -> range:
-        return range(self._players)
+    def _received(self) -> list[int]:
+        """Return how many inputs are here, of every player."""
+        received = [peer.inbox.count for peer in self._peers.values()]  # in the order of their indices
+        received.insert(self._local, self._outbox.count)
+        return received
 
     def _broadcast(self, message: Message, now: float) -> None:
         for peer in self._peers.values():
@@ -426,17 +444,14 @@ class Match:
                 self._send_inputs(peer, now)
 
     def _send_inputs(self, peer: Peer, now: float) -> None:
-        received = [
-            self._outbox.count if i == self._local else self._peers[i].inbox.count for i in self._indices
-        ]
         start, inputs = self._outbox.after(peer.acknowledged, MAX_MESSAGE_BYTES - 32 - 9 * self._players)
         advantage = self._outbox.count - peer.inbox.count
         peer.inputs_sent_at = now
-        self._send(peer, Inputs(self._episode, start, tuple(received), advantage, inputs), now)
+        self._send(peer, Inputs(self._episode, start, tuple(self._received()), advantage, inputs), now)
 
     def _send(self, peer: Peer, message: Message, now: float) -> None:
         data = encode(message)
-        if isinstance(message, Inputs | Ping | Pong):
+        if isinstance(message, _ON_GAME_CHANNEL):
             peer.sent_at = now
             self._outputs.append(Send(peer.index, Channel.GAME, data))
             return

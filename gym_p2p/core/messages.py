@@ -56,7 +56,8 @@ MAX_CTRL_BYTES = 65_536
 
 MAX_INPUTS_PER_MESSAGE = 256
 _MAX_PLAYERS = 64
-_MAX_VARINT_BYTES = 9
+_LAST_SHIFT = 7 * 8
+"""Of a varint's ninth byte, which has to be its last."""
 
 
 class Channel(enum.Enum):
@@ -191,36 +192,41 @@ class _Reader:
 
     def varint(self) -> int:
         data, at = self._data, self._at
+        if at < len(data) and data[at] < 0x80:  # nearly all of them
+            self._at = at + 1
+            return data[at]
+        return self.varints(1)[0]
+
+    def varints(self, count: int) -> list[int]:
+        """Read several numbers: a call for each would take longer than the reading."""
+        data, at = self._data, self._at
+        values: list[int] = []
         value = shift = 0
-        for _ in range(_MAX_VARINT_BYTES):
-            if at >= len(data):
+        while len(values) < count:
+            if at == len(data):
                 raise ProtocolError("truncated message")
             byte = data[at]
             at += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
-                self._at = at
-                return value
-            shift += 7
-        raise ProtocolError("number too long")
-
-    def bounded(self, limit: int) -> int:
-        value = self.varint()
-        if value > limit:
-            raise ProtocolError("number out of range")
-        return value
-
-    def zigzag(self) -> int:
-        value = self.varint()
-        return (value >> 1) ^ -(value & 1)
+                values.append(value)
+                value = shift = 0
+            elif shift == _LAST_SHIFT:
+                raise ProtocolError("number too long")
+            else:
+                shift += 7
+        self._at = at
+        return values
 
     def blob(self, limit: int) -> bytes:
-        size = self.bounded(limit)
+        size = self.varint()
+        if size > limit:
+            raise ProtocolError("number out of range")
         at = self._at
-        if at + size > len(self._data):
+        end = self._at = at + size
+        if end > len(self._data):
             raise ProtocolError("truncated message")
-        self._at = at + size
-        return self._data[at : at + size]
+        return self._data[at:end]
 
     def rest(self) -> bytes:
         data = self._data[self._at :]
@@ -365,8 +371,11 @@ def _write_inputs(out: bytearray, message: Inputs) -> None:
 
 
 def _read_inputs(reader: _Reader) -> Inputs:
-    episode, start, advantage = reader.varint(), reader.varint(), reader.zigzag()
-    received = tuple(reader.varint() for _ in range(reader.bounded(_MAX_PLAYERS)))
+    episode, start, zigzag, players = reader.varints(4)
+    if players > _MAX_PLAYERS:
+        raise ProtocolError("number out of range")
+    received = tuple(reader.varints(players))
+    advantage = (zigzag >> 1) ^ -(zigzag & 1)
     inputs: list[bytes] = []
     while reader._at < len(reader._data):  # noqa: SLF001 - the hot path, in the reader's own module
         if len(inputs) == MAX_INPUTS_PER_MESSAGE:

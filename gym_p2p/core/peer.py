@@ -7,6 +7,7 @@ Times are monotonic seconds, passed in.
 from __future__ import annotations
 
 import enum
+import math
 
 import attrs
 
@@ -17,7 +18,9 @@ from gym_p2p.core.messages import Inputs, Pong, Ready, Reassembler
 
 __all__ = ["Due", "Peer", "PeerState"]
 
-PING_INTERVAL_S = 1.0
+PING_INTERVAL_S = 1.3
+"""About one a second, but not in step with what is done every second (the measurement of latency): packets
+that leave together delay each other, and a measurement that always meets a ping comes out too long."""
 
 KEEP_ALIVE_S = 0.2
 """Something is sent at least this often. GGRS's value; well below the notice at 0.5 s."""
@@ -30,6 +33,9 @@ FIRST_RTT_S = 0.1
 
 RESEND_LEAST_S = 0.015
 RESEND_MOST_S = 0.25
+
+RESEND_INTERRUPTED_S = 0.03
+"""While nothing is heard of a peer, so that the first moment of a path that carries again is not missed."""
 
 ACKNOWLEDGE_LEAST_S = 0.005
 """At most one bare acknowledgement in this time, so that two peers cannot answer each other for ever."""
@@ -96,12 +102,13 @@ class Peer:
     @property
     def present(self) -> bool:
         """Whether messages can be exchanged with him."""
-        return self.state is PeerState.GREETING or self.playing
+        state = self.state
+        return state is PeerState.PLAYING or state is PeerState.GREETING or state is PeerState.LEAVING
 
     @property
     def playing(self) -> bool:
         """Whether inputs are exchanged with him."""
-        return self.state in {PeerState.PLAYING, PeerState.LEAVING}
+        return self.state is PeerState.PLAYING or self.state is PeerState.LEAVING
 
     def opened(self, now: float) -> None:
         """Note that the link is open."""
@@ -126,9 +133,10 @@ class Peer:
 
     def acknowledges(self, message: Inputs, local: int) -> None:
         """Take over what he says that he holds; counts only ever grow."""
+        received = self.received
         for player, count in enumerate(message.received[: self.players]):
-            self.received[player] = max(self.received[player], count)
-        self.acknowledged = self.received[local]
+            received[player] = max(received[player], count)
+        self.acknowledged = received[local]
         self.advantage = message.advantage
 
     def measured(self, pong: Pong, now: float) -> float:
@@ -140,8 +148,15 @@ class Peer:
         return rtt_s
 
     @property
+    def one_way_s(self) -> float:
+        """How long a message takes to him, if both ways take alike; 0 before the first pong."""
+        return 0.0 if self.srtt_s is None else self.srtt_s / 2
+
+    @property
     def resend_after_s(self) -> float:
         """How long an unacknowledged input waits before it is sent again."""
+        if self.interrupted:
+            return RESEND_INTERRUPTED_S
         rtt_s = FIRST_RTT_S if self.srtt_s is None else self.srtt_s
         return min(RESEND_MOST_S, max(RESEND_LEAST_S, 1.5 * rtt_s))
 
@@ -149,21 +164,23 @@ class Peer:
         """Whether a bare acknowledgement may be sent already."""
         return self.inputs_sent_at + ACKNOWLEDGE_LEAST_S <= now
 
-    def deadlines(self, given: int) -> list[tuple[float, Due]]:
-        """Return what will be due and when, in no order.
+    def times(self, given: int) -> tuple[float, float, float, float]:
+        """Return when a ping, an end of his silence, his handshake and our inputs are due, in this order.
 
         Args:
             given: how many inputs the local player gave in this episode.
         """
-        if not self.present:
-            return []
-        silence_s = self.sync.disconnect_timeout_s if self.interrupted else self.sync.disconnect_notice_s
-        due = [
-            (min(self.pinged_at + PING_INTERVAL_S, self.sent_at + KEEP_ALIVE_S), Due.PING),
-            (self.heard_at + silence_s, Due.LOST if self.interrupted else Due.NOTICE),
-        ]
+        ping = min(self.pinged_at + PING_INTERVAL_S, self.sent_at + KEEP_ALIVE_S)
         if self.state is PeerState.GREETING:
-            due.append((self.opened_at + GREETING_TIMEOUT_S, Due.LOST))
-        elif self.acknowledged < given:
-            due.append((self.inputs_sent_at + self.resend_after_s, Due.RESEND))
-        return due
+            # His link may open a whole round trip after ours: that is no silence yet.
+            return ping, math.inf, self.opened_at + GREETING_TIMEOUT_S, math.inf
+        sync = self.sync
+        silence_s = sync.disconnect_timeout_s if self.interrupted else sync.disconnect_notice_s
+        resend = self.inputs_sent_at + self.resend_after_s if self.acknowledged < given else math.inf
+        return ping, self.heard_at + silence_s, math.inf, resend
+
+    def due(self, given: int, now: float) -> list[Due]:
+        """Return what is due, of a peer who is present."""
+        silent = Due.LOST if self.interrupted else Due.NOTICE
+        kinds = (Due.PING, silent, Due.LOST, Due.RESEND)
+        return [kind for kind, when in zip(kinds, self.times(given), strict=True) if when <= now]

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import queue
+import select
 import socket
 import subprocess
 import sys
@@ -167,6 +168,10 @@ class ProcessBridge:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = _start_child(theirs)
+        # Waiting is up to poll: a time-out on the socket would be a system call or two more a step.
+        self._socket.settimeout(0)
+        self._readable = select.poll()
+        self._readable.register(self._socket, select.POLLIN)
         self._reader = FrameReader()
         self._told: deque[Told] = deque()
         self._stopped = False
@@ -205,22 +210,36 @@ class ProcessBridge:
 
     def _send(self, frame: bytes) -> None:
         try:
-            self._socket.settimeout(STOP_TIMEOUT_S)
-            self._socket.sendall(frame)
+            sent = self._socket.send(frame)
+        except BlockingIOError:
+            sent = 0
         except OSError as error:
             # The network process is gone; reading says so, in its place among what was told.
             _log.debug("command not delivered: %s", error)
+            return
+        if sent < len(frame):
+            self._send_slowly(frame[sent:])
+
+    def _send_slowly(self, frame: bytes) -> None:
+        """Wait for room: the plan may be longer than what the socket takes at once."""
+        try:
+            self._socket.settimeout(STOP_TIMEOUT_S)
+            self._socket.sendall(frame)
+        except OSError as error:
+            _log.debug("command not delivered: %s", error)
+        finally:
+            self._socket.settimeout(0)
 
     def _receive(self, timeout_s: float) -> None:
         """Read what is there, waiting until something whole has come or the time is over."""
         deadline = time.monotonic() + timeout_s
+        left_s = timeout_s
         while not self._told:
-            left_s = deadline - time.monotonic()
-            self._socket.settimeout(max(left_s, 0.0))
+            if not self._readable.poll(left_s * 1e3):
+                return
+            left_s = max(0.0, deadline - time.monotonic())
             try:
                 data = self._socket.recv(65_536)
-            except (TimeoutError, BlockingIOError):
-                return
             except OSError:
                 data = b""
             if not data:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import signal
 import socket
 import sys
@@ -16,6 +18,8 @@ from gym_p2p.net.pipe import FrameReader, pack
 
 __all__ = ["main"]
 
+_log = logging.getLogger(__name__)
+
 FLUSH_TIMEOUT_S = 2.0
 """The user's process may be busy or gone; it has this long to take what was told last."""
 
@@ -24,35 +28,48 @@ class _Pipe(asyncio.Protocol):
     """The child's end: a plan first, then commands; the stream's end is the user's process's end."""
 
     def __init__(self) -> None:
-        self.participant: Participant | None = None
-        self.planned: asyncio.Future[Plan] = asyncio.get_running_loop().create_future()
+        self.planned: asyncio.Future[Participant] = asyncio.get_running_loop().create_future()
+        self._participant: Participant | None = None
         self._reader = FrameReader()
         self._transport: asyncio.WriteTransport | None = None
         self._closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's are no subclass of it
+        self._fd: int = transport.get_extra_info("socket").fileno()
 
     def data_received(self, data: bytes) -> None:
         for value in self._reader.feed(data):
             if isinstance(value, Plan):
-                self.planned.set_result(value)
-            elif self.participant is not None:
-                self.participant.command(value)
+                # At once: the next command may have come with it, and it may be to leave.
+                self._participant = Participant(value, self.tell)
+                self.planned.set_result(self._participant)
+            elif self._participant is not None:
+                self._participant.command(value)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         self._transport = None
         self._closed.set()
-        if not self.planned.done():
+        if self._participant is None:
             self.planned.cancel()
-        elif self.participant is not None:
+        else:
             # The user's process died: the peers need not wait for a time-out to learn of it.
-            self.participant.command(Leave("process_died"))
+            self._participant.command(Leave("process_died"))
 
     def tell(self, timestamp_ms: int, telling: Telling) -> None:
         """Pass on what happened."""
-        if self._transport is not None:
-            self._transport.write(pack((timestamp_ms, telling)))
+        transport = self._transport
+        if transport is None:
+            return
+        frame = pack((timestamp_ms, telling))
+        if transport.get_write_buffer_size() == 0:
+            # At once: uvloop's transport would write when the loop turns, after all else that is to be done.
+            try:
+                frame = frame[os.write(self._fd, frame) :]
+            except OSError as error:
+                _log.debug("the transport tries again: %s", error)
+        if frame:
+            transport.write(frame)
 
     async def finish(self) -> None:
         """Deliver what was told, and close."""
@@ -66,11 +83,10 @@ async def _run(fd: int) -> None:
     loop = asyncio.get_running_loop()
     _, pipe = await loop.create_connection(_Pipe, sock=socket.socket(fileno=fd))
     try:
-        plan = await pipe.planned
+        participant = await pipe.planned
     except asyncio.CancelledError:
         return
-    pipe.participant = Participant(plan, pipe.tell)
-    await pipe.participant.run()
+    await participant.run()
     await pipe.finish()
 
 

@@ -34,7 +34,7 @@ from gym_p2p.errors import (
 )
 from gym_p2p.net.service_line import CLIENT, accepted, check_url, hang_up, open_line
 
-__all__ = ["OnPeerLeft", "OnSignal", "SignalingClient"]
+__all__ = ["OnPeerLeft", "OnProbeEvent", "OnSignal", "SignalingClient"]
 
 _LOG = logging.getLogger(__name__)
 _ANSWER_TIMEOUT_S = 5.0
@@ -81,6 +81,10 @@ OnSignal = Callable[[SeatId, str, Mapping[str, Any] | None], None]
 """``(from_player_id, type, payload)``."""
 OnPeerLeft = Callable[[SeatId, str], None]
 """``(player_id, reason)``."""
+OnProbeEvent = Callable[[str, object], None]
+"""``(event, payload)``, the payload as it came."""
+
+_PROBE_EVENTS = ("probe_prepare", "probe_start", "probe_signal", "probe_cancel", "probe_verdict")
 
 
 class SignalingClient:
@@ -91,10 +95,14 @@ class SignalingClient:
         on_peer_left: called when the service lost sight of another player; may also be set later.
         on_room_status: called with the seats that are still free, whenever that changes.
         on_connection: called with False when the line breaks, True when it is up again.
+
+    Attributes:
+        on_probe: called with every event of a probe; set once, it outlives every line.
     """
 
     on_room_status: Callable[[RoomStatus], None] | None
     on_connection: Callable[[bool], None] | None
+    on_probe: OnProbeEvent | None
 
     def __init__(
         self,
@@ -108,6 +116,7 @@ class SignalingClient:
         self._departures = _Inbox(on_peer_left)
         self.on_room_status = on_room_status
         self.on_connection = on_connection
+        self.on_probe = None
         self._url = ""
         self._subject_id = ""
         self._http: aiohttp.ClientSession | None = None
@@ -118,7 +127,7 @@ class SignalingClient:
         self._found: asyncio.Future[MatchFound] | None = None
         self._registered = asyncio.Event()
         self._lost = asyncio.Event()
-        self._outgoing: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MAX_KEPT)
+        self._outgoing: asyncio.Queue[tuple[str, Mapping[str, Any]]] = asyncio.Queue(_MAX_KEPT)
         self._tasks: list[asyncio.Task[None]] = []
         self._replaced = False
         self._closed = False
@@ -237,10 +246,27 @@ class SignalingClient:
     ) -> None:
         """Send a connection signal, in order, when the line permits; never waits and never raises."""
         signal = {"game_id": game_id, "target_player_id": target, "type": type, "payload": payload}
+        self.send("webrtc_signal", signal)
+
+    def send(self, event: str, payload: Mapping[str, Any]) -> None:
+        """Send an event, in order, when the line permits; never waits and never raises.
+
+        A refusal is logged; for those who need the answer there is :meth:`request`.
+        """
         try:
-            self._outgoing.put_nowait(signal)
+            self._outgoing.put_nowait((event, payload))
         except asyncio.QueueFull:
-            _LOG.warning("a signal (%s) was dropped: the service has been away for too long", type)
+            _LOG.warning("%s was dropped: the service has been away for too long", event)
+
+    async def request(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send an event and return the accepted answer's fields.
+
+        Raises:
+            ServiceRefused: the service said no.
+            ServiceUnreachable: there is no line, or no answer in time.
+        """
+        self._require_open()
+        return await self._request(event, payload)
 
     async def leave_room(self) -> None:
         """Give up the seats, whether waiting or playing. Does nothing where there is no line."""
@@ -292,6 +318,7 @@ class SignalingClient:
             "peer_left": self._on_peer_left,
             "webrtc_signal": self._on_signal,
             "replaced": self._on_replaced,
+            **{event: functools.partial(self._on_probe_event, event) for event in _PROBE_EVENTS},
         }
 
     async def _keep_line(self) -> None:
@@ -326,18 +353,17 @@ class SignalingClient:
 
     async def _send_outgoing(self) -> None:
         while True:
-            signal = await self._outgoing.get()
+            event, payload = await self._outgoing.get()
             await self._registered.wait()
-            await self._emit_signal(signal)
+            await self._emit(event, payload)
             self._outgoing.task_done()
 
-    async def _emit_signal(self, signal: Mapping[str, Any]) -> None:
-        kind = signal["type"]
+    async def _emit(self, event: str, payload: Mapping[str, Any]) -> None:
         try:
             if self._sio is not None:
-                await self._sio.emit("webrtc_signal", signal, callback=functools.partial(_log_refusal, kind))
+                await self._sio.emit(event, payload, callback=functools.partial(_log_refusal, event))
         except socketio.exceptions.SocketIOError:
-            _LOG.warning("a signal (%s) was lost with the line to the service", kind)
+            _LOG.warning("%s was lost with the line to the service", event)
 
     async def _request(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Send an event and return the accepted answer's fields."""
@@ -412,6 +438,10 @@ class SignalingClient:
             return
         self._signals.put(sender, kind, payload)
 
+    def _on_probe_event(self, event: str, data: object = None) -> None:
+        if self.on_probe is not None:
+            _call(self.on_probe, event, data)
+
     def _on_replaced(self, _data: object = None) -> None:
         self._replaced = True
         _LOG.warning("another client has registered as %s; this one is cut off", self._subject_id)
@@ -424,11 +454,13 @@ class SignalingClient:
             self._found.exception()  # taken note of: nobody may be waiting
 
 
-def _log_refusal(kind: str, answer: object = None) -> None:
+def _log_refusal(event: str, answer: object = None) -> None:
     if isinstance(answer, Mapping) and answer.get("ok") is False:
         error = answer.get("error")
         code = error.get("code") if isinstance(error, Mapping) else None
-        _LOG.warning("the service did not relay a signal (%s): %s", kind, code)
+        # An event may cross the end of what it belongs to.
+        level = logging.DEBUG if code == "stale" else logging.WARNING
+        _LOG.log(level, "the service refused %s: %s", event, code)
 
 
 def _call(handler: Callable[..., None], *arguments: Any) -> None:

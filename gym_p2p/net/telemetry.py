@@ -15,6 +15,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
+import attrs
+
 from gym_p2p.core.latency import LatencySeries, Poll, Quality, QualityChange, QualityMonitor
 from gym_p2p.core.stats_report import (
     ConnectionDetails,
@@ -169,6 +171,7 @@ class LatencyTelemetry:
             await self._poll()
 
     async def _poll(self) -> None:
+        asked_ms = self._now_ms()
         try:
             poll = await self._take()
         except Exception as error:  # noqa: BLE001 - a foreign connection may raise anything
@@ -176,6 +179,8 @@ class LatencyTelemetry:
             poll = self._found(PollStatus.FAILED)
         if poll is None:
             return
+        if poll.rtt_ms is None:  # the outage is as old as the question, not as the giving up
+            poll = attrs.evolve(poll, timestamp_ms=asked_ms)
         self._series.add(poll)
         self._tell(self._on_poll, poll)
         change = None if poll.rtt_ms is None else self._monitor.observe(poll.rtt_ms)
@@ -224,7 +229,10 @@ class LatencyTelemetry:
     def _found(
         self, status: PollStatus, details: ConnectionDetails | None = None, rtt_ms: float | None = None
     ) -> Poll:
-        return Poll(round(self._wall_clock() * 1000), rtt_ms, status, details)
+        return Poll(self._now_ms(), rtt_ms, status, details)
+
+    def _now_ms(self) -> int:
+        return round(self._wall_clock() * 1000)
 
     def _tell(self, callback: Callable[[_T], None] | None, value: _T) -> None:
         if callback is None:
@@ -236,7 +244,9 @@ class LatencyTelemetry:
 
     def _note_error(self, what: str, error: Exception) -> None:
         self._errors += 1
-        level = logging.WARNING if self._errors == 1 else logging.DEBUG
+        # A path that carries nothing for a while is no fault; the outage is in the statistics.
+        first = self._errors == 1 and not isinstance(error, TimeoutError)
+        level = logging.WARNING if first else logging.DEBUG
         _log.log(level, "latency telemetry: a %s failed (%d so far): %r", what, self._errors, error)
 
 

@@ -14,6 +14,7 @@ import secrets
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ import uvicorn
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.announce import SeatId
+from gym_p2p.core.probe_outcome import ProbeOutcome
+from gym_p2p.core.probe_registry import ProbeRegistry
 from gym_p2p.core.rooms import Rooms
-from gym_p2p.errors import ConfigurationError
+from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.server.packets import FrameGuard, StrictPacket
 from gym_p2p.server.signaling import VERSION, SignalingService
 from gym_p2p.server.store import Store
@@ -57,6 +60,7 @@ class Service:
     def __init__(self, config: ServiceConfig | None = None) -> None:
         self.config = config if config is not None else ServiceConfig()
         self._port: int | None = None
+        self._signaling: SignalingService | None = None
         self._stack = contextlib.AsyncExitStack()
 
     @property
@@ -79,6 +83,7 @@ class Service:
             listener = stack.enter_context(contextlib.closing(_listen(self.config.host, self.config.port)))
             tokens, store = self._open_data_dir()
             sio, signaling = self._make_signaling(tokens)
+            self._signaling = signaling
             signaling.start(catch_unknown=True)
             stack.push_async_callback(signaling.stop)
             stack.push_async_callback(sio.shutdown)
@@ -93,6 +98,21 @@ class Service:
             self._port = listener.getsockname()[1]
             self._stack = stack.pop_all()
         _LOG.info("serving on port %d", self._port)
+
+    async def probe(self, one: str, other: str, *, threshold_ms: float | None = None) -> ProbeOutcome:
+        """Measure the latency between two registered subjects, on the service's event loop.
+
+        Args:
+            one: a subject.
+            other: another one.
+            threshold_ms: what the result will be compared with: tells the two how exact it has to be.
+
+        Raises:
+            UsageError: both are the same subject, or the service does not run.
+        """
+        if self._signaling is None:
+            raise UsageError("start() comes first")
+        return await self._signaling.probe(one, other, threshold_ms=threshold_ms)
 
     async def stop(self) -> None:
         """Close every connection and stop listening. Idempotent."""
@@ -130,8 +150,17 @@ class Service:
             relay_only=self.config.relay_only,
             register_timeout_s=self.config.register_timeout_s,
         )
+        probes = ProbeRegistry(
+            probe_ids=lambda: f"probe_{uuid.uuid4()}",
+            ice_servers=lambda _subject_id: self.config.ice_servers,
+            relay_only=self.config.relay_only,
+        )
         signaling = SignalingService(
-            sio, self._rooms, events_per_s=self.config.events_per_s, event_burst=self.config.event_burst
+            sio,
+            self._rooms,
+            probes,
+            events_per_s=self.config.events_per_s,
+            event_burst=self.config.event_burst,
         )
         return sio, signaling
 

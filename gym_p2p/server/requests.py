@@ -13,9 +13,22 @@ import msgspec
 
 from gym_p2p.core.lobby import Candidate, Description
 
-__all__ = ["JoinRoom", "LeaveRoom", "RegisterSubject", "RequestError", "WebrtcSignal", "decode"]
+__all__ = [
+    "JoinRoom",
+    "LeaveRoom",
+    "ProbeMember",
+    "ProbeRequest",
+    "ProbeSignal",
+    "ProbeWait",
+    "RegisterSubject",
+    "RequestError",
+    "WebrtcSignal",
+    "decode",
+]
 
 _T = TypeVar("_T")
+_MAX_CLIENT_CHARS = 64
+_SignalType = Literal["offer", "answer", "ice-candidate"]
 _WHERE = re.compile(r" - at `(\$[^`]{0,64})`")
 """Where the decoder found fault; the rest of its text may quote what the client sent."""
 
@@ -29,6 +42,14 @@ class RegisterSubject:
     """Who this socket is."""
 
     subject_id: str
+    client: Any = None
+    """The software that it says it is; a browser may send anything under this name."""
+
+    @property
+    def named_client(self) -> str | None:
+        """The software as a short text, or ``None``."""
+        named = isinstance(self.client, str) and 0 < len(self.client) <= _MAX_CLIENT_CHARS
+        return self.client if named and self.client.isprintable() else None
 
 
 @attrs.frozen
@@ -54,7 +75,7 @@ class WebrtcSignal:
 
     game_id: str
     target_player_id: int | str
-    type: Literal["offer", "answer", "ice-candidate"]
+    type: _SignalType
     payload: dict[str, Any] | None = None
 
     def parsed_payload(self) -> Description | Candidate | None:
@@ -63,15 +84,42 @@ class WebrtcSignal:
         Raises:
             RequestError: it is not what a signal of this type carries.
         """
-        if self.type == "ice-candidate":
-            if self.payload is None:
-                return None
-            wire = decode(_CandidateWire, self.payload)
-            return Candidate(wire.candidate, wire.sdpMid, wire.sdpMLineIndex, wire.usernameFragment)
-        description = decode(_DescriptionWire, self.payload)
-        if description.type != self.type:
-            raise RequestError("payload.type differs from type")
-        return Description(description.type, description.sdp)
+        return _parse_payload(self.type, self.payload)
+
+
+@attrs.frozen
+class ProbeMember:
+    """What every event of a probe's member names: the probe."""
+
+    probe_session_id: str
+
+
+@attrs.frozen
+class ProbeSignal:
+    """A connection signal for the other member of a probe."""
+
+    probe_session_id: str
+    target_subject_id: str
+    type: _SignalType
+    payload: dict[str, Any] | None = None
+
+    def parsed_payload(self) -> Description | Candidate | None:
+        """Return the payload as a value; see :meth:`WebrtcSignal.parsed_payload`."""
+        return _parse_payload(self.type, self.payload)
+
+
+@attrs.frozen
+class ProbeWait:
+    """Whether anybody may ask for a probe of this subject."""
+
+    waiting: bool
+
+
+@attrs.frozen
+class ProbeRequest:
+    """A probe wanted, against one who waits for that."""
+
+    target_subject_id: str
 
 
 @attrs.frozen
@@ -86,6 +134,21 @@ class _CandidateWire:
     sdpMid: str | None = None  # noqa: N815  # the names of W3C's RTCIceCandidateInit
     sdpMLineIndex: int | None = None  # noqa: N815
     usernameFragment: str | None = None  # noqa: N815
+
+
+def _parse_payload(
+    type: _SignalType,  # noqa: A002  # the wire's name
+    payload: dict[str, Any] | None,
+) -> Description | Candidate | None:
+    if type == "ice-candidate":
+        if payload is None:
+            return None
+        wire = decode(_CandidateWire, payload)
+        return Candidate(wire.candidate, wire.sdpMid, wire.sdpMLineIndex, wire.usernameFragment)
+    description = decode(_DescriptionWire, payload)
+    if description.type != type:
+        raise RequestError("payload.type differs from type")
+    return Description(description.type, description.sdp)
 
 
 def decode(kind: type[_T], payload: object) -> _T:

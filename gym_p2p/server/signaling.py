@@ -14,16 +14,19 @@ import importlib.metadata
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import socketio
 
 from gym_p2p.core.lobby import Accepted, Answer, Close, Code, Output, Refused, Send
+from gym_p2p.core.probe_outcome import ProbeOutcome
+from gym_p2p.core.probe_registry import ProbeRegistry
 from gym_p2p.core.rooms import Rooms
 from gym_p2p.server import requests
 from gym_p2p.server.limits import SocketLimits
 from gym_p2p.server.packets import GUARD_KEY, VIOLATION, ConnectionGuard
+from gym_p2p.server.probing import OnOutcome, Probing
 
 __all__ = ["VERSION", "SignalingService"]
 
@@ -39,6 +42,12 @@ _GOODBYE_S = 1.0
 """From telling a client to go to closing its websocket under it."""
 
 
+class _Machine(Protocol):
+    def handle_timeout(self, now: float) -> None: ...
+    def next_timeout(self) -> float | None: ...
+    def poll(self) -> Output | None: ...
+
+
 @attrs.frozen
 class _Connection:
     limits: SocketLimits
@@ -47,11 +56,12 @@ class _Connection:
 
 
 class SignalingService:
-    """Meeting and signalling, on a Socket.IO server.
+    """Meeting, signalling and probing, on a Socket.IO server.
 
     Args:
         sio: an ``AsyncServer`` with ``async_handlers=False``, so that one client's events keep their order.
-        rooms: the machine.
+        rooms: the machine of rooms and matches.
+        probes: the machine of probes.
         events_per_s: sustained events of one socket.
         event_burst: events of one socket at once.
 
@@ -59,7 +69,13 @@ class SignalingService:
     """
 
     def __init__(
-        self, sio: socketio.AsyncServer, rooms: Rooms, *, events_per_s: float, event_burst: int
+        self,
+        sio: socketio.AsyncServer,
+        rooms: Rooms,
+        probes: ProbeRegistry,
+        *,
+        events_per_s: float,
+        event_burst: int,
     ) -> None:
         self._sio = sio
         self._rooms = rooms
@@ -67,6 +83,8 @@ class SignalingService:
         self._event_burst = event_burst
         self._connections: dict[str, _Connection] = {}
         self._wake = asyncio.Event()
+        self._probing = Probing(probes, self._wake.set)
+        self._machines: tuple[_Machine, ...] = (rooms, self._probing)
         self._pump_task: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._handlers: Mapping[str, Callable[[str, Any], Answer]] = {
@@ -74,12 +92,21 @@ class SignalingService:
             "join_room": self._join_room,
             "leave_room": self._leave_room,
             "webrtc_signal": self._webrtc_signal,
+            **self._probing.handlers,
         }
 
     @property
     def connection_count(self) -> int:
         """Sockets connected at present."""
         return len(self._connections)
+
+    async def probe(self, one: str, other: str, *, threshold_ms: float | None = None) -> ProbeOutcome:
+        """Measure the latency between two registered subjects; see :meth:`Probing.probe`."""
+        return await self._probing.probe(one, other, threshold_ms=threshold_ms)
+
+    def on_probe_outcome(self, listener: OnOutcome) -> None:
+        """Call a listener with the outcome of every probe, whoever asked for it."""
+        self._probing.listen(listener)
 
     def start(self, *, catch_unknown: bool = False) -> None:
         """Register the handlers and begin to send.
@@ -97,7 +124,8 @@ class SignalingService:
         self._pump_task = asyncio.create_task(self._pump(), name="gym_p2p signalling pump")
 
     async def stop(self) -> None:
-        """Stop sending. Idempotent."""
+        """Stop sending, and end the probes. Idempotent."""
+        self._probing.close()
         tasks = [*self._closing, *([self._pump_task] if self._pump_task is not None else [])]
         for task in tasks:
             task.cancel()
@@ -118,6 +146,7 @@ class SignalingService:
         if self._connections.pop(sid, None) is None:
             return
         self._rooms.disconnected(sid)
+        self._probing.disconnected(sid)
         self._wake.set()
         _LOG.debug("socket %s disconnected: %s", sid, reason)
 
@@ -154,6 +183,7 @@ class SignalingService:
         answer = self._rooms.register(sid, request.subject_id)
         if isinstance(answer, Refused):
             return answer
+        self._probing.registered(sid, request.subject_id, request.named_client)
         return Accepted({**answer.fields, "service": "gym_p2p", "version": VERSION})
 
     def _join_room(self, sid: str, payload: object) -> Answer:
@@ -178,18 +208,20 @@ class SignalingService:
     # ---- sending
 
     async def _pump(self) -> None:
-        """Carry out the machine's requests in order, and tell it the time."""
+        """Carry out the machines' requests, each one's in order, and tell them the time."""
         while True:
-            deadline = self._rooms.next_timeout()
-            timeout_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+            deadlines = [d for machine in self._machines if (d := machine.next_timeout()) is not None]
+            timeout_s = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
             try:
                 async with asyncio.timeout(timeout_s):
                     await self._wake.wait()
             except TimeoutError:
-                self._rooms.handle_timeout(time.monotonic())
+                for machine in self._machines:
+                    machine.handle_timeout(time.monotonic())
             self._wake.clear()
-            while (output := self._rooms.poll()) is not None:
-                await self._carry_out(output)
+            for machine in self._machines:
+                while (output := machine.poll()) is not None:
+                    await self._carry_out(output)
 
     async def _carry_out(self, output: Output) -> None:
         try:

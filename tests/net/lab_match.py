@@ -5,8 +5,8 @@ Knows the commands' arguments and the documents' names; the paths' behaviour is 
 
 from __future__ import annotations
 
+import itertools
 import json
-import os
 import signal
 import statistics
 import subprocess
@@ -26,8 +26,8 @@ __all__ = ["LabMatch", "LabPlayer", "start_service"]
 ROOT = Path(__file__).parents[2]
 
 _RUN = [sys.executable, "-c", "from tests.net.lab_player import main; main()"]
-_START_TIMEOUT_S = 20.0
-_END_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 40.0
+_END_TIMEOUT_S = 60.0
 
 
 def start_service(lab: Lab, folder: Path, *options: str) -> str:
@@ -99,7 +99,7 @@ class LabPlayer:
     def step_times_ms(self, *, skip: int = 30) -> list[float]:
         """Return the times from one frame to the next, without the first ``skip``."""
         frames = self.summary["frames"][skip:]
-        return [(after - before) * 1e3 for before, after in zip(frames, frames[1:], strict=False)]
+        return [(after - before) * 1e3 for before, after in itertools.pairwise(frames)]
 
     def rtts_ms(self, start: float = 0.0, end: float = float("inf")) -> list[float]:
         """Return the exported latency samples of a span of Unix time."""
@@ -127,12 +127,12 @@ class LabMatch:
         env: str = "gym_p2p/Rally-v0",
         seats: Sequence[str] = ("left", "right"),
         frames: int | None = None,
-        busy_ms: float = 0.0,
-        env_vars: Mapping[str, str] | None = None,
+        busy_ms: Mapping[str, float] | None = None,
         **options: Any,
     ) -> Self:
         """Start a match with a player in every host, each with these options."""
         self._rounds += 1
+        busy = busy_ms or {}
         for host, seat in zip(self.lab.hosts, seats, strict=True):
             own: P2POptions = {
                 "server_url": self.url,
@@ -140,28 +140,27 @@ class LabMatch:
                 "exports": str(self._folder / f"exports-{host}"),
                 **options,  # type: ignore[typeddict-item]  # the player checks them
             }
-            wish = {"env": env, "seat": seat, "frames": frames, "busy_ms": busy_ms, "options": own}
-            self.players[host] = self._start(host, wish, env_vars or {})
+            wish = {
+                "env": env,
+                "seat": seat,
+                "frames": frames,
+                "busy_ms": busy.get(host, 0.0),
+                "options": own,
+            }
+            self.players[host] = self._start(host, wish)
         return self
 
-    def _start(self, host: str, wish: Mapping[str, Any], env_vars: Mapping[str, str]) -> LabPlayer:
+    def _start(self, host: str, wish: Mapping[str, Any]) -> LabPlayer:
         output = self._folder / f"{host}-{self._rounds}.jsonl"
         log = output.with_suffix(".log")
         with output.open("wb") as out, log.open("wb") as err:
-            process = self.lab.run(
-                host,
-                [*_RUN, json.dumps(wish)],
-                stdout=out,
-                stderr=err,
-                cwd=ROOT,
-                env={**os.environ, **env_vars},
-            )
+            process = self.lab.run(host, [*_RUN, json.dumps(wish)], stdout=out, stderr=err, cwd=ROOT)
         return LabPlayer(process, output, log)
 
     def __getitem__(self, host: str) -> LabPlayer:
         return self.players[host]
 
-    def wait_until_playing(self, timeout_s: float = 30.0) -> Self:
+    def wait_until_playing(self, timeout_s: float = 60.0) -> Self:
         """Wait until every player has begun the first episode."""
         for player in self.players.values():
             player.wait_for("EpisodeBegan", timeout_s)

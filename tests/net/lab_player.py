@@ -1,4 +1,4 @@
-"""A player for the network laboratory: plays as ``gym-p2p join`` does, and writes down what happened, and when.
+"""A player for the network laboratory: plays as ``gym-p2p join`` does, and notes what happened and when.
 
 Its one argument is a JSON object (:class:`Wish`); it prints lines of JSON: what the network half told, and at
 last the summary with the time of every frame. All times are Unix seconds of the one machine.
@@ -6,6 +6,7 @@ last the summary with the time of every frame. All times are Unix seconds of the
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
@@ -94,7 +95,8 @@ def _tap() -> None:
         fold(self, at_ms, telling)
 
     def tapped_stop(self: Driver) -> None:
-        _print("sent", messages=self.game_messages_sent, payload_bytes=self.game_bytes_sent)
+        tasks = [repr(task.get_coro()) for task in asyncio.all_tasks()]
+        _print("sent", messages=self.game_messages_sent, payload_bytes=self.game_bytes_sent, tasks=tasks)
         stop(self)
 
     Recorder.fold = tapped_fold  # type: ignore[method-assign]  # this process is a player of a test alone
@@ -113,4 +115,5 @@ def _figures(telling: Telling) -> dict[str, float | str]:
 
 
 def _print(what: str, **fields: Any) -> None:
-    print(json.dumps({"type": what, **fields}), flush=True)
+    sys.stdout.write(json.dumps({"type": what, **fields}) + "\n")
+    sys.stdout.flush()

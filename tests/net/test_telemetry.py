@@ -194,6 +194,23 @@ def test_a_lost_connection_is_an_outage_until_the_next_answer() -> None:
     on_virtual_time(main)
 
 
+def test_an_outage_is_as_old_as_the_first_question_without_an_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(2.5)
+        connection.before = lambda: asyncio.sleep(1e6)  # asked at 3.0 s, given up at 4.0 s
+        await asyncio.sleep(2)
+        telemetry.stop()
+        assert stats_of(telemetry)["outages"] == [{"startMs": 1_700_000_003_000, "endMs": None}]
+
+    on_virtual_time(main)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_a_repeated_reading_is_never_recorded_again() -> None:
     async def main(loop: VirtualTimeLoop) -> None:
         connection = FakeConnection()

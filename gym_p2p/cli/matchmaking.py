@@ -1,0 +1,256 @@
+"""``gym-p2p matchmaking``: what a matchmaking policy does to people, before it meets any."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from rich.console import Console
+from rich.table import Table
+
+from gym_p2p.arrivals import Arrivals, Outcome, simulate
+from gym_p2p.cli.options import count, find_local_modules
+from gym_p2p.config import MatchmakingConfig
+from gym_p2p.core.decisions import Replay, replay
+from gym_p2p.core.matchmaking import (
+    FIFOMatchmaker,
+    GroupReunionMatchmaker,
+    LatencyFIFOMatchmaker,
+    Matchmaker,
+    require_matchmaker,
+)
+from gym_p2p.core.widening import WideningMatchmaker
+from gym_p2p.errors import UsageError
+from gym_p2p.population import Population
+
+__all__ = ["add_parser", "run"]
+
+EXAMPLES = """\
+examples:
+  gym-p2p matchmaking simulate --arrivals 100000 --json
+  gym-p2p matchmaking simulate --per-s 0.1 --matchmaker widening --set initial_rtt_ms=80
+  gym-p2p matchmaking simulate --arrivals 2000 --matchmaker my_lab.matching:SameRegion --log decisions.jsonl
+  gym-p2p matchmaking replay decisions.jsonl --matchmaker fifo --set max_p2p_rtt_ms=150
+"""
+
+_MATCHMAKERS: Mapping[str, tuple[type[Matchmaker], Mapping[str, Any]]] = {
+    "fifo": (FIFOMatchmaker, {}),
+    "latency-fifo": (LatencyFIFOMatchmaker, {"max_server_rtt_ms": 200.0, "max_p2p_rtt_ms": 150.0}),
+    "reunion": (GroupReunionMatchmaker, {"max_p2p_rtt_ms": 150.0}),
+    "widening": (WideningMatchmaker, {}),
+}
+"""Names on the command line, and with what they are made unless ``--set`` says otherwise."""
+
+_COLUMNS = (
+    ("rtt_p50_ms", "RTT p50 ms", "{:.0f}"),
+    ("rtt_p95_ms", "p95 ms", "{:.0f}"),
+    ("over_150_ms", "> 150 ms", "{:.1%}"),
+    ("wait_p50_s", "wait p50 s", "{:.1f}"),
+    ("wait_p95_s", "p95 s", "{:.1f}"),
+    ("probes_per_match", "probes/match", "{:.2f}"),
+    ("unmatched", "unmatched", "{:.1%}"),
+)
+_SHOWN_DIFFERENCES = 10
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add this command."""
+    parser = subparsers.add_parser(
+        "matchmaking",
+        help="simulate a queue under a policy, or replay a decision log under another one",
+        description="Find out what a matchmaking policy does. Nothing leaves this machine.",
+        epilog=EXAMPLES,
+    )
+    what = parser.add_subparsers(dest="what", required=True, metavar="what")
+    simulation = what.add_parser("simulate", help="a made-up population through the real planner")
+    simulation.add_argument(
+        "--matchmaker",
+        action="append",
+        metavar="NAME",
+        help=f"{', '.join(_MATCHMAKERS)}, or module:Class; may be repeated (default: the four)",
+    )
+    _add_set(simulation)
+    simulation.add_argument(
+        "--arrivals", type=count, default=10_000, metavar="N", help="default: %(default)s"
+    )
+    simulation.add_argument(
+        "--per-s", type=_above_zero, default=1.0, metavar="R", help="arrivals a second (default: 1)"
+    )
+    simulation.add_argument(
+        "--population", type=count, metavar="N", help="different people (default: a quarter of the arrivals)"
+    )
+    simulation.add_argument("--group-size", type=count, default=2, metavar="N", help="default: %(default)s")
+    simulation.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    simulation.add_argument("--no-landmarks", action="store_true", help="nobody has measured any landmark")
+    simulation.add_argument(
+        "--log", metavar="FILE", help="write every decision as a line of JSON (one policy)"
+    )
+    simulation.add_argument("--json", action="store_true", help="print one JSON object")
+    again = what.add_parser("replay", help="ask another policy about the situations of a decision log")
+    again.add_argument("log", metavar="LOG", help="a decision log, one JSON object a line")
+    again.add_argument("--matchmaker", required=True, metavar="NAME", help="as for simulate")
+    _add_set(again)
+    again.add_argument("--json", action="store_true", help="print one JSON object, with every difference")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Simulate or replay, and print."""
+    find_local_modules()
+    if arguments.what == "replay":
+        return _replay(arguments)
+    return _simulate(arguments)
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    names = arguments.matchmaker or list(_MATCHMAKERS)
+    if arguments.log and len(names) != 1:
+        raise UsageError("--log wants one --matchmaker: a log is of one queue")
+    if arguments.set and len(names) != 1:
+        raise UsageError("--set wants one --matchmaker: not all have the same options")
+    matchmakers = {name: _matchmaker(name, arguments.set) for name in names}
+    config = MatchmakingConfig(group_size=arguments.group_size)
+    # Nobody can join twice at a time: enough people that the queue never runs out of them.
+    size = arguments.population or max(1000, arguments.arrivals // 4)
+    if size < arguments.per_s * (config.give_up_after_s or 0) * 2:
+        raise UsageError("--population: more people than can wait at a time are needed, raise it")
+    population = Population(arguments.seed, size)
+    arrivals = Arrivals(count=arguments.arrivals, per_s=arguments.per_s, seed=arguments.seed)
+    outcomes: dict[str, Outcome] = {}
+    with _decision_log(arguments.log) as on_decision:
+        for name, matchmaker in matchmakers.items():
+            outcomes[name] = simulate(
+                population,
+                matchmaker,
+                arrivals,
+                config=config,
+                landmarks=not arguments.no_landmarks,
+                on_decision=on_decision,
+            )
+    if arguments.json:
+        results = {name: outcome.figures() for name, outcome in outcomes.items()}
+        settings = {**attrs.asdict(arrivals), "population": size, "landmarks": not arguments.no_landmarks}
+        print(json.dumps({"type": "matchmaking", **settings, "results": results}, allow_nan=False))
+    else:
+        Console().print(_table(outcomes, arrivals))
+    return 0
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    matchmaker = _matchmaker(arguments.matchmaker, arguments.set)
+    try:
+        with Path(arguments.log).open(encoding="utf-8") as lines:
+            outcome = replay(_records(lines), matchmaker)
+    except OSError as error:
+        raise UsageError(f"cannot read {arguments.log}: {error.strerror}") from error
+    if arguments.json:
+        fields = {**attrs.asdict(outcome, recurse=False), "verdicts": dict(outcome.verdicts)}
+        print(json.dumps({"type": "replay", **fields}, allow_nan=False))
+    else:
+        _print_replay(outcome)
+    return 0
+
+
+def _records(lines: Iterator[str]) -> Iterator[object]:
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            yield None
+
+
+@contextlib.contextmanager
+def _decision_log(path: str | None) -> Iterator[Callable[[Mapping[str, Any]], None] | None]:
+    if path is None:
+        yield None
+        return
+    with Path(path).open("w", encoding="utf-8") as file:
+        yield lambda record: print(json.dumps(record, allow_nan=False), file=file)
+
+
+def _add_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the matchmaker; VALUE is JSON",
+    )
+
+
+def _matchmaker(name: str, pairs: list[str]) -> Matchmaker:
+    made, defaults = _MATCHMAKERS.get(name) or (_plug_in(name), {})
+    options = dict(defaults)
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            separator = ""
+        if not separator:
+            raise UsageError(f"--set wants KEY=VALUE, VALUE in JSON, got {pair!r}")
+    try:
+        return require_matchmaker(made(**options))
+    except TypeError as error:
+        raise UsageError(f"{name}: {error}") from error
+
+
+def _plug_in(name: str) -> Callable[..., object]:
+    module_name, separator, attribute = name.partition(":")
+    if not separator:
+        known = ", ".join(_MATCHMAKERS)
+        raise UsageError(f"no matchmaker {name!r}; known are {known}, and module:Class for your own")
+    try:
+        made = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"cannot load {name}: {error}") from error
+    if not callable(made):
+        raise UsageError(f"{name} is no class or function that makes a matchmaker")
+    return made  # type: ignore[no-any-return]  # a plug-in's attribute can be anything callable
+
+
+def _table(outcomes: Mapping[str, Outcome], arrivals: Arrivals) -> Table:
+    title = f"{arrivals.count} arrivals, {arrivals.per_s:g} a second, on virtual time"
+    table = Table(title=title)
+    table.add_column("matchmaker")
+    for _key, heading, _form in _COLUMNS:
+        table.add_column(heading, justify="right")
+    for name, outcome in outcomes.items():
+        figures = outcome.figures()
+        cells = [(figures[key], form) for key, _heading, form in _COLUMNS]
+        table.add_row(name, *("-" if value is None else form.format(value) for value, form in cells))
+    return table
+
+
+def _print_replay(outcome: Replay) -> None:
+    print(f"{outcome.situations} situations, {outcome.same} decided the same")
+    for difference in outcome.differences[:_SHOWN_DIFFERENCES]:
+        chosen, would = difference["chosen"], difference["would_choose"]
+        print(
+            f"  t={difference['t']:.2f} {difference['seed']}: chose {_names(chosen)}, would {_names(would)}"
+        )
+    if len(outcome.differences) > _SHOWN_DIFFERENCES:
+        print(f"  … {len(outcome.differences) - _SHOWN_DIFFERENCES} more (--json prints all)")
+    print(f"{outcome.probes} probes")
+    for change, times in sorted(outcome.verdicts.items()):
+        print(f"  {change}: {times}")
+    if outcome.skipped:
+        print(f"{outcome.skipped} lines skipped: no records of this version", file=sys.stderr)
+
+
+def _names(group: list[str] | None) -> str:
+    return "nobody" if group is None else "+".join(group)
+
+
+def _above_zero(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"wanted a number above 0, got {text}")
+    return number

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from gym_p2p.bench.processes import Worker, ask_all
+from gym_p2p.errors import P2PError
+
+
+def test_a_worker_says_what_went_wrong_and_goes_on() -> None:
+    with Worker("wire", wire="udp", loop="asyncio") as worker:
+        with pytest.raises(P2PError, match="KeyError"):
+            worker.ask("no such thing")
+        assert "127.0.0.1" in worker.ask("offer")
+
+
+def test_a_worker_that_cannot_start_is_an_error_and_not_a_wait() -> None:
+    with Worker("player") as worker, pytest.raises(P2PError, match=r"ended by itself|is gone"):
+        worker.ask("bare", frames=1)
+
+
+def test_closing_twice_is_fine_and_asking_afterwards_is_an_error() -> None:
+    worker = Worker("wire", wire="udp", loop="asyncio")
+    worker.close()
+    worker.close()
+    with pytest.raises((P2PError, ValueError)):
+        worker.ask("offer")
+
+
+def test_udp_ends_echo_and_exchange_every_message() -> None:
+    with contextlib.ExitStack() as stack:
+        one, other = (stack.enter_context(Worker("wire", wire="udp", loop="asyncio")) for _ in range(2))
+        one.ask("finish", answer=other.ask("answer", offer=one.ask("offer")))
+        other.ask("reflect")
+        assert one.ask("echo", count=20)["count"] == 20
+        ask_all(one, other, operation="listen")
+        assert [end["count"] for end in ask_all(one, other, operation="exchange", count=30)] == [30, 30]
+
+
+def test_an_emulated_path_delays_udp_as_it_is_told() -> None:
+    with contextlib.ExitStack() as stack:
+        arguments = {"wire": "udp", "loop": "product", "emulation": {"one_way_ms": 15.0}}
+        one, other = (stack.enter_context(Worker("wire", **arguments)) for _ in range(2))
+        one.ask("finish", answer=other.ask("answer", offer=one.ask("offer")))
+        other.ask("reflect")
+        assert min(one.ask("echoes", count=3, interval_s=0.0)) >= 29_000

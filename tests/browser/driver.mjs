@@ -1,0 +1,72 @@
+/**
+ * Runs one Chromium for the Python tests: commands are JSON lines on stdin, answers JSON lines on stdout.
+ * The browser ends with stdin, however that comes about.
+ */
+
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const browser = await chromium.launch({
+  executablePath: process.argv[2],
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+});
+const pages = new Map();
+
+const commands = {
+  async open({ page, url }) {
+    const opened = await browser.newPage();
+    const uncaught = [];
+    opened.on("pageerror", (error) => uncaught.push(error.message));
+    pages.set(page, { opened, uncaught });
+    await opened.goto(url);
+    await opened.waitForFunction("window.player !== undefined");
+    return null;
+  },
+  call: ({ page, name, argument }) =>
+    pages.get(page).opened.evaluate(([name, argument]) => window.player[name](argument), [name, argument]),
+  uncaught: async ({ page }) => pages.get(page).uncaught.splice(0),
+  async emulate({ page, latencyMs }) {
+    const { opened } = pages.get(page);
+    const devtools = await opened.context().newCDPSession(opened);
+    await devtools.send("Network.enable");
+    await devtools.send("Network.emulateNetworkConditions", {
+      offline: false,
+      latency: latencyMs,
+      downloadThroughput: -1,
+      uploadThroughput: -1,
+    });
+    return null;
+  },
+  async close({ page }) {
+    const { opened } = pages.get(page);
+    pages.delete(page);
+    await opened.context().close();
+    return null;
+  },
+};
+
+function answer(message) {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+answer({ id: 0, result: browser.version() });
+const lines = createInterface({ input: process.stdin });
+lines.on("line", async (line) => {
+  const { id, command, ...parameters } = JSON.parse(line);
+  try {
+    answer({ id, result: (await commands[command](parameters)) ?? null });
+  } catch (error) {
+    answer({ id, error: error.message });
+  }
+});
+lines.on("close", async () => {
+  await browser.close();
+  process.exit(0);
+});

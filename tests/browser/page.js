@@ -1,0 +1,105 @@
+/** What the tests ask of a page: one player, with the published module or with the plain client. */
+
+import { io } from "./socket.io.esm.min.js";
+import { GymP2PClient, LatencyTelemetry } from "./static/gym_p2p.js";
+import { PlainLink, PlainPlayer } from "./plain.js";
+
+let state = null;
+
+/** Keep what this page signals to the others, and of where it can be reached. */
+function watchSignals({ socket, signals, candidates }) {
+  const { emit } = socket;
+  socket.emit = function (event, payload, ...rest) {
+    if (payload?.type !== undefined) signals.push(payload.type);
+    if (payload?.type === "ice-candidate") candidates.push(payload.payload.candidate);
+    return emit.call(this, event, payload, ...rest);
+  };
+}
+
+async function until(condition, timeoutMs) {
+  const deadline = performance.now() + timeoutMs;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error("it did not come true");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+window.player = {
+  async start({ url, subject, plain }) {
+    const socket = io(url, { transports: ["websocket"], upgrade: false, forceNew: true });
+    const probes = [];
+    const onProbe = (result) => probes.push(result);
+    const client = plain
+      ? new PlainPlayer(socket, subject, onProbe)
+      : new GymP2PClient(socket, { subjectId: subject, onProbe });
+    state = { socket, client, probes, link: null, telemetry: null, messages: [], signals: [], candidates: [] };
+    watchSignals(state);
+    await state.client.registered();
+  },
+
+  join: (seating) => state.client.joinRoom(seating),
+
+  async match() {
+    const match = await state.client.waitForMatch(10_000);
+    const peer = match.players.find((player) => player.player_id !== match.player_id);
+    const { messages } = state;
+    const onMessage = (data) => messages.push(data);
+    state.link =
+      state.client instanceof PlainPlayer
+        ? new PlainLink(state.socket, match.match_id, match.player_id, peer.player_id, onMessage)
+        : state.client.linkTo(peer.player_id, { onMessage });
+    return match;
+  },
+
+  async connect() {
+    const startedMs = performance.now();
+    await state.link.connect();
+    const tookMs = performance.now() - startedMs;
+    return { tookMs, role: state.link.role, signals: state.signals, candidates: state.candidates };
+  },
+
+  send: ({ text }) => state.link.send(text),
+
+  async hear({ text }) {
+    await until(() => state.messages.includes(text), 10_000);
+  },
+
+  poll({ intervalMs }) {
+    state.telemetry = new LatencyTelemetry(state.link, { pollIntervalMs: intervalMs });
+    state.telemetry.start();
+  },
+
+  latency() {
+    state.telemetry.stop();
+    return state.telemetry.getStats();
+  },
+
+  async probed({ count }) {
+    await until(() => state.probes.length >= count, 25_000);
+    return { results: state.probes, candidates: state.candidates };
+  },
+
+  /** Cut the line to the service, and return once it is up again. */
+  async breakLine() {
+    const { socket } = state;
+    let broken = false;
+    socket.once("disconnect", () => (broken = true));
+    socket.io.engine.close();
+    await until(() => broken && socket.connected, 10_000);
+    await state.client.registered();
+  },
+
+  /** The word for why there is no match. */
+  async refusal() {
+    return state.client.waitForMatch(10_000).then(
+      () => null,
+      (error) => error.code,
+    );
+  },
+
+  close() {
+    state.link?.close();
+    state.client.close();
+    state.socket.disconnect();
+  },
+};

@@ -1,0 +1,164 @@
+"""The game channel between a browser and our Python peer, and between two browsers."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gym_p2p.core.announce import SeatId
+from tests.browser.chromium import Chromium
+from tests.browser.players import PagePlayer, PythonPlayer, meet, run, serving
+
+Ids = tuple[SeatId, SeatId]
+
+IDS: list[Ids] = [
+    ("alice", "Alice"),  # code points would have it the other way round, as with the next two
+    ("a_b", "a-b"),
+    ("a", "B"),
+    (2, 10),
+    ("agent_0", "agent_1"),
+]
+"""By the browsers' rule the first one offers."""
+TIE: Ids = ("1", "01")
+SORTED_OTHERWISE: Ids = ("b", "\u00e4")
+"""Beyond ASCII our rule and the browsers' differ: each takes itself for the one who offers."""
+KINDS = pytest.mark.parametrize("plain", [False, True], ids=["module", "plain"])
+ROLES = ("offerer", "answerer")
+
+
+@KINDS
+@pytest.mark.parametrize("offers_first", ["python", "page"])
+@pytest.mark.parametrize("ids", IDS, ids=str)
+def test_a_python_player_and_a_page_open_the_channel_in_both_roles(
+    ids: Ids, offers_first: str, plain: bool, chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PythonPlayer.at(service, "python") as python,
+            PagePlayer.at(service, "page", chromium, plain=plain) as page,
+        ):
+            python_first = offers_first == "python"
+            ours, theirs = await meet(python, page, ids if python_first else ids[::-1])
+            assert (ours.role, theirs.role) == (ROLES if python_first else ROLES[::-1])
+            assert page.candidates, "the page told of no candidate: nothing was shown of mDNS names"
+            assert all(".local " in candidate for candidate in page.candidates)
+            assert len(python.made) == 1
+
+    run(work())
+
+
+@KINDS
+@pytest.mark.parametrize("ids", [TIE, TIE[::-1]], ids=str)
+def test_a_page_connects_with_a_python_player_whose_id_ties_with_its_own(
+    ids: Ids, plain: bool, chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PythonPlayer.at(service, "python") as python,
+            PagePlayer.at(service, "page", chromium, plain=plain) as page,
+        ):
+            ours, _ = await meet(python, page, ids)
+            assert ours.took_ms >= 1900, "somebody offered before his patience was over"
+
+    run(work())
+
+
+@KINDS
+def test_offers_that_cross_end_in_one_channel(
+    plain: bool, chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PythonPlayer.at(service, "python") as python,
+            PagePlayer.at(service, "page", chromium, plain=plain) as page,
+        ):
+            ours, theirs = await meet(python, page, SORTED_OTHERWISE)
+            assert "offer" in python.sent
+            assert "offer" in page.sent, "the offers did not cross"
+            assert (ours.role, theirs.role) == ROLES
+
+    run(work())
+
+
+@KINDS
+def test_two_players_who_each_expect_the_other_to_offer_connect(
+    plain: bool, chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PythonPlayer.at(service, "python") as python,
+            PagePlayer.at(service, "page", chromium, plain=plain) as page,
+        ):
+            ours, _ = await meet(python, page, SORTED_OTHERWISE[::-1])
+            assert ours.took_ms >= 1900, "somebody offered before his patience was over"
+
+    run(work())
+
+
+@pytest.mark.parametrize("ids", [IDS[0], TIE], ids=str)
+@pytest.mark.parametrize("plain", [(False, False), (False, True), (True, False)], ids=str)
+def test_two_pages_open_the_channel(
+    ids: Ids, plain: tuple[bool, bool], chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PagePlayer.at(service, "one", chromium, plain=plain[0]) as one,
+            PagePlayer.at(service, "other", chromium, plain=plain[1]) as other,
+        ):
+            opened = await meet(one, other, ids)
+            assert {side.role for side in opened} == set(ROLES)
+            assert all(".local " in candidate for candidate in one.candidates + other.candidates)
+
+    run(work())
+
+
+def test_a_page_whose_line_breaks_while_it_waits_gets_its_seat_again(
+    chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PythonPlayer.at(service, "python") as python,
+            PagePlayer.at(service, "page", chromium) as page,
+        ):
+            await page.join("room", IDS[0], IDS[0][0])
+            await page.page.call("breakLine")
+            await python.join("room", IDS[0], IDS[0][1])
+            found, _ = await asyncio.gather(python.match(), page.match())
+            assert [player.player_id for player in found.peers] == [IDS[0][0]]
+            await asyncio.gather(python.connect(), page.connect())
+
+    run(work())
+
+
+def test_a_page_is_told_when_another_client_takes_its_name(
+    chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with serving(tmp_path, pages_url) as service, PagePlayer.at(service, "anna", chromium) as page:
+            await page.join("room", IDS[0], IDS[0][0])
+            async with PythonPlayer.at(service, "anna"):
+                assert await page.page.call("refusal") == "replaced"
+
+    run(work())
+
+
+def test_a_page_is_told_why_it_gets_no_seat(chromium: Chromium, pages_url: str, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PythonPlayer.at(service, "python") as python,
+            PagePlayer.at(service, "page", chromium) as page,
+        ):
+            await python.join("room", IDS[0], IDS[0][0])
+            with pytest.raises(AssertionError, match="taken already"):
+                await page.join("room", IDS[0], IDS[0][0])
+
+    run(work())

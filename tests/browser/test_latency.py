@@ -1,0 +1,43 @@
+"""LatencyTelemetry on both sides of one connection, against a delay that the browser's own tools make."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from gym_p2p.net.telemetry import LatencyTelemetry
+from tests.browser.chromium import Chromium
+from tests.browser.players import PagePlayer, PythonPlayer, meet, run, serving
+
+LATENCY_MS = 50.0
+RTT_MS = (95.0, 160.0)
+"""DevTools delays both directions of a data channel by the latency it is given; a busy machine adds to it."""
+POLLED_S = 4.5
+"""Chromium measures about every 2.6 s."""
+
+
+def test_both_sides_measure_the_delay_of_the_page(
+    chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PythonPlayer.at(service, "python") as python,
+            PagePlayer.at(service, "page", chromium) as page,
+        ):
+            await page.page.emulate(latency_ms=LATENCY_MS)
+            await meet(python, page, ("agent_0", "agent_1"))
+            telemetry = LatencyTelemetry(python.connection, poll_interval_ms=500)
+            telemetry.start()
+            await page.page.call("poll", intervalMs=500)
+            await asyncio.sleep(POLLED_S)
+            telemetry.stop()
+            ours, theirs = telemetry.get_stats(), await page.page.call("latency")
+        assert ours is not None
+        assert RTT_MS[0] <= ours["medianMs"] <= RTT_MS[1]
+        assert RTT_MS[0] <= theirs["medianMs"] <= RTT_MS[1]
+        assert theirs.keys() == ours.keys()
+        assert theirs["polls"] > theirs["totalSamples"], "repeated readings were counted as new ones"
+        print({k: v for k, v in ours.items() if k != "samples"}, theirs)
+
+    run(work())

@@ -1,0 +1,126 @@
+"""Probes between a browser and our Python peer, and between two browsers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gym_p2p.core.probe_outcome import ProbeOutcome, Reason
+from gym_p2p.core.probe_report import Mark, ProbePath, ProbeReport
+from tests.browser.chromium import Chromium
+from tests.browser.players import PagePlayer, PythonPlayer, run, serving
+
+KINDS = pytest.mark.parametrize("plain", [False, True], ids=["module", "plain"])
+PAIRS = [("alice", "Alice"), ("Alice", "alice"), ("1", "01")]
+"""By the browsers' rule the first offers, the second, nobody."""
+LATENCY_MS = 50.0
+RTT_MS = (95.0, 160.0)
+"""DevTools delays both directions of a data channel by the latency it is given; a busy machine adds to it."""
+
+
+def reports_of(outcome: ProbeOutcome) -> dict[str, ProbeReport]:
+    """Return what both sides reported, of a probe in which both measured."""
+    assert outcome.reason is Reason.MEASURED
+    assert Mark.ONE_SIDED not in outcome.marks
+    reports = {name: report for name, report in outcome.reports.items() if report is not None}
+    assert all(report.rtt_ms is not None for report in reports.values())
+    return reports
+
+
+@pytest.mark.parametrize("subjects", PAIRS, ids=str)
+def test_a_python_player_and_a_page_probe_each_other_in_both_roles(
+    subjects: tuple[str, str], chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PythonPlayer.at(service, subjects[0]),
+            PagePlayer.at(service, subjects[1], chromium) as page,
+        ):
+            outcome = await service.probe(*subjects)
+            reports = reports_of(outcome)
+            assert outcome.rtt_ms == max(report.rtt_ms or 0.0 for report in reports.values())
+            for report in reports.values():
+                assert len(report.samples_ms) >= 5
+                assert report.path is not None
+                assert report.path.protocol == "udp"
+            result = (await page.probed())[-1]
+            assert result["failure"] is None
+            assert result["verdict"]["rtt_ms"] == outcome.rtt_ms
+            assert page.candidates
+            assert all(".local " in candidate for candidate in page.candidates)
+
+    run(work())
+
+
+@pytest.mark.parametrize("subjects", PAIRS, ids=str)
+def test_a_python_player_and_a_page_that_knows_only_the_plain_wire_probe_each_other(
+    subjects: tuple[str, str], chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PythonPlayer.at(service, subjects[0]) as python,
+            PagePlayer.at(service, subjects[1], chromium, plain=True) as page,
+        ):
+            outcome = await service.probe(*subjects)
+            assert outcome.reason is Reason.MEASURED
+            report = outcome.reports[subjects[1]]
+            assert report is not None
+            assert report.rtt_ms == (await page.probed())[-1]["rtt_ms"]
+            # Such a page closes the channel as soon as it has measured, whether or not we have.
+            assert python.probes[-1].failure in {None, "channel_closed"}
+
+    run(work())
+
+
+@KINDS
+@pytest.mark.parametrize("subjects", PAIRS, ids=str)
+def test_two_pages_probe_each_other(
+    subjects: tuple[str, str], plain: bool, chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PagePlayer.at(service, subjects[0], chromium) as one,
+            PagePlayer.at(service, subjects[1], chromium, plain=plain) as other,
+        ):
+            reports_of(await service.probe(*subjects))
+            assert (await one.probed())[-1]["statistics"]["samplesMs"]
+            assert len(await other.probed()) == 1
+
+    run(work())
+
+
+def test_both_sides_of_a_probe_measure_the_delay_of_the_page(
+    chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PythonPlayer.at(service, "python"),
+            PagePlayer.at(service, "page", chromium) as page,
+        ):
+            await page.page.emulate(latency_ms=LATENCY_MS)
+            for report in reports_of(await service.probe("python", "page")).values():
+                assert RTT_MS[0] <= (report.rtt_ms or 0.0) <= RTT_MS[1]
+
+    run(work())
+
+
+def test_a_page_whose_player_leaves_in_mid_probe_frees_the_other(
+    chromium: Chromium, pages_url: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with serving(tmp_path, pages_url) as service, PagePlayer.at(service, "page", chromium) as page:
+            async with PythonPlayer.at(service, "leaver") as leaver:
+                leaver.client.on_probe = None  # he never gets ready
+                probing = service.probe("leaver", "page")
+                await leaver.client.close()
+                assert (await probing).reason in {Reason.LEFT, Reason.ABSENT}
+            async with PythonPlayer.at(service, "stayer"):
+                assert (await service.probe("stayer", "page")).reason is Reason.MEASURED
+            assert [result["verdict"]["reason"] for result in await page.probed(2)][-1] == "measured"
+
+    run(work())

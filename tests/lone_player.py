@@ -1,0 +1,98 @@
+"""One player in a process of his own, for the tests that interrupt, stop and kill it.
+
+It catches nothing and closes nothing: what is left in order when it dies is the package's doing. Run as
+``python -m tests.lone_player '{"seat": "a", "options": {...}, "arguments": {...}}'``; it says ``ready``,
+``began`` and, every ten frames, ``frame N``.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import psutil
+
+from gym_p2p import P2PEnv
+from tests.players import act
+from tests.toys import BLEND
+
+__all__ = ["LonePlayer", "lone_player"]
+
+ROOT = Path(__file__).parents[1]
+
+
+class LonePlayer:
+    """The process, from outside."""
+
+    def __init__(self, seat: str | int, options: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+        told = json.dumps({"seat": seat, "options": dict(options), "arguments": dict(arguments)})
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.lone_player", told],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_until_it_says(self, text: str) -> None:
+        """Read on until it says this."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith(text):
+                return
+        raise AssertionError(f"it ended without {text!r}: {self.errors()}")
+
+    def network_processes(self) -> list[psutil.Process]:
+        """Return its children."""
+        children: list[psutil.Process] = psutil.Process(self.process.pid).children()
+        return children
+
+    def errors(self) -> str:
+        """Return what it wrote to stderr, once it has ended."""
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+
+@contextmanager
+def lone_player(seat: str | int, options: Mapping[str, Any], **arguments: Any) -> Iterator[LonePlayer]:
+    """Start one in an environment of these arguments; whatever is left of it in the end is killed."""
+    player = LonePlayer(seat, options, arguments)
+    try:
+        yield player
+    finally:
+        left = [] if player.process.poll() is not None else player.network_processes()
+        player.process.kill()
+        for child in left:
+            child.kill()
+        player.process.communicate(timeout=10)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Play until something ends it."""
+    told = json.loads(sys.argv[1])
+    env = P2PEnv(gymnasium.make(BLEND, **told["arguments"]), seat=told["seat"], fps=100, **told["options"])
+    _say("ready")
+    env.reset()
+    _say("began")
+    frame, over = 0, False
+    while not over:
+        _, _, terminated, truncated, info = env.step(act(env.action_space, frame))
+        frame, over = frame + 1, terminated or truncated
+        if frame % 10 == 0:
+            _say(f"frame {frame}")
+    _say(f"over {json.dumps(info.get('p2p'))}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Players who are killed or interrupted: what the others see, what is left on disk, what is left running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import jsonschema
+import psutil
+import pytest
+
+from gym_p2p import P2PEnv
+from gym_p2p.exports import KINDS, schema
+from tests.lone_player import LonePlayer, lone_player
+from tests.players import Lobby, act, auto_peers, together, until
+from tests.toys import BLEND
+
+TIMEOUT_S = 1.0
+"""After which the silent are lost in these tests; the default is 2."""
+
+ENDLESS: dict[str, Any] = {"length": 100_000}
+
+
+def _env(lobby: Lobby, seat: str, **changes: Any) -> P2PEnv:
+    options = lobby.options(disconnect_timeout_s=TIMEOUT_S, checkpoint_interval_s=0.2, fps=100, **changes)
+    return P2PEnv(gymnasium.make(BLEND, **ENDLESS), seat=seat, **options)
+
+
+def _documents(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for match in sorted(folder.glob("match-*")):
+        for kind in KINDS:
+            for path in match.glob(f"*.{kind}.json"):
+                document = json.loads(path.read_text())
+                jsonschema.validate(document, schema(kind))
+                yield path, document
+
+
+def _play_until_it_ends(env: P2PEnv) -> tuple[dict[str, Any], float]:
+    """Step on; return what the end says and how long the last step took."""
+    for frame in range(100_000):
+        began = time.monotonic()
+        _, _, _, truncated, info = env.step(act(env.action_space, frame))
+        if truncated:
+            told: dict[str, Any] = info["p2p"]
+            return told, time.monotonic() - began
+    raise AssertionError("it did not end")
+
+
+@pytest.mark.parametrize(
+    ("network", "whom", "reason"),
+    [
+        ("thread", "user", "peer_lost"),
+        ("process", "user", "peer_left"),  # his network process says goodbye for him
+        ("process", "both", "peer_lost"),
+        ("process", "network", "peer_lost"),
+    ],
+)
+def test_the_survivor_of_a_killed_player_learns_it_in_time_and_has_all_exports(
+    network: str, whom: str, reason: str, lobby: Lobby, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "killed"
+    options = lobby.options(
+        disconnect_timeout_s=TIMEOUT_S, checkpoint_interval_s=0.2, exports=str(theirs), network=network
+    )
+    env = _env(lobby, "b")
+    with lone_player("a", options, **ENDLESS) as player:
+        assert together(env.reset)[0] is not None
+        results = together(lambda: _play_until_it_ends(env), lambda: _kill(player, whom))
+    assert isinstance(results[0], tuple), results
+    told, waited_s = results[0]
+    assert told == {"reason": reason, "player": "a"}
+    assert waited_s < TIMEOUT_S + 0.7
+    env.close()
+    mine = dict(_documents(lobby.exports))
+    assert len(mine) == 3
+    status = next(doc["sessionStatus"] for path, doc in mine.items() if "multiplayer" in path.name)
+    assert status["isPartial"] is True
+    assert (status["terminationReason"], status["disconnectedPlayerId"]) == (reason, "a")
+    checkpoint = dict(_documents(theirs))
+    assert len(checkpoint) == 3
+    for path, document in checkpoint.items():
+        if "multiplayer" in path.name:
+            assert document["sessionStatus"]["isPartial"] is True
+            assert len(document["validation"]["allActions"]) > 20
+
+
+def _kill(player: LonePlayer, whom: str) -> None:
+    player.wait_until_it_says("frame 60")
+    network = player.network_processes()
+    if whom in {"network", "both"}:
+        network[0].kill()
+    if whom in {"user", "both"}:
+        player.process.kill()
+    elif whom == "network":
+        player.wait_until_it_says('over {"reason": "network_failed", "player": null}')
+    player.process.wait(10)
+    psutil.wait_procs(network, timeout=5)
+    assert not any(process.is_running() for process in network)
+
+
+def test_a_killed_network_process_is_noticed_although_somebody_looked_at_the_latency(lobby: Lobby) -> None:
+    with auto_peers([lambda: _env(lobby, "b")]):
+        env = _env(lobby, "a", network="process")
+        env.reset()
+        env.step(act(env.action_space, 0))
+        _own_network_process().kill()
+        time.sleep(0.2)
+        env.p2p.latency()  # takes in all that was told, the end as well
+        began = time.monotonic()
+        assert _play_until_it_ends(env)[0] == {"reason": "network_failed", "player": None}
+        assert time.monotonic() - began < 1
+        env.close()
+
+
+def test_a_network_process_killed_between_episodes_is_noticed_by_the_next_reset(lobby: Lobby) -> None:
+    with auto_peers([lambda: _env(lobby, "b")]):
+        env = _env(lobby, "a", network="process")
+        env.reset()
+        _own_network_process().kill()
+        time.sleep(0.2)
+        env.p2p.latency()
+        with pytest.raises(Exception, match="network process ended by itself"):
+            env.reset()
+        env.close()
+
+
+def _own_network_process() -> psutil.Process:
+    children = psutil.Process().children()
+    return next(child for child in children if "gym_p2p.net.child" in child.cmdline())
+
+
+def test_three_players_of_whom_one_is_killed_name_the_same_one(lobby: Lobby, tmp_path: Path) -> None:
+    options = lobby.options(exports=str(tmp_path / "killed"))
+
+    def play(seat: int) -> Any:
+        # The first to learn it leaves at once: the other one must not take him for the lost one.
+        own = lobby.options(fps=100, disconnect_timeout_s=TIMEOUT_S + seat)
+        env = P2PEnv(gymnasium.make(BLEND, kind="three", **ENDLESS), seat=seat, **own)
+        env.reset()
+        told = _play_until_it_ends(env)[0]
+        env.close()
+        return told
+
+    def kill() -> None:
+        with lone_player(0, options, kind="three", **ENDLESS) as player:
+            player.wait_until_it_says("frame 60")
+
+    results = together(lambda: play(1), lambda: play(2), kill)
+    assert results[:2] == [{"reason": "peer_lost", "player": 0}] * 2, results
+
+
+@pytest.mark.parametrize(("network", "apart_s"), [("thread", 0.1), ("process", 0.3)])
+def test_an_interrupt_at_any_moment_leaves_whole_exports_and_nothing_that_runs(
+    network: str, apart_s: float, lobby: Lobby, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "interrupted"
+    began = 0
+    for moment in range(6):  # three on the way to the match, three in it
+        room = Lobby(lobby.url, lobby.exports)
+        options = room.options(exports=str(theirs), network=network)
+        with (
+            auto_peers([partial(_env, room, "b", exports=None)]),
+            lone_player("a", options, **ENDLESS) as player,
+        ):
+            player.wait_until_it_says("ready" if moment < 3 else "began")
+            time.sleep(moment % 3 * apart_s)
+            network_processes = player.network_processes()
+            os.kill(player.process.pid, signal.SIGINT)
+            output, errors = player.process.communicate(timeout=15)
+            assert player.process.returncode in {-signal.SIGINT, 130}, errors
+            assert "KeyboardInterrupt" in errors
+            began += moment >= 3 or "began" in output
+            assert psutil.wait_procs(network_processes, timeout=5)[1] == []
+    documents = dict(_documents(theirs))
+    assert began >= 3
+    assert len(documents) >= 3 * began
+    assert len(documents) % 3 == 0
+    for path, document in documents.items():
+        if "multiplayer" in path.name:
+            assert document["sessionStatus"]["terminationReason"] == "interrupted"
+            assert document["sessionStatus"]["isPartial"] is True
+
+
+def test_a_wrapper_that_is_dropped_without_close_says_goodbye_and_writes_its_exports(lobby: Lobby) -> None:
+    a, b = _env(lobby, "a"), _env(lobby, "b", exports=None)
+    together(a.reset, b.reset)
+    del a
+    assert _play_until_it_ends(b)[0] == {"reason": "peer_left", "player": "a"}
+    until(lambda: len(dict(_documents(lobby.exports))) == 3)
+    b.close()

@@ -1,0 +1,79 @@
+"""Match after match in one process: nothing may pile up."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+from functools import partial
+
+import attrs
+import gymnasium
+import psutil
+
+from gym_p2p import P2PEnv
+from tests.players import Episode, Lobby, play_episode, together
+from tests.toys import BLEND
+
+MATCHES = int(os.environ.get("GYM_P2P_MATCHES", "100"))
+"""Set it higher for a soak run."""
+
+WARM_UP = 50
+
+MEMORY_SLACK_BYTES = 8 * 2**20
+"""Of the allocator's; a leak of one certificate or loop a match would be several times that in 500."""
+
+
+@attrs.frozen
+class Usage:
+    """What a process holds."""
+
+    threads: int
+    descriptors: int
+    processes: int
+    loops: int
+    tasks: int
+    memory_bytes: int
+
+    @classmethod
+    def now(cls) -> Usage:
+        gc.collect()
+        process = psutil.Process()
+        kept = gc.get_objects()
+        return cls(
+            threads=threading.active_count(),
+            descriptors=process.num_fds(),
+            processes=len(process.children()),
+            loops=sum(isinstance(thing, asyncio.AbstractEventLoop) for thing in kept),
+            tasks=sum(isinstance(thing, asyncio.Task) and not _sleeps_on(thing) for thing in kept),
+            memory_bytes=process.memory_info().rss,
+        )
+
+
+def _sleeps_on(task: asyncio.Task[object]) -> bool:
+    """Whether it is one of the service's, which Engine.IO leaves asleep for a ping interval."""
+    return getattr(task.get_coro(), "__qualname__", "") == "AsyncSocket._send_ping"
+
+
+def _match(lobby: Lobby) -> None:
+    envs = [P2PEnv(gymnasium.make(BLEND), seat=seat, **lobby.options(exports=None)) for seat in "ab"]
+    played = together(*(partial(play_episode, env, frames=3) for env in envs))
+    assert all(isinstance(episode, Episode) for episode in played), played
+    together(*(env.close for env in envs))
+
+
+def test_match_after_match_in_one_process_leaves_nothing_behind(lobby: Lobby) -> None:
+    for _ in range(min(WARM_UP, MATCHES // 2)):
+        _match(lobby)
+    before = Usage.now()
+    for _ in range(MATCHES - min(WARM_UP, MATCHES // 2)):
+        _match(lobby)
+    after = Usage.now()
+    # The service's side of the last match may still be closing: hence the two.
+    assert after.threads <= before.threads + 2, (before, after)
+    assert after.descriptors <= before.descriptors + 2, (before, after)
+    assert after.processes == before.processes
+    assert after.loops <= before.loops + 2, (before, after)
+    assert after.tasks <= before.tasks + 4, (before, after)
+    assert after.memory_bytes <= before.memory_bytes + MEMORY_SLACK_BYTES, (before, after)
