@@ -96,6 +96,7 @@ class LatencyEstimator:
         self._direct: dict[str, tuple[float, ...]] = {}  # subject to its round trips, one a landmark
         self._reach: dict[str, tuple[float, ...]] = {}  # the same over at most one other landmark
         self._partial: set[str] = set()  # who has not reached every landmark
+        self._computed: dict[tuple[str, str], Estimate | None] = {}  # from landmarks, until one moves
         self._coordinates: dict[str, Coordinate] = {}
 
     def place(self, subject_id: str, landmarks: Mapping[str, float]) -> None:
@@ -107,7 +108,8 @@ class LatencyEstimator:
         direct = tuple(_usable(landmarks.get(name)) for name in self._landmarks)
         if sum(map(math.isfinite, direct)) < _MIN_LANDMARKS:
             return
-        self._direct.pop(subject_id, None)
+        if self._direct.pop(subject_id, direct) != direct:
+            self._computed.clear()
         self._direct[subject_id] = direct
         self._partial.discard(subject_id)
         if math.inf in direct:
@@ -143,16 +145,19 @@ class LatencyEstimator:
         if measured is not None and now <= measured[1] + self._pair_ttl_s:
             return Estimate(measured[0], Source.MEASURED)
         if subject_a in self._direct and subject_b in self._direct:
-            rtt_ms = self._over_landmarks(subject_a, subject_b)
-            if math.isfinite(rtt_ms):
-                return Estimate(rtt_ms, Source.LANDMARKS)
+            estimate = self._over_landmarks(subject_a, subject_b)
+            if estimate is not None:
+                return estimate
         a, b = self._coordinates.get(subject_a), self._coordinates.get(subject_b)
         if a is not None and b is not None and max(a.error, b.error) <= _USABLE_ERROR:
             return Estimate(a.distance_ms(b), Source.COORDINATES)
         return UNKNOWN
 
-    def _over_landmarks(self, subject_a: str, subject_b: str) -> float:
+    def _over_landmarks(self, subject_a: str, subject_b: str) -> Estimate | None:
         """Return the middle between what the triangle inequality allows at most and at least."""
+        pair = _pair(subject_a, subject_b)
+        if pair in self._computed:
+            return self._computed[pair]
         a, b = self._direct[subject_a], self._direct[subject_b]
         at_most_ms: float = min(map(add, self._reach[subject_a], b))
         if subject_a in self._partial or subject_b in self._partial:
@@ -160,7 +165,12 @@ class LatencyEstimator:
             at_least_ms: float = max((abs(x - y) for x, y in both), default=0.0)
         else:
             at_least_ms = max(map(abs, map(sub, a, b)))
-        return (at_most_ms + at_least_ms) / 2
+        middle_ms = (at_most_ms + at_least_ms) / 2
+        estimate = Estimate(middle_ms, Source.LANDMARKS) if math.isfinite(middle_ms) else None
+        if len(self._computed) >= self._max_entries:
+            self._computed.clear()
+        self._computed[pair] = estimate
+        return estimate
 
 
 def _pair(a: str, b: str) -> tuple[str, str]:

@@ -88,11 +88,6 @@ class Ticket:
         """Whether it takes part in a proposal or a probe."""
         return self.proposal is not None or self.probe is not None
 
-    @property
-    def age(self) -> tuple[float, int]:
-        """The order of the queue: who joined earlier comes first."""
-        return (self.enqueued_at, self.serial)
-
     def wait_s(self, now: float) -> float:
         """Return how long it has waited."""
         return max(0.0, now - self.enqueued_at)

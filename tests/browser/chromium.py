@@ -29,11 +29,12 @@ class Chromium:
         self._driver = driver
         self._pages_url = pages_url
         self._ids = itertools.count(1)
-        self._asked: dict[int, concurrent.futures.Future[Any]] = {0: concurrent.futures.Future()}
+        started: concurrent.futures.Future[str] = concurrent.futures.Future()
+        self._asked: dict[int, concurrent.futures.Future[Any]] = {0: started}
         self._idle: list[Page] = []
         self._reader = threading.Thread(target=self._read, name="chromium driver", daemon=True)
         self._reader.start()
-        self.version: str = self._asked[0].result(DRIVER_TIMEOUT_S)
+        self.version = started.result(DRIVER_TIMEOUT_S)
 
     async def ask(self, command: str, **parameters: Any) -> Any:
         """Carry out a command of the driver; what fails there fails here."""
@@ -112,14 +113,15 @@ def running_chromium(node_modules: Path, program: str, pages_url: str) -> Iterat
     """Start the driver and its browser; both are gone afterwards, whatever happened."""
     folder = node_modules.parent
     (folder / "driver.mjs").write_text((HERE / "driver.mjs").read_text())  # beside what it imports
-    driver = subprocess.Popen(
-        ["node", "driver.mjs", program],
-        cwd=folder,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=(folder / "driver.log").open("w"),
-        text=True,
-    )
+    with (folder / "driver.log").open("w") as log:
+        driver = subprocess.Popen(
+            ["node", "driver.mjs", program],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
     try:
         yield Chromium(driver, pages_url)
     finally:
@@ -140,7 +142,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         super().__init__(*arguments, **options)
 
     def translate_path(self, path: str) -> str:
-        return str(self._files.get(path.split("?")[0], "/nonexistent"))
+        return str(self._files.get(path, "/nonexistent"))
 
     def log_message(self, *_arguments: Any) -> None:
         """Say nothing."""

@@ -148,11 +148,11 @@ class PagePlayer:
     @classmethod
     @contextlib.asynccontextmanager
     async def at(
-        cls, service: Service, subject: str, chromium: Chromium, *, plain: bool = False
+        cls, service: Service, subject: str, chromium: Chromium, *, kind: str = "module"
     ) -> AsyncIterator[PagePlayer]:
-        """A player who has registered; closed at the end."""
+        """A player who has registered, with the ``module`` or the ``plain`` client; closed at the end."""
         async with chromium.page() as page:
-            await page.call("start", url=service.url, subject=subject, plain=plain)
+            await page.call("start", url=service.url, subject=subject, plain=kind == "plain")
             yield cls(page)
             await page.call("close")
 

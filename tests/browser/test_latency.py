@@ -16,9 +16,7 @@ POLLED_S = 4.5
 """Chromium measures about every 2.6 s."""
 
 
-def test_both_sides_measure_the_delay_of_the_page(
-    chromium: Chromium, pages_url: str, tmp_path: Path
-) -> None:
+def test_both_sides_measure_the_delay_of_the_page(chromium: Chromium, pages_url: str, tmp_path: Path) -> None:
     async def work() -> None:
         async with (
             serving(tmp_path, pages_url) as service,
@@ -38,6 +36,5 @@ def test_both_sides_measure_the_delay_of_the_page(
         assert RTT_MS[0] <= theirs["medianMs"] <= RTT_MS[1]
         assert theirs.keys() == ours.keys()
         assert theirs["polls"] > theirs["totalSamples"], "repeated readings were counted as new ones"
-        print({k: v for k, v in ours.items() if k != "samples"}, theirs)
 
     run(work())
