@@ -20,9 +20,8 @@ import json
 import os
 import secrets
 import threading
-import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -34,33 +33,26 @@ from gym_p2p.core.announce import MatchFound
 from gym_p2p.core.events import (
     BeginEpisode,
     EpisodeBegan,
-    GiveChecksum,
-    GiveInput,
-    InputsArrived,
-    PlayerFinished,
-    PlayerGone,
 )
-from gym_p2p.core.pacing import Pacer
-from gym_p2p.core.sync import Advance, Lockstep, Over
+from gym_p2p.door import Door
+from gym_p2p.episode import Ending, Episode
 from gym_p2p.errors import (
     ConfigurationError,
     ConnectFailed,
     MatchOver,
     NetworkError,
     PeerLost,
-    ProtocolError,
     UsageError,
 )
 from gym_p2p.exports import Finished, check_directory
 from gym_p2p.game.base import Game
-from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome, Seat
 from gym_p2p.line import Line
-from gym_p2p.net.participant import Failed, Plan, Stopped
+from gym_p2p.net.participant import Plan
 from gym_p2p.recording import Recorder, now_ms
 
-__all__ = ["Ending", "Progress", "Session", "SessionState"]
+__all__ = ["Progress", "Session", "SessionState"]
 
 UPLOAD_LIMIT_S = 5.0
 """How long ``close()`` waits for the service to store the documents before it leaves them to the spool."""
@@ -78,20 +70,6 @@ class SessionState(enum.Enum):
     CLOSED = "closed"
 
 
-@attrs.frozen
-class Ending:
-    """The episode ended, not by the environment.
-
-    Attributes:
-        reason: ``peer_lost``, ``peer_left``, ``peer_reset``, ``desync``, ``input_timeout``,
-            ``protocol_error`` or ``network_failed``.
-        player: whose doing it was; ``None`` if nobody's.
-    """
-
-    reason: str
-    player: Seat | None = None
-
-
 @attrs.frozen(kw_only=True)
 class Progress:
     """Where a match is, for a live view; ``None`` before the match is made."""
@@ -104,57 +82,6 @@ class Progress:
     frames_total: int
     checksums_agreed: int
     desyncs: int
-
-
-@attrs.define(eq=False)
-class _Episode:
-    """One running episode."""
-
-    seed: int
-    sync: Lockstep
-    checksum: OutcomeChecksum
-    outcome: Outcome
-
-
-@attrs.define
-class _Counts:
-    episodes: int = 0
-    frames: int = 0
-
-
-class _Door:
-    """Lets one thread in at a time, until the end of its ``with`` block; open it first, with a time-out.
-
-    A signal handler runs on the thread that it interrupts, which may be inside: it cannot wait for that.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside: int | None = None
-        self.last_thing: Callable[[], object] | None = None
-        """Done once by whoever is inside, on the way out."""
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether the calling thread is inside."""
-        return self._inside == threading.get_ident()
-
-    def open(self, *, wait: bool) -> bool:
-        """Go in if nobody is inside, or once nobody is; return whether we are in."""
-        opened = self._lock.acquire(blocking=wait)
-        if opened:
-            self._inside = threading.get_ident()
-        return opened
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, *_error: object) -> None:
-        self._inside = None
-        self._lock.release()
-        if self.last_thing is not None:
-            call, self.last_thing = self.last_thing, None
-            call()
 
 
 class Session:
@@ -174,11 +101,11 @@ class Session:
         self.recorder: Recorder | None = None
         self._line: Line | None = None
         self._inputs: SeatInputs | None = None
-        self._episode: _Episode | None = None
+        self._episode: Episode | None = None
         self._ending: Ending | None = None
-        self._counts = _Counts()
-        self._pacer = Pacer(config.sync.fps)
-        self._door = _Door()
+        self._episodes_begun = 0
+        self._frames_before = 0
+        self._door = Door()
         self._closing = False
 
     # What a wrapper calls.
@@ -201,7 +128,8 @@ class Session:
             self._refuse_if_over()
             if self._line is None:
                 self._line = self._connect()
-            self._leave_episode(self._line)
+            if self._episode is not None:
+                self._leave_episode(self._episode)
             return self._begin_episode(self._line, seed, options)
 
     def step(self, actions: Mapping[Seat, Any]) -> Outcome | Ending:
@@ -214,10 +142,9 @@ class Session:
         """
         with self._exclusive("step"):
             self._refuse_if_over()
-            episode, line = self._episode, self._line
-            if self.state is not SessionState.PLAYING or episode is None or line is None:
+            if self.state is not SessionState.PLAYING or self._episode is None:
                 raise UsageError("no episode is running: call reset() first")
-            return self._play_frame(line, episode, actions)
+            return self._play(self._episode, actions)
 
     def close(self, reason: str = "normal") -> Finished | None:
         """Say goodbye, write and upload the documents, leave nothing behind. Idempotent.
@@ -251,13 +178,14 @@ class Session:
     def progress(self) -> Progress:
         """Where the match is."""
         found = None if self.recorder is None else self.recorder.found
+        frame = 0 if self._episode is None else self._episode.frame
         return Progress(
             match_id=None if found is None else found.match_id,
             player_id=None if found is None else found.player_id,
             state=self.state,
-            episode=self._counts.episodes,
-            frame=0 if self._episode is None else self._episode.sync.frame,
-            frames_total=self._counts.frames,
+            episode=self._episodes_begun,
+            frame=frame,
+            frames_total=self._frames_before + frame,
             checksums_agreed=0 if self.recorder is None else self.recorder.checksums_agreed,
             desyncs=0 if self.recorder is None else self.recorder.desyncs,
         )
@@ -368,104 +296,41 @@ class Session:
         except NetworkError as error:
             self._over(Ending("input_timeout" if isinstance(error, ConnectFailed) else "network_failed"))
             raise
-        self._counts.episodes += 1
-        self.recorder.record.begin_episode(now_ms())
-        sync = Lockstep(
-            local=line.local,
-            players=len(line.found.players),
-            input_delay=self.config.sync.input_delay,
-            default_input=self._inputs.default,
+        self._episodes_begun += 1
+        self._frames_before = self.progress.frames_total
+        self._episode = Episode(
+            line=line,
+            recorder=self.recorder,
+            game=self.game,
+            inputs=self._inputs,
+            sync=self.config.sync,
+            began=began,
         )
-        for give in sync.begin():
-            self._give(line, give)
-        outcome = self.game.reset(began.seed, dict(began.options) or None)
-        self._episode = _Episode(began.seed, sync, OutcomeChecksum(len(self.game.seats)), outcome)
-        self._pacer.restart()
         self.state = SessionState.PLAYING
-        return outcome
+        return self._episode.outcome
 
-    def _leave_episode(self, line: Line) -> None:
-        while self.state is SessionState.PLAYING and self._episode is not None and self._own_seats_ended():
-            defaults = {seat: self.game.default_action(seat) for seat in self.seats or ()}
-            self._play_frame(line, self._episode, defaults)
+    def _leave_episode(self, episode: Episode) -> None:
+        """Play on while only the others' seats are alive; leave an episode in which local ones are."""
+        defaults = {seat: self.game.default_action(seat) for seat in self.seats or ()}
+        while self.state is SessionState.PLAYING and self._own_seats_ended():
+            self._play(episode, defaults)
         self._refuse_if_over()
         if self.recorder is not None:
             self.recorder.record.end_episode(now_ms())
         self.state = SessionState.BETWEEN
 
+    def _play(self, episode: Episode, actions: Mapping[Seat, Any]) -> Outcome | Ending:
+        result = episode.play(actions)
+        if isinstance(result, Ending):
+            return self._end(result)
+        if result.ended:
+            self.state = SessionState.BETWEEN
+        return result
+
     def _own_seats_ended(self) -> bool:
         outcome = self.outcome
         own = [self.game.seats.index(seat) for seat in self.seats or ()]
         return all(outcome.terminations[i] or outcome.truncations[i] for i in own)
-
-    # Frames.
-
-    def _play_frame(self, line: Line, episode: _Episode, actions: Mapping[Seat, Any]) -> Outcome | Ending:
-        assert self._inputs is not None  # noqa: S101 - connected
-        give = episode.sync.give(self._inputs.encode(actions))
-        if give is not None:
-            self._give(line, give)
-        arrived = self._await_frame(line, episode.sync)
-        result = arrived if isinstance(arrived, Ending) else self._advance(line, episode, arrived)
-        if isinstance(result, Ending):
-            return self._end(result)
-        wait_s = self._pacer.wait_s(time.monotonic())
-        if wait_s > 0:
-            time.sleep(wait_s)
-        return result
-
-    def _give(self, line: Line, give: GiveInput) -> None:
-        line.command(give)
-        if self.recorder is not None:
-            self.recorder.record.inputs_sent(len(line.found.players) - 1)
-
-    def _await_frame(self, line: Line, sync: Lockstep) -> Advance | Ending:
-        """Wait until the frame can be played; say why not if it never can."""
-        deadline = time.monotonic() + self.config.sync.input_timeout_s
-        while True:
-            desynced = self._desynced()
-            if desynced is not None:
-                return desynced
-            match sync.poll():
-                case Advance() as advance:
-                    return advance
-                case Over(_, reason, player):
-                    return Ending(reason, line.player_id(player))
-            if deadline <= time.monotonic():
-                return Ending("input_timeout")
-            match line.next():
-                case InputsArrived() | PlayerFinished() | PlayerGone() as event:
-                    sync.receive(event)
-                case Failed() | Stopped():
-                    return Ending("network_failed")
-
-    def _advance(self, line: Line, episode: _Episode, advance: Advance) -> Outcome | Ending:
-        assert self._inputs is not None and self.recorder is not None  # noqa: S101, PT018 - connected
-        record = self.recorder.record
-        try:
-            by_seat = self._inputs.by_seat(advance.inputs)
-            actions = self._inputs.decode(by_seat)
-        except ProtocolError as error:
-            record.protocol_error(error.problem)
-            return Ending("protocol_error")
-        outcome = episode.outcome = self.game.step(actions)
-        self._counts.frames += 1
-        record.frame(by_seat)
-        episode.checksum.update(advance.frame, by_seat, outcome)
-        if outcome.ended or (advance.frame + 1) % self.config.sync.checked_every == 0:
-            digest = episode.checksum.digest(outcome)
-            record.checksum(advance.frame, digest)
-            line.command(GiveChecksum(advance.frame, bytes.fromhex(digest)))
-        if outcome.ended:
-            record.end_episode(now_ms())
-            self.state = SessionState.BETWEEN
-        return outcome
-
-    def _desynced(self) -> Ending | None:
-        recorder = self.recorder
-        if recorder is None or not recorder.desyncs or self.config.sync.on_desync != "truncate":
-            return None
-        return Ending("desync", recorder.desynced_with)
 
     # Ends.
 
@@ -507,7 +372,7 @@ class Session:
 
     # One thread at a time.
 
-    def _exclusive(self, verb: str) -> _Door:
+    def _exclusive(self, verb: str) -> Door:
         if not self._door.open(wait=False):
             raise UsageError(f"{verb}() while another thread is inside reset(), step() or close()")
         return self._door
@@ -522,8 +387,8 @@ class Session:
             return
         with self._door:
             while (telling := self._line.next(0)) is not None:
-                if isinstance(telling, InputsArrived | PlayerFinished | PlayerGone) and self._episode:
-                    self._episode.sync.receive(telling)
+                if self._episode is not None:
+                    self._episode.receive(telling)
 
 
 def _check_seed(seed: int | None) -> None:

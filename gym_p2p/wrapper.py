@@ -17,11 +17,12 @@ from pettingzoo.utils import BaseParallelWrapper
 from typing_extensions import Unpack
 
 from gym_p2p.config import config_from_options
+from gym_p2p.episode import Ending
 from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnvironment
 from gym_p2p.game.base import Game
 from gym_p2p.game.outcome import Outcome, Seat, fresh
 from gym_p2p.game.seats import make_game
-from gym_p2p.session import Ending, Session
+from gym_p2p.session import Session
 
 __all__ = ["P2PEnv", "P2POptions", "P2PParallelEnv"]
 
