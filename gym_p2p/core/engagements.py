@@ -1,7 +1,7 @@
 """Proposals and probes: from "these might play" to a match, or back.
 
-A proposal holds its members until it is a match or has fallen through; a probe holds its two subjects until it has
-ended. Both are entered in the planner's books. Whom to propose is not decided here.
+A proposal holds its members until it is a match or has fallen through; a probe holds its two subjects until
+it has ended. Both are entered in the planner's books. Whom to propose is not decided here.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Engagements:
         books: Books,
         chooser: Chooser,
         config: MatchmakingConfig,
+        *,
         estimator: LatencyEstimator,
         memory: PairMemory,
         budget: Budget,
-        *,
         ask_hook: bool,
     ) -> None:
         self._books = books

@@ -12,13 +12,21 @@ least tell each other that they differ.
 from __future__ import annotations
 
 import enum
-import json
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
+from gym_p2p.core.fields import (
+    Reader,
+    read_json,
+    read_mapping,
+    unpack,
+    write_json,
+    write_varint,
+    write_zigzag,
+)
 from gym_p2p.errors import ProtocolError
 
 __all__ = [
@@ -56,8 +64,6 @@ MAX_CTRL_BYTES = 65_536
 
 MAX_INPUTS_PER_MESSAGE = 256
 _MAX_PLAYERS = 64
-_LAST_SHIFT = 7 * 8
-"""Of a varint's ninth byte, which has to be its last."""
 
 
 class Channel(enum.Enum):
@@ -181,118 +187,28 @@ class Pong:
 Message = Hello | Refuse | Ready | Checksum | Goodbye | Fragment | Inputs | Ping | Pong
 
 
-class _Reader:
-    """Reads one message's fields; every shortage is a :class:`ProtocolError`."""
-
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: bytes, at: int) -> None:
-        self._data = data
-        self._at = at
-
-    def varint(self) -> int:
-        data, at = self._data, self._at
-        if at < len(data) and data[at] < 0x80:  # nearly all of them
-            self._at = at + 1
-            return data[at]
-        return self.varints(1)[0]
-
-    def varints(self, count: int) -> list[int]:
-        """Read several numbers: a call for each would take longer than the reading."""
-        data, at = self._data, self._at
-        values: list[int] = []
-        value = shift = 0
-        while len(values) < count:
-            if at == len(data):
-                raise ProtocolError("truncated message")
-            byte = data[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                values.append(value)
-                value = shift = 0
-            elif shift == _LAST_SHIFT:
-                raise ProtocolError("number too long")
-            else:
-                shift += 7
-        self._at = at
-        return values
-
-    def blob(self, limit: int) -> bytes:
-        size = self.varint()
-        if size > limit:
-            raise ProtocolError("number out of range")
-        at = self._at
-        end = self._at = at + size
-        if end > len(self._data):
-            raise ProtocolError("truncated message")
-        return self._data[at:end]
-
-    def rest(self) -> bytes:
-        data = self._data[self._at :]
-        self._at = len(self._data)
-        return data
-
-    def finish(self) -> None:
-        if self._at != len(self._data):
-            raise ProtocolError("bytes after the end of a message")
-
-
-def _varint(out: bytearray, value: int) -> None:
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-
-
-def _zigzag(out: bytearray, value: int) -> None:
-    _varint(out, value << 1 if value >= 0 else (-value << 1) - 1)
-
-
-def _write_json(out: bytearray, value: Any) -> None:
-    out += json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _refuse_constant(_text: str) -> Any:
-    raise ProtocolError("malformed JSON")
-
-
-def _read_json(data: bytes) -> Any:
-    try:
-        return json.loads(data, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise ProtocolError("malformed JSON") from None
-
-
-def _read_mapping(data: bytes) -> dict[str, Any]:
-    value = _read_json(data)
-    if not isinstance(value, dict):
-        raise ProtocolError("wrong shape")
-    return value
-
-
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _write_hello(out: bytearray, message: Hello) -> None:
     out.append(message.version)
-    _write_json(out, dict(message.description))
+    write_json(out, dict(message.description))
 
 
-def _read_hello(reader: _Reader) -> Hello:
+def _read_hello(reader: Reader) -> Hello:
     version = reader.varint()
     if version != PROTOCOL_VERSION:
         return Hello(version, {})
-    return Hello(version, _read_mapping(reader.rest()))
+    return Hello(version, read_mapping(reader.rest()))
 
 
 def _write_refuse(out: bytearray, message: Refuse) -> None:
-    _write_json(out, message.differences)
+    write_json(out, message.differences)
 
 
-def _read_refuse(reader: _Reader) -> Refuse:
-    rows = _read_json(reader.rest())
+def _read_refuse(reader: Reader) -> Refuse:
+    rows = read_json(reader.rest())
     if not isinstance(rows, list) or len(rows) > 64:
         raise ProtocolError("wrong shape")
     for row in rows:
@@ -302,16 +218,16 @@ def _read_refuse(reader: _Reader) -> Refuse:
 
 
 def _write_ready(out: bytearray, message: Ready) -> None:
-    _varint(out, message.episode)
-    _varint(out, message.frames)
+    write_varint(out, message.episode)
+    write_varint(out, message.frames)
     options = None if message.options is None else dict(message.options)
-    _write_json(out, {"seed": message.seed, "options": options})
+    write_json(out, {"seed": message.seed, "options": options})
 
 
-def _read_ready(reader: _Reader) -> Ready:
+def _read_ready(reader: Reader) -> Ready:
     episode = reader.varint()
     frames = reader.varint()
-    body = _read_mapping(reader.rest())
+    body = read_mapping(reader.rest())
     seed, options = body.get("seed"), body.get("options")
     if seed is not None and not (isinstance(seed, int) and not isinstance(seed, bool)):
         raise ProtocolError("wrong shape")
@@ -321,12 +237,12 @@ def _read_ready(reader: _Reader) -> Ready:
 
 
 def _write_checksum(out: bytearray, message: Checksum) -> None:
-    _varint(out, message.episode)
-    _varint(out, message.frame)
+    write_varint(out, message.episode)
+    write_varint(out, message.frame)
     out += message.digest
 
 
-def _read_checksum(reader: _Reader) -> Checksum:
+def _read_checksum(reader: Reader) -> Checksum:
     message = Checksum(reader.varint(), reader.varint(), reader.rest())
     if not 1 <= len(message.digest) <= 64:
         raise ProtocolError("wrong shape")
@@ -334,11 +250,11 @@ def _read_checksum(reader: _Reader) -> Checksum:
 
 
 def _write_goodbye(out: bytearray, message: Goodbye) -> None:
-    _write_json(out, {"reason": message.reason, "frames": message.frames, "lost": message.lost})
+    write_json(out, {"reason": message.reason, "frames": message.frames, "lost": message.lost})
 
 
-def _read_goodbye(reader: _Reader) -> Goodbye:
-    body = _read_mapping(reader.rest())
+def _read_goodbye(reader: Reader) -> Goodbye:
+    body = read_mapping(reader.rest())
     reason, frames, lost = body.get("reason"), body.get("frames"), body.get("lost")
     if not isinstance(reason, str) or len(reason) > 200 or not _is_count(frames):
         raise ProtocolError("wrong shape")
@@ -348,36 +264,36 @@ def _read_goodbye(reader: _Reader) -> Goodbye:
 
 
 def _write_fragment(out: bytearray, message: Fragment) -> None:
-    _varint(out, message.number)
-    _varint(out, message.index)
-    _varint(out, message.count)
+    write_varint(out, message.number)
+    write_varint(out, message.index)
+    write_varint(out, message.count)
     out += message.data
 
 
-def _read_fragment(reader: _Reader) -> Fragment:
+def _read_fragment(reader: Reader) -> Fragment:
     return Fragment(reader.varint(), reader.varint(), reader.varint(), reader.rest())
 
 
 def _write_inputs(out: bytearray, message: Inputs) -> None:
-    _varint(out, message.episode)
-    _varint(out, message.start)
-    _zigzag(out, message.advantage)
+    write_varint(out, message.episode)
+    write_varint(out, message.start)
+    write_zigzag(out, message.advantage)
     out.append(len(message.received))
     for count in message.received:
-        _varint(out, count)
+        write_varint(out, count)
     for data in message.inputs:
-        _varint(out, len(data))
+        write_varint(out, len(data))
         out += data
 
 
-def _read_inputs(reader: _Reader) -> Inputs:
+def _read_inputs(reader: Reader) -> Inputs:
     episode, start, zigzag, players = reader.varints(4)
     if players > _MAX_PLAYERS:
         raise ProtocolError("number out of range")
     received = tuple(reader.varints(players))
     advantage = (zigzag >> 1) ^ -(zigzag & 1)
     inputs: list[bytes] = []
-    while reader._at < len(reader._data):  # noqa: SLF001 - the hot path, in the reader's own module
+    while not reader.at_end:
         if len(inputs) == MAX_INPUTS_PER_MESSAGE:
             raise ProtocolError("too many inputs")
         inputs.append(reader.blob(MAX_INPUT_BYTES))
@@ -392,27 +308,20 @@ def _write_ping(out: bytearray, message: Ping) -> None:
     out += _PING.pack(message.number, message.sent_us)
 
 
-def _read_ping(reader: _Reader) -> Ping:
-    return Ping(*_unpack(_PING, reader))
+def _read_ping(reader: Reader) -> Ping:
+    return Ping(*unpack(_PING, reader))
 
 
 def _write_pong(out: bytearray, message: Pong) -> None:
     out += _PONG.pack(message.number, message.sent_us, message.received_us, message.replied_us)
 
 
-def _read_pong(reader: _Reader) -> Pong:
-    return Pong(*_unpack(_PONG, reader))
-
-
-def _unpack(layout: struct.Struct, reader: _Reader) -> tuple[int, ...]:
-    data = reader.rest()
-    if len(data) != layout.size:
-        raise ProtocolError("truncated message")
-    return layout.unpack(data)
+def _read_pong(reader: Reader) -> Pong:
+    return Pong(*unpack(_PONG, reader))
 
 
 _Write = Callable[[bytearray, Any], None]
-_Read = Callable[[_Reader], Message]
+_Read = Callable[[Reader], Message]
 
 _TABLE: dict[type[Any], tuple[int, _Write, _Read]] = {
     Hello: (0x01, _write_hello, _read_hello),
@@ -449,7 +358,7 @@ def decode(data: bytes) -> Message:
     read = _BY_KIND.get(data[0])
     if read is None:
         raise ProtocolError("unknown kind of message")
-    reader = _Reader(data, 1)
+    reader = Reader(data, 1)
     message = read(reader)
     if type(message) is not Hello:
         reader.finish()

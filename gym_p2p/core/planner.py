@@ -73,9 +73,9 @@ class Planner:
             self._books,
             self._chooser,
             self._config,
-            self._estimator,
-            self._memory,
-            budget,
+            estimator=self._estimator,
+            memory=self._memory,
+            budget=budget,
             ask_hook=ask_hook,
         )
 
@@ -210,8 +210,9 @@ class Planner:
 
     def _wake(self, seed: Ticket, choice: Choice, now: float) -> None:
         times = [] if choice.again_at is None else [choice.again_at]
-        if self._config.relay_after_s is not None and seed.wait_s(now) < self._config.relay_after_s:
-            times.append(seed.enqueued_at + self._config.relay_after_s)
+        if self._config.relay_after_s is not None:
+            relay_at = seed.enqueued_at + self._config.relay_after_s
+            times += [relay_at] if now < relay_at else []
         if seed.wake is not None:
             seed.wake.cancelled = True
         seed.wake = self._books.agenda.at(min(times), Action.CONSIDER, seed) if times else None

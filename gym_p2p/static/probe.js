@@ -40,7 +40,7 @@ export class ProbeManager {
     line.on("probe_prepare", (data) => this.#prepare(data));
     line.on("probe_start", (data) => this.#find(data)?.start());
     line.on("probe_signal", (data) => this.#find(data)?.link.receiveSignal(data.type, data.payload));
-
+    line.on("probe_verdict", (data) => this.#find(data)?.end(data));
     line.on("probe_cancel", (data) => this.#find(data)?.end(data));
   }
 

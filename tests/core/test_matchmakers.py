@@ -35,7 +35,9 @@ def names(candidates: list[MatchCandidate] | None) -> list[str] | None:
     return None if candidates is None else [candidate.subject_id for candidate in candidates]
 
 
-def queued(name: str, estimate_ms: float | None = None, wait_s: float = 0.0, **options: Any) -> QueuedCandidate:
+def queued(
+    name: str, estimate_ms: float | None = None, wait_s: float = 0.0, **options: Any
+) -> QueuedCandidate:
     exact = options.pop("exact", False)
     estimate = UNKNOWN if estimate_ms is None else Estimate(estimate_ms, Source.LANDMARKS, exact)
     return QueuedCandidate(name, wait_s=wait_s, estimate=estimate, **options)
@@ -189,7 +191,9 @@ def test_the_next_chance_is_when_the_answer_changes(
 
 @pytest.mark.parametrize("maker", ALL, ids=lambda maker: type(maker).__name__)
 @given(data=st.data())
-def test_a_match_has_the_right_size_and_waiting_is_not_modified(maker: Matchmaker, data: st.DataObject) -> None:
+def test_a_match_has_the_right_size_and_waiting_is_not_modified(
+    maker: Matchmaker, data: st.DataObject
+) -> None:
     count = data.draw(st.integers(0, 8))
     rtts = st.none() | st.floats(0, 300)
     histories = st.none() | st.builds(

@@ -59,7 +59,9 @@ class Queue:
         request: RequestProbe = self.all(RequestProbe)[number]
         return request
 
-    def answer(self, rtt_ms: float | None, now: float, request: RequestProbe | None = None, **more: Any) -> bool:
+    def answer(
+        self, rtt_ms: float | None, now: float, request: RequestProbe | None = None, **more: Any
+    ) -> bool:
         taken = self.planner.probe_result(
             (request or self.probe()).probe_no, ProbeResult(rtt_ms=rtt_ms, **more), now
         )
