@@ -77,18 +77,18 @@ class Outcome:
         return {
             "arrivals": self.arrivals,
             "matches": self.matches,
-            "rtt_p50_ms": percentile(self.rtts_ms, 50),
-            "rtt_p95_ms": percentile(self.rtts_ms, 95),
+            "rtt_p50_ms": _percentile(self.rtts_ms, 50),
+            "rtt_p95_ms": _percentile(self.rtts_ms, 95),
             "over_150_ms": _share(sum(rtt_ms > 150 for rtt_ms in self.rtts_ms), len(self.rtts_ms)),
-            "wait_p50_s": percentile(self.waits_s, 50),
-            "wait_p95_s": percentile(self.waits_s, 95),
+            "wait_p50_s": _percentile(self.waits_s, 50),
+            "wait_p95_s": _percentile(self.waits_s, 95),
             "probes_per_match": _share(self.probes, self.matches),
             "unmatched": _share(self.unmatched, self.arrivals),
             "virtual_s": self.virtual_s,
         }
 
 
-def percentile(values: Sequence[float], percent: float) -> float | None:
+def _percentile(values: Sequence[float], percent: float) -> float | None:
     """Return the nearest-rank percentile, ``None`` of nothing."""
     if not values:
         return None

@@ -219,7 +219,7 @@ def _plug_in(name: str) -> Callable[..., object]:
 def _table(outcomes: Mapping[str, Outcome], arrivals: Arrivals) -> Table:
     title = f"{arrivals.count} arrivals, {arrivals.per_s:g} a second, on virtual time"
     table = Table(title=title)
-    table.add_column("matchmaker")
+    table.add_column("matchmaker", no_wrap=True)
     for _key, heading, _form in _COLUMNS:
         table.add_column(heading, justify="right")
     for name, outcome in outcomes.items():

@@ -86,7 +86,7 @@ class Chooser:
             if blocked_until is not None:
                 again_at = min(again_at, blocked_until)
                 continue
-            candidate = self.show(other, now, beside=seed)
+            candidate = self._shown(other, now, self._estimate(other, seed, note, now))
             by_id[other.subject_id] = other
             (later if self._known_too_far(seed, other, note, now) else waiting).append(candidate)
         shown = (*waiting, *later)
@@ -102,18 +102,13 @@ class Chooser:
 
     def show(self, ticket: Ticket, now: float, *, beside: Ticket | None = None) -> QueuedCandidate:
         """Return a ticket as matchmakers see it, with the estimate to the ticket ``beside`` it."""
-        return QueuedCandidate(
-            ticket.subject_id,
-            ticket.rtt_ms,
-            ticket.group_history,
-            wait_s=ticket.wait_s(now),
-            estimate=UNKNOWN if beside is None else self.estimate(ticket, beside, now),
-            rejections=ticket.rejections,
-        )
+        return self._shown(ticket, now, UNKNOWN if beside is None else self.estimate(ticket, beside, now))
 
     def estimate(self, one: Ticket, other: Ticket, now: float) -> Estimate:
         """Return the round trip between two tickets, exact if they have just been probed."""
-        note = self._memory.get(one.subject_id, other.subject_id)
+        return self._estimate(one, other, self._memory.get(one.subject_id, other.subject_id), now)
+
+    def _estimate(self, one: Ticket, other: Ticket, note: PairNote | None, now: float) -> Estimate:
         if note is not None and note.measured is not None and self.trusts(note, now):
             return Estimate(note.measured.rtt_ms, Source.MEASURED, exact=True)
         return self._estimator.estimate(one.subject_id, other.subject_id, now)
@@ -140,6 +135,16 @@ class Chooser:
     def budget_spent(self, ticket: Ticket, now: float) -> bool:
         """Tell whether a subject has been probed as often as it may."""
         return self._budget.free_at(ticket.subject_id, now) is not None
+
+    def _shown(self, ticket: Ticket, now: float, estimate: Estimate) -> QueuedCandidate:
+        return QueuedCandidate(
+            ticket.subject_id,
+            ticket.rtt_ms,
+            ticket.group_history,
+            wait_s=max(0.0, now - ticket.enqueued_at),
+            estimate=estimate,
+            rejections=ticket.rejections,
+        )
 
     def _rejects(self, rtt_ms: float | None, wait_a_s: float, wait_b_s: float) -> bool:
         try:

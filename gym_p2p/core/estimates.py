@@ -96,7 +96,7 @@ class LatencyEstimator:
         self._direct: dict[str, tuple[float, ...]] = {}  # subject to its round trips, one a landmark
         self._reach: dict[str, tuple[float, ...]] = {}  # the same over at most one other landmark
         self._partial: set[str] = set()  # who has not reached every landmark
-        self._computed: dict[tuple[str, str], Estimate | None] = {}  # from landmarks, until one moves
+        self._computed: dict[tuple[str, str], Estimate] = {}  # from landmarks, until one moves
         self._coordinates: dict[str, Coordinate] = {}
 
     def place(self, subject_id: str, landmarks: Mapping[str, float]) -> None:
@@ -141,13 +141,15 @@ class LatencyEstimator:
 
     def estimate(self, subject_a: str, subject_b: str, now: float) -> Estimate:
         """Return the best estimate at hand; :data:`UNKNOWN` if there is none."""
-        measured = self._pairs.get(_pair(subject_a, subject_b))
+        pair = (subject_a, subject_b) if subject_a < subject_b else (subject_b, subject_a)
+        measured = self._pairs.get(pair)
         if measured is not None and now <= measured[1] + self._pair_ttl_s:
             return Estimate(measured[0], Source.MEASURED)
-        if subject_a in self._direct and subject_b in self._direct:
+        estimate = self._computed.get(pair)
+        if estimate is None and subject_a in self._direct and subject_b in self._direct:
             estimate = self._over_landmarks(subject_a, subject_b)
-            if estimate is not None:
-                return estimate
+        if estimate is not None:
+            return estimate
         a, b = self._coordinates.get(subject_a), self._coordinates.get(subject_b)
         if a is not None and b is not None and max(a.error, b.error) <= _USABLE_ERROR:
             return Estimate(a.distance_ms(b), Source.COORDINATES)
@@ -155,9 +157,6 @@ class LatencyEstimator:
 
     def _over_landmarks(self, subject_a: str, subject_b: str) -> Estimate | None:
         """Return the middle between what the triangle inequality allows at most and at least."""
-        pair = _pair(subject_a, subject_b)
-        if pair in self._computed:
-            return self._computed[pair]
         a, b = self._direct[subject_a], self._direct[subject_b]
         at_most_ms: float = min(map(add, self._reach[subject_a], b))
         if subject_a in self._partial or subject_b in self._partial:
@@ -166,10 +165,11 @@ class LatencyEstimator:
         else:
             at_least_ms = max(map(abs, map(sub, a, b)))
         middle_ms = (at_most_ms + at_least_ms) / 2
-        estimate = Estimate(middle_ms, Source.LANDMARKS) if math.isfinite(middle_ms) else None
+        if not math.isfinite(middle_ms):
+            return None
         if len(self._computed) >= self._max_entries:
             self._computed.clear()
-        self._computed[pair] = estimate
+        estimate = self._computed[_pair(subject_a, subject_b)] = Estimate(middle_ms, Source.LANDMARKS)
         return estimate
 
 

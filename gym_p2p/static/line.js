@@ -20,7 +20,6 @@ const REGISTER_TIMEOUT_MS = 10_000;
  * @property {(event: string, handler: (...args: any[]) => void) => unknown} on
  * @property {(event: string, handler: (...args: any[]) => void) => unknown} off
  * @property {(event: string, ...args: any[]) => unknown} emit
- * @property {() => unknown} disconnect
  */
 
 export class ServiceLine {
@@ -46,7 +45,6 @@ export class ServiceLine {
     });
     this.on("replaced", () => {
       this.#end(new GymP2PError("replaced", "another client has registered as the same subject"));
-      this.#socket.disconnect(); // or the two would replace each other for ever
     });
     if (socket.connected) this.#register();
   }

@@ -170,7 +170,7 @@ export class PeerLink {
     await this.#describe();
     this.#state = "offered";
     this.#sendDescription();
-    
+    this.#wake(REPEAT_INTERVAL_MS, () => this.#repeatOffer());
   }
 
   #repeatOffer() {
@@ -180,7 +180,7 @@ export class PeerLink {
     }
     this.#repeats += 1;
     this.#sendDescription();
-    
+    this.#wake(REPEAT_INTERVAL_MS, () => this.#repeatOffer());
   }
 
   /** @param {RTCSessionDescriptionInit} offer */

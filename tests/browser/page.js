@@ -7,10 +7,10 @@ import { PlainLink, PlainPlayer } from "./plain.js";
 let state = null;
 
 /** Keep what this page signals to the others, and of where it can be reached. */
-function watchSignals({ socket, signals, candidates }) {
+function watchSignals({ socket, offers, candidates }) {
   const { emit } = socket;
   socket.emit = function (event, payload, ...rest) {
-    if (payload?.type !== undefined) signals.push(payload.type);
+    if (payload?.type === "offer") offers.push(payload.payload.sdp);
     if (payload?.type === "ice-candidate") candidates.push(payload.payload.candidate);
     return emit.call(this, event, payload, ...rest);
   };
@@ -32,7 +32,7 @@ window.player = {
     const client = plain
       ? new PlainPlayer(socket, subject, onProbe)
       : new GymP2PClient(socket, { subjectId: subject, onProbe });
-    state = { socket, client, probes, link: null, telemetry: null, messages: [], signals: [], candidates: [] };
+    state = { socket, client, probes, link: null, telemetry: null, messages: [], offers: [], candidates: [] };
     watchSignals(state);
     await state.client.registered();
   },
@@ -55,7 +55,7 @@ window.player = {
     const startedMs = performance.now();
     await state.link.connect();
     const tookMs = performance.now() - startedMs;
-    return { tookMs, role: state.link.role, signals: state.signals, candidates: state.candidates };
+    return { tookMs, role: state.link.role, offers: state.offers, candidates: state.candidates };
   },
 
   send: ({ text }) => state.link.send(text),

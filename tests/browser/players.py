@@ -51,12 +51,17 @@ class Opened:
 
 
 class PythonPlayer:
-    """Our peer: the signalling client, a connector and what it heard."""
+    """Our peer: the signalling client, a connector and what it heard.
+
+    Attributes:
+        delay_s: how long its signals are held back.
+    """
 
     def __init__(self) -> None:
         self.client = SignalingClient()
         self.probes: list[ProbeResult] = []
         self.made: list[PeerConnection] = []
+        self.delay_s = 0.0
         self.sent: list[str] = []
         self.heard: list[bytes | str] = []
         self._news = asyncio.Event()
@@ -92,7 +97,8 @@ class PythonPlayer:
 
         def send(kind: str, payload: Mapping[str, Any]) -> None:
             self.sent.append(kind)
-            self.client.send_signal(found.match_id, peer.player_id, kind, payload)
+            signal = (found.match_id, peer.player_id, kind, payload)
+            asyncio.get_running_loop().call_later(self.delay_s, self.client.send_signal, *signal)
 
         self._connector = connector = Connector(
             local_id=found.player_id,
@@ -143,7 +149,7 @@ class PagePlayer:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.candidates: list[str] = []
-        self.sent: list[str] = []
+        self.offers: list[str] = []
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -164,7 +170,7 @@ class PagePlayer:
 
     async def connect(self) -> Opened:
         opened = await self.page.call("connect")
-        self.candidates, self.sent = opened["candidates"], opened["signals"]
+        self.candidates, self.offers = opened["candidates"], opened["offers"]
         return Opened(opened["tookMs"], opened["role"])
 
     async def send(self, text: str) -> bool:

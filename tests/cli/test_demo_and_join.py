@@ -32,12 +32,11 @@ def run(directory: Path, *arguments: str) -> tuple[int, str, str]:
 
 
 def exported(directory: Path) -> dict[str, list[dict[str, object]]]:
-    return {
-        kind: [
-            json.loads(path.read_text()) for path in sorted(directory.glob(f"p2p-exports/match-*/*.{kind}.json"))
-        ]
-        for kind in KINDS
-    }
+    def read(kind: str) -> list[dict[str, object]]:
+        paths = sorted(directory.glob(f"p2p-exports/match-*/*.{kind}.json"))
+        return [json.loads(path.read_text()) for path in paths]
+
+    return {kind: read(kind) for kind in KINDS}
 
 
 def test_the_demo_plays_measures_compares_and_leaves_valid_exports(tmp_path: Path) -> None:

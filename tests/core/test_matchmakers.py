@@ -78,7 +78,9 @@ def test_fifo_lets_wait_while_there_are_too_few() -> None:
     ],
 )
 def test_the_threshold_rejects_what_is_strictly_greater_and_what_was_not_measured(
-    limit: float | None, measured: float | None, rejected: bool
+    limit: float | None,
+    measured: float | None,
+    rejected: bool,  # noqa: FBT001 - pytest passes it by name
 ) -> None:
     assert FIFOMatchmaker(limit).should_reject_for_rtt(measured) is rejected
 
@@ -171,7 +173,10 @@ def test_a_recent_partner_is_avoided_or_preferred(bonus: float, first: str) -> N
 
 @given(estimate_ms=st.floats(0, 400), wait_s=st.floats(0, 60), other_s=st.floats(0, 60), exact=st.booleans())
 def test_the_next_chance_is_when_the_answer_changes(
-    estimate_ms: float, wait_s: float, other_s: float, exact: bool
+    estimate_ms: float,
+    wait_s: float,
+    other_s: float,
+    exact: bool,  # noqa: FBT001 - Hypothesis passes it by name
 ) -> None:
     maker = WideningMatchmaker()
 

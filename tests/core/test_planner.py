@@ -376,7 +376,10 @@ class Faulty(Matchmaker):
         self._answer = answer
 
     def find_match(
-        self, arriving: MatchCandidate, waiting: list[MatchCandidate], group_size: int
+        self,
+        arriving: MatchCandidate,
+        waiting: list[MatchCandidate],
+        group_size: int,  # noqa: ARG002 - part of the interface
     ) -> list[MatchCandidate] | None:
         waiting.clear()  # forbidden, and harmless
         if isinstance(self._answer, Exception):
@@ -504,7 +507,14 @@ class AnyQueue(RuleBasedStateMachine):
         relay=st.sampled_from([None, 10.0]),
         budget=st.sampled_from([2, 12]),
     )
-    def start(self, maker: Matchmaker, size: int, ask_hook: bool, relay: float | None, budget: int) -> None:
+    def start(
+        self,
+        maker: Matchmaker,
+        size: int,
+        ask_hook: bool,  # noqa: FBT001 - Hypothesis passes it by name
+        relay: float | None,
+        budget: int,
+    ) -> None:
         config = MatchmakingConfig(group_size=size, relay_after_s=relay, probe_budget=budget)
         self.size = size
         self.planner = Planner(maker, config=config, ask_hook=ask_hook)
@@ -534,7 +544,12 @@ class AnyQueue(RuleBasedStateMachine):
         rtt_ms=st.none() | st.sampled_from([10.0, 70.0, 120.0, 180.0, 400.0]),
         disagree=st.booleans(),
     )
-    def answer(self, place: int, rtt_ms: float | None, disagree: bool) -> None:
+    def answer(
+        self,
+        place: int,
+        rtt_ms: float | None,
+        disagree: bool,  # noqa: FBT001 - Hypothesis passes it by name
+    ) -> None:
         assert self.planner is not None
         number = sorted(self.probes)[place % len(self.probes)]
         del self.probes[number]

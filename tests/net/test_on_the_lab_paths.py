@@ -41,7 +41,7 @@ def test_connecting_takes_five_round_trips(make_lab: MakeLab, tmp_path: Path) ->
 
 def test_connecting_through_loss_is_never_long(make_lab: MakeLab, tmp_path: Path) -> None:
     lab = make_lab(one_way_ms=25, loss=0.05)
-    waits = _waits_s(LabMatch(lab, tmp_path), rounds=5)
+    waits = _waits_s(LabMatch(lab, tmp_path), rounds=3)
     assert lab.counters().total("lost") > 0
     assert max(waits) <= 1.3
 
@@ -51,7 +51,7 @@ def test_an_ice_server_that_does_not_answer_delays_nobody(
     make_lab: MakeLab, tmp_path: Path, scheme: str
 ) -> None:
     match = LabMatch(make_lab(one_way_ms=25), tmp_path, "--ice-server", f"{scheme}:{NOWHERE}:3478")
-    assert max(_waits_s(match, rounds=2)) <= 0.5
+    assert max(_waits_s(match, rounds=2)) <= 1.0
 
 
 def test_a_machine_with_nothing_but_loopback_plays(tmp_path: Path) -> None:
