@@ -316,7 +316,7 @@ class Session:
             self._play(episode, defaults)
         self._refuse_if_over()
         if self.recorder is not None:
-            self.recorder.record.end_episode(now_ms())
+            self.recorder.record.end_episode(now_ms(), completed=False)
         self.state = SessionState.BETWEEN
 
     def _play(self, episode: Episode, actions: Mapping[Seat, Any]) -> Outcome | Ending:
@@ -337,7 +337,7 @@ class Session:
     def _end(self, ending: Ending) -> Ending:
         """Take note of an end that is not the environment's."""
         if self.recorder is not None:
-            self.recorder.record.end_episode(now_ms())
+            self.recorder.record.end_episode(now_ms(), completed=False)
         if ending.reason == "peer_reset":
             self.state = SessionState.BETWEEN
             return ending

@@ -135,8 +135,11 @@ class _Player:
             episodes += 1
             if ending is not None:
                 return ending
-            if episodes == self._part.episodes:
+            if episodes == self._part.episodes or self._played_all():
                 return "done"
+
+    def _played_all(self) -> bool:
+        return self._env.p2p.progress.frames_total == self._part.frames
 
     def _policy(self, seat: Seat) -> Policy:
         game = self._env.p2p.game
@@ -146,10 +149,9 @@ class _Player:
         """Play one episode; return how the match ended, ``None`` if it goes on."""
         over = False
         while not over:
-            progress = self._env.p2p.progress
-            if progress.frames_total == self._part.frames:
+            if self._played_all():
                 return "done"
-            action = policy(observation, progress.frame)
+            action = policy(observation, self._env.p2p.progress.frame)
             observation, reward, terminated, truncated, info = self._env.step(action)
             self._reward += reward
             over = terminated or truncated

@@ -226,7 +226,7 @@ def _session_status(log: MatchLog) -> Document:
         "isPartial": True if end is None else end.partial,
         "terminationReason": None if end is None else end.reason,
         "terminationFrame": None if end is None else end.frame,
-        "completedEpisodes": sum(episode.ended_ms is not None for episode in log.episodes.copy()),
+        "completedEpisodes": sum(episode.completed for episode in log.episodes.copy()),
         "disconnectedPlayerId": None if end is None else end.disconnected_player,
     }
 

@@ -128,6 +128,8 @@ class EpisodeLog:
     confirmed_frame: int = -1
     verified_frame: int = -1
     ended_ms: int | None = None
+    completed: bool = False
+    """Whether the environment ended it, and not a reset or a departure."""
 
     def view(self) -> EpisodeView:
         """Return the episode as it is now. What stands for a frame is read before the frames are counted."""

@@ -94,7 +94,7 @@ class MatchRecord:
 
     def begin_episode(self, now_ms: int) -> int:
         """Begin the next episode, ending the one before if that was not done; return its number."""
-        self.end_episode(now_ms)
+        self.end_episode(now_ms, completed=False)
         episode = EpisodeLog(len(self._log.episodes) + 1, tuple([] for _ in self._log.players))
         self._appends = tuple(inputs.append for inputs in episode.seat_inputs)
         self._episode = episode
@@ -156,10 +156,16 @@ class MatchRecord:
             )
         )
 
-    def end_episode(self, now_ms: int) -> None:
-        """Note that the episode came to its end. Without one, or twice, it does nothing."""
+    def end_episode(self, now_ms: int, *, completed: bool = True) -> None:
+        """Note that the episode came to its end. Without one, or twice, it does nothing.
+
+        Args:
+            now_ms: Unix milliseconds.
+            completed: whether the environment ended it, and not a reset or a departure.
+        """
         if self._episode is not None and self._episode.ended_ms is None:
             self._episode.ended_ms = now_ms
+            self._episode.completed = completed
 
     # The links.
 
@@ -218,8 +224,9 @@ class MatchRecord:
         dc_state: str | None,
         now_ms: int,
     ) -> None:
-        """Record that a link broke, and who noticed."""
-        self._log.disconnections.append(Disconnection(now_ms, frame, detecting_peer, ice_state, dc_state))
+        """Record that a link broke, and who noticed; ``frame=None`` is the current one."""
+        at = self._frame_now() if frame is None else frame
+        self._log.disconnections.append(Disconnection(now_ms, at, detecting_peer, ice_state, dc_state))
 
     def reconnection_attempt(self, *, duration_ms: float, outcome: str, attempts: int, now_ms: int) -> None:
         """Record the way back: ``outcome`` is success or timeout; the match paused for ``duration_ms``."""
