@@ -32,6 +32,9 @@ __all__ = ["MAX_PINGS", "Burst", "Measured", "PingBurst", "SendText"]
 WARM_UPS = 2
 PING_INTERVAL_S = 0.05
 PING_TIMEOUT_S = 1.0
+LEAST_SAMPLES = 3
+"""Of a burst that was cut short: fewer say too little of a median."""
+
 CHECKPOINTS = (5, 9)
 """Pings after which the burst may end early: the interval of the median is the whole range of 5 samples
 (94 %), and of 9 all but the two outermost (96 %)."""
@@ -155,6 +158,18 @@ class PingBurst:
         self._warm_ups = {self._send_ping(now): now for _ in range(WARM_UPS)}
         self._next_ping = None
         self._cold_until = now + PING_TIMEOUT_S
+
+    def stop(self) -> None:
+        """End a measurement that cannot go on: a browser closes the channel once it has its own result.
+
+        What was answered until then counts if it is at least :data:`LEAST_SAMPLES`; pings that were still
+        under way are neither answered nor lost.
+        """
+        samples = [ping.rtt_ms for ping in self._pings.values() if ping.rtt_ms is not None]
+        if self.running and len(samples) >= LEAST_SAMPLES:
+            lost = sum(ping.lost for ping in self._pings.values())
+            self._finish(samples, len(samples) + lost)
+        self._goal = 0
 
     def receive(self, text: str, now: float) -> None:
         """Take in a text of the channel; what is neither ping nor pong is ignored."""

@@ -208,6 +208,8 @@ class ProbeConnection:
     def _state_changed(self, state: LinkState) -> None:
         if state is not LinkState.CLOSED:
             return
+        self._burst.stop()
+        self._carry_on()
         self._end_measuring(None)
         was_open = self._connecting is not None and self._connecting.done() and self.failure is None
         if was_open and self._on_closed is not None:

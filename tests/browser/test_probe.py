@@ -69,8 +69,8 @@ def test_a_python_player_and_a_page_that_knows_only_the_plain_wire_probe_each_ot
             report = outcome.reports[subjects[1]]
             assert report is not None
             assert report.rtt_ms == (await page.probed())[-1]["rtt_ms"]
-            # Such a page closes the channel as soon as it has measured, whether or not we have.
-            assert python.probes[-1].failure in {None, "channel_closed"}
+            # Such a page closes the channel as soon as it has measured; what we have until then counts.
+            assert python.probes[-1].failure is None
 
     run(work())
 

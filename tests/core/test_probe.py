@@ -255,3 +255,30 @@ def test_statistics_are_those_of_the_samples() -> None:
     found = PingStatistics((10.0, 30.0, 20.0, 90.0), count=5)
     assert (found.median_ms, found.min_ms, found.p95_ms, found.mad_ms) == (25.0, 10.0, 90.0, 10.0)
     assert (found.lost, found.loss) == (1, 0.2)
+
+
+def cut_short(answered: int) -> list[Measured]:
+    """Stop a burst after so many answers, with one more ping under way."""
+    burst = PingBurst()
+    burst.start(0.0)
+    burst.receive('{"type":"pong","seq":0,"ts":0}', 0.01)
+    for number in range(2, 3 + answered):
+        burst.handle_timeout(burst.next_timeout() or 0.0)
+        if number < 2 + answered:
+            burst.receive(f'{{"type":"pong","seq":{number},"ts":0}}', (burst.next_timeout() or 0.0) - 0.04)
+    burst.stop()
+    outputs = []
+    while (output := burst.poll()) is not None:
+        outputs.append(output)
+    assert not burst.running
+    return [output for output in outputs if isinstance(output, Measured)]
+
+
+def test_a_burst_that_is_cut_short_keeps_what_was_answered() -> None:
+    (measured,) = cut_short(4)
+    assert len(measured.statistics.samples_ms) == 4
+    assert measured.statistics.lost == 0
+
+
+def test_two_answers_of_a_burst_that_is_cut_short_are_too_few() -> None:
+    assert cut_short(2) == []
