@@ -9,34 +9,38 @@ __all__ = ["Door"]
 
 
 class Door:
-    """Lets one thread in at a time, until the end of its ``with`` block; open it first.
+    """Lets one thread in at a time, until the end of its ``with`` block; :meth:`open` it first.
 
-    A signal handler runs on the thread that it interrupts, which may be inside: it cannot wait for that.
+    A signal handler runs on the thread that it interrupts, which may be inside: it cannot wait for that, and
+    leaves :attr:`last_thing` to be done instead. The lock knows its owner, so that an interruption anywhere
+    between opening and leaving shuts nobody out on the same thread.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside: int | None = None
+        self._lock = threading.RLock()
+        self._inside = False
         self.last_thing: Callable[[], object] | None = None
         """Done once by whoever is inside, on the way out."""
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether the calling thread is inside."""
-        return self._inside == threading.get_ident()
-
     def open(self, *, wait: bool) -> bool:
-        """Go in if nobody is inside, or once nobody is; return whether we are in."""
-        opened = self._lock.acquire(blocking=wait)
-        if opened:
-            self._inside = threading.get_ident()
-        return opened
+        """Come to the door, waiting for another thread to leave if so asked.
+
+        Returns:
+            Whether a ``with`` block may follow. False, with nothing to undo, when the calling thread is
+            inside already, or another one is and we do not wait.
+        """
+        if not self._lock.acquire(blocking=wait):
+            return False
+        if self._inside:
+            self._lock.release()
+            return False
+        return True
 
     def __enter__(self) -> None:
-        return
+        self._inside = True
 
     def __exit__(self, *_error: object) -> None:
-        self._inside = None
+        self._inside = False
         self._lock.release()
         if self.last_thing is not None:
             call, self.last_thing = self.last_thing, None

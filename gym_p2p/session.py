@@ -34,6 +34,7 @@ from gym_p2p.core.events import (
     BeginEpisode,
     EpisodeBegan,
 )
+from gym_p2p.core.messages import MAX_SEED
 from gym_p2p.door import Door
 from gym_p2p.episode import Ending, Episode
 from gym_p2p.errors import (
@@ -118,12 +119,14 @@ class Session:
 
         Raises:
             ConfigurationError: a seed or options that cannot travel.
+            HandshakeRefused: the players want different seeds or options of this episode, which can be tried
+                again; or, at the first reset, they play different games.
             NetworkError, PeerError: no match came about; nothing is left running, and reset may be called
                 again. Once a match has begun, its loss is final.
             MatchOver: the match has ended.
         """
         _check_seed(seed)
-        _check_options(options)
+        options = _travelled(options)
         with self._exclusive("reset"):
             self._refuse_if_over()
             if self._line is None:
@@ -157,10 +160,9 @@ class Session:
             handler in the middle of ``reset`` or ``step``: these close on their way out then.
         """
         self._closing = True
-        if self._door.is_ours:
+        if not self._door.open(wait=True):
             self._door.last_thing = partial(self.close, reason)
             return None
-        self._door.open(wait=True)
         with self._door:
             if self.state is not SessionState.CLOSED:
                 self._finish(reason)
@@ -296,8 +298,11 @@ class Session:
         except NetworkError as error:
             self._over(Ending("input_timeout" if isinstance(error, ConnectFailed) else "network_failed"))
             raise
-        self._episodes_begun += 1
-        self._frames_before = self.progress.frames_total
+        except KeyboardInterrupt:
+            # The others may have passed the barrier with us: there is no way back to before it.
+            self._over(Ending("interrupted"))
+            raise
+        frames_before = self.progress.frames_total
         self._episode = Episode(
             line=line,
             recorder=self.recorder,
@@ -306,6 +311,8 @@ class Session:
             sync=self.config.sync,
             began=began,
         )
+        self._episodes_begun += 1
+        self._frames_before = frames_before
         self.state = SessionState.PLAYING
         return self._episode.outcome
 
@@ -392,17 +399,23 @@ class Session:
 
 
 def _check_seed(seed: int | None) -> None:
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
-        raise ConfigurationError("seed", f"wanted None or a whole number from 0, got {seed!r}")
+    if seed is None:
+        return
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+        raise ConfigurationError("seed", f"wanted None or a whole number from 0 to 2**64 - 1, got {seed!r}")
 
 
-def _check_options(options: Mapping[str, Any] | None) -> None:
+def _travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the options as the peers get them, after JSON: so everybody resets with the same."""
+    if options is None:
+        return None
     try:
-        json.dumps(options, allow_nan=False)
+        travelled: dict[str, Any] = json.loads(json.dumps(dict(options), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
             "options", f"they travel to the peers as JSON, and cannot: {error}"
         ) from None
+    return travelled
 
 
 def _close_abandoned(session: Session, process: int) -> None:

@@ -72,8 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
     seats, watchers = _seats(arguments)
     data_dir = str(Path(arguments.exports) / "service")
     with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as service:
-        players = [_Player(_command(arguments, service.url, seat, watchers), seat) for seat in seats]
+        players: list[_Player] = []
         try:
+            for seat in seats:
+                players.append(_Player(_command(arguments, service.url, seat, watchers), seat))  # noqa: PERF401 - those before must be ended if one fails
             interrupted = _watch(players, arguments)
             summaries = [player.summary for player in players if player.summary is not None]
         finally:
@@ -144,7 +146,7 @@ class _Player:
 
     @property
     def failed(self) -> bool:
-        return not self.running and self.summary is None
+        return not self.running and self._lines.empty() and self.summary is None
 
     def update(self) -> None:
         """Take in what it said since."""
@@ -181,8 +183,10 @@ def _watch(players: Sequence[_Player], arguments: argparse.Namespace) -> bool:
     interrupted = False
     deadline: float | None = None
     with _view(arguments) as live:
-        while any(player.running for player in players):
+        while True:
             try:
+                if not any(player.running for player in players):
+                    break
                 for player in players:
                     player.update()
                 if live is not None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -85,8 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
             "subject_id": arguments.subject,
         },
     )
-    with _terminate_as_interrupt(), _shown(arguments) as report:
-        summary = play(part, report)
+    with _terminate_as_interrupt(), _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
+        summary = play(part, report)  # what an environment or a policy prints is none of our output
     if arguments.json or arguments.lines:
         print(json.dumps({"type": "summary", **attrs.asdict(summary)}), flush=True)
     else:
@@ -97,7 +98,12 @@ def run(arguments: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _shown(arguments: argparse.Namespace) -> Iterator[Callable[[Status], None]]:
     if arguments.lines:
-        yield lambda status: print(json.dumps({"type": "status", **attrs.asdict(status)}), flush=True)
+        out = sys.stdout
+
+        def say(status: Status) -> None:
+            print(json.dumps({"type": "status", **attrs.asdict(status)}), file=out, flush=True)
+
+        yield say
         return
     if arguments.json:
         yield lambda _status: None

@@ -88,13 +88,15 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         **part.options,
     )
     player = _Player(env, part, report)
-    ending = "connect_failed"
     try:
         ending = player.run()
     except KeyboardInterrupt:
         ending = "interrupted"
         if env.p2p.recorder is None:
             raise
+    except BaseException:
+        ending = "connect_failed" if env.p2p.progress.episode == 0 else "failed"
+        raise
     finally:
         finished = env.p2p.close("normal" if ending == "done" else ending)
     return Summary(

@@ -290,10 +290,11 @@ class Match:
         self._outputs.append(PlayerGone(peer.index, reason, message.frames, message.reason, lost))
         self._finish_leaving(now)
 
-    def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:  # noqa: ARG002 - handlers have one shape
+    def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:
         if not self._episode - 1 <= message.episode <= self._episode + 1:
             raise ProtocolError("checksum of another episode")
         self._compare(peer.index, message)
+        self._finish_leaving(now)
 
     def _on_ping(self, peer: Peer, message: Ping, now: float) -> None:
         micros = int(now * 1e6)
@@ -421,9 +422,14 @@ class Match:
         if since is None or self._left:
             return
         waiting = [p for p in self._peers.values() if p.playing and p.acknowledged < self._outbox.count]
-        if not waiting or since + LINGER_S <= now:
+        owed = any(self._local in digests and self._lacks_one(digests) for digests in self._digests.values())
+        if not (waiting or owed) or since + LINGER_S <= now:
             self._left = True
             self._outputs.append(Left())
+
+    def _lacks_one(self, digests: Mapping[int, bytes]) -> bool:
+        """Whether a player who plays on has not told his digest of a frame yet."""
+        return any(p.state is PeerState.PLAYING and i not in digests for i, p in self._peers.items())
 
     # What goes out.
 

@@ -33,6 +33,7 @@ __all__ = [
     "MAX_CTRL_BYTES",
     "MAX_INPUT_BYTES",
     "MAX_MESSAGE_BYTES",
+    "MAX_SEED",
     "PROTOCOL_VERSION",
     "Channel",
     "Checksum",
@@ -63,6 +64,10 @@ MAX_CTRL_BYTES = 65_536
 """A control message put together from fragments; a handshake is a few kilobytes."""
 
 MAX_INPUTS_PER_MESSAGE = 256
+
+MAX_SEED = 2**64 - 1
+"""NumPy takes any number; this many bits are more than anybody draws."""
+
 _MAX_PLAYERS = 64
 
 
@@ -188,7 +193,7 @@ Message = Hello | Refuse | Ready | Checksum | Goodbye | Fragment | Inputs | Ping
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _write_hello(out: bytearray, message: Hello) -> None:
@@ -229,7 +234,7 @@ def _read_ready(reader: Reader) -> Ready:
     frames = reader.varint()
     body = read_mapping(reader.rest())
     seed, options = body.get("seed"), body.get("options")
-    if seed is not None and not (isinstance(seed, int) and not isinstance(seed, bool)):
+    if seed is not None and not (_is_count(seed) and seed <= MAX_SEED):
         raise ProtocolError("wrong shape")
     if options is not None and not isinstance(options, dict):
         raise ProtocolError("wrong shape")

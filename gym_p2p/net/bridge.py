@@ -46,7 +46,10 @@ class Bridge(Protocol):
     """The user's side of the network half. Every method is called on the user's thread."""
 
     def command(self, command: Command) -> None:
-        """Give a command; never blocks, and does nothing once the network half has stopped."""
+        """Give a command; does nothing once the network half has stopped.
+
+        Blocks only if the network half takes nothing, for :data:`STOP_TIMEOUT_S` at most.
+        """
 
     def next(self, timeout_s: float) -> Told | None:
         """Return the next thing told, in order; ``None`` if there is none within the time."""
@@ -105,14 +108,18 @@ class ThreadBridge:
     def __init__(self, plan: Plan) -> None:
         """Start the thread; it signs in and connects at once."""
         self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
-        self._started: queue.SimpleQueue[asyncio.AbstractEventLoop] = queue.SimpleQueue()
+        self._started: queue.SimpleQueue[asyncio.AbstractEventLoop | None] = queue.SimpleQueue()
         self._participant: Participant | None = None
         self._stopped = False
         self._closed = False
         _switch_interval.acquire()
         self._thread = threading.Thread(target=self._main, args=(plan,), name="gym_p2p-network", daemon=True)
-        self._thread.start()
-        self._loop = self._started.get()
+        try:
+            self._thread.start()
+            self._loop = self._running_loop()
+        except BaseException:
+            _switch_interval.release()
+            raise
 
     def command(self, command: Command) -> None:
         """Give a command."""
@@ -136,12 +143,20 @@ class ThreadBridge:
             return []
         self._closed = True
         self.command(goodbye)
-        told = _drain(self)
-        self._thread.join(STOP_TIMEOUT_S)
-        if self._thread.is_alive():
-            _log.error("the network thread did not stop")
-        _switch_interval.release()
+        try:
+            told = _drain(self)
+            self._thread.join(STOP_TIMEOUT_S)
+            if self._thread.is_alive():
+                _log.error("the network thread did not stop")
+        finally:
+            _switch_interval.release()
         return told
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        loop = self._started.get()
+        if loop is None:
+            raise NetworkError("the network thread could not start; its traceback is on standard error")
+        return loop
 
     def _carry_out(self, command: Command) -> None:
         if self._participant is not None:
@@ -151,7 +166,8 @@ class ThreadBridge:
         try:
             run_loop(self._run(plan))
         finally:
-            # A second one is ignored; without the first the user's thread would wait for nothing.
+            # Second ones are ignored; without the first the user's thread would wait for nothing.
+            self._started.put(None)
             self._told.put((time.time_ns() // 1_000_000, Stopped()))
 
     async def _run(self, plan: Plan) -> None:
@@ -166,8 +182,12 @@ class ProcessBridge:
     def __init__(self, plan: Plan) -> None:
         """Start the process; it signs in and connects at once."""
         self._socket, theirs = socket.socketpair()
-        with theirs:
-            self._process = _start_child(theirs)
+        try:
+            with theirs:
+                self._process = _start_child(theirs)
+        except OSError as error:
+            self._socket.close()
+            raise NetworkError(f"the network process could not start: {error}") from error
         # Waiting is up to poll: a time-out on the socket would be a system call or two more a step.
         self._socket.settimeout(0)
         self._readable = select.poll()
@@ -198,15 +218,22 @@ class ProcessBridge:
             return []
         self._closed = True
         self.command(goodbye)
-        told = _drain(self)
-        self._socket.close()
+        try:
+            return _drain(self)
+        finally:
+            self._socket.close()
+            self._reap()
+
+    def _reap(self) -> None:
         try:
             self._process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            _log.error("the network process did not stop; killing it")
+        except BaseException as error:
+            if isinstance(error, subprocess.TimeoutExpired):
+                _log.error("the network process did not stop; killing it")
             self._process.kill()
             self._process.wait(STOP_TIMEOUT_S)
-        return told
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
 
     def _send(self, frame: bytes) -> None:
         try:
@@ -226,7 +253,10 @@ class ProcessBridge:
             self._socket.settimeout(STOP_TIMEOUT_S)
             self._socket.sendall(frame)
         except OSError as error:
-            _log.debug("command not delivered: %s", error)
+            # Half a frame may be out, and nothing makes sense after it: reading finds the end, and says so.
+            _log.warning("the network process takes no commands: %s", error)
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
         finally:
             self._socket.settimeout(0)
 

@@ -228,6 +228,7 @@ class Participant:
         )
         others = [i for i in range(len(found.players)) if i != local]
         connectors = {player: self._connector(found, found.players[player]) for player in others}
+        await self._close_unused()
         assert self._client is not None  # noqa: S101 - it found the match
         self._client.on_signal = self._on_signal  # what came before now was kept
         began = loop.time()
@@ -253,6 +254,7 @@ class Participant:
             await prepared
         finally:
             prepared.cancel()
+            await asyncio.gather(prepared, return_exceptions=True)
         return found
 
     async def _prepare(self, count: int) -> None:
@@ -271,6 +273,12 @@ class Participant:
         )
         self._connections.append((connection, route))
         return connection
+
+    async def _close_unused(self) -> None:
+        """Close what was prepared and is not needed: there are fewer players than seats, or only relays."""
+        unused, self._prepared = self._prepared, []
+        self._connections = [made for made in self._connections if made[0] not in unused]
+        await asyncio.gather(*(connection.close() for connection in unused))
 
     def _connector(self, found: MatchFound, peer: MatchPlayer) -> Connector:
         link, first = self._plan.config.link, None

@@ -34,7 +34,7 @@ mappings = st.dictionaries(texts, scalars, max_size=5)
 messages = st.one_of(
     st.builds(Hello, st.just(PROTOCOL_VERSION), mappings),
     st.builds(Refuse, st.lists(st.tuples(texts, texts, texts), max_size=5).map(tuple)),
-    st.builds(Ready, counts, st.none() | st.integers(0, 2**64), st.none() | mappings, counts),
+    st.builds(Ready, counts, st.none() | st.integers(0, 2**64 - 1), st.none() | mappings, counts),
     st.builds(Checksum, counts, counts, st.binary(min_size=1, max_size=64)),
     st.builds(Goodbye, texts, counts, st.none() | st.integers(0, 63)),
     st.builds(Fragment, counts, counts, counts, st.binary(max_size=1000)),
