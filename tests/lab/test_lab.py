@@ -17,6 +17,14 @@ from tests.lab.fixtures import MakeLab
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible")]
 
 
+BUSY_MS = 5.0
+"""A busy machine makes round trips longer, by milliseconds, and never shorter."""
+
+
+def _is_true(measured_ms: float | None, truth_ms: float) -> bool:
+    return measured_ms is not None and truth_ms <= measured_ms <= truth_ms + BUSY_MS
+
+
 def _left_behind() -> set[str]:
     return {name for name in namespaces.existing() if name.startswith(f"p2plab-{os.getpid()}-")}
 
@@ -26,18 +34,17 @@ def test_round_trip_is_what_was_asked_for(make_lab: MakeLab, rtt_ms: float) -> N
     lab = make_lab(one_way_ms=rtt_ms / 2)
     measured = ping(lab, "a", "b", count=60, interval_ms=5)
     assert measured.lost == 0
-    assert measured.median_ms == pytest.approx(rtt_ms, abs=0.5)
-    assert measured.min_ms is not None
-    assert measured.min_ms >= rtt_ms
+    assert _is_true(measured.min_ms, rtt_ms)
+    assert _is_true(measured.median_ms, rtt_ms)
 
 
 def test_delay_can_differ_by_direction_and_change_while_running(make_lab: MakeLab) -> None:
     lab = make_lab()
     lab.condition(way=("a", "b"), one_way_ms=5)
     lab.condition(way=("b", "a"), one_way_ms=15)
-    assert ping(lab, "a", "b", count=20).median_ms == pytest.approx(20, abs=0.5)
+    assert _is_true(ping(lab, "a", "b", count=20).median_ms, 20)
     lab.condition(way=("b", "a"), one_way_ms=0)
-    assert ping(lab, "a", "b", count=20).median_ms == pytest.approx(5, abs=0.5)
+    assert _is_true(ping(lab, "a", "b", count=20).median_ms, 5)
 
 
 def test_loss_takes_its_share_and_the_counters_agree(make_lab: MakeLab) -> None:
@@ -105,7 +112,7 @@ def test_blackout_stops_the_hosts_but_not_the_service(make_lab: MakeLab) -> None
     assert dark.median_ms is None
     assert lab.counters().ways["a", "b"].blacked_out == 10
     assert service.lost == 0
-    assert service.median_ms == pytest.approx(0, abs=0.7)
+    assert _is_true(service.median_ms, 0)
     assert light.lost == 0
 
 
@@ -127,8 +134,8 @@ def test_three_hosts_have_three_different_paths(make_lab: MakeLab) -> None:
         to_b = start_ping(lab, "a", "b", count=20).result()[0]
         to_c = start_ping(lab, "a", "c", count=20).result()[0]
         between = start_ping(lab, "b", "c", count=20).result()[0]
-    measured = [to_b.median_ms, to_c.median_ms, between.median_ms]
-    assert measured == pytest.approx(list(rtts_ms.values()), abs=0.5)
+    for measured, rtt_ms in zip((to_b, to_c, between), rtts_ms.values(), strict=True):
+        assert _is_true(measured.median_ms, rtt_ms)
 
 
 def test_ice_finds_the_path_and_the_dead_interfaces_only(make_lab: MakeLab) -> None:
