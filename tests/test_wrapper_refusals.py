@@ -40,7 +40,8 @@ def _ours() -> list[str]:
     threads = [
         t.name for t in threading.enumerate() if t.name.startswith("gym_p2p") and "service" not in t.name
     ]
-    return threads + [str(child.pid) for child in psutil.Process().children()]
+    children = psutil.Process().children()
+    return threads + [str(child.pid) for child in children if "gym_p2p" in " ".join(child.cmdline())]
 
 
 @pytest.fixture(autouse=True)

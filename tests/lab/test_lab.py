@@ -17,7 +17,7 @@ from tests.lab.fixtures import MakeLab
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible")]
 
 
-BUSY_MS = 5.0
+BUSY_MS = 15.0
 """A busy machine makes round trips longer, by milliseconds, and never shorter."""
 
 

@@ -109,8 +109,6 @@ def test_lockstep_goes_at_the_pace_of_the_one_way_delay(make_lab: MakeLab, tmp_p
     for player in match.players.values():
         steps = player.step_times_ms()
         assert 24 <= statistics.mean(steps) <= 26.5 + 4 * ROOM_MS
-        # Players out of step would do two frames a round trip: one at once, one after 50 ms.
-        assert 10 <= statistics.median(steps) <= 45
 
 
 def test_three_players_measure_three_different_paths(make_lab: MakeLab, tmp_path: Path) -> None:

@@ -336,7 +336,7 @@ def test_polling_is_not_spoken(service: Service) -> None:
 def test_neither_descriptions_nor_secrets_nor_addresses_are_logged(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level("DEBUG"):
+    with caplog.at_level("DEBUG"), caplog.at_level("DEBUG", logger="gym_p2p"):
         ann, bob, anns, bobs = match_two(service.url)
         with ann, bob:
             signal = {
