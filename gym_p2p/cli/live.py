@@ -17,12 +17,12 @@ __all__ = ["match_table", "picture_panel", "summary_table"]
 
 def match_table(statuses: Iterable[Status]) -> Table:
     """Return one row for every link of every player."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("seat", "state", "episode", "frame", "steps/s", "reward", "peer"):
-        table.add_column(name)
-    for name in ("RTT now", "median", "p95", "jitter"):
-        table.add_column(name, justify="right")
-    table.add_column("checks")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in ("seat", "state", "ep", "frame", "fps", "reward", "peer"):
+        table.add_column(name, no_wrap=True)
+    for name in ("RTT ms", "median", "p95", "jitter"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("checksums")
     for status in statuses:
         links: Mapping[str, dict[str, Any] | None] = status.latency or {"": None}
         for number, (peer, latency) in enumerate(links.items()):
@@ -66,7 +66,7 @@ def _player_cells(status: Status) -> list[str]:
 def _latency_cells(latency: Mapping[str, Any] | None) -> list[str]:
     if latency is None:
         return ["-"] * 4
-    return [f"{latency[key]:.1f} ms" for key in ("nowMs", "medianMs", "p95Ms", "jitterMs")]
+    return [f"{latency[key]:.1f}" for key in ("nowMs", "medianMs", "p95Ms", "jitterMs")]
 
 
 def _checks(status: Status) -> Text:
