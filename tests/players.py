@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import attrs
 import gymnasium
+import psutil
 
 from gym_p2p import P2PEnv, P2PError, P2PParallelEnv
 from gym_p2p.game.base import Game
@@ -184,6 +185,21 @@ def _mirror(env: Wrapped, stop: threading.Event) -> None:
         while not stop.is_set():
             play_episode(env, salt=7)
     env.close()
+
+
+def left_running() -> list[str]:
+    """Return the package's threads, without the service's, and its network processes."""
+    threads = [
+        t.name for t in threading.enumerate() if t.name.startswith("gym_p2p") and "service" not in t.name
+    ]
+    return threads + [str(child.pid) for child in psutil.Process().children() if _is_ours(child)]
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    try:
+        return "gym_p2p.net.child" in process.cmdline()
+    except psutil.NoSuchProcess:  # it has ended, though somebody has yet to take note
+        return False
 
 
 def until(condition: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import psutil
 import pytest
 
 from gym_p2p import (
@@ -21,7 +20,7 @@ from gym_p2p import (
     P2PEnv,
     UsageError,
 )
-from tests.players import Lobby, auto_peers, play_episode, together, until
+from tests.players import Lobby, auto_peers, left_running, play_episode, together, until
 from tests.toys import BLEND
 
 
@@ -29,19 +28,10 @@ def _env(lobby: Lobby, seat: Any = "a", *, kind: str = "dict", length: int = 50,
     return P2PEnv(gymnasium.make(BLEND, kind=kind, length=length), seat=seat, **lobby.options(**changes))
 
 
-def _ours() -> list[str]:
-    """Return the package's threads, without the service's, and its processes."""
-    threads = [
-        t.name for t in threading.enumerate() if t.name.startswith("gym_p2p") and "service" not in t.name
-    ]
-    children = psutil.Process().children()
-    return threads + [str(child.pid) for child in children if "gym_p2p" in " ".join(child.cmdline())]
-
-
 @pytest.fixture(autouse=True)
 def _nothing_is_left_running() -> Iterator[None]:
     yield
-    until(lambda: not _ours(), 5)
+    until(lambda: not left_running(), 5)
 
 
 def test_an_action_outside_the_space_consumes_no_frame(lobby: Lobby) -> None:
@@ -73,7 +63,7 @@ def test_seeds_and_options_that_cannot_travel_are_refused_before_anything_connec
         env.reset(seed=-1)
     with pytest.raises(ConfigurationError, match="options"):
         env.reset(options={"x": object()})
-    assert _ours() == []
+    assert left_running() == []
     env.close()
 
 
@@ -127,7 +117,7 @@ def test_close_during_a_connect_ends_both_quickly(network: str, lobby: Lobby) ->
     thread.join(5)
     assert time.monotonic() - began < 3
     assert isinstance(errors[0], MatchOver)
-    assert _ours() == []
+    assert left_running() == []
 
 
 def test_close_ends_a_step_that_waits_in_another_thread(lobby: Lobby) -> None:

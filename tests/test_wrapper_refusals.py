@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-import psutil
 import pytest
 
 from gym_p2p import (
@@ -27,7 +26,7 @@ from gym_p2p import (
 from gym_p2p.config import ServiceConfig
 from gym_p2p.net import participant
 from gym_p2p.server import serve_in_thread
-from tests.players import Lobby, act, auto_peers, play_episode, together, until
+from tests.players import Lobby, act, auto_peers, left_running, play_episode, together, until
 from tests.toys import BLEND
 
 
@@ -35,19 +34,10 @@ def _env(lobby: Lobby, seat: Any = "a", *, kind: str = "dict", length: int = 50,
     return P2PEnv(gymnasium.make(BLEND, kind=kind, length=length), seat=seat, **lobby.options(**changes))
 
 
-def _ours() -> list[str]:
-    """Return the package's threads, without the service's, and its processes."""
-    threads = [
-        t.name for t in threading.enumerate() if t.name.startswith("gym_p2p") and "service" not in t.name
-    ]
-    children = psutil.Process().children()
-    return threads + [str(child.pid) for child in children if "gym_p2p" in " ".join(child.cmdline())]
-
-
 @pytest.fixture(autouse=True)
 def _nothing_is_left_running() -> Iterator[None]:
     yield
-    until(lambda: not _ours(), 5)
+    until(lambda: not left_running(), 5)
 
 
 # The service.
@@ -64,7 +54,7 @@ def test_without_a_service_the_address_is_named_at_once(network: str, lobby: Lob
             env.reset()
     assert error.value.url == url
     assert time.monotonic() - began < 5
-    assert _ours() == []
+    assert left_running() == []
     env.close()
 
 
@@ -96,7 +86,7 @@ def test_a_server_of_another_kind_is_no_service(
         with pytest.raises(ServiceUnreachable) as error:
             env.reset()
         assert error.value.url == url
-        assert _ours() == []
+        assert left_running() == []
         env.close()
 
 
@@ -164,7 +154,7 @@ def _assert_both_refuse(ours: P2PEnv, theirs: P2PEnv, what: str, left: str, righ
         assert isinstance(error, HandshakeRefused), error
         assert (what, *pair) in error.differences
         assert f"{what}: ours {pair[0]}, theirs {pair[1]}" in str(error)
-    assert _ours() == []
+    assert left_running() == []
     for env in (ours, theirs):
         env.close()
 

@@ -6,11 +6,15 @@ from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.events import (
+    BeginEpisode,
     ChecksumsAgreed,
     Connected,
+    Desynced,
     EpisodeBegan,
     EpisodeRefused,
+    GiveChecksum,
     Interrupted,
+    Leave,
     Left,
     Pinged,
     PlayerFinished,
@@ -19,8 +23,8 @@ from gym_p2p.core.events import (
     Refused,
     Resumed,
 )
-from gym_p2p.core.match import Match, episode_seed
-from gym_p2p.core.messages import Channel, Hello, encode
+from gym_p2p.core.match import Match, Send, episode_seed
+from gym_p2p.core.messages import Channel, Checksum, Hello, Ready, encode
 from gym_p2p.net.memory import Path
 from tests.core.tables import Table, plain_action
 
@@ -298,3 +302,14 @@ def test_agreement_needs_every_player() -> None:
     table.run()
     table.run(1.0, until=lambda: False)
     assert not [event for event in table.seats[0].events if isinstance(event, ChecksumsAgreed)]
+
+
+def test_a_leaver_waits_for_the_others_checksum_of_a_frame_that_he_checked() -> None:
+    match = greeted_match()
+    match.command(BeginEpisode(seed=1), 0.0)
+    match.receive(1, encode(Ready(1, None, None, 0)), 0.0)
+    match.command(GiveChecksum(9, b"ours"), 0.1)
+    match.command(Leave("normal"), 0.1)
+    assert not [output for output in outputs_of(match) if isinstance(output, Left)]
+    match.receive(1, encode(Checksum(1, 9, b"theirs")), 0.2)
+    assert [type(output) for output in outputs_of(match) if not isinstance(output, Send)] == [Desynced, Left]
