@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         Matchmaker,
         QueuedCandidate,
     )
+    from gym_p2p.core.plans import Verdict
+    from gym_p2p.core.queue_news import MatchProposed
+    from gym_p2p.core.queue_requests import ProposedMatch
     from gym_p2p.core.widening import WideningMatchmaker
     from gym_p2p.errors import (
         ConfigurationError,
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
         HandshakeRefused,
         InvalidAction,
         MatchOver,
+        MatchRefused,
         NetworkError,
+        NoMatch,
         P2PError,
         PeerError,
         PeerLost,
@@ -47,6 +52,8 @@ if TYPE_CHECKING:
         UnsupportedEnvironment,
         UsageError,
     )
+    from gym_p2p.game.determinism import check_env_determinism
+    from gym_p2p.game.report_card import ReportCard
     from gym_p2p.net.probe import ProbeConnection
     from gym_p2p.net.probe_manager import ProbeManager
     from gym_p2p.net.telemetry import LatencyTelemetry
@@ -70,9 +77,12 @@ __all__ = [
     "LinkEmulation",
     "MatchCandidate",
     "MatchOver",
+    "MatchProposed",
+    "MatchRefused",
     "Matchmaker",
     "MatchmakingConfig",
     "NetworkError",
+    "NoMatch",
     "P2PConfig",
     "P2PEnv",
     "P2PError",
@@ -81,8 +91,10 @@ __all__ = [
     "PeerLost",
     "ProbeConnection",
     "ProbeManager",
+    "ProposedMatch",
     "ProtocolError",
     "QueuedCandidate",
+    "ReportCard",
     "ServiceConfig",
     "ServiceRefused",
     "ServiceUnreachable",
@@ -90,18 +102,25 @@ __all__ = [
     "TelemetryConfig",
     "UnsupportedEnvironment",
     "UsageError",
+    "Verdict",
     "WideningMatchmaker",
+    "check_env_determinism",
 ]
 
 _HOMES = (
     "gym_p2p.errors",
     "gym_p2p.config",
     "gym_p2p.core.matchmaking",
+    "gym_p2p.core.plans",
+    "gym_p2p.core.queue_news",
+    "gym_p2p.core.queue_requests",
     "gym_p2p.core.widening",
     "gym_p2p.net.telemetry",
     "gym_p2p.net.probe",
     "gym_p2p.net.probe_manager",
     "gym_p2p.wrapper",
+    "gym_p2p.game.determinism",
+    "gym_p2p.game.report_card",
 )
 
 

@@ -18,7 +18,7 @@ from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.estimates import LatencyEstimator
 from gym_p2p.core.matchmaking import GroupHistory, Matchmaker
 from gym_p2p.core.planner import Planner
-from gym_p2p.core.plans import AskHook, Decided, GaveUp, Matched, ProbeResult, RequestProbe, Verdict
+from gym_p2p.core.plans import AskHook, Decided, GaveUp, Matched, PairProbe, RequestProbe, Verdict
 from gym_p2p.population import LANDMARKS, Player, Population
 
 __all__ = ["Arrivals", "Outcome", "simulate"]
@@ -139,7 +139,7 @@ class _Day:
         self._landmarks = landmarks
         self._on_decision = on_decision
         self._random = random.Random(f"arrivals:{arrivals.seed}")
-        self._probes: list[tuple[float, int, ProbeResult]] = []
+        self._probes: list[tuple[float, int, PairProbe]] = []
         self._partners: dict[str, list[str]] = {}
         self._players = {player.subject_id: player for player in population.players}
         self._outcome = Outcome()
@@ -208,11 +208,11 @@ class _Day:
     def _start_probe(self, request: RequestProbe, now: float) -> None:
         self._outcome.probes += 1
         if self._random.random() < self._arrivals.hang_share:
-            result = ProbeResult(rtt_ms=None, reason="connect_timeout")
+            result = PairProbe(rtt_ms=None, reason="connect_timeout")
             heapq.heappush(self._probes, (now + self._arrivals.hang_s, request.probe_no, result))
             return
         error = math.exp(self._random.gauss(0, _ERROR_SPREAD))
-        result = ProbeResult(rtt_ms=self._population.rtt_ms(*self._pair(request.subjects)) * error)
+        result = PairProbe(rtt_ms=self._population.rtt_ms(*self._pair(request.subjects)) * error)
         heapq.heappush(self._probes, (now + self._arrivals.probe_s, request.probe_no, result))
 
     def _matched(self, matched: Matched) -> None:

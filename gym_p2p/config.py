@@ -8,6 +8,7 @@ process gets its configuration over a pipe.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 DEFAULT_SERVER_URL = "http://127.0.0.1:8765"
+DEFAULT_ROOM = "default"
 
 _T = TypeVar("_T")
 
@@ -71,6 +73,25 @@ def _optional(
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if value is not None:
             inner(instance, attribute, value)
+
+    return check
+
+
+def _either(
+    *checks: Callable[[Any, attrs.Attribute[Any], Any], None],
+) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    """Pass what one of the checks passes; the first one's complaint is raised."""
+
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        problems: list[ConfigurationError] = []
+        for one in checks:
+            try:
+                one(instance, attribute, value)
+            except ConfigurationError as problem:
+                problems.append(problem)
+            else:
+                return
+        raise problems[0]
 
     return check
 
@@ -145,17 +166,45 @@ class LinkConfig:
 class SyncConfig:
     """How the players' frames are kept together."""
 
-    mode: Literal["lockstep"] = attrs.field(default="lockstep", validator=_one_of("lockstep"))
-    """``lockstep``: a step waits for every player's input of its frame."""
-    input_delay: int = attrs.field(default=0, validator=_integer(0, 60))
-    """Frames between giving an input and its effect; the first ones have the default action."""
+    mode: Literal["auto", "lockstep", "rollback"] = attrs.field(
+        default="auto", validator=_one_of("auto", "lockstep", "rollback")
+    )
+    """``lockstep``: a step waits for every player's input of its frame. ``rollback``: it returns at once,
+    missing inputs are predicted, and what was played on a wrong one is played again. ``auto``: rollback if
+    frames are paced (``fps``), every player's copy can be saved and restored exactly, and that fits into a
+    frame; else lockstep."""
+    input_delay: int | Literal["auto"] = attrs.field(
+        default=0, validator=_either(_integer(0, 60), _one_of("auto"))
+    )
+    """Frames between giving an input and its effect; the first ones have the default action. ``auto``
+    follows the measured delay and jitter (needs ``fps``)."""
+    prediction_window: int = attrs.field(default=8, validator=_integer(1, 60))
+    """Frames that are played on predicted inputs before a step waits. GGRS's default."""
+    prediction: str = attrs.field(default="repeat_last", validator=_text)
+    """The predictor of missing inputs: ``repeat_last``, ``default``, or a registered one."""
+    view: Literal["predicted", "confirmed"] = attrs.field(
+        default="predicted", validator=_one_of("predicted", "confirmed")
+    )
+    """What ``step`` shows where inputs are predicted: the frame of now, with provisional rewards, or the
+    confirmed ones, final, each once and in order, as many frames late as the network makes them."""
+    snapshot_hooks: Any = attrs.field(default=None)
+    """The environment's own way to be saved and restored, tried first: ``(save, load)``, each the name of a
+    method of ``env.unwrapped``, or a callable ``save(env) -> state`` and ``load(env, state)``."""
+    isolate_random: bool = attrs.field(default=False, validator=_boolean)
+    """Give an environment that draws from ``random`` or ``numpy.random`` streams of its own, seeded by
+    ``reset`` and part of its state."""
     fps: float | None = attrs.field(default=None, validator=_optional(_number(0.01, 10_000)))
     """Paces ``step`` in real time; ``None`` is as fast as the players can."""
     checksum_interval: int | None = attrs.field(default=None, validator=_optional(_integer(1, 1_000_000)))
     """Frames between two compared checksums; ``None`` is half a second's worth (30 frames unpaced)."""
-    on_peer_loss: Literal["truncate", "raise"] = attrs.field(
-        default="truncate", validator=_one_of("truncate", "raise")
+    on_peer_loss: Literal["truncate", "raise", "default_action", "stand_in"] = attrs.field(
+        default="truncate", validator=_one_of("truncate", "raise", "default_action", "stand_in")
     )
+    """When a player is gone: end the episode, raise ``PeerLost``, or play on without him, his seats taken by
+    their default actions or by ``stand_in``."""
+    stand_in: Any = attrs.field(default=None)
+    """Plays the seats of players who are gone: ``stand_in(seat, observation, frame) -> action``, a function
+    of its arguments alone and the same one at every player; a callable, or ``module:function``."""
     on_desync: Literal["continue", "truncate"] = attrs.field(
         default="continue", validator=_one_of("continue", "truncate")
     )
@@ -175,6 +224,16 @@ class SyncConfig:
                 "disconnect_notice_s",
                 f"wanted less than disconnect_timeout_s ({self.disconnect_timeout_s:g})",
             )
+
+    @input_delay.validator
+    def _needs_frames(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value == "auto" and self.fps is None:
+            raise ConfigurationError("input_delay", "'auto' needs fps: a delay in frames needs their length")
+
+    @stand_in.validator
+    def _stands_in(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
+        if (value is not None) != (self.on_peer_loss == "stand_in"):
+            raise ConfigurationError("stand_in", "goes with on_peer_loss='stand_in', and that with it")
 
     @property
     def checked_every(self) -> int:
@@ -209,7 +268,20 @@ class P2PConfig:
     """Everything that a wrapper can be told, beyond the environment and the seat."""
 
     server_url: str = attrs.field(default=DEFAULT_SERVER_URL, validator=_text)
-    room: str = attrs.field(default="default", validator=_text)
+    room: str = attrs.field(default=DEFAULT_ROOM, validator=_text)
+    """Where the players meet who name the same one."""
+    queue: str | None = attrs.field(default=None, validator=_optional(_text))
+    """Instead of a room: where strangers wait, are probed, and are matched by the latency between them."""
+    pre_match: Any = attrs.field(default=None)
+    """This player's own say before a match of the queue is made: a callable that is given the proposed match
+    (``MatchProposed``) and returns True, False or a ``Verdict``, or its name as ``module:function``, or the
+    largest round trip in ms that he would play at. ``None`` accepts what the service finds."""
+    on_refusal: Literal["raise", "requeue"] = attrs.field(
+        default="raise", validator=_one_of("raise", "requeue")
+    )
+    """After his own refusal: give up with ``MatchRefused``, or wait for somebody else."""
+    token: str | None = attrs.field(default=None, repr=False)
+    """What lets this player in, where the service asks for one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
     subject_id: str | None = None
     """Who this player is to the service; ``None`` makes up an anonymous one."""
     network: Literal["thread", "process"] = attrs.field(
@@ -219,6 +291,19 @@ class P2PConfig:
     sync: SyncConfig = attrs.field(factory=SyncConfig)
     telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig)
     exports: ExportConfig = attrs.field(factory=ExportConfig)
+    record: str | None = attrs.field(default=None, validator=_optional(_text))
+    """Where the match is recorded: a ``.p2preplay`` file, or a folder that gets
+    ``<match>/<player>.p2preplay``. ``None`` records nothing."""
+
+    @queue.validator
+    def _either_room_or_queue(self, _attribute: attrs.Attribute[str | None], value: str | None) -> None:
+        if value is not None and self.room != DEFAULT_ROOM:
+            raise ConfigurationError("queue", f"a match comes from a room ({self.room!r}) or from a queue")
+
+    @pre_match.validator
+    def _only_in_a_queue(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value is not None and self.queue is None:
+            raise ConfigurationError("pre_match", "is asked about matches of a queue: name one with queue=")
 
 
 @attrs.frozen(kw_only=True)
@@ -262,12 +347,43 @@ def _origins(_instance: Any, attribute: attrs.Attribute[Any], value: tuple[str, 
             )
 
 
+def _secret(_instance: Any, attribute: attrs.Attribute[Any], value: str | None) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str) or len(value) < _MIN_SECRET_CHARS:  # never shown, not even a wrong one
+        raise ConfigurationError(attribute.name, f"wanted at least {_MIN_SECRET_CHARS} characters")
+
+
+_MIN_SECRET_CHARS = 32
+"""128 bits in hexadecimal."""
+
+
 @attrs.frozen(kw_only=True)
 class ServiceConfig:
-    """What ``gym-p2p serve`` can be told."""
+    """What ``gym-p2p serve`` can be told.
+
+    Without a ``join_secret`` the service is a laboratory: whoever reaches it takes part, under any name that
+    he likes. So it then listens on loopback alone, unless ``open`` says that this is meant.
+    """
 
     host: str = attrs.field(default="127.0.0.1", validator=_text)
-    """The address to listen on; anything but loopback lets every machine that reaches it take part."""
+    """The address to listen on; beyond loopback it takes a ``join_secret``, or ``open``."""
+    open: bool = attrs.field(default=False, validator=_boolean)
+    """Let every machine that reaches the service take part; not together with ``join_secret``."""
+    join_secret: str | None = attrs.field(default=None, validator=_secret, repr=False)
+    """Signs the join tokens; with it nobody takes part without one."""
+    experiment: str = attrs.field(default="default", validator=_text)
+    """What a join token has to be for."""
+    private_candidates: bool | None = attrs.field(default=None, validator=_optional(_boolean))
+    """Whether the players may tell each other loopback and private addresses: right on one machine or in one
+    network, wrong on the Internet. ``None``: in a laboratory yes, with a ``join_secret`` no."""
+    turn_secret: str | None = attrs.field(default=None, validator=_secret, repr=False)
+    """Shared with the TURN servers (coturn's ``static-auth-secret``); with it every player gets credentials
+    of his own for those that have no fixed ones."""
+    turn_probe_lifetime_s: float = attrs.field(default=120.0, validator=_number(1, 86_400))
+    """Of the TURN credentials for a probe. A TURN server looks at it only when an allocation begins."""
+    turn_match_lifetime_s: float = attrs.field(default=600.0, validator=_number(1, 86_400))
+    """Of the TURN credentials for a match."""
     port: int = attrs.field(default=8765, validator=_integer(0, 65_535))
     """0 picks a free one."""
     data_dir: str = attrs.field(default="p2p-server-data", validator=_text)
@@ -288,6 +404,42 @@ class ServiceConfig:
     """Sustained events from one socket; what goes beyond is dropped and told so."""
     event_burst: int = attrs.field(default=100, validator=_integer(1, 1_000_000))
     """Events that one socket may send at once: two peers' trickled candidates fit in."""
+    matchmaking: MatchmakingConfig = attrs.field(factory=MatchmakingConfig)
+    """How the queues are run; their ``group_size`` is each queue's number of seats."""
+    log_decisions: bool = attrs.field(default=True, validator=_boolean)
+    """Whether the queues' decisions are appended to ``decisions.jsonl`` in the data directory."""
+    joins_per_s: float = attrs.field(default=1.0, validator=_number(0.01, 1e6))
+    """Sustained joins of rooms and queues by one subject."""
+    join_burst: int = attrs.field(default=3, validator=_integer(1, 1_000_000))
+    """Joins of one subject at once: a refused one and its repetition fit in."""
+    connects_per_s: float = attrs.field(default=50.0, validator=_number(0.1, 1e6))
+    """Sustained new connections from one address; those beyond it are answered 429. Behind a proxy on this
+    machine the address is the one in its ``X-Forwarded-For``; behind another one, all players have one."""
+    connect_burst: int = attrs.field(default=256, validator=_integer(1, 1_000_000))
+    """New connections from one address at once: a laboratory that comes back after a restart fits in."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what only looks safe."""
+        if self.open and self.join_secret is not None:
+            raise ConfigurationError("open", "not together with a join secret: either all come in, or some")
+        if not (self.open or self.join_secret is not None or self.on_loopback):
+            raise ConfigurationError(
+                "host",
+                f"{self.host} is reached by other machines: set a join secret, or let everybody in (open)",
+            )
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine reaches the service."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def passes_private_candidates(self) -> bool:
+        """Whether loopback and private addresses are passed on, with the default worked out."""
+        return self.join_secret is None if self.private_candidates is None else self.private_candidates
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -319,6 +471,7 @@ def from_mapping(cls: type[_T], mapping: Mapping[str, Any]) -> _T:
 
 _NESTED: dict[tuple[str, str], type[Any]] = {
     ("LinkConfig", "emulation"): LinkEmulation,
+    ("ServiceConfig", "matchmaking"): MatchmakingConfig,
     ("P2PConfig", "link"): LinkConfig,
     ("P2PConfig", "sync"): SyncConfig,
     ("P2PConfig", "telemetry"): TelemetryConfig,

@@ -1,39 +1,32 @@
-"""One episode as this player plays it: inputs out, frames in, the game's steps, checksums.
+"""One episode as the wrapper shows it: plays frames in real time, waits where it must, shows the view.
 
-Runs on the user's thread. Knows the line, the game and the record; refuses to know how a match comes about
+Runs on the user's thread. Knows the line, the playing and the view; refuses to know how a match comes about
 and what follows from its end: that is :mod:`gym_p2p.session`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.events import (
-    EpisodeBegan,
-    GiveChecksum,
-    GiveInput,
-    InputsArrived,
-    PlayerFinished,
-    PlayerGone,
-)
-from gym_p2p.core.metrics import MatchRecord
 from gym_p2p.core.pacing import Pacer
-from gym_p2p.core.sync import Advance, Lockstep, Over
 from gym_p2p.errors import ProtocolError
-from gym_p2p.game.base import Game
-from gym_p2p.game.checksum import OutcomeChecksum
-from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.rollout import Correction, FinalFrame
 from gym_p2p.line import Line
-from gym_p2p.net.participant import Failed, Stopped
-from gym_p2p.recording import Recorder, now_ms
+from gym_p2p.net.tellings import Failed, Stopped
+from gym_p2p.playing import Playing
+from gym_p2p.recording import Recorder
 
 __all__ = ["Ending", "Episode"]
+
+_CORRECTIONS_KEPT = 4096
+"""Of those that nobody fetches, the oldest go: a minute of the worst network."""
 
 
 @attrs.frozen
@@ -51,19 +44,20 @@ class Ending:
 
 
 class Episode:
-    """A running episode: begins when made, with the delayed frames' inputs and the game's reset.
+    """A running episode.
 
     Args:
         line: to the network half, where this episode has begun.
         recorder: of the match.
-        game: the local copy.
-        inputs: of the match's players.
+        playing: what is played.
+        own: the local seats, by index.
         sync: how frames are kept together.
-        began: what the players agreed on.
+        seed: the agreed one.
 
     Attributes:
         seed: the agreed one.
-        outcome: what the newest frame gave, at first what ``reset`` gave.
+        outcome: what was shown last, at first what ``reset`` gave.
+        frame_shown: the frame that it is of; -1 for ``reset``.
     """
 
     def __init__(
@@ -71,98 +65,120 @@ class Episode:
         *,
         line: Line,
         recorder: Recorder,
-        game: Game,
-        inputs: SeatInputs,
+        playing: Playing,
+        own: Sequence[int],
         sync: SyncConfig,
-        began: EpisodeBegan,
+        seed: int,
     ) -> None:
         self._line = line
         self._recorder = recorder
-        self._game = game
-        self._inputs = inputs
+        self._playing = playing
+        self._own = tuple(own)
         self._config = sync
-        self._others = len(line.found.players) - 1
-        self._checksum = OutcomeChecksum(len(game.seats))
         self._pacer = Pacer(sync.fps)
-        recorder.record.begin_episode(now_ms())
-        self._sync = Lockstep(
-            local=line.local,
-            players=self._others + 1,
-            input_delay=sync.input_delay,
-            default_input=inputs.default,
-        )
-        for give in self._sync.begin():
-            self._give(give)
-        self.seed = began.seed
-        self.outcome = game.reset(began.seed, dict(began.options) or None)
+        self._unseen: deque[FinalFrame] = deque()
+        self._corrections: deque[Correction] = deque(maxlen=_CORRECTIONS_KEPT)
+        self._over: Ending | None = None
+        line.listener = playing.receive
+        self.seed = seed
+        self.outcome = playing.rollout.outcome
+        self.frame_shown = -1
 
     @property
     def frame(self) -> int:
         """The next frame to be played."""
-        return self._sync.frame
+        return self._playing.session.frame
+
+    @property
+    def confirmed(self) -> int:
+        """How many frames are final."""
+        return self._playing.rollout.final_count
 
     def play(self, actions: Mapping[Seat, Any]) -> Outcome | Ending:
-        """Play one frame with the local seats' canonical actions, once everybody's inputs are here."""
-        give = self._sync.give(self._inputs.encode(actions))
-        if give is not None:
-            self._give(give)
-        arrived = self._await_frame()
-        if isinstance(arrived, Ending):
-            return arrived
-        result = self._advance(arrived)
-        wait_s = self._pacer.wait_s(time.monotonic())
-        if wait_s > 0:
+        """Play one frame with the local seats' canonical actions; return what is to be shown.
+
+        In lockstep that is the frame, once everybody's inputs are here; where inputs are predicted, see
+        ``view``. An end is shown once it is final.
+        """
+        result = self._ended() or self._play(actions)
+        wait_s = self._pacer.wait_s(time.monotonic(), stretch=self._playing.session.stretch)
+        if wait_s > 0 and not isinstance(result, Ending):
             time.sleep(wait_s)
         return result
 
-    def receive(self, event: object) -> None:
-        """Take in what was told outside of :meth:`play`; what is not about inputs is ignored."""
-        if isinstance(event, InputsArrived | PlayerFinished | PlayerGone):
-            self._sync.receive(event)
+    def settle(self) -> None:
+        """Record what has become final by what was told outside of :meth:`play`."""
+        self._tick()
 
-    def _give(self, give: GiveInput) -> None:
-        self._line.command(give)
-        self._record.inputs_sent(self._others)
+    def take_corrections(self) -> list[Correction]:
+        """Return what had been shown on wrong guesses since the last call, oldest first."""
+        taken = list(self._corrections)
+        self._corrections.clear()
+        return taken
 
-    @property
-    def _record(self) -> MatchRecord:
-        return self._recorder.record
-
-    def _await_frame(self) -> Advance | Ending:
-        """Wait until the frame can be played; say why not if it never can."""
-        sync, line = self._sync, self._line
+    def _play(self, actions: Mapping[Seat, Any]) -> Outcome | Ending:
+        while self._line.next(0) is not None:
+            pass
         deadline = time.monotonic() + self._config.input_timeout_s
+        advanced = False
         while True:
             if self._recorder.desyncs and self._config.on_desync == "truncate":
                 return Ending("desync", self._recorder.desynced_with)
-            match sync.poll():
-                case Advance() as advance:
-                    return advance
-                case Over(_, reason, player):
-                    return Ending(reason, line.player_id(player))
+            waits = self._playing.awaits_end(self._own)
+            if not (waits or advanced or self._playing.rollout.over):
+                self._playing.give(actions)
+            advanced = self._tick() or advanced
+            shown = self._shown(advanced=advanced)
+            if shown is not None:
+                return shown
             if deadline <= time.monotonic():
                 return Ending("input_timeout")
-            match line.next():
-                case InputsArrived() | PlayerFinished() | PlayerGone() as event:
-                    sync.receive(event)
-                case Failed() | Stopped():
-                    return Ending("network_failed")
+            if isinstance(self._line.next(), Failed | Stopped):
+                return Ending("network_failed")
 
-    def _advance(self, advance: Advance) -> Outcome | Ending:
-        record = self._record
+    def _tick(self) -> bool:
+        """Play what can be played, take note of an end; return whether the next frame was played."""
         try:
-            by_seat = self._inputs.by_seat(advance.inputs)
-            actions = self._inputs.decode(by_seat)
+            tick = self._playing.tick()
         except ProtocolError as error:
-            record.protocol_error(error.problem)
-            return Ending("protocol_error")
-        outcome = self.outcome = self._game.step(actions)
-        record.frame(by_seat)
-        self._checksum.update(advance.frame, by_seat, outcome)
-        if outcome.ended or (advance.frame + 1) % self._config.checked_every == 0:
-            digest = self._checksum.digest(outcome)
-            record.checksum(advance.frame, digest)
-            self._line.command(GiveChecksum(advance.frame, bytes.fromhex(digest)))
-        if outcome.ended:
-            record.end_episode(now_ms())
-        return outcome
+            self._recorder.record.protocol_error(error.problem)
+            self._over = Ending("protocol_error")
+            return False
+        self._corrections.extend(tick.corrections)
+        if self._config.view == "confirmed":
+            self._unseen.extend(tick.final)
+        if tick.over is not None and not self._playing.rollout.over:
+            self._over = Ending(tick.over.reason, self._line.player_id(tick.over.player))
+        return tick.advanced
+
+    def _ended(self) -> Outcome | Ending | None:
+        """Return what is still to be shown of an episode in which nothing is played any more."""
+        return self._shown(advanced=False) if self._over is not None or self._playing.rollout.over else None
+
+    def _shown(self, *, advanced: bool) -> Outcome | Ending | None:
+        """Return what this step shows; ``None`` if that has to be waited for."""
+        rollout = self._playing.rollout
+        if self._config.view == "confirmed":
+            return self._next_final(may_repeat=advanced)
+        if rollout.over or (advanced and not self._playing.awaits_end(self._own)):
+            ended_at = rollout.ended_at if rollout.over else None
+            self.frame_shown = self._playing.session.frame - 1 if ended_at is None else ended_at
+            self.outcome = rollout.outcome
+            return self.outcome
+        return self._over
+
+    def _next_final(self, *, may_repeat: bool) -> Outcome | Ending | None:
+        if self._unseen:
+            final = self._unseen.popleft()
+            self.frame_shown, self.outcome = final.frame, final.outcome
+            return final.outcome
+        if self._over is not None:
+            return self._over
+        if may_repeat and not self._playing.awaits_end(self._own):
+            return _again(self.outcome)
+        return None
+
+
+def _again(outcome: Outcome) -> Outcome:
+    """Return what a step shows to which no new final frame belongs: the last one, without its rewards."""
+    return attrs.evolve(outcome, rewards=(0.0,) * len(outcome.rewards))

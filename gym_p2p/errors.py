@@ -4,6 +4,8 @@
 ``PeerError``: another player, or what runs on his machine.
 ``NetworkError``: the way between us: the service, the sockets, the path.
 
+One stands apart: ``DamagedReplay``, a file that is no longer what was written.
+
 Errors carry their data in fields, so that a program can act on them without reading the text.
 """
 
@@ -15,16 +17,20 @@ from typing import Any
 __all__ = [
     "ConfigurationError",
     "ConnectFailed",
+    "DamagedReplay",
     "HandshakeRefused",
     "InvalidAction",
     "MatchOver",
+    "MatchRefused",
     "NetworkError",
+    "NoMatch",
     "P2PError",
     "PeerError",
     "PeerLost",
     "ProtocolError",
     "ServiceRefused",
     "ServiceUnreachable",
+    "UnreadableReplay",
     "UnsupportedEnvironment",
     "UsageError",
 ]
@@ -89,6 +95,34 @@ class MatchOver(UsageError):
         self.reason = reason
 
 
+class UnreadableReplay(UsageError, ValueError):
+    """This file is no recorded match, or one that this version cannot read.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: object, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = str(path)
+
+
+class DamagedReplay(P2PError):
+    """A recorded match was changed after it had been written.
+
+    Attributes:
+        path: the file.
+        where: the first place that is not as it was written; what stands before it is.
+        problem: what is wrong there.
+    """
+
+    def __init__(self, path: object, where: str, problem: str) -> None:
+        super().__init__(f"{path}: {where}: {problem}")
+        self.path = str(path)
+        self.where = where
+        self.problem = problem
+
+
 class PeerError(P2PError):
     """Another player's side is to blame."""
 
@@ -136,6 +170,27 @@ class PeerLost(PeerError):
         self.reason = reason
 
 
+class MatchRefused(PeerError):
+    """This player would not play in the match that a queue proposed (his ``pre_match`` said no).
+
+    Attributes:
+        queue: the queue.
+        subjects: who would have played, this player included.
+        worst_rtt_ms: the largest measured round trip between any two of them; ``None`` if none was measured.
+        problem: the text without the advice, which is for programs.
+    """
+
+    def __init__(self, queue: str, subjects: Sequence[str], worst_rtt_ms: float | None) -> None:
+        measured = "nothing was measured" if worst_rtt_ms is None else f"at most {worst_rtt_ms:.1f} ms apart"
+        self.problem = f"pre_match refused a match of {', '.join(subjects)} ({measured})"
+        super().__init__(
+            f"{self.problem}; call reset() to wait in queue {queue!r} again, or pass on_refusal='requeue'"
+        )
+        self.queue = queue
+        self.subjects = tuple(subjects)
+        self.worst_rtt_ms = worst_rtt_ms
+
+
 class NetworkError(P2PError):
     """The way between the players, or to the service, is to blame."""
 
@@ -161,12 +216,36 @@ class ServiceRefused(NetworkError):
     Attributes:
         code: the service's code, e.g. ``"room_full"``.
         detail: its explanation.
+        retry_after_s: when the same may be granted; ``None`` where the service did not say.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(f"the service refused ({code}): {detail}")
         self.code = code
         self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+class NoMatch(NetworkError):
+    """A queue found nobody to play with in its time.
+
+    Attributes:
+        queue: the queue.
+        reason: ``nobody_else``, or ``nobody_near_enough``.
+        waited_s: how long this player was in it.
+        problem: the text without the advice, which is for programs.
+    """
+
+    def __init__(self, queue: str, reason: str, waited_s: float) -> None:
+        why = {
+            "nobody_else": "nobody else was there, or had no free seat to offer",
+            "nobody_near_enough": "whoever was there was too far away, or could not be reached",
+        }.get(reason, reason)
+        self.problem = f"no match in queue {queue!r} after {waited_s:.1f} s: {why}"
+        super().__init__(f"{self.problem}; reset() waits again")
+        self.queue = queue
+        self.reason = reason
+        self.waited_s = waited_s
 
 
 class ConnectFailed(NetworkError):

@@ -8,20 +8,40 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from gym_p2p.core.announce import MatchFound
-from gym_p2p.core.events import Command, Connected, EpisodeRefused, Leave, PlayerGone, Refused
-from gym_p2p.errors import ConnectFailed, HandshakeRefused, NetworkError, PeerLost
+from gym_p2p.core.events import Connected, EpisodeRefused, Leave, PlayerGone, Refused
+from gym_p2p.core.plans import Verdict
+from gym_p2p.core.queue_news import MatchProposed, QueueStatus
+from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
 from gym_p2p.game.outcome import Seat
 from gym_p2p.net.bridge import open_bridge
-from gym_p2p.net.participant import Failed, MatchMade, Plan, Seated, Stopped, Telling, Waiting
+from gym_p2p.net.tellings import (
+    AnswerProposal,
+    Failed,
+    MatchMade,
+    Order,
+    Plan,
+    Proposed,
+    Queued,
+    QueueNews,
+    Seated,
+    Stopped,
+    Telling,
+    Waiting,
+)
 from gym_p2p.recording import Recorder
 
-__all__ = ["Line"]
+__all__ = ["Line", "Say"]
+
+Say = Callable[[MatchProposed], Verdict]
+"""A player's own say about a match that a queue proposes; never raises."""
 
 _log = logging.getLogger(__name__)
+_queue_log = _log.getChild("queue")
+"""Apart, for whoever shows ``Line.queue_status`` in another way."""
 _T = TypeVar("_T")
 
 WAIT_SLICE_S = 0.25
@@ -42,14 +62,21 @@ class Line:
 
     Args:
         plan: what the network half is to do; it starts at once.
+        say: this player's say about a match that a queue proposes; ``None`` where the plan does not ask.
         record: makes the recorder, once the match is known.
         check: called before every wait; raises to give up.
     """
 
     def __init__(
-        self, plan: Plan, *, record: Callable[[MatchFound], Recorder], check: Callable[[], None]
+        self,
+        plan: Plan,
+        *,
+        say: Say | None = None,
+        record: Callable[[MatchFound], Recorder],
+        check: Callable[[], None],
     ) -> None:
         self._plan = plan
+        self._say = say
         self._record = record
         self._check = check
         self._free: tuple[Seat, ...] = plan.seats
@@ -57,8 +84,14 @@ class Line:
         self._found: MatchFound | None = None
         self._end: Failed | Stopped | None = None
         self.recorder: Recorder | None = None
+        self.about: tuple[Mapping[str, Any] | None, ...] = ()
+        """What every player said of himself, once :meth:`meet` has returned; ``None`` for the local one."""
+        self.listener: Callable[[Telling], None] = lambda _telling: None
+        """Hears everything that is told, from the caller's thread, once it is folded."""
         self.gone: PlayerGone | None = None
         """The first player who left or was lost: no episode begins without him."""
+        self.queue_status: QueueStatus | None = None
+        """Where this player stands in the queue, as told last; ``None`` while he is in none."""
 
     @property
     def found(self) -> MatchFound:
@@ -82,17 +115,21 @@ class Line:
             NetworkError, PeerError: they will not.
         """
         config = self._plan.config
-        self.wait_for(Seated, SIGN_IN_LIMIT_S, "signing in", "Check server_url, and what the service says.")
+        where, place = (f"room {config.room!r}", Seated) if config.queue is None else (config.queue, Queued)
+        self.wait_for(place, SIGN_IN_LIMIT_S, "signing in", "Check server_url, and what the service says.")
         room_s = config.sync.room_timeout_s + ROOM_MARGIN_S
-        made = self.wait_for(MatchMade, room_s, f"the room {config.room!r}", "Start the other players.")
+        made = self.wait_for(MatchMade, room_s, f"the {where}", "Start the other players.")
         self._found = made.found
         self.recorder = self._record(made.found)
         limit_s = config.link.connect_timeout_s + HANDSHAKE_LIMIT_S
-        self.wait_for(Connected, limit_s, "the other players", "Check that UDP passes between the machines.")
+        connected = self.wait_for(
+            Connected, limit_s, "the other players", "Check that UDP passes between the machines."
+        )
+        self.about = connected.about
         others = ", ".join(str(peer.player_id) for peer in made.found.peers)
         _log.info("connected as %s with %s: %s", made.found.player_id, others, made.found.match_id)
 
-    def command(self, command: Command) -> None:
+    def command(self, command: Order) -> None:
         """Give the network half a command."""
         self._bridge.command(command)
 
@@ -108,17 +145,37 @@ class Line:
             return self._end if timeout_s > 0 else None
         at_ms, telling = told
         self._keep(telling)
-        if self.recorder is not None:
-            self.recorder.fold(at_ms, telling)
-        if isinstance(telling, Waiting):
-            self._free = telling.seats_free
-            if self._free:
-                free = ", ".join(map(str, self._free))
-                _log.info("waiting in room %r for: %s", self._plan.config.room, free)
+        self._fold(at_ms, telling)
+        match telling:
+            case Waiting(free):
+                self._free = free
+                if free:
+                    seats = ", ".join(map(str, free))
+                    _log.info("waiting in room %r for: %s", self._plan.config.room, seats)
+            case QueueNews(status):
+                _queue_log.info("in queue %r for %.0f s: %s, %d here", *_in_words(status))
+            case Proposed(match):
+                self._answer(match)
         return telling
+
+    def _answer(self, match: MatchProposed) -> None:
+        """Say what becomes of a proposed match.
+
+        Raises:
+            MatchRefused: the answer is no, where a refusal is the end.
+        """
+        verdict = Verdict.ACCEPT if self._say is None else self._say(match)
+        self.command(AnswerProposal(match.proposal_id, verdict))
+        _log.info("queue %r proposed a match: %s", match.queue, verdict.value)
+        if verdict is Verdict.REJECT and self._plan.config.on_refusal == "raise":
+            raise MatchRefused(match.queue, match.subjects, match.probe.worst_rtt_ms)
 
     def _keep(self, telling: Telling) -> None:
         """Keep what stays true, for whoever asks later: nobody may be waiting for it now."""
+        if isinstance(telling, QueueNews):
+            self.queue_status = telling.status
+        elif isinstance(telling, MatchMade | Failed | Stopped):
+            self.queue_status = None
         if self.gone is None and isinstance(telling, PlayerGone):
             self.gone = telling
         elif self._end is None and isinstance(telling, Failed | Stopped):
@@ -156,12 +213,17 @@ class Line:
             reason: why, for the others.
             lost: the player whose loss it is for.
         """
+        self.queue_status = None
         index = None
         if lost is not None:
             index = [player.player_id for player in self.found.players].index(lost)
         for at_ms, telling in self._bridge.close(Leave(reason, index)):
-            if self.recorder is not None:
-                self.recorder.fold(at_ms, telling)
+            self._fold(at_ms, telling)
+
+    def _fold(self, at_ms: int, telling: Telling) -> None:
+        if self.recorder is not None:
+            self.recorder.fold(at_ms, telling)
+        self.listener(telling)
 
     def _raise_if_final(self, telling: Telling) -> None:
         match telling:
@@ -173,3 +235,7 @@ class Line:
                 raise PeerLost(self.player_id(player if lost is None else lost), said or reason)
             case Stopped():
                 raise NetworkError("the network half stopped by itself")
+
+
+def _in_words(status: QueueStatus) -> tuple[str, float, str, int]:
+    return status.queue, status.wait_s, status.state, status.waiting

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import platform
 import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -28,14 +30,22 @@ from gym_p2p.core.events import (
 )
 from gym_p2p.core.latency import QualityMonitor
 from gym_p2p.core.metrics import MatchRecord
-from gym_p2p.exports import Exporter, Finished
+from gym_p2p.exports import Exporter, Finished, check_directory
+from gym_p2p.exports.files import path_component
 from gym_p2p.game.base import Game
 from gym_p2p.game.outcome import Seat
-from gym_p2p.net.participant import LinkOpened, Polled, Telling
+from gym_p2p.game.recipe import Recipe
+from gym_p2p.game.replay import SUFFIX, replay_header
+from gym_p2p.game.replay_writer import ReplayWriter, check_replay_path
+from gym_p2p.named import name_of
+from gym_p2p.net.tellings import LinkOpened, Polled, Telling
 
-__all__ = ["Recorder", "now_ms"]
+__all__ = ["Recorder", "check_record", "now_ms", "open_replay"]
 
 _log = logging.getLogger(__name__)
+
+
+_NOTHING = Finished(paths={}, uploaded=False, spooled=False, problems=())
 
 
 def now_ms() -> int:
@@ -56,10 +66,27 @@ class _Peer:
 class Recorder:
     """The record of one match; made once the match is known, finished once."""
 
-    def __init__(self, *, found: MatchFound, game: Game, config: P2PConfig) -> None:
-        """Begin the record, and the checkpoints of it."""
+    def __init__(
+        self,
+        *,
+        found: MatchFound,
+        game: Game,
+        config: P2PConfig,
+        clock_ms: Callable[[], int] = now_ms,
+        exports: bool = True,
+    ) -> None:
+        """Begin the record, and the checkpoints of it.
+
+        Args:
+            found: the match.
+            game: the local copy.
+            config: as configured.
+            clock_ms: tells the Unix time in milliseconds.
+            exports: whether documents are written and uploaded, as the configuration has it.
+        """
         self.found = found
         self._game = game
+        self._clock_ms = clock_ms
         self._players = [player.player_id for player in found.players]
         telemetry = config.telemetry
         self._peers = {
@@ -72,19 +99,13 @@ class Recorder:
             player_id=found.player_id,
             players=game.seats,
             peers=[player.player_id for player in found.peers],
-            session_start_ms=now_ms(),
+            session_start_ms=clock_ms(),
             environment={**game.describe(), **_software()},
             config=_told_config(config),
             max_samples=telemetry.max_samples,
         )
-        self._exporter = Exporter(
-            config.exports,
-            game_id=found.match_id,
-            player_id=found.player_id,
-            build=self.documents,
-            server_url=config.server_url,
-            token=found.token,
-        )
+        self.record.probe = _told_probe(found)
+        self._exporter = self._make_exporter(config) if exports else None
         self.finished: Finished | None = None
         self.checksums_agreed = 0
         self.desyncs = 0
@@ -130,7 +151,7 @@ class Recorder:
             "validation": self.record.validation,
             "multiplayer": self.record.multiplayer,
         }[kind]
-        return build(now_ms(), self._decode)
+        return build(self._clock_ms(), self._decode)
 
     def documents(self) -> dict[str, dict[str, Any]]:
         """Build all three."""
@@ -143,8 +164,19 @@ class Recorder:
     def finish(self, deadline_s: float) -> Finished:
         """Write the final documents and hand them to the service, or spool them. Idempotent."""
         if self.finished is None:
-            self.finished = self._exporter.finish(deadline_s)
+            exporter = self._exporter
+            self.finished = _NOTHING if exporter is None else exporter.finish(deadline_s)
         return self.finished
+
+    def _make_exporter(self, config: P2PConfig) -> Exporter:
+        return Exporter(
+            config.exports,
+            game_id=self.found.match_id,
+            player_id=self.found.player_id,
+            build=self.documents,
+            server_url=config.server_url,
+            token=self.found.token,
+        )
 
     def _health(self, player: int, rtt_ms: float) -> None:
         peer = self._peers[player]
@@ -172,6 +204,57 @@ class Recorder:
         return codec.to_json(codec.decode(data))
 
 
+def check_record(config: P2PConfig) -> None:
+    """Refuse early what could not be recorded to.
+
+    Raises:
+        ConfigurationError: no file can be written there, or there is one already.
+    """
+    if config.record is None:
+        return
+    if config.record.endswith(SUFFIX):
+        check_replay_path(config.record)
+    else:
+        check_directory(config.record)
+
+
+def open_replay(
+    game: Game, found: MatchFound, config: P2PConfig, *, snapshots: str | None, environment: Recipe | None
+) -> ReplayWriter | None:
+    """Begin to record a match; ``None`` if that was not asked for.
+
+    Args:
+        game: before its first reset.
+        found: the match.
+        config: says where.
+        snapshots: the strategy's name where the players compare states.
+        environment: how the environment was made, where that is known better than it knows itself.
+
+    Raises:
+        ConfigurationError: no file can be written there.
+    """
+    if config.record is None:
+        return None
+    path = Path(config.record)
+    if path.suffix != SUFFIX:
+        path = path / path_component(found.match_id) / f"{path_component(found.player_id)}{SUFFIX}"
+    header = replay_header(
+        game,
+        match_id=found.match_id,
+        recorded_ms=now_ms(),
+        player_id=found.player_id,
+        players=[
+            {"player_id": p.player_id, "subject_id": p.subject_id, "seats": list(p.seats)}
+            for p in found.players
+        ],
+        sync=_told_config(config)["sync"],
+        environment=environment,
+        isolated=config.sync.isolate_random,
+        snapshots=snapshots,
+    )
+    return ReplayWriter(path, header, checked_every=config.sync.checked_every)
+
+
 def _software() -> dict[str, str]:
     return {
         "gym_p2p": __version__,
@@ -183,6 +266,43 @@ def _software() -> dict[str, str]:
 def _told_config(config: P2PConfig) -> dict[str, Any]:
     """Return the configuration as it is exported: without credentials."""
     told = to_mapping(config)
+    told.pop("token")
+    if callable(config.pre_match):
+        told["pre_match"] = name_of(config.pre_match)
+    sync = told["sync"]
+    if callable(sync["stand_in"]):
+        sync["stand_in"] = name_of(sync["stand_in"])
+    if sync["snapshot_hooks"] is not None:
+        hooks = sync["snapshot_hooks"]
+        sync["snapshot_hooks"] = [hook if isinstance(hook, str) else name_of(hook) for hook in hooks]
     for server in told["link"]["ice_servers"]:
         server.pop("credential", None)
     return told
+
+
+def _told_probe(found: MatchFound) -> dict[str, Any] | None:
+    """Return what was measured before the match as it is exported, both sides' values."""
+    if found.probe is None:
+        return None
+    return {
+        "queue": found.queue,
+        "waitedMs": found.probe.waited_s * 1e3,
+        "pairs": [
+            {
+                "subjects": list(pair.subjects),
+                "rttMs": pair.rtt_ms,
+                "reports": {subject: _told_report(report) for subject, report in pair.reports.items()},
+            }
+            for pair in found.probe.pairs
+        ],
+    }
+
+
+def _told_report(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "rttMs": report.get("rtt_ms"),
+        "samplesMs": report.get("samples_ms"),
+        "jitterMs": report.get("jitter_ms"),
+        "loss": report.get("loss"),
+        "path": report.get("path"),
+    }

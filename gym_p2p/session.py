@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import enum
 import json
+import logging
 import os
 import secrets
 import threading
@@ -28,13 +29,15 @@ from typing import Any
 import attrs
 
 from gym_p2p import __version__
-from gym_p2p.config import P2PConfig
+from gym_p2p.config import P2PConfig, SyncConfig
 from gym_p2p.core.announce import MatchFound
 from gym_p2p.core.events import (
     BeginEpisode,
     EpisodeBegan,
 )
 from gym_p2p.core.messages import MAX_SEED
+from gym_p2p.core.queue_news import QueueStatus
+from gym_p2p.core.time_sync import AutoDelay
 from gym_p2p.door import Door
 from gym_p2p.episode import Ending, Episode
 from gym_p2p.errors import (
@@ -49,11 +52,20 @@ from gym_p2p.exports import Finished, check_directory
 from gym_p2p.game.base import Game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.recipe import Recipe
+from gym_p2p.game.replay_writer import ReplayWriter
+from gym_p2p.game.rollout import Correction
 from gym_p2p.line import Line
-from gym_p2p.net.participant import Plan
-from gym_p2p.recording import Recorder, now_ms
+from gym_p2p.named import load_callable, name_of
+from gym_p2p.net.tellings import Plan
+from gym_p2p.playing import Playing, SyncChoice, first_delay
+from gym_p2p.pre_match import load_pre_match
+from gym_p2p.recording import Recorder, check_record, now_ms, open_replay
+from gym_p2p.sync_choice import SyncOffer, agree, make_offer
 
 __all__ = ["Progress", "Session", "SessionState"]
+
+_log = logging.getLogger(__name__)
 
 UPLOAD_LIMIT_S = 5.0
 """How long ``close()`` waits for the service to store the documents before it leaves them to the spool."""
@@ -83,6 +95,8 @@ class Progress:
     frames_total: int
     checksums_agreed: int
     desyncs: int
+    queue_status: QueueStatus | None = None
+    """Where this player stands in a queue, while he waits in one."""
 
 
 class Session:
@@ -97,10 +111,22 @@ class Session:
     def __init__(self, game: Game, *, seats: Sequence[Seat] | None, config: P2PConfig) -> None:
         self.game = game
         self.config = config
+        self._say = load_pre_match(config.pre_match)
+        stand_in = config.sync.stand_in
+        self._stand_in = None if stand_in is None else load_callable("stand_in", stand_in)
+        self._delay = _auto_delay(config.sync)
+        self.choice: SyncChoice | None = None
+        if config.queue is not None and seats is not None and len(seats) > 1:
+            raise ConfigurationError("queue", "puts one player on each seat; take a single one")
         self.state = SessionState.NEW
-        self.seats: tuple[Seat, ...] | None = None if seats is None else tuple(seats)
+        self._wanted = None if seats is None else tuple(seats)
+        self.seats: tuple[Seat, ...] | None = self._wanted
         self.recorder: Recorder | None = None
+        self.replay: ReplayWriter | None = None
+        self.environment: Recipe | None = None
         self._line: Line | None = None
+        self._meeting: Line | None = None
+        """The newest line, also while it has not met the others yet."""
         self._inputs: SeatInputs | None = None
         self._episode: Episode | None = None
         self._ending: Ending | None = None
@@ -190,7 +216,16 @@ class Session:
             frames_total=self._frames_before + frame,
             checksums_agreed=0 if self.recorder is None else self.recorder.checksums_agreed,
             desyncs=0 if self.recorder is None else self.recorder.desyncs,
+            queue_status=None if self._meeting is None else self._meeting.queue_status,
         )
+
+    def take_corrections(self) -> list[Correction]:
+        """Return what had been shown on wrong guesses since the last call, oldest first.
+
+        Of each such frame the outcome that was shown for it, and the one that replaced it. Only where
+        inputs are predicted and ``view="predicted"``.
+        """
+        return [] if self._episode is None else self._episode.take_corrections()
 
     @property
     def peers(self) -> tuple[Seat, ...]:
@@ -248,11 +283,16 @@ class Session:
     def _connect(self) -> Line:
         if self.config.exports.directory is not None:
             check_directory(self.config.exports.directory)  # before anybody else is kept waiting
-        line = Line(self._plan(), record=self._begin_record, check=self._check_closing)
+        check_record(self.config)
+        offer = make_offer(self.game, self.config.sync)
+        line = Line(self._plan(offer), say=self._say, record=self._begin_record, check=self._check_closing)
+        self._meeting = line
         try:
             line.meet()
             self.seats = line.found.seats_taken
             self._inputs = SeatInputs(self.game, self._holders(line.found), line.local)
+            self.choice = self._agree(line, offer)
+            self.replay = self._open_replay(line.found, self.choice)
         except BaseException as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
             line.close(reason)
@@ -262,16 +302,42 @@ class Session:
             raise
         return line
 
-    def _plan(self) -> Plan:
+    def _open_replay(self, found: MatchFound, choice: SyncChoice) -> ReplayWriter | None:
+        compared = choice.snapshots if choice.compares_states else None
+        return open_replay(
+            self.game,
+            found,
+            self.config,
+            snapshots=None if compared is None else compared.name,
+            environment=self.environment,
+        )
+
+    def _agree(self, line: Line, offer: SyncOffer) -> SyncChoice:
+        """Choose the sync mode with the others; everybody comes to the same one."""
+        told = zip(line.found.players, line.about, strict=True)
+        others = {
+            player.player_id: SyncOffer.from_wire((about or {}).get("sync"))
+            for player, about in told
+            if player.player_id != line.found.player_id
+        }
+        choice = agree(offer, others)
+        _log.info("played in %s: %s", choice.mode, choice.why)
+        if self.recorder is not None:
+            self.recorder.record.sync = choice.to_export()
+        return choice
+
+    def _plan(self, offer: SyncOffer) -> Plan:
         sync = self.config.sync
         must = {**self.game.describe(), "gym_p2p": __version__}
-        must |= {"sync mode": sync.mode, "checksum interval": str(sync.checked_every)}
+        must |= {"checksum interval": str(sync.checked_every), "when a player is gone": _without(sync)}
+        about = {"input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.to_wire()}
         return Plan(
-            config=self.config,
+            config=_without_callables(self.config),
             subject_id=self.config.subject_id or f"anonymous-{secrets.token_hex(6)}",
             seats=self.game.seats,
-            take=self.seats,
-            description={"must": must, "about": {"input_delay": sync.input_delay, "fps": sync.fps}},
+            take=self._wanted,
+            asks=self._say is not None,
+            description={"must": must, "about": about},
         )
 
     def _holders(self, found: MatchFound) -> list[int]:
@@ -288,7 +354,8 @@ class Session:
 
     def _begin_episode(self, line: Line, seed: int | None, options: Mapping[str, Any] | None) -> Outcome:
         assert self._inputs is not None and self.recorder is not None  # noqa: S101, PT018 - connected
-        line.command(BeginEpisode(seed, None if options is None else dict(options)))
+        delay = first_delay(self.config.sync, self._delay)
+        line.command(BeginEpisode(seed, None if options is None else dict(options), delay))
         limit_s = self.config.sync.input_timeout_s
         try:
             began = line.wait_for(EpisodeBegan, limit_s, "the episode", "The others must call reset() too.")
@@ -302,19 +369,42 @@ class Session:
             # The others may have passed the barrier with us: there is no way back to before it.
             self._over(Ending("interrupted"))
             raise
+        if self._episode is not None:
+            self._episode.settle()  # the barrier has told what became final of it
         frames_before = self.progress.frames_total
-        self._episode = Episode(
-            line=line,
-            recorder=self.recorder,
-            game=self.game,
-            inputs=self._inputs,
-            sync=self.config.sync,
-            began=began,
-        )
+        self._episode = self._make_episode(line, began, self._inputs, self.recorder)
         self._episodes_begun += 1
         self._frames_before = frames_before
         self.state = SessionState.PLAYING
         return self._episode.outcome
+
+    def _make_episode(
+        self, line: Line, began: EpisodeBegan, inputs: SeatInputs, recorder: Recorder
+    ) -> Episode:
+        assert self.choice is not None  # noqa: S101 - chosen when the players met
+        playing = Playing(
+            game=self.game,
+            inputs=inputs,
+            local=line.local,
+            began=began,
+            config=self.config.sync,
+            choice=self.choice,
+            delay=self._delay,
+            stand_in=self._stand_in,
+            record=recorder.record,
+            sinks=() if self.replay is None else (self.replay,),
+            command=line.command,
+            now_ms=now_ms,
+        )
+        own = [self.game.seats.index(seat) for seat in line.found.seats_taken]
+        return Episode(
+            line=line,
+            recorder=recorder,
+            playing=playing,
+            own=own,
+            sync=self.config.sync,
+            seed=began.seed,
+        )
 
     def _leave_episode(self, episode: Episode) -> None:
         """Play on while only the others' seats are alive; leave an episode in which local ones are."""
@@ -361,7 +451,12 @@ class Session:
     def _finish(self, reason: str) -> None:
         ending = self._ending or Ending(reason)
         if self._line is not None:
-            self._line.close(ending.reason, lost=ending.player if ending.reason in _LOSSES else None)
+            lost = ending.player if ending.reason in _LOSSES else None
+            self._line.close(ending.reason, lost=lost)
+            if self._episode is not None:
+                self._episode.settle()
+        if self.replay is not None:
+            self.replay.close(ending.reason)
         self._end_record(reason, partial=reason != "normal")
         if self.recorder is not None:
             self.recorder.finish(UPLOAD_LIMIT_S)
@@ -393,9 +488,32 @@ class Session:
         if self._line is None or not self._door.open(wait=False):
             return
         with self._door:
-            while (telling := self._line.next(0)) is not None:
-                if self._episode is not None:
-                    self._episode.receive(telling)
+            while self._line.next(0) is not None:
+                pass
+            if self._episode is not None:
+                self._episode.settle()
+
+
+def _without(sync: SyncConfig) -> str:
+    """Return how the others play on without a player, which has to be the same for all of them."""
+    if sync.on_peer_loss not in {"default_action", "stand_in"}:
+        return "the episode ends"
+    stand_in = sync.stand_in
+    return sync.on_peer_loss if stand_in is None or isinstance(stand_in, str) else name_of(stand_in)
+
+
+def _without_callables(config: P2PConfig) -> P2PConfig:
+    """Return the configuration as the network half gets it: callables cannot travel, and need not."""
+    sync = config.sync
+    if sync.stand_in is not None:
+        sync = attrs.evolve(sync, stand_in=None, on_peer_loss="default_action")
+    return attrs.evolve(config, pre_match=None, sync=attrs.evolve(sync, snapshot_hooks=None))
+
+
+def _auto_delay(sync: SyncConfig) -> AutoDelay | None:
+    if sync.input_delay != "auto" or sync.fps is None:
+        return None
+    return AutoDelay(fps=sync.fps, most=sync.prediction_window)
 
 
 def _check_seed(seed: int | None) -> None:

@@ -7,7 +7,7 @@ JSON and a vector environment can start its workers first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 import gymnasium
@@ -16,10 +16,12 @@ from gymnasium.utils import RecordConstructorArgs
 from pettingzoo.utils import BaseParallelWrapper
 from typing_extensions import Unpack
 
-from gym_p2p.config import config_from_options
+from gym_p2p.config import P2PConfig, config_from_options
+from gym_p2p.core.queue_news import MatchProposed
 from gym_p2p.episode import Ending
 from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnvironment
 from gym_p2p.game.base import Game
+from gym_p2p.game.isolation import isolate_global_random
 from gym_p2p.game.outcome import Outcome, Seat, fresh
 from gym_p2p.game.seats import make_game
 from gym_p2p.session import Session
@@ -32,17 +34,27 @@ class P2POptions(TypedDict, total=False):
 
     server_url: str
     room: str
+    queue: str | None
+    pre_match: Callable[[MatchProposed], object] | str | float | None
+    on_refusal: Literal["raise", "requeue"]
     subject_id: str | None
+    token: str | None
     network: Literal["thread", "process"]
     ice_servers: Sequence[Mapping[str, Any]]
     relay_only: bool
     connect_timeout_s: float
     emulation: Mapping[str, Any]
-    sync: Literal["lockstep"]
-    input_delay: int
+    sync: Literal["auto", "lockstep", "rollback"]
+    input_delay: int | Literal["auto"]
+    prediction_window: int
+    prediction: str
+    view: Literal["predicted", "confirmed"]
+    snapshot_hooks: tuple[Any, Any] | None
+    isolate_random: bool
     fps: float | None
     checksum_interval: int | None
-    on_peer_loss: Literal["truncate", "raise"]
+    on_peer_loss: Literal["truncate", "raise", "default_action", "stand_in"]
+    stand_in: Callable[[Seat, Any, int], Any] | str | None
     on_desync: Literal["continue", "truncate"]
     disconnect_timeout_s: float
     disconnect_notice_s: float
@@ -55,6 +67,7 @@ class P2POptions(TypedDict, total=False):
     exports: str | None
     checkpoint_interval_s: float
     upload: bool
+    record: str | None
 
 
 class _Exports:
@@ -129,7 +142,7 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
             self, seat=seat, watchers=watchers, default_actions=default_actions, **options
         )
         config = config_from_options(options)
-        game = make_game(env, watchers=watchers, default_actions=default_actions)
+        game = _isolated(make_game(env, watchers=watchers, default_actions=default_actions), config)
         wrapped = env if isinstance(env, gymnasium.Env) else _SeatsOf(game)
         gymnasium.Wrapper.__init__(self, wrapped)
         example = _any_seat(game) if seat is None else seat
@@ -225,7 +238,7 @@ class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # Pe
             found = f"a {type(env).__module__}.{type(env).__qualname__}"
             raise UnsupportedEnvironment(f"wanted a PettingZoo environment, got {found}; P2PEnv takes others")
         config = config_from_options(options)
-        self._game = make_game(env, default_actions=default_actions)
+        self._game = _isolated(make_game(env, default_actions=default_actions), config)
         for agent in agents:
             self._game.action_space(agent)
         super().__init__(self._game.env)
@@ -322,6 +335,10 @@ class _SeatsOf(gymnasium.Env[Any, Any]):
 
     def close(self) -> None:
         self._game.close()
+
+
+def _isolated(game: Game, config: P2PConfig) -> Game:
+    return isolate_global_random(game) if config.sync.isolate_random else game
 
 
 def _any_seat(game: Game) -> Seat:

@@ -16,7 +16,8 @@ from gym_p2p.config import P2PConfig, from_mapping
 from gym_p2p.core.events import Connected, Leave
 from gym_p2p.errors import P2PError
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.participant import Failed, LinkOpened, MatchMade, Participant, Plan, Telling
+from gym_p2p.net.participant import Participant
+from gym_p2p.net.tellings import Failed, LinkOpened, MatchMade, Plan, Telling
 
 __all__ = ["OpeningStation"]
 

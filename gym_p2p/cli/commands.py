@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from gym_p2p import __version__
-from gym_p2p.cli import bench, demo, join, matchmaking, probe, serve
+from gym_p2p.cli import bench, check, demo, join, matchmaking, probe, queue, replay, serve, simulate, token
 from gym_p2p.errors import NetworkError, P2PError, PeerError, UsageError
 
 __all__ = ["run"]
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gym_p2p {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for module in (demo, serve, join, probe, matchmaking, bench):
+    for module in (demo, serve, token, join, simulate, replay, check, probe, queue, matchmaking, bench):
         module.add_parser(commands)
     for command in commands.choices.values():
         command.formatter_class = argparse.RawDescriptionHelpFormatter

@@ -116,6 +116,8 @@ def _command(arguments: argparse.Namespace, url: str, seat: Seat, watchers: int)
     command += ["--seat", str(seat), "--watchers", str(watchers), "--exports", arguments.exports]
     command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
     command += ["--frames", str(arguments.frames), "--fps", str(arguments.fps)]
+    if arguments.record is not None:
+        command += ["--record", *([arguments.record] if arguments.record else [])]
     command += ["--input-delay", str(arguments.input_delay), "--log-level", arguments.log_level]
     command += ["--one-way-ms", str(arguments.one_way_ms), "--jitter-ms", str(arguments.jitter_ms)]
     command += ["--loss", str(arguments.loss)]

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.logging import RichHandler
 
-from gym_p2p.cli.live import match_table, picture_panel, summary_table
+from gym_p2p.cli.live import match_table, picture_panel, queue_line, summary_table
 from gym_p2p.cli.options import (
     add_match_options,
     count,
@@ -27,12 +27,18 @@ from gym_p2p.cli.options import (
 )
 from gym_p2p.cli.play import Part, Status, play
 from gym_p2p.config import DEFAULT_SERVER_URL
+from gym_p2p.errors import MatchRefused, NoMatch, UsageError
+from gym_p2p.wrapper import P2POptions
 
-__all__ = ["add_parser", "run"]
+__all__ = ["EXIT_NO_MATCH", "add_parser", "run"]
+
+EXIT_NO_MATCH = 3
+"""As for every other side that would not."""
 
 EXAMPLES = """\
 examples:
   gym-p2p join gym_p2p/Rally-v0 --policy scripted
+  gym-p2p join gym_p2p/Rally-v0 --queue lab --pre-match 80 --on-refusal requeue
   gym-p2p join pettingzoo.atari.pong_v3 --env-arg obs_type=ram --seat first_0 --frames 1000
   gym-p2p join my_package.games:make_env --policy my_package.agents:greedy --server http://10.0.0.5:8765
 """
@@ -43,7 +49,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "join",
         help="play a seat of an environment against anyone on a service",
-        description="Play a seat of an environment, with a policy, against anyone who joins the same room.",
+        description="Play a seat of an environment, with a policy, against who joins the same room, or "
+        "whom a queue finds.",
         epilog=EXAMPLES,
     )
     parser.add_argument(
@@ -51,7 +58,22 @@ def add_parser(subparsers: Any) -> None:
         help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function",
     )
     parser.add_argument("--server", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s")
-    parser.add_argument("--room", default="default", help="players of one room meet (default: %(default)s)")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--room", default="default", help="players of one room meet (default: %(default)s)")
+    place.add_argument(
+        "--queue", metavar="NAME", help="instead of a room: be probed, and matched with whoever is near"
+    )
+    parser.add_argument(
+        "--pre-match",
+        metavar="MS|MODULE:FUNCTION",
+        help="your say before a queue's match: the largest round trip of any two players, or a function that "
+        "is given the match (a MatchProposed) and returns True, False or a Verdict",
+    )
+    parser.add_argument(
+        "--on-refusal",
+        choices=["raise", "requeue"],
+        help="after your own refusal: give up, or wait for somebody else (default: raise)",
+    )
     parser.add_argument("--seat", type=seat_id, help="the seat to take (default: any free one)")
     parser.add_argument("--subject", metavar="ID", help="who you are to the service (default: anonymous)")
     parser.add_argument("--policy", default="random", help="random, scripted, or module:function")
@@ -81,18 +103,49 @@ def run(arguments: argparse.Namespace) -> int:
         picture=arguments.picture,
         options={
             **match_options(arguments),
+            **_place(arguments),
             "server_url": arguments.server,
-            "room": arguments.room,
             "subject_id": arguments.subject,
         },
     )
-    with _terminate_as_interrupt(), _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
-        summary = play(part, report)  # what an environment or a policy prints is none of our output
+    try:
+        with _terminate_as_interrupt(), _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
+            summary = play(part, report)  # what an environment or a policy prints is none of our output
+    except (NoMatch, MatchRefused) as error:
+        print(f"gym-p2p join: {error.problem}{_advice(error)}", file=sys.stderr)
+        return EXIT_NO_MATCH
     if arguments.json or arguments.lines:
         print(json.dumps({"type": "summary", **attrs.asdict(summary)}), flush=True)
     else:
         Console().print(summary_table([summary]))
     return summary.exit_code
+
+
+def _place(arguments: argparse.Namespace) -> P2POptions:
+    """Return the wrapper's options of where the others are met."""
+    if arguments.queue is None:
+        if arguments.pre_match is not None or arguments.on_refusal is not None:
+            raise UsageError("--pre-match and --on-refusal want --queue: in a room nobody is chosen")
+        return {"room": arguments.room}
+    return {
+        "queue": arguments.queue,
+        "pre_match": _limit_or_name(arguments.pre_match),
+        "on_refusal": arguments.on_refusal or "raise",
+    }
+
+
+def _limit_or_name(text: str | None) -> float | str | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def _advice(error: NoMatch | MatchRefused) -> str:
+    """Return what to do next, as a command line."""
+    if isinstance(error, NoMatch):
+        return "; run it again to wait again (serve --give-up-after S sets for how long)"
+    return "; with --on-refusal requeue it waits for somebody else"
 
 
 @contextlib.contextmanager
@@ -116,9 +169,15 @@ def _shown(arguments: argparse.Namespace) -> Iterator[Callable[[Status], None]]:
         with Live(console=console, refresh_per_second=5, transient=True) as live:
 
             def show(status: Status) -> None:
-                live.update(Group(picture_panel(status, str(status.seat)), match_table([status])))
+                live.update(_picture(status))
 
             yield show
+
+
+def _picture(status: Status) -> RenderableType:
+    if status.queue is not None:
+        return queue_line(status.queue)
+    return Group(picture_panel(status, str(status.seat)), match_table([status]))
 
 
 @contextlib.contextmanager
@@ -126,6 +185,8 @@ def _told(console: Console) -> Iterator[None]:
     """Tell, above the live view, who is waited for and when the players are connected."""
     log = logging.getLogger("gym_p2p.line")
     handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
+    if console.is_terminal:
+        handler.addFilter(lambda record: record.name != "gym_p2p.line.queue")  # the live view shows it
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False

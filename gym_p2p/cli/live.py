@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gym_p2p.cli.play import Status, Summary
+from gym_p2p.core.queue_news import QueueStatus
 
-__all__ = ["match_table", "picture_panel", "summary_table"]
+__all__ = ["match_table", "picture_panel", "queue_line", "summary_table"]
 
 
 def match_table(statuses: Iterable[Status]) -> Table:
@@ -29,6 +30,16 @@ def match_table(statuses: Iterable[Status]) -> Table:
             cells = _player_cells(status) if number == 0 else [""] * 6
             table.add_row(*cells, peer, *_latency_cells(latency), _checks(status) if number == 0 else "")
     return table
+
+
+def queue_line(status: QueueStatus) -> Text:
+    """Return where a player stands who waits in a queue."""
+    limit = "any distance" if status.threshold_ms is None else f"up to {status.threshold_ms:.0f} ms"
+    return Text.assemble(
+        f"in queue {status.queue!r}: ",
+        (status.state, "bold"),
+        f", {status.waiting} here, {status.wait_s:.0f} s, {limit}, probes: {status.probes}",
+    )
 
 
 def picture_panel(status: Status, title: str) -> RenderableType:

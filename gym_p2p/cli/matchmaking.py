@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -16,17 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from gym_p2p.arrivals import Arrivals, Outcome, simulate
+from gym_p2p.cli.matchmakers import KNOWN_MATCHMAKERS, add_set_option, make_matchmaker
 from gym_p2p.cli.options import count, find_local_modules
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.decisions import Replay, replay
-from gym_p2p.core.matchmaking import (
-    FIFOMatchmaker,
-    GroupReunionMatchmaker,
-    LatencyFIFOMatchmaker,
-    Matchmaker,
-    require_matchmaker,
-)
-from gym_p2p.core.widening import WideningMatchmaker
 from gym_p2p.errors import UsageError
 from gym_p2p.population import Population
 
@@ -39,14 +31,6 @@ examples:
   gym-p2p matchmaking simulate --arrivals 2000 --matchmaker my_lab.matching:SameRegion --log decisions.jsonl
   gym-p2p matchmaking replay decisions.jsonl --matchmaker fifo --set max_p2p_rtt_ms=150
 """
-
-_MATCHMAKERS: Mapping[str, tuple[type[Matchmaker], Mapping[str, Any]]] = {
-    "fifo": (FIFOMatchmaker, {}),
-    "latency-fifo": (LatencyFIFOMatchmaker, {"max_server_rtt_ms": 200.0, "max_p2p_rtt_ms": 150.0}),
-    "reunion": (GroupReunionMatchmaker, {"max_p2p_rtt_ms": 150.0}),
-    "widening": (WideningMatchmaker, {}),
-}
-"""Names on the command line, and with what they are made unless ``--set`` says otherwise."""
 
 _COLUMNS = (
     ("rtt_p50_ms", "RTT p50 ms", "{:.0f}"),
@@ -74,9 +58,9 @@ def add_parser(subparsers: Any) -> None:
         "--matchmaker",
         action="append",
         metavar="NAME",
-        help=f"{', '.join(_MATCHMAKERS)}, or module:Class; may be repeated (default: the four)",
+        help=f"{', '.join(KNOWN_MATCHMAKERS)}, or module:Class; may be repeated (default: the four)",
     )
-    _add_set(simulation)
+    add_set_option(simulation)
     simulation.add_argument(
         "--arrivals", type=count, default=10_000, metavar="N", help="default: %(default)s"
     )
@@ -96,7 +80,7 @@ def add_parser(subparsers: Any) -> None:
     again = what.add_parser("replay", help="ask another policy about the situations of a decision log")
     again.add_argument("log", metavar="LOG", help="a decision log, one JSON object a line")
     again.add_argument("--matchmaker", required=True, metavar="NAME", help="as for simulate")
-    _add_set(again)
+    add_set_option(again)
     again.add_argument("--json", action="store_true", help="print one JSON object, with every difference")
     parser.set_defaults(run=run)
 
@@ -110,12 +94,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
-    names = arguments.matchmaker or list(_MATCHMAKERS)
+    names = arguments.matchmaker or list(KNOWN_MATCHMAKERS)
     if arguments.log and len(names) != 1:
         raise UsageError("--log wants one --matchmaker: a log is of one queue")
     if arguments.set and len(names) != 1:
         raise UsageError("--set wants one --matchmaker: not all have the same options")
-    matchmakers = {name: _matchmaker(name, arguments.set) for name in names}
+    matchmakers = {name: make_matchmaker(name, arguments.set) for name in names}
     config = MatchmakingConfig(group_size=arguments.group_size)
     # Nobody can join twice at a time: enough people that the queue never runs out of them.
     size = arguments.population or max(1000, arguments.arrivals // 4)
@@ -144,7 +128,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    matchmaker = _matchmaker(arguments.matchmaker, arguments.set)
+    matchmaker = make_matchmaker(arguments.matchmaker, arguments.set)
     try:
         with Path(arguments.log).open(encoding="utf-8") as lines:
             outcome = replay(_records(lines), matchmaker)
@@ -173,47 +157,6 @@ def _decision_log(path: str | None) -> Iterator[Callable[[Mapping[str, Any]], No
         return
     with Path(path).open("w", encoding="utf-8") as file:
         yield lambda record: print(json.dumps(record, allow_nan=False), file=file)
-
-
-def _add_set(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an option of the matchmaker; VALUE is JSON",
-    )
-
-
-def _matchmaker(name: str, pairs: list[str]) -> Matchmaker:
-    made, defaults = _MATCHMAKERS.get(name) or (_plug_in(name), {})
-    options = dict(defaults)
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        try:
-            options[key] = json.loads(value)
-        except ValueError:
-            separator = ""
-        if not separator:
-            raise UsageError(f"--set wants KEY=VALUE, VALUE in JSON, got {pair!r}")
-    try:
-        return require_matchmaker(made(**options))
-    except TypeError as error:
-        raise UsageError(f"{name}: {error}") from error
-
-
-def _plug_in(name: str) -> Callable[..., object]:
-    module_name, separator, attribute = name.partition(":")
-    if not separator:
-        known = ", ".join(_MATCHMAKERS)
-        raise UsageError(f"no matchmaker {name!r}; known are {known}, and module:Class for your own")
-    try:
-        made = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"cannot load {name}: {error}") from error
-    if not callable(made):
-        raise UsageError(f"{name} is no class or function that makes a matchmaker")
-    return made  # type: ignore[no-any-return]  # a plug-in's attribute can be anything callable
 
 
 def _table(outcomes: Mapping[str, Outcome], arrivals: Arrivals) -> Table:

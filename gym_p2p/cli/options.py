@@ -54,6 +54,13 @@ def add_match_options(
         metavar="DIR",
         help="the documents' folder (default: %(default)s)",
     )
+    exports.add_argument(
+        "--record",
+        nargs="?",
+        const="",
+        metavar="PATH",
+        help="record the match: to a .p2preplay file, or into a folder (default: the exports' folder)",
+    )
 
 
 def match_options(arguments: argparse.Namespace) -> P2POptions:
@@ -62,6 +69,7 @@ def match_options(arguments: argparse.Namespace) -> P2POptions:
         "fps": arguments.fps,
         "input_delay": arguments.input_delay,
         "exports": arguments.exports,
+        "record": arguments.exports if arguments.record == "" else arguments.record,
         "emulation": {
             "one_way_ms": arguments.one_way_ms,
             "jitter_ms": arguments.jitter_ms,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
+from gym_p2p.core.queue_news import QueueStatus
 from gym_p2p.game.load import Policy, load_environment, load_policy
 from gym_p2p.game.outcome import Seat
+from gym_p2p.game.recipe import named_recipe
 from gym_p2p.wrapper import P2PEnv, P2POptions
 
 __all__ = ["Part", "Status", "Summary", "play"]
@@ -53,6 +57,8 @@ class Status:
     desyncs: int = 0
     latency: dict[str, dict[str, Any] | None] = attrs.field(factory=dict)
     picture: str | None = None
+    queue: QueueStatus | None = None
+    """The place in a queue, while waiting in one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +82,11 @@ class Summary:
 
 
 def play(part: Part, report: Callable[[Status], None]) -> Summary:
-    """Join, play to the end, close; ``report`` is called a few times a second.
+    """Join, play to the end, close.
+
+    Args:
+        part: what to play.
+        report: called a few times a second; while the place in a queue changes, from a thread of its own.
 
     Raises:
         P2PError: there was no match.
@@ -87,6 +97,7 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         watchers=part.watchers,
         **part.options,
     )
+    env.p2p.environment = named_recipe(part.env, part.env_args)
     player = _Player(env, part, report)
     try:
         ending = player.run()
@@ -131,7 +142,8 @@ class _Player:
         self._policy(game.seats[0] if self._part.seat is None else self._part.seat)  # an error comes early
         policy, episodes = None, 0
         while True:
-            observation, _ = self._env.reset(seed=self._part.seed)
+            with self._told_while_queueing():
+                observation, _ = self._env.reset(seed=self._part.seed)
             policy = policy or self._policy(self._env.p2p.seat)
             ending = self._episode(policy, observation)
             episodes += 1
@@ -139,6 +151,33 @@ class _Player:
                 return ending
             if episodes == self._part.episodes or self._played_all():
                 return "done"
+
+    @contextlib.contextmanager
+    def _told_while_queueing(self) -> Iterator[None]:
+        """Report the place in the queue while ``reset`` waits there, which may take long."""
+        if self._part.options.get("queue") is None:
+            yield
+            return
+        over = threading.Event()
+
+        def tell() -> None:
+            told, told_at = None, 0.0
+            while not over.wait(REPORT_INTERVAL_S):
+                queue, now = self._env.p2p.progress.queue_status, time.monotonic()
+                if queue is None:
+                    continue
+                if queue != told:
+                    told, told_at = queue, now
+                waited = attrs.evolve(queue, wait_s=queue.wait_s + now - told_at)
+                self._report(Status(seat=self._part.seat, state=queue.state, queue=waited))
+
+        teller = threading.Thread(target=tell, name="gym_p2p queue report", daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            over.set()
+            teller.join()
 
     def _played_all(self) -> bool:
         return self._env.p2p.progress.frames_total == self._part.frames

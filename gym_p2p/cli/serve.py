@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 
-from gym_p2p.config import IceServer, ServiceConfig
-from gym_p2p.errors import ConfigurationError
+from gym_p2p.cli.matchmakers import add_queue_options, make_matchmaker
+from gym_p2p.cli.options import find_local_modules
+from gym_p2p.cli.secret import JOIN_SECRET, TURN_SECRET, secret
+from gym_p2p.config import IceServer, MatchmakingConfig, ServiceConfig
+from gym_p2p.core.matchmaking import Matchmaker
+from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.named import load_named
 
 __all__ = ["EXIT_CANNOT_START", "add_parser", "run"]
 
@@ -24,7 +29,13 @@ _TURN_CREDENTIAL = "GYM_P2P_TURN_CREDENTIAL"
 _EPILOG = f"""\
 ICE servers: --ice-server stun:stun.example.org:3478 --ice-server turn:turn.example.org:3478
 None is needed where the players reach each other directly (one machine, one local network).
-A TURN server's credentials are read from {_TURN_USERNAME} and {_TURN_CREDENTIAL}.
+A TURN server's credentials are made for each player from {TURN_SECRET}, which it shares with the
+service (coturn: use-auth-secret, static-auth-secret); fixed ones are read from {_TURN_USERNAME}
+and {_TURN_CREDENTIAL}.
+
+Who may take part: with {JOIN_SECRET}, whoever has a join token ("gym-p2p token"); without it,
+everybody who reaches the service, which then listens on this machine alone unless --open is given.
+Secrets have at least 32 characters; NAME_FILE names a file that holds one.
 """
 
 
@@ -41,6 +52,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--host",
         default=_DEFAULTS.host,
         help="address to listen on (default: %(default)s, this machine alone)",
+    )
+    parser.add_argument(
+        "--open", action="store_true", help="a laboratory: let every machine that reaches --host take part"
+    )
+    parser.add_argument(
+        "--experiment",
+        default=_DEFAULTS.experiment,
+        metavar="NAME",
+        help="what join tokens have to be for (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--private-candidates",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether players learn each other's loopback and private addresses "
+        "(default: yes without join tokens, no with them)",
     )
     parser.add_argument(
         "--port", type=int, default=_DEFAULTS.port, help="port, 0 for any free one (default: %(default)s)"
@@ -68,6 +95,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--relay-only", action="store_true", help="tell the players to connect through TURN alone"
     )
+    add_queue_options(parser)
     parser.add_argument(
         "--log-level",
         choices=("debug", "info", "warning", "error"),
@@ -84,19 +112,29 @@ def run(args: argparse.Namespace) -> int:
     try:
         config = ServiceConfig(
             host=args.host,
+            open=args.open,
+            join_secret=secret(JOIN_SECRET),
+            experiment=args.experiment,
+            private_candidates=args.private_candidates,
+            turn_secret=secret(TURN_SECRET),
             port=args.port,
             data_dir=args.data_dir,
             ice_servers=tuple(_ice_server(text) for text in args.ice_server),
             relay_only=args.relay_only,
             cors_origins=args.cors_origin,
+            matchmaking=MatchmakingConfig(give_up_after_s=args.give_up_after),
+            log_decisions=args.decision_log,
         )
-        return _serve(config)
-    except ConfigurationError as error:
+        find_local_modules()
+        matchmaker = make_matchmaker(args.matchmaker, args.set)
+        hook = None if args.pre_match is None else load_named("pre_match", args.pre_match)
+        return _serve(config, matchmaker, hook)
+    except UsageError as error:
         print(f"gym-p2p serve: {error}", file=sys.stderr)
         return EXIT_CANNOT_START
 
 
-def _serve(config: ServiceConfig) -> int:
+def _serve(config: ServiceConfig, matchmaker: Matchmaker, hook: Callable[..., object] | None) -> int:
     from gym_p2p.server.app import Service, new_event_loop  # noqa: PLC0415  # keeps --help fast
 
     async def main() -> None:
@@ -104,11 +142,11 @@ def _serve(config: ServiceConfig) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
-        service = Service(config)
+        service = Service(config, matchmaker=matchmaker, pre_match=hook)
         await service.start()
         try:
             print(f"gym_p2p service ready at {service.url}", flush=True)
-            if not _is_loopback(config.host):
+            if config.open and not config.on_loopback:
                 print(_open_warning(config.host), file=sys.stderr, flush=True)
             await stopped.wait()
         finally:
@@ -128,13 +166,6 @@ def _ice_server(url: str) -> IceServer:
     return IceServer(
         urls=(url,), username=os.environ.get(_TURN_USERNAME), credential=os.environ.get(_TURN_CREDENTIAL)
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _open_warning(host: str) -> str:

@@ -6,12 +6,26 @@ with values. It knows no socket, and not how a match comes about (that is :mod:`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from gym_p2p.config import IceServer
+from gym_p2p.core.json_fields import (
+    MAX_ID_CHARS,
+    MAX_SEATS,
+    SeatId,
+    is_seat_id,
+    read_flag,
+    read_list,
+    read_object,
+    read_optional_text,
+    read_seat,
+    read_seats,
+    read_seed,
+    read_text,
+)
+from gym_p2p.core.queue_news import MatchProbe
 from gym_p2p.errors import ConfigurationError, ProtocolError
 
 __all__ = [
@@ -29,24 +43,7 @@ __all__ = [
     "is_seat_id",
 ]
 
-SeatId = int | str
-"""A seat as its environment names it. ``1`` and ``"1"`` are different seats; a bool is none."""
-
-MAX_ID_CHARS = 128
-MAX_SEATS = 64
 MAX_PLAYERS = 8
-_MAX_SAFE_INTEGER = 2**53 - 1
-"""Beyond it a browser (ECMAScript ``Number.MAX_SAFE_INTEGER``) would read another number."""
-_UINT32 = 2**32
-
-
-def is_seat_id(value: object) -> bool:
-    """Tell whether this can be a seat's id: a safe whole number, or 1 to 128 printable characters."""
-    if isinstance(value, bool):
-        return False
-    if isinstance(value, int):
-        return abs(value) <= _MAX_SAFE_INTEGER
-    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable()
 
 
 @attrs.frozen(kw_only=True)
@@ -72,12 +69,12 @@ class MatchPlayer:
     @classmethod
     def from_wire(cls, data: object) -> MatchPlayer:
         """Validate and build; raises :class:`ProtocolError`."""
-        fields = _object(data, "match_found.players")
+        fields = read_object(data, "match_found.players")
         player = cls(
-            player_id=_seat(fields, "player_id"),
-            subject_id=_text(fields, "subject_id"),
-            seats=_seats(fields, "seats"),
-            client=_optional_text(fields, "client"),
+            player_id=read_seat(fields, "player_id"),
+            subject_id=read_text(fields, "subject_id"),
+            seats=read_seats(fields, "seats"),
+            client=read_optional_text(fields, "client"),
         )
         if not player.seats or player.seats[0] != player.player_id:
             raise ProtocolError("malformed player_id")
@@ -107,12 +104,12 @@ class JoinAck:
     @classmethod
     def from_wire(cls, data: object) -> JoinAck:
         """Validate and build; raises :class:`ProtocolError`."""
-        fields = _object(data, "join_room's answer")
+        fields = read_object(data, "join_room's answer")
         return cls(
-            room=_text(fields, "room"),
-            player_id=_seat(fields, "player_id"),
-            seats_taken=_seats(fields, "seats_taken"),
-            seats_free=_seats(fields, "seats_free"),
+            room=read_text(fields, "room"),
+            player_id=read_seat(fields, "player_id"),
+            seats_taken=read_seats(fields, "seats_taken"),
+            seats_free=read_seats(fields, "seats_free"),
         )
 
 
@@ -130,8 +127,8 @@ class RoomStatus:
     @classmethod
     def from_wire(cls, data: object) -> RoomStatus:
         """Validate and build; raises :class:`ProtocolError`."""
-        fields = _object(data, "room_status")
-        return cls(room=_text(fields, "room"), seats_free=_seats(fields, "seats_free"))
+        fields = read_object(data, "room_status")
+        return cls(room=read_text(fields, "room"), seats_free=read_seats(fields, "seats_free"))
 
 
 @attrs.frozen(kw_only=True)
@@ -153,11 +150,11 @@ class PeerLeft:
     @classmethod
     def from_wire(cls, data: object) -> PeerLeft:
         """Validate and build; raises :class:`ProtocolError`."""
-        fields = _object(data, "peer_left")
+        fields = read_object(data, "peer_left")
         return cls(
-            match_id=_text(fields, "match_id"),
-            player_id=_seat(fields, "player_id"),
-            reason=_text(fields, "reason"),
+            match_id=read_text(fields, "match_id"),
+            player_id=read_seat(fields, "player_id"),
+            reason=read_text(fields, "reason"),
         )
 
 
@@ -177,6 +174,10 @@ class MatchFound:
     relay_only: bool
     token: str = attrs.field(repr=False)
     """What this player shows when he uploads his documents."""
+    queue: str | None = None
+    """The queue that it came out of; ``None`` for a room."""
+    probe: MatchProbe | None = None
+    """What was measured before it; ``None`` for a room."""
 
     @property
     def peers(self) -> tuple[MatchPlayer, ...]:
@@ -195,22 +196,26 @@ class MatchFound:
             "ice_servers": [ice_to_wire(server) for server in self.ice_servers],
             "relay_only": self.relay_only,
             "token": self.token,
+            "queue": self.queue,
+            "probe": None if self.probe is None else self.probe.to_wire(),
         }
 
     @classmethod
     def from_wire(cls, data: object) -> MatchFound:
         """Validate and build; raises :class:`ProtocolError`."""
-        fields = _object(data, "match_found")
+        fields = read_object(data, "match_found")
         found = cls(
-            match_id=_text(fields, "match_id"),
-            room=_text(fields, "room"),
-            player_id=_seat(fields, "player_id"),
-            seats_taken=_seats(fields, "seats_taken"),
-            players=tuple(MatchPlayer.from_wire(item) for item in _list(fields, "players")),
-            seed=_seed(fields, "seed"),
-            ice_servers=tuple(ice_from_wire(item) for item in _list(fields, "ice_servers")),
-            relay_only=_flag(fields, "relay_only"),
-            token=_text(fields, "token"),
+            match_id=read_text(fields, "match_id"),
+            room=read_text(fields, "room"),
+            player_id=read_seat(fields, "player_id"),
+            seats_taken=read_seats(fields, "seats_taken"),
+            players=tuple(MatchPlayer.from_wire(item) for item in read_list(fields, "players")),
+            seed=read_seed(fields, "seed"),
+            ice_servers=tuple(ice_from_wire(item) for item in read_list(fields, "ice_servers")),
+            relay_only=read_flag(fields, "relay_only"),
+            token=read_text(fields, "token"),
+            queue=read_optional_text(fields, "queue"),
+            probe=None if fields.get("probe") is None else MatchProbe.from_wire(fields["probe"]),
         )
         found._check_seating()
         return found
@@ -235,65 +240,13 @@ def ice_to_wire(server: IceServer) -> dict[str, Any]:
 
 def ice_from_wire(data: object) -> IceServer:
     """Validate and build; raises :class:`ProtocolError`."""
-    fields = _object(data, "ice_servers")
+    fields = read_object(data, "ice_servers")
     urls = fields.get("urls")
     try:
         return IceServer(
-            urls=urls if isinstance(urls, str) else tuple(_list(fields, "urls")),
-            username=_optional_text(fields, "username"),
-            credential=_optional_text(fields, "credential"),
+            urls=urls if isinstance(urls, str) else tuple(read_list(fields, "urls")),
+            username=read_optional_text(fields, "username"),
+            credential=read_optional_text(fields, "credential"),
         )
     except ConfigurationError:
         raise ProtocolError("malformed ice_servers") from None
-
-
-def _object(data: object, what: str) -> Mapping[str, Any]:
-    if not isinstance(data, Mapping):
-        raise ProtocolError(f"malformed {what}")
-    return data
-
-
-def _list(fields: Mapping[str, Any], name: str) -> list[Any]:
-    value = fields.get(name)
-    if not isinstance(value, list):
-        raise ProtocolError(f"malformed {name}")
-    return value
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str) or not value:
-        raise ProtocolError(f"malformed {name}")
-    return value
-
-
-def _optional_text(fields: Mapping[str, Any], name: str) -> str | None:
-    return None if fields.get(name) is None else _text(fields, name)
-
-
-def _flag(fields: Mapping[str, Any], name: str) -> bool:
-    value = fields.get(name)
-    if not isinstance(value, bool):
-        raise ProtocolError(f"malformed {name}")
-    return value
-
-
-def _seed(fields: Mapping[str, Any], name: str) -> int:
-    value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _UINT32:
-        raise ProtocolError(f"malformed {name}")
-    return value
-
-
-def _seat(fields: Mapping[str, Any], name: str) -> SeatId:
-    value = fields.get(name)
-    if not isinstance(value, int | str) or not is_seat_id(value):
-        raise ProtocolError(f"malformed {name}")
-    return value
-
-
-def _seats(fields: Mapping[str, Any], name: str) -> tuple[SeatId, ...]:
-    value = fields.get(name)
-    if not isinstance(value, list) or len(value) > MAX_SEATS or not all(map(is_seat_id, value)):
-        raise ProtocolError(f"malformed {name}")
-    return tuple(value)

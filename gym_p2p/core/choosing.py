@@ -81,6 +81,8 @@ class Chooser:
         for other in tickets:
             if other.probe is not None or other.proposal is not None or other is seed:
                 continue
+            if seed.role is not None and seed.rivals(other):
+                continue
             note = self._memory.get(seed.subject_id, other.subject_id)
             blocked_until = self._blocked_until(seed, other, note, now)
             if blocked_until is not None:
@@ -199,6 +201,8 @@ class Chooser:
         return fitting
 
     def _fit(self, one: Ticket, other: Ticket, now: float) -> bool:
+        if one.rivals(other):
+            return False
         note = self._memory.get(one.subject_id, other.subject_id)
         if self._blocked_until(one, other, note, now) is not None:
             return False

@@ -25,7 +25,7 @@ import attrs
 from gym_p2p.core.choosing import Choice
 from gym_p2p.core.estimates import Estimate, Source
 from gym_p2p.core.matchmaking import GroupHistory, Matchmaker, QueuedCandidate, require_matchmaker
-from gym_p2p.core.plans import GaveUp, Matched, Pair, ProbeResult
+from gym_p2p.core.plans import GaveUp, Matched, PairProbe, probes_to_wire
 from gym_p2p.core.tickets import Probe, Ticket
 
 __all__ = ["VERSION", "Replay", "considered", "gave_up", "made", "probed", "rejected", "replay"]
@@ -53,7 +53,7 @@ def considered(
     }
 
 
-def probed(probe: Probe, result: ProbeResult, threshold_ms: float | None, verdict: str, now: float) -> Record:
+def probed(probe: Probe, result: PairProbe, threshold_ms: float | None, verdict: str, now: float) -> Record:
     """Return the record of a finished probe."""
     return {
         **_head("probed", now),
@@ -62,7 +62,7 @@ def probed(probe: Probe, result: ProbeResult, threshold_ms: float | None, verdic
         "attempt": probe.attempt,
         "relay": probe.relay_only,
         "threshold_ms": threshold_ms,
-        **_measured(result),
+        **result.to_wire(),
         "verdict": verdict,
         "reason": result.reason,
     }
@@ -75,7 +75,7 @@ def made(matched: Matched, now: float) -> Record:
         "subjects": list(matched.subjects),
         "waits_s": list(matched.waits_s),
         "relay": matched.relay_only,
-        "probes": _probes(matched.probes),
+        "probes": probes_to_wire(matched.probes),
     }
 
 
@@ -195,12 +195,3 @@ def _threshold_ms(matchmaker: Matchmaker, one: QueuedCandidate, other: QueuedCan
         return matchmaker.threshold_ms(one.wait_s, other.wait_s)
     except Exception:  # noqa: BLE001 - a plug-in's bug must not stop the queue
         return None
-
-
-def _measured(result: ProbeResult) -> Record:
-    reports = {subject: dict(report) for subject, report in result.reports.items()}
-    return {"rtt_ms": result.rtt_ms, "disagree": result.disagree, "reports": reports}
-
-
-def _probes(probes: Mapping[Pair, ProbeResult]) -> list[Record]:
-    return [{"subjects": list(pair), **_measured(result)} for pair, result in probes.items()]

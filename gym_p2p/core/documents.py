@@ -64,8 +64,19 @@ def session_document(log: MatchLog, now_ms: int, decode: Decode) -> Document:
             "count": len(events),
             "maxFrames": max((event.frames for event in events), default=0),
             "events": [_rollback_event(log, event, decode) for event in events],
+            "mispredictions": sum(episode.corrections.mispredictions for episode in episodes),
+            "resimulatedFrames": sum(episode.corrections.resimulated for episode in episodes),
+            "stalls": sum(episode.corrections.stalls for episode in episodes),
         },
-        "sync": {"p2pHashMismatches": sum(len(episode.desyncs) for episode in episodes)},
+        "sync": {
+            "p2pHashMismatches": sum(len(episode.desyncs) for episode in episodes),
+            "chosen": plain(log.sync),
+            "inputDelays": [
+                {"episode": episode.number, "frame": frame, "frames": delay}
+                for episode in episodes
+                for frame, delay in episode.input_delays
+            ],
+        },
         "quality": {"p2pFallbackTriggered": False, "p2pFallbackFrame": None},
         "frames": {"total": sum(episode.frames for episode in episodes)},
         "reconnection": _reconnection(log, "attempts"),

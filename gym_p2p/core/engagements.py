@@ -16,7 +16,7 @@ from gym_p2p.core.plans import (
     CancelProbe,
     Matched,
     Pair,
-    ProbeResult,
+    PairProbe,
     PutOff,
     RequestProbe,
     Verdict,
@@ -51,7 +51,7 @@ class Engagements:
         self._probes: dict[int, Probe] = {}
         self._proposals: dict[int, Proposal] = {}
 
-    def finish_probe(self, probe_no: int, result: ProbeResult, now: float) -> bool:
+    def finish_probe(self, probe_no: int, result: PairProbe, now: float) -> bool:
         """Take a probe's outcome; False if nobody waits for it any more."""
         probe = self._probes.get(probe_no)
         if probe is None:
@@ -63,7 +63,7 @@ class Engagements:
     def give_up_probe(self, probe: Probe, now: float) -> None:
         """Take a probe for failed that has not answered in time."""
         self._books.outputs.append(CancelProbe(probe.number, probe.pair, "no_result"))
-        self.finish_probe(probe.number, ProbeResult(rtt_ms=None, reason="no_result"), now)
+        self.finish_probe(probe.number, PairProbe(rtt_ms=None, reason="no_result"), now)
 
     def decide(self, proposal_no: int, verdict: Verdict, reason: str, now: float) -> bool:
         """Take the hook's answer; False if nobody waits for it any more."""
@@ -173,7 +173,10 @@ class Engagements:
             self._budget.spend(ticket.subject_id, now)
         if proposal.relay_only:
             self._memory.touch(probe.pair, now).relay_tried = True
-        self._books.outputs.append(RequestProbe(probe.number, probe.pair, proposal.relay_only, attempt))
+        threshold_ms = self._chooser.threshold_ms(one, other, now)
+        self._books.outputs.append(
+            RequestProbe(probe.number, probe.pair, proposal.relay_only, attempt, threshold_ms)
+        )
 
     def _end_probe(self, probe: Probe) -> None:
         del self._probes[probe.number]
@@ -189,7 +192,7 @@ class Engagements:
         for ticket in (probe.one, probe.other):
             self._books.freed(ticket, now)
 
-    def _judge(self, probe: Probe, result: ProbeResult, now: float) -> None:
+    def _judge(self, probe: Probe, result: PairProbe, now: float) -> None:
         """Take note of what a probe found, and let its proposal go on or fall through."""
         proposal = probe.proposal
         again = result.disagree and probe.attempt == 1 and proposal is not None
@@ -207,7 +210,8 @@ class Engagements:
             probe.other.rejections += 1
             if result.rtt_ms is None or self._chooser.hopeless(result.rtt_ms):
                 reason = result.reason or ("probe_failed" if result.rtt_ms is None else "too_far")
-                self._put_off(probe.pair, now + self._config.cooldown_s, reason, now)
+                put_off_s = self._config.pass_over_s if result.blameless else self._config.cooldown_s
+                self._put_off(probe.pair, now + put_off_s, reason, now)
         if proposal is None:
             self._books.freed(probe.one, now)
             self._books.freed(probe.other, now)
@@ -217,9 +221,9 @@ class Engagements:
             proposal.results[probe.pair] = result
             self._advance(proposal, now)
 
-    def _remember(self, probe: Probe, result: ProbeResult, now: float) -> None:
+    def _remember(self, probe: Probe, result: PairProbe, now: float) -> None:
         note = self._memory.touch(probe.pair, now)
-        note.failed = result.rtt_ms is None
+        note.failed = result.rtt_ms is None and not result.blameless
         if result.rtt_ms is not None:
             note.measured, note.measured_at, note.measured_relay = result, now, probe.relay_only
             if not probe.relay_only:

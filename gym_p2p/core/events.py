@@ -25,6 +25,7 @@ __all__ = [
     "EpisodeBegan",
     "EpisodeRefused",
     "Event",
+    "FramesAhead",
     "GiveChecksum",
     "GiveInput",
     "InputsArrived",
@@ -37,6 +38,7 @@ __all__ = [
     "ProtocolErrorSeen",
     "Refused",
     "Resumed",
+    "SetInputDelay",
 ]
 
 Difference = tuple[str, str, str]
@@ -47,10 +49,15 @@ Difference = tuple[str, str, str]
 
 @attrs.frozen
 class BeginEpisode:
-    """Wait at the barrier before the next episode."""
+    """Wait at the barrier before the next episode.
+
+    Attributes:
+        input_delay: the local player's, as the episode begins.
+    """
 
     seed: int | None = None
     options: Mapping[str, Any] | None = None
+    input_delay: int = 0
 
 
 @attrs.frozen
@@ -62,11 +69,23 @@ class GiveInput:
 
 
 @attrs.frozen
+class SetInputDelay:
+    """The local player's input delay changed: inputs given from now on take effect so many frames later."""
+
+    frames: int
+
+
+@attrs.frozen
 class GiveChecksum:
-    """The local digest up to and including a confirmed frame."""
+    """The local digest up to and including a confirmed frame.
+
+    Attributes:
+        episode: the one that it is of; ``None`` for the running one.
+    """
 
     frame: int
     digest: bytes
+    episode: int | None = None
 
 
 @attrs.frozen
@@ -77,7 +96,7 @@ class Leave:
     lost: int | None = None
 
 
-Command = BeginEpisode | GiveInput | GiveChecksum | Leave
+Command = BeginEpisode | GiveInput | SetInputDelay | GiveChecksum | Leave
 
 
 # Events.
@@ -100,11 +119,12 @@ class Refused:
 
 @attrs.frozen
 class EpisodeBegan:
-    """Everybody passed the barrier with this seed and these options."""
+    """Everybody passed the barrier with this seed, these options, and these input delays, one a player."""
 
     episode: int
     seed: int
     options: Mapping[str, Any]
+    delays: tuple[int, ...] = ()
 
 
 @attrs.frozen
@@ -120,6 +140,7 @@ class InputsArrived:
     """New inputs of a remote player, from frame ``start`` on.
 
     Attributes:
+        inputs: empty where only ``confirmed`` has moved.
         confirmed: the number of frames for which every present player holds every player's input.
     """
 
@@ -141,9 +162,12 @@ class PlayerFinished:
 class PlayerGone:
     """A player left or was lost. It comes a second time if he fails to hand over inputs he promised.
 
+    Of a lost player it comes once everybody who is left has said which of his inputs he holds, and shared
+    those that only some hold; :class:`InputsArrived` brings them.
+
     Attributes:
         reason: ``peer_left``, or ``peer_lost`` (he himself, or somebody whose loss made him leave).
-        frames: how many inputs there will be of him in this episode.
+        frames: how many inputs there will be of him in this episode; the same at everybody who is left.
         said: his own word for it; ``None`` if he fell silent.
         lost: the player whose loss made him leave.
     """
@@ -153,6 +177,16 @@ class PlayerGone:
     frames: int
     said: str | None = None
     lost: int | None = None
+
+
+@attrs.frozen
+class FramesAhead:
+    """By how many frames we are ahead of the peer who is the farthest behind, averaged; negative if behind.
+
+    Told a few times a second where frames are paced.
+    """
+
+    frames: float
 
 
 @attrs.frozen
@@ -220,6 +254,7 @@ Event = (
     | InputsArrived
     | PlayerFinished
     | PlayerGone
+    | FramesAhead
     | Interrupted
     | Resumed
     | ChecksumsAgreed

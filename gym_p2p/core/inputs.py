@@ -1,7 +1,8 @@
 """One player's inputs of one episode, in the order of their frames and without a gap.
 
-Two views of the same thing: :class:`Outbox` is what we gave and others have not acknowledged yet,
-:class:`Inbox` is what arrived and still waits to be used. Inputs are opaque bytes here.
+Three views of the same thing: :class:`Outbox` is what we gave and others have not acknowledged yet,
+:class:`Inbox` is what arrived of a remote player and others may still lack, :class:`InputTrack` is what a
+session plays with: known inputs, and guesses beyond them. Inputs are opaque bytes here.
 """
 
 from __future__ import annotations
@@ -9,16 +10,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+import attrs
+
 from gym_p2p.core.messages import MAX_INPUTS_PER_MESSAGE
+from gym_p2p.core.prediction import HISTORY_KEPT, Predictor
 
-__all__ = ["Inbox", "Outbox"]
+__all__ = ["Inbox", "InputTrack", "Misprediction", "Outbox"]
+
+NEVER = 1 << 62
+"""More frames than any episode has."""
 
 
-class Outbox:
-    """The local player's inputs, kept until every peer has them.
+class _Kept:
+    """Consecutive inputs, of which the oldest are dropped.
 
     Attributes:
-        count: how many inputs were given in this episode: the next one is for this frame.
+        count: how many there were, with those that were dropped: the next one is of this frame.
     """
 
     def __init__(self) -> None:
@@ -26,19 +33,14 @@ class Outbox:
         self._kept: deque[bytes] = deque()
         self._base = 0
 
-    def add(self, data: bytes) -> None:
-        """Give the input of the next frame."""
-        self._kept.append(data)
-        self.count += 1
-
-    def after(self, acknowledged: int, budget_bytes: int) -> tuple[int, tuple[bytes, ...]]:
-        """Return the first unacknowledged frame and its inputs on, oldest first, as many as fit.
+    def after(self, start: int, budget_bytes: int) -> tuple[int, tuple[bytes, ...]]:
+        """Return the first frame and the inputs from frame ``start`` on, oldest first, as many as fit.
 
         Args:
-            acknowledged: how many frames the recipient holds.
+            start: how many frames the recipient holds.
             budget_bytes: room in the message; every input costs its length and two bytes.
         """
-        start = max(acknowledged, self._base)
+        start = max(start, self._base)
         chosen: list[bytes] = []
         for offset in range(start - self._base, len(self._kept)):
             data = self._kept[offset]
@@ -48,22 +50,27 @@ class Outbox:
             chosen.append(data)
         return start, tuple(chosen)
 
-    def forget(self, acknowledged_by_all: int) -> None:
+    def forget(self, held_by_all: int) -> None:
         """Drop the inputs below this frame: everybody has them."""
-        while self._base < acknowledged_by_all and self._kept:
+        while self._base < held_by_all and self._kept:
             self._kept.popleft()
             self._base += 1
 
 
-class Inbox:
-    """A remote player's inputs as they arrive, handed on in order.
+class Outbox(_Kept):
+    """The local player's inputs, kept until every peer has them."""
 
-    Attributes:
-        count: how many frames arrived without a gap; this is what gets acknowledged.
+    def add(self, data: bytes) -> None:
+        """Give the input of the next frame."""
+        self._kept.append(data)
+        self.count += 1
+
+
+class Inbox(_Kept):
+    """A remote player's inputs as they arrive, handed on in order, and kept for those who may lack them.
+
+    ``count`` is how many frames arrived without a gap; this is what gets acknowledged.
     """
-
-    def __init__(self) -> None:
-        self.count = 0
 
     def news(self, start: int, inputs: Sequence[bytes]) -> Sequence[bytes]:
         """Return those of the inputs, which begin at frame ``start``, that continue what is here.
@@ -76,4 +83,124 @@ class Inbox:
             return ()
         fresh = inputs[skip:]
         self.count += len(fresh)
+        self._kept.extend(fresh)
         return fresh
+
+
+@attrs.frozen
+class Misprediction:
+    """A frame was played with another input of a player than he gave."""
+
+    frame: int
+    player: int
+    predicted: bytes
+    actual: bytes
+
+
+class InputTrack:
+    """One player's inputs as a session plays them: those that are known, and guesses after them.
+
+    A guess stands until the input of its frame is known, or until :meth:`rewind` takes it back.
+
+    Args:
+        player: his index.
+        default: his input where none of his exists.
+        predictor: makes the guesses.
+
+    Attributes:
+        count: for how many frames his inputs are known.
+        wrong: the guesses that were played and found wrong since the last :meth:`rewind`.
+    """
+
+    __slots__ = ("_base", "_default", "_end", "_history", "_inputs", "_predictor", "count", "player", "wrong")
+
+    def __init__(self, *, player: int, default: bytes, predictor: Predictor) -> None:
+        self.player = player
+        self.count = 0
+        self.wrong: list[Misprediction] = []
+        self._default = default
+        self._predictor = predictor
+        self._base = 0
+        self._inputs: list[bytes] = []  # from frame _base on: known ones up to count, then guesses
+        self._history: deque[bytes] = deque(maxlen=HISTORY_KEPT)
+        self._end = NEVER
+
+    @property
+    def newest(self) -> bytes:
+        """The newest known input; the default one before the first."""
+        return self._history[-1] if self._history else self._default
+
+    def learn(self, start: int, inputs: Sequence[bytes]) -> None:
+        """Take known inputs from frame ``start`` on; those that are known already are skipped."""
+        if start > self.count:
+            return
+        for data in inputs[self.count - start :]:
+            self.add(data)
+
+    def add(self, data: bytes) -> None:
+        """Take the next known input."""
+        if self.count >= self._end:
+            return
+        self._history.append(data)
+        self._settle(self.count - self._base, data)
+        self.count += 1
+        if self.count == self._end:
+            self._vacate()
+
+    def end(self, frames: int) -> None:
+        """Say that he gives ``frames`` inputs and no more: after them his input is the default one.
+
+        It takes effect once they are all known, and can be said again until then.
+        """
+        if self._end > self.count:
+            self._end = max(frames, self.count)
+            if self._end == self.count:
+                self._vacate()
+
+    def ended_by(self, frame: int) -> bool:
+        """Whether the frame is past his last input, and known to be."""
+        return self._end <= frame < self.count
+
+    def at(self, frame: int) -> bytes:
+        """Return his input of a frame to play: the known one, or a guess.
+
+        Frames are asked for in order; only those after the last one asked for are guessed anew.
+        """
+        at = frame - self._base
+        if at < len(self._inputs):
+            return self._inputs[at]
+        if frame < self.count or not self._history:
+            guess = self._default
+        else:
+            guess = self._predictor(self._history, frame - self.count + 1, self._default)
+        self._inputs.append(guess)
+        return guess
+
+    def known(self, start: int, end: int) -> list[bytes]:
+        """Return the known inputs of frames that were played."""
+        return self._inputs[start - self._base : end - self._base]
+
+    def rewind(self, frame: int) -> None:
+        """Take back the guesses from this frame on, and forget which ones were wrong."""
+        del self._inputs[max(frame, self.count) - self._base :]
+        self.wrong.clear()
+
+    def forget(self, frame: int) -> None:
+        """Drop what is below this frame: it is played and will not be played again."""
+        del self._inputs[: frame - self._base]
+        self._base = frame
+
+    def _settle(self, at: int, data: bytes) -> None:
+        """Put the known input in its place, over the guess that was played instead if there is one."""
+        if at == len(self._inputs):
+            self._inputs.append(data)
+            return
+        guess = self._inputs[at]
+        if guess != data:
+            self._inputs[at] = data
+            self.wrong.append(Misprediction(self._base + at, self.player, guess, data))
+
+    def _vacate(self) -> None:
+        for at in range(self.count - self._base, len(self._inputs)):
+            self._settle(at, self._default)
+        self.count = NEVER

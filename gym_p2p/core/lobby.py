@@ -39,16 +39,23 @@ def is_public_id(value: object) -> bool:
     return isinstance(value, str) and value not in {".", ".."} and _PUBLIC_ID.fullmatch(value) is not None
 
 
+def _size_bytes(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))  # a host's own JSON may let lone surrogates in
+
+
 class Code(enum.StrEnum):
     """Why a client's event was refused, as it stands on the wire."""
 
     BAD_REQUEST = "bad_request"
     TOO_LARGE = "too_large"
     UNAUTHENTICATED = "unauthenticated"
-    """The socket has not registered a subject."""
+    """The socket has not registered a subject, or has no valid join token."""
+    DUPLICATE_SESSION = "duplicate_session"
+    """The subject has a socket already, and this one did not show that it belongs to the same client."""
     WRONG_STATE = "wrong_state"
     ROOM_FULL = "room_full"
     ROOM_MISMATCH = "room_mismatch"
+    QUEUE_MISMATCH = "queue_mismatch"
     SEAT_TAKEN = "seat_taken"
     NO_SUCH_MATCH = "no_such_match"
     """Unknown, or another's: the two are not told apart."""
@@ -76,6 +83,8 @@ class Refused:
 
     code: Code
     message: str
+    retry_after_ms: int | None = None
+    """When the same may be granted; ``None`` where waiting is no remedy, or nobody knows."""
 
 
 Answer = Accepted | Refused
@@ -111,7 +120,7 @@ class Description:
     @property
     def too_large(self) -> bool:
         """Whether it is beyond what the service relays."""
-        return len(self.sdp.encode()) > MAX_SDP_BYTES
+        return _size_bytes(self.sdp) > MAX_SDP_BYTES
 
     def to_wire(self) -> dict[str, Any]:
         """Return the shape of W3C's ``RTCSessionDescriptionInit``."""
@@ -131,7 +140,7 @@ class Candidate:
     def too_large(self) -> bool:
         """Whether it is beyond what the service relays."""
         texts = (self.candidate, self.sdp_mid or "", self.username_fragment or "")
-        return any(len(text.encode()) > MAX_CANDIDATE_BYTES for text in texts)
+        return any(_size_bytes(text) > MAX_CANDIDATE_BYTES for text in texts)
 
     def to_wire(self) -> dict[str, Any]:
         """Return the shape of W3C's ``RTCIceCandidateInit``."""

@@ -17,33 +17,29 @@ episode at the same time, and none finds every other input waiting and the next 
 
 The inputs of an episode are repeated until the next one begins, for only the barrier proves that
 everybody has finished it. ``Ready`` and ``Goodbye`` name how many inputs their sender gave, so that the
-others know which frames can still be played.
+others know which frames can still be played. What only some hold of a player who is gone is shared, and
+those who are left agree on his last frame: :mod:`gym_p2p.core.leaving`.
 """
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.agreement import Seeds, barrier_refusal, handshake_differences
+from gym_p2p.core.digests import Digests
 from gym_p2p.core.events import (
     BeginEpisode,
-    ChecksumsAgreed,
     Command,
     Connected,
-    Desynced,
-    Difference,
     EpisodeBegan,
-    EpisodeRefused,
     Event,
     GiveChecksum,
     GiveInput,
-    InputsArrived,
     Interrupted,
     Leave,
     Left,
@@ -53,22 +49,25 @@ from gym_p2p.core.events import (
     ProtocolErrorSeen,
     Refused,
     Resumed,
+    SetInputDelay,
 )
-from gym_p2p.core.inputs import Outbox
+from gym_p2p.core.exchange import Exchange
+from gym_p2p.core.leaving import Departures, Tell
 from gym_p2p.core.messages import (
-    MAX_MESSAGE_BYTES,
     PROTOCOL_VERSION,
     Channel,
     Checksum,
     Fragment,
     Goodbye,
     Hello,
+    Holdings,
     Inputs,
     Message,
     Ping,
     Pong,
     Ready,
     Refuse,
+    Share,
     decode,
     encode,
     split,
@@ -76,7 +75,7 @@ from gym_p2p.core.messages import (
 from gym_p2p.core.peer import Due, Peer, PeerState
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Match", "Send", "episode_seed"]
+__all__ = ["Match", "Send"]
 
 LINGER_S = 1.0
 """After a goodbye, unacknowledged inputs are repeated for at most this long."""
@@ -86,8 +85,6 @@ STALL_S = 0.5
 
 MAX_BARRIERS_AHEAD = 64
 """A peer that resets without playing may be ahead of us by a few barriers, not by any number."""
-
-_CHECKSUMS_KEPT = 4096
 
 _ON_GAME_CHANNEL = (Inputs, Ping, Pong)
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Fragment, Ping, Pong})
@@ -122,17 +119,16 @@ class Match:
     ) -> None:
         self._local = local
         self._description = description
-        self._seed_base = match_seed
-        self._seeds_drawn = 0
+        self._seeds = Seeds(match_seed)
         self._peers = {i: Peer(index=i, sync=sync, players=players) for i in range(players) if i != local}
         self._players = players
         self._about: list[Mapping[str, Any] | None] = [None] * players
         self._outputs: deque[Output] = deque()
-        self._outbox = Outbox()
-        self._episode = 0
+        self._exchange = Exchange(local=local, peers=self._peers, paced=sync.fps is not None)
+        self._departures = Departures(self._exchange, self._peers)
         self._ready: Ready | None = None
         self._heard_at = 0.0
-        self._digests: dict[tuple[int, int], dict[int, bytes]] = {}
+        self._digests = Digests(local=local, players=players)
         self._connected = False
         self._leaving_since: float | None = None
         self._left = False
@@ -143,6 +139,8 @@ class Match:
             Ready: self._on_ready,
             Checksum: self._on_checksum,
             Goodbye: self._on_goodbye,
+            Share: self._on_share,
+            Holdings: self._on_holdings,
             Fragment: self._on_fragment,
             Inputs: self._on_inputs,
             Ping: self._on_ping,
@@ -160,7 +158,7 @@ class Match:
 
     def closed(self, player: int, now: float) -> None:
         """Say that the link to a player is closed: he is lost unless he said goodbye."""
-        self._lose(self._peers[player])
+        self._lose(self._peers[player], now)
         self._finish_leaving(now)
 
     def receive(self, player: int, data: bytes, now: float) -> None:
@@ -179,23 +177,30 @@ class Match:
 
     def command(self, command: Command, now: float) -> None:
         """Carry out what the user's half asks for."""
+        exchange = self._exchange
         match command:
             case GiveInput(frame, data):
-                if frame == self._outbox.count:
-                    self._outbox.add(data)
+                if frame == exchange.given:
+                    ahead = exchange.give(data, now)
                     self._broadcast_inputs(now)
-            case BeginEpisode(seed, options):
-                self._ready = Ready(self._episode + 1, seed, options, self._outbox.count)
+                    if ahead is not None:
+                        self._outputs.append(ahead)
+            case SetInputDelay(frames):
+                exchange.delay = frames
+            case BeginEpisode(seed, options, delay):
+                self._ready = Ready(exchange.episode + 1, seed, options, exchange.given, delay)
                 self._heard_at = now + max([peer.one_way_s for peer in self._peers.values()], default=0.0)
                 self._broadcast(self._ready, now)
                 self._pass_barrier(now)
-            case GiveChecksum(frame, digest):
-                self._broadcast(Checksum(self._episode, frame, digest), now)
-                self._compare(self._local, Checksum(self._episode, frame, digest))
+            case GiveChecksum(frame, digest, episode):
+                checksum = Checksum(exchange.episode if episode is None else episode, frame, digest)
+                self._broadcast(checksum, now)
+                self._outputs.extend(self._digests.add(self._local, checksum))
             case Leave(reason, lost):
                 if self._leaving_since is None:
                     self._leaving_since = now
-                    self._broadcast(Goodbye(reason, self._outbox.count, lost), now)
+                    self._carry_out(self._departures.share_all(), now)
+                    self._broadcast(Goodbye(reason, exchange.given, lost), now)
                     self._finish_leaving(now)
 
     def handle_timeout(self, now: float) -> None:
@@ -203,8 +208,9 @@ class Match:
         if self._awake_at is not None and self._awake_at + STALL_S < now:
             for peer in self._peers.values():
                 peer.heard_at = now
+        held, tick_s = self._exchange.held(), self._exchange.tick_s
         for peer in self._peers.values():
-            for due in peer.due(self._outbox.count, now) if peer.present else ():
+            for due in peer.due(held, self._local, tick_s, now) if peer.present else ():
                 self._do(peer, due, now)
         self._pass_barrier(now)
         self._finish_leaving(now)
@@ -214,8 +220,8 @@ class Match:
         """Return when :meth:`handle_timeout` is wanted; ``None`` while there is nothing to wait for."""
         if self._left:
             return None
-        given = self._outbox.count
-        due = [min(peer.times(given)) for peer in self._peers.values() if peer.present]
+        held, local, tick_s = self._exchange.held(), self._local, self._exchange.tick_s
+        due = [min(peer.times(held, local, tick_s)) for peer in self._peers.values() if peer.present]
         if self._leaving_since is not None:
             due.append(self._leaving_since + LINGER_S)
         if self._all_ready():
@@ -225,15 +231,6 @@ class Match:
     def poll(self) -> Output | None:
         """Return the next request or event, ``None`` when there is none."""
         return self._outputs.popleft() if self._outputs else None
-
-    @property
-    def frames_confirmed(self) -> int:
-        """For how many frames every present player holds every player's input (the N by N minimum)."""
-        counts = self._received()
-        for peer in self._peers.values():
-            if peer.present:
-                counts += peer.received
-        return min(counts)
 
     # Messages.
 
@@ -245,7 +242,7 @@ class Match:
     def _on_hello(self, peer: Peer, message: Hello, now: float) -> None:
         if peer.state is not PeerState.GREETING:
             raise ProtocolError("second handshake")
-        differences = _differences(self._description, message)
+        differences = handshake_differences(self._description, message)
         if differences:
             self._send(peer, Refuse(tuple((what, ours, theirs) for what, ours, theirs in differences)), now)
             self._outputs.append(Refused(peer.index, differences))
@@ -272,10 +269,10 @@ class Match:
         self._handle(peer, inner, now)
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
-        if not self._episode < message.episode <= self._episode + MAX_BARRIERS_AHEAD:
+        if not self._exchange.episode < message.episode <= self._exchange.episode + MAX_BARRIERS_AHEAD:
             raise ProtocolError("barrier of another episode")
         peer.ready[message.episode] = message
-        if message.episode == self._episode + 1 and self._episode > 0:
+        if message.episode == self._exchange.episode + 1 and self._exchange.episode > 0:
             self._outputs.append(PlayerFinished(peer.index, message.frames))
         self._pass_barrier(now)
 
@@ -283,17 +280,18 @@ class Match:
         if peer.state is PeerState.LEAVING:
             raise ProtocolError("second goodbye")
         peer.state = PeerState.LEAVING if peer.state is PeerState.PLAYING else PeerState.GONE
-        peer.frames_promised = message.frames
+        peer.final = message.frames
         told_of_a_loss = message.lost is not None and message.reason != "peer_left"
         reason = "peer_lost" if told_of_a_loss else "peer_left"
         lost = message.lost if message.lost is not None and message.lost < self._players else None
         self._outputs.append(PlayerGone(peer.index, reason, message.frames, message.reason, lost))
+        self._arrived(peer, (), 0, now)
         self._finish_leaving(now)
 
     def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:
-        if not self._episode - 1 <= message.episode <= self._episode + 1:
+        if not self._exchange.episode - 1 <= message.episode <= self._exchange.episode + 1:
             raise ProtocolError("checksum of another episode")
-        self._compare(peer.index, message)
+        self._outputs.extend(self._digests.add(peer.index, message))
         self._finish_leaving(now)
 
     def _on_ping(self, peer: Peer, message: Ping, now: float) -> None:
@@ -308,21 +306,32 @@ class Match:
         self._outputs.append(Pinged(peer.index, rtt_s * 1e3, peer.clock.estimate()))
 
     def _on_inputs(self, peer: Peer, message: Inputs, now: float) -> None:
-        if message.episode != self._episode:
-            if message.episode == self._episode + 1:
+        if message.episode != self._exchange.episode:
+            if message.episode == self._exchange.episode + 1:
                 peer.early = message
             return
         peer.acknowledges(message, self._local)
-        fresh = peer.inbox.news(message.start, message.inputs)
-        self._outbox.forget(min([p.acknowledged for p in self._peers.values() if p.present], default=0))
-        if fresh:
-            start = peer.inbox.count - len(fresh)
-            arrived = InputsArrived(peer.index, start, tuple(fresh), self.frames_confirmed)
-            self._outputs.append(arrived)
-        elif message.inputs and peer.may_acknowledge(now):
-            self._send_inputs(peer, now)
+        fresh = self._arrived(peer, message.inputs, message.start, now)
+        if not fresh and message.inputs and peer.may_acknowledge(now, self._exchange.tick_s):
+            self._send(peer, self._exchange.message(peer, now), now)
         if self._leaving_since is not None:
             self._finish_leaving(now)
+
+    def _arrived(self, peer: Peer, inputs: Sequence[bytes], start: int, now: float) -> bool:
+        """Take a player's inputs, and tell what is new; return whether one of them is."""
+        arrived = self._exchange.arrived(peer, start, inputs, now)
+        if arrived is not None:
+            self._outputs.append(arrived)
+        return arrived is not None and bool(arrived.inputs)
+
+    def _on_share(self, peer: Peer, message: Share, now: float) -> None:
+        self._carry_out(self._departures.shared(peer, message, now), now)
+
+    def _on_holdings(self, peer: Peer, message: Holdings, now: float) -> None:
+        if self._local in message.gone:
+            self._lose(peer, now)
+        elif self._connected:
+            self._carry_out(self._departures.told(peer, message, now), now)
 
     # Episodes.
 
@@ -331,30 +340,17 @@ class Match:
         if ours is None or not self._all_ready() or now < self._heard_at:
             return
         ready = {i: peer.ready.pop(ours.episode) for i, peer in self._peers.items()} | {self._local: ours}
-        self._episode, self._ready = ours.episode, None
-        self._outbox = Outbox()
-        for peer in self._peers.values():
-            peer.begin_episode()
-        refusal = _barrier_refusal(self._local, ready)
+        self._ready = None
+        delays = {player: ready[player].delay for player in sorted(ready)}
+        self._exchange.begin(ours.episode, delays)
+        refusal = barrier_refusal(self._local, ready)
         if refusal is not None:
             self._outputs.append(refusal)
             return
-        seed = self._agreed_seed(ready)
+        seed = self._seeds.agreed(ready)
         options = next((r.options for r in ready.values() if r.options), {})
-        self._outputs.append(EpisodeBegan(self._episode, seed, options))
+        self._outputs.append(EpisodeBegan(ours.episode, seed, options, tuple(delays.values())))
         self._catch_up(now)
-
-    def _agreed_seed(self, ready: Mapping[int, Ready]) -> int:
-        """Return the seed somebody insists on, or the next one of the series that the newest such seed began.
-
-        So an explicit seed makes all episodes after it reproducible, as Gymnasium wants it of ``reset``.
-        """
-        insisted = next((r.seed for r in ready.values() if r.seed is not None), None)
-        if insisted is not None:
-            self._seed_base, self._seeds_drawn = insisted, 0
-            return insisted
-        self._seeds_drawn += 1
-        return episode_seed(self._seed_base, self._seeds_drawn)
 
     def _all_ready(self) -> bool:
         ours = self._ready
@@ -370,28 +366,9 @@ class Match:
             early, peer.early = peer.early, None
             if early is not None:
                 self._on_inputs(peer, early, now)
-            following = peer.ready.get(self._episode + 1)
+            following = peer.ready.get(self._exchange.episode + 1)
             if following is not None:
                 self._outputs.append(PlayerFinished(peer.index, following.frames))
-
-    # Checksums.
-
-    def _compare(self, player: int, message: Checksum) -> None:
-        key = (message.episode, message.frame)
-        digests = self._digests.setdefault(key, {})
-        if player in digests:
-            return
-        digests[player] = message.digest
-        ours = digests.get(self._local)
-        if ours is not None:
-            others = digests if player == self._local else {player: message.digest}
-            for other, theirs in others.items():
-                if other != self._local and theirs != ours:
-                    self._outputs.append(Desynced(*key, other, ours, theirs))
-            if len(digests) == self._players and len(set(digests.values())) == 1:
-                self._outputs.append(ChecksumsAgreed(*key))
-        if len(digests) == self._players or len(self._digests) > _CHECKSUMS_KEPT:
-            self._digests.pop(key if len(digests) == self._players else next(iter(self._digests)))
 
     # Leaving and losing.
 
@@ -402,42 +379,42 @@ class Match:
                 peer.ping_number += 1
                 peer.pinged_at = now
             case Due.RESEND:
-                self._send_inputs(peer, now)
+                self._send(peer, self._exchange.message(peer, now), now)
             case Due.NOTICE:
                 peer.interrupted = True
                 self._outputs.append(Interrupted(peer.index))
             case Due.LOST:
-                self._lose(peer)
+                self._lose(peer, now)
 
-    def _lose(self, peer: Peer) -> None:
+    def _lose(self, peer: Peer, now: float) -> None:
         if peer.state is PeerState.GONE:
             return
-        kept_his_promise = peer.state is PeerState.LEAVING and peer.inbox.count >= peer.frames_promised
-        peer.state = PeerState.GONE
-        if not kept_his_promise:
-            self._outputs.append(PlayerGone(peer.index, "peer_lost", peer.inbox.count))
+        if self._connected:
+            self._carry_out(self._departures.lose(peer, now), now)
+        else:
+            peer.state = PeerState.GONE
+            self._outputs.append(PlayerGone(peer.index, "peer_lost", 0))
+        self._finish_leaving(now)
 
     def _finish_leaving(self, now: float) -> None:
         since = self._leaving_since
         if since is None or self._left:
             return
-        waiting = [p for p in self._peers.values() if p.playing and p.acknowledged < self._outbox.count]
-        owed = any(self._local in digests and self._lacks_one(digests) for digests in self._digests.values())
-        if not (waiting or owed) or since + LINGER_S <= now:
+        waiting = any(p.playing and self._exchange.lacks_ours(p) for p in self._peers.values())
+        playing = [i for i, p in self._peers.items() if p.state is PeerState.PLAYING]
+        owed = waiting or self._digests.awaits(playing) or self._departures.open
+        if not owed or since + LINGER_S <= now:
             self._left = True
             self._outputs.append(Left())
 
-    def _lacks_one(self, digests: Mapping[int, bytes]) -> bool:
-        """Whether a player who plays on has not told his digest of a frame yet."""
-        return any(p.state is PeerState.PLAYING and i not in digests for i, p in self._peers.items())
-
     # What goes out.
 
-    def _received(self) -> list[int]:
-        """Return how many inputs are here, of every player."""
-        received = [peer.inbox.count for peer in self._peers.values()]  # in the order of their indices
-        received.insert(self._local, self._outbox.count)
-        return received
+    def _carry_out(self, tellings: Iterable[Tell], now: float) -> None:
+        for telling in tellings:
+            if isinstance(telling, tuple):
+                self._send(*telling, now)
+            else:
+                self._outputs.append(telling)
 
     def _broadcast(self, message: Message, now: float) -> None:
         for peer in self._peers.values():
@@ -447,13 +424,7 @@ class Match:
     def _broadcast_inputs(self, now: float) -> None:
         for peer in self._peers.values():
             if peer.playing:
-                self._send_inputs(peer, now)
-
-    def _send_inputs(self, peer: Peer, now: float) -> None:
-        start, inputs = self._outbox.after(peer.acknowledged, MAX_MESSAGE_BYTES - 32 - 9 * self._players)
-        advantage = self._outbox.count - peer.inbox.count
-        peer.inputs_sent_at = now
-        self._send(peer, Inputs(self._episode, start, tuple(self._received()), advantage, inputs), now)
+                self._send(peer, self._exchange.message(peer, now), now)
 
     def _send(self, peer: Peer, message: Message, now: float) -> None:
         data = encode(message)
@@ -464,35 +435,3 @@ class Match:
         peer.fragment_number += 1
         for piece in split(data, peer.fragment_number):
             self._outputs.append(Send(peer.index, Channel.CTRL, piece))
-
-
-def episode_seed(base: int, number: int) -> int:
-    """Return the seed of the n-th episode after ``base`` for which nobody insists on one: 31 bits."""
-    digest = blake2b(f"{base}/{number}".encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") >> 1
-
-
-def _differences(ours: Mapping[str, Any], hello: Hello) -> tuple[Difference, ...]:
-    if hello.version != PROTOCOL_VERSION:
-        return (("protocol version", str(PROTOCOL_VERSION), str(hello.version)),)
-    must, theirs = ours.get("must", {}), hello.description.get("must")
-    if not isinstance(theirs, dict):
-        raise ProtocolError("handshake without a description")
-    names: Sequence[str] = [*must, *(name for name in theirs if name not in must)]
-    rows = [(name, str(must.get(name, "(nothing)")), str(theirs.get(name, "(nothing)"))) for name in names]
-    return tuple(row for row in rows if row[1] != row[2])
-
-
-def _barrier_refusal(local: int, ready: Mapping[int, Ready]) -> EpisodeRefused | None:
-    """Compare what the players want at the barrier; all players come to the same verdict."""
-    for what, wanted in (
-        ("seed", {i: str(r.seed) for i, r in ready.items() if r.seed is not None}),
-        ("options", {i: json.dumps(r.options, sort_keys=True) for i, r in ready.items() if r.options}),
-    ):
-        if len(set(wanted.values())) <= 1:
-            continue
-        own = wanted.get(local)
-        other = next(i for i, value in sorted(wanted.items()) if i != local and value != own)
-        label = f"{what} of episode {ready[local].episode}"
-        return EpisodeRefused(other, ((label, own or "(any)", wanted[other]),))
-    return None

@@ -21,6 +21,7 @@ from gym_p2p.core.latency import LatencySeries
 from gym_p2p.core.stats_report import ConnectionDetails
 
 __all__ = [
+    "Corrections",
     "DesyncEvent",
     "DetectedConnection",
     "Disconnection",
@@ -117,6 +118,18 @@ class Termination:
 
 
 @attrs.define(eq=False)
+class Corrections:
+    """What guessing cost: counts over an episode, or over several."""
+
+    mispredictions: int = 0
+    """Inputs that had been guessed wrong."""
+    resimulated: int = 0
+    """Frames that were played again."""
+    stalls: int = 0
+    """Frames that could not be guessed any more and had to be waited for."""
+
+
+@attrs.define(eq=False)
 class EpisodeLog:
     """One episode: for every seat the inputs as they were applied, one a frame, from frame 0 on."""
 
@@ -125,6 +138,9 @@ class EpisodeLog:
     checksums: list[tuple[int, str]] = attrs.field(factory=list)
     desyncs: list[DesyncEvent] = attrs.field(factory=list)
     rollbacks: list[RollbackEvent] = attrs.field(factory=list)
+    corrections: Corrections = attrs.field(factory=Corrections)
+    input_delays: list[tuple[int, int]] = attrs.field(factory=list)
+    """``(frame, delay)``: the local player's input delay from that frame on."""
     confirmed_frame: int = -1
     verified_frame: int = -1
     ended_ms: int | None = None
@@ -144,6 +160,8 @@ class EpisodeLog:
             hashes=hashes,
             desyncs=desyncs,
             rollbacks=rollbacks,
+            corrections=self.corrections,
+            input_delays=tuple(self.input_delays.copy()),
             confirmed_frame=max(confirmed, frames - 1),
             verified_frame=verified,
             ended_ms=self.ended_ms,
@@ -162,6 +180,8 @@ class EpisodeView:
     """The checksums by frame, sorted; of a frame that was checked twice the newer one."""
     desyncs: tuple[DesyncEvent, ...]
     rollbacks: tuple[RollbackEvent, ...]
+    corrections: Corrections
+    input_delays: tuple[tuple[int, int], ...]
     confirmed_frame: int
     verified_frame: int
     ended_ms: int | None
@@ -195,6 +215,8 @@ class MatchLog:
     inputs_sent: int = 0
     inputs_received: int = 0
     probe: Any = None
+    sync: Any = None
+    """How frames are kept together, and why so, as plain data."""
     termination: Termination | None = None
 
     def views(self) -> list[EpisodeView]:

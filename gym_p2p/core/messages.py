@@ -32,6 +32,7 @@ from gym_p2p.errors import ProtocolError
 __all__ = [
     "MAX_CTRL_BYTES",
     "MAX_INPUT_BYTES",
+    "MAX_INPUT_DELAY",
     "MAX_MESSAGE_BYTES",
     "MAX_SEED",
     "PROTOCOL_VERSION",
@@ -40,6 +41,7 @@ __all__ = [
     "Fragment",
     "Goodbye",
     "Hello",
+    "Holdings",
     "Inputs",
     "Message",
     "Ping",
@@ -47,6 +49,7 @@ __all__ = [
     "Ready",
     "Reassembler",
     "Refuse",
+    "Share",
     "decode",
     "encode",
     "split",
@@ -67,6 +70,9 @@ MAX_INPUTS_PER_MESSAGE = 256
 
 MAX_SEED = 2**64 - 1
 """NumPy takes any number; this many bits are more than anybody draws."""
+
+MAX_INPUT_DELAY = 60
+"""Frames; what a configuration may say."""
 
 _MAX_PLAYERS = 64
 
@@ -109,12 +115,14 @@ class Ready:
         seed: the seed that he insists on; ``None`` leaves it to the others.
         options: ``reset``'s options; ``None`` is the same as an empty mapping.
         frames: how many inputs he gave in the episode before.
+        delay: his input delay as the episode begins.
     """
 
     episode: int
     seed: int | None
     options: Mapping[str, Any] | None
     frames: int
+    delay: int = 0
 
 
 @attrs.frozen
@@ -142,6 +150,42 @@ class Goodbye:
 
 
 @attrs.frozen
+class Share:
+    """Inputs of a third player, which the recipient may lack; they count once that player is gone.
+
+    Attributes:
+        episode: counted from 1.
+        player: whose they are.
+        start: the frame of the first one.
+    """
+
+    episode: int
+    player: int
+    start: int
+    inputs: tuple[bytes, ...]
+
+
+@attrs.frozen
+class Holdings:
+    """The sender counts these players as gone, and holds so many inputs of each.
+
+    Every input of theirs that the recipient may lack was sent before, as :class:`Share`.
+
+    Attributes:
+        episode: the one that the sender is in.
+        held: pairs of a player and a number of inputs, in the order of the players.
+    """
+
+    episode: int
+    held: tuple[tuple[int, int], ...]
+
+    @property
+    def gone(self) -> tuple[int, ...]:
+        """The players who are gone."""
+        return tuple([player for player, _ in self.held])
+
+
+@attrs.frozen
 class Fragment:
     """A piece of a control message that is longer than one message may be."""
 
@@ -162,6 +206,7 @@ class Inputs:
             the recipient is the acknowledgement.
         advantage: frames that the sender believes to be ahead of the recipient.
         inputs: one byte string a frame, in order.
+        delay: the sender's input delay, by which his newest input is ahead of the frame that he is at.
     """
 
     episode: int
@@ -169,6 +214,7 @@ class Inputs:
     received: tuple[int, ...]
     advantage: int
     inputs: tuple[bytes, ...]
+    delay: int = 0
 
 
 @attrs.frozen
@@ -189,7 +235,7 @@ class Pong:
     replied_us: int
 
 
-Message = Hello | Refuse | Ready | Checksum | Goodbye | Fragment | Inputs | Ping | Pong
+Message = Hello | Refuse | Ready | Checksum | Goodbye | Share | Holdings | Fragment | Inputs | Ping | Pong
 
 
 def _is_count(value: object) -> bool:
@@ -226,19 +272,21 @@ def _write_ready(out: bytearray, message: Ready) -> None:
     write_varint(out, message.episode)
     write_varint(out, message.frames)
     options = None if message.options is None else dict(message.options)
-    write_json(out, {"seed": message.seed, "options": options})
+    write_json(out, {"seed": message.seed, "options": options, "delay": message.delay})
 
 
 def _read_ready(reader: Reader) -> Ready:
     episode = reader.varint()
     frames = reader.varint()
     body = read_mapping(reader.rest())
-    seed, options = body.get("seed"), body.get("options")
+    seed, options, delay = body.get("seed"), body.get("options"), body.get("delay", 0)
     if seed is not None and not (_is_count(seed) and seed <= MAX_SEED):
         raise ProtocolError("wrong shape")
     if options is not None and not isinstance(options, dict):
         raise ProtocolError("wrong shape")
-    return Ready(episode, seed, options, frames)
+    if not (_is_count(delay) and delay <= MAX_INPUT_DELAY):
+        raise ProtocolError("wrong shape")
+    return Ready(episode, seed, options, frames, delay)
 
 
 def _write_checksum(out: bytearray, message: Checksum) -> None:
@@ -268,6 +316,36 @@ def _read_goodbye(reader: Reader) -> Goodbye:
     return Goodbye(reason, frames or 0, lost)
 
 
+def _write_share(out: bytearray, message: Share) -> None:
+    write_varint(out, message.episode)
+    write_varint(out, message.player)
+    write_varint(out, message.start)
+    _write_blobs(out, message.inputs)
+
+
+def _read_share(reader: Reader) -> Share:
+    episode, player, start = reader.varints(3)
+    return Share(episode, player, start, _read_blobs(reader))
+
+
+def _write_holdings(out: bytearray, message: Holdings) -> None:
+    write_varint(out, message.episode)
+    for player, count in message.held:
+        write_varint(out, player)
+        write_varint(out, count)
+
+
+def _read_holdings(reader: Reader) -> Holdings:
+    episode = reader.varint()
+    held: list[tuple[int, int]] = []
+    while not reader.at_end:
+        player, count = reader.varints(2)
+        if player >= _MAX_PLAYERS or (held and player <= held[-1][0]):
+            raise ProtocolError("wrong shape")
+        held.append((player, count))
+    return Holdings(episode, tuple(held))
+
+
 def _write_fragment(out: bytearray, message: Fragment) -> None:
     write_varint(out, message.number)
     write_varint(out, message.index)
@@ -283,26 +361,35 @@ def _write_inputs(out: bytearray, message: Inputs) -> None:
     write_varint(out, message.episode)
     write_varint(out, message.start)
     write_zigzag(out, message.advantage)
+    out.append(message.delay)
     out.append(len(message.received))
     for count in message.received:
         write_varint(out, count)
-    for data in message.inputs:
+    _write_blobs(out, message.inputs)
+
+
+def _read_inputs(reader: Reader) -> Inputs:
+    episode, start, zigzag, delay, players = reader.varints(5)
+    if players > _MAX_PLAYERS or delay > MAX_INPUT_DELAY:
+        raise ProtocolError("number out of range")
+    received = tuple(reader.varints(players))
+    advantage = (zigzag >> 1) ^ -(zigzag & 1)
+    return Inputs(episode, start, received, advantage, _read_blobs(reader), delay)
+
+
+def _write_blobs(out: bytearray, inputs: tuple[bytes, ...]) -> None:
+    for data in inputs:
         write_varint(out, len(data))
         out += data
 
 
-def _read_inputs(reader: Reader) -> Inputs:
-    episode, start, zigzag, players = reader.varints(4)
-    if players > _MAX_PLAYERS:
-        raise ProtocolError("number out of range")
-    received = tuple(reader.varints(players))
-    advantage = (zigzag >> 1) ^ -(zigzag & 1)
+def _read_blobs(reader: Reader) -> tuple[bytes, ...]:
     inputs: list[bytes] = []
     while not reader.at_end:
         if len(inputs) == MAX_INPUTS_PER_MESSAGE:
             raise ProtocolError("too many inputs")
         inputs.append(reader.blob(MAX_INPUT_BYTES))
-    return Inputs(episode, start, received, advantage, tuple(inputs))
+    return tuple(inputs)
 
 
 _PING = struct.Struct("<IQ")
@@ -335,6 +422,8 @@ _TABLE: dict[type[Any], tuple[int, _Write, _Read]] = {
     Checksum: (0x04, _write_checksum, _read_checksum),
     Goodbye: (0x05, _write_goodbye, _read_goodbye),
     Fragment: (0x06, _write_fragment, _read_fragment),
+    Share: (0x07, _write_share, _read_share),
+    Holdings: (0x08, _write_holdings, _read_holdings),
     Inputs: (0x10, _write_inputs, _read_inputs),
     Ping: (0x11, _write_ping, _read_ping),
     Pong: (0x12, _write_pong, _read_pong),

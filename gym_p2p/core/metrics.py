@@ -156,6 +156,17 @@ class MatchRecord:
             )
         )
 
+    def corrected(self, *, mispredictions: int = 0, resimulated: int = 0, stalls: int = 0) -> None:
+        """Count what guessing cost: wrong guesses, frames played again, frames that had to be waited for."""
+        counts = self._playing().corrections
+        counts.mispredictions += mispredictions
+        counts.resimulated += resimulated
+        counts.stalls += stalls
+
+    def input_delay(self, frame: int, delay: int) -> None:
+        """Record the local player's input delay from a frame on."""
+        self._playing().input_delays.append((frame, delay))
+
     def end_episode(self, now_ms: int, *, completed: bool = True) -> None:
         """Note that the episode came to its end. Without one, or twice, it does nothing.
 
@@ -242,6 +253,15 @@ class MatchRecord:
     @probe.setter
     def probe(self, value: Any) -> None:
         self._log.probe = plain(value)
+
+    @property
+    def sync(self) -> Any:
+        """How frames are kept together, and why so, as plain data; ``None`` before that is known."""
+        return self._log.sync
+
+    @sync.setter
+    def sync(self, value: Any) -> None:
+        self._log.sync = plain(value)
 
     @property
     def ended(self) -> bool:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Sequence
 
 import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.inputs import Inbox
 from gym_p2p.core.latency import ClockOffset
-from gym_p2p.core.messages import Inputs, Pong, Ready, Reassembler
+from gym_p2p.core.messages import Inputs, Pong, Ready, Reassembler, Share
+from gym_p2p.core.time_sync import FrameAdvantage
 
 __all__ = ["Due", "Peer", "PeerState"]
 
@@ -39,6 +41,18 @@ RESEND_INTERRUPTED_S = 0.03
 
 ACKNOWLEDGE_LEAST_S = 0.005
 """At most one bare acknowledgement in this time, so that two peers cannot answer each other for ever."""
+
+TICKING_MOST_S = 0.04
+"""A player who gives inputs at this rate or above it sends one message a frame: what he has to acknowledge
+or to repeat goes with the next one, which is not worth a message of its own."""
+
+NEWS_S = 0.03
+NEWS_MOST_S = 0.25
+"""The arrival of inputs is told to the others with our next input, or by itself after so long without one:
+after one and a half of our frames, within these bounds."""
+
+SHARES_KEPT = 64
+"""Messages about a player who is not gone yet, from one who knows that he is."""
 
 
 class PeerState(enum.Enum):
@@ -81,9 +95,17 @@ class Peer:
     """The barriers that he waits at, or waited at, by episode; those that we passed are removed."""
     early: Inputs | None = None
     """His newest inputs of an episode that has not begun here yet."""
-    frames_promised: int = 0
-    """By his goodbye, how many inputs he gave."""
+    final: int | None = None
+    """How many inputs of him there are, once he is gone or said so."""
+    shares: list[Share] = attrs.field(factory=list)
+    """His inputs by others' word, which count once he is gone."""
     advantage: int = 0
+    """By how many frames he believes himself ahead of us."""
+    delay: int = 0
+    """His input delay."""
+    ahead: FrameAdvantage = attrs.field(factory=FrameAdvantage)
+    news_since: float | None = None
+    """Since when inputs are here of which he has not been told."""
     interrupted: bool = False
     srtt_s: float | None = None
     protocol_errors: int = 0
@@ -130,6 +152,10 @@ class Peer:
         self.inbox = Inbox()
         self.acknowledged = 0
         self.received = [0] * self.players
+        self.final = None
+        self.shares.clear()
+        self.ahead = FrameAdvantage()
+        self.news_since = None
 
     def acknowledges(self, message: Inputs, local: int) -> None:
         """Take over what he says that he holds; counts only ever grow."""
@@ -138,6 +164,21 @@ class Peer:
             received[player] = max(received[player], count)
         self.acknowledged = received[local]
         self.advantage = message.advantage
+        self.delay = message.delay
+
+    def lacks(self, held: Sequence[int]) -> bool:
+        """Whether he has not said that he holds all that we hold, of himself excepted."""
+        received = self.received
+        return any(received[player] < count for player, count in enumerate(held) if player != self.index)
+
+    def frames_ahead(self, given: int, delay: int) -> int:
+        """Return by how many frames we seem ahead of him: too many by his message's time on the way."""
+        return (given - delay) - (self.inbox.count - self.delay)
+
+    def share(self, message: Share) -> None:
+        """Keep his inputs by another's word until he is gone."""
+        if len(self.shares) < SHARES_KEPT:
+            self.shares.append(message)
 
     def measured(self, pong: Pong, now: float) -> float:
         """Take in a pong; return its round trip in seconds, less the time it lay with the peer."""
@@ -152,23 +193,28 @@ class Peer:
         """How long a message takes to him, if both ways take alike; 0 before the first pong."""
         return 0.0 if self.srtt_s is None else self.srtt_s / 2
 
-    @property
-    def resend_after_s(self) -> float:
-        """How long an unacknowledged input waits before it is sent again."""
+    def resend_after_s(self, tick_s: float) -> float:
+        """How long an unacknowledged input waits before it is sent again.
+
+        Args:
+            tick_s: the time between two of our inputs.
+        """
         if self.interrupted:
             return RESEND_INTERRUPTED_S
         rtt_s = FIRST_RTT_S if self.srtt_s is None else self.srtt_s
-        return min(RESEND_MOST_S, max(RESEND_LEAST_S, 1.5 * rtt_s))
+        return max(min(RESEND_MOST_S, max(RESEND_LEAST_S, 1.5 * rtt_s)), _while_ticking_s(tick_s))
 
-    def may_acknowledge(self, now: float) -> bool:
+    def may_acknowledge(self, now: float, tick_s: float) -> bool:
         """Whether a bare acknowledgement may be sent already."""
-        return self.inputs_sent_at + ACKNOWLEDGE_LEAST_S <= now
+        return self.inputs_sent_at + max(ACKNOWLEDGE_LEAST_S, _while_ticking_s(tick_s)) <= now
 
-    def times(self, given: int) -> tuple[float, float, float, float]:
+    def times(self, held: Sequence[int], local: int, tick_s: float) -> tuple[float, float, float, float]:
         """Return when a ping, an end of his silence, his handshake and our inputs are due, in this order.
 
         Args:
-            given: how many inputs the local player gave in this episode.
+            held: how many inputs we hold of every player in this episode.
+            local: our index.
+            tick_s: the time between two of our inputs.
         """
         ping = min(self.pinged_at + PING_INTERVAL_S, self.sent_at + KEEP_ALIVE_S)
         if self.state is PeerState.GREETING:
@@ -176,11 +222,20 @@ class Peer:
             return ping, math.inf, self.opened_at + GREETING_TIMEOUT_S, math.inf
         sync = self.sync
         silence_s = sync.disconnect_timeout_s if self.interrupted else sync.disconnect_notice_s
-        resend = self.inputs_sent_at + self.resend_after_s if self.acknowledged < given else math.inf
+        lacking = self.acknowledged < held[local] or (len(held) > 2 and held[local] and self.lacks(held))
+        resend = self.inputs_sent_at + self.resend_after_s(tick_s) if lacking else math.inf
+        if self.news_since is not None:
+            resend = min(resend, self.news_since + min(NEWS_MOST_S, max(NEWS_S, 1.5 * tick_s)))
         return ping, self.heard_at + silence_s, math.inf, resend
 
-    def due(self, given: int, now: float) -> list[Due]:
+    def due(self, held: Sequence[int], local: int, tick_s: float, now: float) -> list[Due]:
         """Return what is due, of a peer who is present."""
         silent = Due.LOST if self.interrupted else Due.NOTICE
         kinds = (Due.PING, silent, Due.LOST, Due.RESEND)
-        return [kind for kind, when in zip(kinds, self.times(given), strict=True) if when <= now]
+        times = self.times(held, local, tick_s)
+        return [kind for kind, when in zip(kinds, times, strict=True) if when <= now]
+
+
+def _while_ticking_s(tick_s: float) -> float:
+    """Return for how long our next input is waited for rather than sending a message of its own."""
+    return 1.25 * tick_s if tick_s <= TICKING_MOST_S else 0.0

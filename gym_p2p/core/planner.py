@@ -23,7 +23,7 @@ come out as requests (:mod:`gym_p2p.core.plans`) and back through the verbs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core import decisions
@@ -32,7 +32,7 @@ from gym_p2p.core.choosing import Choice, Chooser
 from gym_p2p.core.engagements import Engagements
 from gym_p2p.core.estimates import LatencyEstimator
 from gym_p2p.core.matchmaking import GroupHistory, Matchmaker, require_matchmaker
-from gym_p2p.core.plans import Output, ProbeResult, TicketRow, Verdict
+from gym_p2p.core.plans import Output, PairProbe, TicketRow, Verdict
 from gym_p2p.core.tickets import Action, Budget, PairMemory, Probe, Proposal, Ticket
 
 __all__ = ["Planner"]
@@ -97,6 +97,7 @@ class Planner:
         rtt_ms: float | None = None,
         landmarks: Mapping[str, float] | None = None,
         group_history: GroupHistory | None = None,
+        role: Hashable = None,
         enqueued_at: float | None = None,
     ) -> bool:
         """Let a subject wait for a match; False if it waits already (nothing changes then).
@@ -107,6 +108,7 @@ class Planner:
             rtt_ms: the round trip to the service, if known.
             landmarks: round trips to the landmarks, by name.
             group_history: former partners.
+            role: what only one member of a match can be; ``None`` goes with everybody.
             enqueued_at: since when it counts as waiting, for one that comes back to its place.
         """
         if subject_id in self._books.tickets:
@@ -114,7 +116,7 @@ class Planner:
         if landmarks:
             self._estimator.place(subject_id, landmarks)
         since = now if enqueued_at is None else min(enqueued_at, now)
-        ticket = Ticket(subject_id, since, self._books.next_serial(), rtt_ms, group_history)
+        ticket = Ticket(subject_id, since, self._books.next_serial(), rtt_ms, group_history, role)
         if self._config.give_up_after_s is not None:
             ticket.end = self._books.agenda.at(since + self._config.give_up_after_s, Action.GIVE_UP, ticket)
         self._books.add(ticket)
@@ -134,7 +136,7 @@ class Planner:
         self._plan(now)
         return True
 
-    def probe_result(self, probe_no: int, result: ProbeResult, now: float) -> bool:
+    def probe_result(self, probe_no: int, result: PairProbe, now: float) -> bool:
         """Take the outcome of a requested probe; False if nobody waits for it any more."""
         taken = self._engagements.finish_probe(probe_no, result, now)
         self._plan(now)
@@ -179,9 +181,14 @@ class Planner:
         """Return the next request or event, or ``None``."""
         return self._books.outputs.popleft() if self._books.outputs else None
 
-    def table(self, now: float) -> list[TicketRow]:
-        """Return the queue as rows, the longest wait first; costs a look at every pair."""
-        return [self._row(ticket, now) for ticket in self._books.queue]
+    def table(self, now: float, *, estimates: bool = True) -> list[TicketRow]:
+        """Return the queue as rows, the longest wait first.
+
+        Args:
+            now: monotonic seconds.
+            estimates: with the best estimates, which costs a look at every pair.
+        """
+        return [self._row(ticket, now, estimates=estimates) for ticket in self._books.queue]
 
     # ---- choosing
 
@@ -225,7 +232,7 @@ class Planner:
         if self._chooser.budget_spent(seed, now):
             return None
         for other in self._books.queue:
-            if other.busy or other is seed or now < other.enqueued_at + after_s / 2:
+            if other.busy or other is seed or seed.rivals(other) or now < other.enqueued_at + after_s / 2:
                 continue
             note = self._memory.get(seed.subject_id, other.subject_id)
             untried = note is not None and note.failed and not note.relay_tried
@@ -233,11 +240,10 @@ class Planner:
                 return other
         return None
 
-    def _row(self, ticket: Ticket, now: float) -> TicketRow:
-        estimates = [
-            self._chooser.estimate(ticket, other, now) for other in self._books.queue if other is not ticket
-        ]
-        known = [estimate.rtt_ms for estimate in estimates if estimate.rtt_ms is not None]
+    def _row(self, ticket: Ticket, now: float, *, estimates: bool) -> TicketRow:
+        others = [other for other in self._books.queue if other is not ticket] if estimates else []
+        guesses = [self._chooser.estimate(ticket, other, now) for other in others]
+        known = [guess.rtt_ms for guess in guesses if guess.rtt_ms is not None]
         state = "probing" if ticket.probe else "asking" if ticket.proposal else "waiting"
         return TicketRow(
             subject_id=ticket.subject_id,

@@ -23,12 +23,14 @@ __all__ = [
     "Matched",
     "Output",
     "Pair",
-    "ProbeResult",
+    "PairProbe",
     "PutOff",
     "RequestProbe",
     "TicketRow",
     "Verdict",
+    "as_verdict",
     "pair_of",
+    "probes_to_wire",
 ]
 
 Pair = tuple[str, str]
@@ -51,26 +53,49 @@ class Verdict(enum.Enum):
     """Look for somebody else first: they are put off for a moment only."""
 
 
+def as_verdict(answer: object) -> Verdict:
+    """Return what a hook answered as a verdict: ``True`` accepts, ``False`` rejects; also by its text.
+
+    Raises:
+        ValueError: it is no answer.
+    """
+    if isinstance(answer, bool):
+        return Verdict.ACCEPT if answer else Verdict.REJECT
+    return answer if isinstance(answer, Verdict) else Verdict(answer)
+
+
 def _rtt(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     if value is not None and not (math.isfinite(value) and 0 <= value <= MAX_RTT_MS):
         raise ValueError(f"{attribute.name}: wanted None or 0 to {MAX_RTT_MS:g}, got {value!r}")
 
 
 @attrs.frozen(kw_only=True)
-class ProbeResult:
+class PairProbe:
     """How a probe of a pair ended.
 
     Attributes:
         rtt_ms: the pair's round trip, the larger of both medians; ``None`` if it failed.
         reason: why it failed, as a short fixed text; ``None`` if it did not.
+        blameless: it failed, but not by the pair (one of them was busy): it may be tried again soon.
         disagree: the two reports differ too much; the planner then asks for one more probe.
         reports: what each subject reported, JSON-ready, by subject id: RTT, jitter, loss, path.
     """
 
     rtt_ms: float | None = attrs.field(validator=_rtt)
     reason: str | None = None
+    blameless: bool = False
     disagree: bool = False
     reports: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON-ready form."""
+        reports = {subject: dict(report) for subject, report in self.reports.items()}
+        return {"rtt_ms": self.rtt_ms, "disagree": self.disagree, "reports": reports}
+
+
+def probes_to_wire(probes: Mapping[Pair, PairProbe]) -> list[dict[str, Any]]:
+    """Return the JSON-ready form of what was measured between the members of a group."""
+    return [{"subjects": list(pair), **probe.to_wire()} for pair, probe in probes.items()]
 
 
 @attrs.frozen
@@ -82,12 +107,14 @@ class RequestProbe:
         subjects: whom; neither is in another probe.
         relay_only: over a relay, for there seems to be no direct way.
         attempt: 2 when the reports of the first one disagreed.
+        threshold_ms: what the result will be compared with; ``None`` if there is no limit.
     """
 
     probe_no: int
     subjects: Pair
     relay_only: bool
     attempt: int
+    threshold_ms: float | None
 
 
 @attrs.frozen
@@ -111,7 +138,7 @@ class AskHook:
 
     proposal_no: int
     candidates: tuple[QueuedCandidate, ...]
-    probes: Mapping[Pair, ProbeResult]
+    probes: Mapping[Pair, PairProbe]
 
 
 @attrs.frozen
@@ -129,7 +156,7 @@ class Matched:
     proposal_no: int
     subjects: tuple[str, ...]
     waits_s: tuple[float, ...]
-    probes: Mapping[Pair, ProbeResult]
+    probes: Mapping[Pair, PairProbe]
     relay_only: bool
 
 

@@ -5,11 +5,11 @@ Knows time only as an argument, and nothing of probes themselves.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 
 import attrs
 
-__all__ = ["CoolDowns", "RequestLimit"]
+__all__ = ["CoolDowns", "RequestLimits"]
 
 _REQUESTS = 12
 _WINDOW_S = 600.0
@@ -17,19 +17,31 @@ _WINDOW_S = 600.0
 
 
 @attrs.define(eq=False)
-class RequestLimit:
-    """The allowance of one client."""
+class RequestLimits:
+    """The allowances of all clients, each kept however often its client comes and goes."""
 
-    _taken: deque[float] = attrs.field(init=False, factory=deque)
+    _taken: OrderedDict[str, deque[float]] = attrs.field(init=False, factory=OrderedDict)
+    """By subject, in the order of their latest probes."""
 
-    def take(self, now: float) -> bool:
-        """Count a probe; returns False when it is one too many."""
-        while self._taken and self._taken[0] + _WINDOW_S <= now:
-            self._taken.popleft()
-        if len(self._taken) >= _REQUESTS:
-            return False
-        self._taken.append(now)
-        return True
+    def take(self, subject_id: str, now: float) -> float | None:
+        """Count a probe; where it is one too many, return the seconds until the next may be asked for."""
+        self._forget(now)
+        taken = self._taken.setdefault(subject_id, deque())
+        while taken and taken[0] + _WINDOW_S <= now:
+            taken.popleft()
+        if len(taken) >= _REQUESTS:
+            return taken[0] + _WINDOW_S - now
+        taken.append(now)
+        self._taken.move_to_end(subject_id)
+        return None
+
+    def _forget(self, now: float) -> None:
+        """Drop those whose allowance is whole again."""
+        while self._taken:
+            subject_id, taken = next(iter(self._taken.items()))
+            if now < taken[-1] + _WINDOW_S:
+                return
+            del self._taken[subject_id]
 
 
 @attrs.define(eq=False)

@@ -10,6 +10,7 @@ off for a while. It refuses to know why somebody wants a probe, and draws no ids
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 
@@ -17,11 +18,12 @@ import attrs
 
 from gym_p2p.config import IceServer
 from gym_p2p.core.lobby import Accepted, Answer, Candidate, Code, Description, Refused, Send
-from gym_p2p.core.probe_limits import CoolDowns
+from gym_p2p.core.probe_limits import CoolDowns, RequestLimits
 from gym_p2p.core.probe_outcome import ProbeDeadlines, ProbeOutcome, Reason
 from gym_p2p.core.probe_report import ProbePrepare, ProbeReport
 from gym_p2p.core.probe_session import Ended, ProbeSession
 from gym_p2p.core.probe_subjects import Presence, ProbeSubject
+from gym_p2p.core.screening import Screen, pass_all
 from gym_p2p.errors import UsageError
 
 __all__ = ["ProbeEnded", "ProbeRegistry"]
@@ -55,6 +57,7 @@ class ProbeRegistry:
         probe_ids: draws a new ``probe_<uuid4>``.
         ice_servers: what a subject is handed for a probe, with credentials of his own where needed.
         relay_only: told with every probe; the same as for matches.
+        screen: looks into relayed signals; chosen by whether the probe is relay-only.
         deadlines: of every probe.
         cool_down_s: for how long a failed pair is put off.
 
@@ -69,14 +72,17 @@ class ProbeRegistry:
         probe_ids: Callable[[], str],
         ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         relay_only: bool = False,
+        screen: Callable[[bool], Screen] = lambda _relay_only: pass_all,
         deadlines: ProbeDeadlines | None = None,
         cool_down_s: float = 30.0,
     ) -> None:
         self._probe_ids = probe_ids
         self._ice_servers = ice_servers
         self._relay_only = relay_only
+        self._screen = screen
         self._deadlines = ProbeDeadlines() if deadlines is None else deadlines
         self.put_off = CoolDowns(cool_down_s)
+        self._requests = RequestLimits()
         self._present = Presence()
         self._probe_of: dict[str, _Probe] = {}  # by subject
         self._probes: dict[str, _Probe] = {}  # by the id of the running attempt
@@ -115,8 +121,23 @@ class ProbeRegistry:
 
     # ---- what the host asks for
 
-    def create(self, one: str, other: str, now: float, *, threshold_ms: float | None = None) -> str:
+    def create(
+        self,
+        one: str,
+        other: str,
+        now: float,
+        *,
+        threshold_ms: float | None = None,
+        relay_only: bool = False,
+    ) -> str:
         """Begin a probe; its end is told as :class:`ProbeEnded` under the returned id, always.
+
+        Args:
+            one: a registered subject.
+            other: another one.
+            now: monotonic seconds.
+            threshold_ms: what the result will be compared with: tells the two how exact it has to be.
+            relay_only: over a relay, even where the service as a whole does not insist on it.
 
         Raises:
             UsageError: a subject cannot be probed against itself.
@@ -130,8 +151,11 @@ class ProbeRegistry:
         elif self.is_probing(one) or self.is_probing(other):
             self._end_at_once(probe_id, (one, other), Reason.BUSY)
         else:
-            prepares = self._prepares(probe_id, members[0], members[1], threshold_ms)
-            session = ProbeSession(prepares, now, deadlines=self._deadlines)
+            prepares = self._prepares(
+                probe_id, members[0], members[1], threshold_ms, relay_only=relay_only or self._relay_only
+            )
+            screen = self._screen(prepares[one].relay_only)
+            session = ProbeSession(prepares, now, deadlines=self._deadlines, screen=screen)
             self._run(_Probe(probe_id, session, prepares, now), now)
         return probe_id
 
@@ -162,8 +186,11 @@ class ProbeRegistry:
             return self._refuse(Code.NO_SUCH_SUBJECT, "nobody of that name waits to be probed")
         if self.is_probing(subject.subject_id) or self.is_probing(target_subject_id):
             return self._refuse(Code.WRONG_STATE, "one of the two is in another probe; try again in a moment")
-        if not subject.requests.take(now):
-            return self._refuse(Code.RATE_LIMITED, "too many probes; try again in some minutes")
+        wait_s = self._requests.take(subject.subject_id, now)
+        if wait_s is not None:
+            self.refusals[Code.RATE_LIMITED] += 1
+            message = "too many probes; try again in some minutes"
+            return Refused(Code.RATE_LIMITED, message, retry_after_ms=math.ceil(wait_s * 1000))
         return Accepted({"probe_session_id": self.create(subject.subject_id, target_subject_id, now)})
 
     def ready(self, socket: str, probe_session_id: str, now: float) -> Answer:
@@ -238,14 +265,20 @@ class ProbeRegistry:
         return Refused(code, message)
 
     def _prepares(
-        self, probe_id: str, one: ProbeSubject, other: ProbeSubject, threshold_ms: float | None
+        self,
+        probe_id: str,
+        one: ProbeSubject,
+        other: ProbeSubject,
+        threshold_ms: float | None,
+        *,
+        relay_only: bool,
     ) -> dict[str, ProbePrepare]:
         return {
             mine.subject_id: ProbePrepare(
                 probe_session_id=probe_id,
                 peer_subject_id=peer.subject_id,
                 ice_servers=tuple(self._ice_servers(mine.subject_id)),
-                relay_only=self._relay_only,
+                relay_only=relay_only,
                 peer_client=peer.client,
                 threshold_ms=threshold_ms,
                 deadline_ms=self._deadlines.total_s * 1000,
@@ -292,7 +325,10 @@ class ProbeRegistry:
             for subject, prepare in probe.prepares.items()
         }
         probe.first = first
-        probe.session = ProbeSession(prepares, now, deadlines=self._deadlines, until=until, repeatable=False)
+        screen = self._screen(prepares[first.subjects[0]].relay_only)
+        probe.session = ProbeSession(
+            prepares, now, deadlines=self._deadlines, until=until, screen=screen, repeatable=False
+        )
         self._run(probe, now)
 
     def _end_at_once(self, probe_id: str, subjects: tuple[str, str], reason: Reason) -> None:

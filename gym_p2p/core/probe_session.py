@@ -26,12 +26,9 @@ import attrs
 from gym_p2p.core.lobby import Accepted, Answer, Candidate, Code, Description, Refused
 from gym_p2p.core.probe_outcome import ProbeDeadlines, ProbeOutcome, Reason
 from gym_p2p.core.probe_report import Mark, ProbePrepare, ProbeReport, ProbeVerdict, Reconciled, reconcile
+from gym_p2p.core.screening import Lane, Screen, pass_all
 
 __all__ = ["Ended", "ProbeSession", "ProbeState", "Tell"]
-
-MAX_CANDIDATES = 64
-MAX_DESCRIPTIONS = 4
-"""From one side; the same description again does not count, for it is repeated until answered."""
 
 
 class ProbeState(enum.Enum):
@@ -61,13 +58,12 @@ class Ended:
 
 @attrs.define(eq=False)
 class _Member:
+    lane: Lane
+    """Of his signals."""
     ready: bool = False
     reported: bool = False
     report: ProbeReport | None = None
-    descriptions: int = 0
-    latest_sdp: str | None = None
     kinds: set[str] = attrs.field(factory=set)
-    candidates: int = 0
 
 
 class ProbeSession:
@@ -78,6 +74,7 @@ class ProbeSession:
         now: monotonic seconds.
         deadlines: of every state.
         until: when it ends at the latest, if that is before ``now + deadlines.total_s``.
+        screen: looks into relayed signals.
         repeatable: whether reports that disagree end it with ``AGAIN`` instead of the larger figure.
     """
 
@@ -88,6 +85,7 @@ class ProbeSession:
         *,
         deadlines: ProbeDeadlines,
         until: float | None = None,
+        screen: Screen = pass_all,
         repeatable: bool = True,
     ) -> None:
         first, second = prepares
@@ -101,7 +99,7 @@ class ProbeSession:
         self._created = now
         self._due = min(now + deadlines.ready_s, self.until)
         self._measured_by = self._second_report_due = self.until
-        self._members = {subject: _Member() for subject in self.subjects}
+        self._members = {subject: _Member(Lane(screen)) for subject in self.subjects}
         self._outputs: deque[Tell | Ended] = deque()
         for subject in self.subjects:
             self._outputs.append(Tell(subject, "probe_prepare", prepares[subject].to_wire()))
@@ -133,20 +131,22 @@ class ProbeSession:
             return Refused(Code.NOT_A_MEMBER, "only the other member of the probe can be signalled")
         if self.state is ProbeState.PREPARING:
             return Refused(Code.WRONG_STATE, "the probe has not started")
-        if payload is not None and (payload.too_large or self._exceeds(subject, payload)):
-            return Refused(Code.TOO_LARGE, "the signal is more than what is relayed")
+        passed = self._members[subject].lane.take(payload)
+        if isinstance(passed, Refused):
+            return passed
         relayed = {
             "probe_session_id": self.probe_session_id,
             "type": kind,
             "from_subject_id": subject,
-            "payload": None if payload is None else payload.to_wire(),
+            "payload": None if passed.payload is None else passed.payload.to_wire(),
         }
-        self._outputs.append(Tell(target, "probe_signal", relayed))
+        if passed.relayed:
+            self._outputs.append(Tell(target, "probe_signal", relayed))
         self._members[subject].kinds.add(kind)
         if self.state is ProbeState.CONNECTING and self._described():
             self.state = ProbeState.MEASURING
             self._due = self._measured_by
-        return Accepted()
+        return passed.answer
 
     def result(self, subject: str, report: ProbeReport | None, now: float) -> Answer:
         """Take a member's report; only his first one counts. ``None`` is one that could not be read."""
@@ -201,15 +201,6 @@ class ProbeSession:
         return self._outputs.popleft() if self._outputs else None
 
     # ---- inside
-
-    def _exceeds(self, subject: str, payload: Description | Candidate) -> bool:
-        member = self._members[subject]
-        if isinstance(payload, Candidate):
-            member.candidates += bool(payload.candidate)
-            return member.candidates > MAX_CANDIDATES
-        member.descriptions += payload.sdp != member.latest_sdp
-        member.latest_sdp = payload.sdp
-        return member.descriptions > MAX_DESCRIPTIONS
 
     def _described(self) -> bool:
         one, other = (member.kinds for member in self._members.values())

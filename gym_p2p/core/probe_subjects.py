@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import attrs
 
-from gym_p2p.core.probe_limits import RequestLimit
-
 __all__ = ["Presence", "ProbeSubject"]
 
 
@@ -19,14 +17,12 @@ class ProbeSubject:
     Attributes:
         client: the software that he says he runs; ``None`` for a browser.
         waiting: whether anybody who knows his name may probe him; forgotten with the socket.
-        requests: how many probes he may ask for.
     """
 
     subject_id: str
     socket: str
     client: str | None
     waiting: bool = False
-    requests: RequestLimit = attrs.field(factory=RequestLimit)
 
 
 class Presence:

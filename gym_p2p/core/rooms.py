@@ -13,7 +13,7 @@ which the shell collects with :meth:`Rooms.poll` and carries out in order.
 
 It knows who is who (the sender of a relayed signal is what *it* knows, never what a client claims), who is
 in which match, and the limits of what may be relayed. It knows no socket library, draws no ids, seeds or
-tokens (they come in through the constructor), and does not look into session descriptions.
+tokens (they come in through the constructor), and leaves it to a screen to look into what is relayed.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ from gym_p2p.core.lobby import (
     Send,
     is_public_id,
 )
+from gym_p2p.core.queue_news import MatchProbe
+from gym_p2p.core.queue_requests import MakeMatch
+from gym_p2p.core.screening import Lane, Screen, pass_all
 
 __all__ = [
     "JoinAck",
@@ -76,6 +79,7 @@ class _Member:
     client: str | None
     joined_on: str
     """The socket that joined; another one has merely inherited the membership by replacing it."""
+    probe: MatchProbe | None = None
 
     @property
     def player_id(self) -> SeatId:
@@ -88,6 +92,11 @@ class _Room:
     seats: tuple[SeatId, ...]
     members: dict[str, _Member] = attrs.field(factory=dict)
     match_id: str | None = None
+    queue: str | None = None
+    """Out of which its match came."""
+    relay_only: bool = False
+    lanes: dict[tuple[str, str], Lane] = attrs.field(factory=dict)
+    """Of signals, by the subjects of sender and target."""
 
     @property
     def seats_free(self) -> tuple[SeatId, ...]:
@@ -126,8 +135,9 @@ class Rooms:
         match_ids: draws a new, unguessable match id.
         seeds: draws an unsigned 32-bit seed.
         issue_token: makes the upload token of a player: ``(match_id, player_id, player ids of all)``.
-        ice_servers: announced with every match.
+        ice_servers: announced to a subject with a match, with credentials of his own where needed.
         relay_only: announced with every match.
+        screen: looks into relayed signals; chosen by whether the match is relay-only.
         register_timeout_s: a socket that has not registered by then is dropped; ``None`` keeps it.
     """
 
@@ -137,8 +147,9 @@ class Rooms:
         match_ids: Callable[[], str],
         seeds: Callable[[], int],
         issue_token: Callable[[str, SeatId, tuple[SeatId, ...]], str],
-        ice_servers: tuple[IceServer, ...] = (),
+        ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         relay_only: bool = False,
+        screen: Callable[[bool], Screen] = lambda _relay_only: pass_all,
         register_timeout_s: float | None = None,
     ) -> None:
         self._match_ids = match_ids
@@ -146,6 +157,7 @@ class Rooms:
         self._issue_token = issue_token
         self._ice_servers = ice_servers
         self._relay_only = relay_only
+        self._screen = screen
         self._register_timeout_s = register_timeout_s
         self._subjects: dict[str, _Subject] = {}
         self._by_socket: dict[str, _Subject] = {}
@@ -162,6 +174,25 @@ class Rooms:
     def match_count(self) -> int:
         """Rooms in which a match runs."""
         return sum(room.match_id is not None for room in self._rooms.values())
+
+    def subject_on(self, socket: str) -> str | None:
+        """Return who has registered on a socket, or ``None``."""
+        subject = self._by_socket.get(socket)
+        return None if subject is None else subject.subject_id
+
+    def socket_of(self, subject_id: str) -> str | None:
+        """Return a subject's newest socket, or ``None``."""
+        subject = self._subjects.get(subject_id)
+        return None if subject is None else subject.socket
+
+    def partner_of(self, subject_id: str, *, match_id: str, player_id: SeatId) -> str | None:
+        """Return who another player of a subject's running match is; ``None`` if there is none such."""
+        subject = self._subjects.get(subject_id)
+        room = None if subject is None else subject.room
+        if room is None or room.match_id != match_id:
+            return None
+        others = (name for name, member in room.members.items() if member.player_id == player_id)
+        return next((name for name in others if name != subject_id), None)
 
     # ---- what a client does
 
@@ -228,8 +259,43 @@ class Rooms:
         there.members[subject.subject_id] = _Member(subject, chosen, client, socket)
         self._tell_status(there, but=subject)
         if not there.seats_free:
-            self._make_match(there)
+            self._begin(there, self._match_ids())
         return _joined(there, subject)
+
+    def vacate(self, subject_id: str) -> Refused | None:
+        """Make a subject free for a queue, or say why he is not.
+
+        A membership that he has merely inherited from an older socket of his is given up.
+        """
+        subject = self._subjects.get(subject_id)
+        if subject is None or subject.room is None:
+            return None
+        if subject.room.members[subject_id].joined_on == subject.socket:
+            return Refused(Code.WRONG_STATE, f"already in room {subject.room.room_id!r}; leave it first")
+        self._drop_member(subject, "left")
+        return None
+
+    def make_match(self, match: MakeMatch) -> Sequence[str]:
+        """Make a match that a queue has found, in a room of its own.
+
+        Returns:
+            Those who are gone, or in a room; where there are any, no match was made.
+        """
+        subjects = [self._subjects.get(player.subject_id) for player in match.players]
+        present = [subject for subject in subjects if subject is not None and subject.room is None]
+        if len(present) < len(subjects):
+            here = {subject.subject_id for subject in present}
+            return [player.subject_id for player in match.players if player.subject_id not in here]
+        match_id = self._match_ids()
+        room = _Room(match_id, match.seats, queue=match.queue, relay_only=match.relay_only)
+        self._rooms[match_id] = room
+        for subject, player in zip(present, match.players, strict=True):
+            subject.room = room
+            room.members[subject.subject_id] = _Member(
+                subject, (player.seat,), player.ticket.client, subject.socket, player.probe
+            )
+        self._begin(room, match_id)
+        return ()
 
     def leave(self, socket: str, *, room: str) -> Answer:
         """Give up the seats in a room, waiting or playing; leaving where one is not is fine."""
@@ -256,19 +322,21 @@ class Rooms:
         room = subject.room
         if room is None or room.match_id is None or room.match_id != game_id:
             return Refused(Code.NO_SUCH_MATCH, "no such match")
-        if payload is not None and payload.too_large:
-            return Refused(Code.TOO_LARGE, "the signal is larger than what is relayed")
         target = next((m for m in room.members.values() if m.player_id == target_player_id), None)
         if target is None or target.subject is subject:
             return Refused(Code.NOT_A_MEMBER, "no other player of that id is in this match")
+        passed = self._lane(room, subject, target.subject).take(payload)
+        if isinstance(passed, Refused):
+            return passed
         relayed = {
             "type": type,
             "from_player_id": room.members[subject.subject_id].player_id,
             "game_id": room.match_id,
-            "payload": None if payload is None else payload.to_wire(),
+            "payload": None if passed.payload is None else passed.payload.to_wire(),
         }
-        self._outputs.append(Send(target.subject.socket, "webrtc_signal", relayed))
-        return Accepted()
+        if passed.relayed:
+            self._outputs.append(Send(target.subject.socket, "webrtc_signal", relayed))
+        return passed.answer
 
     def disconnected(self, socket: str) -> None:
         """Forget a socket that is gone; its subject's seats are free at once. Idempotent."""
@@ -298,6 +366,12 @@ class Rooms:
 
     # ---- inside
 
+    def _lane(self, room: _Room, sender: _Subject, target: _Subject) -> Lane:
+        ends = sender.subject_id, target.subject_id
+        if ends not in room.lanes:
+            room.lanes[ends] = Lane(self._screen(self._relay_only or room.relay_only))
+        return room.lanes[ends]
+
     def _replace(self, subject: _Subject, socket: str) -> None:
         older = subject.socket
         del self._by_socket[older]
@@ -321,8 +395,9 @@ class Rooms:
         self._drop_member(subject, "left")
         return None
 
-    def _make_match(self, room: _Room) -> None:
-        match_id = room.match_id = self._match_ids()
+    def _begin(self, room: _Room, match_id: str) -> None:
+        """Tell everybody in a room of their match."""
+        room.match_id = match_id
         seed = self._seeds()
         order = {seat: place for place, seat in enumerate(room.seats)}
         members = sorted(room.members.values(), key=lambda member: order[member.player_id])
@@ -341,9 +416,11 @@ class Rooms:
                 seats_taken=member.seats,
                 players=players,
                 seed=seed,
-                ice_servers=self._ice_servers,
-                relay_only=self._relay_only,
+                ice_servers=tuple(self._ice_servers(member.subject.subject_id)),
+                relay_only=self._relay_only or room.relay_only,
                 token=self._issue_token(match_id, member.player_id, everyone),
+                queue=room.queue,
+                probe=member.probe,
             )
             self._outputs.append(Send(member.subject.socket, "match_found", found.to_wire()))
 

@@ -10,11 +10,12 @@ import enum
 import heapq
 import itertools
 import math
+from collections.abc import Hashable
 
 import attrs
 
 from gym_p2p.core.matchmaking import GroupHistory
-from gym_p2p.core.plans import Pair, ProbeResult, pair_of
+from gym_p2p.core.plans import Pair, PairProbe, pair_of
 
 __all__ = ["Action", "Agenda", "Alarm", "Budget", "PairMemory", "PairNote", "Probe", "Proposal", "Ticket"]
 
@@ -72,6 +73,8 @@ class Ticket:
     serial: int
     rtt_ms: float | None
     group_history: GroupHistory | None
+    role: Hashable = None
+    """What only one member of a match can be; ``None`` goes with everybody."""
     proposal: Proposal | None = None
     probe: Probe | None = None
     probes: int = 0
@@ -87,6 +90,10 @@ class Ticket:
     def busy(self) -> bool:
         """Whether it takes part in a proposal or a probe."""
         return self.proposal is not None or self.probe is not None
+
+    def rivals(self, other: Ticket) -> bool:
+        """Tell whether the two want the same role, so that no match can have both."""
+        return self.role is not None and self.role == other.role
 
     def wait_s(self, now: float) -> float:
         """Return how long it has waited."""
@@ -126,7 +133,7 @@ class Proposal:
     relay_only: bool
     missing: list[tuple[Ticket, Ticket]]
     """Pairs still to be probed."""
-    results: dict[Pair, ProbeResult]
+    results: dict[Pair, PairProbe]
     probing: int = 0
     """Probes in flight."""
     deadline: Alarm | None = None
@@ -144,7 +151,7 @@ class PairNote:
 
     touched_at: float
     put_off_until: float = -math.inf
-    measured: ProbeResult | None = None
+    measured: PairProbe | None = None
     measured_at: float = -math.inf
     measured_relay: bool = False
     failed: bool = False

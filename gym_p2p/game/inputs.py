@@ -5,7 +5,7 @@ One seat's input is its action's bytes as they are; those of several seats are l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gym_p2p.errors import ProtocolError
@@ -25,24 +25,36 @@ class SeatInputs:
     """
 
     def __init__(self, game: Game, holders: Sequence[int], local: int) -> None:
+        self._seats = game.seats
         self._holders = tuple(holders)
         self._own = tuple(seat for seat, player in zip(game.seats, holders, strict=True) if player == local)
         self._codecs = [game.codec(seat) for seat in game.seats]
+        self._codec_of = {seat: game.codec(seat) for seat in game.seats}
         self._own_codecs = [game.codec(seat) for seat in self._own]
-        self._defaults = {seat: game.default_action(seat) for seat in self._own}
+        self._defaults = {seat: game.default_action(seat) for seat in game.seats}
         self._one_each = self._holders == tuple(range(len(self._holders)))
 
     @property
-    def default(self) -> bytes:
-        """The local player's input where he gives none."""
-        return self.encode(self._defaults)
+    def players(self) -> int:
+        """How many players hold the seats."""
+        return len(set(self._holders))
+
+    def default_of(self, player: int) -> bytes:
+        """Return a player's input where he gives none: his seats' default actions."""
+        held = [seat for seat, holder in zip(self._seats, self._holders, strict=True) if holder == player]
+        return _joined([self._codec_of[seat].encode(self._defaults[seat]) for seat in held])
+
+    def differing(self, player: int, one: bytes, other: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield the seats (by index) in which two inputs of a player differ, with both actions' bytes."""
+        held = [seat for seat, holder in enumerate(self._holders) if holder == player]
+        for seat, left, right in zip(held, _parts(one, len(held)), _parts(other, len(held)), strict=True):
+            if left != right:
+                yield seat, left, right
 
     def encode(self, actions: Mapping[Seat, Any]) -> bytes:
         """Return the local player's input of his seats' canonical actions."""
         parts = [codec.encode(actions[seat]) for seat, codec in zip(self._own, self._own_codecs, strict=True)]
-        if len(parts) == 1:
-            return parts[0]
-        return b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+        return _joined(parts)
 
     def by_seat(self, inputs: Sequence[bytes]) -> tuple[bytes, ...]:
         """Return every seat's action bytes of every player's input.
@@ -55,6 +67,19 @@ class SeatInputs:
         parts = [iter(_parts(data, self._holders.count(player))) for player, data in enumerate(inputs)]
         return tuple([next(parts[player]) for player in self._holders])
 
+    def replaced(
+        self, by_seat: Sequence[bytes], players: Sequence[int], act: Callable[[Seat], Any]
+    ) -> tuple[bytes, ...]:
+        """Return every seat's action bytes, those of these players' seats by what ``act`` says."""
+        return tuple(
+            [
+                codec.encode(codec.check(act(seat))) if holder in players else data
+                for seat, codec, holder, data in zip(
+                    self._seats, self._codecs, self._holders, by_seat, strict=True
+                )
+            ]
+        )
+
     def decode(self, by_seat: Sequence[bytes]) -> list[Any]:
         """Return every seat's action.
 
@@ -62,6 +87,12 @@ class SeatInputs:
             ProtocolError: some bytes are no action of their seat.
         """
         return [codec.decode(data) for codec, data in zip(self._codecs, by_seat, strict=True)]
+
+
+def _joined(parts: Sequence[bytes]) -> bytes:
+    if len(parts) == 1:
+        return parts[0]
+    return b"".join(len(part).to_bytes(2, "big") + part for part in parts)
 
 
 def _parts(data: bytes, count: int) -> list[bytes]:

@@ -22,11 +22,12 @@ from collections import deque
 from pathlib import Path
 from typing import Protocol
 
-from gym_p2p.core.events import Command, Leave
+from gym_p2p.core.events import Leave
 from gym_p2p.errors import NetworkError
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.participant import Failed, Participant, Plan, Stopped, Telling
+from gym_p2p.net.participant import Participant
 from gym_p2p.net.pipe import FrameReader, pack
+from gym_p2p.net.tellings import Failed, Order, Plan, Stopped, Telling
 
 __all__ = ["Bridge", "ProcessBridge", "ThreadBridge", "open_bridge"]
 
@@ -45,7 +46,7 @@ Told = tuple[int, Telling]
 class Bridge(Protocol):
     """The user's side of the network half. Every method is called on the user's thread."""
 
-    def command(self, command: Command) -> None:
+    def command(self, command: Order) -> None:
         """Give a command; does nothing once the network half has stopped.
 
         Blocks only if the network half takes nothing, for :data:`STOP_TIMEOUT_S` at most.
@@ -121,7 +122,7 @@ class ThreadBridge:
             _switch_interval.release()
             raise
 
-    def command(self, command: Command) -> None:
+    def command(self, command: Order) -> None:
         """Give a command."""
         with contextlib.suppress(RuntimeError):  # the loop has closed: the match is over
             self._loop.call_soon_threadsafe(self._carry_out, command)
@@ -158,7 +159,7 @@ class ThreadBridge:
             raise NetworkError("the network thread could not start; its traceback is on standard error")
         return loop
 
-    def _carry_out(self, command: Command) -> None:
+    def _carry_out(self, command: Order) -> None:
         if self._participant is not None:
             self._participant.command(command)
 
@@ -198,7 +199,7 @@ class ProcessBridge:
         self._closed = False
         self._send(pack(plan))
 
-    def command(self, command: Command) -> None:
+    def command(self, command: Order) -> None:
         """Give a command."""
         self._send(pack(command))
 

@@ -13,8 +13,9 @@ from typing import cast
 
 from gym_p2p.core.events import Leave
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.participant import Participant, Plan, Telling
+from gym_p2p.net.participant import Participant
 from gym_p2p.net.pipe import FrameReader, pack
+from gym_p2p.net.tellings import Plan, Telling
 
 __all__ = ["main"]
 

@@ -19,106 +19,40 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.config import IceServer, LinkConfig, P2PConfig
+from gym_p2p.config import IceServer, LinkConfig
 from gym_p2p.core.announce import MAX_PLAYERS, MatchFound, MatchPlayer, SeatId
-from gym_p2p.core.events import Command, Event, Leave, Left
+from gym_p2p.core.events import Event, Leave, Left
 from gym_p2p.core.latency import Poll
 from gym_p2p.core.match import Match
 from gym_p2p.core.messages import Channel
 from gym_p2p.errors import NetworkError, P2PError
 from gym_p2p.net.driver import Driver
 from gym_p2p.net.loop import LoopClock
+from gym_p2p.net.meeting import Meeting
 from gym_p2p.net.negotiation import Connector
 from gym_p2p.net.signaling import SignalingClient
 from gym_p2p.net.telemetry import LatencyTelemetry
+from gym_p2p.net.tellings import (
+    AnswerProposal,
+    Failed,
+    LinkOpened,
+    MatchMade,
+    Order,
+    Plan,
+    Polled,
+    Stopped,
+    Telling,
+)
 from gym_p2p.net.transport import LinkState
 from gym_p2p.net.webrtc import PeerConnection
 
-__all__ = [
-    "Failed",
-    "LinkOpened",
-    "MatchMade",
-    "Participant",
-    "Plan",
-    "Polled",
-    "Seated",
-    "Stopped",
-    "Telling",
-    "Waiting",
-]
+__all__ = ["Participant"]
 
 _log = logging.getLogger(__name__)
 
-SIGN_IN_TIMEOUT_S = 10.0
 
-
-@attrs.frozen(kw_only=True)
-class Plan:
-    """What the network half is to do.
-
-    Attributes:
-        seats: every seat of the environment, in its order.
-        take: the seats of this player; ``None`` takes any free one.
-        description: what both sides must agree on (``must``) and what they need not (``about``).
-    """
-
-    config: P2PConfig
-    subject_id: str
-    seats: tuple[SeatId, ...]
-    take: tuple[SeatId, ...] | None
-    description: Mapping[str, Any]
-
-
-@attrs.frozen
-class Seated:
-    """The service gave this player these seats of the room."""
-
-    seats: tuple[SeatId, ...]
-
-
-@attrs.frozen
-class Waiting:
-    """Seats of the room that are still free."""
-
-    seats_free: tuple[SeatId, ...]
-
-
-@attrs.frozen
-class MatchMade:
-    """The room is full."""
-
-    found: MatchFound
-
-
-@attrs.frozen
-class LinkOpened:
-    """The channels to a player are open, this long after the match was found."""
-
-    player: int
-    waited_s: float
-
-
-@attrs.frozen
-class Polled:
-    """One poll of the latency to a player."""
-
-    player: int
-    poll: Poll
-
-
-@attrs.frozen
-class Failed:
-    """It went no further."""
-
-    error: P2PError
-
-
-@attrs.frozen
-class Stopped:
-    """Nothing runs any more; nothing will be told."""
-
-
-Telling = Event | Seated | Waiting | MatchMade | LinkOpened | Polled | Failed | Stopped
+_FIRST_REPORT_MS = 10_000
+_REPORT_EVERY_MS = 60_000
 
 
 class _Route:
@@ -152,6 +86,29 @@ class _Route:
         self._early = []
 
 
+class _LatencyReports:
+    """Tells the service, now and then, how far the players are apart: its queues learn from it."""
+
+    def __init__(self, client: SignalingClient, found: MatchFound) -> None:
+        self._client = client
+        self._found = found
+        self._due_ms: dict[int, int] = {}
+
+    def due(self, player: int, now_ms: int) -> bool:
+        """Whether it is time to report on a player; first once there is something to tell."""
+        due_ms = self._due_ms.setdefault(player, now_ms + _FIRST_REPORT_MS)
+        if now_ms < due_ms:
+            return False
+        self._due_ms[player] = now_ms + _REPORT_EVERY_MS
+        return True
+
+    def send(self, player: int, rtt_ms: float) -> None:
+        """Report a median round trip."""
+        player_id = self._found.players[player].player_id
+        report = {"game_id": self._found.match_id, "player_id": player_id, "rtt_ms": rtt_ms}
+        self._client.send("match_latency", report)
+
+
 class Participant:
     """One player's network half. Every method is called on its event loop."""
 
@@ -168,9 +125,10 @@ class Participant:
         self._client: SignalingClient | None = None
         self._connectors: dict[SeatId, Connector] = {}
         self._connections: list[tuple[PeerConnection, _Route]] = []
-        self._telemetry: list[LatencyTelemetry] = []
+        self._telemetry: dict[int, LatencyTelemetry] = {}
         self._over = asyncio.Event()
         self._prepared: list[PeerConnection] = []
+        self._reports: _LatencyReports | None = None
 
     async def run(self) -> None:
         """Play one match; returns when it is over. Whatever happens ends in ``Stopped``."""
@@ -187,9 +145,12 @@ class Participant:
             await self._clean_up()
             self._tell(Stopped())
 
-    def command(self, command: Command) -> None:
+    def command(self, command: Order) -> None:
         """Carry out a command of the user's half."""
-        if self._driver is not None:
+        if isinstance(command, AnswerProposal):
+            if self._client is not None:
+                self._client.answer_match(command.proposal_id, command.verdict)
+        elif self._driver is not None:
             self._driver.command(command)
         elif isinstance(command, Leave):
             self._over.set()
@@ -231,6 +192,8 @@ class Participant:
         await self._close_unused()
         assert self._client is not None  # noqa: S101 - it found the match
         self._client.on_signal = self._on_signal  # what came before now was kept
+        if found.queue is not None:
+            self._reports = _LatencyReports(self._client, found)
         began = loop.time()
         try:
             async with asyncio.TaskGroup() as group:
@@ -240,21 +203,16 @@ class Participant:
             raise failed.exceptions[0] from None
 
     async def _find_match(self) -> MatchFound:
+        """Sign in and wait for the others; candidates are gathered meanwhile."""
         plan = self._plan
-        self._client = client = SignalingClient()
-        client.on_room_status = lambda status: self._tell(Waiting(status.seats_free))
-        prepared = asyncio.ensure_future(self._prepare(len(plan.seats) - len(plan.take or (0,))))
+        self._client = SignalingClient()
+        preparing = asyncio.ensure_future(self._prepare(len(plan.seats) - len(plan.take or (0,))))
         try:
-            await client.connect(plan.config.server_url, plan.subject_id, timeout_s=SIGN_IN_TIMEOUT_S)
-            ack = await client.join_room(plan.config.room, plan.seats, plan.take)
-            self._tell(Seated(ack.seats_taken))
-            if ack.seats_free:
-                self._tell(Waiting(ack.seats_free))
-            found = await client.wait_for_match(plan.config.sync.room_timeout_s)
-            await prepared
+            found = await Meeting(plan, self._client, self._tell).find_match()
+            await preparing
         finally:
-            prepared.cancel()
-            await asyncio.gather(prepared, return_exceptions=True)
+            preparing.cancel()
+            await asyncio.gather(preparing, return_exceptions=True)
         return found
 
     async def _prepare(self, count: int) -> None:
@@ -316,10 +274,18 @@ class Participant:
             max_samples=config.max_samples,
             warning_ms=config.warning_ms,
             critical_ms=config.critical_ms,
-            on_poll=lambda poll: self._tell(Polled(player, poll)),
+            on_poll=lambda poll: self._polled(player, poll),
         )
         telemetry.start()
-        self._telemetry.append(telemetry)
+        self._telemetry[player] = telemetry
+
+    def _polled(self, player: int, poll: Poll) -> None:
+        self._tell(Polled(player, poll))
+        reports = self._reports
+        if reports is not None and reports.due(player, poll.timestamp_ms):
+            statistics = self._telemetry[player].get_stats()
+            if statistics is not None:
+                reports.send(player, statistics["medianMs"])
 
     # What arrives.
 
@@ -341,7 +307,7 @@ class Participant:
         self._tell_at(time.time_ns() // 1_000_000, telling)
 
     async def _clean_up(self) -> None:
-        for telemetry in self._telemetry:
+        for telemetry in self._telemetry.values():
             telemetry.stop()
         if self._driver is not None:
             self._driver.stop()

@@ -219,16 +219,17 @@ class ProbeConnection:
 
     def _receive(self, channel: Channel, data: bytes | str) -> None:
         if channel is Channel.GAME and isinstance(data, str):
-            self._burst.receive(data, time.monotonic())
+            self._burst.receive(data, time.monotonic(), arrived=self._connection.arrived_at)
             self._carry_on()
 
     def _carry_on(self) -> None:
         """Carry out what the burst wants, and wake up again when it is due."""
         while (output := self._burst.poll()) is not None:
             match output:
-                case SendText(text):
+                case SendText(text, number):
                     # One that cannot be sent is as good as lost.
-                    self._connection.send(Channel.GAME, text)
+                    if self._connection.send(Channel.GAME, text) and number is not None:
+                        self._burst.sent(number, self._connection.sent_at)
                 case Measured(statistics):
                     self._end_measuring(statistics)
         due = None if self._closed else self._burst.next_timeout()

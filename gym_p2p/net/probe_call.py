@@ -38,7 +38,9 @@ async def probe_peer(
     """
     results: asyncio.Queue[ProbeResult] = asyncio.Queue()
     async with _signed_in(server_url, subject_id) as client:
-        manager = ProbeManager(client, subject_id, link=link, pings=pings, on_result=results.put_nowait)
+        manager = ProbeManager(
+            client, client.subject_id, link=link, pings=pings, on_result=results.put_nowait
+        )
         try:
             await manager.request(target_subject_id)
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
@@ -83,7 +85,9 @@ async def answer_probes(
     """
     results: asyncio.Queue[ProbeResult] = asyncio.Queue()
     async with _signed_in(server_url, subject_id) as client:
-        manager = ProbeManager(client, subject_id, link=link, pings=pings, on_result=results.put_nowait)
+        manager = ProbeManager(
+            client, client.subject_id, link=link, pings=pings, on_result=results.put_nowait
+        )
         lines = _Lines(client, manager)
         try:
             await manager.wait_for_requests()

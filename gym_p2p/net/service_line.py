@@ -11,6 +11,7 @@ import contextlib
 import importlib.metadata
 import logging
 import os
+import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,8 +20,9 @@ import aiohttp
 import socketio
 
 from gym_p2p.errors import ConfigurationError, P2PError, ServiceRefused, ServiceUnreachable
+from gym_p2p.net.credentials import Credentials
 
-__all__ = ["CLIENT", "accepted", "check_url", "hang_up", "open_line"]
+__all__ = ["CLIENT", "accepted", "check_url", "hang_up", "in_words", "open_line"]
 
 _LIBRARY_LOG = logging.getLogger("gym_p2p.net.library")
 _LIBRARY_LOG.setLevel(logging.CRITICAL)  # it writes whole packets, and calls a lost line a warning
@@ -44,16 +46,21 @@ async def open_line(
     handlers: Handlers,
     on_break: Callable[..., None],
     timeout_s: float,
-) -> socketio.AsyncClient:
-    """Connect and register within the deadline; the caller must :func:`hang_up` what is returned.
+    credentials: Credentials | None = None,
+) -> tuple[socketio.AsyncClient, float]:
+    """Connect and register within the deadline; the caller must :func:`hang_up` the line that is returned.
+
+    Returns:
+        The line, and how long the service took to answer the registration, in ms.
 
     The handlers are called with the payload of their event, possibly before this returns; ``on_break`` is
     called when a line that has been returned breaks.
 
     Raises:
         ServiceUnreachable: nothing answers there, or something that is no gym_p2p service.
-        ServiceRefused: it would not have this subject.
+        ServiceRefused: it would not have this subject, or wants a (better) join token.
     """
+    refusals: list[object] = []
     sio = socketio.AsyncClient(
         reconnection=False,  # done by the caller, with a deadline for every attempt
         logger=_LIBRARY_LOG,
@@ -64,30 +71,38 @@ async def open_line(
     )
     for event, handler in handlers.items():
         sio.on(event, handler)
+    sio.on("connect_error", refusals.append)
+    shown = Credentials() if credentials is None else credentials
     try:
         async with asyncio.timeout(timeout_s):
-            await _connect_and_register(sio, url, subject_id, timeout_s)
+            rtt_ms = await _connect_and_register(sio, url, subject_id, shown, timeout_s)
     except BaseException as error:
         await hang_up(sio)
+        if isinstance(error, socketio.exceptions.ConnectionError):
+            _raise_refusal(refusals)
         if isinstance(error, P2PError | asyncio.CancelledError):
             raise
         if isinstance(error, TimeoutError):
             raise ServiceUnreachable(url, f"no answer within {timeout_s:g} s") from None
-        raise ServiceUnreachable(url, _in_words(error)) from None
+        raise ServiceUnreachable(url, in_words(error)) from None
     sio.on("disconnect", on_break)
-    return sio
+    return sio, rtt_ms
 
 
 async def _connect_and_register(
-    sio: socketio.AsyncClient, url: str, subject_id: str, timeout_s: float
-) -> None:
-    await sio.connect(url, transports=["websocket"], wait_timeout=timeout_s)
+    sio: socketio.AsyncClient, url: str, subject_id: str, credentials: Credentials, timeout_s: float
+) -> float:
+    await sio.connect(url, auth=credentials.to_auth(), transports=["websocket"], wait_timeout=timeout_s)
     registration = {"subject_id": subject_id, "client": CLIENT}
+    asked = time.monotonic()
     answer = accepted(await sio.call("register_subject", registration, timeout=timeout_s), url)
+    rtt_ms = (time.monotonic() - asked) * 1e3
     if answer.get("service") != "gym_p2p":
         raise ServiceUnreachable(url, _ANOTHER_SERVICE)
     if not sio.connected:
         raise ServiceUnreachable(url, "the line broke at once")
+    credentials.learn(answer)
+    return rtt_ms
 
 
 async def hang_up(sio: socketio.AsyncClient) -> None:
@@ -118,12 +133,33 @@ def accepted(answer: object, url: str) -> Mapping[str, Any]:
         raise ServiceUnreachable(url, _ANOTHER_SERVICE)
     if answer["ok"]:
         return answer
-    error = answer.get("error")
+    raise _refusal(answer.get("error"))
+
+
+def _refusal(error: object) -> ServiceRefused:
     details = error if isinstance(error, Mapping) else {}
-    raise ServiceRefused(str(details.get("code", "unknown")), str(details.get("message", "no reason given")))
+    return ServiceRefused(
+        str(details.get("code", "unknown")),
+        str(details.get("message", "no reason given")),
+        retry_after_s=_seconds(details.get("retry_after_ms")),
+    )
 
 
-def _in_words(error: BaseException) -> str:
+def _seconds(milliseconds: object) -> float | None:
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float) or milliseconds < 0:
+        return None
+    return milliseconds / 1000
+
+
+def _raise_refusal(refusals: list[object]) -> None:
+    """Raise what the service said when it did not let us in, if it did."""
+    said = refusals[0] if refusals else None
+    error = said.get("data") if isinstance(said, Mapping) else None
+    if isinstance(error, Mapping) and "code" in error:
+        raise _refusal(error) from None
+
+
+def in_words(error: BaseException) -> str:
     """Say what the client library's error means, without its internals."""
     cause: BaseException | None = error
     while cause is not None:

@@ -14,7 +14,6 @@ import contextlib
 import functools
 import logging
 import random
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,15 +23,22 @@ import socketio
 
 from gym_p2p.core.announce import JoinAck, MatchFound, PeerLeft, RoomStatus, SeatId, is_seat_id
 from gym_p2p.core.lobby import is_public_id
+from gym_p2p.core.plans import Verdict
+from gym_p2p.core.queue_news import MatchFailed, MatchProposed, QueueAck, QueueStatus
+from gym_p2p.core.queue_requests import QueueTicket
 from gym_p2p.errors import (
     ConfigurationError,
     ConnectFailed,
+    NoMatch,
     P2PError,
     ProtocolError,
     ServiceRefused,
     ServiceUnreachable,
 )
-from gym_p2p.net.service_line import CLIENT, accepted, check_url, hang_up, open_line
+from gym_p2p.net.credentials import Credentials
+from gym_p2p.net.inbox import Inbox, call_safely
+from gym_p2p.net.seating import QueueSeating, RoomSeating, Seating
+from gym_p2p.net.service_line import accepted, check_url, hang_up, open_line
 
 __all__ = ["OnPeerLeft", "OnProbeEvent", "OnSignal", "SignalingClient"]
 
@@ -41,40 +47,11 @@ _ANSWER_TIMEOUT_S = 5.0
 _RECONNECT_FIRST_S = 0.25
 _RECONNECT_MAX_S = 5.0
 """Between attempts; half of it is random, so that the clients of a restarted service do not come as one."""
+_JOIN_ATTEMPTS = 4
+_LONGEST_RETRY_S = 3.0
+"""A join that the service refuses for its haste is repeated when the service says, if that is soon."""
 _MAX_KEPT = 256
-"""Signals kept for a handler that is not set yet, or a line that is being taken up again."""
-
-
-@attrs.define(eq=False)
-class _Inbox:
-    """Calls for a handler, kept until there is one."""
-
-    handler: Callable[..., None] | None = None
-    kept: deque[tuple[Any, ...]] = attrs.field(factory=lambda: deque(maxlen=_MAX_KEPT))
-
-    def attach(self, handler: Callable[..., None] | None) -> None:
-        self.handler = handler
-        while self.handler is not None and self.kept:
-            _call(self.handler, *self.kept.popleft())
-
-    def put(self, *arguments: Any) -> None:
-        if self.handler is None:
-            self.kept.append(arguments)
-        else:
-            _call(self.handler, *arguments)
-
-
-@attrs.frozen
-class _Seating:
-    """What was asked of a room, to be asked again after a broken line."""
-
-    room: str
-    seats: tuple[SeatId, ...]
-    take: tuple[SeatId, ...] | None
-
-    def to_wire(self) -> dict[str, Any]:
-        take = None if self.take is None else list(self.take)
-        return {"room": self.room, "seats": list(self.seats), "take": take, "client": CLIENT}
+"""Events kept for a line that is being taken up again."""
 
 
 OnSignal = Callable[[SeatId, str, Mapping[str, Any] | None], None]
@@ -97,12 +74,19 @@ class SignalingClient:
         on_connection: called with False when the line breaks, True when it is up again.
 
     Attributes:
+        on_queue_status: called with the state of one's place in a queue, whenever it changes.
+        on_match_proposed: called when a queue has found a match and asks for this player's say; answered
+            with :meth:`answer_match`. Only for a ticket that ``asks``.
         on_probe: called with every event of a probe; set once, it outlives every line.
+        service_rtt_ms: the round trip to the service when the line was opened; ``None`` before.
     """
 
     on_room_status: Callable[[RoomStatus], None] | None
+    on_queue_status: Callable[[QueueStatus], None] | None
+    on_match_proposed: Callable[[MatchProposed], None] | None
     on_connection: Callable[[bool], None] | None
     on_probe: OnProbeEvent | None
+    service_rtt_ms: float | None
 
     def __init__(
         self,
@@ -112,17 +96,22 @@ class SignalingClient:
         on_room_status: Callable[[RoomStatus], None] | None = None,
         on_connection: Callable[[bool], None] | None = None,
     ) -> None:
-        self._signals = _Inbox(on_signal)
-        self._departures = _Inbox(on_peer_left)
+        self._signals = Inbox(on_signal)
+        self._departures = Inbox(on_peer_left)
         self.on_room_status = on_room_status
         self.on_connection = on_connection
+        self.on_queue_status = None
+        self.on_match_proposed = None
         self.on_probe = None
+        self.service_rtt_ms = None
         self._url = ""
+        self._credentials = Credentials()
         self._subject_id = ""
         self._http: aiohttp.ClientSession | None = None
         self._sio: socketio.AsyncClient | None = None
-        self._seating: _Seating | None = None
+        self._seating: Seating | None = None
         self._seats_free: tuple[SeatId, ...] | None = None
+        self._queue_status: QueueStatus | None = None
         self._match: MatchFound | None = None
         self._found: asyncio.Future[MatchFound] | None = None
         self._registered = asyncio.Event()
@@ -136,6 +125,11 @@ class SignalingClient:
     def connected(self) -> bool:
         """Whether the service can be reached at this moment."""
         return self._registered.is_set()
+
+    @property
+    def subject_id(self) -> str:
+        """Who the service takes this client for: the one that it asked to be, or its join token's."""
+        return self._credentials.subject_id or self._subject_id
 
     @property
     def match(self) -> MatchFound | None:
@@ -160,13 +154,19 @@ class SignalingClient:
     def on_peer_left(self, handler: OnPeerLeft | None) -> None:
         self._departures.attach(handler)
 
-    async def connect(self, url: str, subject_id: str, timeout_s: float) -> None:
+    async def connect(self, url: str, subject_id: str, timeout_s: float, *, token: str | None = None) -> None:
         """Find the service and register.
+
+        Args:
+            url: where it is.
+            subject_id: who this is; a service that asks for join tokens goes by the token instead.
+            timeout_s: for all of it.
+            token: the join token; ``None`` takes the environment's ``GYM_P2P_TOKEN``, if there is one.
 
         Raises:
             ConfigurationError: the URL or the subject id cannot be one.
             ServiceUnreachable: nothing answers there, or something that is no gym_p2p service.
-            ServiceRefused: it would not have this subject.
+            ServiceRefused: it would not have this subject, or wants a (better) join token.
         """
         self._require_open()
         if self._http is not None:
@@ -177,6 +177,7 @@ class SignalingClient:
                 "subject_id", f"wanted 1 to 128 of A-Z a-z 0-9 . _ : @ + -, got {subject_id!r}"
             )
         self._url, self._subject_id = url, subject_id
+        self._credentials = Credentials.of(token)
         self._http = aiohttp.ClientSession()
         try:
             await self._open_line(timeout_s)
@@ -202,23 +203,33 @@ class SignalingClient:
             ProtocolError: its answer makes no sense.
         """
         self._require_open()
-        seating = _Seating(room, tuple(seats), None if take is None else tuple(take))
-        before, self._found = self._found, asyncio.get_running_loop().create_future()
-        try:
-            ack = JoinAck.from_wire(await self._request("join_room", seating.to_wire()))
-        except P2PError:
-            self._found = before
-            raise
+        seating = RoomSeating(room, tuple(seats), None if take is None else tuple(take))
+        ack = JoinAck.from_wire(await self._take_place(seating))
         # From now on the seats that we got are the ones to ask for again.
         self._seating = attrs.evolve(seating, take=ack.seats_taken)
         self._seats_free = ack.seats_free
         return ack
 
-    async def wait_for_match(self, timeout_s: float) -> MatchFound:
-        """Wait until every seat of the joined room is taken.
+    async def join_queue(self, ticket: QueueTicket) -> QueueAck:
+        """Wait in a queue, in which one is probed and matched; then :meth:`wait_for_match`.
 
         Raises:
-            ConnectFailed: seats are still free.
+            ServiceRefused: ``queue_mismatch``, ``wrong_state`` and the like.
+            ServiceUnreachable: the service did not answer in time.
+            ProtocolError: its answer makes no sense.
+        """
+        self._require_open()
+        seating = QueueSeating(attrs.evolve(ticket, rtt_ms=self.service_rtt_ms))
+        ack = QueueAck.from_wire(await self._take_place(seating))
+        self._seating = seating
+        return ack
+
+    async def wait_for_match(self, timeout_s: float) -> MatchFound:
+        """Wait until every seat of the joined room is taken, or the queue has found a match.
+
+        Raises:
+            ConnectFailed: seats are still free, or the queue has not found a match yet.
+            NoMatch: the queue gave up.
             ServiceRefused: the place was lost (another client registered as this subject, or a restarted
                 service gave the seat to someone else).
             ProtocolError: the announcement makes no sense.
@@ -229,12 +240,12 @@ class SignalingClient:
         try:
             return await asyncio.wait_for(asyncio.shield(self._found), timeout_s)
         except TimeoutError:
-            room = self._seating.room if self._seating is not None else "?"
+            where = self._seating.where if self._seating is not None else "the place"
             raise ConnectFailed(
-                f"the other players of room {room!r}",
+                f"the other players of {where}",
                 waited_s=timeout_s,
                 seen=self._seen(),
-                advice="Start the other players with the same room and the same service.",
+                advice="Start the other players with the same one, at the same service.",
             ) from None
 
     def send_signal(
@@ -268,15 +279,22 @@ class SignalingClient:
         self._require_open()
         return await self._request(event, payload)
 
-    async def leave_room(self) -> None:
-        """Give up the seats, whether waiting or playing. Does nothing where there is no line."""
+    def answer_match(self, proposal_id: str, verdict: Verdict) -> None:
+        """Say what becomes of a proposed match; never waits and never raises."""
+        self.send("answer_match", {"proposal_id": proposal_id, "verdict": verdict.value})
+
+    async def leave(self) -> None:
+        """Give up the place, whether waiting or playing. Does nothing where there is no line."""
         seating, self._seating = self._seating, None
         if seating is None or not self._registered.is_set():
             return
         with contextlib.suppress(P2PError, TimeoutError):
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 await self._outgoing.join()  # what was sent before is still for the others
-                await self._request("leave_room", {"room": seating.room})
+                if self._match is not None:
+                    await self._request("leave_room", {"room": self._match.room})
+                else:
+                    await self._request(seating.leave_event, seating.to_leave())
 
     async def close(self) -> None:
         """Hang up; leaves no task and no socket. Idempotent, and never raises."""
@@ -300,13 +318,14 @@ class SignalingClient:
         """Connect and register; leaves nothing behind when it fails."""
         if self._http is None:
             raise RuntimeError("connect() comes first")
-        self._sio = await open_line(
+        self._sio, self.service_rtt_ms = await open_line(
             self._url,
             self._subject_id,
             http=self._http,
             handlers=self._handlers(),
             on_break=self._on_break,
             timeout_s=timeout_s,
+            credentials=self._credentials,
         )
         self._lost.clear()
         self._registered.set()
@@ -314,7 +333,10 @@ class SignalingClient:
     def _handlers(self) -> dict[str, Callable[..., None]]:
         return {
             "match_found": self._on_match_found,
+            "match_failed": self._on_match_failed,
+            "match_proposed": self._on_match_proposed,
             "room_status": self._on_room_status,
+            "queue_status": self._on_queue_status,
             "peer_left": self._on_peer_left,
             "webrtc_signal": self._on_signal,
             "replaced": self._on_replaced,
@@ -336,6 +358,10 @@ class SignalingClient:
                     await self._open_line(_ANSWER_TIMEOUT_S)
                 except P2PError as error:
                     _LOG.debug("the service is still away: %s", type(error).__name__)
+                    if isinstance(error, ServiceRefused) and error.code == "unauthenticated":
+                        _LOG.warning("the service does not let this client in again: %s", error.detail)
+                        self._fail_waiting(error)
+                        return
             _LOG.debug("the service is back")
             self._tell_connection(up=True)
             await self._sit_down_again()
@@ -345,11 +371,31 @@ class SignalingClient:
         if self._seating is None or self._found is None or self._found.done():
             return
         try:
-            JoinAck.from_wire(await self._request("join_room", self._seating.to_wire()))
+            await self._ask_for_place(self._seating)
         except ServiceUnreachable:
             pass  # broken again: the next round asks again
         except P2PError as error:
             self._fail_waiting(error)
+
+    async def _take_place(self, seating: Seating) -> Mapping[str, Any]:
+        """Ask for a place; the match may be announced before the answer is here."""
+        before, self._found = self._found, asyncio.get_running_loop().create_future()
+        try:
+            return await self._ask_for_place(seating)
+        except P2PError:
+            self._found = before
+            raise
+
+    async def _ask_for_place(self, seating: Seating) -> Mapping[str, Any]:
+        """Ask for a place, and again where the service only wants it to be less often."""
+        for _ in range(_JOIN_ATTEMPTS - 1):
+            try:
+                return await self._request(seating.join_event, seating.to_join())
+            except ServiceRefused as error:
+                if error.retry_after_s is None or error.retry_after_s > _LONGEST_RETRY_S:
+                    raise
+                await asyncio.sleep(error.retry_after_s)
+        return await self._request(seating.join_event, seating.to_join())
 
     async def _send_outgoing(self) -> None:
         while True:
@@ -378,7 +424,7 @@ class SignalingClient:
 
     def _tell_connection(self, *, up: bool) -> None:
         if self.on_connection is not None:
-            _call(self.on_connection, up)
+            call_safely(self.on_connection, up)
 
     def _require_open(self) -> None:
         if self._closed:
@@ -387,6 +433,8 @@ class SignalingClient:
     def _seen(self) -> str:
         if not self._registered.is_set():
             return "the line to the service is broken"
+        if self._queue_status is not None:
+            return f"{self._queue_status.waiting} in the queue, and {self._queue_status.state}"
         return f"seats still free: {list(self._seats_free)}" if self._seats_free else "nothing yet"
 
     # ---- what the service says
@@ -405,6 +453,33 @@ class SignalingClient:
             self._match = match
             self._found.set_result(match)
 
+    def _on_match_failed(self, data: object = None) -> None:
+        try:
+            failed = MatchFailed.from_wire(data)
+        except ProtocolError as error:
+            self._fail_waiting(error)
+            return
+        self._fail_waiting(NoMatch(failed.queue, failed.reason, failed.waited_s))
+
+    def _on_match_proposed(self, data: object = None) -> None:
+        try:
+            proposed = MatchProposed.from_wire(data)
+        except ProtocolError as error:
+            _LOG.warning("the service: %s", error)
+            return
+        if self.on_match_proposed is not None:
+            call_safely(self.on_match_proposed, proposed)
+
+    def _on_queue_status(self, data: object = None) -> None:
+        try:
+            status = QueueStatus.from_wire(data)
+        except ProtocolError as error:
+            _LOG.warning("the service: %s", error)
+            return
+        self._queue_status = status
+        if self.on_queue_status is not None:
+            call_safely(self.on_queue_status, status)
+
     def _on_room_status(self, data: object = None) -> None:
         try:
             status = RoomStatus.from_wire(data)
@@ -413,7 +488,7 @@ class SignalingClient:
             return
         self._seats_free = status.seats_free
         if self.on_room_status is not None:
-            _call(self.on_room_status, status)
+            call_safely(self.on_room_status, status)
 
     def _on_peer_left(self, data: object = None) -> None:
         try:
@@ -440,11 +515,11 @@ class SignalingClient:
 
     def _on_probe_event(self, event: str, data: object = None) -> None:
         if self.on_probe is not None:
-            _call(self.on_probe, event, data)
+            call_safely(self.on_probe, event, data)
 
     def _on_replaced(self, _data: object = None) -> None:
         self._replaced = True
-        _LOG.warning("another client has registered as %s; this one is cut off", self._subject_id)
+        _LOG.warning("another client has registered as %s; this one is cut off", self.subject_id)
         message = "another client has registered as the same subject"
         self._fail_waiting(ServiceRefused("replaced", message))
 
@@ -461,10 +536,3 @@ def _log_refusal(event: str, answer: object = None) -> None:
         # An event may cross the end of what it belongs to.
         level = logging.DEBUG if code == "stale" else logging.WARNING
         _LOG.log(level, "the service refused %s: %s", event, code)
-
-
-def _call(handler: Callable[..., None], *arguments: Any) -> None:
-    try:
-        handler(*arguments)
-    except Exception:  # noqa: BLE001  # the caller's bug must not cut his line
-        _LOG.exception("in a signalling callback")

@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,29 @@ import uvicorn
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.announce import SeatId
+from gym_p2p.core.candidates import CandidatePolicy
+from gym_p2p.core.matchmaking import Matchmaker, require_matchmaker
 from gym_p2p.core.probe_outcome import ProbeOutcome
 from gym_p2p.core.probe_registry import ProbeRegistry
+from gym_p2p.core.queue_report import QueueReport
+from gym_p2p.core.queues import Queues
 from gym_p2p.core.rooms import Rooms
+from gym_p2p.core.screening import SignalScreen
+from gym_p2p.core.widening import WideningMatchmaker
 from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.server.admission import Admission
+from gym_p2p.server.decision_log import DecisionLog
+from gym_p2p.server.guards import Guards
+from gym_p2p.server.join_tokens import JoinTokens
+from gym_p2p.server.limits import KeyedLimits
+from gym_p2p.server.metrics import Counts, QueueRow, ServiceMetrics
+from gym_p2p.server.operators import OperatorTokens
 from gym_p2p.server.packets import FrameGuard, StrictPacket
+from gym_p2p.server.queueing import PreMatchHook
 from gym_p2p.server.signaling import VERSION, SignalingService
 from gym_p2p.server.store import Store
 from gym_p2p.server.tokens import Claims, TokenSigner, load_secret
+from gym_p2p.server.turn import ice_servers_for
 from gym_p2p.server.web import Uploads, make_web_app
 
 __all__ = ["Service", "new_event_loop", "serve_in_thread"]
@@ -55,12 +71,30 @@ class Service:
     """One running service, on the event loop that calls :meth:`start`.
 
     After a failed :meth:`start` nothing is left running; :meth:`stop` may be called at any time.
+
+    Args:
+        config: everything that is plain data.
+        matchmaker: the strategy of the queues; ``None`` is a ``WideningMatchmaker``.
+        pre_match: asked about every match that a queue proposes, with what was measured; it returns (or
+            awaits) a ``Verdict``, or True or False. One that raises or takes too long has rejected.
+
+    Raises:
+        TypeError: ``matchmaker`` is none.
     """
 
-    def __init__(self, config: ServiceConfig | None = None) -> None:
+    def __init__(
+        self,
+        config: ServiceConfig | None = None,
+        *,
+        matchmaker: Matchmaker | None = None,
+        pre_match: PreMatchHook | None = None,
+    ) -> None:
         self.config = config if config is not None else ServiceConfig()
+        self._matchmaker = require_matchmaker(WideningMatchmaker() if matchmaker is None else matchmaker)
+        self._pre_match = pre_match
         self._port: int | None = None
         self._signaling: SignalingService | None = None
+        self._metrics = ServiceMetrics()
         self._stack = contextlib.AsyncExitStack()
 
     @property
@@ -81,7 +115,8 @@ class Service:
         """
         async with contextlib.AsyncExitStack() as stack:
             listener = stack.enter_context(contextlib.closing(_listen(self.config.host, self.config.port)))
-            tokens, store = self._open_data_dir()
+            secret, store = self._open_data_dir()
+            tokens = TokenSigner(secret)
             sio, signaling = self._make_signaling(tokens)
             self._signaling = signaling
             signaling.start(catch_unknown=True)
@@ -90,8 +125,16 @@ class Service:
             web = make_web_app(
                 uploads=Uploads(store=store, tokens=tokens, max_bytes=self.config.max_upload_bytes),
                 health=lambda: self._health(signaling),
+                metrics=self._metrics.exposition,
+                operators=OperatorTokens(secret),
+                queues=self.queue_report,
             )
-            server = _Server(_uvicorn_config(FrameGuard(socketio.ASGIApp(sio, other_asgi_app=web))))
+            guarded = FrameGuard(
+                socketio.ASGIApp(sio, other_asgi_app=web),
+                connects=KeyedLimits(self.config.connects_per_s, self.config.connect_burst),
+                on_refusal=self._metrics.refused,
+            )
+            server = _Server(_uvicorn_config(guarded))
             serving = asyncio.create_task(server.serve(sockets=[listener]), name="gym_p2p service")
             stack.push_async_callback(_end_serving, server, serving)
             await _until_started(server, serving)
@@ -114,15 +157,30 @@ class Service:
             raise UsageError("start() comes first")
         return await self._signaling.probe(one, other, threshold_ms=threshold_ms)
 
+    def queue_report(self) -> QueueReport:
+        """Return who waits in which queue, and what else goes on. To be called on the service's event loop.
+
+        Raises:
+            UsageError: the service does not run.
+        """
+        if self._signaling is None:
+            raise UsageError("start() comes first")
+        tables = self._signaling.queue_tables()
+        return QueueReport(
+            queues={name: tuple(rows) for name, rows in tables.items()},
+            matches=self._rooms.match_count,
+            connections=self._signaling.connection_count,
+        )
+
     async def stop(self) -> None:
         """Close every connection and stop listening. Idempotent."""
         await self._stack.aclose()
 
-    def _open_data_dir(self) -> tuple[TokenSigner, Store]:
+    def _open_data_dir(self) -> tuple[bytes, Store]:
         directory = Path(self.config.data_dir)
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            return TokenSigner(load_secret(directory)), Store(directory)
+            return load_secret(directory), Store(directory)
         except OSError as error:
             raise ConfigurationError(
                 "data_dir", f"cannot use {directory}: {error.strerror or error}"
@@ -142,27 +200,61 @@ class Service:
             logger=_LIBRARY_LOG,
             engineio_logger=_LIBRARY_LOG,
         )
+        screens = {
+            relay_only: SignalScreen(
+                CandidatePolicy(private=self.config.passes_private_candidates, relay_only=relay_only)
+            )
+            for relay_only in (False, True)
+        }
         self._rooms = Rooms(
             match_ids=lambda: f"match-{secrets.token_hex(16)}",
             seeds=lambda: secrets.randbits(32),
             issue_token=_token_issuer(tokens, self.config.token_lifetime_s),
-            ice_servers=self.config.ice_servers,
+            ice_servers=ice_servers_for(self.config, self.config.turn_match_lifetime_s),
             relay_only=self.config.relay_only,
+            screen=screens.__getitem__,
             register_timeout_s=self.config.register_timeout_s,
         )
         probes = ProbeRegistry(
             probe_ids=lambda: f"probe_{uuid.uuid4()}",
-            ice_servers=lambda _subject_id: self.config.ice_servers,
+            ice_servers=ice_servers_for(self.config, self.config.turn_probe_lifetime_s),
             relay_only=self.config.relay_only,
+            screen=screens.__getitem__,
+        )
+        queues = Queues(
+            self._matchmaker,
+            config=self.config.matchmaking,
+            ask_hook=self._pre_match is not None,
+            log_decisions=self.config.log_decisions,
         )
         signaling = SignalingService(
             sio,
             self._rooms,
             probes,
+            queues,
+            pre_match=self._pre_match,
+            hook_timeout_s=self.config.matchmaking.hook_timeout_s,
+            decision_log=DecisionLog(Path(self.config.data_dir) / "decisions.jsonl"),
+            guards=Guards(
+                admission=Admission(self._join_tokens()),
+                joins=KeyedLimits(self.config.joins_per_s, self.config.join_burst),
+                metrics=self._metrics,
+            ),
             events_per_s=self.config.events_per_s,
             event_burst=self.config.event_burst,
         )
+        self._metrics.counts = Counts(
+            connections=lambda: signaling.connection_count,
+            matches=lambda: self._rooms.match_count,
+            probes=lambda: probes.active_count,
+            queues=lambda: _queue_rows(queues),
+            dropped_candidates=lambda: sum((screen.dropped for screen in screens.values()), Counter[str]()),
+        )
         return sio, signaling
+
+    def _join_tokens(self) -> JoinTokens | None:
+        secret = self.config.join_secret
+        return None if secret is None else JoinTokens(secret, self.config.experiment)
 
     def _health(self, signaling: SignalingService) -> dict[str, Any]:
         return {
@@ -174,13 +266,23 @@ class Service:
 
 
 @contextlib.contextmanager
-def serve_in_thread(config: ServiceConfig | None = None) -> Iterator[Service]:
+def serve_in_thread(
+    config: ServiceConfig | None = None,
+    *,
+    matchmaker: Matchmaker | None = None,
+    pre_match: PreMatchHook | None = None,
+) -> Iterator[Service]:
     """Run a service on a thread of its own for the length of a ``with`` block.
+
+    Args:
+        config: as :class:`Service`.
+        matchmaker: as :class:`Service`.
+        pre_match: as :class:`Service`; called on the service's thread.
 
     Raises:
         ConfigurationError: as :meth:`Service.start`.
     """
-    service = Service(config)
+    service = Service(config, matchmaker=matchmaker, pre_match=pre_match)
     started: list[BaseException | None] = []
     ready, done = threading.Event(), asyncio.Event()
     loop = new_event_loop()
@@ -246,6 +348,11 @@ def _uvicorn_config(app: Any) -> uvicorn.Config:
         ws_ping_interval=None,  # Engine.IO has its own
         timeout_graceful_shutdown=_STOP_DEADLINE_S,
     )
+
+
+def _queue_rows(queues: Queues) -> list[QueueRow]:
+    waits = queues.waits(time.monotonic())
+    return [QueueRow(queue=name, tickets=count, oldest_s=wait) for name, (count, wait) in waits.items()]
 
 
 def _token_issuer(tokens: TokenSigner, lifetime_s: float) -> Callable[[str, SeatId, tuple[SeatId, ...]], str]:

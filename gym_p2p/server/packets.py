@@ -13,13 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import attrs
 import msgspec
 import socketio.packet
+
+from gym_p2p.server.limits import KeyedLimits
 
 __all__ = ["GUARD_KEY", "VIOLATION", "ConnectionGuard", "FrameGuard", "StrictJson", "StrictPacket"]
 
@@ -40,7 +44,11 @@ GUARD_KEY = "gym_p2p.guard"
 _SEND_DEADLINE_S = 10.0
 """A reader that takes nothing for so long is gone; below the library's 15 s without a pong."""
 
+_GREETING_DEADLINE_S = 10.0
+"""From the websocket to the Socket.IO connect on it; an honest client's first frame is that."""
+
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+_TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
 
 _EVENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_:.-]{0,63}")
 _RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "message", "newListener"})
@@ -127,6 +135,8 @@ class ConnectionGuard:
     """One websocket, seen from under the Socket.IO library: it can be closed whatever state that is in."""
 
     _send: SendMessage
+    greeted: bool = False
+    """Whether the client has sent its Socket.IO connect."""
     _closed: bool = False
     _saying_goodbye: bool = False
 
@@ -135,8 +145,12 @@ class ConnectionGuard:
         if message["type"] != "websocket.receive":
             return message
         text = message.get("text") or ""
+        greets = text.startswith("40")
         if self._saying_goodbye or message.get("bytes") is not None or not _is_frame(text):
-            return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION}
+            return _DISCONNECT
+        if greets and self.greeted:  # after a refused one an honest client closes, too
+            return _DISCONNECT
+        self.greeted |= greets
         # After a Socket.IO disconnect an honest client closes; reconnecting on the same websocket would
         # be a way around the limits that belong to a socket.
         self._saying_goodbye = text.startswith("41")
@@ -164,23 +178,70 @@ class ConnectionGuard:
         self._closed = True
 
 
-class FrameGuard:
-    """ASGI middleware that gives every websocket a :class:`ConnectionGuard`."""
+_DISCONNECT: Message = {"type": "websocket.disconnect", "code": _POLICY_VIOLATION}
 
-    def __init__(self, app: App) -> None:
+
+class FrameGuard:
+    """ASGI middleware that gives every websocket a :class:`ConnectionGuard`.
+
+    Args:
+        app: what is guarded.
+        connects: new websockets of one address; ``None`` counts none.
+        on_refusal: called with a word for every websocket that is turned away here.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        connects: KeyedLimits | None = None,
+        on_refusal: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
         self._app = app
+        self._connects = connects
+        self._on_refusal = on_refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
         """Serve one ASGI connection."""
         if scope["type"] != "websocket":
             await self._app(scope, receive, send)
             return
+        wait_s = self._wait_s(scope)
+        if wait_s is not None:
+            self._on_refusal("too_many_connects")
+            await _turn_away(scope, receive, send, wait_s)
+            return
         guard = ConnectionGuard(send)
+        greeted_by = time.monotonic() + _GREETING_DEADLINE_S
 
         async def guarded_receive() -> Message:
-            return guard.admit(await receive())
+            if guard.greeted:
+                return guard.admit(await receive())
+            try:
+                async with asyncio.timeout(max(0.0, greeted_by - time.monotonic())):
+                    return guard.admit(await receive())
+            except TimeoutError:
+                self._on_refusal("no_greeting")
+                return _DISCONNECT
 
         await self._app({**scope, GUARD_KEY: guard}, guarded_receive, guard.send)
+
+    def _wait_s(self, scope: Scope) -> float | None:
+        """Count a websocket; where it is one too many, return the seconds until the next may come."""
+        address = (scope.get("client") or ("unknown", 0))[0]
+        return None if self._connects is None else self._connects.take(address, time.monotonic())
+
+
+async def _turn_away(scope: Scope, receive: Receive, send: SendMessage, wait_s: float) -> None:
+    """Answer a websocket's opening with 429, where the server can."""
+    await receive()
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        return
+    retry = (b"retry-after", str(math.ceil(wait_s)).encode())
+    head = {"type": "websocket.http.response.start", "status": _TOO_MANY_REQUESTS, "headers": [retry]}
+    await send(head)
+    await send({"type": "websocket.http.response.body", "body": b""})
 
 
 def _is_frame(text: str) -> bool:

@@ -47,7 +47,9 @@ class Probing:
             "probe_request": self._request,
         }
 
-    async def probe(self, one: str, other: str, *, threshold_ms: float | None = None) -> ProbeOutcome:
+    async def probe(
+        self, one: str, other: str, *, threshold_ms: float | None = None, relay_only: bool = False
+    ) -> ProbeOutcome:
         """Measure the latency between two subjects; takes 18 s at most.
 
         Being cancelled ends the probe and frees both.
@@ -56,11 +58,14 @@ class Probing:
             one: a registered subject.
             other: another one.
             threshold_ms: what the result will be compared with: tells the two how exact it has to be.
+            relay_only: over a relay.
 
         Raises:
             UsageError: both are the same subject.
         """
-        probe_id = self._registry.create(one, other, time.monotonic(), threshold_ms=threshold_ms)
+        probe_id = self._registry.create(
+            one, other, time.monotonic(), threshold_ms=threshold_ms, relay_only=relay_only
+        )
         ended: asyncio.Future[ProbeOutcome] = asyncio.get_running_loop().create_future()
         self._waiting[probe_id] = ended
         self._on_work()

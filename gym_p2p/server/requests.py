@@ -12,14 +12,21 @@ import attrs
 import msgspec
 
 from gym_p2p.core.lobby import Candidate, Description
+from gym_p2p.core.matchmaking import GroupHistory
+from gym_p2p.core.plans import Verdict
+from gym_p2p.core.queue_requests import QueueTicket
 
 __all__ = [
+    "AnswerMatch",
+    "JoinQueue",
     "JoinRoom",
     "LeaveRoom",
+    "MatchLatency",
     "ProbeMember",
     "ProbeRequest",
     "ProbeSignal",
     "ProbeWait",
+    "RegisterFixed",
     "RegisterSubject",
     "RequestError",
     "WebrtcSignal",
@@ -28,6 +35,8 @@ __all__ = [
 
 _T = TypeVar("_T")
 _MAX_CLIENT_CHARS = 64
+_MAX_PARTNERS = 64
+"""Of the former partners, the most recent ones count."""
 _SignalType = Literal["offer", "answer", "ice-candidate"]
 _WHERE = re.compile(r" - at `(\$[^`]{0,64})`")
 """Where the decoder found fault; the rest of its text may quote what the client sent."""
@@ -48,8 +57,19 @@ class RegisterSubject:
     @property
     def named_client(self) -> str | None:
         """The software as a short text, or ``None``."""
-        named = isinstance(self.client, str) and 0 < len(self.client) <= _MAX_CLIENT_CHARS
-        return self.client if named and self.client.isprintable() else None
+        return _named_client(self.client)
+
+
+@attrs.frozen
+class RegisterFixed:
+    """A registration on a socket whose join token has said who it is; what it says itself is not read."""
+
+    client: Any = None
+
+    @property
+    def named_client(self) -> str | None:
+        """The software as a short text, or ``None``."""
+        return _named_client(self.client)
 
 
 @attrs.frozen
@@ -67,6 +87,51 @@ class LeaveRoom:
     """Seats given up."""
 
     room: str
+
+
+@attrs.frozen
+class JoinQueue:
+    """A match wanted with whoever is near."""
+
+    queue: str
+    seats: list[int | str]
+    take: int | str | None = None
+    client: str | None = None
+    asks: bool = False
+    rtt_ms: float | None = None
+    previous_partners: list[str] = attrs.field(factory=list)
+    group_id: str | None = None
+
+    def to_ticket(self) -> QueueTicket:
+        """Return it as the queues take it."""
+        partners = tuple(self.previous_partners[-_MAX_PARTNERS:])
+        known = partners or self.group_id is not None
+        return QueueTicket(
+            queue=self.queue,
+            seats=tuple(self.seats),
+            take=self.take,
+            client=self.client,
+            asks=self.asks,
+            rtt_ms=self.rtt_ms,
+            group_history=GroupHistory(list(partners), group_id=self.group_id) if known else None,
+        )
+
+
+@attrs.frozen
+class AnswerMatch:
+    """A player's say about a proposed match."""
+
+    proposal_id: str
+    verdict: Verdict
+
+
+@attrs.frozen
+class MatchLatency:
+    """The recent round trip to another player of a running match."""
+
+    game_id: str
+    player_id: int | str
+    rtt_ms: float
 
 
 @attrs.frozen
@@ -134,6 +199,12 @@ class _CandidateWire:
     sdpMid: str | None = None  # noqa: N815  # the names of W3C's RTCIceCandidateInit
     sdpMLineIndex: int | None = None  # noqa: N815
     usernameFragment: str | None = None  # noqa: N815
+
+
+def _named_client(client: object) -> str | None:
+    if not isinstance(client, str) or not 0 < len(client) <= _MAX_CLIENT_CHARS:
+        return None
+    return client if client.isprintable() else None
 
 
 def _parse_payload(

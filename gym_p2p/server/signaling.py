@@ -12,6 +12,7 @@ import asyncio
 import functools
 import importlib.metadata
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
@@ -20,13 +21,18 @@ import attrs
 import socketio
 
 from gym_p2p.core.lobby import Accepted, Answer, Close, Code, Output, Refused, Send
+from gym_p2p.core.plans import TicketRow
 from gym_p2p.core.probe_outcome import ProbeOutcome
 from gym_p2p.core.probe_registry import ProbeRegistry
+from gym_p2p.core.queues import Queues
 from gym_p2p.core.rooms import Rooms
 from gym_p2p.server import requests
+from gym_p2p.server.decision_log import DecisionLog
+from gym_p2p.server.guards import Guards
 from gym_p2p.server.limits import SocketLimits
 from gym_p2p.server.packets import GUARD_KEY, VIOLATION, ConnectionGuard
 from gym_p2p.server.probing import OnOutcome, Probing
+from gym_p2p.server.queueing import PreMatchHook, Queueing
 
 __all__ = ["VERSION", "SignalingService"]
 
@@ -62,6 +68,11 @@ class SignalingService:
         sio: an ``AsyncServer`` with ``async_handlers=False``, so that one client's events keep their order.
         rooms: the machine of rooms and matches.
         probes: the machine of probes.
+        queues: the machine of queues.
+        pre_match: asked before a queue's match is made; ``None`` where ``queues`` was made without one.
+        hook_timeout_s: how long it may think.
+        decision_log: where the queues' decisions go; ``None`` keeps none.
+        guards: who comes in, and what is counted.
         events_per_s: sustained events of one socket.
         event_burst: events of one socket at once.
 
@@ -73,19 +84,36 @@ class SignalingService:
         sio: socketio.AsyncServer,
         rooms: Rooms,
         probes: ProbeRegistry,
+        queues: Queues,
         *,
+        pre_match: PreMatchHook | None = None,
+        hook_timeout_s: float = 5.0,
+        decision_log: DecisionLog | None = None,
+        guards: Guards | None = None,
         events_per_s: float,
         event_burst: int,
     ) -> None:
         self._sio = sio
         self._rooms = rooms
+        self._guards = Guards() if guards is None else guards
         self._events_per_s = events_per_s
         self._event_burst = event_burst
         self._connections: dict[str, _Connection] = {}
         self._wake = asyncio.Event()
         self._probing = Probing(probes, self._wake.set)
-        self._machines: tuple[_Machine, ...] = (rooms, self._probing)
+        self._queueing = Queueing(
+            queues,
+            rooms,
+            self._probing,
+            hook=pre_match,
+            hook_timeout_s=hook_timeout_s,
+            log=decision_log,
+            on_work=self._wake.set,
+        )
+        # The queues first: what they want of the others is done in the same turn.
+        self._machines: tuple[_Machine, ...] = (self._queueing, rooms, self._probing)
         self._pump_task: asyncio.Task[None] | None = None
+        self._lag_task: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._handlers: Mapping[str, Callable[[str, Any], Answer]] = {
             "register_subject": self._register_subject,
@@ -93,12 +121,17 @@ class SignalingService:
             "leave_room": self._leave_room,
             "webrtc_signal": self._webrtc_signal,
             **self._probing.handlers,
+            **self._queueing.handlers,
         }
 
     @property
     def connection_count(self) -> int:
         """Sockets connected at present."""
         return len(self._connections)
+
+    def queue_tables(self) -> dict[str, list[TicketRow]]:
+        """Return who waits in which queue; see :meth:`Queues.tables`."""
+        return self._queueing.tables()
 
     async def probe(self, one: str, other: str, *, threshold_ms: float | None = None) -> ProbeOutcome:
         """Measure the latency between two registered subjects; see :meth:`Probing.probe`."""
@@ -121,21 +154,30 @@ class SignalingService:
         if catch_unknown:
             self._sio.on(VIOLATION, self._on_violation)
             self._sio.on("*", self._on_unknown)
+        self._probing.listen(self._guards.metrics.probe_ended)
         self._pump_task = asyncio.create_task(self._pump(), name="gym_p2p signalling pump")
+        self._lag_task = asyncio.create_task(self._guards.metrics.watch_loop(), name="gym_p2p loop lag")
 
     async def stop(self) -> None:
         """Stop sending, and end the probes. Idempotent."""
+        await self._queueing.close()
         self._probing.close()
-        tasks = [*self._closing, *([self._pump_task] if self._pump_task is not None else [])]
+        own = (self._pump_task, self._lag_task)
+        tasks = [*self._closing, *(task for task in own if task is not None)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # ---- what the Socket.IO library calls
 
-    def _on_connect(self, sid: str, environ: Mapping[str, Any], _auth: object = None) -> None:
+    def _on_connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         now = time.monotonic()
         guard = environ.get("asgi.scope", {}).get(GUARD_KEY)
+        refused = self._guards.admit(sid, auth)
+        if refused is not None:
+            _LOG.debug("socket %s refused: %s", sid, refused.code)
+            self._close_soon(guard, _GOODBYE_S)
+            raise socketio.exceptions.ConnectionRefusedError(refused.message, _error(refused))
         limits = SocketLimits(self._events_per_s, self._event_burst, now)
         self._connections[sid] = _Connection(limits, guard)
         self._rooms.connected(sid, now)
@@ -145,23 +187,27 @@ class SignalingService:
     def _on_disconnect(self, sid: str, reason: str = "") -> None:
         if self._connections.pop(sid, None) is None:
             return
+        self._guards.left(sid)
+        subject_id = self._rooms.subject_on(sid)
+        if subject_id is not None:
+            self._queueing.disconnected(subject_id)
         self._rooms.disconnected(sid)
         self._probing.disconnected(sid)
         self._wake.set()
         _LOG.debug("socket %s disconnected: %s", sid, reason)
 
     def _on_event(self, event: str, sid: str, *arguments: Any) -> dict[str, Any]:
-        refused = self._refuse_flood(sid)
-        if refused is not None:
-            return _acknowledge(refused)
+        answer: Answer
+        refused = self._refuse_flood(sid) or self._guards.refuse_join(event, self._rooms.subject_on(sid))
         try:
-            answer = self._handlers[event](sid, arguments[0] if arguments else None)
+            answer = refused or self._handlers[event](sid, arguments[0] if arguments else None)
         except requests.RequestError as error:
             answer = Refused(Code.BAD_REQUEST, str(error))
         except Exception:  # noqa: BLE001  # a bug of ours must not reach the client, nor end his connection
             _LOG.exception("handling %s", event)
             answer = Refused(Code.UNAVAILABLE, "the service failed; its log says why")
         self._wake.set()
+        self._guards.answered(sid, event, answer)
         if isinstance(answer, Refused):
             _LOG.debug("socket %s: %s refused: %s", sid, event, answer.code)
         return _acknowledge(answer)
@@ -169,6 +215,7 @@ class SignalingService:
     def _on_violation(self, sid: str, *_arguments: Any) -> None:
         connection = self._connections.get(sid)
         if connection is not None:
+            self._guards.metrics.refused("violation")
             connection.limits.violate(time.monotonic())
             self._drop_if_exhausted(sid, connection)
 
@@ -179,14 +226,25 @@ class SignalingService:
     # ---- the events
 
     def _register_subject(self, sid: str, payload: object) -> Answer:
-        request = requests.decode(requests.RegisterSubject, payload)
-        answer = self._rooms.register(sid, request.subject_id)
+        subject_id = self._guards.admission.subject_of(sid)
+        request: requests.RegisterFixed | requests.RegisterSubject
+        if subject_id is None:
+            request = requests.decode(requests.RegisterSubject, payload)
+            subject_id = request.subject_id
+        else:
+            request = requests.decode(requests.RegisterFixed, payload)
+        answer = self._rooms.register(sid, subject_id)
         if isinstance(answer, Refused):
             return answer
-        self._probing.registered(sid, request.subject_id, request.named_client)
-        return Accepted({**answer.fields, "service": "gym_p2p", "version": VERSION})
+        self._probing.registered(sid, subject_id, request.named_client)
+        resume_token = self._guards.admission.registered(sid)
+        resume = {} if resume_token is None else {"resume_token": resume_token}
+        return Accepted({**answer.fields, **resume, "service": "gym_p2p", "version": VERSION})
 
     def _join_room(self, sid: str, payload: object) -> Answer:
+        queued = self._queueing.refuse_if_queued(sid)
+        if queued is not None:
+            return queued
         request = requests.decode(requests.JoinRoom, payload)
         return self._rooms.join(
             sid, room=request.room, seats=request.seats, take=request.take, client=request.client
@@ -227,6 +285,7 @@ class SignalingService:
         try:
             match output:
                 case Send(socket, event, data):
+                    self._guards.metrics.sent(socket, event, data, time.monotonic())
                     await self._send(socket, event, data)
                 case Close(socket, reason):
                     self._drop(socket, reason, grace_s=_GOODBYE_S)
@@ -255,7 +314,9 @@ class SignalingService:
         if connection.limits.take(time.monotonic()):
             return None
         self._drop_if_exhausted(sid, connection)
-        return Refused(Code.RATE_LIMITED, f"at most {self._events_per_s:g} events a second")
+        message = f"at most {self._events_per_s:g} events a second"
+        retry_after_ms = math.ceil(connection.limits.wait_s * 1000)
+        return Refused(Code.RATE_LIMITED, message, retry_after_ms=retry_after_ms)
 
     def _drop_if_exhausted(self, sid: str, connection: _Connection) -> None:
         if connection.limits.exhausted:
@@ -268,14 +329,18 @@ class SignalingService:
         if connection is None:
             return
         _LOG.debug("socket %s: closing: %s", sid, reason)
-        task = asyncio.create_task(self._close(sid, connection.guard, grace_s))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._close_soon(connection.guard, grace_s, sid=sid)
         self._on_disconnect(sid, reason)
 
-    async def _close(self, sid: str, guard: ConnectionGuard | None, grace_s: float) -> None:
-        goodbye: Awaitable[None] = self._sio.disconnect(sid)
-        await goodbye
+    def _close_soon(self, guard: ConnectionGuard | None, grace_s: float, *, sid: str | None = None) -> None:
+        task = asyncio.create_task(self._close(sid, guard, grace_s))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _close(self, sid: str | None, guard: ConnectionGuard | None, grace_s: float) -> None:
+        if sid is not None:  # otherwise the library has refused it, and said so
+            goodbye: Awaitable[None] = self._sio.disconnect(sid)
+            await goodbye
         if guard is not None:
             await asyncio.sleep(grace_s)
             await guard.close()
@@ -283,5 +348,12 @@ class SignalingService:
 
 def _acknowledge(answer: Answer) -> dict[str, Any]:
     if isinstance(answer, Refused):
-        return {"ok": False, "error": {"code": str(answer.code), "message": answer.message}}
+        return {"ok": False, "error": _error(answer)}
     return {"ok": True, **answer.fields}
+
+
+def _error(refused: Refused) -> dict[str, Any]:
+    error: dict[str, Any] = {"code": str(refused.code), "message": refused.message}
+    if refused.retry_after_ms is not None:
+        error["retry_after_ms"] = refused.retry_after_ms
+    return error

@@ -19,7 +19,7 @@ import msgspec
 
 from gym_p2p.core.announce import SeatId
 
-__all__ = ["Claims", "TokenSigner", "load_secret"]
+__all__ = ["Claims", "TokenSigner", "load_secret", "read_secret", "seal", "unseal"]
 
 _SECRET_BYTES = 32  # as long as the hash, RFC 2104 section 3
 _SECRET_NAME = ".token-secret"  # noqa: S105  # a file's name
@@ -47,8 +47,7 @@ class TokenSigner:
 
     def issue(self, claims: Claims) -> str:
         """Return the token that says this."""
-        body = _encode(msgspec.json.encode(claims))
-        return f"{body}.{_encode(self._sign(body))}"
+        return seal(self._secret, msgspec.json.encode(claims))
 
     def verify(self, token: str, *, now: float) -> Claims | None:
         """Return what a token says, or ``None`` when it is not ours, was changed, or has expired.
@@ -57,19 +56,37 @@ class TokenSigner:
             token: what the client showed.
             now: Unix seconds.
         """
-        if len(token) > _MAX_TOKEN_CHARS or not token.isascii():
-            return None
-        body, _, signature = token.partition(".")
-        if not hmac.compare_digest(_encode(self._sign(body)), signature):
+        body = unseal(self._secret, token)
+        if body is None:
             return None
         try:
-            claims = msgspec.json.decode(_decode(body), type=Claims)
-        except (ValueError, binascii.Error):
+            claims = msgspec.json.decode(body, type=Claims)
+        except ValueError:
             return None
         return claims if now < claims.expires_at else None
 
-    def _sign(self, body: str) -> bytes:
-        return hmac.digest(self._secret, body.encode("ascii"), hashlib.sha256)
+
+def seal(key: bytes, body: bytes) -> str:
+    """Return a body with its signature, as text that fits into a header."""
+    text = _encode(body)
+    return f"{text}.{_encode(_sign(key, text))}"
+
+
+def unseal(key: bytes, token: str) -> bytes | None:
+    """Return the body of what :func:`seal` made with this key, else ``None``; takes the same time anyway."""
+    if len(token) > _MAX_TOKEN_CHARS or not token.isascii():
+        return None
+    text, _, signature = token.partition(".")
+    if not hmac.compare_digest(_encode(_sign(key, text)), signature):
+        return None
+    try:
+        return _decode(text)
+    except (ValueError, binascii.Error):
+        return None
+
+
+def _sign(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode("ascii"), hashlib.sha256)
 
 
 def load_secret(directory: Path) -> bytes:
@@ -83,6 +100,16 @@ def load_secret(directory: Path) -> bytes:
     path = directory / _SECRET_NAME
     if not path.exists():
         _publish(path, secrets.token_bytes(_SECRET_BYTES))
+    return read_secret(directory)
+
+
+def read_secret(directory: Path) -> bytes:
+    """Return the directory's secret, where a service has made one.
+
+    Raises:
+        OSError: there is none, it cannot be read, or it is damaged.
+    """
+    path = directory / _SECRET_NAME
     secret = path.read_bytes()
     if len(secret) != _SECRET_BYTES:
         raise OSError(f"{path} is damaged: {len(secret)} bytes instead of {_SECRET_BYTES}")

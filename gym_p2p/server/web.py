@@ -1,4 +1,4 @@
-"""The service's plain HTTP: its health, and the upload of documents.
+"""The service's plain HTTP: its health, the upload of documents, and the operator's view of the queues.
 
 An upload is answered 200 only when the document is on the disk; everything heavy happens in worker
 threads, so that signals keep flowing. It knows HTTP's status codes; what a document is, is the store's.
@@ -14,12 +14,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gym_p2p.core.announce import SeatId
+from gym_p2p.core.queue_report import QueueReport
+from gym_p2p.server.operators import OperatorTokens
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Kind, Store
 from gym_p2p.server.tokens import Claims, TokenSigner
 
@@ -77,10 +80,7 @@ class Uploads:
         return JSONResponse({"ok": True, "stored": True})
 
     def _authorize(self, request: Request) -> Claims:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise _RefusalError(401, "unauthenticated", "wanted 'Authorization: Bearer <match token>'")
-        claims = self._tokens.verify(token.strip(), now=time.time())
+        claims = self._tokens.verify(_bearer(request, "match token"), now=time.time())
         match_id, player_id = request.path_params["match_id"], request.path_params["player_id"]
         if claims is None or claims.match_id != match_id or not _names(player_id, claims.player_id):
             raise _RefusalError(403, "unauthenticated", "this token does not allow this upload")
@@ -126,22 +126,53 @@ class Uploads:
         return _RefusalError(413, "too_large", f"a document has at most {self._max_bytes} bytes")
 
 
-def make_web_app(*, uploads: Uploads, health: Callable[[], Mapping[str, Any]]) -> Starlette:
+def make_web_app(
+    *,
+    uploads: Uploads,
+    health: Callable[[], Mapping[str, Any]],
+    metrics: Callable[[], bytes],
+    operators: OperatorTokens,
+    queues: Callable[[], QueueReport],
+) -> Starlette:
     """Return the ASGI application of the plain HTTP part.
 
     Args:
         uploads: takes the documents.
         health: what ``GET /healthz`` tells, beside ``ok``.
+        metrics: what ``GET /metrics`` tells, in Prometheus' text format.
+        operators: who may see the queues.
+        queues: what ``GET /v1/queues`` tells them.
     """
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"ok": True, **health()})
 
+    async def scrape(_request: Request) -> Response:
+        return Response(metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    async def show_queues(request: Request) -> Response:
+        if not operators.verify(_bearer(request, "operator token"), now=time.time()):
+            raise _RefusalError(403, "unauthenticated", "this token does not show the queues")
+        return JSONResponse({"ok": True, **queues().to_wire()})
+
     put = "/v1/matches/{match_id}/players/{player_id:path}/{kind}"  # a seat's id may have slashes in it
     return Starlette(
-        routes=[Route("/healthz", healthz, methods=["GET"]), Route(put, uploads.put, methods=["PUT"])],
+        routes=[
+            Route("/healthz", healthz, methods=["GET"]),
+            Route("/metrics", scrape, methods=["GET"]),
+            Route("/v1/queues", show_queues, methods=["GET"]),
+            Route(put, uploads.put, methods=["PUT"]),
+        ],
         exception_handlers={_RefusalError: _answer_refusal, Exception: _answer_bug},
     )
+
+
+def _bearer(request: Request, what: str) -> str:
+    """Return the token that a request shows."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise _RefusalError(401, "unauthenticated", f"wanted 'Authorization: Bearer <{what}>'")
+    return token.strip()
 
 
 def _names(text: str, player_id: SeatId) -> bool:

@@ -1,13 +1,15 @@
 /**
- * A page's part at the service: taking seats, learning of the match, links to its players, and probes.
+ * A page's part at the service: a place in a room or a queue, the match, links to its players, and probes.
  *
  * Knows the events of meeting and signalling. Refuses to know what is played.
  */
 
 import { GymP2PError } from "./errors.js";
-import { CLIENT, ServiceLine } from "./line.js";
+import { ServiceLine } from "./line.js";
 import { PeerLink } from "./link.js";
 import { ProbeManager } from "./probe.js";
+import { answerProposal } from "./proposals.js";
+import { inQueue, inRoom } from "./seating.js";
 
 const MAX_KEPT_SIGNALS = 256;
 
@@ -30,17 +32,29 @@ const MAX_KEPT_SIGNALS = 256;
  * @property {RTCIceServer[]} ice_servers
  * @property {boolean} relay_only
  * @property {string} token  what shows to the service that an uploaded document is this player's.
+ * @property {string | null} queue  the queue that it came out of; `null` for a room.
+ * @property {import("./proposals.js").MatchProbe | null} probe  what was measured before it; `null` for a room.
  *
- * @typedef {object} Seating
- * @property {string} room  any id; who names the same one meets there.
- * @property {PlayerId[]} seats  every seat of the environment, in its order.
- * @property {PlayerId[] | null} [take]  the seats wanted; without it any free one.
+ * @typedef {object} QueueStatus  Told when it has changed, at most every second, and at least every five.
+ * @property {string} queue
+ * @property {"waiting" | "probing" | "asking"} state
+ * @property {number} waiting  how many are here, this one included.
+ * @property {number} wait_s
+ * @property {number | null} threshold_ms  the largest round trip by now; `null` if there is no limit.
+ * @property {number} probes  those that this page took part in.
  */
+
+/** Why a queue has given up, by its own words. */
+const NO_MATCH = new Map([
+  ["nobody_else", "nobody else was there, or had no free seat to offer"],
+  ["nobody_near_enough", "whoever was there was too far away, or could not be reached"],
+]);
 
 export class GymP2PClient {
   /** @type {ServiceLine} */ #line;
   /** @type {ProbeManager} */ #probes;
-  /** @type {Seating | null} */ #seating = null;
+  /** @type {import("./proposals.js").PreMatch | undefined} */ #preMatch;
+  /** @type {import("./seating.js").Seating | null} */ #seating = null;
   /** @type {Match | null} */ #match = null;
   /** @type {Map<PlayerId, PeerLink>} */ #links = new Map();
   /** @type {any[]} */ #kept = [];
@@ -57,9 +71,13 @@ export class GymP2PClient {
    * @param {(left: { match_id: string, player_id: PlayerId, reason: string }) => void} [options.onPeerLeft]
    *     called when the service lost sight of a player; the link to him may well be alive.
    * @param {(status: { room: string, seats_free: PlayerId[] }) => void} [options.onRoomStatus]
+   * @param {(status: QueueStatus) => void} [options.onQueueStatus]
+   * @param {import("./proposals.js").PreMatch} [options.preMatch]  this page's own say before a queue's match is
+   *     made; without it, what the service finds is played. Who refuses stays in the queue until he leaves.
    * @param {(result: import("./probe.js").ProbeResult) => void} [options.onProbe]  called after every probe.
    */
-  constructor(socket, { subjectId, onPeerLeft, onRoomStatus, onProbe }) {
+  constructor(socket, { subjectId, onPeerLeft, onRoomStatus, onQueueStatus, preMatch, onProbe }) {
+    this.#preMatch = preMatch;
     this.#line = new ServiceLine(socket, subjectId);
     this.#probes = new ProbeManager(this.#line, onProbe);
     this.#line.on("match_found", (match) => this.#noteMatch(match));
@@ -69,6 +87,9 @@ export class GymP2PClient {
       if (left.match_id === this.#match?.match_id) onPeerLeft?.(left);
     });
     this.#line.on("room_status", (status) => onRoomStatus?.(status));
+    this.#line.on("queue_status", (status) => onQueueStatus?.(status));
+    this.#line.on("match_proposed", (match) => answerProposal(this.#line, preMatch ?? (() => true), match));
+    this.#line.on("match_failed", (failed) => this.#noteNoMatch(failed));
     this.#line.onEnd((error) => this.#fail(error));
   }
 
@@ -86,19 +107,36 @@ export class GymP2PClient {
    * Take seats in a room; then `waitForMatch`. Rejects with {@link GymP2PError}: `room_full`, `room_mismatch`,
    * `seat_taken` and the like.
    *
-   * @param {Seating} seating
+   * @param {import("./seating.js").RoomSeating} seating
    * @returns {Promise<{ room: string, player_id: PlayerId, seats_taken: PlayerId[], seats_free: PlayerId[] }>}
    */
-  async joinRoom({ room, seats, take = null }) {
-    this.#match = this.#failure = null;
-    const joined = await this.#line.request("join_room", { room, seats, take, client: CLIENT });
+  async joinRoom(seating) {
+    const joined = await this.#takePlace(inRoom(seating));
     // From now on the seats that we got are the ones to ask for again.
-    this.#seating = { room, seats, take: joined.seats_taken };
+    this.#seating = inRoom({ ...seating, take: joined.seats_taken });
     return joined;
   }
 
   /**
-   * Resolve when every seat of the room is taken; rejects with {@link GymP2PError}.
+   * Wait in a queue, where this page is probed and matched with whoever is near; then `waitForMatch`, which rejects
+   * with `nobody_else` or `nobody_near_enough` when the queue gives up. Rejects with {@link GymP2PError}:
+   * `queue_mismatch`, `wrong_state` and the like.
+   *
+   * @param {import("./seating.js").QueueSeating} seating
+   * @returns {Promise<{ queue: string, group_size: number, waiting: number }>}
+   */
+  async joinQueue(seating) {
+    await this.registered();
+    const own = { asks: this.#preMatch !== undefined, serviceRttMs: this.#line.serviceRttMs };
+    const place = inQueue(seating, own);
+    const joined = await this.#takePlace(place);
+    this.#seating = place;
+    return joined;
+  }
+
+  /**
+   * Resolve when every seat of the room is taken, or the queue has found a match; rejects with
+   * {@link GymP2PError}.
    *
    * @param {number} [timeoutMs]
    * @returns {Promise<Match>}
@@ -114,7 +152,7 @@ export class GymP2PClient {
       };
       const timer = setTimeout(() => {
         this.#waiting.delete(settle);
-        reject(new GymP2PError("timeout", "there are still free seats"));
+        reject(new GymP2PError("timeout", "the other players have not come"));
       }, timeoutMs);
       this.#waiting.add(settle);
       settle();
@@ -152,11 +190,13 @@ export class GymP2PClient {
     return link;
   }
 
-  /** Give up the seats, whether waiting or playing. */
-  async leaveRoom() {
+  /** Give up the place, whether waiting or playing. */
+  async leave() {
     const seating = this.#seating;
     this.#seating = null;
-    if (seating !== null) await this.#line.request("leave_room", { room: seating.room });
+    if (seating === null) return;
+    if (this.#match !== null) await this.#line.request("leave_room", { room: this.#match.room });
+    else await this.#line.request(...seating.leave);
   }
 
   /** Close every link and end every probe; the socket stays as it is. Idempotent. */
@@ -165,6 +205,19 @@ export class GymP2PClient {
     this.#links.clear();
     this.#probes.close();
     this.#line.close();
+  }
+
+  /** @param {import("./seating.js").Seating} seating */
+  #takePlace(seating) {
+    this.#match = this.#failure = null;
+    return this.#line.request(...seating.join);
+  }
+
+  /** @param {{ queue: string, reason: string, waited_s: number }} failed */
+  #noteNoMatch({ queue, reason, waited_s }) {
+    this.#seating = null;
+    const why = NO_MATCH.get(reason) ?? reason;
+    this.#fail(new GymP2PError(reason, `no match in queue ${queue} after ${waited_s.toFixed(1)} s: ${why}`));
   }
 
   /** @param {Match} match */
@@ -184,11 +237,11 @@ export class GymP2PClient {
     else if (this.#kept.length < MAX_KEPT_SIGNALS) this.#kept.push(signal);
   }
 
-  /** Ask for the seats again if the line broke between joining and the match. */
+  /** Ask for the place again if the line broke between joining and the match. */
   async #sitDownAgain() {
     if (this.#seating === null || this.#match !== null) return;
     try {
-      await this.#line.request("join_room", { ...this.#seating, client: CLIENT });
+      await this.#line.request(...this.#seating.join);
     } catch (error) {
       if (error instanceof GymP2PError && error.code !== "unreachable") this.#fail(error);
     }

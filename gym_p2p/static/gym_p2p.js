@@ -13,6 +13,8 @@
  *     await link.connect();
  *     link.send("hello");
  *
+ * Instead of a room, `client.joinQueue({ queue: "lab", seats })` waits for somebody near.
+ *
  * Plain ES modules without dependencies, for any browser with WebRTC and class fields. What goes over the game
  * channel is the page's own affair.
  */

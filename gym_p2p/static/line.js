@@ -30,6 +30,7 @@ export class ServiceLine {
   /** @type {(() => void) | null} */ #settle = null;
   /** @type {GymP2PError | null} */ #ended = null;
   /** @type {Set<(error: GymP2PError) => void>} */ #endListeners = new Set();
+  /** @type {number | null} */ #serviceRttMs = null;
 
   /**
    * @param {SocketLike} socket  stays the page's own: closing the line does not disconnect it.
@@ -51,6 +52,11 @@ export class ServiceLine {
 
   get subjectId() {
     return this.#subjectId;
+  }
+
+  /** How long the service took to answer the newest registration; `null` before the first. */
+  get serviceRttMs() {
+    return this.#serviceRttMs;
   }
 
   /**
@@ -117,6 +123,7 @@ export class ServiceLine {
   }
 
   async #register() {
+    const askedMs = performance.now();
     try {
       await this.#ask("register_subject", { subject_id: this.#subjectId, client: CLIENT });
     } catch (error) {
@@ -124,6 +131,7 @@ export class ServiceLine {
       if (error instanceof GymP2PError && error.code !== "unreachable") this.#end(error);
       return;
     }
+    this.#serviceRttMs = performance.now() - askedMs;
     this.#settle?.();
     this.#settle = null;
   }

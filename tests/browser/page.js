@@ -25,19 +25,39 @@ async function until(condition, timeoutMs) {
 }
 
 window.player = {
-  async start({ url, subject, plain }) {
+  async start({ url, subject, plain, verdict }) {
     const socket = io(url, { transports: ["websocket"], upgrade: false, forceNew: true });
-    const probes = [];
+    const [probes, statuses, proposals] = [[], [], []];
     const onProbe = (result) => probes.push(result);
+    const onQueueStatus = (status) => statuses.push(status);
+    const preMatch = async (proposed) => {
+      proposals.push(proposed);
+      if (verdict === "throw") throw new Error("the page's own fault");
+      return verdict;
+    };
+    const say = verdict === null ? {} : { preMatch };
     const client = plain
       ? new PlainPlayer(socket, subject, onProbe)
-      : new GymP2PClient(socket, { subjectId: subject, onProbe });
-    state = { socket, client, probes, link: null, telemetry: null, messages: [], offers: [], candidates: [] };
+      : new GymP2PClient(socket, { subjectId: subject, onProbe, onQueueStatus, ...say });
+    state = { socket, client, probes, statuses, proposals, link: null, telemetry: null };
+    Object.assign(state, { messages: [], offers: [], candidates: [] });
     watchSignals(state);
     await state.client.registered();
   },
 
   join: (seating) => state.client.joinRoom(seating),
+
+  joinQueue: (seating) => state.client.joinQueue(seating),
+
+  leave: () => state.client.leave(),
+
+  /** The matches that were proposed so far. */
+  proposals: () => state.proposals,
+
+  /** Return once so many matches were proposed and the queue has told that this player waits again. */
+  async waitingAgain({ proposals }) {
+    await until(() => state.proposals.length >= proposals && state.statuses.at(-1)?.state === "waiting", 15_000);
+  },
 
   async match() {
     const match = await state.client.waitForMatch(10_000);

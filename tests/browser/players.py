@@ -13,6 +13,7 @@ import attrs
 from gym_p2p.config import LinkConfig, ServiceConfig
 from gym_p2p.core.announce import MatchFound, SeatId
 from gym_p2p.core.messages import Channel
+from gym_p2p.core.queue_requests import QueueTicket
 from gym_p2p.net.negotiation import Connector
 from gym_p2p.net.probe_manager import ProbeManager, ProbeResult
 from gym_p2p.net.signaling import SignalingClient
@@ -32,9 +33,9 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serving(data_dir: Path, pages_url: str) -> AsyncIterator[Service]:
+async def serving(data_dir: Path, pages_url: str, **options: Any) -> AsyncIterator[Service]:
     """A service that pages of this address may connect to."""
-    service = Service(ServiceConfig(port=0, data_dir=str(data_dir), cors_origins=(pages_url,)))
+    service = Service(ServiceConfig(port=0, data_dir=str(data_dir), cors_origins=(pages_url,), **options))
     await service.start()
     try:
         yield service
@@ -89,6 +90,9 @@ class PythonPlayer:
 
     async def join(self, room: str, seats: Sequence[SeatId], take: SeatId) -> None:
         await self.client.join_room(room, seats, [take])
+
+    async def join_queue(self, queue: str, seats: Sequence[SeatId]) -> None:
+        await self.client.join_queue(QueueTicket(queue=queue, seats=tuple(seats)))
 
     async def match(self) -> MatchFound:
         """Wait for the match, and be ready for the other player's signals."""
@@ -154,16 +158,29 @@ class PagePlayer:
     @classmethod
     @contextlib.asynccontextmanager
     async def at(
-        cls, service: Service, subject: str, chromium: Chromium, *, kind: str = "module"
+        cls,
+        service: Service,
+        subject: str,
+        chromium: Chromium,
+        *,
+        kind: str = "module",
+        verdict: object = None,
     ) -> AsyncIterator[PagePlayer]:
-        """A player who has registered, with the ``module`` or the ``plain`` client; closed at the end."""
+        """A player who has registered, with the ``module`` or the ``plain`` client; closed at the end.
+
+        With a ``verdict`` he wants a say before a queue's match, and says that.
+        """
         async with chromium.page() as page:
-            await page.call("start", url=service.url, subject=subject, plain=kind == "plain")
+            plain = kind == "plain"
+            await page.call("start", url=service.url, subject=subject, plain=plain, verdict=verdict)
             yield cls(page)
             await page.call("close")
 
     async def join(self, room: str, seats: Sequence[SeatId], take: SeatId) -> None:
         await self.page.call("join", room=room, seats=list(seats), take=[take])
+
+    async def join_queue(self, queue: str, seats: Sequence[SeatId], **more: Any) -> Any:
+        return await self.page.call("joinQueue", queue=queue, seats=list(seats), **more)
 
     async def match(self) -> Any:
         return await self.page.call("match")

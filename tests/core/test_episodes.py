@@ -7,7 +7,7 @@ from typing import Any
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.events import BeginEpisode, EpisodeBegan, Leave, PlayerGone
 from gym_p2p.core.match import Match, Send
-from gym_p2p.core.sync import Lockstep, Over
+from gym_p2p.core.sync import Over, SyncSession
 
 
 class _Pair:
@@ -69,7 +69,7 @@ def test_a_goodbye_for_anothers_loss_names_the_lost_one() -> None:
     trio.deliver()
     gone = [event for event in trio.events[2] if isinstance(event, PlayerGone)]
     assert gone == [PlayerGone(1, "peer_lost", 0, "peer_lost", 0)]
-    sync = Lockstep(local=2, players=3, input_delay=0, default_input=b"")
+    sync = SyncSession(local=2, default_inputs=[b""] * 3)
     sync.receive(gone[0])
     assert sync.poll() == Over(0, "peer_lost", 0)
 

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.agreement import episode_seed
 from gym_p2p.core.events import (
     BeginEpisode,
     ChecksumsAgreed,
@@ -23,7 +24,7 @@ from gym_p2p.core.events import (
     Refused,
     Resumed,
 )
-from gym_p2p.core.match import Match, Send, episode_seed
+from gym_p2p.core.match import Match, Send
 from gym_p2p.core.messages import Channel, Checksum, Hello, Ready, encode
 from gym_p2p.net.memory import Path
 from tests.core.tables import Table, plain_action
@@ -132,7 +133,7 @@ def test_an_explicit_seed_of_one_player_is_everybodys_seed() -> None:
     table.seats[1].begin()
     table.run(1.0, until=lambda: False)
     for seat in table.seats:
-        assert seat.events_of(EpisodeBegan) == [EpisodeBegan(1, 0, {"level": 2})]
+        assert seat.events_of(EpisodeBegan) == [EpisodeBegan(1, 0, {"level": 2}, (0, 0))]
 
 
 def test_two_different_explicit_seeds_are_refused_on_both_sides_and_can_be_tried_again() -> None:
@@ -210,7 +211,7 @@ def test_a_thinking_player_is_neither_silent_nor_lost() -> None:
     thinker.stopped = True
     table.run(30.0, until=lambda: False)
     thinker.stopped = False
-    thinker._play()
+    thinker.play()
     assert table.run()
     assert not table.seats[0].events_of(Interrupted)
 
@@ -232,7 +233,7 @@ def test_a_leaver_hands_over_his_last_inputs_before_he_is_gone(loss: float) -> N
     table.connect()
     leaver, other = table.seats
     table.run(until=lambda: len(leaver.played) == 30)
-    given = leaver._sync._given if leaver._sync else 0
+    given = len(leaver.played)
     leaver.leave()
     assert table.run(10.0, until=lambda: other.over is not None and bool(leaver.events_of(Left)))
     assert other.over is not None

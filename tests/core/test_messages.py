@@ -12,6 +12,7 @@ from gym_p2p.core.messages import (
     Fragment,
     Goodbye,
     Hello,
+    Holdings,
     Inputs,
     Message,
     Ping,
@@ -19,6 +20,7 @@ from gym_p2p.core.messages import (
     Ready,
     Reassembler,
     Refuse,
+    Share,
     decode,
     encode,
     split,
@@ -31,10 +33,18 @@ texts = st.text(max_size=40)
 scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts
 mappings = st.dictionaries(texts, scalars, max_size=5)
 
+delays = st.integers(0, 60)
+blobs = st.lists(st.binary(max_size=512), max_size=8).map(tuple)
+
+
+def sorted_items(held: dict[int, int]) -> tuple[tuple[int, int], ...]:
+    return tuple(sorted(held.items()))
+
+
 messages = st.one_of(
     st.builds(Hello, st.just(PROTOCOL_VERSION), mappings),
     st.builds(Refuse, st.lists(st.tuples(texts, texts, texts), max_size=5).map(tuple)),
-    st.builds(Ready, counts, st.none() | st.integers(0, 2**64 - 1), st.none() | mappings, counts),
+    st.builds(Ready, counts, st.none() | st.integers(0, 2**64 - 1), st.none() | mappings, counts, delays),
     st.builds(Checksum, counts, counts, st.binary(min_size=1, max_size=64)),
     st.builds(Goodbye, texts, counts, st.none() | st.integers(0, 63)),
     st.builds(Fragment, counts, counts, counts, st.binary(max_size=1000)),
@@ -44,8 +54,11 @@ messages = st.one_of(
         counts,
         st.lists(counts, max_size=64).map(tuple),
         st.integers(-(2**61), 2**61),
-        st.lists(st.binary(max_size=512), max_size=8).map(tuple),
+        blobs,
+        delays,
     ),
+    st.builds(Share, counts, counts, counts, blobs),
+    st.builds(Holdings, counts, st.dictionaries(st.integers(0, 63), counts, max_size=8).map(sorted_items)),
     st.builds(Ping, st.integers(0, 2**32 - 1), micros),
     st.builds(Pong, st.integers(0, 2**32 - 1), micros, micros, micros),
 )
@@ -83,9 +96,9 @@ def test_a_truncated_message_is_an_error_or_another_message(message: Message, da
         (bytes(MAX_CTRL_BYTES + 1), "message too long"),
         (b"\x10\xff", "truncated message"),
         (b"\x10" + b"\xff" * 10, "number too long"),
-        (b"\x10\x00\x00\x00\x41", "number out of range"),
-        (b"\x10\x01\x00\x00\x00" + b"\x00" * 257, "too many inputs"),
-        (b"\x10\x01\x00\x00\x00\x81\x04", "number out of range"),
+        (b"\x10\x00\x00\x00\x00\x41", "number out of range"),
+        (b"\x10\x01\x00\x00\x00\x00" + b"\x00" * 257, "too many inputs"),
+        (b"\x10\x01\x00\x00\x00\x00\x81\x04", "number out of range"),
         (b"\x03\x01\x00[]", "wrong shape"),
         (b'\x03\x01\x00{"seed":true}', "wrong shape"),
         (b'\x03\x01\x00{"seed":NaN}', "malformed JSON"),
@@ -103,8 +116,8 @@ def test_what_is_wrong_with_the_bytes_is_named(data: bytes, problem: str) -> Non
 
 
 def test_the_bytes_of_inputs_are_those_of_the_documented_layout() -> None:
-    message = Inputs(episode=1, start=300, received=(5, 6), advantage=-1, inputs=(b"\x02", b""))
-    assert encode(message) == bytes([0x10, 1, 0xAC, 0x02, 1, 2, 5, 6, 1, 2, 0])
+    message = Inputs(episode=1, start=300, received=(5, 6), advantage=-1, inputs=(b"\x02", b""), delay=4)
+    assert encode(message) == bytes([0x10, 1, 0xAC, 0x02, 1, 4, 2, 5, 6, 1, 2, 0])
 
 
 def test_sixty_frames_of_a_discrete_action_fit_a_message_with_room_to_spare() -> None:

@@ -28,7 +28,7 @@ from gym_p2p.core.plans import (
     GaveUp,
     Matched,
     Output,
-    ProbeResult,
+    PairProbe,
     PutOff,
     RequestProbe,
     Verdict,
@@ -63,7 +63,7 @@ class Queue:
         self, rtt_ms: float | None, now: float, request: RequestProbe | None = None, **more: Any
     ) -> bool:
         taken = self.planner.probe_result(
-            (request or self.probe()).probe_no, ProbeResult(rtt_ms=rtt_ms, **more), now
+            (request or self.probe()).probe_no, PairProbe(rtt_ms=rtt_ms, **more), now
         )
         self.collect()
         return taken
@@ -553,7 +553,7 @@ class AnyQueue(RuleBasedStateMachine):
         assert self.planner is not None
         number = sorted(self.probes)[place % len(self.probes)]
         del self.probes[number]
-        result = ProbeResult(rtt_ms=rtt_ms, disagree=disagree and rtt_ms is not None)
+        result = PairProbe(rtt_ms=rtt_ms, disagree=disagree and rtt_ms is not None)
         assert self.planner.probe_result(number, result, self.now)
         assert not self.planner.probe_result(number, result, self.now)
         self.collect()

@@ -77,6 +77,56 @@ def texts(burst: PingBurst) -> list[str]:
     return [output.text for output in iter(burst.poll, None) if isinstance(output, SendText)]
 
 
+def test_a_round_trip_is_counted_from_the_ping_leaving_to_the_pong_arriving() -> None:
+    burst = PingBurst(Burst(pings=1))
+    burst.start(10.0)
+    texts(burst)
+    burst.receive(pong(0), 10.0)
+    burst.handle_timeout(10.0)
+    (ping,) = [output for output in iter(burst.poll, None) if isinstance(output, SendText)]
+    assert ping.seq == 2
+    burst.sent(ping.seq, 10.0004)
+    burst.receive(pong(2), 10.0506, arrived=10.0504)
+    assert measured(burst).median_ms == pytest.approx(50.0)
+
+
+def test_the_time_for_which_a_peer_kept_a_ping_is_told_and_taken_off() -> None:
+    burst = PingBurst()
+    burst.receive('{"type":"ping","seq":7,"ts":1}', 5.0003, arrived=5.0)
+    assert json.loads(texts(burst)[0]) == {"type": "pong", "seq": 7, "ts": 1, "held_us": 300}
+    assert one_sample_ms(held_us=300) == pytest.approx(50.0 - 0.3)
+
+
+@pytest.mark.parametrize("held_us", [2_001, 45_000, 1e300])
+def test_a_peer_cannot_talk_himself_nearer_by_more_than_two_milliseconds(held_us: float) -> None:
+    assert one_sample_ms(held_us=held_us) == pytest.approx(48.0)
+
+
+@pytest.mark.parametrize("held_us", [-1, "300", True, None, [], float("nan")])
+def test_a_senseless_time_is_no_time(held_us: object) -> None:
+    assert one_sample_ms(held_us=held_us) == pytest.approx(50.0)
+
+
+def pong(number: int, **more: object) -> str:
+    return json.dumps({"type": "pong", "seq": number, "ts": 1, **more})
+
+
+def measured(burst: PingBurst) -> PingStatistics:
+    (found,) = [output.statistics for output in iter(burst.poll, None) if isinstance(output, Measured)]
+    return found
+
+
+def one_sample_ms(**pongs: object) -> float | None:
+    """Measure with one ping over 50 ms whose pong says this."""
+    burst = PingBurst(Burst(pings=1))
+    burst.start(10.0)
+    burst.receive(pong(0), 10.0)
+    burst.handle_timeout(10.0)
+    texts(burst)
+    burst.receive(pong(2, **pongs), 10.05)
+    return measured(burst).median_ms
+
+
 def test_a_steady_path_is_measured_exactly_with_five_pings() -> None:
     found, path = measure(lambda _: 50.0)
     assert found.median_ms == pytest.approx(50.0)

@@ -37,7 +37,7 @@ def make_rooms(*, register_timeout_s: float | None = None) -> Rooms:
         match_ids=lambda: f"match-{next(match_ids)}",
         seeds=lambda: next(seeds) % 2**32,
         issue_token=lambda match_id, player_id, _everyone: f"token/{match_id}/{player_id!r}",
-        ice_servers=(IceServer(urls="turn:turn.example", username="u", credential="c"),),
+        ice_servers=lambda subject: (IceServer(urls="turn:turn.example", username=subject, credential="c"),),
         relay_only=True,
         register_timeout_s=register_timeout_s,
     )

@@ -15,6 +15,7 @@ n-th packet depends on the seed alone, and not on timing or on the other options
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import ctypes
 import dataclasses
@@ -39,6 +40,7 @@ _TUNSETIFF = 0x400454CA  # linux/if_tun.h
 _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 _READ_BYTES = 65536
 _POLLED_S = 0.0001  # the end of each wait is polled: waking an idle processor takes about as long
+_HELD = 20_000  # of one direction's packets, the newest whose delays are kept
 _BURST = 32  # packets read from one device before the others, and what is due, get their turn
 
 
@@ -101,7 +103,11 @@ class Counters:
 
 
 class Way:
-    """One direction between two nodes: decides when each packet arrives, if at all, and counts."""
+    """One direction between two nodes: decides when each packet arrives, if at all, and counts.
+
+    Attributes:
+        held_ms: how long each packet was really kept, from reading it to handing it over; the newest ones.
+    """
 
     def __init__(self, *, seed: str) -> None:
         self.condition = Condition()
@@ -109,6 +115,7 @@ class Way:
         self._loss, self._duplicate, self._reorder, self._jitter = (
             random.Random(f"{seed}/{purpose}") for purpose in ("loss", "duplicate", "reorder", "jitter")
         )
+        self.held_ms: collections.deque[float] = collections.deque(maxlen=_HELD)
         self._last_due = 0.0
         self._newest_delivered = 0
 
@@ -128,9 +135,10 @@ class Way:
             dues.append(self._due(now))
         return dues
 
-    def delivered(self, number: int, *, due: float, now: float) -> None:
+    def delivered(self, number: int, *, read: float, due: float, now: float) -> None:
         """Count the packet that ``accept`` numbered so, now that it was handed over."""
         counters = self.counters
+        self.held_ms.append((now - read) * 1e3)
         counters.forwarded += 1
         if number < self._newest_delivered:
             counters.reordered += 1
@@ -180,7 +188,7 @@ class Forwarder:
             for target in nodes
             if source is not target
         }
-        self._heap: list[tuple[float, int, Way, int, int, bytes]] = []
+        self._heap: list[tuple[float, int, float, Way, int, int, bytes]] = []
         self._pushed = 0
         self._unroutable = 0
         self._commands = b""
@@ -220,19 +228,20 @@ class Forwarder:
         way = self._ways[source.name, target.name]
         for due in way.accept(now):
             self._pushed += 1
-            heapq.heappush(self._heap, (due, self._pushed, way, way.counters.received, target.device, packet))
+            number = way.counters.received
+            heapq.heappush(self._heap, (due, self._pushed, now, way, number, target.device, packet))
 
     def _deliver_due(self) -> None:
         now = time.perf_counter()
         while self._heap and self._heap[0][0] <= now:
-            due, _, way, number, device, packet = heapq.heappop(self._heap)
+            due, _, read, way, number, device, packet = heapq.heappop(self._heap)
             try:
                 os.write(device, packet)
             except OSError:  # the device is down, or its namespace is being taken away
                 way.counters.failed += 1
                 continue
             now = time.perf_counter()
-            way.delivered(number, due=due, now=now)
+            way.delivered(number, read=read, due=due, now=now)
 
     def _read_commands(self, stdin: int) -> bool:
         data = os.read(stdin, _READ_BYTES)
@@ -251,6 +260,11 @@ class Forwarder:
             case {"do": "counters"}:
                 counted = [[*names, dataclasses.asdict(way.counters)] for names, way in self._ways.items()]
                 return {"ways": counted, "unroutable": self._unroutable}
+            case {"do": "held", "way": [str(source), str(target)]}:
+                held_ms = self._ways[source, target].held_ms
+                answer: dict[str, object] = {"held_ms": list(held_ms)}
+                held_ms.clear()
+                return answer
             case _:
                 raise ValueError(f"no such command: {command!r}")
 

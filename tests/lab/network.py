@@ -265,6 +265,17 @@ class Lab:
         ways = {(source, target): Counters(**fields) for source, target, fields in answer["ways"]}
         return Totals(ways, answer["unroutable"])
 
+    def take_held_ms(self, source: str, target: str) -> list[float]:
+        """Return how long the packets of one direction were kept since this was asked last: the path's truth.
+
+        Of the newest ones, in the order of their arrival; from the forwarder's reading a packet to its having
+        handed it over, so that its own lateness is in it.
+        """
+        if (source, target) not in self._conditions:
+            raise ValueError(f"no such way: {(source, target)}")
+        held_ms: list[float] = self._ask({"do": "held", "way": [source, target]})["held_ms"]
+        return held_ms
+
     def _chosen(self, between: Pair | None, way: Pair | None) -> list[Pair]:
         if between and way:
             raise ValueError("between names both directions and way names one: pass one of them")

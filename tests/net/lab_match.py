@@ -43,6 +43,7 @@ def start_service(lab: Lab, folder: Path, *options: str) -> str:
         "serve",
         "--host",
         lab.address(SERVICE),
+        "--open",
         "--port",
         "8765",
     ]

@@ -20,7 +20,7 @@ from gym_p2p.cli.play import Part, play
 from gym_p2p.core.events import Connected, EpisodeBegan, Interrupted, PlayerGone, Resumed
 from gym_p2p.errors import P2PError
 from gym_p2p.net.driver import Driver
-from gym_p2p.net.participant import LinkOpened, MatchMade, Telling
+from gym_p2p.net.tellings import LinkOpened, MatchMade, Telling
 from gym_p2p.recording import Recorder
 from gym_p2p.wrapper import P2POptions
 

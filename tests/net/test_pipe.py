@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gym_p2p.core.events import EpisodeBegan, GiveInput, InputsArrived, Leave
 from gym_p2p.errors import HandshakeRefused, P2PError, ServiceRefused
-from gym_p2p.net.participant import Failed
+from gym_p2p.net.tellings import Failed
 from gym_p2p.net.pipe import FrameReader, pack
 
 values = st.one_of(

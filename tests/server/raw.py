@@ -12,15 +12,45 @@ from typing import Any, Self
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-__all__ = ["RawClient", "match_two"]
+__all__ = ["OFFER", "RawClient", "candidate", "description", "match_two"]
 
 DEADLINE_S = 5.0
+
+
+def description(*more: str, kind: str = "offer") -> dict[str, str]:
+    """Return a data channel's description with these lines added."""
+    lines = [
+        "v=0",
+        "o=- 4611731400430051336 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+        "c=IN IP4 0.0.0.0",
+        "a=mid:0",
+        *more,
+    ]
+    return {"type": kind, "sdp": "".join(f"{line}\r\n" for line in lines)}
+
+
+OFFER = description()
+
+
+def candidate(number: int = 1, *, address: str = "192.168.1.7", port: int = 50_000) -> dict[str, Any]:
+    """Return a host candidate as a browser trickles it."""
+    return {
+        "candidate": f"candidate:{number} 1 udp 2122260223 {address} {port} typ host generation 0",
+        "sdpMid": "0",
+        "sdpMLineIndex": 0,
+        "usernameFragment": "u",
+    }
 
 
 class RawClient:
     """One websocket that speaks Engine.IO 4 and Socket.IO 5 itself."""
 
-    def __init__(self, url: str, *, subject: str | None = None, origin: str | None = None) -> None:
+    def __init__(
+        self, url: str, *, subject: str | None = None, origin: str | None = None, auth: object = None
+    ) -> None:
         self._stack = contextlib.ExitStack()
         self._ws: ClientConnection = self._stack.enter_context(
             connect(
@@ -38,8 +68,11 @@ class RawClient:
         self._events: list[tuple[str, Any]] = []
         self._acks: dict[int, Any] = {}
         assert self._ws.recv(DEADLINE_S)[:1] == "0"
-        self._ws.send("40")
-        assert str(self._ws.recv(DEADLINE_S)).startswith("40")
+        self._ws.send("40" + ("" if auth is None else json.dumps(auth)))
+        answer = str(self._ws.recv(DEADLINE_S))
+        self.refusal: Any = json.loads(answer[2:]) if answer.startswith("44") else None
+        """What the service said when it did not let this client in."""
+        assert answer.startswith(("40", "44"))
         if subject is not None:
             assert self.call("register_subject", {"subject_id": subject})["ok"]
 

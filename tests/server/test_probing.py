@@ -4,60 +4,16 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from gym_p2p.core.probe_report import ProbePrepare
 from gym_p2p.server import Service
-from tests.server.raw import RawClient
+from tests.server.clients import Pair, code
+from tests.server.raw import OFFER, RawClient, candidate
 
-OFFER = {"type": "offer", "sdp": "v=0\r\n"}
 _numbers = itertools.count()
-
-
-class Pair:
-    """Two raw clients in a probe, and a third one who is in none."""
-
-    def __init__(self, service: Service, *, start: bool = True) -> None:
-        number = next(_numbers)
-        self.names = [f"{name}{number}" for name in ("ann", "bob", "eve")]
-        self.ann, self.bob, self.eve = (RawClient(service.url, subject=name) for name in self.names)
-        assert self.bob.call("probe_wait", {"waiting": True}) == {"ok": True}
-        answer = self.ann.call("probe_request", {"target_subject_id": self.names[1]})
-        assert answer["ok"], answer
-        self.probe_id: str = answer["probe_session_id"]
-        self.prepared = [client.event("probe_prepare") for client in (self.ann, self.bob)]
-        if start:
-            for client in (self.ann, self.bob):
-                assert client.call("probe_ready", {"probe_session_id": self.probe_id}) == {"ok": True}
-            for client in (self.ann, self.bob):
-                assert client.event("probe_start") == {"probe_session_id": self.probe_id}
-
-    def signal(self, **changes: Any) -> dict[str, Any]:
-        return {
-            "probe_session_id": self.probe_id,
-            "target_subject_id": self.names[1],
-            "type": "offer",
-            "payload": OFFER,
-            **changes,
-        }
-
-    def result(self, rtt_ms: object, *, success: object = True, **more: Any) -> dict[str, Any]:
-        return {"probe_session_id": self.probe_id, "rtt_ms": rtt_ms, "success": success, **more}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        for client in (self.ann, self.bob, self.eve):
-            client.close()
-
-
-def code(answer: Any) -> str:
-    assert answer["ok"] is False, answer
-    assert answer["error"]["message"]
-    return str(answer["error"]["code"])
 
 
 def test_an_unmodified_browsers_probe_goes_through(service: Service) -> None:
@@ -74,14 +30,13 @@ def test_an_unmodified_browsers_probe_goes_through(service: Service) -> None:
             "from_subject_id": pair.names[0],
             "payload": OFFER,
         }
-        candidate = {"candidate": "candidate:1", "sdpMid": "0", "sdpMLineIndex": 0, "usernameFragment": "u"}
-        for payload in (candidate, {"candidate": ""}, None):
+        for payload in (candidate(), {"candidate": ""}, None):
             pair.bob.emit(
                 "probe_signal",
                 pair.signal(target_subject_id=pair.names[0], type="ice-candidate", payload=payload),
             )
         relayed = [pair.ann.event("probe_signal")["payload"] for _ in range(3)]
-        assert relayed[0] == candidate
+        assert relayed[0] == candidate()
         assert relayed[2] is None
         for client, rtt_ms in ((pair.ann, 21), (pair.bob, 24)):
             assert client.call("probe_result", pair.result(rtt_ms)) == {"ok": True}
@@ -164,7 +119,7 @@ def test_the_65th_candidate_is_refused(service: Service) -> None:
         answers = [
             pair.ann.call(
                 "probe_signal",
-                pair.signal(type="ice-candidate", payload={"candidate": f"candidate:{number}"}),
+                pair.signal(type="ice-candidate", payload=candidate(number)),
             )
             for number in range(65)
         ]

@@ -3,36 +3,20 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.sync.client import connect
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.server import Service, serve_in_thread
-from tests.server.raw import RawClient, match_two
-
-OFFER = {"type": "offer", "sdp": "v=0\r\n"}
-
-
-def health(service: Service) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{service.url}/healthz", timeout=5) as answer:  # noqa: S310  # ours
-        body: dict[str, Any] = json.load(answer)
-    return body
-
-
-def settles(service: Service, **wanted: int) -> bool:
-    """Tell whether the service's health comes to show these numbers."""
-    for _ in range(100):
-        if wanted.items() <= health(service).items():
-            return True
-        time.sleep(0.02)
-    return False
+from tests.server.clients import health, settles
+from tests.server.raw import OFFER, RawClient, candidate, description, match_two
 
 
 def test_two_clients_of_one_room_are_matched_and_signal_each_other(service: Service) -> None:
@@ -64,14 +48,13 @@ def test_an_unmodified_browsers_events_are_understood(service: Service) -> None:
             assert client.call("register_subject", {"subject_id": name, "mugGlobals": {"a": [1]}})["ok"]
             assert client.call("join_room", {"room": "browsers", "seats": [0, 1]})["ok"]
         match_id = ann.event("match_found")["match_id"]
-        candidate = {"candidate": "candidate:1", "sdpMid": "0", "sdpMLineIndex": 0, "usernameFragment": "u"}
-        for payload in (candidate, {"candidate": ""}, None):
+        for payload in (candidate(), {"candidate": ""}, None):
             ann.emit(
                 "webrtc_signal",
                 {"game_id": match_id, "target_player_id": 1, "type": "ice-candidate", "payload": payload},
             )
         relayed = [bob.event("webrtc_signal")["payload"] for _ in range(3)]
-        assert relayed[0] == candidate
+        assert relayed[0] == candidate()
         assert relayed[1]["candidate"] == ""
         assert relayed[2] is None
 
@@ -79,19 +62,18 @@ def test_an_unmodified_browsers_events_are_understood(service: Service) -> None:
 def test_one_clients_signals_keep_their_order(service: Service) -> None:
     ann, bob, anns, _ = match_two(service.url)
     with ann, bob:
-        for number in range(90):
-            payload = {"candidate": f"candidate:{number}"}
+        for number in range(64):
             ann.emit(
                 "webrtc_signal",
                 {
                     "game_id": anns["match_id"],
                     "target_player_id": "second",
                     "type": "ice-candidate",
-                    "payload": payload,
+                    "payload": candidate(number),
                 },
             )
-        arrived = [bob.event("webrtc_signal")["payload"]["candidate"] for _ in range(90)]
-    assert arrived == [f"candidate:{number}" for number in range(90)]
+        arrived = [bob.event("webrtc_signal")["payload"] for _ in range(64)]
+    assert arrived == [candidate(number) for number in range(64)]
 
 
 def test_a_client_is_acknowledged_before_it_hears_of_its_match(service: Service) -> None:
@@ -251,6 +233,18 @@ def test_a_hostile_packet_changes_nothing_for_anyone(service: Service, packet: s
         assert bob.call("leave_room", {"room": "none"}) == {"ok": True}
 
 
+def test_a_websocket_on_which_nobody_speaks_is_closed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gym_p2p.server.packets._GREETING_DEADLINE_S", 0.3)
+    url = f"ws{service.url.removeprefix('http')}/socket.io/?EIO=4&transport=websocket"
+    with connect(url, close_timeout=1) as silent, RawClient(service.url, subject="ann") as ann:
+        assert str(silent.recv(1)).startswith("0")
+        with pytest.raises(ConnectionClosed):
+            silent.recv(3)
+        assert ann.call("leave_room", {"room": "r"})["ok"]
+
+
 def test_an_unknown_event_is_refused(service: Service) -> None:
     with RawClient(service.url, subject="ann") as client:
         assert client.call("drop_tables", {})["error"]["code"] == "bad_request"
@@ -286,6 +280,8 @@ def test_a_flood_is_refused_and_then_cut_off_while_others_are_served(service: Se
         codes = {answer["error"]["code"] for answer in answers if not answer["ok"]}
         assert sum(answer["ok"] for answer in answers) >= 100
         assert codes == {"rate_limited"}
+        waits = {answer["error"]["retry_after_ms"] for answer in answers if not answer["ok"]}
+        assert all(0 < wait_ms <= 34 for wait_ms in waits)  # one thirtieth of a second at most
         assert bob.call("leave_room", {"room": "r"})["ok"]
 
         def flood() -> None:
@@ -343,7 +339,7 @@ def test_neither_descriptions_nor_secrets_nor_addresses_are_logged(
                 "game_id": anns["match_id"],
                 "target_player_id": "second",
                 "type": "offer",
-                "payload": {"type": "offer", "sdp": "SECRET-SDP"},
+                "payload": description("a=x:SECRET-SDP"),
             }
             assert ann.call("webrtc_signal", signal)["ok"]
             bob.event("webrtc_signal")
@@ -407,7 +403,7 @@ def test_a_client_that_does_not_read_is_dropped_instead_of_filling_the_memory(tm
             "game_id": anns["match_id"],
             "target_player_id": "second",
             "type": "offer",
-            "payload": {"type": "offer", "sdp": "x" * 16_000},
+            "payload": description("a=x:" + "x" * 16_000),
         }
         with ann, bob:
             for _ in range(3_000):  # 48 MB, beyond every buffer on the way

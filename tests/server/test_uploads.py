@@ -5,63 +5,19 @@ import json
 import stat
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import attrs
 import pytest
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.exports.upload import Upload, Verdict, upload
 from gym_p2p.server import Service, serve_in_thread
+from tests.server.clients import Match, stored
 from tests.server.raw import RawClient, match_two
 
 LIMIT_BYTES = 64 * 1024  # as the service fixture has it
-
-
-@attrs.frozen
-class Match:
-    url: str
-    match_id: str
-    tokens: dict[str, str]
-
-    def put(
-        self,
-        body: bytes,
-        *,
-        player: str = "first",
-        kind: str = "multiplayer",
-        token: str | None = None,
-        encoding: str | None = None,
-        match_id: str | None = None,
-    ) -> tuple[int, dict[str, Any]]:
-        place = "/".join(urllib.parse.quote(p, safe="") for p in (player, kind))
-        url = f"{self.url}/v1/matches/{match_id or self.match_id}/players/{place}"
-        headers = {"Authorization": f"Bearer {self.tokens['first'] if token is None else token}"}
-        if encoding is not None:
-            headers["Content-Encoding"] = encoding
-        request = urllib.request.Request(url, body, headers, method="PUT")  # noqa: S310  # ours
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
-
-    def document(self, player: str = "first", **changes: Any) -> bytes:
-        validation = {
-            "allHashes": [{"episode": 1, "frame": 0, "hash": "x"}],
-            "allActions": [{"episode": 1, "frame": 0, "playerId": "first", "action": 1}],
-            "allDesyncEvents": [],
-            "allRollbacks": [],
-        }
-        body = {"gameId": self.match_id, "playerId": player, "validation": validation, **changes}
-        return json.dumps(body).encode()
 
 
 @pytest.fixture
@@ -69,11 +25,6 @@ def match(service: Service) -> Iterator[Match]:
     ann, bob, anns, bobs = match_two(service.url)
     with ann, bob:
         yield Match(service.url, anns["match_id"], {"first": anns["token"], "second": bobs["token"]})
-
-
-def stored(data_dir: Path, match: Match) -> list[str]:
-    directory = data_dir / match.match_id
-    return sorted(path.name for path in directory.iterdir()) if directory.exists() else []
 
 
 def test_what_was_acknowledged_is_stored(match: Match, data_dir: Path) -> None:

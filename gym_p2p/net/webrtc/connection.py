@@ -136,6 +136,16 @@ class PeerConnection:
         """W3C's ``RTCPeerConnectionState``, without ``disconnected``."""
         return self._pc.connectionState
 
+    @property
+    def sent_at(self) -> float:
+        """When the newest datagram of a channel was handed to a socket, in monotonic seconds."""
+        return self._sockets.sent_at
+
+    @property
+    def arrived_at(self) -> float:
+        """When the newest one came out of a socket; within ``on_message``: the message's own."""
+        return self._sockets.arrived_at
+
     async def gather(self) -> None:
         """Bind our addresses and ask the ICE servers for more; returns when a description can be made.
 

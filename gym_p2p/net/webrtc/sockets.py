@@ -41,6 +41,8 @@ class Sockets:
         total_round_trip_s: the sum over all responses.
         mapped_address: our address as the other side sees it, ``None`` before the first round trip.
         packets_sent, bytes_sent, packets_received, bytes_received: DTLS records.
+        sent_at, arrived_at: when the newest of them was about to go into a socket, or came out of one, in
+            monotonic seconds; 0.0 before the first.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class Sockets:
         self.bytes_sent = 0
         self.packets_received = 0
         self.bytes_received = 0
+        self.sent_at = 0.0
+        self.arrived_at = 0.0
 
     @property
     def nominated(self) -> aioice.ice.CandidatePair | None:
@@ -84,6 +88,7 @@ class Sockets:
 
         def receive(data: bytes, addr: tuple[Any, ...]) -> None:
             if data and 19 < data[0] < 64:  # RFC 7983, section 7: DTLS
+                self.arrived_at = time.monotonic()
                 self.packets_received += 1
                 self.bytes_received += len(data)
                 self._on_record(data)
@@ -106,6 +111,7 @@ class Sockets:
             raise ConnectionError("no candidate pair in use")
         self.packets_sent += 1
         self.bytes_sent += len(data)
+        self.sent_at = time.monotonic()
         pair.protocol.transport.sendto(data, pair.remote_addr)
 
     async def measure(self, timeout_s: float) -> float | None:

@@ -1,0 +1,93 @@
+"""``gym-p2p check``: can this environment be played by peers, and in which mode?"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from typing import Any
+
+from gym_p2p.cli.options import count, env_arguments, find_local_modules
+from gym_p2p.errors import UsageError
+from gym_p2p.game.determinism import check_env_determinism
+from gym_p2p.game.report_card import ReportCard
+
+__all__ = ["add_parser", "run"]
+
+EPILOG = """\
+examples:
+  gym-p2p check CartPole-v1
+  gym-p2p check pettingzoo.atari.pong_v3 --env-arg obs_type=ram
+  gym-p2p check my_module:make_env --save get_snapshot --load set_snapshot --json
+
+The verdict is ROLLBACK, LOCKSTEP (both: exit code 0) or UNFIT (exit code 1).
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add this command."""
+    parser = subparsers.add_parser(
+        "check",
+        help="find out whether an environment can be played by peers, and in which mode",
+        description="Run copies of an environment against each other, here and in fresh processes, and try "
+        "how its state can be saved and restored. Nothing leaves this machine.",
+        epilog=EPILOG,
+    )
+    parser.add_argument(
+        "env", metavar="ENV", help="a Gymnasium or PettingZoo id, a module with parallel_env, module:function"
+    )
+    parser.add_argument(
+        "--env-arg",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an argument of the environment; VALUE is JSON, or text",
+    )
+    parser.add_argument(
+        "--steps", type=count, default=100, metavar="N", help="frames of each run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        action="append",
+        metavar="N",
+        help="an episode's seed; may be repeated (default: 1 and 2)",
+    )
+    parser.add_argument("--save", metavar="METHOD", help="the environment's method that returns its state")
+    parser.add_argument("--load", metavar="METHOD", help="its method that takes such a state back")
+    parser.add_argument(
+        "--isolate-global-random",
+        action="store_true",
+        help="give it its own streams of the global random generators",
+    )
+    parser.add_argument("--no-fresh-process", action="store_true", help="stay in this process")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check, and print the card."""
+    if (arguments.save is None) != (arguments.load is None):
+        raise UsageError("--save and --load belong together: name both methods")
+    if any(seed < 0 for seed in arguments.seed or ()):
+        raise UsageError("--seed wants a whole number from 0")
+    find_local_modules()
+    # Some packages greet on standard output when they are imported.
+    with contextlib.redirect_stdout(sys.stderr):
+        card = _card(arguments)
+    print(json.dumps(card.to_json(), allow_nan=False) if arguments.json else card)
+    return 1 if card.verdict == "unfit" else 0
+
+
+def _card(arguments: argparse.Namespace) -> ReportCard:
+    return check_env_determinism(
+        arguments.env,
+        env_args=env_arguments(arguments.env_arg),
+        steps=arguments.steps,
+        seeds=arguments.seed or (1, 2),
+        snapshots=None if arguments.save is None else (arguments.save, arguments.load),
+        isolate_global_random=arguments.isolate_global_random,
+        fresh_process=not arguments.no_fresh_process,
+        on_progress=lambda what: print(f"{what} ...", file=sys.stderr, flush=True),
+    )

@@ -1,0 +1,176 @@
+"""``gym-p2p queue``: who waits in the queues of a running service, as a live table."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from gym_p2p.config import DEFAULT_SERVER_URL, ServiceConfig
+from gym_p2p.core.plans import TicketRow
+from gym_p2p.core.queue_report import QueueReport
+from gym_p2p.errors import ConfigurationError, ServiceRefused, ServiceUnreachable
+from gym_p2p.net.queue_view import QueueView
+from gym_p2p.server.operators import OperatorTokens
+from gym_p2p.server.tokens import read_secret
+
+__all__ = ["add_parser", "report_view", "run"]
+
+_TOKEN = "GYM_P2P_OPERATOR_TOKEN"  # noqa: S105  # the name of a variable
+_OWN_TOKEN_S = 60.0
+"""A token that the command makes for itself is made anew for every look."""
+_PRINTED_TOKEN_S = 12 * 3600.0
+"""A working day."""
+_NAME_IT = f"give the service's own with --data-dir, or set {_TOKEN}"
+_EPILOG = f"""\
+Only the service's operator may look: whoever can read the secret in its --data-dir. From another machine:
+
+  gym-p2p queue --print-token --data-dir DIR                              (where the service runs)
+  {_TOKEN}=… gym-p2p queue --server http://10.0.0.5:8765     (anywhere, for twelve hours)
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add this command."""
+    parser = subparsers.add_parser(
+        "queue",
+        help="watch who waits in the queues of a running service",
+        description="Show the queues of a running service: states, waits, thresholds, estimates, probes.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument(
+        "--server", "--server-url", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--data-dir",
+        default=ServiceConfig().data_dir,
+        metavar="DIR",
+        help="the service's, which holds its secret (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--interval", type=_interval, default=1.0, metavar="S", help="between two looks (default: 1)"
+    )
+    parser.add_argument("--once", action="store_true", help="look once")
+    parser.add_argument("--json", action="store_true", help="print every look as a line of JSON")
+    parser.add_argument("--print-token", action="store_true", help=f"print a token for {_TOKEN}, and end")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Watch until Ctrl-C."""
+    if arguments.print_token:
+        print(_own_token(arguments.data_dir, _PRINTED_TOKEN_S))
+        return 0
+    asyncio.run(_watch(arguments))
+    return 0
+
+
+async def _watch(arguments: argparse.Namespace) -> None:
+    console = Console()
+    async with QueueView(arguments.server) as view:
+        report = await _look(view, arguments)
+        if arguments.json or arguments.once or not console.is_terminal:
+            await _print(view, arguments, report)
+            return
+        with Live(report_view(report), console=console, auto_refresh=False) as live:
+            while True:
+                await asyncio.sleep(arguments.interval)
+                live.update(await _picture(view, arguments), refresh=True)
+
+
+async def _print(view: QueueView, arguments: argparse.Namespace, report: QueueReport) -> None:
+    """Print look after look, for a file, a pipe or a program."""
+    show: Callable[[QueueReport], None] = _print_json if arguments.json else _print_table
+    show(report)
+    while not arguments.once:
+        await asyncio.sleep(arguments.interval)
+        show(await _look(view, arguments))
+
+
+async def _picture(view: QueueView, arguments: argparse.Namespace) -> RenderableType:
+    """Return the next look; a service that is away for a moment ends nothing."""
+    try:
+        return report_view(await _look(view, arguments))
+    except ServiceUnreachable as error:
+        return Text(str(error), style="yellow")
+
+
+async def _look(view: QueueView, arguments: argparse.Namespace) -> QueueReport:
+    given = os.environ.get(_TOKEN)
+    token = given or _own_token(arguments.data_dir, _OWN_TOKEN_S)
+    try:
+        return await view.fetch(token)
+    except ServiceRefused as error:
+        advice = f"the one in {_TOKEN} has expired, or is of another service"
+        if not given:
+            advice = f"{arguments.data_dir} is not that service's data directory: {_NAME_IT}"
+        raise ServiceRefused(error.code, f"{error.detail}; {advice}") from None
+
+
+def _own_token(data_dir: str, lifetime_s: float) -> str:
+    try:
+        secret = read_secret(Path(data_dir))
+    except OSError as error:
+        problem = f"cannot read a service's secret in {data_dir}: {error.strerror or error}"
+        raise ConfigurationError("--data-dir", f"{problem}; {_NAME_IT}") from None
+    return OperatorTokens(secret).issue(expires_at=time.time() + lifetime_s)
+
+
+def report_view(report: QueueReport) -> RenderableType:
+    """Return the picture of a report: a table a queue, and totals."""
+    parts: list[RenderableType] = []
+    for name, rows in report.queues.items():
+        parts += [_queue_table(name, rows), ""]
+    return Group(*parts, _totals(report))
+
+
+def _queue_table(name: str, rows: tuple[TicketRow, ...]) -> Table:
+    title = Text(f"{name} ({len(rows)})", style="bold")
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("subject", no_wrap=True, overflow="ellipsis")
+    table.add_column("state", no_wrap=True)
+    for heading in ("wait s", "limit ms", "best ms", "probes", "rejected"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        figures = (f"{row.wait_s:.1f}", _ms(row.threshold_ms), _ms(row.best_estimate_ms))
+        table.add_row(Text(row.subject_id), Text(row.state), *figures, str(row.probes), str(row.rejections))
+    return table
+
+
+def _totals(report: QueueReport) -> Text:
+    waiting = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
+    return Text(
+        f"{waiting or 'nobody waits'}; longest wait {report.longest_wait_s:.1f} s; "
+        f"{report.matches} matches, {report.connections} connections",
+        style="dim",
+    )
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def _print_json(report: QueueReport) -> None:
+    told = {"type": "queues", "timestamp_ms": time.time_ns() // 1_000_000, **report.to_wire()}
+    print(json.dumps(told, allow_nan=False), flush=True)
+
+
+def _print_table(report: QueueReport) -> None:
+    Console().print(report_view(report))
+
+
+def _interval(text: str) -> float:
+    seconds = float(text)
+    if not 0.1 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"wanted 0.1 to 3600 s, got {text}")
+    return seconds

@@ -1,0 +1,270 @@
+"""``gym-p2p replay``: a recorded match played again: verified, shown, turned into data."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from gym_p2p.cli.options import env_arguments, find_local_modules
+from gym_p2p.cli.pictures import Pictures, Window, open_video
+from gym_p2p.errors import ConfigurationError, DamagedReplay, UsageError
+from gym_p2p.game.load import load_environment
+from gym_p2p.game.replay import Replay, read_replay
+from gym_p2p.game.replay_verify import ReplayStep, Verification, game_of, verify_replay
+from gym_p2p.game.transitions import TransitionFile
+
+__all__ = ["add_parser", "run"]
+
+_DEFAULT_FPS = 30.0
+
+EXAMPLES = """\
+examples:
+  gym-p2p replay match.p2preplay                          play it again, compare everything
+  gym-p2p replay match.p2preplay --video match.gif        and write what it looked like
+  gym-p2p replay match.p2preplay --to match.parquet       and write the transitions, for learning
+  gym-p2p replay match.p2preplay --env my_games:arena     where the file does not name the environment
+
+What --to writes is one row a frame and seat, with the columns episode, frame, seat, action, observation,
+reward, terminated, truncated, next_observation, last.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add this command."""
+    parser = subparsers.add_parser(
+        "replay",
+        help="play a recorded match again: verify it, show it, write its transitions",
+        description="Play a recorded match again in this fresh process, and compare all that was recorded.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("file", metavar="FILE", help="a recording (join --record)")
+    parser.add_argument("--env", help="the environment, as for join, where the file does not name it")
+    parser.add_argument(
+        "--env-arg",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an argument of the environment; VALUE is JSON, or text",
+    )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--render", action="store_true", help="show it in a window")
+    shown.add_argument("--video", metavar="FILE", help="write a .gif or .mp4, one picture a frame")
+    parser.add_argument("--fps", type=_fps, metavar="F", help="frames a second (default: as it was played)")
+    parser.add_argument("--to", metavar="FILE", help="write the transitions to a .jsonl or .parquet")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play it again."""
+    find_local_modules()
+    try:
+        replay = read_replay(arguments.file)
+    except DamagedReplay as error:
+        if not arguments.json:
+            raise
+        damage = {"where": error.where, "problem": error.problem}
+        print(json.dumps({"file": error.path, "ok": False, "damage": damage}))
+        return 1
+    with contextlib.redirect_stdout(sys.stderr):  # what an environment prints is none of our output
+        verification = _play(replay, arguments)
+    if arguments.json:
+        print(json.dumps(_document(verification)))
+    else:
+        _print(verification, arguments)
+    return 0 if verification.ok else 1
+
+
+def _play(replay: Replay, arguments: argparse.Namespace) -> Verification:
+    """Verify the recording, and hand every frame to whoever wants it."""
+    make = _maker(replay, arguments)
+    mode = _render_mode(replay, make, arguments)
+    with contextlib.ExitStack() as stack:
+        outputs: list[Callable[[ReplayStep], None]] = []
+        closing: list[Callable[[bool], None]] = []
+        pictures = _pictures(replay, mode, arguments)
+        if pictures is not None:
+            outputs.append(lambda step: _show(step, pictures))
+            closing.append(lambda keep: pictures.close(keep=keep))
+        elif mode == "human":
+            outputs.append(_Pace(_fps_of(replay, arguments)))
+        if arguments.to is not None:
+            file = TransitionFile(arguments.to, replay)
+            outputs.append(file.write)
+            closing.append(lambda keep: file.close(keep=keep))
+        outputs.append(stack.enter_context(_progress(replay)))
+        agreed = False
+        try:
+            verification = verify_replay(
+                replay,
+                lambda: make(mode),
+                watch=_all(outputs),
+                compare_states=mode is None and arguments.env is None,
+            )
+            agreed = verification.agreed
+        finally:
+            for close in closing:
+                close(agreed)
+    return verification
+
+
+def _all(outputs: list[Callable[[ReplayStep], None]]) -> Callable[[ReplayStep], None]:
+    def watch(step: ReplayStep) -> None:
+        for output in outputs:
+            output(step)
+
+    return watch
+
+
+def _maker(replay: Replay, arguments: argparse.Namespace) -> Callable[[str | None], Any]:
+    """Return what makes the environment for a render mode."""
+    recipe = replay.header.environment
+    given = env_arguments(arguments.env_arg)
+    if arguments.env is None:
+        if given:
+            raise UsageError("--env-arg goes with --env: the file knows its own environment's arguments")
+        if recipe is not None:
+            recipe.refuse_foreign_calls()
+            return lambda mode: recipe.make(render_mode=mode)
+        game_of(replay.header)  # raises, for there is no recipe
+    if recipe is not None and recipe.name == arguments.env:
+        given = {**recipe.kwargs, **given}
+    name: str = arguments.env
+    return lambda mode: load_environment(name, given if mode is None else {**given, "render_mode": mode})
+
+
+def _render_mode(
+    replay: Replay, make: Callable[[str | None], Any], arguments: argparse.Namespace
+) -> str | None:
+    """Return how the environment has to draw for what was asked; None if it need not.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not arguments.render and arguments.video is None:
+        return None
+    env = make(None)
+    offered = list(getattr(env, "metadata", {}).get("render_modes", []))
+    env.close()
+    for mode in ("rgb_array", "human"):
+        if mode in offered and (mode == "rgb_array" or arguments.render):
+            return mode
+    name = replay.header.description.get("environment", "this environment")
+    wanted = "--render" if arguments.render else "--video"
+    raise UsageError(f"{wanted}: {name} draws no pictures; it offers {', '.join(offered) or 'none at all'}")
+
+
+def _pictures(replay: Replay, mode: str | None, arguments: argparse.Namespace) -> Pictures | None:
+    fps = _fps_of(replay, arguments)
+    if arguments.video is not None:
+        return open_video(arguments.video, fps)
+    return Window(f"match {replay.header.match_id}", fps) if mode == "rgb_array" else None
+
+
+def _show(step: ReplayStep, pictures: Pictures) -> None:
+    if isinstance(pictures, Window) and not pictures.open:
+        return
+    picture = step.game.render()
+    if not isinstance(picture, np.ndarray) or picture.ndim != 3 or picture.shape[2] != 3:
+        kind = f"an array of shape {picture.shape}" if isinstance(picture, np.ndarray) else type(picture)
+        raise ConfigurationError("render", f"wanted a picture of (height, width, 3), got {kind}")
+    pictures.add(picture.astype(np.uint8, copy=False))
+
+
+class _Pace:
+    """Waits until every frame is due, for an environment that draws into a window of its own."""
+
+    def __init__(self, fps: float) -> None:
+        self._pace_s = 1 / fps
+        self._due_s = time.monotonic()
+
+    def __call__(self, _step: ReplayStep) -> None:
+        now = time.monotonic()
+        self._due_s = max(self._due_s + self._pace_s, now - self._pace_s)
+        time.sleep(max(0.0, self._due_s - now))
+
+
+def _fps_of(replay: Replay, arguments: argparse.Namespace) -> float:
+    played = replay.header.sync.get("fps")
+    return float(arguments.fps or played or _DEFAULT_FPS)
+
+
+@contextlib.contextmanager
+def _progress(replay: Replay) -> Iterator[Callable[[ReplayStep], None]]:
+    console = Console(stderr=True)
+    columns = (TextColumn("playing again"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=replay.frames)
+        yield lambda _step: progress.advance(task)
+
+
+def _document(verification: Verification) -> dict[str, Any]:
+    replay = verification.replay
+    return {
+        "file": replay.path,
+        "ok": verification.ok,
+        "fingerprint": replay.fingerprint,
+        "reason": replay.reason,
+        "missing": replay.missing,
+        "episodes": [
+            {"seed": episode.begun.seed, "frames": episode.frames, "completed": episode.completed}
+            for episode in replay.episodes
+        ],
+        "frames": replay.frames,
+        "framesAgreed": verification.frames,
+        "checksAgreed": verification.checks,
+        "differences": [attrs.asdict(difference) for difference in verification.differences],
+        "warnings": list(verification.warnings),
+        "header": attrs.asdict(replay.header),
+    }
+
+
+def _print(verification: Verification, arguments: argparse.Namespace) -> None:
+    replay, console = verification.replay, Console(soft_wrap=True)
+    header = replay.header
+    recorded = datetime.fromtimestamp(header.recorded_ms / 1e3, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    whose = "" if header.player_id is None else f" by {header.player_id}"
+    players = ", ".join(f"{p.get('player_id')} ({p.get('subject_id')})" for p in header.players)
+    lines = [
+        f"match        {header.match_id}, recorded {recorded}{whose}",
+        f"environment  {header.description.get('environment', 'unknown')}",
+        f"players      {players or ', '.join(map(str, header.seats))}",
+        f"episodes     {len(replay.episodes)}, {replay.frames} frames; the end: {replay.reason or 'missing'}",
+        f"fingerprint  {replay.fingerprint}",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+    for warning in verification.warnings:
+        console.print(Text(f"not as then: {warning}", "yellow"))
+    for difference in verification.differences:
+        console.print(Text(str(difference), "red"))
+    if replay.missing is not None:
+        console.print(Text(f"not whole: {replay.missing}", "red"))
+    verdict = (
+        f"Played again: {verification.frames} frames and {verification.checks} checksums agree"
+        if verification.agreed
+        else f"NOT the same: {verification.frames} of {replay.frames} frames agree"
+    )
+    console.print(verdict + ".", highlight=False)
+    for path in filter(None, (arguments.video, arguments.to)):
+        written = "written" if verification.agreed else "not written, for the match is not as recorded"
+        console.print(f"{path}: {written}", highlight=False, markup=False)
+
+
+def _fps(text: str) -> float:
+    fps = float(text)
+    if not 0.1 <= fps <= 1000:
+        raise argparse.ArgumentTypeError(f"wanted 0.1 to 1000, got {text}")
+    return fps

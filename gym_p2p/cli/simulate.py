@@ -1,0 +1,289 @@
+"""``gym-p2p simulate``: what delay and loss do to an environment and its policies, before anybody plays."""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import itertools
+import json
+import os
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing import get_context
+from typing import Any
+
+import attrs
+import rich.box
+from rich.console import Console
+from rich.table import Table
+
+from gym_p2p.cli.options import count, env_arguments, find_local_modules, seat_id
+from gym_p2p.errors import UsageError
+from gym_p2p.game.load import load_environment, load_policy
+from gym_p2p.game.outcome import Seat
+from gym_p2p.game.seats import make_game
+from gym_p2p.simulate import Simulation, simulate
+
+__all__ = ["add_parser", "run"]
+
+EXAMPLES = """\
+examples:
+  gym-p2p simulate gym_p2p/Rally-v0 --policy scripted
+  gym-p2p simulate gym_p2p/Rally-v0 --one-way-ms 0 25 50 100 200 --jitter-ms 5 --loss 0.02 --repeat 5
+  gym-p2p simulate pettingzoo.atari.pong_v3 --env-arg obs_type=ram --frames 600 --sync lockstep rollback
+  gym-p2p simulate my_lab.games:make --policy left=my_lab.agents:greedy --policy right=random --json
+"""
+
+
+@attrs.frozen
+class _Task:
+    """One simulated match; plain data, for it may be played in another process."""
+
+    env: str
+    env_args: Mapping[str, Any]
+    policies: Mapping[Seat | None, str]
+    sync: str
+    one_way_ms: float
+    repeat: int
+    options: Mapping[str, Any]
+
+
+@attrs.frozen
+class _Row:
+    """What one simulated match came to."""
+
+    sync: str
+    one_way_ms: float
+    rewards: Mapping[Seat, float]
+    frames: int
+    seconds: float
+    rollbacks: int
+    depth: int
+    resimulated: int
+    mispredictions: int
+    stalls: int
+    bytes_per_s: float
+    endings: tuple[str, ...]
+    why: str
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add this command."""
+    parser = subparsers.add_parser(
+        "simulate",
+        help="play matches on virtual time, and see what delay does",
+        description="Play whole matches of an environment on virtual time, in this machine alone, and print "
+        "reward, rollbacks, mispredictions and stalls against delay.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument(
+        "env", help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function"
+    )
+    parser.add_argument(
+        "--env-arg",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an argument of the environment; VALUE is JSON, or text",
+    )
+    parser.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="[SEAT=]POLICY",
+        help="random, scripted, or module:function, for one seat or for all (default: random)",
+    )
+    parser.add_argument("--frames", type=count, default=600, metavar="N", help="default: %(default)s")
+    parser.add_argument("--fps", type=float, default=60.0, metavar="F", help="default: %(default)g")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the episode (default: 1)")
+    _add_network_options(parser)
+    parser.add_argument(
+        "--sync",
+        nargs="+",
+        choices=["auto", "lockstep", "rollback"],
+        default=["auto"],
+        help="one or more modes to compare (default: auto)",
+    )
+    parser.add_argument("--input-delay", type=_delay, default=0, metavar="N", help="or auto (default: 0)")
+    parser.add_argument("--window", type=count, default=8, metavar="N", help="frames predicted (default: 8)")
+    parser.add_argument(
+        "--jobs",
+        type=count,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="at once (default: one a core)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a match")
+    parser.set_defaults(run=run)
+
+
+def _add_network_options(parser: argparse.ArgumentParser) -> None:
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--one-way-ms",
+        type=float,
+        nargs="+",
+        default=[0.0, 25.0, 50.0, 100.0],
+        metavar="MS",
+        help="one or more delays to compare (default: 0 25 50 100)",
+    )
+    network.add_argument("--jitter-ms", type=float, default=0.0, metavar="MS", help="mean, exponential")
+    network.add_argument("--loss", type=_share, default=0.0, metavar="P", help="share lost, 0 to 1")
+    network.add_argument("--reorder", type=_share, default=0.0, metavar="P", help="share held back")
+    network.add_argument("--duplicate", type=_share, default=0.0, metavar="P", help="share doubled")
+    network.add_argument(
+        "--repeat",
+        type=count,
+        default=1,
+        metavar="N",
+        help="matches of each kind (default: 1)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play, and print."""
+    find_local_modules()
+    tasks = list(_tasks(arguments))
+    rows: list[_Row] = []
+    console = Console(stderr=True)
+    with console.status("") as status:
+        for row in _played(tasks, arguments.jobs):
+            rows.append(row)
+            status.update(f"{len(rows)} of {len(tasks)} matches")
+            if arguments.json:
+                print(json.dumps({"type": "simulation", **_told(row)}, allow_nan=False), flush=True)
+    if not arguments.json:
+        Console().print(_table(rows, arguments.env))
+        for why in dict.fromkeys(f"{row.sync}: {row.why}" for row in rows):
+            print(why)
+    return 0 if all(set(row.endings) <= {"frames", "ended"} for row in rows) else 1
+
+
+def _tasks(arguments: argparse.Namespace) -> Iterator[_Task]:
+    policies = _policies(arguments.policy)
+    env_args = env_arguments(arguments.env_arg)
+    options = {
+        name: getattr(arguments, name)
+        for name in ("frames", "fps", "seed", "jitter_ms", "loss", "reorder", "duplicate", "input_delay")
+    }
+    options["prediction_window"] = arguments.window
+    for sync, one_way_ms, repeat in itertools.product(
+        arguments.sync, arguments.one_way_ms, range(arguments.repeat)
+    ):
+        yield _Task(arguments.env, env_args, policies, sync, one_way_ms, repeat, options)
+
+
+def _policies(given: Sequence[str]) -> dict[Seat | None, str]:
+    """Read ``[SEAT=]POLICY``; the key ``None`` is for all other seats."""
+    policies: dict[Seat | None, str] = {None: "random"}
+    for text in given:
+        seat, separator, policy = text.rpartition("=")
+        policies[seat_id(seat) if separator else None] = policy
+    return policies
+
+
+def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_Row]:
+    if jobs == 1 or len(tasks) == 1:
+        yield from map(_play, tasks)
+        return
+    with concurrent.futures.ProcessPoolExecutor(
+        min(jobs, len(tasks)), mp_context=get_context("spawn"), initializer=find_local_modules
+    ) as pool:
+        yield from pool.map(_play, tasks)
+
+
+def _play(task: _Task) -> _Row:
+    """Play one match."""
+
+    def make_env() -> Any:
+        return load_environment(task.env, task.env_args)
+
+    game = make_game(make_env())
+    try:
+        unknown = [seat for seat in task.policies if seat is not None and seat not in game.seats]
+        if unknown:
+            raise UsageError(f"--policy: no seat {unknown[0]!r}; the seats are {list(game.seats)}")
+        policies: dict[Seat, Callable[[Any, int], Any]] = {
+            seat: load_policy(task.policies.get(seat, task.policies[None]), game, seat, seed=index)
+            for index, seat in enumerate(game.seats)
+        }
+        result = simulate(
+            make_env,
+            policies,
+            sync=task.sync,  # type: ignore[arg-type]  # argparse has checked it
+            one_way_ms=task.one_way_ms,
+            network_seed=task.repeat,
+            **task.options,
+        )
+    finally:
+        game.close()
+    return _row(task, result)
+
+
+def _row(task: _Task, result: Simulation) -> _Row:
+    players = result.players.values()
+    counters = [player.counters for player in players]
+    return _Row(
+        sync=result.sync,
+        one_way_ms=task.one_way_ms,
+        rewards={seat: player.total_reward for seat, player in result.players.items()},
+        frames=min(len(player.confirmed) for player in players),
+        seconds=result.seconds,
+        rollbacks=sum(one.rollbacks for one in counters),
+        depth=max(one.max_rollback_frames for one in counters),
+        resimulated=sum(one.resimulated_frames for one in counters),
+        mispredictions=sum(one.mispredictions for one in counters),
+        stalls=sum(one.stalls for one in counters),
+        bytes_per_s=max(one.bytes for one in counters) / result.seconds,
+        endings=tuple(dict.fromkeys(player.ending for player in players)),
+        why=result.why,
+    )
+
+
+def _told(row: _Row) -> dict[str, Any]:
+    return {**attrs.asdict(row), "rewards": {str(seat): reward for seat, reward in row.rewards.items()}}
+
+
+def _table(rows: Sequence[_Row], env: str) -> Table:
+    table = Table(
+        title=f"{env}: rewards, and what keeping together cost",
+        caption="ms: one way; depth: of the deepest rollback; again: frames played twice; wrong: guesses",
+        box=rich.box.SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+    )
+    seats = list(rows[0].rewards)
+    costs = ("fps", "rolls", "depth", "again", "wrong", "stalls", "B/s")
+    for name in ("ms", "sync", *map(str, seats), *costs):
+        table.add_column(name, justify="right", no_wrap=name == "sync")
+    groups: dict[tuple[float, str], list[_Row]] = {}
+    for row in rows:
+        groups.setdefault((row.one_way_ms, row.sync), []).append(row)
+    for (one_way_ms, sync), group in groups.items():
+        table.add_row(
+            f"{one_way_ms:g}",
+            sync,
+            *(f"{_mean(row.rewards[seat] for row in group):.1f}" for seat in seats),
+            f"{_mean(row.frames / row.seconds for row in group):.1f}",
+            f"{_mean(row.rollbacks for row in group):.0f}",
+            f"{max(row.depth for row in group)}",
+            f"{_mean(row.resimulated for row in group):.0f}",
+            f"{_mean(row.mispredictions for row in group):.0f}",
+            f"{_mean(row.stalls for row in group):.0f}",
+            f"{_mean(row.bytes_per_s for row in group):.0f}",
+        )
+    return table
+
+
+def _mean(figures: Iterator[float]) -> float:
+    return statistics.fmean(figures)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"wanted 0 to 1, got {text}")
+    return value
+
+
+def _delay(text: str) -> int | str:
+    return text if text == "auto" else int(text)

@@ -1,0 +1,65 @@
+"""``gym-p2p token``: a join token for one participant."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import time
+
+from gym_p2p.cli.options import count
+from gym_p2p.cli.secret import JOIN_SECRET, secret
+from gym_p2p.config import ServiceConfig
+from gym_p2p.errors import ConfigurationError
+
+__all__ = ["add_parser", "run"]
+
+_DEFAULT_TTL_S = 3600
+_EPILOG = f"""\
+The secret is the service's: {JOIN_SECRET}, or the file that {JOIN_SECRET}_FILE names.
+The participant's program finds the token in GYM_P2P_TOKEN; a web page passes it on as
+io(url, {{auth: {{token}}}}).
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the ``token`` command."""
+    parser = subparsers.add_parser(
+        "token",
+        help="make a join token for a participant",
+        description="Make a token that lets one participant take part, for a while, under one name.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("subject", metavar="SUBJECT", help="who he is to the service and the other players")
+    parser.add_argument(
+        "--experiment",
+        default=ServiceConfig().experiment,
+        metavar="NAME",
+        help="the service's --experiment (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ttl",
+        type=count,
+        default=_DEFAULT_TTL_S,
+        metavar="S",
+        help="seconds in which he may connect (default: %(default)s); one who is connected stays",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a token.
+
+    Raises:
+        ConfigurationError: there is no secret, or no such subject can be.
+    """
+    from gym_p2p.server.join_tokens import JoinTokens  # noqa: PLC0415  # keeps --help fast
+
+    config = ServiceConfig(join_secret=secret(JOIN_SECRET), experiment=args.experiment)
+    if config.join_secret is None:
+        raise ConfigurationError(JOIN_SECRET, "is not set; it has to be the service's")
+    tokens = JoinTokens(config.join_secret, config.experiment)
+    print(
+        tokens.issue(args.subject, expires_at=time.time() + args.ttl, token_id=secrets.token_urlsafe(12)),
+    )
+    return 0

@@ -1,0 +1,114 @@
+"""What is no state: things that cannot change, and things that stay where they are.
+
+Knows spaces, loggers, locks, and what draws (surfaces, fonts, windows, viewers). Whoever saves an environment
+leaves these alone: they are the same objects before and after.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import enum
+import fractions
+import functools
+import logging
+import pathlib
+import re
+import threading
+import types
+import uuid
+import weakref
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+
+__all__ = ["LEAVES", "OUTSIDE", "is_handle", "is_leaf_type", "is_left_alone", "module_of"]
+
+_VIEWERS = frozenset(
+    {
+        *("viewer", "_viewer", "renderer", "_renderer", "mujoco_renderer", "visualizer", "window", "_window"),
+    }
+)
+"""Attributes of these names are no state, unless plain data is in them: the classes are often the
+environment's own."""
+
+_LAZY = frozenset({"screen", "_screen", "clock", "_clock", "canvas", "surface", "surf", "font", "game_font"})
+"""Attributes that are often ``None`` until something is drawn for the first time. What is made then has to
+survive a return to before that."""
+
+_CONSTANTS = frozenset(
+    {
+        *("_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs", "_cached_spec"),
+        *("possible_agents", "action_spaces", "observation_spaces"),
+    }
+)
+"""What Gymnasium and PettingZoo keep of how an environment was made, and what they hold constant."""
+
+OUTSIDE = _VIEWERS | _LAZY | _CONSTANTS
+"""The names of attributes that may be outside the state; :func:`is_left_alone` tells."""
+
+LEAVES: set[type] = set()
+"""The types met so far in which a walk need not look."""
+
+_HANDLES: set[type] = set()
+
+# What has nothing in it that could change.
+_ATOMS = (
+    *(type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype, enum.Enum, type, range, slice),
+    *(types.ModuleType, types.MethodWrapperType, types.EllipsisType),
+    *(types.WrapperDescriptorType, types.MethodDescriptorType, types.GetSetDescriptorType, property),
+    *(types.MemberDescriptorType, types.CodeType, types.GenericAlias, types.UnionType, staticmethod),
+    *(type(NotImplemented), re.Pattern, dt.date, dt.time, dt.timedelta, dt.tzinfo),
+    *(decimal.Decimal, fractions.Fraction, pathlib.PurePath, uuid.UUID, BaseException, weakref.ref),
+    *(np.ufunc, np.random.SeedSequence, type(functools.lru_cache(len))),
+)
+
+# What may change, and is none of the state.
+_HANDLE_TYPES: tuple[type, ...] = (gymnasium.Space, EnvSpec, logging.Logger, logging.Handler, threading.Event)
+_HANDLE_TYPES += (type(threading.Lock()), type(threading.RLock()), threading.Condition, threading.Thread)
+
+_DRAWING = frozenset(
+    {"pyglet", "moviepy", "matplotlib", "PIL", "cv2", "OpenGL", "tkinter", "_tkinter", "_io"}
+)
+_DRAWING_IN_PYGAME = frozenset({"Surface", "Font", "Clock", "Sound", "Channel", "Window", "PixelArray"})
+
+# Data, even under the name of something that draws.
+_DATA = (bool, int, float, complex, str, bytes, np.ndarray, np.generic, list, tuple, dict, set, enum.Enum)
+
+
+def is_leaf_type(kind: type) -> bool:
+    """Whether a walk need not look into objects of a type; it is then in :data:`LEAVES`."""
+    if issubclass(kind, _ATOMS):
+        LEAVES.add(kind)
+    elif _is_handle_type(kind):
+        LEAVES.add(kind)
+        _HANDLES.add(kind)
+    return kind in LEAVES
+
+
+def is_handle(value: Any) -> bool:
+    """Whether it is a thing that stays where it is: a space, a logger, something that draws."""
+    kind = type(value)
+    return (kind in LEAVES or is_leaf_type(kind)) and kind in _HANDLES
+
+
+def is_left_alone(name: str, value: Any) -> bool:
+    """Whether an attribute is outside the state."""
+    if name in _CONSTANTS or (name in _LAZY and value is None):
+        return True
+    return is_handle(value) or (name in _VIEWERS and not isinstance(value, _DATA))
+
+
+def module_of(kind: type) -> str:
+    """Return the module of a class, or "" where it names none, as some written in C do."""
+    module = getattr(kind, "__module__", "")
+    return module if isinstance(module, str) else ""
+
+
+def _is_handle_type(kind: type) -> bool:
+    package = module_of(kind).partition(".")[0]
+    if package == "pygame":
+        return kind.__name__ in _DRAWING_IN_PYGAME
+    return package in _DRAWING or issubclass(kind, _HANDLE_TYPES)

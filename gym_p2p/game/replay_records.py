@@ -1,0 +1,233 @@
+"""How a recorded match is laid out in its file.
+
+The first line is the header, as JSON. Records follow::
+
+    kind (1 byte) | length (4, big-endian) | payload (MessagePack, deflated) | digest (16)
+
+A record's digest is BLAKE2b over the digest before it, the kind, the length and the payload; the header
+line's digest stands before the first record. So nothing can be changed, taken out or put in without the
+first digest after it being wrong, and the newest digest stands for all that came before. Whoever rewrites
+everything from there on makes another file with another last digest (its *fingerprint*), and has to have
+played another match for its outcomes to fit. A file is only ever appended to: what a killed process leaves is
+a prefix that can be read.
+
+``H`` follows the header and is empty. ``B`` begins an episode, ``F`` holds some of its frames in order, ``E``
+ends it, and ``Z`` is the last record of a file that was finished.
+
+Knows bytes; refuses to know what makes sense in a match.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import msgspec
+
+from gym_p2p.errors import DamagedReplay
+
+__all__ = [
+    "FORMAT",
+    "FORMAT_VERSION",
+    "MAX_HEADER_BYTES",
+    "Begun",
+    "Check",
+    "Closed",
+    "Ended",
+    "Frames",
+    "RawRecord",
+    "StateCheck",
+    "decode",
+    "digest_of_header",
+    "encode",
+    "raw_records",
+]
+
+FORMAT = "gym_p2p replay"
+FORMAT_VERSION = 1
+
+MAX_HEADER_BYTES = 2**20
+_MAX_PAYLOAD_BYTES = 64 * 2**20
+"""Inflated; the writer's records hold some hundred frames, and a file must not fill the memory."""
+
+_DIGEST_BYTES = 16
+_head = struct.Struct(">cI")
+
+
+@attrs.frozen(kw_only=True)
+class Begun:
+    """An episode begins: what it was reset with, and a digest of the observations that came of it."""
+
+    seed: int
+    options: dict[str, Any]
+    observations: str
+
+
+@attrs.frozen(kw_only=True)
+class Check:
+    """What is known of one frame beyond its rewards and ends, as hex digits.
+
+    Attributes:
+        frame: its number.
+        digest: :class:`~gym_p2p.game.checksum.OutcomeChecksum` over everything up to there.
+        observations: over this frame's observations alone.
+    """
+
+    frame: int
+    digest: str
+    observations: str
+
+
+@attrs.frozen(kw_only=True)
+class StateCheck:
+    """A digest of the state after a frame, in hex digits; known a while after the frame."""
+
+    frame: int
+    digest: str
+
+
+@attrs.frozen(kw_only=True)
+class Frames:
+    """Consecutive frames: for each of them, and in each for every seat.
+
+    Attributes:
+        first: the number of the first one.
+        inputs: the actions' bytes.
+        rewards: the rewards.
+        ends: a byte a seat: 1 if it terminated, 2 if it was truncated.
+        checks: of some of these frames.
+        states: of some frames up to the last of these.
+    """
+
+    first: int
+    inputs: tuple[tuple[bytes, ...], ...]
+    rewards: tuple[tuple[float, ...], ...]
+    ends: tuple[bytes, ...]
+    checks: tuple[Check, ...]
+    states: tuple[StateCheck, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Ended:
+    """An episode ends, after so many frames; ``completed`` if the environment ended it."""
+
+    frames: int
+    completed: bool
+
+
+@attrs.frozen(kw_only=True)
+class Closed:
+    """The recording ends, after so many episodes with so many frames in all."""
+
+    episodes: int
+    frames: int
+    reason: str
+
+
+_KINDS: dict[bytes, type[Any]] = {b"B": Begun, b"F": Frames, b"E": Ended, b"Z": Closed}
+_KIND_OF = {cls: kind for kind, cls in _KINDS.items()}
+
+
+@attrs.frozen
+class RawRecord:
+    """A record whose digest was right.
+
+    Attributes:
+        number: its number; that of the header is 0.
+        offset: where it begins in the file.
+        kind: its kind.
+        payload: still deflated.
+        digest: its digest.
+        end: where the next one begins.
+    """
+
+    number: int
+    offset: int
+    kind: bytes
+    payload: bytes
+    digest: bytes
+    end: int
+
+    @property
+    def where(self) -> str:
+        """Where it is, in words."""
+        return _where(self.number, self.offset)
+
+
+def digest_of_header(line: bytes) -> bytes:
+    """Return the digest that the header line has."""
+    return hashlib.blake2b(line, digest_size=_DIGEST_BYTES).digest()
+
+
+def encode(value: Begun | Frames | Ended | Closed | None, before: bytes) -> tuple[bytes, bytes]:
+    """Return a record as it stands in the file, and its digest.
+
+    Args:
+        value: what it says; None is the header's record.
+        before: the digest before it.
+    """
+    kind = b"H" if value is None else _KIND_OF[type(value)]
+    payload = b"" if value is None else zlib.compress(msgspec.msgpack.encode(value))
+    digest = _chained(before, kind, payload)
+    return _head.pack(kind, len(payload)) + payload + digest, digest
+
+
+def raw_records(data: bytes, offset: int, digest: bytes, path: object) -> Iterator[RawRecord]:
+    """Yield the records from an offset on, up to the end or to where the file is cut.
+
+    Raises:
+        DamagedReplay: a digest is wrong.
+    """
+    number = 0
+    while offset + _head.size <= len(data):
+        kind, length = _head.unpack_from(data, offset)
+        body = offset + _head.size
+        payload = data[body : body + length]
+        written = data[body + length : body + length + _DIGEST_BYTES]
+        if len(written) < _DIGEST_BYTES:
+            return
+        digest = _chained(digest, kind, payload)
+        if digest != written:
+            raise DamagedReplay(
+                path, _where(number, offset), "its digest is wrong: it, or what stood before it, was changed"
+            )
+        end = body + length + _DIGEST_BYTES
+        yield RawRecord(number, offset, kind, payload, digest, end)
+        number, offset = number + 1, end
+
+
+def decode(record: RawRecord, path: object) -> Begun | Frames | Ended | Closed | None:
+    """Return what a record says; None for the header's.
+
+    Raises:
+        DamagedReplay: nothing that this version writes.
+    """
+    if record.kind == b"H" and record.number == 0:
+        return None
+    where = record.where
+    cls = _KINDS.get(record.kind)
+    if cls is None:
+        raise DamagedReplay(path, where, f"there are no records of the kind {record.kind!r}")
+    inflate = zlib.decompressobj()
+    try:
+        packed = inflate.decompress(record.payload, _MAX_PAYLOAD_BYTES)
+        if not inflate.eof:
+            raise DamagedReplay(path, where, "it is not whole, or too large")
+        found: Begun | Frames | Ended | Closed = msgspec.msgpack.decode(packed, type=cls)
+    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DamagedReplay(path, where, f"it cannot be read ({error})") from error
+    return found
+
+
+def _where(number: int, offset: int) -> str:
+    return f"record {number} at byte {offset}" if number else "the header"
+
+
+def _chained(before: bytes, kind: bytes, payload: bytes) -> bytes:
+    return hashlib.blake2b(
+        before + _head.pack(kind, len(payload)) + payload, digest_size=_DIGEST_BYTES
+    ).digest()

@@ -1,0 +1,290 @@
+"""Plays one episode of a game as a session asks for it, and hands out what is final, in order.
+
+Knows the game, its snapshots and the checksums; refuses to know where inputs come from and where what is
+final goes. The same for a player on the network and for one of a simulation.
+
+Three kinds of frames::
+
+    played     the newest one's outcome is :attr:`Rollout.outcome`; provisional where inputs were guessed
+    corrected  played again with other inputs; told as :class:`Correction`
+    final      confirmed by the session, in order and once; told as :class:`FinalFrame`
+
+An end of the environment may be provisional too. Behind it nothing is played: the frames that the session
+advances by then leave the game as it is, and a load of a state before the end takes the end back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from gym_p2p.core.sync import Advance, FramesConfirmed, Load, Over, RolledBack, Save, Stalled, SyncSession
+from gym_p2p.game.base import Game
+from gym_p2p.game.checksum import OutcomeChecksum
+from gym_p2p.game.fields import Fields
+from gym_p2p.game.inputs import SeatInputs
+from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.snapshot import Snapshot, Snapshots, fields_checksum
+
+__all__ = ["CheckedFrame", "Correction", "FinalFrame", "Rollout", "StandIn", "Tick"]
+
+StandIn = Callable[[Seat, Any, int], Any]
+"""``stand_in(seat, observation, frame) -> action`` for a player who is gone; the same one at everybody."""
+
+_FIELDS_KEPT = 8
+"""States of compared frames that are kept for a difference: of one that differs is heard within a few."""
+
+
+@attrs.frozen
+class Correction:
+    """A frame that had been played on wrong guesses.
+
+    Attributes:
+        before: what it had given.
+        after: what it gives; ``None`` if the episode had ended before it.
+    """
+
+    frame: int
+    before: Outcome
+    after: Outcome | None
+
+
+@attrs.frozen
+class FinalFrame:
+    """A frame that will not change any more.
+
+    Attributes:
+        inputs: every seat's encoded action.
+    """
+
+    frame: int
+    inputs: tuple[bytes, ...]
+    outcome: Outcome
+
+
+@attrs.frozen
+class CheckedFrame:
+    """A final frame whose digest is compared between the players.
+
+    Attributes:
+        digest: hex digits over all that was played up to it; then, where states are compared, over the
+            state after it.
+    """
+
+    frame: int
+    digest: str
+
+
+@attrs.define
+class Tick:
+    """What one tick came to.
+
+    Attributes:
+        advanced: whether the next frame was played.
+        played_again: how many frames were played a second time.
+    """
+
+    advanced: bool = False
+    played_again: int = 0
+    rolled_back: list[RolledBack] = attrs.field(factory=list)
+    corrections: list[Correction] = attrs.field(factory=list)
+    final: list[FinalFrame] = attrs.field(factory=list)
+    checked: list[CheckedFrame] = attrs.field(factory=list)
+    stalled: Stalled | None = None
+    over: Over | None = None
+
+
+class Rollout:
+    """One episode of one game.
+
+    Args:
+        game: the game; :meth:`begin` resets it.
+        session: whose requests are carried out.
+        inputs: of the match's players.
+        snapshots: how the game is saved; may be ``None`` where the session never asks for it.
+        checked_every: frames between two that are compared.
+        compare_states: whether the digests cover the states as well; needs ``snapshots``, and a session
+            that keeps every ``checked_every``-th state.
+        stand_in: plays the seats of players who are gone; ``None`` leaves them their default actions.
+
+    Attributes:
+        outcome: what the newest played frame gave, at first what ``reset`` gave.
+        final_outcome: what the newest final frame gave.
+        final_count: how many frames are final.
+        ended_at: the frame after which the episode is over for every seat, provisionally as long as it is
+            not final; ``None`` while it is not.
+    """
+
+    def __init__(
+        self,
+        *,
+        game: Game,
+        session: SyncSession,
+        inputs: SeatInputs,
+        snapshots: Snapshots | None,
+        checked_every: int,
+        compare_states: bool = False,
+        stand_in: StandIn | None = None,
+    ) -> None:
+        self._game = game
+        self._session = session
+        self._inputs = inputs
+        self._snapshots = snapshots
+        self._checked_every = checked_every
+        self._compares = snapshots if compare_states else None
+        self._stand_in = stand_in
+        self._played: dict[int, tuple[tuple[bytes, ...], Outcome]] = {}
+        self._saved: dict[int, Snapshot | None] = {}
+        self._checksum = OutcomeChecksum(len(game.seats))
+        self._pending: dict[int, str] = {}  # digests of outcomes by frame, whose states are not there yet
+        self._fields: dict[int, Fields] = {}
+        self.final_outcome: Outcome
+        self.final_count = 0
+        self.ended_at: int | None = None
+        self.outcome: Outcome
+
+    @property
+    def over(self) -> bool:
+        """Whether the episode has ended for good: its last frame is final."""
+        return self.ended_at is not None and self.ended_at < self.final_count
+
+    def begin(self, seed: int, options: dict[str, Any] | None) -> Outcome:
+        """Reset the game."""
+        self.outcome = self.final_outcome = self._game.reset(seed, options)
+        return self.outcome
+
+    def tick(self) -> Tick:
+        """Carry out what the session asks for now.
+
+        Raises:
+            ProtocolError: a player's input is no action of his seats.
+            UnsupportedEnvironment: something came into the state that cannot be saved.
+        """
+        tick = Tick()
+        for output in iter(self._session.poll, None):
+            match output:
+                case Advance():
+                    self._advance(output, tick)
+                case Save(frame):
+                    self._save(frame, tick)
+                case Load(frame):
+                    self._load(frame)
+                case FramesConfirmed(start, inputs):
+                    for frame in range(start, start + len(inputs)):
+                        self._finalise(frame, tick)
+                case RolledBack():
+                    tick.rolled_back.append(output)
+                case Stalled():
+                    tick.stalled = output
+                case Over():
+                    tick.over = output
+        self._free_below(self._session.needed_from)
+        return tick
+
+    def fields(self, frame: int) -> Fields | None:
+        """Return the state after a compared frame as plain data; ``None`` if it is not kept (any more)."""
+        return self._fields.get(frame)
+
+    # Requests.
+
+    def _advance(self, advance: Advance, tick: Tick) -> None:
+        frame = advance.frame
+        before = self._played.get(frame)
+        if self.ended_at is not None and self.ended_at < frame:
+            if before is not None:
+                del self._played[frame]
+                tick.corrections.append(Correction(frame, before[1], None))
+            return
+        by_seat, actions = self._decoded(advance)
+        self.outcome = outcome = self._game.step(actions)
+        self._played[frame] = (by_seat, outcome)
+        if outcome.ended:
+            self.ended_at = frame
+        if not advance.again:
+            tick.advanced = True
+            return
+        tick.played_again += 1
+        if before is not None:
+            tick.corrections.append(Correction(frame, before[1], outcome))
+
+    def _decoded(self, advance: Advance) -> tuple[tuple[bytes, ...], Sequence[Any]]:
+        by_seat = self._inputs.by_seat(advance.inputs)
+        if advance.absent and self._stand_in is not None:
+            by_seat = self._inputs.replaced(by_seat, advance.absent, self._stood_in(advance.frame))
+        return by_seat, self._inputs.decode(by_seat)
+
+    def _stood_in(self, frame: int) -> Callable[[Seat], Any]:
+        stand_in, outcome, seats = self._stand_in, self.outcome, self._game.seats
+        assert stand_in is not None  # noqa: S101 - asked by the caller
+        return lambda seat: stand_in(seat, outcome.observations[seats.index(seat)], frame)
+
+    def _save(self, frame: int, tick: Tick) -> None:
+        self._free(frame)
+        ended = self.ended_at is not None and self.ended_at < frame
+        self._saved[frame] = None if ended else self._require_snapshots().save()
+        self._check_state(frame - 1, tick)
+
+    def _load(self, frame: int) -> None:
+        snapshot = self._saved[frame]
+        for later in [number for number in self._saved if number > frame]:
+            self._free(later)
+        if snapshot is None:
+            return  # behind the end, where nothing has changed
+        self._require_snapshots().load(snapshot)
+        if self.ended_at is not None and self.ended_at >= frame:
+            self.ended_at = None
+        before = self._played.get(frame - 1)
+        self.outcome = self.final_outcome if before is None else before[1]
+
+    def _require_snapshots(self) -> Snapshots:
+        assert self._snapshots is not None  # noqa: S101 - a session without window and kept states asks for none
+        return self._snapshots
+
+    # What is final.
+
+    def _finalise(self, frame: int, tick: Tick) -> None:
+        if self.over:
+            return
+        inputs, outcome = self._played.pop(frame)
+        self.final_count = frame + 1
+        self.final_outcome = outcome
+        self._checksum.update(frame, inputs, outcome)
+        tick.final.append(FinalFrame(frame, inputs, outcome))
+        if not (outcome.ended or (frame + 1) % self._checked_every == 0):
+            return
+        digest = self._checksum.digest(outcome)
+        if self._compares is None:
+            tick.checked.append(CheckedFrame(frame, digest))
+            return
+        self._pending[frame] = digest
+        if outcome.ended and self._saved.get(frame + 1) is None:
+            self._saved[frame + 1] = self._compares.save()
+        self._check_state(frame, tick)
+
+    def _check_state(self, frame: int, tick: Tick) -> None:
+        """Complete the digest of a final frame once the state after it was saved."""
+        digest, snapshot = self._pending.get(frame), self._saved.get(frame + 1)
+        if digest is None or snapshot is None or self._compares is None:
+            return
+        del self._pending[frame]
+        fields = self._compares.fields(snapshot)
+        if fields is not None:
+            self._fields[frame] = fields
+            if len(self._fields) > _FIELDS_KEPT:
+                del self._fields[next(iter(self._fields))]
+            digest += fields_checksum(fields) or ""
+        tick.checked.append(CheckedFrame(frame, digest))
+
+    # Snapshots.
+
+    def _free_below(self, needed_from: int) -> None:
+        for frame in [number for number in self._saved if number < needed_from]:
+            if frame - 1 not in self._pending:
+                self._free(frame)
+
+    def _free(self, frame: int) -> None:
+        snapshot = self._saved.pop(frame, None)
+        if snapshot is not None:
+            self._require_snapshots().free(snapshot)

@@ -1,0 +1,74 @@
+"""How one player comes to a match: signs in, takes seats in a room or a place in a queue, waits.
+
+In a queue it takes part in the probes that the service asks for, over the same kind of link as the match to
+come. It knows the signalling client; refuses to know connections of the match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gym_p2p.core.announce import MatchFound
+from gym_p2p.core.queue_requests import QueueTicket
+from gym_p2p.net.probe_manager import ProbeManager
+from gym_p2p.net.service_line import CLIENT
+from gym_p2p.net.signaling import SignalingClient
+from gym_p2p.net.tellings import Plan, Proposed, Queued, QueueNews, Seated, Telling, Waiting
+
+__all__ = ["Meeting"]
+
+SIGN_IN_TIMEOUT_S = 10.0
+
+
+class Meeting:
+    """One player's way to a match.
+
+    Args:
+        plan: which room or queue, and which seats.
+        client: not connected yet; closed by the caller.
+        tell: called with what happens on the way.
+    """
+
+    def __init__(self, plan: Plan, client: SignalingClient, tell: Callable[[Telling], None]) -> None:
+        self._plan = plan
+        self._client = client
+        self._tell = tell
+
+    async def find_match(self) -> MatchFound:
+        """Return the match.
+
+        Raises:
+            ServiceUnreachable, ServiceRefused: there is no service, or it would not.
+            ConnectFailed: nobody came in time.
+            NoMatch: the queue gave up.
+        """
+        config = self._plan.config
+        await self._client.connect(
+            config.server_url, self._plan.subject_id, timeout_s=SIGN_IN_TIMEOUT_S, token=config.token
+        )
+        if config.queue is None:
+            return await self._from_room()
+        return await self._from_queue(config.queue)
+
+    async def _from_room(self) -> MatchFound:
+        plan, client = self._plan, self._client
+        client.on_room_status = lambda status: self._tell(Waiting(status.seats_free))
+        ack = await client.join_room(plan.config.room, plan.seats, plan.take)
+        self._tell(Seated(ack.seats_taken))
+        if ack.seats_free:
+            self._tell(Waiting(ack.seats_free))
+        return await client.wait_for_match(plan.config.sync.room_timeout_s)
+
+    async def _from_queue(self, queue: str) -> MatchFound:
+        plan, client = self._plan, self._client
+        client.on_queue_status = lambda status: self._tell(QueueNews(status))
+        client.on_match_proposed = lambda match: self._tell(Proposed(match))
+        take = None if plan.take is None else plan.take[0]
+        ticket = QueueTicket(queue=queue, seats=plan.seats, take=take, client=CLIENT, asks=plan.asks)
+        probes = ProbeManager(client, client.subject_id, link=plan.config.link)
+        try:
+            ack = await client.join_queue(ticket)
+            self._tell(Queued(ack.queue, ack.waiting))
+            return await client.wait_for_match(plan.config.sync.room_timeout_s)
+        finally:
+            await probes.close()

@@ -1,0 +1,143 @@
+"""What the two halves of a player say to each other beyond the match itself: the plan, and how it goes.
+
+Values that may cross a pipe. The match's own commands and events are :mod:`gym_p2p.core.events`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from gym_p2p.config import P2PConfig
+from gym_p2p.core.announce import MatchFound, SeatId
+from gym_p2p.core.events import Command, Event
+from gym_p2p.core.latency import Poll
+from gym_p2p.core.plans import Verdict
+from gym_p2p.core.queue_news import MatchProposed, QueueStatus
+from gym_p2p.errors import P2PError
+
+__all__ = [
+    "AnswerProposal",
+    "Failed",
+    "LinkOpened",
+    "MatchMade",
+    "News",
+    "Order",
+    "Plan",
+    "Polled",
+    "Proposed",
+    "QueueNews",
+    "Queued",
+    "Seated",
+    "Stopped",
+    "Telling",
+    "Waiting",
+]
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What the network half is to do.
+
+    Attributes:
+        seats: every seat of the environment, in its order.
+        take: the seats of this player; ``None`` takes any free one.
+        description: what both sides must agree on (``must``) and what they need not (``about``).
+    """
+
+    config: P2PConfig
+    subject_id: str
+    seats: tuple[SeatId, ...]
+    take: tuple[SeatId, ...] | None
+    description: Mapping[str, Any]
+    asks: bool = False
+    """Whether the user's half wants a say before a queue's match is made."""
+
+
+@attrs.frozen
+class AnswerProposal:
+    """Command: what becomes of a proposed match, for this player's part."""
+
+    proposal_id: str
+    verdict: Verdict
+
+
+Order = Command | AnswerProposal
+
+
+@attrs.frozen
+class Queued:
+    """The service gave this player a place in the queue."""
+
+    queue: str
+    waiting: int
+
+
+@attrs.frozen
+class QueueNews:
+    """The place in the queue, when it has changed."""
+
+    status: QueueStatus
+
+
+@attrs.frozen
+class Proposed:
+    """The queue has found a match; only where the plan ``asks``."""
+
+    match: MatchProposed
+
+
+@attrs.frozen
+class Seated:
+    """The service gave this player these seats of the room."""
+
+    seats: tuple[SeatId, ...]
+
+
+@attrs.frozen
+class Waiting:
+    """Seats of the room that are still free."""
+
+    seats_free: tuple[SeatId, ...]
+
+
+@attrs.frozen
+class MatchMade:
+    """The room is full, or the queue has found a match."""
+
+    found: MatchFound
+
+
+@attrs.frozen
+class LinkOpened:
+    """The channels to a player are open, this long after the match was found."""
+
+    player: int
+    waited_s: float
+
+
+@attrs.frozen
+class Polled:
+    """One poll of the latency to a player."""
+
+    player: int
+    poll: Poll
+
+
+@attrs.frozen
+class Failed:
+    """It went no further."""
+
+    error: P2PError
+
+
+@attrs.frozen
+class Stopped:
+    """Nothing runs any more; nothing will be told."""
+
+
+News = Queued | QueueNews | Proposed | Seated | Waiting | MatchMade
+"""On the way to a match."""
+Telling = Event | News | LinkOpened | Polled | Failed | Stopped

@@ -1,0 +1,242 @@
+"""Strangers in a queue: probed before the match, asked about it, and what was measured is in the exports."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import jsonschema
+import pytest
+
+from gym_p2p import (
+    ConfigurationError,
+    HandshakeRefused,
+    MatchmakingConfig,
+    MatchProposed,
+    MatchRefused,
+    NoMatch,
+    P2PEnv,
+    P2PParallelEnv,
+    ProposedMatch,
+    Verdict,
+    WideningMatchmaker,
+)
+from gym_p2p.config import ServiceConfig
+from gym_p2p.envs.rally import parallel_env
+from gym_p2p.server import Service, serve_in_thread
+from tests.players import Lobby, left_running, play_episode, together, until
+from tests.toys import BLEND
+
+SCHEMA = json.loads(
+    (Path(__file__).parent.parent / "gym_p2p" / "schemas" / "multiplayer.schema.json").read_text()
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_running() -> Iterator[None]:
+    yield
+    until(lambda: not left_running(), 5)
+
+
+def _env(lobby: Lobby, name: str, **changes: Any) -> P2PEnv:
+    options = {"room": "default", "queue": lobby.room, "subject_id": f"{name}-{lobby.room}", **changes}
+    seat = options.pop("seat", "a" if name == "ann" else "b")
+    game = gymnasium.make(BLEND, kind=options.pop("kind", "dict"), length=20)
+    return P2PEnv(game, seat=seat, **lobby.options(**options))
+
+
+def _near(match: MatchProposed) -> bool:
+    return match.probe.worst_rtt_ms is not None and match.probe.worst_rtt_ms < 50.0
+
+
+@pytest.mark.parametrize("network", ["thread", "process"])
+def test_strangers_are_probed_and_matched_and_the_exports_say_what_was_measured(
+    network: str, lobby: Lobby
+) -> None:
+    envs = [
+        _env(lobby, "ann", network=network, seat="b", pre_match=_near),
+        _env(lobby, "bob", network=network, seat="a", pre_match=60),
+    ]
+    together(*[lambda env=env: play_episode(env) for env in envs])  # type: ignore[misc]
+    documents = [env.export_multiplayer_metrics() for env in envs]
+    together(*[env.close for env in envs])
+    assert [document["playerId"] for document in documents] == ["b", "a"]
+    for document in documents:
+        jsonschema.validate(document, SCHEMA)
+        (pair,) = document["probe"]["pairs"]
+        assert set(pair["reports"]) == {f"ann-{lobby.room}", f"bob-{lobby.room}"} == set(pair["subjects"])
+        medians = [report["rttMs"] for report in pair["reports"].values()]
+        assert pair["rttMs"] == max(medians)
+        assert 0 < pair["rttMs"] < 60
+        assert all(len(report["samplesMs"]) >= 5 for report in pair["reports"].values())
+        assert all(report["path"]["local"] == "host" for report in pair["reports"].values())
+    assert documents[0]["config"]["pre_match"] == "tests.test_queue:_near"
+
+
+def test_a_refusal_of_ones_own_is_an_error_that_says_what_was_measured(lobby: Lobby) -> None:
+    ann, bob = (
+        _env(lobby, "ann", pre_match="tests.test_queue:refuse_all"),
+        _env(lobby, "bob", room_timeout_s=4),
+    )
+
+    def refuse() -> MatchRefused:
+        with pytest.raises(MatchRefused, match="requeue") as error:
+            ann.reset()
+        return error.value
+
+    def wait() -> None:
+        with pytest.raises(Exception, match="in the queue"):
+            bob.reset()
+
+    refused, _ = together(refuse, wait)
+    assert refused.worst_rtt_ms is not None
+    assert f"bob-{lobby.room}" in refused.subjects
+    together(ann.close, bob.close)
+
+
+def refuse_all(_match: MatchProposed) -> bool:
+    return False
+
+
+def test_after_a_refusal_one_can_wait_for_somebody_else(lobby: Lobby) -> None:
+    refused: list[str] = []
+
+    def not_bob(match: MatchProposed) -> Verdict:
+        others = [name for name in match.subjects if not name.startswith("ann")]
+        if others[0].startswith("bob"):
+            refused.append(others[0])
+            return Verdict.REJECT
+        return Verdict.ACCEPT
+
+    ann = _env(lobby, "ann", pre_match=not_bob, on_refusal="requeue")
+    bob, eve = _env(lobby, "bob", room_timeout_s=5), _env(lobby, "eve")
+
+    def late() -> None:
+        until(lambda: bool(refused), 15)
+        play_episode(eve)
+
+    def wait() -> None:
+        with pytest.raises(Exception, match="in the queue"):
+            bob.reset()
+
+    together(lambda: play_episode(ann), wait, late)
+    assert len(refused) == 1
+    together(ann.close, bob.close, eve.close)
+
+
+def test_a_pre_match_that_raises_refuses(lobby: Lobby, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(_match: MatchProposed) -> bool:
+        raise RuntimeError("the user's bug")
+
+    ann, bob = _env(lobby, "ann", pre_match=broken), _env(lobby, "bob", room_timeout_s=4)
+
+    def refuse() -> None:
+        with pytest.raises(MatchRefused):
+            ann.reset()
+
+    def wait() -> None:
+        with pytest.raises(Exception, match="in the queue"):
+            bob.reset()
+
+    together(refuse, wait)
+    assert "the user's bug" in caplog.text
+    together(ann.close, bob.close)
+
+
+def test_players_of_different_environments_are_told_so(lobby: Lobby) -> None:
+    ann, bob = _env(lobby, "ann", kind="dict"), _env(lobby, "bob", kind="dict", fps=30.0)
+
+    def differ(env: P2PEnv) -> Callable[[], None]:
+        def run() -> None:
+            with pytest.raises(HandshakeRefused, match="checksum interval"):
+                env.reset()
+
+        return run
+
+    together(differ(ann), differ(bob))
+    together(ann.close, bob.close)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"room": "kitchen"}, "room"),
+        ({"queue": None, "pre_match": 50}, "queue="),
+        ({"pre_match": "no.such:thing"}, "cannot import"),
+        ({"pre_match": "tests.test_queue:SCHEMA"}, "cannot be called"),
+        ({"pre_match": -1}, "0 ms or more"),
+        ({"on_refusal": "cry"}, "raise, requeue"),
+        ({"queue": ""}, "non-empty"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_at_once(
+    options: dict[str, Any], says: str, lobby: Lobby
+) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        _env(lobby, "ann", **options)
+
+
+def test_a_queue_takes_one_seat_a_player(lobby: Lobby) -> None:
+    with pytest.raises(ConfigurationError, match="one player on each seat"):
+        P2PParallelEnv(
+            parallel_env(), agents=["left", "right"], **lobby.options(room="default", queue=lobby.room)
+        )
+
+
+# A service of one's own policy.
+
+
+@pytest.fixture
+def asked() -> list[ProposedMatch]:
+    return []
+
+
+@pytest.fixture
+def strict(tmp_path: Path, asked: list[ProposedMatch]) -> Iterator[Service]:
+    """A service whose hook refuses whoever is called eve, and that gives up soon."""
+
+    async def hook(match: ProposedMatch) -> bool:
+        asked.append(match)
+        return not any(candidate.subject_id.startswith("eve") for candidate in match.candidates)
+
+    config = ServiceConfig(
+        port=0, data_dir=str(tmp_path / "data"), matchmaking=MatchmakingConfig(give_up_after_s=3.0)
+    )
+    with serve_in_thread(config, matchmaker=WideningMatchmaker(), pre_match=hook) as running:
+        yield running
+
+
+def test_the_services_hook_sees_what_was_measured_and_decides(
+    strict: Service, asked: list[ProposedMatch], tmp_path: Path
+) -> None:
+    lobby = Lobby(strict.url, tmp_path / "exports")
+    ann, eve = _env(lobby, "ann"), _env(lobby, "eve")
+
+    def give_up(env: P2PEnv) -> Callable[[], NoMatch]:
+        def run() -> NoMatch:
+            with pytest.raises(NoMatch) as error:
+                env.reset()
+            return error.value
+
+        return run
+
+    began = time.monotonic()
+    reasons = {error.reason for error in together(give_up(ann), give_up(eve))}
+    assert reasons == {"nobody_near_enough"}
+    assert time.monotonic() - began < 10
+    assert asked[0].worst_rtt_ms is not None
+    log = (tmp_path / "data" / "decisions.jsonl").read_text().splitlines()
+    kinds = [json.loads(line)["kind"] for line in log]
+    assert {"considered", "probed", "rejected", "gave_up"} <= set(kinds)
+    assert "made" not in kinds
+    bob = _env(lobby, "bob")
+    together(lambda: play_episode(ann), lambda: play_episode(bob))
+    together(ann.close, bob.close, eve.close)
+    made = [json.loads(line) for line in (tmp_path / "data" / "decisions.jsonl").read_text().splitlines()]
+    assert [set(line["subjects"]) for line in made if line["kind"] == "made"] == [
+        {f"ann-{lobby.room}", f"bob-{lobby.room}"}
+    ]
