@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gym_p2p.errors import (
         ConfigurationError,
         ConnectFailed,
+        DamagedReplay,
         HandshakeRefused,
         InvalidAction,
         MatchOver,
@@ -49,14 +50,20 @@ if TYPE_CHECKING:
         ProtocolError,
         ServiceRefused,
         ServiceUnreachable,
+        UnreadableReplay,
         UnsupportedEnvironment,
         UsageError,
     )
     from gym_p2p.game.determinism import check_env_determinism
+    from gym_p2p.game.replay import read_replay
+    from gym_p2p.game.replay_verify import verify_replay
+    from gym_p2p.game.replay_writer import ReplayWriter
     from gym_p2p.game.report_card import ReportCard
+    from gym_p2p.game.transitions import write_transitions
     from gym_p2p.net.probe import ProbeConnection
     from gym_p2p.net.probe_manager import ProbeManager
     from gym_p2p.net.telemetry import LatencyTelemetry
+    from gym_p2p.simulation import Simulation, simulate
     from gym_p2p.wrapper import P2PEnv, P2PParallelEnv
 
 __version__ = "0.1.0"
@@ -64,6 +71,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ConfigurationError",
     "ConnectFailed",
+    "DamagedReplay",
     "ExportConfig",
     "FIFOMatchmaker",
     "GroupHistory",
@@ -94,17 +102,24 @@ __all__ = [
     "ProposedMatch",
     "ProtocolError",
     "QueuedCandidate",
+    "ReplayWriter",
     "ReportCard",
     "ServiceConfig",
     "ServiceRefused",
     "ServiceUnreachable",
+    "Simulation",
     "SyncConfig",
     "TelemetryConfig",
+    "UnreadableReplay",
     "UnsupportedEnvironment",
     "UsageError",
     "Verdict",
     "WideningMatchmaker",
     "check_env_determinism",
+    "read_replay",
+    "simulate",
+    "verify_replay",
+    "write_transitions",
 ]
 
 _HOMES = (
@@ -119,6 +134,11 @@ _HOMES = (
     "gym_p2p.net.probe",
     "gym_p2p.net.probe_manager",
     "gym_p2p.wrapper",
+    "gym_p2p.simulation",
+    "gym_p2p.game.replay",
+    "gym_p2p.game.replay_verify",
+    "gym_p2p.game.replay_writer",
+    "gym_p2p.game.transitions",
     "gym_p2p.game.determinism",
     "gym_p2p.game.report_card",
 )

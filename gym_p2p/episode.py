@@ -90,6 +90,11 @@ class Episode:
         return self._playing.session.frame
 
     @property
+    def input_delay(self) -> int:
+        """Frames between giving an action and its effect, at present."""
+        return self._playing.session.input_delay
+
+    @property
     def confirmed(self) -> int:
         """How many frames are final."""
         return self._playing.rollout.final_count

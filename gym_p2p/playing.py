@@ -14,6 +14,7 @@ import attrs
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.events import (
     Command,
+    Desynced,
     EpisodeBegan,
     FramesAhead,
     GiveChecksum,
@@ -22,11 +23,13 @@ from gym_p2p.core.events import (
     Pinged,
     PlayerFinished,
     PlayerGone,
+    StateArrived,
 )
 from gym_p2p.core.metrics import MatchRecord
 from gym_p2p.core.prediction import predictor_named
 from gym_p2p.core.sync import RolledBack, SyncSession
 from gym_p2p.core.time_sync import AutoDelay
+from gym_p2p.desync import StateExchange
 from gym_p2p.game.base import Game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome, Seat
@@ -142,6 +145,7 @@ class Playing:
             keep_every=config.checked_every if choice.compares_states else None,
             continue_without_leavers=config.on_peer_loss in {"default_action", "stand_in"},
         )
+        self._episode = began.episode
         self.rollout = Rollout(
             game=game,
             session=self.session,
@@ -151,6 +155,7 @@ class Playing:
             compare_states=choice.compares_states,
             stand_in=stand_in,
         )
+        self._states = StateExchange(self.rollout.fields, record, command)
         record.begin_episode(now_ms())
         record.input_delay(0, self.session.input_delay)
         for give in self.session.begin():
@@ -170,6 +175,8 @@ class Playing:
         match event:
             case InputsArrived() | PlayerFinished() | PlayerGone() | FramesAhead():
                 self.session.receive(event)
+            case Desynced() | StateArrived():
+                self._states.receive(event)
             case Pinged(player, rtt_ms, _) if self._auto_delay is not None:
                 self._follow(self._auto_delay, player, rtt_ms)
 
@@ -193,7 +200,7 @@ class Playing:
             self._record.checksum(checked.frame, checked.digest)
             for sink in self._sinks:
                 sink.checksum(checked.frame, checked.digest)
-            self._command(GiveChecksum(checked.frame, bytes.fromhex(checked.digest)))
+            self._command(GiveChecksum(checked.frame, bytes.fromhex(checked.digest), self._episode))
         if self.rollout.over:
             self._record.end_episode(self._now_ms())
             for sink in self._sinks:

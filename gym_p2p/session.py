@@ -35,6 +35,7 @@ from gym_p2p.core.events import (
     BeginEpisode,
     EpisodeBegan,
 )
+from gym_p2p.core.match_log import SyncTotals
 from gym_p2p.core.messages import MAX_SEED
 from gym_p2p.core.queue_news import QueueStatus
 from gym_p2p.core.time_sync import AutoDelay
@@ -95,6 +96,13 @@ class Progress:
     frames_total: int
     checksums_agreed: int
     desyncs: int
+    sync: str | None = None
+    """``lockstep`` or ``rollback``, once the players have agreed."""
+    confirmed: int = 0
+    """How many frames of the episode are final."""
+    input_delay: int = 0
+    totals: SyncTotals | None = None
+    """What guessing has cost over all episodes."""
     queue_status: QueueStatus | None = None
     """Where this player stands in a queue, while he waits in one."""
 
@@ -216,6 +224,10 @@ class Session:
             frames_total=self._frames_before + frame,
             checksums_agreed=0 if self.recorder is None else self.recorder.checksums_agreed,
             desyncs=0 if self.recorder is None else self.recorder.desyncs,
+            sync=None if self.choice is None else self.choice.mode,
+            confirmed=0 if self._episode is None else self._episode.confirmed,
+            input_delay=0 if self._episode is None else self._episode.input_delay,
+            totals=None if self.recorder is None else self.recorder.record.totals(),
             queue_status=None if self._meeting is None else self._meeting.queue_status,
         )
 
@@ -329,7 +341,7 @@ class Session:
     def _plan(self, offer: SyncOffer) -> Plan:
         sync = self.config.sync
         must = {**self.game.describe(), "gym_p2p": __version__}
-        must |= {"checksum interval": str(sync.checked_every), "when a player is gone": _without(sync)}
+        must |= {"checksum interval": str(sync.checked_every), "when a player is gone": self._gone(sync)}
         about = {"input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.to_wire()}
         return Plan(
             config=_without_callables(self.config),
@@ -339,6 +351,17 @@ class Session:
             asks=self._say is not None,
             description={"must": must, "about": about},
         )
+
+    def _gone(self, sync: SyncConfig) -> str:
+        """Return how the others play on without a player, which has to be the same for all of them."""
+        if sync.on_peer_loss not in {"default_action", "stand_in"}:
+            return "the episode ends"
+        game = self.game
+        defaults = {str(s): game.codec(s).to_json(game.default_action(s)) for s in game.seats}
+        name = "" if sync.stand_in is None else f" by {sync.stand_in}"
+        if callable(sync.stand_in):
+            name = f" by {name_of(sync.stand_in)}"
+        return f"{sync.on_peer_loss}{name}, default actions {json.dumps(defaults)}"
 
     def _holders(self, found: MatchFound) -> list[int]:
         holders = {seat: index for index, player in enumerate(found.players) for seat in player.seats}
@@ -492,14 +515,6 @@ class Session:
                 pass
             if self._episode is not None:
                 self._episode.settle()
-
-
-def _without(sync: SyncConfig) -> str:
-    """Return how the others play on without a player, which has to be the same for all of them."""
-    if sync.on_peer_loss not in {"default_action", "stand_in"}:
-        return "the episode ends"
-    stand_in = sync.stand_in
-    return sync.on_peer_loss if stand_in is None or isinstance(stand_in, str) else name_of(stand_in)
 
 
 def _without_callables(config: P2PConfig) -> P2PConfig:

@@ -103,7 +103,8 @@ def _costed(found: SnapshotChoice, config: SyncConfig, snapshots: Snapshots) -> 
         "" if config.fps is None else f", {depth} frames can be played again within one",
         window if config.mode == "rollback" else min(window, depth),
     )
-    return attrs.evolve(offer, save_every=window if dear else 1)
+    # Half the window balances the states that are saved against the frames that are played again.
+    return attrs.evolve(offer, save_every=max(2, window // 2) if dear else 1)
 
 
 def _able(config: SyncConfig, snapshots: Snapshots, cost: str, window: int) -> SyncOffer:

@@ -119,6 +119,7 @@ def _command(arguments: argparse.Namespace, url: str, seat: Seat, watchers: int)
     if arguments.record is not None:
         command += ["--record", *([arguments.record] if arguments.record else [])]
     command += ["--input-delay", str(arguments.input_delay), "--log-level", arguments.log_level]
+    command += ["--sync", arguments.sync, "--view", arguments.view]
     command += ["--one-way-ms", str(arguments.one_way_ms), "--jitter-ms", str(arguments.jitter_ms)]
     command += ["--loss", str(arguments.loss)]
     for option, value in (("--seed", arguments.seed), ("--network", arguments.network)):

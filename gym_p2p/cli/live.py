@@ -16,8 +16,14 @@ from gym_p2p.core.queue_news import QueueStatus
 __all__ = ["match_table", "picture_panel", "queue_line", "summary_table"]
 
 
-def match_table(statuses: Iterable[Status]) -> Table:
-    """Return one row for every link of every player."""
+def match_table(statuses: Iterable[Status]) -> RenderableType:
+    """Return one row for every link of every player, and how each keeps together with the others."""
+    statuses = list(statuses)
+    lines = [Text(f"{status.seat}: {status.sync}", style="dim") for status in statuses if status.sync]
+    return Group(_links_table(statuses), *lines)
+
+
+def _links_table(statuses: Iterable[Status]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in ("seat", "state", "ep", "frame", "fps", "reward", "peer"):
         table.add_column(name, no_wrap=True)

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gym_p2p.errors import UsageError
 from gym_p2p.wrapper import P2POptions
@@ -25,7 +25,19 @@ def add_match_options(
     play.add_argument("--fps", type=float, metavar="F", default=fps, help=fps_help)
     play.add_argument("--seed", type=int, metavar="N", help="the seed to insist on (default: an agreed one)")
     play.add_argument(
-        "--input-delay", type=int, default=0, metavar="N", help="frames from input to effect (default: 0)"
+        "--input-delay", type=_delay, default=0, metavar="N", help="frames to effect, or auto (default: 0)"
+    )
+    play.add_argument(
+        "--sync",
+        choices=["auto", "lockstep", "rollback"],
+        default="auto",
+        help="wait for everybody's action, or predict it and correct (default: %(default)s)",
+    )
+    play.add_argument(
+        "--view",
+        choices=["predicted", "confirmed"],
+        default="predicted",
+        help="with rollback: show now, or what is final (default: %(default)s)",
     )
     play.add_argument(
         "--env-arg",
@@ -68,6 +80,8 @@ def match_options(arguments: argparse.Namespace) -> P2POptions:
     options: P2POptions = {
         "fps": arguments.fps,
         "input_delay": arguments.input_delay,
+        "sync": arguments.sync,
+        "view": arguments.view,
         "exports": arguments.exports,
         "record": arguments.exports if arguments.record == "" else arguments.record,
         "emulation": {
@@ -110,6 +124,10 @@ def count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"wanted a whole number from 1, got {text}")
     return number
+
+
+def _delay(text: str) -> int | Literal["auto"]:
+    return "auto" if text == "auto" else int(text)
 
 
 def _json_or_text(value: str) -> Any:

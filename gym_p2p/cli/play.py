@@ -15,6 +15,7 @@ from gym_p2p.core.queue_news import QueueStatus
 from gym_p2p.game.load import Policy, load_environment, load_policy
 from gym_p2p.game.outcome import Seat
 from gym_p2p.game.recipe import named_recipe
+from gym_p2p.session import Progress
 from gym_p2p.wrapper import P2PEnv, P2POptions
 
 __all__ = ["Part", "Status", "Summary", "play"]
@@ -59,6 +60,8 @@ class Status:
     picture: str | None = None
     queue: QueueStatus | None = None
     """The place in a queue, while waiting in one."""
+    sync: str | None = None
+    """The sync mode, and what keeping together has cost so far, in words."""
 
 
 @attrs.frozen(kw_only=True)
@@ -227,6 +230,7 @@ class _Player:
             desyncs=progress.desyncs,
             latency={str(peer): _without_samples(s) for peer, s in self._env.p2p.latency().items()},
             picture=self._picture(),
+            sync=_sync_in_words(progress),
         )
 
     def _rate(self) -> float | None:
@@ -240,6 +244,19 @@ class _Player:
             return None
         picture = self._env.render()
         return picture if isinstance(picture, str) else None
+
+
+def _sync_in_words(progress: Progress) -> str | None:
+    totals = progress.totals
+    if progress.sync is None or totals is None:
+        return None
+    delay = f", input delay {progress.input_delay}" if progress.input_delay else ""
+    if progress.sync == "lockstep":
+        return f"lockstep{delay}"
+    return (
+        f"rollback{delay}: {totals.rollbacks} rollbacks (deepest {totals.max_frames}), "
+        f"{totals.mispredictions} wrong guesses, {totals.resimulated} frames again, {totals.stalls} stalls"
+    )
 
 
 def _without_samples(statistics: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from gym_p2p.errors import UsageError
 from gym_p2p.game.load import load_environment, load_policy
 from gym_p2p.game.outcome import Seat
 from gym_p2p.game.seats import make_game
-from gym_p2p.simulate import Simulation, simulate
+from gym_p2p.simulation import Simulation, simulate
 
 __all__ = ["add_parser", "run"]
 

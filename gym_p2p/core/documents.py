@@ -53,6 +53,7 @@ def session_document(log: MatchLog, now_ms: int, decode: Decode) -> Document:
     del now_ms
     episodes = log.views()
     events = [event for episode in episodes for event in episode.rollbacks]
+    totals = log.totals()
     peer = _worst_peer(log)
     return {
         "schemaVersion": SCHEMA_VERSION,
@@ -64,9 +65,9 @@ def session_document(log: MatchLog, now_ms: int, decode: Decode) -> Document:
             "count": len(events),
             "maxFrames": max((event.frames for event in events), default=0),
             "events": [_rollback_event(log, event, decode) for event in events],
-            "mispredictions": sum(episode.corrections.mispredictions for episode in episodes),
-            "resimulatedFrames": sum(episode.corrections.resimulated for episode in episodes),
-            "stalls": sum(episode.corrections.stalls for episode in episodes),
+            "mispredictions": totals.mispredictions,
+            "resimulatedFrames": totals.resimulated,
+            "stalls": totals.stalls,
         },
         "sync": {
             "p2pHashMismatches": sum(len(episode.desyncs) for episode in episodes),
@@ -113,7 +114,7 @@ def validation_document(log: MatchLog, now_ms: int, decode: Decode) -> Document:
             ]
             for seat, player in enumerate(log.players)
         },
-        "desyncEvents": [_desync_event(event) for event in episode.desyncs],
+        "desyncEvents": [_desync_event(event, episode) for event in episode.desyncs],
         "reconnection": _reconnection(log, "reconnectionAttempts"),
         **_latency(log, _worst_peer(log)),
         "focusLoss": None,
@@ -164,7 +165,7 @@ def _validation(log: MatchLog, now_ms: int, decode: Decode) -> Document:
         for frame, digest in episode.hashes
     ]
     desyncs = [
-        {"episode": episode.number, **_desync_event(event)}
+        {"episode": episode.number, **_desync_event(event, episode), **_states(event, episode)}
         for episode in episodes
         for event in episode.desyncs
     ]
@@ -328,15 +329,24 @@ def _newest_episode(log: MatchLog) -> EpisodeView:
     return next((episode for episode in reversed(episodes) if episode.frames), episodes[-1])
 
 
-def _desync_event(event: DesyncEvent) -> Document:
+def _desync_event(event: DesyncEvent, episode: EpisodeView) -> Document:
+    dump = episode.dumps.get(event.frame)
+    rows = [] if dump is None else dump.differences
     return {
         "frame": event.frame,
         "ourHash": event.ours,
         "peerHash": event.theirs,
         "timestamp": event.timestamp_ms,
         "verifiedFrameAtDesync": event.verified_frame,
-        "hasStateDump": event.has_state_dump,
+        "hasStateDump": dump is not None,
+        "stateDifferences": [{"path": path, "ours": ours, "theirs": theirs} for path, ours, theirs in rows],
     }
+
+
+def _states(event: DesyncEvent, episode: EpisodeView) -> Document:
+    """Return both states of a frame, whole; ``None`` where they were not exchanged."""
+    dump = episode.dumps.get(event.frame)
+    return {"states": None if dump is None else {"ours": dump.ours, "theirs": dump.theirs}}
 
 
 def _rollback_event(log: MatchLog, event: RollbackEvent, decode: Decode) -> Document:

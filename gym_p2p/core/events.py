@@ -28,6 +28,7 @@ __all__ = [
     "FramesAhead",
     "GiveChecksum",
     "GiveInput",
+    "GiveState",
     "InputsArrived",
     "Interrupted",
     "Leave",
@@ -39,6 +40,7 @@ __all__ = [
     "Refused",
     "Resumed",
     "SetInputDelay",
+    "StateArrived",
 ]
 
 Difference = tuple[str, str, str]
@@ -89,6 +91,16 @@ class GiveChecksum:
 
 
 @attrs.frozen
+class GiveState:
+    """The local state after a frame at which a player's digest differs, packed; it goes to him alone."""
+
+    player: int
+    episode: int
+    frame: int
+    data: bytes
+
+
+@attrs.frozen
 class Leave:
     """Say goodbye; :class:`Left` follows once everybody has what he needs, or after a second."""
 
@@ -96,7 +108,7 @@ class Leave:
     lost: int | None = None
 
 
-Command = BeginEpisode | GiveInput | SetInputDelay | GiveChecksum | Leave
+Command = BeginEpisode | GiveInput | SetInputDelay | GiveChecksum | GiveState | Leave
 
 
 # Events.
@@ -224,6 +236,16 @@ class Desynced:
 
 
 @attrs.frozen
+class StateArrived:
+    """A player's state after the first frame at which his digest differed, packed as he gave it."""
+
+    player: int
+    episode: int
+    frame: int
+    data: bytes
+
+
+@attrs.frozen
 class Pinged:
     """A round trip over the game channel, and what is known of the player's clock."""
 
@@ -259,6 +281,7 @@ Event = (
     | Resumed
     | ChecksumsAgreed
     | Desynced
+    | StateArrived
     | Pinged
     | ProtocolErrorSeen
     | Left

@@ -32,14 +32,18 @@ import attrs
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.agreement import Seeds, barrier_refusal, handshake_differences
 from gym_p2p.core.digests import Digests
+from gym_p2p.core.dumps import Dumps, state_parts
 from gym_p2p.core.events import (
     BeginEpisode,
+    ChecksumsAgreed,
     Command,
     Connected,
+    Desynced,
     EpisodeBegan,
     Event,
     GiveChecksum,
     GiveInput,
+    GiveState,
     Interrupted,
     Leave,
     Left,
@@ -50,6 +54,7 @@ from gym_p2p.core.events import (
     Refused,
     Resumed,
     SetInputDelay,
+    StateArrived,
 )
 from gym_p2p.core.exchange import Exchange
 from gym_p2p.core.leaving import Departures, Tell
@@ -68,6 +73,7 @@ from gym_p2p.core.messages import (
     Ready,
     Refuse,
     Share,
+    StatePart,
     decode,
     encode,
     split,
@@ -129,6 +135,7 @@ class Match:
         self._ready: Ready | None = None
         self._heard_at = 0.0
         self._digests = Digests(local=local, players=players)
+        self._dumps = Dumps()
         self._connected = False
         self._leaving_since: float | None = None
         self._left = False
@@ -141,6 +148,7 @@ class Match:
             Goodbye: self._on_goodbye,
             Share: self._on_share,
             Holdings: self._on_holdings,
+            StatePart: self._on_state_part,
             Fragment: self._on_fragment,
             Inputs: self._on_inputs,
             Ping: self._on_ping,
@@ -195,7 +203,11 @@ class Match:
             case GiveChecksum(frame, digest, episode):
                 checksum = Checksum(exchange.episode if episode is None else episode, frame, digest)
                 self._broadcast(checksum, now)
-                self._outputs.extend(self._digests.add(self._local, checksum))
+                self._compared(self._digests.add(self._local, checksum))
+            case GiveState(player, episode, frame, data):
+                if self._peers[player].present:
+                    for part in state_parts(episode, frame, data):
+                        self._send(self._peers[player], part, now)
             case Leave(reason, lost):
                 if self._leaving_since is None:
                     self._leaving_since = now
@@ -291,8 +303,19 @@ class Match:
     def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:
         if not self._exchange.episode - 1 <= message.episode <= self._exchange.episode + 1:
             raise ProtocolError("checksum of another episode")
-        self._outputs.extend(self._digests.add(peer.index, message))
+        self._compared(self._digests.add(peer.index, message))
         self._finish_leaving(now)
+
+    def _compared(self, found: Sequence[ChecksumsAgreed | Desynced]) -> None:
+        for event in found:
+            if isinstance(event, Desynced):
+                self._dumps.expect(event.player, event.episode, event.frame)
+            self._outputs.append(event)
+
+    def _on_state_part(self, peer: Peer, message: StatePart, now: float) -> None:  # noqa: ARG002 - one shape
+        data = self._dumps.add(peer.index, message)
+        if data is not None:
+            self._outputs.append(StateArrived(peer.index, message.episode, message.frame, data))
 
     def _on_ping(self, peer: Peer, message: Ping, now: float) -> None:
         micros = int(now * 1e6)

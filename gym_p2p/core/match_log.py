@@ -33,6 +33,8 @@ __all__ = [
     "PlayerId",
     "ReconnectionAttempt",
     "RollbackEvent",
+    "StateDump",
+    "SyncTotals",
     "Termination",
     "plain",
 ]
@@ -49,7 +51,21 @@ class DesyncEvent:
     theirs: str
     timestamp_ms: int
     verified_frame: int
-    has_state_dump: bool
+
+
+@attrs.frozen
+class StateDump:
+    """Both states after a checked frame whose checksums differ.
+
+    Attributes:
+        differences: ``(path, ours, theirs)`` as texts, the shallowest first, not necessarily all.
+        ours: every field of the state as plain data, by path.
+        theirs: the same of the other player.
+    """
+
+    differences: tuple[tuple[str, str, str], ...]
+    ours: Any
+    theirs: Any
 
 
 @attrs.frozen
@@ -129,6 +145,25 @@ class Corrections:
     """Frames that could not be guessed any more and had to be waited for."""
 
 
+@attrs.frozen(kw_only=True)
+class SyncTotals:
+    """What guessing cost over all episodes of a match.
+
+    Attributes:
+        rollbacks: how often the past was corrected.
+        max_frames: the deepest correction, in frames.
+        mispredictions: inputs that had been guessed wrong.
+        resimulated: frames that were played again.
+        stalls: frames that had to be waited for.
+    """
+
+    rollbacks: int
+    max_frames: int
+    mispredictions: int
+    resimulated: int
+    stalls: int
+
+
 @attrs.define(eq=False)
 class EpisodeLog:
     """One episode: for every seat the inputs as they were applied, one a frame, from frame 0 on."""
@@ -137,6 +172,8 @@ class EpisodeLog:
     seat_inputs: tuple[list[bytes], ...]
     checksums: list[tuple[int, str]] = attrs.field(factory=list)
     desyncs: list[DesyncEvent] = attrs.field(factory=list)
+    dumps: dict[int, StateDump] = attrs.field(factory=dict)
+    """By frame: of the first difference with some player."""
     rollbacks: list[RollbackEvent] = attrs.field(factory=list)
     corrections: Corrections = attrs.field(factory=Corrections)
     input_delays: list[tuple[int, int]] = attrs.field(factory=list)
@@ -159,8 +196,8 @@ class EpisodeLog:
             frames=frames,
             hashes=hashes,
             desyncs=desyncs,
+            dumps=self.dumps.copy(),
             rollbacks=rollbacks,
-            corrections=self.corrections,
             input_delays=tuple(self.input_delays.copy()),
             confirmed_frame=max(confirmed, frames - 1),
             verified_frame=verified,
@@ -179,8 +216,8 @@ class EpisodeView:
     hashes: tuple[tuple[int, str], ...]
     """The checksums by frame, sorted; of a frame that was checked twice the newer one."""
     desyncs: tuple[DesyncEvent, ...]
+    dumps: Mapping[int, StateDump]
     rollbacks: tuple[RollbackEvent, ...]
-    corrections: Corrections
     input_delays: tuple[tuple[int, int], ...]
     confirmed_frame: int
     verified_frame: int
@@ -222,6 +259,19 @@ class MatchLog:
     def views(self) -> list[EpisodeView]:
         """Return every episode as it is now."""
         return [episode.view() for episode in self.episodes.copy()]
+
+    def totals(self) -> SyncTotals:
+        """Return what guessing has cost so far."""
+        episodes = self.episodes.copy()
+        rollbacks = [event.frames for episode in episodes for event in episode.rollbacks.copy()]
+        counts = [episode.corrections for episode in episodes]
+        return SyncTotals(
+            rollbacks=len(rollbacks),
+            max_frames=max(rollbacks, default=0),
+            mispredictions=sum(count.mispredictions for count in counts),
+            resimulated=sum(count.resimulated for count in counts),
+            stalls=sum(count.stalls for count in counts),
+        )
 
     def time(self, now_ms: int) -> int:
         """Return ``now_ms``, or the end of the match once it has ended."""

@@ -50,6 +50,7 @@ __all__ = [
     "Reassembler",
     "Refuse",
     "Share",
+    "StatePart",
     "decode",
     "encode",
     "split",
@@ -186,6 +187,17 @@ class Holdings:
 
 
 @attrs.frozen
+class StatePart:
+    """A part of the sender's state after a frame at which the checksums differed."""
+
+    episode: int
+    frame: int
+    index: int
+    count: int
+    data: bytes
+
+
+@attrs.frozen
 class Fragment:
     """A piece of a control message that is longer than one message may be."""
 
@@ -235,7 +247,20 @@ class Pong:
     replied_us: int
 
 
-Message = Hello | Refuse | Ready | Checksum | Goodbye | Share | Holdings | Fragment | Inputs | Ping | Pong
+Message = (
+    Hello
+    | Refuse
+    | Ready
+    | Checksum
+    | Goodbye
+    | Share
+    | Holdings
+    | StatePart
+    | Fragment
+    | Inputs
+    | Ping
+    | Pong
+)
 
 
 def _is_count(value: object) -> bool:
@@ -300,6 +325,17 @@ def _read_checksum(reader: Reader) -> Checksum:
     if not 1 <= len(message.digest) <= 64:
         raise ProtocolError("wrong shape")
     return message
+
+
+def _write_state_part(out: bytearray, message: StatePart) -> None:
+    for number in (message.episode, message.frame, message.index, message.count):
+        write_varint(out, number)
+    out += message.data
+
+
+def _read_state_part(reader: Reader) -> StatePart:
+    episode, frame, index, count = reader.varints(4)
+    return StatePart(episode, frame, index, count, reader.rest())
 
 
 def _write_goodbye(out: bytearray, message: Goodbye) -> None:
@@ -424,6 +460,7 @@ _TABLE: dict[type[Any], tuple[int, _Write, _Read]] = {
     Fragment: (0x06, _write_fragment, _read_fragment),
     Share: (0x07, _write_share, _read_share),
     Holdings: (0x08, _write_holdings, _read_holdings),
+    StatePart: (0x09, _write_state_part, _read_state_part),
     Inputs: (0x10, _write_inputs, _read_inputs),
     Ping: (0x11, _write_ping, _read_ping),
     Pong: (0x12, _write_pong, _read_pong),

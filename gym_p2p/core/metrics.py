@@ -33,6 +33,8 @@ from gym_p2p.core.match_log import (
     PlayerId,
     ReconnectionAttempt,
     RollbackEvent,
+    StateDump,
+    SyncTotals,
     Termination,
     plain,
 )
@@ -124,14 +126,24 @@ class MatchRecord:
         episode = self._playing()
         episode.verified_frame = max(episode.verified_frame, frame)
 
-    def desync(
-        self, frame: int, ours: str, theirs: str, now_ms: int, *, has_state_dump: bool = False
-    ) -> None:
+    def desync(self, frame: int, ours: str, theirs: str, now_ms: int) -> None:
         """Record that a player's checksum of a frame differs from ours."""
         episode = self._playing()
-        episode.desyncs.append(
-            DesyncEvent(frame, ours, theirs, now_ms, episode.verified_frame, has_state_dump)
-        )
+        episode.desyncs.append(DesyncEvent(frame, ours, theirs, now_ms, episode.verified_frame))
+
+    def state_difference(
+        self,
+        frame: int,
+        differences: Sequence[tuple[str, str, str]],
+        *,
+        ours: Mapping[str, Any],
+        theirs: Mapping[str, Any],
+        episode: int,
+    ) -> None:
+        """Record both states of a frame at which they differ, and in which fields."""
+        if 1 <= episode <= len(self._log.episodes):
+            dump = StateDump(tuple(differences), plain(ours), plain(theirs))
+            self._log.episodes[episode - 1].dumps.setdefault(frame, dump)
 
     def rollback(
         self,
@@ -294,6 +306,10 @@ class MatchRecord:
     def multiplayer(self, now_ms: int, decode: Decode) -> Document:
         """Build the multiplayer document: see :func:`gym_p2p.core.documents.multiplayer_document`."""
         return multiplayer_document(self._log, now_ms, decode)
+
+    def totals(self) -> SyncTotals:
+        """Return what guessing has cost so far, for a live view."""
+        return self._log.totals()
 
     def latency(self, peer: PlayerId) -> Document | None:
         """Return the statistics of one link, for a live view."""

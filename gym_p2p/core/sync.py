@@ -12,9 +12,10 @@ next::
     known      every input below it is here: no rollback reaches below it
     frame      the next one to play; it is at most ``window`` above known
 
-With a window of 0 this is lockstep: a frame is played once every input of it is here, and is final when it
-was played, for those who are left share what only one of them holds. With a longer one the missing inputs are guessed; when a guess proves wrong, the state before it is loaded and the frames since are
-played again: once in a tick, and only as the next frame can be played. Right guesses cost nothing.
+With a window of 0 this is lockstep: a frame is played once every input of it is here, and is final as soon as
+it is played (those who are left share what only one of them holds, so nobody takes it back). With a longer
+window the missing inputs are guessed; when a guess proves wrong, the state before it is loaded and the frames
+since are played again: once in a tick, and only as the next frame can be played. Right guesses cost nothing.
 
 A tick::
 

@@ -184,6 +184,11 @@ class RallyParallelEnv(_Rally, pettingzoo.ParallelEnv):  # type: ignore[misc]  #
         self._observation_spaces = {seat: _observation_space() for seat in SEATS}
         self._np_random: np.random.Generator | None = None
 
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state, also one of another instance or another machine."""
+        super().set_state(state)
+        self.agents = [] if self.court.won or self.court.timed_out else list(SEATS)
+
     def observation_space(self, agent: str) -> spaces.Box[np.int16]:
         """Return an agent's observation space, the same object every time."""
         return self._observation_spaces[agent]

@@ -125,7 +125,9 @@ export class ServiceLine {
   async #register() {
     const askedMs = performance.now();
     try {
-      await this.#ask("register_subject", { subject_id: this.#subjectId, client: CLIENT });
+      const answer = await this.#ask("register_subject", { subject_id: this.#subjectId, client: CLIENT });
+      // Shown by the next socket, so that a line that broke is not taken for somebody else's.
+      if (answer.resume_token) this.#socket.auth = { ...this.#socket.auth, resume_token: answer.resume_token };
     } catch (error) {
       // A line that broke meanwhile registers again when it is back.
       if (error instanceof GymP2PError && error.code !== "unreachable") this.#end(error);

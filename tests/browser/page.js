@@ -16,6 +16,33 @@ function watchSignals({ socket, offers, candidates }) {
   };
 }
 
+/** Look at the stats report of every new connection once, a while after it has connected; keep it for longer. */
+function watchStats({ readings }, { afterMs, keptMs }) {
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    #connected = false;
+
+    constructor(...options) {
+      super(...options);
+      this.addEventListener("connectionstatechange", () => {
+        if (this.connectionState !== "connected") return;
+        this.#connected = true;
+        setTimeout(async () => readings.push(roundTripMs(await this.getStats())), afterMs);
+        setTimeout(() => super.close(), keptMs);
+      });
+    }
+
+    close() {
+      if (!this.#connected) super.close();
+    }
+  };
+}
+
+function roundTripMs(report) {
+  const pairs = [...report.values()].filter((entry) => entry.type === "candidate-pair" && entry.nominated);
+  const seconds = pairs[0]?.currentRoundTripTime;
+  return seconds === undefined ? null : seconds * 1000;
+}
+
 async function until(condition, timeoutMs) {
   const deadline = performance.now() + timeoutMs;
   while (!condition()) {
@@ -41,6 +68,7 @@ window.player = {
       : new GymP2PClient(socket, { subjectId: subject, onProbe, onQueueStatus, ...say });
     state = { socket, client, probes, statuses, proposals, link: null, telemetry: null };
     Object.assign(state, { messages: [], offers: [], candidates: [] });
+    state.readings = [];
     watchSignals(state);
     await state.client.registered();
   },
@@ -93,6 +121,10 @@ window.player = {
     state.telemetry.stop();
     return state.telemetry.getStats();
   },
+
+  watchStats: (times) => watchStats(state, times),
+
+  readings: () => state.readings,
 
   async probed({ count }) {
     await until(() => state.probes.length >= count, 25_000);

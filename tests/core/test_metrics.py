@@ -179,7 +179,8 @@ def test_episodes_count_from_one_and_the_validation_is_of_the_newest_played() ->
 def test_a_desync_is_an_event_in_all_three_documents() -> None:
     record = played(new_record(), 5)
     record.verified(1)
-    record.desync(3, "aa", "bb", START_MS + 50, has_state_dump=True)
+    record.desync(3, "aa", "bb", START_MS + 50)
+    record.state_difference(3, [("x", "1", "2")], ours={"x": 1}, theirs={"x": 2}, episode=1)
     built = documents(record)
     event = {
         "frame": 3,
@@ -188,9 +189,12 @@ def test_a_desync_is_an_event_in_all_three_documents() -> None:
         "timestamp": START_MS + 50,
         "verifiedFrameAtDesync": 1,
         "hasStateDump": True,
+        "stateDifferences": [{"path": "x", "ours": "1", "theirs": "2"}],
     }
+    states = {"ours": {"x": 1}, "theirs": {"x": 2}}
     assert built["validation"]["desyncEvents"] == [event]
-    assert built["multiplayer"]["validation"]["allDesyncEvents"] == [{"episode": 1, **event}]
+    whole = built["multiplayer"]["validation"]["allDesyncEvents"]
+    assert whole == [{"episode": 1, **event, "states": states}]
     assert built["multiplayer"]["validation"]["totalDesyncs"] == 1
     assert built["session"]["sync"]["p2pHashMismatches"] == 1
 

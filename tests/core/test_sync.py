@@ -52,8 +52,10 @@ def test_an_input_takes_effect_after_the_delay_and_the_first_frames_have_the_def
     assert sync.give(b"a") == GiveInput(2, b"a")
     sync.receive(InputsArrived(1, 0, (b"x", b"y", b"z"), 0))
     assert sync.poll() == Advance(0, (b"-", b"x"))
+    assert sync.poll() == FramesConfirmed(0, ((b"-", b"x"),))
     assert sync.give(b"b") == GiveInput(3, b"b")
     assert sync.poll() == Advance(1, (b"-", b"y"))
+    assert sync.poll() == FramesConfirmed(1, ((b"-", b"y"),))
     assert sync.give(b"c") == GiveInput(4, b"c")
     assert sync.poll() == Advance(2, (b"a", b"z"))
 

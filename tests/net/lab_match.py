@@ -90,6 +90,11 @@ class LabPlayer:
         """Wait until the player has ended by itself."""
         self.process.wait(_END_TIMEOUT_S)
 
+    def kill(self) -> None:
+        """Kill the player without a word."""
+        self.process.kill()
+        self.process.wait(_END_TIMEOUT_S)
+
     def stop(self) -> None:
         """Tell the player to stop, as a terminal's Ctrl-C does, and wait until it has."""
         self.process.send_signal(signal.SIGTERM)
@@ -139,15 +144,21 @@ class LabMatch:
         self,
         *,
         env: str = "gym_p2p/Rally-v0",
+        env_args: Mapping[str, Any] | None = None,
         seats: Sequence[str] = ("left", "right"),
         frames: int | None = None,
         busy_ms: Mapping[str, float] | None = None,
+        shifts: Sequence[int] | None = None,
         **options: Any,
     ) -> Self:
-        """Start a match with a player in every host, each with these options."""
+        """Start a match with a player in every host, each with these options.
+
+        ``busy_ms`` is by host; ``shifts``, in the order of the hosts, lets players change their actions at
+        different frames.
+        """
         self._rounds += 1
         busy = busy_ms or {}
-        for host, seat in zip(self.lab.hosts, seats, strict=True):
+        for host, seat, shift in zip(self.lab.hosts, seats, shifts or [0] * len(seats), strict=True):
             own: P2POptions = {
                 "server_url": self.url,
                 "room": f"round-{self._rounds}",
@@ -156,7 +167,9 @@ class LabMatch:
             }
             wish = {
                 "env": env,
+                "env_args": dict(env_args or {}),
                 "seat": seat,
+                "shift": shift,
                 "frames": frames,
                 "busy_ms": busy.get(host, 0.0),
                 "options": own,

@@ -30,6 +30,7 @@ _TOLD = (MatchMade, LinkOpened, Connected, EpisodeBegan, Interrupted, Resumed, P
 
 _frames: list[float] = []
 _busy_s = 0.0
+_shift = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -40,15 +41,19 @@ class Wish:
         options: the wrapper's.
         seat: the seat to take.
         env: the environment's name.
+        env_args: what it is made with.
         frames: leave after so many; ``None`` plays until it is told to stop (``SIGTERM``).
         busy_ms: how long the policy computes for each action, in pure Python and without pause.
+        shift: by how many frames this player's actions are ahead of those of one with 0.
     """
 
     options: P2POptions
     seat: str
     env: str = "gym_p2p/Rally-v0"
+    env_args: dict[str, Any] = attrs.field(factory=dict)
     frames: int | None = None
     busy_ms: float = 0.0
+    shift: int = 0
 
 
 def policy(_observation: Any, frame: int) -> int:
@@ -57,19 +62,19 @@ def policy(_observation: Any, frame: int) -> int:
     until = time.perf_counter() + _busy_s
     while time.perf_counter() < until:
         pass
-    return (frame // 7) % 3
+    return ((frame + _shift) // 7) % 3
 
 
 def main() -> None:
     """Play, and exit as ``gym-p2p join`` would."""
-    global _busy_s  # noqa: PLW0603 - the policy is looked up by name, so what it needs lives in the module
+    global _busy_s, _shift  # noqa: PLW0603 - the policy is looked up by name, so what it needs lives here
     wish = Wish(**json.loads(sys.argv[1]))
-    _busy_s = wish.busy_ms / 1e3
+    _busy_s, _shift = wish.busy_ms / 1e3, wish.shift
     logging.basicConfig(level=logging.WARNING)
     _tap()
     part = Part(
         env=wish.env,
-        env_args={},
+        env_args=wish.env_args,
         seat=wish.seat,
         policy=f"{__name__}:policy",
         frames=wish.frames,

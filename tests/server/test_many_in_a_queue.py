@@ -19,6 +19,7 @@ from typing import Any
 import attrs
 import pytest
 
+from gym_p2p.bench.figures import percentile
 from gym_p2p.config import MatchmakingConfig, ServiceConfig
 from gym_p2p.core.decisions import replay
 from gym_p2p.core.widening import WideningMatchmaker
@@ -199,7 +200,7 @@ def show(story: Story) -> None:
     probes = collections.Counter(record["reason"] or record["verdict"] for record in story.lines("probed"))
     lines = [
         f"all ended after {story.took_s:.1f} s; CPU of the service {story.service_cpu_s:.2f} s",
-        f"{len(waits)} matched, p50 {statistics.median(waits):.2f} s, p95 {waits[int(0.95 * len(waits))]:.2f} s",
+        f"{len(waits)} matched after {statistics.median(waits):.2f} s, p95 {percentile(waits, 95):.2f} s",
         f"{len(rtts)} matches over {statistics.median(rtts):.0f} ms (p50), {max(rtts):.0f} ms (max)",
         f"probes: {dict(probes)}; rejected: {len(story.lines('rejected'))}",
         *(f"  {end}: {count}" for end, count in sorted(ends.items())),
@@ -234,14 +235,16 @@ def test_it_went_as_badly_as_it_was_meant_to(story: Story) -> None:
 
 
 def test_nobody_is_in_two_matches_and_both_players_are_told_of_the_same(story: Story) -> None:
-    made = [subject for record in story.lines("made") for subject in record["subjects"]]
-    assert len(made) == len(set(made))
-    found: dict[str, list[str]] = {}
+    found: dict[str, set[str]] = {}
     for player in story.matched():
         ((_event, match),) = story.first_told[player.name]
-        found.setdefault(match["match_id"], []).append(player.name)
-    made_groups = {frozenset(record["subjects"]) for record in story.lines("made")}
-    assert {frozenset(group) for group in found.values()} <= made_groups
+        found.setdefault(match["match_id"], set()).add(player.name)
+    assert sum(map(len, found.values())) == len(set().union(*found.values()))
+    made = [set(record["subjects"]) for record in story.lines("made")]
+    gone = {player.name for player in story.players if player.left}
+    for group in found.values():
+        # Somebody's line can break in the very moment in which his match is made.
+        assert any(group <= subjects and subjects - group <= gone for subjects in made), group
 
 
 def test_every_match_was_measured_and_near_enough_by_then(story: Story) -> None:

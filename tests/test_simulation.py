@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from gym_p2p import ConfigurationError, UnsupportedEnvironment
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.seats import make_game
-from gym_p2p.simulate import Simulation, simulate
+from gym_p2p.simulation import Simulation, simulate
 from tests.toys import Blend
 
 SCHEMAS = Path(__file__).parent.parent / "gym_p2p" / "schemas"
@@ -200,7 +200,7 @@ def test_when_a_player_vanishes_the_others_end_at_one_frame(players: int, at: in
     _assert_oracle(result, lambda: Blends(players))
 
 
-@pytest.mark.parametrize("stand_in", [None, "tests.test_simulate:stubborn"])
+@pytest.mark.parametrize("stand_in", [None, "tests.test_simulation:stubborn"])
 def test_the_others_can_play_on_without_him(stand_in: str | None) -> None:
     options: dict[str, Any] = {"on_peer_loss": "stand_in" if stand_in else "default_action"}
     if stand_in:
@@ -266,11 +266,37 @@ def test_rollback_is_refused_where_states_cannot_be_restored_and_auto_takes_lock
 
 
 def test_a_real_environment_is_the_same_for_all_and_for_the_oracle() -> None:
-    make = lambda: gymnasium.make("gym_p2p.envs:gym_p2p/Rally-v0").unwrapped  # noqa: E731 - one line
-    policies = {
-        seat: (lambda _o, frame, k=k: (frame // (5 + k)) % 3) for k, seat in enumerate(("left", "right"))
-    }
+    def make() -> Any:
+        return gymnasium.make("gym_p2p.envs:gym_p2p/Rally-v0").unwrapped
+
+    policies = {"left": lambda _seen, frame: frame // 5 % 3, "right": lambda _seen, frame: frame // 6 % 3}
     result = simulate(make, policies, frames=600, seed=4, one_way_ms=50, jitter_ms=5, loss=0.02)
     assert result.sync == "rollback"
     assert all(player.counters.rollbacks > 10 for player in result.players.values())
     assert _assert_oracle(result, make, seed=4) > 300
+
+
+def test_a_field_changed_behind_the_netcodes_back_is_named_on_both_sides() -> None:
+    envs: list[Blends] = []
+
+    def make() -> Blends:
+        envs.append(Blends(2))
+        return envs[-1]
+
+    def tamper(_observation: Any, frame: int) -> int:
+        if frame == 40:
+            envs[1].skew = 0.25
+        return 3
+
+    policies: dict[Any, Any] = {0: lambda _observation, _frame: 2, 1: tamper}
+    result = simulate(make, policies, frames=200, seed=11, one_way_ms=30, sync="rollback")
+    events = [result.players[seat].exports["multiplayer"]["validation"]["allDesyncEvents"] for seat in (0, 1)]
+    assert [event[0]["frame"] for event in events] == [59, 59]  # compared every 30 frames
+    for (first, *_), ours, theirs in zip(events, ("0.0", "0.25"), ("0.25", "0.0"), strict=True):
+        assert {"path": "unwrapped.skew", "ours": ours, "theirs": theirs} in first["stateDifferences"]
+        assert first["states"]["ours"] != first["states"]["theirs"]
+        assert first["hasStateDump"] is True
+    for player in result.players.values():
+        jsonschema.validate(
+            player.exports["multiplayer"], json.loads((SCHEMAS / "multiplayer.schema.json").read_text())
+        )

@@ -46,7 +46,7 @@ __all__ = ["ConfirmedFrame", "Counters", "SimulatedPlayer", "Simulation", "simul
 Policy = Callable[[Any, int], Any]
 """``policy(observation, frame) -> action``."""
 
-Figure = float | Mapping[tuple[Seat, Seat], float]
+Figure = float | Mapping[tuple[Any, Any], float]
 """One number for all paths, or one for each directed pair of seats (others: 0)."""
 
 EPOCH_MS = 1_750_000_000_000
@@ -133,7 +133,7 @@ class Simulation:
 
 def simulate(
     make_env: Callable[[], Any],
-    policies: Mapping[Seat, Policy],
+    policies: Mapping[Any, Policy],
     *,
     frames: int,
     seed: int,
@@ -143,11 +143,11 @@ def simulate(
     reorder: Figure = 0,
     duplicate: Figure = 0,
     sync: Literal["auto", "lockstep", "rollback"] = "auto",
-    input_delay: int | Literal["auto"] | Mapping[Seat, int] = 0,
+    input_delay: int | Literal["auto"] | Mapping[Any, int] = 0,
     fps: float = 60,
-    leave: Mapping[Seat, int] | None = None,
+    leave: Mapping[Any, int] | None = None,
     network_seed: int = 0,
-    clock_drift: Mapping[Seat, float] | None = None,
+    clock_drift: Mapping[Any, float] | None = None,
     **options: Any,
 ) -> Simulation:
     """Play one episode with virtual players over a network in memory.
