@@ -149,7 +149,8 @@ class Episode:
             self._recorder.record.protocol_error(error.problem)
             self._over = Ending("protocol_error")
             return False
-        self._corrections.extend(tick.corrections)
+        # A frame that was held back, for it seemed to be the end, was never shown.
+        self._corrections.extend([one for one in tick.corrections if one.frame <= self.frame_shown])
         if self._config.view == "confirmed":
             self._unseen.extend(tick.final)
         if tick.over is not None and not self._playing.rollout.over:

@@ -42,12 +42,12 @@ class Correction:
     """A frame that had been played on wrong guesses.
 
     Attributes:
-        before: what it had given.
-        after: what it gives; ``None`` if the episode had ended before it.
+        before: what it had given; ``None`` if the episode had seemed to end before it.
+        after: what it gives; ``None`` if the episode seems to end before it.
     """
 
     frame: int
-    before: Outcome
+    before: Outcome | None
     after: Outcome | None
 
 
@@ -136,6 +136,7 @@ class Rollout:
         self._compares = snapshots if compare_states else None
         self._stand_in = stand_in
         self._played: dict[int, tuple[tuple[bytes, ...], Outcome]] = {}
+        self._taken_back: set[int] = set()  # frames that had been played, behind what seems to be the end
         self._saved: dict[int, Snapshot | None] = {}
         self._checksum = OutcomeChecksum(len(game.seats))
         self._pending: dict[int, str] = {}  # digests of outcomes by frame, whose states are not there yet
@@ -195,6 +196,7 @@ class Rollout:
         if self.ended_at is not None and self.ended_at < frame:
             if before is not None:
                 del self._played[frame]
+                self._taken_back.add(frame)
                 tick.corrections.append(Correction(frame, before[1], None))
             return
         by_seat, actions = self._decoded(advance)
@@ -206,8 +208,9 @@ class Rollout:
             tick.advanced = True
             return
         tick.played_again += 1
-        if before is not None:
-            tick.corrections.append(Correction(frame, before[1], outcome))
+        if before is not None or frame in self._taken_back:
+            self._taken_back.discard(frame)
+            tick.corrections.append(Correction(frame, None if before is None else before[1], outcome))
 
     def _decoded(self, advance: Advance) -> tuple[tuple[bytes, ...], Sequence[Any]]:
         by_seat = self._inputs.by_seat(advance.inputs)

@@ -10,13 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import socket
 import threading
-import time
-import uuid
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +20,20 @@ import socketio
 import uvicorn
 
 from gym_p2p.config import ServiceConfig
-from gym_p2p.core.announce import SeatId
-from gym_p2p.core.candidates import CandidatePolicy
 from gym_p2p.core.matchmaking import Matchmaker, require_matchmaker
 from gym_p2p.core.probe_outcome import ProbeOutcome
-from gym_p2p.core.probe_registry import ProbeRegistry
 from gym_p2p.core.queue_report import QueueReport
-from gym_p2p.core.queues import Queues
-from gym_p2p.core.rooms import Rooms
-from gym_p2p.core.screening import SignalScreen
 from gym_p2p.core.widening import WideningMatchmaker
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.server.admission import Admission
-from gym_p2p.server.decision_log import DecisionLog
-from gym_p2p.server.guards import Guards
-from gym_p2p.server.join_tokens import JoinTokens
+from gym_p2p.server.assembly import Assembly, open_secret
 from gym_p2p.server.limits import KeyedLimits
-from gym_p2p.server.metrics import Counts, QueueRow, ServiceMetrics
+from gym_p2p.server.metrics import ServiceMetrics
 from gym_p2p.server.operators import OperatorTokens
 from gym_p2p.server.packets import FrameGuard, StrictPacket
 from gym_p2p.server.queueing import PreMatchHook
 from gym_p2p.server.signaling import VERSION, SignalingService
 from gym_p2p.server.store import Store
-from gym_p2p.server.tokens import Claims, TokenSigner, load_secret
-from gym_p2p.server.turn import ice_servers_for
+from gym_p2p.server.tokens import TokenSigner
 from gym_p2p.server.web import Uploads, make_web_app
 
 __all__ = ["Service", "new_event_loop", "serve_in_thread"]
@@ -168,7 +154,7 @@ class Service:
         tables = self._signaling.queue_tables()
         return QueueReport(
             queues={name: tuple(rows) for name, rows in tables.items()},
-            matches=self._rooms.match_count,
+            matches=self._assembly.rooms.match_count,
             connections=self._signaling.connection_count,
         )
 
@@ -178,9 +164,9 @@ class Service:
 
     def _open_data_dir(self) -> tuple[bytes, Store]:
         directory = Path(self.config.data_dir)
+        secret = open_secret(directory)
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            return load_secret(directory), Store(directory)
+            return secret, Store(directory)
         except OSError as error:
             raise ConfigurationError(
                 "data_dir", f"cannot use {directory}: {error.strerror or error}"
@@ -200,67 +186,20 @@ class Service:
             logger=_LIBRARY_LOG,
             engineio_logger=_LIBRARY_LOG,
         )
-        screens = {
-            relay_only: SignalScreen(
-                CandidatePolicy(private=self.config.passes_private_candidates, relay_only=relay_only)
-            )
-            for relay_only in (False, True)
-        }
-        self._rooms = Rooms(
-            match_ids=lambda: f"match-{secrets.token_hex(16)}",
-            seeds=lambda: secrets.randbits(32),
-            issue_token=_token_issuer(tokens, self.config.token_lifetime_s),
-            ice_servers=ice_servers_for(self.config, self.config.turn_match_lifetime_s),
-            relay_only=self.config.relay_only,
-            screen=screens.__getitem__,
-            register_timeout_s=self.config.register_timeout_s,
-        )
-        probes = ProbeRegistry(
-            probe_ids=lambda: f"probe_{uuid.uuid4()}",
-            ice_servers=ice_servers_for(self.config, self.config.turn_probe_lifetime_s),
-            relay_only=self.config.relay_only,
-            screen=screens.__getitem__,
-        )
-        queues = Queues(
-            self._matchmaker,
-            config=self.config.matchmaking,
-            ask_hook=self._pre_match is not None,
-            log_decisions=self.config.log_decisions,
-        )
-        signaling = SignalingService(
-            sio,
-            self._rooms,
-            probes,
-            queues,
+        assembly = self._assembly = Assembly(
+            self.config,
+            tokens,
+            metrics=self._metrics,
+            matchmaker=self._matchmaker,
             pre_match=self._pre_match,
-            hook_timeout_s=self.config.matchmaking.hook_timeout_s,
-            decision_log=DecisionLog(Path(self.config.data_dir) / "decisions.jsonl"),
-            guards=Guards(
-                admission=Admission(self._join_tokens()),
-                joins=KeyedLimits(self.config.joins_per_s, self.config.join_burst),
-                metrics=self._metrics,
-            ),
-            events_per_s=self.config.events_per_s,
-            event_burst=self.config.event_burst,
         )
-        self._metrics.counts = Counts(
-            connections=lambda: signaling.connection_count,
-            matches=lambda: self._rooms.match_count,
-            probes=lambda: probes.active_count,
-            queues=lambda: _queue_rows(queues),
-            dropped_candidates=lambda: sum((screen.dropped for screen in screens.values()), Counter[str]()),
-        )
-        return sio, signaling
-
-    def _join_tokens(self) -> JoinTokens | None:
-        secret = self.config.join_secret
-        return None if secret is None else JoinTokens(secret, self.config.experiment)
+        return sio, assembly.on(sio)
 
     def _health(self, signaling: SignalingService) -> dict[str, Any]:
         return {
             "version": VERSION,
-            "rooms": self._rooms.room_count,
-            "matches": self._rooms.match_count,
+            "rooms": self._assembly.rooms.room_count,
+            "matches": self._assembly.rooms.match_count,
             "connections": signaling.connection_count,
         }
 
@@ -348,24 +287,6 @@ def _uvicorn_config(app: Any) -> uvicorn.Config:
         ws_ping_interval=None,  # Engine.IO has its own
         timeout_graceful_shutdown=_STOP_DEADLINE_S,
     )
-
-
-def _queue_rows(queues: Queues) -> list[QueueRow]:
-    waits = queues.waits(time.monotonic())
-    return [QueueRow(queue=name, tickets=count, oldest_s=wait) for name, (count, wait) in waits.items()]
-
-
-def _token_issuer(tokens: TokenSigner, lifetime_s: float) -> Callable[[str, SeatId, tuple[SeatId, ...]], str]:
-    def issue(match_id: str, player_id: SeatId, player_ids: tuple[SeatId, ...]) -> str:
-        claims = Claims(
-            match_id=match_id,
-            player_id=player_id,
-            player_ids=player_ids,
-            expires_at=time.time() + lifetime_s,
-        )
-        return tokens.issue(claims)
-
-    return issue
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib.metadata
+import inspect
 import logging
 import math
 import time
@@ -46,6 +47,9 @@ _MAX_QUEUED_PACKETS = 64
 """A reader this far behind is dropped (Nakama's outgoing_queue_size)."""
 _GOODBYE_S = 1.0
 """From telling a client to go to closing its websocket under it."""
+
+
+_HostHandler = Callable[..., object]
 
 
 class _Machine(Protocol):
@@ -147,8 +151,9 @@ class SignalingService:
         Args:
             catch_unknown: also answer and count events that nobody handles (on a server of our own).
         """
-        self._sio.on("connect", self._on_connect)
-        self._sio.on("disconnect", self._on_disconnect)
+        hosts = dict(self._sio.handlers.get(_NAMESPACE, {}))
+        self._sio.on("connect", functools.partial(self._connect, hosts.get("connect")))
+        self._sio.on("disconnect", functools.partial(self._disconnect, hosts.get("disconnect")))
         for event in self._handlers:
             self._sio.on(event, functools.partial(self._on_event, event))
         if catch_unknown:
@@ -169,6 +174,27 @@ class SignalingService:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # ---- what the Socket.IO library calls
+
+    async def _connect(
+        self, host: _HostHandler | None, sid: str, environ: Mapping[str, Any], auth: object = None
+    ) -> object:
+        """Let a socket in, and ask the host's own handler, which may refuse it."""
+        self._on_connect(sid, environ, auth)
+        if host is None:
+            return None
+        accepted = False
+        try:
+            answer = await _call_host(host, sid, environ, auth)
+            accepted = answer is not False
+        finally:
+            if not accepted:
+                self._on_disconnect(sid, "refused by the host")
+        return answer
+
+    async def _disconnect(self, host: _HostHandler | None, sid: str, reason: str = "") -> None:
+        self._on_disconnect(sid, reason)
+        if host is not None:
+            await _call_host(host, sid, reason)
 
     def _on_connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         now = time.monotonic()
@@ -344,6 +370,14 @@ class SignalingService:
         if guard is not None:
             await asyncio.sleep(grace_s)
             await guard.close()
+
+
+async def _call_host(handler: _HostHandler, *arguments: Any) -> object:
+    """Call a host's handler with as many arguments as it takes: newer libraries hand over more."""
+    parameters = inspect.signature(handler).parameters.values()
+    takes_all = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    answer = handler(*(arguments if takes_all else arguments[: len(parameters)]))
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 def _acknowledge(answer: Answer) -> dict[str, Any]:

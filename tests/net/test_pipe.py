@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from gym_p2p.core.events import EpisodeBegan, GiveInput, InputsArrived, Leave
 from gym_p2p.errors import HandshakeRefused, P2PError, ServiceRefused
-from gym_p2p.net.tellings import Failed
 from gym_p2p.net.pipe import FrameReader, pack
+from gym_p2p.net.tellings import Failed
 
 values = st.one_of(
     st.builds(GiveInput, st.integers(0, 2**32 - 1), st.binary(max_size=600)),

@@ -1,0 +1,85 @@
+"""What an episode's frames come to when guesses are corrected, without a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gymnasium import spaces
+
+from gym_p2p.core.events import InputsArrived
+from gym_p2p.core.sync import SyncSession
+from gym_p2p.game.inputs import SeatInputs
+from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.rollout import Rollout
+from gym_p2p.game.seats import make_game
+from gym_p2p.game.snapshot import snapshots_named
+from tests.toys import Blend
+
+
+class _Duel(Blend):
+    """Ends as soon as both seats give a 6."""
+
+    def __init__(self) -> None:
+        super().__init__("dict", 1000)
+        self.action_space = spaces.MultiDiscrete([7, 7])
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        observation, reward, _, truncated, info = super().step(action)
+        return observation, reward, bool(action[0] == action[1] == 6), truncated, info
+
+
+class _Player:
+    """Seat 0, whose steps show every frame; what was shown is kept as corrected."""
+
+    def __init__(self) -> None:
+        self.game = make_game(_Duel())
+        self.inputs = SeatInputs(self.game, (0, 1), 0)
+        self.session = SyncSession(
+            local=0, default_inputs=[self.inputs.default_of(player) for player in (0, 1)], window=8
+        )
+        self.rollout = Rollout(
+            game=self.game,
+            session=self.session,
+            inputs=self.inputs,
+            snapshots=snapshots_named(self.game, "layers"),
+            checked_every=10,
+        )
+        self.rollout.begin(3, None)
+        self.table: dict[int, Outcome | None] = {}
+        self.heard = 0
+
+    def step(self, action: int) -> None:
+        frame = self.session.frame
+        self.session.give(self.inputs.encode({0: action}))
+        self.tick()
+        self.table[frame] = self.rollout.outcome
+
+    def hear(self, *actions: int) -> None:
+        data = tuple(self.game.codec(1).encode(action) for action in actions)
+        self.session.receive(InputsArrived(1, self.heard, data, self.heard + len(data)))
+        self.heard += len(data)
+
+    def tick(self) -> None:
+        for one in self.rollout.tick().corrections:
+            assert one.before is not one.after
+            assert self.table[one.frame] is one.before
+            self.table[one.frame] = one.after
+
+
+def test_frames_behind_an_end_that_is_taken_back_are_told_again() -> None:
+    player = _Player()
+    for action in (1, 2, 6, 6, 6):
+        player.step(action)
+    player.hear(5, 6)  # so that frames 2 to 4 are played on a guessed 6
+    player.step(6)
+    assert player.rollout.ended_at == 2
+    assert [frame for frame, outcome in player.table.items() if outcome is None] == [3, 4]
+    player.hear(1, 1, 1, 1)
+    player.step(1)
+    assert player.rollout.ended_at is None
+    oracle = make_game(_Duel())
+    oracle.reset(3)
+    for frame, joint in enumerate([(1, 5), (2, 6), (6, 1), (6, 1), (6, 1)]):
+        shown, wanted = player.table[frame], oracle.step(joint)
+        assert shown is not None
+        assert (shown.rewards, shown.ended) == (wanted.rewards, False)

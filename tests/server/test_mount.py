@@ -1,0 +1,108 @@
+"""Our service on a host's own Socket.IO server, beside the host's events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import socketio
+import uvicorn
+
+from gym_p2p import ProbeManager, UsageError
+from gym_p2p.config import ServiceConfig
+from gym_p2p.net.signaling import SignalingClient
+from gym_p2p.server import mount
+
+
+class Host:
+    """A framework with a server, and handlers of its own."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.seen: list[tuple[str, str]] = []
+        self.refuses = False
+        self.sio = socketio.AsyncServer(async_mode="asgi", async_handlers=False)
+        self.sio.on("connect", self._connect)
+        self.sio.on("disconnect", self._disconnect)
+        self.sio.on("chat", self._chat)
+        self.data_dir = data_dir
+
+    async def _connect(self, sid: str, _environ: Any) -> bool | None:
+        self.seen.append(("connect", sid))
+        return False if self.refuses else None
+
+    def _disconnect(self, sid: str) -> None:
+        self.seen.append(("disconnect", sid))
+
+    def _chat(self, _sid: str, text: str) -> str:
+        return text.upper()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[tuple[str, Any]]:
+        service = mount(self.sio, ServiceConfig(data_dir=str(self.data_dir)))
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(socketio.ASGIApp(self.sio), log_level="error", lifespan="off"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            async with asyncio.timeout(30):
+                while not server.started:  # noqa: ASYNC110 - uvicorn tells it in no other way
+                    await asyncio.sleep(0.01)
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}", service
+        finally:
+            await service.stop()
+            await self.sio.shutdown()
+            server.should_exit = True
+            await serving
+
+
+def test_a_host_probes_its_own_users_and_keeps_its_own_events(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+
+    async def play() -> None:
+        async with host.running() as (url, service):
+            clients = [SignalingClient(), SignalingClient()]
+            managers = []
+            for name, client in zip(("ann", "bob"), clients, strict=True):
+                await client.connect(url, name, timeout_s=5)
+                managers.append(ProbeManager(client, name))
+            outcome = await service.probe("ann", "bob")
+            assert outcome.rtt_ms is not None
+            async with socketio.AsyncSimpleClient() as guest:
+                await guest.connect(url)
+                assert await guest.call("chat", "hello") == "HELLO"
+            for manager, client in zip(managers, clients, strict=True):
+                await manager.close()
+                await client.close()
+            for _ in range(100):
+                if [kind for kind, _ in host.seen].count("disconnect") == 3:
+                    break
+                await asyncio.sleep(0.05)
+            assert service.connection_count == 0
+
+    asyncio.run(play())
+    assert [kind for kind, _ in host.seen].count("connect") == 3
+    assert [kind for kind, _ in host.seen].count("disconnect") == 3
+
+
+def test_whom_the_host_refuses_leaves_nothing_with_us(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.refuses = True
+
+    async def knock() -> None:
+        async with host.running() as (url, service):
+            client = socketio.AsyncClient(reconnection=False)
+            with pytest.raises(socketio.exceptions.ConnectionError):
+                await client.connect(url, wait_timeout=5)
+            assert host.seen
+            assert service.connection_count == 0
+
+    asyncio.run(knock())
+
+
+def test_a_server_that_reorders_events_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="async_handlers=False"):
+        mount(socketio.AsyncServer(async_mode="asgi"), ServiceConfig(data_dir=str(tmp_path)))
