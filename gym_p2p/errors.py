@@ -4,7 +4,8 @@
 ``PeerError``: another player, or what runs on his machine.
 ``NetworkError``: the way between us: the service, the sockets, the path.
 
-One stands apart: ``DamagedReplay``, a file that is no longer what was written.
+Two stand apart: ``DamagedReplay``, a file that is no longer what was written, and ``WatchDiverged``, a
+spectator's copy that is no longer what was played.
 
 Errors carry their data in fields, so that a program can act on them without reading the text.
 """
@@ -33,6 +34,7 @@ __all__ = [
     "UnreadableReplay",
     "UnsupportedEnvironment",
     "UsageError",
+    "WatchDiverged",
 ]
 
 
@@ -121,6 +123,30 @@ class DamagedReplay(P2PError):
         self.path = str(path)
         self.where = where
         self.problem = problem
+
+
+class WatchDiverged(P2PError):
+    """A spectator's environment does not show what the players saw.
+
+    Attributes:
+        episode: the episode.
+        frame: the first frame at which it was noticed; -1 is what ``reset`` gave.
+        what: what differs: ``what step returned``, ``the state``, or ``frames``.
+        theirs: the players' digest, or what they had.
+        ours: the same of this copy.
+    """
+
+    def __init__(self, episode: int, frame: int, what: str, *, theirs: str, ours: str) -> None:
+        at = "reset" if frame < 0 else f"frame {frame}"
+        super().__init__(
+            f"episode {episode}, {at}: {what} differs: the players have {theirs}, here is {ours}; "
+            "`gym-p2p check` says whether an environment plays alike on two machines"
+        )
+        self.episode = episode
+        self.frame = frame
+        self.what = what
+        self.theirs = theirs
+        self.ours = ours
 
 
 class PeerError(P2PError):
@@ -231,7 +257,7 @@ class NoMatch(NetworkError):
 
     Attributes:
         queue: the queue.
-        reason: ``nobody_else``, or ``nobody_near_enough``.
+        reason: ``nobody_else``, ``nobody_near_enough``, or ``no_answer``.
         waited_s: how long this player was in it.
         problem: the text without the advice, which is for programs.
     """
@@ -240,6 +266,7 @@ class NoMatch(NetworkError):
         why = {
             "nobody_else": "nobody else was there, or had no free seat to offer",
             "nobody_near_enough": "whoever was there was too far away, or could not be reached",
+            "no_answer": "pre_match did not answer in time, twice",
         }.get(reason, reason)
         self.problem = f"no match in queue {queue!r} after {waited_s:.1f} s: {why}"
         super().__init__(f"{self.problem}; reset() waits again")

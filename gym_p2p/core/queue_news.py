@@ -213,7 +213,8 @@ class MatchFailed:
     """There is no match for this player; he has left the queue.
 
     Attributes:
-        reason: ``nobody_else``, or ``nobody_near_enough``.
+        reason: ``nobody_else``, ``nobody_near_enough``, or ``no_answer`` (he wanted to be asked, and did not
+            answer).
     """
 
     queue: str

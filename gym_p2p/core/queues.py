@@ -70,6 +70,8 @@ STATUS_ANYWAY_S = 5.0
 """And everybody is told this often, for his threshold widens while he waits."""
 _MAX_ESTIMATED = 64
 """Estimates for a table are a look at every pair: these take about 10 ms, in which nothing is relayed."""
+MAX_SILENCES = 2
+"""So many proposals in a row may somebody who wants to be asked leave unanswered."""
 _HOOK_MARGIN_S = 1.0
 """The planner's own deadline is above those of both steps of asking."""
 
@@ -82,6 +84,8 @@ class _Member:
     told: tuple[str, int] | None = None
     """State and number of those who wait, as he was told last."""
     told_at: float = 0.0
+    silences: int = 0
+    """Proposals in a row that he let pass without a word."""
 
 
 @attrs.define(eq=False)
@@ -206,6 +210,7 @@ class Queues:
         if queue is None or asked is None or subject_id not in asked.waiting_for:
             return Refused(Code.STALE, "this proposal is not, or no longer, yours to answer")
         asked.waiting_for.discard(subject_id)
+        queue.members[subject_id].silences = 0
         if verdict is not Verdict.ACCEPT:
             self._decide(queue, asked.proposal_no, verdict, f"player:{subject_id}", now)
         elif not asked.waiting_for:
@@ -257,8 +262,7 @@ class Queues:
             queue.planner.handle_timeout(now)
             for asked in tuple(queue.asked.values()):
                 if asked.deadline <= now:
-                    late = ",".join(sorted(asked.waiting_for))
-                    self._decide(queue, asked.proposal_no, Verdict.REJECT, f"no_answer:{late}", now)
+                    self._give_up_asking(queue, asked, now)
             self._carry_on(queue, now)
             if queue.members and queue.status_at <= now:
                 self._tell_status(queue, now)
@@ -389,6 +393,21 @@ class Queues:
                 answer_within_s=within_s,
             )
             self._outputs.append(Tell(subject_id, "match_proposed", proposed.to_wire()))
+
+    def _give_up_asking(self, queue: _Queue, asked: _Asked, now: float) -> None:
+        """Take silence for a refusal; who is silent again and again holds the others up, and has to go."""
+        late = sorted(asked.waiting_for)
+        self._decide(queue, asked.proposal_no, Verdict.REJECT, f"no_answer:{','.join(late)}", now)
+        for subject_id in late:
+            member = queue.members.get(subject_id)
+            if member is None:
+                continue
+            member.silences += 1
+            if member.silences >= MAX_SILENCES:
+                self._forget(subject_id, now)
+                waited_s = now - member.enqueued_at
+                failed = MatchFailed(queue=queue.name, reason="no_answer", waited_s=waited_s)
+                self._outputs.append(Tell(subject_id, "match_failed", failed.to_wire()))
 
     def _decide(self, queue: _Queue, proposal_no: int, verdict: Verdict, reason: str, now: float) -> None:
         queue.asked.pop(proposal_no, None)

@@ -48,6 +48,7 @@ const MAX_KEPT_SIGNALS = 256;
 const NO_MATCH = new Map([
   ["nobody_else", "nobody else was there, or had no free seat to offer"],
   ["nobody_near_enough", "whoever was there was too far away, or could not be reached"],
+  ["no_answer", "preMatch did not answer in time, twice"],
 ]);
 
 export class GymP2PClient {
@@ -119,7 +120,7 @@ export class GymP2PClient {
 
   /**
    * Wait in a queue, where this page is probed and matched with whoever is near; then `waitForMatch`, which rejects
-   * with `nobody_else` or `nobody_near_enough` when the queue gives up. Rejects with {@link GymP2PError}:
+   * with `nobody_else`, `nobody_near_enough` or `no_answer` when the queue gives up. Rejects with {@link GymP2PError}:
    * `queue_mismatch`, `wrong_state` and the like.
    *
    * @param {import("./seating.js").QueueSeating} seating

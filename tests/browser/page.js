@@ -16,23 +16,23 @@ function watchSignals({ socket, offers, candidates }) {
   };
 }
 
-/** Look at the stats report of every new connection once, a while after it has connected; keep it for longer. */
+/** Look at the stats report of every new connection once, a while after it has connected, and keep it that long. */
 function watchStats({ readings }, { afterMs, keptMs }) {
   window.RTCPeerConnection = class extends RTCPeerConnection {
-    #connected = false;
+    #kept = Promise.resolve();
 
     constructor(...options) {
       super(...options);
       this.addEventListener("connectionstatechange", () => {
         if (this.connectionState !== "connected") return;
-        this.#connected = true;
+        this.#kept = new Promise((resolve) => setTimeout(resolve, keptMs));
         setTimeout(async () => readings.push(roundTripMs(await this.getStats())), afterMs);
-        setTimeout(() => super.close(), keptMs);
       });
     }
 
-    close() {
-      if (!this.#connected) super.close();
+    async close() {
+      await this.#kept;
+      super.close();
     }
   };
 }

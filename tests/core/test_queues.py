@@ -244,6 +244,21 @@ def test_a_player_who_does_not_answer_has_refused_and_nobody_stays_locked() -> N
     assert len(lab.told("ann", "match_proposed")) == 2
 
 
+def test_who_leaves_two_proposals_unanswered_is_sent_away_and_told_why() -> None:
+    lab = Lab(hook_timeout_s=5.0)
+    lab.join("ann", asks=True)
+    lab.join("bob")
+    lab.measure(40.0)
+    lab.wait(5.0)
+    assert not lab.told("ann", "match_failed")
+    lab.join("eve")
+    lab.measure(30.0)
+    lab.wait(5.0)
+    assert [failed.reason for failed in lab.told("ann", "match_failed")] == ["no_answer"]
+    assert lab.queues.queue_of("ann") is None
+    assert lab.queues.queue_of("eve") == "lab"
+
+
 def test_somebody_elses_proposal_cannot_be_answered() -> None:
     lab = Lab()
     lab.join("ann", asks=True)

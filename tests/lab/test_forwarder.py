@@ -46,6 +46,15 @@ def test_what_is_lost_does_not_depend_on_the_other_conditions() -> None:
     assert sum(lost) == plain.counters.lost > 0
 
 
+def test_how_long_a_packet_was_kept_is_recorded_with_the_lateness() -> None:
+    way = Way(seed="1")
+    way.condition = Condition(one_way_ms=10)
+    (due,) = way.accept(1.0)
+    way.delivered(1, read=1.0, due=due, now=1.0125)
+    assert list(way.held_ms) == [pytest.approx(12.5)]
+    assert way.counters.late_max_ms == pytest.approx(2.5)
+
+
 def test_every_packet_is_accounted_for() -> None:
     way = Way(seed="1")
     way.condition = Condition(loss=0.2, duplicate=0.3)

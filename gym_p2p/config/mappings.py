@@ -1,0 +1,48 @@
+"""Configurations to and from plain mappings. Knows attrs classes; refuses to know which there are."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from gym_p2p.errors import ConfigurationError
+
+__all__ = ["from_mapping", "nested_class", "to_mapping"]
+
+_T = TypeVar("_T")
+
+
+def nested_class(field: attrs.Attribute[Any]) -> type[Any] | None:
+    """Return the configuration class that a field holds by default; ``None`` for one that holds none."""
+    factory = getattr(field.default, "factory", None)
+    return factory if isinstance(factory, type) and attrs.has(factory) else None
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Return a configuration as nested dicts of plain data (tuples become lists)."""
+    return attrs.asdict(config, value_serializer=lambda _i, _a, v: list(v) if isinstance(v, tuple) else v)
+
+
+def from_mapping(cls: type[_T], mapping: Mapping[str, Any]) -> _T:
+    """Build a configuration class from a mapping.
+
+    Raises:
+        ConfigurationError: an unknown name (with the nearest known one), or a value out of range.
+    """
+    known = {field.name: field for field in attrs.fields(cls)}  # type: ignore[arg-type]  # all are attrs classes
+    unknown = [name for name in mapping if name not in known]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+        raise ConfigurationError(unknown[0], f"no such option of {cls.__name__}{hint}")
+    values = dict(mapping)
+    for name, field in known.items():
+        nested = nested_class(field)
+        if nested is not None and isinstance(values.get(name), Mapping):
+            values[name] = from_mapping(nested, values[name])
+        if field.default is attrs.NOTHING and name not in values:
+            raise ConfigurationError(name, f"is required by {cls.__name__}")
+    return cls(**values)

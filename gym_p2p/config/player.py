@@ -1,0 +1,245 @@
+"""What a player can be told: the link, how frames are kept together, telemetry, exports."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+from gym_p2p.config.checks import either, in_range, is_boolean, is_text, one_of, optional, whole_in_range
+from gym_p2p.config.ice import IceServer, ice_servers
+from gym_p2p.config.mappings import from_mapping, nested_class
+from gym_p2p.errors import ConfigurationError
+
+__all__ = [
+    "DEFAULT_SERVER_URL",
+    "ExportConfig",
+    "LinkConfig",
+    "LinkEmulation",
+    "P2PConfig",
+    "SyncConfig",
+    "TelemetryConfig",
+    "config_from_options",
+]
+
+DEFAULT_SERVER_URL = "http://127.0.0.1:8765"
+DEFAULT_ROOM = "default"
+
+
+@attrs.frozen(kw_only=True)
+class LinkEmulation:
+    """Delay, jitter and loss added to every datagram that this peer sends (demos and experiments).
+
+    Both peers have to be given the same values for a symmetric path. It acts below ICE, so that
+    measured round trips see it too.
+    """
+
+    one_way_ms: float = attrs.field(default=0.0, validator=in_range(0, 10_000))
+    jitter_ms: float = attrs.field(default=0.0, validator=in_range(0, 10_000))
+    """Mean of an exponentially distributed extra delay."""
+    loss: float = attrs.field(default=0.0, validator=in_range(0, 1))
+    """Probability that a datagram is dropped."""
+    seed: int = attrs.field(default=0, validator=whole_in_range(0, 2**63 - 1))
+
+    @property
+    def active(self) -> bool:
+        """Whether this changes anything."""
+        return self.one_way_ms > 0 or self.jitter_ms > 0 or self.loss > 0
+
+
+@attrs.frozen(kw_only=True)
+class LinkConfig:
+    """How peers reach each other."""
+
+    ice_servers: tuple[IceServer, ...] = attrs.field(default=(), converter=ice_servers)
+    """Used in addition to those that the service hands out. None by default: host candidates only."""
+    relay_only: bool = attrs.field(default=False, validator=is_boolean)
+    connect_timeout_s: float = attrs.field(default=15.0, validator=in_range(0.1, 600))
+    """From the match being found to every channel being open."""
+    emulation: LinkEmulation = attrs.field(factory=LinkEmulation)
+
+
+@attrs.frozen(kw_only=True)
+class SyncConfig:
+    """How the players' frames are kept together."""
+
+    mode: Literal["auto", "lockstep", "rollback"] = attrs.field(
+        default="auto", validator=one_of("auto", "lockstep", "rollback")
+    )
+    """``lockstep``: a step waits for every player's input of its frame. ``rollback``: it returns at once,
+    missing inputs are predicted, and what was played on a wrong one is played again. ``auto``: rollback if
+    frames are paced (``fps``), every player's copy can be saved and restored exactly, and that fits into a
+    frame; else lockstep."""
+    input_delay: int | Literal["auto"] = attrs.field(
+        default=0, validator=either(whole_in_range(0, 60), one_of("auto"))
+    )
+    """Frames between giving an input and its effect; the first ones have the default action. ``auto``
+    follows the measured delay and jitter (needs ``fps``)."""
+    prediction_window: int = attrs.field(default=8, validator=whole_in_range(1, 60))
+    """Frames that are played on predicted inputs before a step waits. GGRS's default."""
+    prediction: str = attrs.field(default="repeat_last", validator=is_text)
+    """The predictor of missing inputs: ``repeat_last``, ``default``, or a registered one."""
+    view: Literal["predicted", "confirmed"] = attrs.field(
+        default="predicted", validator=one_of("predicted", "confirmed")
+    )
+    """What ``step`` shows where inputs are predicted: the frame of now, with provisional rewards, or the
+    confirmed ones, final, each once and in order, as many frames late as the network makes them."""
+    snapshot_hooks: Any = attrs.field(default=None)
+    """The environment's own way to be saved and restored, tried first: ``(save, load)``, each the name of a
+    method of ``env.unwrapped``, or a callable ``save(env) -> state`` and ``load(env, state)``."""
+    isolate_random: bool = attrs.field(default=False, validator=is_boolean)
+    """Give an environment that draws from ``random`` or ``numpy.random`` streams of its own, seeded by
+    ``reset`` and part of its state."""
+    fps: float | None = attrs.field(default=None, validator=optional(in_range(0.01, 10_000)))
+    """Paces ``step`` in real time; ``None`` is as fast as the players can."""
+    checksum_interval: int | None = attrs.field(
+        default=None, validator=optional(whole_in_range(1, 1_000_000))
+    )
+    """Frames between two compared checksums; ``None`` is half a second's worth (30 frames unpaced)."""
+    on_peer_loss: Literal["truncate", "raise", "default_action", "stand_in"] = attrs.field(
+        default="truncate", validator=one_of("truncate", "raise", "default_action", "stand_in")
+    )
+    """When a player is gone: end the episode, raise ``PeerLost``, or play on without him, his seats taken by
+    their default actions or by ``stand_in``."""
+    stand_in: Any = attrs.field(default=None)
+    """Plays the seats of players who are gone: ``stand_in(seat, observation, frame) -> action``, a function
+    of its arguments alone and the same one at every player; a callable, or ``module:function``."""
+    on_desync: Literal["continue", "truncate"] = attrs.field(
+        default="continue", validator=one_of("continue", "truncate")
+    )
+    disconnect_timeout_s: float = attrs.field(default=2.0, validator=in_range(0.1, 600))
+    """Silence after which a peer is lost. GGRS's default."""
+    disconnect_notice_s: float = attrs.field(default=0.5, validator=in_range(0.05, 600))
+    """Silence after which a peer counts as interrupted. Below ``disconnect_timeout_s``."""
+    input_timeout_s: float = attrs.field(default=300.0, validator=in_range(0.1, 86_400))
+    """The longest wait for a peer that is connected but gives no input (he may be thinking)."""
+    room_timeout_s: float = attrs.field(default=300.0, validator=in_range(0.1, 86_400))
+    """The longest wait in a room for the other players."""
+
+    @disconnect_notice_s.validator
+    def _below_timeout(self, _attribute: attrs.Attribute[float], value: float) -> None:
+        if value >= self.disconnect_timeout_s:
+            raise ConfigurationError(
+                "disconnect_notice_s",
+                f"wanted less than disconnect_timeout_s ({self.disconnect_timeout_s:g})",
+            )
+
+    @input_delay.validator
+    def _needs_frames(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value == "auto" and self.fps is None:
+            raise ConfigurationError("input_delay", "'auto' needs fps: a delay in frames needs their length")
+
+    @stand_in.validator
+    def _stands_in(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
+        if (value is not None) != (self.on_peer_loss == "stand_in"):
+            raise ConfigurationError("stand_in", "goes with on_peer_loss='stand_in', and that with it")
+
+    @property
+    def checked_every(self) -> int:
+        """Frames between two compared checksums, with the default worked out."""
+        if self.checksum_interval is not None:
+            return self.checksum_interval
+        return max(1, round(self.fps / 2)) if self.fps is not None else 30
+
+
+@attrs.frozen(kw_only=True)
+class TelemetryConfig:
+    """How latency is measured while playing."""
+
+    poll_interval_ms: float = attrs.field(default=1000.0, validator=in_range(10, 3_600_000))
+    max_samples: int = attrs.field(default=600, validator=whole_in_range(1, 10_000_000))
+    warning_ms: float = attrs.field(default=150.0, validator=in_range(0, 60_000))
+    critical_ms: float = attrs.field(default=300.0, validator=in_range(0, 60_000))
+
+
+@attrs.frozen(kw_only=True)
+class ExportConfig:
+    """Where the documents of a session go."""
+
+    directory: str | None = "p2p-exports"
+    """``None`` writes no files."""
+    checkpoint_interval_s: float = attrs.field(default=10.0, validator=in_range(0.1, 3600))
+    upload: bool = attrs.field(default=True, validator=is_boolean)
+
+
+@attrs.frozen(kw_only=True)
+class P2PConfig:
+    """Everything that a wrapper can be told, beyond the environment and the seat."""
+
+    server_url: str = attrs.field(default=DEFAULT_SERVER_URL, validator=is_text)
+    room: str = attrs.field(default=DEFAULT_ROOM, validator=is_text)
+    """Where the players meet who name the same one."""
+    queue: str | None = attrs.field(default=None, validator=optional(is_text))
+    """Instead of a room: where strangers wait, are probed, and are matched by the latency between them."""
+    pre_match: Any = attrs.field(default=None)
+    """This player's own say before a match of the queue is made: a callable that is given the proposed match
+    (``MatchProposed``) and returns True, False or a ``Verdict``, or its name as ``module:function``, or the
+    largest round trip in ms that he would play at. ``None`` accepts what the service finds."""
+    on_refusal: Literal["raise", "requeue"] = attrs.field(
+        default="raise", validator=one_of("raise", "requeue")
+    )
+    """After his own refusal: give up with ``MatchRefused``, or wait for somebody else."""
+    token: str | None = attrs.field(default=None, repr=False)
+    """What lets this player in, where the service asks for one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
+    subject_id: str | None = None
+    """Who this player is to the service; ``None`` makes up an anonymous one."""
+    spectators: int = attrs.field(default=0, validator=whole_in_range(0, 16))
+    """To how many this player shows the match; they get every confirmed frame, and have no say in it."""
+    network: Literal["thread", "process"] = attrs.field(
+        default="process", validator=one_of("thread", "process")
+    )
+    link: LinkConfig = attrs.field(factory=LinkConfig)
+    sync: SyncConfig = attrs.field(factory=SyncConfig)
+    telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig)
+    exports: ExportConfig = attrs.field(factory=ExportConfig)
+    record: str | None = attrs.field(default=None, validator=optional(is_text))
+    """Where the match is recorded: a ``.p2preplay`` file, or a folder that gets
+    ``<match>/<player>.p2preplay``. ``None`` records nothing."""
+
+    @queue.validator
+    def _either_room_or_queue(self, _attribute: attrs.Attribute[str | None], value: str | None) -> None:
+        if value is not None and self.room != DEFAULT_ROOM:
+            raise ConfigurationError("queue", f"a match comes from a room ({self.room!r}) or from a queue")
+
+    @pre_match.validator
+    def _only_in_a_queue(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value is not None and self.queue is None:
+            raise ConfigurationError("pre_match", "is asked about matches of a queue: name one with queue=")
+
+
+_FLAT: dict[str, tuple[str, str]] = {
+    "sync": ("sync", "mode"),
+    "exports": ("exports", "directory"),
+}
+"""Options of a wrapper that have another name than the field they set."""
+
+
+def config_from_options(options: Mapping[str, Any]) -> P2PConfig:
+    """Build a configuration from a wrapper's flat keyword options.
+
+    Every field of :class:`P2PConfig` and of the classes in it is an option by its own name, but for
+    ``sync`` (the mode) and ``exports`` (the directory).
+
+    Raises:
+        ConfigurationError: an unknown option (with the nearest known one), or a value out of range.
+    """
+    places = dict(_FLAT)
+    for field in attrs.fields(P2PConfig):
+        inside = nested_class(field)
+        if inside is None:
+            places[field.name] = ("", field.name)
+            continue
+        for inner in attrs.fields(inside):
+            if (field.name, inner.name) not in _FLAT.values():
+                places[inner.name] = (field.name, inner.name)
+    tree: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in places:
+            near = difflib.get_close_matches(name, places, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(places))}"
+            raise ConfigurationError(name, f"no such option{hint}")
+        group, field_name = places[name]
+        (tree.setdefault(group, {}) if group else tree)[field_name] = value
+    return from_mapping(P2PConfig, tree)
