@@ -67,11 +67,11 @@ class Books:
         else:
             self.give_up(ticket, now)
 
-    def give_up(self, ticket: Ticket, now: float) -> None:
-        """Take a ticket out and tell its subject that there is nobody."""
+    def give_up(self, ticket: Ticket, now: float, reason: str | None = None) -> None:
+        """Take a ticket out and tell its subject why; by default, that there is nobody."""
         self.remove(ticket)
-        reason = "nobody_near_enough" if ticket.met_anyone else "nobody_else"
-        gave_up = GaveUp(ticket.subject_id, reason, ticket.wait_s(now))
+        nobody = "nobody_near_enough" if ticket.met_anyone else "nobody_else"
+        gave_up = GaveUp(ticket.subject_id, reason or nobody, ticket.wait_s(now))
         self.outputs.append(gave_up)
         if self.log:
             self.decided(decisions.gave_up(gave_up, ticket, now))

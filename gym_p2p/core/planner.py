@@ -136,6 +136,16 @@ class Planner:
         self._plan(now)
         return True
 
+    def dismiss(self, subject_id: str, reason: str, now: float) -> bool:
+        """Send a subject away, whatever it was in, and tell it why; False if it did not wait."""
+        ticket = self._books.tickets.get(subject_id)
+        if ticket is None:
+            return False
+        self._books.give_up(ticket, now, reason)
+        self._engagements.leave(ticket, now)
+        self._plan(now)
+        return True
+
     def probe_result(self, probe_no: int, result: PairProbe, now: float) -> bool:
         """Take the outcome of a requested probe; False if nobody waits for it any more."""
         taken = self._engagements.finish_probe(probe_no, result, now)

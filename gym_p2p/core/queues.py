@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from gym_p2p.config import MatchmakingConfig
+from gym_p2p.core import decisions
 from gym_p2p.core.announce import SeatId
 from gym_p2p.core.estimates import LatencyEstimator
 from gym_p2p.core.lobby import Accepted, Answer, Code, Refused
@@ -243,6 +244,10 @@ class Queues:
     def not_made(self, match: MakeMatch, gone: Sequence[str], now: float) -> None:
         """Let the others back to their places: somebody was gone when the match was to be made."""
         queue = self._queues.get(match.queue)
+        if self._log_decisions:
+            subjects = [player.subject_id for player in match.players]
+            record = decisions.rejected(subjects, f"gone:{','.join(gone)}", now)
+            self._outputs.append(LogDecision({"queue": match.queue, **record}))
         for player in match.players:
             if queue is not None and player.subject_id not in gone:
                 since = now - player.probe.waited_s
@@ -404,10 +409,8 @@ class Queues:
                 continue
             member.silences += 1
             if member.silences >= MAX_SILENCES:
-                self._forget(subject_id, now)
-                waited_s = now - member.enqueued_at
-                failed = MatchFailed(queue=queue.name, reason="no_answer", waited_s=waited_s)
-                self._outputs.append(Tell(subject_id, "match_failed", failed.to_wire()))
+                queue.planner.dismiss(subject_id, "no_answer", now)
+        self._carry_on(queue, now)
 
     def _decide(self, queue: _Queue, proposal_no: int, verdict: Verdict, reason: str, now: float) -> None:
         queue.asked.pop(proposal_no, None)

@@ -337,6 +337,8 @@ def test_the_others_get_their_places_back_when_somebody_is_gone_at_the_last_mome
     lab.collect()
     assert [(row.subject_id, row.wait_s) for row in lab.queues.tables(lab.now)["lab"]] == [("ann", 5.0)]
     assert lab.queues.queue_of("bob") is None
+    rejected = [d.record for d in lab.all(LogDecision) if d.record["kind"] == "rejected"]
+    assert [record["reason"] for record in rejected] == ["gone:bob"]
 
 
 def test_a_probe_that_failed_through_nobodys_fault_is_tried_again_soon() -> None:

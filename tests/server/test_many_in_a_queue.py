@@ -215,7 +215,8 @@ def test_everybody_is_matched_or_told_why_or_has_left(story: Story) -> None:
     for player in story.players:
         events = story.events(player)
         assert len(events) == 1 or (not events and player.left), (player.name, events)
-    assert {failure["reason"] for failure in story.failures()} <= {"nobody_near_enough", "nobody_else"}
+    reasons = {failure["reason"] for failure in story.failures()}
+    assert reasons <= {"nobody_near_enough", "nobody_else", "no_answer"}
     assert len(story.matched()) >= 120
 
 
