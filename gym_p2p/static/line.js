@@ -20,6 +20,7 @@ const REGISTER_TIMEOUT_MS = 10_000;
  * @property {(event: string, handler: (...args: any[]) => void) => unknown} on
  * @property {(event: string, handler: (...args: any[]) => void) => unknown} off
  * @property {(event: string, ...args: any[]) => unknown} emit
+ * @property {any} [auth]  an object, or a function that hands one to its argument.
  */
 
 export class ServiceLine {
@@ -127,7 +128,9 @@ export class ServiceLine {
     try {
       const answer = await this.#ask("register_subject", { subject_id: this.#subjectId, client: CLIENT });
       // Shown by the next socket, so that a line that broke is not taken for somebody else's.
-      if (answer.resume_token) this.#socket.auth = { ...this.#socket.auth, resume_token: answer.resume_token };
+      if (answer.resume_token && typeof this.#socket.auth !== "function") {
+        this.#socket.auth = { ...this.#socket.auth, resume_token: answer.resume_token };
+      }
     } catch (error) {
       // A line that broke meanwhile registers again when it is back.
       if (error instanceof GymP2PError && error.code !== "unreachable") this.#end(error);
