@@ -21,6 +21,8 @@ examples:
   gym-p2p bench step                      a step in lockstep, unpaced, beside bare exchanges
   gym-p2p bench step --learner-ms 15      paced, with a learner computing between steps
   gym-p2p bench connect --unreachable-stun
+  gym-p2p bench rollback                  the session, saving and loading, rollbacks of 8 frames
+  gym-p2p bench rollback --match          a match at 60 Hz over 100 ms of round trip, jitter and loss
   gym-p2p bench telemetry --jitter-ms 3 --loss 0.02 --busy
 
 Figures depend on the machine and on what else it does: compare the columns of one run, not two runs.
@@ -39,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
         "what",
         choices=tuple(_BENCHES),
         help="connect: to open channels; echo: 64 bytes there and back; step: a step in lockstep; "
-        "telemetry: its effect on steps, and its error",
+        "rollback: what guessing costs; telemetry: its effect on steps, and its error",
     )
     parser.add_argument("--rounds", type=_positive(int), metavar="N", help="how often all take their turn")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every round")
@@ -48,7 +50,7 @@ def add_parser(subparsers: Any) -> None:
     connect.add_argument(
         "--unreachable-stun", action="store_true", help="also with a STUN server that never answers"
     )
-    counts = parser.add_argument_group("echo and step")
+    counts = parser.add_argument_group("echo, step and rollback")
     counts.add_argument("--count", type=_positive(int), metavar="N", help="echoes or frames a round")
     step = parser.add_argument_group("step")
     step.add_argument(
@@ -57,6 +59,8 @@ def add_parser(subparsers: Any) -> None:
         metavar="MS",
         help="compute this long between steps, paced at 60 a second, and compare where the network runs",
     )
+    rollback = parser.add_argument_group("rollback")
+    rollback.add_argument("--match", action="store_true", help="a real match of two processes, in real time")
     paths = parser.add_argument_group("telemetry")
     paths.add_argument("--seconds", type=_positive(float), metavar="S", help="how long a path is measured")
     paths.add_argument("--jitter-ms", type=float, default=0.0, metavar="MS", help="mean extra delay")
@@ -99,6 +103,13 @@ def _step(args: argparse.Namespace, progress: Progress) -> Report:
     return bench_learner(learner_ms=args.learner_ms, progress=progress, **given)
 
 
+def _rollback(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.rollback import bench_match, bench_rollback  # noqa: PLC0415
+
+    bench = bench_match if args.match else bench_rollback
+    return bench(progress=progress, **_given(args, "rounds", frames="count"))
+
+
 def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
     from gym_p2p.bench.telemetry import bench_telemetry  # noqa: PLC0415
 
@@ -115,6 +126,7 @@ _BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Report]] = {
     "connect": _connect,
     "echo": _echo,
     "step": _step,
+    "rollback": _rollback,
     "telemetry": _telemetry,
 }
 

@@ -8,7 +8,20 @@ import sys
 from collections.abc import Sequence
 
 from gym_p2p import __version__
-from gym_p2p.cli import bench, check, demo, join, matchmaking, probe, queue, replay, serve, simulate, token
+from gym_p2p.cli import (
+    bench,
+    check,
+    demo,
+    join,
+    matchmaking,
+    probe,
+    queue,
+    replay,
+    serve,
+    simulate,
+    token,
+    watch,
+)
 from gym_p2p.errors import NetworkError, P2PError, PeerError, UsageError
 
 __all__ = ["run"]
@@ -31,7 +44,8 @@ def run(argv: Sequence[str] | None) -> int:
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
-    logging.basicConfig(format="%(message)s", level=arguments.log_level.upper(), stream=sys.stderr)
+    logging.basicConfig(format=arguments.log_format, level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("gym_p2p").setLevel(arguments.log_level.upper())  # the libraries' own is too much
     try:
         code: int = arguments.run(arguments)
     except UsageError as error:
@@ -53,9 +67,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(log_format="%(message)s")
     parser.add_argument("--version", action="version", version=f"gym_p2p {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for module in (demo, serve, token, join, simulate, replay, check, probe, queue, matchmaking, bench):
+    playing = (demo, serve, token, join, watch, simulate, replay)
+    for module in (*playing, check, probe, queue, matchmaking, bench):
         module.add_parser(commands)
     for command in commands.choices.values():
         command.formatter_class = argparse.RawDescriptionHelpFormatter

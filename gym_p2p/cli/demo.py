@@ -121,7 +121,7 @@ def _command(arguments: argparse.Namespace, url: str, seat: Seat, watchers: int)
     command += ["--input-delay", str(arguments.input_delay), "--log-level", arguments.log_level]
     command += ["--sync", arguments.sync, "--view", arguments.view]
     command += ["--one-way-ms", str(arguments.one_way_ms), "--jitter-ms", str(arguments.jitter_ms)]
-    command += ["--loss", str(arguments.loss)]
+    command += ["--loss", str(arguments.loss), "--spectators", str(arguments.spectators)]
     for option, value in (("--seed", arguments.seed), ("--network", arguments.network)):
         command += [] if value is None else [option, str(value)]
     for pair in arguments.env_arg:

@@ -51,6 +51,13 @@ def add_match_options(
         "--network", choices=["process", "thread"], help="where the network runs (default: process)"
     )
     network.add_argument(
+        "--spectators",
+        type=int,
+        default=0,
+        metavar="N",
+        help="show the match to up to N spectators (default: 0)",
+    )
+    network.add_argument(
         "--one-way-ms", type=float, default=0.0, metavar="MS", help="emulated delay of what this side sends"
     )
     network.add_argument(
@@ -82,6 +89,7 @@ def match_options(arguments: argparse.Namespace) -> P2POptions:
         "input_delay": arguments.input_delay,
         "sync": arguments.sync,
         "view": arguments.view,
+        "spectators": arguments.spectators,
         "exports": arguments.exports,
         "record": arguments.exports if arguments.record == "" else arguments.record,
         "emulation": {

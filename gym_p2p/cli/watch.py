@@ -1,0 +1,218 @@
+"""``gym-p2p watch``: look on at a running match, in an environment of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from gym_p2p.cli.options import count, env_arguments, find_local_modules
+from gym_p2p.config import DEFAULT_SERVER_URL
+from gym_p2p.errors import MatchOver, WatchDiverged
+from gym_p2p.game.load import load_environment
+from gym_p2p.spectator import Spectator
+
+__all__ = ["add_parser", "run"]
+
+REPORT_INTERVAL_S = 0.1
+
+EXAMPLES = """\
+examples:
+  gym-p2p watch gym_p2p/Rally-v0 --picture                the match in room "default" of a service here
+  gym-p2p watch pettingzoo.atari.pong_v3 --env-arg obs_type=ram --room lab --server http://10.0.0.5:8765
+  gym-p2p watch gym_p2p/Rally-v0 --match match-0f3a...     one that came out of a queue
+
+Some player of the match has to allow it: join --spectators N. The players do not notice who looks on.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add this command."""
+    parser = subparsers.add_parser(
+        "watch",
+        help="look on at a running match",
+        description="Look on at a running match: every confirmed frame from the episode's first on, played "
+        "in an environment of one's own; first the past, as fast as it can be played, then live.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("env", help="the players' environment, as for join")
+    parser.add_argument("--server", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--room", default="default", help="the match's room (default: %(default)s)")
+    place.add_argument("--match", metavar="ID", help="the match itself, where it came out of a queue")
+    parser.add_argument("--subject", metavar="ID", help="who you are to the service (default: anonymous)")
+    parser.add_argument(
+        "--env-arg",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an argument of the environment; VALUE is JSON, or text",
+    )
+    parser.add_argument("--watchers", type=int, default=0, metavar="N", help="as the players have it")
+    parser.add_argument("--frames", type=count, metavar="N", help="leave after N frames")
+    parser.add_argument(
+        "--wait", type=float, default=300.0, metavar="S", help="for a match to begin (default: %(default)g)"
+    )
+    parser.add_argument("--picture", action="store_true", help="show the environment's ansi rendering")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no live view")
+    parser.set_defaults(run=run)
+
+
+@attrs.define(kw_only=True)
+class _Sight:
+    """What was seen so far."""
+
+    match_id: str | None = None
+    source: str | None = None
+    episodes: int = 0
+    frame: int = 0
+    frames: int = 0
+    behind: int = 0
+    state: str = "waiting"
+    rewards: dict[str, float] = attrs.field(factory=dict)
+    checksums_agreed: int = 0
+    desyncs: int = 0
+    ending: str = "done"
+    picture: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The command's exit code."""
+        if self.ending == "interrupted":
+            return 130
+        return 0 if self.ending in {"done", "normal"} and not self.desyncs else 1
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look on."""
+    find_local_modules()
+    shown = {"render_mode": "ansi"} if arguments.picture else {}
+    spectator = Spectator(
+        load_environment(arguments.env, {**env_arguments(arguments.env_arg), **shown}),
+        watchers=arguments.watchers,
+        server_url=arguments.server,
+        room=arguments.room,
+        match_id=arguments.match,
+        subject_id=arguments.subject,
+        room_timeout_s=arguments.wait,
+        compare_states=not arguments.picture,
+    )
+    sight = _Sight()
+    with _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr), spectator:
+        try:
+            _watch(spectator, sight, arguments, report)
+        except KeyboardInterrupt:
+            sight.ending = "interrupted"
+            if sight.match_id is None:
+                raise
+        except MatchOver as over:
+            sight.ending = over.reason
+        except WatchDiverged as error:
+            sight.ending, sight.desyncs = "diverged", spectator.desyncs
+            print(f"gym-p2p watch: {error}", file=sys.stderr)
+    _print(sight, as_json=arguments.json)
+    return sight.exit_code
+
+
+def _watch(
+    spectator: Spectator, sight: _Sight, arguments: argparse.Namespace, report: Callable[[_Sight], None]
+) -> None:
+    """Look on until as many frames as wanted were seen.
+
+    Raises:
+        MatchOver: the match is over.
+    """
+    report(sight)
+    reported_at = 0.0
+    while True:
+        spectator.reset()
+        _look(spectator, sight, picture=arguments.picture)
+        sight.episodes += 1
+        while spectator.agents:
+            _, rewards, _, _, infos = spectator.step()
+            sight.checksums_agreed = spectator.checksums_agreed
+            if "p2p" not in next(iter(infos.values()), {}):
+                sight.frames += 1
+                for seat, reward in rewards.items():
+                    sight.rewards[str(seat)] = round(sight.rewards.get(str(seat), 0.0) + reward, 6)
+            if sight.frames == arguments.frames:
+                return
+            now = time.monotonic()
+            if reported_at + REPORT_INTERVAL_S <= now:
+                reported_at = now
+                _look(spectator, sight, picture=arguments.picture)
+                report(sight)
+
+
+def _look(spectator: Spectator, sight: _Sight, *, picture: bool) -> None:
+    if spectator.match is not None:
+        sight.match_id, sight.source = spectator.match.match_id, str(spectator.match.source)
+    sight.frame, sight.behind = spectator.frame, spectator.behind
+    sight.state = "catching up" if spectator.catching_up else "live"
+    if picture:
+        rendered = spectator.render()
+        sight.picture = rendered if isinstance(rendered, str) else None
+
+
+@contextlib.contextmanager
+def _shown(arguments: argparse.Namespace) -> Iterator[Callable[[_Sight], None]]:
+    console = Console(stderr=True)
+    if arguments.json or not console.is_terminal:
+        yield lambda _sight: None
+        return
+    with Live(console=console, refresh_per_second=10, transient=True) as live:
+        yield lambda sight: live.update(_drawn(sight))
+
+
+def _drawn(sight: _Sight) -> RenderableType:
+    if sight.picture is None:
+        return _table(sight)
+    picture = Panel(
+        Text.from_ansi(sight.picture), title=f"frame {sight.frame}", expand=False, border_style="dim"
+    )
+    return Group(picture, _table(sight))
+
+
+def _table(sight: _Sight) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in ("state", "ep", "frames", "behind", "shown by", "rewards", "checksums"):
+        table.add_column(name, no_wrap=True)
+    rewards = ", ".join(f"{seat} {reward:g}" for seat, reward in sight.rewards.items())
+    checked = (
+        Text(f"{sight.desyncs} differ", style="bold red")
+        if sight.desyncs
+        else Text(f"{sight.checksums_agreed} equal", style="green" if sight.checksums_agreed else "dim")
+    )
+    table.add_row(
+        sight.state,
+        str(sight.episodes),
+        f"{sight.frames:,}",
+        str(sight.behind),
+        sight.source or "-",
+        rewards or "-",
+        checked,
+    )
+    return table
+
+
+def _print(sight: _Sight, *, as_json: bool) -> None:
+    if as_json:
+        told = {name: value for name, value in attrs.asdict(sight).items() if name not in _LIVE_ONLY}
+        print(json.dumps({"type": "summary", **told}))
+        return
+    sight.state = sight.ending
+    Console().print(_table(sight))
+
+
+_LIVE_ONLY = frozenset({"picture", "state", "frame", "behind"})
