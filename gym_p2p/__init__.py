@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         UnreadableReplay,
         UnsupportedEnvironment,
         UsageError,
+        WatchDiverged,
     )
     from gym_p2p.game.determinism import check_env_determinism
     from gym_p2p.game.replay import read_replay
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from gym_p2p.net.probe_manager import ProbeManager
     from gym_p2p.net.telemetry import LatencyTelemetry
     from gym_p2p.simulation import Simulation, simulate
+    from gym_p2p.spectator import Spectator
     from gym_p2p.wrapper import P2PEnv, P2PParallelEnv
 
 __version__ = "0.1.0"
@@ -108,12 +110,14 @@ __all__ = [
     "ServiceRefused",
     "ServiceUnreachable",
     "Simulation",
+    "Spectator",
     "SyncConfig",
     "TelemetryConfig",
     "UnreadableReplay",
     "UnsupportedEnvironment",
     "UsageError",
     "Verdict",
+    "WatchDiverged",
     "WideningMatchmaker",
     "check_env_determinism",
     "read_replay",
@@ -134,6 +138,7 @@ _HOMES = (
     "gym_p2p.net.probe",
     "gym_p2p.net.probe_manager",
     "gym_p2p.wrapper",
+    "gym_p2p.spectator",
     "gym_p2p.simulation",
     "gym_p2p.game.replay",
     "gym_p2p.game.replay_verify",

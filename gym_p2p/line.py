@@ -28,6 +28,7 @@ from gym_p2p.net.tellings import (
     Queued,
     QueueNews,
     Seated,
+    ServiceSeen,
     Stopped,
     Telling,
     Waiting,
@@ -42,6 +43,8 @@ Say = Callable[[MatchProposed], Verdict]
 _log = logging.getLogger(__name__)
 _queue_log = _log.getChild("queue")
 """Apart, for whoever shows ``Line.queue_status`` in another way."""
+_AWAY = logging.WARNING, "the service at %s is away; trying to reach it again"
+_BACK = logging.INFO, "the service at %s is back"
 _T = TypeVar("_T")
 
 WAIT_SLICE_S = 0.25
@@ -115,7 +118,8 @@ class Line:
             NetworkError, PeerError: they will not.
         """
         config = self._plan.config
-        where, place = (f"room {config.room!r}", Seated) if config.queue is None else (config.queue, Queued)
+        in_room = config.queue is None
+        where, place = (f"room {config.room!r}", Seated) if in_room else (f"queue {config.queue!r}", Queued)
         self.wait_for(place, SIGN_IN_LIMIT_S, "signing in", "Check server_url, and what the service says.")
         room_s = config.sync.room_timeout_s + ROOM_MARGIN_S
         made = self.wait_for(MatchMade, room_s, f"the {where}", "Start the other players.")
@@ -156,6 +160,9 @@ class Line:
                 _queue_log.info("in queue %r for %.0f s: %s, %d here", *_in_words(status))
             case Proposed(match):
                 self._answer(match)
+            case ServiceSeen(up):
+                url = self._plan.config.server_url
+                _log.log(*(_BACK if up else _AWAY), url)
         return telling
 
     def _answer(self, match: MatchProposed) -> None:
@@ -204,6 +211,8 @@ class Line:
             if telling is not None:
                 self._raise_if_final(telling)
         seen = f"free seats: {', '.join(map(repr, self._free)) or 'none'}"
+        if self.queue_status is not None:
+            seen = "in queue {!r} for {:.0f} s: {}, {} here".format(*_in_words(self.queue_status))
         raise ConnectFailed(what, waited_s=waited_s, seen=seen, advice=advice)
 
     def close(self, reason: str, *, lost: Seat | None = None) -> None:

@@ -78,6 +78,11 @@ class SyncChoice:
     compares_states: bool = False
     save_every: int = 1
 
+    @property
+    def compared_by(self) -> str | None:
+        """The name of the strategy by which states are saved and compared; ``None`` where none are."""
+        return self.snapshots.name if self.compares_states and self.snapshots is not None else None
+
     def to_export(self) -> dict[str, Any]:
         """Return it as it stands in the exports."""
         name = None if self.snapshots is None else self.snapshots.name

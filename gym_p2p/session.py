@@ -16,10 +16,8 @@ States::
 from __future__ import annotations
 
 import enum
-import json
 import logging
 import os
-import secrets
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -28,7 +26,6 @@ from typing import Any
 
 import attrs
 
-from gym_p2p import __version__
 from gym_p2p.config import P2PConfig, SyncConfig
 from gym_p2p.core.announce import MatchFound
 from gym_p2p.core.events import (
@@ -36,7 +33,6 @@ from gym_p2p.core.events import (
     EpisodeBegan,
 )
 from gym_p2p.core.match_log import SyncTotals
-from gym_p2p.core.messages import MAX_SEED
 from gym_p2p.core.queue_news import QueueStatus
 from gym_p2p.core.time_sync import AutoDelay
 from gym_p2p.door import Door
@@ -57,12 +53,13 @@ from gym_p2p.game.recipe import Recipe
 from gym_p2p.game.replay_writer import ReplayWriter
 from gym_p2p.game.rollout import Correction
 from gym_p2p.line import Line
-from gym_p2p.named import load_callable, name_of
-from gym_p2p.net.tellings import Plan
+from gym_p2p.named import load_callable
 from gym_p2p.playing import Playing, SyncChoice, first_delay
 from gym_p2p.pre_match import load_pre_match
 from gym_p2p.recording import Recorder, check_record, now_ms, open_replay
-from gym_p2p.sync_choice import SyncOffer, agree, make_offer
+from gym_p2p.showing import Showing
+from gym_p2p.sync_choice import make_offer
+from gym_p2p.terms import agreed, check_seed, holders, make_plan, travelled
 
 __all__ = ["Progress", "Session", "SessionState"]
 
@@ -131,6 +128,7 @@ class Session:
         self.seats: tuple[Seat, ...] | None = self._wanted
         self.recorder: Recorder | None = None
         self.replay: ReplayWriter | None = None
+        self._showing: Showing | None = None
         self.environment: Recipe | None = None
         self._line: Line | None = None
         self._meeting: Line | None = None
@@ -159,8 +157,8 @@ class Session:
                 again. Once a match has begun, its loss is final.
             MatchOver: the match has ended.
         """
-        _check_seed(seed)
-        options = _travelled(options)
+        check_seed(seed)
+        options = travelled(options)
         with self._exclusive("reset"):
             self._refuse_if_over()
             if self._line is None:
@@ -297,14 +295,19 @@ class Session:
             check_directory(self.config.exports.directory)  # before anybody else is kept waiting
         check_record(self.config)
         offer = make_offer(self.game, self.config.sync)
-        line = Line(self._plan(offer), say=self._say, record=self._begin_record, check=self._check_closing)
+        plan = make_plan(self.game, self.config, take=self._wanted, asks=self._say is not None, offer=offer)
+        line = Line(plan, say=self._say, record=self._begin_record, check=self._check_closing)
         self._meeting = line
         try:
             line.meet()
             self.seats = line.found.seats_taken
-            self._inputs = SeatInputs(self.game, self._holders(line.found), line.local)
-            self.choice = self._agree(line, offer)
+            self._inputs = SeatInputs(self.game, holders(self.game, line.found), line.local)
+            self.choice = agreed(line.found, line.about, offer)
+            _log.info("played in %s: %s", self.choice.mode, self.choice.why)
+            if self.recorder is not None:
+                self.recorder.record.sync = self.choice.to_export()
             self.replay = self._open_replay(line.found, self.choice)
+            self._showing = self._make_showing(line, self.choice)
         except BaseException as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
             line.close(reason)
@@ -315,59 +318,18 @@ class Session:
         return line
 
     def _open_replay(self, found: MatchFound, choice: SyncChoice) -> ReplayWriter | None:
-        compared = choice.snapshots if choice.compares_states else None
         return open_replay(
             self.game,
             found,
             self.config,
-            snapshots=None if compared is None else compared.name,
+            snapshots=choice.compared_by,
             environment=self.environment,
         )
 
-    def _agree(self, line: Line, offer: SyncOffer) -> SyncChoice:
-        """Choose the sync mode with the others; everybody comes to the same one."""
-        told = zip(line.found.players, line.about, strict=True)
-        others = {
-            player.player_id: SyncOffer.from_wire((about or {}).get("sync"))
-            for player, about in told
-            if player.player_id != line.found.player_id
-        }
-        choice = agree(offer, others)
-        _log.info("played in %s: %s", choice.mode, choice.why)
-        if self.recorder is not None:
-            self.recorder.record.sync = choice.to_export()
-        return choice
-
-    def _plan(self, offer: SyncOffer) -> Plan:
-        sync = self.config.sync
-        must = {**self.game.describe(), "gym_p2p": __version__}
-        must |= {"checksum interval": str(sync.checked_every), "when a player is gone": self._gone(sync)}
-        about = {"input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.to_wire()}
-        return Plan(
-            config=_without_callables(self.config),
-            subject_id=self.config.subject_id or f"anonymous-{secrets.token_hex(6)}",
-            seats=self.game.seats,
-            take=self._wanted,
-            asks=self._say is not None,
-            description={"must": must, "about": about},
-        )
-
-    def _gone(self, sync: SyncConfig) -> str:
-        """Return how the others play on without a player, which has to be the same for all of them."""
-        if sync.on_peer_loss not in {"default_action", "stand_in"}:
-            return "the episode ends"
-        game = self.game
-        defaults = {str(s): game.codec(s).to_json(game.default_action(s)) for s in game.seats}
-        name = "" if sync.stand_in is None else f" by {sync.stand_in}"
-        if callable(sync.stand_in):
-            name = f" by {name_of(sync.stand_in)}"
-        return f"{sync.on_peer_loss}{name}, default actions {json.dumps(defaults)}"
-
-    def _holders(self, found: MatchFound) -> list[int]:
-        holders = {seat: index for index, player in enumerate(found.players) for seat in player.seats}
-        if set(holders) != set(self.game.seats):
-            raise NetworkError(f"the service seated {list(holders)}, the game has {list(self.game.seats)}")
-        return [holders[seat] for seat in self.game.seats]
+    def _make_showing(self, line: Line, choice: SyncChoice) -> Showing | None:
+        if not self.config.spectators:
+            return None
+        return Showing(line.command, snapshots=choice.compared_by)
 
     def _begin_record(self, found: MatchFound) -> Recorder:
         self.recorder = Recorder(found=found, game=self.game, config=self.config)
@@ -415,7 +377,7 @@ class Session:
             delay=self._delay,
             stand_in=self._stand_in,
             record=recorder.record,
-            sinks=() if self.replay is None else (self.replay,),
+            sinks=[sink for sink in (self.replay, self._showing) if sink is not None],
             command=line.command,
             now_ms=now_ms,
         )
@@ -517,38 +479,10 @@ class Session:
                 self._episode.settle()
 
 
-def _without_callables(config: P2PConfig) -> P2PConfig:
-    """Return the configuration as the network half gets it: callables cannot travel, and need not."""
-    sync = config.sync
-    if sync.stand_in is not None:
-        sync = attrs.evolve(sync, stand_in=None, on_peer_loss="default_action")
-    return attrs.evolve(config, pre_match=None, sync=attrs.evolve(sync, snapshot_hooks=None))
-
-
 def _auto_delay(sync: SyncConfig) -> AutoDelay | None:
     if sync.input_delay != "auto" or sync.fps is None:
         return None
     return AutoDelay(fps=sync.fps, most=sync.prediction_window)
-
-
-def _check_seed(seed: int | None) -> None:
-    if seed is None:
-        return
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
-        raise ConfigurationError("seed", f"wanted None or a whole number from 0 to 2**64 - 1, got {seed!r}")
-
-
-def _travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return the options as the peers get them, after JSON: so everybody resets with the same."""
-    if options is None:
-        return None
-    try:
-        travelled: dict[str, Any] = json.loads(json.dumps(dict(options), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(
-            "options", f"they travel to the peers as JSON, and cannot: {error}"
-        ) from None
-    return travelled
 
 
 def _close_abandoned(session: Session, process: int) -> None:

@@ -39,6 +39,7 @@ class P2POptions(TypedDict, total=False):
     on_refusal: Literal["raise", "requeue"]
     subject_id: str | None
     token: str | None
+    spectators: int
     network: Literal["thread", "process"]
     ice_servers: Sequence[Mapping[str, Any]]
     relay_only: bool

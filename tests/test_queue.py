@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -21,12 +22,16 @@ from gym_p2p import (
     NoMatch,
     P2PEnv,
     P2PParallelEnv,
+    PeerLost,
     ProposedMatch,
     Verdict,
     WideningMatchmaker,
 )
-from gym_p2p.config import ServiceConfig
+from gym_p2p.config import LinkConfig, ServiceConfig
+from gym_p2p.core.queue_requests import QueueTicket
 from gym_p2p.envs.rally import parallel_env
+from gym_p2p.net.probe_manager import ProbeManager
+from gym_p2p.net.signaling import SignalingClient
 from gym_p2p.server import Service, serve_in_thread
 from tests.players import Lobby, left_running, play_episode, together, until
 from tests.toys import BLEND
@@ -241,3 +246,38 @@ def test_the_services_hook_sees_what_was_measured_and_decides(
     assert [set(line["subjects"]) for line in made if line["kind"] == "made"] == [
         {f"ann-{lobby.room}", f"bob-{lobby.room}"}
     ]
+
+
+class _Vanishing:
+    """Somebody who is matched out of a queue, and gone before he has connected."""
+
+    def __init__(self, url: str, queue: str, seats: tuple[str, ...]) -> None:
+        self._url, self._queue, self._seats = url, queue, seats
+
+    def run(self) -> None:
+        asyncio.run(asyncio.wait_for(self._run(), 20))
+
+    async def _run(self) -> None:
+        client = SignalingClient()
+        await client.connect(self._url, f"gone-{self._queue}", timeout_s=5)
+        probes = ProbeManager(client, client.subject_id, link=LinkConfig())
+        await client.join_queue(QueueTicket(queue=self._queue, seats=self._seats, client="gym_p2p/0"))
+        await client.wait_for_match(15)
+        await probes.close()
+        await client.close()
+
+
+def test_one_who_vanishes_between_match_and_connection_does_not_keep_the_other_waiting(lobby: Lobby) -> None:
+    env = _env(lobby, "ann", network="thread")
+    vanishing = _Vanishing(lobby.url, lobby.room, ("a", "b"))
+
+    def reset() -> float:
+        began = time.monotonic()
+        with pytest.raises(PeerLost, match="before the connection was open"):
+            env.reset()
+        return time.monotonic() - began
+
+    took_s, _ = together(reset, vanishing.run)
+    env.close()
+    assert isinstance(took_s, float)
+    assert took_s < 8  # it would try for 15 s

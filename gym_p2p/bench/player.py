@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +23,12 @@ FRAMES_MOST = 32_767
 """The longest game that Rally plays; a longer bench begins another one."""
 
 WARM_UP = 50
+
+HELD_FRAMES = 7
+"""For how long an action is held in a match at its own pace."""
+
+ON_TIME_FRAMES = 1.25
+"""A frame that takes longer is late."""
 
 
 class PlayerStation:
@@ -42,6 +50,8 @@ class PlayerStation:
         return {
             "open": self._open,
             "play": self._play,
+            "rally": self._rally,
+            "rollbacks": self._rollbacks,
             "bare": self._bare,
             "idle": self._idle,
             "round_trips": self._round_trips,
@@ -107,6 +117,38 @@ class PlayerStation:
                 env.reset()
         cpu_us = (time.process_time() - cpu_s) * 1e6 / max(1, frames)
         return {"step": attrs.asdict(summarize(took_us)), "cpu_us": cpu_us}
+
+    def _rally(self, frames: int) -> dict[str, Any]:
+        """Play frames at the match's own pace, changing the action now and then.
+
+        Returns the round of the steps' processor time, in us, that of the times from one frame's end to the
+        next one's, in ms, and the share of these that are on time.
+        """
+        env, shift = self._playing, 3 if self._seat == "right" else 0
+        took_us, ended = [], []
+        for frame in range(frames):
+            began_ns = time.thread_time_ns()
+            env.step((frame + shift) // HELD_FRAMES % 3)
+            took_us.append((time.thread_time_ns() - began_ns) / 1e3)
+            ended.append(time.perf_counter())
+        between = [(after - before) * 1e3 for before, after in itertools.pairwise(ended)]
+        latest_ms = ON_TIME_FRAMES * 1e3 / (env.p2p.config.sync.fps or math.inf)
+        return {
+            "step": attrs.asdict(summarize(took_us)),
+            "interval": attrs.asdict(summarize(between)),
+            "on_time": sum(one <= latest_ms for one in between) / max(1, len(between)),
+        }
+
+    def _rollbacks(self) -> dict[str, Any]:
+        """Return what guessing has come to in this match so far."""
+        document = self._playing.export_session_metrics()
+        rollbacks = document["rollbacks"]
+        return {
+            "frames": document["frames"]["total"],
+            "depths": [event["rollbackFrames"] for event in rollbacks["events"]],
+            "again": rollbacks["resimulatedFrames"],
+            "stalls": rollbacks["stalls"],
+        }
 
     def _bare(self, frames: int) -> dict[str, Any]:
         """Step the bare environment; return its round in microseconds."""

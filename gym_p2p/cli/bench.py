@@ -104,7 +104,8 @@ def _step(args: argparse.Namespace, progress: Progress) -> Report:
 
 
 def _rollback(args: argparse.Namespace, progress: Progress) -> Report:
-    from gym_p2p.bench.rollback import bench_match, bench_rollback  # noqa: PLC0415
+    from gym_p2p.bench.rollback import bench_rollback  # noqa: PLC0415
+    from gym_p2p.bench.rollback_match import bench_match  # noqa: PLC0415
 
     bench = bench_match if args.match else bench_rollback
     return bench(progress=progress, **_given(args, "rounds", frames="count"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import rich.box
 from rich.console import Console
 from rich.table import Table
 
@@ -38,8 +39,8 @@ _COLUMNS = (
     ("over_150_ms", "> 150 ms", "{:.1%}"),
     ("wait_p50_s", "wait p50 s", "{:.1f}"),
     ("wait_p95_s", "p95 s", "{:.1f}"),
-    ("probes_per_match", "probes/match", "{:.2f}"),
-    ("unmatched", "unmatched", "{:.1%}"),
+    ("probes_per_match", "probes", "{:.2f}"),
+    ("unmatched", "alone", "{:.1%}"),
 )
 _SHOWN_DIFFERENCES = 10
 
@@ -161,7 +162,8 @@ def _decision_log(path: str | None) -> Iterator[Callable[[Mapping[str, Any]], No
 
 def _table(outcomes: Mapping[str, Outcome], arrivals: Arrivals) -> Table:
     title = f"{arrivals.count} arrivals, {arrivals.per_s:g} a second, on virtual time"
-    table = Table(title=title)
+    caption = "probes: for each match; alone: left without one"
+    table = Table(title=title, caption=caption, box=rich.box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
     table.add_column("matchmaker", no_wrap=True)
     for _key, heading, _form in _COLUMNS:
         table.add_column(heading, justify="right")

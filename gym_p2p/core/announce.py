@@ -32,6 +32,7 @@ __all__ = [
     "MAX_ID_CHARS",
     "MAX_PLAYERS",
     "MAX_SEATS",
+    "MAX_SPECTATORS",
     "JoinAck",
     "MatchFound",
     "MatchPlayer",
@@ -44,6 +45,8 @@ __all__ = [
 ]
 
 MAX_PLAYERS = 8
+MAX_SPECTATORS = 16
+"""Of one player: each costs his machine twenty small messages a second in each direction."""
 
 
 @attrs.frozen(kw_only=True)

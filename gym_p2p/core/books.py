@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from gym_p2p.core import decisions
 from gym_p2p.core.plans import Decided, GaveUp, Output
@@ -26,16 +26,20 @@ class Books:
         news: tickets for which something has changed since they were last considered.
         outputs: what has to be carried out or told.
         log: whether decisions are recorded.
+
+    Args:
+        log: as the attribute.
+        serials: the numbers of tickets, probes and proposals.
     """
 
-    def __init__(self, *, log: bool) -> None:
+    def __init__(self, *, log: bool, serials: Iterator[int]) -> None:
         self.agenda = Agenda()
         self.tickets: dict[str, Ticket] = {}
         self.queue: list[Ticket] = []
         self.news: set[Ticket] = set()
         self.outputs: deque[Output] = deque()
         self.log = log
-        self._serial = 0
+        self._serials = serials
 
     def add(self, ticket: Ticket) -> None:
         """Put a ticket into the queue, according to its age."""
@@ -82,8 +86,7 @@ class Books:
 
     def next_serial(self) -> int:
         """Return a new number, for a ticket, a probe or a proposal."""
-        self._serial += 1
-        return self._serial
+        return next(self._serials)
 
 
 def age(ticket: Ticket) -> tuple[float, int]:

@@ -17,7 +17,7 @@ from gym_p2p.core.estimates import UNKNOWN, Estimate, LatencyEstimator, Source
 from gym_p2p.core.matchmaking import MatchCandidate, Matchmaker, QueuedCandidate
 from gym_p2p.core.tickets import Budget, PairMemory, PairNote, Ticket
 
-__all__ = ["Choice", "Chooser"]
+__all__ = ["Choice", "Chooser", "threshold_of"]
 
 _WAKE_LATE_S = 0.01
 """Asking a moment after the threshold has widened: rounding must not make it a moment before."""
@@ -95,11 +95,12 @@ class Chooser:
         try:
             group = self._ask(arriving, waiting, by_id, now)
             chance_s = None if group else self._matchmaker.next_chance_s(arriving, shown)
+            later_s = None if chance_s is None else chance_s + _WAKE_LATE_S
         except Exception as error:  # noqa: BLE001 - a plug-in's bug must not stop the queue; it is reported
             return Choice(arriving, shown, fault=f"{type(error).__name__}: {error}")
-        if chance_s is not None:
+        if later_s is not None:
             pause_s = _PAUSE_S if self._config.group_size == 2 else _GROUP_PAUSE_S
-            again_at = min(again_at, now + max(chance_s + _WAKE_LATE_S, pause_s))
+            again_at = min(again_at, now + max(later_s, pause_s))
         return Choice(arriving, shown, group, again_at if math.isfinite(again_at) else None)
 
     def show(self, ticket: Ticket, now: float, *, beside: Ticket | None = None) -> QueuedCandidate:
@@ -129,10 +130,7 @@ class Chooser:
 
     def threshold_ms(self, one: Ticket, other: Ticket, now: float) -> float | None:
         """Return the pair's threshold by now, ``None`` if there is none."""
-        try:
-            return self._matchmaker.threshold_ms(one.wait_s(now), other.wait_s(now))
-        except Exception:  # noqa: BLE001 - a plug-in's bug must not stop the queue
-            return None
+        return threshold_of(self._matchmaker, one.wait_s(now), other.wait_s(now))
 
     def budget_spent(self, ticket: Ticket, now: float) -> bool:
         """Tell whether a subject has been probed as often as it may."""
@@ -209,6 +207,16 @@ class Chooser:
         if self._known_too_far(one, other, note, now):
             return False
         return self._matchmaker.worth_probing(self.show(one, now), self.show(other, now, beside=one))
+
+
+def threshold_of(matchmaker: Matchmaker, wait_a_s: float, wait_b_s: float) -> float | None:
+    """Return a pair's threshold in ms; ``None`` where there is none, or what the matchmaker says is none."""
+    try:
+        answer = matchmaker.threshold_ms(wait_a_s, wait_b_s)
+        threshold_ms = math.inf if answer is None else float(answer)
+    except Exception:  # noqa: BLE001 - a plug-in's bug must not stop the queue
+        return None
+    return threshold_ms if 0 <= threshold_ms < math.inf else None
 
 
 def _check(

@@ -22,7 +22,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.choosing import Choice
+from gym_p2p.core.choosing import Choice, threshold_of
 from gym_p2p.core.estimates import Estimate, Source
 from gym_p2p.core.matchmaking import GroupHistory, Matchmaker, QueuedCandidate, require_matchmaker
 from gym_p2p.core.plans import GaveUp, Matched, PairProbe, probes_to_wire
@@ -44,7 +44,7 @@ def considered(
         "group_size": group_size,
         "seed": _candidate(choice.seed),
         "waiting": [
-            {**_candidate(c), "threshold_ms": _threshold_ms(matchmaker, choice.seed, c)}
+            {**_candidate(c), "threshold_ms": threshold_of(matchmaker, choice.seed.wait_s, c.wait_s)}
             for c in choice.waiting
         ],
         "chosen": None if group is None else [ticket.subject_id for ticket in group],
@@ -188,10 +188,3 @@ def _read(data: Mapping[str, Any]) -> QueuedCandidate:
         rejections=data["rejections"],
         estimate=Estimate(data["estimate_ms"], Source(data["source"]), data["exact"]),
     )
-
-
-def _threshold_ms(matchmaker: Matchmaker, one: QueuedCandidate, other: QueuedCandidate) -> float | None:
-    try:
-        return matchmaker.threshold_ms(one.wait_s, other.wait_s)
-    except Exception:  # noqa: BLE001 - a plug-in's bug must not stop the queue
-        return None

@@ -20,6 +20,7 @@ from gym_p2p.core.plans import (
     PutOff,
     RequestProbe,
     Verdict,
+    Withdrawn,
     pair_of,
 )
 from gym_p2p.core.tickets import Action, Budget, PairMemory, Probe, Proposal, Ticket
@@ -146,6 +147,8 @@ class Engagements:
     def _dissolve(self, proposal: Proposal, reason: str, now: float) -> None:
         """End a proposal; its probes in flight go on, for what they measure is of use."""
         self._close(proposal)
+        if proposal.deadline is not None:
+            self._books.outputs.append(Withdrawn(proposal.number))
         if self._books.log:
             self._books.decided(decisions.rejected([t.subject_id for t in proposal.members], reason, now))
         for ticket in proposal.members:

@@ -133,8 +133,9 @@ class Feed:
         watched = [one.log.number for one in self._spectators.values() if one.log is not None]
         self._log.take(shown, min(watched, default=None))
         for one in self._spectators.values():
-            if one.log is not None and not self._log.keeps(one.log, one.frame):
-                one.log, one.wants = None, one.log.number + 1
+            log = one.log
+            if log is not None and not self._log.keeps(log, one.frame):
+                one.log, one.wants = None, log.number + 1
 
     def opened(self, spectator: str, now: float) -> None:
         """Note that the link to a spectator is open."""
@@ -147,17 +148,9 @@ class Feed:
         if one is None:
             return
         try:
-            message = decode_feed(data)
-            if isinstance(message, Watch):
-                self._begin(one, message)
-            elif isinstance(message, Took):
-                self._took(one, message, now)
-            else:
-                raise ProtocolError("a message that spectators do not send")
+            self._understand(one, decode_feed(data), now)
         except ProtocolError as error:
             self._drop(one, error.problem)
-            return
-        one.heard_at = now
 
     def closed(self, spectator: str) -> None:
         """Forget a spectator whose link is gone. Idempotent."""
@@ -186,11 +179,10 @@ class Feed:
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`handle_timeout` is due; ``None`` while there is no spectator."""
-        times = [
-            min(one.heard_at + SILENT_S, one.spoken_at + SIGN_OF_LIFE_S) for one in self._spectators.values()
-        ]
-        times += [one.moved_at + STALLED_S for one in self._spectators.values() if one.on_the_way]
-        if any(self._may_send(one) for one in self._spectators.values()):
+        everyone = self._spectators.values()
+        times = [min(one.heard_at + SILENT_S, one.spoken_at + SIGN_OF_LIFE_S) for one in everyone]
+        times += [one.moved_at + STALLED_S for one in everyone if one.on_the_way]
+        if any(map(self._may_send, everyone)):
             times.append(self._beat_at)
         return min(times, default=None)
 
@@ -199,6 +191,16 @@ class Feed:
         return self._outputs.popleft() if self._outputs else None
 
     # One spectator.
+
+    def _understand(self, one: _Spectator, message: FeedMessage, now: float) -> None:
+        match message:
+            case Watch():
+                self._begin(one, message)
+            case Took():
+                self._took(one, message, now)
+            case _:
+                raise ProtocolError("a message that spectators do not send")
+        one.heard_at = now
 
     def _begin(self, one: _Spectator, watch: Watch) -> None:
         if one.asked is not None:

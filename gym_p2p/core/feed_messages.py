@@ -192,12 +192,10 @@ def _write_episode(out: bytearray, message: EpisodeShown) -> None:
 
 def _read_episode(reader: Reader) -> EpisodeShown:
     body = read_mapping(reader.rest())
-    episode, seed, options = body.get("episode"), body.get("seed"), body.get("options")
-    digest, snapshots = body.get("digest"), body.get("snapshots")
-    if not (_is_number(episode) and _is_number(seed) and seed <= MAX_SEED and isinstance(options, dict)):
+    options, digest, snapshots = body.get("options"), body.get("digest"), body.get("snapshots")
+    if not isinstance(options, dict) or not isinstance(digest, str) or not isinstance(snapshots, str | None):
         raise ProtocolError("wrong shape")
-    if not isinstance(digest, str) or not isinstance(snapshots, str | None):
-        raise ProtocolError("wrong shape")
+    episode, seed = _read_number(body, "episode"), _read_number(body, "seed")
     try:
         return EpisodeShown(episode, seed, options, _checked_digest(bytes.fromhex(digest)), snapshots)
     except ValueError:
@@ -252,8 +250,11 @@ def _read_farewell(reader: Reader) -> Farewell:
     return Farewell(reason)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _read_number(body: Mapping[str, Any], name: str) -> int:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEED:
+        raise ProtocolError("wrong shape")
+    return value
 
 
 def _checked_digest(digest: bytes) -> bytes:

@@ -150,7 +150,8 @@ class InputTrack:
     def end(self, frames: int) -> None:
         """Say that he gives ``frames`` inputs and no more: after them his input is the default one.
 
-        It takes effect once they are all known, and can be said again until then.
+        It takes effect once they are all known, and can be said again until then. Whatever was guessed of
+        the frames after them is wrong then, the default input too: somebody else may act in his stead.
         """
         if self._end > self.count:
             self._end = max(frames, self.count)
@@ -195,12 +196,15 @@ class InputTrack:
         if at == len(self._inputs):
             self._inputs.append(data)
             return
-        guess = self._inputs[at]
-        if guess != data:
-            self._inputs[at] = data
-            self.wrong.append(Misprediction(self._base + at, self.player, guess, data))
+        if self._inputs[at] != data:
+            self._replace(at, data)
+
+    def _replace(self, at: int, data: bytes) -> None:
+        """Put an input in the place of a guess that was played, which was wrong."""
+        guess, self._inputs[at] = self._inputs[at], data
+        self.wrong.append(Misprediction(self._base + at, self.player, guess, data))
 
     def _vacate(self) -> None:
         for at in range(self.count - self._base, len(self._inputs)):
-            self._settle(at, self._default)
+            self._replace(at, self._default)
         self.count = NEVER

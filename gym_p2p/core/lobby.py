@@ -21,6 +21,7 @@ __all__ = [
     "Candidate",
     "Close",
     "Code",
+    "Departed",
     "Description",
     "Output",
     "Refused",
@@ -107,7 +108,15 @@ class Close:
     reason: str
 
 
-Output = Send | Close
+@attrs.frozen
+class Departed:
+    """Event: a player who shows his match to spectators has left it, or the service has lost sight of him."""
+
+    match_id: str
+    subject_id: str
+
+
+Output = Send | Close | Departed
 
 
 @attrs.frozen

@@ -23,7 +23,8 @@ come out as requests (:mod:`gym_p2p.core.plans`) and back through the verbs.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import itertools
+from collections.abc import Hashable, Iterator, Mapping
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core import decisions
@@ -47,6 +48,7 @@ class Planner:
         estimator: what is known of distances; queues may share one. By default an empty one of its own.
         ask_hook: whether a pre-match hook is asked before a match is made.
         log_decisions: whether :class:`~gym_p2p.core.plans.Decided` events are made.
+        serials: the numbers of tickets, probes and proposals; no two queues that share them use one twice.
 
     Raises:
         TypeError: ``matchmaker`` is none.
@@ -60,6 +62,7 @@ class Planner:
         estimator: LatencyEstimator | None = None,
         ask_hook: bool = False,
         log_decisions: bool = True,
+        serials: Iterator[int] | None = None,
     ) -> None:
         self._matchmaker = require_matchmaker(matchmaker)
         self._config = config or MatchmakingConfig()
@@ -68,7 +71,7 @@ class Planner:
         self._memory = PairMemory(kept_s)
         budget = Budget(self._config.probe_budget, self._config.probe_budget_window_s)
         self._chooser = Chooser(matchmaker, self._config, self._estimator, self._memory, budget)
-        self._books = Books(log=log_decisions)
+        self._books = Books(log=log_decisions, serials=serials or itertools.count(1))
         self._engagements = Engagements(
             self._books,
             self._chooser,

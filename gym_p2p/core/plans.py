@@ -5,6 +5,7 @@ Requests must be carried out, in their order; events may be ignored. It knows no
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ __all__ = [
     "RequestProbe",
     "TicketRow",
     "Verdict",
+    "Withdrawn",
     "as_verdict",
     "pair_of",
     "probes_to_wire",
@@ -56,12 +58,16 @@ class Verdict(enum.Enum):
 def as_verdict(answer: object) -> Verdict:
     """Return what a hook answered as a verdict: ``True`` accepts, ``False`` rejects; also by its text.
 
+    What equals ``True`` or ``False`` counts as it: NumPy's comparisons answer with a kind of their own.
+
     Raises:
         ValueError: it is no answer.
     """
-    if isinstance(answer, bool):
-        return Verdict.ACCEPT if answer else Verdict.REJECT
-    return answer if isinstance(answer, Verdict) else Verdict(answer)
+    with contextlib.suppress(ValueError):  # no verdict's text, or an array, which equals nothing
+        if answer in (True, False):
+            return Verdict.ACCEPT if answer else Verdict.REJECT
+        return Verdict(answer)
+    raise ValueError(f"a pre-match hook answers True, False or a Verdict, not {answer!r:.80}")
 
 
 def _rtt(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -142,6 +148,13 @@ class AskHook:
 
 
 @attrs.frozen
+class Withdrawn:
+    """Request: ask nobody about this proposal any more; it has fallen through, or its time is up."""
+
+    proposal_no: int
+
+
+@attrs.frozen
 class Matched:
     """Request: make this match; its players have left the queue.
 
@@ -185,7 +198,7 @@ class Decided:
     record: Mapping[str, Any]
 
 
-Output = RequestProbe | CancelProbe | AskHook | Matched | GaveUp | PutOff | Decided
+Output = RequestProbe | CancelProbe | AskHook | Withdrawn | Matched | GaveUp | PutOff | Decided
 
 
 @attrs.frozen(kw_only=True)

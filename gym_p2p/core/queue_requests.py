@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.announce import MAX_PLAYERS, SeatId, is_seat_id
+from gym_p2p.core.announce import MAX_PLAYERS, MAX_SPECTATORS, SeatId, is_seat_id
 from gym_p2p.core.estimates import MAX_RTT_MS
 from gym_p2p.core.lobby import is_public_id
 from gym_p2p.core.matchmaking import GroupHistory, QueuedCandidate
@@ -27,6 +27,7 @@ __all__ = [
     "QueueTicket",
     "QueuedPlayer",
     "Tell",
+    "spectators_problem",
 ]
 
 
@@ -42,6 +43,7 @@ class QueueTicket:
         asks: whether he wants to be asked before a match is made.
         rtt_ms: his round trip to the service; ``None`` if unknown.
         group_history: former partners.
+        spectators: to how many he shows the match.
     """
 
     queue: str
@@ -51,6 +53,7 @@ class QueueTicket:
     asks: bool = False
     rtt_ms: float | None = None
     group_history: GroupHistory | None = None
+    spectators: int = 0
 
     @property
     def problem(self) -> str | None:
@@ -65,7 +68,12 @@ class QueueTicket:
             return f"take: wanted null, or one of {list(self.seats)}"
         if self.rtt_ms is not None and not 0 <= self.rtt_ms <= MAX_RTT_MS:
             return f"rtt_ms: wanted null, or 0 to {MAX_RTT_MS:g}"
-        return None
+        return spectators_problem(self.spectators)
+
+
+def spectators_problem(spectators: int) -> str | None:
+    """Say what is wrong with how many spectators somebody offers to have, or ``None``."""
+    return None if 0 <= spectators <= MAX_SPECTATORS else f"spectators: wanted 0 to {MAX_SPECTATORS}"
 
 
 @attrs.frozen

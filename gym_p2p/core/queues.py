@@ -17,6 +17,7 @@ requests, and back through the verbs.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Mapping, Sequence
 
@@ -40,6 +41,7 @@ from gym_p2p.core.plans import (
     RequestProbe,
     TicketRow,
     Verdict,
+    Withdrawn,
 )
 from gym_p2p.core.queue_news import (
     MatchFailed,
@@ -104,7 +106,7 @@ class _Queue:
     seats: tuple[SeatId, ...]
     planner: Planner
     members: dict[str, _Member] = attrs.field(factory=dict)
-    probes_of: dict[int, AskHook] = attrs.field(factory=dict)
+    at_hook: dict[int, AskHook] = attrs.field(factory=dict)
     """Proposals that the service's hook is asked about."""
     asked: dict[int, _Asked] = attrs.field(factory=dict)
     status_at: float = 0.0
@@ -142,6 +144,7 @@ class Queues:
         self._queues: dict[str, _Queue] = {}
         self._queue_of: dict[str, _Queue] = {}
         self._places: dict[tuple[str, str], tuple[float, float]] = {}  # when enqueued, kept until
+        self._serials = itertools.count(1)
         self._outputs: deque[Output] = deque()
 
     @property
@@ -232,7 +235,7 @@ class Queues:
     ) -> None:
         """Take the answer of the service's hook; for one that raised, a ``REJECT`` that says so."""
         there = self._queues.get(queue)
-        request = None if there is None else there.probes_of.pop(proposal_no, None)
+        request = None if there is None else there.at_hook.pop(proposal_no, None)
         if there is None or request is None:
             return
         if verdict is Verdict.ACCEPT:
@@ -242,18 +245,24 @@ class Queues:
             self._decide(there, proposal_no, verdict, reason, now)
 
     def not_made(self, match: MakeMatch, gone: Sequence[str], now: float) -> None:
-        """Let the others back to their places: somebody was gone when the match was to be made."""
-        queue = self._queues.get(match.queue)
+        """Let the others back to their places: somebody was gone when the match was to be made.
+
+        Who waits elsewhere by then stays there; whose queue has other seats by then has no match.
+        """
         if self._log_decisions:
             subjects = [player.subject_id for player in match.players]
             record = decisions.rejected(subjects, f"gone:{','.join(gone)}", now)
             self._outputs.append(LogDecision({"queue": match.queue, **record}))
         for player in match.players:
-            if queue is not None and player.subject_id not in gone:
-                since = now - player.probe.waited_s
-                self._enter(queue, player.subject_id, player.ticket, since, now)
-        if queue is not None:
-            self._carry_on(queue, now)
+            subject_id, waited_s = player.subject_id, player.probe.waited_s
+            if subject_id in gone or subject_id in self._queue_of:
+                continue
+            queue = self._queue_for(player.ticket)
+            if queue is None:
+                self._tell_failed(match.queue, subject_id, "nobody_else", waited_s)
+            else:
+                self._enter(queue, subject_id, player.ticket, now - waited_s, now)
+                self._carry_on(queue, now)
 
     def observe(self, one: str, other: str, rtt_ms: float, now: float) -> None:
         """Learn from a running match: the recent median round trip between two of its players."""
@@ -320,6 +329,7 @@ class Queues:
             estimator=self._estimator,
             ask_hook=True,
             log_decisions=self._log_decisions,
+            serials=self._serials,
         )
         queue = self._queues[ticket.queue] = _Queue(ticket.queue, ticket.seats, planner)
         return queue
@@ -366,16 +376,18 @@ class Queues:
                 case CancelProbe(probe_no):
                     self._outputs.append(EndProbe(queue.name, probe_no))
                 case AskHook(proposal_no, candidates, probes) if self._ask_hook:
-                    queue.probes_of[proposal_no] = output
+                    queue.at_hook[proposal_no] = output
                     self._outputs.append(ProposedMatch(queue.name, proposal_no, candidates, _pairs(probes)))
                 case AskHook():
                     self._ask_players(queue, output, now)
+                case Withdrawn(proposal_no):
+                    queue.at_hook.pop(proposal_no, None)
+                    queue.asked.pop(proposal_no, None)
                 case Matched():
                     self._match(queue, output, now)
                 case GaveUp(subject_id, reason, waited_s):
                     self._drop(queue, subject_id, now)
-                    failed = MatchFailed(queue=queue.name, reason=reason, waited_s=waited_s)
-                    self._outputs.append(Tell(subject_id, "match_failed", failed.to_wire()))
+                    self._tell_failed(queue.name, subject_id, reason, waited_s)
                 case Decided(record):
                     self._outputs.append(LogDecision({"queue": queue.name, **record}))
 
@@ -420,7 +432,7 @@ class Queues:
     def _match(self, queue: _Queue, matched: Matched, now: float) -> None:
         """Seat the players of a match, who have left the queue."""
         queue.asked.pop(matched.proposal_no, None)
-        queue.probes_of.pop(matched.proposal_no, None)
+        queue.at_hook.pop(matched.proposal_no, None)
         members = [self._drop(queue, subject_id, now) for subject_id in matched.subjects]
         wanted = {member.ticket.take for member in members}
         free = deque(seat for seat in queue.seats if seat not in wanted)
@@ -438,6 +450,10 @@ class Queues:
         self._outputs.append(MakeMatch(queue.name, queue.seats, tuple(players), matched.relay_only))
 
     # ---- telling
+
+    def _tell_failed(self, queue: str, subject_id: str, reason: str, waited_s: float) -> None:
+        failed = MatchFailed(queue=queue, reason=reason, waited_s=waited_s)
+        self._outputs.append(Tell(subject_id, "match_failed", failed.to_wire()))
 
     def _tell_status(self, queue: _Queue, now: float) -> None:
         queue.status_at = now + STATUS_EVERY_S

@@ -42,6 +42,7 @@ from gym_p2p.core.lobby import (
     Candidate,
     Close,
     Code,
+    Departed,
     Description,
     Output,
     Refused,
@@ -49,7 +50,7 @@ from gym_p2p.core.lobby import (
     is_public_id,
 )
 from gym_p2p.core.queue_news import MatchProbe
-from gym_p2p.core.queue_requests import MakeMatch
+from gym_p2p.core.queue_requests import MakeMatch, spectators_problem
 from gym_p2p.core.screening import Lane, Screen, pass_all
 
 __all__ = [
@@ -59,7 +60,9 @@ __all__ = [
     "PeerLeft",
     "RoomStatus",
     "Rooms",
+    "RunningMatch",
     "SeatId",
+    "SeatedPlayer",
 ]
 
 _MAX_CLIENT_CHARS = 64
@@ -80,6 +83,8 @@ class _Member:
     joined_on: str
     """The socket that joined; another one has merely inherited the membership by replacing it."""
     probe: MatchProbe | None = None
+    spectators: int = 0
+    """To how many he shows the match."""
 
     @property
     def player_id(self) -> SeatId:
@@ -126,6 +131,29 @@ class _Room:
             message = f"a match has at most {MAX_PLAYERS} players: the last one takes {list(self.seats_free)}"
             return Refused(Code.ROOM_FULL, message)
         return wanted
+
+
+@attrs.frozen(kw_only=True)
+class SeatedPlayer:
+    """One player of a running match, for those who look into it from aside.
+
+    Attributes:
+        spectators: to how many he offers to show the match.
+    """
+
+    player_id: SeatId
+    subject_id: str
+    seats: tuple[SeatId, ...]
+    spectators: int
+
+
+@attrs.frozen(kw_only=True)
+class RunningMatch:
+    """A running match, for those who look into it from aside; who has left it is not in it."""
+
+    match_id: str
+    players: tuple[SeatedPlayer, ...]
+    relay_only: bool
 
 
 class Rooms:
@@ -194,6 +222,32 @@ class Rooms:
         others = (name for name, member in room.members.items() if member.player_id == player_id)
         return next((name for name in others if name != subject_id), None)
 
+    def is_seated(self, subject_id: str) -> bool:
+        """Whether a subject has a seat in a room, waiting or playing."""
+        subject = self._subjects.get(subject_id)
+        return subject is not None and subject.room is not None
+
+    def running(self, *, room: str | None = None, match_id: str | None = None) -> RunningMatch | None:
+        """Return the match of a room, or of an id; ``None`` if no such one runs."""
+        rooms = self._rooms.values() if room is None else filter(None, [self._rooms.get(room)])
+        there = next((one for one in rooms if match_id is None or one.match_id == match_id), None)
+        if there is None or there.match_id is None:
+            return None
+        players = [
+            SeatedPlayer(
+                player_id=member.player_id,
+                subject_id=member.subject.subject_id,
+                seats=member.seats,
+                spectators=member.spectators,
+            )
+            for member in there.members.values()
+        ]
+        return RunningMatch(
+            match_id=there.match_id,
+            players=tuple(players),
+            relay_only=self._relay_only or there.relay_only,
+        )
+
     # ---- what a client does
 
     def connected(self, socket: str, now: float) -> None:
@@ -229,6 +283,7 @@ class Rooms:
         seats: Sequence[SeatId],
         take: Sequence[SeatId] | None = None,
         client: str | None = None,
+        spectators: int = 0,
     ) -> Answer:
         """Take seats in a room; the match is made when the last one is taken.
 
@@ -238,11 +293,12 @@ class Rooms:
             seats: every seat of the environment, in its order.
             take: the seats wanted; ``None`` takes any free one.
             client: the player's software, told to the others.
+            spectators: to how many he shows the match.
         """
         subject = self._by_socket.get(socket)
         if subject is None:
             return _UNREGISTERED
-        problem = _join_problem(room, seats, take, client)
+        problem = _join_problem(room, seats, take, client) or spectators_problem(spectators)
         if problem is not None:
             return Refused(Code.BAD_REQUEST, problem)
         earlier = self._earlier_membership(subject, room, take)
@@ -256,7 +312,7 @@ class Rooms:
         if isinstance(chosen, Refused):
             return chosen
         self._rooms[room] = subject.room = there
-        there.members[subject.subject_id] = _Member(subject, chosen, client, socket)
+        there.members[subject.subject_id] = _Member(subject, chosen, client, socket, spectators=spectators)
         self._tell_status(there, but=subject)
         if not there.seats_free:
             self._begin(there, self._match_ids())
@@ -292,7 +348,12 @@ class Rooms:
         for subject, player in zip(present, match.players, strict=True):
             subject.room = room
             room.members[subject.subject_id] = _Member(
-                subject, (player.seat,), player.ticket.client, subject.socket, player.probe
+                subject,
+                (player.seat,),
+                player.ticket.client,
+                subject.socket,
+                player.probe,
+                player.ticket.spectators,
             )
         self._begin(room, match_id)
         return ()
@@ -429,6 +490,8 @@ class Rooms:
         if room is None:
             return
         gone = room.members.pop(subject.subject_id)
+        if room.match_id is not None and gone.spectators:
+            self._outputs.append(Departed(room.match_id, subject.subject_id))
         if not room.members:
             del self._rooms[room.room_id]
         elif room.match_id is None:

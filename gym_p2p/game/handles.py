@@ -54,6 +54,9 @@ LEAVES: set[type] = set()
 
 _HANDLES: set[type] = set()
 
+_KNOWN: set[type] = set()
+"""The types that :func:`is_leaf_type` has been asked about."""
+
 # What has nothing in it that could change.
 _ATOMS = (
     *(type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype, enum.Enum, type, range, slice),
@@ -80,11 +83,14 @@ _DATA = (bool, int, float, complex, str, bytes, np.ndarray, np.generic, list, tu
 
 def is_leaf_type(kind: type) -> bool:
     """Whether a walk need not look into objects of a type; it is then in :data:`LEAVES`."""
+    if kind in _KNOWN:
+        return kind in LEAVES
     if issubclass(kind, _ATOMS):
         LEAVES.add(kind)
     elif _is_handle_type(kind):
         LEAVES.add(kind)
         _HANDLES.add(kind)
+    _KNOWN.add(kind)  # last, for other threads ask too
     return kind in LEAVES
 
 

@@ -5,6 +5,7 @@ Knows how Gymnasium environments for several players lay out what they return.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,7 @@ class JointGame(Game):
         watched = _observation_parts(env.observation_space, tuple(parts))
         self._seat_set = frozenset(parts)
         self._split_observation = watched is not None
+        self._joint_space = env.action_space
         whole = env.observation_space
         super().__init__(
             env, {s: (p, watched[s] if watched else whole) for s, p in parts.items()}, default_actions
@@ -67,15 +69,15 @@ class JointGame(Game):
         truncations = self._flags(truncated)
         return Outcome(
             observations=self._observations(observation),
-            rewards=tuple(map(float, self._per_seat(reward))),
+            rewards=self._rewards(reward),
             terminations=terminations,
             truncations=truncations,
             infos=self._infos(info),
-            ended=all(a or b for a, b in zip(terminations, truncations, strict=True)),
+            ended=all(map(operator.or_, terminations, truncations)),
         )
 
     def _joint(self, actions: Sequence[Any]) -> Any:
-        space = self.env.action_space
+        space = self._joint_space
         if isinstance(space, spaces.Dict):
             return dict(zip(self.seats, actions, strict=True))
         if isinstance(space, spaces.Tuple):
@@ -84,13 +86,18 @@ class JointGame(Game):
 
     def _observations(self, observation: Any) -> tuple[Any, ...]:
         if self._split_observation:
-            return tuple(fresh(observation[seat]) for seat in self.seats)
-        return tuple(fresh(observation) for _ in self.seats)
+            return tuple([fresh(observation[seat]) for seat in self.seats])
+        return tuple([fresh(observation) for _ in self.seats])
 
     def _infos(self, info: dict[Any, Any]) -> tuple[dict[Any, Any], ...]:
         if info and info.keys() == self._seat_set and all(isinstance(i, dict) for i in info.values()):
-            return tuple(fresh(info[seat]) for seat in self.seats)
-        return tuple(fresh(info) for _ in self.seats)
+            return tuple([fresh(info[seat]) for seat in self.seats])
+        return tuple([fresh(info) for _ in self.seats])
+
+    def _rewards(self, reward: Any) -> tuple[float, ...]:
+        if type(reward) is float:
+            return (reward,) * len(self.seats)
+        return tuple(map(float, self._per_seat(reward)))
 
     def _per_seat(self, value: Any) -> Sequence[Any]:
         if isinstance(value, dict):

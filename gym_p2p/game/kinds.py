@@ -45,7 +45,10 @@ VISITS: dict[type, Visit] = {}
 ATTRIBUTE_PUTS: set[Put] = set()
 """Those whose content is a dict of attributes."""
 
-_only_leaves = LEAVES.issuperset  # at C's speed, where most of a walk is spent
+_only_leaves = LEAVES.issuperset  # at C's speed, where much of a walk is spent
+
+_FEW = 12
+"""Up to about so many items a plain loop is quicker than that, most of all when the caches are cold."""
 
 
 class Unreachable(Exception):
@@ -133,9 +136,7 @@ def _visit_object(found: Any, entries: list[Entry], stack: list[Any]) -> None:
             if is_left_alone(name, content[name]):
                 del content[name]
     entries.append((_put_object, found, content))
-    values = content.values()
-    if not _only_leaves(map(type, values)):
-        stack += [value for value in values if type(value) not in LEAVES]
+    stack += [value for value in content.values() if type(value) not in LEAVES]
 
 
 def _put_object(found: Any, content: dict[str, Any]) -> None:
@@ -168,11 +169,13 @@ def _visit_slots(slots: tuple[tuple[str, Any], ...]) -> Visit:
 
 def _visit_dict(found: dict[Any, Any], entries: list[Entry], stack: list[Any]) -> None:
     entries.append((_put_dict, found, found.copy() if type(found) is dict else dict(found.items())))
-    values = found.values()
-    if not _only_leaves(map(type, values)):
-        stack += [value for value in values if type(value) not in LEAVES]
-    if not _only_leaves(map(type, found)):
-        stack += [key for key in found if type(key) not in LEAVES]
+    if len(found) > _FEW and _only_leaves(map(type, found.values())) and _only_leaves(map(type, found)):
+        return
+    for key, value in found.items():
+        if type(value) not in LEAVES:
+            stack.append(value)
+        if type(key) not in LEAVES:
+            stack.append(key)
 
 
 def _put_dict(found: dict[Any, Any], content: dict[Any, Any]) -> None:
@@ -187,8 +190,9 @@ def _put_dict(found: dict[Any, Any], content: dict[Any, Any]) -> None:
 
 def _visit_list(found: list[Any], entries: list[Entry], stack: list[Any]) -> None:
     entries.append((_put_list, found, found[:]))
-    if not _only_leaves(map(type, found)):
-        stack += [item for item in found if type(item) not in LEAVES]
+    if len(found) > _FEW and _only_leaves(map(type, found)):
+        return
+    stack += [item for item in found if type(item) not in LEAVES]
 
 
 def _put_list(found: Any, content: Any) -> None:

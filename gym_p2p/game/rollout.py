@@ -268,6 +268,8 @@ class Rollout:
 
     def _check_state(self, frame: int, tick: Tick) -> None:
         """Complete the digest of a final frame once the state after it was saved."""
+        if not self._pending:
+            return
         digest, snapshot = self._pending.get(frame), self._saved.get(frame + 1)
         if digest is None or snapshot is None or self._compares is None:
             return

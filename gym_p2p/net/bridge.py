@@ -24,10 +24,10 @@ from typing import Protocol
 
 from gym_p2p.core.events import Leave
 from gym_p2p.errors import NetworkError
+from gym_p2p.net.halves import NetworkHalf, network_half
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.participant import Participant
 from gym_p2p.net.pipe import FrameReader, pack
-from gym_p2p.net.tellings import Failed, Order, Plan, Stopped, Telling
+from gym_p2p.net.tellings import Failed, Order, Plan, Stopped, Telling, WatchPlan
 
 __all__ = ["Bridge", "ProcessBridge", "ThreadBridge", "open_bridge"]
 
@@ -59,7 +59,7 @@ class Bridge(Protocol):
         """Say goodbye, stop, and return what was told meanwhile. Idempotent."""
 
 
-def open_bridge(plan: Plan) -> Bridge:
+def open_bridge(plan: Plan | WatchPlan) -> Bridge:
     """Start the network half as the plan's configuration has it."""
     return ThreadBridge(plan) if plan.config.network == "thread" else ProcessBridge(plan)
 
@@ -106,11 +106,11 @@ _switch_interval = _SwitchInterval()
 class ThreadBridge:
     """The network half in a thread."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan | WatchPlan) -> None:
         """Start the thread; it signs in and connects at once."""
         self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
         self._started: queue.SimpleQueue[asyncio.AbstractEventLoop | None] = queue.SimpleQueue()
-        self._participant: Participant | None = None
+        self._half: NetworkHalf | None = None
         self._stopped = False
         self._closed = False
         _switch_interval.acquire()
@@ -160,10 +160,10 @@ class ThreadBridge:
         return loop
 
     def _carry_out(self, command: Order) -> None:
-        if self._participant is not None:
-            self._participant.command(command)
+        if self._half is not None:
+            self._half.command(command)
 
-    def _main(self, plan: Plan) -> None:
+    def _main(self, plan: Plan | WatchPlan) -> None:
         try:
             run_loop(self._run(plan))
         finally:
@@ -171,16 +171,16 @@ class ThreadBridge:
             self._started.put(None)
             self._told.put((time.time_ns() // 1_000_000, Stopped()))
 
-    async def _run(self, plan: Plan) -> None:
-        self._participant = Participant(plan, lambda at, telling: self._told.put((at, telling)))
+    async def _run(self, plan: Plan | WatchPlan) -> None:
+        self._half = network_half(plan, lambda at, telling: self._told.put((at, telling)))
         self._started.put(asyncio.get_running_loop())
-        await self._participant.run()
+        await self._half.run()
 
 
 class ProcessBridge:
     """The network half in a process of its own, at the other end of a socket pair."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan | WatchPlan) -> None:
         """Start the process; it signs in and connects at once."""
         self._socket, theirs = socket.socketpair()
         try:

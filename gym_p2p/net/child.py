@@ -1,4 +1,4 @@
-"""The network process: one participant at the end of a socket pair. Run by :mod:`gym_p2p.net.bridge`."""
+"""The network process: one network half at the end of a socket pair. Run by :mod:`gym_p2p.net.bridge`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import sys
 from typing import cast
 
 from gym_p2p.core.events import Leave
+from gym_p2p.net.halves import NetworkHalf, network_half
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.participant import Participant
 from gym_p2p.net.pipe import FrameReader, pack
-from gym_p2p.net.tellings import Plan, Telling
+from gym_p2p.net.tellings import Plan, Telling, WatchPlan
 
 __all__ = ["main"]
 
@@ -29,8 +29,8 @@ class _Pipe(asyncio.Protocol):
     """The child's end: a plan first, then commands; the stream's end is the user's process's end."""
 
     def __init__(self) -> None:
-        self.planned: asyncio.Future[Participant] = asyncio.get_running_loop().create_future()
-        self._participant: Participant | None = None
+        self.planned: asyncio.Future[NetworkHalf] = asyncio.get_running_loop().create_future()
+        self._half: NetworkHalf | None = None
         self._reader = FrameReader()
         self._transport: asyncio.WriteTransport | None = None
         self._closed = asyncio.Event()
@@ -41,21 +41,21 @@ class _Pipe(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for value in self._reader.feed(data):
-            if isinstance(value, Plan):
+            if isinstance(value, Plan | WatchPlan):
                 # At once: the next command may have come with it, and it may be to leave.
-                self._participant = Participant(value, self.tell)
-                self.planned.set_result(self._participant)
-            elif self._participant is not None:
-                self._participant.command(value)
+                self._half = network_half(value, self.tell)
+                self.planned.set_result(self._half)
+            elif self._half is not None:
+                self._half.command(value)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         self._transport = None
         self._closed.set()
-        if self._participant is None:
+        if self._half is None:
             self.planned.cancel()
         else:
             # The user's process died: the peers need not wait for a time-out to learn of it.
-            self._participant.command(Leave("process_died"))
+            self._half.command(Leave("process_died"))
 
     def tell(self, timestamp_ms: int, telling: Telling) -> None:
         """Pass on what happened."""
@@ -84,15 +84,15 @@ async def _run(fd: int) -> None:
     loop = asyncio.get_running_loop()
     _, pipe = await loop.create_connection(_Pipe, sock=socket.socket(fileno=fd))
     try:
-        participant = await pipe.planned
+        half = await pipe.planned
     except asyncio.CancelledError:
         return
-    await participant.run()
+    await half.run()
     await pipe.finish()
 
 
 def main() -> None:
-    """Run the participant that the parent process plans."""
+    """Run the network half that the parent process plans."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     run_loop(_run(int(sys.argv[1])))
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["LoopClock", "run_loop"]
+__all__ = ["LoopClock", "run_loop", "unless"]
+
+_T = TypeVar("_T")
 
 LATE_S = 0.0005
 """Half of uvloop's tick: a call that came early would find nothing due and be set again, and again."""
@@ -40,3 +42,15 @@ def run_loop(main: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine on a fresh event loop to its end."""
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(main)
+
+
+async def unless(event: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T | None:
+    """Return what the work comes to; ``None``, having cancelled it, if the event comes first."""
+    working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, waiting):
+            task.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)

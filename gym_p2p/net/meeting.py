@@ -6,14 +6,16 @@ come. It knows the signalling client; refuses to know connections of the match.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from gym_p2p.core.announce import MatchFound
 from gym_p2p.core.queue_requests import QueueTicket
+from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.probe_manager import ProbeManager
 from gym_p2p.net.service_line import CLIENT
 from gym_p2p.net.signaling import SignalingClient
-from gym_p2p.net.tellings import Plan, Proposed, Queued, QueueNews, Seated, Telling, Waiting
+from gym_p2p.net.tellings import Plan, Proposed, Queued, QueueNews, Seated, ServiceSeen, Telling, Waiting
 
 __all__ = ["Meeting"]
 
@@ -46,14 +48,19 @@ class Meeting:
         await self._client.connect(
             config.server_url, self._plan.subject_id, timeout_s=SIGN_IN_TIMEOUT_S, token=config.token
         )
-        if config.queue is None:
-            return await self._from_room()
-        return await self._from_queue(config.queue)
+        self._client.on_connection = lambda up: self._tell(ServiceSeen(up))
+        try:
+            if config.queue is None:
+                return await self._from_room()
+            return await self._from_queue(config.queue)
+        finally:
+            self._client.on_connection = None  # a running match does not need the service
 
     async def _from_room(self) -> MatchFound:
         plan, client = self._plan, self._client
         client.on_room_status = lambda status: self._tell(Waiting(status.seats_free))
-        ack = await client.join_room(plan.config.room, plan.seats, plan.take)
+        spectators = plan.config.spectators
+        ack = await client.join_room(plan.config.room, plan.seats, plan.take, spectators=spectators)
         self._tell(Seated(ack.seats_taken))
         if ack.seats_free:
             self._tell(Waiting(ack.seats_free))
@@ -64,11 +71,21 @@ class Meeting:
         client.on_queue_status = lambda status: self._tell(QueueNews(status))
         client.on_match_proposed = lambda match: self._tell(Proposed(match))
         take = None if plan.take is None else plan.take[0]
-        ticket = QueueTicket(queue=queue, seats=plan.seats, take=take, client=CLIENT, asks=plan.asks)
+        ticket = QueueTicket(
+            queue=queue,
+            seats=plan.seats,
+            take=take,
+            client=CLIENT,
+            asks=plan.asks,
+            spectators=plan.config.spectators,
+        )
         probes = ProbeManager(client, client.subject_id, link=plan.config.link)
         try:
             ack = await client.join_queue(ticket)
             self._tell(Queued(ack.queue, ack.waiting))
             return await client.wait_for_match(plan.config.sync.room_timeout_s)
+        except (asyncio.CancelledError, ConnectFailed):
+            await client.leave()  # no place is kept for one who goes by himself
+            raise
         finally:
             await probes.close()

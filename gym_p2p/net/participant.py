@@ -21,12 +21,15 @@ import attrs
 
 from gym_p2p.config import IceServer, LinkConfig
 from gym_p2p.core.announce import MAX_PLAYERS, MatchFound, MatchPlayer, SeatId
-from gym_p2p.core.events import Event, Leave, Left
+from gym_p2p.core.events import Command, Event, Leave, Left
+from gym_p2p.core.feed_log import ShowFrame
+from gym_p2p.core.feed_messages import EpisodeOver, EpisodeShown, FrameDigest
 from gym_p2p.core.latency import Poll
 from gym_p2p.core.match import Match
 from gym_p2p.core.messages import Channel
-from gym_p2p.errors import NetworkError, P2PError
+from gym_p2p.errors import NetworkError, P2PError, PeerLost
 from gym_p2p.net.driver import Driver
+from gym_p2p.net.feed_server import FeedServer
 from gym_p2p.net.loop import LoopClock
 from gym_p2p.net.meeting import Meeting
 from gym_p2p.net.negotiation import Connector
@@ -35,6 +38,7 @@ from gym_p2p.net.telemetry import LatencyTelemetry
 from gym_p2p.net.tellings import (
     AnswerProposal,
     Failed,
+    HasShown,
     LinkOpened,
     MatchMade,
     Order,
@@ -51,6 +55,8 @@ __all__ = ["Participant"]
 _log = logging.getLogger(__name__)
 
 
+_DEPARTED_GRACE_S = 2.0
+"""Only his line to the service may have broken, with everything said that a connection needs."""
 _FIRST_REPORT_MS = 10_000
 _REPORT_EVERY_MS = 60_000
 
@@ -124,11 +130,15 @@ class Participant:
         self._driver: Driver | None = None
         self._client: SignalingClient | None = None
         self._connectors: dict[SeatId, Connector] = {}
+        self._departures: dict[SeatId, asyncio.Future[None]] = {}
+        """Done once the service has lost sight of that player."""
         self._connections: list[tuple[PeerConnection, _Route]] = []
         self._telemetry: dict[int, LatencyTelemetry] = {}
         self._over = asyncio.Event()
         self._prepared: list[PeerConnection] = []
         self._reports: _LatencyReports | None = None
+        self._feed: FeedServer | None = None
+        self._goodbye = "failed"
 
     async def run(self) -> None:
         """Play one match; returns when it is over. Whatever happens ends in ``Stopped``."""
@@ -147,10 +157,22 @@ class Participant:
 
     def command(self, command: Order) -> None:
         """Carry out a command of the user's half."""
-        if isinstance(command, AnswerProposal):
-            if self._client is not None:
-                self._client.answer_match(command.proposal_id, command.verdict)
-        elif self._driver is not None:
+        match command:
+            case AnswerProposal(proposal_id, verdict):
+                if self._client is not None:
+                    self._client.answer_match(proposal_id, verdict)
+            case EpisodeShown() | ShowFrame() | FrameDigest() | EpisodeOver():
+                if self._feed is not None:
+                    self._feed.show(command)
+            case HasShown():
+                pass  # a spectator's
+            case _:
+                self._command_match(command)
+
+    def _command_match(self, command: Command) -> None:
+        if isinstance(command, Leave):
+            self._goodbye = command.reason
+        if self._driver is not None:
             self._driver.command(command)
         elif isinstance(command, Leave):
             self._over.set()
@@ -191,14 +213,28 @@ class Participant:
         connectors = {player: self._connector(found, found.players[player]) for player in others}
         await self._close_unused()
         assert self._client is not None  # noqa: S101 - it found the match
+        if self._plan.config.spectators:
+            self._feed = FeedServer(
+                self._client,
+                found,
+                limit=self._plan.config.spectators,
+                link=self._plan.config.link,
+                description={
+                    **self._plan.description,
+                    "checked_every": self._plan.config.sync.checked_every,
+                },
+            )
+        self._departures = {found.players[i].player_id: loop.create_future() for i in others}
         self._client.on_signal = self._on_signal  # what came before now was kept
+        self._client.on_peer_left = self._on_peer_left
         if found.queue is not None:
             self._reports = _LatencyReports(self._client, found)
         began = loop.time()
         try:
             async with asyncio.TaskGroup() as group:
                 for player, connector in connectors.items():
-                    group.create_task(self._connect(player, connector, began))
+                    peer = found.players[player].player_id
+                    group.create_task(self._connect(player, peer, connector, began))
         except* P2PError as failed:
             raise failed.exceptions[0] from None
 
@@ -258,13 +294,28 @@ class Participant:
         self._connectors[peer.player_id] = connector
         return connector
 
-    async def _connect(self, player: int, connector: Connector, began: float) -> None:
-        connection = await connector.connect()
+    async def _connect(self, player: int, peer: SeatId, connector: Connector, began: float) -> None:
+        connection = await self._opened(connector, peer)
         assert self._driver is not None  # noqa: S101 - made before the first connection
         self._tell(LinkOpened(player, asyncio.get_running_loop().time() - began))
         self._driver.attach(player, connection)
         next(route for made, route in self._connections if made is connection).lead_to(self._driver, player)
         self._start_telemetry(player, connection)
+
+    async def _opened(self, connector: Connector, peer: SeatId) -> PeerConnection:
+        """Return the open connection; not for long after the peer has left the service without one."""
+        opening = asyncio.ensure_future(connector.connect())
+        try:
+            either: set[asyncio.Future[Any]] = {opening, self._departures[peer]}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not opening.done():
+                await asyncio.wait({opening}, timeout=_DEPARTED_GRACE_S)
+            if not opening.done():
+                raise PeerLost(peer, "he left before the connection was open")
+            return opening.result()
+        finally:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
 
     def _start_telemetry(self, player: int, connection: PeerConnection) -> None:
         config = self._plan.config.telemetry
@@ -297,6 +348,13 @@ class Participant:
         connector = self._connectors.get(sender)
         if connector is not None:
             connector.receive_signal(kind, payload)
+        elif self._feed is not None:
+            self._feed.receive_signal(sender, kind, payload)
+
+    def _on_peer_left(self, player_id: SeatId, _reason: str) -> None:
+        departure = self._departures.get(player_id)
+        if departure is not None and not departure.done():
+            departure.set_result(None)
 
     def _on_event(self, event: Event) -> None:
         self._tell(event)
@@ -311,6 +369,8 @@ class Participant:
             telemetry.stop()
         if self._driver is not None:
             self._driver.stop()
+        if self._feed is not None:
+            await self._feed.close(self._goodbye)
         closing = [connection.close() for connection, _ in self._connections]
         if self._client is not None:
             closing.append(self._client.close())

@@ -24,6 +24,7 @@ class RoomSeating:
     room: str
     seats: tuple[SeatId, ...]
     take: tuple[SeatId, ...] | None
+    spectators: int = 0
 
     join_event = "join_room"
     leave_event = "leave_room"
@@ -36,7 +37,13 @@ class RoomSeating:
     def to_join(self) -> dict[str, Any]:
         """Return the payload of joining."""
         take = None if self.take is None else list(self.take)
-        return {"room": self.room, "seats": list(self.seats), "take": take, "client": CLIENT}
+        return {
+            "room": self.room,
+            "seats": list(self.seats),
+            "take": take,
+            "client": CLIENT,
+            "spectators": self.spectators,
+        }
 
     def to_leave(self) -> Mapping[str, Any]:
         """Return the payload of leaving."""
@@ -70,6 +77,7 @@ class QueueSeating:
             "rtt_ms": ticket.rtt_ms,
             "previous_partners": [] if history is None else list(history.previous_partners),
             "group_id": None if history is None else history.group_id,
+            "spectators": ticket.spectators,
         }
 
     def to_leave(self) -> Mapping[str, Any]:

@@ -33,6 +33,11 @@ CLIENT = f"gym_p2p/{importlib.metadata.version('gym_p2p')}"
 _GOODBYE_TIMEOUT_S = 1.0
 """For the other side's part of the closing handshake. Below ``_HANG_UP_TIMEOUT_S``."""
 _HANG_UP_TIMEOUT_S = 2.0
+_ADVICE = {
+    "unauthenticated": "whoever runs the service makes one with `gym-p2p token`; it goes into GYM_P2P_TOKEN",
+    "duplicate_session": "end the other program, or wait 15 s if it is gone already",
+}
+"""What to do, by the code of what was said at the door."""
 _ANOTHER_SERVICE = "what answers there is no gym_p2p service"
 
 Handlers = Mapping[str, Callable[..., None]]
@@ -156,7 +161,10 @@ def _raise_refusal(refusals: list[object]) -> None:
     said = refusals[0] if refusals else None
     error = said.get("data") if isinstance(said, Mapping) else None
     if isinstance(error, Mapping) and "code" in error:
-        raise _refusal(error) from None
+        refusal = _refusal(error)
+        advice = _ADVICE.get(refusal.code)
+        detail = refusal.detail if advice is None else f"{refusal.detail}; {advice}"
+        raise ServiceRefused(refusal.code, detail, retry_after_s=refusal.retry_after_s) from None
 
 
 def in_words(error: BaseException) -> str:

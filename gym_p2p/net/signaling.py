@@ -26,6 +26,7 @@ from gym_p2p.core.lobby import is_public_id
 from gym_p2p.core.plans import Verdict
 from gym_p2p.core.queue_news import MatchFailed, MatchProposed, QueueAck, QueueStatus
 from gym_p2p.core.queue_requests import QueueTicket
+from gym_p2p.core.watch_news import WatchedMatch
 from gym_p2p.errors import (
     ConfigurationError,
     ConnectFailed,
@@ -44,6 +45,8 @@ __all__ = ["OnPeerLeft", "OnProbeEvent", "OnSignal", "SignalingClient"]
 
 _LOG = logging.getLogger(__name__)
 _ANSWER_TIMEOUT_S = 5.0
+_LEAVE_TIMEOUT_S = 2.0
+"""Who leaves is in a hurry, and the service notices without being told. Below ``bridge.STOP_TIMEOUT_S``."""
 _RECONNECT_FIRST_S = 0.25
 _RECONNECT_MAX_S = 5.0
 """Between attempts; half of it is random, so that the clients of a restarted service do not come as one."""
@@ -61,6 +64,7 @@ OnPeerLeft = Callable[[SeatId, str], None]
 OnProbeEvent = Callable[[str, object], None]
 """``(event, payload)``, the payload as it came."""
 
+_SPECTATOR_EVENTS = ("spectator_joined", "spectator_left", "watch_over")
 _PROBE_EVENTS = ("probe_prepare", "probe_start", "probe_signal", "probe_cancel", "probe_verdict")
 
 
@@ -77,6 +81,8 @@ class SignalingClient:
         on_queue_status: called with the state of one's place in a queue, whenever it changes.
         on_match_proposed: called when a queue has found a match and asks for this player's say; answered
             with :meth:`answer_match`. Only for a ticket that ``asks``.
+        on_spectator: called with the events about spectators and their payloads: ``spectator_joined`` and
+            ``spectator_left`` at the player who shows the match, ``watch_over`` at the spectator.
         on_probe: called with every event of a probe; set once, it outlives every line.
         service_rtt_ms: the round trip to the service when the line was opened; ``None`` before.
     """
@@ -98,6 +104,7 @@ class SignalingClient:
     ) -> None:
         self._signals = Inbox(on_signal)
         self._departures = Inbox(on_peer_left)
+        self._spectators = Inbox()
         self.on_room_status = on_room_status
         self.on_connection = on_connection
         self.on_queue_status = None
@@ -113,6 +120,8 @@ class SignalingClient:
         self._seats_free: tuple[SeatId, ...] | None = None
         self._queue_status: QueueStatus | None = None
         self._match: MatchFound | None = None
+        self._game_id: str | None = None
+        """The match that is played or watched, whose signals are ours."""
         self._found: asyncio.Future[MatchFound] | None = None
         self._registered = asyncio.Event()
         self._lost = asyncio.Event()
@@ -154,6 +163,15 @@ class SignalingClient:
     def on_peer_left(self, handler: OnPeerLeft | None) -> None:
         self._departures.attach(handler)
 
+    @property
+    def on_spectator(self) -> Callable[[str, object], None] | None:
+        """The handler of spectators; whatever came before there was one is handed to it when it is set."""
+        return self._spectators.handler
+
+    @on_spectator.setter
+    def on_spectator(self, handler: Callable[[str, object], None] | None) -> None:
+        self._spectators.attach(handler)
+
     async def connect(self, url: str, subject_id: str, timeout_s: float, *, token: str | None = None) -> None:
         """Find the service and register.
 
@@ -188,7 +206,12 @@ class SignalingClient:
             self._tasks.append(asyncio.create_task(work, name=f"gym_p2p signalling {name}"))
 
     async def join_room(
-        self, room: str, seats: Sequence[SeatId], take: Sequence[SeatId] | None = None
+        self,
+        room: str,
+        seats: Sequence[SeatId],
+        take: Sequence[SeatId] | None = None,
+        *,
+        spectators: int = 0,
     ) -> JoinAck:
         """Take seats in a room; then :meth:`wait_for_match`.
 
@@ -196,6 +219,7 @@ class SignalingClient:
             room: any id; who names the same one meets there.
             seats: every seat of the environment, in its order.
             take: the seats wanted; ``None`` takes any free one.
+            spectators: to how many the match is shown, who come with :attr:`on_spectator`.
 
         Raises:
             ServiceRefused: ``room_full``, ``room_mismatch``, ``seat_taken`` and the like.
@@ -203,7 +227,7 @@ class SignalingClient:
             ProtocolError: its answer makes no sense.
         """
         self._require_open()
-        seating = RoomSeating(room, tuple(seats), None if take is None else tuple(take))
+        seating = RoomSeating(room, tuple(seats), None if take is None else tuple(take), spectators)
         ack = JoinAck.from_wire(await self._take_place(seating))
         # From now on the seats that we got are the ones to ask for again.
         self._seating = attrs.evolve(seating, take=ack.seats_taken)
@@ -223,6 +247,26 @@ class SignalingClient:
         ack = QueueAck.from_wire(await self._take_place(seating))
         self._seating = seating
         return ack
+
+    async def watch(
+        self, *, room: str | None = None, match_id: str | None = None, avoid: SeatId | None = None
+    ) -> WatchedMatch:
+        """Watch a running match; whatever was watched before is over. Tells :attr:`on_spectator` its end.
+
+        Args:
+            room: the match's room, or ``None``.
+            match_id: the match, where the room is ``None``.
+            avoid: a player who should not be the one who shows it, if there is another one.
+
+        Raises:
+            ServiceRefused: ``no_such_match``, ``room_full``, which may be otherwise soon; ``wrong_state``.
+            ServiceUnreachable: the service did not answer in time.
+            ProtocolError: its answer makes no sense.
+        """
+        wanted = {"room": room, "match_id": match_id, "avoid": avoid}
+        watched = WatchedMatch.from_wire(await self.request("watch", wanted))
+        self._game_id = watched.match_id
+        return watched
 
     async def wait_for_match(self, timeout_s: float) -> MatchFound:
         """Wait until every seat of the joined room is taken, or the queue has found a match.
@@ -289,7 +333,7 @@ class SignalingClient:
         if seating is None or not self._registered.is_set():
             return
         with contextlib.suppress(P2PError, TimeoutError):
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(_LEAVE_TIMEOUT_S):
                 await self._outgoing.join()  # what was sent before is still for the others
                 if self._match is not None:
                     await self._request("leave_room", {"room": self._match.room})
@@ -341,6 +385,7 @@ class SignalingClient:
             "webrtc_signal": self._on_signal,
             "replaced": self._on_replaced,
             **{event: functools.partial(self._on_probe_event, event) for event in _PROBE_EVENTS},
+            **{event: functools.partial(self._on_spectator_event, event) for event in _SPECTATOR_EVENTS},
         }
 
     async def _keep_line(self) -> None:
@@ -450,7 +495,7 @@ class SignalingClient:
             self._fail_waiting(error)
             return
         if self._found is not None and not self._found.done():
-            self._match = match
+            self._match, self._game_id = match, match.match_id
             self._found.set_result(match)
 
     def _on_match_failed(self, data: object = None) -> None:
@@ -500,11 +545,7 @@ class SignalingClient:
             self._departures.put(left.player_id, left.reason)
 
     def _on_signal(self, data: object = None) -> None:
-        if (
-            self._match is None
-            or not isinstance(data, Mapping)
-            or data.get("game_id") != self._match.match_id
-        ):
+        if not isinstance(data, Mapping) or self._game_id is None or data.get("game_id") != self._game_id:
             _LOG.debug("a signal of another match was ignored")
             return
         sender, kind, payload = data.get("from_player_id"), data.get("type"), data.get("payload")
@@ -516,6 +557,9 @@ class SignalingClient:
     def _on_probe_event(self, event: str, data: object = None) -> None:
         if self.on_probe is not None:
             call_safely(self.on_probe, event, data)
+
+    def _on_spectator_event(self, event: str, data: object = None) -> None:
+        self._spectators.put(event, data)
 
     def _on_replaced(self, _data: object = None) -> None:
         self._replaced = True

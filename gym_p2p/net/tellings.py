@@ -13,14 +13,18 @@ import attrs
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.announce import MatchFound, SeatId
 from gym_p2p.core.events import Command, Event
+from gym_p2p.core.feed_log import Shown
+from gym_p2p.core.follower import FollowEvent
 from gym_p2p.core.latency import Poll
 from gym_p2p.core.plans import Verdict
 from gym_p2p.core.queue_news import MatchProposed, QueueStatus
+from gym_p2p.core.watch_news import WatchedMatch
 from gym_p2p.errors import P2PError
 
 __all__ = [
     "AnswerProposal",
     "Failed",
+    "HasShown",
     "LinkOpened",
     "MatchMade",
     "News",
@@ -31,9 +35,14 @@ __all__ = [
     "QueueNews",
     "Queued",
     "Seated",
+    "ServiceSeen",
     "Stopped",
     "Telling",
     "Waiting",
+    "WatchEnded",
+    "WatchNews",
+    "WatchPlan",
+    "Watched",
 ]
 
 
@@ -64,7 +73,29 @@ class AnswerProposal:
     verdict: Verdict
 
 
-Order = Command | AnswerProposal
+@attrs.frozen(kw_only=True)
+class WatchPlan:
+    """What the network half of a spectator is to do.
+
+    Attributes:
+        seats: how many the environment has.
+        match_id: the match; ``None`` is the one in the configuration's room.
+    """
+
+    config: P2PConfig
+    subject_id: str
+    seats: int
+    match_id: str | None
+
+
+@attrs.frozen
+class HasShown:
+    """Command: so many frames, of all that were told, are shown, or not wanted any more."""
+
+    frames: int
+
+
+Order = Command | AnswerProposal | Shown | HasShown
 
 
 @attrs.frozen
@@ -104,6 +135,13 @@ class Waiting:
 
 
 @attrs.frozen
+class ServiceSeen:
+    """The line to the service has broken, or is up again."""
+
+    up: bool
+
+
+@attrs.frozen
 class MatchMade:
     """The room is full, or the queue has found a match."""
 
@@ -138,6 +176,26 @@ class Stopped:
     """Nothing runs any more; nothing will be told."""
 
 
-News = Queued | QueueNews | Proposed | Seated | Waiting | MatchMade
+@attrs.frozen
+class Watched:
+    """The service has named a player who shows the match; again, if another one has to."""
+
+    match: WatchedMatch
+
+
+@attrs.frozen
+class WatchEnded:
+    """Nobody shows the match any more.
+
+    Attributes:
+        reason: what the last player said who took his leave; ``source_lost`` if none did.
+    """
+
+    reason: str
+
+
+WatchNews = Watched | FollowEvent | WatchEnded
+"""What a spectator's network half tells."""
+News = Queued | QueueNews | Proposed | Seated | Waiting | ServiceSeen | MatchMade
 """On the way to a match."""
-Telling = Event | News | LinkOpened | Polled | Failed | Stopped
+Telling = Event | News | WatchNews | LinkOpened | Polled | Failed | Stopped

@@ -26,11 +26,11 @@ from gym_p2p.core.queue_report import QueueReport
 from gym_p2p.core.widening import WideningMatchmaker
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.server.assembly import Assembly, open_secret
+from gym_p2p.server.hooks import PreMatchHook
 from gym_p2p.server.limits import KeyedLimits
 from gym_p2p.server.metrics import ServiceMetrics
 from gym_p2p.server.operators import OperatorTokens
 from gym_p2p.server.packets import FrameGuard, StrictPacket
-from gym_p2p.server.queueing import PreMatchHook
 from gym_p2p.server.signaling import VERSION, SignalingService
 from gym_p2p.server.store import Store
 from gym_p2p.server.tokens import TokenSigner
@@ -62,7 +62,8 @@ class Service:
         config: everything that is plain data.
         matchmaker: the strategy of the queues; ``None`` is a ``WideningMatchmaker``.
         pre_match: asked about every match that a queue proposes, with what was measured; it returns (or
-            awaits) a ``Verdict``, or True or False. One that raises or takes too long has rejected.
+            awaits) a ``Verdict``, or True or False. One that raises or takes too long has rejected. A
+            coroutine function runs on this event loop, any other callable on a thread of its own.
 
     Raises:
         TypeError: ``matchmaker`` is none.
@@ -216,7 +217,7 @@ def serve_in_thread(
     Args:
         config: as :class:`Service`.
         matchmaker: as :class:`Service`.
-        pre_match: as :class:`Service`; called on the service's thread.
+        pre_match: as :class:`Service`.
 
     Raises:
         ConfigurationError: as :meth:`Service.start`.

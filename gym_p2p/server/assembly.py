@@ -23,15 +23,16 @@ from gym_p2p.core.probe_registry import ProbeRegistry
 from gym_p2p.core.queues import Queues
 from gym_p2p.core.rooms import Rooms
 from gym_p2p.core.screening import SignalScreen
+from gym_p2p.core.watching import Watching
 from gym_p2p.core.widening import WideningMatchmaker
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.server.admission import Admission
 from gym_p2p.server.decision_log import DecisionLog
 from gym_p2p.server.guards import Guards
+from gym_p2p.server.hooks import PreMatchHook
 from gym_p2p.server.join_tokens import JoinTokens
 from gym_p2p.server.limits import KeyedLimits
 from gym_p2p.server.metrics import Counts, QueueRow, ServiceMetrics
-from gym_p2p.server.queueing import PreMatchHook
 from gym_p2p.server.signaling import SignalingService
 from gym_p2p.server.tokens import Claims, TokenSigner, load_secret
 from gym_p2p.server.turn import ice_servers_for
@@ -53,6 +54,7 @@ class Assembly:
         rooms: rooms and matches.
         queues: the queues.
         probes: the probes.
+        watching: the spectators.
 
     Raises:
         TypeError: ``matchmaker`` is none.
@@ -84,6 +86,12 @@ class Assembly:
             screen=self._screens.__getitem__,
             register_timeout_s=config.register_timeout_s,
         )
+        self.watching = Watching(
+            self.rooms,
+            watch_ids=lambda: f"spectator-{secrets.token_hex(16)}",
+            ice_servers=ice_servers_for(config, config.turn_match_lifetime_s),
+            screen=self._screens.__getitem__,
+        )
         self.probes = ProbeRegistry(
             probe_ids=lambda: f"probe_{uuid.uuid4()}",
             ice_servers=ice_servers_for(config, config.turn_probe_lifetime_s),
@@ -106,6 +114,7 @@ class Assembly:
             self.rooms,
             self.probes,
             self.queues,
+            watching=self.watching,
             pre_match=self._pre_match,
             hook_timeout_s=config.matchmaking.hook_timeout_s,
             decision_log=DecisionLog(Path(config.data_dir) / "decisions.jsonl"),

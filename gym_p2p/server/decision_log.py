@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class DecisionLog:
-    """A file to which records are appended; made with its folder at the first one.
+    """A file to which records are appended; made at the first one, in a folder that exists.
 
     A disk that is full or gone is told once, and does not stop the queues.
     """

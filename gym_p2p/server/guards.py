@@ -18,6 +18,8 @@ from gym_p2p.server.metrics import ServiceMetrics
 __all__ = ["Guards"]
 
 _JOINS = frozenset({"join_room", "join_queue"})
+_LEAVES = frozenset({"leave_room", "leave_queue"})
+_PLACES = _JOINS | {"watch"}
 
 
 def _default_joins() -> KeyedLimits:
@@ -30,7 +32,7 @@ class Guards:
 
     Attributes:
         admission: the door.
-        joins: joins of rooms and queues, by subject.
+        joins: joins of rooms and queues, and wishes to watch, by subject.
         metrics: where everything is counted.
     """
 
@@ -47,7 +49,7 @@ class Guards:
 
     def refuse_join(self, event: str, subject_id: str | None) -> Refused | None:
         """Say that a subject joins too often; ``None`` if it does not, or this event is no joining."""
-        if event not in _JOINS or subject_id is None:
+        if event not in _PLACES or subject_id is None:
             return None
         wait_s = self.joins.take(subject_id, time.monotonic())
         if wait_s is None:
@@ -59,8 +61,10 @@ class Guards:
         """Count an answer to a client."""
         if isinstance(answer, Refused):
             self.metrics.refused(answer.code)
-        elif isinstance(answer, Accepted) and event in _JOINS:
+        elif event in _JOINS:
             self.metrics.joined(socket, time.monotonic())
+        elif event in _LEAVES:
+            self.metrics.left(socket)
 
     def left(self, socket: str) -> None:
         """Forget a socket. Idempotent."""

@@ -111,7 +111,7 @@ class ServiceMetrics:
         self._joined_at.setdefault(socket, now)
 
     def left(self, socket: str) -> None:
-        """Forget a socket. Idempotent."""
+        """Note that a player waits no more, or is gone. Idempotent."""
         self._joined_at.pop(socket, None)
 
     def sent(self, socket: str, event: str, data: Mapping[str, Any], now: float) -> None:
@@ -126,6 +126,8 @@ class ServiceMetrics:
             rtt_ms = _measured_rtt_ms(data.get("probe"))
             if rtt_ms is not None:
                 self._match_rtt.observe(rtt_ms / 1000)
+        elif event == "match_failed":
+            self.left(socket)
 
     def refused(self, reason: str) -> None:
         """Count a refusal or a dropped socket, by a word of ours."""

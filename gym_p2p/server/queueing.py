@@ -1,20 +1,19 @@
 """Queues on the service: the wire's events into the machine, its requests to whoever carries them out.
 
-Knows the clock, tasks, and how long a hook may think. Who is matched with whom is the planner's to say
-(:mod:`gym_p2p.core.queues`); how a pair is measured is :mod:`gym_p2p.server.probing`'s.
+Knows the clock, tasks, and from which socket somebody has joined. Who is matched with whom is the planner's
+to say (:mod:`gym_p2p.core.queues`); how a pair is measured is :mod:`gym_p2p.server.probing`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gym_p2p.core.lobby import Accepted, Answer, Code, Refused, Send
-from gym_p2p.core.plans import PairProbe, RequestProbe, TicketRow, Verdict, as_verdict
+from gym_p2p.core.plans import PairProbe, RequestProbe, TicketRow
 from gym_p2p.core.probe_outcome import ProbeOutcome
 from gym_p2p.core.queue_requests import (
     EndProbe,
@@ -22,20 +21,19 @@ from gym_p2p.core.queue_requests import (
     MakeMatch,
     MeasurePair,
     ProposedMatch,
+    QueueTicket,
     Tell,
 )
 from gym_p2p.core.queues import Queues
 from gym_p2p.core.rooms import Rooms
 from gym_p2p.server import requests
 from gym_p2p.server.decision_log import DecisionLog
+from gym_p2p.server.hooks import HookCaller, PreMatchHook
 from gym_p2p.server.probing import Probing
 
-__all__ = ["PreMatchHook", "Queueing"]
+__all__ = ["Queueing"]
 
 _LOG = logging.getLogger(__name__)
-
-PreMatchHook = Callable[[ProposedMatch], object | Awaitable[object]]
-"""Says what becomes of a proposed match: a :class:`~gym_p2p.core.plans.Verdict`, or True or False."""
 
 
 class Queueing:
@@ -65,12 +63,13 @@ class Queueing:
         self._queues = queues
         self._rooms = rooms
         self._probing = probing
-        self._hook = hook
-        self._hook_timeout_s = hook_timeout_s
+        self._hook = None if hook is None else HookCaller(hook, hook_timeout_s)
         self._log = log
         self._on_work = on_work
         self._probes: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._hooks: set[asyncio.Task[None]] = set()
+        self._joined_on: dict[str, str] = {}
+        """By subject, the socket that joined; another one has merely inherited the place by replacing it."""
         self.handlers: Mapping[str, Callable[[str, Any], Answer]] = {
             "join_queue": self._join,
             "leave_queue": self._leave,
@@ -91,13 +90,20 @@ class Queueing:
 
     def disconnected(self, subject_id: str) -> None:
         """Note that a subject's socket is gone."""
+        self._joined_on.pop(subject_id, None)
         self._queues.gone(subject_id, time.monotonic())
 
     def refuse_if_queued(self, sid: str) -> Refused | None:
-        """Say that a subject waits in a queue and can be nowhere else; ``None`` if he does not."""
+        """Say that a subject waits in a queue and can be nowhere else; ``None`` if he does not.
+
+        A place that he has merely inherited from an older socket of his is given up.
+        """
         subject_id = self._rooms.subject_on(sid)
         queue = None if subject_id is None else self._queues.queue_of(subject_id)
-        if queue is None:
+        if subject_id is None or queue is None:
+            return None
+        if self._has_inherited(sid, subject_id):
+            self._queues.leave(subject_id, time.monotonic())
             return None
         return Refused(Code.WRONG_STATE, f"waiting in queue {queue!r}; leave it first")
 
@@ -128,8 +134,8 @@ class Queueing:
                     ended = self._probes.pop((queue, probe_no), None)
                     if ended is not None:
                         ended.cancel()
-                case ProposedMatch():
-                    asking = asyncio.create_task(self._ask(output))
+                case ProposedMatch() if self._hook is not None:
+                    asking = asyncio.create_task(self._ask(self._hook, output))
                     self._hooks.add(asking)
                     asking.add_done_callback(self._hooks.discard)
                 case MakeMatch():
@@ -147,7 +153,23 @@ class Queueing:
         if subject_id is None:
             return _REGISTER_FIRST
         engaged = self._rooms.vacate(subject_id)
-        return engaged or self._queues.join(subject_id, ticket, time.monotonic())
+        if engaged is not None:
+            return engaged
+        return self._join_anew(sid, subject_id, ticket)
+
+    def _join_anew(self, sid: str, subject_id: str, ticket: QueueTicket) -> Answer:
+        """Join; a place that was merely inherited from an older socket is given up for another one."""
+        now = time.monotonic()
+        answer = self._queues.join(subject_id, ticket, now)
+        if isinstance(answer, Refused) and self._has_inherited(sid, subject_id):
+            self._queues.leave(subject_id, now)
+            answer = self._queues.join(subject_id, ticket, now)
+        if isinstance(answer, Accepted):
+            self._joined_on[subject_id] = sid
+        return answer
+
+    def _has_inherited(self, sid: str, subject_id: str) -> bool:
+        return self._queues.queue_of(subject_id) is not None and self._joined_on.get(subject_id) != sid
 
     def _leave(self, sid: str, _payload: object) -> Answer:
         subject_id = self._rooms.subject_on(sid)
@@ -181,24 +203,10 @@ class Queueing:
         self._queues.measured(queue, request.probe_no, _pair_probe(outcome), time.monotonic())
         self._on_work()
 
-    async def _ask(self, proposed: ProposedMatch) -> None:
-        """Ask the hook; one that raises, or does not answer in time, has rejected."""
-        verdict, reason = Verdict.REJECT, "hook"
-        try:
-            async with asyncio.timeout(self._hook_timeout_s):
-                verdict = as_verdict(await self._call_hook(proposed))
-        except TimeoutError:
-            _LOG.warning("the pre-match hook did not answer within %g s", self._hook_timeout_s)
-            reason = "hook_timeout"
-        except Exception:  # noqa: BLE001  # a plug-in's bug must not stop the queue
-            _LOG.exception("in the pre-match hook; the match is rejected")
-            reason = "hook_raised"
+    async def _ask(self, hook: HookCaller, proposed: ProposedMatch) -> None:
+        verdict, reason = await hook.ask(proposed)
         self._queues.hook_decided(proposed.queue, proposed.proposal_no, verdict, time.monotonic(), reason)
         self._on_work()
-
-    async def _call_hook(self, proposed: ProposedMatch) -> object:
-        answer = None if self._hook is None else self._hook(proposed)
-        return await answer if inspect.isawaitable(answer) else answer
 
     def _make(self, match: MakeMatch) -> None:
         gone = self._rooms.make_match(match)

@@ -18,6 +18,7 @@ from gym_p2p.core.queue_requests import QueueTicket
 
 __all__ = [
     "AnswerMatch",
+    "DropSpectator",
     "JoinQueue",
     "JoinRoom",
     "LeaveRoom",
@@ -29,6 +30,7 @@ __all__ = [
     "RegisterFixed",
     "RegisterSubject",
     "RequestError",
+    "Watch",
     "WebrtcSignal",
     "decode",
 ]
@@ -80,6 +82,7 @@ class JoinRoom:
     seats: list[int | str]
     take: list[int | str] | None = None
     client: str | None = None
+    spectators: int = 0
 
 
 @attrs.frozen
@@ -101,6 +104,7 @@ class JoinQueue:
     rtt_ms: float | None = None
     previous_partners: list[str] = attrs.field(factory=list)
     group_id: str | None = None
+    spectators: int = 0
 
     def to_ticket(self) -> QueueTicket:
         """Return it as the queues take it."""
@@ -114,6 +118,7 @@ class JoinQueue:
             asks=self.asks,
             rtt_ms=self.rtt_ms,
             group_history=GroupHistory(list(partners), group_id=self.group_id) if known else None,
+            spectators=self.spectators,
         )
 
 
@@ -150,6 +155,22 @@ class WebrtcSignal:
             RequestError: it is not what a signal of this type carries.
         """
         return _parse_payload(self.type, self.payload)
+
+
+@attrs.frozen
+class Watch:
+    """A running match to be watched, by its room or itself."""
+
+    room: str | None = None
+    match_id: str | None = None
+    avoid: int | str | None = None
+
+
+@attrs.frozen
+class DropSpectator:
+    """A spectator whom a player shows his match no more."""
+
+    spectator_id: str
 
 
 @attrs.frozen

@@ -16,24 +16,27 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import attrs
 import socketio
 
-from gym_p2p.core.lobby import Accepted, Answer, Close, Code, Output, Refused, Send
+from gym_p2p.core.lobby import Accepted, Answer, Close, Code, Departed, Output, Refused, Send
 from gym_p2p.core.plans import TicketRow
 from gym_p2p.core.probe_outcome import ProbeOutcome
 from gym_p2p.core.probe_registry import ProbeRegistry
 from gym_p2p.core.queues import Queues
 from gym_p2p.core.rooms import Rooms
+from gym_p2p.core.watching import Watching
 from gym_p2p.server import requests
 from gym_p2p.server.decision_log import DecisionLog
 from gym_p2p.server.guards import Guards
+from gym_p2p.server.hooks import PreMatchHook
 from gym_p2p.server.limits import SocketLimits
 from gym_p2p.server.packets import GUARD_KEY, VIOLATION, ConnectionGuard
 from gym_p2p.server.probing import OnOutcome, Probing
-from gym_p2p.server.queueing import PreMatchHook, Queueing
+from gym_p2p.server.queueing import Queueing
+from gym_p2p.server.spectating import Spectating
 
 __all__ = ["VERSION", "SignalingService"]
 
@@ -45,11 +48,14 @@ VERSION = importlib.metadata.version("gym_p2p")
 _NAMESPACE = "/"
 _MAX_QUEUED_PACKETS = 64
 """A reader this far behind is dropped (Nakama's outgoing_queue_size)."""
+_AFTER_A_BUG_S = 0.1
+"""A pause, so that one that comes again and again leaves room for everything else."""
 _GOODBYE_S = 1.0
 """From telling a client to go to closing its websocket under it."""
 
 
 _HostHandler = Callable[..., object]
+_T = TypeVar("_T")
 
 
 class _Machine(Protocol):
@@ -73,6 +79,7 @@ class SignalingService:
         rooms: the machine of rooms and matches.
         probes: the machine of probes.
         queues: the machine of queues.
+        watching: the machine of spectators, over the same rooms.
         pre_match: asked before a queue's match is made; ``None`` where ``queues`` was made without one.
         hook_timeout_s: how long it may think.
         decision_log: where the queues' decisions go; ``None`` keeps none.
@@ -90,6 +97,7 @@ class SignalingService:
         probes: ProbeRegistry,
         queues: Queues,
         *,
+        watching: Watching,
         pre_match: PreMatchHook | None = None,
         hook_timeout_s: float = 5.0,
         decision_log: DecisionLog | None = None,
@@ -114,8 +122,9 @@ class SignalingService:
             log=decision_log,
             on_work=self._wake.set,
         )
-        # The queues first: what they want of the others is done in the same turn.
-        self._machines: tuple[_Machine, ...] = (self._queueing, rooms, self._probing)
+        self._spectating = Spectating(watching)
+        # The queues first, the spectators last: what they want, or hear, of the others is done in one turn.
+        self._machines: tuple[_Machine, ...] = (self._queueing, rooms, self._probing, self._spectating)
         self._pump_task: asyncio.Task[None] | None = None
         self._lag_task: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -126,6 +135,7 @@ class SignalingService:
             "webrtc_signal": self._webrtc_signal,
             **self._probing.handlers,
             **self._queueing.handlers,
+            **self._spectating.handlers,
         }
 
     @property
@@ -165,13 +175,13 @@ class SignalingService:
 
     async def stop(self) -> None:
         """Stop sending, and end the probes. Idempotent."""
-        await self._queueing.close()
-        self._probing.close()
         own = (self._pump_task, self._lag_task)
         tasks = [*self._closing, *(task for task in own if task is not None)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._queueing.close()
+        self._probing.close()
 
     # ---- what the Socket.IO library calls
 
@@ -217,6 +227,7 @@ class SignalingService:
         subject_id = self._rooms.subject_on(sid)
         if subject_id is not None:
             self._queueing.disconnected(subject_id)
+        self._spectating.disconnected(sid)
         self._rooms.disconnected(sid)
         self._probing.disconnected(sid)
         self._wake.set()
@@ -273,7 +284,12 @@ class SignalingService:
             return queued
         request = requests.decode(requests.JoinRoom, payload)
         return self._rooms.join(
-            sid, room=request.room, seats=request.seats, take=request.take, client=request.client
+            sid,
+            room=request.room,
+            seats=request.seats,
+            take=request.take,
+            client=request.client,
+            spectators=request.spectators,
         )
 
     def _leave_room(self, sid: str, payload: object) -> Answer:
@@ -281,7 +297,7 @@ class SignalingService:
 
     def _webrtc_signal(self, sid: str, payload: object) -> Answer:
         request = requests.decode(requests.WebrtcSignal, payload)
-        return self._rooms.signal(
+        return self._spectating.signal(sid, request) or self._rooms.signal(
             sid,
             game_id=request.game_id,
             target_player_id=request.target_player_id,
@@ -301,11 +317,21 @@ class SignalingService:
                     await self._wake.wait()
             except TimeoutError:
                 for machine in self._machines:
-                    machine.handle_timeout(time.monotonic())
+                    await self._unharmed(functools.partial(machine.handle_timeout, time.monotonic()))
             self._wake.clear()
             for machine in self._machines:
-                while (output := machine.poll()) is not None:
+                while (output := await self._unharmed(machine.poll)) is not None:
                     await self._carry_out(output)
+
+    async def _unharmed(self, work: Callable[[], _T]) -> _T | None:
+        """Let a machine work; one that raises must stop neither itself nor the others."""
+        try:
+            return work()
+        except Exception:  # noqa: BLE001  # see above
+            _LOG.exception("in the service")
+            self._wake.set()  # what it has left undone is for the next turn
+            await asyncio.sleep(_AFTER_A_BUG_S)
+            return None
 
     async def _carry_out(self, output: Output) -> None:
         try:
@@ -315,6 +341,8 @@ class SignalingService:
                     await self._send(socket, event, data)
                 case Close(socket, reason):
                     self._drop(socket, reason, grace_s=_GOODBYE_S)
+                case Departed():
+                    self._spectating.departed(output)
         except Exception:  # noqa: BLE001  # one socket's trouble must not stop the others
             _LOG.exception("sending")
 

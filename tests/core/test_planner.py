@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from gym_p2p.core.matchmaking import (
     LatencyFIFOMatchmaker,
     MatchCandidate,
     Matchmaker,
+    QueuedCandidate,
 )
 from gym_p2p.core.planner import Planner
 from gym_p2p.core.plans import (
@@ -395,6 +397,31 @@ def test_a_faulty_matchmaker_is_reported_and_locks_nobody(answer: object) -> Non
     assert records(queue, "considered")[-1]["fault"]
     queue.run_until(60.0)
     assert len(queue.all(GaveUp)) == 2
+
+
+class Vague(FIFOMatchmaker):
+    """Answers what is no number."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__(100.0)
+        self._answer = answer
+
+    def threshold_ms(self, wait_a_s: float, wait_b_s: float) -> float | None:  # noqa: ARG002 - the interface
+        return self._answer  # type: ignore[return-value]  # what this test is about
+
+    def next_chance_s(self, arriving: QueuedCandidate, waiting: Sequence[QueuedCandidate]) -> float | None:  # noqa: ARG002
+        return self._answer  # type: ignore[return-value]  # what this test is about
+
+
+@pytest.mark.parametrize("answer", ["soon", math.nan, math.inf, -1.0, []])
+def test_a_matchmaker_whose_numbers_are_none_stops_nobody(answer: object) -> None:
+    queue = Queue(Vague(answer))
+    queue.join("a")
+    queue.run_until(5.0)
+    assert [row.threshold_ms for row in queue.planner.table(5.0)] == [None]
+    queue.join("b", now=5.0)
+    queue.answer(20.0, 5.5)
+    assert queue.matches == [("a", "b")]
 
 
 def test_a_matchmaker_of_the_wrong_type_is_a_type_error_at_once() -> None:

@@ -341,6 +341,73 @@ def test_the_others_get_their_places_back_when_somebody_is_gone_at_the_last_mome
     assert [record["reason"] for record in rejected] == ["gone:bob"]
 
 
+def test_a_proposal_falls_with_the_one_who_leaves_and_nobody_is_silent_about_it() -> None:
+    lab = Lab(hook_timeout_s=5.0)
+    lab.join("ann", asks=True)
+    for passer_by in ("bob", "cat", "dan"):
+        lab.join(passer_by)
+        lab.measure(40.0)
+        assert len(lab.told("ann", "match_proposed")[-1].subjects) == 2
+        lab.queues.leave(passer_by, lab.now)
+        late = lab.say("ann", Verdict.ACCEPT)
+        assert isinstance(late, Refused)
+        assert late.code is Code.STALE
+        lab.wait(6.0)
+    assert not lab.told("ann", "match_failed")
+    assert lab.queues.queue_of("ann") == "lab"
+
+
+def test_a_hook_that_accepts_after_somebody_left_has_nobody_asked() -> None:
+    lab = Lab(ask_hook=True)
+    lab.join("ann", asks=True)
+    lab.join("bob")
+    lab.measure(40.0)
+    lab.queues.leave("bob", lab.now)
+    lab.decide(Verdict.ACCEPT)
+    assert not lab.told("ann", "match_proposed")
+
+
+def test_a_late_answer_of_the_hook_says_nothing_about_a_later_queue_of_the_same_name() -> None:
+    lab = Lab(ask_hook=True)
+    lab.join("ann")
+    lab.join("bob")
+    lab.measure(40.0)
+    late = lab.all(ProposedMatch)[-1]
+    lab.queues.leave("ann", lab.now)
+    lab.queues.leave("bob", lab.now)
+    lab.join("cat", seats=("north", "south"))
+    lab.join("dan", seats=("north", "south"))
+    lab.measure(40.0)
+    assert len(lab.all(ProposedMatch)) == 2
+    lab.queues.hook_decided(late.queue, late.proposal_no, Verdict.ACCEPT, lab.now)
+    lab.collect()
+    assert not lab.matches
+
+
+def test_nobody_is_put_back_into_a_queue_that_has_other_seats_by_now() -> None:
+    lab = Lab()
+    lab.join("ann")
+    lab.join("bob")
+    lab.measure(40.0)
+    lab.join("cat", seats=("north", "south"))
+    lab.queues.not_made(lab.all(MakeMatch)[0], ["bob"], lab.now)
+    lab.collect()
+    assert len(lab.told("ann", "match_failed")) == 1
+    assert lab.queues.queue_of("ann") is None
+
+
+def test_who_waits_elsewhere_by_now_is_not_put_back() -> None:
+    lab = Lab()
+    lab.join("ann")
+    lab.join("bob")
+    lab.measure(40.0)
+    lab.join("ann", queue="other")
+    lab.queues.not_made(lab.all(MakeMatch)[0], ["bob"], lab.now)
+    lab.collect()
+    assert lab.queues.queue_of("ann") == "other"
+    assert "lab" not in lab.queues.tables(lab.now)
+
+
 def test_a_probe_that_failed_through_nobodys_fault_is_tried_again_soon() -> None:
     lab = Lab(pass_over_s=5.0, cooldown_s=30.0)
     lab.join("ann")

@@ -391,3 +391,18 @@ def test_a_leavers_seat_is_played_on_with_his_default_input_where_that_is_wanted
     ]
     session.receive(arrived(1, b"late"))
     assert tick(session) == [Advance(4, (b"a", b"-"), absent=(1,))]
+
+
+def test_a_leavers_frames_are_played_again_though_the_default_input_was_guessed() -> None:
+    # Somebody may act in his stead: who had played them already has to, as who had not.
+    session = predicting(continue_without_leavers=True)
+    session.receive(arrived(0, b"-"))
+    for _ in range(3):
+        tick(session)
+    session.receive(PlayerGone(1, "peer_lost", 1))
+    played = [output for output in tick(session) if isinstance(output, Advance)]
+    assert [(one.frame, one.again, one.absent) for one in played] == [
+        (1, True, (1,)),
+        (2, True, (1,)),
+        (3, False, (1,)),
+    ]

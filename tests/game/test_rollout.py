@@ -59,6 +59,9 @@ class _Player:
         self.session.receive(InputsArrived(1, self.heard, data, self.heard + len(data)))
         self.heard += len(data)
 
+    def seems_over(self) -> bool:
+        return self.rollout.outcome.ended
+
     def tick(self) -> None:
         for one in self.rollout.tick().corrections:
             assert one.before is not one.after
@@ -72,11 +75,12 @@ def test_frames_behind_an_end_that_is_taken_back_are_told_again() -> None:
         player.step(action)
     player.hear(5, 6)  # so that frames 2 to 4 are played on a guessed 6
     player.step(6)
-    assert player.rollout.ended_at == 2
+    assert player.rollout.final_count == 2
+    assert player.seems_over()
     assert [frame for frame, outcome in player.table.items() if outcome is None] == [3, 4]
     player.hear(1, 1, 1, 1)
     player.step(1)
-    assert player.rollout.ended_at is None
+    assert not player.seems_over()
     oracle = make_game(_Duel())
     oracle.reset(3)
     for frame, joint in enumerate([(1, 5), (2, 6), (6, 1), (6, 1), (6, 1)]):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gym_p2p.game.checksum import OutcomeChecksum
+from gym_p2p.game.load import load_environment
+from gym_p2p.game.seats import make_game
 from tests.lab.fixtures import MakeLab
-from tests.net.lab_match import LabMatch
+from tests.net.lab_match import LabMatch, LabPlayer
 from tests.players import assert_all_played_the_same
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible"), pytest.mark.timeout(120)]
@@ -29,7 +34,39 @@ SPREAD: dict[str, Any] = {
     "seats": ("agent_0", "agent_1"),
 }
 
+THREE: dict[str, Any] = {
+    "env": "mpe2.simple_spread_v3",
+    "env_args": {"max_cycles": 20_000},
+    "seats": ("agent_0", "agent_1", "agent_2"),
+}
+
 FRAMES = 600
+
+
+def _assert_oracle(player: LabPlayer, game: dict[str, Any]) -> None:
+    """Check a player's checksums against one plain environment, played with the confirmed actions."""
+    validation = player.document("multiplayer")["validation"]
+    seed = re.search(r"seed=(\d+)", player.lines("EpisodeBegan")[0]["told"])
+    assert seed is not None
+    oracle = make_game(load_environment(game["env"], game["env_args"]))
+    oracle.reset(int(seed[1]))
+    told = {row["frame"]: row["hash"] for row in validation["allHashes"]}
+    played: dict[int, dict[Any, Any]] = {}
+    for row in json.loads(json.dumps(validation["allActions"])):
+        played.setdefault(row["frame"], {})[row["playerId"]] = row["action"]
+    checksum = OutcomeChecksum(len(oracle.seats))
+    compared = 0
+    for frame, by_seat in played.items():
+        actions = [oracle.codec(seat).from_json(by_seat[seat]) for seat in oracle.seats]
+        outcome = oracle.step(actions)
+        encoded = [oracle.codec(s).encode(a) for s, a in zip(oracle.seats, actions, strict=True)]
+        checksum.update(frame, encoded, outcome)
+        if frame in told:
+            digest = checksum.digest(outcome)
+            assert told[frame].startswith(digest), f"frame {frame}"
+            compared += 1
+    oracle.close()
+    assert compared == len(told) > 30
 
 
 @pytest.mark.parametrize("game", [PONG, SPREAD], ids=["pong", "simple_spread"])
@@ -55,6 +92,7 @@ def test_sixty_frames_a_second_over_a_long_shaky_path_are_the_same_for_both(
         assert session["sync"]["chosen"]["comparesStates"]
         assert session["rollbacks"]["count"] > FRAMES // 20
         assert session["rollbacks"]["mispredictions"] > 0
+        _assert_oracle(player, game)
         steps = player.step_times_ms()
         assert sum(steps) / len(steps) <= 1000 / 60 * 1.15
 
@@ -62,9 +100,7 @@ def test_sixty_frames_a_second_over_a_long_shaky_path_are_the_same_for_both(
 def test_two_play_on_alike_when_the_third_is_killed(make_lab: MakeLab, tmp_path: Path) -> None:
     lab = make_lab(["a", "b", "c"], **SHAKY)
     match = LabMatch(lab, tmp_path).play(
-        env="mpe2.simple_spread_v3",
-        env_args={"max_cycles": 20_000},
-        seats=("agent_0", "agent_1", "agent_2"),
+        **THREE,
         shifts=(0, 2, 4),
         frames=420,
         fps=60,
@@ -91,3 +127,4 @@ def test_two_play_on_alike_when_the_third_is_killed(make_lab: MakeLab, tmp_path:
     assert 60 < changes[-1] < 360, "he played, and then gave his default action to the end"
     assert played[-1] == 0
     assert len({row["frame"] for row in documents[0]["validation"]["allHashes"]}) >= 40
+    _assert_oracle(survivors[0], THREE)

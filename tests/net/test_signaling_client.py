@@ -15,6 +15,7 @@ import uvicorn
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.announce import MatchFound, RoomStatus
+from gym_p2p.core.queue_requests import QueueTicket
 from gym_p2p.errors import (
     ConfigurationError,
     ConnectFailed,
@@ -393,6 +394,30 @@ def test_of_two_clients_with_one_subject_the_older_one_is_cut_off_for_good(servi
                 await asyncio.sleep(1.5)
                 assert newer.connected
                 assert not older.connected
+
+    run(main())
+
+
+@pytest.mark.parametrize("elsewhere", ["queue", "room", "another seat"])
+def test_a_newer_client_is_not_held_by_the_place_that_the_older_one_had_in_a_queue(
+    service: Service, elsewhere: str
+) -> None:
+    async def main() -> None:
+        name = f"mover-{elsewhere[0]}"
+        async with connected(service.url, name) as older:
+            await older.join_queue(QueueTicket(queue="before", seats=tuple(SEATS)))
+            with pytest.raises(ServiceRefused) as caught:
+                await older.join_queue(QueueTicket(queue="after", seats=tuple(SEATS)))
+            assert caught.value.code == "wrong_state"
+            async with connected(service.url, name) as newer:
+                if elsewhere == "room":
+                    await newer.join_room("after", SEATS)
+                    assert not service.queue_report().queues
+                else:
+                    queue, take = ("after", None) if elsewhere == "queue" else ("before", "second")
+                    await newer.join_queue(QueueTicket(queue=queue, seats=tuple(SEATS), take=take))
+                    assert set(service.queue_report().queues) == {queue}
+        assert await until(lambda: not service.queue_report().queues)
 
     run(main())
 

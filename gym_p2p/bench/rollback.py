@@ -1,0 +1,289 @@
+"""``bench rollback``: what playing on guesses costs, part by part, in this process."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from gym_p2p.bench.figures import Report, Row, percentile, summarize
+from gym_p2p.bench.player import FRAMES_MOST
+from gym_p2p.bench.run import Progress, Rounds
+from gym_p2p.bench.still import StillEnv
+from gym_p2p.bench.table import WINDOW, Plan, Table, TickCost
+from gym_p2p.envs.rally import RallyEnv
+from gym_p2p.errors import UsageError
+from gym_p2p.game.base import Game
+from gym_p2p.game.load import load_environment
+from gym_p2p.game.proof import choose_snapshots
+from gym_p2p.game.seats import make_game
+from gym_p2p.game.snapshot import Snapshots, snapshots_named
+from gym_p2p.simulation import simulate
+
+__all__ = ["NETWORK", "bench_rollback"]
+
+ON_TIME_LATE = 3
+"""At 60 a second and 50 ms one way an input arrives in its fourth frame."""
+
+HELD = 16
+"""Frames for which an action is held: every change is one rollback."""
+
+WARM_UP = 40
+
+NETWORK: Mapping[str, float] = {"one_way_ms": 50.0, "jitter_ms": 5.0, "loss": 0.02}
+"""100 ms of round trip, as the targets have it."""
+
+# Targets, as the project's table of floors and targets has them.
+_TICK_P50_US, _TICK_P99_US, _AGAIN_US = 60.0, 250.0, 15.0
+_OF_PARTS = 1.2
+_MESSAGES, _KB = 60.0, 2.4
+
+
+@attrs.frozen
+class _Subject:
+    """An environment, and how its joint action is made of two seats' ones."""
+
+    name: str
+    make: Callable[[], Any]
+    joint: Callable[[int, int], Any]
+
+
+def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) -> Report:
+    """Measure the session, the saving and loading of environments, and rollbacks of a whole window."""
+    found, notes = Rounds("us"), list[str]()
+    still = _Bench(_Subject("nothing", StillEnv, _by_name), found)
+    benches = [_Bench(subject, found) for subject in _subjects(notes)]
+    for number in range(-1, rounds):
+        progress("warming up" if number < 0 else f"round {number + 1} of {rounds}")
+        count = frames if number >= 0 else WARM_UP
+        still.parts(count, keep=number >= 0)
+        still.held(count, keep=number >= 0)
+        for depth in (WINDOW // 2, WINDOW):
+            still.rollbacks(count, depth, keep=number >= 0)
+        for bench in benches:
+            bench.parts(max(WARM_UP, count // 4), keep=number >= 0)
+            bench.rollbacks(count, WINDOW, keep=number >= 0)
+    progress("messages, on virtual time")
+    rows = [
+        *_session_rows(found),
+        *(row for bench in benches for row in bench.rows()),
+        *_message_rows(frames),
+    ]
+    for bench in (still, *benches):
+        bench.close()
+    return Report(
+        bench="rollback",
+        settings={"rounds": rounds, "frames": frames, "window": WINDOW, "fps": 60},
+        notes=(
+            "tick: session, play and record, on the user's thread; no env.step, no save",
+            "  network half: messages in and out; by default in another process",
+            "again: each further frame of a rollback, without env.step and save",
+            "floor of save and load: the emulator's own, where there is one",
+            "floor of a rollback, of 8 frames: 8 bare steps, 8 saves and 1 load",
+            "  emulator alone: the same with its own saving, without wrappers",
+            "messages: simulated, 60 Hz and 100 ms of round trip",
+            *notes,
+        ),
+        rows=rows,
+        series=found.all(),
+        columns=("ours", "floor", "target"),
+    )
+
+
+def _subjects(notes: list[str]) -> list[_Subject]:
+    """Return what is here to be played."""
+    found = [_Subject("rally", lambda: RallyEnv(points=FRAMES_MOST, max_frames=FRAMES_MOST), _by_name)]
+    others: dict[str, tuple[str, dict[str, Any], tuple[str, str]]] = {
+        "pong": ("pettingzoo.atari.pong_v3", {"obs_type": "ram"}, ("first_0", "second_0")),
+        "spread": ("mpe2.simple_spread_v3", {"N": 2, "max_cycles": 10**6}, ("agent_0", "agent_1")),
+    }
+    for name, (module, arguments, agents) in others.items():
+        try:
+            load_environment(module, arguments).close()
+        except (UsageError, ImportError):
+            notes.append(f"{name}: not here ({module})")
+            continue
+        found.append(
+            _Subject(
+                name,
+                lambda module=module, arguments=arguments: load_environment(module, arguments),  # type: ignore[misc]  # bound now
+                lambda a, b, agents=agents: dict(zip(agents, (a, b), strict=True)),  # type: ignore[misc]  # bound now
+            )
+        )
+    return found
+
+
+def _by_name(left: int, right: int) -> dict[str, int]:
+    return {"left": left, "right": right}
+
+
+class _Bench:
+    """What is measured of one environment, round after round."""
+
+    def __init__(self, subject: _Subject, found: Rounds) -> None:
+        self.name = subject.name
+        self._joint = subject.joint
+        self._found = found
+        self._bare = subject.make()
+        self._games = [make_game(subject.make()) for _ in range(2)]
+        self._snapshots = _saving(self._games)
+        self._state_bytes = 0
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._bare.close()
+        for game in self._games:
+            game.close()
+
+    def parts(self, count: int, *, keep: bool) -> None:
+        """Measure a bare step, saving, loading and hashing, one by one and taking turns."""
+        took: dict[str, list[float]] = {}
+        saving, emulator = self._snapshots[0], getattr(self._bare.unwrapped, "ale", None)
+        self._bare.reset(seed=1)
+        self._games[0].reset(1)
+        for frame in range(count):
+            action = self._joint(frame // HELD % 2, 0)
+            _timed(took, "env.step", lambda action=action: self._bare.step(action))  # type: ignore[misc]  # bound now
+            snapshot = _timed(took, "save", saving.save)
+            _timed(took, "load", lambda snapshot=snapshot: saving.load(snapshot))  # type: ignore[misc]  # bound now
+            if frame % HELD == 0:
+                _timed(took, "hash", lambda snapshot=snapshot: saving.checksum(snapshot))  # type: ignore[misc]  # bound now
+                self._state_bytes = len(pickle.dumps(saving.fields(snapshot), protocol=5))
+            saving.free(snapshot)
+            if emulator is not None:
+                _time_clone(took, emulator)
+        self._keep(took, keep=keep)
+
+    def held(self, count: int, *, keep: bool) -> None:
+        """Measure ticks in which every guess holds."""
+        costs = self._play(count, late=ON_TIME_LATE, change=lambda _frame: 0)
+        quiet = [cost for cost in costs if not cost.played_again]
+        self._keep(
+            {
+                "tick": [cost.playing_us for cost in quiet],
+                "network half of a tick": [cost.network_us for cost in quiet],
+            },
+            keep=keep,
+        )
+
+    def rollbacks(self, count: int, depth: int, *, keep: bool) -> None:
+        """Measure ticks that play ``depth`` frames again, less those that do not."""
+        costs = self._play(count, late=depth, change=lambda frame: frame // HELD % 2)
+        plain = [cost.playing_us for cost in costs if not cost.played_again]
+        usual = percentile(plain, 0.5)
+        deep = [cost.playing_us - usual for cost in costs if cost.played_again == depth]
+        self._keep({f"rollback of {depth}": deep}, keep=keep)
+
+    def rows(self) -> list[Row]:
+        """Return the environment's part of the table."""
+        p50 = {what: self._p50(what) for what in ("env.step", "save", "load", "hash", "clone", "restore")}
+        rollback = self._found.series(f"{self.name}: rollback of {WINDOW}").p50
+        parts = _sum_of_parts(p50["env.step"], p50["save"], p50["load"])
+        bare = _sum_of_parts(p50["env.step"], p50["clone"], p50["restore"])
+        emulated = Row(what="  emulator alone", unit="us", ours=rollback, floor=bare)
+        return [
+            Row(what=f"{self.name}: env.step", unit="us", ours=p50["env.step"]),
+            Row(what=f"{self.name}: save", unit="us", ours=p50["save"], floor=p50["clone"]),
+            Row(what=f"{self.name}: load", unit="us", ours=p50["load"], floor=p50["restore"]),
+            Row(what=f"{self.name}: hash", unit="us", ours=p50["hash"]),
+            Row(what=f"{self.name}: state", unit="B", ours=float(self._state_bytes)),
+            Row(
+                what=f"{self.name}: rollback",
+                unit="us",
+                ours=rollback,
+                floor=parts,
+                anchor=_OF_PARTS * parts if self.name == "pong" and parts is not None else None,
+            ),
+            *([] if bare is None else [emulated]),
+        ]
+
+    def _p50(self, what: str) -> float | None:
+        return self._found.series(f"{self.name}: {what}").p50
+
+    def _play(self, count: int, *, late: int, change: Plan) -> list[TickCost]:
+        table = Table(self._games, self._snapshots, plans=(lambda _frame: 0, change), late=late)
+        table.play(WARM_UP)
+        gc.collect()
+        return table.play(count)
+
+    def _keep(self, took: Mapping[str, Sequence[float]], *, keep: bool) -> None:
+        for what, samples in took.items():
+            if keep and samples:
+                self._found.add(f"{self.name}: {what}", summarize(samples))
+
+
+def _saving(games: Sequence[Game]) -> list[Snapshots]:
+    chosen = choose_snapshots(games[0])
+    if chosen.snapshots is None:
+        raise UsageError(f"the bench's environment cannot be saved: {chosen.reason}")
+    name = chosen.snapshots.name
+    return [snapshots_named(game, name) for game in games]
+
+
+def _timed(took: dict[str, list[float]], what: str, call: Callable[[], Any]) -> Any:
+    began = time.perf_counter_ns()
+    result = call()
+    took.setdefault(what, []).append((time.perf_counter_ns() - began) / 1e3)
+    return result
+
+
+def _time_clone(took: dict[str, list[float]], emulator: Any) -> None:
+    """Save and restore as whoever knows the emulator would."""
+
+    def clone() -> Any:
+        state = emulator.cloneSystemState()
+        if hasattr(emulator, "deleteState"):
+            states.append(state)
+        return state
+
+    states: list[Any] = []
+    state = _timed(took, "clone", clone)
+    _timed(took, "restore", lambda: emulator.restoreSystemState(state))
+    for one in states:
+        emulator.deleteState(one)
+
+
+def _sum_of_parts(step: float | None, save: float | None, load: float | None) -> float | None:
+    if step is None or save is None or load is None:
+        return None
+    return WINDOW * (step + save) + load
+
+
+def _session_rows(found: Rounds) -> list[Row]:
+    tick, network = found.series("nothing: tick"), found.series("nothing: network half of a tick")
+    step, save = found.series("nothing: env.step").p50, found.series("nothing: save").p50
+    own = (step or 0.0) + (save or 0.0)
+    deep, half = (found.series(f"nothing: rollback of {depth}").p50 for depth in (WINDOW, WINDOW // 2))
+    again = None if deep is None or half is None else (deep - half) / (WINDOW - WINDOW // 2) - own
+    return [
+        Row(what="tick, p50", unit="us", ours=_less(tick.p50, own), anchor=_TICK_P50_US),
+        Row(what="tick, p99", unit="us", ours=_less(tick.p99, own), anchor=_TICK_P99_US),
+        Row(what="  network half, p50", unit="us", ours=network.p50),
+        Row(what="  network half, p99", unit="us", ours=network.p99),
+        Row(what="again, a frame", unit="us", ours=again, anchor=_AGAIN_US),
+    ]
+
+
+def _less(value: float | None, part: float) -> float | None:
+    return None if value is None else value - part
+
+
+def _message_rows(frames: int) -> list[Row]:
+    result = simulate(
+        lambda: RallyEnv(points=FRAMES_MOST, max_frames=FRAMES_MOST),
+        {"left": lambda _seen, frame: frame // 7 % 3, "right": lambda _seen, frame: frame // 5 % 3},
+        frames=max(600, frames),
+        seed=1,
+        one_way_ms=NETWORK["one_way_ms"],
+        sync="rollback",
+    )
+    counters = result.players["left"].counters
+    seconds = result.seconds
+    return [
+        Row(what="messages", unit="1/s", ours=counters.messages / seconds, anchor=_MESSAGES),
+        Row(what="payload", unit="KB/s", ours=counters.bytes / seconds / 1e3, anchor=_KB),
+    ]

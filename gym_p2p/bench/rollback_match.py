@@ -1,0 +1,58 @@
+"""``bench rollback --match``: a match on guesses in real time, of two processes over emulated distance."""
+
+from __future__ import annotations
+
+import contextlib
+
+from gym_p2p.bench.figures import Report, Row, percentile
+from gym_p2p.bench.rollback import NETWORK
+from gym_p2p.bench.run import Progress, Rounds, matches, service
+
+__all__ = ["bench_match"]
+
+FRAME_MS = 1000 / 60
+
+
+def bench_match(*, rounds: int = 3, frames: int = 600, progress: Progress) -> Report:
+    """Play a real match of two processes over emulated distance, paced, and see what it is like."""
+    steps, intervals = Rounds("us"), Rounds("ms")
+    with contextlib.ExitStack() as stack:
+        progress("connecting")
+        url = stack.enter_context(service())
+        options = {"fps": 60.0, "sync": "rollback", "emulation": dict(NETWORK)}
+        pair = stack.enter_context(matches(url, {"match": options}))["match"]
+        on_time = []
+        for number in range(rounds):
+            progress(f"round {number + 1} of {rounds}")
+            for one in pair.ask("rally", frames=frames):
+                steps.add("processor time of a step", one["step"])
+                intervals.add("from frame to frame", one["interval"])
+                on_time.append(one["on_time"])
+        seen = [player.ask("rollbacks") for player in pair.players]
+    step, interval = steps.series("processor time of a step"), intervals.series("from frame to frame")
+    played = sum(one["frames"] for one in seen)
+    depths = [depth for one in seen for depth in one["depths"]]
+    return Report(
+        bench="rollback",
+        settings={"rounds": rounds, "frames": frames, "fps": 60, **NETWORK},
+        notes=(
+            "real channels; 50 ms one way, 5 ms of jitter and 2 % loss are emulated",
+            "both players change their action every 7 frames",
+            "on time: at most 1.25 of a frame's time after the frame before",
+            "floor: a frame's time",
+        ),
+        rows=[
+            Row(what="frames on time", unit="%", ours=100 * sum(on_time) / len(on_time)),
+            Row(what="frame to frame, p50", unit="ms", ours=interval.p50, floor=FRAME_MS),
+            Row(what="frame to frame, p99", unit="ms", ours=interval.p99, floor=FRAME_MS),
+            Row(what="processor time, p50", unit="us", ours=step.p50),
+            Row(what="processor time, p99", unit="us", ours=step.p99),
+            Row(what="stalls", unit="%", ours=100 * sum(one["stalls"] for one in seen) / played),
+            Row(what="ticks that roll back", unit="%", ours=100 * len(depths) / played),
+            Row(what="  depth, p50", unit="1", ours=percentile(depths, 0.5) if depths else None),
+            Row(what="  depth, most", unit="1", ours=max(depths, default=None)),
+            Row(what="frames played again", unit="%", ours=100 * sum(one["again"] for one in seen) / played),
+        ],
+        series=[*steps.all(), *intervals.all()],
+        columns=("ours", "floor", "target"),
+    )
