@@ -13,8 +13,6 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
-import attrs
-
 from gym_p2p import __version__
 from gym_p2p.config import DEFAULT_SERVER_URL, P2PConfig, config_from_options
 from gym_p2p.core.feed_messages import EpisodeShown
@@ -29,12 +27,12 @@ from gym_p2p.errors import (
     WatchDiverged,
 )
 from gym_p2p.game.base import Game
-from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.isolation import isolate_global_random
 from gym_p2p.game.outcome import Outcome, Seat, fresh
 from gym_p2p.game.seats import make_game
 from gym_p2p.game.snapshot import Snapshots, snapshots_named
 from gym_p2p.net.tellings import WatchPlan
+from gym_p2p.shown_episode import ShownEpisode
 from gym_p2p.watch_line import ToldEpisode, WatchLine
 
 __all__ = ["Spectator"]
@@ -47,7 +45,6 @@ WAIT_SLICE_S = 0.25
 CAUGHT_UP_FRAMES = 30
 """Frames come in batches: so many behind is as good as live. Half a second at 60 fps."""
 
-_OWN_DIGESTS_KEPT = 64
 _PLAYERS_ONLY = frozenset({"checksum interval", "when a player is gone"})
 """What players agree on among themselves."""
 _ISOLATED = "global random state"
@@ -116,7 +113,7 @@ class Spectator:
         self._compare_states = compare_states
         self._hooks = snapshot_hooks
         self._line: WatchLine | None = None
-        self._running: _Running | None = None
+        self._running: ShownEpisode | None = None
         self._closed = False
         self.seats = self._game.seats
         self.agents: list[Seat] = []
@@ -175,7 +172,7 @@ class Spectator:
         self.agents = []
         told = self._next_episode(line)
         outcome = self._game.reset(told.begun.seed, dict(told.begun.options) or None)
-        self._running = _Running(told, outcome, self._checked_every(line), self._snapshots(told.begun))
+        self._running = ShownEpisode(told, outcome, self._checked_every(line), self._snapshots(told.begun))
         self.agents = list(self.seats)
         self.actions = {}
         self._compare(self._running)
@@ -320,12 +317,12 @@ class Spectator:
                 )
             line.wait(WAIT_SLICE_S)
 
-    def _look_back(self, running: _Running | None) -> None:
+    def _look_back(self, running: ShownEpisode | None) -> None:
         """See that an episode that has ended here had no more frames."""
         if running is not None and running.outcome.ended and running.told.newest > running.frame:
             self._diverged(running, running.frame, "frames", "the episode goes on", "it has ended")
 
-    def _wait_for_frame(self, line: WatchLine, running: _Running) -> str | None:
+    def _wait_for_frame(self, line: WatchLine, running: ShownEpisode) -> str | None:
         """Wait for the next frame; return why there will be none."""
         told = running.told
         deadline = time.monotonic() + self._config.sync.input_timeout_s
@@ -342,7 +339,7 @@ class Spectator:
             self._compare(running)
         return None
 
-    def _play(self, running: _Running) -> None:
+    def _play(self, running: ShownEpisode) -> None:
         by_seat = running.told.frames.popleft()
         actions = _decoded(self._game, by_seat)
         self.actions = dict(zip(self.seats, actions, strict=True))
@@ -361,7 +358,7 @@ class Spectator:
 
     # What the players compared.
 
-    def _compare(self, running: _Running) -> None:
+    def _compare(self, running: ShownEpisode) -> None:
         """Compare every digest that is here and was told.
 
         Raises:
@@ -373,7 +370,7 @@ class Spectator:
             else:
                 self._diverged(running, frame, what, theirs, ours)
 
-    def _diverged(self, running: _Running, frame: int, what: str, theirs: str, ours: str) -> None:
+    def _diverged(self, running: ShownEpisode, frame: int, what: str, theirs: str, ours: str) -> None:
         self.desyncs += 1
         error = WatchDiverged(running.told.begun.episode, frame, what, theirs=theirs, ours=ours)
         if self._raises:
@@ -387,66 +384,6 @@ class Spectator:
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise UsageError("this spectator is closed; make a new one")
-
-
-@attrs.define(eq=False)
-class _Running:
-    """The episode that is shown.
-
-    Attributes:
-        told: what the players did.
-        outcome: what the newest shown frame gave here, at first what ``reset`` gave.
-        checked_every: frames between two that the players compare; ``None`` if that was not told.
-        snapshots: how states are compared; ``None`` if they are not.
-        frame: how many frames are shown.
-    """
-
-    told: ToldEpisode
-    outcome: Outcome
-    checked_every: int | None
-    snapshots: Snapshots | None
-    frame: int = 0
-    _digests: OutcomeChecksum = attrs.field(init=False)
-    _own: dict[int, tuple[str, str | None]] = attrs.field(init=False, factory=dict)
-
-    def __attrs_post_init__(self) -> None:
-        """Digest what ``reset`` gave."""
-        self._digests = OutcomeChecksum(len(self.outcome.rewards))
-        self._own[-1] = self._digests.digest(self.outcome), None
-        self.told.digests[-1] = self.told.begun.digest
-
-    def advance(self, by_seat: Sequence[bytes], outcome: Outcome) -> None:
-        """Take in the next frame as it came out here."""
-        self._digests.update(self.frame, by_seat, outcome)
-        self.outcome = outcome
-        checked = self.checked_every is not None and (self.frame + 1) % self.checked_every == 0
-        if checked or (outcome.ended and self.checked_every is not None):
-            self._own[self.frame] = self._digests.digest(outcome), self._state()
-            if len(self._own) > _OWN_DIGESTS_KEPT:
-                del self._own[next(iter(self._own))]
-        self.frame += 1
-
-    def compared(self) -> list[tuple[int, str, str, str]]:
-        """Return and forget what can be compared: frame, what it is of, theirs, ours."""
-        rows: list[tuple[int, str, str, str]] = []
-        for frame in [number for number in self._own if number in self.told.digests]:
-            theirs = self.told.digests.pop(frame).hex()
-            shown, state = self._own.pop(frame)
-            their_shown, their_state = theirs[: len(shown)], theirs[len(shown) :]
-            if state is None or not their_state or their_shown != shown:
-                rows.append((frame, "what step returned", their_shown, shown))
-            else:
-                rows.append((frame, "the state", their_state, state))
-        return rows
-
-    def _state(self) -> str | None:
-        if self.snapshots is None:
-            return None
-        snapshot = self.snapshots.save()
-        try:
-            return self.snapshots.checksum(snapshot)
-        finally:
-            self.snapshots.free(snapshot)
 
 
 def _decoded(game: Game, by_seat: Sequence[bytes]) -> list[Any]:

@@ -11,6 +11,9 @@ Three kinds of frames::
 
 An end of the environment may be provisional too. Behind it nothing is played: the frames that the session
 advances by then leave the game as it is, and a load of a state before the end takes the end back.
+
+Where states are saved sparsely, a load may go back behind what is final. Final frames are then played again
+with the actions that they had, and stay what they were.
 """
 
 from __future__ import annotations
@@ -82,7 +85,7 @@ class Tick:
     """What one tick came to.
 
     Attributes:
-        advanced: whether the next frame was played.
+        advanced: whether a frame was played for the first time.
         played_again: how many frames were played a second time.
     """
 
@@ -115,6 +118,8 @@ class Rollout:
         final_count: how many frames are final.
         ended_at: the frame after which the episode is over for every seat, provisionally as long as it is
             not final; ``None`` while it is not.
+        broken: whether a tick was broken off, by an exception of the environment or a Ctrl-C: the game is
+            somewhere within a frame, and nothing is played or final any more.
     """
 
     def __init__(
@@ -135,7 +140,9 @@ class Rollout:
         self._checked_every = checked_every
         self._compares = snapshots if compare_states else None
         self._stand_in = stand_in
-        self._played: dict[int, tuple[tuple[bytes, ...], Outcome]] = {}
+        self._played: dict[int, tuple[tuple[bytes, ...], Outcome]] = {}  # what may be loaded, and since
+        self._played_from = 0
+        self._wrong_from = 0
         self._taken_back: set[int] = set()  # frames that had been played, behind what seems to be the end
         self._saved: dict[int, Snapshot | None] = {}
         self._checksum = OutcomeChecksum(len(game.seats))
@@ -144,7 +151,9 @@ class Rollout:
         self.final_outcome: Outcome
         self.final_count = 0
         self.ended_at: int | None = None
+        self.broken = False
         self.outcome: Outcome
+        self._first: Outcome
 
     @property
     def over(self) -> bool:
@@ -153,17 +162,25 @@ class Rollout:
 
     def begin(self, seed: int, options: dict[str, Any] | None) -> Outcome:
         """Reset the game."""
-        self.outcome = self.final_outcome = self._game.reset(seed, options)
+        self.outcome = self.final_outcome = self._first = self._game.reset(seed, options)
         return self.outcome
 
     def tick(self) -> Tick:
-        """Carry out what the session asks for now.
+        """Carry out what the session asks for now; nothing, once a tick was :attr:`broken` off.
 
         Raises:
             ProtocolError: a player's input is no action of his seats.
             UnsupportedEnvironment: something came into the state that cannot be saved.
         """
         tick = Tick()
+        if self.broken:
+            return tick
+        self.broken = True
+        self._carry_out(tick)
+        self.broken = False
+        return tick
+
+    def _carry_out(self, tick: Tick) -> None:
         for output in iter(self._session.poll, None):
             match output:
                 case Advance():
@@ -176,13 +193,14 @@ class Rollout:
                     for frame in range(start, start + len(inputs)):
                         self._finalise(frame, tick)
                 case RolledBack():
+                    self._wrong_from = output.frame
                     tick.rolled_back.append(output)
                 case Stalled():
                     tick.stalled = output
                 case Over():
+                    self._check_last_state(tick)
                     tick.over = output
         self._free_below(self._session.needed_from)
-        return tick
 
     def fields(self, frame: int) -> Fields | None:
         """Return the state after a compared frame as plain data; ``None`` if it is not kept (any more)."""
@@ -199,24 +217,24 @@ class Rollout:
                 self._taken_back.add(frame)
                 tick.corrections.append(Correction(frame, before[1], None))
             return
-        by_seat, actions = self._decoded(advance)
-        self.outcome = outcome = self._game.step(actions)
+        by_seat = self._by_seat(advance) if before is None or self.final_count <= frame else before[0]
+        self.outcome = outcome = self._game.step(self._inputs.decode(by_seat))
         self._played[frame] = (by_seat, outcome)
         if outcome.ended:
             self.ended_at = frame
-        if not advance.again:
+        if before is None and frame not in self._taken_back:
             tick.advanced = True
             return
+        self._taken_back.discard(frame)
         tick.played_again += 1
-        if before is not None or frame in self._taken_back:
-            self._taken_back.discard(frame)
+        if self._wrong_from <= frame:
             tick.corrections.append(Correction(frame, None if before is None else before[1], outcome))
 
-    def _decoded(self, advance: Advance) -> tuple[tuple[bytes, ...], Sequence[Any]]:
+    def _by_seat(self, advance: Advance) -> tuple[bytes, ...]:
         by_seat = self._inputs.by_seat(advance.inputs)
         if advance.absent and self._stand_in is not None:
             by_seat = self._inputs.replaced(by_seat, advance.absent, self._stood_in(advance.frame))
-        return by_seat, self._inputs.decode(by_seat)
+        return by_seat
 
     def _stood_in(self, frame: int) -> Callable[[Seat], Any]:
         stand_in, outcome, seats = self._stand_in, self.outcome, self._game.seats
@@ -238,8 +256,7 @@ class Rollout:
         self._require_snapshots().load(snapshot)
         if self.ended_at is not None and self.ended_at >= frame:
             self.ended_at = None
-        before = self._played.get(frame - 1)
-        self.outcome = self.final_outcome if before is None else before[1]
+        self.outcome = self._played[frame - 1][1] if frame else self._first
 
     def _require_snapshots(self) -> Snapshots:
         assert self._snapshots is not None  # noqa: S101 - a session without window and kept states asks for none
@@ -250,7 +267,7 @@ class Rollout:
     def _finalise(self, frame: int, tick: Tick) -> None:
         if self.over:
             return
-        inputs, outcome = self._played.pop(frame)
+        inputs, outcome = self._played[frame]
         self.final_count = frame + 1
         self.final_outcome = outcome
         self._checksum.update(frame, inputs, outcome)
@@ -263,6 +280,13 @@ class Rollout:
             return
         self._pending[frame] = digest
         if outcome.ended and self._saved.get(frame + 1) is None:
+            self._saved[frame + 1] = self._compares.save()
+        self._check_state(frame, tick)
+
+    def _check_last_state(self, tick: Tick) -> None:
+        """Save the state after the last final frame, if it is to be compared: nothing is played after it."""
+        frame = self.final_count - 1
+        if frame in self._pending and self._compares is not None and self._saved.get(frame + 1) is None:
             self._saved[frame + 1] = self._compares.save()
         self._check_state(frame, tick)
 
@@ -288,6 +312,9 @@ class Rollout:
         for frame in [number for number in self._saved if number < needed_from]:
             if frame - 1 not in self._pending:
                 self._free(frame)
+        while self._played_from < min(needed_from, self.final_count) - 1:
+            self._played.pop(self._played_from, None)
+            self._played_from += 1
 
     def _free(self, frame: int) -> None:
         snapshot = self._saved.pop(frame, None)

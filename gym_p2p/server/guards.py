@@ -10,7 +10,7 @@ import time
 
 import attrs
 
-from gym_p2p.core.lobby import Accepted, Answer, Code, Refused
+from gym_p2p.core.lobby import Answer, Code, Refused
 from gym_p2p.server.admission import Admission
 from gym_p2p.server.limits import KeyedLimits
 from gym_p2p.server.metrics import ServiceMetrics
