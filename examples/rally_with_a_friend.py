@@ -1,7 +1,7 @@
 """Two players of the bundled game in one script: one in a process of its own, one here.
 
 On two machines, run only the `play` part on each, with `server_url` naming the machine that runs
-`gym-p2p serve --host 0.0.0.0`.
+`gym-p2p serve --host 0.0.0.0 --open`.
 """
 
 from __future__ import annotations
