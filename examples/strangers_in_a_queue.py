@@ -1,6 +1,6 @@
 """Three strangers in a queue: they are probed, and matched by the latency that they will really have.
 
-The service runs in this process, and its hook turns down whoever is called Mallory; in the end she is told so.
+The service runs in this process; its hook turns down whoever is called Mallory, who is told so in the end.
 """
 
 from __future__ import annotations

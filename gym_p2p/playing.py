@@ -143,7 +143,7 @@ class Playing:
             local=local,
             default_inputs=[inputs.default_of(player) for player in range(inputs.players)],
             window=choice.window,
-            input_delay=first_delay(config, delay),
+            input_delay=began.delays[local] if began.delays else first_delay(config, delay),
             delays=began.delays or None,
             predictor=predictor_named(config.prediction),
             save_every=choice.save_every,
@@ -165,6 +165,8 @@ class Playing:
         record.input_delay(0, self.session.input_delay)
         for give in self.session.begin():
             self._give(give)
+        if delay is not None and delay.frames != self.session.input_delay:
+            self._change_delay(delay.frames)  # it changed while the others were waited for
         first = self.rollout.begin(began.seed, dict(began.options) or None)
         for sink in self._sinks:
             sink.begin_episode(began.seed, began.options, first)
@@ -231,26 +233,27 @@ class Playing:
         self._paths.setdefault(player, _PathEstimate()).observe(rtt_ms)
         farthest = max(self._paths.values(), key=lambda path: path.one_way_ms + path.jitter_ms)
         changed = delay.observe(farthest.one_way_ms, farthest.jitter_ms)
-        if changed is None:
-            return
-        self._record.input_delay(self.session.frame, changed)
-        for command in self.session.set_input_delay(changed):
+        if changed is not None:
+            self._change_delay(changed)
+
+    def _change_delay(self, frames: int) -> None:
+        self._record.input_delay(self.session.frame, frames)
+        for command in self.session.set_input_delay(frames):
             self._command(command)
 
     def _record_rollback(self, rolled_back: RolledBack) -> None:
         wrong = rolled_back.mispredictions
         self._record.corrected(mispredictions=len(wrong))
         first = wrong[0]
-        for seat, predicted, actual in self._inputs.differing(first.player, first.predicted, first.actual):
-            self._record.rollback(
-                frame=rolled_back.frame,
-                current_frame=rolled_back.current,
-                player=self._seats[seat],
-                predicted=predicted,
-                actual=actual,
-                now_ms=self._now_ms(),
-            )
-            return
+        seat, predicted, actual = self._inputs.difference(first.player, first.predicted, first.actual)
+        self._record.rollback(
+            frame=rolled_back.frame,
+            current_frame=rolled_back.current,
+            player=self._seats[seat],
+            predicted=predicted,
+            actual=actual,
+            now_ms=self._now_ms(),
+        )
 
 
 class _PathEstimate:

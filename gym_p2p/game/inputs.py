@@ -5,7 +5,7 @@ One seat's input is its action's bytes as they are; those of several seats are l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gym_p2p.errors import ProtocolError
@@ -44,12 +44,14 @@ class SeatInputs:
         held = [seat for seat, holder in zip(self._seats, self._holders, strict=True) if holder == player]
         return _joined([self._codec_of[seat].encode(self._defaults[seat]) for seat in held])
 
-    def differing(self, player: int, one: bytes, other: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-        """Yield the seats (by index) in which two inputs of a player differ, with both actions' bytes."""
+    def difference(self, player: int, one: bytes, other: bytes) -> tuple[int, bytes, bytes]:
+        """Return a seat (by index) in which two inputs of a player differ, with both actions' bytes.
+
+        It is the first such seat; where the inputs are equal, the player's first one.
+        """
         held = [seat for seat, holder in enumerate(self._holders) if holder == player]
-        for seat, left, right in zip(held, _parts(one, len(held)), _parts(other, len(held)), strict=True):
-            if left != right:
-                yield seat, left, right
+        rows = list(zip(held, _parts(one, len(held)), _parts(other, len(held)), strict=True))
+        return next((row for row in rows if row[1] != row[2]), rows[0])
 
     def encode(self, actions: Mapping[Seat, Any]) -> bytes:
         """Return the local player's input of his seats' canonical actions."""

@@ -142,7 +142,7 @@ class Rollout:
         self._stand_in = stand_in
         self._played: dict[int, tuple[tuple[bytes, ...], Outcome]] = {}  # what may be loaded, and since
         self._played_from = 0
-        self._wrong_from = 0
+        self._wrong_from: int | None = None  # the first frame that this tick corrects
         self._taken_back: set[int] = set()  # frames that had been played, behind what seems to be the end
         self._saved: dict[int, Snapshot | None] = {}
         self._checksum = OutcomeChecksum(len(game.seats))
@@ -175,7 +175,7 @@ class Rollout:
         tick = Tick()
         if self.broken:
             return tick
-        self.broken = True
+        self.broken, self._wrong_from = True, None
         self._carry_out(tick)
         self.broken = False
         return tick
@@ -198,8 +198,9 @@ class Rollout:
                 case Stalled():
                     tick.stalled = output
                 case Over():
-                    self._check_last_state(tick)
                     tick.over = output
+        if self._pending and self.final_count == self._session.frame:
+            self._save(self.final_count, tick)  # perhaps nothing is played after it
         self._free_below(self._session.needed_from)
 
     def fields(self, frame: int) -> Fields | None:
@@ -227,7 +228,7 @@ class Rollout:
             return
         self._taken_back.discard(frame)
         tick.played_again += 1
-        if self._wrong_from <= frame:
+        if self._wrong_from is not None and self._wrong_from <= frame:
             tick.corrections.append(Correction(frame, None if before is None else before[1], outcome))
 
     def _by_seat(self, advance: Advance) -> tuple[bytes, ...]:
@@ -242,9 +243,10 @@ class Rollout:
         return lambda seat: stand_in(seat, outcome.observations[seats.index(seat)], frame)
 
     def _save(self, frame: int, tick: Tick) -> None:
-        self._free(frame)
-        ended = self.ended_at is not None and self.ended_at < frame
-        self._saved[frame] = None if ended else self._require_snapshots().save()
+        if frame > self.final_count or self._saved.get(frame) is None:
+            self._free(frame)
+            ended = self.ended_at is not None and self.ended_at < frame
+            self._saved[frame] = None if ended else self._require_snapshots().save()
         self._check_state(frame - 1, tick)
 
     def _load(self, frame: int) -> None:
@@ -280,13 +282,6 @@ class Rollout:
             return
         self._pending[frame] = digest
         if outcome.ended and self._saved.get(frame + 1) is None:
-            self._saved[frame + 1] = self._compares.save()
-        self._check_state(frame, tick)
-
-    def _check_last_state(self, tick: Tick) -> None:
-        """Save the state after the last final frame, if it is to be compared: nothing is played after it."""
-        frame = self.final_count - 1
-        if frame in self._pending and self._compares is not None and self._saved.get(frame + 1) is None:
             self._saved[frame + 1] = self._compares.save()
         self._check_state(frame, tick)
 

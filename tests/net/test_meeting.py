@@ -99,3 +99,25 @@ def test_one_who_waits_is_told_that_the_service_is_away_and_back(tmp_path: Path)
             await client.close()
 
     asyncio.run(asyncio.wait_for(main(), 30))
+
+
+def test_a_bug_in_the_queues_stops_neither_rooms_nor_the_service(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_now: float) -> None:
+        raise RuntimeError("a bug")
+
+    async def main(service: Service) -> None:
+        service._assembly.queues.handle_timeout = broken  # type: ignore[method-assign]  # noqa: SLF001 - no bug at hand
+        ann, bob, eve = clients = [SignalingClient() for _ in range(3)]
+        for client, name in zip(clients, ("ann", "bob", "eve"), strict=True):
+            await client.connect(service.url, name, timeout_s=5)
+        await eve.join_queue(QueueTicket(queue="lab", seats=SEATS))  # who is to be told how it stands
+        assert await comes_true(lambda: "a bug" in caplog.text)
+        await ann.join_room("r", SEATS)
+        await bob.join_room("r", SEATS)
+        assert (await ann.wait_for_match(5)).match_id == (await bob.wait_for_match(5)).match_id
+        await asyncio.gather(*(client.close() for client in clients))
+
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
+        asyncio.run(asyncio.wait_for(main(service), 30))
