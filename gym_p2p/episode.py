@@ -16,7 +16,7 @@ import attrs
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.pacing import Pacer
 from gym_p2p.errors import ProtocolError
-from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.outcome import Outcome, Seat, fresh
 from gym_p2p.game.rollout import Correction, FinalFrame
 from gym_p2p.line import Line
 from gym_p2p.net.tellings import Failed, Stopped
@@ -35,7 +35,7 @@ class Ending:
 
     Attributes:
         reason: ``peer_lost``, ``peer_left``, ``peer_reset``, ``desync``, ``input_timeout``,
-            ``protocol_error`` or ``network_failed``.
+            ``protocol_error``, ``network_failed``, ``environment_failed`` or ``interrupted``.
         player: whose doing it was; ``None`` if nobody's.
     """
 
@@ -98,6 +98,11 @@ class Episode:
     def confirmed(self) -> int:
         """How many frames are final."""
         return self._playing.rollout.final_count
+
+    @property
+    def broken(self) -> bool:
+        """Whether the environment's own exception, or a Ctrl-C in it, has left it within a frame."""
+        return self._playing.rollout.broken
 
     def play(self, actions: Mapping[Seat, Any]) -> Outcome | Ending:
         """Play one frame with the local seats' canonical actions; return what is to be shown.
@@ -187,4 +192,9 @@ class Episode:
 
 def _again(outcome: Outcome) -> Outcome:
     """Return what a step shows to which no new final frame belongs: the last one, without its rewards."""
-    return attrs.evolve(outcome, rewards=(0.0,) * len(outcome.rewards))
+    return attrs.evolve(
+        outcome,
+        observations=fresh(outcome.observations),
+        rewards=(0.0,) * len(outcome.rewards),
+        infos=fresh(outcome.infos),
+    )

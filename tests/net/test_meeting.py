@@ -104,11 +104,11 @@ def test_one_who_waits_is_told_that_the_service_is_away_and_back(tmp_path: Path)
 def test_a_bug_in_the_queues_stops_neither_rooms_nor_the_service(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(_now: float) -> None:
-        raise RuntimeError("a bug")
+    def broken(now: float) -> None:
+        raise RuntimeError(f"a bug at {now}")
 
     async def main(service: Service) -> None:
-        service._assembly.queues.handle_timeout = broken  # type: ignore[method-assign]  # noqa: SLF001 - no bug at hand
+        service._assembly.queues.handle_timeout = broken  # type: ignore[method-assign]  # no real bug at hand
         ann, bob, eve = clients = [SignalingClient() for _ in range(3)]
         for client, name in zip(clients, ("ann", "bob", "eve"), strict=True):
             await client.connect(service.url, name, timeout_s=5)

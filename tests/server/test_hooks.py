@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -13,6 +13,15 @@ from gym_p2p.core.queue_requests import ProposedMatch
 from gym_p2p.server.hooks import MAX_THREADS, HookCaller
 
 PROPOSED = ProposedMatch("lab", 1, (), ())
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "gym_p2p pre-match hook":
+            thread.join(5.0)
+            assert not thread.is_alive()
 
 
 def ask(hook: Callable[[ProposedMatch], object], *, timeout_s: float = 5.0) -> tuple[Verdict, str]:
