@@ -15,7 +15,7 @@ import pytest
 
 from gym_p2p import (
     ConfigurationError,
-    HandshakeRefused,
+    ConnectFailed,
     MatchmakingConfig,
     MatchProposed,
     MatchRefused,
@@ -24,6 +24,7 @@ from gym_p2p import (
     P2PParallelEnv,
     PeerLost,
     ProposedMatch,
+    ServiceRefused,
     Verdict,
     WideningMatchmaker,
 )
@@ -153,17 +154,20 @@ def test_a_pre_match_that_raises_refuses(lobby: Lobby, caplog: pytest.LogCapture
     together(ann.close, bob.close)
 
 
-def test_players_of_different_environments_are_told_so(lobby: Lobby) -> None:
-    ann, bob = _env(lobby, "ann", kind="dict"), _env(lobby, "bob", kind="dict", fps=30.0)
+def test_one_who_plays_something_else_than_those_who_wait_is_told_so_at_once(lobby: Lobby) -> None:
+    ann, bob = _env(lobby, "ann", room_timeout_s=4), _env(lobby, "bob", fps=30.0)
 
-    def differ(env: P2PEnv) -> Callable[[], None]:
-        def run() -> None:
-            with pytest.raises(HandshakeRefused, match="checksum interval"):
-                env.reset()
+    def wait() -> None:
+        with pytest.raises(ConnectFailed):
+            ann.reset()
 
-        return run
+    def differ() -> None:
+        time.sleep(1.0)  # ann is there first
+        with pytest.raises(ServiceRefused, match="another fps") as error:
+            bob.reset()
+        assert error.value.code == "queue_mismatch"
 
-    together(differ(ann), differ(bob))
+    assert together(wait, differ) == [None, None]
     together(ann.close, bob.close)
 
 

@@ -49,6 +49,7 @@ class Planner:
         ask_hook: whether a pre-match hook is asked before a match is made.
         log_decisions: whether :class:`~gym_p2p.core.plans.Decided` events are made.
         serials: the numbers of tickets, probes and proposals; no two queues that share them use one twice.
+        budget: how often everybody may be probed; queues may share one. By default one of its own.
 
     Raises:
         TypeError: ``matchmaker`` is none.
@@ -63,13 +64,14 @@ class Planner:
         ask_hook: bool = False,
         log_decisions: bool = True,
         serials: Iterator[int] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._matchmaker = require_matchmaker(matchmaker)
         self._config = config or MatchmakingConfig()
         self._estimator = estimator or LatencyEstimator()
         kept_s = max(self._config.cooldown_s, self._config.pass_over_s, self._config.trust_measured_s)
         self._memory = PairMemory(kept_s)
-        budget = Budget(self._config.probe_budget, self._config.probe_budget_window_s)
+        budget = budget or Budget(self._config.probe_budget, self._config.probe_budget_window_s)
         self._chooser = Chooser(matchmaker, self._config, self._estimator, self._memory, budget)
         self._books = Books(log=log_decisions, serials=serials or itertools.count(1))
         self._engagements = Engagements(

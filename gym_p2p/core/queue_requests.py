@@ -42,7 +42,8 @@ class QueueTicket:
         client: the software that he says he runs.
         asks: whether he wants to be asked before a match is made.
         rtt_ms: his round trip to the service; ``None`` if unknown.
-        group_history: former partners.
+        group_history: former partners; ``None`` goes by what the service remembers.
+        plays: a digest of what both sides of a match must agree on; ``None`` if he does not say.
         spectators: to how many he shows the match.
     """
 
@@ -53,6 +54,7 @@ class QueueTicket:
     asks: bool = False
     rtt_ms: float | None = None
     group_history: GroupHistory | None = None
+    plays: str | None = None
     spectators: int = 0
 
     @property

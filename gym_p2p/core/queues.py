@@ -29,6 +29,7 @@ from gym_p2p.core.announce import SeatId
 from gym_p2p.core.estimates import LatencyEstimator
 from gym_p2p.core.lobby import Accepted, Answer, Code, Refused
 from gym_p2p.core.matchmaking import Matchmaker, require_matchmaker
+from gym_p2p.core.partners import Partners, RunningLatency
 from gym_p2p.core.planner import Planner
 from gym_p2p.core.plans import (
     AskHook,
@@ -62,6 +63,7 @@ from gym_p2p.core.queue_requests import (
     QueueTicket,
     Tell,
 )
+from gym_p2p.core.tickets import Budget
 
 __all__ = ["Queues"]
 
@@ -105,12 +107,19 @@ class _Queue:
     name: str
     seats: tuple[SeatId, ...]
     planner: Planner
+    plays: str | None
+    """A digest of what its members play; ``None`` while nobody has said."""
     members: dict[str, _Member] = attrs.field(factory=dict)
     at_hook: dict[int, AskHook] = attrs.field(factory=dict)
     """Proposals that the service's hook is asked about."""
     asked: dict[int, _Asked] = attrs.field(factory=dict)
     status_at: float = 0.0
     empty_at: float | None = None
+
+    def fits(self, ticket: QueueTicket) -> bool:
+        """Whether a ticket is for what the members play."""
+        said = self.plays is not None and ticket.plays is not None
+        return self.seats == ticket.seats and not (said and self.plays != ticket.plays)
 
 
 class Queues:
@@ -145,6 +154,9 @@ class Queues:
         self._queue_of: dict[str, _Queue] = {}
         self._places: dict[tuple[str, str], tuple[float, float]] = {}  # when enqueued, kept until
         self._serials = itertools.count(1)
+        self._budget = Budget(self._config.probe_budget, self._config.probe_budget_window_s)
+        self._partners = Partners()
+        self._running = RunningLatency()
         self._outputs: deque[Output] = deque()
 
     @property
@@ -185,11 +197,11 @@ class Queues:
         there = self._queue_of.get(subject_id)
         if there is not None:
             return self._join_again(there, there.members[subject_id], ticket)
+        if ticket.group_history is None:
+            ticket = attrs.evolve(ticket, group_history=self._partners.history(subject_id))
         queue = self._queue_for(ticket)
         if queue is None:
-            seats = list(self._queues[ticket.queue].seats)
-            message = f"in queue {ticket.queue!r} the seats are {seats}, yours are {list(ticket.seats)}"
-            return Refused(Code.QUEUE_MISMATCH, message)
+            return _mismatch(self._queues[ticket.queue], ticket)
         since, _until = self._places.pop((subject_id, queue.name), (now, 0.0))
         self._enter(queue, subject_id, ticket, since, now)
         ack = QueueAck(queue=queue.name, group_size=len(queue.seats), waiting=len(queue.members))
@@ -264,9 +276,14 @@ class Queues:
                 self._enter(queue, subject_id, player.ticket, now - waited_s, now)
                 self._carry_on(queue, now)
 
-    def observe(self, one: str, other: str, rtt_ms: float, now: float) -> None:
-        """Learn from a running match: the recent median round trip between two of its players."""
-        self._estimator.observe(one, other, rtt_ms, now)
+    def observe(self, reporter: str, partner: str, rtt_ms: float, now: float) -> None:
+        """Learn from a running match: what a player says of the median round trip to another one.
+
+        It counts once both have spoken, the larger figure for both.
+        """
+        agreed_ms = self._running.tell(reporter, partner, rtt_ms)
+        if agreed_ms is not None:
+            self._estimator.observe(reporter, partner, agreed_ms, now)
 
     # ---- time and outputs
 
@@ -316,12 +333,16 @@ class Queues:
         return Accepted(ack.to_wire())
 
     def _queue_for(self, ticket: QueueTicket) -> _Queue | None:
-        """Return the queue that a ticket belongs into, a new one where need be; ``None``: other seats."""
+        """Return the queue that a ticket belongs into, a new one where need be.
+
+        ``None``: those who wait there have other seats, or play something else.
+        """
         queue = self._queues.get(ticket.queue)
-        if queue is not None and queue.seats == ticket.seats:
-            return queue
-        if queue is not None and queue.members:
+        if queue is not None and queue.members and not queue.fits(ticket):
             return None
+        if queue is not None and queue.seats == ticket.seats:
+            queue.plays = ticket.plays if not queue.members else queue.plays or ticket.plays
+            return queue
         hook_s = 2 * self._config.hook_timeout_s + _HOOK_MARGIN_S
         planner = Planner(
             self._matchmaker,
@@ -330,8 +351,9 @@ class Queues:
             ask_hook=True,
             log_decisions=self._log_decisions,
             serials=self._serials,
+            budget=self._budget,
         )
-        queue = self._queues[ticket.queue] = _Queue(ticket.queue, ticket.seats, planner)
+        queue = self._queues[ticket.queue] = _Queue(ticket.queue, ticket.seats, planner, ticket.plays)
         return queue
 
     def _enter(
@@ -447,6 +469,7 @@ class Queues:
             for member, waited_s in zip(members, matched.waits_s, strict=True)
         ]
         players.sort(key=lambda player: queue.seats.index(player.seat))
+        self._partners.played(matched.subjects)
         self._outputs.append(MakeMatch(queue.name, queue.seats, tuple(players), matched.relay_only))
 
     # ---- telling
@@ -472,6 +495,17 @@ class Queues:
                 probes=row.probes,
             )
             self._outputs.append(Tell(row.subject_id, "queue_status", status.to_wire()))
+
+
+def _mismatch(queue: _Queue, ticket: QueueTicket) -> Refused:
+    if queue.seats != ticket.seats:
+        message = f"in queue {queue.name!r} the seats are {list(queue.seats)}, yours are {list(ticket.seats)}"
+    else:
+        message = (
+            f"those who wait in queue {queue.name!r} play something else than you: another environment or "
+            "other arguments of it, another fps, or another version of gym_p2p"
+        )
+    return Refused(Code.QUEUE_MISMATCH, message)
 
 
 def _proposal_id(proposal_no: int) -> str:

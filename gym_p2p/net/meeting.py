@@ -7,6 +7,8 @@ come. It knows the signalling client; refuses to know connections of the match.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Callable
 
 from gym_p2p.core.announce import MatchFound
@@ -78,6 +80,7 @@ class Meeting:
             client=CLIENT,
             asks=plan.asks,
             spectators=plan.config.spectators,
+            plays=_digest(plan.description.get("must")),
         )
         probes = ProbeManager(client, client.subject_id, link=plan.config.link)
         try:
@@ -89,3 +92,8 @@ class Meeting:
             raise
         finally:
             await probes.close()
+
+
+def _digest(must: object) -> str:
+    """Return a short text that is equal for players whose handshakes would agree."""
+    return hashlib.blake2b(json.dumps(must, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -75,6 +75,7 @@ class QueueSeating:
             "client": CLIENT,
             "asks": ticket.asks,
             "rtt_ms": ticket.rtt_ms,
+            "plays": ticket.plays,
             "previous_partners": [] if history is None else list(history.previous_partners),
             "group_id": None if history is None else history.group_id,
             "spectators": ticket.spectators,

@@ -37,6 +37,7 @@ __all__ = [
 
 _T = TypeVar("_T")
 _MAX_CLIENT_CHARS = 64
+_MAX_DIGEST_CHARS = 64
 _MAX_PARTNERS = 64
 """Of the former partners, the most recent ones count."""
 _SignalType = Literal["offer", "answer", "ice-candidate"]
@@ -104,6 +105,7 @@ class JoinQueue:
     rtt_ms: float | None = None
     previous_partners: list[str] = attrs.field(factory=list)
     group_id: str | None = None
+    plays: str | None = None
     spectators: int = 0
 
     def to_ticket(self) -> QueueTicket:
@@ -117,6 +119,7 @@ class JoinQueue:
             client=self.client,
             asks=self.asks,
             rtt_ms=self.rtt_ms,
+            plays=None if self.plays is None else self.plays[:_MAX_DIGEST_CHARS],
             group_history=GroupHistory(list(partners), group_id=self.group_id) if known else None,
             spectators=self.spectators,
         )

@@ -141,6 +141,50 @@ def test_the_first_in_a_queue_fixes_its_seats_until_it_is_empty() -> None:
     assert isinstance(lab.join("bob", seats=("a", "b")), Accepted)
 
 
+def test_those_who_would_refuse_each_other_in_the_end_are_told_so_at_once() -> None:
+    lab = Lab()
+    lab.join("page")
+    lab.join("ann", plays="rally at 60")
+    refused = lab.join("bob", plays="rally at 30")
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.QUEUE_MISMATCH
+    assert "fps" in refused.message
+    for name in ("page", "ann"):
+        lab.queues.leave(name, lab.now)
+    assert isinstance(lab.join("bob", plays="rally at 30"), Accepted)
+
+
+def test_the_service_remembers_who_has_played_with_whom() -> None:
+    lab = Lab(None, ask_hook=True)
+    for names in (("ann", "bob"), ("ann", "eve"), ("bob", "ann")):
+        for name in names:
+            lab.join(name)
+        lab.decide(Verdict.ACCEPT)
+    assert len(lab.matches) == 3
+    last = {c.subject_id: list(c.previous_partners) for c in lab.all(ProposedMatch)[-1].candidates}
+    assert last == {"ann": ["bob", "eve"], "bob": ["ann"]}
+
+
+def test_the_word_of_one_player_about_a_running_match_does_not_count() -> None:
+    lab = Lab(500.0)
+    lab.queues.observe("ann", "bob", 20.0, lab.now)
+    for name in ("ann", "bob"):
+        lab.join(name)
+    assert lab.queues.tables(lab.now)["lab"][0].best_estimate_ms is None
+    lab.queues.observe("bob", "ann", 35.0, lab.now)
+    assert lab.queues.tables(lab.now)["lab"][0].best_estimate_ms == 35.0
+
+
+def test_the_budget_of_probes_is_one_for_all_queues() -> None:
+    lab = Lab(50.0, probe_budget=2, give_up_after_s=None)
+    for queue in ("one", "two", "three"):
+        lab.join("ann", queue=queue)
+        lab.join(f"peer-{queue}", queue=queue)
+        lab.queues.leave("ann", lab.now)
+        lab.collect()
+    assert len(lab.all(MeasurePair)) == 2
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
