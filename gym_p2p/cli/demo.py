@@ -27,6 +27,7 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import NetworkError, UsageError
 from gym_p2p.game.load import load_environment
 from gym_p2p.game.outcome import Seat
+from gym_p2p.game.replay import SUFFIX
 from gym_p2p.game.seats import make_game
 from gym_p2p.server import serve_in_thread
 
@@ -117,7 +118,7 @@ def _command(arguments: argparse.Namespace, url: str, seat: Seat, watchers: int)
     command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
     command += ["--frames", str(arguments.frames), "--fps", str(arguments.fps)]
     if arguments.record is not None:
-        command += ["--record", *([arguments.record] if arguments.record else [])]
+        command += ["--record", *([_recording(arguments.record, seat)] if arguments.record else [])]
     command += ["--input-delay", str(arguments.input_delay), "--log-level", arguments.log_level]
     command += ["--sync", arguments.sync, "--view", arguments.view]
     command += ["--one-way-ms", str(arguments.one_way_ms), "--jitter-ms", str(arguments.jitter_ms)]
@@ -127,6 +128,12 @@ def _command(arguments: argparse.Namespace, url: str, seat: Seat, watchers: int)
     for pair in arguments.env_arg:
         command += ["--env-arg", pair]
     return [*command, "--picture"] if bundled else command
+
+
+def _recording(path: str, seat: Seat) -> str:
+    """Return where a player records: a folder is for all of them, a file becomes one for each."""
+    name = Path(path)
+    return path if name.suffix != SUFFIX else str(name.with_name(f"{name.stem}.{seat}{SUFFIX}"))
 
 
 class _Player:
