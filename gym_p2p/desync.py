@@ -1,7 +1,7 @@
 """What becomes of a desync: both states, and the fields in which they differ.
 
-Runs on the user's thread. Knows the playing's kept states, how states travel, and the record; refuses to
-know what follows for the match.
+Runs on the user's thread. Knows the running episode's kept states, how states travel, and the record;
+refuses to know what follows for the match.
 """
 
 from __future__ import annotations
@@ -26,25 +26,29 @@ _MAX_PLAIN_BYTES = 16 * MAX_STATE_BYTES
 
 
 class StateExchange:
-    """One match's exchange of states.
+    """One match's exchange of states: of the first frame that differs from a player's, once with each.
 
     Args:
-        fields: returns the state after a compared frame of the running episode, if it is kept.
         record: takes the differences.
         command: takes what goes to the network half.
     """
 
-    def __init__(
-        self,
-        fields: Callable[[int], Fields | None],
-        record: MatchRecord,
-        command: Callable[[GiveState], None],
-    ) -> None:
-        self._fields = fields
+    def __init__(self, record: MatchRecord, command: Callable[[GiveState], None]) -> None:
         self._record = record
         self._command = command
+        self._episode = 0
+        self._fields: Callable[[int], Fields | None] = lambda _frame: None
         self._ours: dict[tuple[int, int], Fields] = {}
         self._told: set[int] = set()
+
+    def begin_episode(self, episode: int, fields: Callable[[int], Fields | None]) -> None:
+        """Take the states of another episode from now on.
+
+        Args:
+            episode: its number among the players.
+            fields: returns the state after a compared frame of it, if it is kept.
+        """
+        self._episode, self._fields = episode, fields
 
     def receive(self, event: object) -> None:
         """Take in what the network half tells: send our state at a desync, compare theirs."""
@@ -55,9 +59,11 @@ class StateExchange:
                 self._compare(player, (episode, frame), data)
 
     def _send(self, episode: int, frame: int, player: int) -> None:
-        """Send our state of the first frame that differs from a player's."""
+        """Send our state of a frame to a player, unless he got one before."""
+        if player in self._told or episode != self._episode:
+            return
         fields = self._fields(frame)
-        if fields is None or player in self._told:
+        if fields is None:
             return
         self._told.add(player)
         self._ours[episode, frame] = fields

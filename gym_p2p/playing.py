@@ -109,6 +109,7 @@ class Playing:
         delay: follows the measured path; ``None`` where the input delay is fixed.
         stand_in: plays for players who are gone, where the match goes on without them.
         record: of the match; this episode is begun in it.
+        states: the match's exchange of states at a desync.
         sinks: take what is final: recordings.
         command: takes what goes to the network half.
         now_ms: the Unix time in milliseconds.
@@ -126,6 +127,7 @@ class Playing:
         delay: AutoDelay | None,
         stand_in: StandIn | None,
         record: MatchRecord,
+        states: StateExchange,
         sinks: Sequence[Sink],
         command: Callable[[Command], None],
         now_ms: Callable[[], int],
@@ -160,8 +162,9 @@ class Playing:
             compare_states=choice.compares_states,
             stand_in=stand_in,
         )
-        self._states = StateExchange(self.rollout.fields, record, command)
-        record.begin_episode(now_ms())
+        self._states = states
+        states.begin_episode(began.episode, self.rollout.fields)
+        record.begin_episode(now_ms(), number=began.episode)
         record.input_delay(0, self.session.input_delay)
         for give in self.session.begin():
             self._give(give)

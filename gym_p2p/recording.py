@@ -124,14 +124,14 @@ class Recorder:
                 self.record.linked(self._players[player])
             case Pinged(player, rtt_ms, _):
                 self._health(player, rtt_ms)
-            case ChecksumsAgreed(_, frame):
+            case ChecksumsAgreed(episode, frame):
                 self.checksums_agreed += 1
-                self.record.verified(frame)
-            case Desynced(_, frame, player, ours, theirs):
+                self.record.verified(frame, episode=episode)
+            case Desynced(episode, frame, player, ours, theirs):
                 self.desyncs += 1
                 self.desynced_with = self._players[player]
                 _log.warning("desync with %r found at frame %d", self.desynced_with, frame)
-                self.record.desync(frame, ours.hex(), theirs.hex(), at_ms)
+                self.record.desync(frame, ours.hex(), theirs.hex(), at_ms, episode=episode)
             case Interrupted(player):
                 self._peers[player].gap_count += 1
                 self._disconnection("interrupted", at_ms)

@@ -33,8 +33,10 @@ from gym_p2p.core.events import (
     EpisodeBegan,
 )
 from gym_p2p.core.match_log import SyncTotals
+from gym_p2p.core.prediction import predictor_named
 from gym_p2p.core.queue_news import QueueStatus
 from gym_p2p.core.time_sync import AutoDelay
+from gym_p2p.desync import StateExchange
 from gym_p2p.door import Door
 from gym_p2p.episode import Ending, Episode
 from gym_p2p.errors import (
@@ -134,6 +136,7 @@ class Session:
         self._meeting: Line | None = None
         """The newest line, also while it has not met the others yet."""
         self._inputs: SeatInputs | None = None
+        self._states: StateExchange | None = None
         self._episode: Episode | None = None
         self._ending: Ending | None = None
         self._episodes_begun = 0
@@ -197,9 +200,11 @@ class Session:
             return None
         with self._door:
             if self.state is not SessionState.CLOSED:
-                self._finish(reason)
-                self.state = SessionState.CLOSED
-                self.game.close()
+                try:
+                    self._finish(reason)
+                finally:
+                    self.state = SessionState.CLOSED
+                    self.game.close()
         return None if self.recorder is None else self.recorder.finished
 
     def close_with(self, owner: object) -> None:
@@ -294,6 +299,7 @@ class Session:
         if self.config.exports.directory is not None:
             check_directory(self.config.exports.directory)  # before anybody else is kept waiting
         check_record(self.config)
+        predictor_named(self.config.sync.prediction)
         offer = make_offer(self.game, self.config.sync)
         plan = make_plan(self.game, self.config, take=self._wanted, asks=self._say is not None, offer=offer)
         line = Line(plan, say=self._say, record=self._begin_record, check=self._check_closing)
@@ -306,6 +312,7 @@ class Session:
             _log.info("played in %s: %s", self.choice.mode, self.choice.why)
             if self.recorder is not None:
                 self.recorder.record.sync = self.choice.to_export()
+                self._states = StateExchange(self.recorder.record, line.command)
             self.replay = self._open_replay(line.found, self.choice)
             self._showing = self._make_showing(line, self.choice)
         except BaseException as error:
@@ -357,7 +364,11 @@ class Session:
         if self._episode is not None:
             self._episode.settle()  # the barrier has told what became final of it
         frames_before = self.progress.frames_total
-        self._episode = self._make_episode(line, began, self._inputs, self.recorder)
+        try:
+            self._episode = self._make_episode(line, began, self._inputs, self.recorder)
+        except BaseException as error:
+            self._end(_broken_off(error))  # the others have begun it
+            raise
         self._episodes_begun += 1
         self._frames_before = frames_before
         self.state = SessionState.PLAYING
@@ -366,7 +377,7 @@ class Session:
     def _make_episode(
         self, line: Line, began: EpisodeBegan, inputs: SeatInputs, recorder: Recorder
     ) -> Episode:
-        assert self.choice is not None  # noqa: S101 - chosen when the players met
+        assert self.choice is not None and self._states is not None  # noqa: S101, PT018 - made when they met
         playing = Playing(
             game=self.game,
             inputs=inputs,
@@ -377,6 +388,7 @@ class Session:
             delay=self._delay,
             stand_in=self._stand_in,
             record=recorder.record,
+            states=self._states,
             sinks=[sink for sink in (self.replay, self._showing) if sink is not None],
             command=line.command,
             now_ms=now_ms,
@@ -402,7 +414,12 @@ class Session:
         self.state = SessionState.BETWEEN
 
     def _play(self, episode: Episode, actions: Mapping[Seat, Any]) -> Outcome | Ending:
-        result = episode.play(actions)
+        try:
+            result = episode.play(actions)
+        except BaseException as error:
+            if episode.broken:
+                self._end(_broken_off(error))
+            raise
         if isinstance(result, Ending):
             return self._end(result)
         if result.ended:
@@ -438,13 +455,15 @@ class Session:
         if self._line is not None:
             lost = ending.player if ending.reason in _LOSSES else None
             self._line.close(ending.reason, lost=lost)
-            if self._episode is not None:
+        try:
+            if self._line is not None and self._episode is not None:
                 self._episode.settle()
-        if self.replay is not None:
-            self.replay.close(ending.reason)
-        self._end_record(reason, partial=reason != "normal")
-        if self.recorder is not None:
-            self.recorder.finish(UPLOAD_LIMIT_S)
+        finally:
+            if self.replay is not None:
+                self.replay.close(ending.reason)
+            self._end_record(reason, partial=reason != "normal")
+            if self.recorder is not None:
+                self.recorder.finish(UPLOAD_LIMIT_S)
 
     def _end_record(self, reason: str, *, partial: bool, player: Seat | None = None) -> None:
         if self.recorder is not None:
@@ -477,6 +496,11 @@ class Session:
                 pass
             if self._episode is not None:
                 self._episode.settle()
+
+
+def _broken_off(error: BaseException) -> Ending:
+    """Return the end that an exception of the environment, or a Ctrl-C in it, puts to a match."""
+    return Ending("interrupted" if isinstance(error, KeyboardInterrupt) else "environment_failed")
 
 
 def _auto_delay(sync: SyncConfig) -> AutoDelay | None:

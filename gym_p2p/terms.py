@@ -41,7 +41,7 @@ def make_plan(
     """
     sync = config.sync
     must = {**game.describe(), "gym_p2p": __version__}
-    must |= {"checksum interval": str(sync.checked_every), "when a player is gone": _gone(game, sync)}
+    must |= {"checksum interval": _interval(sync), "when a player is gone": _gone(game, sync)}
     about = {"input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.to_wire()}
     return Plan(
         config=_without_callables(config),
@@ -111,6 +111,11 @@ def travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
             "options", f"they travel to the peers as JSON, and cannot: {error}"
         ) from None
     return plain
+
+
+def _interval(sync: SyncConfig) -> str:
+    """Return the interval with a hint where it came from the frame rate, the same at any rate."""
+    return f"{sync.checked_every} frames (half a second's worth at fps, unless checksum_interval is set)"
 
 
 def _gone(game: Game, sync: SyncConfig) -> str:

@@ -1,4 +1,4 @@
-"""An environment that raises while it is played: its exception comes out, the match ends, the exports are there."""
+"""An environment that raises while it is played: that comes out, the match ends, the exports are there."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def _pair(lobby: Lobby, sync: str) -> list[P2PEnv]:
 def _play(env: P2PEnv, frames: int = 300) -> Any:
     """Play on; return the last frame's info."""
     info: Any = None
+    held_for = 2 + env.p2p.game.seats.index(env.p2p.seat)
     for frame in range(frames):
-        _, _, terminated, truncated, info = env.step((frame // (2 + env.p2p.game.seats.index(env.p2p.seat))) % 7)
+        _, _, terminated, truncated, info = env.step(frame // held_for % 7)
         if terminated or truncated:
             break
     return info
@@ -80,7 +81,7 @@ def test_what_a_step_raises_comes_out_and_ends_the_match_with_all_that_was_final
     lobby: Lobby, sync: str, error: BaseException, reason: str
 ) -> None:
     fragile, other = _pair(lobby, sync)
-    together(lambda: fragile.reset(seed=1), lambda: other.reset())
+    together(lambda: fragile.reset(seed=1), other.reset)
     fragile.unwrapped.fail(45, error)  # type: ignore[attr-defined]  # ours
 
     def fails() -> BaseException:
@@ -91,7 +92,8 @@ def test_what_a_step_raises_comes_out_and_ends_the_match_with_all_that_was_final
         assert document["validation"]["totalDesyncs"] == 0
         return caught.value
 
-    raised, info = together(fails, lambda: _play(other))
+    results: list[Any] = together(fails, lambda: _play(other))
+    raised, info = results
     assert raised is error
     assert info["p2p"] == {"reason": "peer_left", "player": 0}
     other.close()
@@ -100,7 +102,7 @@ def test_what_a_step_raises_comes_out_and_ends_the_match_with_all_that_was_final
 
 def test_what_a_reset_raises_comes_out_and_ends_the_match(lobby: Lobby) -> None:
     fragile, other = _pair(lobby, "rollback")
-    together(lambda: fragile.reset(seed=1), lambda: other.reset())
+    together(lambda: fragile.reset(seed=1), other.reset)
     together(lambda: _play(fragile, 20), lambda: _play(other, 20))
     error = ValueError("the environment's own")
     fragile.unwrapped.fail(-1, error)  # type: ignore[attr-defined]  # ours
@@ -114,7 +116,8 @@ def test_what_a_reset_raises_comes_out_and_ends_the_match(lobby: Lobby) -> None:
         other.reset()
         return _play(other)
 
-    _, info = together(fails, goes_on)
+    results: list[Any] = together(fails, goes_on)
+    _, info = results
     assert info["p2p"] == {"reason": "peer_left", "player": 0}
     other.close()
     until(lambda: not left_running())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,49 @@ def stubborn(_seat: Any, _observation: Any, _frame: int) -> int:
     return 4
 
 
+def looking(seat: int, observation: Any, frame: int) -> int:
+    return int(observation[seat] * 1e6 + frame) % 7
+
+
+@pytest.mark.parametrize("prediction", ["repeat_last", "default"])
+@pytest.mark.parametrize("policy", [_changing, _seeing, lambda _seat: lambda _observation, _frame: 0])
+def test_a_stand_in_who_looks_does_the_same_at_everybody_whatever_had_been_guessed(
+    policy: Callable[[int], Any], prediction: str
+) -> None:
+    # The one who is nearer to the leaver has more of his inputs, and guessed fewer frames.
+    one_way_ms = {(0, 2): 10, (2, 0): 10, (0, 1): 30, (1, 0): 30, (1, 2): 90, (2, 1): 90}
+    result = _match(
+        3,
+        200,
+        policy,
+        sync="rollback",
+        one_way_ms=one_way_ms,
+        loss=0.05,
+        leave={2: 50},
+        on_peer_loss="stand_in",
+        stand_in=looking,
+        prediction=prediction,
+        checksum_interval=10,
+    )
+    assert _assert_oracle(result, lambda: Blends(3)) == 200
+    for seat in (0, 1):
+        (episode,) = result.players[seat].exports["multiplayer"]["validation"]["episodes"]
+        assert episode["desyncCount"] == 0
+        assert episode["verifiedFrame"] > 150, "those who are left go on comparing"
+        rows = result.players[seat].confirmed
+        assert [row.actions[2] for row in rows[60:]] == [
+            looking(2, before.observation, row.frame) for before, row in pairwise(rows[59:])
+        ]
+
+
+def test_the_last_frame_is_compared_with_rollback_as_in_lockstep() -> None:
+    for sync in ("lockstep", "rollback"):
+        result = _match(2, 60, sync=sync, checksum_interval=10, one_way_ms=20)
+        for player in result.players.values():
+            hashes = player.exports["multiplayer"]["validation"]["allHashes"]
+            assert [row["frame"] for row in hashes] == [9, 19, 29, 39, 49, 59]
+
+
 def test_input_delay_follows_the_path() -> None:
     result = _match(2, 600, one_way_ms=45, jitter_ms=1, sync="rollback", input_delay="auto")
     told = result.players[0].exports["session"]["sync"]["inputDelays"]
@@ -241,6 +285,44 @@ def test_a_policy_for_a_seat_that_does_not_exist_is_refused() -> None:
         _match(2, 10, one_way_ms={(0, 9): 5.0})
     with pytest.raises(ConfigurationError, match="none of the seats"):
         _match(2, 10, leave={"x": 5})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("frames", 0),
+        ("frames", 2.5),
+        ("seed", -1),
+        ("seed", None),
+        ("seed", 2**64),
+        ("loss", 1.1),
+        ("loss", -0.1),
+        ("one_way_ms", -5),
+        ("one_way_ms", float("nan")),
+        ("one_way_ms", "5"),
+        ("jitter_ms", {(0, 1): -1.0}),
+        ("leave", {0: -1}),
+        ("leave", {0: "a"}),
+        ("clock_drift", {0: -1.0}),
+        ("input_delay", {0: -3}),
+        ("policies", {}),
+        ("policies", {0: 1, 1: 2}),
+        ("windw", 3),
+        ("mode", "lockstep"),
+        ("fps", 0),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_the_options_name(option: str, value: Any) -> None:
+    arguments = {"policies": {0: _changing(0), 1: _changing(1)}, "frames": 10, "seed": 1, option: value}
+    with pytest.raises(ConfigurationError) as refused:
+        simulate(Blends, **arguments)
+    assert refused.value.option == option
+
+
+def test_copies_that_are_one_and_the_same_environment_are_refused() -> None:
+    env = Blends()
+    with pytest.raises(ConfigurationError, match="make_env"):
+        simulate(lambda: env, {0: _changing(0), 1: _changing(1)}, frames=10, seed=1)
 
 
 class Closed(Blends):

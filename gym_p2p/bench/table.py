@@ -18,6 +18,7 @@ from gym_p2p.core.events import BeginEpisode, Command, EpisodeBegan
 from gym_p2p.core.match import Match, Send
 from gym_p2p.core.messages import Channel
 from gym_p2p.core.metrics import MatchRecord
+from gym_p2p.desync import StateExchange
 from gym_p2p.errors import P2PError
 from gym_p2p.game.base import Game
 from gym_p2p.game.inputs import SeatInputs
@@ -187,6 +188,15 @@ class _Player:
 
     def _begin(self, began: EpisodeBegan) -> Playing:
         players = tuple(self._game.seats)
+        record = MatchRecord(
+            game_id="bench",
+            player_id=players[self._index],
+            players=players,
+            peers=[players[1 - self._index]],
+            session_start_ms=0,
+            environment={},
+            config={},
+        )
         return Playing(
             game=self._game,
             inputs=SeatInputs(self._game, range(2), self._index),
@@ -196,15 +206,8 @@ class _Player:
             choice=self._choice,
             delay=None,
             stand_in=None,
-            record=MatchRecord(
-                game_id="bench",
-                player_id=players[self._index],
-                players=players,
-                peers=[players[1 - self._index]],
-                session_start_ms=0,
-                environment={},
-                config={},
-            ),
+            record=record,
+            states=StateExchange(record, self._commands.append),
             sinks=(),
             command=self._commands.append,
             now_ms=lambda: 0,

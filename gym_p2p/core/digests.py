@@ -20,7 +20,7 @@ class Digests:
 
     def __init__(self, *, local: int, players: int) -> None:
         self._local = local
-        self._players = players
+        self._awaited = set(range(players))
         self._open: dict[tuple[int, int], dict[int, bytes]] = {}
 
     def add(self, player: int, message: Checksum) -> Sequence[ChecksumsAgreed | Desynced]:
@@ -37,11 +37,25 @@ class Digests:
             for other, theirs in others.items():
                 if other != self._local and theirs != ours:
                     found.append(Desynced(*key, other, ours, theirs))
-            if len(digests) == self._players and len(set(digests.values())) == 1:
-                found.append(ChecksumsAgreed(*key))
-        if len(digests) == self._players or len(self._open) > _KEPT:
-            self._open.pop(key if len(digests) == self._players else next(iter(self._open)))
+        found += self._complete(key)
+        if len(self._open) > _KEPT:
+            self._open.pop(next(iter(self._open)))
         return found
+
+    def leave(self, player: int) -> Sequence[ChecksumsAgreed]:
+        """Wait no longer for a player who is gone; return what those who are left agree on. Idempotent."""
+        if player not in self._awaited:
+            return []
+        self._awaited.remove(player)
+        return [event for key in list(self._open) for event in self._complete(key)]
+
+    def _complete(self, key: tuple[int, int]) -> Sequence[ChecksumsAgreed]:
+        """Close a frame of which everybody who is left has told his digest."""
+        digests = self._open[key]
+        if not self._awaited <= digests.keys():
+            return []
+        del self._open[key]
+        return [ChecksumsAgreed(*key)] if len(digests) > 1 and len(set(digests.values())) == 1 else []
 
     def awaits(self, players: Iterable[int]) -> bool:
         """Whether one of these players has not told his digest of a frame of which we told ours."""

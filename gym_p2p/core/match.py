@@ -297,6 +297,7 @@ class Match:
         reason = "peer_lost" if told_of_a_loss else "peer_left"
         lost = message.lost if message.lost is not None and message.lost < self._players else None
         self._outputs.append(PlayerGone(peer.index, reason, message.frames, message.reason, lost))
+        self._outputs.extend(self._digests.leave(peer.index))
         self._arrived(peer, (), 0, now)
         self._finish_leaving(now)
 
@@ -438,6 +439,8 @@ class Match:
                 self._send(*telling, now)
             else:
                 self._outputs.append(telling)
+                if isinstance(telling, PlayerGone):
+                    self._outputs.extend(self._digests.leave(telling.player))
 
     def _broadcast(self, message: Message, now: float) -> None:
         for peer in self._peers.values():

@@ -170,6 +170,8 @@ class EpisodeLog:
 
     number: int
     seat_inputs: tuple[list[bytes], ...]
+    called: int = attrs.field(default=0, kw_only=True)
+    """Its number among the players, who count those that did not begin too."""
     checksums: list[tuple[int, str]] = attrs.field(factory=list)
     desyncs: list[DesyncEvent] = attrs.field(factory=list)
     dumps: dict[int, StateDump] = attrs.field(factory=dict)
@@ -186,7 +188,8 @@ class EpisodeLog:
 
     def view(self) -> EpisodeView:
         """Return the episode as it is now. What stands for a frame is read before the frames are counted."""
-        verified, confirmed = self.verified_frame, self.confirmed_frame
+        verified = self.verified_frame
+        confirmed = -1 if self.completed else self.confirmed_frame  # inputs may be given ahead of an end
         hashes = tuple(sorted(dict(self.checksums.copy()).items()))
         desyncs, rollbacks = tuple(self.desyncs.copy()), tuple(self.rollbacks.copy())
         frames = min(len(inputs) for inputs in self.seat_inputs)

@@ -94,10 +94,18 @@ class MatchRecord:
 
     # Playing: from the thread that plays.
 
-    def begin_episode(self, now_ms: int) -> int:
-        """Begin the next episode, ending the one before if that was not done; return its number."""
+    def begin_episode(self, now_ms: int, *, number: int | None = None) -> int:
+        """Begin the next episode, ending the one before if that was not done; return its number.
+
+        Args:
+            now_ms: Unix milliseconds.
+            number: what the players call it among themselves, where that may be another: they count those
+                of which they did not agree how to begin them, too.
+        """
         self.end_episode(now_ms, completed=False)
-        episode = EpisodeLog(len(self._log.episodes) + 1, tuple([] for _ in self._log.players))
+        own = len(self._log.episodes) + 1
+        inputs: tuple[list[bytes], ...] = tuple([] for _ in self._log.players)
+        episode = EpisodeLog(own, inputs, called=own if number is None else number)
         self._appends = tuple(inputs.append for inputs in episode.seat_inputs)
         self._episode = episode
         self._log.episodes.append(episode)
@@ -121,15 +129,21 @@ class MatchRecord:
         episode = self._playing()
         episode.confirmed_frame = max(episode.confirmed_frame, frame)
 
-    def verified(self, frame: int) -> None:
-        """Note that all players have the same checksum of this frame."""
-        episode = self._playing()
-        episode.verified_frame = max(episode.verified_frame, frame)
+    def verified(self, frame: int, *, episode: int | None = None) -> None:
+        """Note that all players have the same checksum of this frame.
 
-    def desync(self, frame: int, ours: str, theirs: str, now_ms: int) -> None:
-        """Record that a player's checksum of a frame differs from ours."""
-        episode = self._playing()
-        episode.desyncs.append(DesyncEvent(frame, ours, theirs, now_ms, episode.verified_frame))
+        Args:
+            frame: of the episode.
+            episode: which one, as the players call it; ``None`` is the running one. What is told of others
+                than were begun here is dropped.
+        """
+        for log in self._called(episode):
+            log.verified_frame = max(log.verified_frame, frame)
+
+    def desync(self, frame: int, ours: str, theirs: str, now_ms: int, *, episode: int | None = None) -> None:
+        """Record that a player's checksum of a frame differs from ours; ``episode`` as in `verified`."""
+        for log in self._called(episode):
+            log.desyncs.append(DesyncEvent(frame, ours, theirs, now_ms, log.verified_frame))
 
     def state_difference(
         self,
@@ -140,10 +154,10 @@ class MatchRecord:
         theirs: Mapping[str, Any],
         episode: int,
     ) -> None:
-        """Record both states of a frame at which they differ, and in which fields."""
-        if 1 <= episode <= len(self._log.episodes):
+        """Record both states of a frame at which they differ, and in which fields; ``episode`` as above."""
+        for log in self._called(episode):
             dump = StateDump(tuple(differences), plain(ours), plain(theirs))
-            self._log.episodes[episode - 1].dumps.setdefault(frame, dump)
+            log.dumps.setdefault(frame, dump)
 
     def rollback(
         self,
@@ -314,6 +328,12 @@ class MatchRecord:
     def latency(self, peer: PlayerId) -> Document | None:
         """Return the statistics of one link, for a live view."""
         return self._log.peers[peer].series.statistics()
+
+    def _called(self, episode: int | None) -> Sequence[EpisodeLog]:
+        """Return the episode that the players call so, if there is one; the running one for ``None``."""
+        if episode is None:
+            return [self._playing()]
+        return [log for log in self._log.episodes if log.called == episode]
 
     def _playing(self) -> EpisodeLog:
         if self._episode is None:

@@ -18,7 +18,7 @@ with the actions that they had, and stay what they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import attrs

@@ -8,23 +8,19 @@ from typing import Any, Literal
 import attrs
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.announce import MAX_PLAYERS
 from gym_p2p.errors import ConfigurationError, ConnectFailed
 from gym_p2p.game.base import Game
 from gym_p2p.game.isolation import isolate_global_random
-from gym_p2p.game.outcome import Seat
 from gym_p2p.game.seats import make_game
 from gym_p2p.game.snapshot import snapshots_named
-from gym_p2p.net.memory import MemoryNetwork, Path, VirtualClock
+from gym_p2p.net.memory import MemoryNetwork, VirtualClock
 from gym_p2p.playing import SyncChoice
+from gym_p2p.simulation.arguments import Figure, check_plain, check_seats, paths_of
 from gym_p2p.simulation.player import Policy, Setting, VirtualPlayer
 from gym_p2p.simulation.results import Simulation
 from gym_p2p.sync_choice import agree, make_offer
 
 __all__ = ["simulate"]
-
-Figure = float | Mapping[tuple[Any, Any], float]
-"""One number for all paths, or one for each directed pair of seats (others: 0)."""
 
 _GREETING_S = 30.0
 """Virtual time for the handshake, whatever the network."""
@@ -54,7 +50,7 @@ def simulate(
     """Play one episode with virtual players over a network in memory.
 
     Args:
-        make_env: builds one player's copy: a Gymnasium or PettingZoo environment.
+        make_env: builds one player's copy, a new one each time: a Gymnasium or PettingZoo environment.
         policies: a policy for each seat, in any order; one player sits on each.
         frames: the match ends after so many, if the environment does not end it before.
         seed: of the episode.
@@ -77,6 +73,7 @@ def simulate(
         UnsupportedEnvironment: the environment has no seats, or cannot do what ``sync`` asks for.
         ConnectFailed: the players did not get the match done in reasonable virtual time.
     """
+    check_plain(policies, frames=frames, seed=seed, options=options)
     delays = input_delay if isinstance(input_delay, Mapping) else {}
     config = SyncConfig(
         mode=sync,
@@ -84,11 +81,15 @@ def simulate(
         fps=fps,
         **options,
     )
-    games = [_game(make_env, len(policies), config) for _ in policies]
+    games: list[Game] = []
     try:
+        for _ in policies:
+            games.append(_game(make_env, len(policies), config))  # noqa: PERF401 - closed if a later one fails
+        if len({id(game.env.unwrapped) for game in games}) < len(games):
+            raise ConfigurationError("make_env", "has to make a new environment each time it is called")
         seats = games[0].seats
-        _check(seats, policies, frames, {"leave": leave, "clock_drift": clock_drift, "input_delay": delays})
-        paths = _paths(
+        check_seats(seats, policies, leave=leave or {}, clock_drift=clock_drift or {}, input_delay=delays)
+        paths = paths_of(
             seats,
             {
                 "one_way_ms": one_way_ms,
@@ -117,59 +118,17 @@ def simulate(
             game.close()
 
 
-def _check(
-    seats: tuple[Seat, ...],
-    policies: Mapping[Seat, Policy],
-    frames: int,
-    by_seat: Mapping[str, Mapping[Seat, Any] | None],
-) -> None:
-    if set(policies) != set(seats):
-        problem = f"wanted one for each of {list(seats)}, got {list(policies)}"
-        raise ConfigurationError("policies", problem)
-    if not 2 <= len(seats) <= MAX_PLAYERS:
-        raise ConfigurationError("policies", f"a match has 2 to {MAX_PLAYERS} players, got {len(seats)}")
-    if frames < 1:
-        raise ConfigurationError("frames", f"wanted at least 1, got {frames}")
-    for option, mapping in by_seat.items():
-        unknown = [seat for seat in mapping or () if seat not in seats]
-        if unknown:
-            raise ConfigurationError(option, f"{unknown[0]!r} is none of the seats {list(seats)}")
-
-
 def _game(make_env: Callable[[], Any], seats: int, config: SyncConfig) -> Game:
     env = make_env()
     try:
         game = make_game(env)
     except Exception:
-        env.close()
+        if callable(close := getattr(env, "close", None)):
+            close()
         raise
     if len(game.seats) == 1 and seats > 1:
         game = make_game(env, watchers=seats - 1)
     return isolate_global_random(game) if config.isolate_random else game
-
-
-def _paths(seats: tuple[Seat, ...], figures: Mapping[str, Figure]) -> dict[tuple[int, int], Path]:
-    """Return the directed paths between players, by index."""
-    unknown = [
-        pair
-        for figure in figures.values()
-        if isinstance(figure, Mapping)
-        for pair in figure
-        if not (isinstance(pair, tuple) and len(pair) == 2 and set(pair) <= set(seats))
-    ]
-    if unknown:
-        raise ConfigurationError("one_way_ms", f"{unknown[0]!r} is no pair of the seats {list(seats)}")
-    return {
-        (i, j): Path(
-            **{
-                name: float(figure.get((here, there), 0.0)) if isinstance(figure, Mapping) else float(figure)
-                for name, figure in figures.items()
-            }
-        )
-        for i, here in enumerate(seats)
-        for j, there in enumerate(seats)
-        if i != j
-    }
 
 
 class _Table:

@@ -20,6 +20,7 @@ from gym_p2p.core.messages import Channel
 from gym_p2p.core.pacing import Pacer
 from gym_p2p.core.stats_report import PollStatus
 from gym_p2p.core.time_sync import AutoDelay
+from gym_p2p.desync import StateExchange
 from gym_p2p.game.base import Game
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.inputs import SeatInputs
@@ -246,6 +247,7 @@ class VirtualPlayer:
             delay=self._auto,
             stand_in=self._stand_in,
             record=self._recorder.record,
+            states=StateExchange(self._recorder.record, self._driver.command),
             sinks=[self._frames],
             command=self._driver.command,
             now_ms=self._now_ms,

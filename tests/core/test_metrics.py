@@ -443,3 +443,32 @@ def test_documents_built_while_another_thread_plays_are_whole() -> None:
         sys.setswitchinterval(interval_s)
     assert len(totals) > 3
     documents(record)
+
+
+def test_what_comes_late_belongs_to_the_episode_that_it_is_about() -> None:
+    record = new_record()
+    record.begin_episode(START_MS, number=1)
+    for frame in range(10):
+        record.frame([bytes([frame]), bytes([frame])])
+    record.begin_episode(START_MS + 100, number=3)  # of the second one the players disagreed at the barrier
+    record.verified(9, episode=1)
+    record.desync(4, "aa", "bb", START_MS + 110, episode=1)
+    record.state_difference(4, [("x", "1", "2")], ours={"x": 1}, theirs={"x": 2}, episode=1)
+    record.desync(0, "aa", "bb", START_MS + 110, episode=3)
+    record.verified(5, episode=2)  # of nothing that was played
+    first, second = documents(record)["multiplayer"]["validation"]["episodes"]
+    assert (first["verifiedFrame"], first["desyncCount"]) == (9, 1)
+    assert (second["verifiedFrame"], second["desyncCount"]) == (-1, 1)
+    events = documents(record)["multiplayer"]["validation"]["allDesyncEvents"]
+    assert [(event["episode"], event["frame"], event["hasStateDump"]) for event in events] == [
+        (1, 4, True),
+        (2, 0, False),
+    ]
+
+
+def test_nothing_is_confirmed_behind_an_episodes_end() -> None:
+    record = played(new_record(), 5)
+    record.confirmed(8)  # inputs that were given ahead, with an input delay
+    assert documents(record)["multiplayer"]["validation"]["episodes"][0]["confirmedFrame"] == 8
+    record.end_episode(START_MS + 100)
+    assert documents(record)["multiplayer"]["validation"]["episodes"][0]["confirmedFrame"] == 4

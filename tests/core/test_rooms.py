@@ -43,7 +43,7 @@ def make_rooms(*, register_timeout_s: float | None = None) -> Rooms:
     )
 
 
-def take_outputs(rooms: Rooms) -> list[Send | Close]:
+def take_outputs(rooms: Rooms) -> list[Any]:
     return list(iter(rooms.poll, None))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from gymnasium import spaces
 
 from gym_p2p.core.events import InputsArrived
@@ -22,8 +23,11 @@ class _Duel(Blend):
     def __init__(self) -> None:
         super().__init__("dict", 1000)
         self.action_space = spaces.MultiDiscrete([7, 7])
+        self.interrupted = False
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        if self.interrupted:
+            raise KeyboardInterrupt
         observation, reward, _, truncated, info = super().step(action)
         return observation, reward, bool(action[0] == action[1] == 6), truncated, info
 
@@ -87,3 +91,34 @@ def test_frames_behind_an_end_that_is_taken_back_are_told_again() -> None:
         shown, wanted = player.table[frame], oracle.step(joint)
         assert shown is not None
         assert (shown.rewards, shown.ended) == (wanted.rewards, False)
+
+
+def test_a_frame_that_was_held_back_by_an_end_counts_as_new_once_the_end_is_taken_back() -> None:
+    player = _Player()
+    player.step(1)
+    player.step(6)
+    player.session.give(player.inputs.encode({0: 3}))
+    player.hear(6)  # so that frame 1 is played on a guessed 6
+    assert not player.rollout.tick().advanced
+    assert player.seems_over()
+    player.hear(5)
+    tick = player.rollout.tick()
+    assert tick.advanced, "frame 2 is played for the first time"
+    assert tick.played_again == 1
+    assert not player.seems_over()
+
+
+def test_once_a_tick_was_broken_off_nothing_is_played_or_final_any_more() -> None:
+    player = _Player()
+    player.step(1)
+    player.step(2)
+    player.game.env.unwrapped.interrupted = True
+    player.session.give(player.inputs.encode({0: 3}))
+    with pytest.raises(KeyboardInterrupt):
+        player.rollout.tick()
+    player.game.env.unwrapped.interrupted = False
+    player.hear(4, 5, 6)
+    assert player.rollout.broken
+    player.session.give(player.inputs.encode({0: 3}))
+    tick = player.rollout.tick()
+    assert (tick.advanced, tick.final, player.rollout.final_count) == (False, [], 0)

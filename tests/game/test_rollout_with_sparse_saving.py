@@ -93,7 +93,8 @@ class _Player:
 
 def _oracle(frames: int) -> list[tuple[tuple[int, ...], Outcome]]:
     game = make_game(_Blends())
-    outcome, played = game.reset(SEED), []
+    outcome = game.reset(SEED)
+    played: list[tuple[tuple[int, ...], Outcome]] = []
     for frame in range(frames):
         third = _acts(2, frame) if frame < GONE_AFTER else _looking(2, outcome.observations[2], frame)
         actions = (_acts(0, frame), _acts(1, frame), third)

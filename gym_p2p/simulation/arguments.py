@@ -1,0 +1,126 @@
+"""What a simulation is asked for, checked: refused with the option's name, not somewhere within the match.
+
+Knows the ranges that make sense; refuses to know how a match is played.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.announce import MAX_PLAYERS
+from gym_p2p.core.messages import MAX_SEED
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.game.outcome import Seat
+from gym_p2p.net.memory import Path
+
+__all__ = ["Figure", "check_plain", "check_seats", "paths_of"]
+
+Figure = float | Mapping[tuple[Any, Any], float]
+"""One number for all paths, or one for each directed pair of seats (others: 0)."""
+
+_MOST_MS = 60_000.0
+_MOST_DRIFT = 0.5
+"""A clock is never so wrong; at -1 it would stand still."""
+
+
+def check_plain(policies: Mapping[Any, Any], *, frames: int, seed: int, options: Mapping[str, Any]) -> None:
+    """Check what can be checked before any environment is made.
+
+    Raises:
+        ConfigurationError: something is out of range, no function, or unknown.
+    """
+    _whole("frames", frames, least=1)
+    _whole("seed", seed, least=0, most=MAX_SEED)
+    if not isinstance(policies, Mapping) or not policies:
+        raise ConfigurationError("policies", f"wanted a policy for each seat, got {policies!r}")
+    for seat, policy in policies.items():
+        if not callable(policy):
+            problem = f"wanted a function policy(observation, frame) for {seat!r}, got {policy!r}"
+            raise ConfigurationError("policies", problem)
+    known = [field.name for field in attrs.fields(SyncConfig) if field.name != "mode"]
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
+            raise ConfigurationError(name, f"no such option; {hint}")
+
+
+def check_seats(
+    seats: tuple[Seat, ...],
+    policies: Mapping[Seat, Any],
+    *,
+    leave: Mapping[Seat, int],
+    clock_drift: Mapping[Seat, float],
+    input_delay: Mapping[Seat, Any],
+) -> None:
+    """Check what is said of seats against the seats that there are.
+
+    Raises:
+        ConfigurationError: a seat that does not exist or has no policy, or a value out of range.
+    """
+    if set(policies) != set(seats):
+        problem = f"wanted one for each of {list(seats)}, got {list(policies)}"
+        raise ConfigurationError("policies", problem)
+    if not 2 <= len(seats) <= MAX_PLAYERS:
+        raise ConfigurationError("policies", f"a match has 2 to {MAX_PLAYERS} players, got {len(seats)}")
+    by_seat = {"leave": leave, "clock_drift": clock_drift, "input_delay": input_delay}
+    for option, mapping in by_seat.items():
+        unknown = [seat for seat in mapping if seat not in seats]
+        if unknown:
+            raise ConfigurationError(option, f"{unknown[0]!r} is none of the seats {list(seats)}")
+    for frame in leave.values():
+        _whole("leave", frame, least=0)
+    for drift in clock_drift.values():
+        _number("clock_drift", drift, -_MOST_DRIFT, _MOST_DRIFT)
+
+
+def paths_of(seats: tuple[Seat, ...], figures: Mapping[str, Figure]) -> dict[tuple[int, int], Path]:
+    """Return the directed paths between players, by index.
+
+    Args:
+        seats: one a player.
+        figures: by the name of a path's attribute.
+
+    Raises:
+        ConfigurationError: a number out of range, or a pair of other seats.
+    """
+    for name, figure in figures.items():
+        most = _MOST_MS if name.endswith("_ms") else 1.0
+        for number in figure.values() if isinstance(figure, Mapping) else [figure]:
+            _number(name, number, 0.0, most)
+        for pair in figure if isinstance(figure, Mapping) else ():
+            if not (isinstance(pair, tuple) and len(pair) == 2 and set(pair) <= set(seats)):
+                raise ConfigurationError(name, f"{pair!r} is no pair of the seats {list(seats)}")
+
+    def path(here: Seat, there: Seat) -> Path:
+        return Path(
+            **{
+                name: float(figure.get((here, there), 0.0)) if isinstance(figure, Mapping) else float(figure)
+                for name, figure in figures.items()
+            }
+        )
+
+    return {
+        (i, j): path(here, there) for i, here in enumerate(seats) for j, there in enumerate(seats) if i != j
+    }
+
+
+def _whole(name: str, value: Any, *, least: int, most: int | None = None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(name, f"wanted a whole number, got {value!r}")
+    if value < least or (most is not None and value > most):
+        bounds = f"at least {least}" if most is None else f"{least} to {most}"
+        raise ConfigurationError(name, f"wanted {bounds}, got {value}")
+
+
+def _number(name: str, value: Any, least: float, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError(name, f"wanted a number, got {value!r}")
+    if not least <= value <= most:
+        raise ConfigurationError(name, f"wanted {least:g} to {most:g}, got {value!r}")
