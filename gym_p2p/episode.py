@@ -25,6 +25,7 @@ from gym_p2p.recording import Recorder
 
 __all__ = ["Ending", "Episode"]
 
+_LOOK_EVERY_S = 0.002
 _CORRECTIONS_KEPT = 4096
 """Of those that nobody fetches, the oldest go: a minute of the worst network."""
 
@@ -119,6 +120,18 @@ class Episode:
     def settle(self) -> None:
         """Record what has become final by what was told outside of :meth:`play`."""
         self._tick()
+
+    def await_final(self, limit_s: float) -> None:
+        """Wait until every frame that was played is final, or will not be; records them."""
+        deadline = time.monotonic() + limit_s
+        playing = self._playing
+        while self._over is None and playing.rollout.final_count < playing.session.frame:
+            while self._line.next(0) is not None:
+                pass
+            self._tick()
+            if playing.rollout.over or playing.rollout.broken or deadline <= time.monotonic():
+                return
+            time.sleep(_LOOK_EVERY_S)
 
     def take_corrections(self) -> list[Correction]:
         """Return what had been shown on wrong guesses since the last call, oldest first."""

@@ -70,6 +70,10 @@ _log = logging.getLogger(__name__)
 UPLOAD_LIMIT_S = 5.0
 """How long ``close()`` waits for the service to store the documents before it leaves them to the spool."""
 
+FINAL_LIMIT_S = 0.5
+"""How long ``close()`` in the middle of an episode waits for the frames that were played to become final: the
+others' inputs of them are on the way, unless these have stopped to play."""
+
 _LOSSES = frozenset({"peer_lost", "peer_left"})
 
 
@@ -451,7 +455,13 @@ class Session:
         self._end_record(ending.reason, partial=True, player=ending.player)
 
     def _finish(self, reason: str) -> None:
-        ending = self._ending or Ending(reason)
+        try:
+            if reason == "normal" and self.state is SessionState.PLAYING and self._episode is not None:
+                self._episode.await_final(FINAL_LIMIT_S)
+        finally:
+            self._say_goodbye(self._ending or Ending(reason), reason)
+
+    def _say_goodbye(self, ending: Ending, reason: str) -> None:
         if self._line is not None:
             lost = ending.player if ending.reason in _LOSSES else None
             self._line.close(ending.reason, lost=lost)

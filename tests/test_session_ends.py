@@ -16,7 +16,7 @@ from gym_p2p import HandshakeRefused, MatchOver, P2PEnv, P2PParallelEnv, PeerLos
 from gym_p2p.exports import KINDS, schema
 from gym_p2p.session import SessionState
 from tests.game.environments import LastOneStanding
-from tests.players import Episode, Lobby, Wrapped, act, play_episode, together
+from tests.players import Episode, Lobby, Wrapped, act, assert_all_played_the_same, play_episode, together
 from tests.toys import BLEND
 
 
@@ -281,3 +281,17 @@ def test_a_signal_handler_may_close_what_it_interrupts(lobby: Lobby) -> None:
     infos = [b.step(act(b.action_space, frame))[4] for frame in range(2)]
     assert ["p2p" in info for info in infos] == [False, True]  # a had given its first input
     b.close()
+
+
+def test_who_leaves_after_his_last_step_has_what_he_played_in_his_record(lobby: Lobby) -> None:
+    envs = _blends(lobby, kind="three", seats=(0, 1, 2), fps=30, sync="rollback")
+
+    def play(env: P2PEnv) -> None:
+        time.sleep(0.008 * envs.index(env))  # not in step
+        play_episode(env, frames=30)
+        env.close()
+
+    together(*(partial(play, env) for env in envs))
+    records = [env.export_multiplayer_metrics()["validation"] for env in envs]
+    assert [len(record["allActions"]) for record in records] == [30 * 3] * 3
+    assert_all_played_the_same([{"validation": record} for record in records])
