@@ -68,7 +68,8 @@ def test_what_is_no_report_is_a_protocol_error(broken: object) -> None:
 @pytest.mark.parametrize(("crowd", "estimated"), [(3, True), (65, False)])
 def test_only_a_queue_that_is_not_crowded_is_told_of_with_estimates(crowd: int, *, estimated: bool) -> None:
     queues = Queues(FIFOMatchmaker())
-    queues.observe("s0", "s1", 33.0, 0.0)
+    for reporter, partner in (("s0", "s1"), ("s1", "s0")):
+        queues.observe(reporter, partner, 33.0, 0.0)
     for number in range(crowd):  # who all want the same seat stay where they are
         queues.join(f"s{number}", QueueTicket(queue="lab", seats=("a", "b"), take="a"), 0.0)
     rows = queues.tables(1.0)["lab"]
