@@ -145,6 +145,8 @@ def _serve(config: ServiceConfig, matchmaker: Matchmaker, hook: Callable[..., ob
             print(f"gym_p2p service ready at {service.url}", flush=True)
             if config.open and not config.on_loopback:
                 print(_open_warning(config.host), file=sys.stderr, flush=True)
+            if config.private_candidates is None and not config.passes_private_candidates:
+                print(_PRIVATE_NOTE, file=sys.stderr, flush=True)
             await stopped.wait()
         finally:
             await service.stop()
@@ -163,6 +165,12 @@ def _ice_server(url: str) -> IceServer:
     return IceServer(
         urls=(url,), username=os.environ.get(_TURN_USERNAME), credential=os.environ.get(_TURN_CREDENTIAL)
     )
+
+
+_PRIVATE_NOTE = (
+    "note: with join tokens, loopback and private addresses are not passed on to the players. If these are "
+    "in one network, start with --private-candidates; --no-private-candidates silences this."
+)
 
 
 def _open_warning(host: str) -> str:

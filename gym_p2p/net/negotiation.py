@@ -233,7 +233,8 @@ class Connector:
         settled = self._machine.state in {NegotiationState.ANSWERED, NegotiationState.SETTLED}
         advice = (
             "The two machines found no way to each other: a firewall or an address translator may be between "
-            "them; configure a STUN or TURN server (ice_servers)."
+            "them; configure a STUN or TURN server (ice_servers). Where none of their candidates are named, "
+            "the service kept private addresses back: in one network, serve with --private-candidates."
             if settled
             else "Is the other player still there, and is he on the same version? Try again."
         )
