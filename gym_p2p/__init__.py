@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from gym_p2p.version import __version__
+
 if TYPE_CHECKING:
     from gym_p2p.config import (
         ExportConfig,
@@ -21,19 +23,19 @@ if TYPE_CHECKING:
         SyncConfig,
         TelemetryConfig,
     )
-    from gym_p2p.core.matchmaking import (
+    from gym_p2p.core.api.matches import GroupHistory
+    from gym_p2p.core.api.queues import MatchProposed
+    from gym_p2p.core.matchmaking.commands import Verdict
+    from gym_p2p.core.matchmaking.queue_commands import ProposedMatch
+    from gym_p2p.core.matchmaking.strategy import (
         FIFOMatchmaker,
-        GroupHistory,
         GroupReunionMatchmaker,
         LatencyFIFOMatchmaker,
         MatchCandidate,
         Matchmaker,
         QueuedCandidate,
     )
-    from gym_p2p.core.plans import Verdict
-    from gym_p2p.core.queue_news import MatchProposed
-    from gym_p2p.core.queue_requests import ProposedMatch
-    from gym_p2p.core.widening import WideningMatchmaker
+    from gym_p2p.core.matchmaking.widening import WideningMatchmaker
     from gym_p2p.errors import (
         ConfigurationError,
         ConnectFailed,
@@ -55,20 +57,18 @@ if TYPE_CHECKING:
         UsageError,
         WatchDiverged,
     )
-    from gym_p2p.game.determinism import check_env_determinism
-    from gym_p2p.game.replay import read_replay
-    from gym_p2p.game.replay_verify import verify_replay
-    from gym_p2p.game.replay_writer import ReplayWriter
-    from gym_p2p.game.report_card import ReportCard
-    from gym_p2p.game.transitions import write_transitions
-    from gym_p2p.net.probe import ProbeConnection
-    from gym_p2p.net.probe_manager import ProbeManager
+    from gym_p2p.game.determinism.check import check_env_determinism
+    from gym_p2p.game.determinism.report_card import ReportCard
+    from gym_p2p.game.replay.reader import read_replay
+    from gym_p2p.game.replay.transitions import write_transitions
+    from gym_p2p.game.replay.verify import verify_replay
+    from gym_p2p.game.replay.writer import ReplayWriter
+    from gym_p2p.net.probing.manager import ProbeManager
+    from gym_p2p.net.probing.probe import ProbeConnection
     from gym_p2p.net.telemetry import LatencyTelemetry
     from gym_p2p.simulation import Simulation, simulate
-    from gym_p2p.spectator import Spectator
+    from gym_p2p.spectate.spectator import Spectator
     from gym_p2p.wrapper import P2PEnv, P2PParallelEnv
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ConfigurationError",
@@ -119,6 +119,7 @@ __all__ = [
     "Verdict",
     "WatchDiverged",
     "WideningMatchmaker",
+    "__version__",
     "check_env_determinism",
     "read_replay",
     "simulate",
@@ -129,23 +130,24 @@ __all__ = [
 _HOMES = (
     "gym_p2p.errors",
     "gym_p2p.config",
-    "gym_p2p.core.matchmaking",
-    "gym_p2p.core.plans",
-    "gym_p2p.core.queue_news",
-    "gym_p2p.core.queue_requests",
-    "gym_p2p.core.widening",
+    "gym_p2p.core.api.matches",
+    "gym_p2p.core.matchmaking.strategy",
+    "gym_p2p.core.matchmaking.commands",
+    "gym_p2p.core.api.queues",
+    "gym_p2p.core.matchmaking.queue_commands",
+    "gym_p2p.core.matchmaking.widening",
     "gym_p2p.net.telemetry",
-    "gym_p2p.net.probe",
-    "gym_p2p.net.probe_manager",
+    "gym_p2p.net.probing.probe",
+    "gym_p2p.net.probing.manager",
     "gym_p2p.wrapper",
-    "gym_p2p.spectator",
+    "gym_p2p.spectate.spectator",
     "gym_p2p.simulation",
-    "gym_p2p.game.replay",
-    "gym_p2p.game.replay_verify",
-    "gym_p2p.game.replay_writer",
-    "gym_p2p.game.transitions",
-    "gym_p2p.game.determinism",
-    "gym_p2p.game.report_card",
+    "gym_p2p.game.replay.reader",
+    "gym_p2p.game.replay.verify",
+    "gym_p2p.game.replay.writer",
+    "gym_p2p.game.replay.transitions",
+    "gym_p2p.game.determinism.check",
+    "gym_p2p.game.determinism.report_card",
 )
 
 

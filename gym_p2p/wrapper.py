@@ -1,6 +1,6 @@
 """The two wrappers: one seat of an environment as a ``gymnasium.Env``, or some agents as a ``ParallelEnv``.
 
-They are the package's face: everything behind them is :class:`~gym_p2p.session.Session`. Constructor
+They are the package's face: everything behind them is :class:`~gym_p2p.play.session.Session`. Constructor
 arguments are plain data and nothing connects before the first ``reset``, so that ``env.spec`` can travel as
 JSON and a vector environment can start its workers first.
 """
@@ -17,14 +17,14 @@ from pettingzoo.utils import BaseParallelWrapper
 from typing_extensions import Unpack
 
 from gym_p2p.config import P2PConfig, config_from_options
-from gym_p2p.core.queue_news import MatchProposed
-from gym_p2p.episode import Ending
+from gym_p2p.core.api.queues import MatchProposed
 from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnvironment
-from gym_p2p.game.base import Game
-from gym_p2p.game.isolation import isolate_global_random
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.isolation import isolate_global_random
+from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome, Seat, fresh
-from gym_p2p.game.seats import make_game
-from gym_p2p.session import Session
+from gym_p2p.play.episode import Ending
+from gym_p2p.play.session import Session
 
 __all__ = ["P2PEnv", "P2POptions", "P2PParallelEnv"]
 

@@ -21,7 +21,7 @@ import gymnasium
 import psutil
 
 from gym_p2p import P2PEnv, P2PError, P2PParallelEnv
-from gym_p2p.game.base import Game
+from gym_p2p.game.env.game import Game
 from gym_p2p.game.outcome import Outcome, Seat
 from gym_p2p.wrapper import P2POptions
 
@@ -197,7 +197,7 @@ def left_running() -> list[str]:
 
 def _is_ours(process: psutil.Process) -> bool:
     try:
-        return "gym_p2p.net.child" in process.cmdline()
+        return "gym_p2p.net.worker.child" in process.cmdline()
     except psutil.NoSuchProcess:  # it has ended, though somebody has yet to take note
         return False
 

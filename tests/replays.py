@@ -8,14 +8,14 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.game.base import Game
 from gym_p2p.game.checksum import OutcomeChecksum
-from gym_p2p.game.load import load_environment
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.recipe import Recipe, named_recipe
+from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.recipe import Recipe, named_recipe
-from gym_p2p.game.replay import ReplayHeader, replay_header
-from gym_p2p.game.replay_writer import ReplayWriter
-from gym_p2p.game.seats import make_game
+from gym_p2p.game.replay.reader import ReplayHeader, replay_header
+from gym_p2p.game.replay.writer import ReplayWriter
 from tests.players import act
 
 __all__ = ["CHECKED_EVERY", "Played", "header_of", "play_and_record", "record", "rewrite"]
@@ -99,7 +99,7 @@ def rewrite(source: Path, target: Path, change: Any) -> None:
 
     It is what a forger does who knows the format; ``records`` is the list of what the file says.
     """
-    from gym_p2p.game import replay_records as format_  # noqa: PLC0415 - this is what is under test
+    from gym_p2p.game.replay import records as format_  # noqa: PLC0415 - this is what is under test
 
     data = source.read_bytes()
     line = data[: data.index(b"\n") + 1]

@@ -13,7 +13,7 @@ import pytest
 from gym_p2p import ConnectFailed, P2PEnv
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import serve_in_thread
-from gym_p2p.server.join_tokens import JoinTokens
+from gym_p2p.server.guard.tokens import JoinTokens
 from tests.players import Lobby, assert_all_played_the_same, play_episode, together
 from tests.toys import BLEND
 

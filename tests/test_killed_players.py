@@ -133,7 +133,7 @@ def test_a_network_process_killed_between_episodes_is_noticed_by_the_next_reset(
 
 def _own_network_process() -> psutil.Process:
     children = psutil.Process().children()
-    return next(child for child in children if "gym_p2p.net.child" in child.cmdline())
+    return next(child for child in children if "gym_p2p.net.worker.child" in child.cmdline())
 
 
 def test_three_players_of_whom_one_is_killed_name_the_same_one(lobby: Lobby, tmp_path: Path) -> None:

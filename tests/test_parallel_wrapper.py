@@ -22,7 +22,7 @@ from gym_p2p import (
     UsageError,
 )
 from gym_p2p.envs.rally import parallel_env
-from gym_p2p.game.seats import make_game
+from gym_p2p.game.env.seats import make_game
 from tests.game.environments import AecCounter, LastOneStanding
 from tests.players import (
     Episode,

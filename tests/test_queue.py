@@ -29,10 +29,10 @@ from gym_p2p import (
     WideningMatchmaker,
 )
 from gym_p2p.config import LinkConfig, ServiceConfig
-from gym_p2p.core.queue_requests import QueueTicket
+from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.envs.rally import parallel_env
-from gym_p2p.net.probe_manager import ProbeManager
-from gym_p2p.net.signaling import SignalingClient
+from gym_p2p.net.client.signaling import SignalingClient
+from gym_p2p.net.probing.manager import ProbeManager
 from gym_p2p.server import Service, serve_in_thread
 from tests.players import Lobby, left_running, play_episode, together, until
 from tests.toys import BLEND

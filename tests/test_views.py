@@ -16,8 +16,8 @@ import pytest
 from gymnasium import spaces
 
 from gym_p2p import P2PEnv
+from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.seats import make_game
 from tests.players import Lobby, assert_all_played_the_same, play_oracle, together
 from tests.toys import Blend
 

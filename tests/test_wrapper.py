@@ -19,7 +19,7 @@ from gymnasium.wrappers import RecordEpisodeStatistics, TimeLimit
 import gym_p2p.envs  # noqa: F401 registers
 from gym_p2p import P2PEnv, UnsupportedEnvironment, UsageError
 from gym_p2p.exports import schema
-from gym_p2p.game.seats import make_game
+from gym_p2p.game.env.seats import make_game
 from gym_p2p.wrapper import P2POptions
 from tests.players import (
     Episode,

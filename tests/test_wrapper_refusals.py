@@ -24,7 +24,7 @@ from gym_p2p import (
     ServiceUnreachable,
 )
 from gym_p2p.config import ServiceConfig
-from gym_p2p.net import meeting
+from gym_p2p.net.worker import join
 from gym_p2p.server import serve_in_thread
 from tests.players import Lobby, act, auto_peers, left_running, play_episode, together, until
 from tests.toys import BLEND
@@ -80,7 +80,7 @@ def _silent_server() -> Iterator[str]:
 def test_a_server_of_another_kind_is_no_service(
     serve: Callable[[], Any], lobby: Lobby, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(meeting, "SIGN_IN_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(join, "SIGN_IN_TIMEOUT_S", 1.0)
     with serve() as url:
         env = _env(lobby, server_url=url)
         with pytest.raises(ServiceUnreachable) as error:

@@ -13,11 +13,11 @@ from typing import Any
 
 from gym_p2p.bench.anchors import open_aioice, open_aiortc, see_loopback
 from gym_p2p.config import P2PConfig, from_mapping
-from gym_p2p.core.events import Connected, Leave
+from gym_p2p.core.match.events import Connected, Leave
 from gym_p2p.errors import P2PError
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.participant import Participant
-from gym_p2p.net.tellings import Failed, LinkOpened, MatchMade, Plan, Telling
+from gym_p2p.net.worker.messages import Failed, LinkOpened, MatchMade, Plan, Telling
+from gym_p2p.net.worker.player import Participant
 
 __all__ = ["OpeningStation"]
 

@@ -7,7 +7,7 @@ from typing import cast
 
 from gym_p2p.bench.wires import OPEN_TIMEOUT_S, Receive, ignore
 from gym_p2p.config import LinkConfig
-from gym_p2p.core.messages import Channel
+from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.webrtc import PeerConnection
 
 __all__ = ["OurWire"]

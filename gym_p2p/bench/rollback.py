@@ -17,11 +17,11 @@ from gym_p2p.bench.still import StillEnv
 from gym_p2p.bench.table import WINDOW, Plan, Table, TickCost
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.errors import UsageError
-from gym_p2p.game.base import Game
-from gym_p2p.game.load import load_environment
-from gym_p2p.game.proof import choose_snapshots
-from gym_p2p.game.seats import make_game
-from gym_p2p.game.snapshot import Snapshots, snapshots_named
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.state.proof import choose_snapshots
+from gym_p2p.game.state.snapshot import Snapshots, snapshots_named
 from gym_p2p.simulation import simulate
 
 __all__ = ["NETWORK", "bench_rollback"]

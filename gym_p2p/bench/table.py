@@ -14,16 +14,17 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.events import BeginEpisode, Command, EpisodeBegan
-from gym_p2p.core.match import Match, Send
-from gym_p2p.core.messages import Channel
-from gym_p2p.core.metrics import MatchRecord
-from gym_p2p.desync import StateExchange
+from gym_p2p.core.match.events import BeginEpisode, Command, EpisodeBegan
+from gym_p2p.core.match.match import Match, Send
+from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import P2PError
-from gym_p2p.game.base import Game
+from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
-from gym_p2p.game.snapshot import Snapshots
-from gym_p2p.playing import Playing, SyncChoice
+from gym_p2p.game.state.snapshot import Snapshots
+from gym_p2p.play.runner import Playing
+from gym_p2p.play.state_exchange import StateExchange
+from gym_p2p.play.sync_mode import SyncChoice
 
 __all__ = ["Table", "TickCost"]
 

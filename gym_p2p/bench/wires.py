@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from gym_p2p.config import LinkEmulation
-from gym_p2p.net.emulation import EmulatedPath
+from gym_p2p.net.links.emulation import EmulatedPath
 
 __all__ = ["OPEN_TIMEOUT_S", "Receive", "UdpWire", "Wire", "ignore"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from gym_p2p.cli.options import count, env_arguments, find_local_modules
 from gym_p2p.errors import UsageError
-from gym_p2p.game.determinism import check_env_determinism
-from gym_p2p.game.report_card import ReportCard
+from gym_p2p.game.determinism.check import check_env_determinism
+from gym_p2p.game.determinism.report_card import ReportCard
 
 __all__ = ["add_parser", "run"]
 

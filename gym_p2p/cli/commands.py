@@ -7,7 +7,6 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from gym_p2p import __version__
 from gym_p2p.cli import (
     bench,
     check,
@@ -23,6 +22,7 @@ from gym_p2p.cli import (
     watch,
 )
 from gym_p2p.errors import NetworkError, P2PError, PeerError, UsageError
+from gym_p2p.version import __version__
 
 __all__ = ["run"]
 

@@ -25,10 +25,10 @@ from gym_p2p.cli.options import add_match_options, env_arguments, find_local_mod
 from gym_p2p.cli.play import Status, Summary
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import NetworkError, UsageError
-from gym_p2p.game.load import load_environment
+from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Seat
-from gym_p2p.game.replay import SUFFIX
-from gym_p2p.game.seats import make_game
+from gym_p2p.game.replay.reader import SUFFIX
 from gym_p2p.server import serve_in_thread
 
 __all__ = ["add_parser", "run"]

@@ -183,10 +183,11 @@ def _picture(status: Status) -> RenderableType:
 @contextlib.contextmanager
 def _told(console: Console) -> Iterator[None]:
     """Tell, above the live view, who is waited for and when the players are connected."""
-    log = logging.getLogger("gym_p2p.line")
+    log = logging.getLogger("gym_p2p.play.match_client")
     handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
     if console.is_terminal:
-        handler.addFilter(lambda record: record.name != "gym_p2p.line.queue")  # the live view shows it
+        # The live view shows it.
+        handler.addFilter(lambda record: record.name != "gym_p2p.play.match_client.queue")
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gym_p2p.cli.play import Status, Summary
-from gym_p2p.core.queue_news import QueueStatus
+from gym_p2p.core.api.queues import QueueStatus
 
 __all__ = ["match_table", "picture_panel", "queue_line", "summary_table"]
 

@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.matchmaking import (
+from gym_p2p.config.names import load_named
+from gym_p2p.core.matchmaking.strategy import (
     FIFOMatchmaker,
     GroupReunionMatchmaker,
     LatencyFIFOMatchmaker,
     Matchmaker,
     require_matchmaker,
 )
-from gym_p2p.core.widening import WideningMatchmaker
+from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from gym_p2p.errors import UsageError
-from gym_p2p.named import load_named
 
 __all__ = ["KNOWN_MATCHMAKERS", "add_queue_options", "add_set_option", "make_matchmaker"]
 

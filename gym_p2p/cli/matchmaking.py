@@ -15,13 +15,13 @@ import rich.box
 from rich.console import Console
 from rich.table import Table
 
-from gym_p2p.arrivals import Arrivals, Outcome, simulate
 from gym_p2p.cli.matchmakers import KNOWN_MATCHMAKERS, add_set_option, make_matchmaker
 from gym_p2p.cli.options import count, find_local_modules
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.decisions import Replay, replay
+from gym_p2p.core.matchmaking.decision_log import Replay, replay
 from gym_p2p.errors import UsageError
-from gym_p2p.population import Population
+from gym_p2p.simulation.population import Population
+from gym_p2p.simulation.queue import Arrivals, Outcome, simulate
 
 __all__ = ["add_parser", "run"]
 

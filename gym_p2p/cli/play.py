@@ -11,11 +11,11 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.queue_news import QueueStatus
-from gym_p2p.game.load import Policy, load_environment, load_policy
+from gym_p2p.core.api.queues import QueueStatus
+from gym_p2p.game.env.load import Policy, load_environment, load_policy
+from gym_p2p.game.env.recipe import named_recipe
 from gym_p2p.game.outcome import Seat
-from gym_p2p.game.recipe import named_recipe
-from gym_p2p.session import Progress
+from gym_p2p.play.session import Progress
 from gym_p2p.wrapper import P2PEnv, P2POptions
 
 __all__ = ["Part", "Status", "Summary", "play"]

@@ -18,10 +18,10 @@ from rich.text import Text
 
 from gym_p2p.cli.options import count
 from gym_p2p.config import DEFAULT_SERVER_URL, LinkConfig, LinkEmulation
-from gym_p2p.core.probe import MAX_PINGS
+from gym_p2p.core.probing.burst import MAX_PINGS
 from gym_p2p.errors import ConfigurationError, ServiceRefused, UsageError
-from gym_p2p.net.probe_call import answer_probes, probe_peer
-from gym_p2p.net.probe_manager import ProbeResult
+from gym_p2p.net.probing.calls import answer_probes, probe_peer
+from gym_p2p.net.probing.manager import ProbeResult
 
 __all__ = ["add_parser", "histogram", "result_document", "run"]
 

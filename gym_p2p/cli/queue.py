@@ -17,12 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from gym_p2p.config import DEFAULT_SERVER_URL, ServiceConfig
-from gym_p2p.core.plans import TicketRow
-from gym_p2p.core.queue_report import QueueReport
+from gym_p2p.core.matchmaking.commands import TicketRow
+from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.errors import ConfigurationError, ServiceRefused, ServiceUnreachable
-from gym_p2p.net.queue_view import QueueView
-from gym_p2p.server.operators import OperatorTokens
-from gym_p2p.server.tokens import read_secret
+from gym_p2p.net.client.operator import QueueView
+from gym_p2p.server.guard.tokens import OperatorTokens, read_secret
 
 __all__ = ["add_parser", "report_view", "run"]
 

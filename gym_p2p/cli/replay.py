@@ -20,10 +20,10 @@ from rich.text import Text
 from gym_p2p.cli.options import env_arguments, find_local_modules
 from gym_p2p.cli.pictures import Pictures, Window, open_video
 from gym_p2p.errors import ConfigurationError, DamagedReplay, UsageError
-from gym_p2p.game.load import load_environment
-from gym_p2p.game.replay import Replay, read_replay
-from gym_p2p.game.replay_verify import ReplayStep, Verification, game_of, verify_replay
-from gym_p2p.game.transitions import TransitionFile
+from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.replay.reader import Replay, read_replay
+from gym_p2p.game.replay.transitions import TransitionFile
+from gym_p2p.game.replay.verify import ReplayStep, Verification, game_of, verify_replay
 
 __all__ = ["add_parser", "run"]
 

@@ -13,9 +13,9 @@ from gym_p2p.cli.matchmakers import add_queue_options, make_matchmaker
 from gym_p2p.cli.options import find_local_modules
 from gym_p2p.cli.secret import JOIN_SECRET, TURN_SECRET, secret
 from gym_p2p.config import IceServer, MatchmakingConfig, ServiceConfig
-from gym_p2p.core.matchmaking import Matchmaker
+from gym_p2p.config.names import load_named
+from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.named import load_named
 
 __all__ = ["EXIT_CANNOT_START", "add_parser", "run"]
 

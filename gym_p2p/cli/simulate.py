@@ -19,9 +19,9 @@ from rich.table import Table
 
 from gym_p2p.cli.options import count, env_arguments, find_local_modules, seat_id
 from gym_p2p.errors import UsageError
-from gym_p2p.game.load import load_environment, load_policy
+from gym_p2p.game.env.load import load_environment, load_policy
+from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Seat
-from gym_p2p.game.seats import make_game
 from gym_p2p.simulation import Simulation, simulate
 
 __all__ = ["add_parser", "run"]

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: there is no secret, or no such subject can be.
     """
-    from gym_p2p.server.join_tokens import JoinTokens  # noqa: PLC0415  # keeps --help fast
+    from gym_p2p.server.guard.tokens import JoinTokens  # noqa: PLC0415  # keeps --help fast
 
     config = ServiceConfig(join_secret=secret(JOIN_SECRET), experiment=args.experiment)
     if config.join_secret is None:

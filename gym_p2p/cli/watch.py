@@ -20,8 +20,8 @@ from rich.text import Text
 from gym_p2p.cli.options import count, env_arguments, find_local_modules
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchOver, WatchDiverged
-from gym_p2p.game.load import load_environment
-from gym_p2p.spectator import Spectator
+from gym_p2p.game.env.load import load_environment
+from gym_p2p.spectate.spectator import Spectator
 
 __all__ = ["add_parser", "run"]
 

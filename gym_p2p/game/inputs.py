@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gym_p2p.errors import ProtocolError
-from gym_p2p.game.base import Game
+from gym_p2p.game.env.game import Game
 from gym_p2p.game.outcome import Seat
 
 __all__ = ["SeatInputs"]

@@ -23,13 +23,22 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.sync import Advance, FramesConfirmed, Load, Over, RolledBack, Save, Stalled, SyncSession
-from gym_p2p.game.base import Game
+from gym_p2p.core.sync.session import (
+    Advance,
+    FramesConfirmed,
+    Load,
+    Over,
+    RolledBack,
+    Save,
+    Stalled,
+    SyncSession,
+)
 from gym_p2p.game.checksum import OutcomeChecksum
-from gym_p2p.game.fields import Fields
+from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome, Seat
-from gym_p2p.game.snapshot import Snapshot, Snapshots, fields_checksum
+from gym_p2p.game.state.fields import Fields
+from gym_p2p.game.state.snapshot import Snapshot, Snapshots, fields_checksum
 
 __all__ = ["CheckedFrame", "Correction", "FinalFrame", "Rollout", "StandIn", "Tick"]
 

@@ -1,4 +1,4 @@
-"""Which event loop the network runs on: uvloop where it exists, asyncio's own elsewhere."""
+"""The event loop that the network runs on, uvloop where it exists, and exact time and timers on it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["LoopClock", "run_loop", "unless"]
+__all__ = ["Alarm", "LoopClock", "run_loop", "unless"]
 
 _T = TypeVar("_T")
 
@@ -54,3 +54,31 @@ async def unless(event: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T | No
         for task in (working, waiting):
             task.cancel()
         await asyncio.gather(working, waiting, return_exceptions=True)
+
+
+class Alarm:
+    """Calls back at a time. Every method is called on the event loop."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._clock = LoopClock(asyncio.get_running_loop())
+        self._callback = callback
+        self._timer: asyncio.TimerHandle | None = None
+        self._due: float | None = None
+
+    @property
+    def now(self) -> float:
+        """Monotonic seconds, by which the time is set."""
+        return self._clock.time()
+
+    def set(self, due: float | None) -> None:
+        """Call back at this time and not at the one set before; ``None`` is never."""
+        if due == self._due and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = None if due is None else self._clock.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = self._due = None
+        self._callback()

@@ -1,9 +1,9 @@
 """LatencyTelemetry: polls a peer connection about once a second and keeps what it found.
 
 It knows one asyncio event loop, when the next poll is due, and that the connection may be somebody else's
-object that raises, hangs or talks nonsense. The arithmetic is in :mod:`gym_p2p.core.latency`, the reading
-of reports in :mod:`gym_p2p.core.stats_report`. It refuses to know what a game is: nothing here runs on, or
-waits for, the thread that plays.
+object that raises, hangs or talks nonsense. The arithmetic is in :mod:`gym_p2p.core.latency.series`, the
+reading of reports in :mod:`gym_p2p.core.latency.webrtc_stats`. It refuses to know what a game is: nothing
+here runs on, or waits for, the thread that plays.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 
-from gym_p2p.core.latency import LatencySeries, Poll, Quality, QualityChange, QualityMonitor
-from gym_p2p.core.stats_report import (
+from gym_p2p.core.latency.series import LatencySeries, Poll, Quality, QualityChange, QualityMonitor
+from gym_p2p.core.latency.webrtc_stats import (
     ConnectionDetails,
     Freshness,
     PollStatus,
@@ -48,7 +48,7 @@ class PeerConnectionLike(Protocol):
         """Only ``"connected"`` is polled."""
 
     def getStats(self) -> Awaitable[Any]:  # noqa: N802 - W3C's name
-        """Return a report as :func:`~gym_p2p.core.stats_report.extract_round_trip` takes it."""
+        """Return a report as :func:`~gym_p2p.core.latency.webrtc_stats.extract_round_trip` takes it."""
 
 
 class LatencyTelemetry:
@@ -155,7 +155,7 @@ class LatencyTelemetry:
     def get_stats(self) -> dict[str, Any] | None:
         """Return statistics as plain data, or ``None`` without a sample.
 
-        See :meth:`gym_p2p.core.latency.LatencySeries.statistics` for the keys.
+        See :meth:`gym_p2p.core.latency.series.LatencySeries.statistics` for the keys.
         """
         return self._series.statistics()
 

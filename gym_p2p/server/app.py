@@ -20,20 +20,19 @@ import socketio
 import uvicorn
 
 from gym_p2p.config import ServiceConfig
-from gym_p2p.core.matchmaking import Matchmaker, require_matchmaker
-from gym_p2p.core.probe_outcome import ProbeOutcome
-from gym_p2p.core.queue_report import QueueReport
-from gym_p2p.core.widening import WideningMatchmaker
+from gym_p2p.core.matchmaking.report import QueueReport
+from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
+from gym_p2p.core.matchmaking.widening import WideningMatchmaker
+from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.server.assembly import Assembly, open_secret
-from gym_p2p.server.hooks import PreMatchHook
-from gym_p2p.server.limits import KeyedLimits
-from gym_p2p.server.metrics import ServiceMetrics
-from gym_p2p.server.operators import OperatorTokens
-from gym_p2p.server.packets import FrameGuard, StrictPacket
-from gym_p2p.server.signaling import VERSION, SignalingService
+from gym_p2p.server.factory import Assembly, open_secret
+from gym_p2p.server.guard.frames import FrameGuard, StrictPacket
+from gym_p2p.server.guard.metrics import ServiceMetrics
+from gym_p2p.server.guard.rate_limits import KeyedLimits
+from gym_p2p.server.guard.tokens import OperatorTokens, TokenSigner
+from gym_p2p.server.handlers.hooks import PreMatchHook
+from gym_p2p.server.handlers.service import VERSION, SignalingService
 from gym_p2p.server.store import Store
-from gym_p2p.server.tokens import TokenSigner
 from gym_p2p.server.web import Uploads, make_web_app
 
 __all__ = ["Service", "new_event_loop", "serve_in_thread"]

@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 import attrs
 import msgspec
 
-from gym_p2p.core.aggregate import aggregate
-from gym_p2p.core.announce import SeatId
+from gym_p2p.core.api.rooms import SeatId
+from gym_p2p.core.record.aggregate import aggregate
 from gym_p2p.errors import ProtocolError
-from gym_p2p.server.tokens import Claims
+from gym_p2p.server.guard.tokens import Claims
 
 __all__ = ["DocumentError", "ForeignDocumentError", "Kind", "Store", "safe_name"]
 

@@ -20,11 +20,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gym_p2p.core.announce import SeatId
-from gym_p2p.core.queue_report import QueueReport
-from gym_p2p.server.operators import OperatorTokens
+from gym_p2p.core.api.rooms import SeatId
+from gym_p2p.core.matchmaking.report import QueueReport
+from gym_p2p.server.guard.tokens import Claims, OperatorTokens, TokenSigner
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Kind, Store
-from gym_p2p.server.tokens import Claims, TokenSigner
 
 __all__ = ["Uploads", "make_web_app"]
 

@@ -13,11 +13,11 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.announce import MAX_PLAYERS
-from gym_p2p.core.messages import MAX_SEED
+from gym_p2p.core.api.rooms import MAX_PLAYERS
+from gym_p2p.core.wire.messages import MAX_SEED
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.game.outcome import Seat
-from gym_p2p.net.memory import Path
+from gym_p2p.net.links.memory import Path
 
 __all__ = ["Figure", "check_plain", "check_seats", "paths_of"]
 

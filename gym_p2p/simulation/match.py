@@ -9,16 +9,15 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.errors import ConfigurationError, ConnectFailed
-from gym_p2p.game.base import Game
-from gym_p2p.game.isolation import isolate_global_random
-from gym_p2p.game.seats import make_game
-from gym_p2p.game.snapshot import snapshots_named
-from gym_p2p.net.memory import MemoryNetwork, VirtualClock
-from gym_p2p.playing import SyncChoice
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.isolation import isolate_global_random
+from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.state.snapshot import snapshots_named
+from gym_p2p.net.links.memory import MemoryNetwork, VirtualClock
+from gym_p2p.play.sync_mode import SyncChoice, agree, make_offer
 from gym_p2p.simulation.arguments import Figure, check_plain, check_seats, paths_of
 from gym_p2p.simulation.player import Policy, Setting, VirtualPlayer
 from gym_p2p.simulation.results import Simulation
-from gym_p2p.sync_choice import agree, make_offer
 
 __all__ = ["simulate"]
 

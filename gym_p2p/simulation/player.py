@@ -12,26 +12,27 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import ExportConfig, P2PConfig, SyncConfig
-from gym_p2p.core.announce import MatchFound, MatchPlayer
-from gym_p2p.core.events import BeginEpisode, Connected, EpisodeBegan, Event, Pinged, PlayerGone
-from gym_p2p.core.latency import Poll
-from gym_p2p.core.match import Match
-from gym_p2p.core.messages import Channel
-from gym_p2p.core.pacing import Pacer
-from gym_p2p.core.stats_report import PollStatus
-from gym_p2p.core.time_sync import AutoDelay
-from gym_p2p.desync import StateExchange
-from gym_p2p.game.base import Game
+from gym_p2p.config.names import load_callable
+from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
+from gym_p2p.core.latency.series import Poll
+from gym_p2p.core.latency.webrtc_stats import PollStatus
+from gym_p2p.core.match.events import BeginEpisode, Connected, EpisodeBegan, Event, Pinged, PlayerGone
+from gym_p2p.core.match.match import Match
+from gym_p2p.core.sync.pacing import Pacer
+from gym_p2p.core.sync.time_sync import AutoDelay
+from gym_p2p.core.wire.messages import Channel
 from gym_p2p.game.checksum import OutcomeChecksum
+from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome, Seat
-from gym_p2p.named import load_callable
-from gym_p2p.net.driver import Driver
-from gym_p2p.net.memory import MemoryNetwork, VirtualClock
-from gym_p2p.net.tellings import LinkOpened, Polled
-from gym_p2p.net.transport import LinkState
-from gym_p2p.playing import Playing, SyncChoice, first_delay
-from gym_p2p.recording import Recorder
+from gym_p2p.net.links.driver import Driver
+from gym_p2p.net.links.memory import MemoryNetwork, VirtualClock
+from gym_p2p.net.links.transport import LinkState
+from gym_p2p.net.worker.messages import LinkOpened, Polled
+from gym_p2p.play.recorder import Recorder
+from gym_p2p.play.runner import Playing, first_delay
+from gym_p2p.play.state_exchange import StateExchange
+from gym_p2p.play.sync_mode import SyncChoice
 from gym_p2p.simulation.results import ConfirmedFrame, Counters, SimulatedPlayer
 
 __all__ = ["Policy", "Setting", "VirtualPlayer"]

@@ -16,11 +16,11 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import ServiceConfig
-from gym_p2p.core.probe_outcome import ProbeOutcome
+from gym_p2p.core.probing.outcome import ProbeOutcome
+from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.probe import ProbeConnection
-from gym_p2p.net.probe_manager import ProbeManager
-from gym_p2p.net.signaling import SignalingClient
+from gym_p2p.net.probing.manager import ProbeManager
+from gym_p2p.net.probing.probe import ProbeConnection
 from gym_p2p.server import Service
 
 __all__ = ["HELD_OPEN_S", "READ_AFTER_S", "main"]

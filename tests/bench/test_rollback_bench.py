@@ -12,8 +12,8 @@ from gym_p2p.bench.rollback_match import bench_match
 from gym_p2p.bench.still import StillEnv
 from gym_p2p.bench.table import Table
 from gym_p2p.cli import main
-from gym_p2p.game.seats import make_game
-from gym_p2p.game.snapshot import snapshots_named
+from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.state.snapshot import snapshots_named
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -11,13 +11,13 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import LinkConfig, ServiceConfig
-from gym_p2p.core.announce import MatchFound, SeatId
-from gym_p2p.core.messages import Channel
-from gym_p2p.core.queue_requests import QueueTicket
-from gym_p2p.net.negotiation import Connector
-from gym_p2p.net.probe_manager import ProbeManager, ProbeResult
-from gym_p2p.net.signaling import SignalingClient
-from gym_p2p.net.transport import LinkState
+from gym_p2p.core.api.matches import QueueTicket
+from gym_p2p.core.api.rooms import MatchFound, SeatId
+from gym_p2p.core.wire.messages import Channel
+from gym_p2p.net.client.signaling import SignalingClient
+from gym_p2p.net.connector import Connector
+from gym_p2p.net.links.transport import LinkState
+from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
 from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.server import Service
 from tests.browser.chromium import Chromium, Page

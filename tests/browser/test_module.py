@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from gym_p2p.core.initiator import initiates
-from gym_p2p.core.latency import LatencySeries, Poll
-from gym_p2p.core.stats_report import PollStatus
+from gym_p2p.core.latency.series import LatencySeries, Poll
+from gym_p2p.core.latency.webrtc_stats import PollStatus
+from gym_p2p.core.signaling.offerer import initiates
 from tests.browser.chromium import HERE, STATIC
 
 TIMEOUT_S = 60

@@ -13,7 +13,7 @@ from rich.console import Console
 from gym_p2p.cli import main
 from gym_p2p.cli.live import queue_line
 from gym_p2p.config import MatchmakingConfig, ServiceConfig
-from gym_p2p.core.queue_news import QueueStatus
+from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.server import Service, serve_in_thread
 
 DEADLINE_S = 60

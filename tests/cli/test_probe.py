@@ -13,10 +13,10 @@ import pytest
 
 from gym_p2p.cli import probe
 from gym_p2p.config import ServiceConfig
-from gym_p2p.core.probe_report import ProbePath, ProbeVerdict
-from gym_p2p.core.probe_statistics import PingStatistics
+from gym_p2p.core.probing.report import ProbePath, ProbeVerdict
+from gym_p2p.core.probing.statistics import PingStatistics
 from gym_p2p.errors import ConfigurationError, ServiceUnreachable, UsageError
-from gym_p2p.net.probe_manager import ProbeResult
+from gym_p2p.net.probing.manager import ProbeResult
 from gym_p2p.server import Service, serve_in_thread
 
 WAIT = "import sys, argparse; from tests.cli.test_probe import command; sys.exit(command(*sys.argv[1:]))"

@@ -18,8 +18,8 @@ from rich.console import Console
 
 from gym_p2p.cli import queue
 from gym_p2p.config import ServiceConfig
-from gym_p2p.core.plans import TicketRow
-from gym_p2p.core.queue_report import QueueReport
+from gym_p2p.core.matchmaking.commands import TicketRow
+from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.errors import ConfigurationError, ServiceRefused, ServiceUnreachable
 from gym_p2p.server import Service, serve_in_thread
 from tests.server.raw import RawClient

@@ -15,9 +15,9 @@ import pytest
 from gym_p2p.cli import main
 from gym_p2p.cli.pictures import Gif, Mp4, Window
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.game.load import load_environment
-from gym_p2p.game.replay_writer import ReplayWriter
-from gym_p2p.game.seats import make_game
+from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.replay.writer import ReplayWriter
 from tests.replays import CHECKED_EVERY, header_of, play_and_record, record, rewrite
 from tests.requirements import require
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from gym_p2p.cli import serve
-from gym_p2p.core.queue_requests import QueueTicket
+from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.errors import NoMatch
-from gym_p2p.net.signaling import SignalingClient
+from gym_p2p.net.client.signaling import SignalingClient
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 20

@@ -8,7 +8,7 @@ import pytest
 from gym_p2p.cli import main
 from gym_p2p.cli.secret import JOIN_SECRET, secret
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.server.join_tokens import JoinTokens
+from gym_p2p.server.guard.tokens import JoinTokens
 
 SECRET = "j" * 32
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.events import (
+from gym_p2p.core.match.events import (
     BeginEpisode,
     ChecksumsAgreed,
     Connected,
@@ -20,9 +20,8 @@ from gym_p2p.core.events import (
     PlayerFinished,
     PlayerGone,
 )
-from gym_p2p.core.match import Match
-from gym_p2p.core.messages import Channel
-from gym_p2p.core.sync import (
+from gym_p2p.core.match.match import Match
+from gym_p2p.core.sync.session import (
     Advance,
     FramesConfirmed,
     Load,
@@ -33,9 +32,10 @@ from gym_p2p.core.sync import (
     Stalled,
     SyncSession,
 )
-from gym_p2p.net.driver import Driver
-from gym_p2p.net.memory import MemoryNetwork, Path, VirtualClock
-from gym_p2p.net.transport import LinkState
+from gym_p2p.core.wire.messages import Channel
+from gym_p2p.net.links.driver import Driver
+from gym_p2p.net.links.memory import MemoryNetwork, Path, VirtualClock
+from gym_p2p.net.links.transport import LinkState
 
 Action = Callable[[int, int], bytes]
 """``(player, frame) -> input``."""

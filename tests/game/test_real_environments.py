@@ -10,9 +10,9 @@ import pytest
 
 from gym_p2p.errors import UnsupportedEnvironment
 from gym_p2p.game.checksum import OutcomeChecksum
-from gym_p2p.game.load import load_environment, load_policy
+from gym_p2p.game.env.load import load_environment, load_policy
+from gym_p2p.game.env.seats import Game, make_game
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.seats import Game, make_game
 from tests.requirements import require
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")

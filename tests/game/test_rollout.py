@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from gymnasium import spaces
 
-from gym_p2p.core.events import InputsArrived
-from gym_p2p.core.sync import SyncSession
+from gym_p2p.core.match.events import InputsArrived
+from gym_p2p.core.sync.session import SyncSession
+from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Rollout
-from gym_p2p.game.seats import make_game
-from gym_p2p.game.snapshot import snapshots_named
+from gym_p2p.game.state.snapshot import snapshots_named
 from tests.toys import Blend
 
 

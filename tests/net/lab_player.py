@@ -17,11 +17,11 @@ import attrs
 
 from gym_p2p.cli.join import _terminate_as_interrupt
 from gym_p2p.cli.play import Part, play
-from gym_p2p.core.events import Connected, EpisodeBegan, Interrupted, PlayerGone, Resumed
+from gym_p2p.core.match.events import Connected, EpisodeBegan, Interrupted, PlayerGone, Resumed
 from gym_p2p.errors import P2PError
-from gym_p2p.net.driver import Driver
-from gym_p2p.net.tellings import LinkOpened, MatchMade, Telling
-from gym_p2p.recording import Recorder
+from gym_p2p.net.links.driver import Driver
+from gym_p2p.net.worker.messages import LinkOpened, MatchMade, Telling
+from gym_p2p.play.recorder import Recorder
 from gym_p2p.wrapper import P2POptions
 
 __all__ = ["Wish", "main", "policy"]

@@ -14,8 +14,8 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessi
 from aiortc.sdp import candidate_from_sdp
 
 from gym_p2p.config import LinkConfig, LinkEmulation
-from gym_p2p.core.messages import Channel
-from gym_p2p.net.transport import LinkState
+from gym_p2p.core.wire.messages import Channel
+from gym_p2p.net.links.transport import LinkState
 from gym_p2p.net.webrtc import PeerConnection
 
 T = TypeVar("T")

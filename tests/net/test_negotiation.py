@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from gym_p2p.config import LinkConfig
-from gym_p2p.core.messages import Channel
-from gym_p2p.core.signaling import PlayerId
+from gym_p2p.core.signaling.negotiation import PlayerId
+from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed
-from gym_p2p.net.negotiation import Connector
-from gym_p2p.net.transport import LinkState
+from gym_p2p.net.connector import Connector
+from gym_p2p.net.links.transport import LinkState
 from gym_p2p.net.webrtc import PeerConnection
 from tests.net.peers import Browser, Peer, eventually, loopback_only, run
 

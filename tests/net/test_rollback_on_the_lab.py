@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from gym_p2p.game.checksum import OutcomeChecksum
-from gym_p2p.game.load import load_environment
-from gym_p2p.game.seats import make_game
+from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.seats import make_game
 from tests.lab.fixtures import MakeLab
 from tests.net.lab_match import LabMatch, LabPlayer
 from tests.players import assert_all_played_the_same

@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import Service, serve_in_thread
-from gym_p2p.server.join_tokens import JoinTokens
+from gym_p2p.server.guard.tokens import JoinTokens
 from tests.server.clients import Match, Pair, code, health, metrics, settles, stored
 from tests.server.raw import RawClient, candidate, description, match_two
 

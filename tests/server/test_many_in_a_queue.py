@@ -21,8 +21,8 @@ import pytest
 
 from gym_p2p.bench.figures import percentile
 from gym_p2p.config import MatchmakingConfig, ServiceConfig
-from gym_p2p.core.decisions import replay
-from gym_p2p.core.widening import WideningMatchmaker
+from gym_p2p.core.matchmaking.decision_log import replay
+from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from gym_p2p.server import Service, serve_in_thread
 from tests.server.clients import metrics
 from tests.server.crowd import Mood, Player, World

@@ -15,7 +15,7 @@ import uvicorn
 
 from gym_p2p import ProbeManager, UsageError
 from gym_p2p.config import ServiceConfig
-from gym_p2p.net.signaling import SignalingClient
+from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.server import mount
 
 

@@ -236,7 +236,7 @@ def test_a_hostile_packet_changes_nothing_for_anyone(service: Service, packet: s
 def test_a_websocket_on_which_nobody_speaks_is_closed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gym_p2p.server.packets._GREETING_DEADLINE_S", 0.3)
+    monkeypatch.setattr("gym_p2p.server.guard.frames._GREETING_DEADLINE_S", 0.3)
     url = f"ws{service.url.removeprefix('http')}/socket.io/?EIO=4&transport=websocket"
     with connect(url, close_timeout=1) as silent, RawClient(service.url, subject="ann") as ann:
         assert str(silent.recv(1)).startswith("0")

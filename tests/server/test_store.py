@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.core.announce import SeatId
+from gym_p2p.core.api.rooms import SeatId
+from gym_p2p.server.guard.tokens import Claims
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Kind, Store, safe_name
-from gym_p2p.server.tokens import Claims
 
 
 def claims(player: SeatId, players: tuple[SeatId, ...] = ("a", "b")) -> Claims:

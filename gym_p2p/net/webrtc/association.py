@@ -31,7 +31,7 @@ from aiortc.rtcsctptransport import (
     SackChunk,
 )
 
-from gym_p2p.net.webrtc.straight import run_through
+from gym_p2p.net.webrtc.eager import run_through
 
 __all__ = ["Association"]
 

@@ -1,7 +1,7 @@
 """One WebRTC connection to one peer: two data channels, made and kept the way this package needs them.
 
 Knows descriptions, channels and states. Refuses to know who the peer is, how descriptions travel
-(:mod:`gym_p2p.net.negotiation`) and what messages mean.
+(:mod:`gym_p2p.net.connector`) and what messages mean.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from aiortc import (
 from aiortc.rtcicetransport import RTCIceCandidate
 
 from gym_p2p.config import IceServer, LinkConfig
-from gym_p2p.core.messages import Channel
+from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed, ProtocolError, UsageError
-from gym_p2p.net.transport import LinkState, OnMessage, OnState
+from gym_p2p.net.links.transport import LinkState, OnMessage, OnState
 from gym_p2p.net.webrtc.association import Association
 from gym_p2p.net.webrtc.channels import Channels
 from gym_p2p.net.webrtc.descriptions import (
@@ -60,7 +60,7 @@ MAX_REMOTE_CANDIDATES = 100
 
 
 class PeerConnection:
-    """A link to one peer (:class:`gym_p2p.net.transport.Link`).
+    """A link to one peer (:class:`gym_p2p.net.links.transport.Link`).
 
     Make it, and call everything, on the event loop's thread. ``gather`` may be called long before a peer
     is known. Then either ``create_offer`` and ``accept_answer``, or ``accept_offer``; ``add_candidate``
@@ -228,7 +228,7 @@ class PeerConnection:
             raise ConnectionError(self.describe())
 
     def send(self, channel: Channel, data: bytes | str) -> bool:
-        """Send one message of at most 1,160 bytes; see :meth:`gym_p2p.net.transport.Link.send`."""
+        """Send one message of at most 1,160 bytes; see :meth:`gym_p2p.net.links.transport.Link.send`."""
         return self._state is LinkState.OPEN and self._channels.send(channel, data, self._association)
 
     async def getStats(self) -> dict[str, dict[str, Any]]:  # noqa: N802  # W3C's name
@@ -256,7 +256,7 @@ class PeerConnection:
         self.on_candidate = None
 
     async def close(self) -> None:
-        """Close the link; see :meth:`gym_p2p.net.transport.Link.close`. Idempotent, in every state."""
+        """Close the link; see :meth:`gym_p2p.net.links.transport.Link.close`. Idempotent, in every state."""
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_task(self._close())
         await asyncio.shield(self._closing)

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 from aiortc.rtcdtlstransport import State
 
+from gym_p2p.net.webrtc.eager import run_through
 from gym_p2p.net.webrtc.internals import Internals
-from gym_p2p.net.webrtc.straight import run_through
 
 __all__ = ["Records"]
 

@@ -17,7 +17,7 @@ import aioice.ice
 import aioice.stun
 
 from gym_p2p.config import LinkEmulation
-from gym_p2p.net.emulation import EmulatedPath
+from gym_p2p.net.links.emulation import EmulatedPath
 
 __all__ = ["Sockets"]
 

@@ -1,0 +1,112 @@
+"""What rooms and queues both say of the players of a match: tickets, seats, histories and their limits.
+
+It knows no state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from gym_p2p.core.api.queues import MatchProbe
+from gym_p2p.core.api.replies import is_public_id
+from gym_p2p.core.api.rooms import MAX_PLAYERS, MAX_SPECTATORS, SeatId, is_seat_id
+
+__all__ = ["MAX_RTT_MS", "GroupHistory", "MakeMatch", "QueueTicket", "QueuedPlayer", "spectators_problem"]
+
+MAX_RTT_MS = 60_000.0
+"""What the wire takes for a round trip (signalling: ``rtt_ms`` lies in 0..60000)."""
+
+
+@attrs.frozen(kw_only=True)
+class QueueTicket:
+    """What somebody says who joins a queue.
+
+    Attributes:
+        queue: which one; who names the same one is matched there.
+        seats: every seat of his environment, in its order: the first in a queue fixes them for the others.
+        take: the seat that he wants; ``None`` takes any.
+        client: the software that he says he runs.
+        asks: whether he wants to be asked before a match is made.
+        rtt_ms: his round trip to the service; ``None`` if unknown.
+        group_history: former partners; ``None`` goes by what the service remembers.
+        plays: a digest of what both sides of a match must agree on; ``None`` if he does not say.
+        spectators: to how many he shows the match.
+    """
+
+    queue: str
+    seats: tuple[SeatId, ...]
+    take: SeatId | None = None
+    client: str | None = None
+    asks: bool = False
+    rtt_ms: float | None = None
+    group_history: GroupHistory | None = None
+    plays: str | None = None
+    spectators: int = 0
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with it, or ``None``."""
+        if not is_public_id(self.queue):
+            return "queue: wanted 1 to 128 characters of A-Z a-z 0-9 . _ : @ + - (and not '.' or '..')"
+        if not 2 <= len(self.seats) <= MAX_PLAYERS or not all(map(is_seat_id, self.seats)):
+            return f"seats: wanted 2 to {MAX_PLAYERS} seat ids: a queue puts one player on each"
+        if len(set(self.seats)) != len(self.seats):
+            return "seats: the same seat is listed twice"
+        if self.take is not None and self.take not in self.seats:
+            return f"take: wanted null, or one of {list(self.seats)}"
+        if self.rtt_ms is not None and not 0 <= self.rtt_ms <= MAX_RTT_MS:
+            return f"rtt_ms: wanted null, or 0 to {MAX_RTT_MS:g}"
+        return spectators_problem(self.spectators)
+
+
+def spectators_problem(spectators: int) -> str | None:
+    """Say what is wrong with how many spectators somebody offers to have, or ``None``."""
+    return None if 0 <= spectators <= MAX_SPECTATORS else f"spectators: wanted 0 to {MAX_SPECTATORS}"
+
+
+@attrs.frozen
+class QueuedPlayer:
+    """One player of a match, with his seat and what is known of his wait."""
+
+    subject_id: str
+    seat: SeatId
+    ticket: QueueTicket
+    probe: MatchProbe
+
+
+@attrs.frozen
+class MakeMatch:
+    """Request: make this match; call ``Queues.not_made`` if somebody is gone.
+
+    Attributes:
+        queue: which one.
+        seats: every seat.
+        players: one for each seat, in the order of the seats.
+        relay_only: the way that was measured leads over a relay.
+    """
+
+    queue: str
+    seats: tuple[SeatId, ...]
+    players: tuple[QueuedPlayer, ...]
+    relay_only: bool
+
+
+def _names(value: Iterable[str]) -> list[str]:
+    return list(value)
+
+
+@attrs.frozen
+class GroupHistory:
+    """With whom a subject has played.
+
+    Attributes:
+        previous_partners: their subject ids, the most recent last.
+        source_scene_id: where that group was formed; ``None`` if nobody said.
+        group_id: the group's own id; ``None`` if it has none.
+    """
+
+    previous_partners: list[str] = attrs.field(converter=_names)
+    source_scene_id: str | None = None
+    group_id: str | None = None

@@ -1,0 +1,1 @@
+"""One match: peers, handshake, exchange of inputs, membership, checksums and events."""

@@ -1,0 +1,66 @@
+"""Compares the players' checksums of the same frames.
+
+Knows digests by episode, frame and player; refuses to know what they are digests of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gym_p2p.core.match.events import ChecksumsAgreed, Desynced
+from gym_p2p.core.wire.messages import Checksum
+
+__all__ = ["Digests"]
+
+_KEPT = 4096
+
+
+class Digests:
+    """The digests of frames that not every player has told yet."""
+
+    def __init__(self, *, local: int, players: int) -> None:
+        self._local = local
+        self._awaited = set(range(players))
+        self._open: dict[tuple[int, int], dict[int, bytes]] = {}
+
+    def add(self, player: int, message: Checksum) -> Sequence[ChecksumsAgreed | Desynced]:
+        """Take a player's digest, or our own; return what that shows. A second one of a frame is ignored."""
+        key = (message.episode, message.frame)
+        digests = self._open.setdefault(key, {})
+        if player in digests:
+            return ()
+        digests[player] = message.digest
+        found: list[ChecksumsAgreed | Desynced] = []
+        ours = digests.get(self._local)
+        if ours is not None:
+            others = digests if player == self._local else {player: message.digest}
+            for other, theirs in others.items():
+                if other != self._local and theirs != ours:
+                    found.append(Desynced(*key, other, ours, theirs))
+        found += self._complete(key)
+        if len(self._open) > _KEPT:
+            self._open.pop(next(iter(self._open)))
+        return found
+
+    def leave(self, player: int) -> Sequence[ChecksumsAgreed]:
+        """Wait no longer for a player who is gone; return what those who are left agree on. Idempotent."""
+        if player not in self._awaited:
+            return []
+        self._awaited.remove(player)
+        return [event for key in list(self._open) for event in self._complete(key)]
+
+    def _complete(self, key: tuple[int, int]) -> Sequence[ChecksumsAgreed]:
+        """Close a frame of which everybody who is left has told his digest."""
+        digests = self._open[key]
+        if not self._awaited <= digests.keys():
+            return []
+        del self._open[key]
+        return [ChecksumsAgreed(*key)] if len(digests) > 1 and len(set(digests.values())) == 1 else []
+
+    def awaits(self, players: Iterable[int]) -> bool:
+        """Whether one of these players has not told his digest of a frame of which we told ours."""
+        wanted = list(players)
+        return any(
+            self._local in digests and any(player not in digests for player in wanted)
+            for digests in self._open.values()
+        )

@@ -1,0 +1,288 @@
+"""What the two halves of a player say to each other: commands down to the match, events up from it.
+
+The network half (:mod:`gym_p2p.core.match.match`, on the network's thread or process) carries out commands
+and tells events; the user's half gives commands and folds events. All are frozen values of plain data, for
+they may cross a pipe. Players are indices into the match's list of players; frames count from 0 in every
+episode, episodes from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from gym_p2p.core.latency.series import ClockEstimate
+
+__all__ = [
+    "BeginEpisode",
+    "ChecksumsAgreed",
+    "Command",
+    "Connected",
+    "Desynced",
+    "Difference",
+    "EpisodeBegan",
+    "EpisodeRefused",
+    "Event",
+    "FramesAhead",
+    "GiveChecksum",
+    "GiveInput",
+    "GiveState",
+    "InputsArrived",
+    "Interrupted",
+    "Leave",
+    "Left",
+    "Pinged",
+    "PlayerFinished",
+    "PlayerGone",
+    "ProtocolErrorSeen",
+    "Refused",
+    "Resumed",
+    "SetInputDelay",
+    "StateArrived",
+]
+
+Difference = tuple[str, str, str]
+
+
+# Commands: what the user's half asks for.
+
+
+@attrs.frozen
+class BeginEpisode:
+    """Wait at the barrier before the next episode.
+
+    Attributes:
+        input_delay: the local player's, as the episode begins.
+    """
+
+    seed: int | None = None
+    options: Mapping[str, Any] | None = None
+    input_delay: int = 0
+
+
+@attrs.frozen
+class GiveInput:
+    """The local player's input of a frame; frames come in order from 0, repeats are ignored."""
+
+    frame: int
+    data: bytes
+
+
+@attrs.frozen
+class SetInputDelay:
+    """The local player's input delay changed: inputs given from now on take effect so many frames later."""
+
+    frames: int
+
+
+@attrs.frozen
+class GiveChecksum:
+    """The local digest up to and including a confirmed frame.
+
+    Attributes:
+        episode: the one that it is of; ``None`` for the running one.
+    """
+
+    frame: int
+    digest: bytes
+    episode: int | None = None
+
+
+@attrs.frozen
+class GiveState:
+    """The local state after a frame at which a player's digest differs, packed; it goes to him alone."""
+
+    player: int
+    episode: int
+    frame: int
+    data: bytes
+
+
+@attrs.frozen
+class Leave:
+    """Say goodbye; :class:`Left` follows once everybody has what he needs, or after a second."""
+
+    reason: str
+    lost: int | None = None
+
+
+Command = BeginEpisode | GiveInput | SetInputDelay | GiveChecksum | GiveState | Leave
+
+
+# Events.
+
+
+@attrs.frozen
+class Connected:
+    """Every peer's handshake agrees with ours. ``about`` is what each said of himself."""
+
+    about: tuple[Mapping[str, Any] | None, ...]
+
+
+@attrs.frozen
+class Refused:
+    """A peer plays something else: ``(what, ours, theirs)``. The match is over."""
+
+    player: int
+    differences: tuple[Difference, ...]
+
+
+@attrs.frozen
+class EpisodeBegan:
+    """Everybody passed the barrier with this seed, these options, and these input delays, one a player."""
+
+    episode: int
+    seed: int
+    options: Mapping[str, Any]
+    delays: tuple[int, ...] = ()
+
+
+@attrs.frozen
+class EpisodeRefused:
+    """The players want different seeds or options; the barrier can be tried again."""
+
+    player: int
+    differences: tuple[Difference, ...]
+
+
+@attrs.frozen
+class InputsArrived:
+    """New inputs of a remote player, from frame ``start`` on.
+
+    Attributes:
+        inputs: empty where only ``confirmed`` has moved.
+        confirmed: the number of frames for which every present player holds every player's input.
+    """
+
+    player: int
+    start: int
+    inputs: tuple[bytes, ...]
+    confirmed: int
+
+
+@attrs.frozen
+class PlayerFinished:
+    """A player ended this episode after ``frames`` inputs: no more will come."""
+
+    player: int
+    frames: int
+
+
+@attrs.frozen
+class PlayerGone:
+    """A player left or was lost. It comes a second time if he fails to hand over inputs he promised.
+
+    Of a lost player it comes once everybody who is left has said which of his inputs he holds, and shared
+    those that only some hold; :class:`InputsArrived` brings them.
+
+    Attributes:
+        reason: ``peer_left``, or ``peer_lost`` (he himself, or somebody whose loss made him leave).
+        frames: how many inputs there will be of him in this episode; the same at everybody who is left.
+        said: his own word for it; ``None`` if he fell silent.
+        lost: the player whose loss made him leave.
+    """
+
+    player: int
+    reason: str
+    frames: int
+    said: str | None = None
+    lost: int | None = None
+
+
+@attrs.frozen
+class FramesAhead:
+    """By how many frames we are ahead of the peer who is the farthest behind, averaged; negative if behind.
+
+    Told a few times a second where frames are paced.
+    """
+
+    frames: float
+
+
+@attrs.frozen
+class Interrupted:
+    """Nothing was heard from a player for the notice time."""
+
+    player: int
+
+
+@attrs.frozen
+class Resumed:
+    """He is heard again."""
+
+    player: int
+    silent_s: float
+
+
+@attrs.frozen
+class ChecksumsAgreed:
+    """All present players have the same digest of this frame."""
+
+    episode: int
+    frame: int
+
+
+@attrs.frozen
+class Desynced:
+    """A player's digest differs from ours."""
+
+    episode: int
+    frame: int
+    player: int
+    ours: bytes
+    theirs: bytes
+
+
+@attrs.frozen
+class StateArrived:
+    """A player's state after the first frame at which his digest differed, packed as he gave it."""
+
+    player: int
+    episode: int
+    frame: int
+    data: bytes
+
+
+@attrs.frozen
+class Pinged:
+    """A round trip over the game channel, and what is known of the player's clock."""
+
+    player: int
+    rtt_ms: float
+    clock: ClockEstimate | None
+
+
+@attrs.frozen
+class ProtocolErrorSeen:
+    """A player sent something that the protocol does not allow; it was dropped."""
+
+    player: int
+    problem: str
+    total: int
+
+
+@attrs.frozen
+class Left:
+    """The goodbye is complete."""
+
+
+Event = (
+    Connected
+    | Refused
+    | EpisodeBegan
+    | EpisodeRefused
+    | InputsArrived
+    | PlayerFinished
+    | PlayerGone
+    | FramesAhead
+    | Interrupted
+    | Resumed
+    | ChecksumsAgreed
+    | Desynced
+    | StateArrived
+    | Pinged
+    | ProtocolErrorSeen
+    | Left
+)

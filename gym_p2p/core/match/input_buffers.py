@@ -1,0 +1,84 @@
+"""One player's inputs of one episode, kept until everybody has them.
+
+:class:`Outbox` is what we gave and others have not acknowledged yet, :class:`Inbox` is what arrived of a
+remote player and others may still lack. Inputs are opaque bytes here, in the order of their frames and
+without a gap.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from gym_p2p.core.wire.messages import MAX_INPUTS_PER_MESSAGE
+
+__all__ = ["Inbox", "Outbox"]
+
+NEVER = 1 << 62
+"""More frames than any episode has."""
+
+
+class _Kept:
+    """Consecutive inputs, of which the oldest are dropped.
+
+    Attributes:
+        count: how many there were, with those that were dropped: the next one is of this frame.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._kept: deque[bytes] = deque()
+        self._base = 0
+
+    def after(self, start: int, budget_bytes: int) -> tuple[int, tuple[bytes, ...]]:
+        """Return the first frame and the inputs from frame ``start`` on, oldest first, as many as fit.
+
+        Args:
+            start: how many frames the recipient holds.
+            budget_bytes: room in the message; every input costs its length and two bytes.
+        """
+        start = max(start, self._base)
+        chosen: list[bytes] = []
+        for offset in range(start - self._base, len(self._kept)):
+            data = self._kept[offset]
+            budget_bytes -= len(data) + 2
+            if budget_bytes < 0 or len(chosen) == MAX_INPUTS_PER_MESSAGE:
+                break
+            chosen.append(data)
+        return start, tuple(chosen)
+
+    def forget(self, held_by_all: int) -> None:
+        """Drop the inputs below this frame: everybody has them."""
+        while self._base < held_by_all and self._kept:
+            self._kept.popleft()
+            self._base += 1
+
+
+class Outbox(_Kept):
+    """The local player's inputs, kept until every peer has them."""
+
+    def add(self, data: bytes) -> None:
+        """Give the input of the next frame."""
+        self._kept.append(data)
+        self.count += 1
+
+
+class Inbox(_Kept):
+    """A remote player's inputs as they arrive, handed on in order, and kept for those who may lack them.
+
+    ``count`` is how many frames arrived without a gap; this is what gets acknowledged.
+    """
+
+    def news(self, start: int, inputs: Sequence[bytes]) -> Sequence[bytes]:
+        """Return those of the inputs, which begin at frame ``start``, that continue what is here.
+
+        Repeated ones are skipped. Inputs that would leave a gap are not taken: the sender repeats
+        everything from the first one that we did not acknowledge.
+        """
+        skip = self.count - start
+        if skip < 0 or skip >= len(inputs):
+            return ()
+        fresh = inputs[skip:]
+        self.count += len(fresh)
+        self._kept.extend(fresh)
+        return fresh

@@ -1,0 +1,1 @@
+"""Strategies, estimates, tickets, the planner, the queues and the decision log."""

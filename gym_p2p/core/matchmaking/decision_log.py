@@ -1,0 +1,191 @@
+"""The decision log: one JSON-ready record a decision, made and rejected, and its replay under another policy.
+
+The records hold raw inputs (waits, estimates and where they came from, measured round trips), no scores, so
+that a log answers questions that nobody had when it was written. Kinds:
+
+``considered``  a seed and everybody who was free to play with it; ``chosen`` is ``null`` for nobody
+``probed``      a pair's probe: both reports, waits and threshold at that instant; passed, rejected or again
+``made``        a match
+``rejected``    a proposal that fell through, and why
+``gave_up``     a subject that was told that there is nobody
+
+Keys are snake_case; ``t`` is the queue's monotonic clock in seconds. :func:`replay` asks of every recorded
+*situation* what another matchmaker would have said. It does not play the queue on: what would have happened
+after a different decision, no log can tell (the simulation can: ``gym-p2p matchmaking simulate``).
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from gym_p2p.core.api.matches import GroupHistory
+from gym_p2p.core.matchmaking.commands import GaveUp, Matched, PairProbe, probes_to_wire
+from gym_p2p.core.matchmaking.estimator import Estimate, Source
+from gym_p2p.core.matchmaking.selection import Choice, threshold_of
+from gym_p2p.core.matchmaking.strategy import Matchmaker, QueuedCandidate, require_matchmaker
+from gym_p2p.core.matchmaking.tickets import Probe, Ticket
+
+__all__ = ["VERSION", "Replay", "considered", "gave_up", "made", "probed", "rejected", "replay"]
+
+VERSION = 1
+Record = dict[str, Any]
+
+
+def considered(
+    choice: Choice, group: Sequence[Ticket] | None, matchmaker: Matchmaker, group_size: int, now: float
+) -> Record:
+    """Return the record of a seed that was considered."""
+    return {
+        **_head("considered", now),
+        "policy": type(matchmaker).__name__,
+        "group_size": group_size,
+        "seed": _candidate(choice.seed),
+        "waiting": [
+            {**_candidate(c), "threshold_ms": threshold_of(matchmaker, choice.seed.wait_s, c.wait_s)}
+            for c in choice.waiting
+        ],
+        "chosen": None if group is None else [ticket.subject_id for ticket in group],
+        "relay": group is not None and choice.group is None,
+        "fault": choice.fault,
+    }
+
+
+def probed(probe: Probe, result: PairProbe, threshold_ms: float | None, verdict: str, now: float) -> Record:
+    """Return the record of a finished probe."""
+    return {
+        **_head("probed", now),
+        "subjects": list(probe.pair),
+        "waits_s": [t.wait_s(now) for t in sorted((probe.one, probe.other), key=lambda t: t.subject_id)],
+        "attempt": probe.attempt,
+        "relay": probe.relay_only,
+        "threshold_ms": threshold_ms,
+        **result.to_wire(),
+        "verdict": verdict,
+        "reason": result.reason,
+    }
+
+
+def made(matched: Matched, now: float) -> Record:
+    """Return the record of a match."""
+    return {
+        **_head("made", now),
+        "subjects": list(matched.subjects),
+        "waits_s": list(matched.waits_s),
+        "relay": matched.relay_only,
+        "probes": probes_to_wire(matched.probes),
+    }
+
+
+def rejected(subjects: Sequence[str], reason: str, now: float) -> Record:
+    """Return the record of a proposal that fell through."""
+    return {**_head("rejected", now), "subjects": list(subjects), "reason": reason}
+
+
+def gave_up(outcome: GaveUp, ticket: Ticket, now: float) -> Record:
+    """Return the record of a subject that was told that there is nobody."""
+    return {
+        **_head("gave_up", now),
+        "subject": outcome.subject_id,
+        "reason": outcome.reason,
+        "wait_s": outcome.waited_s,
+        "probes": ticket.probes,
+        "rejections": ticket.rejections,
+    }
+
+
+@attrs.define
+class Replay:
+    """What another matchmaker would have said in the recorded situations.
+
+    Attributes:
+        situations: seeds that were considered.
+        same: it would have chosen the same group, or nobody where nobody was chosen.
+        differences: the others: ``t``, ``seed``, ``chosen`` and ``would_choose``.
+        probes: pairs that were measured.
+        verdicts: how often a pair that was ``then`` passed or rejected ``now`` would be, as ``then->now``.
+        skipped: lines that are no record of this version.
+    """
+
+    situations: int = 0
+    same: int = 0
+    differences: list[Record] = attrs.field(factory=list)
+    probes: int = 0
+    verdicts: collections.Counter[str] = attrs.field(factory=collections.Counter)
+    skipped: int = 0
+
+
+def replay(log: Iterable[object], matchmaker: Matchmaker) -> Replay:
+    """Ask a matchmaker about every situation in a log.
+
+    Args:
+        log: records, as read from the lines of a log; what is none is counted and skipped.
+        matchmaker: the other policy.
+
+    Raises:
+        TypeError: ``matchmaker`` is none.
+    """
+    require_matchmaker(matchmaker)
+    outcome = Replay()
+    for record in log:
+        try:
+            _replay_one(record, matchmaker, outcome)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            outcome.skipped += 1
+    return outcome
+
+
+def _replay_one(record: Any, matchmaker: Matchmaker, outcome: Replay) -> None:
+    if record["v"] != VERSION:
+        raise ValueError("another version")
+    if record["kind"] == "considered":
+        seed = _read(record["seed"])
+        waiting = [_read(candidate) for candidate in record["waiting"]]
+        size = record["group_size"]
+        ranked = matchmaker.rank_candidates(seed, list(waiting), size)
+        group = matchmaker.find_match(seed, ranked, size)
+        would_choose = None if group is None else [candidate.subject_id for candidate in group]
+        outcome.situations += 1
+        if would_choose == record["chosen"]:
+            outcome.same += 1
+        else:
+            difference = {"t": record["t"], "seed": seed.subject_id, "chosen": record["chosen"]}
+            outcome.differences.append({**difference, "would_choose": would_choose})
+    elif record["kind"] == "probed":
+        wait_a_s, wait_b_s = record["waits_s"]
+        rejects = matchmaker.rejects_pair(record["rtt_ms"], wait_a_s, wait_b_s)
+        outcome.probes += 1
+        outcome.verdicts[f"{record['verdict']}->{'rejected' if rejects else 'passed'}"] += 1
+
+
+def _head(kind: str, now: float) -> Record:
+    return {"v": VERSION, "t": now, "kind": kind}
+
+
+def _candidate(candidate: QueuedCandidate) -> Record:
+    history = candidate.group_history
+    return {
+        "id": candidate.subject_id,
+        "rtt_ms": candidate.rtt_ms,
+        "wait_s": candidate.wait_s,
+        "rejections": candidate.rejections,
+        "estimate_ms": candidate.estimate.rtt_ms,
+        "source": candidate.estimate.source.value,
+        "exact": candidate.estimate.exact,
+        "history": None if history is None else attrs.asdict(history),
+    }
+
+
+def _read(data: Mapping[str, Any]) -> QueuedCandidate:
+    history = data["history"]
+    return QueuedCandidate(
+        data["id"],
+        data["rtt_ms"],
+        None if history is None else GroupHistory(**history),
+        wait_s=data["wait_s"],
+        rejections=data["rejections"],
+        estimate=Estimate(data["estimate_ms"], Source(data["source"]), data["exact"]),
+    )

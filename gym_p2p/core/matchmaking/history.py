@@ -1,0 +1,61 @@
+"""What the queues remember of matches: who has played with whom, and how far apart they were.
+
+Knows subjects by their ids, for as long as it is worth it. It refuses to know queues.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+
+from gym_p2p.core.api.matches import GroupHistory
+from gym_p2p.core.matchmaking.commands import Pair, pair_of
+
+__all__ = ["Partners", "RunningLatency"]
+
+_SUBJECTS = 10_000
+"""Beyond it those whose last match is longest ago are forgotten."""
+_PARTNERS = 16
+"""Of one subject, the most recent ones."""
+_PAIRS = 10_000
+
+
+class Partners:
+    """Former partners, by subject."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[str, deque[str]] = OrderedDict()
+
+    def played(self, subjects: Sequence[str]) -> None:
+        """Note that these have been matched."""
+        for subject in subjects:
+            partners = self._of.setdefault(subject, deque(maxlen=_PARTNERS))
+            partners.extend(other for other in subjects if other != subject)
+            self._of.move_to_end(subject)
+        while len(self._of) > _SUBJECTS:
+            self._of.popitem(last=False)
+
+    def history(self, subject_id: str) -> GroupHistory | None:
+        """Return a subject's former partners, the most recent last; ``None`` without any."""
+        partners = self._of.get(subject_id)
+        return None if partners is None else GroupHistory(list(partners))
+
+
+class RunningLatency:
+    """What the players of running matches say of the round trip between them; nobody's word alone counts."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[Pair, dict[str, float]] = OrderedDict()
+
+    def tell(self, reporter: str, partner: str, rtt_ms: float) -> float | None:
+        """Take one side's word; return the pair's round trip, the larger of both, once both have spoken."""
+        pair = pair_of(reporter, partner)
+        told = self._told.setdefault(pair, {})
+        told[reporter] = rtt_ms
+        self._told.move_to_end(pair)
+        if len(self._told) > _PAIRS:
+            self._told.popitem(last=False)
+        if len(told) < 2:
+            return None
+        del self._told[pair]
+        return max(told.values())

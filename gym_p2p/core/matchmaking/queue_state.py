@@ -1,0 +1,95 @@
+"""The planner's books: who is in the queue, for whom there is news, what has to be told.
+
+State and its bookkeeping; the rules are in :mod:`gym_p2p.core.matchmaking.planner` and
+:mod:`gym_p2p.core.matchmaking.proposals`.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import deque
+from collections.abc import Iterator, Mapping
+
+from gym_p2p.core.matchmaking import decision_log
+from gym_p2p.core.matchmaking.commands import Decided, GaveUp, Output
+from gym_p2p.core.matchmaking.tickets import Agenda, Ticket
+
+__all__ = ["Books", "age"]
+
+
+class Books:
+    """One queue's state, shared by those who change it.
+
+    Attributes:
+        agenda: alarms.
+        tickets: by subject.
+        queue: the same, the oldest first.
+        news: tickets for which something has changed since they were last considered.
+        outputs: what has to be carried out or told.
+        log: whether decisions are recorded.
+
+    Args:
+        log: as the attribute.
+        serials: the numbers of tickets, probes and proposals.
+    """
+
+    def __init__(self, *, log: bool, serials: Iterator[int]) -> None:
+        self.agenda = Agenda()
+        self.tickets: dict[str, Ticket] = {}
+        self.queue: list[Ticket] = []
+        self.news: set[Ticket] = set()
+        self.outputs: deque[Output] = deque()
+        self.log = log
+        self._serials = serials
+
+    def add(self, ticket: Ticket) -> None:
+        """Put a ticket into the queue, according to its age."""
+        self.tickets[ticket.subject_id] = ticket
+        bisect.insort(self.queue, ticket, key=age)
+        self.news.add(ticket)
+
+    def remove(self, ticket: Ticket) -> None:
+        """Take a ticket out of the queue."""
+        ticket.gone = True
+        ticket.silence()
+        del self.tickets[ticket.subject_id]
+        del self.queue[bisect.bisect_left(self.queue, age(ticket), key=age)]
+        self.news.discard(ticket)
+
+    def freed(self, ticket: Ticket, now: float) -> None:
+        """Take note that a ticket has come out of a probe or a proposal."""
+        if ticket.gone or ticket.busy:
+            return
+        if ticket.overdue:
+            self.give_up(ticket, now)
+        else:
+            self.news.add(ticket)
+
+    def time_is_up(self, ticket: Ticket, now: float) -> None:
+        """End a ticket that has waited as long as anybody may; one that is engaged ends when it is free."""
+        if ticket.busy:
+            ticket.overdue = True
+        else:
+            self.give_up(ticket, now)
+
+    def give_up(self, ticket: Ticket, now: float, reason: str | None = None) -> None:
+        """Take a ticket out and tell its subject why; by default, that there is nobody."""
+        self.remove(ticket)
+        nobody = "nobody_near_enough" if ticket.met_anyone else "nobody_else"
+        gave_up = GaveUp(ticket.subject_id, reason or nobody, ticket.wait_s(now))
+        self.outputs.append(gave_up)
+        if self.log:
+            self.decided(decision_log.gave_up(gave_up, ticket, now))
+
+    def decided(self, record: Mapping[str, object]) -> None:
+        """Tell of a decision."""
+        self.outputs.append(Decided(record))
+
+    def next_serial(self) -> int:
+        """Return a new number, for a ticket, a probe or a proposal."""
+        return next(self._serials)
+
+
+def age(ticket: Ticket) -> tuple[float, int]:
+    """Return the sort key of the queue: who joined earlier comes first."""
+    return (ticket.enqueued_at, ticket.serial)

@@ -1,0 +1,86 @@
+"""How a probe ends, and how long it may take: the values that the service's side of probing speaks in.
+
+It knows the reasons and the deadlines, and refuses to know how a probe gets there
+(:mod:`gym_p2p.core.probing.session`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+
+from gym_p2p.core.probing.report import Mark, ProbeReport
+
+__all__ = ["ProbeDeadlines", "ProbeOutcome", "Reason"]
+
+
+class Reason(enum.StrEnum):
+    """Why a probe ended, as it stands on the wire."""
+
+    MEASURED = "measured"
+    AGAIN = "again"
+    """The two reports disagreed; the pair is probed once more."""
+    NOT_READY = "not_ready"
+    NOT_CONNECTED = "not_connected"
+    NOT_MEASURED = "not_measured"
+    FAILED = "failed"
+    """Both sides reported a failure, or one did and the other nothing."""
+    LEFT = "left"
+    """A member is gone."""
+    ABSENT = "absent"
+    """A member was not there to begin with."""
+    BUSY = "busy"
+    """A member is in another probe."""
+    CANCELLED = "cancelled"
+
+
+@attrs.frozen(kw_only=True)
+class ProbeDeadlines:
+    """How long each part of a probe may take, in seconds."""
+
+    ready_s: float = 3.0
+    connect_s: float = 12.0
+    """From the start; a browser gives up by itself after 10."""
+    measure_s: float = 5.0
+    """After ``connect_s``."""
+    total_s: float = 18.0
+    """From the creation, a second attempt included."""
+    second_report_s: float = 2.0
+    """From the first report to doing without the second."""
+
+
+@attrs.frozen(kw_only=True)
+class ProbeOutcome:
+    """How a probe ended.
+
+    Attributes:
+        rtt_ms: the pair's round trip; ``None`` when there is none.
+        reports: what each member reported; ``None`` for nothing, or nothing that could be read.
+        earlier: the first attempt, when the pair was probed once more.
+        took_s: from the creation to the end.
+    """
+
+    probe_session_id: str
+    subjects: tuple[str, str]
+    reason: Reason
+    rtt_ms: float | None = None
+    marks: frozenset[Mark] = frozenset()
+    reports: Mapping[str, ProbeReport | None] = attrs.field(factory=dict)
+    earlier: ProbeOutcome | None = None
+    took_s: float = 0.0
+
+    @property
+    def pair_failed(self) -> bool:
+        """Whether it is the pair that came to nothing, and not one member who was gone or busy."""
+        return self.reason in _PAIR_FAILED
+
+    def after(self, first: ProbeOutcome | None, took_s: float) -> ProbeOutcome:
+        """Return the outcome of both attempts: this one's, or the first one's when this one found nothing."""
+        if first is not None and self.pair_failed:
+            return attrs.evolve(first, reason=Reason.MEASURED, took_s=took_s)
+        return attrs.evolve(self, earlier=first, took_s=took_s)
+
+
+_PAIR_FAILED = frozenset({Reason.NOT_READY, Reason.NOT_CONNECTED, Reason.NOT_MEASURED, Reason.FAILED})

@@ -1,0 +1,247 @@
+"""One probe between two subjects, as the service sees it.
+
+::
+
+    PREPARING -- both ready --> CONNECTING -- offer and answer went over --> MEASURING
+        3 s                         12 s since the start                         5 s more
+    CONNECTING, MEASURING -- both reported, or one did and 2 s have passed --> ENDED
+    every state -- its deadline; 18 s in all; a member leaves; cancelled   --> ENDED
+
+Every state has a deadline, so a probe always ends, and it ends once, with a reason. The service sees no
+channel open: that both descriptions went over is the last that it can know of a connection.
+
+It knows the two members and what they may do when. It refuses to know sockets (it tells subjects) and who
+wants the outcome (:mod:`gym_p2p.core.probing.registry`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Description, Refused
+from gym_p2p.core.probing.outcome import ProbeDeadlines, ProbeOutcome, Reason
+from gym_p2p.core.probing.report import Mark, ProbePrepare, ProbeReport, ProbeVerdict, Reconciled, reconcile
+from gym_p2p.core.signaling.sdp_filter import Lane, Screen, pass_all
+
+__all__ = ["Ended", "ProbeSession", "ProbeState", "Tell"]
+
+
+class ProbeState(enum.Enum):
+    """Where a probe stands."""
+
+    PREPARING = "preparing"
+    CONNECTING = "connecting"
+    MEASURING = "measuring"
+    ENDED = "ended"
+
+
+@attrs.frozen
+class Tell:
+    """Request: send this event to this subject, on whatever socket he has now."""
+
+    subject_id: str
+    event: str
+    data: Mapping[str, Any]
+
+
+@attrs.frozen
+class Ended:
+    """Event, the last one."""
+
+    outcome: ProbeOutcome
+
+
+@attrs.define(eq=False)
+class _Member:
+    lane: Lane
+    """Of his signals."""
+    ready: bool = False
+    reported: bool = False
+    report: ProbeReport | None = None
+    kinds: set[str] = attrs.field(factory=set)
+
+
+class ProbeSession:
+    """The life of one probe.
+
+    Args:
+        prepares: what each of the two members is told to prepare, by subject.
+        now: monotonic seconds.
+        deadlines: of every state.
+        until: when it ends at the latest, if that is before ``now + deadlines.total_s``.
+        screen: looks into relayed signals.
+        repeatable: whether reports that disagree end it with ``AGAIN`` instead of the larger figure.
+    """
+
+    def __init__(
+        self,
+        prepares: Mapping[str, ProbePrepare],
+        now: float,
+        *,
+        deadlines: ProbeDeadlines,
+        until: float | None = None,
+        screen: Screen = pass_all,
+        repeatable: bool = True,
+    ) -> None:
+        first, second = prepares
+        self.subjects: tuple[str, str] = (first, second)
+        self.probe_session_id = prepares[first].probe_session_id
+        self.state = ProbeState.PREPARING
+        self.until = now + deadlines.total_s if until is None else until
+        self._repeatable = repeatable
+        self._prepares = prepares
+        self._deadlines = deadlines
+        self._created = now
+        self._due = min(now + deadlines.ready_s, self.until)
+        self._measured_by = self._second_report_due = self.until
+        self._members = {subject: _Member(Lane(screen)) for subject in self.subjects}
+        self._outputs: deque[Tell | Ended] = deque()
+        for subject in self.subjects:
+            self._outputs.append(Tell(subject, "probe_prepare", prepares[subject].to_wire()))
+
+    # ---- what the members do
+
+    def ready(self, subject: str, now: float) -> Answer:
+        """Note that a member has prepared; the probe starts once both have."""
+        if self.state is ProbeState.ENDED:
+            return _STALE
+        self._members[subject].ready = True
+        if self.state is ProbeState.PREPARING and all(member.ready for member in self._members.values()):
+            self.state = ProbeState.CONNECTING
+            self._measured_by = min(now + self._deadlines.connect_s + self._deadlines.measure_s, self.until)
+            self._due = min(now + self._deadlines.connect_s, self.until)
+            self._tell_both("probe_start", {"probe_session_id": self.probe_session_id})
+        return Accepted()
+
+    def rejoined(self, subject: str) -> None:
+        """Tell a member on a new socket again what he may have missed on the old one."""
+        if self.state is ProbeState.PREPARING and not self._members[subject].ready:
+            self._outputs.append(Tell(subject, "probe_prepare", self._prepares[subject].to_wire()))
+
+    def signal(self, subject: str, target: str, kind: str, payload: Description | Candidate | None) -> Answer:
+        """Relay a connection signal from one member to the other."""
+        if self.state is ProbeState.ENDED:
+            return _STALE
+        if target not in self.subjects or target == subject:
+            return Refused(Code.NOT_A_MEMBER, "only the other member of the probe can be signalled")
+        if self.state is ProbeState.PREPARING:
+            return Refused(Code.WRONG_STATE, "the probe has not started")
+        passed = self._members[subject].lane.take(payload)
+        if isinstance(passed, Refused):
+            return passed
+        relayed = {
+            "probe_session_id": self.probe_session_id,
+            "type": kind,
+            "from_subject_id": subject,
+            "payload": None if passed.payload is None else passed.payload.to_wire(),
+        }
+        if passed.relayed:
+            self._outputs.append(Tell(target, "probe_signal", relayed))
+        self._members[subject].kinds.add(kind)
+        if self.state is ProbeState.CONNECTING and self._described():
+            self.state = ProbeState.MEASURING
+            self._due = self._measured_by
+        return passed.answer
+
+    def result(self, subject: str, report: ProbeReport | None, now: float) -> Answer:
+        """Take a member's report; only his first one counts. ``None`` is one that could not be read."""
+        if self.state is ProbeState.ENDED:
+            return _STALE
+        usable = report is not None and report.rtt_ms is not None
+        if self.state is ProbeState.PREPARING:
+            if usable:
+                return Refused(Code.WRONG_STATE, "the probe has not started")
+            self._members[subject].report = report
+            self._end(Reason.FAILED, now)
+            return Accepted()
+        member = self._members[subject]
+        if not member.reported:
+            member.reported, member.report = True, report
+            self._second_report_due = min(now + self._deadlines.second_report_s, self._second_report_due)
+        if all(member.reported for member in self._members.values()):
+            self._conclude(now)
+        return Accepted()
+
+    # ---- what happens to it
+
+    def left(self, now: float) -> None:
+        """Note that a member is gone."""
+        self._end(Reason.LEFT, now)
+
+    def cancel(self, now: float) -> None:
+        """End it; does nothing at the end."""
+        self._end(Reason.CANCELLED, now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what has come due by ``now``."""
+        due = self.next_timeout()
+        if due is None or now < due:
+            return
+        if any(member.reported for member in self._members.values()):
+            self._conclude(now)
+            return
+        reasons = {
+            ProbeState.PREPARING: Reason.NOT_READY,
+            ProbeState.CONNECTING: Reason.NOT_CONNECTED,
+            ProbeState.MEASURING: Reason.NOT_MEASURED,
+        }
+        self._end(reasons[self.state], now)
+
+    def next_timeout(self) -> float | None:
+        """Return when :meth:`handle_timeout` wants to be called; ``None`` at the end."""
+        return None if self.state is ProbeState.ENDED else min(self._due, self._second_report_due)
+
+    def poll(self) -> Tell | Ended | None:
+        """Return the next thing to carry out, or ``None``."""
+        return self._outputs.popleft() if self._outputs else None
+
+    # ---- inside
+
+    def _described(self) -> bool:
+        one, other = (member.kinds for member in self._members.values())
+        return ("offer" in one and "answer" in other) or ("answer" in one and "offer" in other)
+
+    def _conclude(self, now: float) -> None:
+        """End with what the reports amount to."""
+        found = reconcile([member.report for member in self._members.values()])
+        if found.rtt_ms is None:
+            self._end(Reason.FAILED, now)
+        elif Mark.DISAGREED in found.marks and self._repeatable:
+            self._end(Reason.AGAIN, now, found)
+        else:
+            self._end(Reason.MEASURED, now, found)
+
+    def _end(self, reason: Reason, now: float, found: Reconciled | None = None) -> None:
+        if self.state is ProbeState.ENDED:
+            return
+        self.state = ProbeState.ENDED
+        found = Reconciled(None) if found is None else found
+        verdict = ProbeVerdict(
+            probe_session_id=self.probe_session_id,
+            reason=reason,
+            rtt_ms=found.rtt_ms,
+            marks=frozenset(str(mark) for mark in found.marks),
+        )
+        self._tell_both("probe_verdict" if reason is Reason.MEASURED else "probe_cancel", verdict.to_wire())
+        outcome = ProbeOutcome(
+            probe_session_id=self.probe_session_id,
+            subjects=self.subjects,
+            reason=reason,
+            rtt_ms=found.rtt_ms,
+            marks=found.marks,
+            reports={subject: member.report for subject, member in self._members.items()},
+            took_s=now - self._created,
+        )
+        self._outputs.append(Ended(outcome))
+
+    def _tell_both(self, event: str, data: Mapping[str, Any]) -> None:
+        for subject in self.subjects:
+            self._outputs.append(Tell(subject, event, data))
+
+
+_STALE = Refused(Code.STALE, "this probe has ended")

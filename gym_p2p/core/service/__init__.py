@@ -1,0 +1,1 @@
+"""Presence, rooms and spectators' seats, as the service keeps them."""

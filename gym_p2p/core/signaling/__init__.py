@@ -1,0 +1,1 @@
+"""Offer, answer and candidates: roles, glare and filters."""

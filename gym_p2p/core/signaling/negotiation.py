@@ -1,0 +1,450 @@
+"""Offer, answer and candidates between one pair of peers, as a machine without I/O.
+
+Knows who offers, what to do when both do or neither does, what to repeat and when to give up. Refuses to
+know sockets, clocks and what stands in an SDP beyond its ``ice-ufrag``.
+
+Why every pairing of roles ends connected
+-----------------------------------------
+Browsers decide who offers by comparing ids (:func:`initiates`), a rule under which both may offer (the
+two sides sort differently) or neither may (the ids tie). So:
+
+* Whoever expects an offer and gets none in time sends its own. So there is an offer, always.
+* Two machines of ours that have both offered: one *keeps*, by a rule that both compute alike and that never
+  ties; the other *yields*. The keeper decides once: either it has asked for its own offer, and then answers
+  none, or it has answered, and then never offers. The yielder follows whichever it sees. So both settle on
+  the same pair of descriptions, whatever the path between them loses, doubles or reorders.
+* A browser knows no such rule: an offer that meets its own makes it roll back and answer. So towards a
+  browser our offer, once made, stands; only one that goes unanswered through ``REPEATS_BEFORE_YIELDING``
+  repetitions gives way to the browser's.
+* Offers are repeated until answered, and the same offer again gets the same answer again.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from gym_p2p.core.signaling.offerer import PlayerId, initiates, keeps
+from gym_p2p.errors import ProtocolError
+
+__all__ = [
+    "AcceptAnswer",
+    "AcceptOffer",
+    "AddCandidate",
+    "Answer",
+    "Candidate",
+    "CreateOffer",
+    "Failed",
+    "Negotiated",
+    "Negotiation",
+    "NegotiationState",
+    "Offer",
+    "Output",
+    "PlayerId",
+    "ReplaceConnection",
+    "Role",
+    "SendSignal",
+    "Signal",
+    "initiates",
+    "parse_signal",
+]
+
+OFFER_PATIENCE_S = 2.0
+"""An expected offer that has not come by then is replaced by our own (signalling §3)."""
+
+REPEAT_INTERVAL_S = 2.0
+"""Between two sendings of an unanswered offer."""
+
+REPEATS_BEFORE_YIELDING = 2
+"""How often a browser gets our offer again before its own, held meanwhile, is answered instead."""
+
+MAX_SDP_CHARS = 32_768
+"""Ours and Chromium's are about 1,000 characters; a few dozen candidates triple that."""
+
+MAX_CANDIDATE_CHARS = 1_024
+MAX_EARLY_CANDIDATES = 64
+"""Candidates kept until the description that they belong to arrives; the oldest go first."""
+
+MAX_REPLACEMENTS = 8
+"""New connections begun because the remote side changed its mind; beyond that its offers are ignored."""
+
+
+class Role(enum.Enum):
+    """Which of the two descriptions was ours."""
+
+    OFFERER = "offerer"
+    ANSWERER = "answerer"
+
+
+class NegotiationState(enum.Enum):
+    """Where a negotiation stands."""
+
+    IDLE = "idle"
+    EXPECTING = "expecting"
+    """The other side is to offer."""
+    OFFERING = "offering"
+    """Our offer is being made."""
+    OFFERED = "offered"
+    ANSWERING = "answering"
+    """Our answer is being made."""
+    ANSWERED = "answered"
+    SETTLED = "settled"
+    """Our offer was answered."""
+    FAILED = "failed"
+
+
+@attrs.frozen
+class Offer:
+    """The other side's offer."""
+
+    sdp: str
+
+
+@attrs.frozen
+class Answer:
+    """The other side's answer."""
+
+    sdp: str
+
+
+@attrs.frozen
+class Candidate:
+    """One of the other side's candidates; ``payload`` is W3C's ``RTCIceCandidateInit``."""
+
+    payload: Mapping[str, Any]
+
+    @property
+    def ufrag(self) -> str | None:
+        """The description that it belongs to, where the sender says so."""
+        value = self.payload.get("usernameFragment")
+        return value if isinstance(value, str) and value else None
+
+
+Signal = Offer | Answer | Candidate
+
+
+@attrs.frozen
+class CreateOffer:
+    """Request: make an offer on connection ``attempt`` and hand it to ``local_description``."""
+
+    attempt: int
+
+
+@attrs.frozen
+class AcceptOffer:
+    """Request: apply this offer to connection ``attempt``, hand the answer to ``local_description``."""
+
+    attempt: int
+    sdp: str
+
+
+@attrs.frozen
+class AcceptAnswer:
+    """Request: apply this answer to connection ``attempt``; ``refuse`` if it cannot be applied."""
+
+    attempt: int
+    sdp: str
+
+
+@attrs.frozen
+class AddCandidate:
+    """Request: add this remote candidate to connection ``attempt``, whose remote description is set."""
+
+    attempt: int
+    payload: Mapping[str, Any]
+
+
+@attrs.frozen
+class ReplaceConnection:
+    """Request: close the connection and go on with a fresh one, which is ``attempt`` from now on."""
+
+    attempt: int
+
+
+@attrs.frozen
+class SendSignal:
+    """Request: send this to the other peer. ``type`` and ``payload`` are as they go over the wire."""
+
+    type: str
+    payload: Mapping[str, Any]
+
+
+@attrs.frozen
+class Negotiated:
+    """Event: both descriptions of connection ``attempt`` are known here."""
+
+    attempt: int
+    role: Role
+
+
+@attrs.frozen
+class Failed:
+    """Event, the last one: the deadline passed."""
+
+    reason: str
+
+
+Output = (
+    CreateOffer
+    | AcceptOffer
+    | AcceptAnswer
+    | AddCandidate
+    | ReplaceConnection
+    | SendSignal
+    | Negotiated
+    | Failed
+)
+
+
+def parse_signal(kind: object, payload: object) -> Signal | None:
+    """Return a signal as a value; ``None`` for the end of candidates, which needs no action.
+
+    Raises:
+        ProtocolError: an unknown type, or a payload that is not W3C's for that type.
+    """
+    if kind == "ice-candidate":
+        return _parse_candidate(payload)
+    if kind not in {"offer", "answer"}:
+        raise ProtocolError("signal of an unknown type")
+    if not isinstance(payload, Mapping) or payload.get("type", kind) != kind:
+        raise ProtocolError("description that is not a session description")
+    sdp = payload.get("sdp")
+    if not isinstance(sdp, str) or not sdp:
+        raise ProtocolError("description without an SDP")
+    if len(sdp) > MAX_SDP_CHARS:
+        raise ProtocolError("description too long")
+    return Offer(sdp) if kind == "offer" else Answer(sdp)
+
+
+def _parse_candidate(payload: object) -> Candidate | None:
+    if payload is None:
+        return None
+    if not isinstance(payload, Mapping):
+        raise ProtocolError("candidate that is not an object")
+    text = payload.get("candidate")
+    if text is None or text == "":
+        return None
+    if not isinstance(text, str):
+        raise ProtocolError("candidate that is not a text")
+    if len(text) > MAX_CANDIDATE_CHARS:
+        raise ProtocolError("candidate too long")
+    return Candidate(payload)
+
+
+def _ufrag(sdp: str) -> str | None:
+    match = re.search(r"^a=ice-ufrag:(\S+)", sdp, re.MULTILINE)
+    return match[1] if match else None
+
+
+@attrs.define(eq=False)
+class Negotiation:
+    """One negotiation of one pair of peers.
+
+    Call ``start``, then ``receive`` for every signal and ``handle_timeout`` at ``next_timeout``; after each,
+    carry out what ``poll`` returns, in order. Connections are numbered by ``attempt``, from 0: there is no
+    rolling back, so giving up an offer means ``ReplaceConnection``, and what belongs to an older attempt is
+    ignored.
+    """
+
+    local_id: PlayerId = attrs.field(kw_only=True)
+    remote_id: PlayerId = attrs.field(kw_only=True)
+    timeout_s: float = attrs.field(kw_only=True)
+    remote_is_ours: bool = attrs.field(kw_only=True)
+    """Whether the other side runs this machine too (else: a browser)."""
+    state: NegotiationState = attrs.field(init=False, default=NegotiationState.IDLE)
+    _offers_first: bool = attrs.field(kw_only=True)
+    _keeps: bool = attrs.field(init=False)
+    _attempt: int = attrs.field(init=False, default=0)
+    _deadline: float | None = attrs.field(init=False, default=None)
+    _due: float | None = attrs.field(init=False, default=None)
+    _local_sdp: str = attrs.field(init=False, default="")
+    _remote_sdp: str | None = attrs.field(init=False, default=None)
+    _held_offer: str | None = attrs.field(init=False, default=None)
+    _repeats: int = attrs.field(init=False, default=0)
+    _early: deque[Candidate] = attrs.field(init=False, factory=lambda: deque(maxlen=MAX_EARLY_CANDIDATES))
+    _outputs: deque[Output] = attrs.field(init=False, factory=deque)
+
+    @_offers_first.default
+    def _by_rule(self) -> bool:
+        return initiates(self.local_id, self.remote_id) is True
+
+    def __attrs_post_init__(self) -> None:
+        self._keeps = keeps(self.local_id, self.remote_id)
+
+    def start(self, now: float) -> None:
+        """Begin: offer, or answer an offer that has come already, or wait for one."""
+        if self.state is not NegotiationState.IDLE:
+            return
+        self._deadline = now + self.timeout_s
+        if self._held_offer is not None:
+            self._answer(self._held_offer)
+        elif self._offers_first:
+            self._offer()
+        else:
+            self._expect(now)
+
+    def receive(self, signal: Signal, _now: float) -> None:
+        """Take in a signal of the other peer; what does not fit the state is ignored."""
+        match signal:
+            case Offer(sdp):
+                self._receive_offer(sdp)
+            case Answer(sdp):
+                self._receive_answer(sdp)
+            case Candidate():
+                self._receive_candidate(signal)
+
+    def local_description(self, attempt: int, sdp: str, now: float) -> None:
+        """Take in the offer or answer that ``CreateOffer`` or ``AcceptOffer`` asked for."""
+        if attempt != self._attempt:
+            return
+        if self.state is NegotiationState.OFFERING:
+            self._local_sdp = sdp
+            self.state = NegotiationState.OFFERED
+            self._due = now + REPEAT_INTERVAL_S
+            self._send("offer")
+        elif self.state is NegotiationState.ANSWERING:
+            self._local_sdp = sdp
+            self.state = NegotiationState.ANSWERED
+            self._due = None
+            self._send("answer")
+            self._outputs.append(Negotiated(self._attempt, Role.ANSWERER))
+
+    def refuse(self, attempt: int, now: float) -> None:
+        """Say that the remote description of ``attempt`` could not be applied: go on without it."""
+        if attempt != self._attempt:
+            return
+        if self.state is NegotiationState.ANSWERING:
+            self._replace()
+            self._expect(now)
+        elif self.state is NegotiationState.SETTLED:
+            self._remote_sdp = None
+            self.state = NegotiationState.OFFERED
+            self._due = now + REPEAT_INTERVAL_S
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due."""
+        if self._deadline is not None and self._deadline <= now and not self._done:
+            self._outputs.append(Failed(self.progress()))
+            self.state = NegotiationState.FAILED
+            self._due = None
+        elif self._due is not None and self._due <= now:
+            self._handle_due(now)
+
+    def next_timeout(self) -> float | None:
+        """Return when ``handle_timeout`` is due; ``None`` when nothing more is waited for."""
+        if self._done:
+            return None
+        return min((t for t in (self._deadline, self._due) if t is not None), default=None)
+
+    def poll(self) -> Output | None:
+        """Return the next output, ``None`` when there is none."""
+        return self._outputs.popleft() if self._outputs else None
+
+    def progress(self) -> str:
+        """Return in words how far it has come, for messages about a failure."""
+        match self.state:
+            case NegotiationState.IDLE | NegotiationState.EXPECTING:
+                return "no offer has come"
+            case NegotiationState.OFFERING | NegotiationState.ANSWERING:
+                return "our own description is not ready"
+            case NegotiationState.OFFERED:
+                return f"our offer was sent {self._repeats + 1} times and not answered"
+            case NegotiationState.FAILED:
+                return "the negotiation has failed"
+            case _:
+                return "offer and answer were exchanged"
+
+    @property
+    def _done(self) -> bool:
+        return self.state in {NegotiationState.ANSWERED, NegotiationState.SETTLED, NegotiationState.FAILED}
+
+    def _handle_due(self, now: float) -> None:
+        if self.state is NegotiationState.EXPECTING:
+            self._offer()
+        elif self._held_offer is not None and self._repeats >= REPEATS_BEFORE_YIELDING:
+            self._yield_to(self._held_offer)
+        else:
+            self._repeats += 1
+            self._due = now + REPEAT_INTERVAL_S
+            self._send("offer")
+
+    def _receive_offer(self, sdp: str) -> None:
+        match self.state:
+            case NegotiationState.IDLE:
+                self._held_offer = sdp
+            case NegotiationState.EXPECTING if self._attempt <= MAX_REPLACEMENTS:
+                self._answer(sdp)
+            case NegotiationState.OFFERING | NegotiationState.OFFERED:
+                if not self.remote_is_ours:
+                    self._held_offer = sdp
+                elif not self._keeps:
+                    self._yield_to(sdp)
+            case NegotiationState.ANSWERED if sdp == self._remote_sdp:
+                self._send("answer")
+            case NegotiationState.ANSWERING | NegotiationState.ANSWERED if sdp != self._remote_sdp:
+                self._yield_to(sdp)
+            case _:
+                pass
+
+    def _receive_answer(self, sdp: str) -> None:
+        if self.state is not NegotiationState.OFFERED:
+            return
+        self.state = NegotiationState.SETTLED
+        self._due = None
+        self._outputs.append(AcceptAnswer(self._attempt, sdp))
+        self._set_remote(sdp)
+        self._outputs.append(Negotiated(self._attempt, Role.OFFERER))
+
+    def _receive_candidate(self, candidate: Candidate) -> None:
+        if self.state is NegotiationState.FAILED:
+            return
+        if self._belongs(candidate):
+            self._outputs.append(AddCandidate(self._attempt, candidate.payload))
+        else:
+            self._early.append(candidate)
+
+    def _belongs(self, candidate: Candidate) -> bool:
+        if self._remote_sdp is None:
+            return False
+        return candidate.ufrag is None or candidate.ufrag == _ufrag(self._remote_sdp)
+
+    def _expect(self, now: float) -> None:
+        self.state = NegotiationState.EXPECTING
+        self._due = now + OFFER_PATIENCE_S
+
+    def _offer(self) -> None:
+        self.state = NegotiationState.OFFERING
+        self._due = None
+        self._outputs.append(CreateOffer(self._attempt))
+
+    def _answer(self, sdp: str) -> None:
+        self.state = NegotiationState.ANSWERING
+        self._due = None
+        self._held_offer = None
+        self._outputs.append(AcceptOffer(self._attempt, sdp))
+        self._set_remote(sdp)
+
+    def _yield_to(self, sdp: str) -> None:
+        if self._attempt < MAX_REPLACEMENTS:
+            self._replace()
+            self._answer(sdp)
+
+    def _replace(self) -> None:
+        self._attempt += 1
+        self._remote_sdp = None
+        self._outputs.append(ReplaceConnection(self._attempt))
+
+    def _set_remote(self, sdp: str) -> None:
+        """Note the remote description and let go of the candidates that waited for it."""
+        self._remote_sdp = sdp
+        waiting, self._early = self._early, deque(maxlen=MAX_EARLY_CANDIDATES)
+        for candidate in waiting:
+            self._receive_candidate(candidate)
+
+    def _send(self, kind: str) -> None:
+        self._outputs.append(SendSignal(kind, {"type": kind, "sdp": self._local_sdp}))

@@ -1,0 +1,208 @@
+"""What may pass between two players who signal each other through the service.
+
+:class:`SignalScreen` looks into what is relayed: a description has to be one of a data channel and nothing
+else, in lines that everybody splits alike, and candidates are judged one by one
+(:mod:`gym_p2p.core.signaling.ice_candidates`). :class:`Lane` is one direction between two players: it adds
+how much may pass. What is refused is the sender's fault; what is dropped is not for him to decide, and he is
+told how much it was.
+
+It knows the few lines of RFC 8866 that carry addresses. It refuses to know who the players are, and what
+else a description says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+
+import attrs
+
+from gym_p2p.core.api.replies import Accepted, Candidate, Code, Description, Refused
+from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, Drop, IceCandidate, address_objection
+from gym_p2p.errors import ProtocolError
+
+__all__ = ["MAX_CANDIDATES", "MAX_DESCRIPTIONS", "Lane", "Screen", "Screened", "SignalScreen", "pass_all"]
+
+MAX_CANDIDATES = 64
+MAX_DESCRIPTIONS = 4
+"""From one side; the same description again does not count, for it is repeated until answered."""
+
+_LINES = re.compile(r"(?:[a-z]=[ -~]*\r?\n)*(?:[a-z]=[ -~]*)?")
+"""Printable ASCII in lines that end as RFC 8866 section 5 has it, and in no other way: some readers also end
+lines at a bare CR, a form feed or U+2028, and would see lines that we had not judged."""
+_DATA_CHANNEL = "m=application "
+_CANDIDATE_LINE = "a=candidate:"
+_OTHER_ADDRESSES = ("a=rtcp:", "a=remote-candidates:")
+"""Attributes of media; a data channel has no use for them."""
+_CONNECTION_LINE = re.compile(r"c=IN IP[46] ([^ ]+)")
+_ORIGIN_LINE = re.compile(r"(o=[^ ]+ [^ ]+ [^ ]+) IN IP[46] [^ ]+")
+_NOWHERE = "IN IP4 0.0.0.0"
+"""The default address of those who name candidates instead, RFC 8840 section 4.1.1."""
+_MAX_INDEX = 65_535  # an unsigned short in W3C's RTCIceCandidateInit
+_LABEL = re.compile(r"[!-~]*")
+
+
+@attrs.frozen
+class Screened:
+    """What is left of a signal.
+
+    Attributes:
+        payload: to be relayed; ``None`` is the end of candidates.
+        dropped: why candidates were left out, one each.
+        relayed: whether there is anything left to relay.
+    """
+
+    payload: Description | Candidate | None
+    dropped: tuple[Drop, ...] = ()
+    relayed: bool = True
+
+    @property
+    def answer(self) -> Accepted:
+        """The yes to its sender."""
+        return Accepted({"dropped": len(self.dropped)} if self.dropped else {})
+
+
+Screen = Callable[[Description | Candidate], Screened | Refused]
+
+
+def pass_all(payload: Description | Candidate) -> Screened:
+    """Let everything through unread."""
+    return Screened(payload)
+
+
+class SignalScreen:
+    """Looks into signals; call it with one.
+
+    Args:
+        policy: which candidates pass.
+
+    Attributes:
+        dropped: how many candidates were dropped, by reason.
+    """
+
+    def __init__(self, policy: CandidatePolicy) -> None:
+        self._policy = policy
+        self.dropped: Counter[str] = Counter()
+
+    def __call__(self, payload: Description | Candidate) -> Screened | Refused:
+        """Return what may be relayed of a signal, or the reason why none of it may."""
+        if isinstance(payload, Candidate):
+            screened = self._screen_candidate(payload)
+        else:
+            screened = self._screen_description(payload)
+        if isinstance(screened, Screened):
+            self.dropped.update(screened.dropped)
+        return screened
+
+    def _screen_candidate(self, payload: Candidate) -> Screened | Refused:
+        labels = (payload.sdp_mid or "", payload.username_fragment or "")
+        if not all(map(_LABEL.fullmatch, labels)) or not 0 <= (payload.sdp_mline_index or 0) <= _MAX_INDEX:
+            return Refused(Code.BAD_REQUEST, "malformed sdpMid, sdpMLineIndex or usernameFragment")
+        if not payload.candidate:
+            return Screened(payload)
+        judged = self._judge(payload.candidate)
+        if judged is Drop.MALFORMED:
+            return Refused(Code.BAD_REQUEST, "malformed candidate")
+        if isinstance(judged, Drop):
+            return Screened(None, (judged,), relayed=False)
+        return Screened(attrs.evolve(payload, candidate=judged.to_text()))
+
+    def _screen_description(self, payload: Description) -> Screened | Refused:
+        problem = _description_problem(payload.sdp)
+        if problem is not None:
+            return Refused(Code.BAD_REQUEST, f"the description {problem}")
+        lines = payload.sdp.replace("\r\n", "\n").split("\n")
+        if sum(line.startswith(_CANDIDATE_LINE) for line in lines) > MAX_CANDIDATES:
+            return Refused(Code.TOO_LARGE, f"a description has at most {MAX_CANDIDATES} candidates")
+        kept: list[str] = []
+        dropped: list[Drop] = []
+        for line in lines:
+            if line.startswith(_CANDIDATE_LINE):
+                judged = self._judge(line)
+                if isinstance(judged, Drop):
+                    dropped.append(judged)
+                else:
+                    kept.append(f"a={judged.to_text()}")
+            elif not line.startswith(_OTHER_ADDRESSES):
+                kept.append(self._without_address(line))
+        if kept == lines:
+            return Screened(payload)
+        return Screened(attrs.evolve(payload, sdp="\r\n".join(kept)), tuple(dropped))
+
+    def _judge(self, text: str) -> IceCandidate | Drop:
+        try:
+            candidate = IceCandidate.parse(text)
+        except ProtocolError:
+            return Drop.MALFORMED
+        drop = self._policy.objection(candidate)
+        if drop is not None:
+            return drop
+        return candidate.without_relation() if self._policy.relay_only else candidate
+
+    def _without_address(self, line: str) -> str:
+        """Return a line without the default address in it, if that is not to be told."""
+        if self._policy.relay_only and line.startswith("o="):
+            origin = _ORIGIN_LINE.fullmatch(line)
+            return f"{'o=- 0 0' if origin is None else origin[1]} {_NOWHERE}"
+        if not line.startswith("c="):
+            return line
+        named = _CONNECTION_LINE.fullmatch(line)
+        told = (
+            named is not None
+            and not self._policy.relay_only
+            and address_objection(named[1], private=self._policy.private) is None
+        )
+        return line if told else f"c={_NOWHERE}"
+
+
+class Lane:
+    """One direction of signals between two players.
+
+    Args:
+        screen: looks into each signal.
+    """
+
+    def __init__(self, screen: Screen = pass_all) -> None:
+        self._screen = screen
+        self._descriptions: set[int] = set()
+        self._candidates = 0
+
+    def take(self, payload: Description | Candidate | None) -> Screened | Refused:
+        """Return what is to be relayed of a signal, or why it is refused; counts what it lets through."""
+        if payload is None:
+            return Screened(None)
+        if payload.too_large:
+            return _TOO_MUCH
+        screened = self._screen(payload)
+        if isinstance(screened, Screened) and self._exceeds(payload):
+            return _TOO_MUCH
+        return screened
+
+    def _exceeds(self, payload: Description | Candidate) -> bool:
+        if isinstance(payload, Candidate):
+            if not payload.candidate:  # the end of them
+                return False
+            self._candidates += 1
+            return self._candidates > MAX_CANDIDATES
+        new = hash(payload)
+        if new not in self._descriptions and len(self._descriptions) == MAX_DESCRIPTIONS:
+            return True
+        self._descriptions.add(new)
+        return False
+
+
+_TOO_MUCH = Refused(Code.TOO_LARGE, "the signal is more than what is relayed")
+
+
+def _description_problem(sdp: str) -> str | None:
+    """Say what is wrong with a description, or ``None``."""
+    if _LINES.fullmatch(sdp) is None:
+        return "is not made of lines of printable ASCII"
+    lines = sdp.splitlines()
+    if lines[:1] != ["v=0"]:
+        return "does not begin with v=0"
+    media = [line for line in lines if line.startswith("m=")]
+    if not media or not all(line.startswith(_DATA_CHANNEL) for line in media):
+        return "has to be of a data channel (m=application), without audio and video"
+    return None

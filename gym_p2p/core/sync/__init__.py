@@ -1,0 +1,1 @@
+"""Lockstep and rollback: the session, input tracks, prediction, time sync and pacing."""

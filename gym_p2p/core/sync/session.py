@@ -1,0 +1,428 @@
+"""The user's half of a match: which frame can be played, with which inputs, and what has to be played again.
+
+Inputs in; requests and events out. Knows every player's inputs of the running episode; refuses to know the
+network (its news comes as events) and the environment (inputs are bytes, states are frame numbers; whoever
+polls carries out what is requested).
+
+Frames: state S(f) is the one before frame f's inputs. An input given at frame ``f`` with delay ``d`` takes
+effect at ``f + d``; the first ``d`` frames have the player's default input. Three bounds, each at most the
+next::
+
+    confirmed  every present player holds every input below it: told outside, in exports and checksums
+    known      every input below it is here: no rollback reaches below it
+    frame      the next one to play; it is at most ``window`` above known
+
+With a window of 0 this is lockstep: a frame is played once every input of it is here, and is final as soon as
+it is played (those who are left share what only one of them holds, so nobody takes it back). With a longer
+window the missing inputs are guessed; when a guess proves wrong, the state before it is loaded and the frames
+since are played again: once in a tick, and only as the next frame can be played. Right guesses cost nothing.
+
+A tick::
+
+    session.give(data)                          # its GiveInput goes to the network half
+    while (output := session.poll()) is not None:
+        ...                                     # carry out the requests, in order
+    session.receive(event)                      # whatever the network half told meanwhile
+
+Without :class:`Advance` of the next frame among the outputs the tick was stalled: it consumed no frame, and
+doing it again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import attrs
+
+from gym_p2p.core.match.events import (
+    FramesAhead,
+    GiveInput,
+    InputsArrived,
+    PlayerFinished,
+    PlayerGone,
+    SetInputDelay,
+)
+from gym_p2p.core.sync.input_track import InputTrack, Misprediction
+from gym_p2p.core.sync.prediction import Predictor, repeat_last
+from gym_p2p.core.sync.time_sync import Pace
+
+__all__ = [
+    "Advance",
+    "FramesConfirmed",
+    "Load",
+    "Misprediction",
+    "Output",
+    "Over",
+    "RolledBack",
+    "Save",
+    "Stalled",
+    "SyncSession",
+]
+
+
+# Requests.
+
+
+@attrs.frozen
+class Save:
+    """Keep the present state as S(frame), in place of an earlier one of that number."""
+
+    frame: int
+
+
+@attrs.frozen
+class Load:
+    """Return to the S(frame) that was saved last; drop the saved states after it."""
+
+    frame: int
+
+
+@attrs.frozen
+class Advance:
+    """Play this frame with these inputs, one for each player.
+
+    Attributes:
+        predicted: the players whose input is a guess; what comes of the frame is provisional as long as
+            its :class:`FramesConfirmed` has not come.
+        again: whether the frame was played before: its outcome replaces the earlier one.
+        absent: the players who are gone, whose input is their default one.
+    """
+
+    frame: int
+    inputs: tuple[bytes, ...]
+    predicted: tuple[int, ...] = ()
+    again: bool = False
+    absent: tuple[int, ...] = ()
+
+
+# Events.
+
+
+@attrs.frozen
+class RolledBack:
+    """Guesses were wrong; the requests that follow correct what was played.
+
+    Attributes:
+        frame: the first frame that was played wrongly.
+        current: the next frame to be played, at that time: ``current - frame`` is the depth.
+        loaded: the frame whose state is loaded: below ``frame`` only with sparse saving.
+        mispredictions: every wrong guess that was found, oldest first.
+    """
+
+    frame: int
+    current: int
+    loaded: int
+    mispredictions: tuple[Misprediction, ...]
+
+    @property
+    def depth(self) -> int:
+        """How many frames were played on wrong grounds."""
+        return self.current - self.frame
+
+
+@attrs.frozen
+class Stalled:
+    """The frame cannot be guessed any more: the inputs of these players are too far behind. Once a frame."""
+
+    frame: int
+    waiting_for: tuple[int, ...]
+
+
+@attrs.frozen
+class FramesConfirmed:
+    """The frames from ``start`` on are final, with these inputs: everybody holds them (in lockstep: we do).
+
+    It comes after the requests that correct those frames. Every frame is told once, in order.
+    """
+
+    start: int
+    inputs: tuple[tuple[bytes, ...], ...]
+
+    @property
+    def end(self) -> int:
+        """The frame after the last one."""
+        return self.start + len(self.inputs)
+
+
+@attrs.frozen
+class Over:
+    """The episode cannot go on past ``frame``: a player's input of it will never come.
+
+    It is told once. The state is S(frame), final, and the same at all players who are left.
+
+    Attributes:
+        reason: ``peer_left``, ``peer_lost`` or ``peer_reset`` (he went on to the next episode).
+        player: who did it, or was lost.
+    """
+
+    frame: int
+    reason: str
+    player: int
+
+
+Output = Save | Load | Advance | RolledBack | Stalled | FramesConfirmed | Over
+
+
+class SyncSession:
+    """One player's session of one episode.
+
+    Args:
+        local: the local player's index.
+        default_inputs: every player's input where none of his exists: of the first frames of a delay, and
+            after he is gone. The same on all sides, or players who play on without a leaver differ.
+        window: how many frames beyond the known inputs are played on guesses; 0 is lockstep.
+        input_delay: frames between giving an input and its effect.
+        delays: every player's input delay as the episode began, where it is known. The inputs of a
+            player's delayed frames are his default ones, so that waiting for them would be in vain: they
+            do not count against the window.
+        predictor: makes the guesses.
+        save_every: frames between two states saved for the sake of guesses. 1 is right where saving is
+            cheaper than playing a frame; with more, fewer states are saved and a rollback begins up to
+            ``save_every - 1`` frames further back.
+        keep_every: additionally save every state whose number is a multiple of this, for the caller (to
+            compare checksums of); ``None`` for none.
+        continue_without_leavers: whether players who left or were lost are played on with their default
+            input. Otherwise the episode is over after their last one.
+
+    Attributes:
+        over: why the episode cannot go on, once :class:`Over` was told.
+    """
+
+    def __init__(
+        self,
+        *,
+        local: int,
+        default_inputs: Sequence[bytes],
+        window: int = 0,
+        input_delay: int = 0,
+        delays: Sequence[int] | None = None,
+        predictor: Predictor = repeat_last,
+        save_every: int = 1,
+        keep_every: int | None = None,
+        continue_without_leavers: bool = False,
+    ) -> None:
+        self._tracks = [
+            InputTrack(player=player, default=default, predictor=predictor)
+            for player, default in enumerate(default_inputs)
+        ]
+        self._own = self._tracks[local]
+        self._default = default_inputs[local]
+        self._assured = tuple(delays or [0] * len(self._tracks)) if window else (0,) * len(self._tracks)
+        self._window = window
+        self._delay = input_delay
+        self._save_every = save_every
+        self._keep_every = keep_every
+        self._continues = continue_without_leavers
+        self._limits: dict[int, tuple[int, str, int]] = {}
+        self._vacant: tuple[InputTrack, ...] = ()
+        self._frame = 0
+        self._given_at = -1
+        self._stalled_at = -1
+        self._held_by_all = 0
+        self._confirmed = 0
+        self._saved: list[int] = []
+        self._outputs: deque[Output] = deque()
+        self._pace = Pace()
+        self.over: Over | None = None
+
+    @property
+    def frame(self) -> int:
+        """The next frame to be played: the state is the one before its inputs."""
+        return self._frame
+
+    @property
+    def confirmed(self) -> int:
+        """How many frames were told to be final."""
+        return self._confirmed
+
+    @property
+    def input_delay(self) -> int:
+        """The local player's input delay in frames."""
+        return self._delay
+
+    @property
+    def needed_from(self) -> int:
+        """Saved states below this frame are not loaded any more, once everything was polled."""
+        return self._saved[0] if self._saved else self._confirmed
+
+    @property
+    def stretch(self) -> float:
+        """By what a frame's time is to be multiplied, so that the others can keep up: 1 to 1.1."""
+        return self._pace.stretch
+
+    def begin(self) -> Sequence[GiveInput]:
+        """Start the episode: return the inputs of the delayed frames, to be given first."""
+        return [self._give(self._default) for _ in range(self._delay)]
+
+    def give(self, data: bytes) -> GiveInput | None:
+        """Give the local input for the current frame, before polling.
+
+        Returns:
+            What goes to the network half; ``None`` if the input was given before (giving again while
+            stalled changes nothing), or if the delay was shortened and the frame of its effect has an
+            input already.
+        """
+        if self._given_at == self._frame:
+            return None
+        self._given_at = self._frame
+        return None if self._own.count > self._frame + self._delay else self._give(data)
+
+    def set_input_delay(self, frames: int) -> Sequence[SetInputDelay | GiveInput]:
+        """Change the local input delay from the next :meth:`give` on; return what goes to the network half.
+
+        No frame is without an input and none has two: where the delay grows, the newest input is repeated
+        for the frames between; where it shrinks, as many of the next inputs have no effect.
+        """
+        self._delay = frames
+        reached = self._frame + frames + (self._given_at == self._frame)
+        repeated = self._own.newest
+        return [SetInputDelay(frames)] + [self._give(repeated) for _ in range(self._own.count, reached)]
+
+    def receive(self, event: InputsArrived | PlayerFinished | PlayerGone | FramesAhead) -> None:
+        """Take in what the network half tells."""
+        match event:
+            case InputsArrived(player, start, inputs, confirmed):
+                self._tracks[player].learn(start, inputs)
+                self._held_by_all = max(self._held_by_all, confirmed)
+            case PlayerFinished(player, frames):
+                self._limits.setdefault(player, (frames, "peer_reset", player))
+            case PlayerGone(player, _, frames) if self._continues:
+                self._vacate(self._tracks[player], frames)
+            case PlayerGone(player, reason, frames, _, lost):
+                self._limits[player] = (frames, reason, player if lost is None else lost)
+            case FramesAhead(frames):
+                self._pace.observe(frames, self._frame)
+
+    def poll(self) -> Output | None:
+        """Return the next request or event; ``None`` if there is nothing to do now."""
+        if not self._outputs:
+            if self.over is not None:
+                return None
+            self._plan()
+            if not self._outputs:
+                return None
+        return self._outputs.popleft()
+
+    def _vacate(self, track: InputTrack, frames: int) -> None:
+        self._limits.pop(track.player, None)
+        track.end(frames)
+        if track not in self._vacant:
+            self._vacant = (*self._vacant, track)
+
+    def _give(self, data: bytes) -> GiveInput:
+        own = self._own
+        own.add(data)
+        return GiveInput(own.count - 1, data)
+
+    # One tick.
+
+    def _plan(self) -> None:
+        known = min([track.count for track in self._tracks])
+        end = self._limit() if self._limits else None
+        frame = self._frame
+        if end is not None and end.frame <= frame and end.frame <= known:
+            self._finish(end)
+            return
+        given = self._given_at == frame
+        wrong = [track for track in self._tracks if track.wrong]
+        advances = given and not (end is not None and end.frame <= frame) and self._in_reach(known)
+        if wrong and (advances or not given):
+            self._roll_back(wrong)
+        if advances:
+            self._play(frame, again=False)
+            self._frame = frame + 1
+        elif given and self._window and self._stalled_at != frame:
+            self._stalled_at = frame
+            missing = tuple([track.player for track in self._tracks if track.count == known])
+            self._outputs.append(Stalled(frame, missing))
+        corrected = min([track.wrong[0].frame for track in wrong if track.wrong], default=self._frame)
+        held_by_all = self._held_by_all if self._window else known
+        self._confirm(min(held_by_all, known, corrected))
+
+    def _in_reach(self, known: int) -> bool:
+        """Whether the current frame may be played on what is known."""
+        lowest = self._frame - self._window
+        if lowest < known:
+            return True
+        if lowest >= max(self._assured):
+            return False
+        return all(
+            lowest < max(track.count, delay) for track, delay in zip(self._tracks, self._assured, strict=True)
+        )
+
+    def _play(self, frame: int, *, again: bool) -> None:
+        inputs: list[bytes] = []
+        predicted: list[int] = []
+        for track in self._tracks:
+            inputs.append(track.at(frame))
+            if track.count <= frame:
+                predicted.append(track.player)
+        self._save(frame, guessing=bool(predicted))
+        absent = tuple([t.player for t in self._vacant if t.ended_by(frame)]) if self._vacant else ()
+        self._outputs.append(Advance(frame, tuple(inputs), tuple(predicted), again, absent))
+
+    def _save(self, frame: int, *, guessing: bool) -> None:
+        """Ask for S(frame) where a rollback may want it, or the caller does."""
+        saved = self._saved
+        newest = saved[-1] if saved else None
+        if newest == frame:
+            return
+        for_guess = guessing and (newest is None or newest + self._save_every <= frame)
+        if for_guess or (self._keep_every is not None and frame % self._keep_every == 0):
+            saved.append(frame)
+            self._outputs.append(Save(frame))
+
+    # Going back.
+
+    def _roll_back(self, wrong: Sequence[InputTrack]) -> None:
+        found = sorted([one for track in wrong for one in track.wrong], key=lambda one: one.frame)
+        self._rewind(found[0].frame, self._frame, tuple(found))
+
+    def _rewind(self, frame: int, end: int, found: tuple[Misprediction, ...]) -> None:
+        """Take back what was played from ``frame`` on, and play up to ``end`` again."""
+        saved = self._saved
+        while saved[-1] > frame:
+            saved.pop()
+        if found:
+            self._outputs.append(RolledBack(frame, self._frame, saved[-1], found))
+        self._outputs.append(Load(saved[-1]))
+        for track in self._tracks:
+            track.rewind(frame)
+        for again in range(saved[-1], end):
+            self._play(again, again=True)
+        self._frame = end
+
+    # What is final.
+
+    def _confirm(self, end: int) -> None:
+        start = self._confirmed
+        if end <= start:
+            return
+        columns = [track.known(start, end) for track in self._tracks]
+        self._outputs.append(FramesConfirmed(start, tuple(zip(*columns, strict=True))))
+        self._confirmed = end
+        saved = self._saved
+        while len(saved) > 1 and saved[1] <= end:
+            saved.pop(0)
+        for track in self._tracks:
+            track.forget(min(end, self.needed_from))
+
+    def _limit(self) -> Over:
+        """Return the first end that players who gave their last input put to the episode."""
+        over = [
+            Over(max(frames, self._tracks[player].count), reason, who)
+            for player, (frames, reason, who) in sorted(self._limits.items())
+        ]
+        return min(over, key=lambda one: one.frame)
+
+    def _finish(self, over: Over) -> None:
+        """Go to the last state that all players can reach, and say that the episode is over."""
+        found = [one for track in self._tracks for one in track.wrong if one.frame < over.frame]
+        found.sort(key=lambda one: one.frame)
+        if found or over.frame < self._frame:
+            first = found[0].frame if found else over.frame
+            self._rewind(first, over.frame, tuple(found))
+        self._confirm(over.frame)
+        self.over = over
+        self._outputs.append(over)

@@ -1,0 +1,1 @@
+"""Bytes between peers: messages and their codec."""

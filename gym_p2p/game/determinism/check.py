@@ -1,0 +1,318 @@
+"""The report card: can this environment be played by peers, and in which mode?
+
+Knows which runs tell, and what follows from them. Peers each run their own copy, so that all copies have to
+agree whatever else is different: an object that was played before and a fresh one, another process with
+other hashes of text and another time of day, other code that draws from the global generators in between.
+Whether it can also be rolled back is for :mod:`gym_p2p.game.state.proof` to say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from gym_p2p.errors import P2PError, UsageError
+from gym_p2p.game.determinism.comparisons import (
+    HASH_SEEDS,
+    Compared,
+    compared_infos,
+    compared_states,
+    equal,
+    from_processes,
+)
+from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, recipe_of
+from gym_p2p.game.determinism.report_card import NEEDED, RANDOM, Check, ReportCard, Verdict
+from gym_p2p.game.determinism.trial import Broke, Run, play
+from gym_p2p.game.env import isolation
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.isolation import GlobalRandom
+from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.state.proof import SnapshotChoice, choose_snapshots, require_hooks
+from gym_p2p.game.state.snapshot import Hooks
+
+__all__ = ["check_env_determinism"]
+
+MakeEnv = str | Callable[[], Any]
+
+_RATES_HZ = (30, 60)
+
+
+def check_env_determinism(
+    make_env: MakeEnv,
+    *,
+    env_args: Mapping[str, Any] | None = None,
+    steps: int = 100,
+    seeds: Sequence[int] = (1, 2),
+    snapshots: Hooks | None = None,
+    isolate_global_random: bool = False,
+    options: dict[str, Any] | None = None,
+    default_actions: Any = None,
+    fresh_process: bool = True,
+    on_progress: Callable[[str], None] | None = None,
+) -> ReportCard:
+    """Find out whether an environment can be played over peers, and how.
+
+    Args:
+        make_env: makes one copy: a name as for ``gym-p2p join`` (``CartPole-v1``, ``mpe2.simple_spread_v3``,
+            ``module:function``), or a callable. A fresh process can only be tried with a name, or with a
+            function of a module.
+        env_args: arguments for it.
+        steps: how many each run has at most.
+        seeds: one run for each. 0 means the time of day to Stella, the emulator of the Atari games.
+        snapshots: the user's own way of saving, ``(save, load)``: method names or callables.
+        isolate_global_random: let the environment have global random streams of its own.
+        options: what ``reset`` gets.
+        default_actions: as for :func:`~gym_p2p.game.env.seats.make_game`.
+        fresh_process: whether to try other processes too.
+        on_progress: is told what is being done.
+
+    Returns:
+        The card. Global random state is afterwards what it was before.
+
+    Raises:
+        UsageError: the environment cannot be made, or not be played over peers at all.
+    """
+    if steps < 1 or not seeds:
+        raise UsageError(f"wanted at least one step and one seed, got {steps} and {list(seeds)}")
+    hooks = None if snapshots is None else require_hooks(snapshots)
+    settings = _Settings(
+        make_env,
+        dict(env_args or {}),
+        steps,
+        tuple(seeds),
+        hooks,
+        isolate_global_random,
+        options,
+        default_actions,
+    )
+    with _global_random_kept():
+        return _Examination(settings, on_progress or (lambda _what: None)).card(fresh_process=fresh_process)
+
+
+@attrs.frozen
+class _Settings:
+    """What was asked for."""
+
+    make_env: MakeEnv
+    env_args: dict[str, Any]
+    steps: int
+    seeds: tuple[int, ...]
+    hooks: Hooks | None
+    isolate: bool
+    options: dict[str, Any] | None
+    default_actions: Any
+
+    def new_game(self) -> Game:
+        """Make one copy."""
+        game = make_game(self._new_env(), default_actions=self.default_actions)
+        return isolation.isolate_global_random(game) if self.isolate else game
+
+    def _new_env(self) -> Any:
+        if isinstance(self.make_env, str):
+            return load_environment(self.make_env, self.env_args)
+        try:
+            return self.make_env(**self.env_args)
+        except P2PError:
+            raise
+        except Exception as error:
+            raise UsageError(f"make_env raised {type(error).__name__}: {error}") from error
+
+
+class _Examination:
+    """All runs of one environment, and what they show."""
+
+    def __init__(self, settings: _Settings, on_progress: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._tell = on_progress
+        self._identity: dict[str, str] = {}
+        self._strategy: str | None = None
+        self._random_use: list[str] = []
+
+    def card(self, *, fresh_process: bool) -> ReportCard:
+        """Run everything."""
+        before = GlobalRandom.now()
+        game = self._settings.new_game()
+        self._random_use += [f"{name} when made" for name in before.moved()]
+        self._identity = game.describe()
+        try:
+            self._tell("trying how its state can be saved")
+            choice = self._choice()
+            self._strategy = choice.snapshots.name if choice.snapshots is not None else None
+            self._tell("playing it")
+            originals = [self._play(game, seed) for seed in self._settings.seeds]
+            checks, states = self._comparisons(game, originals, fresh_process=fresh_process)
+        except Broke as error:
+            return self._card((Check("it can be played", passed=False, detail=str(error)),), (), None, None)
+        finally:
+            game.close()
+        for run in originals:
+            self._random_use += [use for use in run.random_use if use not in self._random_use]
+        checks.append(_after_restore(choice))
+        checks.append(self._random_check())
+        checks.append(states)
+        return self._card(tuple(checks), tuple(originals), choice, self._advice())
+
+    def _choice(self) -> SnapshotChoice:
+        """Try all strategies, on a copy of their own: a wrong one may leave it broken."""
+        own = self._settings.new_game()
+        try:
+            return choose_snapshots(
+                own, hooks=self._settings.hooks, options=self._settings.options, exhaustive=True
+            )
+        except P2PError:
+            raise
+        except Exception as error:
+            raise Broke(f"reset raised {type(error).__name__}: {error}"[:300]) from error
+        finally:
+            own.close()
+
+    def _comparisons(
+        self, game: Game, originals: list[Run], *, fresh_process: bool
+    ) -> tuple[list[Check], Check]:
+        """Play the same again in every other way."""
+        with contextlib.ExitStack() as stack:
+            others: list[FreshProcess] | str = "not asked for"
+            if fresh_process:
+                self._tell("starting fresh processes")
+                others = self._started(originals, stack)
+            self._tell("playing the same again")
+            again = self._compared("same process", originals, lambda run: self._play(game, run.seed, run))
+            self._tell("playing the same with a fresh object, other global random state")
+            fresh = self._settings.new_game()
+            stack.callback(fresh.close)
+            object_ = self._compared(
+                "fresh object", originals, lambda run: self._play(fresh, run.seed, run, disturb=True)
+            )
+            self._tell("waiting for the fresh processes")
+            process, far = from_processes(originals, others)
+        near = [*again.runs, *object_.runs]
+        checks = [again.check, object_.check, process, compared_infos(originals, [*near, *far])]
+        return checks, compared_states(originals, near, far)
+
+    def _started(self, originals: list[Run], stack: contextlib.ExitStack) -> list[FreshProcess] | str:
+        settings = self._settings
+        names = settings.hooks is not None and all(isinstance(hook, str) for hook in settings.hooks)
+        portable = self._strategy != "hooks" or names
+        try:
+            recipe = recipe_of(settings.make_env, settings.env_args)
+            job = {
+                "options": settings.options,
+                "default_actions": settings.default_actions,
+                "isolate": settings.isolate,
+                "strategy": self._strategy if portable else None,
+                "hooks": list(settings.hooks) if settings.hooks is not None and names else None,
+            }
+            started = [FreshProcess(recipe, originals, hash_seed, job) for hash_seed in HASH_SEEDS]
+        except (NoRecipe, TypeError) as problem:
+            return str(problem)
+        for one in started:
+            stack.callback(one.close)
+        return started
+
+    def _play(self, game: Game, seed: int, like: Run | None = None, *, disturb: bool = False) -> Run:
+        return play(
+            game,
+            seed=seed,
+            steps=self._settings.steps,
+            options=self._settings.options,
+            actions=None if like is None else like.actions,
+            strategy=self._strategy,
+            hooks=self._settings.hooks,
+            disturb=disturb,
+        )
+
+    def _compared(self, name: str, originals: list[Run], play_again: Callable[[Run], Run]) -> Compared:
+        runs: list[Run] = []
+        try:
+            for run in originals:
+                runs.append(play_again(run))  # noqa: PERF401 those before the one that breaks count too
+        except Broke as error:
+            return Compared(Check(name, passed=False, detail=str(error)), runs)
+        return Compared(equal(name, originals, runs), runs)
+
+    def _random_check(self) -> Check:
+        if self._settings.isolate:
+            return Check(RANDOM, passed=True, detail="isolated: it has streams of its own")
+        used = ", ".join(self._random_use)
+        return Check(RANDOM, passed=not used, detail=f"draws from or seeds {used}" if used else "not used")
+
+    def _advice(self) -> str | None:
+        """Find out whether streams of its own would help."""
+        if not self._random_use or self._settings.isolate:
+            return None
+        self._tell("trying it with global random streams of its own")
+        isolated = attrs.evolve(self._settings, isolate=True)
+        card = _Examination(isolated, lambda _what: None).card(fresh_process=False)
+        if card.verdict == "unfit":
+            return None
+        return f"with its global random state isolated it would be fit for {card.verdict}"
+
+    def _card(
+        self,
+        checks: tuple[Check, ...],
+        originals: tuple[Run, ...],
+        choice: SnapshotChoice | None,
+        advice: str | None,
+    ) -> ReportCard:
+        step_us = choice.step_us if choice is not None else None
+        if step_us is None and originals:
+            step_us = originals[0].step_us
+        depths = {hz: choice.rollback_depth(hz) for hz in _RATES_HZ} if choice is not None else {}
+        verdict, why = _verdict(checks, originals, choice)
+        return ReportCard(
+            environment=self._identity["environment"],
+            versions={
+                k.removeprefix("version of "): v
+                for k, v in self._identity.items()
+                if k.startswith("version of ")
+            },
+            frames=sum(len(run.actions) for run in originals),
+            seeds=self._settings.seeds,
+            verdict=verdict,
+            why=why if advice is None else f"{why}; {advice}",
+            checks=checks,
+            strategies=choice.tried if choice is not None else (),
+            strategy=self._strategy,
+            step_us=step_us,
+            rollback_depths=depths,
+        )
+
+
+def _after_restore(choice: SnapshotChoice) -> Check:
+    return Check("after a restore", passed=choice.snapshots is not None, detail=choice.reason)
+
+
+def _verdict(
+    checks: tuple[Check, ...], originals: tuple[Run, ...], choice: SnapshotChoice | None
+) -> tuple[Verdict, str]:
+    for check in checks:
+        if check.passed is False and check.name in NEEDED:
+            return "unfit", f"{check.name}: {check.detail}{_from_random(checks)}"
+    if len({frozenset(frame.items()) for run in originals for frame in run.frames}) < 2:
+        return "unfit", "nothing changed while it was played, so that nothing was shown"
+    if choice is None or choice.snapshots is None:
+        return "lockstep", "no exact way was found to save and restore its state"
+    if choice.rollback_depth(_RATES_HZ[0]) < 1:
+        return (
+            "lockstep",
+            f"its state can be restored, but no frame can be played again in 1/{_RATES_HZ[0]} s",
+        )
+    return "rollback", f"deterministic, and exactly restored by {choice.snapshots.name}"
+
+
+def _from_random(checks: tuple[Check, ...]) -> str:
+    used = [check.detail for check in checks if check.name == RANDOM and check.passed is False]
+    return f"; it {used[0]}" if used else ""
+
+
+@contextlib.contextmanager
+def _global_random_kept() -> Iterator[None]:
+    before = GlobalRandom.now()
+    try:
+        yield
+    finally:
+        before.put_back()

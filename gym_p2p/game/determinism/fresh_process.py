@@ -1,0 +1,173 @@
+"""The same runs in a process of its own, which shares nothing with this one but the code.
+
+Run as a program it reads a job from standard input and prints the runs. There, text hashes otherwise and the
+clock shows another time: what depends on either of them comes to light.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gym_p2p.game.determinism.trial import Run, play
+from gym_p2p.game.env.isolation import isolate_global_random
+from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.seats import make_game
+
+__all__ = ["FreshProcess", "NoRecipe", "recipe_of"]
+
+_TIMEOUT_S = 120.0  # the import of a large framework takes tens of seconds on a cold disk
+
+_LATER_S = 3_456_789.0
+"""How far the clocks of the fresh process are ahead: 40 days and a bit, so that every digit differs."""
+
+
+class NoRecipe(Exception):
+    """An environment that another process cannot make; the text says why."""
+
+
+def recipe_of(make_env: Any, env_args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return, as plain JSON data, how another process makes an environment.
+
+    Raises:
+        NoRecipe: it cannot.
+    """
+    args: Sequence[Any] = ()
+    if isinstance(make_env, functools.partial):
+        args, env_args = make_env.args, {**make_env.keywords, **env_args}
+        make_env = make_env.func
+    if isinstance(make_env, str):
+        recipe = {"name": make_env, "args": [], "kwargs": dict(env_args)}
+    else:
+        name = f"{getattr(make_env, '__module__', '')}:{getattr(make_env, '__qualname__', '')}"
+        if not _is_found(name, make_env):
+            raise NoRecipe("make_env is no name and no function of a module that another process can import")
+        recipe = {"callable": name, "args": list(args), "kwargs": dict(env_args)}
+    try:
+        json.dumps(recipe)
+    except (TypeError, ValueError) as error:
+        raise NoRecipe(f"its arguments are no plain data: {error}") from error
+    return recipe
+
+
+class FreshProcess:
+    """A process that plays some runs again; it begins at once.
+
+    Args:
+        recipe: what :func:`recipe_of` returned.
+        runs: what is played again.
+        hash_seed: the process's ``PYTHONHASHSEED``.
+        settings: ``options``, ``default_actions``, ``strategy``, ``hooks`` (names only) and ``isolate``.
+    """
+
+    def __init__(
+        self, recipe: Mapping[str, Any], runs: Sequence[Run], hash_seed: int, settings: Mapping[str, Any]
+    ) -> None:
+        job = {
+            "path": sys.path,
+            "recipe": dict(recipe),
+            "runs": [attrs_of(run) for run in runs],
+            **settings,
+        }
+        self.hash_seed = hash_seed
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "gym_p2p.game.determinism.fresh_process"],
+            env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._job = json.dumps(job).encode()
+
+    def result(self) -> list[Run]:
+        """Wait for the runs.
+
+        Raises:
+            NoRecipe: it could not make or play the environment; the text has its last words.
+        """
+        try:
+            out, err = self._process.communicate(self._job, timeout=_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise NoRecipe(f"the fresh process was not done after {_TIMEOUT_S:.0f} s") from None
+        finally:
+            self.close()
+        if self._process.returncode != 0:
+            words = err.decode(errors="replace").strip().splitlines() or ["no error message"]
+            raise NoRecipe(f"the fresh process failed: {words[-1][:200]}")
+        return [Run.from_json(run) for run in json.loads(out.splitlines()[-1])]
+
+    def close(self) -> None:
+        """End the process. Idempotent."""
+        if self._process.poll() is None:
+            self._process.kill()
+        with contextlib.suppress(ValueError, OSError):
+            self._process.communicate()
+
+
+def attrs_of(run: Run) -> dict[str, Any]:
+    """Return what a fresh process needs to play a run again."""
+    data = run.to_json()
+    return {"seed": data["seed"], "actions": data["actions"]}
+
+
+def _is_found(name: str, wanted: Any) -> bool:
+    module, _, path = name.partition(":")
+    if module in {"", "__main__"} or "<" in path or not path:
+        return False
+    try:
+        return _find(name) is wanted
+    except (ImportError, AttributeError):
+        return False
+
+
+def _find(name: str) -> Any:
+    module, _, path = name.partition(":")
+    return functools.reduce(getattr, path.split("."), importlib.import_module(module))
+
+
+def _make(recipe: Mapping[str, Any]) -> Any:
+    if "name" in recipe:
+        return load_environment(recipe["name"], recipe["kwargs"])
+    return _find(recipe["callable"])(*recipe["args"], **recipe["kwargs"])
+
+
+def _main() -> None:
+    job = json.load(sys.stdin)
+    sys.path[:] = job["path"]
+    _shift_clocks()
+    game = make_game(_make(job["recipe"]), default_actions=job["default_actions"])
+    if job["isolate"]:
+        game = isolate_global_random(game)
+    runs = [
+        play(
+            game,
+            seed=run["seed"],
+            steps=len(run["actions"]),
+            options=job["options"],
+            actions=Run.from_json({**run, "frames": [], "infos": [], "state": None}).actions,
+            strategy=job["strategy"],
+            hooks=job["hooks"],
+        )
+        for run in job["runs"]
+    ]
+    print()  # noqa: T201 it ends what the environment may have printed
+    print(json.dumps([run.to_json() for run in runs]))  # noqa: T201 the result
+
+
+def _shift_clocks() -> None:
+    """Let the clocks go ahead. This process belongs to the trial alone."""
+    for name in ("time", "monotonic", "perf_counter"):
+        clock = getattr(time, name)
+        setattr(time, name, lambda clock=clock: clock() + _LATER_S)
+
+
+if __name__ == "__main__":
+    _main()

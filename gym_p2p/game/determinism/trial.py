@@ -1,0 +1,197 @@
+"""One run of a game with given actions, as digests that two runs can be compared by.
+
+Knows how to play, to write down and to compare; :mod:`gym_p2p.game.determinism.check` decides which runs
+there are and what follows from them.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from gym_p2p.errors import UnsupportedEnvironment
+from gym_p2p.game.checksum import checksum
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.isolation import GlobalRandom
+from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.state.fields import Fields, differences
+from gym_p2p.game.state.fields_json import fields_from_json, fields_to_json
+from gym_p2p.game.state.proof import outcome_digests, random_actor
+from gym_p2p.game.state.snapshot import snapshots_named
+
+__all__ = ["Broke", "Run", "first_difference", "play"]
+
+
+class Broke(Exception):
+    """The environment raised an error of its own while it was played."""
+
+
+@attrs.frozen
+class Run:
+    """What came of one episode.
+
+    Attributes:
+        seed: the episode's seed.
+        actions: every frame's encoded actions, in seat order.
+        frames: digests of what ``reset`` and every step returned, by what it is.
+        infos: a digest of what they returned as info; None where it has no canonical form.
+        state: the fields of the last state; None where it was not read.
+        random_use: which global generators it drew from or seeded, and when.
+        step_us: median cost of a step, in microseconds.
+    """
+
+    seed: int
+    actions: tuple[tuple[bytes, ...], ...]
+    frames: tuple[dict[str, str], ...]
+    infos: tuple[str | None, ...]
+    state: Fields | None
+    random_use: tuple[str, ...] = ()
+    step_us: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON data, without what only its own process needs."""
+        return {
+            "seed": self.seed,
+            "actions": [[base64.b64encode(one).decode() for one in joint] for joint in self.actions],
+            "frames": list(self.frames),
+            "infos": list(self.infos),
+            "state": None if self.state is None else fields_to_json(self.state),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Run:
+        """Return the run of a JSON form."""
+        state = data["state"]
+        return cls(
+            seed=data["seed"],
+            actions=tuple(tuple(map(base64.b64decode, joint)) for joint in data["actions"]),
+            frames=tuple(data["frames"]),
+            infos=tuple(data["infos"]),
+            state=None if state is None else fields_from_json(state),
+        )
+
+
+def play(
+    game: Game,
+    *,
+    seed: int,
+    steps: int,
+    options: dict[str, Any] | None = None,
+    actions: Sequence[Sequence[bytes]] | None = None,
+    strategy: str | None = None,
+    hooks: Any = None,
+    disturb: bool = False,
+) -> Run:
+    """Play an episode and write it down.
+
+    Args:
+        game: the game; it is reset.
+        seed: its seed.
+        steps: how many at most.
+        options: what ``reset`` gets.
+        actions: the encoded actions of every frame; at random if there are none.
+        strategy: by which the last state is read.
+        hooks: as for :func:`~gym_p2p.game.state.snapshot.snapshots_named`.
+        disturb: draw from the global generators between the frames, as a policy might.
+
+    Raises:
+        Broke: the environment raised an error.
+    """
+    actor = random_actor(game, seed)
+    codecs = [game.codec(seat) for seat in game.seats]
+    record: list[tuple[bytes, ...]] = []
+    steps_us: list[float] = []
+    before = GlobalRandom.now()
+    outcome = _guarded("reset", lambda: game.reset(seed, options))
+    use = [f"{name} in reset" for name in before.moved()]
+    frames, infos = [_digests(game, outcome)], [_info_digest(outcome)]
+    before = GlobalRandom.now()
+    for frame in range(steps if actions is None else len(actions)):
+        if outcome.ended:
+            break
+        if disturb:
+            random.random()
+            np.random.random()
+        if actions is None:
+            joint = actor(outcome, frame)
+        else:
+            joint = [codec.decode(data) for codec, data in zip(codecs, actions[frame], strict=True)]
+        record.append(tuple(codec.encode(one) for codec, one in zip(codecs, joint, strict=True)))
+        started = time.perf_counter()
+        outcome = _guarded(f"step {frame}", lambda joint=joint: game.step(joint))
+        steps_us.append((time.perf_counter() - started) * 1e6)
+        frames.append(_digests(game, outcome))
+        infos.append(_info_digest(outcome))
+    if not disturb:
+        use += [f"{name} in step" for name in before.moved()]
+    return Run(
+        seed=seed,
+        actions=tuple(record),
+        frames=tuple(frames),
+        infos=tuple(infos),
+        state=_state(game, strategy, hooks),
+        random_use=tuple(use),
+        step_us=statistics.median(steps_us) if steps_us else None,
+    )
+
+
+def first_difference(one: Run, other: Run) -> str | None:
+    """Say where two runs with the same actions differ first in what they returned; None if nowhere."""
+    for frame, (ours, theirs) in enumerate(zip(one.frames, other.frames, strict=False)):
+        if ours != theirs:
+            what = next((what for what in ours if ours[what] != theirs.get(what)), "the seats")
+            where = "after reset" if frame == 0 else f"after {frame} {'step' if frame == 1 else 'steps'}"
+            return f"{what} differs {where} with seed {one.seed}{_field_of(one, other)}"
+    if len(one.frames) != len(other.frames):
+        return f"the episode with seed {one.seed} ends at another frame"
+    return None
+
+
+def _field_of(one: Run, other: Run) -> str:
+    if one.state is None or other.state is None:
+        return ""
+    found = differences(one.state, other.state, most=1)
+    return f" ({found[0][0]}: {found[0][1]} and {found[0][2]} at the end)" if found else ""
+
+
+def _guarded(what: str, call: Any) -> Outcome:
+    try:
+        outcome: Outcome = call()
+    except Exception as error:
+        raise Broke(f"{what} raised {type(error).__name__}: {error}"[:300]) from error
+    return outcome
+
+
+def _digests(game: Game, outcome: Outcome) -> dict[str, str]:
+    try:
+        return outcome_digests(game, outcome)
+    except TypeError as error:
+        raise Broke(f"what it returned cannot be compared: {error}") from error
+
+
+def _info_digest(outcome: Outcome) -> str | None:
+    try:
+        return checksum(list(outcome.infos)).hex()
+    except TypeError:
+        return None
+
+
+def _state(game: Game, strategy: str | None, hooks: Any) -> Fields | None:
+    if strategy is None:
+        return None
+    try:
+        snapshots = snapshots_named(game, strategy, hooks=hooks)
+        snapshot = snapshots.save()
+    except UnsupportedEnvironment:
+        return None
+    try:
+        return snapshots.fields(snapshot)
+    finally:
+        snapshots.free(snapshot)

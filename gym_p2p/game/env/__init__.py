@@ -1,0 +1,1 @@
+"""Environments as games of seats: loading, describing and stepping them."""

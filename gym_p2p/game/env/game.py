@@ -1,0 +1,120 @@
+"""What a game is to the session above: seats that act, and an outcome for each of them.
+
+Knows nothing of what kind of environment is behind it; :mod:`gym_p2p.game.env.seats` makes the right
+:class:`Game` for one.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import gymnasium
+
+from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.game.env.describe import describe
+from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.spaces.codec import ActionCodec
+
+__all__ = ["Game"]
+
+_T = TypeVar("_T")
+
+
+class Game(abc.ABC):
+    """An environment as seats with joint steps; the same interface over every kind of environment.
+
+    The order of ``seats`` is that of the environment and therefore the same on every player's machine.
+    All that a game remembers between two steps, beyond the environment itself, is one immutable value,
+    :attr:`progress`: whoever saves and restores the environment has to keep that with it.
+
+    Attributes:
+        env: the environment that is stepped (the parallel form, if the one given was converted).
+        seats: the seats' ids, in the order of every joint action and outcome.
+        progress: opaque and immutable; save it with the environment's state and assign it back.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        spaces: Mapping[Seat, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]],
+        default_actions: Any,
+    ) -> None:
+        self.env = env
+        self.seats: tuple[Seat, ...] = tuple(spaces)
+        self.progress: Any = None
+        self._spaces = dict(spaces)
+        self._codecs = {seat: ActionCodec(action, seat=seat) for seat, (action, _) in spaces.items()}
+        self._defaults = {seat: self._encoded_default(seat, default_actions) for seat in spaces}
+        # Now and once: some environments change their own arguments while being played.
+        self._description = describe(env, self._spaces)
+        self._closed = False
+
+    def action_space(self, seat: Seat) -> gymnasium.Space[Any]:
+        """Return the seat's action space, the same object every time."""
+        return self._of(self._spaces, seat)[0]
+
+    def observation_space(self, seat: Seat) -> gymnasium.Space[Any]:
+        """Return the seat's observation space, the same object every time."""
+        return self._of(self._spaces, seat)[1]
+
+    def codec(self, seat: Seat) -> ActionCodec:
+        """Return what checks, encodes and decodes this seat's actions."""
+        return self._of(self._codecs, seat)
+
+    def default_action(self, seat: Seat) -> Any:
+        """Return the seat's no-op as a fresh object: what it does where no input of its player exists.
+
+        Unless configured: the action nearest to zero (0 or the lowest value of a ``Discrete``, zeros
+        clipped into a ``Box``, the shortest text or sequence, the first alternative).
+        """
+        return self.codec(seat).decode(self._of(self._defaults, seat))
+
+    @abc.abstractmethod
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
+        """Begin an episode. Rewards are 0.0, and no seat has ended."""
+
+    @abc.abstractmethod
+    def step(self, actions: Sequence[Any]) -> Outcome:
+        """Advance one frame with every seat's action, in seat order.
+
+        The actions must be canonical (:meth:`ActionCodec.check` or ``decode``). Those of seats that are
+        over are ignored.
+        """
+
+    def render(self) -> Any:
+        """Return what the environment renders."""
+        return self.env.render()
+
+    def close(self) -> None:
+        """Close the environment. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self.env.close()
+
+    def describe(self) -> dict[str, str]:
+        """Return what the players' sides have to agree on before they play, as readable text by topic."""
+        return dict(self._description)
+
+    def _of(self, table: Mapping[Seat, _T], seat: Seat) -> _T:
+        try:
+            return table[seat]
+        except (KeyError, TypeError):
+            raise UsageError(
+                f"no seat {seat!r} in this environment; its seats are {', '.join(map(repr, self.seats))}"
+            ) from None
+
+    def _encoded_default(self, seat: Seat, configured: Any) -> bytes:
+        codec = self._codecs[seat]
+        if isinstance(configured, Mapping):
+            unknown = [key for key in configured if str(key) not in map(str, self.seats)]
+            if unknown:
+                raise ConfigurationError("default_actions", f"{unknown[0]!r} is none of {list(self.seats)}")
+            configured = configured.get(seat, configured.get(str(seat)))
+        if configured is None:
+            return codec.encode(codec.default())
+        try:
+            return codec.encode(codec.from_json(configured))
+        except UsageError as error:
+            raise ConfigurationError("default_actions", str(error)) from error

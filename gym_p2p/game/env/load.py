@@ -1,0 +1,209 @@
+"""Environments and policies by name, as people write them on a command line.
+
+Knows where Gymnasium, PettingZoo and other packages keep what they make. A name that leads nowhere is a
+:class:`~gym_p2p.errors.UsageError` that names what comes close.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import gymnasium
+import pettingzoo
+from gymnasium import spaces
+
+from gym_p2p.errors import UsageError
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.outcome import Seat
+
+__all__ = ["Policy", "load_environment", "load_policy"]
+
+Policy = Callable[[Any, int], Any]
+"""``policy(observation, frame) -> action``."""
+
+
+def load_environment(name: str, kwargs: Mapping[str, Any] | None = None) -> Any:
+    """Make an environment from its name.
+
+    * ``CartPole-v1``, ``gym_p2p/Rally-v0``: a Gymnasium id, else one of PettingZoo's parallel registry
+      (``atari/pong-v3``). A namespace that is a package is imported first.
+    * ``lbforaging:Foraging-8x8-2p-2f-v3``: import the package, then as above; or what the package's own
+      ``make`` knows (``cogrid:Overcooked-CrampedRoom-V0``).
+    * ``mpe2.simple_spread_v3``: a module with ``parallel_env``, else ``env``. PettingZoo's Atari games find
+      the ROMs that come with ``ale-py``.
+    * ``my_module:make_env``: a function.
+
+    Args:
+        name: one of these.
+        kwargs: the constructor's arguments.
+
+    Raises:
+        UsageError: nothing goes by that name, or it does not take these arguments.
+    """
+    package, _, rest = name.rpartition(":")
+    if package:
+        module = _import(package)
+        if _is_identifier(rest):
+            return _call(_attribute(module, rest), name, kwargs)
+        return _by_id(rest, kwargs, name=name, module=module)
+    if _is_identifier(name) and "." in name:
+        return _from_module(name, kwargs)
+    return _by_id(name, kwargs, name=name, module=None)
+
+
+def load_policy(name: str, game: Game, seat: Seat, *, seed: int = 0) -> Policy:
+    """Return the policy of that name for a seat.
+
+    Args:
+        name: ``random`` (every action of the space alike, minding an ``action_mask``), ``scripted`` (the
+            environment's own, from its method ``scripted_policy(seat)``), or ``my_module:function``, which is
+            the policy itself.
+        game: the game to be played.
+        seat: the seat to be played.
+        seed: for ``random``: equal seeds give equal actions.
+
+    Raises:
+        UsageError: there is no such policy.
+    """
+    if name == "random":
+        return _random_policy(game.action_space(seat), seed)
+    if name == "scripted":
+        offered = getattr(game.env.unwrapped, "scripted_policy", None)
+        if offered is None:
+            raise UsageError(
+                f"{type(game.env.unwrapped).__name__} has no scripted policy; use random or module:function"
+            )
+        policy: Policy = offered(seat)
+        return policy
+    module, _, function = name.rpartition(":")
+    if not module or not _is_identifier(function):
+        raise UsageError(f"no policy {name!r}{_near(name, ('random', 'scripted'))}; or write module:function")
+    found: Policy = _attribute(_import(module), function)
+    return found
+
+
+def _random_policy(space: gymnasium.Space[Any], seed: int) -> Policy:
+    own = copy.deepcopy(space)  # the environment's own generator is left alone
+    own.seed(seed)
+
+    def policy(observation: Any, _frame: int) -> Any:
+        masked = isinstance(own, spaces.Discrete) and isinstance(observation, Mapping)
+        mask = observation.get("action_mask") if masked else None
+        return own.sample(mask) if mask is not None else own.sample()
+
+    return policy
+
+
+def _by_id(env_id: str, kwargs: Mapping[str, Any] | None, *, name: str, module: ModuleType | None) -> Any:
+    namespace = env_id.partition("/")[0] if "/" in env_id else ""
+    if module is None and env_id not in gymnasium.registry:
+        for candidate in (namespace, f"{namespace}.envs"):
+            if namespace.isidentifier() and _exists(candidate):
+                importlib.import_module(candidate)
+    if env_id in gymnasium.registry:
+        # Its passive checker warns of every reward that is one number a player.
+        quiet = {"disable_env_checker": True, **dict(kwargs or {})}
+        return _call(lambda **arguments: gymnasium.make(env_id, **arguments), name, quiet)
+    if env_id in pettingzoo.parallel_registry:
+        spec = pettingzoo.spec("parallel", env_id)
+        arguments = _with_roms(str(spec.entry_point), kwargs)
+        return _call(lambda **a: pettingzoo.make("parallel", env_id, **a), name, arguments)
+    own_make = getattr(module, "make", None)
+    if callable(own_make):
+        try:
+            return own_make(env_id, **dict(kwargs or {}))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"cannot make {name}: {error}") from error
+    known = dict.fromkeys([*gymnasium.registry, *pettingzoo.parallel_registry])
+    raise UsageError(
+        f"no environment {env_id!r}{_near(env_id, known)}. If another package registers it, name that too: "
+        f"package:{env_id}"
+    )
+
+
+def _from_module(name: str, kwargs: Mapping[str, Any] | None) -> Any:
+    module = _import(name)
+    for function in ("parallel_env", "env"):
+        make = getattr(module, function, None)
+        if callable(make):
+            return _call(make, name, _with_roms(name, kwargs))
+    raise UsageError(f"{name} has neither parallel_env nor env; write {name}:function for another one")
+
+
+def _with_roms(module: str, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Tell PettingZoo's Atari games where the ROMs are, unless the caller does."""
+    arguments = dict(kwargs or {})
+    if (
+        module.startswith("pettingzoo.atari.")
+        and (spec := importlib.util.find_spec("ale_py"))
+        and spec.origin
+    ):
+        arguments.setdefault("auto_rom_install_path", str(Path(spec.origin).parent / "roms"))
+    return arguments
+
+
+def _call(make: Callable[..., Any], name: str, kwargs: Mapping[str, Any] | None) -> Any:
+    try:
+        return make(**dict(kwargs or {}))
+    except TypeError as error:
+        raise UsageError(f"cannot make {name} with these arguments: {error}") from error
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{name} needs the package {error.name!r}; pip install it") from error
+    except gymnasium.error.Error as error:
+        raise UsageError(f"cannot make {name}: {error}") from error
+
+
+def _import(name: str) -> ModuleType:
+    if not _is_identifier(name):
+        raise UsageError(f"{name!r} is no name of a module")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and not f"{name}.".startswith(f"{error.name}."):
+            raise UsageError(f"{name} needs the package {error.name!r}; pip install it") from error
+        raise UsageError(f"no module {name!r}{_near(name, _siblings(name))}") from error
+
+
+def _siblings(name: str) -> list[str]:
+    """Return the full names of the modules beside the one that was not found."""
+    parent, _, _ = name.rpartition(".")
+    if not parent:
+        return [module.name for module in pkgutil.iter_modules()]
+    if not _exists(parent):
+        return _siblings(parent)
+    paths = getattr(importlib.import_module(parent), "__path__", [])
+    return [f"{parent}.{module.name}" for module in pkgutil.iter_modules(paths)]
+
+
+def _attribute(module: ModuleType, name: str) -> Any:
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        public = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        raise UsageError(f"{module.__name__} has no function {name!r}{_near(name, public)}")
+    return found
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):  # the latter for modules that know of no file
+        return False
+
+
+def _is_identifier(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(close)}?" if close else ""

@@ -1,0 +1,1 @@
+"""Recorded matches: writing, reading, verifying, and making transitions of them."""

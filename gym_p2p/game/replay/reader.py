@@ -1,0 +1,352 @@
+"""Recorded matches: what one is, and reading it from its file.
+
+Knows a match as its confirmed joint actions, what came of them, and how the environment was made; so it can
+be played again anywhere (:mod:`gym_p2p.game.replay.verify`). Reading checks that the file is what was
+written; whether the match really went so, only playing it again can tell.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import gymnasium
+import msgspec
+import pettingzoo
+
+from gym_p2p.errors import DamagedReplay, UnreadableReplay
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.recipe import Recipe, recipe_of
+from gym_p2p.game.outcome import Seat
+from gym_p2p.game.replay.records import (
+    FORMAT,
+    FORMAT_VERSION,
+    MAX_HEADER_BYTES,
+    Begun,
+    Check,
+    Closed,
+    Ended,
+    Frames,
+    RawRecord,
+    StateCheck,
+    decode,
+    digest_of_header,
+    raw_records,
+)
+from gym_p2p.version import __version__
+
+__all__ = ["SUFFIX", "Replay", "ReplayEpisode", "ReplayHeader", "here", "read_replay", "replay_header"]
+
+SUFFIX = ".p2preplay"
+
+_VERSION_OF = "version of "
+
+
+@attrs.frozen(kw_only=True)
+class ReplayHeader:
+    """What a match was, apart from what happened in it. Plain data.
+
+    Attributes:
+        match_id: the match.
+        player_id: whose recording this is; None if nobody's in particular.
+        seats: the seats in the order of all that is recorded by seat.
+        players: who sat there, as ``{"player_id": …, "subject_id": …, "seats": […]}``.
+        environment: how to make it again; None if that is not known.
+        watchers: seats that only watched.
+        isolated: whether the global random generators were isolated.
+        snapshots: the name of the snapshot strategy that state digests were taken with.
+        description: what the players had agreed on (:meth:`Game.describe`), without the versions.
+        versions: of Python and of every package that takes part.
+        sync: how the frames were kept together.
+        recorded_ms: when, in Unix time.
+    """
+
+    match_id: str
+    player_id: Seat | None
+    seats: tuple[Seat, ...]
+    players: tuple[dict[str, Any], ...]
+    environment: Recipe | None
+    watchers: int
+    isolated: bool
+    snapshots: str | None
+    description: dict[str, str]
+    versions: dict[str, str]
+    sync: dict[str, Any]
+    recorded_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class ReplayEpisode:
+    """One episode: what it began with, and every confirmed frame; see :class:`Frames` for the columns.
+
+    ``completed`` is None if the file ends within the episode.
+    """
+
+    number: int
+    begun: Begun
+    inputs: tuple[tuple[bytes, ...], ...]
+    rewards: tuple[tuple[float, ...], ...]
+    ends: tuple[bytes, ...]
+    checks: tuple[Check, ...]
+    states: tuple[StateCheck, ...]
+    completed: bool | None
+
+    @property
+    def frames(self) -> int:
+        """How many frames it has."""
+        return len(self.inputs)
+
+
+@attrs.frozen(kw_only=True)
+class Replay:
+    """A recorded match as read from its file.
+
+    Attributes:
+        path: the file.
+        header: what the match was.
+        episodes: what happened.
+        reason: why the match ended; None if the file was not finished.
+        missing: what is not there of a file that was not finished: its player was killed, or somebody cut it.
+        fingerprint: the last digest, as hex digits. It stands for the whole file: kept elsewhere, it proves
+            later that this is still the same recording.
+    """
+
+    path: str
+    header: ReplayHeader
+    episodes: tuple[ReplayEpisode, ...]
+    reason: str | None
+    missing: str | None
+    fingerprint: str
+
+    @property
+    def frames(self) -> int:
+        """How many frames all episodes have."""
+        return sum(episode.frames for episode in self.episodes)
+
+
+def replay_header(
+    game: Game,
+    *,
+    match_id: str,
+    recorded_ms: int,
+    player_id: Seat | None = None,
+    players: Sequence[Mapping[str, Any]] = (),
+    sync: Mapping[str, Any] | None = None,
+    environment: Recipe | None = None,
+    isolated: bool = False,
+    snapshots: str | None = None,
+) -> ReplayHeader:
+    """Return the header of a match of this game that is about to be recorded.
+
+    Args:
+        game: the game, before its first reset.
+        match_id: the match.
+        recorded_ms: the Unix time.
+        player_id: whose recording it is.
+        players: who sits where.
+        sync: how the frames are kept together, plain data.
+        environment: how to make it again; None asks the environment itself.
+        isolated: whether the game isolates the global random generators.
+        snapshots: the snapshot strategy of state digests, if any are going to be recorded.
+    """
+    description, versions = here(game)
+    return ReplayHeader(
+        match_id=match_id,
+        player_id=player_id,
+        seats=game.seats,
+        players=tuple(dict(player) for player in players),
+        environment=environment or recipe_of(game.env),
+        watchers=_watchers_of(game),
+        isolated=isolated,
+        snapshots=snapshots,
+        description=description,
+        versions=versions,
+        sync=dict(sync or {}),
+        recorded_ms=recorded_ms,
+    )
+
+
+def _watchers_of(game: Game) -> int:
+    """Return how many seats of a single-agent environment only watch."""
+    single = isinstance(game.env, gymnasium.Env) and game.env.action_space is game.action_space(game.seats[0])
+    return len(game.seats) - 1 if single else 0
+
+
+def here(game: Game) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what describes this game, and the versions of all that takes part in it, as of now."""
+    described = game.describe()
+    versions = {"python": platform.python_version(), "gym_p2p": __version__}
+    versions["pettingzoo"] = pettingzoo.__version__
+    for topic, text in described.items():
+        if topic.startswith(_VERSION_OF):
+            versions[topic.removeprefix(_VERSION_OF)] = text
+    return {t: text for t, text in described.items() if not t.startswith(_VERSION_OF)}, versions
+
+
+def read_replay(path: str | Path) -> Replay:
+    """Read a recorded match.
+
+    A file that was not finished is no error: what is there is returned, and ``missing`` says what is not.
+
+    Raises:
+        UnreadableReplay: there is no such file, it is no recorded match, or one of a newer version.
+        DamagedReplay: it was changed after it had been written; the error says where.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UnreadableReplay(path, f"cannot be read ({error.strerror})") from error
+    line, header = _read_header(data, path)
+    reader = _Reader(path, len(header.seats))
+    fingerprint, end = digest_of_header(line), len(line)
+    try:
+        for record in raw_records(data, len(line), fingerprint, path):
+            reader.take(record)
+            fingerprint, end = record.digest, record.end
+            if reader.closed is not None:
+                break
+    except DamagedReplay as error:
+        raise DamagedReplay(path, f"{error.where} ({reader.place})", error.problem) from None
+    if reader.closed is not None and end < len(data):
+        raise DamagedReplay(path, f"byte {end}", f"{len(data) - end} bytes follow the end of the recording")
+    return Replay(
+        path=str(path),
+        header=header,
+        episodes=tuple(reader.finished()),
+        reason=None if reader.closed is None else reader.closed.reason,
+        missing=None if reader.closed is not None else reader.missing(cut_bytes=len(data) - end),
+        fingerprint=fingerprint.hex(),
+    )
+
+
+def _read_header(data: bytes, path: object) -> tuple[bytes, ReplayHeader]:
+    line = data[: data.find(b"\n", 0, MAX_HEADER_BYTES) + 1]
+    try:
+        told = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        told = None
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
+        raise UnreadableReplay(path, f"is no recorded match: its first line is not that of a {SUFFIX} file")
+    if told.get("version") != FORMAT_VERSION:
+        raise UnreadableReplay(
+            path, f"has format version {told.get('version')!r}, and this gym_p2p reads {FORMAT_VERSION}"
+        )
+    try:
+        return line, msgspec.convert(told, ReplayHeader)
+    except (msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise DamagedReplay(path, "the header", f"it is not as this version writes it ({error})") from error
+
+
+@attrs.define
+class _Growing:
+    """An episode while its records are read."""
+
+    begun: Begun
+    inputs: list[tuple[bytes, ...]] = attrs.field(factory=list)
+    rewards: list[tuple[float, ...]] = attrs.field(factory=list)
+    ends: list[bytes] = attrs.field(factory=list)
+    checks: list[Check] = attrs.field(factory=list)
+    states: list[StateCheck] = attrs.field(factory=list)
+    completed: bool | None = None
+
+
+class _Reader:
+    """Makes episodes of records, and refuses an order that no recording has."""
+
+    def __init__(self, path: object, seats: int) -> None:
+        self._path = path
+        self._seats = seats
+        self._episodes: list[_Growing] = []
+        self._open = False
+        self.closed: Closed | None = None
+
+    def take(self, record: RawRecord) -> None:
+        """Take in the next record; raises :class:`DamagedReplay`."""
+        value = decode(record, self._path)
+        problem = self._problem(value)
+        if problem is not None:
+            raise DamagedReplay(self._path, record.where, problem)
+        match value:
+            case Begun():
+                self._episodes.append(_Growing(value))
+                self._open = True
+            case Frames():
+                episode = self._episodes[-1]
+                episode.inputs += value.inputs
+                episode.rewards += value.rewards
+                episode.ends += value.ends
+                episode.checks += value.checks
+                episode.states += value.states
+            case Ended():
+                self._episodes[-1].completed = value.completed
+                self._open = False
+            case Closed():
+                self.closed = value
+
+    def finished(self) -> list[ReplayEpisode]:
+        """Return the episodes."""
+        return [
+            ReplayEpisode(
+                number=number,
+                begun=episode.begun,
+                inputs=tuple(episode.inputs),
+                rewards=tuple(episode.rewards),
+                ends=tuple(episode.ends),
+                checks=tuple(episode.checks),
+                states=tuple(episode.states),
+                completed=episode.completed,
+            )
+            for number, episode in enumerate(self._episodes)
+        ]
+
+    def missing(self, *, cut_bytes: int) -> str:
+        """Say what is not there of a file without an end."""
+        cut = f" (its last {cut_bytes} bytes are a part of a record)" if cut_bytes else ""
+        return f"the end of the recording is missing, {self.place}{cut}"
+
+    @property
+    def place(self) -> str:
+        """How far the records have been read, in words."""
+        if not self._episodes:
+            return "before the first episode"
+        frames = len(self._episodes[-1].inputs)
+        where = f"frame {frames} of" if self._open else "the end of"
+        return f"{'at' if self._open else 'after'} {where} episode {len(self._episodes) - 1}"
+
+    def _problem(self, value: Begun | Frames | Ended | Closed | None) -> str | None:
+        """Say why this record cannot come next; None if it can."""
+        at = len(self._episodes[-1].inputs) if self._open else None
+        problem: str | None = None
+        match value:
+            case Begun() if at is not None:
+                problem = "an episode begins within another one"
+            case Frames() | Ended() if at is None:
+                problem = "frames of no episode"
+            case Frames() if at is not None:
+                problem = _problem_of_frames(value, at, self._seats)
+            case Ended(frames=frames) if frames != at:
+                problem = f"the episode had {frames} frames, and {at} are here"
+            case Closed(episodes=episodes, frames=frames):
+                here = (len(self._episodes), sum(len(episode.inputs) for episode in self._episodes))
+                if at is not None or here != (episodes, frames):
+                    problem = f"{episodes} episodes of {frames} frames were recorded, and {here[1]} are here"
+        return problem
+
+
+def _problem_of_frames(value: Frames, at: int, seats: int) -> str | None:
+    if value.first != at:
+        return f"frame {value.first} follows {at} frames: some were taken out or put in"
+    count = len(value.inputs)
+    if not len(value.rewards) == len(value.ends) == count:
+        return "not as many actions as rewards and ends"
+    if any(len(row) != seats for rows in (value.inputs, value.rewards, value.ends) for row in rows):
+        return f"not one value for each of {seats} seats"
+    frames = [check.frame for check in value.checks]
+    if frames != sorted(set(frames)) or not all(at <= frame < at + count for frame in frames):
+        return "checks of other frames"
+    if not all(0 <= state.frame < at + count for state in value.states):
+        return "states of other frames"
+    return None

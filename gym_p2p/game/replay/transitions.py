@@ -1,0 +1,317 @@
+"""A recorded match as rows for learning: one for every frame and every seat that could act in it.
+
+Columns:
+
+* ``episode``, ``frame``: numbers from 0. ``seat``: the seat's id, as text.
+* ``action``: a number for a ``Discrete`` space, one flat list of numbers for a ``Box``, ``MultiDiscrete`` or
+  ``MultiBinary``, and for anything else its JSON form (:meth:`ActionCodec.to_json`).
+* ``observation``: what the seat saw before it acted, as one flat list of numbers: arrays in C order, the
+  parts of a ``Dict`` in the order of its space, those of a ``Tuple`` in theirs.
+* ``reward``, ``terminated``, ``truncated``: what came of it, by the environment alone.
+* ``next_observation``: what the seat saw then, also after the last frame.
+* ``last``: whether the seat has no later row in this episode. A last row that is neither terminated nor
+  truncated is where the match was broken off.
+
+A seat that has ended has no more rows. In JSON, infinities and NaN are the texts ``"inf"``, ``"-inf"`` and
+``"nan"``. In Parquet the types of ``action`` and of the observations are those of the spaces; where these
+are not all numbers, the column holds the text of the JSON form.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.outcome import Seat
+from gym_p2p.game.replay.reader import Replay
+from gym_p2p.game.replay.verify import ReplayStep, Verification, verify_replay
+
+__all__ = ["COLUMNS", "TransitionFile", "rows", "write_transitions"]
+
+COLUMNS = (
+    *("episode", "frame", "seat", "action", "observation"),
+    *("reward", "terminated", "truncated", "next_observation", "last"),
+)
+
+_BATCH_ROWS = 2048
+"""Rows that are compressed together in Parquet: observations repeat, and memory stays bounded."""
+
+_LISTS = (spaces.Box, spaces.MultiDiscrete, spaces.MultiBinary)
+_NUMERIC = (*_LISTS, spaces.Discrete)
+
+
+def rows(step: ReplayStep) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one frame, in seat order."""
+    game, before, outcome = step.game, step.before, step.outcome
+    for index, seat in enumerate(game.seats):
+        if before.terminations[index] or before.truncations[index]:
+            continue
+        terminated, truncated = outcome.terminations[index], outcome.truncations[index]
+        space = game.observation_space(seat)
+        yield {
+            "episode": step.episode,
+            "frame": step.frame,
+            "seat": str(seat),
+            "action": _action(game, seat, step.actions[index]),
+            "observation": _flat(space, before.observations[index]),
+            "reward": outcome.rewards[index],
+            "terminated": terminated,
+            "truncated": truncated,
+            "next_observation": _flat(space, outcome.observations[index]),
+            "last": terminated or truncated or step.last,
+        }
+
+
+def write_transitions(
+    replay: Replay, path: str | Path, make_env: Callable[[], Any] | None = None
+) -> Verification:
+    """Play a recorded match again and write its transitions; nothing is written if something differs.
+
+    Args:
+        replay: the recording.
+        path: ends in ``.jsonl`` or ``.parquet``.
+        make_env: see :func:`~gym_p2p.game.replay.verify.verify_replay`.
+
+    Raises:
+        ConfigurationError: neither of the two, no file can be written, or pyarrow is not installed.
+        UsageError: the environment cannot be made.
+    """
+    file = TransitionFile(path, replay)
+    try:
+        verification = verify_replay(replay, make_env, watch=file.write)
+    except BaseException:
+        file.close(keep=False)
+        raise
+    file.close(keep=verification.agreed)
+    return verification
+
+
+class TransitionFile:
+    """A file of transitions; it appears under its name when it is closed and kept.
+
+    Args:
+        path: ends in ``.jsonl`` or ``.parquet``.
+        replay: whose transitions it holds; Parquet keeps where they came from.
+
+    Raises:
+        ConfigurationError: neither of the two, no file can be written, or pyarrow is not installed.
+    """
+
+    def __init__(self, path: str | Path, replay: Replay) -> None:
+        self._path = Path(path)
+        kind = _KINDS.get(self._path.suffix)
+        if kind is None:
+            raise ConfigurationError("to", f"wanted {' or '.join(_KINDS)}, got {self._path.name!r}")
+        self._temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            self._file: IO[bytes] = self._temporary.open("xb")
+        except OSError as error:
+            raise ConfigurationError("to", f"cannot write {str(path)!r} ({error.strerror})") from error
+        try:
+            self._sink = kind(self._file, replay)
+        except BaseException:
+            self.close(keep=False)
+            raise
+
+    def write(self, step: ReplayStep) -> None:
+        """Add the rows of one frame."""
+        for row in rows(step):
+            self._sink.add(row, step.game)
+
+    def close(self, *, keep: bool) -> None:
+        """Finish the file and give it its name, or leave nothing behind."""
+        try:
+            if keep:
+                self._sink.finish()
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._temporary.replace(self._path)
+        finally:
+            self._file.close()
+            with contextlib.suppress(FileNotFoundError):
+                self._temporary.unlink()
+
+
+class _Sink(Protocol):
+    """Takes rows one by one."""
+
+    def add(self, row: dict[str, Any], game: Game) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class _JsonLines:
+    """A line of JSON for every row."""
+
+    def __init__(self, file: IO[bytes], _replay: Replay) -> None:
+        self._file = file
+
+    def add(self, row: dict[str, Any], _game: Game) -> None:
+        self._file.write(json.dumps(_finite(row), allow_nan=False, separators=(",", ":")).encode() + b"\n")
+
+    def finish(self) -> None:
+        """Nothing is left to be written."""
+
+
+class _Parquet:
+    """Columns with fixed types, taken from the game's spaces at the first row."""
+
+    def __init__(self, file: IO[bytes], replay: Replay) -> None:
+        try:
+            import pyarrow as pa  # noqa: PLC0415 - an optional extra
+            from pyarrow import parquet  # noqa: PLC0415 - the same
+        except ImportError as error:
+            raise ConfigurationError(
+                "to", "Parquet needs pyarrow: pip install 'gym_p2p[parquet]' (or write .jsonl)"
+            ) from error
+        self._pa, self._parquet = pa, parquet
+        self._file = file
+        self._source = {
+            "gym_p2p.replay": replay.path,
+            "gym_p2p.fingerprint": replay.fingerprint,
+            "gym_p2p.match_id": replay.header.match_id,
+        }
+        self._writer: Any = None
+        self._texts: tuple[str, ...] = ()
+        self._waiting: list[dict[str, Any]] = []
+
+    def add(self, row: dict[str, Any], game: Game) -> None:
+        if self._writer is None:
+            self._begin(game)
+        self._waiting.append({**row, **{name: json.dumps(_finite(row[name])) for name in self._texts}})
+        if len(self._waiting) >= _BATCH_ROWS:
+            self._flush()
+
+    def finish(self) -> None:
+        if self._writer is None:  # no frame at all
+            self._begin(None)
+        self._flush()
+        self._writer.close()
+
+    def _begin(self, game: Game | None) -> None:
+        pa = self._pa
+        seats: tuple[Seat, ...] = () if game is None else game.seats
+        acted = [game.action_space(seat) for seat in seats] if game else []
+        observed = [game.observation_space(seat) for seat in seats] if game else []
+        if acted and all(isinstance(space, spaces.Discrete) for space in acted):
+            action = pa.from_numpy_dtype(_dtype_of(acted))
+        else:
+            flat = all(isinstance(space, _LISTS) for space in acted)
+            action = self._list_or_text(acted) if flat else pa.string()
+        seen = self._list_or_text(observed)
+        types = {
+            "episode": pa.int32(),
+            "frame": pa.int32(),
+            "seat": pa.string(),
+            "action": action,
+            "observation": seen,
+            "reward": pa.float64(),
+            "terminated": pa.bool_(),
+            "truncated": pa.bool_(),
+            "next_observation": seen,
+            "last": pa.bool_(),
+        }
+        self._texts = tuple(
+            name for name in ("action", "observation", "next_observation") if types[name] == pa.string()
+        )
+        schema = pa.schema(types, metadata=self._source)
+        self._writer = self._parquet.ParquetWriter(self._file, schema, compression="zstd")
+
+    def _list_or_text(self, found: list[gymnasium.Space[Any]]) -> Any:
+        dtype = _dtype_of(found)
+        return self._pa.string() if dtype is None else self._pa.list_(self._pa.from_numpy_dtype(dtype))
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        try:
+            batch = self._pa.RecordBatch.from_pylist(self._waiting, schema=self._writer.schema)
+        except (self._pa.ArrowException, TypeError, OverflowError) as error:
+            raise UsageError(
+                f"the environment does not keep to the types of its spaces ({error}); write .jsonl instead"
+            ) from error
+        self._writer.write_batch(batch)
+        self._waiting.clear()
+
+
+_KINDS: dict[str, Callable[[IO[bytes], Replay], _Sink]] = {".jsonl": _JsonLines, ".parquet": _Parquet}
+
+
+def _dtype_of(found: list[gymnasium.Space[Any]]) -> np.dtype[Any] | None:
+    """Return the one dtype that holds every number in these spaces; None if there is more than numbers."""
+    dtypes: list[np.dtype[Any]] = []
+    waiting = list(found)
+    while waiting:
+        space = waiting.pop()
+        if isinstance(space, spaces.Dict):
+            waiting += space.spaces.values()
+        elif isinstance(space, spaces.Tuple):
+            waiting += space.spaces
+        elif isinstance(space, _NUMERIC) and space.dtype is not None:
+            dtypes.append(np.dtype(space.dtype))
+        else:
+            return None
+    if not dtypes:
+        return None
+    # Environments are seldom strict about float32 and float64; the wider one loses nothing.
+    common = np.result_type(*dtypes)
+    return np.dtype(np.float64) if common.kind == "f" else common
+
+
+def _action(game: Game, seat: Seat, action: Any) -> Any:
+    if isinstance(game.action_space(seat), _LISTS):
+        return np.asarray(action).ravel().tolist()
+    return game.codec(seat).to_json(action)
+
+
+def _flat(space: gymnasium.Space[Any], value: Any) -> Any:
+    """Return an observation's numbers in one list; what is more than numbers as plain nested data."""
+    numbers: list[Any] = []
+    if not _gather(space, value, numbers):
+        return _nested(value)
+    return numbers
+
+
+def _gather(space: gymnasium.Space[Any], value: Any, numbers: list[Any]) -> bool:
+    if isinstance(space, spaces.Dict):
+        return all(_gather(part, value[key], numbers) for key, part in space.spaces.items())
+    if isinstance(space, spaces.Tuple):
+        return all(_gather(part, item, numbers) for part, item in zip(space.spaces, value, strict=True))
+    if not isinstance(space, _NUMERIC):
+        return False
+    numbers += np.asarray(value).ravel().tolist()
+    return True
+
+
+def _nested(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _nested(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_nested(item) for item in value]
+    return value
+
+
+def _finite(value: Any) -> Any:
+    """Replace what JSON has no numbers for by texts."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,327 @@
+"""Playing a recorded match again, and saying whether the same comes of it.
+
+The actions are given to a fresh environment, one for the whole match as it was then. Rewards and ends are
+compared after every frame, observations and digests at every checked one. What differs is named by the
+episode, the frame and what it is; nothing of an episode is believed from there on.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from gym_p2p.errors import P2PError, ProtocolError, UsageError
+from gym_p2p.game.checksum import OutcomeChecksum, checksum
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.isolation import isolate_global_random
+from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.replay.reader import Replay, ReplayEpisode, ReplayHeader, here
+from gym_p2p.game.replay.records import Check
+from gym_p2p.game.replay.writer import ends_of
+from gym_p2p.game.state.snapshot import Snapshots, snapshots_named
+
+__all__ = ["Difference", "ReplayStep", "Verification", "game_of", "verify_replay"]
+
+_NAN = struct.pack("<d", float("nan"))
+
+
+@attrs.frozen(kw_only=True)
+class Difference:
+    """The first thing of an episode that did not come out as recorded.
+
+    Attributes:
+        episode: its number.
+        frame: the frame; -1 is what ``reset`` gave.
+        what: ``observations``, ``rewards``, ``ends``, ``actions`` (one cannot be decoded), ``state``,
+            ``digest`` (the actions are not those that were compared then), ``error`` (the environment
+            raised one), or ``frames`` (not all of them, or too many).
+        recorded: as it is in the file, in words.
+        here: as it came out here, in words.
+        checked: the newest frame before at which everything agreed; None if there was none. What is wrong
+            happened after it.
+    """
+
+    episode: int
+    frame: int
+    what: str
+    recorded: str
+    here: str
+    checked: int | None
+
+    def __str__(self) -> str:
+        at = "reset" if self.frame < 0 else f"frame {self.frame}"
+        since = "" if self.checked is None else f"; all agreed up to frame {self.checked}"
+        return (
+            f"episode {self.episode}, {at}: {self.what} differ: recorded {self.recorded}, "
+            f"here {self.here}{since}"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Verification:
+    """What came of playing a recorded match again.
+
+    Attributes:
+        replay: the recording.
+        frames: how many frames were played again and agreed.
+        checks: at how many of them all was compared: digests and observations too.
+        differences: the first one of each episode that has one.
+        warnings: in what this installation and environment are not those of then.
+    """
+
+    replay: Replay
+    frames: int
+    checks: int
+    differences: tuple[Difference, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def agreed(self) -> bool:
+        """Whether all that is recorded came out again."""
+        return not self.differences
+
+    @property
+    def ok(self) -> bool:
+        """Whether all came out again, and nothing is missing."""
+        return self.agreed and self.replay.missing is None
+
+
+@attrs.frozen(kw_only=True)
+class ReplayStep:
+    """One frame as it was played again, and agreed with the recording.
+
+    Attributes:
+        game: the game, just after this frame.
+        episode: the episode.
+        frame: the frame's number.
+        actions: every seat's action.
+        before: what was seen before it.
+        outcome: what came of it.
+        last: whether the recording has no later frame of this episode.
+    """
+
+    game: Game
+    episode: int
+    frame: int
+    actions: Sequence[Any]
+    before: Outcome
+    outcome: Outcome
+    last: bool
+
+
+def game_of(header: ReplayHeader, make_env: Callable[[], Any] | None = None) -> Game:
+    """Make the game of a recorded match.
+
+    Args:
+        header: the recording's.
+        make_env: makes the environment; None trusts the file as far as it names an environment.
+
+    Raises:
+        UsageError: the file does not name the environment, or something that is none; or it cannot be made
+            here, or has other seats.
+    """
+    if make_env is None:
+        if header.environment is None:
+            raise UsageError(
+                "the file does not say how its environment is made "
+                f"({header.description.get('environment', 'nothing is known of it')}): name it "
+                "(--env, or make_env)"
+            )
+        header.environment.refuse_foreign_calls()
+        make_env = header.environment.make
+    env = make_env()
+    game = make_game(env, watchers=header.watchers)
+    if game.seats != header.seats:
+        game.close()
+        raise UsageError(f"the match had the seats {list(header.seats)}, this game has {list(game.seats)}")
+    return isolate_global_random(game) if header.isolated else game
+
+
+def verify_replay(
+    replay: Replay,
+    make_env: Callable[[], Any] | None = None,
+    *,
+    watch: Callable[[ReplayStep], None] | None = None,
+    compare_states: bool = True,
+) -> Verification:
+    """Play a recorded match again in a fresh environment and compare all that was recorded of it.
+
+    Args:
+        replay: the recording.
+        make_env: makes the environment, where the file does not name it; see :func:`game_of`.
+        watch: is given every frame that agreed, as soon as it was played.
+        compare_states: also compare the digests of states, where some were recorded. Do not where the
+            environment was made to render: its state has pictures in it then.
+
+    Raises:
+        UsageError: the environment cannot be made.
+    """
+    game = game_of(replay.header, make_env)
+    try:
+        run = _Run(game, _snapshots(replay, game) if compare_states else None)
+        warnings = tuple(_warnings(replay.header, game))
+        differences = [
+            found for episode in replay.episodes if (found := run.play(episode, watch)) is not None
+        ]
+        return Verification(
+            replay=replay,
+            frames=run.frames,
+            checks=run.checks,
+            differences=tuple(differences),
+            warnings=warnings,
+        )
+    finally:
+        game.close()
+
+
+def _snapshots(replay: Replay, game: Game) -> Snapshots | None:
+    taken = any(episode.states for episode in replay.episodes)
+    name = replay.header.snapshots
+    return snapshots_named(game, name) if taken and name is not None and name != "hooks" else None
+
+
+def _warnings(header: ReplayHeader, game: Game) -> Iterator[str]:
+    description, versions = here(game)
+    for name in sorted(header.versions.keys() | versions.keys()):
+        then, now = header.versions.get(name), versions.get(name)
+        if then != now:
+            yield f"{name}: recorded with {then or 'none'}, here is {now or 'none'}"
+    for topic in sorted(header.description.keys() | description.keys()):
+        was, is_now = header.description.get(topic), description.get(topic)
+        if was != is_now:
+            yield f"{topic}: recorded {was or 'nothing'}, here {is_now or 'nothing'}"
+
+
+class _Stopped(Exception):
+    """An episode cannot be played on: something differs."""
+
+    def __init__(self, frame: int, what: str, recorded: object, now: object) -> None:
+        super().__init__(what)
+        self.frame = frame
+        self.what = what
+        self.recorded = str(recorded)
+        self.now = str(now)
+
+
+class _Run:
+    """Plays the episodes of one match again, one after the other."""
+
+    def __init__(self, game: Game, snapshots: Snapshots | None) -> None:
+        self._game = game
+        self._snapshots = snapshots
+        self._checked: int | None = None
+        self.frames = 0
+        self.checks = 0
+
+    def play(self, episode: ReplayEpisode, watch: Callable[[ReplayStep], None] | None) -> Difference | None:
+        """Play an episode; return what differed first, None if nothing did."""
+        self._checked = None
+        try:
+            for step in self._steps(episode):
+                if watch is not None:
+                    watch(step)
+        except _Stopped as stopped:
+            return Difference(
+                episode=episode.number,
+                frame=stopped.frame,
+                what=stopped.what,
+                recorded=stopped.recorded,
+                here=stopped.now,
+                checked=self._checked,
+            )
+        return None
+
+    def _steps(self, episode: ReplayEpisode) -> Iterator[ReplayStep]:
+        game, begun = self._game, episode.begun
+        before = _called(-1, lambda: game.reset(begun.seed, dict(begun.options) or None))
+        _compare(-1, "observations", begun.observations, checksum(before.observations).hex())
+        self._checked = -1
+        digests = OutcomeChecksum(len(game.seats))
+        checks = {check.frame: check for check in episode.checks}
+        states = {state.frame: state.digest for state in episode.states}
+        for frame, inputs in enumerate(episode.inputs):
+            if before.ended:
+                raise _Stopped(
+                    frame, "frames", f"{episode.frames} frames", f"{frame}, then the episode ended"
+                )
+            actions = self._actions(frame, inputs)
+            outcome = self._step(frame, actions)
+            _compare_frame(frame, episode, outcome)
+            digests.update(frame, inputs, outcome)
+            if frame in states:
+                self._check_state(frame, states[frame])
+            if frame in checks:
+                self._check(checks[frame], digests, outcome)
+            self.frames += 1
+            yield ReplayStep(
+                game=game,
+                episode=episode.number,
+                frame=frame,
+                actions=actions,
+                before=before,
+                outcome=outcome,
+                last=frame == episode.frames - 1,
+            )
+            before = outcome
+        if episode.completed and not before.ended:
+            raise _Stopped(episode.frames, "frames", "the episode ended here", "the episode goes on")
+
+    def _actions(self, frame: int, inputs: Sequence[bytes]) -> list[Any]:
+        try:
+            seats = self._game.seats
+            return [self._game.codec(seat).decode(data) for seat, data in zip(seats, inputs, strict=True)]
+        except ProtocolError:
+            shown = [data.hex() for data in inputs]
+            raise _Stopped(frame, "actions", shown, "not all of these are actions of their seats") from None
+
+    def _step(self, frame: int, actions: Sequence[Any]) -> Outcome:
+        return _called(frame, lambda: self._game.step(actions))
+
+    def _check_state(self, frame: int, recorded: str) -> None:
+        if self._snapshots is not None:
+            snapshot = self._snapshots.save()
+            now = self._snapshots.checksum(snapshot)
+            self._snapshots.free(snapshot)
+            _compare(frame, "state", recorded, now)
+
+    def _check(self, check: Check, digests: OutcomeChecksum, outcome: Outcome) -> None:
+        frame = check.frame
+        _compare(frame, "observations", check.observations, checksum(outcome.observations).hex())
+        _compare(frame, "digest", check.digest, digests.digest(outcome))
+        self._checked = frame
+        self.checks += 1
+
+
+def _called(frame: int, call: Callable[[], Outcome]) -> Outcome:
+    try:
+        return call()
+    except P2PError:
+        raise
+    except Exception as error:  # whatever it is, it was not raised then
+        raise _Stopped(frame, "error", "none", f"{type(error).__name__}: {error}") from error
+
+
+def _compare(frame: int, what: str, recorded: object, now: object) -> None:
+    if recorded != now:
+        raise _Stopped(frame, what, recorded, now)
+
+
+def _compare_frame(frame: int, episode: ReplayEpisode, outcome: Outcome) -> None:
+    ends, rewards = ends_of(outcome), episode.rewards[frame]
+    if ends != episode.ends[frame]:
+        raise _Stopped(frame, "ends", _told_ends(episode.ends[frame]), _told_ends(ends))
+    if list(map(_bits, rewards)) != list(map(_bits, outcome.rewards)):
+        raise _Stopped(frame, "rewards", list(rewards), list(outcome.rewards))
+
+
+def _bits(number: float) -> bytes:
+    return struct.pack("<d", number) if number == number else _NAN  # noqa: PLR0124 - false for NaN alone
+
+
+def _told_ends(ends: bytes) -> list[str]:
+    names = ("none", "terminated", "truncated", "both")
+    return [names[end] if end < len(names) else f"unknown ({end})" for end in ends]

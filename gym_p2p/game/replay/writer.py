@@ -1,0 +1,286 @@
+"""Recording a match while it is played.
+
+Knows the file and what has to go into it; refuses to know which frames are confirmed: it takes only those,
+each once and in order. A match is never ended by its recording: a full disk ends the recording, with a
+warning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import attrs
+import msgspec
+
+from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.game.checksum import OutcomeChecksum, checksum
+from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
+from gym_p2p.game.replay.records import (
+    FORMAT,
+    FORMAT_VERSION,
+    Begun,
+    Check,
+    Closed,
+    Ended,
+    Frames,
+    StateCheck,
+    digest_of_header,
+    encode,
+)
+
+__all__ = ["ReplayWriter", "check_replay_path", "ends_of", "partial_path"]
+
+_log = logging.getLogger(__name__)
+
+_FLUSH_FRAMES = 256
+_FLUSH_S = 1.0
+"""What a killed process loses at most: a record is written after so many frames or seconds."""
+
+
+def partial_path(path: str | Path) -> Path:
+    """Return where a recording is while it is made; what a killed process leaves stays there."""
+    return Path(f"{path}.part")
+
+
+def check_replay_path(path: str | Path) -> Path:
+    """Return the path if a match can be recorded there; the folder is made if need be.
+
+    Raises:
+        ConfigurationError: there is a file already, or none can be written.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise ConfigurationError("record", f"wanted a file that ends in {SUFFIX}, got {str(path)!r}")
+    for found in (path, partial_path(path)):
+        if found.exists():
+            raise ConfigurationError("record", f"{str(found)!r} is there already; name another file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial_path(path).open("xb"):
+            pass
+        partial_path(path).unlink()
+    except OSError as error:
+        raise ConfigurationError("record", f"cannot write {str(path)!r} ({error})") from error
+    return path
+
+
+def ends_of(outcome: Outcome) -> bytes:
+    """Return a byte for each seat: 1 if it terminated, 2 if it was truncated."""
+    return bytes(a + 2 * b for a, b in zip(outcome.terminations, outcome.truncations, strict=True))
+
+
+@attrs.define(eq=False)
+class _Episode:
+    """The running episode: what has not been written of it yet, and the checksum of it all."""
+
+    digests: OutcomeChecksum
+    outcome: Outcome
+    frames: int = 0
+    written: int = 0
+    inputs: list[tuple[bytes, ...]] = attrs.field(factory=list)
+    rewards: list[tuple[float, ...]] = attrs.field(factory=list)
+    ends: list[bytes] = attrs.field(factory=list)
+    checks: list[Check] = attrs.field(factory=list)
+    states: list[StateCheck] = attrs.field(factory=list)
+    digests_by_frame: dict[int, str] = attrs.field(factory=dict)
+
+    def take(self) -> Frames:
+        """Return what has to be written."""
+        frames = Frames(
+            first=self.written,
+            inputs=tuple(self.inputs),
+            rewards=tuple(self.rewards),
+            ends=tuple(self.ends),
+            checks=tuple(self.checks),
+            states=tuple(self.states),
+        )
+        self.written = self.frames
+        for column in (self.inputs, self.rewards, self.ends, self.checks, self.states):
+            column.clear()
+        return frames
+
+
+class ReplayWriter:
+    """Records one match into a file that appears under its name once it is finished.
+
+    Until then it is at :func:`partial_path`. All methods may go on being called when the recording has
+    failed; they do nothing then.
+
+    Args:
+        path: the file.
+        header: what the match is.
+        checked_every: frames between two that are checked, as in the match.
+        clock: monotonic seconds, for deciding when to write.
+
+    Attributes:
+        path: the file.
+        problem: why the recording ended early; None while all is well.
+        fingerprint: the digest of all that has been written, as hex digits.
+
+    Raises:
+        ConfigurationError: the file cannot be made, or is there already.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        header: ReplayHeader,
+        *,
+        checked_every: int = 30,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.path = check_replay_path(path)
+        self.problem: str | None = None
+        self._seats = len(header.seats)
+        self._checked_every = checked_every
+        self._clock = clock
+        self._flushed_s = clock()
+        self._episode: _Episode | None = None
+        self._episodes = self._frames = 0
+        self._closed = False
+        told = {"format": FORMAT, "version": FORMAT_VERSION, **attrs.asdict(header)}
+        line = msgspec.json.encode(told) + b"\n"
+        self._digest = digest_of_header(line)
+        try:
+            self._file: IO[bytes] | None = partial_path(self.path).open("xb")
+        except OSError as error:
+            raise ConfigurationError("record", f"cannot write {str(path)!r} ({error})") from error
+        self._append(line)
+        self._write(None)
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of all that has been written; final after :meth:`close`."""
+        return self._digest.hex()
+
+    def begin_episode(self, seed: int, options: Mapping[str, Any] | None, first: Outcome) -> None:
+        """Begin an episode; one that is running ends, not completed.
+
+        Args:
+            seed: the agreed one.
+            options: the agreed ones.
+            first: what ``reset`` gave.
+        """
+        self.end_episode(completed=False)
+        self._episode = _Episode(OutcomeChecksum(self._seats), first)
+        seen = checksum(first.observations).hex()
+        self._write(Begun(seed=seed, options=dict(options or {}), observations=seen))
+
+    def frame(self, by_seat: Sequence[bytes], outcome: Outcome) -> None:
+        """Take in the next confirmed frame: every seat's encoded action, and what came of them.
+
+        Raises:
+            UsageError: no episode is running.
+        """
+        episode = self._running()
+        episode.digests.update(episode.frames, by_seat, outcome)
+        episode.inputs.append(tuple(by_seat))
+        episode.rewards.append(outcome.rewards)
+        episode.ends.append(ends_of(outcome))
+        episode.frames += 1
+        self._frames += 1
+        episode.outcome = outcome
+        if outcome.ended or episode.frames % self._checked_every == 0:
+            self._check(episode)
+        if len(episode.inputs) >= _FLUSH_FRAMES or self._flushed_s + _FLUSH_S <= self._clock():
+            self._write(episode.take())
+
+    def checksum(self, frame: int, digest: str) -> None:
+        """Take in what the players compared of a checked frame; may come after later frames.
+
+        Args:
+            frame: one of those that are checked.
+            digest: 16 hex digits of an :class:`OutcomeChecksum` over the episode up to there; if states are
+                compared too, 16 more over the state after it, by the header's snapshot strategy.
+
+        Raises:
+            UsageError: no episode is running, or this frame is none that is checked.
+        """
+        episode = self._running()
+        own = episode.digests_by_frame.get(frame)
+        if own is None:
+            raise UsageError(f"frame {frame} is none of those that are checked")
+        if not digest.startswith(own):
+            self._fail(f"the checksum of frame {frame} is not that of the frames that were recorded")
+        state = digest.removeprefix(own)
+        if state:
+            episode.states.append(StateCheck(frame=frame, digest=state))
+
+    def end_episode(self, *, completed: bool) -> None:
+        """End the running episode, if there is one; its last frame is checked in any case.
+
+        Args:
+            completed: whether the environment ended it, and not a reset or a departure.
+        """
+        episode = self._episode
+        if episode is None:
+            return
+        if episode.frames and episode.frames - 1 not in episode.digests_by_frame:
+            self._check(episode)
+        if episode.inputs or episode.states:
+            self._write(episode.take())
+        self._write(Ended(frames=episode.frames, completed=completed))
+        self._episode = None
+        self._episodes += 1
+
+    def close(self, reason: str = "normal") -> None:
+        """End the recording and give the file its name. Idempotent.
+
+        Args:
+            reason: why the match ended.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self.end_episode(completed=False)
+        self._write(Closed(episodes=self._episodes, frames=self._frames, reason=reason))
+        if self._file is None:  # it failed before
+            return
+        try:
+            os.fsync(self._file.fileno())
+            self._file.close()
+            partial_path(self.path).replace(self.path)
+        except OSError as error:
+            self._fail(str(error))
+        self._file = None
+
+    def _running(self) -> _Episode:
+        if self._episode is None:
+            raise UsageError("no episode is being recorded")
+        return self._episode
+
+    def _check(self, episode: _Episode) -> None:
+        """Note what is known of the newest frame."""
+        frame, digest = episode.frames - 1, episode.digests.digest(episode.outcome)
+        seen = checksum(episode.outcome.observations).hex()
+        episode.checks.append(Check(frame=frame, digest=digest, observations=seen))
+        episode.digests_by_frame[frame] = digest
+
+    def _write(self, value: Begun | Frames | Ended | Closed | None) -> None:
+        record, self._digest = encode(value, self._digest)
+        self._append(record)
+        self._flushed_s = self._clock()
+
+    def _append(self, data: bytes) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:
+            self._fail(str(error))
+
+    def _fail(self, problem: str) -> None:
+        _log.warning("the recording %s ends early: %s", partial_path(self.path), problem)
+        self.problem = problem
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()

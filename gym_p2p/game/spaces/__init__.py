@@ -1,0 +1,1 @@
+"""Actions of every space to bytes and back."""

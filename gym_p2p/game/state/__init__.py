@@ -1,0 +1,1 @@
+"""The state of an environment: snapshots chosen by proof, and fields to compare."""

@@ -1,0 +1,276 @@
+"""A recorded state as a flat table of plain data, for checksums and for people.
+
+The keys are paths such as ``unwrapped.world.agents[0].state``, the values plain data that
+:func:`~gym_p2p.game.checksum.checksum` and JSON take. An object is named by the shortest path to it; where
+it is met again stands ``{"same as": path}``, so that what is shared is part of the state, and a state may
+contain itself. What belongs to one machine or one player (paths of files, how it renders) is left out.
+"""
+
+from __future__ import annotations
+
+import array
+import datetime as dt
+import decimal
+import enum
+import fractions
+import functools
+import itertools
+import random
+import types
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gym_p2p.game.checksum import checksum
+from gym_p2p.game.state.graph import contents_of
+from gym_p2p.game.state.handles import is_handle, is_left_alone, module_of
+from gym_p2p.game.state.kinds import Entry
+
+__all__ = ["Difference", "Fields", "differences", "fields_of"]
+
+Fields = dict[str, Any]
+"""Plain data by path."""
+
+Difference = tuple[str, str, str]
+"""A path, what we have there, and what they have there."""
+
+ABSENT = "(absent)"
+
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+
+_LOCAL = frozenset(
+    {
+        *("render_mode", "metadata", "spec", "rom_path"),
+        *("_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs", "_cached_spec", "_kwargs"),
+    }
+)
+_LOCAL_ENDINGS = ("_path", "_dir", "_file")  # where things lie on this machine
+
+_CONTAINERS: tuple[type, ...] = (dict, list, tuple, set, frozenset, deque, np.ndarray, bytearray, array.array)
+_CONTAINERS += (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
+
+_CALLABLES = (types.MethodType, types.BuiltinMethodType, types.FunctionType, functools.partial)
+
+_TEXTS = (dt.date, dt.time, dt.timedelta, decimal.Decimal, fractions.Fraction, range, slice)
+
+
+def fields_of(roots: Mapping[str, Any], entries: Iterable[Entry], *, sharing: bool = True) -> Fields:
+    """Return a recorded state as plain data by path.
+
+    Args:
+        roots: what the paths begin with.
+        entries: what :func:`~gym_p2p.game.state.graph.record` copied. Of objects that are not in it only the
+            class is told.
+        sharing: whether what is met again is told as such; if not, its fields are told again.
+    """
+    return _Flattening(*contents_of(entries), sharing=sharing).run(roots)
+
+
+class _Flattening:
+    """One breadth-first walk."""
+
+    def __init__(
+        self, contents: Mapping[int, Any], attributes: Mapping[int, dict[str, Any]], *, sharing: bool
+    ) -> None:
+        self._contents = contents
+        self._attributes = attributes
+        self._sharing = sharing
+        self._paths: dict[int, list[str]] = {}
+        self._queue: deque[tuple[str, Any]] = deque()
+        self._out: Fields = {}
+
+    def run(self, roots: Mapping[str, Any]) -> Fields:
+        self._queue.extend(roots.items())
+        while self._queue:
+            path, value = self._queue.popleft()
+            if _is_plain(value):
+                self._out[path] = value
+            elif (before := self._met(path, value)) is not None:
+                self._out[path] = {"same as": before}
+            else:
+                self._open(path, value)
+        return self._out
+
+    def _met(self, path: str, value: Any) -> str | None:
+        """Return the path under which an object has been opened and need not be again; remember this one."""
+        if id(value) not in self._contents and id(value) not in self._attributes:
+            return None
+        paths = self._paths.setdefault(id(value), [])
+        for before in paths:
+            inside_itself = path.startswith(before) and path[len(before) :][:1] in {".", "["}
+            if self._sharing or inside_itself:
+                return before
+        paths.append(path)
+        return None
+
+    def _open(self, path: str, value: Any) -> None:
+        content = self._contents.get(id(value), value)
+        if is_handle(value):
+            self._out[path] = _class_name(type(value))
+        elif isinstance(value, np.ndarray | bytearray | array.array):
+            self._array(path, np.asarray(content))
+        elif isinstance(value, dict | types.MappingProxyType):
+            self._dict(path, value, content)
+        elif isinstance(value, list | tuple | deque):
+            self._items(path, list(content))
+        elif isinstance(value, set | frozenset):
+            self._set(path, content)
+        elif content is not value:  # a generator of random numbers, an emulator
+            self._out[path] = content
+        elif isinstance(value, _CALLABLES):
+            self._callable(path, value)
+        else:
+            self._other(path, value)
+        if id(value) in self._attributes:
+            self._object(path, value)
+
+    def _array(self, path: str, content: np.ndarray[Any, Any]) -> None:
+        if not content.dtype.hasobject:
+            self._out[path] = content
+            return
+        self._items(path, content.ravel().tolist())
+
+    def _items(self, path: str, items: list[Any]) -> None:
+        if all(map(_is_plain, items)):
+            self._out[path] = items
+            return
+        self._out[path] = {"items": len(items)}
+        self._queue.extend((f"{path}[{index}]", item) for index, item in enumerate(items))
+
+    def _dict(self, path: str, value: Any, content: Mapping[Any, Any]) -> None:
+        if all(map(_is_plain, itertools.chain(content, content.values()))):
+            self._out[path] = dict(content)
+            return
+        self._out[path] = {"keys": len(content), "class": _class_name(type(value))}
+        named = {key: item for key, item in content.items() if isinstance(key, str)}
+        for key in sorted(named):
+            self._queue.append((f"{path}[{key!r}]", named[key]))
+        for index, (key, item) in enumerate((k, v) for k, v in content.items() if not isinstance(k, str)):
+            if _is_plain(key) or (isinstance(key, tuple) and all(map(_is_plain, key))):
+                self._queue.append((f"{path}[{_text(key)}]", item))
+            else:  # objects have no order but that in which they came
+                self._queue.extend(((f"{path}.key({index})", key), (f"{path}.value({index})", item)))
+
+    def _set(self, path: str, content: Iterable[Any]) -> None:
+        try:
+            self._out[path] = frozenset(content) if all(map(_is_plain, content)) else {checksum(content)}
+        except TypeError:  # objects: which is which cannot be told without an order
+            self._out[path] = sorted(_class_name(type(item)) for item in content)
+
+    def _callable(self, path: str, value: Any) -> None:
+        if isinstance(value, types.MethodType):
+            parts = {"__self__": value.__self__, "__func__": value.__func__}
+        elif isinstance(value, types.BuiltinMethodType):
+            self._out[path] = {"function": value.__qualname__}
+            parts = {} if isinstance(value.__self__, types.ModuleType) else {"__self__": value.__self__}
+        elif isinstance(value, functools.partial):
+            parts = {"func": value.func, "args": value.args, "keywords": value.keywords}
+        else:
+            cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+            parts = {name: self._contents[id(cell)] for name, cell in cells if id(cell) in self._contents}
+            self._out[path] = {"function": f"{value.__module__}.{value.__qualname__}"}
+        self._queue.extend((f"{path}.{name}", part) for name, part in parts.items())
+
+    def _other(self, path: str, value: Any) -> None:
+        if isinstance(value, enum.Enum):
+            self._out[path] = f"{_class_name(type(value))}.{value.name}"
+        elif isinstance(value, complex):
+            self._out[path] = [value.real, value.imag]
+        elif isinstance(value, type):
+            self._out[path] = _class_name(value)
+        elif isinstance(value, _TEXTS):
+            self._out[path] = str(value)
+        else:
+            self._out[path] = _class_name(type(value))
+
+    def _object(self, path: str, value: Any) -> None:
+        attributes = self._attributes[id(value)]
+        plain = {"class": _class_name(type(value))}
+        for name in sorted(attributes):
+            item = attributes[name]
+            if name in _LOCAL or name.endswith(_LOCAL_ENDINGS) or is_left_alone(name, item):
+                continue
+            if _is_plain(item):
+                plain[name] = item
+            else:
+                self._queue.append((f"{path}.{name}", item))
+        if isinstance(value, _CONTAINERS):
+            self._out[f"{path}.__dict__"] = plain
+        else:
+            self._out[path] = plain
+
+
+def differences(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], *, most: int = 20, longest: int = 80
+) -> list[Difference]:
+    """Name the fields in which two states differ.
+
+    Args:
+        ours: our fields.
+        theirs: theirs.
+        most: no more than so many differences are named.
+        longest: each text is cut to so many characters.
+
+    Returns:
+        ``(path, ours, theirs)``, the shallowest first; ``"(absent)"`` stands for what one side lacks.
+    """
+    found: list[Difference] = []
+    for path in dict.fromkeys([*ours, *theirs]):
+        for inner, one, other in _within(path, ours.get(path, _NOTHING), theirs.get(path, _NOTHING)):
+            if len(found) == most:
+                return found
+            found.append((inner, _shown(one, longest), _shown(other, longest)))
+    return found
+
+
+_NOTHING = object()
+
+
+def _within(path: str, one: Any, other: Any) -> Iterable[tuple[str, Any, Any]]:
+    """Yield where two values differ, as deep inside as they have the same form."""
+    if one is _NOTHING or other is _NOTHING:
+        yield path, one, other
+    elif checksum(one) == checksum(other):
+        return
+    elif isinstance(one, dict) and isinstance(other, dict):
+        as_object = "class" in one
+        for key in dict.fromkeys([*one, *other]):
+            inner = f"{path}.{key}" if as_object else f"{path}[{_text(key)}]"
+            yield from _within(inner, one.get(key, _NOTHING), other.get(key, _NOTHING))
+    elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            yield from _within(f"{path}[{index}]", *pair)
+    elif isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and _alike(one, other):
+        for place in np.argwhere(one != other):
+            at = tuple(map(int, place))
+            if checksum(one[at]) != checksum(other[at]):
+                yield f"{path}{list(at) if at else ''}", one[at], other[at]
+    else:
+        yield path, one, other
+
+
+def _alike(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype and one.dtype.names is None
+
+
+def _shown(value: Any, longest: int) -> str:
+    text = ABSENT if value is _NOTHING else _text(value)
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, np.generic):
+        return f"{value.item()!r}"
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}{list(value.shape)} {value.ravel()[:8].tolist()}"
+    return repr(value)
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) in _PLAIN or isinstance(value, np.generic)
+
+
+def _class_name(kind: type) -> str:
+    return f"{module_of(kind)}.{kind.__qualname__}"

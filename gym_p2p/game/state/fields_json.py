@@ -1,0 +1,87 @@
+"""The fields of a state as JSON, for the documents of a match and for other processes.
+
+Every type survives: a float is its exact value, an array its dtype, shape and bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gym_p2p.game.checksum import checksum
+from gym_p2p.game.state.fields import Fields
+
+__all__ = ["fields_from_json", "fields_to_json"]
+
+_MAX_DEPTH = 100  # fields are flat; below what checksum() takes
+
+
+def fields_to_json(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields as plain JSON data, which :func:`fields_from_json` turns back exactly."""
+    return {path: _to_json(value) for path, value in fields.items()}
+
+
+def fields_from_json(data: Mapping[str, Any]) -> Fields:
+    """Return the fields of a JSON form.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return {str(path): _from_json(value) for path, value in data.items()}
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"no fields of a state: {error}") from error
+
+
+def _to_json(value: Any) -> Any:  # noqa: PLR0911 one for each kind of data
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        data = np.asarray(value)
+        data = data.astype(data.dtype.newbyteorder("<"))
+        kind = "array" if isinstance(value, np.ndarray) else "number"
+        return {kind: [data.dtype.str, list(data.shape), base64.b64encode(data.tobytes()).decode()]}
+    if isinstance(value, int):
+        return {"int": str(int(value))} if abs(value) >= 2**53 else int(value)
+    if isinstance(value, float):
+        return {"float": float(value).hex()}
+    if isinstance(value, bytes | bytearray):
+        return {"bytes": base64.b64encode(value).decode()}
+    if isinstance(value, dict):
+        return {"dict": [[_to_json(key), _to_json(item)] for key, item in value.items()]}
+    if isinstance(value, set | frozenset):
+        return {"set": [_to_json(item) for item in sorted(value, key=checksum)]}
+    return [_to_json(item) for item in value]
+
+
+def _from_json(data: Any, depth: int = 0) -> Any:  # noqa: PLR0911 one for each kind of data
+    if depth > _MAX_DEPTH:
+        raise ValueError("no fields of a state: nested too deeply")
+    if data is None or isinstance(data, bool | str | int):
+        return data
+    if isinstance(data, list):
+        return [_from_json(item, depth + 1) for item in data]
+    ((kind, body),) = data.items()
+    match kind:
+        case "array" | "number":
+            dtype, shape, text = body
+            array = np.frombuffer(base64.b64decode(text), np.dtype(dtype)).reshape(shape)
+            return array if kind == "array" else array[()]
+        case "int":
+            return int(body)
+        case "float":
+            return float.fromhex(body)
+        case "bytes":
+            return base64.b64decode(body)
+        case "dict":
+            return {_as_key(_from_json(key, depth + 1)): _from_json(item, depth + 1) for key, item in body}
+        case "set":
+            return frozenset(_as_key(_from_json(item, depth + 1)) for item in body)
+    raise ValueError(f"no fields of a state: {kind!r}")
+
+
+def _as_key(value: Any) -> Any:
+    return tuple(map(_as_key, value)) if isinstance(value, list) else value

@@ -1,0 +1,364 @@
+"""How each kind of object is recorded, and put back in place.
+
+One function for each kind copies what is in an object and names what to look at next; another one writes
+the copy back into the same object. Knows plain data, numpy arrays and generators, Python objects with
+attributes or slots, closures, and the emulators of ``ale-py`` and ``multi-agent-ale-py``. Refuses what is
+written in another language and unknown, such as a Box2D world.
+"""
+
+from __future__ import annotations
+
+import array
+import collections
+import functools
+import random
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gym_p2p.game.state.handles import LEAVES, OUTSIDE, is_leaf_type, is_left_alone, module_of
+
+__all__ = [
+    "ATTRIBUTE_PUTS",
+    "VISITS",
+    "Entry",
+    "Unreachable",
+    "emulator_bytes",
+    "put_emulator",
+    "slots_of",
+    "visit_of",
+]
+
+Put = Callable[[Any, Any], None]
+
+Entry = tuple[Put, Any, Any]
+"""How to put back, the object, and a copy of what was in it."""
+
+Visit = Callable[[Any, list[Entry], list[Any]], None]
+"""``visit(found, entries, stack)``: append what was in an object, and what else to visit."""
+
+VISITS: dict[type, Visit] = {}
+"""How to visit the types met so far."""
+
+ATTRIBUTE_PUTS: set[Put] = set()
+"""Those whose content is a dict of attributes."""
+
+_only_leaves = LEAVES.issuperset  # at C's speed, where much of a walk is spent
+
+_FEW = 12
+"""Up to about so many items a plain loop is quicker than that, most of all when the caches are cold."""
+
+
+class Unreachable(Exception):
+    """Something has state that cannot be saved from here.
+
+    Attributes:
+        found: the object, part of what was to be recorded; None if there is no single one.
+    """
+
+    def __init__(self, problem: str, found: Any = None) -> None:
+        super().__init__(problem)
+        self.found = found
+
+
+def slots_of(kind: type) -> tuple[tuple[str, Any], ...]:
+    """Return the names and descriptors of a class's slots."""
+    return tuple(
+        (name, member)
+        for base in kind.__mro__
+        for name, member in vars(base).items()
+        if isinstance(member, types.MemberDescriptorType) and name != "__dict__"
+    )
+
+
+def visit_of(found: Any) -> Visit:
+    """Find out how to visit a kind of object that has not been met, and remember it."""
+    kind = type(found)
+    if is_leaf_type(kind):
+        visit: Visit = _visit_nothing
+    elif hasattr(kind, "cloneSystemState") and hasattr(kind, "restoreSystemState"):
+        visit = _visit_emulator
+    else:
+        visit = _visit_by_base(found)
+    VISITS[kind] = visit
+    return visit
+
+
+def _visit_by_base(found: Any) -> Visit:
+    kind = type(found)
+    for base, visit in _BASES:
+        if isinstance(found, base):
+            extra = kind is not base and (kind.__dictoffset__ != 0 or bool(slots_of(kind)))
+            return _both(visit, _visit_attributes(kind)) if extra else visit
+    if _keeps_more_than_attributes(kind):
+        name = f"{module_of(kind)}.{kind.__qualname__}"
+        raise Unreachable(f"a {name} keeps its state out of Python's reach", found)
+    return _visit_attributes(kind)
+
+
+def _keeps_more_than_attributes(kind: type) -> bool:
+    """Whether instances have memory beside attributes and slots: a class of another language."""
+    if kind is types.SimpleNamespace:
+        return False
+    names = [f"s{n}" for n, _ in enumerate(slots_of(kind))]
+    names += ["__dict__"] * (kind.__dictoffset__ != 0) + ["__weakref__"] * (kind.__weakrefoffset__ != 0)
+    plain = type("Plain", (), {"__slots__": tuple(names)})
+    return kind.__basicsize__ != plain.__basicsize__ or kind.__itemsize__ != 0
+
+
+def _both(first: Visit, second: Visit) -> Visit:
+    def visit(found: Any, entries: list[Entry], stack: list[Any]) -> None:
+        first(found, entries, stack)
+        second(found, entries, stack)
+
+    return visit
+
+
+def _visit_nothing(_found: Any, _entries: list[Entry], _stack: list[Any]) -> None:
+    pass
+
+
+def _visit_attributes(kind: type) -> Visit:
+    slots = slots_of(kind)
+    if not slots:
+        return _visit_object if kind.__dictoffset__ else _visit_nothing
+    if kind.__dictoffset__ == 0:
+        return _visit_slots(slots)
+    return _both(_visit_object, _visit_slots(slots))
+
+
+def _visit_object(found: Any, entries: list[Entry], stack: list[Any]) -> None:
+    content = found.__dict__.copy()
+    if not OUTSIDE.isdisjoint(content):
+        for name in OUTSIDE & content.keys():
+            if is_left_alone(name, content[name]):
+                del content[name]
+    entries.append((_put_object, found, content))
+    stack += [value for value in content.values() if type(value) not in LEAVES]
+
+
+def _put_object(found: Any, content: dict[str, Any]) -> None:
+    own = found.__dict__
+    own.update(content)
+    if len(own) != len(content):
+        for name in own.keys() - content.keys():
+            if name not in OUTSIDE:
+                del own[name]
+            elif not is_left_alone(name, own[name]):
+                own[name] = None  # what such an attribute has until it is needed
+
+
+def _visit_slots(slots: tuple[tuple[str, Any], ...]) -> Visit:
+    def visit(found: Any, entries: list[Entry], stack: list[Any]) -> None:
+        content = {name: getattr(found, name) for name, _ in slots if hasattr(found, name)}
+        entries.append((put, found, content))
+        stack += [value for value in content.values() if type(value) not in LEAVES]
+
+    def put(found: Any, content: dict[str, Any]) -> None:
+        for name, member in slots:
+            if name in content:
+                member.__set__(found, content[name])
+            elif hasattr(found, name):
+                member.__delete__(found)
+
+    ATTRIBUTE_PUTS.add(put)
+    return visit
+
+
+def _visit_dict(found: dict[Any, Any], entries: list[Entry], stack: list[Any]) -> None:
+    entries.append((_put_dict, found, found.copy() if type(found) is dict else dict(found.items())))
+    if len(found) > _FEW and _only_leaves(map(type, found.values())) and _only_leaves(map(type, found)):
+        return
+    for key, value in found.items():
+        if type(value) not in LEAVES:
+            stack.append(value)
+        if type(key) not in LEAVES:
+            stack.append(key)
+
+
+def _put_dict(found: dict[Any, Any], content: dict[Any, Any]) -> None:
+    if type(found) is dict:
+        found.clear()
+        found.update(content)
+        return
+    base = collections.OrderedDict if isinstance(found, collections.OrderedDict) else dict
+    base.clear(found)
+    base.update(found, content)
+
+
+def _visit_list(found: list[Any], entries: list[Entry], stack: list[Any]) -> None:
+    entries.append((_put_list, found, found[:]))
+    if len(found) > _FEW and _only_leaves(map(type, found)):
+        return
+    stack += [item for item in found if type(item) not in LEAVES]
+
+
+def _put_list(found: Any, content: Any) -> None:
+    found[:] = content
+
+
+def _visit_deque(found: Any, entries: list[Entry], stack: list[Any]) -> None:
+    entries.append((_put_deque, found, list(found)))
+    stack += [item for item in found if type(item) not in LEAVES]
+
+
+def _put_deque(found: Any, content: list[Any]) -> None:
+    found.clear()
+    found.extend(content)
+
+
+def _visit_set(found: set[Any], entries: list[Entry], stack: list[Any]) -> None:
+    entries.append((_put_set, found, set(found)))
+    stack += [item for item in found if type(item) not in LEAVES]
+
+
+def _put_set(found: set[Any], content: set[Any]) -> None:
+    set.clear(found)
+    set.update(found, content)
+
+
+def _visit_items(found: Iterable[Any], _entries: list[Entry], stack: list[Any]) -> None:
+    stack += [item for item in found if type(item) not in LEAVES]
+
+
+def _visit_proxy(found: Mapping[Any, Any], _entries: list[Entry], stack: list[Any]) -> None:
+    stack += [item for item in found.values() if type(item) not in LEAVES]
+
+
+def _visit_plain_buffer(found: Any, entries: list[Entry], _stack: list[Any]) -> None:
+    entries.append((_put_list, found, found[:]))
+
+
+def _visit_array(found: np.ndarray[Any, Any], entries: list[Entry], stack: list[Any]) -> None:
+    if not found.flags.writeable:
+        if found.base is not None:  # somebody else may still write into it
+            stack.append(found.base)
+        return
+    entries.append((_put_array, found, found.copy()))
+    if found.dtype.hasobject:
+        stack += [item for item in found.ravel().tolist() if type(item) not in LEAVES]
+
+
+def _put_array(found: np.ndarray[Any, Any], content: np.ndarray[Any, Any]) -> None:
+    if found.shape != content.shape:
+        found.resize(content.shape, refcheck=False)
+    found[...] = content
+
+
+def _visit_function(found: Any, entries: list[Entry], stack: list[Any]) -> None:
+    for cell in found.__closure__ or ():
+        try:
+            content = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+        entries.append((_put_cell, cell, content))
+        if type(content) not in LEAVES:
+            stack.append(content)
+
+
+def _put_cell(cell: Any, content: Any) -> None:
+    cell.cell_contents = content
+
+
+def _visit_method(found: Any, _entries: list[Entry], stack: list[Any]) -> None:
+    stack += [found.__self__, found.__func__]
+
+
+def _visit_builtin(found: Any, _entries: list[Entry], stack: list[Any]) -> None:
+    if found.__self__ is not None and type(found.__self__) not in LEAVES:
+        stack.append(found.__self__)
+
+
+def _visit_partial(found: Any, _entries: list[Entry], stack: list[Any]) -> None:
+    stack += [found.func, *found.args, *found.keywords.values()]
+
+
+def _visit_generator(found: np.random.Generator, entries: list[Entry], _stack: list[Any]) -> None:
+    bits = found.bit_generator
+    entries.append((_put_generator, found, bits.state))
+
+
+def _put_generator(found: np.random.Generator, content: Any) -> None:
+    found.bit_generator.state = content
+
+
+def _visit_bits(found: Any, entries: list[Entry], _stack: list[Any]) -> None:
+    entries.append((_put_bits, found, found.state))
+
+
+def _put_bits(found: Any, content: Any) -> None:
+    found.state = content
+
+
+def _visit_random_state(found: np.random.RandomState, entries: list[Entry], _stack: list[Any]) -> None:
+    entries.append((_put_random_state, found, found.get_state(legacy=False)))
+
+
+def _put_random_state(found: np.random.RandomState, content: Any) -> None:
+    found.set_state(content)
+
+
+def _visit_random(found: random.Random, entries: list[Entry], _stack: list[Any]) -> None:
+    entries.append((_put_random, found, found.getstate()))
+
+
+def _put_random(found: random.Random, content: Any) -> None:
+    found.setstate(content)
+
+
+class _Clone:
+    """A saved emulator that has to be freed by hand."""
+
+    __slots__ = ("_free", "state")
+
+    def __init__(self, emulator: Any) -> None:
+        self.state = emulator.cloneSystemState()
+        self._free = emulator.deleteState
+
+    def __del__(self) -> None:
+        self._free(self.state)
+
+
+def _visit_emulator(found: Any, entries: list[Entry], _stack: list[Any]) -> None:
+    if hasattr(found, "deleteState"):
+        entries.append((put_emulator, found, _Clone(found)))
+    else:
+        entries.append((put_emulator, found, found.cloneSystemState()))
+
+
+def put_emulator(found: Any, content: Any) -> None:
+    """Write a saved emulator back."""
+    found.restoreSystemState(content.state if isinstance(content, _Clone) else content)
+
+
+def emulator_bytes(found: Any, content: Any) -> np.ndarray[Any, Any]:
+    """Return a saved emulator as bytes, the same in every process."""
+    if isinstance(content, _Clone):
+        return np.array(found.encodeState(content.state), np.uint8)
+    return np.frombuffer(bytes(content.serialize()), np.uint8)
+
+
+_BASES: tuple[tuple[type, Visit], ...] = (
+    (dict, _visit_dict),
+    (list, _visit_list),
+    (tuple, _visit_items),
+    (set, _visit_set),
+    (frozenset, _visit_items),
+    (collections.deque, _visit_deque),
+    (np.ndarray, _visit_array),
+    (bytearray, _visit_plain_buffer),
+    (array.array, _visit_plain_buffer),
+    (types.MappingProxyType, _visit_proxy),
+    (types.FunctionType, _visit_function),
+    (types.MethodType, _visit_method),
+    (types.BuiltinMethodType, _visit_builtin),
+    (functools.partial, _visit_partial),
+    (np.random.Generator, _visit_generator),
+    (np.random.RandomState, _visit_random_state),
+    (np.random.BitGenerator, _visit_bits),
+    (random.Random, _visit_random),
+)
+
+ATTRIBUTE_PUTS.add(_put_object)

@@ -1,0 +1,314 @@
+"""Which way of saving a game is exact: found out by trying, never by "it did not raise".
+
+A strategy is held to this: the game is played on from a saved moment, and restored to it three times: to
+play the same again, to take a wrong turn, and to play the same once more. Each time the state has to be the
+saved one and the future has to be the original one, frame by frame. The first restore shows what the
+strategy forgets; the others show what it shares with the running game, for a snapshot that aliases live
+state is another one by then.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from gym_p2p.errors import UsageError
+from gym_p2p.game.checksum import checksum
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.load import load_policy
+from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.state.fields import Fields, differences
+from gym_p2p.game.state.snapshot import Hooks, Snapshot, Snapshots, Strategy, fields_checksum, strategies_for
+
+__all__ = [
+    "Actor",
+    "SnapshotChoice",
+    "Tried",
+    "choose_snapshots",
+    "outcome_digests",
+    "random_actor",
+    "require_hooks",
+]
+
+Actor = Callable[[Outcome, int], Sequence[Any]]
+"""``actor(outcome, frame) -> actions``: every seat's canonical action of a frame, in seat order."""
+
+_FRAMES = 24  # three windows of 8, the default prediction window
+_WRONG_TURN = 3  # frames
+
+_US = 1e6
+
+
+@attrs.frozen
+class Tried:
+    """What came of trying one strategy.
+
+    Attributes:
+        name: the strategy.
+        exact: whether every restored future was the original one.
+        reason: what it did, or what was wrong.
+        save_us: median cost of a save in microseconds; None if it did not come to that.
+        load_us: median cost of a load.
+    """
+
+    name: str
+    exact: bool
+    reason: str
+    save_us: float | None = None
+    load_us: float | None = None
+
+
+@attrs.frozen
+class SnapshotChoice:
+    """How to save a game, and why so.
+
+    Attributes:
+        snapshots: what saves and restores; None where only lockstep can play this game.
+        reason: why this one, or why none.
+        tried: every strategy that was tried, in order.
+        step_us: median cost of a step of the game in microseconds; None if no step was made.
+        save_us: median cost of a save.
+        load_us: median cost of a load.
+    """
+
+    snapshots: Snapshots | None
+    reason: str
+    tried: tuple[Tried, ...]
+    step_us: float | None
+    save_us: float | None
+    load_us: float | None
+
+    def rollback_depth(self, hz: float) -> int:
+        """Return how many frames can be played again within one frame of this rate, beside its own step.
+
+        A tick that rolls ``n`` frames back makes one load, ``n + 1`` steps and as many saves.
+        """
+        if self.save_us is None or self.load_us is None or not self.step_us:
+            return 0
+        return max(0, int((_US / hz - self.load_us) // (self.step_us + self.save_us)) - 1)
+
+
+def random_actor(game: Game, seed: int = 0) -> Actor:
+    """Return an actor that plays every seat at random, minding action masks. Equal seeds, equal actions."""
+    policies = [load_policy("random", game, seat, seed=seed + i) for i, seat in enumerate(game.seats)]
+    codecs = [game.codec(seat) for seat in game.seats]
+
+    def act(outcome: Outcome, frame: int) -> list[Any]:
+        seen = zip(policies, codecs, outcome.observations, strict=True)
+        return [codec.check(policy(observation, frame)) for policy, codec, observation in seen]
+
+    return act
+
+
+def choose_snapshots(
+    game: Game,
+    *,
+    hooks: Hooks | None = None,
+    actor: Actor | None = None,
+    seed: int = 1,
+    options: dict[str, Any] | None = None,
+    frames: int = _FRAMES,
+    exhaustive: bool = False,
+) -> SnapshotChoice:
+    """Find the best way of saving and restoring a game that is exact.
+
+    The game is reset and played; reset it again before it is used.
+
+    Args:
+        game: the game. Where its environment draws from global generators of random numbers, give it
+            through :func:`~gym_p2p.game.env.isolation.isolate_global_random`.
+        hooks: the user's own way, tried first.
+        actor: who plays; at random by default.
+        seed: the seed of the episode, and of random play. Not 0, which means the time of day to Stella, the
+            emulator of the Atari games.
+        options: what ``reset`` gets.
+        frames: how many are played at most.
+        exhaustive: try all strategies even when one is exact.
+
+    Raises:
+        UsageError: the hooks are no methods of this environment.
+    """
+    tried: list[Tried] = []
+    chosen: tuple[Snapshots, Tried] | None = None
+    steps_us: list[float] = []
+    game.reset(seed, options)  # some environments have their parts only after it
+    for name, strategy in strategies_for(game, hooks):
+        if isinstance(strategy, str):
+            tried.append(Tried(name, exact=False, reason=strategy))
+            continue
+        result = _Proof(game, strategy, actor or random_actor(game, seed), (seed, options, frames)).run(
+            steps_us
+        )
+        tried.append(result)
+        if result.exact and chosen is None:
+            chosen = Snapshots(game, strategy), result
+            if not exhaustive:
+                break
+    step_us = statistics.median(steps_us) if steps_us else None
+    if chosen is None:
+        why = "; ".join(f"{one.name}: {one.reason}" for one in tried)
+        return SnapshotChoice(None, why, tuple(tried), step_us, None, None)
+    snapshots, result = chosen
+    return SnapshotChoice(
+        snapshots, f"{result.name}: {result.reason}", tuple(tried), step_us, result.save_us, result.load_us
+    )
+
+
+def outcome_digests(game: Game, outcome: Outcome) -> dict[str, str]:
+    """Return a digest of each thing that an outcome gives to each seat, by what it is."""
+    digests = {"the end": str(outcome.ended)}
+    for index, seat in enumerate(game.seats):
+        digests[f"the observation of {seat!r}"] = checksum(outcome.observations[index]).hex()
+        digests[f"the reward of {seat!r}"] = checksum(outcome.rewards[index]).hex()
+        ends = (outcome.terminations[index], outcome.truncations[index])
+        digests[f"the end of {seat!r}"] = checksum(ends).hex()
+    return digests
+
+
+class _NotExact(Exception):
+    """The strategy is refuted; the text says by what."""
+
+
+@attrs.define(eq=False)
+class _Moment:
+    """A saved frame of the original play, and what followed it."""
+
+    frame: int
+    snapshot: Snapshot
+    fields: Fields | None
+
+
+class _Proof:
+    """The trial of one strategy."""
+
+    def __init__(self, game: Game, strategy: Strategy, actor: Actor, play: tuple[int, Any, int]) -> None:
+        self._game = game
+        self._snapshots = Snapshots(game, strategy)
+        self._actor = actor
+        self._seed, self._options, self._frames = play
+        self._actions: list[Sequence[Any]] = []
+        self._digests: list[dict[str, str]] = []
+        self._last_fields: Fields | None = None
+        self._saves_us: list[float] = []
+        self._loads_us: list[float] = []
+        self._steps_us: list[float] = []
+        self._changed = False
+
+    def run(self, steps_us: list[float]) -> Tried:
+        """Try the strategy; add what steps cost to a list."""
+        name = self._snapshots.name
+        moments: list[_Moment] = []
+        try:
+            self._play(moments)
+            for moment in reversed(moments):
+                self._restore(moment)
+        except _NotExact as refutation:
+            return Tried(name, exact=False, reason=str(refutation))
+        except Exception as error:  # noqa: BLE001 whatever an environment or a hook may raise
+            return Tried(name, exact=False, reason=f"raised {type(error).__name__}: {error}"[:200])
+        finally:
+            steps_us += self._steps_us
+            for moment in moments:
+                self._snapshots.free(moment.snapshot)
+        if not self._changed:
+            return Tried(name, exact=False, reason="nothing was proved: nothing changed while it was played")
+        times = f"{len(self._loads_us)} restores over {len(self._digests)} frames"
+        costs = {
+            "save_us": statistics.median(self._saves_us),
+            "load_us": statistics.median(self._loads_us),
+        }
+        return Tried(name, exact=True, reason=f"every future after {times} was the original one", **costs)
+
+    def _play(self, moments: list[_Moment]) -> None:
+        """Play the original, and keep some moments of it."""
+        marks = {0, self._frames // 3, 2 * self._frames // 3}
+        outcome = self._game.reset(self._seed, self._options)
+        before = outcome_digests(self._game, outcome)
+        for frame in range(self._frames):
+            started = time.perf_counter()
+            snapshot = self._snapshots.save()
+            self._saves_us.append((time.perf_counter() - started) * _US)
+            if frame in marks:
+                moments.append(_Moment(frame, snapshot, self._snapshots.fields(snapshot)))
+            else:
+                self._snapshots.free(snapshot)
+            self._actions.append(self._actor(outcome, frame))
+            outcome = self._step(self._actions[-1])
+            self._digests.append(outcome_digests(self._game, outcome))
+            self._changed |= self._digests[-1] != before
+            if outcome.ended:
+                break
+        self._last_fields = self._now()
+
+    def _restore(self, moment: _Moment) -> None:
+        """Go back for the future, for a wrong turn, and for the future again."""
+        self._load(moment, "")
+        self._follow(moment, "")
+        self._load(moment, " the second time")
+        self._turn_wrong(moment.frame)
+        self._load(moment, " the third time")
+        self._follow(moment, " the third time")
+
+    def _load(self, moment: _Moment, when: str) -> None:
+        started = time.perf_counter()
+        self._snapshots.load(moment.snapshot)
+        self._loads_us.append((time.perf_counter() - started) * _US)
+        self._compare_fields(moment.fields, f"frame {moment.frame} restored{when} is another one")
+
+    def _follow(self, moment: _Moment, when: str) -> None:
+        """Play the original's actions again, and compare."""
+        for frame in range(moment.frame, len(self._digests)):
+            outcome = self._step(self._actions[frame])
+            digests = outcome_digests(self._game, outcome)
+            wanted = self._digests[frame]
+            if digests != wanted:
+                what = next(what for what, digest in wanted.items() if digests[what] != digest)
+                raise _NotExact(
+                    f"after frame {moment.frame} was restored{when}, {what} at frame {frame} was another one"
+                )
+        self._compare_fields(
+            self._last_fields, f"the state at the end, after frame {moment.frame} was restored{when}"
+        )
+
+    def _turn_wrong(self, frame: int) -> None:
+        actions = [self._game.default_action(seat) for seat in self._game.seats]
+        for _ in range(min(_WRONG_TURN, len(self._actions) - frame)):
+            if self._step(actions).ended:
+                return
+
+    def _step(self, actions: Sequence[Any]) -> Outcome:
+        started = time.perf_counter()
+        outcome = self._game.step(actions)
+        self._steps_us.append((time.perf_counter() - started) * _US)
+        return outcome
+
+    def _now(self) -> Fields | None:
+        snapshot = self._snapshots.save()
+        try:
+            return self._snapshots.fields(snapshot)
+        finally:
+            self._snapshots.free(snapshot)
+
+    def _compare_fields(self, wanted: Fields | None, what: str) -> None:
+        if wanted is None:
+            return
+        now = self._now()
+        if now is None or fields_checksum(now) == fields_checksum(wanted):
+            return
+        path, was, is_now = differences(wanted, now, most=1)[0]
+        raise _NotExact(f"{what}: {path} was {was}, and is {is_now}")
+
+
+def require_hooks(hooks: Any) -> Hooks:
+    """Return hooks if they are a pair.
+
+    Raises:
+        UsageError: they are not.
+    """
+    if isinstance(hooks, str) or not isinstance(hooks, Sequence) or len(hooks) != 2:
+        raise UsageError(f"hooks: wanted a pair (save, load) of method names or callables, got {hooks!r}")
+    return hooks[0], hooks[1]

@@ -1,0 +1,305 @@
+"""Saving and restoring a game in the middle of an episode.
+
+Three ways, in the order in which :mod:`gym_p2p.game.state.proof` tries them: what the user knows (hooks),
+what the environment offers (``get_state`` and ``set_state``), and a copy of all that hangs on the environment
+and its wrappers (:mod:`gym_p2p.game.state.graph`; it uses an emulator's own saving where it meets one). None
+of them copies or pickles an environment itself: those that derive from ``EzPickle`` would come back in
+another state.
+
+Spaces, what draws, and wrappers that record stay outside: they are the same before and after.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import attrs
+import pettingzoo
+
+from gym_p2p.errors import UnsupportedEnvironment, UsageError
+from gym_p2p.game.checksum import checksum
+from gym_p2p.game.env.describe import layers
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.state import graph
+from gym_p2p.game.state.fields import Fields, fields_of
+from gym_p2p.game.state.kinds import Entry, Unreachable
+
+__all__ = [
+    "Hook",
+    "Hooks",
+    "Snapshot",
+    "Snapshots",
+    "Strategy",
+    "fields_checksum",
+    "snapshots_named",
+    "strategies_for",
+]
+
+Hook = str | Callable[..., Any]
+
+Hooks = tuple[Hook, Hook]
+"""How to save and how to load: names of methods of ``env.unwrapped``, or callables ``save(env) -> state`` and
+``load(env, state)`` that get ``env.unwrapped``. Wrappers around it are kept by us."""
+
+_OFFERED = (("get_state", "set_state"), ("save_state", "load_state"))
+
+_RECORDERS = frozenset({"RecordVideo", "RecordEpisodeStatistics", "HumanRendering", "RenderCollection"})
+
+_PETTINGZOO_ATTRIBUTES = (
+    *("agents", "agent_selection", "rewards", "_cumulative_rewards"),
+    *("terminations", "truncations", "infos"),
+)
+
+
+class Strategy(Protocol):
+    """One way to save and restore an environment with all its wrappers."""
+
+    name: str
+
+    def save(self) -> Any:
+        """Return what :meth:`load` takes, any number of times."""
+
+    def load(self, content: Any) -> None:
+        """Go back."""
+
+    def fields(self, content: Any, progress: Any) -> Fields:
+        """Return what was saved as plain data; raise ``Unreachable`` where it is no plain data."""
+
+
+class Snapshot:
+    """A moment of a game: what :meth:`Snapshots.save` returns. Opaque, and only good for its own game."""
+
+    __slots__ = ("content", "progress")
+
+    def __init__(self, content: Any, progress: Any) -> None:
+        self.content = content
+        self.progress = progress
+
+
+class Snapshots:
+    """Saves and restores one game by one strategy.
+
+    Attributes:
+        name: the strategy's name: ``"hooks"``, ``"get_state/set_state"``, ``"layers"`` and the like.
+    """
+
+    __slots__ = ("_game", "_strategy", "name")
+
+    def __init__(self, game: Game, strategy: Strategy) -> None:
+        self._game = game
+        self._strategy = strategy
+        self.name = strategy.name
+
+    def save(self) -> Snapshot:
+        """Return this moment. Whoever holds it should :meth:`free` it when he needs it no more.
+
+        Raises:
+            UnsupportedEnvironment: something came into the state that cannot be saved.
+        """
+        try:
+            return Snapshot(self._strategy.save(), self._game.progress)
+        except Unreachable as problem:
+            raise UnsupportedEnvironment(_told(problem, self._game)) from problem
+
+    def load(self, snapshot: Snapshot) -> None:
+        """Go back to a moment of the running episode; may be done any number of times.
+
+        Raises:
+            UsageError: it was freed.
+        """
+        if snapshot.content is _FREED:
+            raise UsageError("this snapshot was freed")
+        self._strategy.load(snapshot.content)
+        self._game.progress = snapshot.progress
+
+    def free(self, snapshot: Snapshot) -> None:
+        """Let go of what a snapshot holds. Idempotent."""
+        snapshot.content = _FREED
+        snapshot.progress = None
+
+    def fields(self, snapshot: Snapshot) -> Fields | None:
+        """Return what was saved as plain data by path, or None where it cannot be read.
+
+        Compare two players' with :func:`~gym_p2p.game.state.fields.differences`.
+
+        Raises:
+            UsageError: it was freed.
+        """
+        if snapshot.content is _FREED:
+            raise UsageError("this snapshot was freed")
+        try:
+            return self._strategy.fields(snapshot.content, snapshot.progress)
+        except Unreachable:
+            return None
+
+    def checksum(self, snapshot: Snapshot) -> str | None:
+        """Return 16 hex digits over the saved state, or None where it cannot be read.
+
+        Equal states have equal checksums in every process, if both players use the same strategy.
+        """
+        fields = self.fields(snapshot)
+        return None if fields is None else fields_checksum(fields)
+
+
+class _Freed:
+    """What is in a snapshot that was freed."""
+
+
+_FREED = _Freed()
+
+
+def fields_checksum(fields: Fields) -> str | None:
+    """Return 16 hex digits over a state's fields, or None if something in them has no canonical form."""
+    try:
+        return checksum(list(fields.items())).hex()
+    except TypeError:
+        return None
+
+
+class _Layers:
+    """Everything that hangs on the environment and its wrappers, copied layer by layer."""
+
+    def __init__(self, env: Any) -> None:
+        self._env = env
+        self._outside = [layer for layer in layers(env) if type(layer).__name__ in _RECORDERS]
+        self._roots = [layer for layer in layers(env) if layer not in self._outside]
+        emulated = graph.has_emulator(graph.record(self._roots, apart_from=self._outside))
+        self.name = "layers and emulator" if emulated else "layers"
+
+    def save(self) -> list[Entry]:
+        return graph.record(self._roots, apart_from=self._outside)
+
+    def load(self, content: list[Entry]) -> None:
+        graph.put_back(content)
+
+    def fields(self, content: list[Entry], progress: Any) -> Fields:
+        return fields_of(_roots(self._roots, self._env, progress), [*content, *graph.record([progress])])
+
+
+@attrs.frozen
+class _Saved:
+    """What the environment gave, and what was kept beside it."""
+
+    given: Any
+    attributes: dict[str, Any]
+    entries: list[Entry]
+
+
+class _Calls:
+    """Two functions that save and load the environment itself; its wrappers are copied."""
+
+    def __init__(self, name: str, env: Any, save: Callable[[], Any], load: Callable[[Any], Any]) -> None:
+        self.name = name
+        self._env = env
+        self._base = env.unwrapped
+        self._save = save
+        self._load = load
+        self._outside = [
+            layer for layer in layers(env) if layer is self._base or type(layer).__name__ in _RECORDERS
+        ]
+        self._roots = [layer for layer in layers(env) if layer not in self._outside]
+        # Who plays, and what PettingZoo's interface says of them, is often forgotten.
+        public = isinstance(self._base, pettingzoo.AECEnv | pettingzoo.ParallelEnv)
+        self._names = _PETTINGZOO_ATTRIBUTES if public else ()
+
+    def save(self) -> _Saved:
+        given = self._save()
+        own = getattr(self._base, "__dict__", {})
+        attributes = {name: own[name] for name in self._names if name in own}
+        entries = graph.record([*self._roots, *attributes.values()], apart_from=self._outside)
+        return _Saved(given, attributes, entries)
+
+    def load(self, content: _Saved) -> None:
+        self._load(content.given)
+        if content.attributes:
+            self._base.__dict__.update(content.attributes)
+        graph.put_back(content.entries)
+
+    def fields(self, content: _Saved, progress: Any) -> Fields:
+        # The same data may or may not be shared after a return: that is no difference here.
+        given = fields_of({"state": content.given}, graph.record([content.given]), sharing=False)
+        kept = [*content.entries, *graph.record([progress])]
+        roots = {f"unwrapped.{name}": value for name, value in content.attributes.items()}
+        return given | fields_of(roots | _roots(self._roots, self._env, progress), kept)
+
+
+def strategies_for(game: Game, hooks: Hooks | None) -> Iterator[tuple[str, Strategy | str]]:
+    """Yield the name of each strategy, and it or the reason why there is none, best first.
+
+    Raises:
+        UsageError: the hooks are no methods of this environment.
+    """
+    base = game.env.unwrapped
+    if hooks is not None:
+        yield "hooks", _hooked(game, hooks)
+    for save, load in _OFFERED:
+        if _callable_with(getattr(base, save, None), 0) and _callable_with(getattr(base, load, None), 1):
+            name = f"{save}/{load}"
+            yield name, _Calls(name, game.env, getattr(base, save), getattr(base, load))
+    try:
+        layered = _Layers(game.env)
+    except Unreachable as problem:
+        yield "layers", _told(problem, game)
+    else:
+        yield layered.name, layered
+
+
+def snapshots_named(game: Game, name: str, *, hooks: Hooks | None = None) -> Snapshots:
+    """Return the strategy of that name for a game, without proof.
+
+    For the other players of a match, who have to use the same one for their checksums to agree.
+
+    Raises:
+        UnsupportedEnvironment: this game has no strategy of that name.
+        UsageError: the hooks are no methods of this environment.
+    """
+    for found, strategy in strategies_for(game, hooks):
+        if found == name and not isinstance(strategy, str):
+            return Snapshots(game, strategy)
+    raise UnsupportedEnvironment(f"{type(game.env.unwrapped).__name__} cannot be saved by {name!r}")
+
+
+def _hooked(game: Game, hooks: Hooks) -> _Calls:
+    base = game.env.unwrapped
+    save, load = (_bound(base, hook) for hook in hooks)
+    return _Calls("hooks", game.env, save, load)
+
+
+def _bound(base: Any, hook: Hook) -> Callable[..., Any]:
+    if callable(hook):
+        return lambda *state: hook(base, *state)
+    method = getattr(base, hook, None)
+    if not callable(method):
+        raise UsageError(f"{type(base).__name__} has no method {hook!r} to save or load its state with")
+    return method  # type: ignore[no-any-return]  # an environment's attribute can be anything callable
+
+
+def _callable_with(method: Any, arguments: int) -> bool:
+    if not callable(method):
+        return False
+    try:
+        inspect.signature(method).bind(*range(arguments))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _roots(found: Sequence[Any], env: Any, progress: Any) -> dict[str, Any]:
+    """Name the layers: the environment is ``unwrapped``, wrappers go by their classes."""
+    roots = {"unwrapped": env.unwrapped} if any(layer is env.unwrapped for layer in found) else {}
+    for layer in found:
+        if layer is not env.unwrapped:
+            name = type(layer).__name__
+            roots[name if name not in roots else f"{name}({len(roots)})"] = layer
+    return {**roots, "progress": progress}
+
+
+def _told(problem: Unreachable, game: Game) -> str:
+    """Say where it is that cannot be saved."""
+    if problem.found is None:
+        return str(problem)
+    roots = _roots(list(layers(game.env)), game.env, None)
+    path = graph.path_to(problem.found, roots)
+    return f"{problem} (at {path})" if path else str(problem)

@@ -1,0 +1,181 @@
+"""One line to the service: opened with a deadline, registered, hung up.
+
+It turns the Socket.IO library's many ways to fail into our errors, and sees to it that a line which did not
+come about leaves no task and no socket. What is said over the line is not its business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+import os
+import time
+import urllib.parse
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+import socketio
+
+from gym_p2p.errors import ConfigurationError, P2PError, ServiceRefused, ServiceUnreachable
+from gym_p2p.net.client.credentials import Credentials
+
+__all__ = ["CLIENT", "accepted", "check_url", "hang_up", "in_words", "open_line"]
+
+_LIBRARY_LOG = logging.getLogger("gym_p2p.net.library")
+_LIBRARY_LOG.setLevel(logging.CRITICAL)  # it writes whole packets, and calls a lost line a warning
+
+CLIENT = f"gym_p2p/{importlib.metadata.version('gym_p2p')}"
+"""What this software calls itself to the other players."""
+
+_GOODBYE_TIMEOUT_S = 1.0
+"""For the other side's part of the closing handshake. Below ``_HANG_UP_TIMEOUT_S``."""
+_HANG_UP_TIMEOUT_S = 2.0
+_ADVICE = {
+    "unauthenticated": "whoever runs the service makes one with `gym-p2p token`; it goes into GYM_P2P_TOKEN",
+    "duplicate_session": "end the other program, or wait 15 s if it is gone already",
+}
+"""What to do, by the code of what was said at the door."""
+_ANOTHER_SERVICE = "what answers there is no gym_p2p service"
+
+Handlers = Mapping[str, Callable[..., None]]
+
+
+async def open_line(
+    url: str,
+    subject_id: str,
+    *,
+    http: aiohttp.ClientSession,
+    handlers: Handlers,
+    on_break: Callable[..., None],
+    timeout_s: float,
+    credentials: Credentials | None = None,
+) -> tuple[socketio.AsyncClient, float]:
+    """Connect and register within the deadline; the caller must :func:`hang_up` the line that is returned.
+
+    Returns:
+        The line, and how long the service took to answer the registration, in ms.
+
+    The handlers are called with the payload of their event, possibly before this returns; ``on_break`` is
+    called when a line that has been returned breaks.
+
+    Raises:
+        ServiceUnreachable: nothing answers there, or something that is no gym_p2p service.
+        ServiceRefused: it would not have this subject, or wants a (better) join token.
+    """
+    refusals: list[object] = []
+    sio = socketio.AsyncClient(
+        reconnection=False,  # done by the caller, with a deadline for every attempt
+        logger=_LIBRARY_LOG,
+        engineio_logger=_LIBRARY_LOG,
+        handle_sigint=False,
+        request_timeout=_GOODBYE_TIMEOUT_S,
+        http_session=http,
+    )
+    for event, handler in handlers.items():
+        sio.on(event, handler)
+    sio.on("connect_error", refusals.append)
+    shown = Credentials() if credentials is None else credentials
+    try:
+        async with asyncio.timeout(timeout_s):
+            rtt_ms = await _connect_and_register(sio, url, subject_id, shown, timeout_s)
+    except BaseException as error:
+        await hang_up(sio)
+        if isinstance(error, socketio.exceptions.ConnectionError):
+            _raise_refusal(refusals)
+        if isinstance(error, P2PError | asyncio.CancelledError):
+            raise
+        if isinstance(error, TimeoutError):
+            raise ServiceUnreachable(url, f"no answer within {timeout_s:g} s") from None
+        raise ServiceUnreachable(url, in_words(error)) from None
+    sio.on("disconnect", on_break)
+    return sio, rtt_ms
+
+
+async def _connect_and_register(
+    sio: socketio.AsyncClient, url: str, subject_id: str, credentials: Credentials, timeout_s: float
+) -> float:
+    await sio.connect(url, auth=credentials.to_auth(), transports=["websocket"], wait_timeout=timeout_s)
+    registration = {"subject_id": subject_id, "client": CLIENT}
+    asked = time.monotonic()
+    answer = accepted(await sio.call("register_subject", registration, timeout=timeout_s), url)
+    rtt_ms = (time.monotonic() - asked) * 1e3
+    if answer.get("service") != "gym_p2p":
+        raise ServiceUnreachable(url, _ANOTHER_SERVICE)
+    if not sio.connected:
+        raise ServiceUnreachable(url, "the line broke at once")
+    credentials.learn(answer)
+    return rtt_ms
+
+
+async def hang_up(sio: socketio.AsyncClient) -> None:
+    """End a line of the client library within a deadline; never raises."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_HANG_UP_TIMEOUT_S):
+            await sio.disconnect()
+    leftovers = [task for task in (sio.eio.read_loop_task, sio.eio.write_loop_task) if task is not None]
+    for task in leftovers:
+        task.cancel()
+    await asyncio.gather(*leftovers, return_exceptions=True)
+
+
+def check_url(url: str) -> None:
+    """Raise ``ConfigurationError`` for what cannot be a service's address."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ConfigurationError("server_url", f"wanted something like http://127.0.0.1:8765, got {url!r}")
+
+
+def accepted(answer: object, url: str) -> Mapping[str, Any]:
+    """Return the fields of a yes; raise what a no means."""
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("ok"), bool):
+        raise ServiceUnreachable(url, _ANOTHER_SERVICE)
+    if answer["ok"]:
+        return answer
+    raise _refusal(answer.get("error"))
+
+
+def _refusal(error: object) -> ServiceRefused:
+    details = error if isinstance(error, Mapping) else {}
+    return ServiceRefused(
+        str(details.get("code", "unknown")),
+        str(details.get("message", "no reason given")),
+        retry_after_s=_seconds(details.get("retry_after_ms")),
+    )
+
+
+def _seconds(milliseconds: object) -> float | None:
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float) or milliseconds < 0:
+        return None
+    return milliseconds / 1000
+
+
+def _raise_refusal(refusals: list[object]) -> None:
+    """Raise what the service said when it did not let us in, if it did."""
+    said = refusals[0] if refusals else None
+    error = said.get("data") if isinstance(said, Mapping) else None
+    if isinstance(error, Mapping) and "code" in error:
+        refusal = _refusal(error)
+        advice = _ADVICE.get(refusal.code)
+        detail = refusal.detail if advice is None else f"{refusal.detail}; {advice}"
+        raise ServiceRefused(refusal.code, detail, retry_after_s=refusal.retry_after_s) from None
+
+
+def in_words(error: BaseException) -> str:
+    """Say what the client library's error means, without its internals."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, aiohttp.ClientConnectorDNSError):
+            return "the host name is unknown"
+        if isinstance(cause, aiohttp.ClientConnectorError):
+            return os.strerror(cause.os_error.errno) if cause.os_error.errno else "connection failed"
+        if isinstance(cause, aiohttp.WSServerHandshakeError):
+            return f"{_ANOTHER_SERVICE} (HTTP {cause.status})"
+        cause = cause.__cause__ or cause.__context__
+    return f"{_ANOTHER_SERVICE} ({type(error).__name__})"

@@ -1,0 +1,1 @@
+"""What a link is, what drives a machine over links, and links in memory or worsened."""

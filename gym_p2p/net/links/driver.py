@@ -1,0 +1,120 @@
+"""Moves bytes and time between a match machine and its links.
+
+Knows the machine's verbs and the links' shape; refuses to know what is said. The clock is a structural
+type, so that the same driver runs on an event loop and on the virtual time of
+:mod:`gym_p2p.net.links.memory`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from gym_p2p.core.match.events import Command, Event
+from gym_p2p.core.match.match import Match, Send
+from gym_p2p.core.wire.messages import Channel
+from gym_p2p.net.links.transport import Link, LinkState
+
+__all__ = ["Clock", "Driver", "Timer"]
+
+_log = logging.getLogger(__name__)
+
+
+class Timer(Protocol):
+    """A scheduled call that can be taken back."""
+
+    def cancel(self) -> None:
+        """Take the call back."""
+
+
+class Clock(Protocol):
+    """Monotonic seconds and calls at a time; an asyncio event loop is one."""
+
+    def time(self) -> float:
+        """Return the time now."""
+
+    def call_at(self, when: float, callback: Callable[[], Any], /) -> Timer:
+        """Call back at a time."""
+
+
+class Driver:
+    """Runs one match over its links. Every method is called on the clock's thread."""
+
+    def __init__(self, match: Match, *, clock: Clock, emit: Callable[[Event], None]) -> None:
+        self._match = match
+        self._clock = clock
+        self._emit = emit
+        self._links: dict[int, Link] = {}
+        self._timer: Timer | None = None
+        self._wakes_at: float | None = None
+        self.game_messages_sent = 0
+        self.game_bytes_sent = 0
+
+    def attach(self, player: int, link: Link) -> None:
+        """Take over an open link to a player."""
+        self._links[player] = link
+        self._match.opened(player, self._clock.time())
+        self._pump()
+
+    def link_state(self, player: int, state: LinkState) -> None:
+        """Note that a link changed its state."""
+        if state is LinkState.CLOSED and player in self._links:
+            self._match.closed(player, self._clock.time())
+            self._pump()
+
+    def message(self, player: int, data: bytes | str) -> None:
+        """Hand a message from a player to the match."""
+        if player not in self._links:
+            return
+        self._match.receive(player, data if isinstance(data, bytes) else data.encode(), self._clock.time())
+        self._pump()
+
+    def command(self, command: Command) -> None:
+        """Hand a command to the match."""
+        self._match.command(command, self._clock.time())
+        self._pump()
+
+    def stop(self) -> None:
+        """Stop the timer; nothing is called any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        self._links = {}
+
+    def _pump(self) -> None:
+        while (output := self._match.poll()) is not None:
+            if isinstance(output, Send):
+                self._send(output)
+            else:
+                self._emit(output)
+        self._schedule()
+
+    def _send(self, request: Send) -> None:
+        link = self._links.get(request.player)
+        if link is None:
+            return
+        if not link.send(request.channel, request.data):
+            # On the game channel the next tick repeats it; on the other one the link is closing.
+            _log.debug("not sent to player %d: %s", request.player, request.channel.value)
+        elif request.channel is Channel.GAME:
+            self.game_messages_sent += 1
+            self.game_bytes_sent += len(request.data)
+
+    def _schedule(self) -> None:
+        # Deadlines mostly move later with every message. The timer is only ever moved earlier: one that
+        # fires too early finds nothing due and is set again, which is cheaper than moving it each time.
+        when = self._match.next_timeout()
+        if when is None or not self._links:
+            return
+        if self._timer is not None and self._wakes_at is not None and self._wakes_at <= when:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wakes_at = when
+        self._timer = self._clock.call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = self._wakes_at = None
+        self._match.handle_timeout(self._clock.time())
+        self._pump()

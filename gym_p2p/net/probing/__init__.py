@@ -1,0 +1,1 @@
+"""Probes over real connections: one, and the manager of many."""

@@ -1,0 +1,142 @@
+"""A probe as one call: sign in, measure, hang up. What a command or a script needs.
+
+Knows the signalling client and the probe manager. It refuses to know what is shown of the result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from gym_p2p.config import LinkConfig
+from gym_p2p.errors import ConnectFailed, P2PError
+from gym_p2p.net.client.signaling import SignalingClient
+from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
+
+__all__ = ["answer_probes", "probe_peer"]
+
+_SIGN_IN_TIMEOUT_S = 10.0
+_PROBE_TIMEOUT_S = 30.0
+"""Above what the service allows a probe, and what this side waits for a service that says nothing."""
+
+
+async def probe_peer(
+    target_subject_id: str,
+    *,
+    server_url: str,
+    subject_id: str,
+    link: LinkConfig | None = None,
+    pings: int | None = None,
+) -> ProbeResult:
+    """Measure the latency to a subject who waits for that (:func:`answer_probes`).
+
+    Raises:
+        ServiceRefused: ``no_such_subject`` when nobody of that name waits.
+        ServiceUnreachable: there is no service.
+        ConnectFailed: the service asked for the probe and then said nothing more.
+    """
+    results: asyncio.Queue[ProbeResult] = asyncio.Queue()
+    async with _signed_in(server_url, subject_id) as client:
+        manager = ProbeManager(
+            client, client.subject_id, link=link, pings=pings, on_result=results.put_nowait
+        )
+        try:
+            await manager.request(target_subject_id)
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                while _goes_on(result := await results.get()):
+                    pass
+        except TimeoutError:
+            raise ConnectFailed(
+                f"the probe of {target_subject_id!r}",
+                waited_s=_PROBE_TIMEOUT_S,
+                seen="no request of the service to prepare",
+                advice="Is the line to the service alive? Try again.",
+            ) from None
+        finally:
+            await manager.close()
+    return result
+
+
+async def answer_probes(
+    *,
+    server_url: str,
+    subject_id: str,
+    link: LinkConfig | None = None,
+    pings: int | None = None,
+    count: int | None = None,
+    on_waiting: Callable[[], None] | None = None,
+    on_result: Callable[[ProbeResult], None],
+) -> None:
+    """Let whoever knows this name probe us, until cancelled or for ``count`` probes.
+
+    Args:
+        server_url: the service.
+        subject_id: the name.
+        link: how peers are reached.
+        pings: exactly so many pings in every probe; ``None`` is as many as are needed.
+        count: return after so many probes; ``None`` goes on.
+        on_waiting: called once we can be found.
+        on_result: called with every probe.
+
+    Raises:
+        ServiceRefused: the service would not have this name.
+        ServiceUnreachable: there is no service.
+    """
+    results: asyncio.Queue[ProbeResult] = asyncio.Queue()
+    async with _signed_in(server_url, subject_id) as client:
+        manager = ProbeManager(
+            client, client.subject_id, link=link, pings=pings, on_result=results.put_nowait
+        )
+        lines = _Lines(client, manager)
+        try:
+            await manager.wait_for_requests()
+            if on_waiting is not None:
+                on_waiting()
+            answered = 0
+            while count is None or answered < count:
+                result = await results.get()
+                answered += not _goes_on(result)
+                on_result(result)
+        finally:
+            await lines.close()
+            await manager.close()
+
+
+class _Lines:
+    """Says again, on every new line to the service, that we wait: it forgets with the old one."""
+
+    def __init__(self, client: SignalingClient, manager: ProbeManager) -> None:
+        self._manager = manager
+        self._tasks: set[asyncio.Task[None]] = set()
+        client.on_connection = self._changed
+
+    def _changed(self, up: bool) -> None:  # noqa: FBT001  # the shape of on_connection
+        if up:
+            task = asyncio.get_running_loop().create_task(self._say())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _say(self) -> None:
+        with contextlib.suppress(P2PError):  # broken again: the next line says it
+            await self._manager.wait_for_requests()
+
+    async def close(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _signed_in(server_url: str, subject_id: str) -> AsyncIterator[SignalingClient]:
+    client = SignalingClient()
+    try:
+        await client.connect(server_url, subject_id, timeout_s=_SIGN_IN_TIMEOUT_S)
+        yield client
+    finally:
+        await client.close()
+
+
+def _goes_on(result: ProbeResult) -> bool:
+    """Tell whether the service probes the pair once more."""
+    return result.verdict is not None and result.verdict.reason == "again"

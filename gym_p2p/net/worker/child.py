@@ -1,0 +1,104 @@
+"""The network process: one network half at the end of a socket pair.
+
+Run by :mod:`gym_p2p.net.worker.bridge`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import cast
+
+from gym_p2p.core.match.events import Leave
+from gym_p2p.net.loop import run_loop
+from gym_p2p.net.worker.factory import NetworkHalf, network_half
+from gym_p2p.net.worker.messages import Plan, Telling, WatchPlan
+from gym_p2p.net.worker.pipe import FrameReader, pack
+
+__all__ = ["main"]
+
+_log = logging.getLogger(__name__)
+
+FLUSH_TIMEOUT_S = 2.0
+"""The user's process may be busy or gone; it has this long to take what was told last."""
+
+
+class _Pipe(asyncio.Protocol):
+    """The child's end: a plan first, then commands; the stream's end is the user's process's end."""
+
+    def __init__(self) -> None:
+        self.planned: asyncio.Future[NetworkHalf] = asyncio.get_running_loop().create_future()
+        self._half: NetworkHalf | None = None
+        self._reader = FrameReader()
+        self._transport: asyncio.WriteTransport | None = None
+        self._closed = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's are no subclass of it
+        self._fd: int = transport.get_extra_info("socket").fileno()
+
+    def data_received(self, data: bytes) -> None:
+        for value in self._reader.feed(data):
+            if isinstance(value, Plan | WatchPlan):
+                # At once: the next command may have come with it, and it may be to leave.
+                self._half = network_half(value, self.tell)
+                self.planned.set_result(self._half)
+            elif self._half is not None:
+                self._half.command(value)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+        self._transport = None
+        self._closed.set()
+        if self._half is None:
+            self.planned.cancel()
+        else:
+            # The user's process died: the peers need not wait for a time-out to learn of it.
+            self._half.command(Leave("process_died"))
+
+    def tell(self, timestamp_ms: int, telling: Telling) -> None:
+        """Pass on what happened."""
+        transport = self._transport
+        if transport is None:
+            return
+        frame = pack((timestamp_ms, telling))
+        if transport.get_write_buffer_size() == 0:
+            # At once: uvloop's transport would write when the loop turns, after all else that is to be done.
+            try:
+                frame = frame[os.write(self._fd, frame) :]
+            except OSError as error:
+                _log.debug("the transport tries again: %s", error)
+        if frame:
+            transport.write(frame)
+
+    async def finish(self) -> None:
+        """Deliver what was told, and close."""
+        if self._transport is not None:
+            self._transport.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), FLUSH_TIMEOUT_S)
+
+
+async def _run(fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    _, pipe = await loop.create_connection(_Pipe, sock=socket.socket(fileno=fd))
+    try:
+        half = await pipe.planned
+    except asyncio.CancelledError:
+        return
+    await half.run()
+    await pipe.finish()
+
+
+def main() -> None:
+    """Run the network half that the parent process plans."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run_loop(_run(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

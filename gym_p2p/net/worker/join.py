@@ -1,0 +1,108 @@
+"""How one player comes to a match: signs in, takes seats in a room or a place in a queue, waits.
+
+In a queue it takes part in the probes that the service asks for, over the same kind of link as the match to
+come. It knows the signalling client; refuses to know connections of the match.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+
+from gym_p2p.core.api.matches import QueueTicket
+from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.errors import ConnectFailed
+from gym_p2p.net.client.service_connection import CLIENT
+from gym_p2p.net.client.signaling import SignalingClient
+from gym_p2p.net.probing.manager import ProbeManager
+from gym_p2p.net.worker.messages import (
+    Plan,
+    Proposed,
+    Queued,
+    QueueNews,
+    Seated,
+    ServiceSeen,
+    Telling,
+    Waiting,
+)
+
+__all__ = ["Meeting"]
+
+SIGN_IN_TIMEOUT_S = 10.0
+
+
+class Meeting:
+    """One player's way to a match.
+
+    Args:
+        plan: which room or queue, and which seats.
+        client: not connected yet; closed by the caller.
+        tell: called with what happens on the way.
+    """
+
+    def __init__(self, plan: Plan, client: SignalingClient, tell: Callable[[Telling], None]) -> None:
+        self._plan = plan
+        self._client = client
+        self._tell = tell
+
+    async def find_match(self) -> MatchFound:
+        """Return the match.
+
+        Raises:
+            ServiceUnreachable, ServiceRefused: there is no service, or it would not.
+            ConnectFailed: nobody came in time.
+            NoMatch: the queue gave up.
+        """
+        config = self._plan.config
+        await self._client.connect(
+            config.server_url, self._plan.subject_id, timeout_s=SIGN_IN_TIMEOUT_S, token=config.token
+        )
+        self._client.on_connection = lambda up: self._tell(ServiceSeen(up))
+        try:
+            if config.queue is None:
+                return await self._from_room()
+            return await self._from_queue(config.queue)
+        finally:
+            self._client.on_connection = None  # a running match does not need the service
+
+    async def _from_room(self) -> MatchFound:
+        plan, client = self._plan, self._client
+        client.on_room_status = lambda status: self._tell(Waiting(status.seats_free))
+        spectators = plan.config.spectators
+        ack = await client.join_room(plan.config.room, plan.seats, plan.take, spectators=spectators)
+        self._tell(Seated(ack.seats_taken))
+        if ack.seats_free:
+            self._tell(Waiting(ack.seats_free))
+        return await client.wait_for_match(plan.config.sync.room_timeout_s)
+
+    async def _from_queue(self, queue: str) -> MatchFound:
+        plan, client = self._plan, self._client
+        client.on_queue_status = lambda status: self._tell(QueueNews(status))
+        client.on_match_proposed = lambda match: self._tell(Proposed(match))
+        take = None if plan.take is None else plan.take[0]
+        ticket = QueueTicket(
+            queue=queue,
+            seats=plan.seats,
+            take=take,
+            client=CLIENT,
+            asks=plan.asks,
+            spectators=plan.config.spectators,
+            plays=_digest(plan.description.get("must")),
+        )
+        probes = ProbeManager(client, client.subject_id, link=plan.config.link)
+        try:
+            ack = await client.join_queue(ticket)
+            self._tell(Queued(ack.queue, ack.waiting))
+            return await client.wait_for_match(plan.config.sync.room_timeout_s)
+        except (asyncio.CancelledError, ConnectFailed):
+            await client.leave()  # no place is kept for one who goes by himself
+            raise
+        finally:
+            await probes.close()
+
+
+def _digest(must: object) -> str:
+    """Return a short text that is equal for players whose handshakes would agree."""
+    return hashlib.blake2b(json.dumps(must, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,1 @@
+"""The user's half of a match: session, episode, runner, recorder, handshake and sync mode."""

@@ -1,0 +1,136 @@
+"""The terms on which a match is played: what a player brings to the others, and what they agree on.
+
+Knows games, configuration and what travels with the handshake; refuses to know how it travels.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from gym_p2p.config import P2PConfig, SyncConfig
+from gym_p2p.config.names import name_of
+from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.wire.messages import MAX_SEED
+from gym_p2p.errors import ConfigurationError, NetworkError
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.outcome import Seat
+from gym_p2p.net.worker.messages import Plan
+from gym_p2p.play.sync_mode import SyncChoice, SyncOffer, agree
+from gym_p2p.version import __version__
+
+__all__ = ["agreed", "check_seed", "holders", "make_plan", "travelled"]
+
+
+def make_plan(
+    game: Game, config: P2PConfig, *, take: tuple[Seat, ...] | None, asks: bool, offer: SyncOffer
+) -> Plan:
+    """Return what the network half is to do, with what the others have to agree on.
+
+    Args:
+        game: the local copy.
+        config: as configured.
+        take: the seats of this player; ``None`` takes any free one.
+        asks: whether this player wants a say before a queue's match is made.
+        offer: the sync modes that he can play in.
+    """
+    sync = config.sync
+    must = {**game.describe(), "gym_p2p": __version__}
+    must |= {"checksum interval": _interval(sync), "when a player is gone": _gone(game, sync)}
+    about = {"input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.to_wire()}
+    return Plan(
+        config=_without_callables(config),
+        subject_id=config.subject_id or f"anonymous-{secrets.token_hex(6)}",
+        seats=game.seats,
+        take=take,
+        asks=asks,
+        description={"must": must, "about": about},
+    )
+
+
+def agreed(found: MatchFound, about: Sequence[Mapping[str, Any] | None], offer: SyncOffer) -> SyncChoice:
+    """Return the sync mode that all players come to.
+
+    Args:
+        found: the match.
+        about: what every player said of himself, in the match's order.
+        offer: our own.
+
+    Raises:
+        HandshakeRefused: one insists on what another one cannot, or does not want to, do.
+    """
+    others = {
+        player.player_id: SyncOffer.from_wire((told or {}).get("sync"))
+        for player, told in zip(found.players, about, strict=True)
+        if player.player_id != found.player_id
+    }
+    return agree(offer, others)
+
+
+def holders(game: Game, found: MatchFound) -> list[int]:
+    """Return for every seat of the game, in its order, the index of its player.
+
+    Raises:
+        NetworkError: the service seated other seats than the game has.
+    """
+    by_seat = {seat: index for index, player in enumerate(found.players) for seat in player.seats}
+    if set(by_seat) != set(game.seats):
+        raise NetworkError(f"the service seated {list(by_seat)}, the game has {list(game.seats)}")
+    return [by_seat[seat] for seat in game.seats]
+
+
+def check_seed(seed: int | None) -> None:
+    """Refuse what is no seed.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if seed is None:
+        return
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+        raise ConfigurationError("seed", f"wanted None or a whole number from 0 to 2**64 - 1, got {seed!r}")
+
+
+def travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the options of a reset as the peers get them, after JSON: so everybody resets with the same.
+
+    Raises:
+        ConfigurationError: they cannot travel.
+    """
+    if options is None:
+        return None
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(options), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            "options", f"they travel to the peers as JSON, and cannot: {error}"
+        ) from None
+    return plain
+
+
+def _interval(sync: SyncConfig) -> str:
+    """Return the interval with a hint where it came from the frame rate, the same at any rate."""
+    return f"{sync.checked_every} frames (half a second's worth at fps, unless checksum_interval is set)"
+
+
+def _gone(game: Game, sync: SyncConfig) -> str:
+    """Return how the others play on without a player, which has to be the same for all of them."""
+    if sync.on_peer_loss not in {"default_action", "stand_in"}:
+        return "the episode ends"
+    defaults = {str(s): game.codec(s).to_json(game.default_action(s)) for s in game.seats}
+    name = "" if sync.stand_in is None else f" by {sync.stand_in}"
+    if callable(sync.stand_in):
+        name = f" by {name_of(sync.stand_in)}"
+    return f"{sync.on_peer_loss}{name}, default actions {json.dumps(defaults)}"
+
+
+def _without_callables(config: P2PConfig) -> P2PConfig:
+    """Return the configuration as the network half gets it: callables cannot travel, and need not."""
+    sync = config.sync
+    if sync.stand_in is not None:
+        sync = attrs.evolve(sync, stand_in=None, on_peer_loss="default_action")
+    return attrs.evolve(config, pre_match=None, sync=attrs.evolve(sync, snapshot_hooks=None))

@@ -1,0 +1,195 @@
+"""Which sync mode a match is played in: what this player can do, and what all of them agree on.
+
+Every player tries out whether his copy of the game can be saved and restored exactly, and tells the others
+with his handshake. All then come to the same choice from the same words. Knows configuration, games and
+words; refuses to know the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.errors import HandshakeRefused, UnsupportedEnvironment
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.state.proof import SnapshotChoice, choose_snapshots
+from gym_p2p.game.state.snapshot import Snapshots
+
+__all__ = ["SyncChoice", "SyncOffer", "agree", "make_offer"]
+
+
+@attrs.frozen(kw_only=True)
+class SyncChoice:
+    """How a match's frames are kept together, as all its players agreed.
+
+    Attributes:
+        mode: ``lockstep`` or ``rollback``.
+        why: in words.
+        window: how many frames this player predicts; 0 in lockstep.
+        snapshots: how the game is saved; ``None`` where nothing is.
+        compares_states: whether checksums cover the state as well as what ``step`` returned.
+        save_every: frames between two saved states: 1 unless saving is dearer than playing a frame.
+    """
+
+    mode: str
+    why: str
+    window: int = 0
+    snapshots: Snapshots | None = None
+    compares_states: bool = False
+    save_every: int = 1
+
+    @property
+    def compared_by(self) -> str | None:
+        """The name of the strategy by which states are saved and compared; ``None`` where none are."""
+        return self.snapshots.name if self.compares_states and self.snapshots is not None else None
+
+    def to_export(self) -> dict[str, Any]:
+        """Return it as it stands in the exports."""
+        name = None if self.snapshots is None else self.snapshots.name
+        return {
+            "mode": self.mode,
+            "why": self.why,
+            "window": self.window,
+            "snapshots": name,
+            "comparesStates": self.compares_states,
+            "saveEvery": self.save_every,
+        }
+
+
+@attrs.frozen(kw_only=True)
+class SyncOffer:
+    """What one player wants and can do.
+
+    Attributes:
+        wants: ``auto``, ``lockstep`` or ``rollback``.
+        able: whether he can play with rollback.
+        why: why, or why not, in words.
+        strategy: how he saves the game; ``None`` where he does not.
+        snapshots: the same, for himself.
+        window: how many frames he predicts at most.
+        save_every: frames between two states that he saves.
+    """
+
+    wants: str
+    able: bool
+    why: str
+    strategy: str | None = None
+    snapshots: Snapshots | None = None
+    window: int = 0
+    save_every: int = 1
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return what the others are told."""
+        return {"wants": self.wants, "able": self.able, "why": self.why, "strategy": self.strategy}
+
+    @classmethod
+    def from_wire(cls, data: object) -> SyncOffer:
+        """Read what another player told; one who says nothing sensible plays in lockstep."""
+        told = data if isinstance(data, Mapping) else {}
+        wants, why, strategy = told.get("wants"), told.get("why"), told.get("strategy")
+        return cls(
+            wants=wants if isinstance(wants, str) else "lockstep",
+            able=told.get("able") is True,
+            why=why if isinstance(why, str) else "he did not say",
+            strategy=strategy if isinstance(strategy, str) else None,
+        )
+
+
+def make_offer(game: Game, config: SyncConfig, *, real_time: bool = True) -> SyncOffer:
+    """Find out what this player can do; plays the game for a moment where that has to be tried.
+
+    Args:
+        game: the local copy; to be reset before it is used.
+        config: what is asked for.
+        real_time: whether what it costs counts; on virtual time it does not.
+
+    Raises:
+        UnsupportedEnvironment: rollback is insisted on, and the game cannot be saved and restored exactly.
+    """
+    if config.mode == "lockstep":
+        return SyncOffer(wants="lockstep", able=False, why="lockstep was asked for")
+    if config.mode == "auto" and config.fps is None:
+        why = "frames are not paced (fps=None), so that nothing is gained by predicting"
+        return SyncOffer(wants="auto", able=False, why=why)
+    found = choose_snapshots(game, hooks=config.snapshot_hooks)
+    if found.snapshots is None:
+        if config.mode == "rollback":
+            raise UnsupportedEnvironment(
+                f"sync='rollback' needs a game that can be saved and restored exactly: {found.reason}. "
+                "Use sync='lockstep', or give snapshot_hooks; `gym-p2p check` tells more"
+            )
+        return SyncOffer(wants="auto", able=False, why=found.reason)
+    if not real_time:
+        return _able(config, found.snapshots, "", config.prediction_window)
+    return _costed(found, config, found.snapshots)
+
+
+def _costed(found: SnapshotChoice, config: SyncConfig, snapshots: Snapshots) -> SyncOffer:
+    window = config.prediction_window
+    depth = window if config.fps is None else found.rollback_depth(config.fps)
+    if config.mode == "auto" and depth < 1:
+        why = f"not even one frame can be played again within a frame at {config.fps:g} frames a second"
+        return SyncOffer(wants="auto", able=False, why=why)
+    dear = found.save_us is not None and found.step_us is not None and found.save_us > found.step_us
+    offer = _able(
+        config,
+        snapshots,
+        "" if config.fps is None else f", {depth} frames can be played again within one",
+        window if config.mode == "rollback" else min(window, depth),
+    )
+    # Half the window balances the states that are saved against the frames that are played again.
+    return attrs.evolve(offer, save_every=max(2, window // 2) if dear else 1)
+
+
+def _able(config: SyncConfig, snapshots: Snapshots, cost: str, window: int) -> SyncOffer:
+    return SyncOffer(
+        wants=config.mode,
+        able=True,
+        why=f"exact by {snapshots.name}{cost}",
+        strategy=snapshots.name,
+        snapshots=snapshots,
+        window=window,
+    )
+
+
+def agree(own: SyncOffer, others: Mapping[Any, SyncOffer]) -> SyncChoice:
+    """Return how the match is played; every player comes to the same mode.
+
+    Args:
+        own: the local player's offer.
+        others: the others', by player id.
+
+    Raises:
+        HandshakeRefused: one insists on rollback, and another one on lockstep or cannot do it.
+    """
+    everyone = [own, *others.values()]
+    strict = next((offer for offer in everyone if offer.wants == "rollback"), None)
+    against = _against(own, others)
+    if strict is not None and against is not None:
+        player, offer = against
+        ours, theirs = f"{own.wants} ({own.why})", f"{offer.wants} ({offer.why})"
+        raise HandshakeRefused(player, (("sync", ours, theirs),))
+    same = len({offer.strategy for offer in everyone}) == 1
+    if all(offer.able for offer in everyone):
+        return SyncChoice(
+            mode="rollback",
+            why=f"every player can save and restore the game: {own.why}",
+            window=own.window,
+            snapshots=own.snapshots,
+            compares_states=same,
+            save_every=own.save_every,
+        )
+    unable = [f"{'we' if offer is own else 'a peer'}: {offer.why}" for offer in everyone if not offer.able]
+    return SyncChoice(mode="lockstep", why="; ".join(dict.fromkeys(unable)))
+
+
+def _against(own: SyncOffer, others: Mapping[Any, SyncOffer]) -> tuple[Any, SyncOffer] | None:
+    """Return another player whose offer does not go with ours, or with a third one's."""
+    differing = [(player, offer) for player, offer in others.items() if not offer.able]
+    if differing:
+        return differing[0]
+    wanting = [(player, offer) for player, offer in others.items() if offer.wants == "rollback"]
+    return wanting[0] if wanting and not own.able else None

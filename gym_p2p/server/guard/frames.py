@@ -1,0 +1,249 @@
+"""What a socket may say at all: strict JSON, strict Socket.IO packets, strict frames.
+
+The guards here stand in front of the Socket.IO library and know its weak spots: a client could call our
+``connect`` and ``disconnect`` handlers with arguments of its making, one malformed frame would end the
+library's receive loop and leave a socket that looks connected, and binary packets would let it hold memory
+without bound. They know nothing of rooms or matches.
+
+Three layers, outermost first: :class:`FrameGuard` (frames of one websocket), :class:`StrictPacket` (Socket.IO
+packets), :class:`StrictJson` (their payloads).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import attrs
+import msgspec
+import socketio.packet
+
+from gym_p2p.server.guard.rate_limits import KeyedLimits
+
+__all__ = ["GUARD_KEY", "VIOLATION", "ConnectionGuard", "FrameGuard", "StrictJson", "StrictPacket"]
+
+_LOG = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+SendMessage = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, SendMessage], Awaitable[None]]
+
+VIOLATION = "\x00violation"
+"""The event that stands for a refused packet; no client can send it, for its name is refused too."""
+
+GUARD_KEY = "gym_p2p.guard"
+"""Where a websocket's ASGI scope holds its :class:`ConnectionGuard`."""
+
+_SEND_DEADLINE_S = 10.0
+"""A reader that takes nothing for so long is gone; below the library's 15 s without a pong."""
+
+_GREETING_DEADLINE_S = 10.0
+"""From the websocket to the Socket.IO connect on it; an honest client's first frame is that."""
+
+_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+_TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
+
+_EVENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_:.-]{0,63}")
+_RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "message", "newListener"})
+_MAX_ACK_ID = 2**53 - 1
+
+
+class StrictJson:
+    """JSON without ``NaN``, infinities, numbers beyond a float, lone surrogates or bottomless nesting.
+
+    It has the two functions that the Socket.IO library asks of a JSON module.
+    """
+
+    @staticmethod
+    def loads(text: str) -> Any:
+        """Decode; raises ``ValueError``."""
+        try:
+            return msgspec.json.decode(text)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+    @staticmethod
+    def dumps(value: Any, **_options: Any) -> str:
+        """Encode compactly."""
+        return msgspec.json.encode(value).decode()
+
+
+class StrictPacket(socketio.packet.Packet):  # type: ignore[misc]  # the library publishes no types
+    """A Socket.IO packet whose decoding never raises and lets only well-formed, harmless packets through.
+
+    Whatever is refused becomes the event :data:`VIOLATION`, so that it reaches a handler that counts.
+    """
+
+    packet_type: int
+    namespace: str | None
+    id: int | None
+    data: Any
+
+    uses_binary_events = False
+    json = StrictJson
+
+    def decode(self, encoded_packet: Any) -> int:
+        """Decode a packet that arrived."""
+        try:
+            super().decode(_text(encoded_packet))
+            _check(self.packet_type, self.namespace, self.id, self.data)
+        except (ValueError, TypeError, IndexError) as error:
+            _LOG.debug("refused a packet: %s", type(error).__name__)
+            self.packet_type = socketio.packet.EVENT
+            self.namespace = self.id = None
+            self.data = [VIOLATION]
+        return 0
+
+
+def _text(encoded_packet: Any) -> str:
+    if not isinstance(encoded_packet, str):
+        raise TypeError("not a text packet")
+    return encoded_packet
+
+
+def _check(kind: int, namespace: str | None, ack_id: int | None, data: Any) -> None:
+    if namespace not in {None, "/"}:
+        raise ValueError("another namespace")
+    if ack_id is not None and ack_id > _MAX_ACK_ID:
+        raise ValueError("acknowledgement id too large")
+    if kind == socketio.packet.CONNECT:
+        if data is not None and not isinstance(data, dict):
+            raise ValueError("malformed connect")
+    elif kind == socketio.packet.EVENT:
+        _check_event(data)
+    elif kind != socketio.packet.DISCONNECT:  # binary, errors; and we never ask for acknowledgements
+        raise ValueError("not for clients to send")
+
+
+def _check_event(data: Any) -> None:
+    if not isinstance(data, list) or not 1 <= len(data) <= 2:
+        raise ValueError("malformed event")
+    name = data[0]
+    if not isinstance(name, str) or name in _RESERVED or _EVENT_NAME.fullmatch(name) is None:
+        raise ValueError("reserved or malformed event name")
+
+
+@attrs.define(eq=False)
+class ConnectionGuard:
+    """One websocket, seen from under the Socket.IO library: it can be closed whatever state that is in."""
+
+    _send: SendMessage
+    greeted: bool = False
+    """Whether the client has sent its Socket.IO connect."""
+    _closed: bool = False
+    _saying_goodbye: bool = False
+
+    def admit(self, message: Message) -> Message:
+        """Return a received ASGI message, or a disconnect in its place when no honest client sends such."""
+        if message["type"] != "websocket.receive":
+            return message
+        text = message.get("text") or ""
+        greets = text.startswith("40")
+        if self._saying_goodbye or message.get("bytes") is not None or not _is_frame(text):
+            return _DISCONNECT
+        if greets and self.greeted:  # after a refused one an honest client closes, too
+            return _DISCONNECT
+        self.greeted |= greets
+        # After a Socket.IO disconnect an honest client closes; reconnecting on the same websocket would
+        # be a way around the limits that belong to a socket.
+        self._saying_goodbye = text.startswith("41")
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send an ASGI message within the deadline; raises ``OSError`` when nobody reads."""
+        if self._closed:
+            raise ConnectionAbortedError("closed by the service")
+        try:
+            async with asyncio.timeout(_SEND_DEADLINE_S):
+                await self._send(message)
+        except TimeoutError:
+            self._closed = True
+            raise ConnectionAbortedError("the client stopped reading") from None
+
+    async def close(self) -> None:
+        """Close the websocket. Idempotent; never raises."""
+        if self._closed:
+            return
+        try:
+            await self.send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        except (OSError, RuntimeError) as error:  # already closed from the other end
+            _LOG.debug("closing a websocket: %s", type(error).__name__)
+        self._closed = True
+
+
+_DISCONNECT: Message = {"type": "websocket.disconnect", "code": _POLICY_VIOLATION}
+
+
+class FrameGuard:
+    """ASGI middleware that gives every websocket a :class:`ConnectionGuard`.
+
+    Args:
+        app: what is guarded.
+        connects: new websockets of one address; ``None`` counts none.
+        on_refusal: called with a word for every websocket that is turned away here.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        connects: KeyedLimits | None = None,
+        on_refusal: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
+        self._app = app
+        self._connects = connects
+        self._on_refusal = on_refusal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+            return
+        wait_s = self._wait_s(scope)
+        if wait_s is not None:
+            self._on_refusal("too_many_connects")
+            await _turn_away(scope, receive, send, wait_s)
+            return
+        guard = ConnectionGuard(send)
+        greeted_by = time.monotonic() + _GREETING_DEADLINE_S
+
+        async def guarded_receive() -> Message:
+            if guard.greeted:
+                return guard.admit(await receive())
+            try:
+                async with asyncio.timeout(max(0.0, greeted_by - time.monotonic())):
+                    return guard.admit(await receive())
+            except TimeoutError:
+                self._on_refusal("no_greeting")
+                return _DISCONNECT
+
+        await self._app({**scope, GUARD_KEY: guard}, guarded_receive, guard.send)
+
+    def _wait_s(self, scope: Scope) -> float | None:
+        """Count a websocket; where it is one too many, return the seconds until the next may come."""
+        address = (scope.get("client") or ("unknown", 0))[0]
+        return None if self._connects is None else self._connects.take(address, time.monotonic())
+
+
+async def _turn_away(scope: Scope, receive: Receive, send: SendMessage, wait_s: float) -> None:
+    """Answer a websocket's opening with 429, where the server can."""
+    await receive()
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        return
+    retry = (b"retry-after", str(math.ceil(wait_s)).encode())
+    head = {"type": "websocket.http.response.start", "status": _TOO_MANY_REQUESTS, "headers": [retry]}
+    await send(head)
+    await send({"type": "websocket.http.response.body", "body": b""})
+
+
+def _is_frame(text: str) -> bool:
+    """Tell whether an Engine.IO 4 client may send this: a pong, a close, or a message with a packet in it."""
+    return text in {"3", "1"} or (len(text) >= 2 and text[0] == "4" and text[1] in "0123456")

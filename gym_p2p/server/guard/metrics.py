@@ -1,0 +1,170 @@
+"""The service in numbers, as Prometheus reads them.
+
+Every service has a registry of its own, so that two in one process do not add up. Labels are words of ours
+(codes, reasons, kinds) and names of queues, up to a bound; never a subject, a room or an address.
+
+It knows what is counted and under which name. When something happened is told to it, or asked for at the
+time of a scrape.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+import prometheus_client
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from gym_p2p.core.api.queues import MatchProbe
+from gym_p2p.core.probing.outcome import ProbeOutcome
+
+__all__ = ["Counts", "QueueRow", "ServiceMetrics"]
+
+_SIGNALS = frozenset({"webrtc_signal", "probe_signal"})
+_MAX_QUEUES = 50
+"""Names of queues come from clients; each one is a time series for good."""
+_LAG_INTERVAL_S = 0.25
+_LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_TO_MATCH_S = (1, 2, 3, 5, 8, 13, 21, 34, 60, 120, 300)
+_RTT_S = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.3, 0.5)
+
+
+@attrs.frozen(kw_only=True)
+class QueueRow:
+    """A queue at this moment."""
+
+    queue: str
+    tickets: int
+    oldest_s: float
+    """How long the longest-waiting ticket has waited; 0 in an empty queue."""
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """What is asked for at the time of a scrape."""
+
+    connections: Callable[[], int] = lambda: 0
+    matches: Callable[[], int] = lambda: 0
+    probes: Callable[[], int] = lambda: 0
+    queues: Callable[[], Iterable[QueueRow]] = lambda: ()
+    dropped_candidates: Callable[[], Mapping[str, int]] = dict
+
+
+class ServiceMetrics:
+    """The numbers of one service.
+
+    Attributes:
+        counts: what is asked for at the time of a scrape; set by whoever has it.
+    """
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self._registry = registry = prometheus_client.CollectorRegistry()
+        registry.register(_Scrape(lambda: self.counts))
+        self._probes = prometheus_client.Counter(
+            "gym_p2p_probes", "Probes that ended, by outcome", ["outcome"], registry=registry
+        )
+        self._joined_at: dict[str, float] = {}  # by socket
+        self._matched = prometheus_client.Counter(
+            "gym_p2p_matched_players", "Players who were told of a match", registry=registry
+        )
+        self._to_match = prometheus_client.Histogram(
+            "gym_p2p_time_to_match_seconds",
+            "From joining to the match, of each player",
+            buckets=_TO_MATCH_S,
+            registry=registry,
+        )
+        self._match_rtt = prometheus_client.Histogram(
+            "gym_p2p_match_rtt_seconds",
+            "The longest round trip that was measured in a match before it, once a player",
+            buckets=_RTT_S,
+            registry=registry,
+        )
+        self._signals = prometheus_client.Counter(
+            "gym_p2p_relayed_signals", "Signals relayed, by event", ["event"], registry=registry
+        )
+        self._refusals = prometheus_client.Counter(
+            "gym_p2p_refusals", "What clients were refused, by reason", ["reason"], registry=registry
+        )
+        self._lag = prometheus_client.Histogram(
+            "gym_p2p_event_loop_lag_seconds",
+            "How much later than asked for the event loop ran",
+            buckets=_LAG_S,
+            registry=registry,
+        )
+
+    def exposition(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return prometheus_client.generate_latest(self._registry)
+
+    def probe_ended(self, outcome: ProbeOutcome) -> None:
+        """Count a probe."""
+        self._probes.labels(str(outcome.reason)).inc()
+
+    def joined(self, socket: str, now: float) -> None:
+        """Note that a player waits for a match from now on, unless he does already."""
+        self._joined_at.setdefault(socket, now)
+
+    def left(self, socket: str) -> None:
+        """Note that a player waits no more, or is gone. Idempotent."""
+        self._joined_at.pop(socket, None)
+
+    def sent(self, socket: str, event: str, data: Mapping[str, Any], now: float) -> None:
+        """Count what is sent to a client, if it is a signal or a match."""
+        if event in _SIGNALS:
+            self._signals.labels(event).inc()
+        elif event == "match_found":
+            self._matched.inc()
+            joined_at = self._joined_at.pop(socket, None)
+            if joined_at is not None:
+                self._to_match.observe(now - joined_at)
+            rtt_ms = _measured_rtt_ms(data.get("probe"))
+            if rtt_ms is not None:
+                self._match_rtt.observe(rtt_ms / 1000)
+        elif event == "match_failed":
+            self.left(socket)
+
+    def refused(self, reason: str) -> None:
+        """Count a refusal or a dropped socket, by a word of ours."""
+        self._refusals.labels(reason).inc()
+
+    async def watch_loop(self) -> None:
+        """Measure the event loop's lag until cancelled."""
+        while True:
+            due = time.monotonic() + _LAG_INTERVAL_S
+            await asyncio.sleep(_LAG_INTERVAL_S)
+            self._lag.observe(max(0.0, time.monotonic() - due))
+
+
+def _measured_rtt_ms(probe: object) -> float | None:
+    return None if probe is None else MatchProbe.from_wire(probe).worst_rtt_ms
+
+
+class _Scrape(Collector):
+    def __init__(self, counts: Callable[[], Counts]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        counts = self._counts()
+        yield GaugeMetricFamily("gym_p2p_connections", "Sockets connected", value=counts.connections())
+        yield GaugeMetricFamily("gym_p2p_matches_running", "Matches under way", value=counts.matches())
+        yield GaugeMetricFamily("gym_p2p_probes_in_flight", "Probes under way", value=counts.probes())
+        tickets = GaugeMetricFamily("gym_p2p_queue_tickets", "Who waits in a queue", labels=["queue"])
+        oldest = GaugeMetricFamily(
+            "gym_p2p_queue_oldest_ticket_seconds", "The longest wait in a queue", labels=["queue"]
+        )
+        for row in itertools.islice(counts.queues(), _MAX_QUEUES):
+            tickets.add_metric([row.queue], row.tickets)
+            oldest.add_metric([row.queue], row.oldest_s)
+        yield from (tickets, oldest)
+        dropped = CounterMetricFamily(
+            "gym_p2p_dropped_candidates", "Candidates not passed on, by reason", labels=["reason"]
+        )
+        for reason, count in counts.dropped_candidates().items():
+            dropped.add_metric([reason], count)
+        yield dropped

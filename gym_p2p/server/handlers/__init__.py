@@ -1,0 +1,1 @@
+"""What the service does about every event, one file a subject."""

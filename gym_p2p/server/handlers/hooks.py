@@ -1,0 +1,101 @@
+"""A user's pre-match hook, called so that it can neither stop the service nor hold it up.
+
+A coroutine function runs on the service's event loop, any other callable on a thread of its own: a function
+that computes or asks a database must not keep everybody's signals waiting. It knows threads and a deadline;
+what becomes of the verdict is the queues' business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from gym_p2p.core.matchmaking.commands import Verdict, as_verdict
+from gym_p2p.core.matchmaking.queue_commands import ProposedMatch
+
+__all__ = ["HookCaller", "PreMatchHook"]
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+PreMatchHook = Callable[[ProposedMatch], object | Awaitable[object]]
+"""Says what becomes of a proposed match: a :class:`~gym_p2p.core.matchmaking.commands.Verdict`, or True or
+False."""
+
+MAX_THREADS = 16
+"""A function that never returns keeps its thread; beyond so many of them matches are rejected unasked."""
+
+
+class HookCaller:
+    """Asks one hook, with a deadline.
+
+    Args:
+        hook: the user's.
+        timeout_s: when it has not answered by then, it has rejected.
+    """
+
+    def __init__(self, hook: PreMatchHook, timeout_s: float) -> None:
+        self._hook = hook
+        self._timeout_s = timeout_s
+        self._threads = threading.BoundedSemaphore(MAX_THREADS)
+
+    async def ask(self, proposed: ProposedMatch) -> tuple[Verdict, str]:
+        """Return the verdict, and in a word where it comes from: ``hook``, or what the hook did instead."""
+        try:
+            async with asyncio.timeout(self._timeout_s) as deadline:
+                return as_verdict(await self._answer(proposed)), "hook"
+        except _Busy:
+            _LOG.error("%d calls of the pre-match hook have not returned; the match is rejected", MAX_THREADS)
+            return Verdict.REJECT, "hook_busy"
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a plug-in's bug must not stop the queue
+            if isinstance(error, TimeoutError) and deadline.expired():
+                _LOG.warning("the pre-match hook did not answer within %g s", self._timeout_s)
+                return Verdict.REJECT, "hook_timeout"
+            _LOG.exception("in the pre-match hook; the match is rejected")
+            return Verdict.REJECT, "hook_raised"
+
+    async def _answer(self, proposed: ProposedMatch) -> object:
+        answer = self._hook(proposed) if _is_async(self._hook) else await self._on_thread(proposed)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    async def _on_thread(self, proposed: ProposedMatch) -> object:
+        if not self._threads.acquire(blocking=False):
+            raise _Busy
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
+
+        def work() -> None:
+            answer, error = None, None
+            try:
+                answer = self._hook(proposed)
+            except BaseException as raised:  # noqa: BLE001  # handed to the one who waits
+                error = raised
+            finally:
+                self._threads.release()
+            with contextlib.suppress(RuntimeError):  # the service has been stopped meanwhile
+                loop.call_soon_threadsafe(_settle, ended, (answer, error))
+
+        # A daemon: a function that never returns must not keep the program from ending.
+        threading.Thread(target=work, name="gym_p2p pre-match hook", daemon=True).start()
+        answer, error = await ended
+        if error is not None:
+            raise error
+        return answer
+
+
+class _Busy(Exception):
+    """Too many calls have not returned."""
+
+
+def _settle(future: asyncio.Future[_T], result: _T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _is_async(hook: object) -> bool:
+    return inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None))  # noqa: B004  # an object with an async __call__ is one, too

@@ -1,0 +1,245 @@
+"""A simulated day of a queue: a population arrives, is matched by the real planner, plays; on virtual time.
+
+It knows the planner, a population and a seed; an hour of arrivals takes a second. It refuses to know the real
+clock and the network: a probe is a delay and a number.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from gym_p2p.config import MatchmakingConfig
+from gym_p2p.core.api.matches import GroupHistory
+from gym_p2p.core.matchmaking.commands import (
+    AskHook,
+    Decided,
+    GaveUp,
+    Matched,
+    PairProbe,
+    RequestProbe,
+    Verdict,
+)
+from gym_p2p.core.matchmaking.estimator import LatencyEstimator
+from gym_p2p.core.matchmaking.planner import Planner
+from gym_p2p.core.matchmaking.strategy import Matchmaker
+from gym_p2p.simulation.population import LANDMARKS, Player, Population
+
+__all__ = ["Arrivals", "Outcome", "simulate"]
+
+_ERROR_SPREAD = 0.02
+"""Of a measured median, relative to the truth."""
+_MEMORY = 4
+"""Partners that a player remembers."""
+
+
+@attrs.frozen(kw_only=True)
+class Arrivals:
+    """What happens to a queue.
+
+    Attributes:
+        count: how often somebody joins.
+        per_s: joins a second, at random times (Poisson).
+        probe_s: how long a probe takes.
+        hang_share: share of probes that find no way.
+        hang_s: how long such a probe takes to fail.
+        seed: of times, of who comes, of probes.
+    """
+
+    count: int
+    per_s: float = 1.0
+    probe_s: float = 2.5
+    hang_share: float = 0.03
+    hang_s: float = 10.0
+    seed: int = 0
+
+
+@attrs.define
+class Outcome:
+    """How it went.
+
+    Attributes:
+        rtts_ms: the true round trips of every pair that plays.
+        waits_s: of everybody who was matched.
+        matches: how many.
+        probes: how many were asked for.
+        unmatched: how many subjects gave up.
+        arrivals: how often somebody joined.
+        virtual_s: when the last ticket had ended.
+    """
+
+    rtts_ms: list[float] = attrs.field(factory=list)
+    waits_s: list[float] = attrs.field(factory=list)
+    matches: int = 0
+    probes: int = 0
+    unmatched: int = 0
+    arrivals: int = 0
+    virtual_s: float = 0.0
+
+    def figures(self) -> dict[str, float | int | None]:
+        """Return the summary, JSON-ready; ``None`` where nobody was matched."""
+        return {
+            "arrivals": self.arrivals,
+            "matches": self.matches,
+            "rtt_p50_ms": _percentile(self.rtts_ms, 50),
+            "rtt_p95_ms": _percentile(self.rtts_ms, 95),
+            "over_150_ms": _share(sum(rtt_ms > 150 for rtt_ms in self.rtts_ms), len(self.rtts_ms)),
+            "wait_p50_s": _percentile(self.waits_s, 50),
+            "wait_p95_s": _percentile(self.waits_s, 95),
+            "probes_per_match": _share(self.probes, self.matches),
+            "unmatched": _share(self.unmatched, self.arrivals),
+            "virtual_s": self.virtual_s,
+        }
+
+
+def _percentile(values: Sequence[float], percent: float) -> float | None:
+    """Return the nearest-rank percentile, ``None`` of nothing."""
+    if not values:
+        return None
+    return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
+
+
+def simulate(
+    population: Population,
+    matchmaker: Matchmaker,
+    arrivals: Arrivals,
+    *,
+    config: MatchmakingConfig | None = None,
+    landmarks: bool = True,
+    on_decision: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Outcome:
+    """Let a population arrive at a queue and return what became of everybody.
+
+    Args:
+        population: who may come; nobody joins while he waits.
+        matchmaker: the policy.
+        arrivals: what happens.
+        config: how the queue is run.
+        landmarks: whether players have measured their round trips to the landmarks.
+        on_decision: gets every record of the decision log.
+    """
+    planner = Planner(
+        matchmaker,
+        config=config,
+        estimator=population.estimator() if landmarks else LatencyEstimator(),
+        log_decisions=on_decision is not None,
+    )
+    return _Day(population, planner, arrivals, landmarks=landmarks, on_decision=on_decision).run()
+
+
+class _Day:
+    def __init__(
+        self,
+        population: Population,
+        planner: Planner,
+        arrivals: Arrivals,
+        *,
+        landmarks: bool,
+        on_decision: Callable[[Mapping[str, Any]], None] | None,
+    ) -> None:
+        self._population = population
+        self._planner = planner
+        self._arrivals = arrivals
+        self._landmarks = landmarks
+        self._on_decision = on_decision
+        self._random = random.Random(f"arrivals:{arrivals.seed}")
+        self._probes: list[tuple[float, int, PairProbe]] = []
+        self._partners: dict[str, list[str]] = {}
+        self._players = {player.subject_id: player for player in population.players}
+        self._outcome = Outcome()
+
+    def run(self) -> Outcome:
+        """Play until everybody's ticket has ended."""
+        joins = self._joins()
+        join = next(joins, None)
+        while True:
+            times = (
+                math.inf if join is None else join,
+                self._probes[0][0] if self._probes else math.inf,
+                _or_never(self._planner.next_timeout()),
+            )
+            now = min(times)
+            if math.isinf(now):
+                return self._outcome
+            self._outcome.virtual_s = now
+            if now == times[0]:
+                self._join(now)
+                join = next(joins, None)
+            elif now == times[1]:
+                _when, number, result = heapq.heappop(self._probes)
+                self._planner.probe_result(number, result, now)
+            else:
+                self._planner.handle_timeout(now)
+            self._carry_out(now)
+
+    def _joins(self) -> Iterator[float]:
+        now = 0.0
+        for _ in range(self._arrivals.count):
+            now += self._random.expovariate(self._arrivals.per_s)
+            yield now
+
+    def _join(self, now: float) -> None:
+        player = self._random.choice(self._population.players)
+        while player.subject_id in self._planner:
+            player = self._random.choice(self._population.players)
+        reach = self._population.landmark_rtts_ms(player)
+        history = self._partners.get(player.subject_id)
+        self._outcome.arrivals += 1
+        self._planner.enqueue(
+            player.subject_id,
+            now,
+            rtt_ms=reach[LANDMARKS[0]],
+            landmarks=reach if self._landmarks else None,
+            group_history=None if history is None else GroupHistory(history),
+        )
+
+    def _carry_out(self, now: float) -> None:
+        while (output := self._planner.poll()) is not None:
+            match output:
+                case RequestProbe():
+                    self._start_probe(output, now)
+                case Matched():
+                    self._matched(output)
+                case GaveUp():
+                    self._outcome.unmatched += 1
+                case AskHook():
+                    self._planner.hook_decision(output.proposal_no, Verdict.ACCEPT, now)
+                case Decided() if self._on_decision is not None:
+                    self._on_decision(output.record)
+                case _:
+                    pass
+
+    def _start_probe(self, request: RequestProbe, now: float) -> None:
+        self._outcome.probes += 1
+        if self._random.random() < self._arrivals.hang_share:
+            result = PairProbe(rtt_ms=None, reason="connect_timeout")
+            heapq.heappush(self._probes, (now + self._arrivals.hang_s, request.probe_no, result))
+            return
+        error = math.exp(self._random.gauss(0, _ERROR_SPREAD))
+        result = PairProbe(rtt_ms=self._population.rtt_ms(*self._pair(request.subjects)) * error)
+        heapq.heappush(self._probes, (now + self._arrivals.probe_s, request.probe_no, result))
+
+    def _matched(self, matched: Matched) -> None:
+        self._outcome.matches += 1
+        self._outcome.waits_s += matched.waits_s
+        for place, one in enumerate(matched.subjects):
+            for other in matched.subjects[place + 1 :]:
+                self._outcome.rtts_ms.append(self._population.rtt_ms(*self._pair((one, other))))
+            others = [other for other in matched.subjects if other != one]
+            self._partners[one] = [*self._partners.get(one, ()), *others][-_MEMORY:]
+
+    def _pair(self, subjects: tuple[str, str]) -> tuple[Player, Player]:
+        return self._players[subjects[0]], self._players[subjects[1]]
+
+
+def _or_never(when: float | None) -> float:
+    return math.inf if when is None else when
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

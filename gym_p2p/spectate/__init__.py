@@ -1,0 +1,1 @@
+"""The user's half of looking on."""

@@ -1,0 +1,79 @@
+"""An episode as a spectator plays it, and its digests beside those that the players told.
+
+Knows outcomes, snapshots and digests; refuses to know how the frames arrive, and what a difference means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from gym_p2p.game.checksum import OutcomeChecksum
+from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.state.snapshot import Snapshots
+from gym_p2p.spectate.watch_client import ToldEpisode
+
+__all__ = ["ShownEpisode"]
+
+_OWN_DIGESTS_KEPT = 64
+
+
+@attrs.define(eq=False)
+class ShownEpisode:
+    """The episode that is shown.
+
+    Attributes:
+        told: what the players did.
+        outcome: what the newest shown frame gave here, at first what ``reset`` gave.
+        checked_every: frames between two that the players compare; ``None`` if that was not told.
+        snapshots: how states are compared; ``None`` if they are not.
+        frame: how many frames are shown.
+    """
+
+    told: ToldEpisode
+    outcome: Outcome
+    checked_every: int | None
+    snapshots: Snapshots | None
+    frame: int = 0
+    _digests: OutcomeChecksum = attrs.field(init=False)
+    _own: dict[int, tuple[str, str | None]] = attrs.field(init=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        """Digest what ``reset`` gave."""
+        self._digests = OutcomeChecksum(len(self.outcome.rewards))
+        self._own[-1] = self._digests.digest(self.outcome), None
+        self.told.digests[-1] = self.told.begun.digest
+
+    def advance(self, by_seat: Sequence[bytes], outcome: Outcome) -> None:
+        """Take in the next frame as it came out here."""
+        self._digests.update(self.frame, by_seat, outcome)
+        self.outcome = outcome
+        checked = self.checked_every is not None and (self.frame + 1) % self.checked_every == 0
+        if checked or (outcome.ended and self.checked_every is not None):
+            self._own[self.frame] = self._digests.digest(outcome), self._state()
+            if len(self._own) > _OWN_DIGESTS_KEPT:
+                del self._own[next(iter(self._own))]
+        self.frame += 1
+
+    def compared(self) -> list[tuple[int, str, str, str]]:
+        """Return and forget what can be compared: frame, what it is of, theirs, ours."""
+        rows: list[tuple[int, str, str, str]] = []
+        for frame in [number for number in self._own if number in self.told.digests]:
+            theirs = self.told.digests.pop(frame).hex()
+            shown, state = self._own.pop(frame)
+            their_shown, their_state = theirs[: len(shown)], theirs[len(shown) :]
+            if state is None or not their_state or their_shown != shown:
+                rows.append((frame, "what step returned", their_shown, shown))
+            else:
+                rows.append((frame, "the state", their_state, state))
+        return rows
+
+    def _state(self) -> str | None:
+        if self.snapshots is None:
+            return None
+        snapshot = self.snapshots.save()
+        try:
+            return self.snapshots.checksum(snapshot)
+        finally:
+            self.snapshots.free(snapshot)

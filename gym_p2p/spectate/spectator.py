@@ -1,0 +1,410 @@
+"""A spectator of a running match: his own copy of the environment, played with the confirmed actions.
+
+He begins with an episode's first frame, catches up faster than real time, then follows. He has no say in the
+match, whatever he does. How he comes to what he is told is :mod:`gym_p2p.spectate.watch_client`'s to know.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
+
+from gym_p2p.config import DEFAULT_SERVER_URL, P2PConfig, config_from_options
+from gym_p2p.core.api.spectators import WatchedMatch
+from gym_p2p.core.spectating.messages import EpisodeShown
+from gym_p2p.errors import (
+    ConfigurationError,
+    ConnectFailed,
+    HandshakeRefused,
+    MatchOver,
+    UnsupportedEnvironment,
+    UsageError,
+    WatchDiverged,
+)
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.isolation import isolate_global_random
+from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.outcome import Outcome, Seat, fresh
+from gym_p2p.game.state.snapshot import Snapshots, snapshots_named
+from gym_p2p.net.worker.messages import WatchPlan
+from gym_p2p.spectate.playback import ShownEpisode
+from gym_p2p.spectate.watch_client import ToldEpisode, WatchLine
+from gym_p2p.version import __version__
+
+__all__ = ["Spectator"]
+
+_log = logging.getLogger(__name__)
+
+WAIT_SLICE_S = 0.25
+"""No wait is longer in one piece, so that an interruption is noticed."""
+
+CAUGHT_UP_FRAMES = 30
+"""Frames come in batches: so many behind is as good as live. Half a second at 60 fps."""
+
+_PLAYERS_ONLY = frozenset({"checksum interval", "when a player is gone"})
+"""What players agree on among themselves."""
+_ISOLATED = "global random state"
+
+_BySeat = dict[Seat, Any]
+
+
+class Spectator:
+    """Watches a match of others in an environment of its own, as PettingZoo's ``ParallelEnv`` shows one.
+
+    Some player of the match has to allow it (``spectators=N``). ``reset`` begins the running episode from its
+    first frame (or waits for the next one), every ``step`` shows the next confirmed frame of all seats: at
+    once as long as there are any, then as they come.
+
+    Args:
+        env: an environment like the players'; it is played here, and closed with this.
+        watchers: as the players have it.
+        server_url: the service.
+        room: the match's room.
+        match_id: the match itself, instead of its room: one that came out of a queue has no other name.
+        subject_id: who this is to the service; ``None`` makes up an anonymous one.
+        token: what lets this spectator in, where the service asks for one.
+        on_desync: whether ``step`` raises when this copy does not show what the players saw, or goes on.
+        compare_states: whether states are compared too, where the players do. Not where the environment
+            renders into its state.
+        snapshot_hooks: as the players have them, to compare states by.
+        options: ``network`` (``"thread"`` by default), ``ice_servers``, ``relay_only``,
+            ``connect_timeout_s``, ``emulation``, ``room_timeout_s`` (the longest wait for a match and for its
+            next episode) and ``input_timeout_s`` (for the next frame), as :mod:`gym_p2p.config` has them.
+
+    Attributes:
+        seats: all seats, in the environment's order.
+        agents: those that have not ended.
+        actions: of every seat, in the frame shown last.
+        frame: how many frames of this episode are shown.
+        episode: its number, counted from 1; 0 before the first.
+        checksums_agreed: how many of the players' checksums were the same here.
+        desyncs: how many were not.
+
+    Raises:
+        ConfigurationError: an option is unknown or out of range.
+        UnsupportedEnvironment: the environment has no seats.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        *,
+        watchers: int = 0,
+        server_url: str = DEFAULT_SERVER_URL,
+        room: str = "default",
+        match_id: str | None = None,
+        subject_id: str | None = None,
+        token: str | None = None,
+        on_desync: Literal["raise", "continue"] = "raise",
+        compare_states: bool = True,
+        snapshot_hooks: tuple[Any, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self._config = _config(options, server_url=server_url, room=room, token=token, subject_id=subject_id)
+        if on_desync not in {"raise", "continue"}:
+            raise ConfigurationError("on_desync", f"wanted raise or continue, got {on_desync!r}")
+        self._game = make_game(env, watchers=watchers)
+        self._match_id = match_id
+        self._raises = on_desync == "raise"
+        self._compare_states = compare_states
+        self._hooks = snapshot_hooks
+        self._line: WatchLine | None = None
+        self._running: ShownEpisode | None = None
+        self._closed = False
+        self.seats = self._game.seats
+        self.agents: list[Seat] = []
+        self.actions: _BySeat = {}
+        self.checksums_agreed = 0
+        self.desyncs = 0
+
+    # What is watched.
+
+    @property
+    def match(self) -> WatchedMatch | None:
+        """The match, its players and who shows it; ``None`` before there is one."""
+        return None if self._line is None else self._line.match
+
+    @property
+    def episode(self) -> int:
+        """The episode's number, counted from 1; 0 before the first."""
+        return 0 if self._running is None else self._running.told.begun.episode
+
+    @property
+    def frame(self) -> int:
+        """How many frames of this episode are shown."""
+        return 0 if self._running is None else self._running.frame
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that the players agreed on for this episode; ``None`` before the first."""
+        return None if self._running is None else self._running.told.begun.seed
+
+    @property
+    def behind(self) -> int:
+        """How many frames of this episode the players have that are not shown yet, as far as is known."""
+        if self._line is not None and self._line.ended is None:
+            self._line.drain()
+        running = self._running
+        return 0 if running is None else max(0, running.told.newest - running.frame)
+
+    @property
+    def catching_up(self) -> bool:
+        """Whether the next frames are of some time ago, and there without waiting."""
+        return self.behind > CAUGHT_UP_FRAMES
+
+    # What a ParallelEnv has.
+
+    def reset(self) -> tuple[_BySeat, dict[Seat, dict[str, Any]]]:
+        """Begin the next episode, the first time the running one; frames not shown yet are left out.
+
+        Raises:
+            NetworkError, PeerError: there is no match to watch; or, with ``HandshakeRefused``, one of
+                another environment.
+            MatchOver: the match is over, and with it this spectator.
+            WatchDiverged: this copy does not show what the players saw.
+        """
+        self._refuse_if_closed()
+        line = self._connected()
+        self.agents = []
+        told = self._next_episode(line)
+        outcome = self._game.reset(told.begun.seed, dict(told.begun.options) or None)
+        self._running = ShownEpisode(told, outcome, self._checked_every(line), self._snapshots(told.begun))
+        self.agents = list(self.seats)
+        self.actions = {}
+        self._compare(self._running)
+        return self._of(outcome.observations), self._of(outcome.infos)
+
+    def step(self) -> tuple[_BySeat, dict[Seat, float], dict[Seat, bool], dict[Seat, bool], dict[Seat, Any]]:
+        """Show the next confirmed frame: observations, rewards, terminations, truncations, infos by seat.
+
+        Where the players end the episode, or the match, before the environment does, all seats are truncated
+        and every info holds ``"p2p"`` with the ``reason``.
+
+        Raises:
+            UsageError: no episode is running.
+            WatchDiverged: this copy does not show what the players saw.
+            NetworkError: the network half failed.
+        """
+        self._refuse_if_closed()
+        running, line = self._running, self._line
+        if running is None or line is None or not self.agents:
+            raise UsageError("no episode is running: call reset() first")
+        reason = self._wait_for_frame(line, running)
+        if reason is not None:
+            return self._truncated(running.outcome, reason)
+        self._play(running)
+        line.shown(1)
+        self._compare(running)
+        outcome = running.outcome
+        over = [a or b for a, b in zip(outcome.terminations, outcome.truncations, strict=True)]
+        self.agents = [] if outcome.ended else [s for s, o in zip(self.seats, over, strict=True) if not o]
+        return (
+            self._of(outcome.observations),
+            self._of(outcome.rewards),
+            self._of(outcome.terminations),
+            self._of(outcome.truncations),
+            self._of(outcome.infos),
+        )
+
+    def render(self) -> Any:
+        """Return what the environment renders."""
+        return self._game.render()
+
+    def close(self) -> None:
+        """Leave, and close the environment; nothing is left running. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._line is not None:
+            self._line.close()
+        self._game.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    # Meeting.
+
+    def _connected(self) -> WatchLine:
+        """Return the line; the first time wait for the match and see that it is one of this environment."""
+        if self._line is not None:
+            return self._line
+        config = self._config
+        plan = WatchPlan(
+            config=config,
+            subject_id=config.subject_id or f"anonymous-{secrets.token_hex(6)}",
+            seats=len(self.seats),
+            match_id=self._match_id,
+        )
+        line = WatchLine(plan)
+        try:
+            # The network half's own limits are those of its parts, and tell more.
+            self._wait_until_welcome(line, time.monotonic() + 2 * config.sync.room_timeout_s + 60)
+            self._agree(line)
+        except BaseException:
+            line.close()
+            raise
+        self._line = line
+        weakref.finalize(self, line.close)
+        return line
+
+    def _wait_until_welcome(self, line: WatchLine, deadline: float) -> None:
+        while line.description is None:
+            if line.ended is not None:
+                raise MatchOver(line.ended)
+            if deadline <= time.monotonic():
+                raise ConnectFailed("the match", waited_s=0.0, seen="nothing", advice="Try again.")
+            line.wait(WAIT_SLICE_S)
+
+    def _agree(self, line: WatchLine) -> None:
+        """See that this environment is the players'."""
+        must = (line.description or {}).get("must")
+        theirs = {str(k): str(v) for k, v in must.items()} if isinstance(must, Mapping) else {}
+        if _ISOLATED in theirs and _ISOLATED not in self._game.describe():
+            self._game = isolate_global_random(self._game)
+        ours = {**self._game.describe(), "gym_p2p": __version__}
+        names = [*ours, *(name for name in theirs if name not in ours and name not in _PLAYERS_ONLY)]
+        rows = [(name, ours.get(name, "(nothing)"), theirs.get(name, "(nothing)")) for name in names]
+        differences = [row for row in rows if row[1] != row[2]]
+        if differences:
+            raise HandshakeRefused("the players" if line.match is None else line.match.source, differences)
+
+    def _checked_every(self, line: WatchLine) -> int | None:
+        every = (line.description or {}).get("checked_every")
+        return every if isinstance(every, int) and every > 0 else None
+
+    def _snapshots(self, begun: EpisodeShown) -> Snapshots | None:
+        if not self._compare_states or begun.snapshots is None:
+            return None
+        if begun.snapshots == "hooks" and self._hooks is None:
+            return None
+        try:
+            return snapshots_named(self._game, begun.snapshots, hooks=self._hooks)
+        except UnsupportedEnvironment as error:
+            _log.warning("states are not compared: %s", error)
+            return None
+
+    # Episodes.
+
+    def _next_episode(self, line: WatchLine) -> ToldEpisode:
+        """Leave the running episode, and wait for the one after it.
+
+        What the players compared of the one before is told until then, and compared.
+        """
+        deadline = time.monotonic() + self._config.sync.room_timeout_s
+        if self._running is not None:
+            line.leave(self._running.told)
+        while True:
+            if self._running is not None:
+                self._compare(self._running)
+            if line.episodes:
+                self._look_back(self._running)
+                return line.episodes[0]
+            if line.ended is not None:
+                raise MatchOver(line.ended)
+            if deadline <= time.monotonic():
+                raise ConnectFailed(
+                    "the next episode of the match",
+                    waited_s=self._config.sync.room_timeout_s,
+                    seen="the players have not begun one",
+                    advice="Call reset() again to wait on.",
+                )
+            line.wait(WAIT_SLICE_S)
+
+    def _look_back(self, running: ShownEpisode | None) -> None:
+        """See that an episode that has ended here had no more frames."""
+        if running is not None and running.outcome.ended and running.told.newest > running.frame:
+            self._diverged(running, running.frame, "frames", "the episode goes on", "it has ended")
+
+    def _wait_for_frame(self, line: WatchLine, running: ShownEpisode) -> str | None:
+        """Wait for the next frame; return why there will be none."""
+        told = running.told
+        deadline = time.monotonic() + self._config.sync.input_timeout_s
+        while not told.frames:
+            if told.over is not None:
+                if told.over.completed:
+                    self._diverged(running, running.frame, "frames", "the episode has ended", "it goes on")
+                return "peer_reset"
+            if line.ended is not None:
+                return line.ended
+            if deadline <= time.monotonic():
+                return "input_timeout"
+            line.wait(WAIT_SLICE_S)
+            self._compare(running)
+        return None
+
+    def _play(self, running: ShownEpisode) -> None:
+        by_seat = running.told.frames.popleft()
+        actions = _decoded(self._game, by_seat)
+        self.actions = dict(zip(self.seats, actions, strict=True))
+        running.advance(by_seat, self._game.step(actions))
+
+    def _truncated(self, last: Outcome, reason: str) -> tuple[Any, Any, Any, Any, Any]:
+        self.agents = []
+        told = {"p2p": {"reason": reason, "player": None}}
+        return (
+            self._of([fresh(observation) for observation in last.observations]),
+            dict.fromkeys(self.seats, 0.0),
+            dict.fromkeys(self.seats, False),
+            dict.fromkeys(self.seats, True),
+            {seat: dict(told) for seat in self.seats},
+        )
+
+    # What the players compared.
+
+    def _compare(self, running: ShownEpisode) -> None:
+        """Compare every digest that is here and was told.
+
+        Raises:
+            WatchDiverged: they differ, where that is to be raised.
+        """
+        for frame, what, theirs, ours in running.compared():
+            if theirs == ours:
+                self.checksums_agreed += 1
+            else:
+                self._diverged(running, frame, what, theirs, ours)
+
+    def _diverged(self, running: ShownEpisode, frame: int, what: str, theirs: str, ours: str) -> None:
+        self.desyncs += 1
+        error = WatchDiverged(running.told.begun.episode, frame, what, theirs=theirs, ours=ours)
+        if self._raises:
+            self.agents = []
+            raise error
+        _log.warning("%s", error)
+
+    def _of(self, values: Sequence[Any]) -> dict[Seat, Any]:
+        return dict(zip(self.seats, values, strict=True))
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise UsageError("this spectator is closed; make a new one")
+
+
+def _decoded(game: Game, by_seat: Sequence[bytes]) -> list[Any]:
+    """Return every seat's action.
+
+    Raises:
+        ProtocolError: some bytes are no action of their seat.
+    """
+    return [game.codec(seat).decode(data) for seat, data in zip(game.seats, by_seat, strict=True)]
+
+
+_OPTIONS = frozenset(
+    {
+        *("network", "ice_servers", "relay_only", "connect_timeout_s", "emulation"),
+        *("room_timeout_s", "input_timeout_s"),
+    }
+)
+
+
+def _config(options: Mapping[str, Any], **named: Any) -> P2PConfig:
+    unknown = [name for name in options if name not in _OPTIONS]
+    if unknown:
+        raise ConfigurationError(unknown[0], f"no such option; known are {', '.join(sorted(_OPTIONS))}")
+    return config_from_options({"network": "thread", **options, **named})

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gym_p2p.core.api.rooms import SeatId
+from gym_p2p.core.record.aggregate import aggregate
+from gym_p2p.errors import ProtocolError
+
+
+def document(
+    *,
+    hashes: dict[tuple[int, int], str] | None = None,
+    actions: dict[tuple[int, int, SeatId], Any] | None = None,
+    **extra: Any,
+) -> dict[str, Any]:
+    return {
+        "connection": {"type": "direct"},
+        "inputDelivery": {"sentViaP2P": 1},
+        "sessionStatus": {"isPartial": False},
+        "sessionDurationMs": 5.0,
+        "latency": {"medianMs": 20.0, "samples": [{"timestamp": 1, "rttMs": 20.0}]},
+        "validation": {
+            "allHashes": [{"episode": e, "frame": f, "hash": h} for (e, f), h in (hashes or {}).items()],
+            "allActions": [
+                {"episode": e, "frame": f, "playerId": p, "action": a, "isFocused": True}
+                for (e, f, p), a in (actions or {}).items()
+            ],
+            "allDesyncEvents": [],
+            "allRollbacks": [],
+        },
+        **extra,
+    }
+
+
+def compare(documents: dict[SeatId, dict[str, Any]]) -> dict[str, Any]:
+    return aggregate(documents, game_id="match-1", aggregated_at_ms=1_000)
+
+
+HASHES = {(1, 0): "aa", (1, 30): "bb", (2, 0): "cc"}
+ACTIONS: dict[tuple[int, int, SeatId], Any] = {(1, 0, "a"): 1, (1, 0, "b"): [0.5, 1], (1, 1, "a"): {"x": [1]}}
+
+
+def test_equal_histories_are_fully_synchronised() -> None:
+    doc = document(hashes=HASHES, actions=ACTIONS)
+    result = compare({"a": doc, "b": copy.deepcopy(doc)})
+    assert result["summary"] == {
+        "fullySynced": True,
+        "hashesMatch": True,
+        "actionsMatch": True,
+        "totalHashesCompared": 3,
+        "totalActionsCompared": 3,
+        "firstHashMismatchFrame": None,
+        "firstActionMismatchFrame": None,
+        "hashDivergenceFrames": [],
+        "actionDivergenceFrames": [],
+    }
+    assert result["validation"]["hashSummary"] == {
+        "totalFramesCompared": 3,
+        "matchingFrames": 3,
+        "mismatchingFrames": 0,
+        "onlyIn": {"a": 0, "b": 0},
+        "matchRate": 100.0,
+    }
+    assert result["validation"]["actionSummary"]["byPlayer"] == {
+        "a": {"matchingFrames": 2, "mismatchingFrames": 0},
+        "b": {"matchingFrames": 1, "mismatchingFrames": 0},
+    }
+    assert (result["gameId"], result["aggregatedAt"]) == ("match-1", 1_000)
+
+
+def test_a_divergence_is_found_at_its_first_frame_whatever_the_order_of_the_records() -> None:
+    ours = document(hashes={(2, 0): "x", (1, 30): "y", (1, 0): "same"})
+    theirs = document(hashes={(1, 0): "same", (1, 30): "z", (2, 0): "w"})
+    result = compare({"a": ours, "b": theirs})
+    assert result["summary"]["firstHashMismatchFrame"] == {"episode": 1, "frame": 30}
+    assert result["summary"]["hashDivergenceFrames"] == [
+        {"episode": 1, "frame": 30},
+        {"episode": 2, "frame": 0},
+    ]
+    assert not result["summary"]["hashesMatch"]
+    assert result["validation"]["hashSummary"]["matchRate"] == pytest.approx(100 / 3)
+
+
+def test_players_with_nothing_in_common_have_not_been_shown_to_agree() -> None:
+    result = compare({"a": document(hashes={(1, 0): "x"}), "b": document(hashes={(1, 1): "x"})})
+    assert not result["summary"]["hashesMatch"]
+    assert not result["summary"]["fullySynced"]
+    assert result["validation"]["hashSummary"]["matchRate"] is None
+    assert result["validation"]["hashSummary"]["onlyIn"] == {"a": 1, "b": 1}
+
+
+def test_falsy_values_are_values() -> None:
+    doc = document(hashes={(1, 0): "0"}, actions={(1, 0, 0): 0})
+    result = compare({0: doc, 1: copy.deepcopy(doc)})
+    assert result["summary"]["fullySynced"]
+    assert result["summary"]["totalActionsCompared"] == 1
+    assert result["players"]["0"]["playerId"] == 0
+
+
+def test_of_three_players_one_who_differs_or_is_absent_is_seen() -> None:
+    result = compare(
+        {
+            "a": document(hashes={(1, 0): "x", (1, 1): "x", (1, 2): "x"}),
+            "b": document(hashes={(1, 0): "x", (1, 1): "x"}),
+            "c": document(hashes={(1, 0): "x", (1, 1): "DIFFERENT"}),
+        }
+    )
+    summary = result["validation"]["hashSummary"]
+    assert (summary["matchingFrames"], summary["mismatchingFrames"]) == (1, 1)
+    assert summary["onlyIn"] == {"a": 1, "b": 0, "c": 0}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ([1, [2.0]], [1, [2.0]], True),
+        (1, 1.0, True),
+        (True, 1, False),
+        (False, False, True),
+        ({"x": 1, "y": [0]}, {"y": [0], "x": 1}, True),
+        ({"x": 1}, {"x": 1, "y": 2}, False),
+        ([1, 2], [1, 2, 3], False),
+        ([0], {"0": 0}, False),
+        (None, None, True),
+        (None, 0, False),
+        ("1", 1, False),
+    ],
+)
+def test_actions_are_compared_by_value(a: object, b: object, *, same: bool) -> None:
+    result = compare({"a": document(actions={(1, 0, "a"): a}), "b": document(actions={(1, 0, "a"): b})})
+    assert result["summary"]["actionsMatch"] is same
+
+
+def test_one_and_its_text_stay_two_players() -> None:
+    doc = document(actions={(1, 0, 1): "up", (1, 0, "1"): "down"})
+    result = compare({1: doc, "1": copy.deepcopy(doc)})
+    assert result["players"].keys() == {"1", "'1'"}
+    assert result["summary"]["totalActionsCompared"] == 2
+
+
+def test_latency_is_laid_side_by_side_without_its_samples() -> None:
+    result = compare({"a": document(), "b": document(latency=None)})
+    assert result["players"]["a"]["latency"] == {"medianMs": 20.0}
+    assert result["players"]["b"]["latency"] is None
+    assert result["players"]["a"]["sessionStatus"] == {"isPartial": False}
+
+
+def test_the_players_events_are_kept_under_their_names() -> None:
+    doc = document()
+    doc["validation"]["allDesyncEvents"] = [{"frame": 3}]
+    result = compare({"a": doc, "b": document()})
+    assert result["desyncEvents"] == {"a": [{"frame": 3}], "b": []}
+    assert result["rollbacks"] == {"a": [], "b": []}
+
+
+@pytest.mark.parametrize(
+    "validation",
+    [
+        None,
+        {},
+        {"allHashes": {}},
+        {"allHashes": [None]},
+        {"allHashes": [{"episode": 1, "frame": 0}]},
+        {"allHashes": [{"episode": 1, "frame": 1.5, "hash": "x"}]},
+        {"allHashes": [{"episode": True, "frame": 1, "hash": "x"}]},
+        {"allHashes": [], "allActions": [{"episode": 1, "frame": 0, "playerId": None, "action": 0}]},
+        {"allHashes": [], "allActions": [], "allDesyncEvents": []},
+    ],
+)
+def test_a_document_of_another_shape_is_a_protocol_error(validation: object) -> None:
+    with pytest.raises(ProtocolError):
+        compare({"a": document(), "b": document(validation=validation)})
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.tuples(st.integers(1, 2), st.integers(0, 6)), st.sampled_from("xy")),
+        min_size=2,
+        max_size=4,
+    )
+)
+def test_every_recorded_frame_is_counted_exactly_once(records: list[dict[tuple[int, int], str]]) -> None:
+    result = compare({f"p{n}": document(hashes=record) for n, record in enumerate(records)})
+    summary = result["validation"]["hashSummary"]
+    total = summary["totalFramesCompared"] + sum(summary["onlyIn"].values())
+    assert total == len(set().union(*records))
+    assert summary["totalFramesCompared"] == summary["matchingFrames"] + summary["mismatchingFrames"]
+    assert result["summary"]["hashesMatch"] == (
+        summary["mismatchingFrames"] == 0 and summary["matchingFrames"] > 0
+    )

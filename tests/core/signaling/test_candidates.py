@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, Drop, IceCandidate, address_objection
+from gym_p2p.errors import ProtocolError
+
+INTERNET = CandidatePolicy(private=False)
+LABORATORY = CandidatePolicy(private=True)
+RELAYS = CandidatePolicy(private=False, relay_only=True)
+
+PUBLIC = "93.184.216.34"
+
+
+def line(
+    *,
+    address: str = PUBLIC,
+    port: int = 50_000,
+    transport: str = "udp",
+    kind: str = "host",
+    more: str = " generation 0 ufrag EsAw",
+) -> str:
+    return f"candidate:1467250027 1 {transport} 2122260223 {address} {port} typ {kind}{more}"
+
+
+def objection(policy: CandidatePolicy, text: str) -> Drop | None:
+    return policy.objection(IceCandidate.parse(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        line(),
+        line(address="2606:2800:220:1:248:1893:25c8:1946"),
+        line(kind="srflx", more=" raddr 10.0.0.1 rport 5000 generation 0"),
+        line(kind="relay", more=" raddr 1.2.3.4 rport 9 tcptype passive"),
+        line(transport="TCP", port=9, more=" tcptype active"),
+        line(address="0b5b6d3c-0000-4000-8000-000000000000.local", more=""),
+    ],
+)
+def test_what_browsers_send_is_read_and_written_alike(text: str) -> None:
+    assert IceCandidate.parse(text).to_text() == text
+    assert IceCandidate.parse(f"a={text}").to_text() == text
+    assert objection(INTERNET, text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "candidate:",
+        "candidate:rubbish",
+        line().removeprefix("candidate:"),
+        line() + "\r\na=candidate:2 1 udp 1 127.0.0.1 22 typ host",
+        line() + "\n",
+        line(port=65_536),
+        line(port=-1),
+        line(kind="vpn"),
+        line(more=" generation"),
+        line(more=" generation 0 "),
+        line().replace(" ", "  ", 1),
+        line().replace(" ", "\t", 1),
+        line(address="é.local"),
+        line(address=""),
+        line(address="1.2.3.4\x00"),
+        line(address="\ud800"),
+        line().replace("2122260223", "٢"),
+    ],
+)
+def test_what_is_no_candidate_is_a_protocol_error(text: str) -> None:
+    with pytest.raises(ProtocolError):
+        IceCandidate.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "drop"),
+    [
+        ("0.0.0.0", Drop.UNSPECIFIED),  # noqa: S104  # nobody listens there
+        ("0.1.2.3", Drop.UNSPECIFIED),
+        ("::", Drop.UNSPECIFIED),
+        ("::ffff:0.0.0.0", Drop.UNSPECIFIED),
+        ("224.0.0.1", Drop.MULTICAST),
+        ("239.255.255.250", Drop.MULTICAST),
+        ("ff02::1", Drop.MULTICAST),
+        ("::ffff:224.0.0.1", Drop.MULTICAST),
+        ("255.255.255.255", Drop.BROADCAST),
+        ("169.254.1.1", Drop.LINK_LOCAL),
+        ("fe80::1", Drop.LINK_LOCAL),
+        ("fe80::1%eth0", Drop.LINK_LOCAL),
+        ("::ffff:169.254.1.1", Drop.LINK_LOCAL),
+        ("169.254.169.254", Drop.METADATA),
+        ("::ffff:169.254.169.254", Drop.METADATA),
+        ("::ffff:a9fe:a9fe", Drop.METADATA),
+        ("64:ff9b::169.254.169.254", Drop.METADATA),
+        ("::169.254.169.254", Drop.METADATA),
+        ("2002:a9fe:a9fe::1", Drop.METADATA),
+        ("fd00:ec2::254", Drop.METADATA),
+        ("168.63.129.16", Drop.METADATA),
+        ("100.100.100.200", Drop.METADATA),
+        ("240.0.0.1", Drop.RESERVED),
+        ("localhost", Drop.HOSTNAME),
+        ("example.org", Drop.HOSTNAME),
+        ("a.b.local", Drop.HOSTNAME),
+        (".local", Drop.HOSTNAME),
+        ("127.1", Drop.HOSTNAME),
+        ("0x7f000001", Drop.HOSTNAME),
+        ("2130706433", Drop.HOSTNAME),
+        ("0177.0.0.1", Drop.HOSTNAME),
+    ],
+)
+def test_an_address_that_nobody_may_name_is_dropped_even_in_a_laboratory(address: str, drop: Drop) -> None:
+    for policy in (LABORATORY, INTERNET):
+        assert objection(policy, line(address=address)) is drop
+
+
+@pytest.mark.parametrize(
+    ("address", "drop"),
+    [
+        ("127.0.0.1", Drop.LOOPBACK),
+        ("127.8.8.8", Drop.LOOPBACK),
+        ("::1", Drop.LOOPBACK),
+        ("::ffff:127.0.0.1", Drop.LOOPBACK),
+        ("10.1.2.3", Drop.PRIVATE),
+        ("172.16.0.1", Drop.PRIVATE),
+        ("192.168.1.7", Drop.PRIVATE),
+        ("100.64.0.1", Drop.PRIVATE),
+        ("192.0.2.1", Drop.PRIVATE),
+        ("198.18.0.1", Drop.PRIVATE),
+        ("fd12:3456::1", Drop.PRIVATE),
+        ("fec0::1", Drop.PRIVATE),
+        ("::ffff:10.0.0.1", Drop.PRIVATE),
+        ("64:ff9b::10.0.0.1", Drop.PRIVATE),
+    ],
+)
+def test_a_private_address_passes_in_a_laboratory_alone(address: str, drop: Drop) -> None:
+    assert objection(LABORATORY, line(address=address)) is None
+    assert objection(INTERNET, line(address=address)) is drop
+
+
+@pytest.mark.parametrize("port", [0, 1, 9, 22, 53, 1023])
+def test_a_port_of_the_systems_services_is_dropped(port: int) -> None:
+    assert objection(INTERNET, line(port=port)) is Drop.PORT
+    assert objection(INTERNET, line(port=1024)) is None
+
+
+def test_the_discard_port_passes_for_an_active_tcp_candidate_alone() -> None:
+    assert objection(INTERNET, line(transport="tcp", port=9, more=" tcptype active")) is None
+    assert objection(INTERNET, line(transport="tcp", port=9, more=" tcptype passive")) is Drop.PORT
+    assert objection(INTERNET, line(transport="udp", port=9, more=" tcptype active")) is Drop.PORT
+    assert objection(INTERNET, line(transport="tcp", port=8, more=" tcptype active")) is Drop.PORT
+
+
+def test_only_udp_and_tcp_are_spoken() -> None:
+    assert objection(INTERNET, line(transport="sctp")) is Drop.TRANSPORT
+
+
+@pytest.mark.parametrize("kind", ["host", "srflx", "prflx"])
+def test_relay_only_lets_relays_through_alone(kind: str) -> None:
+    assert objection(RELAYS, line(kind=kind)) is Drop.NOT_RELAY
+    assert objection(RELAYS, line(kind=kind, address="x.local")) is Drop.NOT_RELAY
+    assert objection(RELAYS, line(kind="relay")) is None
+    assert objection(RELAYS, line(kind="relay", address="127.0.0.1")) is Drop.LOOPBACK
+
+
+@pytest.mark.parametrize(("address", "hidden"), [(PUBLIC, "0.0.0.0"), ("2606:2800::1", "::")])  # noqa: S104
+def test_what_is_behind_a_relay_is_hidden(address: str, hidden: str) -> None:
+    text = line(kind="relay", address=address, more=" raddr 203.0.113.9 rport 4711 generation 0")
+    shown = IceCandidate.parse(text).without_relation().to_text()
+    assert shown == line(kind="relay", address=address, more=f" raddr {hidden} rport 9 generation 0")
+
+
+@given(st.ip_addresses())
+def test_every_address_is_judged_and_a_laboratory_is_never_stricter(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    strict = address_objection(str(address), private=False)
+    lax = address_objection(str(address), private=True)
+    assert lax is None or strict is not None
+    if isinstance(address, ipaddress.IPv4Address):
+        for form in (f"::ffff:{address}", f"64:ff9b::{address}"):
+            assert address_objection(form, private=False) is strict
+
+
+@given(st.text(max_size=200))
+def test_no_text_surprises_the_parser(text: str) -> None:
+    for attempt in (text, f"candidate:{text}", line(more=text), line(address=text)):
+        try:
+            parsed = IceCandidate.parse(attempt)
+        except ProtocolError:
+            continue
+        assert IceCandidate.parse(parsed.to_text()) == parsed

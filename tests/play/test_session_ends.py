@@ -1,0 +1,297 @@
+"""How episodes and matches end when the environment does not end them, seen by everybody who sits there."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import gymnasium
+import jsonschema
+import pytest
+
+from gym_p2p import HandshakeRefused, MatchOver, P2PEnv, P2PParallelEnv, PeerLost, UsageError
+from gym_p2p.exports import KINDS, schema
+from gym_p2p.play.session import SessionState
+from tests.game.environments import LastOneStanding
+from tests.players import Episode, Lobby, Wrapped, act, assert_all_played_the_same, play_episode, together
+from tests.toys import BLEND
+
+
+def _blends(lobby: Lobby, *, kind: str = "dict", seats: Sequence[Any] = ("a", "b"), **changes: Any) -> Any:
+    return [P2PEnv(gymnasium.make(BLEND, kind=kind), seat=seat, **lobby.options(**changes)) for seat in seats]
+
+
+def _begun(envs: Sequence[Wrapped], frames: int = 5) -> None:
+    """Play the first frames of an episode with everybody."""
+    played = together(*(partial(play_episode, env, frames=frames) for env in envs))
+    assert all(isinstance(episode, Episode) for episode in played), played
+
+
+def _assert_partial(env: P2PEnv, reason: str, gone: Any) -> None:
+    for kind in KINDS:
+        jsonschema.validate(env.p2p.document(kind), schema(kind))
+    status = env.export_multiplayer_metrics()["sessionStatus"]
+    assert (status["isPartial"], status["terminationReason"]) == (True, reason)
+    assert status["disconnectedPlayerId"] == gone
+
+
+# Seeds and options.
+
+
+def test_without_a_seed_everybody_gets_one_equal_integer(lobby: Lobby) -> None:
+    envs = _blends(lobby, kind="three", seats=(0, 1, 2))
+    seeds = []
+    for _ in range(2):
+        _begun(envs)
+        assert len({env.p2p.seed for env in envs}) == 1
+        seeds.append(envs[0].p2p.seed)
+    assert all(isinstance(seed, int) for seed in seeds)
+    assert len(set(seeds)) == 2
+    together(*(env.close for env in envs))
+
+
+def test_who_insists_on_a_seed_gets_it_and_what_follows_it_is_reproducible(lobby: Lobby) -> None:
+    a, b = _blends(lobby)
+    seeds = []
+    for seed in (123, None, None, 123, None, None):
+        together(partial(a.reset, seed=seed), b.reset)
+        assert a.p2p.seed == b.p2p.seed
+        seeds.append(a.p2p.seed)
+    assert seeds[0] == 123
+    assert seeds[:3] == seeds[3:]
+    assert len(set(seeds)) == 3
+    together(a.close, b.close)
+
+
+def test_two_seeds_are_refused_on_both_sides_naming_both_and_can_be_tried_again(lobby: Lobby) -> None:
+    envs = _blends(lobby)
+    refused = together(partial(envs[0].reset, seed=1), partial(envs[1].reset, seed=2))
+    for error, ours, theirs in zip(refused, "12", "21", strict=True):
+        assert isinstance(error, HandshakeRefused)
+        assert error.differences == (("seed of episode 1", ours, theirs),)
+        assert f"ours {ours}, theirs {theirs}" in str(error)
+    _begun(envs)
+    together(*(env.close for env in envs))
+    assert envs[0].export_multiplayer_metrics()["validation"]["totalEpisodes"] == 1
+
+
+def test_options_travel_to_every_players_environment(lobby: Lobby) -> None:
+    envs = _blends(lobby)
+    together(partial(envs[0].reset, options={"wind": [1, 2.5]}), envs[1].reset)
+    assert [env.unwrapped.options for env in envs] == [{"wind": [1, 2.5]}] * 2
+    together(*(env.close for env in envs))
+
+
+# Resets.
+
+
+def test_a_reset_in_the_middle_ends_the_episode_for_the_others_and_all_go_on(lobby: Lobby) -> None:
+    envs = _blends(lobby, kind="three", seats=(0, 1, 2))
+
+    def leave_early() -> Episode:
+        play_episode(envs[0], frames=7)
+        return play_episode(envs[0], frames=4)
+
+    def stay(env: P2PEnv) -> tuple[Episode, Episode]:
+        return play_episode(env), play_episode(env, frames=4)
+
+    played = together(leave_early, partial(stay, envs[1]), partial(stay, envs[2]))
+    for own in played[1:]:
+        assert isinstance(own, tuple), own
+        first, second = own
+        assert first.results[-1][1:4] == (0.0, False, True)
+        assert first.info == {"p2p": {"reason": "peer_reset", "player": envs[0].p2p.progress.player_id}}
+        assert len(first.results) == 7 + 1
+        assert len(second.results) == 4
+    together(*(env.close for env in envs))
+    hashes = [env.export_multiplayer_metrics()["validation"]["allActions"] for env in envs]
+    assert hashes[0] == hashes[1] == hashes[2]
+    assert len(hashes[0]) == (7 + 4) * 3
+
+
+def test_who_is_out_early_plays_the_episode_out_with_his_next_reset(lobby: Lobby) -> None:
+    envs = [P2PParallelEnv(LastOneStanding(limit=12), agents=[agent], **lobby.options()) for agent in "abc"]
+
+    def play(env: P2PParallelEnv, out_at: int) -> list[int]:
+        lengths = []
+        for _ in range(2):
+            env.reset()
+            frames = 0
+            while env.agents:
+                env.step(dict.fromkeys(env.agents, 1 if frames == out_at else 2))
+                frames += 1
+            lengths.append(frames)
+        env.close()
+        return lengths
+
+    played = together(partial(play, envs[0], 2), partial(play, envs[1], 5), partial(play, envs[2], 99))
+    # The one who leaves the second episode early ends the match for those who stay.
+    assert played[0] == [3, 3], played
+    assert isinstance(played[2], list)
+    assert played[2][0] == 12
+    episodes = envs[2].export_multiplayer_metrics()["validation"]["episodes"]
+    assert episodes[0]["totalFrames"] == 12
+
+
+# A player leaves.
+
+
+def test_close_in_the_middle_truncates_the_other_with_the_reason(lobby: Lobby) -> None:
+    a, b = _blends(lobby)
+    _begun([a, b])
+    name = a.p2p.progress.player_id
+    a.close()
+    before = b.p2p.outcome.observations
+    observation, reward, terminated, truncated, info = b.step(act(b.action_space, 0))
+    assert (reward, terminated, truncated) == (0.0, False, True)
+    assert info == {"p2p": {"reason": "peer_left", "player": name}}
+    assert (observation == before[1]).all()
+    with pytest.raises(MatchOver, match="peer_left"):
+        b.step(act(b.action_space, 0))
+    with pytest.raises(MatchOver, match="peer_left"):
+        b.reset()
+    _assert_partial(b, "peer_left", name)
+    b.close()
+    _assert_partial(b, "peer_left", name)
+
+
+def test_a_lost_peer_is_raised_where_that_is_wanted(lobby: Lobby) -> None:
+    a, b = _blends(lobby, on_peer_loss="raise")
+    _begun([a, b])
+    name = a.p2p.progress.player_id
+    a.close()
+    with pytest.raises(PeerLost) as lost:
+        b.step(act(b.action_space, 0))
+    assert lost.value.peer == name
+    b.close()
+    _assert_partial(b, "peer_left", name)
+
+
+def test_who_left_between_two_episodes_is_missed_at_once_by_the_next_reset(lobby: Lobby) -> None:
+    a, b = _blends(lobby)
+    _begun([a, b], frames=50)
+    a.close()
+    time.sleep(0.2)
+    assert b.p2p.latency() is not None  # folds the goodbye
+    began = time.monotonic()
+    with pytest.raises(PeerLost):
+        b.reset()
+    assert time.monotonic() - began < 1
+    b.close()
+
+
+def test_a_goodbye_during_the_last_frame_is_not_forgotten_by_the_next_reset(lobby: Lobby) -> None:
+    a, b, c = _blends(lobby, kind="three", seats=(0, 1, 2), input_delay=1)
+    _begun([a, b, c], frames=49)
+    # With a delay a's last input is there already. So b takes in a's goodbye while it waits for c.
+    a.close()
+
+    def last() -> None:
+        b.step(act(b.action_space, 49))
+        b.reset()
+
+    def late() -> None:
+        time.sleep(0.3)
+        c.step(act(c.action_space, 49))
+
+    began = time.monotonic()
+    error, _ = together(last, late)
+    assert isinstance(error, PeerLost), error
+    assert error.peer == 0
+    assert time.monotonic() - began < 2
+    together(b.close, c.close)
+
+
+def test_three_players_agree_on_who_it_was_that_left(lobby: Lobby) -> None:
+    envs = _blends(lobby, kind="three", seats=(0, 1, 2))
+    _begun(envs)
+    name = envs[0].p2p.progress.player_id
+    envs[0].close()
+    infos = together(*(partial(_step_and_close, env) for env in envs[1:]))
+    assert infos == [{"p2p": {"reason": "peer_left", "player": name}}] * 2
+
+
+def _step_and_close(env: P2PEnv) -> Any:
+    info = env.step(act(env.action_space, 0))[4]
+    env.close()
+    return info
+
+
+# Desyncs.
+
+
+@pytest.mark.parametrize("network", ["thread", "process"])
+def test_a_desync_ends_the_match_where_that_is_wanted_and_both_exports_hold_it(
+    network: str, lobby: Lobby
+) -> None:
+    a, b = _blends(lobby, on_desync="truncate", checksum_interval=5, network=network)
+    b.unwrapped.skew = 1e-9
+    played = together(partial(play_episode, a), partial(play_episode, b))
+    for episode, peer in zip(played, (b, a), strict=True):
+        assert isinstance(episode, Episode), episode
+        assert episode.info["p2p"] == {"reason": "desync", "player": peer.p2p.progress.player_id}
+        assert 5 <= len(episode.results) < 50
+    together(a.close, b.close)
+    events = [env.export_validation_data()["desyncEvents"][0] for env in (a, b)]
+    assert [event["frame"] for event in events] == [4, 4]
+    assert events[0]["ourHash"] == events[1]["peerHash"] != events[0]["peerHash"]
+    _assert_partial(a, "desync", b.p2p.progress.player_id)
+
+
+def test_by_default_a_match_goes_on_after_a_desync_and_counts_it(lobby: Lobby) -> None:
+    a, b = _blends(lobby, checksum_interval=10)
+    b.unwrapped.skew = 1e-9
+    _begun([a, b], frames=50)
+    together(a.close, b.close)
+    for env in (a, b):
+        assert env.export_validation_data()["summary"]["desyncCount"] == 5
+        assert env.export_session_metrics()["sync"]["p2pHashMismatches"] == 5
+
+
+# What cannot be in a state.
+
+
+def test_a_step_needs_an_episode_that_runs(lobby: Lobby) -> None:
+    a, b = _blends(lobby)
+    with pytest.raises(UsageError, match="reset"):
+        a.step(act(a.action_space, 0))
+    _begun([a, b], frames=50)
+    with pytest.raises(UsageError, match="reset"):
+        a.step(act(a.action_space, 0))
+    together(a.close, b.close)
+    for call in (a.reset, partial(a.step, act(a.action_space, 0))):
+        with pytest.raises(MatchOver, match="closed"):
+            call()
+
+
+def test_a_signal_handler_may_close_what_it_interrupts(lobby: Lobby) -> None:
+    a, b = _blends(lobby)
+    together(a.reset, b.reset)
+    before = signal.signal(signal.SIGALRM, lambda *_: a.close())
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(MatchOver, match="closed"):
+            a.step(act(a.action_space, 0))  # b gives no input
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert a.p2p.state is SessionState.CLOSED
+    infos = [b.step(act(b.action_space, frame))[4] for frame in range(2)]
+    assert ["p2p" in info for info in infos] == [False, True]  # a had given its first input
+    b.close()
+
+
+def test_who_leaves_after_his_last_step_has_what_he_played_in_his_record(lobby: Lobby) -> None:
+    envs = _blends(lobby, kind="three", seats=(0, 1, 2), fps=30, sync="rollback")
+
+    def play(env: P2PEnv) -> None:
+        time.sleep(0.008 * envs.index(env))  # not in step
+        play_episode(env, frames=30)
+        env.close()
+
+    together(*(partial(play, env) for env in envs))
+    records = [env.export_multiplayer_metrics()["validation"] for env in envs]
+    assert [len(record["allActions"]) for record in records] == [30 * 3] * 3
+    assert_all_played_the_same([{"validation": record} for record in records])

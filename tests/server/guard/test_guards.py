@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import Any
+
+import pytest
+
+from gym_p2p.config import IceServer, ServiceConfig
+from gym_p2p.core.api.replies import Code, Refused
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.server.guard.admission import Admission
+from gym_p2p.server.guard.rate_limits import KeyedLimits, SocketLimits
+from gym_p2p.server.guard.tokens import Claims, JoinTokens, TokenSigner
+from gym_p2p.server.guard.turn import TurnCredentials, ice_servers_for
+
+SECRET = "s" * 32
+TOKENS = JoinTokens(SECRET, "pilot")
+
+
+class Clock:
+    def __init__(self, now: float = 1_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def token(subject: str = "ann", *, expires_at: float = 2_000.0, tokens: JoinTokens = TOKENS) -> str:
+    return tokens.issue(subject, expires_at=expires_at, token_id="t1")  # noqa: S106  # no secret
+
+
+def code(refused: Refused | None) -> Code:
+    assert refused is not None
+    return refused.code
+
+
+# ---- join tokens
+
+
+def test_a_join_token_says_who_it_is_until_it_expires() -> None:
+    claims = TOKENS.verify(token(), now=1_999.9)
+    assert claims is not None
+    assert (claims.subject_id, claims.experiment, claims.token_id) == ("ann", "pilot", "t1")
+    assert TOKENS.verify(token(), now=2_000.0) is None
+
+
+def flipped(text: str, place: int) -> str:
+    return text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1 :]
+
+
+FORGED = {
+    "another secret": token(tokens=JoinTokens("x" * 32, "pilot")),
+    "another experiment": token(tokens=JoinTokens(SECRET, "main study")),
+    "changed claims": flipped(token(), 5),
+    "changed signature": flipped(token(), -10 % len(token())),
+    "no signature": token().partition(".")[0],
+    "empty signature": token().partition(".")[0] + ".",
+    "an upload token of the same secret": TokenSigner(SECRET.encode()).issue(
+        Claims(match_id="m", player_id=1, player_ids=(1, 2), expires_at=9e9)
+    ),
+    "empty": "",
+    "a dot": ".",
+    "no ascii": "é." + "é" * 43,
+    "a lone surrogate": "\ud800",
+    "nul": "\x00",
+    "huge": "A" * 100_000,
+}
+
+
+@pytest.mark.parametrize("shown", FORGED.values(), ids=FORGED.keys())
+def test_what_was_not_signed_for_this_experiment_is_no_token(shown: str) -> None:
+    assert TOKENS.verify(shown, now=0) is None
+
+
+@pytest.mark.parametrize("subject", ["", "../../etc", "a/b", "x" * 129, "a\x00"])
+def test_no_token_is_made_for_what_can_be_no_subject(subject: str) -> None:
+    with pytest.raises(ConfigurationError):
+        token(subject)
+
+
+# ---- admission
+
+
+def test_in_a_laboratory_everybody_comes_in_and_says_who_he_is() -> None:
+    laboratory = Admission()
+    assert laboratory.admit("s", None) is None
+    assert laboratory.subject_of("s") is None
+    assert laboratory.registered("s") is None
+    laboratory.left("s")
+
+
+@pytest.mark.parametrize(
+    "auth", [None, "token", [], {}, {"token": None}, {"token": {}}, {"token": FORGED["changed claims"]}]
+)
+def test_who_shows_no_valid_token_does_not_come_in_and_leaves_no_trace(auth: object) -> None:
+    admission = Admission(TOKENS, now=Clock())
+    assert code(admission.admit("s", auth)) is Code.UNAUTHENTICATED
+    assert admission.session_count == 0
+    assert admission.subject_of("s") is None
+
+
+def test_a_forged_and_an_expired_token_are_not_told_apart() -> None:
+    admission = Admission(TOKENS, now=Clock(3_000.0))
+    answers = {admission.admit("s", {"token": shown}) for shown in (token(), FORGED["changed claims"])}
+    assert len(answers) == 1
+
+
+def test_a_second_socket_comes_in_with_the_resume_token_alone() -> None:
+    admission = Admission(TOKENS, now=Clock())
+    auth: dict[str, Any] = {"token": token()}
+    assert admission.admit("first", auth) is None
+    assert code(admission.admit("early", auth)) is Code.DUPLICATE_SESSION
+    resume = admission.registered("first")
+    wrongs: list[object] = [None, "", "x", {}, "\ud800"]
+    for wrong in wrongs:
+        shown = {**auth, "resume_token": wrong}
+        assert code(admission.admit("second", shown)) is Code.DUPLICATE_SESSION
+    assert admission.admit("second", {**auth, "resume_token": resume}) is None
+    assert admission.subject_of("second") == "ann"
+    assert admission.registered("second") != resume
+    assert code(admission.admit("third", {**auth, "resume_token": resume})) is Code.DUPLICATE_SESSION
+
+
+def test_a_subject_whose_sockets_are_gone_needs_no_resume_token() -> None:
+    admission = Admission(TOKENS, now=Clock())
+    admission.admit("first", {"token": token()})
+    resume = admission.registered("first")
+    admission.admit("second", {"token": token(), "resume_token": resume})
+    admission.left("first")
+    assert code(admission.admit("third", {"token": token()})) is Code.DUPLICATE_SESSION
+    admission.left("second")
+    admission.left("second")
+    assert admission.session_count == 0
+    assert admission.admit("third", {"token": token()}) is None
+
+
+def test_a_resume_token_is_nobody_elses() -> None:
+    admission = Admission(TOKENS, now=Clock())
+    admission.admit("ann", {"token": token("ann")})
+    admission.admit("bob", {"token": token("bob")})
+    bobs = admission.registered("bob")
+    admission.registered("ann")
+    assert code(admission.admit("s", {"token": token("ann"), "resume_token": bobs})) is Code.DUPLICATE_SESSION
+
+
+# ---- limits
+
+
+def test_a_keyed_limit_grants_its_burst_and_then_its_rate() -> None:
+    limits = KeyedLimits(per_s=1.0, burst=3)
+    assert [limits.take("ann", 10.0) for _ in range(3)] == [None] * 3
+    assert limits.take("ann", 10.0) == pytest.approx(1.0)
+    assert limits.take("bob", 10.0) is None
+    assert limits.take("ann", 10.75) == pytest.approx(0.25)
+    assert limits.take("ann", 11.0) is None
+    assert limits.take("ann", 11.0) == pytest.approx(1.0)
+    assert [limits.take("ann", 20.0) for _ in range(4)] == [None, None, None, pytest.approx(1.0)]
+
+
+def test_a_keyed_limit_forgets_whoever_has_all_of_it_again() -> None:
+    limits = KeyedLimits(per_s=1.0, burst=3)
+    for number in range(1_000):
+        limits.take(f"subject{number}", float(number))
+    assert len(limits._full_at) <= 3
+
+
+def test_a_socket_is_told_how_long_to_wait() -> None:
+    limits = SocketLimits(10.0, 1, 0.0)
+    assert limits.take(0.0)
+    assert not limits.take(0.05)
+    assert limits.wait_s == pytest.approx(0.05)
+    assert limits.take(0.05 + limits.wait_s)
+
+
+# ---- TURN
+
+
+def test_turn_credentials_have_the_form_that_coturn_checks() -> None:
+    minted = TurnCredentials(SECRET, now=Clock(1_000.5))
+    username, credential = minted.mint("ann", 120)
+    expiry, _, tag = username.partition(":")
+    assert expiry == "1120"
+    assert "ann" not in username
+    signature = hmac.new(SECRET.encode(), username.encode(), hashlib.sha1).digest()
+    assert base64.b64decode(credential) == signature
+    assert minted.mint("ann", 600)[0] == f"1600:{tag}"
+    assert minted.mint("bob", 120)[0].partition(":")[2] != tag
+
+
+def test_only_turn_servers_without_fixed_credentials_get_some() -> None:
+    servers = (
+        IceServer(urls="stun:a.example"),
+        IceServer(urls="turn:b.example"),
+        IceServer(urls="turns:c.example", username="u", credential="c"),
+    )
+    config = ServiceConfig(ice_servers=servers, turn_secret=SECRET)
+    stun, turn, fixed = ice_servers_for(config, 120)("ann")
+    assert (stun, fixed) == (servers[0], servers[2])
+    assert turn.username is not None
+    assert turn.urls == servers[1].urls
+    assert ice_servers_for(ServiceConfig(ice_servers=servers), 120)("ann") == servers
+
+
+# ---- configuration
+
+
+def test_beyond_loopback_there_is_a_secret_or_an_explicit_laboratory() -> None:
+    with pytest.raises(ConfigurationError, match=r"join secret.*open"):
+        ServiceConfig(host="192.0.2.1")
+    with pytest.raises(ConfigurationError, match="open"):
+        ServiceConfig(join_secret=SECRET, open=True)
+    assert ServiceConfig(host="192.0.2.1", open=True).passes_private_candidates
+    assert not ServiceConfig(host="192.0.2.1", join_secret=SECRET).passes_private_candidates
+    assert ServiceConfig(join_secret=SECRET, private_candidates=True).passes_private_candidates
+    assert ServiceConfig().passes_private_candidates
+    assert not ServiceConfig(private_candidates=False).passes_private_candidates
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback_is_a_laboratory_by_itself(host: str) -> None:
+    assert ServiceConfig(host=host).on_loopback
+
+
+def test_a_short_secret_is_refused_and_no_secret_is_shown() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ServiceConfig(join_secret="hunter2hunter2")  # noqa: S106  # a made-up one
+    assert "hunter2" not in str(caught.value)
+    assert SECRET not in repr(ServiceConfig(join_secret=SECRET, turn_secret=SECRET))

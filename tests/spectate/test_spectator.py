@@ -1,0 +1,345 @@
+"""Spectators of real matches on loopback: what they see is what was played, and nobody notices them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import gymnasium
+import psutil
+import pytest
+
+from gym_p2p import (
+    ConfigurationError,
+    ConnectFailed,
+    HandshakeRefused,
+    MatchOver,
+    NetworkError,
+    P2PEnv,
+    ServiceRefused,
+    Spectator,
+    UsageError,
+    WatchDiverged,
+)
+from gym_p2p.envs.rally import parallel_env
+from gym_p2p.game.env.seats import make_game
+from tests.players import (
+    Lobby,
+    act,
+    left_running,
+    play_episode,
+    play_oracle,
+    together,
+    until,
+)
+from tests.toys import BLEND
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_running() -> Iterator[None]:
+    yield
+    until(lambda: not left_running(), 5)
+
+
+@attrs.define
+class Seen:
+    """What a spectator saw of one episode."""
+
+    first: Any = None
+    results: list[Any] = attrs.field(factory=list)
+    behind: list[int] = attrs.field(factory=list)
+    seconds: list[float] = attrs.field(factory=list)
+    reason: str | None = None
+    agreed: int = 0
+    over: str | None = None
+
+
+def _rally(lobby: Lobby, seat: str, **changes: Any) -> P2PEnv:
+    options = {"fps": 60, "sync": "rollback", "spectators": 1, **changes}
+    return P2PEnv(parallel_env(), seat=seat, **lobby.options(**options))
+
+
+def _blend(lobby: Lobby, seat: str, length: int = 40, **changes: Any) -> P2PEnv:
+    options = lobby.options(**{"spectators": 1, **changes})
+    return P2PEnv(gymnasium.make(BLEND, length=length), seat=seat, **options)
+
+
+def _spectator(lobby: Lobby, env: Any, **changes: Any) -> Spectator:
+    return Spectator(env, **{"server_url": lobby.url, "room": lobby.room, "room_timeout_s": 15.0, **changes})
+
+
+def _watch(spectator: Spectator) -> Seen:
+    """See an episode to its end."""
+    seen, began = Seen(), time.monotonic()
+    seen.first = spectator.reset()
+    while spectator.agents:
+        result = spectator.step()
+        told = next(iter(result[4].values())).get("p2p")
+        if told is not None:
+            seen.reason = told["reason"]
+            break
+        seen.results.append(result)
+        seen.behind.append(spectator.behind)
+        seen.seconds.append(time.monotonic() - began)
+    seen.agreed = spectator.checksums_agreed
+    return seen
+
+
+def _watch_to_the_end(spectator: Spectator, delay_s: float = 0.0) -> Seen:
+    with spectator:
+        time.sleep(delay_s)
+        seen = _watch(spectator)
+        with pytest.raises(MatchOver) as over:
+            spectator.reset()
+        seen.over = over.value.reason
+        assert spectator.desyncs == 0
+        return seen
+
+
+def _play(env: P2PEnv, frames: int, salt: int) -> Any:
+    episode = play_episode(env, seed=11, frames=frames, salt=salt)
+    time.sleep(0.3)
+    env.close()
+    return episode
+
+
+def _see_on(spectator: Spectator) -> None:
+    for _ in range(1000):
+        spectator.step()
+
+
+def _same(one: Any, other: Any) -> bool:
+    return repr(one) == repr(other)
+
+
+def _assert_seen_as_played(seen: Seen, game: Any, document: Any) -> None:
+    outcomes = iter(play_oracle(game, 11, document, 1))
+    first = next(outcomes)
+    seats = list(game.seats)
+    assert _same(list(seen.first[0].values()), list(first.observations))
+    for outcome, (observations, rewards, terminations, truncations, _) in zip(
+        outcomes, seen.results, strict=False
+    ):
+        assert list(observations) == seats
+        assert _same(list(observations.values()), list(outcome.observations))
+        assert tuple(rewards.values()) == outcome.rewards
+        assert tuple(terminations.values()) == outcome.terminations
+        assert tuple(truncations.values()) == outcome.truncations
+
+
+def test_two_spectators_one_late_see_exactly_what_was_played_over_rollback(lobby: Lobby) -> None:
+    seats = parallel_env().possible_agents
+    delay = {"one_way_ms": 20.0, "jitter_ms": 3.0}
+    envs = [_rally(lobby, seat, emulation=delay) for seat in seats]
+    early, late = (_spectator(lobby, parallel_env()) for _ in range(2))
+    played = together(
+        lambda: _play(envs[0], 240, 1),
+        lambda: _play(envs[1], 240, 2),
+        lambda: _watch_to_the_end(early),
+        lambda: _watch_to_the_end(late, 2.0),
+    )
+    documents = [env.export_multiplayer_metrics() for env in envs]
+    assert documents[0]["validation"]["totalDesyncs"] == 0
+    for seen in played[2:]:
+        assert isinstance(seen, Seen), seen
+        assert 230 <= len(seen.results) <= 240  # the last ones were never final for everybody
+        _assert_seen_as_played(seen, make_game(parallel_env()), documents[0])
+        assert (seen.reason, seen.over) == ("normal", "normal")
+        assert seen.agreed >= 7
+    assert isinstance(played[3], Seen)
+    assert played[3].behind[0] > 30
+    caught_up = next(i for i, behind in enumerate(played[3].behind) if behind <= 5)
+    assert played[3].seconds[caught_up] < caught_up / 60 / 2  # at more than twice the players' pace
+    assert sum(env.export_session_metrics()["rollbacks"]["count"] for env in envs) > 0
+
+
+def test_spectators_who_vanish_or_stop_reading_cost_the_players_nothing(lobby: Lobby) -> None:
+    seats = parallel_env().possible_agents
+    envs = [_rally(lobby, seat) for seat in seats]
+    spectators = [_spectator(lobby, parallel_env(), network="process") for _ in range(2)]
+    ready = threading.Barrier(3, timeout=20)
+    took: dict[str, float] = {}
+
+    def play(env: P2PEnv, salt: int) -> None:
+        env.reset(seed=11)
+        ready.wait()
+        began = time.monotonic()
+        for frame in range(240):
+            env.step(act(env.action_space, frame, salt))
+        took[f"playing {salt}"] = time.monotonic() - began
+        env.close()
+        took[f"closing {salt}"] = time.monotonic() - began - took[f"playing {salt}"]
+
+    def disturb() -> list[int]:
+        ready.wait()
+        for spectator in spectators:
+            spectator.reset()
+            for _ in range(20):
+                spectator.step()
+        children = [c for c in psutil.Process().children() if "gym_p2p.net.worker.child" in c.cmdline()]
+        (children[0]).kill()
+        (children[1]).suspend()
+        frames = [spectator.frame for spectator in spectators]
+        time.sleep(5)
+        children[1].kill()
+        for spectator in spectators:
+            with pytest.raises(NetworkError, match="by itself"):
+                _see_on(spectator)
+            spectator.close()
+        return frames
+
+    *played, frames = together(lambda: play(envs[0], 0), lambda: play(envs[1], 1), disturb)
+    assert played == [None, None]
+    assert frames == [20, 20]
+    documents = [env.export_multiplayer_metrics() for env in envs]
+    assert [document["validation"]["totalDesyncs"] for document in documents] == [0, 0]
+    assert all(4.0 - 0.1 < took[f"playing {player}"] < 5.0 for player in range(2)), took
+    assert all(took[f"closing {player}"] < 4.0 for player in range(2)), took
+
+
+def test_every_episode_of_a_lockstep_match_is_seen_to_its_end(lobby: Lobby) -> None:
+    length, network = 120, "process"
+    envs = [
+        _blend(lobby, seat, length, network=network, spectators=int(seat == "b"), fps=100) for seat in "ab"
+    ]
+    spectator = _spectator(lobby, gymnasium.make(BLEND, length=length), network=network)
+
+    def play(env: P2PEnv) -> None:
+        for _ in range(3):
+            play_episode(env, seed=11)
+        time.sleep(0.5)
+        env.close()
+
+    def watch() -> list[Seen]:
+        episodes = []
+        with spectator:
+            for _ in range(10):
+                try:
+                    episodes.append(_watch(spectator))
+                except MatchOver:
+                    return episodes
+        raise AssertionError("the match does not end")
+
+    *_, episodes = together(lambda: play(envs[0]), lambda: play(envs[1]), watch)
+    assert isinstance(episodes, list), episodes
+    assert 1 <= len(episodes) <= 3  # it may come in the middle, and then begins with the running one
+    for seen in episodes:
+        assert len(seen.results) == length
+        assert seen.reason is None
+        assert seen.results[-1][2] == {"a": True, "b": True}
+    assert episodes[-1].agreed > len(episodes)
+
+
+def test_one_more_than_the_players_show_it_to_is_refused(lobby: Lobby) -> None:
+    envs = [_blend(lobby, "a", 10_000, fps=100), _blend(lobby, "b", 10_000, fps=100, spectators=0)]
+    one, other = (_spectator(lobby, gymnasium.make(BLEND, length=10_000)) for _ in range(2))
+    over = threading.Event()
+
+    def play(env: P2PEnv) -> None:
+        env.reset()
+        while not over.is_set():
+            env.step(env.action_space.sample())
+        env.close()
+
+    def watch() -> str:
+        try:
+            with one, other:
+                one.reset()
+                with pytest.raises(ServiceRefused) as refused:
+                    other.reset()
+                one.step()
+                return refused.value.code
+        finally:
+            over.set()
+
+    results = together(lambda: play(envs[0]), lambda: play(envs[1]), watch)
+    assert results[2] == "room_full"
+
+
+def test_the_spectator_goes_on_with_another_player_when_the_first_one_leaves(lobby: Lobby) -> None:
+    options: dict[str, Any] = {"kind": "three", "length": 300}
+    envs = [
+        P2PEnv(
+            gymnasium.make(BLEND, **options),
+            seat=seat,
+            **lobby.options(spectators=int(seat < 2), fps=100, on_peer_loss="default_action"),
+        )
+        for seat in range(3)
+    ]
+    spectator = _spectator(lobby, gymnasium.make(BLEND, **options))
+    leaving: list[Any] = []
+
+    def play(env: P2PEnv, seat: int) -> None:
+        env.reset(seed=11)
+        for frame in range(300):
+            if seat in leaving:
+                break
+            env.step(env.action_space.seed(frame) and env.action_space.sample())
+        time.sleep(0.2 if seat in leaving else 1.0)
+        env.close()
+
+    def watch() -> tuple[list[Any], int]:
+        sources = []
+        with spectator:
+            spectator.reset()
+            while spectator.agents:
+                spectator.step()
+                assert spectator.match is not None
+                if spectator.match.source not in sources:
+                    sources.append(spectator.match.source)
+                if spectator.frame == 60:
+                    leaving.append(spectator.match.source)
+            return sources, spectator.frame
+
+    *_, watched = together(*(lambda s=s: play(envs[s], s) for s in range(3)), watch)
+    assert isinstance(watched, tuple), watched
+    sources, frames = watched
+    assert (set(sources), sources[0], frames) == ({0, 1}, leaving[0], 300)
+
+
+def test_another_environment_is_refused_with_both_sides(lobby: Lobby) -> None:
+    envs = [_blend(lobby, seat, 200, fps=100) for seat in "ab"]
+    spectator = _spectator(lobby, gymnasium.make(BLEND, length=41))
+
+    def watch() -> None:
+        with spectator:
+            spectator.reset()
+
+    *_, refused = together(lambda: _play(envs[0], 100, 0), lambda: _play(envs[1], 100, 1), watch)
+    assert isinstance(refused, HandshakeRefused)
+    assert any("41" in ours and "200" in theirs for _, ours, theirs in refused.differences)
+
+
+def test_a_copy_that_goes_another_way_is_found_out(lobby: Lobby) -> None:
+    envs = [_blend(lobby, seat, 100, fps=100, checksum_interval=10) for seat in "ab"]
+    mine = gymnasium.make(BLEND, length=100)
+    spectator = _spectator(lobby, mine)
+
+    def watch() -> None:
+        with spectator:
+            spectator.reset()
+            for frame in range(100):
+                if frame == 25:
+                    mine.unwrapped.skew = 0.25  # type: ignore[attr-defined]  # the toy's own
+                spectator.step()
+
+    *_, found = together(lambda: _play(envs[0], 200, 0), lambda: _play(envs[1], 200, 1), watch)
+    assert isinstance(found, WatchDiverged), found
+    assert found.frame == 29
+    assert spectator.desyncs == 1
+
+
+def test_there_is_nothing_to_watch_where_nobody_shows_it(lobby: Lobby) -> None:
+    with _spectator(lobby, gymnasium.make(BLEND), room_timeout_s=1.0) as spectator:
+        with pytest.raises(ConnectFailed, match="spectators=N"):
+            spectator.reset()
+        with pytest.raises(UsageError, match="reset"):
+            spectator.step()
+
+
+def test_unknown_options_are_refused(lobby: Lobby) -> None:
+    with pytest.raises(ConfigurationError, match="fps"):
+        _spectator(lobby, gymnasium.make(BLEND), fps=60)
