@@ -18,11 +18,12 @@ from typing_extensions import Unpack
 
 from gym_p2p.config import P2PConfig, config_from_options
 from gym_p2p.core.api.queues import MatchProposed
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.outcome import Outcome, Seat, fresh
+from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.play.episode import Ending
 from gym_p2p.play.session import Session
 
@@ -55,7 +56,7 @@ class P2POptions(TypedDict, total=False):
     fps: float | None
     checksum_interval: int | None
     on_peer_loss: Literal["truncate", "raise", "default_action", "stand_in"]
-    stand_in: Callable[[Seat, Any, int], Any] | str | None
+    stand_in: Callable[[SeatId, Any, int], Any] | str | None
     on_desync: Literal["continue", "truncate"]
     disconnect_timeout_s: float
     disconnect_notice_s: float
@@ -134,7 +135,7 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
         | pettingzoo.ParallelEnv[Any, Any, Any]
         | pettingzoo.AECEnv[Any, Any, Any],
         *,
-        seat: Seat | None,
+        seat: SeatId | None,
         watchers: int = 0,
         default_actions: Any = None,
         **options: Unpack[P2POptions],
@@ -229,7 +230,7 @@ class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # Pe
         self,
         env: pettingzoo.ParallelEnv[Any, Any, Any] | pettingzoo.AECEnv[Any, Any, Any],
         *,
-        agents: Sequence[Seat],
+        agents: Sequence[SeatId],
         default_actions: Any = None,
         **options: Unpack[P2POptions],
     ) -> None:
@@ -299,8 +300,8 @@ class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # Pe
         self.agents = [agent for agent in self.agents if not (terminations[agent] or truncations[agent])]
         return answer
 
-    def _checked(self, actions: Mapping[Any, Any]) -> dict[Seat, Any]:
-        checked: dict[Seat, Any] = {}
+    def _checked(self, actions: Mapping[Any, Any]) -> dict[SeatId, Any]:
+        checked: dict[SeatId, Any] = {}
         for agent in self.possible_agents:
             if agent not in self.agents:
                 checked[agent] = self._game.default_action(agent)
@@ -342,7 +343,7 @@ def _isolated(game: Game, config: P2PConfig) -> Game:
     return isolate_global_random(game) if config.sync.isolate_random else game
 
 
-def _any_seat(game: Game) -> Seat:
+def _any_seat(game: Game) -> SeatId:
     first = game.seats[0]
     for seat in game.seats[1:]:
         same = game.action_space(seat) == game.action_space(first) and game.observation_space(

@@ -21,8 +21,9 @@ import gymnasium
 import psutil
 
 from gym_p2p import P2PEnv, P2PError, P2PParallelEnv
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.wrapper import P2POptions
 
 __all__ = [
@@ -122,7 +123,7 @@ def _step(env: Wrapped, episode: Episode, frame: int, salt: int) -> bool:
 def play_oracle(game: Game, seed: int, document: Mapping[str, Any], episode: int) -> Iterator[Outcome]:
     """Play a plain environment with the actions of a multiplayer document; yield every outcome."""
     yield game.reset(seed)
-    played: dict[int, dict[Seat, Any]] = {}
+    played: dict[int, dict[SeatId, Any]] = {}
     for row in json.loads(json.dumps(document["validation"]["allActions"])):
         if row["episode"] == episode:
             played.setdefault(row["frame"], {})[row["playerId"]] = row["action"]

@@ -24,10 +24,10 @@ from gym_p2p.cli.live import match_table, picture_panel, summary_table
 from gym_p2p.cli.options import add_match_options, env_arguments, find_local_modules
 from gym_p2p.cli.play import Status, Summary
 from gym_p2p.config import ServiceConfig
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.outcome import Seat
 from gym_p2p.game.replay.reader import SUFFIX
 from gym_p2p.server import serve_in_thread
 
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     return max(summary.exit_code for summary in summaries)
 
 
-def _seats(arguments: argparse.Namespace) -> tuple[Sequence[Seat], int]:
+def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
     """Return the seats to fill, and how many of them only watch."""
     env = load_environment(arguments.env, env_arguments(arguments.env_arg))
     game = make_game(env)
@@ -111,7 +111,7 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[Seat], int]:
     return seats, watchers
 
 
-def _command(arguments: argparse.Namespace, url: str, seat: Seat, watchers: int) -> list[str]:
+def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: int) -> list[str]:
     bundled = arguments.env == BUNDLED
     command = [sys.executable, "-m", "gym_p2p", "join", arguments.env, "--lines", "--server", url]
     command += ["--seat", str(seat), "--watchers", str(watchers), "--exports", arguments.exports]
@@ -130,7 +130,7 @@ def _command(arguments: argparse.Namespace, url: str, seat: Seat, watchers: int)
     return [*command, "--picture"] if bundled else command
 
 
-def _recording(path: str, seat: Seat) -> str:
+def _recording(path: str, seat: SeatId) -> str:
     """Return where a player records: a folder is for all of them, a file becomes one for each."""
     name = Path(path)
     return path if name.suffix != SUFFIX else str(name.with_name(f"{name.stem}.{seat}{SUFFIX}"))
@@ -139,7 +139,7 @@ def _recording(path: str, seat: Seat) -> str:
 class _Player:
     """A player's process and what it last said."""
 
-    def __init__(self, command: Sequence[str], seat: Seat) -> None:
+    def __init__(self, command: Sequence[str], seat: SeatId) -> None:
         self.status = Status(seat=seat, state="starting")
         self.summary: Summary | None = None
         # Its own process group: a Ctrl-C is passed on once, by us, as a request to end.

@@ -12,9 +12,9 @@ from typing import Any
 import attrs
 
 from gym_p2p.core.api.queues import QueueStatus
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.load import Policy, load_environment, load_policy
 from gym_p2p.game.env.recipe import named_recipe
-from gym_p2p.game.outcome import Seat
 from gym_p2p.play.session import Progress
 from gym_p2p.wrapper import P2PEnv, P2POptions
 
@@ -32,7 +32,7 @@ class Part:
 
     env: str
     env_args: Mapping[str, Any]
-    seat: Seat | None
+    seat: SeatId | None
     watchers: int = 0
     policy: str = "random"
     seed: int | None = None
@@ -47,7 +47,7 @@ class Part:
 class Status:
     """Where a player is; ``latency`` maps a peer to his statistics without the samples."""
 
-    seat: Seat | None
+    seat: SeatId | None
     state: str
     episode: int = 0
     frame: int = 0
@@ -185,7 +185,7 @@ class _Player:
     def _played_all(self) -> bool:
         return self._env.p2p.progress.frames_total == self._part.frames
 
-    def _policy(self, seat: Seat) -> Policy:
+    def _policy(self, seat: SeatId) -> Policy:
         game = self._env.p2p.game
         return load_policy(self._part.policy, game, seat, seed=game.seats.index(seat))
 

@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from gym_p2p.cli.options import count, env_arguments, find_local_modules, seat_id
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.outcome import Seat
 from gym_p2p.simulation import Simulation, simulate
 
 __all__ = ["add_parser", "run"]
@@ -41,7 +41,7 @@ class _Task:
 
     env: str
     env_args: Mapping[str, Any]
-    policies: Mapping[Seat | None, str]
+    policies: Mapping[SeatId | None, str]
     sync: str
     one_way_ms: float
     repeat: int
@@ -54,7 +54,7 @@ class _Row:
 
     sync: str
     one_way_ms: float
-    rewards: Mapping[Seat, float]
+    rewards: Mapping[SeatId, float]
     frames: int
     seconds: float
     rollbacks: int
@@ -173,9 +173,9 @@ def _tasks(arguments: argparse.Namespace) -> Iterator[_Task]:
         yield _Task(arguments.env, env_args, policies, sync, one_way_ms, repeat, options)
 
 
-def _policies(given: Sequence[str]) -> dict[Seat | None, str]:
+def _policies(given: Sequence[str]) -> dict[SeatId | None, str]:
     """Read ``[SEAT=]POLICY``; the key ``None`` is for all other seats."""
-    policies: dict[Seat | None, str] = {None: "random"}
+    policies: dict[SeatId | None, str] = {None: "random"}
     for text in given:
         seat, separator, policy = text.rpartition("=")
         policies[seat_id(seat) if separator else None] = policy
@@ -203,7 +203,7 @@ def _play(task: _Task) -> _Row:
         unknown = [seat for seat in task.policies if seat is not None and seat not in game.seats]
         if unknown:
             raise UsageError(f"--policy: no seat {unknown[0]!r}; the seats are {list(game.seats)}")
-        policies: dict[Seat, Callable[[Any, int], Any]] = {
+        policies: dict[SeatId, Callable[[Any, int], Any]] = {
             seat: load_policy(task.policies.get(seat, task.policies[None]), game, seat, seed=index)
             for index, seat in enumerate(game.seats)
         }

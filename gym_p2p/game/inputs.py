@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.outcome import Seat
 
 __all__ = ["SeatInputs"]
 
@@ -53,7 +53,7 @@ class SeatInputs:
         rows = list(zip(held, _parts(one, len(held)), _parts(other, len(held)), strict=True))
         return next((row for row in rows if row[1] != row[2]), rows[0])
 
-    def encode(self, actions: Mapping[Seat, Any]) -> bytes:
+    def encode(self, actions: Mapping[SeatId, Any]) -> bytes:
         """Return the local player's input of his seats' canonical actions."""
         parts = [codec.encode(actions[seat]) for seat, codec in zip(self._own, self._own_codecs, strict=True)]
         return _joined(parts)
@@ -70,7 +70,7 @@ class SeatInputs:
         return tuple([next(parts[player]) for player in self._holders])
 
     def replaced(
-        self, by_seat: Sequence[bytes], players: Sequence[int], act: Callable[[Seat], Any]
+        self, by_seat: Sequence[bytes], players: Sequence[int], act: Callable[[SeatId], Any]
     ) -> tuple[bytes, ...]:
         """Return every seat's action bytes, those of these players' seats by what ``act`` says."""
         return tuple(

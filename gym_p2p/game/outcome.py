@@ -7,10 +7,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-__all__ = ["Outcome", "Seat", "fresh"]
-
-Seat = str | int
-"""A seat's id: a key, an index or an agent's name. It travels as JSON."""
+__all__ = ["Outcome", "fresh"]
 
 
 @attrs.frozen

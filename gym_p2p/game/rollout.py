@@ -33,16 +33,17 @@ from gym_p2p.core.sync.session import (
     Stalled,
     SyncSession,
 )
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
-from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state.fields import Fields
 from gym_p2p.game.state.snapshot import Snapshot, Snapshots, fields_checksum
 
 __all__ = ["CheckedFrame", "Correction", "FinalFrame", "Rollout", "StandIn", "Tick"]
 
-StandIn = Callable[[Seat, Any, int], Any]
+StandIn = Callable[[SeatId, Any, int], Any]
 """``stand_in(seat, observation, frame) -> action`` for a player who is gone; the same one at everybody."""
 
 _FIELDS_KEPT = 8
@@ -246,7 +247,7 @@ class Rollout:
             by_seat = self._inputs.replaced(by_seat, advance.absent, self._stood_in(advance.frame))
         return by_seat
 
-    def _stood_in(self, frame: int) -> Callable[[Seat], Any]:
+    def _stood_in(self, frame: int) -> Callable[[SeatId], Any]:
         stand_in, outcome, seats = self._stand_in, self.outcome, self._game.seats
         assert stand_in is not None  # noqa: S101 - asked by the caller
         return lambda seat: stand_in(seat, outcome.observations[seats.index(seat)], frame)

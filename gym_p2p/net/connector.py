@@ -18,14 +18,14 @@ from gym_p2p.core.signaling.negotiation import (
     Failed,
     Negotiated,
     Negotiation,
+    NegotiationOutput,
     NegotiationState,
-    Output,
-    PlayerId,
     ReplaceConnection,
     SendSignal,
     initiates,
     parse_signal,
 )
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, ProtocolError
 from gym_p2p.net.webrtc import PeerConnection
 
@@ -58,8 +58,8 @@ class Connector:
     def __init__(
         self,
         *,
-        local_id: PlayerId,
-        remote_id: PlayerId,
+        local_id: SeatId,
+        remote_id: SeatId,
         make_connection: Callable[[], PeerConnection],
         send_signal: Callable[[str, Mapping[str, Any]], None],
         remote_is_ours: bool,
@@ -140,7 +140,7 @@ class Connector:
         except TimeoutError:
             return
 
-    async def _carry_out(self, output: Output, started: float) -> None:
+    async def _carry_out(self, output: NegotiationOutput, started: float) -> None:
         match output:
             case CreateOffer(attempt):
                 sdp = await self._current.create_offer(negotiated_game=self._remote_is_ours)

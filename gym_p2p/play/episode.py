@@ -15,8 +15,9 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.sync.pacing import Pacer
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from gym_p2p.game.outcome import Outcome, Seat, fresh
+from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.rollout import Correction, FinalFrame
 from gym_p2p.net.worker.messages import Failed, Stopped
 from gym_p2p.play.match_client import Line
@@ -41,7 +42,7 @@ class Ending:
     """
 
     reason: str
-    player: Seat | None = None
+    player: SeatId | None = None
 
 
 class Episode:
@@ -105,7 +106,7 @@ class Episode:
         """Whether the environment's own exception, or a Ctrl-C in it, has left it within a frame."""
         return self._playing.rollout.broken
 
-    def play(self, actions: Mapping[Seat, Any]) -> Outcome | Ending:
+    def play(self, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
         """Play one frame with the local seats' canonical actions; return what is to be shown.
 
         In lockstep that is the frame, once everybody's inputs are here; where inputs are predicted, see
@@ -139,7 +140,7 @@ class Episode:
         self._corrections.clear()
         return taken
 
-    def _play(self, actions: Mapping[Seat, Any]) -> Outcome | Ending:
+    def _play(self, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
         while self._line.next(0) is not None:
             pass
         deadline = time.monotonic() + self._config.input_timeout_s

@@ -16,9 +16,9 @@ from gym_p2p.config import P2PConfig, SyncConfig
 from gym_p2p.config.names import name_of
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.wire.messages import MAX_SEED
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, NetworkError
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.outcome import Seat
 from gym_p2p.net.worker.messages import Plan
 from gym_p2p.play.sync_mode import SyncChoice, SyncOffer, agree
 from gym_p2p.version import __version__
@@ -27,7 +27,7 @@ __all__ = ["agreed", "check_seed", "holders", "make_plan", "travelled"]
 
 
 def make_plan(
-    game: Game, config: P2PConfig, *, take: tuple[Seat, ...] | None, asks: bool, offer: SyncOffer
+    game: Game, config: P2PConfig, *, take: tuple[SeatId, ...] | None, asks: bool, offer: SyncOffer
 ) -> Plan:
     """Return what the network half is to do, with what the others have to agree on.
 

@@ -15,8 +15,8 @@ from gym_p2p.core.api.queues import MatchProposed, QueueStatus
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import Connected, EpisodeRefused, Leave, PlayerGone, Refused
 from gym_p2p.core.matchmaking.commands import Verdict
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
-from gym_p2p.game.outcome import Seat
 from gym_p2p.net.worker.bridge import open_bridge
 from gym_p2p.net.worker.messages import (
     AnswerProposal,
@@ -82,7 +82,7 @@ class Line:
         self._say = say
         self._record = record
         self._check = check
-        self._free: tuple[Seat, ...] = plan.seats
+        self._free: tuple[SeatId, ...] = plan.seats
         self._bridge = open_bridge(plan)
         self._found: MatchFound | None = None
         self._end: Failed | Stopped | None = None
@@ -102,7 +102,7 @@ class Line:
         assert self._found is not None  # noqa: S101 - what the docstring says
         return self._found
 
-    def player_id(self, player: int) -> Seat:
+    def player_id(self, player: int) -> SeatId:
         """Return a player's id."""
         return self.found.players[player].player_id
 
@@ -215,7 +215,7 @@ class Line:
             seen = "in queue {!r} for {:.0f} s: {}, {} here".format(*_in_words(self.queue_status))
         raise ConnectFailed(what, waited_s=waited_s, seen=seen, advice=advice)
 
-    def close(self, reason: str, *, lost: Seat | None = None) -> None:
+    def close(self, reason: str, *, lost: SeatId | None = None) -> None:
         """Say goodbye and stop the network half. Idempotent.
 
         Args:

@@ -30,11 +30,11 @@ from gym_p2p.core.match.events import (
     Resumed,
 )
 from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports import Exporter, Finished, check_directory
 from gym_p2p.exports.files import path_component
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
-from gym_p2p.game.outcome import Seat
 from gym_p2p.game.replay.reader import SUFFIX, replay_header
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.net.worker.messages import LinkOpened, Polled, Telling
@@ -109,7 +109,7 @@ class Recorder:
         self.finished: Finished | None = None
         self.checksums_agreed = 0
         self.desyncs = 0
-        self.desynced_with: Seat | None = None
+        self.desynced_with: SeatId | None = None
 
     def fold(self, at_ms: int, telling: Telling) -> None:
         """Take in what the network half tells."""

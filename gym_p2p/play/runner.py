@@ -27,9 +27,10 @@ from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.sync.session import RolledBack, SyncSession
 from gym_p2p.core.sync.time_sync import AutoDelay
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
-from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Rollout, StandIn, Tick
 from gym_p2p.play.state_exchange import StateExchange
 from gym_p2p.play.sync_mode import SyncChoice
@@ -134,7 +135,7 @@ class Playing:
         for sink in self._sinks:
             sink.begin_episode(began.seed, began.options, first)
 
-    def give(self, actions: Mapping[Seat, Any]) -> None:
+    def give(self, actions: Mapping[SeatId, Any]) -> None:
         """Give the local seats' canonical actions for the current frame; giving again changes nothing."""
         give = self.session.give(self._inputs.encode(actions))
         if give is not None:

@@ -34,6 +34,7 @@ from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
 from gym_p2p.core.record.match_log import SyncTotals
 from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.sync.time_sync import AutoDelay
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import (
     ConfigurationError,
     ConnectFailed,
@@ -46,7 +47,7 @@ from gym_p2p.exports import Finished, check_directory
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.inputs import SeatInputs
-from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.replay.writer import ReplayWriter
 from gym_p2p.game.rollout import Correction
 from gym_p2p.play.broadcast import Showing
@@ -89,7 +90,7 @@ class Progress:
     """Where a match is, for a live view; ``None`` before the match is made."""
 
     match_id: str | None
-    player_id: Seat | None
+    player_id: SeatId | None
     state: SessionState
     episode: int
     frame: int
@@ -116,7 +117,7 @@ class Session:
         config: everything else.
     """
 
-    def __init__(self, game: Game, *, seats: Sequence[Seat] | None, config: P2PConfig) -> None:
+    def __init__(self, game: Game, *, seats: Sequence[SeatId] | None, config: P2PConfig) -> None:
         self.game = game
         self.config = config
         self._say = load_pre_match(config.pre_match)
@@ -128,7 +129,7 @@ class Session:
             raise ConfigurationError("queue", "puts one player on each seat; take a single one")
         self.state = SessionState.NEW
         self._wanted = None if seats is None else tuple(seats)
-        self.seats: tuple[Seat, ...] | None = self._wanted
+        self.seats: tuple[SeatId, ...] | None = self._wanted
         self.recorder: Recorder | None = None
         self.replay: ReplayWriter | None = None
         self._showing: Showing | None = None
@@ -171,7 +172,7 @@ class Session:
                 self._leave_episode(self._episode)
             return self._begin_episode(self._line, seed, options)
 
-    def step(self, actions: Mapping[Seat, Any]) -> Outcome | Ending:
+    def step(self, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
         """Play one frame with the local seats' canonical actions, once everybody's inputs are here.
 
         Raises:
@@ -244,12 +245,12 @@ class Session:
         return [] if self._episode is None else self._episode.take_corrections()
 
     @property
-    def peers(self) -> tuple[Seat, ...]:
+    def peers(self) -> tuple[SeatId, ...]:
         """The other players' ids; empty before the match is made."""
         return () if self.recorder is None else tuple(p.player_id for p in self.recorder.found.peers)
 
     @property
-    def seat(self) -> Seat:
+    def seat(self) -> SeatId:
         """The first local seat.
 
         Raises:
@@ -275,7 +276,7 @@ class Session:
             raise UsageError("no episode has begun: call reset() first")
         return self._episode.outcome
 
-    def latency(self) -> dict[Seat, dict[str, Any] | None]:
+    def latency(self) -> dict[SeatId, dict[str, Any] | None]:
         """Return every link's statistics (``LatencyTelemetry.get_stats()``), ``None`` without samples."""
         recorder = self.recorder
         if recorder is None:
@@ -414,7 +415,7 @@ class Session:
             self.recorder.record.end_episode(now_ms(), completed=False)
         self.state = SessionState.BETWEEN
 
-    def _play(self, episode: Episode, actions: Mapping[Seat, Any]) -> Outcome | Ending:
+    def _play(self, episode: Episode, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
         try:
             result = episode.play(actions)
         except BaseException as error:
@@ -472,7 +473,7 @@ class Session:
             if self.recorder is not None:
                 self.recorder.finish(UPLOAD_LIMIT_S)
 
-    def _end_record(self, reason: str, *, partial: bool, player: Seat | None = None) -> None:
+    def _end_record(self, reason: str, *, partial: bool, player: SeatId | None = None) -> None:
         if self.recorder is not None:
             frame = max(0, self.progress.frame - 1)
             self.recorder.record.terminate(

@@ -16,7 +16,6 @@ from pathlib import Path
 import socketio
 
 from gym_p2p.config import ServiceConfig
-from gym_p2p.core.api.rooms import SeatId
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
@@ -25,6 +24,7 @@ from gym_p2p.core.service.rooms import Rooms
 from gym_p2p.core.service.spectators import Watching
 from gym_p2p.core.signaling.ice_candidates import CandidatePolicy
 from gym_p2p.core.signaling.sdp_filter import SignalScreen
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.server.guard.admission import Admission
 from gym_p2p.server.guard.guards import Guards

@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 import attrs
 import msgspec
 
-from gym_p2p.core.api.rooms import SeatId
 from gym_p2p.core.record.aggregate import aggregate
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 from gym_p2p.server.guard.tokens import Claims
 

@@ -20,8 +20,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gym_p2p.core.api.rooms import SeatId
 from gym_p2p.core.matchmaking.report import QueueReport
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.server.guard.tokens import Claims, OperatorTokens, TokenSigner
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Kind, Store
 

@@ -15,8 +15,8 @@ import attrs
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS
 from gym_p2p.core.wire.messages import MAX_SEED
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.game.outcome import Seat
 from gym_p2p.net.links.memory import Path
 
 __all__ = ["Figure", "check_plain", "check_seats", "paths_of"]
@@ -52,12 +52,12 @@ def check_plain(policies: Mapping[Any, Any], *, frames: int, seed: int, options:
 
 
 def check_seats(
-    seats: tuple[Seat, ...],
-    policies: Mapping[Seat, Any],
+    seats: tuple[SeatId, ...],
+    policies: Mapping[SeatId, Any],
     *,
-    leave: Mapping[Seat, int],
-    clock_drift: Mapping[Seat, float],
-    input_delay: Mapping[Seat, Any],
+    leave: Mapping[SeatId, int],
+    clock_drift: Mapping[SeatId, float],
+    input_delay: Mapping[SeatId, Any],
 ) -> None:
     """Check what is said of seats against the seats that there are.
 
@@ -80,7 +80,7 @@ def check_seats(
         _number("clock_drift", drift, -_MOST_DRIFT, _MOST_DRIFT)
 
 
-def paths_of(seats: tuple[Seat, ...], figures: Mapping[str, Figure]) -> dict[tuple[int, int], Path]:
+def paths_of(seats: tuple[SeatId, ...], figures: Mapping[str, Figure]) -> dict[tuple[int, int], Path]:
     """Return the directed paths between players, by index.
 
     Args:
@@ -98,7 +98,7 @@ def paths_of(seats: tuple[Seat, ...], figures: Mapping[str, Figure]) -> dict[tup
             if not (isinstance(pair, tuple) and len(pair) == 2 and set(pair) <= set(seats)):
                 raise ConfigurationError(name, f"{pair!r} is no pair of the seats {list(seats)}")
 
-    def path(here: Seat, there: Seat) -> Path:
+    def path(here: SeatId, there: SeatId) -> Path:
         return Path(
             **{
                 name: float(figure.get((here, there), 0.0)) if isinstance(figure, Mapping) else float(figure)

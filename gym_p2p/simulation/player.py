@@ -21,10 +21,11 @@ from gym_p2p.core.match.match import Match
 from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.core.sync.time_sync import AutoDelay
 from gym_p2p.core.wire.messages import Channel
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
-from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.memory import MemoryNetwork, VirtualClock
 from gym_p2p.net.links.transport import LinkState
@@ -59,14 +60,14 @@ class Setting:
         drift: by how much the clock of a seat's player is faster.
     """
 
-    seats: tuple[Seat, ...]
-    policies: Mapping[Seat, Policy]
+    seats: tuple[SeatId, ...]
+    policies: Mapping[SeatId, Policy]
     config: SyncConfig
     frames: int
     seed: int
-    delays: Mapping[Seat, int]
-    leave: Mapping[Seat, int]
-    drift: Mapping[Seat, float]
+    delays: Mapping[SeatId, int]
+    leave: Mapping[SeatId, int]
+    drift: Mapping[SeatId, float]
     clock: VirtualClock
     network: MemoryNetwork
 

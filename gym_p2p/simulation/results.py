@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.game.outcome import Seat
+from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["ConfirmedFrame", "Counters", "SimulatedPlayer", "Simulation"]
 
@@ -23,7 +23,7 @@ class ConfirmedFrame:
     """
 
     frame: int
-    actions: Mapping[Seat, Any]
+    actions: Mapping[SeatId, Any]
     observation: Any
     reward: float
     terminated: bool
@@ -78,7 +78,7 @@ class Simulation:
         lost: game messages that the network lost.
     """
 
-    players: Mapping[Seat, SimulatedPlayer]
+    players: Mapping[SeatId, SimulatedPlayer]
     sync: str
     why: str
     seconds: float

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from gym_p2p.config import DEFAULT_SERVER_URL, P2PConfig, config_from_options
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.spectating.messages import EpisodeShown
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import (
     ConfigurationError,
     ConnectFailed,
@@ -28,7 +29,7 @@ from gym_p2p.errors import (
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.outcome import Outcome, Seat, fresh
+from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.state.snapshot import Snapshots, snapshots_named
 from gym_p2p.net.worker.messages import WatchPlan
 from gym_p2p.spectate.playback import ShownEpisode
@@ -49,7 +50,7 @@ _PLAYERS_ONLY = frozenset({"checksum interval", "when a player is gone"})
 """What players agree on among themselves."""
 _ISOLATED = "global random state"
 
-_BySeat = dict[Seat, Any]
+_BySeat = dict[SeatId, Any]
 
 
 class Spectator:
@@ -116,7 +117,7 @@ class Spectator:
         self._running: ShownEpisode | None = None
         self._closed = False
         self.seats = self._game.seats
-        self.agents: list[Seat] = []
+        self.agents: list[SeatId] = []
         self.actions: _BySeat = {}
         self.checksums_agreed = 0
         self.desyncs = 0
@@ -158,7 +159,7 @@ class Spectator:
 
     # What a ParallelEnv has.
 
-    def reset(self) -> tuple[_BySeat, dict[Seat, dict[str, Any]]]:
+    def reset(self) -> tuple[_BySeat, dict[SeatId, dict[str, Any]]]:
         """Begin the next episode, the first time the running one; frames not shown yet are left out.
 
         Raises:
@@ -178,7 +179,9 @@ class Spectator:
         self._compare(self._running)
         return self._of(outcome.observations), self._of(outcome.infos)
 
-    def step(self) -> tuple[_BySeat, dict[Seat, float], dict[Seat, bool], dict[Seat, bool], dict[Seat, Any]]:
+    def step(
+        self,
+    ) -> tuple[_BySeat, dict[SeatId, float], dict[SeatId, bool], dict[SeatId, bool], dict[SeatId, Any]]:
         """Show the next confirmed frame: observations, rewards, terminations, truncations, infos by seat.
 
         Where the players end the episode, or the match, before the environment does, all seats are truncated
@@ -378,7 +381,7 @@ class Spectator:
             raise error
         _log.warning("%s", error)
 
-    def _of(self, values: Sequence[Any]) -> dict[Seat, Any]:
+    def _of(self, values: Sequence[Any]) -> dict[SeatId, Any]:
         return dict(zip(self.seats, values, strict=True))
 
     def _refuse_if_closed(self) -> None:

@@ -12,8 +12,9 @@ import attrs
 
 from gym_p2p.config import LinkConfig, ServiceConfig
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.api.rooms import MatchFound, SeatId
+from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.wire.messages import Channel
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gym_p2p.core.api.rooms import SeatId
+from gym_p2p.core.wire.seats import SeatId
 from tests.browser.chromium import Chromium
 from tests.browser.players import PagePlayer, PythonPlayer, meet, run, serving
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.api.rooms import SeatId
+from gym_p2p.core.wire.seats import SeatId
 from tests.browser.chromium import Chromium
 from tests.browser.players import PagePlayer, PythonPlayer, run, serving
 

@@ -25,11 +25,11 @@ from gym_p2p.core.sync.session import (
     Advance,
     FramesConfirmed,
     Load,
-    Output,
     Over,
     RolledBack,
     Save,
     Stalled,
+    SyncOutput,
     SyncSession,
 )
 from gym_p2p.core.wire.messages import Channel
@@ -182,7 +182,7 @@ class Player:
         elif advanced and self.episodes_left and not self._table.options.get("window"):
             self._later(self.begin)
 
-    def _carry_out(self, output: Output) -> None:
+    def _carry_out(self, output: SyncOutput) -> None:
         match output:
             case Save(frame):
                 self.saves += 1

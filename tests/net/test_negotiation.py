@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gym_p2p.config import LinkConfig
-from gym_p2p.core.signaling.negotiation import PlayerId
 from gym_p2p.core.wire.messages import Channel
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
@@ -30,7 +30,7 @@ def _on_loopback() -> Iterator[None]:
 class Side:
     """A connector and the connections that it made."""
 
-    def __init__(self, local_id: PlayerId, remote_id: PlayerId, **options: Any) -> None:
+    def __init__(self, local_id: SeatId, remote_id: SeatId, **options: Any) -> None:
         self.made: list[Peer] = []
         self.partner: Side | None = None
         self.delay_s = 0.0
@@ -79,7 +79,7 @@ async def connect_and_talk(one: Side, other: Side, *, late_s: float = 0.0) -> No
 
 
 @pytest.mark.parametrize("ids", [("a", "b"), ("b", "a"), (1, 2), ("1", "01")])
-def test_two_players_connect_by_their_ids_alone(ids: tuple[PlayerId, PlayerId]) -> None:
+def test_two_players_connect_by_their_ids_alone(ids: tuple[SeatId, SeatId]) -> None:
     async def work() -> None:
         one, other = Side(*ids), Side(*reversed(ids))
         introduce(one, other)

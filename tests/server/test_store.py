@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.core.api.rooms import SeatId
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.server.guard.tokens import Claims
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Kind, Store, safe_name
 

@@ -11,7 +11,8 @@ import attrs
 
 from gym_p2p.core.api.queues import MatchProbe
 from gym_p2p.core.api.replies import is_public_id
-from gym_p2p.core.api.rooms import MAX_PLAYERS, MAX_SPECTATORS, SeatId, is_seat_id
+from gym_p2p.core.api.rooms import MAX_PLAYERS, MAX_SPECTATORS
+from gym_p2p.core.wire.seats import SeatId, is_seat_id
 
 __all__ = ["MAX_RTT_MS", "GroupHistory", "MakeMatch", "QueueTicket", "QueuedPlayer", "spectators_problem"]
 

@@ -23,9 +23,9 @@ __all__ = [
     "Code",
     "Departed",
     "Description",
-    "Output",
     "Refused",
     "Send",
+    "ServiceOutput",
     "is_public_id",
 ]
 
@@ -116,7 +116,7 @@ class Departed:
     subject_id: str
 
 
-Output = Send | Close | Departed
+ServiceOutput = Send | Close | Departed
 
 
 @attrs.frozen

@@ -13,10 +13,6 @@ import attrs
 from gym_p2p.config import IceServer
 from gym_p2p.core.api.queues import MatchProbe
 from gym_p2p.core.wire.json_values import (
-    MAX_ID_CHARS,
-    MAX_SEATS,
-    SeatId,
-    is_seat_id,
     read_flag,
     read_list,
     read_object,
@@ -26,22 +22,19 @@ from gym_p2p.core.wire.json_values import (
     read_seed,
     read_text,
 )
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, ProtocolError
 
 __all__ = [
-    "MAX_ID_CHARS",
     "MAX_PLAYERS",
-    "MAX_SEATS",
     "MAX_SPECTATORS",
     "JoinAck",
     "MatchFound",
     "MatchPlayer",
     "PeerLeft",
     "RoomStatus",
-    "SeatId",
     "ice_from_wire",
     "ice_to_wire",
-    "is_seat_id",
 ]
 
 MAX_PLAYERS = 8

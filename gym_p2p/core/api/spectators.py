@@ -12,15 +12,8 @@ import attrs
 
 from gym_p2p.config import IceServer
 from gym_p2p.core.api.rooms import ice_from_wire, ice_to_wire
-from gym_p2p.core.wire.json_values import (
-    SeatId,
-    read_flag,
-    read_list,
-    read_object,
-    read_seat,
-    read_seats,
-    read_text,
-)
+from gym_p2p.core.wire.json_values import read_flag, read_list, read_object, read_seat, read_seats, read_text
+from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["SpectatorJoined", "SpectatorLeft", "WatchOver", "WatchedMatch", "WatchedPlayer"]
 

@@ -105,7 +105,7 @@ class Send:
     data: bytes
 
 
-Output = Send | Event
+MatchOutput = Send | Event
 
 
 class Match:
@@ -129,7 +129,7 @@ class Match:
         self._peers = {i: Peer(index=i, sync=sync, players=players) for i in range(players) if i != local}
         self._players = players
         self._about: list[Mapping[str, Any] | None] = [None] * players
-        self._outputs: deque[Output] = deque()
+        self._outputs: deque[MatchOutput] = deque()
         self._exchange = Exchange(local=local, peers=self._peers, paced=sync.fps is not None)
         self._departures = Departures(self._exchange, self._peers)
         self._ready: Ready | None = None
@@ -240,7 +240,7 @@ class Match:
             due.append(self._heard_at)
         return min(due, default=None)
 
-    def poll(self) -> Output | None:
+    def poll(self) -> MatchOutput | None:
         """Return the next request or event, ``None`` when there is none."""
         return self._outputs.popleft() if self._outputs else None
 

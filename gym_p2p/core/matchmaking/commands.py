@@ -22,9 +22,9 @@ __all__ = [
     "Decided",
     "GaveUp",
     "Matched",
-    "Output",
     "Pair",
     "PairProbe",
+    "PlannerOutput",
     "PutOff",
     "RequestProbe",
     "TicketRow",
@@ -198,7 +198,7 @@ class Decided:
     record: Mapping[str, Any]
 
 
-Output = RequestProbe | CancelProbe | AskHook | Withdrawn | Matched | GaveUp | PutOff | Decided
+PlannerOutput = RequestProbe | CancelProbe | AskHook | Withdrawn | Matched | GaveUp | PutOff | Decided
 
 
 @attrs.frozen(kw_only=True)

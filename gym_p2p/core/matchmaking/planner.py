@@ -29,7 +29,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import GroupHistory
 from gym_p2p.core.matchmaking import decision_log
-from gym_p2p.core.matchmaking.commands import Output, PairProbe, TicketRow, Verdict
+from gym_p2p.core.matchmaking.commands import PairProbe, PlannerOutput, TicketRow, Verdict
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.proposals import Engagements
 from gym_p2p.core.matchmaking.queue_state import Books, age
@@ -193,7 +193,7 @@ class Planner:
         """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
         return self._books.agenda.next()
 
-    def poll(self) -> Output | None:
+    def poll(self) -> PlannerOutput | None:
         """Return the next request or event, or ``None``."""
         return self._books.outputs.popleft() if self._books.outputs else None
 

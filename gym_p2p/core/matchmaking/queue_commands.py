@@ -15,7 +15,7 @@ from gym_p2p.core.api.queues import PairMeasured, worst_rtt_ms
 from gym_p2p.core.matchmaking.commands import RequestProbe
 from gym_p2p.core.matchmaking.strategy import QueuedCandidate
 
-__all__ = ["EndProbe", "LogDecision", "MeasurePair", "Output", "ProposedMatch", "Tell"]
+__all__ = ["EndProbe", "LogDecision", "MeasurePair", "ProposedMatch", "QueueOutput", "Tell"]
 
 
 @attrs.frozen
@@ -72,4 +72,4 @@ class LogDecision:
     record: Mapping[str, Any]
 
 
-Output = Tell | MeasurePair | EndProbe | ProposedMatch | MakeMatch | LogDecision
+QueueOutput = Tell | MeasurePair | EndProbe | ProposedMatch | MakeMatch | LogDecision

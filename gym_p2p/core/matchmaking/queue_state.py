@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 
 from gym_p2p.core.matchmaking import decision_log
-from gym_p2p.core.matchmaking.commands import Decided, GaveUp, Output
+from gym_p2p.core.matchmaking.commands import Decided, GaveUp, PlannerOutput
 from gym_p2p.core.matchmaking.tickets import Agenda, Ticket
 
 __all__ = ["Books", "age"]
@@ -38,7 +38,7 @@ class Books:
         self.tickets: dict[str, Ticket] = {}
         self.queue: list[Ticket] = []
         self.news: set[Ticket] = set()
-        self.outputs: deque[Output] = deque()
+        self.outputs: deque[PlannerOutput] = deque()
         self.log = log
         self._serials = serials
 

@@ -34,7 +34,6 @@ from gym_p2p.core.api.queues import (
     QueueStatus,
 )
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Refused
-from gym_p2p.core.api.rooms import SeatId
 from gym_p2p.core.matchmaking import decision_log
 from gym_p2p.core.matchmaking.commands import (
     AskHook,
@@ -56,12 +55,13 @@ from gym_p2p.core.matchmaking.queue_commands import (
     EndProbe,
     LogDecision,
     MeasurePair,
-    Output,
     ProposedMatch,
+    QueueOutput,
     Tell,
 )
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.tickets import Budget
+from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["Queues"]
 
@@ -155,7 +155,7 @@ class Queues:
         self._budget = Budget(self._config.probe_budget, self._config.probe_budget_window_s)
         self._partners = Partners()
         self._running = RunningLatency()
-        self._outputs: deque[Output] = deque()
+        self._outputs: deque[QueueOutput] = deque()
 
     @property
     def waiting_count(self) -> int:
@@ -311,7 +311,7 @@ class Queues:
             )
         return min(times, default=None)
 
-    def poll(self) -> Output | None:
+    def poll(self) -> QueueOutput | None:
         """Return the next request to carry out or event, or ``None``."""
         return self._outputs.popleft() if self._outputs else None
 

@@ -78,7 +78,7 @@ class Measured:
     statistics: PingStatistics
 
 
-Output = SendText | Measured
+BurstOutput = SendText | Measured
 
 
 @attrs.define(eq=False)
@@ -151,7 +151,7 @@ class PingBurst:
 
     def __init__(self, burst: Burst | None = None) -> None:
         self._burst = Burst() if burst is None else burst
-        self._outputs: deque[Output] = deque()
+        self._outputs: deque[BurstOutput] = deque()
         self._number = 0
         self._warm_ups: dict[int, float] = {}
         self._pings: dict[int, _Ping] = {}
@@ -233,7 +233,7 @@ class PingBurst:
         times = (self._cold_until, self._next_ping, min(open_pings, default=None))
         return min((time for time in times if time is not None), default=None)
 
-    def poll(self) -> Output | None:
+    def poll(self) -> BurstOutput | None:
         """Return the next thing to carry out, or ``None``."""
         return self._outputs.popleft() if self._outputs else None
 

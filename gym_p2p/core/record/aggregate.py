@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from gym_p2p.core.api.rooms import SeatId, is_seat_id
+from gym_p2p.core.wire.seats import SeatId, is_seat_id
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["SCHEMA_VERSION", "aggregate"]

@@ -20,10 +20,10 @@ from gym_p2p.core.record.match_log import (
     Health,
     MatchLog,
     PeerLog,
-    PlayerId,
     RollbackEvent,
     plain,
 )
+from gym_p2p.core.wire.seats import SeatId
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -362,7 +362,7 @@ def _rollback_event(log: MatchLog, event: RollbackEvent, decode: Decode) -> Docu
     }
 
 
-def _names(players: Iterable[PlayerId]) -> dict[PlayerId, str]:
+def _names(players: Iterable[SeatId]) -> dict[SeatId, str]:
     """Return the JSON key of every player: his id as text; where 1 and "1" both play, in JSON's notation."""
     players = list(players)
     texts = collections.Counter(str(player) for player in players)

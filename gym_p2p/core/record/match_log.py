@@ -19,6 +19,7 @@ import attrs
 
 from gym_p2p.core.latency.series import LatencySeries
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails
+from gym_p2p.core.wire.seats import SeatId
 
 __all__ = [
     "Corrections",
@@ -30,7 +31,6 @@ __all__ = [
     "Health",
     "MatchLog",
     "PeerLog",
-    "PlayerId",
     "ReconnectionAttempt",
     "RollbackEvent",
     "StateDump",
@@ -38,8 +38,6 @@ __all__ = [
     "Termination",
     "plain",
 ]
-
-PlayerId = str | int
 
 
 @attrs.frozen
@@ -74,7 +72,7 @@ class RollbackEvent:
 
     frame: int
     current_frame: int
-    player: PlayerId
+    player: SeatId
     predicted: bytes
     actual: bytes
     timestamp_ms: int
@@ -87,7 +85,7 @@ class Disconnection:
 
     timestamp_ms: int
     frame: int | None
-    detecting_peer: PlayerId
+    detecting_peer: SeatId
     ice_state: str | None
     dc_state: str | None
 
@@ -129,7 +127,7 @@ class Termination:
     reason: str
     partial: bool
     frame: int | None
-    disconnected_player: PlayerId | None
+    disconnected_player: SeatId | None
     timestamp_ms: int
 
 
@@ -242,9 +240,9 @@ class MatchLog:
     """One player's part of a match. The players stand in the order of the seats."""
 
     game_id: str
-    player_id: PlayerId
-    players: tuple[PlayerId, ...]
-    peers: dict[PlayerId, PeerLog]
+    player_id: SeatId
+    players: tuple[SeatId, ...]
+    peers: dict[SeatId, PeerLog]
     session_start_ms: int
     environment: dict[str, Any]
     config: dict[str, Any]

@@ -31,7 +31,6 @@ from gym_p2p.core.record.match_log import (
     Health,
     MatchLog,
     PeerLog,
-    PlayerId,
     ReconnectionAttempt,
     RollbackEvent,
     StateDump,
@@ -39,9 +38,10 @@ from gym_p2p.core.record.match_log import (
     Termination,
     plain,
 )
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 
-__all__ = ["Document", "MatchRecord", "PlayerId"]
+__all__ = ["Document", "MatchRecord"]
 
 _MAX_PROTOCOL_PROBLEMS = 64
 """Problems are short, fixed descriptions; beyond this many they are no longer that."""
@@ -68,9 +68,9 @@ class MatchRecord:
         self,
         *,
         game_id: str,
-        player_id: PlayerId,
-        players: Sequence[PlayerId],
-        peers: Sequence[PlayerId],
+        player_id: SeatId,
+        players: Sequence[SeatId],
+        peers: Sequence[SeatId],
         session_start_ms: int,
         environment: Mapping[str, Any],
         config: Mapping[str, Any],
@@ -164,7 +164,7 @@ class MatchRecord:
         *,
         frame: int,
         current_frame: int,
-        player: PlayerId,
+        player: SeatId,
         predicted: bytes,
         actual: bytes,
         now_ms: int,
@@ -206,27 +206,27 @@ class MatchRecord:
 
     # The links.
 
-    def poll(self, peer: PlayerId, poll: Poll) -> None:
+    def poll(self, peer: SeatId, poll: Poll) -> None:
         """Record what a poll of a link found: its round trip, its outage, its path if that is another."""
         link = self._log.peers[peer]
         link.series.add(poll)
         if poll.connection is not None:
             self.connection(peer, poll.connection, self._frame_now(), poll.timestamp_ms)
 
-    def connection(self, peer: PlayerId, details: ConnectionDetails, frame: int | None, now_ms: int) -> None:
+    def connection(self, peer: SeatId, details: ConnectionDetails, frame: int | None, now_ms: int) -> None:
         """Record the path of a link, which is open; the time and frame are of when it became that path."""
         link = self._log.peers[peer]
         link.linked = True
         if link.connection is None or link.connection.details != details:
             link.connection = DetectedConnection(details, frame, now_ms)
 
-    def linked(self, peer: PlayerId) -> None:
+    def linked(self, peer: SeatId) -> None:
         """Note that a link is open, where its path is not known yet."""
         self._log.peers[peer].linked = True
 
     def health(
         self,
-        peer: PlayerId,
+        peer: SeatId,
         *,
         rtt_ms: float | None,
         packets_received: int,
@@ -256,7 +256,7 @@ class MatchRecord:
         self,
         *,
         frame: int | None,
-        detecting_peer: PlayerId,
+        detecting_peer: SeatId,
         ice_state: str | None,
         dc_state: str | None,
         now_ms: int,
@@ -301,7 +301,7 @@ class MatchRecord:
         partial: bool,
         frame: int | None,
         now_ms: int,
-        disconnected_player: PlayerId | None = None,
+        disconnected_player: SeatId | None = None,
     ) -> None:
         """End the match: the first reason counts, and documents are of this time from now on."""
         if self._log.termination is None:
@@ -325,7 +325,7 @@ class MatchRecord:
         """Return what guessing has cost so far, for a live view."""
         return self._log.totals()
 
-    def latency(self, peer: PlayerId) -> Document | None:
+    def latency(self, peer: SeatId) -> Document | None:
         """Return the statistics of one link, for a live view."""
         return self._log.peers[peer].series.statistics()
 

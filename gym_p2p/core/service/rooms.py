@@ -35,23 +35,14 @@ from gym_p2p.core.api.replies import (
     Code,
     Departed,
     Description,
-    Output,
     Refused,
     Send,
+    ServiceOutput,
     is_public_id,
 )
-from gym_p2p.core.api.rooms import (
-    MAX_PLAYERS,
-    MAX_SEATS,
-    JoinAck,
-    MatchFound,
-    MatchPlayer,
-    PeerLeft,
-    RoomStatus,
-    SeatId,
-    is_seat_id,
-)
+from gym_p2p.core.api.rooms import MAX_PLAYERS, JoinAck, MatchFound, MatchPlayer, PeerLeft, RoomStatus
 from gym_p2p.core.signaling.sdp_filter import Lane, Screen, pass_all
+from gym_p2p.core.wire.seats import MAX_SEATS, SeatId, is_seat_id
 
 __all__ = [
     "JoinAck",
@@ -61,7 +52,6 @@ __all__ = [
     "RoomStatus",
     "Rooms",
     "RunningMatch",
-    "SeatId",
     "SeatedPlayer",
 ]
 
@@ -191,7 +181,7 @@ class Rooms:
         self._by_socket: dict[str, _Subject] = {}
         self._unregistered: dict[str, float] = {}  # socket to its deadline, in order of arrival
         self._rooms: dict[str, _Room] = {}
-        self._outputs: deque[Output] = deque()
+        self._outputs: deque[ServiceOutput] = deque()
 
     @property
     def room_count(self) -> int:
@@ -421,7 +411,7 @@ class Rooms:
         """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
         return next(iter(self._unregistered.values()), None)
 
-    def poll(self) -> Output | None:
+    def poll(self) -> ServiceOutput | None:
         """Return the next request to carry out, or ``None``."""
         return self._outputs.popleft() if self._outputs else None
 

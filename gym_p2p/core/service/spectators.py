@@ -28,14 +28,14 @@ from gym_p2p.core.api.replies import (
     Code,
     Departed,
     Description,
-    Output,
     Refused,
     Send,
+    ServiceOutput,
 )
-from gym_p2p.core.api.rooms import SeatId
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft, WatchedMatch, WatchedPlayer, WatchOver
 from gym_p2p.core.service.rooms import Rooms, RunningMatch, SeatedPlayer
 from gym_p2p.core.signaling.sdp_filter import Lane, Screen, pass_all
+from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["Watching"]
 
@@ -76,7 +76,7 @@ class Watching:
         self._by_id: dict[str, _Watch] = {}
         self._shown: Counter[tuple[str, str]] = Counter()
         """How many spectators a player has, by match and subject."""
-        self._outputs: deque[Output] = deque()
+        self._outputs: deque[ServiceOutput] = deque()
 
     @property
     def count(self) -> int:
@@ -174,7 +174,7 @@ class Watching:
         """Return ``None``: nobody is waited for here."""
         return None
 
-    def poll(self) -> Output | None:
+    def poll(self) -> ServiceOutput | None:
         """Return the next request to carry out, or ``None``."""
         return self._outputs.popleft() if self._outputs else None
 

@@ -29,7 +29,8 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.signaling.offerer import PlayerId, initiates, keeps
+from gym_p2p.core.signaling.offerer import initiates, keeps
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 
 __all__ = [
@@ -42,10 +43,9 @@ __all__ = [
     "Failed",
     "Negotiated",
     "Negotiation",
+    "NegotiationOutput",
     "NegotiationState",
     "Offer",
-    "Output",
-    "PlayerId",
     "ReplaceConnection",
     "Role",
     "SendSignal",
@@ -189,7 +189,7 @@ class Failed:
     reason: str
 
 
-Output = (
+NegotiationOutput = (
     CreateOffer
     | AcceptOffer
     | AcceptAnswer
@@ -251,8 +251,8 @@ class Negotiation:
     ignored.
     """
 
-    local_id: PlayerId = attrs.field(kw_only=True)
-    remote_id: PlayerId = attrs.field(kw_only=True)
+    local_id: SeatId = attrs.field(kw_only=True)
+    remote_id: SeatId = attrs.field(kw_only=True)
     timeout_s: float = attrs.field(kw_only=True)
     remote_is_ours: bool = attrs.field(kw_only=True)
     """Whether the other side runs this machine too (else: a browser)."""
@@ -267,7 +267,7 @@ class Negotiation:
     _held_offer: str | None = attrs.field(init=False, default=None)
     _repeats: int = attrs.field(init=False, default=0)
     _early: deque[Candidate] = attrs.field(init=False, factory=lambda: deque(maxlen=MAX_EARLY_CANDIDATES))
-    _outputs: deque[Output] = attrs.field(init=False, factory=deque)
+    _outputs: deque[NegotiationOutput] = attrs.field(init=False, factory=deque)
 
     @_offers_first.default
     def _by_rule(self) -> bool:
@@ -341,7 +341,7 @@ class Negotiation:
             return None
         return min((t for t in (self._deadline, self._due) if t is not None), default=None)
 
-    def poll(self) -> Output | None:
+    def poll(self) -> NegotiationOutput | None:
         """Return the next output, ``None`` when there is none."""
         return self._outputs.popleft() if self._outputs else None
 

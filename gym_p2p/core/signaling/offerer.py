@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import string
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["PlayerId", "initiates", "keeps"]
+__all__ = ["SeatId", "initiates", "keeps"]
 
-PlayerId = int | str
 
 _DECIMAL = re.compile(r"[+-]?(?:Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 _RADIX = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
@@ -23,7 +23,7 @@ _COLLATION = "\t\n\v\f\r _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$" + string.digits + s
 _RANK = {character: rank for rank, character in enumerate(_COLLATION)}
 
 
-def initiates(local: PlayerId, remote: PlayerId) -> bool | None:
+def initiates(local: SeatId, remote: SeatId) -> bool | None:
     """Return whether ``local`` offers by the browsers' rule; ``None`` when the two ids tie.
 
     Both numeric to JavaScript's ``Number()``: the smaller one. Else the first in ``localeCompare`` order:
@@ -37,7 +37,7 @@ def initiates(local: PlayerId, remote: PlayerId) -> bool | None:
     return None if keys[0] == keys[1] else keys[0] < keys[1]
 
 
-def _js_number(value: PlayerId) -> float | None:
+def _js_number(value: SeatId) -> float | None:
     """Return ``Number(value)`` as JavaScript has it, ``None`` for NaN."""
     text = str(value).strip()
     if not text:
@@ -55,7 +55,7 @@ def _collation_key(text: str) -> tuple[tuple[int, ...], tuple[bool, ...]]:
     return primary, tuple(c.isupper() for c in text)
 
 
-def keeps(local: PlayerId, remote: PlayerId) -> bool:
+def keeps(local: SeatId, remote: SeatId) -> bool:
     """Return whether ``local``'s offer stands when both have offered: of two ids, exactly one's does."""
     rule = initiates(local, remote)
     if rule is not None:

@@ -14,8 +14,8 @@ from typing import Any
 import attrs
 
 from gym_p2p.core.wire.codec import Reader, read_mapping, write_json, write_varint
-from gym_p2p.core.wire.json_values import MAX_SEATS
 from gym_p2p.core.wire.messages import MAX_CTRL_BYTES, MAX_SEED
+from gym_p2p.core.wire.seats import MAX_SEATS
 from gym_p2p.errors import ProtocolError
 
 __all__ = [

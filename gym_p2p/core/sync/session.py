@@ -52,11 +52,11 @@ __all__ = [
     "FramesConfirmed",
     "Load",
     "Misprediction",
-    "Output",
     "Over",
     "RolledBack",
     "Save",
     "Stalled",
+    "SyncOutput",
     "SyncSession",
 ]
 
@@ -161,7 +161,7 @@ class Over:
     player: int
 
 
-Output = Save | Load | Advance | RolledBack | Stalled | FramesConfirmed | Over
+SyncOutput = Save | Load | Advance | RolledBack | Stalled | FramesConfirmed | Over
 
 
 class SyncSession:
@@ -222,7 +222,7 @@ class SyncSession:
         self._held_by_all = 0
         self._confirmed = 0
         self._saved: list[int] = []
-        self._outputs: deque[Output] = deque()
+        self._outputs: deque[SyncOutput] = deque()
         self._pace = Pace()
         self.over: Over | None = None
 
@@ -294,7 +294,7 @@ class SyncSession:
             case FramesAhead(frames):
                 self._pace.observe(frames, self._frame)
 
-    def poll(self) -> Output | None:
+    def poll(self) -> SyncOutput | None:
         """Return the next request or event; ``None`` if there is nothing to do now."""
         if not self._outputs:
             if self.over is not None:

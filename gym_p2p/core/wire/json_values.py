@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gym_p2p.core.wire.seats import MAX_SEATS, SeatId, is_seat_id
 from gym_p2p.errors import ProtocolError
 
 __all__ = [
-    "MAX_ID_CHARS",
-    "MAX_SEATS",
-    "SeatId",
-    "is_seat_id",
     "read_flag",
     "read_list",
     "read_number",
@@ -27,23 +24,7 @@ __all__ = [
     "read_text",
 ]
 
-SeatId = int | str
-"""A seat as its environment names it. ``1`` and ``"1"`` are different seats; a bool is none."""
-
-MAX_ID_CHARS = 128
-MAX_SEATS = 64
-_MAX_SAFE_INTEGER = 2**53 - 1
-"""Beyond it a browser (ECMAScript ``Number.MAX_SAFE_INTEGER``) would read another number."""
 _UINT32 = 2**32
-
-
-def is_seat_id(value: object) -> bool:
-    """Tell whether this can be a seat's id: a safe whole number, or 1 to 128 printable characters."""
-    if isinstance(value, bool):
-        return False
-    if isinstance(value, int):
-        return abs(value) <= _MAX_SAFE_INTEGER
-    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable()
 
 
 def read_object(data: object, what: str) -> Mapping[str, Any]:

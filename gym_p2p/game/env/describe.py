@@ -19,8 +19,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import checksum
-from gym_p2p.game.outcome import Seat
 
 __all__ = ["describe", "layers"]
 
@@ -43,7 +43,7 @@ _ONLOOKERS = frozenset(
 
 _ONLY_DRAW = frozenset({"pygame", "pygame-ce", "pyglet"})
 
-_Spaces = Mapping[Seat, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]]
+_Spaces = Mapping[SeatId, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]]
 
 
 def describe(env: Any, seat_spaces: _Spaces) -> dict[str, str]:
@@ -166,7 +166,7 @@ def _shortened(text: str, *, digest_of: Any = None) -> str:
     return f"{text[: _MAX_TEXT - 20]}... #{digest}"
 
 
-def _per_seat(topic: str, by_seat: Mapping[Seat, gymnasium.Space[Any]]) -> dict[str, str]:
+def _per_seat(topic: str, by_seat: Mapping[SeatId, gymnasium.Space[Any]]) -> dict[str, str]:
     """Say it once if it is the same for every seat."""
     texts = {seat: _space_text(space) for seat, space in by_seat.items()}
     if len(set(texts.values())) == 1:

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 import gymnasium
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.game.env.describe import describe
-from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.spaces.codec import ActionCodec
 
 __all__ = ["Game"]
@@ -38,11 +39,11 @@ class Game(abc.ABC):
     def __init__(
         self,
         env: Any,
-        spaces: Mapping[Seat, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]],
+        spaces: Mapping[SeatId, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]],
         default_actions: Any,
     ) -> None:
         self.env = env
-        self.seats: tuple[Seat, ...] = tuple(spaces)
+        self.seats: tuple[SeatId, ...] = tuple(spaces)
         self.progress: Any = None
         self._spaces = dict(spaces)
         self._codecs = {seat: ActionCodec(action, seat=seat) for seat, (action, _) in spaces.items()}
@@ -51,19 +52,19 @@ class Game(abc.ABC):
         self._description = describe(env, self._spaces)
         self._closed = False
 
-    def action_space(self, seat: Seat) -> gymnasium.Space[Any]:
+    def action_space(self, seat: SeatId) -> gymnasium.Space[Any]:
         """Return the seat's action space, the same object every time."""
         return self._of(self._spaces, seat)[0]
 
-    def observation_space(self, seat: Seat) -> gymnasium.Space[Any]:
+    def observation_space(self, seat: SeatId) -> gymnasium.Space[Any]:
         """Return the seat's observation space, the same object every time."""
         return self._of(self._spaces, seat)[1]
 
-    def codec(self, seat: Seat) -> ActionCodec:
+    def codec(self, seat: SeatId) -> ActionCodec:
         """Return what checks, encodes and decodes this seat's actions."""
         return self._of(self._codecs, seat)
 
-    def default_action(self, seat: Seat) -> Any:
+    def default_action(self, seat: SeatId) -> Any:
         """Return the seat's no-op as a fresh object: what it does where no input of its player exists.
 
         Unless configured: the action nearest to zero (0 or the lowest value of a ``Discrete``, zeros
@@ -97,7 +98,7 @@ class Game(abc.ABC):
         """Return what the players' sides have to agree on before they play, as readable text by topic."""
         return dict(self._description)
 
-    def _of(self, table: Mapping[Seat, _T], seat: Seat) -> _T:
+    def _of(self, table: Mapping[SeatId, _T], seat: SeatId) -> _T:
         try:
             return table[seat]
         except (KeyError, TypeError):
@@ -105,7 +106,7 @@ class Game(abc.ABC):
                 f"no seat {seat!r} in this environment; its seats are {', '.join(map(repr, self.seats))}"
             ) from None
 
-    def _encoded_default(self, seat: Seat, configured: Any) -> bytes:
+    def _encoded_default(self, seat: SeatId, configured: Any) -> bytes:
         codec = self._codecs[seat]
         if isinstance(configured, Mapping):
             unknown = [key for key in configured if str(key) not in map(str, self.seats)]

@@ -16,8 +16,9 @@ import attrs
 import gymnasium
 import numpy as np
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.spaces.codec import ActionCodec
 
 __all__ = ["GlobalRandom", "isolate_global_random"]
@@ -85,19 +86,19 @@ class _Isolated(Game):
     def progress(self, value: tuple[Any, GlobalRandom]) -> None:
         self._game.progress, self._streams = value
 
-    def action_space(self, seat: Seat) -> gymnasium.Space[Any]:
+    def action_space(self, seat: SeatId) -> gymnasium.Space[Any]:
         """See :class:`Game`."""
         return self._game.action_space(seat)
 
-    def observation_space(self, seat: Seat) -> gymnasium.Space[Any]:
+    def observation_space(self, seat: SeatId) -> gymnasium.Space[Any]:
         """See :class:`Game`."""
         return self._game.observation_space(seat)
 
-    def codec(self, seat: Seat) -> ActionCodec:
+    def codec(self, seat: SeatId) -> ActionCodec:
         """See :class:`Game`."""
         return self._game.codec(seat)
 
-    def default_action(self, seat: Seat) -> Any:
+    def default_action(self, seat: SeatId) -> Any:
         """See :class:`Game`."""
         return self._game.default_action(seat)
 

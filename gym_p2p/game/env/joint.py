@@ -13,9 +13,10 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.outcome import Outcome, Seat, fresh
+from gym_p2p.game.outcome import Outcome, fresh
 
 __all__ = ["JointGame", "SingleGame"]
 
@@ -116,7 +117,7 @@ class JointGame(Game):
         return tuple(map(bool, self._per_seat(value)))
 
 
-def _action_parts(space: gymnasium.Space[Any]) -> dict[Seat, gymnasium.Space[Any]]:
+def _action_parts(space: gymnasium.Space[Any]) -> dict[SeatId, gymnasium.Space[Any]]:
     if isinstance(space, spaces.Dict):
         return dict(space.spaces.items())
     if isinstance(space, spaces.Tuple):
@@ -130,8 +131,8 @@ def _action_parts(space: gymnasium.Space[Any]) -> dict[Seat, gymnasium.Space[Any
 
 
 def _observation_parts(
-    space: gymnasium.Space[Any], seats: tuple[Seat, ...]
-) -> dict[Seat, gymnasium.Space[Any]] | None:
+    space: gymnasium.Space[Any], seats: tuple[SeatId, ...]
+) -> dict[SeatId, gymnasium.Space[Any]] | None:
     if isinstance(space, spaces.Dict) and space.spaces.keys() == set(seats):
         return dict(space.spaces.items())
     if isinstance(space, spaces.Tuple) and seats == tuple(range(len(space.spaces))):
@@ -147,7 +148,7 @@ class SingleGame(Game):
     def __init__(self, env: gymnasium.Env[Any, Any], watchers: int, default_actions: Any) -> None:
         seen = env.observation_space
         nothing_to_do = spaces.Discrete(1)
-        table: dict[Seat, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]] = {
+        table: dict[SeatId, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]] = {
             "player": (env.action_space, seen)
         }
         table |= {f"watcher_{n}": (nothing_to_do, seen) for n in range(1, watchers + 1)}

@@ -20,9 +20,9 @@ import gymnasium
 import pettingzoo
 from gymnasium import spaces
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.outcome import Seat
 
 __all__ = ["Policy", "load_environment", "load_policy"]
 
@@ -59,7 +59,7 @@ def load_environment(name: str, kwargs: Mapping[str, Any] | None = None) -> Any:
     return _by_id(name, kwargs, name=name, module=None)
 
 
-def load_policy(name: str, game: Game, seat: Seat, *, seed: int = 0) -> Policy:
+def load_policy(name: str, game: Game, seat: SeatId, *, seed: int = 0) -> Policy:
     """Return the policy of that name for a seat.
 
     Args:

@@ -12,9 +12,10 @@ import numpy as np
 import pettingzoo
 from gymnasium import spaces
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.outcome import Outcome, Seat, fresh
+from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.spaces.composites import encoding_of
 from gym_p2p.game.spaces.leaves import UnsupportedSpace
 
@@ -103,7 +104,7 @@ class ParallelGame(Game):
         return _Progress(nobody, nobody, blank)
 
 
-def _agents(env: Any) -> tuple[Seat, ...]:
+def _agents(env: Any) -> tuple[SeatId, ...]:
     agents = tuple(getattr(env, "possible_agents", ()) or ())
     if not agents:
         raise UnsupportedEnvironment(
@@ -118,7 +119,7 @@ def _agents(env: Any) -> tuple[Seat, ...]:
     return agents
 
 
-def _observation_spaces(env: Any, agents: tuple[Seat, ...]) -> dict[Seat, gymnasium.Space[Any]]:
+def _observation_spaces(env: Any, agents: tuple[SeatId, ...]) -> dict[SeatId, gymnasium.Space[Any]]:
     try:
         return {agent: env.observation_space(agent) for agent in agents}
     except (AttributeError, NotImplementedError, KeyError):
@@ -127,7 +128,7 @@ def _observation_spaces(env: Any, agents: tuple[Seat, ...]) -> dict[Seat, gymnas
             type(env.unwrapped).__name__,
         )
     observations, _ = env.reset(seed=0)
-    found: dict[Seat, gymnasium.Space[Any]] = {}
+    found: dict[SeatId, gymnasium.Space[Any]] = {}
     for agent in agents:
         observation = np.asarray(observations.get(agent))
         if observation.dtype.kind not in "iufb":

@@ -19,9 +19,9 @@ from gym_p2p.game.env.describe import layers
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.joint import JointGame, SingleGame
 from gym_p2p.game.env.parallel import ParallelGame
-from gym_p2p.game.outcome import Outcome, Seat
+from gym_p2p.game.outcome import Outcome
 
-__all__ = ["Game", "Outcome", "Seat", "make_game"]
+__all__ = ["Game", "Outcome", "make_game"]
 
 _log = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ import gymnasium
 import msgspec
 import pettingzoo
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import DamagedReplay, UnreadableReplay
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe, recipe_of
-from gym_p2p.game.outcome import Seat
 from gym_p2p.game.replay.records import (
     FORMAT,
     FORMAT_VERSION,
@@ -65,8 +65,8 @@ class ReplayHeader:
     """
 
     match_id: str
-    player_id: Seat | None
-    seats: tuple[Seat, ...]
+    player_id: SeatId | None
+    seats: tuple[SeatId, ...]
     players: tuple[dict[str, Any], ...]
     environment: Recipe | None
     watchers: int
@@ -132,7 +132,7 @@ def replay_header(
     *,
     match_id: str,
     recorded_ms: int,
-    player_id: Seat | None = None,
+    player_id: SeatId | None = None,
     players: Sequence[Mapping[str, Any]] = (),
     sync: Mapping[str, Any] | None = None,
     environment: Recipe | None = None,

@@ -32,9 +32,9 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.outcome import Seat
 from gym_p2p.game.replay.reader import Replay
 from gym_p2p.game.replay.verify import ReplayStep, Verification, verify_replay
 
@@ -203,7 +203,7 @@ class _Parquet:
 
     def _begin(self, game: Game | None) -> None:
         pa = self._pa
-        seats: tuple[Seat, ...] = () if game is None else game.seats
+        seats: tuple[SeatId, ...] = () if game is None else game.seats
         acted = [game.action_space(seat) for seat in seats] if game else []
         observed = [game.observation_space(seat) for seat in seats] if game else []
         if acted and all(isinstance(space, spaces.Discrete) for space in acted):
@@ -271,7 +271,7 @@ def _dtype_of(found: list[gymnasium.Space[Any]]) -> np.dtype[Any] | None:
     return np.dtype(np.float64) if common.kind == "f" else common
 
 
-def _action(game: Game, seat: Seat, action: Any) -> Any:
+def _action(game: Game, seat: SeatId, action: Any) -> Any:
     if isinstance(game.action_space(seat), _LISTS):
         return np.asarray(action).ravel().tolist()
     return game.codec(seat).to_json(action)

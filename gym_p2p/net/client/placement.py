@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.api.rooms import SeatId
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.net.client.service_connection import CLIENT
 
 __all__ = ["QueueSeating", "RoomSeating", "Seating"]

@@ -24,9 +24,10 @@ import socketio
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueAck, QueueStatus
 from gym_p2p.core.api.replies import is_public_id
-from gym_p2p.core.api.rooms import JoinAck, MatchFound, PeerLeft, RoomStatus, SeatId, is_seat_id
+from gym_p2p.core.api.rooms import JoinAck, MatchFound, PeerLeft, RoomStatus
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.matchmaking.commands import Verdict
+from gym_p2p.core.wire.seats import SeatId, is_seat_id
 from gym_p2p.errors import (
     ConfigurationError,
     ConnectFailed,

@@ -16,11 +16,12 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import LinkConfig
-from gym_p2p.core.api.rooms import MatchFound, SeatId
+from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft
 from gym_p2p.core.spectating.broadcaster import Feed, SendTo
 from gym_p2p.core.spectating.log import Shown
 from gym_p2p.core.wire.messages import Channel
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, ProtocolError
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.connector import Connector

@@ -20,13 +20,14 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import IceServer, LinkConfig
-from gym_p2p.core.api.rooms import MAX_PLAYERS, MatchFound, MatchPlayer, SeatId
+from gym_p2p.core.api.rooms import MAX_PLAYERS, MatchFound, MatchPlayer
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.match.events import Command, Event, Leave, Left
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest
 from gym_p2p.core.wire.messages import Channel
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, P2PError, PeerLost
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.connector import Connector

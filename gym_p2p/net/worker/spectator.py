@@ -17,12 +17,12 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.api.rooms import SeatId
 from gym_p2p.core.api.spectators import WatchedMatch, WatchOver
 from gym_p2p.core.match.events import Leave
 from gym_p2p.core.spectating.messages import Farewell
 from gym_p2p.core.spectating.subscriber import Broken, Follower, Said
 from gym_p2p.core.wire.messages import Channel
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import (
     ConnectFailed,
     NetworkError,

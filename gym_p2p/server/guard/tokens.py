@@ -27,7 +27,7 @@ import attrs
 import msgspec
 
 from gym_p2p.core.api.replies import is_public_id
-from gym_p2p.core.api.rooms import SeatId
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
 
 __all__ = [

@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 import attrs
 import socketio
 
-from gym_p2p.core.api.replies import Accepted, Answer, Close, Code, Departed, Output, Refused, Send
+from gym_p2p.core.api.replies import Accepted, Answer, Close, Code, Departed, Refused, Send, ServiceOutput
 from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.probing.outcome import ProbeOutcome
@@ -61,7 +61,7 @@ _T = TypeVar("_T")
 class _Machine(Protocol):
     def handle_timeout(self, now: float) -> None: ...
     def next_timeout(self) -> float | None: ...
-    def poll(self) -> Output | None: ...
+    def poll(self) -> ServiceOutput | None: ...
 
 
 @attrs.frozen
@@ -333,7 +333,7 @@ class SignalingService:
             await asyncio.sleep(_AFTER_A_BUG_S)
             return None
 
-    async def _carry_out(self, output: Output) -> None:
+    async def _carry_out(self, output: ServiceOutput) -> None:
         try:
             match output:
                 case Send(socket, event, data):

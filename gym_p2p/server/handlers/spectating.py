@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gym_p2p.core.api.replies import Answer, Departed, Output
+from gym_p2p.core.api.replies import Answer, Departed, ServiceOutput
 from gym_p2p.core.service.spectators import Watching
 from gym_p2p.server.handlers import payloads
 
@@ -59,7 +59,7 @@ class Spectating:
         """Return when :meth:`handle_timeout` is due."""
         return self._watching.next_timeout()
 
-    def poll(self) -> Output | None:
+    def poll(self) -> ServiceOutput | None:
         """Return the next thing to carry out, ``None`` when there is none."""
         return self._watching.poll()
 

@@ -18,8 +18,8 @@ from gym_p2p.core.matchmaking.commands import (
     Decided,
     GaveUp,
     Matched,
-    Output,
     PairProbe,
+    PlannerOutput,
     PutOff,
     RequestProbe,
     Verdict,
@@ -44,7 +44,7 @@ class Queue:
 
     def __init__(self, matchmaker: Matchmaker, *, ask_hook: bool = False, **config: Any) -> None:
         self.planner = Planner(matchmaker, config=MatchmakingConfig(**config), ask_hook=ask_hook)
-        self.outputs: list[Output] = []
+        self.outputs: list[PlannerOutput] = []
 
     def join(self, *names: str, now: float = 0.0, **options: Any) -> None:
         for name in names:

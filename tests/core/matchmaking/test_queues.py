@@ -16,8 +16,8 @@ from gym_p2p.core.matchmaking.queue_commands import (
     EndProbe,
     LogDecision,
     MeasurePair,
-    Output,
     ProposedMatch,
+    QueueOutput,
     Tell,
 )
 from gym_p2p.core.matchmaking.queues import PLACE_KEPT_S, STATUS_ANYWAY_S, Queues
@@ -29,7 +29,7 @@ class Lab:
 
     def __init__(self, limit_ms: float | None = 100.0, *, ask_hook: bool = False, **config: Any) -> None:
         self.queues = Queues(FIFOMatchmaker(limit_ms), config=MatchmakingConfig(**config), ask_hook=ask_hook)
-        self.outputs: list[Output] = []
+        self.outputs: list[QueueOutput] = []
         self.now = 0.0
 
     def join(self, name: str, **options: Any) -> Answer:

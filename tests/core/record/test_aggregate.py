@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.core.api.rooms import SeatId
 from gym_p2p.core.record.aggregate import aggregate
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 
 

@@ -12,7 +12,8 @@ import pytest
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
 from gym_p2p.core.record.match_log import EpisodeLog, plain
-from gym_p2p.core.record.match_record import MatchRecord, PlayerId
+from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.exports import KINDS, schema
 
@@ -24,9 +25,7 @@ def decode(_seat: int, data: bytes) -> int:
     return data[0]
 
 
-def new_record(
-    players: tuple[PlayerId, ...] = (0, 1), player_id: PlayerId = 0, **options: Any
-) -> MatchRecord:
+def new_record(players: tuple[SeatId, ...] = (0, 1), player_id: SeatId = 0, **options: Any) -> MatchRecord:
     return MatchRecord(
         game_id="match-1",
         player_id=player_id,
@@ -371,9 +370,7 @@ def test_players_whose_ids_read_alike_keep_apart() -> None:
 
 
 @pytest.mark.parametrize(("players", "peers"), [((), ()), ((1, 1), (1,)), ((0, 1), (0, 1)), ((0, 1), (1, 1))])
-def test_players_that_cannot_be_are_refused(
-    players: tuple[PlayerId, ...], peers: tuple[PlayerId, ...]
-) -> None:
+def test_players_that_cannot_be_are_refused(players: tuple[SeatId, ...], peers: tuple[SeatId, ...]) -> None:
     with pytest.raises(ConfigurationError):
         MatchRecord(
             game_id="m",

@@ -23,8 +23,9 @@ from gym_p2p.core.api.replies import (
     Send,
     is_public_id,
 )
-from gym_p2p.core.api.rooms import MAX_PLAYERS, SeatId
+from gym_p2p.core.api.rooms import MAX_PLAYERS
 from gym_p2p.core.service.rooms import JoinAck, MatchFound, PeerLeft, Rooms, RoomStatus
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 
 PONG = ("first_0", "second_0")

@@ -24,16 +24,16 @@ from gym_p2p.core.signaling.negotiation import (
     Failed,
     Negotiated,
     Negotiation,
+    NegotiationOutput,
     NegotiationState,
     Offer,
-    Output,
-    PlayerId,
     ReplaceConnection,
     Role,
     SendSignal,
     initiates,
     parse_signal,
 )
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, ProtocolError
 
 Deliver = Callable[[str, Mapping[str, Any]], None]
@@ -43,8 +43,8 @@ def sdp(ufrag: str) -> str:
     return f"v=0\r\na=ice-ufrag:{ufrag}\r\n"
 
 
-def drain(machine: Negotiation) -> list[Output]:
-    outputs: list[Output] = []
+def drain(machine: Negotiation) -> list[NegotiationOutput]:
+    outputs: list[NegotiationOutput] = []
     for _ in range(200):
         output = machine.poll()
         if output is None:
@@ -53,7 +53,7 @@ def drain(machine: Negotiation) -> list[Output]:
     pytest.fail("the machine never runs out of outputs")
 
 
-def make(local: PlayerId = "a", remote: PlayerId = "b", **options: Any) -> Negotiation:
+def make(local: SeatId = "a", remote: SeatId = "b", **options: Any) -> Negotiation:
     options = {"timeout_s": 15.0, "remote_is_ours": True, **options}
     return Negotiation(local_id=local, remote_id=remote, **options)
 
@@ -97,7 +97,7 @@ class TestWhoInitiates:
         ],
     )
     def test_the_first_of_each_pair_initiates_and_the_second_does_not(
-        self, first: PlayerId, second: PlayerId
+        self, first: SeatId, second: SeatId
     ) -> None:
         assert initiates(first, second) is True
         assert initiates(second, first) is False
@@ -106,7 +106,7 @@ class TestWhoInitiates:
         ("first", "second"),
         [("1", "01"), (1, "1"), ("1.0", "1"), ("0x1", "1"), ("1e400", "2e400"), ("a", "a")],
     )
-    def test_ids_that_tie_leave_nobody_to_initiate(self, first: PlayerId, second: PlayerId) -> None:
+    def test_ids_that_tie_leave_nobody_to_initiate(self, first: SeatId, second: SeatId) -> None:
         assert initiates(first, second) is None
         assert initiates(second, first) is None
 
@@ -352,7 +352,7 @@ class Peer:
         self.machine.handle_timeout(self.world.now)
         self.run()
 
-    def _carry_out(self, output: Output) -> None:
+    def _carry_out(self, output: NegotiationOutput) -> None:
         match output:
             case CreateOffer(attempt):
                 self._make("offer", attempt)
@@ -478,7 +478,7 @@ def agree(one: Peer | Browser, other: Peer | Browser) -> None:
     assert {one.local[0], other.local[0]} == {"offer", "answer"}
 
 
-IDS: list[tuple[PlayerId, PlayerId]] = [("a", "b"), ("b", "a"), (1, 2), ("1", "01"), ("01", "1"), (1, "1")]
+IDS: list[tuple[SeatId, SeatId]] = [("a", "b"), ("b", "a"), (1, 2), ("1", "01"), ("01", "1"), (1, "1")]
 
 
 class TestTwoMachines:
@@ -493,7 +493,7 @@ class TestTwoMachines:
     )
     def test_every_pairing_of_roles_agrees_on_one_offer_and_answer(  # by name
         self,
-        ids: tuple[PlayerId, PlayerId],
+        ids: tuple[SeatId, SeatId],
         offers: tuple[bool, bool],
         starts: tuple[float, float],
         delays: list[float],
@@ -541,7 +541,7 @@ class TestAgainstABrowser:
     )
     def test_every_pairing_of_roles_agrees_with_a_browser_that_knows_only_its_own_rule(  # by name
         self,
-        ids: tuple[PlayerId, PlayerId],
+        ids: tuple[SeatId, SeatId],
         we_offer: bool,  # noqa: FBT001  # Hypothesis passes by name
         it_offers: bool,  # noqa: FBT001  # Hypothesis passes by name
         starts: tuple[float, float],

@@ -13,11 +13,11 @@ from gym_p2p.core.sync.session import (
     FramesConfirmed,
     Load,
     Misprediction,
-    Output,
     Over,
     RolledBack,
     Save,
     Stalled,
+    SyncOutput,
     SyncSession,
 )
 from gym_p2p.errors import ConfigurationError
@@ -122,9 +122,9 @@ def predicting(**options: Any) -> SyncSession:
     return SyncSession(local=0, default_inputs=[b"-", b"-"], **{"window": 4, **options})
 
 
-def tick(session: SyncSession, data: bytes = b"a") -> list[Output]:
+def tick(session: SyncSession, data: bytes = b"a") -> list[SyncOutput]:
     session.give(data)
-    outputs: list[Output] = []
+    outputs: list[SyncOutput] = []
     while (output := session.poll()) is not None:
         outputs.append(output)
     return outputs
