@@ -58,27 +58,32 @@ def _commands_page() -> list[str]:
     for action in parser._actions:  # noqa: SLF001  # argparse has no public way to its sub-parsers
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for name, command in action.choices.items():
-                command.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=100)
+                command.formatter_class = lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=100)
                 lines += [f"## gym-p2p {name}", "", "```text", command.format_help().rstrip(), "```", ""]
     return lines
 
 
 def _type_of(schema: dict[str, Any]) -> str:
-    if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[-1]
-        return f"[{name}](#{name.lower()})"
-    if "anyOf" in schema:
-        return " or ".join(_type_of(part) for part in schema["anyOf"])
-    if "enum" in schema:
-        return " or ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{json.dumps(schema['const'])}`"
-    kind = schema.get("type", "any")
-    if kind == "array":
-        return f"list of {_type_of(schema['items'])}" if isinstance(schema.get("items"), dict) else "list"
-    if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
-        return f"object of {_type_of(schema['additionalProperties'])}"
-    return " or ".join(kind) if isinstance(kind, list) else str(kind)
+    """Return a field's type in words."""
+    match schema:
+        case {"$ref": str(reference)}:
+            name = reference.rsplit("/", 1)[-1]
+            words = f"[{name}](#{name.lower()})"
+        case {"anyOf": parts}:
+            words = " or ".join(_type_of(part) for part in parts)
+        case {"enum": values}:
+            words = " or ".join(f"`{json.dumps(value)}`" for value in values)
+        case {"const": value}:
+            words = f"`{json.dumps(value)}`"
+        case {"type": "array", "items": dict(items)}:
+            words = f"list of {_type_of(items)}"
+        case {"type": "object", "additionalProperties": dict(values)}:
+            words = f"object of {_type_of(values)}"
+        case {"type": list(kinds)}:
+            words = " or ".join(kinds)
+        case _:
+            words = str(schema.get("type", "anything"))
+    return words
 
 
 def _schema_page(kind: str) -> list[str]:
@@ -114,6 +119,14 @@ def _generate(_app: Sphinx) -> None:
         _write(f"{kind}.md", _schema_page(kind))
 
 
+def _keep_whole(_app: Sphinx, what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
+    """Keep napoleon from reading an attribute's first sentence as ``type: description``."""
+    if what == "attribute" and lines and ": " in lines[0]:
+        before, after = lines[0].split(": ", 1)
+        lines[:1] = [f"{before}:", after]
+
+
 def setup(app: Sphinx) -> None:
     """Write the generated pages before the others are read."""
     app.connect("builder-inited", _generate)
+    app.connect("autodoc-process-docstring", _keep_whole, priority=400)  # napoleon has 500
