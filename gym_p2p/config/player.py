@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ import attrs
 from gym_p2p.config.checks import either, in_range, is_boolean, is_text, one_of, optional, whole_in_range
 from gym_p2p.config.ice import IceServer, ice_servers
 from gym_p2p.config.mappings import from_mapping, nested_class
+from gym_p2p.config.names import did_you_mean
 from gym_p2p.errors import ConfigurationError
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "SyncConfig",
     "TelemetryConfig",
     "config_from_options",
+    "option_fields",
 ]
 
 DEFAULT_SERVER_URL = "http://127.0.0.1:8765"
@@ -209,11 +210,28 @@ class P2PConfig:
             raise ConfigurationError("pre_match", "is asked about matches of a queue: name one with queue=")
 
 
-_FLAT: dict[str, tuple[str, str]] = {
-    "sync": ("sync", "mode"),
-    "exports": ("exports", "directory"),
-}
-"""Options of a wrapper that have another name than the field they set."""
+_OPTION_NAMES = {("sync", "mode"): "sync", ("exports", "directory"): "exports"}
+"""What a wrapper calls a field, by its group and name, where that is not the field's own name."""
+
+
+def option_fields() -> dict[str, tuple[str | None, attrs.Attribute[Any]]]:
+    """Return, by the name of each option of a wrapper, the field it sets and that field's group.
+
+    A group is a field of :class:`P2PConfig`; ``None`` is the configuration itself.
+
+    >>> group, field = option_fields()["warning_ms"]
+    >>> group, field.name, field.default
+    ('telemetry', 'warning_ms', 150.0)
+    """
+    found: dict[str, tuple[str | None, attrs.Attribute[Any]]] = {}
+    for field in attrs.fields(P2PConfig):
+        inside = nested_class(field)
+        if inside is None:
+            found[field.name] = (None, field)
+        else:
+            for inner in attrs.fields(inside):
+                found[_OPTION_NAMES.get((field.name, inner.name), inner.name)] = (field.name, inner)
+    return found
 
 
 def config_from_options(options: Mapping[str, Any]) -> P2PConfig:
@@ -222,24 +240,18 @@ def config_from_options(options: Mapping[str, Any]) -> P2PConfig:
     Every field of :class:`P2PConfig` and of the classes in it is an option by its own name, but for
     ``sync`` (the mode) and ``exports`` (the directory).
 
+    >>> config = config_from_options({"room": "lab", "sync": "rollback", "fps": 60.0})
+    >>> config.room, config.sync.mode, config.sync.checked_every
+    ('lab', 'rollback', 30)
+
     Raises:
         ConfigurationError: an unknown option (with the nearest known one), or a value out of range.
     """
-    places = dict(_FLAT)
-    for field in attrs.fields(P2PConfig):
-        inside = nested_class(field)
-        if inside is None:
-            places[field.name] = ("", field.name)
-            continue
-        for inner in attrs.fields(inside):
-            if (field.name, inner.name) not in _FLAT.values():
-                places[inner.name] = (field.name, inner.name)
+    fields = option_fields()
     tree: dict[str, Any] = {}
     for name, value in options.items():
-        if name not in places:
-            near = difflib.get_close_matches(name, places, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(places))}"
-            raise ConfigurationError(name, f"no such option{hint}")
-        group, field_name = places[name]
-        (tree.setdefault(group, {}) if group else tree)[field_name] = value
+        if name not in fields:
+            raise ConfigurationError(name, f"no such option{did_you_mean(name, fields)}")
+        group, field = fields[name]
+        (tree if group is None else tree.setdefault(group, {}))[field.name] = value
     return from_mapping(P2PConfig, tree)

@@ -5,7 +5,6 @@ Knows the ranges that make sense; refuses to know how a match is played.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.config.names import did_you_mean
 from gym_p2p.core.api.rooms import MAX_PLAYERS
 from gym_p2p.core.wire.messages import MAX_SEED
 from gym_p2p.core.wire.seats import SeatId
@@ -46,9 +46,7 @@ def check_plain(policies: Mapping[Any, Any], *, frames: int, seed: int, options:
     known = [field.name for field in attrs.fields(SyncConfig) if field.name != "mode"]
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
-            raise ConfigurationError(name, f"no such option; {hint}")
+            raise ConfigurationError(name, f"no such option{did_you_mean(name, known)}")
 
 
 def check_seats(

@@ -7,8 +7,8 @@ function is called with arguments from there.
 
 from __future__ import annotations
 
-import importlib
 import json
+import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -134,14 +134,10 @@ def _is_registered(spec: Mapping[str, Any]) -> bool:
 
 def _found(name: Any) -> Any:
     """Return what ``module:path`` names, None if there is no such thing. The module is imported."""
-    module, _, path = str(name).partition(":")
     try:
-        found: Any = importlib.import_module(module)
-        for part in filter(None, path.split(".")):
-            found = getattr(found, part)
+        return pkgutil.resolve_name(str(name))
     except (ImportError, AttributeError, ValueError):
         return None
-    return found
 
 
 def _is_environment(found: Any) -> bool:
