@@ -7,7 +7,16 @@ from typing import Any, Literal
 
 import attrs
 
-from gym_p2p.config.checks import either, in_range, is_boolean, is_text, one_of, optional, whole_in_range
+from gym_p2p.config.checks import (
+    in_range,
+    is_a,
+    is_boolean,
+    is_text,
+    one_of,
+    optional,
+    secret,
+    whole_in_range,
+)
 from gym_p2p.config.ice import IceServer, ice_servers
 from gym_p2p.config.mappings import from_mapping, nested_class
 from gym_p2p.config.names import did_you_mean
@@ -59,7 +68,7 @@ class LinkConfig:
     relay_only: bool = attrs.field(default=False, validator=is_boolean)
     connect_timeout_s: float = attrs.field(default=15.0, validator=in_range(0.1, 600))
     """From the match being found to every channel being open."""
-    emulation: LinkEmulation = attrs.field(factory=LinkEmulation)
+    emulation: LinkEmulation = attrs.field(factory=LinkEmulation, validator=is_a(LinkEmulation))
 
 
 @attrs.frozen(kw_only=True)
@@ -73,9 +82,7 @@ class SyncConfig:
     missing inputs are predicted, and what was played on a wrong one is played again. ``auto``: rollback if
     frames are paced (``fps``), every player's copy can be saved and restored exactly, and that fits into a
     frame; else lockstep."""
-    input_delay: int | Literal["auto"] = attrs.field(
-        default=0, validator=either(whole_in_range(0, 60), one_of("auto"))
-    )
+    input_delay: int | Literal["auto"] = attrs.field(default=0, validator=whole_in_range(0, 60, also="auto"))
     """Frames between giving an input and its effect; the first ones have the default action. ``auto``
     follows the measured delay and jitter (needs ``fps``)."""
     prediction_window: int = attrs.field(default=8, validator=whole_in_range(1, 60))
@@ -182,19 +189,19 @@ class P2PConfig:
         default="raise", validator=one_of("raise", "requeue")
     )
     """After his own refusal: give up with ``MatchRefused``, or wait for somebody else."""
-    token: str | None = attrs.field(default=None, repr=False)
+    token: str | None = attrs.field(default=None, validator=optional(secret()), repr=False)
     """What lets this player in, where the service asks for one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
-    subject_id: str | None = None
+    subject_id: str | None = attrs.field(default=None, validator=optional(is_text))
     """Who this player is to the service; ``None`` makes up an anonymous one."""
     spectators: int = attrs.field(default=0, validator=whole_in_range(0, 16))
     """To how many this player shows the match; they get every confirmed frame, and have no say in it."""
     network: Literal["thread", "process"] = attrs.field(
         default="process", validator=one_of("thread", "process")
     )
-    link: LinkConfig = attrs.field(factory=LinkConfig)
-    sync: SyncConfig = attrs.field(factory=SyncConfig)
-    telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig)
-    exports: ExportConfig = attrs.field(factory=ExportConfig)
+    link: LinkConfig = attrs.field(factory=LinkConfig, validator=is_a(LinkConfig))
+    sync: SyncConfig = attrs.field(factory=SyncConfig, validator=is_a(SyncConfig))
+    telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig, validator=is_a(TelemetryConfig))
+    exports: ExportConfig = attrs.field(factory=ExportConfig, validator=is_a(ExportConfig))
     record: str | None = attrs.field(default=None, validator=optional(is_text))
     """Where the match is recorded: a ``.p2preplay`` file, or a folder that gets
     ``<match>/<player>.p2preplay``. ``None`` records nothing."""

@@ -8,7 +8,16 @@ from typing import Any, Literal
 
 import attrs
 
-from gym_p2p.config.checks import in_range, is_boolean, is_text, one_of, optional, whole_in_range
+from gym_p2p.config.checks import (
+    in_range,
+    is_a,
+    is_boolean,
+    is_text,
+    one_of,
+    optional,
+    secret,
+    whole_in_range,
+)
 from gym_p2p.config.ice import IceServer, ice_servers
 from gym_p2p.errors import ConfigurationError
 
@@ -56,13 +65,6 @@ def _origins(_instance: Any, attribute: attrs.Attribute[Any], value: tuple[str, 
             )
 
 
-def _secret(_instance: Any, attribute: attrs.Attribute[Any], value: str | None) -> None:
-    if value is None:
-        return
-    if not isinstance(value, str) or len(value) < _MIN_SECRET_CHARS:  # never shown, not even a wrong one
-        raise ConfigurationError(attribute.name, f"wanted at least {_MIN_SECRET_CHARS} characters")
-
-
 _MIN_SECRET_CHARS = 32
 """128 bits in hexadecimal."""
 
@@ -79,14 +81,18 @@ class ServiceConfig:
     """The address to listen on; beyond loopback it takes a ``join_secret``, or ``open``."""
     open: bool = attrs.field(default=False, validator=is_boolean)
     """Let every machine that reaches the service take part; not together with ``join_secret``."""
-    join_secret: str | None = attrs.field(default=None, validator=_secret, repr=False)
+    join_secret: str | None = attrs.field(
+        default=None, validator=optional(secret(_MIN_SECRET_CHARS)), repr=False
+    )
     """Signs the join tokens; with it nobody takes part without one."""
     experiment: str = attrs.field(default="default", validator=is_text)
     """What a join token has to be for."""
     private_candidates: bool | None = attrs.field(default=None, validator=optional(is_boolean))
     """Whether the players may tell each other loopback and private addresses: right on one machine or in one
     network, wrong on the Internet. ``None``: in a laboratory yes, with a ``join_secret`` no."""
-    turn_secret: str | None = attrs.field(default=None, validator=_secret, repr=False)
+    turn_secret: str | None = attrs.field(
+        default=None, validator=optional(secret(_MIN_SECRET_CHARS)), repr=False
+    )
     """Shared with the TURN servers (coturn's ``static-auth-secret``); with it every player gets credentials
     of his own for those that have no fixed ones."""
     turn_probe_lifetime_s: float = attrs.field(default=120.0, validator=in_range(1, 86_400))
@@ -113,7 +119,7 @@ class ServiceConfig:
     """Sustained events from one socket; what goes beyond is dropped and told so."""
     event_burst: int = attrs.field(default=100, validator=whole_in_range(1, 1_000_000))
     """Events that one socket may send at once: two peers' trickled candidates fit in."""
-    matchmaking: MatchmakingConfig = attrs.field(factory=MatchmakingConfig)
+    matchmaking: MatchmakingConfig = attrs.field(factory=MatchmakingConfig, validator=is_a(MatchmakingConfig))
     """How the queues are run; their ``group_size`` is each queue's number of seats."""
     log_decisions: bool = attrs.field(default=True, validator=is_boolean)
     """Whether the queues' decisions are appended to ``decisions.jsonl`` in the data directory."""
