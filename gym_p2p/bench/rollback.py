@@ -11,10 +11,12 @@ from typing import Any
 import attrs
 
 from gym_p2p.bench.figures import Report, Row, percentile, summarize
+from gym_p2p.bench.input_message import INPUT_MESSAGE, measure_input_message
 from gym_p2p.bench.player import FRAMES_MOST
 from gym_p2p.bench.run import Progress, Rounds
 from gym_p2p.bench.still import StillEnv
 from gym_p2p.bench.table import WINDOW, Plan, Table, TickCost
+from gym_p2p.core.wire.messages import encode
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.game import Game
@@ -64,6 +66,9 @@ def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) ->
         still.held(count, keep=number >= 0)
         for depth in (WINDOW // 2, WINDOW):
             still.rollbacks(count, depth, keep=number >= 0)
+        coding = measure_input_message(count)
+        if number >= 0:
+            found.add("inputs: coding", coding)
         for bench in benches:
             bench.parts(max(WARM_UP, count // 4), keep=number >= 0)
             bench.rollbacks(count, WINDOW, keep=number >= 0)
@@ -71,7 +76,7 @@ def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) ->
     rows = [
         *_session_rows(found),
         *(row for bench in benches for row in bench.rows()),
-        *_message_rows(frames),
+        *_message_rows(found, frames),
     ]
     for bench in (still, *benches):
         bench.close()
@@ -85,6 +90,7 @@ def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) ->
             "floor of save and load: the emulator's own, where there is one",
             "floor of a rollback, of 8 frames: 8 bare steps, 8 saves and 1 load",
             "  emulator alone: the same with its own saving, without wrappers",
+            "inputs: a message of four frames of two players; coding: encode and decode",
             "messages: simulated, 60 Hz and 100 ms of round trip",
             *notes,
         ),
@@ -272,7 +278,7 @@ def _less(value: float | None, part: float) -> float | None:
     return None if value is None else value - part
 
 
-def _message_rows(frames: int) -> list[Row]:
+def _message_rows(found: Rounds, frames: int) -> list[Row]:
     result = simulate(
         lambda: RallyEnv(points=FRAMES_MOST, max_frames=FRAMES_MOST),
         {"left": lambda _seen, frame: frame // 7 % 3, "right": lambda _seen, frame: frame // 5 % 3},
@@ -284,6 +290,8 @@ def _message_rows(frames: int) -> list[Row]:
     counters = result.players["left"].counters
     seconds = result.seconds
     return [
+        Row(what="inputs: coding", unit="us", ours=found.series("inputs: coding").p50),
+        Row(what="inputs: size", unit="B", ours=float(len(encode(INPUT_MESSAGE)))),
         Row(what="messages", unit="1/s", ours=counters.messages / seconds, anchor=_MESSAGES),
         Row(what="payload", unit="KB/s", ours=counters.bytes / seconds / 1e3, anchor=_KB),
     ]
