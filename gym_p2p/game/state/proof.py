@@ -299,7 +299,8 @@ class _Proof:
         now = self._now()
         if now is None or fields_checksum(now) == fields_checksum(wanted):
             return
-        path, was, is_now = differences(wanted, now, most=1)[0]
+        found = differences(wanted, now, most=1)  # none where the same fields came in another order
+        path, was, is_now = found[0] if found else ("the order of the fields", "another", "not restored")
         raise _NotExact(f"{what}: {path} was {was}, and is {is_now}")
 
 
