@@ -254,8 +254,8 @@ def _differing_parts(path: str, one: Any, other: Any) -> Iterable[tuple[str, Any
         ours, theirs = ({checksum(key): (key, item) for key, item in side.items()} for side in (one, other))
         for form, (key, _) in (ours | theirs).items():
             inner = f"{path}.{key}" if as_object else f"{path}[{_text(key)}]"
-            pair = (side.get(form, (key, _NOTHING))[1] for side in (ours, theirs))
-            yield from _differing_parts(inner, *pair)
+            our_item, their_item = (side.get(form, (key, _NOTHING))[1] for side in (ours, theirs))
+            yield from _differing_parts(inner, our_item, their_item)
     elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
         for index, pair in enumerate(zip(one, other, strict=True)):
             yield from _differing_parts(f"{path}[{index}]", *pair)

@@ -80,7 +80,7 @@ def test_every_kind_of_difference_is_seen(change: Any, path: str | None) -> None
     ("ours", "theirs", "paths"),
     [
         (np.array([0.0, 1.0]), np.array([-0.0, 1.0]), ["x[0]"]),
-        (np.float32([[1, 0]]), np.float32([[1, -0.0]]), ["x[0, 1]"]),
+        (np.array([[1, 0]], np.float32), np.array([[1, -0.0]], np.float32), ["x[0, 1]"]),
         (np.array(0.0), np.array(-0.0), ["x"]),
         ({1: "a"}, {True: "a"}, ["x[1]", "x[True]"]),
         ({1: {0.0: 2}}, {1: {0: 2}}, ["x[1][0.0]", "x[1][0]"]),
