@@ -39,8 +39,8 @@ UDP_PINGS = 200
 @contextlib.contextmanager
 def service(lab: Lab, folder: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """The real service in its node, which answers a line ``[one, other]`` with the outcome of their probe."""
-    told = {"host": lab.address(SERVICE), "data_dir": str(folder), **options}
-    process = _start(lab, SERVICE, "service", told)
+    options = {"host": lab.address(SERVICE), "data_dir": str(folder), **options}
+    process = _start(lab, SERVICE, "service", options)
     try:
         read_line(process, timeout_s=START_TIMEOUT_S)
         yield process

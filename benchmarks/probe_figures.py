@@ -6,7 +6,7 @@ It contains the configured delay, the jitter and the forwarder's own lateness, a
 a path without jitter that is the configured round trip. With an exponential jitter of mean 5 ms each way it
 is about 8.4 ms more (the median of the sum of two; the mean would be 10 more). Jitter here reorders
 packets, as it does between independent routes: on a path that keeps the order (``--in-order``) a packet's
-delay depends on its neighbours', so that "the" round trip depends on who asks.
+delay depends on its neighbours', so that "the" round trip depends on who measures.
 
 Under jitter a median also takes in the *mean* of what the hosts add, where on an even path it takes in their
 median: on a busy machine, whose wake-ups now and then take milliseconds, that is a difference. The column
@@ -49,7 +49,7 @@ _DRAWS = 20_000
 
 
 class Settings(TypedDict):
-    """What a path is told."""
+    """The laboratory's conditions of a path."""
 
     one_way_ms: float
     jitter_ms: float

@@ -46,7 +46,7 @@ _MESSAGES, _KB = 60.0, 2.4
 
 
 @attrs.frozen
-class _Subject:
+class _Benched:
     """An environment, and how its joint action is made of two seats' ones."""
 
     name: str
@@ -57,7 +57,7 @@ class _Subject:
 def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) -> Report:
     """Measure the session, the saving and loading of environments, and rollbacks of a whole window."""
     found, notes = Rounds("us"), list[str]()
-    still = _Bench(_Subject("nothing", StillEnv, _by_name), found)
+    still = _Bench(_Benched("nothing", StillEnv, _by_name), found)
     benches = [_Bench(subject, found) for subject in _subjects(notes)]
     for number in range(-1, rounds):
         progress("warming up" if number < 0 else f"round {number + 1} of {rounds}")
@@ -100,9 +100,9 @@ def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) ->
     )
 
 
-def _subjects(notes: list[str]) -> list[_Subject]:
+def _subjects(notes: list[str]) -> list[_Benched]:
     """Return what is here to be played."""
-    found = [_Subject("rally", lambda: RallyEnv(points=FRAMES_MOST, max_frames=FRAMES_MOST), _by_name)]
+    found = [_Benched("rally", lambda: RallyEnv(points=FRAMES_MOST, max_frames=FRAMES_MOST), _by_name)]
     others: dict[str, tuple[str, dict[str, Any], tuple[str, str]]] = {
         "pong": ("pettingzoo.atari.pong_v3", {"obs_type": "ram"}, ("first_0", "second_0")),
         "spread": ("mpe2.simple_spread_v3", {"N": 2, "max_cycles": 10**6}, ("agent_0", "agent_1")),
@@ -114,7 +114,7 @@ def _subjects(notes: list[str]) -> list[_Subject]:
             notes.append(f"{name}: not here ({module})")
             continue
         found.append(
-            _Subject(
+            _Benched(
                 name,
                 lambda module=module, arguments=arguments: load_environment(module, arguments),  # type: ignore[misc]  # bound now
                 lambda a, b, agents=agents: dict(zip(agents, (a, b), strict=True)),  # type: ignore[misc]  # bound now
@@ -130,7 +130,7 @@ def _by_name(left: int, right: int) -> dict[str, int]:
 class _Bench:
     """What is measured of one environment, round after round."""
 
-    def __init__(self, subject: _Subject, found: Rounds) -> None:
+    def __init__(self, subject: _Benched, found: Rounds) -> None:
         self.name = subject.name
         self._joint = subject.joint
         self._found = found

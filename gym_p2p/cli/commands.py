@@ -81,6 +81,6 @@ def _parser() -> argparse.ArgumentParser:
                 "--log-level",
                 default="warning",
                 choices=["debug", "info", "warning", "error"],
-                help="how much is told on standard error (default: %(default)s)",
+                help="how much is logged to standard error (default: %(default)s)",
             )
     return parser

@@ -1,4 +1,4 @@
-"""What a player can be told: the link, how frames are kept together, telemetry, exports."""
+"""The settings of a player: the link, how frames are kept together, telemetry, exports."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ class SyncConfig:
     on_peer_loss: Literal["truncate", "raise", "default_action", "stand_in"] = attrs.field(
         default="truncate", validator=one_of("truncate", "raise", "default_action", "stand_in")
     )
-    """When a player is gone: end the episode, raise ``PeerLost``, or play on without him, his seats taken by
-    their default actions or by ``stand_in``."""
+    """When a player is gone: end the episode, raise ``PeerLost``, or play on, with the seats taken by their
+    default actions or by ``stand_in``."""
     stand_in: Any = attrs.field(default=None)
     """Plays the seats of players who are gone: ``stand_in(seat, observation, frame) -> action``, a function
     of its arguments alone and the same one at every player; a callable, or ``module:function``."""
@@ -122,7 +122,7 @@ class SyncConfig:
     disconnect_notice_s: float = attrs.field(default=0.5, validator=in_range(0.05, 600))
     """Silence after which a peer counts as interrupted. Below ``disconnect_timeout_s``."""
     input_timeout_s: float = attrs.field(default=300.0, validator=in_range(0.1, 86_400))
-    """The longest wait for a peer that is connected but gives no input (he may be thinking)."""
+    """The longest wait for a peer that is connected but gives no input (the player may be thinking)."""
     room_timeout_s: float = attrs.field(default=300.0, validator=in_range(0.1, 86_400))
     """The longest wait in a room for the other players."""
 
@@ -174,7 +174,7 @@ class ExportConfig:
 
 @attrs.frozen(kw_only=True)
 class P2PConfig:
-    """Everything that a wrapper can be told, beyond the environment and the seat."""
+    """All settings of a wrapper, beyond the environment and the seat."""
 
     server_url: str = attrs.field(default=DEFAULT_SERVER_URL, validator=is_text)
     room: str = attrs.field(default=DEFAULT_ROOM, validator=is_text)
@@ -182,19 +182,19 @@ class P2PConfig:
     queue: str | None = attrs.field(default=None, validator=optional(is_text))
     """Instead of a room: where strangers wait, are probed, and are matched by the latency between them."""
     pre_match: Any = attrs.field(default=None)
-    """This player's own say before a match of the queue is made: a callable that is given the proposed match
+    """This player's own vote before a match of the queue is made: a callable that is given the proposed match
     (``MatchProposed``) and returns True, False or a ``Verdict``, or its name as ``module:function``, or the
-    largest round trip in ms that he would play at. ``None`` accepts what the service finds."""
+    largest round trip in ms that they would play at. ``None`` accepts what the service finds."""
     on_refusal: Literal["raise", "requeue"] = attrs.field(
         default="raise", validator=one_of("raise", "requeue")
     )
-    """After his own refusal: give up with ``MatchRefused``, or wait for somebody else."""
+    """After this player's own refusal: give up with ``MatchRefused``, or wait for somebody else."""
     token: str | None = attrs.field(default=None, validator=optional(secret()), repr=False)
-    """What lets this player in, where the service asks for one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
+    """What lets this player in, where the service wants one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
     subject_id: str | None = attrs.field(default=None, validator=optional(is_text))
     """Who this player is to the service; ``None`` makes up an anonymous one."""
     spectators: int = attrs.field(default=0, validator=whole_in_range(0, 16))
-    """To how many this player shows the match; they get every confirmed frame, and have no say in it."""
+    """To how many this player shows the match; they get every confirmed frame, and take no part in it."""
     network: Literal["thread", "process"] = attrs.field(
         default="process", validator=one_of("thread", "process")
     )
@@ -214,7 +214,7 @@ class P2PConfig:
     @pre_match.validator
     def _only_in_a_queue(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
         if value is not None and self.queue is None:
-            raise ConfigurationError("pre_match", "is asked about matches of a queue: name one with queue=")
+            raise ConfigurationError("pre_match", "votes on the matches of a queue: name one with queue=")
 
 
 _OPTION_NAMES = {("sync", "mode"): "sync", ("exports", "directory"): "exports"}

@@ -74,8 +74,8 @@ class ParallelGame(Game):
     # over by one of the two flags, or by both if they came together, and an outcome's flags never go back.
     #
     # An agent that took part in this step (it has a reward), does not live after it and got no flag has been
-    # dropped by the environment: its seat is truncated, or its player would wait for ever. That it has a
-    # reward is what tells it from an unborn one. ``reset`` hands in no rewards: nobody is dropped by it.
+    # dropped by the environment: its seat is truncated, or its player would wait for ever. The
+    # reward is what sets it apart from an unborn one. ``reset`` hands in no rewards: nobody is dropped by it.
     #
     # The episode ends when every seat is over, or when nobody lives: then the unborn will never be born, for
     # an environment without agents is not stepped.

@@ -98,14 +98,14 @@ def recipe_of(env: Any) -> Recipe | None:
     if spec is None:
         return None
     try:
-        told: dict[str, Any] = json.loads(spec.to_json())
+        data: dict[str, Any] = json.loads(spec.to_json())
     except (TypeError, ValueError):
         return None
-    wrappers = told.get("additional_wrappers") or ()
-    if not isinstance(told.get("entry_point"), str) or any(one.get("kwargs") is None for one in wrappers):
+    wrappers = data.get("additional_wrappers") or ()
+    if not isinstance(data.get("entry_point"), str) or any(one.get("kwargs") is None for one in wrappers):
         return None
-    kwargs = {key: value for key, value in told.get("kwargs", {}).items() if key not in _LOCAL_ARGUMENTS}
-    return Recipe(str(told["id"]), kwargs, {**told, "kwargs": kwargs})
+    kwargs = {key: value for key, value in data.get("kwargs", {}).items() if key not in _LOCAL_ARGUMENTS}
+    return Recipe(str(data["id"]), kwargs, {**data, "kwargs": kwargs})
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any] | None:

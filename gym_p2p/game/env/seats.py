@@ -1,7 +1,7 @@
 """Whose part of a joint action is whose: one :class:`Game` over every kind of environment.
 
 Knows Gymnasium environments with joint actions, PettingZoo's parallel and AEC environments, and single-agent
-environments that others watch. The session above never asks which of them it plays.
+environments that others watch. To the session above they are all the same.
 """
 
 from __future__ import annotations

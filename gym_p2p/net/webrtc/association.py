@@ -256,8 +256,10 @@ class Association:
     async def _acknowledge(self) -> None:
         """Acknowledge now what cannot wait, the rest soon."""
         sctp = self._sctp
-        news = 2 if self._acknowledged is None else (sctp._last_received_tsn - self._acknowledged) % 2**32
-        if news >= 2 or sctp._sack_misordered or sctp._sack_duplicates:
+        unacknowledged = (
+            2 if self._acknowledged is None else (sctp._last_received_tsn - self._acknowledged) % 2**32
+        )
+        if unacknowledged >= 2 or sctp._sack_misordered or sctp._sack_duplicates:
             self._note_acknowledged()
             await self._send_sack()
         else:
