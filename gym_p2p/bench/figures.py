@@ -76,7 +76,7 @@ class Report:
 
     Attributes:
         bench: its name.
-        settings: what it was told, plain data.
+        settings: its options, plain data.
         notes: what floor and anchor are here, a sentence each.
         rows: the table.
         series: what the rows were made of, round by round.

@@ -34,7 +34,7 @@ class OpeningStation:
 
     @property
     def operations(self) -> Mapping[str, Callable[..., Any]]:
-        """What it can be asked for; all times are milliseconds."""
+        """The requests that it takes; all times are milliseconds."""
         return {
             "ours": lambda **arguments: _run(run_loop, _open_ours(**arguments)),
             "aioice": lambda: {"open_ms": _run(asyncio.run, open_aioice()) * 1e3},
@@ -80,7 +80,7 @@ async def _open_ours(url: str, room: str, stun: str | None) -> dict[str, float]:
 
 
 class _Half:
-    """The network half of one player, and when it told what."""
+    """The network half of one player, and when its events came."""
 
     def __init__(self, url: str, room: str, seat: str, stun: str | None) -> None:
         servers = [] if stun is None else [{"urls": [stun]}]

@@ -40,7 +40,7 @@ class TickCost:
     """What one tick took.
 
     Attributes:
-        playing_us: the user's half: hear what was told, give the input, play, record.
+        playing_us: the user's half: take in events, give the input, play, record.
         network_us: the network's half: take messages and the input, make messages.
         played_again: how many frames the tick played a second time.
     """
@@ -70,7 +70,7 @@ class Table:
     ) -> None:
         sync = SyncConfig(mode="rollback", fps=FPS, prediction_window=WINDOW)
         self._halves = [
-            _Player(game, index, saving, sync)
+            _TablePlayer(game, index, saving, sync)
             for index, (game, saving) in enumerate(zip(games, snapshots, strict=True))
         ]
         self._plans = tuple(plans)
@@ -102,16 +102,16 @@ class Table:
         waiting: deque[tuple[int, bytes]] = deque()
         for index, player in enumerate(self._halves):
             player.open()
-            waiting.extend((1 - index, data) for data in player.told())
+            waiting.extend((1 - index, data) for data in player.outgoing())
         while waiting:
             receiver, data = waiting.popleft()
-            self._halves[receiver].hear(data)
-            waiting.extend((1 - receiver, data) for data in self._halves[receiver].told())
+            self._halves[receiver].receive(data)
+            waiting.extend((1 - receiver, data) for data in self._halves[receiver].outgoing())
         self._tick += 1
 
 
-class _Player:
-    """One player: his match machine, and his episode once it has begun."""
+class _TablePlayer:
+    """One player: the match machine, and the episode once it has begun."""
 
     def __init__(self, game: Game, index: int, snapshots: Snapshots, sync: SyncConfig) -> None:
         self._game = game
@@ -132,19 +132,19 @@ class _Player:
         self._match.opened(1 - self._index, 0.0)
         self._match.command(BeginEpisode(1, None, 0), 0.0)
 
-    def hear(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         """Take a message of the time before the first frame."""
         self._match.receive(1 - self._index, data, 0.0)
 
-    def told(self) -> list[bytes]:
-        """Return what this player says before the first frame; his episode begins when it is time."""
-        said = []
+    def outgoing(self) -> list[bytes]:
+        """Return what this player sends before the first frame; the episode begins when it is time."""
+        messages = []
         while (output := self._match.poll()) is not None:
             if isinstance(output, Send):
-                said.append(output.data)
+                messages.append(output.data)
             elif isinstance(output, EpisodeBegan):
                 self._begun = self._begin(output)
-        return said
+        return messages
 
     def tick(self, arrived: Sequence[bytes], plan: Plan, now: float) -> tuple[TickCost, list[bytes]]:
         """Play a tick; return what it cost, and the messages to the other player."""

@@ -70,7 +70,7 @@ class WireStation:
 
     @property
     def operations(self) -> Mapping[str, Callable[..., Any]]:
-        """What it can be asked for."""
+        """The requests that it takes."""
         return {
             "offer": lambda: self._call(self._wire.offer()),
             "answer": lambda offer: self._call(self._wire.answer(offer)),

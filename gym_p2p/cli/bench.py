@@ -71,7 +71,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    report = _BENCHES[args.what](args, _quiet if args.quiet else _say)
+    report = _BENCHES[args.what](args, _quiet if args.quiet else _print_progress)
     if args.json:
         print(json.dumps(report.to_mapping(), allow_nan=False))
     else:
@@ -150,12 +150,12 @@ def _positive(kind: type[int | float]) -> Callable[[str], int | float]:
     return read
 
 
-def _say(text: str) -> None:
+def _print_progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def _quiet(_text: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 def _print(report: Report) -> None:

@@ -82,6 +82,6 @@ def make_parser() -> argparse.ArgumentParser:
                 "--log-level",
                 default="warning",
                 choices=["debug", "info", "warning", "error"],
-                help="how much is told on standard error (default: %(default)s)",
+                help="how much is logged to standard error (default: %(default)s)",
             )
     return parser

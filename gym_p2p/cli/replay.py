@@ -148,7 +148,7 @@ def _maker(replay: Replay, arguments: argparse.Namespace) -> Callable[[str | Non
 def _render_mode(
     replay: Replay, make: Callable[[str | None], Any], arguments: argparse.Namespace
 ) -> str | None:
-    """Return how the environment has to draw for what was asked; None if it need not.
+    """Return how the environment has to draw for these arguments; None if it need not.
 
     Raises:
         UsageError: it cannot.

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 from gym_p2p.config import DEFAULT_SERVER_URL, P2PConfig, config_from_options
+from gym_p2p.config.names import did_you_mean
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.spectating.messages import EpisodeShown
 from gym_p2p.core.wire.seats import SeatId
@@ -409,5 +410,5 @@ _OPTIONS = frozenset(
 def _config(options: Mapping[str, Any], **named: Any) -> P2PConfig:
     unknown = [name for name in options if name not in _OPTIONS]
     if unknown:
-        raise ConfigurationError(unknown[0], f"no such option; known are {', '.join(sorted(_OPTIONS))}")
+        raise ConfigurationError(unknown[0], f"no such option{did_you_mean(unknown[0], _OPTIONS)}")
     return config_from_options({"network": "thread", **options, **named})

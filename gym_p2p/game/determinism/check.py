@@ -1,8 +1,8 @@
 """The report card: can this environment be played by peers, and in which mode?
 
-Knows which runs tell, and what follows from them. Peers each run their own copy, so that all copies have to
-agree whatever else is different: an object that was played before and a fresh one, another process with
-other hashes of text and another time of day, other code that draws from the global generators in between.
+Knows which runs are needed, and what follows from them. Peers each run their own copy, so that all copies
+have to agree whatever else is different: an object that was played before and a fresh one, another process
+with other hashes of text and another time of day, other code that draws from the global generators meanwhile.
 Whether it can also be rolled back is for :mod:`gym_p2p.game.state.proof` to say.
 """
 
@@ -68,7 +68,7 @@ def check_env_determinism(
         options: what ``reset`` gets.
         default_actions: as for :func:`~gym_p2p.game.env.seats.make_game`.
         fresh_process: whether to try other processes too.
-        on_progress: is told what is being done.
+        on_progress: is called with what is being done.
 
     Returns:
         The card. Global random state is afterwards what it was before.
@@ -95,7 +95,7 @@ def check_env_determinism(
 
 @attrs.frozen
 class _Settings:
-    """What was asked for."""
+    """The arguments of the examination."""
 
     make_env: MakeEnv
     env_args: dict[str, Any]
@@ -127,7 +127,7 @@ class _Examination:
 
     def __init__(self, settings: _Settings, on_progress: Callable[[str], None]) -> None:
         self._settings = settings
-        self._tell = on_progress
+        self._report_progress = on_progress
         self._identity: dict[str, str] = {}
         self._strategy: str | None = None
         self._random_use: list[str] = []
@@ -139,10 +139,10 @@ class _Examination:
         self._random_use += [f"{name} when made" for name in before.moved()]
         self._identity = game.describe()
         try:
-            self._tell("trying how its state can be saved")
+            self._report_progress("trying how its state can be saved")
             choice = self._choice()
             self._strategy = choice.snapshots.name if choice.snapshots is not None else None
-            self._tell("playing it")
+            self._report_progress("playing it")
             originals = [self._play(game, seed) for seed in self._settings.seeds]
             checks, states = self._comparisons(game, originals, fresh_process=fresh_process)
         except Broke as error:
@@ -175,19 +175,19 @@ class _Examination:
     ) -> tuple[list[Check], Check]:
         """Play the same again in every other way."""
         with contextlib.ExitStack() as stack:
-            others: list[FreshProcess] | str = "not asked for"
+            others: list[FreshProcess] | str = "not requested"
             if fresh_process:
-                self._tell("starting fresh processes")
+                self._report_progress("starting fresh processes")
                 others = self._started(originals, stack)
-            self._tell("playing the same again")
+            self._report_progress("playing the same again")
             again = self._compared("same process", originals, lambda run: self._play(game, run.seed, run))
-            self._tell("playing the same with a fresh object, other global random state")
+            self._report_progress("playing the same with a fresh object, other global random state")
             fresh = self._settings.new_game()
             stack.callback(fresh.close)
             object_ = self._compared(
                 "fresh object", originals, lambda run: self._play(fresh, run.seed, run, disturb=True)
             )
-            self._tell("waiting for the fresh processes")
+            self._report_progress("waiting for the fresh processes")
             process, far = from_processes(originals, others)
         near = [*again.runs, *object_.runs]
         checks = [again.check, object_.check, process, compared_infos(originals, [*near, *far])]
@@ -244,7 +244,7 @@ class _Examination:
         """Find out whether streams of its own would help."""
         if not self._random_use or self._settings.isolate:
             return None
-        self._tell("trying it with global random streams of its own")
+        self._report_progress("trying it with global random streams of its own")
         isolated = attrs.evolve(self._settings, isolate=True)
         card = _Examination(isolated, lambda _what: None).card(fresh_process=False)
         if card.verdict == "unfit":

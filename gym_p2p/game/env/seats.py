@@ -1,7 +1,7 @@
 """Whose part of a joint action is whose: one :class:`Game` over every kind of environment.
 
 Knows Gymnasium environments with joint actions, PettingZoo's parallel and AEC environments, and single-agent
-environments that others watch. The session above never asks which of them it plays.
+environments that others watch. To the session above they are all the same.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pettingzoo
 from gymnasium import spaces
 from pettingzoo.utils.conversions import aec_to_parallel
 
+from gym_p2p.config.checks import require_whole
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment
 from gym_p2p.game.env.describe import layers
 from gym_p2p.game.env.game import Game
@@ -54,8 +55,7 @@ def make_game(env: Any, *, watchers: int = 0, default_actions: Any = None) -> Ga
         UnsupportedEnvironment: it cannot be split into seats; the message says what was found and what works.
         ConfigurationError: ``watchers`` or ``default_actions`` do not fit this environment.
     """
-    if isinstance(watchers, bool) or not isinstance(watchers, int) or watchers < 0:
-        raise ConfigurationError("watchers", f"wanted a whole number from 0, got {watchers!r}")
+    require_whole("watchers", watchers, 0)
     single = isinstance(env, gymnasium.Env) and not _is_joint(env.action_space)
     if watchers and not single:
         raise ConfigurationError("watchers", "only a single-agent environment has watching seats")

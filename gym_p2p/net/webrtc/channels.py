@@ -66,7 +66,7 @@ class Channels:
         return list(self._channels.values())
 
     def expect(self, *, negotiated_game: bool, creates_game: bool) -> None:
-        """Say what the connection is to have: both channels by fixed ids, or the game channel in-band."""
+        """Declare what the connection is to have: both channels by fixed ids, or the game channel in-band."""
         if negotiated_game:
             self._required.add(Channel.CTRL)
         if Channel.GAME not in self._channels and (negotiated_game or creates_game):
