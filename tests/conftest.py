@@ -6,6 +6,7 @@ needs more than these is imported by the fixture that uses it.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from gym_p2p.server import Service
     from tests.players import Lobby
+
+pytest_plugins = ["tests.parallel"] if importlib.util.find_spec("xdist") else []
 
 settings.register_profile("save", max_examples=5, deadline=None)
 settings.register_profile("quick", max_examples=15, deadline=None)
