@@ -32,6 +32,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     option = config.option
     if config.args_source is not pytest.Config.ArgsSource.TESTPATHS or option.usepdb:
         return
+    if hasattr(config, "workerinput"):  # this is a worker
+        return
     if config.pluginmanager.hasplugin("xdist") and option.numprocesses is None and option.dist == "no":
         option.numprocesses = WORKERS_A_PROCESSOR * (os.cpu_count() or 1)
         option.dist = "loadfile"
