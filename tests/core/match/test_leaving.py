@@ -97,6 +97,7 @@ def test_the_survivors_play_on_identically_with_the_leavers_default_input(
         assert seat.state == state
 
 
+@pytest.mark.slow
 @given(
     players=st.integers(3, 4),
     first=st.integers(0, WINDOW),

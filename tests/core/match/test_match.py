@@ -55,6 +55,7 @@ def expected(players: int, frames: int, delays: dict[int, int]) -> list[tuple[by
     ]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     players=st.integers(2, 4),
@@ -191,6 +192,7 @@ def test_a_player_who_vanishes_is_noticed_and_then_lost_at_the_configured_times(
     assert (seat.over.reason, seat.over.player) == ("peer_lost", 1)
 
 
+@pytest.mark.slow
 def test_a_player_who_is_heard_again_in_time_resumes() -> None:
     table = Table(2, path=Path(one_way_ms=20), frames=3000)
     table.connect()

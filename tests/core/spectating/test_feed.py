@@ -38,6 +38,7 @@ from gym_p2p.core.spectating.messages import (
 from gym_p2p.core.spectating.subscriber import DOUBTED_S, MAX_BACKLOG_FRAMES, Broken, Follower, Said, Welcomed
 from gym_p2p.core.wire.messages import MAX_MESSAGE_BYTES
 from gym_p2p.errors import ProtocolError
+from tests.core.examples import examples
 
 DESCRIPTION = {"must": {"environment": "a game"}, "about": {"text": "x" * 3000}}
 SEATS = 2
@@ -144,6 +145,7 @@ def test_a_spectator_of_the_first_hour_sees_everything_in_order() -> None:
     assert not party.feed.owes
 
 
+@pytest.mark.slow
 def test_one_who_comes_late_gets_the_past_many_times_faster_than_it_was_played() -> None:
     party = Party()
     party.show(begun(1), *(frame(number) for number in range(36_000)))  # ten minutes at 60 fps
@@ -153,6 +155,7 @@ def test_one_who_comes_late_gets_the_past_many_times_faster_than_it_was_played()
     assert party.frames("s", 1)[-1] == frame(35_999).by_seat
 
 
+@pytest.mark.slow
 def test_the_past_is_sent_in_beats_that_leave_room_for_the_match() -> None:
     party = Party()
     party.show(begun(1), *(frame(number) for number in range(100_000)))
@@ -207,6 +210,7 @@ def test_frames_larger_than_a_message_arrive_whole() -> None:
     assert party.frames("s", 1) == [frame(number, size=1000).by_seat for number in range(5)]
 
 
+@pytest.mark.slow
 def test_a_reader_who_takes_nothing_is_sent_no_more_than_a_window_and_is_dropped() -> None:
     party = Party()
     party.join("s")
@@ -237,6 +241,7 @@ def test_one_who_lives_but_takes_nothing_is_dropped_later() -> None:
     assert party.now >= 100.0 + STALLED_S
 
 
+@pytest.mark.slow
 def test_a_spectator_whose_user_does_nothing_takes_no_more_than_a_backlog() -> None:
     party = Party()
     follower = party.join("s")
@@ -277,7 +282,7 @@ def test_a_spectator_who_talks_nonsense_is_dropped_and_the_others_go_on(data: by
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_whatever_a_spectator_says_the_feed_goes_on(said: list[bytes]) -> None:
     party = Party()
     party.join("well")
@@ -339,7 +344,7 @@ def test_a_player_who_tells_another_story_is_given_up(malice: Callable[[], bytes
 
 
 @given(st.lists(st.binary(max_size=60), max_size=20))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_whatever_a_player_says_a_follower_survives_it(said: list[bytes]) -> None:
     follower = Follower(SEATS)
     follower.opened(0.0)
@@ -351,7 +356,7 @@ def test_whatever_a_player_says_a_follower_survives_it(said: list[bytes]) -> Non
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_over_any_change_of_players_every_frame_comes_once_and_in_order(data: st.DataObject) -> None:
     """Two players show the same match, each as far as it is final for him; the links break at any time."""
     lengths = data.draw(st.lists(st.integers(0, 400), min_size=1, max_size=4), label="episodes")
@@ -435,7 +440,7 @@ def test_a_farewell_is_told() -> None:
 
 
 @given(st.binary(max_size=80))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_any_bytes_are_a_message_or_a_protocol_error(data: bytes) -> None:
     try:
         message = decode_feed(data)
