@@ -10,6 +10,7 @@ from typing import Any
 
 from gym_p2p.core.spectating.log import ShowFrame, Shown
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest
+from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.outcome import Outcome
 
@@ -39,7 +40,9 @@ class Showing:
         self._frames, self._running = 0, True
         digest = OutcomeChecksum(len(first_outcome.rewards)).digest(first_outcome)
         self._command(
-            EpisodeShown(self._episode, seed, dict(options or {}), bytes.fromhex(digest), self._snapshots)
+            EpisodeShown(
+                self._episode, seed, JsonObject(dict(options or {})), bytes.fromhex(digest), self._snapshots
+            )
         )
 
     def frame(self, by_seat: Sequence[bytes], outcome: Outcome) -> None:  # noqa: ARG002 - spectators have their own

@@ -11,10 +11,11 @@ from hashlib import blake2b
 from typing import Any
 
 from gym_p2p.core.match.events import Difference, EpisodeRefused
-from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, Ready
+from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
+from gym_p2p.core.wire.messages import MAX_DIFFERENCES, PROTOCOL_VERSION, Hello, Ready, Refuse, encode
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Seeds", "barrier_refusal", "episode_seed", "handshake_differences"]
+__all__ = ["Seeds", "barrier_refusal", "episode_seed", "handshake_differences", "refusal"]
 
 
 class Seeds:
@@ -59,14 +60,27 @@ def handshake_differences(ours: Mapping[str, Any], hello: Hello) -> tuple[Differ
         raise ProtocolError("handshake without a description")
     names: Sequence[str] = [*must, *(name for name in theirs if name not in must)]
     rows = [(name, str(must.get(name, "(nothing)")), str(theirs.get(name, "(nothing)"))) for name in names]
-    return tuple(row for row in rows if row[1] != row[2])
+    return tuple((_text(what), _text(ours), _text(their)) for what, ours, their in rows if ours != their)
+
+
+def refusal(differences: Sequence[Difference]) -> Refuse:
+    """Return the message that lists the differences: as many of them as it may hold."""
+    message = Refuse(tuple(differences[:MAX_DIFFERENCES]))
+    while len(encode(message)) > MAX_CTRL_BYTES:
+        message = Refuse(message.differences[: len(message.differences) // 2])
+    return message
+
+
+def _text(text: str) -> str:
+    """Return a text that can be encoded and printed: JSON may bring half a surrogate pair."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def barrier_refusal(local: int, ready: Mapping[int, Ready]) -> EpisodeRefused | None:
     """Compare what the players want at the barrier; all players come to the same verdict."""
     for what, wanted in (
         ("seed", {i: str(r.seed) for i, r in ready.items() if r.seed is not None}),
-        ("options", {i: json.dumps(r.options, sort_keys=True) for i, r in ready.items() if r.options}),
+        ("options", {i: json.dumps(dict(r.options), sort_keys=True) for i, r in ready.items() if r.options}),
     ):
         if len(set(wanted.values())) <= 1:
             continue

@@ -36,7 +36,8 @@ from gym_p2p.core.spectating.messages import (
     encode_feed,
 )
 from gym_p2p.core.spectating.subscriber import DOUBTED_S, MAX_BACKLOG_FRAMES, Broken, Follower, Said, Welcomed
-from gym_p2p.core.wire.messages import MAX_MESSAGE_BYTES
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from gym_p2p.errors import ProtocolError
 from tests.core.examples import examples
 
@@ -45,7 +46,7 @@ SEATS = 2
 
 
 def begun(episode: int, seed: int = 7) -> EpisodeShown:
-    return EpisodeShown(episode, seed, {"level": 3}, b"digest" + bytes([episode]), "layers")
+    return EpisodeShown(episode, seed, JsonObject({"level": 3}), b"digest" + bytes([episode]), "layers")
 
 
 def frame(number: int, size: int = 1) -> ShowFrame:
@@ -217,7 +218,7 @@ def test_a_reader_who_takes_nothing_is_sent_no_more_than_a_window_and_is_dropped
     party.join("well")
     party.deaf.add("s")
     party.show(begun(1), *(frame(number) for number in range(50_000)))
-    to_well = 50_000 * 9
+    to_well = 50_000 * 10
     party.run(SILENT_S / 2)
     assert len(party.frames("well", 1)) == 50_000
     assert party.sent_bytes < to_well + WINDOW_BYTES + 20_000
@@ -263,8 +264,8 @@ def test_a_spectator_whose_user_does_nothing_takes_no_more_than_a_backlog() -> N
         b"\x40",
         encode_feed(Took(10_000)),
         encode_feed(Farewell("no")),
-        encode_feed(Watch(FEED_VERSION + 1)),
-        encode_feed(Watch(FEED_VERSION)),
+        encode_feed(Watch(FEED_VERSION + 1, 0, 0)),
+        encode_feed(Watch(FEED_VERSION, 0, 0)),
         b"\x41" + b"\x80" * 20,
     ],
 )
@@ -300,7 +301,7 @@ def test_a_player_who_falls_silent_is_given_up() -> None:
     follower = Follower(SEATS)
     follower.opened(0.0)
     assert isinstance(follower.poll(), Said)
-    follower.receive(encode_feed(Welcome(FEED_VERSION, {})), 1.0)
+    follower.receive(encode_feed(Welcome(FEED_VERSION, JsonObject({}))), 1.0)
     for now in (2.0, 4.0, 6.0, 8.0, 10.0, 11.0):
         follower.handle_timeout(now)
     outputs = list(iter(follower.poll, None))
@@ -324,9 +325,9 @@ MALICE: list[Callable[[], bytes]] = [
     lambda: encode_feed(EpisodeOver(1, 3, completed=True)),
     lambda: encode_feed(begun(1, seed=8)),
     lambda: encode_feed(begun(0)),
-    lambda: encode_feed(Watch(FEED_VERSION)),
+    lambda: encode_feed(Watch(FEED_VERSION, 0, 0)),
     lambda: b"\x06\x01\x05\x09pieces",
-    lambda: b"\x44\x01\x00\x01\x02\xff\xff\x03",
+    lambda: b"\x95\x44\x01\x00\x01\x92\xc5\xff\xff\x03",
 ]
 
 
@@ -334,7 +335,7 @@ MALICE: list[Callable[[], bytes]] = [
 def test_a_player_who_tells_another_story_is_given_up(malice: Callable[[], bytes]) -> None:
     follower = Follower(SEATS)
     follower.opened(0.0)
-    follower.receive(encode_feed(Welcome(FEED_VERSION, {})), 0.0)
+    follower.receive(encode_feed(Welcome(FEED_VERSION, JsonObject({}))), 0.0)
     follower.receive(encode_feed(begun(1)), 0.0)
     follower.receive(malice(), 0.0)
     outputs = list(iter(follower.poll, None))
