@@ -11,16 +11,40 @@ from typing import Any, Literal
 from gym_p2p.errors import UsageError
 from gym_p2p.wrapper import P2POptions
 
-__all__ = ["add_match_options", "count", "env_arguments", "find_local_modules", "match_options", "seat_id"]
+__all__ = [
+    "add_env_argument",
+    "add_match_options",
+    "count",
+    "env_arguments",
+    "find_local_modules",
+    "match_options",
+    "seat_id",
+]
+
+
+def add_env_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add ``--env-arg``, which :func:`env_arguments` reads."""
+    parser.add_argument(
+        "--env-arg",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an argument of the environment; VALUE is JSON, or text",
+    )
 
 
 def add_match_options(
     parser: argparse.ArgumentParser, *, frames: int | None = None, fps: float | None = None
 ) -> None:
     """Add the options of a player in a match; ``frames`` and ``fps`` are their defaults."""
+    _add_playing(parser.add_argument_group("playing"), frames=frames, fps=fps)
+    _add_network(parser.add_argument_group("network"))
+    _add_exports(parser.add_argument_group("exports"))
+
+
+def _add_playing(play: argparse._ArgumentGroup, *, frames: int | None, fps: float | None) -> None:
     frames_help = "leave after N frames" + (f" (default: {frames})" if frames else "")
     fps_help = f"frames a second (default: {'as fast as possible' if fps is None else f'{fps:g}'})"
-    play = parser.add_argument_group("playing")
     play.add_argument("--frames", type=count, metavar="N", default=frames, help=frames_help)
     play.add_argument("--fps", type=float, metavar="F", default=fps, help=fps_help)
     play.add_argument("--seed", type=int, metavar="N", help="the seed to insist on (default: an agreed one)")
@@ -39,14 +63,10 @@ def add_match_options(
         default="predicted",
         help="with rollback: show now, or what is final (default: %(default)s)",
     )
-    play.add_argument(
-        "--env-arg",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an argument of the environment; VALUE is JSON, or text",
-    )
-    network = parser.add_argument_group("network")
+    add_env_argument(play)
+
+
+def _add_network(network: argparse._ArgumentGroup) -> None:
     network.add_argument(
         "--network", choices=["process", "thread"], help="where the network runs (default: process)"
     )
@@ -66,7 +86,9 @@ def add_match_options(
     network.add_argument(
         "--loss", type=float, default=0.0, metavar="P", help="emulated share of lost datagrams, 0 to 1"
     )
-    exports = parser.add_argument_group("exports")
+
+
+def _add_exports(exports: argparse._ArgumentGroup) -> None:
     exports.add_argument(
         "--exports",
         default="p2p-exports",

@@ -17,7 +17,7 @@ import rich.box
 from rich.console import Console
 from rich.table import Table
 
-from gym_p2p.cli.options import count, env_arguments, find_local_modules, seat_id
+from gym_p2p.cli.options import add_env_argument, count, env_arguments, find_local_modules, seat_id
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
@@ -79,13 +79,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "env", help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function"
     )
-    parser.add_argument(
-        "--env-arg",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an argument of the environment; VALUE is JSON, or text",
-    )
+    add_env_argument(parser)
     parser.add_argument(
         "--policy",
         action="append",

@@ -22,24 +22,17 @@ from gymnasium import spaces
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import checksum
 
-__all__ = ["describe", "layers"]
+__all__ = ["RECORDERS", "describe", "layers"]
 
 _MAX_TEXT = 160  # longer ones end in a digest of the whole
 
 _LOCAL_ARGUMENTS = frozenset({"render_mode", "auto_rom_install_path", "env", "self"})
 
-_ONLOOKERS = frozenset(
-    {
-        # Wrappers that watch the game and change nothing in it.
-        "PassiveEnvChecker",
-        "OrderEnforcing",
-        "OrderEnforcingWrapper",
-        "HumanRendering",
-        "RenderCollection",
-        "RecordVideo",
-        "RecordEpisodeStatistics",
-    }
-)
+RECORDERS = frozenset({"RecordVideo", "RecordEpisodeStatistics", "HumanRendering", "RenderCollection"})
+"""Gymnasium's wrappers that keep or show what was played: a frame that is played again is in it twice."""
+
+_ONLOOKERS = RECORDERS | {"PassiveEnvChecker", "OrderEnforcing", "OrderEnforcingWrapper"}
+"""Wrappers that watch the game and change nothing in it."""
 
 _ONLY_DRAW = frozenset({"pygame", "pygame-ce", "pyglet"})
 
