@@ -133,7 +133,11 @@ def find_local_modules() -> None:
 
 
 def env_arguments(pairs: list[str]) -> dict[str, Any]:
-    """Read ``KEY=VALUE`` pairs; a value that is no JSON is a text."""
+    """Read ``KEY=VALUE`` pairs; a value that is no JSON is a text.
+
+    >>> env_arguments(["N=3", "obs_type=ram", "continuous_actions=true"])
+    {'N': 3, 'obs_type': 'ram', 'continuous_actions': True}
+    """
     arguments: dict[str, Any] = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
@@ -144,7 +148,11 @@ def env_arguments(pairs: list[str]) -> dict[str, Any]:
 
 
 def seat_id(text: str) -> str | int:
-    """Read a seat: a whole number is an index, anything else a name."""
+    """Read a seat: a whole number is an index, anything else a name.
+
+    >>> seat_id("first_0"), seat_id("1")
+    ('first_0', 1)
+    """
     return int(text) if text.lstrip("-").isdigit() else text
 
 

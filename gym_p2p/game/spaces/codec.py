@@ -27,6 +27,12 @@ _MAX_TABLE = 4096  # actions of a Discrete that are looked up instead of worked 
 class ActionCodec:
     """Checks, encodes and decodes the actions of one seat.
 
+    >>> codec = ActionCodec(spaces.MultiDiscrete([3, 300]), seat="left")
+    >>> codec.encode(codec.check([2, 7])).hex()
+    '02000700'
+    >>> codec.decode(bytes.fromhex("02000700"))
+    array([2, 7])
+
     Attributes:
         space: the action space.
         max_bytes: no encoded action is longer. Where the space sets no limit (``Sequence``) this is

@@ -207,6 +207,9 @@ def differences(
 ) -> list[Difference]:
     """Name the fields in which two states differ.
 
+    >>> differences({"ball": [1.0, 2.0]}, {"ball": [1.0, 2.5], "wind": 3})
+    [('ball[1]', '2.0', '2.5'), ('wind', '(absent)', '3')]
+
     Args:
         ours: our fields.
         theirs: theirs.
