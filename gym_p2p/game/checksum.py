@@ -211,7 +211,7 @@ class OutcomeChecksum:
             frame, *map(len, inputs), *rewards, *outcome.terminations, *outcome.truncations
         )
         if sum(rewards) != sum(rewards):
-            canonical = [reward if reward == reward else float("nan") for reward in rewards]  # noqa: PLR0124
+            canonical = [reward if reward == reward else float("nan") for reward in rewards]  # noqa: PLR0124  # false for NaN alone
             head = self._frame.pack(
                 frame, *map(len, inputs), *canonical, *outcome.terminations, *outcome.truncations
             )
