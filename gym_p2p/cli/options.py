@@ -17,6 +17,7 @@ __all__ = [
     "count",
     "env_arguments",
     "find_local_modules",
+    "frames_or_auto",
     "match_options",
     "seat_id",
 ]
@@ -49,7 +50,11 @@ def _add_playing(play: argparse._ArgumentGroup, *, frames: int | None, fps: floa
     play.add_argument("--fps", type=float, metavar="F", default=fps, help=fps_help)
     play.add_argument("--seed", type=int, metavar="N", help="the seed to insist on (default: an agreed one)")
     play.add_argument(
-        "--input-delay", type=_delay, default=0, metavar="N", help="frames to effect, or auto (default: 0)"
+        "--input-delay",
+        type=frames_or_auto,
+        default=0,
+        metavar="N",
+        help="frames to effect, or auto (default: 0)",
     )
     play.add_argument(
         "--sync",
@@ -156,16 +161,17 @@ def seat_id(text: str) -> str | int:
     return int(text) if text.lstrip("-").isdigit() else text
 
 
+def frames_or_auto(text: str) -> int | Literal["auto"]:
+    """Read an input delay: a number of frames, or ``auto``."""
+    return "auto" if text == "auto" else int(text)
+
+
 def count(text: str) -> int:
     """Read a whole number from 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"wanted a whole number from 1, got {text}")
     return number
-
-
-def _delay(text: str) -> int | Literal["auto"]:
-    return "auto" if text == "auto" else int(text)
 
 
 def _json_or_text(value: str) -> Any:

@@ -17,7 +17,14 @@ import rich.box
 from rich.console import Console
 from rich.table import Table
 
-from gym_p2p.cli.options import add_env_argument, count, env_arguments, find_local_modules, seat_id
+from gym_p2p.cli.options import (
+    add_env_argument,
+    count,
+    env_arguments,
+    find_local_modules,
+    frames_or_auto,
+    seat_id,
+)
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
@@ -98,7 +105,9 @@ def add_parser(subparsers: Any) -> None:
         default=["auto"],
         help="one or more modes to compare (default: auto)",
     )
-    parser.add_argument("--input-delay", type=_delay, default=0, metavar="N", help="or auto (default: 0)")
+    parser.add_argument(
+        "--input-delay", type=frames_or_auto, default=0, metavar="N", help="or auto (default: 0)"
+    )
     parser.add_argument("--window", type=count, default=8, metavar="N", help="frames predicted (default: 8)")
     parser.add_argument(
         "--jobs",
