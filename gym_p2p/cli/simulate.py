@@ -286,7 +286,3 @@ def _share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"wanted 0 to 1, got {text}")
     return value
-
-
-def _delay(text: str) -> int | str:
-    return text if text == "auto" else int(text)
