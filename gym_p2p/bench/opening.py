@@ -81,7 +81,7 @@ async def _open_ours(url: str, room: str, stun: str | None) -> dict[str, float]:
 
 
 class _Half:
-    """The network half of one player, and when its events came."""
+    """The network half of one player, and when it told what."""
 
     def __init__(self, url: str, room: str, seat: str, stun: str | None) -> None:
         servers = [] if stun is None else [{"urls": [stun]}]

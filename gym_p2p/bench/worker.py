@@ -28,14 +28,14 @@ class Station(Protocol):
 def _station(kind: str, arguments: Mapping[str, Any]) -> Station:
     # Each kind imports what it needs alone: what is loaded beside it would count.
     if kind == "player":
-        from gym_p2p.bench.player import PlayerStation  # noqa: PLC0415
+        from gym_p2p.bench.player import PlayerStation  # noqa: PLC0415  # see above
 
         return PlayerStation(**arguments)
     if kind == "wire":
-        from gym_p2p.bench.wire_end import WireStation  # noqa: PLC0415
+        from gym_p2p.bench.wire_end import WireStation  # noqa: PLC0415  # see above
 
         return WireStation(**arguments)
-    from gym_p2p.bench.opening import OpeningStation  # noqa: PLC0415
+    from gym_p2p.bench.opening import OpeningStation  # noqa: PLC0415  # see above
 
     return OpeningStation(**arguments)
 

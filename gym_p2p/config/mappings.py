@@ -22,12 +22,21 @@ def nested_class(field: attrs.Attribute[Any]) -> type[Any] | None:
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """Return a configuration as nested dicts of plain data (tuples become lists)."""
+    """Return a configuration as nested dicts of plain data (tuples become lists).
+
+    >>> from gym_p2p.config import LinkEmulation
+    >>> to_mapping(LinkEmulation(one_way_ms=50.0))
+    {'one_way_ms': 50.0, 'jitter_ms': 0.0, 'loss': 0.0, 'seed': 0}
+    """
     return attrs.asdict(config, value_serializer=lambda _i, _a, v: list(v) if isinstance(v, tuple) else v)
 
 
 def from_mapping(cls: type[_T], mapping: Mapping[str, Any]) -> _T:
     """Build a configuration class from a mapping.
+
+    >>> from gym_p2p.config import LinkConfig
+    >>> from_mapping(LinkConfig, {"emulation": {"loss": 0.02}}).emulation.loss
+    0.02
 
     Raises:
         ConfigurationError: an unknown name (with the nearest known one), or a value out of range.

@@ -5,14 +5,14 @@ Knows the ranges that make sense; refuses to know how a match is played.
 
 from __future__ import annotations
 
+import difflib
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.config.checks import require_number, require_whole
-from gym_p2p.config.names import did_you_mean
 from gym_p2p.core.api.rooms import MAX_PLAYERS
 from gym_p2p.core.wire.codec import MAX_SEED
 from gym_p2p.core.wire.seats import SeatId
@@ -35,8 +35,8 @@ def check_plain(policies: Mapping[Any, Any], *, frames: int, seed: int, options:
     Raises:
         ConfigurationError: something is out of range, no function, or unknown.
     """
-    require_whole("frames", frames, 1)
-    require_whole("seed", seed, 0, MAX_SEED)
+    _whole("frames", frames, least=1)
+    _whole("seed", seed, least=0, most=MAX_SEED)
     if not isinstance(policies, Mapping) or not policies:
         raise ConfigurationError("policies", f"wanted a policy for each seat, got {policies!r}")
     for seat, policy in policies.items():
@@ -46,7 +46,9 @@ def check_plain(policies: Mapping[Any, Any], *, frames: int, seed: int, options:
     known = [field.name for field in attrs.fields(SyncConfig) if field.name != "mode"]
     for name in options:
         if name not in known:
-            raise ConfigurationError(name, f"no such option{did_you_mean(name, known)}")
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
+            raise ConfigurationError(name, f"no such option; {hint}")
 
 
 def check_seats(
@@ -73,9 +75,9 @@ def check_seats(
         if unknown:
             raise ConfigurationError(option, f"{unknown[0]!r} is none of the seats {list(seats)}")
     for frame in leave.values():
-        require_whole("leave", frame, 0)
+        _whole("leave", frame, least=0)
     for drift in clock_drift.values():
-        require_number("clock_drift", drift, -_MOST_DRIFT, _MOST_DRIFT)
+        _number("clock_drift", drift, -_MOST_DRIFT, _MOST_DRIFT)
 
 
 def paths_of(seats: tuple[SeatId, ...], figures: Mapping[str, Figure]) -> dict[tuple[int, int], Path]:
@@ -91,7 +93,7 @@ def paths_of(seats: tuple[SeatId, ...], figures: Mapping[str, Figure]) -> dict[t
     for name, figure in figures.items():
         most = _MOST_MS if name.endswith("_ms") else 1.0
         for number in figure.values() if isinstance(figure, Mapping) else [figure]:
-            require_number(name, number, 0.0, most)
+            _number(name, number, 0.0, most)
         for pair in figure if isinstance(figure, Mapping) else ():
             if not (isinstance(pair, tuple) and len(pair) == 2 and set(pair) <= set(seats)):
                 raise ConfigurationError(name, f"{pair!r} is no pair of the seats {list(seats)}")
@@ -107,3 +109,18 @@ def paths_of(seats: tuple[SeatId, ...], figures: Mapping[str, Figure]) -> dict[t
     return {
         (i, j): path(here, there) for i, here in enumerate(seats) for j, there in enumerate(seats) if i != j
     }
+
+
+def _whole(name: str, value: Any, *, least: int, most: int | None = None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(name, f"wanted a whole number, got {value!r}")
+    if value < least or (most is not None and value > most):
+        bounds = f"at least {least}" if most is None else f"{least} to {most}"
+        raise ConfigurationError(name, f"wanted {bounds}, got {value}")
+
+
+def _number(name: str, value: Any, least: float, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError(name, f"wanted a number, got {value!r}")
+    if not least <= value <= most:
+        raise ConfigurationError(name, f"wanted {least:g} to {most:g}, got {value!r}")

@@ -109,4 +109,4 @@ def test_a_frame_rate_at_which_nothing_can_be_played_again_means_lockstep() -> N
 )
 def test_options_that_make_no_sense_together_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):
-        SyncConfig(**options)  # type: ignore[arg-type]
+        SyncConfig(**options)  # type: ignore[arg-type]  # plain data, checked at run time

@@ -23,9 +23,9 @@ from gym_p2p.game.determinism.comparisons import (
     equal,
     from_processes,
 )
-from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, recipe_of
-from gym_p2p.game.determinism.report_card import NEEDED, RANDOM, Check, ReportCard, Verdict
-from gym_p2p.game.determinism.trial import Broke, Run, play
+from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, portable_recipe
+from gym_p2p.game.determinism.report_card import NEEDED, RANDOM, CardCheck, ReportCard, SyncVerdict
+from gym_p2p.game.determinism.trial import Broke, Run, play_trial
 from gym_p2p.game.env import isolation
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import GlobalRandom
@@ -146,7 +146,9 @@ class _Examination:
             originals = [self._play(game, seed) for seed in self._settings.seeds]
             checks, states = self._comparisons(game, originals, fresh_process=fresh_process)
         except Broke as error:
-            return self._card((Check("it can be played", passed=False, detail=str(error)),), (), None, None)
+            return self._card(
+                (CardCheck("it can be played", passed=False, detail=str(error)),), (), None, None
+            )
         finally:
             game.close()
         for run in originals:
@@ -172,7 +174,7 @@ class _Examination:
 
     def _comparisons(
         self, game: Game, originals: list[Run], *, fresh_process: bool
-    ) -> tuple[list[Check], Check]:
+    ) -> tuple[list[CardCheck], CardCheck]:
         """Play the same again in every other way."""
         with contextlib.ExitStack() as stack:
             others: list[FreshProcess] | str = "not requested"
@@ -198,7 +200,7 @@ class _Examination:
         names = settings.hooks is not None and all(isinstance(hook, str) for hook in settings.hooks)
         portable = self._strategy != "hooks" or names
         try:
-            recipe = recipe_of(settings.make_env, settings.env_args)
+            recipe = portable_recipe(settings.make_env, settings.env_args)
             job = {
                 "options": settings.options,
                 "default_actions": settings.default_actions,
@@ -214,7 +216,7 @@ class _Examination:
         return started
 
     def _play(self, game: Game, seed: int, like: Run | None = None, *, disturb: bool = False) -> Run:
-        return play(
+        return play_trial(
             game,
             seed=seed,
             steps=self._settings.steps,
@@ -231,14 +233,16 @@ class _Examination:
             for run in originals:
                 runs.append(play_again(run))  # noqa: PERF401 those before the one that breaks count too
         except Broke as error:
-            return Compared(Check(name, passed=False, detail=str(error)), runs)
+            return Compared(CardCheck(name, passed=False, detail=str(error)), runs)
         return Compared(equal(name, originals, runs), runs)
 
-    def _random_check(self) -> Check:
+    def _random_check(self) -> CardCheck:
         if self._settings.isolate:
-            return Check(RANDOM, passed=True, detail="isolated: it has streams of its own")
+            return CardCheck(RANDOM, passed=True, detail="isolated: it has streams of its own")
         used = ", ".join(self._random_use)
-        return Check(RANDOM, passed=not used, detail=f"draws from or seeds {used}" if used else "not used")
+        return CardCheck(
+            RANDOM, passed=not used, detail=f"draws from or seeds {used}" if used else "not used"
+        )
 
     def _advice(self) -> str | None:
         """Find out whether streams of its own would help."""
@@ -253,7 +257,7 @@ class _Examination:
 
     def _card(
         self,
-        checks: tuple[Check, ...],
+        checks: tuple[CardCheck, ...],
         originals: tuple[Run, ...],
         choice: SnapshotChoice | None,
         advice: str | None,
@@ -282,13 +286,13 @@ class _Examination:
         )
 
 
-def _after_restore(choice: SnapshotChoice) -> Check:
-    return Check("after a restore", passed=choice.snapshots is not None, detail=choice.reason)
+def _after_restore(choice: SnapshotChoice) -> CardCheck:
+    return CardCheck("after a restore", passed=choice.snapshots is not None, detail=choice.reason)
 
 
 def _verdict(
-    checks: tuple[Check, ...], originals: tuple[Run, ...], choice: SnapshotChoice | None
-) -> tuple[Verdict, str]:
+    checks: tuple[CardCheck, ...], originals: tuple[Run, ...], choice: SnapshotChoice | None
+) -> tuple[SyncVerdict, str]:
     for check in checks:
         if check.passed is False and check.name in NEEDED:
             return "unfit", f"{check.name}: {check.detail}{_from_random(checks)}"
@@ -304,7 +308,7 @@ def _verdict(
     return "rollback", f"deterministic, and exactly restored by {choice.snapshots.name}"
 
 
-def _from_random(checks: tuple[Check, ...]) -> str:
+def _from_random(checks: tuple[CardCheck, ...]) -> str:
     used = [check.detail for check in checks if check.name == RANDOM and check.passed is False]
     return f"; it {used[0]}" if used else ""
 

@@ -18,12 +18,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gym_p2p.config.names import name_of
-from gym_p2p.game.determinism.trial import Run, play
+from gym_p2p.game.determinism.trial import Run, play_trial
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
 
-__all__ = ["FreshProcess", "NoRecipe", "recipe_of"]
+__all__ = ["FreshProcess", "NoRecipe", "portable_recipe"]
 
 _TIMEOUT_S = 120.0  # the import of a large framework takes tens of seconds on a cold disk
 
@@ -35,7 +35,7 @@ class NoRecipe(Exception):
     """An environment that another process cannot make; the text says why."""
 
 
-def recipe_of(make_env: Any, env_args: Mapping[str, Any]) -> dict[str, Any]:
+def portable_recipe(make_env: Any, env_args: Mapping[str, Any]) -> dict[str, Any]:
     """Return, as plain JSON data, how another process makes an environment.
 
     Raises:
@@ -63,7 +63,7 @@ class FreshProcess:
     """A process that plays some runs again; it begins at once.
 
     Args:
-        recipe: what :func:`recipe_of` returned.
+        recipe: what :func:`portable_recipe` returned.
         runs: what is played again.
         hash_seed: the process's ``PYTHONHASHSEED``.
         settings: ``options``, ``default_actions``, ``strategy``, ``hooks`` (names only) and ``isolate``.
@@ -143,7 +143,7 @@ def _main() -> None:
     if job["isolate"]:
         game = isolate_global_random(game)
     runs = [
-        play(
+        play_trial(
             game,
             seed=run["seed"],
             steps=len(run["actions"]),

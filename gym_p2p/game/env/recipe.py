@@ -18,12 +18,10 @@ import pettingzoo
 from gymnasium.envs.registration import EnvSpec
 
 from gym_p2p.errors import UsageError
+from gym_p2p.game.env.describe import LOCAL_ARGUMENTS
 from gym_p2p.game.env.load import load_environment
 
 __all__ = ["Recipe", "named_recipe", "recipe_of"]
-
-_LOCAL_ARGUMENTS = frozenset({"render_mode", "auto_rom_install_path"})
-"""What concerns this machine and its screen, and not the game."""
 
 
 @attrs.frozen
@@ -84,7 +82,7 @@ class Recipe:
 
 def named_recipe(name: str, kwargs: Mapping[str, Any]) -> Recipe | None:
     """Return the recipe of a name and its arguments; None if these are no plain data."""
-    plain = _plain({key: value for key, value in kwargs.items() if key not in _LOCAL_ARGUMENTS})
+    plain = _plain({key: value for key, value in kwargs.items() if key not in LOCAL_ARGUMENTS})
     return None if plain is None else Recipe(name, plain)
 
 
@@ -104,7 +102,7 @@ def recipe_of(env: Any) -> Recipe | None:
     wrappers = data.get("additional_wrappers") or ()
     if not isinstance(data.get("entry_point"), str) or any(one.get("kwargs") is None for one in wrappers):
         return None
-    kwargs = {key: value for key, value in data.get("kwargs", {}).items() if key not in _LOCAL_ARGUMENTS}
+    kwargs = {key: value for key, value in data.get("kwargs", {}).items() if key not in LOCAL_ARGUMENTS}
     return Recipe(str(data["id"]), kwargs, {**data, "kwargs": kwargs})
 
 

@@ -16,7 +16,7 @@ from pettingzoo.utils.conversions import aec_to_parallel
 
 from gym_p2p.config.checks import require_whole
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment
-from gym_p2p.game.env.describe import layers
+from gym_p2p.game.env.describe import RECORDERS, layers
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.joint import JointGame, SingleGame
 from gym_p2p.game.env.parallel import ParallelGame
@@ -25,8 +25,6 @@ from gym_p2p.game.outcome import Outcome
 __all__ = ["Game", "Outcome", "make_game"]
 
 _log = logging.getLogger(__name__)
-
-_RECORDERS = frozenset({"RecordVideo", "RecordEpisodeStatistics", "HumanRendering", "RenderCollection"})
 
 _WHAT_WORKS = (
     "a gymnasium.Env whose action space is a Dict, Tuple, MultiDiscrete or MultiBinary (one part a player), "
@@ -98,7 +96,7 @@ def _parallel_form(env: Any) -> Any:
 def _warn_about_recorders(env: Any) -> None:
     for layer in layers(env):
         name = type(layer).__name__
-        if name in _RECORDERS:
+        if name in RECORDERS:
             _log.warning(
                 "%s is inside the peer-to-peer wrapper: it will also record or show frames that are "
                 "played again after a correction; put it outside, around the wrapper",

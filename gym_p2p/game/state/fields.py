@@ -28,12 +28,12 @@ from gym_p2p.game.state.graph import contents_of
 from gym_p2p.game.state.handles import is_handle, is_left_alone, module_of
 from gym_p2p.game.state.kinds import Entry
 
-__all__ = ["Difference", "Fields", "differences", "fields_of"]
+__all__ = ["FieldDifference", "Fields", "differences", "fields_of"]
 
 Fields = dict[str, Any]
 """Plain data by path."""
 
-Difference = tuple[str, str, str]
+FieldDifference = tuple[str, str, str]
 """A path, what we have there, and what they have there."""
 
 ABSENT = "(absent)"
@@ -204,8 +204,11 @@ class _Flattening:
 
 def differences(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], *, most: int = 20, longest: int = 80
-) -> list[Difference]:
+) -> list[FieldDifference]:
     """Name the fields in which two states differ.
+
+    >>> differences({"ball": [1.0, 2.0]}, {"ball": [1.0, 2.5], "wind": 3})
+    [('ball[1]', '2.0', '2.5'), ('wind', '(absent)', '3')]
 
     Args:
         ours: our fields.
@@ -216,7 +219,7 @@ def differences(
     Returns:
         ``(path, ours, theirs)``, the shallowest first; ``"(absent)"`` stands for what one side lacks.
     """
-    found: list[Difference] = []
+    found: list[FieldDifference] = []
     for path in dict.fromkeys([*ours, *theirs]):
         for inner, one, other in _differing_parts(path, ours.get(path, _NOTHING), theirs.get(path, _NOTHING)):
             if len(found) == most:

@@ -20,7 +20,7 @@ import pettingzoo
 
 from gym_p2p.errors import UnsupportedEnvironment, UsageError
 from gym_p2p.game.checksum import checksum
-from gym_p2p.game.env.describe import layers
+from gym_p2p.game.env.describe import RECORDERS, layers
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.state import graph
 from gym_p2p.game.state.fields import Fields, fields_of
@@ -44,8 +44,6 @@ Hooks = tuple[Hook, Hook]
 ``load(env, state)`` that get ``env.unwrapped``. Wrappers around it are kept by us."""
 
 _OFFERED = (("get_state", "set_state"), ("save_state", "load_state"))
-
-_RECORDERS = frozenset({"RecordVideo", "RecordEpisodeStatistics", "HumanRendering", "RenderCollection"})
 
 _PETTINGZOO_ATTRIBUTES = (
     *("agents", "agent_selection", "rewards", "_cumulative_rewards"),
@@ -163,7 +161,7 @@ class _Layers:
 
     def __init__(self, env: Any) -> None:
         self._env = env
-        self._outside = [layer for layer in layers(env) if type(layer).__name__ in _RECORDERS]
+        self._outside = [layer for layer in layers(env) if type(layer).__name__ in RECORDERS]
         self._roots = [layer for layer in layers(env) if layer not in self._outside]
         emulated = graph.has_emulator(graph.record(self._roots, apart_from=self._outside))
         self.name = "layers and emulator" if emulated else "layers"
@@ -211,7 +209,7 @@ class _Calls:
         self._save = save
         self._load = load
         self._outside = [
-            layer for layer in layers(env) if layer is self._base or type(layer).__name__ in _RECORDERS
+            layer for layer in layers(env) if layer is self._base or type(layer).__name__ in RECORDERS
         ]
         self._roots = [layer for layer in layers(env) if layer not in self._outside]
         # Who plays, and what PettingZoo's interface says of them, is often forgotten.

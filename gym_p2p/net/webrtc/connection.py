@@ -369,7 +369,7 @@ class PeerConnection:
         loop = asyncio.get_running_loop()
         until = loop.time() + LINGER_S
         # aiortc announces no acknowledgements, hence the looking again and again.
-        while self._association.owes and loop.time() < until and self.connectionState == "connected":  # noqa: ASYNC110
+        while self._association.owes and loop.time() < until and self.connectionState == "connected":  # noqa: ASYNC110  # see above
             await asyncio.sleep(0.002)
         # What aiortc itself has queued goes out when the loop turns.
         await asyncio.sleep(0)

@@ -284,5 +284,5 @@ def test_rendering_between_save_and_load_is_not_undone() -> None:
     screen = env.unwrapped.screen  # type: ignore[attr-defined]  # CartPole's own
     assert screen is not None
     snapshots.load(snapshot)
-    assert env.unwrapped.screen is screen  # type: ignore[attr-defined]
+    assert env.unwrapped.screen is screen  # type: ignore[attr-defined]  # CartPole's own
     game.close()
