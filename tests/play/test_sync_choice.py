@@ -35,7 +35,7 @@ def _all_choices(offers: list[SyncOffer]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "offers", itertools.combinations_with_replacement([ABLE, INSISTS, UNABLE, LOCKSTEP], 3)
+    "offers", list(itertools.combinations_with_replacement([ABLE, INSISTS, UNABLE, LOCKSTEP], 3))
 )
 def test_all_players_come_to_the_same_choice(offers: tuple[SyncOffer, ...]) -> None:
     for order in itertools.permutations(offers):
