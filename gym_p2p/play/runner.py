@@ -137,7 +137,7 @@ class Playing:
 
     def give(self, actions: Mapping[SeatId, Any]) -> None:
         """Give the local seats' canonical actions for the current frame; giving again changes nothing."""
-        give = self.session.give(self._inputs.encode(actions))
+        give = self.session.add_local_input(self._inputs.encode(actions))
         if give is not None:
             self._give(give)
 

@@ -284,7 +284,7 @@ class VirtualPlayer:
 
     def _give(self, playing: Playing, frame: int) -> None:
         if self._given_for == frame:
-            playing.session.give(b"")  # stalled: the input of this frame was given before
+            playing.session.add_local_input(b"")  # stalled: the input of this frame was given before
             return
         self._given_for = frame
         observation = playing.rollout.outcome.observations[self._index]

@@ -163,7 +163,7 @@ class Player:
             return
         frame = session.frame
         if frame < self.frames:
-            give = session.give(self._table.action(self.index, frame))
+            give = session.add_local_input(self._table.action(self.index, frame))
             if give is not None:
                 self.driver.command(give)
             self.ticks += 1

@@ -51,7 +51,7 @@ def handshake_differences(ours: Mapping[str, Any], hello: Hello) -> tuple[Differ
     """Return what the peer is going to play otherwise than we are.
 
     Raises:
-        ProtocolError: he does not say what he is going to play.
+        ProtocolError: the peer does not state what it is going to play.
     """
     if hello.version != PROTOCOL_VERSION:
         return (("protocol version", str(PROTOCOL_VERSION), str(hello.version)),)

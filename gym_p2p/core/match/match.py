@@ -12,13 +12,13 @@ One episode, seen from one player::
     Inputs from a peer -> InputsArrived (each frame once, in order)
     GiveChecksum -> Checksum to all ... Checksum from all -> ChecksumsAgreed, or Desynced at both
 
-The last one to be ready waits until the others have heard of it, by half a round trip: so all begin an
+The last one to be ready waits until the others have learnt of it, by half a round trip: so all begin an
 episode at the same time, and none finds every other input waiting and the next one late.
 
 The inputs of an episode are repeated until the next one begins, for only the barrier proves that
 everybody has finished it. ``Ready`` and ``Goodbye`` name how many inputs their sender gave, so that the
 others know which frames can still be played. What only some hold of a player who is gone is shared, and
-those who are left agree on his last frame: :mod:`gym_p2p.core.match.membership`.
+those who are left agree on the last frame: :mod:`gym_p2p.core.match.membership`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.checksums import Digests
+from gym_p2p.core.match.checksums import ChecksumHistory
 from gym_p2p.core.match.events import (
     BeginEpisode,
     ChecksumsAgreed,
@@ -42,6 +42,7 @@ from gym_p2p.core.match.events import (
     GiveChecksum,
     GiveInput,
     GiveState,
+    HandshakeMismatch,
     Interrupted,
     Leave,
     Left,
@@ -49,16 +50,15 @@ from gym_p2p.core.match.events import (
     PlayerFinished,
     PlayerGone,
     ProtocolErrorSeen,
-    Refused,
     Resumed,
     SetInputDelay,
     StateArrived,
 )
 from gym_p2p.core.match.handshake import Seeds, barrier_refusal, handshake_differences, refusal
 from gym_p2p.core.match.input_exchange import Exchange
-from gym_p2p.core.match.membership import Departures, Tell
+from gym_p2p.core.match.membership import DepartureOutput, Departures
 from gym_p2p.core.match.peer import Due, Peer, PeerState
-from gym_p2p.core.match.state_transfer import Dumps, state_parts
+from gym_p2p.core.match.state_transfer import StateTransfers, state_parts
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import split
 from gym_p2p.core.wire.messages import (
@@ -81,7 +81,7 @@ from gym_p2p.core.wire.messages import (
 )
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Match", "Send"]
+__all__ = ["Match", "Transmit"]
 
 LINGER_S = 1.0
 """After a goodbye, unacknowledged inputs are repeated for at most this long."""
@@ -97,7 +97,7 @@ _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Ping, Pong})
 
 
 @attrs.frozen
-class Send:
+class Transmit:
     """The one request of a match: send these bytes to a player."""
 
     player: int
@@ -105,7 +105,7 @@ class Send:
     data: bytes
 
 
-MatchOutput = Send | Event
+MatchOutput = Transmit | Event
 
 
 class Match:
@@ -115,7 +115,7 @@ class Match:
         local: the local player's index.
         players: how many there are.
         description: what this side is going to play, for the handshake: ``must`` maps what has to be
-            equal on both sides to its text, ``about`` is told but not compared.
+            equal on both sides to its text, ``about`` is sent but not compared.
         match_seed: the number that all players were given with the match; episodes' seeds come from it, or
             from the newest seed that a player insisted on.
     """
@@ -134,8 +134,8 @@ class Match:
         self._departures = Departures(self._exchange, self._peers)
         self._ready: Ready | None = None
         self._heard_at = 0.0
-        self._digests = Digests(local=local, players=players)
-        self._dumps = Dumps()
+        self._checksums = ChecksumHistory(local=local, players=players)
+        self._transfers = StateTransfers()
         self._connected = False
         self._leaving_since: float | None = None
         self._left = False
@@ -157,14 +157,14 @@ class Match:
     # What comes in.
 
     def opened(self, player: int, now: float) -> None:
-        """Say that the link to a player is open."""
+        """Note that the link to a player is open."""
         peer = self._peers[player]
         if peer.state is PeerState.CONNECTING:
             peer.opened(now)
             self._send(peer, Hello(PROTOCOL_VERSION, JsonObject(self._description)), now)
 
     def closed(self, player: int, now: float) -> None:
-        """Say that the link to a player is closed: he is lost unless he said goodbye."""
+        """Note that the link to a player is closed, who is lost unless a goodbye came."""
         self._lose(self._peers[player], now)
         self._finish_leaving(now)
 
@@ -173,7 +173,7 @@ class Match:
         peer = self._peers[player]
         if not peer.present:
             return
-        silent_s = peer.heard(now)
+        silent_s = peer.received_something(now)
         if silent_s is not None:
             self._outputs.append(Resumed(player, silent_s))
         try:
@@ -185,12 +185,12 @@ class Match:
             self._outputs.append(ProtocolErrorSeen(player, error.problem, peer.protocol_errors))
 
     def command(self, command: Command, now: float) -> None:
-        """Carry out what the user's half asks for."""
+        """Carry out a request of the user's half."""
         exchange = self._exchange
         match command:
             case GiveInput(frame, data):
                 if frame == exchange.given:
-                    ahead = exchange.give(data, now)
+                    ahead = exchange.add_local_input(data, now)
                     self._broadcast_inputs(now)
                     if ahead is not None:
                         self._outputs.append(ahead)
@@ -205,7 +205,7 @@ class Match:
             case GiveChecksum(frame, digest, episode):
                 checksum = Checksum(exchange.episode if episode is None else episode, frame, digest)
                 self._broadcast(checksum, now)
-                self._compared(self._digests.add(self._local, checksum))
+                self._compared(self._checksums.add(self._local, checksum))
             case GiveState(player, episode, frame, data):
                 if self._peers[player].present:
                     for part in state_parts(episode, frame, data):
@@ -221,7 +221,7 @@ class Match:
         """Do what is due."""
         if self._awake_at is not None and self._awake_at + STALL_S < now:
             for peer in self._peers.values():
-                peer.heard_at = now
+                peer.received_at = now
         held, tick_s = self._exchange.held(), self._exchange.tick_s
         for peer in self._peers.values():
             for due in peer.due(held, self._local, tick_s, now) if peer.present else ():
@@ -259,7 +259,7 @@ class Match:
         differences = handshake_differences(self._description, message)
         if differences:
             self._send(peer, refusal(differences), now)
-            self._outputs.append(Refused(peer.index, differences))
+            self._outputs.append(HandshakeMismatch(peer.index, differences))
             return
         peer.state = PeerState.PLAYING
         about = message.description.get("about")
@@ -271,7 +271,7 @@ class Match:
 
     def _on_refuse(self, peer: Peer, message: Refuse, now: float) -> None:  # noqa: ARG002 - handlers have one shape
         swapped = tuple((what, ours, theirs) for what, theirs, ours in message.differences)
-        self._outputs.append(Refused(peer.index, swapped))
+        self._outputs.append(HandshakeMismatch(peer.index, swapped))
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
         if not self._exchange.episode < message.episode <= self._exchange.episode + MAX_BARRIERS_AHEAD:
@@ -286,28 +286,28 @@ class Match:
             raise ProtocolError("second goodbye")
         peer.state = PeerState.LEAVING if peer.state is PeerState.PLAYING else PeerState.GONE
         peer.final = message.frames
-        told_of_a_loss = message.lost is not None and message.reason != "peer_left"
-        reason = "peer_lost" if told_of_a_loss else "peer_left"
+        because_of_a_loss = message.lost is not None and message.reason != "peer_left"
+        reason = "peer_lost" if because_of_a_loss else "peer_left"
         lost = message.lost if message.lost is not None and message.lost < self._players else None
         self._outputs.append(PlayerGone(peer.index, reason, message.frames, message.reason, lost))
-        self._outputs.extend(self._digests.leave(peer.index))
+        self._outputs.extend(self._checksums.leave(peer.index))
         self._arrived(peer, (), 0, now)
         self._finish_leaving(now)
 
     def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:
         if not self._exchange.episode - 1 <= message.episode <= self._exchange.episode + 1:
             raise ProtocolError("checksum of another episode")
-        self._compared(self._digests.add(peer.index, message))
+        self._compared(self._checksums.add(peer.index, message))
         self._finish_leaving(now)
 
     def _compared(self, found: Sequence[ChecksumsAgreed | Desynced]) -> None:
         for event in found:
             if isinstance(event, Desynced):
-                self._dumps.expect(event.player, event.episode, event.frame)
+                self._transfers.expect(event.player, event.episode, event.frame)
             self._outputs.append(event)
 
     def _on_state_part(self, peer: Peer, message: StatePart, now: float) -> None:  # noqa: ARG002 - one shape
-        data = self._dumps.add(peer.index, message)
+        data = self._transfers.add(peer.index, message)
         if data is not None:
             self._outputs.append(StateArrived(peer.index, message.episode, message.frame, data))
 
@@ -318,7 +318,7 @@ class Match:
     def _on_pong(self, peer: Peer, message: Pong, now: float) -> None:
         if message.sent_us > now * 1e6 or message.number >= peer.ping_number:
             raise ProtocolError("answer to a ping that was not sent")
-        rtt_s = peer.measured(message, now)
+        rtt_s = peer.measure_round_trip(message, now)
         peer.clock.observe(message.sent_us / 1e6, message.received_us / 1e6, message.replied_us / 1e6, now)
         self._outputs.append(Pinged(peer.index, rtt_s * 1e3, peer.clock.estimate()))
 
@@ -335,20 +335,20 @@ class Match:
             self._finish_leaving(now)
 
     def _arrived(self, peer: Peer, inputs: Sequence[bytes], start: int, now: float) -> bool:
-        """Take a player's inputs, and tell what is new; return whether one of them is."""
+        """Take a player's inputs, and emit what is new; return whether one of them is."""
         arrived = self._exchange.arrived(peer, start, inputs, now)
         if arrived is not None:
             self._outputs.append(arrived)
         return arrived is not None and bool(arrived.inputs)
 
     def _on_share(self, peer: Peer, message: Share, now: float) -> None:
-        self._carry_out(self._departures.shared(peer, message, now), now)
+        self._carry_out(self._departures.receive_share(peer, message, now), now)
 
     def _on_holdings(self, peer: Peer, message: Holdings, now: float) -> None:
         if self._local in message.gone:
             self._lose(peer, now)
         elif self._connected:
-            self._carry_out(self._departures.told(peer, message, now), now)
+            self._carry_out(self._departures.receive_holdings(peer, message, now), now)
 
     # Episodes.
 
@@ -419,21 +419,21 @@ class Match:
             return
         waiting = any(p.playing and self._exchange.lacks_ours(p) for p in self._peers.values())
         playing = [i for i, p in self._peers.items() if p.state is PeerState.PLAYING]
-        owed = waiting or self._digests.awaits(playing) or self._departures.open
+        owed = waiting or self._checksums.awaits(playing) or self._departures.open
         if not owed or since + LINGER_S <= now:
             self._left = True
             self._outputs.append(Left())
 
     # What goes out.
 
-    def _carry_out(self, tellings: Iterable[Tell], now: float) -> None:
-        for telling in tellings:
-            if isinstance(telling, tuple):
-                self._send(*telling, now)
+    def _carry_out(self, outputs: Iterable[DepartureOutput], now: float) -> None:
+        for output in outputs:
+            if isinstance(output, tuple):
+                self._send(*output, now)
             else:
-                self._outputs.append(telling)
-                if isinstance(telling, PlayerGone):
-                    self._outputs.extend(self._digests.leave(telling.player))
+                self._outputs.append(output)
+                if isinstance(output, PlayerGone):
+                    self._outputs.extend(self._checksums.leave(output.player))
 
     def _broadcast(self, message: Message, now: float) -> None:
         for peer in self._peers.values():
@@ -449,8 +449,8 @@ class Match:
         data = encode(message)
         if isinstance(message, _ON_GAME_CHANNEL):
             peer.sent_at = now
-            self._outputs.append(Send(peer.index, Channel.GAME, data))
+            self._outputs.append(Transmit(peer.index, Channel.GAME, data))
             return
         peer.fragment_number += 1
         for piece in split(data, peer.fragment_number):
-            self._outputs.append(Send(peer.index, Channel.CTRL, piece))
+            self._outputs.append(Transmit(peer.index, Channel.CTRL, piece))

@@ -5,7 +5,7 @@ of what may be on its way to him, so that one who is slow, silent or gone costs 
 
 ::
 
-    opened -- Watch --> following -- Took, again and again --> ...
+    opened -- Subscribe --> following -- Acknowledge, again and again --> ...
     any -- silent, takes nothing, or talks nonsense --> dropped
 
 It knows frames as bytes. It knows no environment, no link and no clock.
@@ -23,16 +23,16 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.spectating.log import EpisodeLog, MatchFeedLog, Shown
+from gym_p2p.core.spectating.log import BroadcastLog, LoggedEpisode, Shown
 from gym_p2p.core.spectating.messages import (
     FEED_VERSION,
     FRAMES_HEAD_BYTES,
+    Acknowledge,
     EpisodeOver,
     Farewell,
     FeedMessage,
     FramesShown,
-    Took,
-    Watch,
+    Subscribe,
     Welcome,
     decode_feed,
     encode_feed,
@@ -42,7 +42,16 @@ from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES, split
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["BEAT_S", "SIGN_OF_LIFE_S", "SILENT_S", "STALLED_S", "Drop", "Feed", "FeedOutput", "SendTo"]
+__all__ = [
+    "BEAT_S",
+    "SIGN_OF_LIFE_S",
+    "SILENT_S",
+    "STALLED_S",
+    "Broadcaster",
+    "BroadcasterOutput",
+    "DropSpectator",
+    "SendToSpectator",
+]
 
 BEAT_S = 0.05
 """Frames are sent in batches of so much time: a live view is at most this much later for it."""
@@ -64,7 +73,7 @@ STALLED_S = 30.0
 
 
 @attrs.frozen
-class SendTo:
+class SendToSpectator:
     """Request: send this to a spectator, on the reliable channel."""
 
     spectator: str
@@ -72,14 +81,14 @@ class SendTo:
 
 
 @attrs.frozen
-class Drop:
+class DropSpectator:
     """Request: close the link to this spectator, who is forgotten."""
 
     spectator: str
     reason: str
 
 
-FeedOutput = SendTo | Drop
+BroadcasterOutput = SendToSpectator | DropSpectator
 
 
 @attrs.define(eq=False)
@@ -89,10 +98,10 @@ class _Spectator:
     moved_at: float
     """When he last took something, or nothing was on its way."""
     spoken_at: float
-    asked: Watch | None = None
+    asked: Subscribe | None = None
     wants: int = 0
     """The number of the first episode that he still wants to see."""
-    log: EpisodeLog | None = None
+    log: LoggedEpisode | None = None
     """The episode that he is shown."""
     frame: int = 0
     digest: int = 0
@@ -103,7 +112,7 @@ class _Spectator:
     on_the_way_bytes: int = 0
 
 
-class Feed:
+class Broadcaster:
     """One player's spectators.
 
     Args:
@@ -111,11 +120,11 @@ class Feed:
         log: what there is to show.
     """
 
-    def __init__(self, description: Mapping[str, Any], log: MatchFeedLog | None = None) -> None:
+    def __init__(self, description: Mapping[str, Any], log: BroadcastLog | None = None) -> None:
         self._welcome = Welcome(FEED_VERSION, JsonObject(description))
-        self._log = MatchFeedLog() if log is None else log
+        self._log = BroadcastLog() if log is None else log
         self._spectators: dict[str, _Spectator] = {}
-        self._outputs: deque[FeedOutput] = deque()
+        self._outputs: deque[BroadcasterOutput] = deque()
         self._beat_at = 0.0
         self._next_first = 0
         """Whose turn it is to be served first in a beat."""
@@ -185,7 +194,7 @@ class Feed:
             times.append(self._beat_at)
         return min(times, default=None)
 
-    def poll(self) -> FeedOutput | None:
+    def poll(self) -> BroadcasterOutput | None:
         """Return the next request, ``None`` when there is none."""
         return self._outputs.popleft() if self._outputs else None
 
@@ -193,15 +202,15 @@ class Feed:
 
     def _understand(self, one: _Spectator, message: FeedMessage, now: float) -> None:
         match message:
-            case Watch():
+            case Subscribe():
                 self._begin(one, message)
-            case Took():
+            case Acknowledge():
                 self._took(one, message, now)
             case _:
                 raise ProtocolError("a message that spectators do not send")
         one.heard_at = now
 
-    def _begin(self, one: _Spectator, watch: Watch) -> None:
+    def _begin(self, one: _Spectator, watch: Subscribe) -> None:
         if one.asked is not None:
             raise ProtocolError("asked to watch twice")
         if watch.version != FEED_VERSION:
@@ -213,7 +222,7 @@ class Feed:
         elif newest is not None:
             one.wants = newest.number + (newest.completed is not None)
 
-    def _took(self, one: _Spectator, took: Took, now: float) -> None:
+    def _took(self, one: _Spectator, took: Acknowledge, now: float) -> None:
         fresh = took.messages - (one.messages - len(one.on_the_way))
         if fresh > len(one.on_the_way):
             raise ProtocolError("took more than was sent")
@@ -223,7 +232,7 @@ class Feed:
 
     def _drop(self, one: _Spectator, reason: str) -> None:
         del self._spectators[one.name]
-        self._outputs.append(Drop(one.name, reason))
+        self._outputs.append(DropSpectator(one.name, reason))
 
     def _send(self, one: _Spectator, message: FeedMessage, now: float) -> int:
         return self._send_bytes(one, encode_feed(message), now)
@@ -236,7 +245,7 @@ class Feed:
         one.on_the_way_bytes += len(data)
         one.spoken_at = now
         for piece in split(data, one.messages):
-            self._outputs.append(SendTo(one.name, piece))
+            self._outputs.append(SendToSpectator(one.name, piece))
         return len(data)
 
     def _send_sign_of_life(self, one: _Spectator, now: float) -> None:
@@ -270,7 +279,7 @@ class Feed:
             return one.asked is not None and self._next_episode(one) is not None
         return one.frame < log.count or one.digest < log.digest_count or log.completed is not None
 
-    def _next_episode(self, one: _Spectator) -> EpisodeLog | None:
+    def _next_episode(self, one: _Spectator) -> LoggedEpisode | None:
         """Return the first episode that can still be shown to him from where he wants it."""
         log = self._log.first_from(one.wants)
         while log is not None and log.base > self._first_frame(one, log):
@@ -278,7 +287,7 @@ class Feed:
         return log
 
     @staticmethod
-    def _first_frame(one: _Spectator, log: EpisodeLog) -> int:
+    def _first_frame(one: _Spectator, log: LoggedEpisode) -> int:
         return one.asked.frame if one.asked is not None and one.asked.episode == log.number else 0
 
     def _send_due(self, one: _Spectator, limit_bytes: int, now: float) -> int:

@@ -12,7 +12,7 @@ import attrs
 
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, encode_frame
 
-__all__ = ["EpisodeLog", "MatchFeedLog", "ShowFrame", "Shown"]
+__all__ = ["BroadcastLog", "LoggedEpisode", "ShowFrame", "Shown"]
 
 MAX_LOG_BYTES = 64 * 2**20
 """Hours of ordinary play; beyond it those who come late wait for the next episode."""
@@ -35,7 +35,7 @@ Shown = EpisodeShown | ShowFrame | FrameDigest | EpisodeOver
 
 
 @attrs.define(eq=False)
-class EpisodeLog:
+class LoggedEpisode:
     """One episode.
 
     Attributes:
@@ -110,7 +110,7 @@ class EpisodeLog:
         self.size_bytes = sum(map(len, self.frames)) + _OBJECT_BYTES * (len(self.frames) + len(self.digests))
 
 
-class MatchFeedLog:
+class BroadcastLog:
     """The newest episodes of a match.
 
     Args:
@@ -119,19 +119,19 @@ class MatchFeedLog:
 
     def __init__(self, max_bytes: int = MAX_LOG_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._episodes: list[EpisodeLog] = []
+        self._episodes: list[LoggedEpisode] = []
         self._size_bytes = 0
 
     @property
-    def newest(self) -> EpisodeLog | None:
+    def newest(self) -> LoggedEpisode | None:
         """The newest episode, which may be over; ``None`` before the first."""
         return self._episodes[-1] if self._episodes else None
 
-    def first_from(self, number: int) -> EpisodeLog | None:
+    def first_from(self, number: int) -> LoggedEpisode | None:
         """Return the first kept episode that has this number or a higher one."""
         return next((episode for episode in self._episodes if episode.number >= number), None)
 
-    def keeps(self, episode: EpisodeLog, frame: int) -> bool:
+    def keeps(self, episode: LoggedEpisode, frame: int) -> bool:
         """Whether an episode is still there from this frame on."""
         return episode in self._episodes and episode.base <= frame
 
@@ -146,7 +146,7 @@ class MatchFeedLog:
         if isinstance(shown, EpisodeShown):
             if running is not None and running.completed is None:
                 running.completed = False
-            self._episodes.append(EpisodeLog(shown))
+            self._episodes.append(LoggedEpisode(shown))
             self._forget(watched_from)
         elif running is None or running.completed is not None:
             return

@@ -23,14 +23,14 @@ import msgspec
 from gym_p2p.core.spectating.broadcaster import SIGN_OF_LIFE_S, SILENT_S
 from gym_p2p.core.spectating.messages import (
     FEED_VERSION,
+    Acknowledge,
     EpisodeOver,
     EpisodeShown,
     Farewell,
     FeedMessage,
     FrameDigest,
     FramesShown,
-    Took,
-    Watch,
+    Subscribe,
     Welcome,
     decode_feed,
     encode_feed,
@@ -38,7 +38,7 @@ from gym_p2p.core.spectating.messages import (
 from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Broken", "FollowEvent", "Follower", "FollowerOutput", "Said", "Welcomed"]
+__all__ = ["Broken", "SendToPlayer", "Subscriber", "SubscriberEvent", "SubscriberOutput", "Welcomed"]
 
 MAX_BACKLOG_FRAMES = 65_536
 """Frames that were told and not shown yet; beyond it nothing is taken. A quarter of an hour at 60 fps."""
@@ -48,7 +48,7 @@ DOUBTED_S = 3.0
 
 
 @attrs.frozen
-class Said:
+class SendToPlayer:
     """Request: send this to the player, on the reliable channel."""
 
     data: bytes
@@ -68,11 +68,11 @@ class Broken:
     reason: str
 
 
-FollowEvent = Welcomed | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell | Broken
-FollowerOutput = Said | FollowEvent
+SubscriberEvent = Welcomed | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell | Broken
+SubscriberOutput = SendToPlayer | SubscriberEvent
 
 
-class Follower:
+class Subscriber:
     """One spectator's view of a match.
 
     Args:
@@ -95,7 +95,7 @@ class Follower:
         self._messages = self._acknowledged = 0
         self._told = self._shown = 0
         self._fragments = Reassembler()
-        self._outputs: deque[FollowerOutput] = deque()
+        self._outputs: deque[SubscriberOutput] = deque()
 
     @property
     def place(self) -> tuple[int, int]:
@@ -111,9 +111,9 @@ class Follower:
         self._messages = self._acknowledged = 0
         self._fragments = Reassembler()
         if self._begun is None:
-            self._say(Watch(FEED_VERSION, self.episode + 1 if self.episode else 0, 0), now)
+            self._say(Subscribe(FEED_VERSION, self.episode + 1 if self.episode else 0, 0), now)
         else:
-            self._say(Watch(FEED_VERSION, self.episode, self.frame), now)
+            self._say(Subscribe(FEED_VERSION, self.episode, self.frame), now)
 
     def receive(self, data: bytes, now: float) -> None:
         """Take in a message; one that makes no sense ends the link."""
@@ -152,13 +152,13 @@ class Follower:
         if self._heard_at + SILENT_S <= now:
             self._break("silent")
         elif self._spoken_at + SIGN_OF_LIFE_S <= now:
-            self._say(Took(self._acknowledged), now)
+            self._say(Acknowledge(self._acknowledged), now)
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`handle_timeout` is due; ``None`` without a link."""
         return min(self._heard_at + SILENT_S, self._spoken_at + SIGN_OF_LIFE_S) if self._linked else None
 
-    def poll(self) -> FollowerOutput | None:
+    def poll(self) -> SubscriberOutput | None:
         """Return the next request or event, ``None`` when there is none."""
         return self._outputs.popleft() if self._outputs else None
 
@@ -184,7 +184,7 @@ class Follower:
                 self._end(message)
             case Farewell():
                 self._outputs.append(message)
-            case Watch() | Took():
+            case Subscribe() | Acknowledge():
                 raise ProtocolError("a message that players do not send")
 
     def _begin(self, shown: EpisodeShown) -> None:
@@ -224,11 +224,11 @@ class Follower:
         takes = self._told - self._shown <= MAX_BACKLOG_FRAMES
         if self._linked and takes and self._acknowledged < self._messages:
             self._acknowledged = self._messages
-            self._say(Took(self._messages), now)
+            self._say(Acknowledge(self._messages), now)
 
     def _say(self, message: FeedMessage, now: float) -> None:
         self._spoken_at = now
-        self._outputs.append(Said(encode_feed(message)))
+        self._outputs.append(SendToPlayer(encode_feed(message)))
 
     def _break(self, reason: str) -> None:
         self._linked = False

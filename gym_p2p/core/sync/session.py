@@ -1,14 +1,14 @@
 """The user's half of a match: which frame can be played, with which inputs, and what has to be played again.
 
 Inputs in; requests and events out. Knows every player's inputs of the running episode; refuses to know the
-network (its news comes as events) and the environment (inputs are bytes, states are frame numbers; whoever
+network (it is known by events) and the environment (inputs are bytes, states are frame numbers; whoever
 polls carries out what is requested).
 
 Frames: state S(f) is the one before frame f's inputs. An input given at frame ``f`` with delay ``d`` takes
 effect at ``f + d``; the first ``d`` frames have the player's default input. Three bounds, each at most the
 next::
 
-    confirmed  every present player holds every input below it: told outside, in exports and checksums
+    confirmed  every present player holds every input below it: public, in exports and checksums
     known      every input below it is here: no rollback reaches below it
     frame      the next one to play; it is at most ``window`` above known
 
@@ -19,10 +19,10 @@ since are played again: once in a tick, and only as the next frame can be played
 
 A tick::
 
-    session.give(data)                          # its GiveInput goes to the network half
+    session.add_local_input(data)                          # its GiveInput goes to the network half
     while (output := session.poll()) is not None:
         ...                                     # carry out the requests, in order
-    session.receive(event)                      # whatever the network half told meanwhile
+    session.receive(event)                      # whatever the network half emitted meanwhile
 
 Without :class:`Advance` of the next frame among the outputs the tick was stalled: it consumed no frame, and
 doing it again changes nothing.
@@ -133,7 +133,7 @@ class Stalled:
 class FramesConfirmed:
     """The frames from ``start`` on are final, with these inputs: everybody holds them (in lockstep: we do).
 
-    It comes after the requests that correct those frames. Every frame is told once, in order.
+    It comes after the requests that correct those frames. Every frame comes once, in order.
     """
 
     start: int
@@ -149,10 +149,10 @@ class FramesConfirmed:
 class Over:
     """The episode cannot go on past ``frame``: a player's input of it will never come.
 
-    It is told once. The state is S(frame), final, and the same at all players who are left.
+    It comes once. The state is S(frame), final, and the same at all players who are left.
 
     Attributes:
-        reason: ``peer_left``, ``peer_lost`` or ``peer_reset`` (he went on to the next episode).
+        reason: ``peer_left``, ``peer_lost`` or ``peer_reset`` (that player went on to the next episode).
         player: who did it, or was lost.
     """
 
@@ -169,12 +169,12 @@ class SyncSession:
 
     Args:
         local: the local player's index.
-        default_inputs: every player's input where none of his exists: of the first frames of a delay, and
-            after he is gone. The same on all sides, or players who play on without a leaver differ.
+        default_inputs: every player's input where there is none of theirs: in the first frames of a delay,
+            and after they are gone. The same on all sides, or players who play on without a leaver differ.
         window: how many frames beyond the known inputs are played on guesses; 0 is lockstep.
         input_delay: frames between giving an input and its effect.
         delays: every player's input delay as the episode began, where it is known. The inputs of a
-            player's delayed frames are his default ones, so that waiting for them would be in vain: they
+            player's delayed frames are the default ones, so that waiting for them would be in vain: they
             do not count against the window.
         predictor: makes the guesses.
         save_every: frames between two states saved for the sake of guesses. 1 is right where saving is
@@ -186,7 +186,7 @@ class SyncSession:
             input. Otherwise the episode is over after their last one.
 
     Attributes:
-        over: why the episode cannot go on, once :class:`Over` was told.
+        over: why the episode cannot go on, once :class:`Over` was polled.
     """
 
     def __init__(
@@ -233,7 +233,7 @@ class SyncSession:
 
     @property
     def confirmed(self) -> int:
-        """How many frames were told to be final."""
+        """How many frames are final, and were emitted as such."""
         return self._confirmed
 
     @property
@@ -255,7 +255,7 @@ class SyncSession:
         """Start the episode: return the inputs of the delayed frames, to be given first."""
         return [self._give(self._default) for _ in range(self._delay)]
 
-    def give(self, data: bytes) -> GiveInput | None:
+    def add_local_input(self, data: bytes) -> GiveInput | None:
         """Give the local input for the current frame, before polling.
 
         Returns:
@@ -269,7 +269,7 @@ class SyncSession:
         return None if self._own.count > self._frame + self._delay else self._give(data)
 
     def set_input_delay(self, frames: int) -> Sequence[SetInputDelay | GiveInput]:
-        """Change the local input delay from the next :meth:`give` on; return what goes to the network half.
+        """Change the local input delay from the next input on; return what goes to the network half.
 
         No frame is without an input and none has two: where the delay grows, the newest input is repeated
         for the frames between; where it shrinks, as many of the next inputs have no effect.
@@ -280,7 +280,7 @@ class SyncSession:
         return [SetInputDelay(frames)] + [self._give(repeated) for _ in range(self._own.count, reached)]
 
     def receive(self, event: InputsArrived | PlayerFinished | PlayerGone | FramesAhead) -> None:
-        """Take in what the network half tells."""
+        """Take in an event of the network half."""
         match event:
             case InputsArrived(player, start, inputs, confirmed):
                 self._tracks[player].learn(start, inputs)
@@ -363,7 +363,7 @@ class SyncSession:
         self._outputs.append(Advance(frame, tuple(inputs), tuple(predicted), again, absent))
 
     def _save(self, frame: int, *, guessing: bool) -> None:
-        """Ask for S(frame) where a rollback may want it, or the caller does."""
+        """Request S(frame) where a rollback may want it, or the caller does."""
         saved = self._saved
         newest = saved[-1] if saved else None
         if newest == frame:
@@ -417,7 +417,7 @@ class SyncSession:
         return min(over, key=lambda one: one.frame)
 
     def _finish(self, over: Over) -> None:
-        """Go to the last state that all players can reach, and say that the episode is over."""
+        """Go to the last state that all players can reach, and end the episode there."""
         found = [one for track in self._tracks for one in track.wrong if one.frame < over.frame]
         found.sort(key=lambda one: one.frame)
         if found or over.frame < self._frame:

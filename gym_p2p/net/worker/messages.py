@@ -18,7 +18,7 @@ from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.match.events import Command, Event
 from gym_p2p.core.matchmaking.commands import Verdict
 from gym_p2p.core.spectating.log import Shown
-from gym_p2p.core.spectating.subscriber import FollowEvent
+from gym_p2p.core.spectating.subscriber import SubscriberEvent
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError
 
@@ -195,7 +195,7 @@ class WatchEnded:
     reason: str
 
 
-WatchNews = Watched | FollowEvent | WatchEnded
+WatchNews = Watched | SubscriberEvent | WatchEnded
 """What a spectator's network half tells."""
 News = Queued | QueueNews | Proposed | Seated | Waiting | ServiceSeen | MatchMade
 """On the way to a match."""

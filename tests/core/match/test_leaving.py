@@ -33,7 +33,7 @@ def ticks(table: Table, count: float) -> None:
 
 
 def held(seat: Player, of: Player) -> int:
-    return seat.match._peers[of.index].inbox.count
+    return seat.match._peers[of.index].remote_inputs.count
 
 
 def lose_last_inputs(table: Table, leaver: Player, reached: Player, others: list[Player], count: int) -> None:
@@ -224,9 +224,9 @@ def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_he_
 def test_inputs_of_another_by_hearsay_count_only_once_he_is_gone() -> None:
     match = greeted_match(3)
     match.receive(1, encode(Share(0, 2, 0, (b"forged",))), 0.1)
-    assert match._peers[2].inbox.count == 0
+    assert match._peers[2].remote_inputs.count == 0
     match.receive(1, encode(Holdings(0, ((2, 1),))), 0.2)
-    assert match._peers[2].inbox.count == 1
+    assert match._peers[2].remote_inputs.count == 1
     assert gone(match) == [PlayerGone(2, "peer_lost", 1)]
 
 

@@ -226,7 +226,7 @@ def test_no_frame_is_final_that_somebody_else_cannot_play_yet() -> None:
     knows, deaf, unheard = table.seats
     table.deaf.add((deaf.index, unheard.index))
     table.run(0.1, until=lambda: False)
-    here, there = (seat.match._peers[unheard.index].inbox.count for seat in (knows, deaf))
+    here, there = (seat.match._peers[unheard.index].remote_inputs.count for seat in (knows, deaf))
     assert here > there == len(knows.confirmed)
     table.deaf.clear()
     table.run(0.2, until=lambda: False)
