@@ -14,10 +14,12 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.latency.series import ClockOffset
+from gym_p2p.core.match.events import Pinged
 from gym_p2p.core.match.frame_advantage import FrameAdvantage
 from gym_p2p.core.match.input_buffers import RemoteInputs
 from gym_p2p.core.wire.fragments import Reassembler
-from gym_p2p.core.wire.messages import Inputs, Pong, Ready, Share
+from gym_p2p.core.wire.messages import Inputs, Ping, Pong, Ready, Share
+from gym_p2p.errors import ProtocolError
 
 __all__ = ["Due", "Peer", "PeerState"]
 
@@ -181,13 +183,27 @@ class Peer:
         if len(self.shares) < SHARES_KEPT:
             self.shares.append(message)
 
-    def measure_round_trip(self, pong: Pong, now: float) -> float:
-        """Take in a pong; return its round trip in seconds, less the time it lay with the peer."""
+    def ping(self, now: float) -> Ping:
+        """Return the next ping, which is sent now."""
+        ping = Ping(self.ping_number, int(now * 1e6))
+        self.ping_number += 1
+        self.pinged_at = now
+        return ping
+
+    def receive_pong(self, pong: Pong, now: float) -> Pinged:
+        """Take in a pong: its round trip, less the time it lay with the peer, and what it shows of its clock.
+
+        Raises:
+            ProtocolError: it answers no ping of ours.
+        """
+        if pong.sent_us > now * 1e6 or pong.number >= self.ping_number:
+            raise ProtocolError("answer to a ping that was not sent")
         held_s = (pong.replied_us - pong.received_us) / 1e6
         rtt_s = max(0.0, now - pong.sent_us / 1e6 - held_s)
         # RFC 6298, section 2: the smoothing of the round trip, with its gain of 1/8.
         self.srtt_s = rtt_s if self.srtt_s is None else self.srtt_s + (rtt_s - self.srtt_s) / 8
-        return rtt_s
+        self.clock.observe(pong.sent_us / 1e6, pong.received_us / 1e6, pong.replied_us / 1e6, now)
+        return Pinged(self.index, rtt_s * 1e3, self.clock.estimate())
 
     @property
     def one_way_s(self) -> float:

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.barrier import episode_seed
 from gym_p2p.core.match.events import (
     BeginEpisode,
     ChecksumsAgreed,
@@ -23,7 +24,6 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
     Resumed,
 )
-from gym_p2p.core.match.handshake import episode_seed
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import Reassembler, split
