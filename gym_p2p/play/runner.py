@@ -24,8 +24,9 @@ from gym_p2p.core.match.events import (
     StateArrived,
 )
 from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.sync.outputs import RolledBack
 from gym_p2p.core.sync.prediction import predictor_named
-from gym_p2p.core.sync.session import RolledBack, SyncSession
+from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.sync.time_sync import AutoDelay
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.game import Game

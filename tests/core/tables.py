@@ -21,7 +21,7 @@ from gym_p2p.core.match.events import (
     PlayerGone,
 )
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.sync.session import (
+from gym_p2p.core.sync.outputs import (
     Advance,
     FramesConfirmed,
     Load,
@@ -30,8 +30,8 @@ from gym_p2p.core.sync.session import (
     Save,
     Stalled,
     SyncOutput,
-    SyncSession,
 )
+from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.memory import MemoryNetwork, Path, VirtualClock

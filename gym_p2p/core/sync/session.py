@@ -33,8 +33,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-import attrs
-
 from gym_p2p.core.match.events import (
     FramesAhead,
     GiveInput,
@@ -44,124 +42,20 @@ from gym_p2p.core.match.events import (
     SetInputDelay,
 )
 from gym_p2p.core.sync.input_track import InputTrack, Misprediction
+from gym_p2p.core.sync.outputs import (
+    Advance,
+    FramesConfirmed,
+    Load,
+    Over,
+    RolledBack,
+    Save,
+    Stalled,
+    SyncOutput,
+)
 from gym_p2p.core.sync.prediction import Predictor, repeat_last
 from gym_p2p.core.sync.time_sync import Pace
 
-__all__ = [
-    "Advance",
-    "FramesConfirmed",
-    "Load",
-    "Misprediction",
-    "Over",
-    "RolledBack",
-    "Save",
-    "Stalled",
-    "SyncOutput",
-    "SyncSession",
-]
-
-
-# Requests.
-
-
-@attrs.frozen
-class Save:
-    """Keep the present state as S(frame), in place of an earlier one of that number."""
-
-    frame: int
-
-
-@attrs.frozen
-class Load:
-    """Return to the S(frame) that was saved last; drop the saved states after it."""
-
-    frame: int
-
-
-@attrs.frozen
-class Advance:
-    """Play this frame with these inputs, one for each player.
-
-    Attributes:
-        predicted: the players whose input is a guess; what comes of the frame is provisional as long as
-            its :class:`FramesConfirmed` has not come.
-        again: whether the frame was played before: its outcome replaces the earlier one.
-        absent: the players who are gone, whose input is their default one.
-    """
-
-    frame: int
-    inputs: tuple[bytes, ...]
-    predicted: tuple[int, ...] = ()
-    again: bool = False
-    absent: tuple[int, ...] = ()
-
-
-# Events.
-
-
-@attrs.frozen
-class RolledBack:
-    """Guesses were wrong; the requests that follow correct what was played.
-
-    Attributes:
-        frame: the first frame that was played wrongly.
-        current: the next frame to be played, at that time: ``current - frame`` is the depth.
-        loaded: the frame whose state is loaded: below ``frame`` only with sparse saving.
-        mispredictions: every wrong guess that was found, oldest first.
-    """
-
-    frame: int
-    current: int
-    loaded: int
-    mispredictions: tuple[Misprediction, ...]
-
-    @property
-    def depth(self) -> int:
-        """How many frames were played on wrong grounds."""
-        return self.current - self.frame
-
-
-@attrs.frozen
-class Stalled:
-    """The frame cannot be guessed any more: the inputs of these players are too far behind. Once a frame."""
-
-    frame: int
-    waiting_for: tuple[int, ...]
-
-
-@attrs.frozen
-class FramesConfirmed:
-    """The frames from ``start`` on are final, with these inputs: everybody holds them (in lockstep: we do).
-
-    It comes after the requests that correct those frames. Every frame comes once, in order.
-    """
-
-    start: int
-    inputs: tuple[tuple[bytes, ...], ...]
-
-    @property
-    def end(self) -> int:
-        """The frame after the last one."""
-        return self.start + len(self.inputs)
-
-
-@attrs.frozen
-class Over:
-    """The episode cannot go on past ``frame``: a player's input of it will never come.
-
-    It comes once. The state is S(frame), final, and the same at all players who are left.
-
-    Attributes:
-        reason: ``peer_left``, ``peer_lost`` or ``peer_reset`` (that player went on to the next episode).
-        player: who did it, or was lost.
-    """
-
-    frame: int
-    reason: str
-    player: int
-
-
-SyncOutput = Save | Load | Advance | RolledBack | Stalled | FramesConfirmed | Over
+__all__ = ["SyncSession"]
 
 
 class SyncSession:
@@ -317,6 +211,27 @@ class SyncSession:
 
     # One tick.
 
+    # What there is to do now, in four steps. It is planned anew whenever everything was polled, so several
+    # times a tick; with nothing new in between it plans nothing.
+    #
+    # Invariants. confirmed <= known and confirmed <= frame: nothing that is public is ever played again.
+    # Every frame from ``confirmed`` up to ``frame`` was played with the inputs that the tracks hold, but
+    # for those in ``wrong``. S(f) is saved for an f at most the first frame that was guessed, so a rollback
+    # finds its state.
+    #
+    # 1. The end, once it is reached and all inputs up to it are known. It comes first, for nothing may be
+    #    played past it; and it corrects by itself what was guessed, so that every player stops in the same
+    #    state.
+    # 2. The rollback, at most one a tick: together with the frame that it makes way for, or between ticks,
+    #    before the input of the frame is here. Not while stalled: every late input would play the same
+    #    frames again, to no use, as the next frame that is shown depends on the last of them.
+    # 3. The frame: after the rollback, for it begins in the corrected state. Or the stall, once.
+    # 4. What is final: last, as it may be stated only of frames whose correction was requested before. A
+    #    wrong guess that step 2 has left standing holds it back.
+    #
+    # Why it comes to rest: step 2 leaves no wrong guesses, step 3 uses up the input that it needs or marks
+    # the stall as reported, and step 4 moves up to a bound that only new inputs move. So a second plan
+    # finds nothing.
     def _plan(self) -> None:
         known = min([track.count for track in self._tracks])
         end = self._limit() if self._limits else None
@@ -341,7 +256,11 @@ class SyncSession:
         self._confirm(min(held_by_all, known, corrected))
 
     def _in_reach(self, known: int) -> bool:
-        """Whether the current frame may be played on what is known."""
+        """Whether the current frame may be played on what is known.
+
+        It may if all inputs of the frame ``window`` before it are known. Those of a player's delayed frames
+        always are: they are the default ones.
+        """
         lowest = self._frame - self._window
         if lowest < known:
             return True
@@ -393,7 +312,7 @@ class SyncSession:
             self._play(again, again=True)
         self._frame = end
 
-    # What is final.
+    # What is final, and the end.
 
     def _confirm(self, end: int) -> None:
         start = self._confirmed

@@ -7,7 +7,8 @@ from typing import Any
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan, Leave, PlayerGone
 from gym_p2p.core.match.match import Match, Transmit
-from gym_p2p.core.sync.session import Over, SyncSession
+from gym_p2p.core.sync.outputs import Over
+from gym_p2p.core.sync.session import SyncSession
 
 
 class _Pair:

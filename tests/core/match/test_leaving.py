@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import Left, PlayerGone
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.sync.session import Over
+from gym_p2p.core.sync.outputs import Over
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Goodbye, Hello, Holdings, Share, encode
 from gym_p2p.net.links.memory import Path

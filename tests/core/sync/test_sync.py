@@ -7,19 +7,19 @@ import pytest
 
 from gym_p2p.core.match.events import GiveInput, InputsArrived, PlayerFinished, PlayerGone, SetInputDelay
 from gym_p2p.core.match.input_buffers import LocalInputs, RemoteInputs
-from gym_p2p.core.sync.prediction import predictor_named, register_predictor
-from gym_p2p.core.sync.session import (
+from gym_p2p.core.sync.input_track import Misprediction
+from gym_p2p.core.sync.outputs import (
     Advance,
     FramesConfirmed,
     Load,
-    Misprediction,
     Over,
     RolledBack,
     Save,
     Stalled,
     SyncOutput,
-    SyncSession,
 )
+from gym_p2p.core.sync.prediction import predictor_named, register_predictor
+from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.errors import ConfigurationError
 
 
