@@ -64,7 +64,7 @@ def next_state(state: int, inputs: tuple[bytes, ...]) -> int:
 class Player:
     """One player: plays ``frames`` frames an episode, then waits at the next barrier.
 
-    Without a tick he plays each frame as soon as he can; with one, by the clock: a tick of his without a
+    Without a tick it plays each frame as soon as it can; with one, by the clock: a tick of its own without a
     frame is a stalled one.
     """
 
@@ -230,7 +230,7 @@ class Table:
     """Players around one network; ``options`` are the sessions'.
 
     Attributes:
-        deaf: pairs of a player and one whose game messages do not reach him any more.
+        deaf: pairs of a player and one whose game messages do not reach them any more.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ __all__ = [
 Difference = tuple[str, str, str]
 
 
-# Commands: what the user's half asks for.
+# Commands: requests of the user's half.
 
 
 @attrs.frozen

@@ -71,7 +71,7 @@ class PeerState(enum.Enum):
 
 
 class Due(enum.Enum):
-    """What a peer's timers ask for."""
+    """What a peer's timers request."""
 
     PING = "ping"
     RESEND = "resend"

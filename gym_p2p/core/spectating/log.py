@@ -1,4 +1,4 @@
-"""What a player has to show of his match: the confirmed frames of its newest episodes, encoded once for all.
+"""What a player has to show of a match: the confirmed frames of its newest episodes, encoded once for all.
 
 Knows episodes and sizes; refuses to know who is shown what. Frames stand as they travel; what is too old to
 be kept is forgotten from its beginning.
@@ -40,15 +40,13 @@ class LoggedEpisode:
 
     Attributes:
         begun: how it began.
-        seats: how many actions a frame has; 0 before the first frame.
         base: the number of the first frame that is still kept.
         frames: the encoded frames from there on.
-        digests: what was compared, in the order in which it was told; the oldest may be forgotten.
+        digests: what was compared, in the order in which it became known; the oldest may be forgotten.
         completed: whether the environment ended it; ``None`` while it runs.
     """
 
     begun: EpisodeShown
-    seats: int = 0
     base: int = 0
     frames: list[bytes] = attrs.field(factory=list)
     digests: list[FrameDigest] = attrs.field(factory=list)
@@ -68,7 +66,7 @@ class LoggedEpisode:
 
     @property
     def digest_count(self) -> int:
-        """How many digests were told so far."""
+        """How many digests there were so far."""
         return self._digests_gone + len(self.digests)
 
     def digest(self, index: int) -> FrameDigest:
@@ -83,7 +81,6 @@ class LoggedEpisode:
     def add(self, by_seat: Sequence[bytes]) -> int:
         """Take in the next frame; return what it takes."""
         data = encode_frame(by_seat)
-        self.seats = len(by_seat)
         self.frames.append(data)
         size = len(data) + _OBJECT_BYTES
         self.size_bytes += size

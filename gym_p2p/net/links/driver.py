@@ -1,6 +1,6 @@
 """Moves bytes and time between a match machine and its links.
 
-Knows the machine's verbs and the links' shape; refuses to know what is said. The clock is a structural
+Knows the machine's verbs and the links' shape; refuses to know what is sent. The clock is a structural
 type, so that the same driver runs on an event loop and on the virtual time of
 :mod:`gym_p2p.net.links.memory`.
 """

@@ -37,7 +37,7 @@ def held(seat: Player, of: Player) -> int:
 
 
 def lose_last_inputs(table: Table, leaver: Player, reached: Player, others: list[Player], count: int) -> None:
-    """Let the leaver vanish after so many of his last inputs reached only one of the players."""
+    """Let the leaver vanish after so many of the last inputs reached only one of the players."""
     table.deaf |= {(other.index, leaver.index) for other in others}
     before = held(reached, leaver)
     table.run(1, until=lambda: held(reached, leaver) == before + count)
@@ -201,7 +201,7 @@ def test_what_is_said_of_another_set_of_leavers_is_no_agreement() -> None:
     match = greeted_match(5)
     match.closed(4, 0.1)
     match.receive(1, encode(Holdings(0, ((4, 0),))), 0.1)
-    match.receive(2, encode(Holdings(0, ((3, 0), (4, 0)))), 0.1)  # two are gone, he says
+    match.receive(2, encode(Holdings(0, ((3, 0), (4, 0)))), 0.1)  # two are gone, for this one
     assert not gone(match)
     match.receive(1, encode(Share(0, 4, 0, (b"a", b"b"))), 0.2)
     match.receive(1, encode(Holdings(0, ((3, 0), (4, 2)))), 0.2)

@@ -343,7 +343,7 @@ def test_a_player_who_tells_another_story_is_given_up(malice: Callable[[], bytes
     outputs = list(iter(follower.poll, None))
     assert isinstance(outputs[-1], Broken)
     follower.receive(encode_feed(FramesShown(1, 0, 1, (frame(0).by_seat,))), 0.0)
-    assert follower.poll() is None  # nothing more is heard of him
+    assert follower.poll() is None  # nothing more is taken in
 
 
 @given(st.lists(st.binary(max_size=60), max_size=20))
@@ -361,7 +361,7 @@ def test_whatever_a_player_says_a_follower_survives_it(said: list[bytes]) -> Non
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_over_any_change_of_players_every_frame_comes_once_and_in_order(data: st.DataObject) -> None:
-    """Two players show the same match, each as far as it is final for him; the links break at any time."""
+    """Two players show the same match, each as far as it is final there; the links break at any time."""
     lengths = data.draw(st.lists(st.integers(0, 400), min_size=1, max_size=4), label="episodes")
     story: list[Any] = []
     for episode, length in enumerate(lengths, 1):

@@ -394,7 +394,7 @@ def test_a_leavers_seat_is_played_on_with_his_default_input_where_that_is_wanted
 
 
 def test_a_leavers_frames_are_played_again_though_the_default_input_was_guessed() -> None:
-    # Somebody may act in his stead: who had played them already has to, as who had not.
+    # Somebody may act instead: who had played them already has to, as who had not.
     session = predicting(continue_without_leavers=True)
     session.receive(arrived(0, b"-"))
     for _ in range(3):
