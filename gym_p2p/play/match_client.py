@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus
-from gym_p2p.core.match.events import Connected, EpisodeRefused, Leave, PlayerGone, Refused
+from gym_p2p.core.match.events import Connected, EpisodeRefused, HandshakeMismatch, Leave, PlayerGone
 from gym_p2p.core.matchmaking.commands import Verdict
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
@@ -234,7 +234,7 @@ class MatchClient:
         match event:
             case Failed(error):
                 raise error
-            case Refused(player, differences) | EpisodeRefused(player, differences):
+            case HandshakeMismatch(player, differences) | EpisodeRefused(player, differences):
                 raise HandshakeRefused(self.player_id(player), differences)
             case PlayerGone(player, reason, _, said, lost):
                 raise PeerLost(self.player_id(player if lost is None else lost), said or reason)

@@ -192,7 +192,7 @@ class VirtualPlayer:
 
     def _add_input(self, runner: EpisodeRunner, frame: int) -> None:
         if self._input_given_for == frame:
-            runner.session.give(b"")  # stalled: the input of this frame was given before
+            runner.session.add_local_input(b"")  # stalled: the input of this frame was given before
             return
         self._input_given_for = frame
         observation = runner.rollout.outcome.observations[self._index]

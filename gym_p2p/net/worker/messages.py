@@ -19,7 +19,7 @@ from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.match.events import Command, Event
 from gym_p2p.core.matchmaking.commands import Verdict
 from gym_p2p.core.spectating.log import Shown
-from gym_p2p.core.spectating.subscriber import FollowEvent
+from gym_p2p.core.spectating.subscriber import SubscriberEvent
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError
 
@@ -151,7 +151,7 @@ class WatchEnded:
 
 JoinEvent = JoinAck | RoomStatus | QueueAck | QueueStatus | MatchProposed | MatchFound | ServiceReachable
 """On the way to a match."""
-WatchEvent = WatchedMatch | FollowEvent | WatchEnded
+WatchEvent = WatchedMatch | SubscriberEvent | WatchEnded
 """Of a spectator's network half; a ``WatchedMatch`` again where another player has to show the match."""
 WorkerEvent = Event | JoinEvent | WatchEvent | LinkOpened | Polled | Failed | Stopped
 Emit = Callable[[int, WorkerEvent], None]
