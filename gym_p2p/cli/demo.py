@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     if interrupted:
         return 130
     if len(summaries) < len(players):
-        raise NetworkError("not every player came to the end of a match; what they said is above")
+        raise NetworkError("not every player came to the end of a match; what they printed is above")
     return max(summary.exit_code for summary in summaries)
 
 
@@ -137,7 +137,7 @@ def _recording(path: str, seat: SeatId) -> str:
 
 
 class _Player:
-    """A player's process and what it last said."""
+    """A player's process and what it last reported."""
 
     def __init__(self, command: Sequence[str], seat: SeatId) -> None:
         self.status = Status(seat=seat, state="starting")
@@ -159,18 +159,18 @@ class _Player:
         return not self.running and self._lines.empty() and self.summary is None
 
     def update(self) -> None:
-        """Take in what it said since."""
+        """Take in what it reported since."""
         while not self._lines.empty():
-            said = json.loads(self._lines.get())
-            kind = said.pop("type")
+            line = json.loads(self._lines.get())
+            kind = line.pop("type")
             if kind == "status":
-                self.status = Status(**said)
+                self.status = Status(**line)
             elif kind == "summary":
-                self.summary = Summary(**{**said, "status": Status(**said["status"])})
+                self.summary = Summary(**{**line, "status": Status(**line["status"])})
                 self.status = self.summary.status
 
     def stop(self) -> None:
-        """Ask it to say goodbye and write its exports."""
+        """Let it say goodbye and write its exports."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
@@ -249,8 +249,8 @@ def _print(
     arguments: argparse.Namespace, summaries: Sequence[Summary], aggregate: dict[str, Any] | None
 ) -> None:
     if arguments.json:
-        told = {"players": [attrs.asdict(summary) for summary in summaries], "aggregate": aggregate}
-        print(json.dumps(told))
+        result = {"players": [attrs.asdict(summary) for summary in summaries], "aggregate": aggregate}
+        print(json.dumps(result))
         return
     console = Console()
     console.print(summary_table(summaries))

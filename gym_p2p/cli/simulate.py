@@ -151,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
             rows.append(row)
             status.update(f"{len(rows)} of {len(tasks)} matches")
             if arguments.json:
-                print(json.dumps({"type": "simulation", **_told(row)}, allow_nan=False), flush=True)
+                print(json.dumps({"type": "simulation", **_plain(row)}, allow_nan=False), flush=True)
     if not arguments.json:
         Console().print(_table(rows, arguments.env))
         for why in dict.fromkeys(f"{row.sync}: {row.why}" for row in rows):
@@ -240,7 +240,7 @@ def _row(task: _Task, result: Simulation) -> _Row:
     )
 
 
-def _told(row: _Row) -> dict[str, Any]:
+def _plain(row: _Row) -> dict[str, Any]:
     return {**attrs.asdict(row), "rewards": {str(seat): reward for seat, reward in row.rewards.items()}}
 
 

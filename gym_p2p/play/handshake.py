@@ -66,7 +66,7 @@ def agreed(found: MatchFound, about: Sequence[Mapping[str, Any] | None], offer: 
 
     Args:
         found: the match.
-        about: what every player told of themselves, in the match's order.
+        about: what every player sent about themselves, in the match's order.
         offer: our own.
 
     Raises:

@@ -73,7 +73,7 @@ class LiveMatch:
             config: as configured.
             client: which has met the others.
             recorder: of the match.
-            about: what every player told of themselves, in the match's order.
+            about: what every player sent about themselves, in the match's order.
             offer: our own of a sync mode.
             stand_in: plays for players who are gone.
             environment: how the environment was made, where that is known better than it knows itself.

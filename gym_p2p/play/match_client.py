@@ -51,7 +51,7 @@ ROOM_MARGIN_S = 5.0
 """Above the time-out of the room, so that the network half's own error arrives first."""
 
 HANDSHAKE_LIMIT_S = 15.0
-"""Above the peers' own limit for a handshake, so that theirs tells the reason."""
+"""Above the peers' own limit for a handshake, so that theirs gives the reason."""
 
 
 class MatchClient:
@@ -93,8 +93,8 @@ class MatchClient:
         """Wait until all players of the match are connected and have agreed on what they play.
 
         Returns:
-            The record of the match, and what every player told of themselves, in the match's order; ``None``
-            for the local one.
+            The record of the match, and what every player sent about themselves, in the match's order
+            (``None`` for the local one).
 
         Raises:
             NetworkError, PeerError: they will not.
@@ -236,8 +236,8 @@ class MatchClient:
                 raise error
             case Refused(player, differences) | EpisodeRefused(player, differences):
                 raise HandshakeRefused(self.player_id(player), differences)
-            case PlayerGone(player, reason, _, said, lost):
-                raise PeerLost(self.player_id(player if lost is None else lost), said or reason)
+            case PlayerGone(player, reason, _, goodbye, lost):
+                raise PeerLost(self.player_id(player if lost is None else lost), goodbye or reason)
             case Stopped():
                 raise NetworkError("the network half stopped by itself")
 

@@ -185,7 +185,7 @@ class Session:
         """The first local seat.
 
         Raises:
-            UsageError: any free one was asked for, and the match is not made yet.
+            UsageError: any free one was wanted, and the match is not made yet.
         """
         if not self.seats:
             raise UsageError("no seat is taken yet: call reset() first")
