@@ -73,10 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
     seats, watchers = _seats(arguments)
     data_dir = str(Path(arguments.exports) / "service")
     with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as service:
-        players: list[_Player] = []
+        players: list[_PlayerProcess] = []
         try:
             for seat in seats:
-                players.append(_Player(_command(arguments, service.url, seat, watchers), seat))  # noqa: PERF401 - those before must be ended if one fails
+                players.append(_PlayerProcess(_command(arguments, service.url, seat, watchers), seat))  # noqa: PERF401 - those before must be ended if one fails
             interrupted = _watch(players, arguments)
             summaries = [player.summary for player in players if player.summary is not None]
         finally:
@@ -136,7 +136,7 @@ def _recording(path: str, seat: SeatId) -> str:
     return path if name.suffix != SUFFIX else str(name.with_name(f"{name.stem}.{seat}{SUFFIX}"))
 
 
-class _Player:
+class _PlayerProcess:
     """A player's process and what it last reported."""
 
     def __init__(self, command: Sequence[str], seat: SeatId) -> None:
@@ -188,7 +188,7 @@ class _Player:
             self._lines.put(line)
 
 
-def _watch(players: Sequence[_Player], arguments: argparse.Namespace) -> bool:
+def _watch(players: Sequence[_PlayerProcess], arguments: argparse.Namespace) -> bool:
     """Show the match until everybody has ended; return whether it was interrupted."""
     interrupted = False
     deadline: float | None = None
@@ -214,7 +214,7 @@ def _watch(players: Sequence[_Player], arguments: argparse.Namespace) -> bool:
     return interrupted
 
 
-def _stop(players: Sequence[_Player]) -> float:
+def _stop(players: Sequence[_PlayerProcess]) -> float:
     for player in players:
         player.stop()
     return time.monotonic() + END_TIMEOUT_S
@@ -229,7 +229,7 @@ def _view(arguments: argparse.Namespace) -> Iterator[Live | None]:
         yield live
 
 
-def _screen(players: Sequence[_Player]) -> RenderableType:
+def _screen(players: Sequence[_PlayerProcess]) -> RenderableType:
     first = players[0].status
     title = f"{first.seat} and the others, frame {first.frame}"
     return Group(picture_panel(first, title), match_table(player.status for player in players))

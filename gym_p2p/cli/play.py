@@ -101,7 +101,7 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         **part.options,
     )
     env.p2p.environment = named_recipe(part.env, part.env_args)
-    player = _Player(env, part, report)
+    player = _SeatedPlayer(env, part, report)
     try:
         ending = player.run()
     except KeyboardInterrupt:
@@ -127,7 +127,7 @@ def _with_picture(part: Part) -> dict[str, Any]:
     return {**part.env_args, "render_mode": "ansi"} if part.picture else dict(part.env_args)
 
 
-class _Player:
+class _SeatedPlayer:
     """One player at a seat."""
 
     def __init__(self, env: P2PEnv, part: Part, report: Callable[[Status], None]) -> None:

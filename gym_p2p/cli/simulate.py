@@ -49,7 +49,7 @@ class _Task:
 
 
 @attrs.frozen
-class _Row:
+class _MatchRow:
     """What one simulated match came to."""
 
     sync: str
@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Play, and print."""
     find_local_modules()
     tasks = list(_tasks(arguments))
-    rows: list[_Row] = []
+    rows: list[_MatchRow] = []
     console = Console(stderr=True)
     with console.status("") as status:
         for row in _played(tasks, arguments.jobs):
@@ -182,7 +182,7 @@ def _policies(given: Sequence[str]) -> dict[SeatId | None, str]:
     return policies
 
 
-def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_Row]:
+def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_MatchRow]:
     if jobs == 1 or len(tasks) == 1:
         yield from map(_play, tasks)
         return
@@ -192,7 +192,7 @@ def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_Row]:
         yield from pool.map(_play, tasks)
 
 
-def _play(task: _Task) -> _Row:
+def _play(task: _Task) -> _MatchRow:
     """Play one match."""
 
     def make_env() -> Any:
@@ -220,10 +220,10 @@ def _play(task: _Task) -> _Row:
     return _row(task, result)
 
 
-def _row(task: _Task, result: Simulation) -> _Row:
+def _row(task: _Task, result: Simulation) -> _MatchRow:
     players = result.players.values()
     counters = [player.counters for player in players]
-    return _Row(
+    return _MatchRow(
         sync=result.sync,
         one_way_ms=task.one_way_ms,
         rewards={seat: player.total_reward for seat, player in result.players.items()},
@@ -240,11 +240,11 @@ def _row(task: _Task, result: Simulation) -> _Row:
     )
 
 
-def _plain(row: _Row) -> dict[str, Any]:
+def _plain(row: _MatchRow) -> dict[str, Any]:
     return {**attrs.asdict(row), "rewards": {str(seat): reward for seat, reward in row.rewards.items()}}
 
 
-def _table(rows: Sequence[_Row], env: str) -> Table:
+def _table(rows: Sequence[_MatchRow], env: str) -> Table:
     table = Table(
         title=f"{env}: rewards, and what keeping together cost",
         caption="ms: one way; depth: of the deepest rollback; again: frames played twice; wrong: guesses",
@@ -255,7 +255,7 @@ def _table(rows: Sequence[_Row], env: str) -> Table:
     costs = ("fps", "rolls", "depth", "again", "wrong", "stalls", "B/s")
     for name in ("ms", "sync", *map(str, seats), *costs):
         table.add_column(name, justify="right", no_wrap=name == "sync")
-    groups: dict[tuple[float, str], list[_Row]] = {}
+    groups: dict[tuple[float, str], list[_MatchRow]] = {}
     for row in rows:
         groups.setdefault((row.one_way_ms, row.sync), []).append(row)
     for (one_way_ms, sync), group in groups.items():

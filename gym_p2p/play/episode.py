@@ -19,13 +19,13 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.rollout import Correction, FinalFrame
-from gym_p2p.net.worker.messages import Failed, Stopped
+from gym_p2p.net.worker.messages import WorkerFailed, WorkerStopped
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.played_match import PlayedMatch
 from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.runner import EpisodeRunner
 
-__all__ = ["Ending", "Episode"]
+__all__ = ["Ending", "LiveEpisode"]
 
 _LOOK_EVERY_S = 0.002
 _CORRECTIONS_KEPT = 4096
@@ -46,7 +46,7 @@ class Ending:
     player: SeatId | None = None
 
 
-class Episode:
+class LiveEpisode:
     """A running episode.
 
     Args:
@@ -117,7 +117,7 @@ class Episode:
             result = self._shown(advanced=advanced)
             if result is None and deadline <= time.monotonic():
                 return Ending("input_timeout")
-            if result is None and isinstance(self._client.receive(), Failed | Stopped):
+            if result is None and isinstance(self._client.receive(), WorkerFailed | WorkerStopped):
                 return Ending("network_failed")
         if not isinstance(result, Ending):
             self._pace()

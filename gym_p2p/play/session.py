@@ -37,7 +37,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
-from gym_p2p.play.episode import Ending, Episode
+from gym_p2p.play.episode import Ending, LiveEpisode
 from gym_p2p.play.handshake import check_seed, make_plan, travelled
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient
@@ -263,11 +263,11 @@ class Session:
     # Episodes.
 
     @property
-    def _episode(self) -> Episode | None:
+    def _episode(self) -> LiveEpisode | None:
         return None if self._match is None else self._match.episode
 
     @property
-    def _newest_episode(self) -> Episode:
+    def _newest_episode(self) -> LiveEpisode:
         episode = self._episode
         if episode is None:
             raise UsageError("no episode has begun: call reset() first")
@@ -290,7 +290,7 @@ class Session:
         self.state = SessionState.PLAYING
         return episode.outcome
 
-    def _leave_episode(self, match: LiveMatch, episode: Episode) -> None:
+    def _leave_episode(self, match: LiveMatch, episode: LiveEpisode) -> None:
         """Play on while only the others' seats are alive; leave an episode in which local ones are."""
         defaults = {seat: self.game.default_action(seat) for seat in match.recorder.found.seats_taken}
         while self.state is SessionState.PLAYING and match.own_seats_ended:
@@ -299,7 +299,7 @@ class Session:
         match.recorder.record.end_episode(now_ms(), completed=False)
         self.state = SessionState.BETWEEN
 
-    def _step(self, episode: Episode, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
+    def _step(self, episode: LiveEpisode, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
         """Play one frame, and see to what follows from an end."""
         try:
             result = episode.step(actions)

@@ -1,4 +1,4 @@
-"""The life that every network half has: whatever happens it is cleaned up, and ``Stopped`` comes last."""
+"""The life that every network half has: whatever happens, it cleans up, and says so last."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from gym_p2p.core.match.events import Leave
 from gym_p2p.errors import MatchOver, NetworkError
-from gym_p2p.net.worker.messages import Failed, Stopped, WorkerCommand, WorkerEvent
+from gym_p2p.net.worker.messages import WorkerCommand, WorkerEvent, WorkerFailed, WorkerStopped
 from gym_p2p.net.worker.worker import NetworkWorker
 
 
@@ -31,7 +31,7 @@ class Worker(NetworkWorker):
 
     async def _clean_up(self) -> None:
         self.cleaned_up += 1
-        assert not any(isinstance(event, Stopped) for event in self.events)
+        assert not any(isinstance(event, WorkerStopped) for event in self.events)
 
 
 def events_of(work: Callable[[], Awaitable[None]], *, leave: bool = False) -> list[WorkerEvent]:
@@ -56,11 +56,11 @@ async def nothing() -> None:
 
 
 def test_work_that_is_done_is_followed_by_the_end_alone() -> None:
-    assert events_of(nothing) == [Stopped()]
+    assert events_of(nothing) == [WorkerStopped()]
 
 
 def test_leaving_ends_work_that_goes_on() -> None:
-    assert events_of(forever, leave=True) == [Stopped()]
+    assert events_of(forever, leave=True) == [WorkerStopped()]
 
 
 def test_our_own_errors_arrive_as_they_are() -> None:
@@ -69,7 +69,7 @@ def test_our_own_errors_arrive_as_they_are() -> None:
     async def fail() -> None:
         raise error
 
-    assert events_of(fail) == [Failed(error), Stopped()]
+    assert events_of(fail) == [WorkerFailed(error), WorkerStopped()]
 
 
 def test_a_bug_arrives_as_a_network_error_that_names_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -77,10 +77,10 @@ def test_a_bug_arrives_as_a_network_error_that_names_it(caplog: pytest.LogCaptur
         raise KeyError("a bug")
 
     failed, stopped = events_of(fail)
-    assert isinstance(failed, Failed)
+    assert isinstance(failed, WorkerFailed)
     assert isinstance(failed.error, NetworkError)
     assert "KeyError: 'a bug'" in str(failed.error)
-    assert stopped == Stopped()
+    assert stopped == WorkerStopped()
     assert "the network half failed" in caplog.text
 
 
@@ -95,4 +95,4 @@ def test_one_that_is_cancelled_is_cleaned_up_and_stopped_too() -> None:
         return worker
 
     worker = asyncio.run(main())
-    assert (worker.cleaned_up, worker.events) == (1, [Stopped()])
+    assert (worker.cleaned_up, worker.events) == (1, [WorkerStopped()])
