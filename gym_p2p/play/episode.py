@@ -152,8 +152,11 @@ class LiveEpisode:
             self._recorder.record.protocol_error(error.problem)
             self._over = Ending("protocol_error")
             return False
-        # A frame that was held back, for it seemed to be the end, was never shown.
-        self._corrections.extend([one for one in tick.corrections if one.frame <= self.frame_shown])
+        for correction in tick.corrections:
+            if (
+                correction.frame <= self.frame_shown
+            ):  # one held back, for it seemed to be the end, was not shown
+                self._corrections.append(correction)
         if self._config.view == "confirmed":
             self._unseen.extend(tick.final)
         if tick.over is not None and not self._runner.rollout.over:

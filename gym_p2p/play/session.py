@@ -125,8 +125,8 @@ class Session:
             PeerLost: a peer is gone, where ``on_peer_loss="raise"``.
         """
         with self._exclusive("step"):
-            self._refuse_if_over()
             if self.state is not SessionState.PLAYING:
+                self._refuse_if_over()
                 raise UsageError("no episode is running: call reset() first")
             return self._step(self._newest_episode, actions)
 
@@ -268,10 +268,9 @@ class Session:
 
     @property
     def _newest_episode(self) -> LiveEpisode:
-        episode = self._episode
-        if episode is None:
+        if self._match is None or self._match.episode is None:
             raise UsageError("no episode has begun: call reset() first")
-        return episode
+        return self._match.episode
 
     def _begin_episode(
         self, match: LiveMatch, seed: int | None, options: Mapping[str, Any] | None
