@@ -15,7 +15,7 @@ import attrs
 from gym_p2p.config import P2PConfig, SyncConfig
 from gym_p2p.config.names import name_of
 from gym_p2p.core.api.rooms import MatchFound
-from gym_p2p.core.match.handshake import Term
+from gym_p2p.core.match.terms import Term
 from gym_p2p.core.wire.messages import MAX_SEED
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, NetworkError

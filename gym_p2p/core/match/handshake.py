@@ -5,46 +5,17 @@ Pure functions: every player computes the same from the same messages. Refuses t
 
 from __future__ import annotations
 
-import enum
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
 from gym_p2p.core.match.events import Difference, EpisodeRefused
+from gym_p2p.core.match.terms import term_differences
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, Ready
 from gym_p2p.errors import ProtocolError
 
-__all__ = [
-    "Seeds",
-    "Term",
-    "barrier_refusal",
-    "episode_seed",
-    "handshake_differences",
-    "label_of",
-    "term_differences",
-]
-
-
-class Term(enum.StrEnum):
-    """A field of what has to be agreed on; compared, and sent, under this name whatever its label."""
-
-    GAME = "game"
-    """A mapping of topics to texts."""
-    RELEASE = "release"
-    CHECKSUM_INTERVAL = "checksum_interval"
-    ABSENT_PLAYERS = "absent_players"
-    """How the others play on without a player."""
-
-
-_LABELS: Mapping[str, str] = {
-    Term.RELEASE: "gym_p2p",
-    Term.CHECKSUM_INTERVAL: "checksum interval",
-    Term.ABSENT_PLAYERS: "when a player is gone",
-}
-"""What people read; nothing is compared by it."""
-
-_NOTHING = "(nothing)"
+__all__ = ["Seeds", "barrier_refusal", "episode_seed", "handshake_differences"]
 
 
 class Seeds:
@@ -80,7 +51,7 @@ def handshake_differences(ours: Mapping[str, Any], hello: Hello) -> tuple[Differ
     """Return what the peer is going to play otherwise than we are.
 
     Raises:
-        ProtocolError: they do not say what they are going to play.
+        ProtocolError: he does not say what he is going to play.
     """
     if hello.version != PROTOCOL_VERSION:
         return (("protocol version", str(PROTOCOL_VERSION), str(hello.version)),)
@@ -88,36 +59,6 @@ def handshake_differences(ours: Mapping[str, Any], hello: Hello) -> tuple[Differ
     if not isinstance(theirs, dict):
         raise ProtocolError("handshake without a description")
     return term_differences(must, theirs)
-
-
-def term_differences(
-    ours: Mapping[str, Any], theirs: Mapping[str, Any], *, only: Collection[Term] | None = None
-) -> tuple[Difference, ...]:
-    """Return in what two sides' terms differ, ours first, then what only they have.
-
-    Args:
-        ours: by field; a mapping is compared topic by topic.
-        theirs: the same, as it was received.
-        only: the fields that bind; ``None`` is all of them.
-    """
-    rows: list[Difference] = []
-    for field in [*ours, *(field for field in theirs if field not in ours)]:
-        if only is None or field in only:
-            rows += _rows(field, ours.get(field, _NOTHING), theirs.get(field, _NOTHING))
-    return tuple(row for row in rows if row[1] != row[2])
-
-
-def label_of(field: str) -> str:
-    """Return what people read for a field; its own name where there is nothing better."""
-    return _LABELS.get(field, field)
-
-
-def _rows(field: str, ours: Any, theirs: Any) -> Iterator[Difference]:
-    if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
-        yield label_of(field), str(ours), str(theirs)
-        return
-    for topic in [*ours, *(topic for topic in theirs if topic not in ours)]:
-        yield str(topic), str(ours.get(topic, _NOTHING)), str(theirs.get(topic, _NOTHING))
 
 
 def barrier_refusal(local: int, ready: Mapping[int, Ready]) -> EpisodeRefused | None:
