@@ -97,6 +97,16 @@ class LiveEpisode:
         """Whether the environment's own exception, or a Ctrl-C in it, has left it within a frame."""
         return self._runner.rollout.broken
 
+    # One step plays one frame, and may take several turns of the loop until there is something to show.
+    #
+    # - The input is given in every turn until the frame is played: repeats are ignored, and a stall that an
+    #   arriving event ends needs it. Once the frame is played it is not given again, for it would be the next
+    #   frame's; nor behind a possible end, which has to become final or be taken back before anything follows.
+    # - What is there already is taken in first: a correction that is known belongs before this frame, and
+    #   inputs that are known are not guessed.
+    # - It ends: each turn shows something, or waits for one event and at most a slice of time, and after the
+    #   input time-out nothing is waited for. The network half's own end is an event like any other, and comes
+    #   again to whoever goes on waiting.
     def step(self, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
         """Play one frame with the local seats' canonical actions; return, on time, what is to be shown.
 
