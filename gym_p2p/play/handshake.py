@@ -15,7 +15,7 @@ import attrs
 from gym_p2p.config import P2PConfig, SyncConfig
 from gym_p2p.config.names import name_of
 from gym_p2p.core.api.rooms import MatchFound
-from gym_p2p.core.match.handshake import Term
+from gym_p2p.core.match.terms import Term
 from gym_p2p.core.wire.codec import MAX_SEED
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, NetworkError
@@ -66,7 +66,7 @@ def agreed(found: MatchFound, about: Sequence[Mapping[str, Any] | None], offer: 
 
     Args:
         found: the match.
-        about: what every player told of themselves, in the match's order.
+        about: what every player sent about themselves, in the match's order.
         offer: our own.
 
     Raises:

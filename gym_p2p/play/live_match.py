@@ -20,10 +20,10 @@ from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.replay.writer import ReplayWriter
 from gym_p2p.game.rollout import StandIn
 from gym_p2p.play.broadcast import Broadcast
-from gym_p2p.play.episode import Ending, Episode
+from gym_p2p.play.episode import Ending, LiveEpisode
 from gym_p2p.play.handshake import agreed, holders
 from gym_p2p.play.match_client import MatchClient
-from gym_p2p.play.played_match import PlayedMatch, Sink
+from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
 from gym_p2p.play.recorder import Recorder, now_ms, open_replay
 from gym_p2p.play.sync_mode import SyncOffer
 
@@ -49,7 +49,7 @@ class LiveMatch:
     recorder: Recorder
     played: PlayedMatch
     replay: ReplayWriter | None
-    episode: Episode | None = None
+    episode: LiveEpisode | None = None
     episodes_begun: int = 0
     _frames_before: int = attrs.field(init=False, default=0)
 
@@ -73,7 +73,7 @@ class LiveMatch:
             config: as configured.
             client: which has met the others.
             recorder: of the match.
-            about: what every player told of themselves, in the match's order.
+            about: what every player sent about themselves, in the match's order.
             offer: our own of a sync mode.
             stand_in: plays for players who are gone.
             environment: how the environment was made, where that is known better than it knows itself.
@@ -88,7 +88,7 @@ class LiveMatch:
         choice = agreed(found, about, offer)
         _log.info("played in %s: %s", choice.mode, choice.why)
         recorder.record.sync = choice.to_export()
-        sinks: list[Sink] = []
+        sinks: list[EpisodeSink] = []
         played = PlayedMatch(
             game=game,
             holders=held,
@@ -158,10 +158,10 @@ class LiveMatch:
             case _:
                 return Ending("interrupted")
 
-    def begin_episode(self, began: EpisodeBegan) -> Episode:
+    def begin_episode(self, began: EpisodeBegan) -> LiveEpisode:
         """Begin the episode that everybody has begun."""
         frames_before = self.frames_total
-        episode = Episode(self.played, began, client=self.client, recorder=self.recorder)
+        episode = LiveEpisode(self.played, began, client=self.client, recorder=self.recorder)
         self.episode, self._frames_before = episode, frames_before
         self.episodes_begun += 1
         return episode

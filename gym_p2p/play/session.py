@@ -37,7 +37,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
-from gym_p2p.play.episode import Ending, Episode
+from gym_p2p.play.episode import Ending, LiveEpisode
 from gym_p2p.play.handshake import check_seed, make_plan, travelled
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient
@@ -125,8 +125,8 @@ class Session:
             PeerLost: a peer is gone, where ``on_peer_loss="raise"``.
         """
         with self._exclusive("step"):
-            self._refuse_if_over()
             if self.state is not SessionState.PLAYING:
+                self._refuse_if_over()
                 raise UsageError("no episode is running: call reset() first")
             return self._step(self._newest_episode, actions)
 
@@ -185,7 +185,7 @@ class Session:
         """The first local seat.
 
         Raises:
-            UsageError: any free one was asked for, and the match is not made yet.
+            UsageError: any free one was wanted, and the match is not made yet.
         """
         if not self.seats:
             raise UsageError("no seat is taken yet: call reset() first")
@@ -263,15 +263,14 @@ class Session:
     # Episodes.
 
     @property
-    def _episode(self) -> Episode | None:
+    def _episode(self) -> LiveEpisode | None:
         return None if self._match is None else self._match.episode
 
     @property
-    def _newest_episode(self) -> Episode:
-        episode = self._episode
-        if episode is None:
+    def _newest_episode(self) -> LiveEpisode:
+        if self._match is None or self._match.episode is None:
             raise UsageError("no episode has begun: call reset() first")
-        return episode
+        return self._match.episode
 
     def _begin_episode(
         self, match: LiveMatch, seed: int | None, options: Mapping[str, Any] | None
@@ -290,7 +289,7 @@ class Session:
         self.state = SessionState.PLAYING
         return episode.outcome
 
-    def _leave_episode(self, match: LiveMatch, episode: Episode) -> None:
+    def _leave_episode(self, match: LiveMatch, episode: LiveEpisode) -> None:
         """Play on while only the others' seats are alive; leave an episode in which local ones are."""
         defaults = {seat: self.game.default_action(seat) for seat in match.recorder.found.seats_taken}
         while self.state is SessionState.PLAYING and match.own_seats_ended:
@@ -299,7 +298,7 @@ class Session:
         match.recorder.record.end_episode(now_ms(), completed=False)
         self.state = SessionState.BETWEEN
 
-    def _step(self, episode: Episode, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
+    def _step(self, episode: LiveEpisode, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
         """Play one frame, and see to what follows from an end."""
         try:
             result = episode.step(actions)

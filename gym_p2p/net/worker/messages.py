@@ -25,7 +25,6 @@ from gym_p2p.errors import P2PError
 
 __all__ = [
     "Emit",
-    "Failed",
     "JoinEvent",
     "LinkOpened",
     "PlayerPlan",
@@ -33,12 +32,13 @@ __all__ = [
     "ReleaseFrames",
     "ServiceReachable",
     "SpectatorPlan",
-    "Stopped",
     "Vote",
     "WatchEnded",
     "WatchEvent",
     "WorkerCommand",
     "WorkerEvent",
+    "WorkerFailed",
+    "WorkerStopped",
 ]
 
 
@@ -127,14 +127,14 @@ class Polled:
 
 
 @attrs.frozen
-class Failed:
+class WorkerFailed:
     """It went no further."""
 
     error: P2PError
 
 
 @attrs.frozen
-class Stopped:
+class WorkerStopped:
     """Nothing runs any more; no event follows."""
 
 
@@ -153,6 +153,6 @@ JoinEvent = JoinAck | RoomStatus | QueueAck | QueueStatus | MatchProposed | Matc
 """On the way to a match."""
 WatchEvent = WatchedMatch | SubscriberEvent | WatchEnded
 """Of a spectator's network half; a ``WatchedMatch`` again where another player has to show the match."""
-WorkerEvent = Event | JoinEvent | WatchEvent | LinkOpened | Polled | Failed | Stopped
+WorkerEvent = Event | JoinEvent | WatchEvent | LinkOpened | Polled | WorkerFailed | WorkerStopped
 Emit = Callable[[int, WorkerEvent], None]
 """Takes the Unix time in milliseconds, and what happened."""

@@ -1,7 +1,7 @@
 """The network half of a spectator: from signing in to the end of the match, over as many players as it takes.
 
-Asks the service who shows the match, connects to that player, and follows
-(:mod:`gym_p2p.core.spectating.subscriber`); when they can show it no more, asks for another one and goes on
+Requests from the service who shows the match, connects to that player, and follows
+(:mod:`gym_p2p.core.spectating.subscriber`); when they can show it no more, requests another one and goes on
 from where the spectator stands. It refuses to know the environment.
 """
 
