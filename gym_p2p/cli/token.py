@@ -53,13 +53,16 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: there is no secret, or no such subject can be.
     """
-    from gym_p2p.server.guard.tokens import JoinTokens  # noqa: PLC0415  # keeps --help fast
+    from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner  # noqa: PLC0415  # keeps --help fast
 
     config = ServiceConfig(join_secret=secret(JOIN_SECRET), experiment=args.experiment)
     if config.join_secret is None:
         raise ConfigurationError(JOIN_SECRET, "is not set; it has to be the service's")
-    tokens = JoinTokens(config.join_secret, config.experiment)
-    print(
-        tokens.issue(args.subject, expires_at=time.time() + args.ttl, token_id=secrets.token_urlsafe(12)),
+    claims = JoinClaims(
+        experiment=config.experiment,
+        subject_id=args.subject,
+        expires_at=time.time() + args.ttl,
+        token_id=secrets.token_urlsafe(12),
     )
+    print(TokenSigner(config.join_secret.encode(), JoinClaims).issue(claims))
     return 0

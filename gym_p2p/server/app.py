@@ -29,7 +29,7 @@ from gym_p2p.server.factory import Assembly, open_secret
 from gym_p2p.server.guard.frames import FrameGuard, StrictPacket
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.rate_limits import KeyedLimits
-from gym_p2p.server.guard.tokens import OperatorTokens, TokenSigner
+from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.handlers.service import VERSION, SignalingService
 from gym_p2p.server.store import Store
@@ -102,7 +102,7 @@ class Service:
         async with contextlib.AsyncExitStack() as stack:
             listener = stack.enter_context(contextlib.closing(_listen(self.config.host, self.config.port)))
             secret, store = self._open_data_dir()
-            tokens = TokenSigner(secret)
+            tokens = TokenSigner(secret, UploadClaims)
             sio, signaling = self._make_signaling(tokens)
             self._signaling = signaling
             signaling.start(catch_unknown=True)
@@ -112,7 +112,7 @@ class Service:
                 uploads=Uploads(store=store, tokens=tokens, max_bytes=self.config.max_upload_bytes),
                 health=lambda: self._health(signaling),
                 metrics=self._metrics.exposition,
-                operators=OperatorTokens(secret),
+                operators=TokenSigner(secret, OperatorClaims),
                 queues=self.queue_report,
             )
             guarded = FrameGuard(
@@ -172,7 +172,9 @@ class Service:
                 "data_dir", f"cannot use {directory}: {error.strerror or error}"
             ) from error
 
-    def _make_signaling(self, tokens: TokenSigner) -> tuple[socketio.AsyncServer, SignalingService]:
+    def _make_signaling(
+        self, tokens: TokenSigner[UploadClaims]
+    ) -> tuple[socketio.AsyncServer, SignalingService]:
         sio = socketio.AsyncServer(
             async_mode="asgi",
             transports=["websocket"],

@@ -30,7 +30,7 @@ from gym_p2p.server.guard.admission import Admission
 from gym_p2p.server.guard.guards import Guards
 from gym_p2p.server.guard.metrics import Counts, QueueRow, ServiceMetrics
 from gym_p2p.server.guard.rate_limits import KeyedLimits
-from gym_p2p.server.guard.tokens import Claims, JoinTokens, TokenSigner, load_secret
+from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret
 from gym_p2p.server.guard.turn import ice_servers_for
 from gym_p2p.server.handlers.decision_log import DecisionLog
 from gym_p2p.server.handlers.hooks import PreMatchHook
@@ -62,7 +62,7 @@ class Assembly:
     def __init__(
         self,
         config: ServiceConfig,
-        tokens: TokenSigner,
+        tokens: TokenSigner[UploadClaims],
         *,
         metrics: ServiceMetrics,
         matchmaker: Matchmaker | None = None,
@@ -107,7 +107,6 @@ class Assembly:
     def on(self, sio: socketio.AsyncServer) -> SignalingService:
         """Return the machines behind a Socket.IO server; not started yet."""
         config = self._config
-        secret = config.join_secret
         signaling = SignalingService(
             sio,
             self.rooms,
@@ -118,7 +117,7 @@ class Assembly:
             hook_timeout_s=config.matchmaking.hook_timeout_s,
             decision_log=DecisionLog(Path(config.data_dir) / "decisions.jsonl"),
             guards=Guards(
-                admission=Admission(None if secret is None else JoinTokens(secret, config.experiment)),
+                admission=Admission(config.join_secret, config.experiment),
                 joins=KeyedLimits(config.joins_per_s, config.join_burst),
                 metrics=self._metrics,
             ),
@@ -168,7 +167,7 @@ def mount(
     if sio.async_handlers:
         raise UsageError("wanted an AsyncServer(async_handlers=False): one client's events need their order")
     config = ServiceConfig() if config is None else config
-    tokens = TokenSigner(open_secret(Path(config.data_dir)))
+    tokens = TokenSigner(open_secret(Path(config.data_dir)), UploadClaims)
     assembly = Assembly(config, tokens, metrics=ServiceMetrics(), matchmaker=matchmaker, pre_match=pre_match)
     service = assembly.on(sio)
     service.start()
@@ -188,9 +187,11 @@ def open_secret(directory: Path) -> bytes:
         raise ConfigurationError("data_dir", f"cannot use {directory}: {error.strerror or error}") from error
 
 
-def _token_issuer(tokens: TokenSigner, lifetime_s: float) -> Callable[[str, SeatId, tuple[SeatId, ...]], str]:
+def _token_issuer(
+    tokens: TokenSigner[UploadClaims], lifetime_s: float
+) -> Callable[[str, SeatId, tuple[SeatId, ...]], str]:
     def issue(match_id: str, player_id: SeatId, player_ids: tuple[SeatId, ...]) -> str:
-        claims = Claims(
+        claims = UploadClaims(
             match_id=match_id,
             player_id=player_id,
             player_ids=player_ids,

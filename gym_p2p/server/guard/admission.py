@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from gym_p2p.core.api.replies import Code, Refused
-from gym_p2p.server.guard.tokens import JoinTokens
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 
 __all__ = ["Admission"]
 
@@ -37,12 +37,16 @@ class Admission:
     """The door of one service.
 
     Args:
-        tokens: of the experiment; ``None`` is a laboratory.
+        secret: of whoever invites the players; ``None`` is a laboratory.
+        experiment: what a join token has to be for.
         now: Unix seconds.
     """
 
-    def __init__(self, tokens: JoinTokens | None = None, *, now: Callable[[], float] = time.time) -> None:
-        self._tokens = tokens
+    def __init__(
+        self, secret: str | None = None, experiment: str = "", *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._tokens = None if secret is None else TokenSigner(secret.encode(), JoinClaims)
+        self._experiment = experiment
         self._now = now
         self._sessions: dict[str, _Session] = {}  # by subject
         self._by_socket: dict[str, _Session] = {}
@@ -66,7 +70,7 @@ class Admission:
         if not isinstance(token, str):
             return Refused(Code.UNAUTHENTICATED, "a join token is required")
         claims = self._tokens.verify(token, now=self._now())
-        if claims is None:
+        if claims is None or claims.experiment != self._experiment:
             return Refused(Code.UNAUTHENTICATED, "the join token is not valid, or not any more")
         session = self._sessions.get(claims.subject_id)
         if session is None:
