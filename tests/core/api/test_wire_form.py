@@ -8,15 +8,16 @@ from typing import Any
 
 from gym_p2p.config import IceServer, MatchmakingConfig
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.api.queues import MatchProbe, PairMeasured
-from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Departed, Description, Send
-from gym_p2p.core.matchmaking.commands import PairProbe, TicketRow, Verdict
-from gym_p2p.core.matchmaking.queue_commands import MeasurePair, Tell
+from gym_p2p.core.api.payloads import decode, encode
+from gym_p2p.core.api.probes import ProbePath, ProbeReport
+from gym_p2p.core.api.queues import MatchProbe, PairMeasured, Verdict
+from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Departed, Description, Emit, Notify
+from gym_p2p.core.matchmaking.commands import PairProbe, TicketRow
+from gym_p2p.core.matchmaking.queue_commands import MeasurePair
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker
 from gym_p2p.core.probing.registry import ProbeRegistry
-from gym_p2p.core.probing.report import ProbePath, ProbeReport
 from gym_p2p.core.service.rooms import Rooms
 from gym_p2p.core.service.spectators import Watching
 
@@ -32,13 +33,15 @@ def text(data: Any) -> str:
     return json.dumps(data, separators=(",", ":"))
 
 
-def on_wire(output: Send | Tell) -> tuple[str, str]:
-    return output.event, text(output.data)
+def on_wire(output: Emit | Notify) -> tuple[str, str]:
+    payload, written = output.payload, text(encode(output.payload))
+    assert decode(type(payload), json.loads(written)) == payload
+    return payload.event, written
 
 
 def answered(answer: Answer) -> str:
     assert isinstance(answer, Accepted), answer
-    return text(answer.fields)
+    return text(encode(answer.value))
 
 
 class Service:
@@ -60,7 +63,7 @@ class Service:
             for output in iter(machine.poll, None):
                 if isinstance(output, Departed):
                     self.watching.departed(output)
-                elif isinstance(output, Send):
+                elif isinstance(output, Emit):
                     found.append((output.socket, *on_wire(output)))
         return found
 
@@ -186,7 +189,7 @@ def registry() -> ProbeRegistry:
 
 def probe_events(probes: ProbeRegistry) -> list[tuple[str, str, str]]:
     outputs = iter(probes.poll, None)
-    return [(output.socket, *on_wire(output)) for output in outputs if isinstance(output, Send)]
+    return [(output.socket, *on_wire(output)) for output in outputs if isinstance(output, Emit)]
 
 
 def test_a_probe() -> None:
@@ -248,17 +251,19 @@ def test_a_probe() -> None:
 
 
 def report(rtt_ms: float) -> ProbeReport:
-    return ProbeReport(rtt_ms=rtt_ms)
+    return ProbeReport(rtt_ms=rtt_ms, success=True)
 
 
 def test_a_probes_report() -> None:
     path = ProbePath(local="host", remote="relay", protocol="udp")
-    measured = ProbeReport(rtt_ms=5.5, samples_ms=(5.0, 6.0), jitter_ms=0.5, loss=0.0, path=path)
-    assert text(measured.to_wire()) == (
+    measured = ProbeReport(
+        rtt_ms=5.5, success=True, samples_ms=(5.0, 6.0), jitter_ms=0.5, loss=0.0, path=path
+    )
+    assert text(encode(measured)) == (
         '{"rtt_ms":5.5,"success":true,"samples_ms":[5.0,6.0],"jitter_ms":0.5,"loss":0.0,"path":'
         '{"local":"host","remote":"relay","protocol":"udp","relay_protocol":null},"failure":null}'
     )
-    assert text(ProbeReport(rtt_ms=None, failure="no_address").to_wire()) == (
+    assert text(encode(ProbeReport(success=False, failure="no_address"))) == (
         '{"rtt_ms":null,"success":false,"samples_ms":[],"jitter_ms":null,"loss":null,"path":null,'
         '"failure":"no_address"}'
     )
@@ -280,7 +285,7 @@ class Lab:
     def sent(self) -> dict[tuple[str, str], str]:
         found = {}
         for output in iter(self.queues.poll, None):
-            if isinstance(output, Tell):
+            if isinstance(output, Notify):
                 event, data = on_wire(output)
                 found[output.subject_id, event] = data
             elif isinstance(output, MeasurePair):
@@ -316,7 +321,7 @@ def test_what_was_measured_before_a_match() -> None:
         subjects=("ann", "bob"), rtt_ms=40.0, reports={"ann": {"rtt_ms": 40.0}, "bob": {"rtt_ms": None}}
     )
     probe = MatchProbe(waited_s=1.5, pairs=(pair,))
-    assert text(probe.to_wire()) == f'{{"waited_s":1.5,"pairs":[{PAIR}]}}'
+    assert text(encode(probe)) == f'{{"waited_s":1.5,"pairs":[{PAIR}]}}'
 
 
 def test_the_operators_view() -> None:
@@ -329,8 +334,8 @@ def test_the_operators_view() -> None:
         probes=2,
         rejections=1,
     )
-    shown = QueueReport(queues={"lab": (row,)}, matches=4, connections=11)
-    assert text(shown.to_wire()) == (
+    shown = QueueReport.of({"lab": (row,)}, matches=4, connections=11)
+    assert text(encode(shown)) == (
         '{"queues":{"lab":[{"subject_id":"ann","state":"waiting","wait_s":3.5,"threshold_ms":null,'
         '"best_estimate_ms":40.0,"probes":2,"rejections":1}]},"totals":{"queues":1,"tickets":1,'
         '"states":{"waiting":1},"longest_wait_s":3.5,"matches":4,"connections":11}}'
