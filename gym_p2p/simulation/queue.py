@@ -16,6 +16,7 @@ import attrs
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import GroupHistory
+from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking.commands import (
     AskHook,
     Decided,
@@ -23,7 +24,6 @@ from gym_p2p.core.matchmaking.commands import (
     Matched,
     PairProbe,
     RequestProbe,
-    Verdict,
 )
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.planner import Planner

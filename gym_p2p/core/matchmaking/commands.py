@@ -6,14 +6,14 @@ Requests must be carried out, in their order; events may be ignored. It knows no
 from __future__ import annotations
 
 import contextlib
-import enum
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from gym_p2p.core.api.matches import MAX_RTT_MS
+from gym_p2p.core.api.payloads import MAX_RTT_MS, Count, Number, Text
+from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking.strategy import QueuedCandidate
 
 __all__ = [
@@ -28,11 +28,9 @@ __all__ = [
     "PutOff",
     "RequestProbe",
     "TicketRow",
-    "Verdict",
     "Withdrawn",
     "as_verdict",
     "pair_of",
-    "probes_to_wire",
 ]
 
 Pair = tuple[str, str]
@@ -42,17 +40,6 @@ Pair = tuple[str, str]
 def pair_of(a: str, b: str) -> Pair:
     """Return the name of the pair of these two."""
     return (a, b) if a < b else (b, a)
-
-
-class Verdict(enum.Enum):
-    """What a pre-match hook says to a proposed match."""
-
-    ACCEPT = "accept"
-    """Play."""
-    REJECT = "reject"
-    """Not these: they are put off for the cool-down."""
-    NEXT = "next"
-    """Look for somebody else first: they are put off for a moment only."""
 
 
 def as_verdict(answer: object) -> Verdict:
@@ -92,16 +79,6 @@ class PairProbe:
     blameless: bool = False
     disagree: bool = False
     reports: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return the JSON-ready form."""
-        reports = {subject: dict(report) for subject, report in self.reports.items()}
-        return {"rtt_ms": self.rtt_ms, "disagree": self.disagree, "reports": reports}
-
-
-def probes_to_wire(probes: Mapping[Pair, PairProbe]) -> list[dict[str, Any]]:
-    """Return the JSON-ready form of what was measured between the members of a group."""
-    return [{"subjects": list(pair), **probe.to_wire()} for pair, probe in probes.items()]
 
 
 @attrs.frozen
@@ -211,10 +188,10 @@ class TicketRow:
         best_estimate_ms: to the nearest other one in the queue; ``None`` if unknown.
     """
 
-    subject_id: str
-    state: str
-    wait_s: float
-    threshold_ms: float | None
-    best_estimate_ms: float | None
-    probes: int
-    rejections: int
+    subject_id: Text
+    state: Text
+    wait_s: Number
+    threshold_ms: Number | None
+    best_estimate_ms: Number | None
+    probes: Count
+    rejections: Count

@@ -23,7 +23,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.core.api.matches import GroupHistory
-from gym_p2p.core.matchmaking.commands import GaveUp, Matched, PairProbe, probes_to_wire
+from gym_p2p.core.matchmaking.commands import GaveUp, Matched, PairProbe
 from gym_p2p.core.matchmaking.estimator import Estimate, Source
 from gym_p2p.core.matchmaking.selection import Choice, threshold_of
 from gym_p2p.core.matchmaking.strategy import Matchmaker, QueuedCandidate, require_matchmaker
@@ -63,7 +63,7 @@ def probed(probe: Probe, result: PairProbe, threshold_ms: float | None, verdict:
         "attempt": probe.attempt,
         "relay": probe.relay_only,
         "threshold_ms": threshold_ms,
-        **result.to_wire(),
+        **_measured(result),
         "verdict": verdict,
         "reason": result.reason,
     }
@@ -76,7 +76,7 @@ def made(matched: Matched, now: float) -> Record:
         "subjects": list(matched.subjects),
         "waits_s": list(matched.waits_s),
         "relay": matched.relay_only,
-        "probes": probes_to_wire(matched.probes),
+        "probes": [{"subjects": list(pair), **_measured(probe)} for pair, probe in matched.probes.items()],
     }
 
 
@@ -163,6 +163,11 @@ def _replay_one(record: Any, matchmaker: Matchmaker, outcome: Replay) -> None:
 
 def _head(kind: str, now: float) -> Record:
     return {"v": VERSION, "t": now, "kind": kind}
+
+
+def _measured(probe: PairProbe) -> Record:
+    reports = {subject: dict(report) for subject, report in probe.reports.items()}
+    return {"rtt_ms": probe.rtt_ms, "disagree": probe.disagree, "reports": reports}
 
 
 def _candidate(candidate: QueuedCandidate) -> Record:

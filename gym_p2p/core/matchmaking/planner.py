@@ -28,8 +28,9 @@ from collections.abc import Hashable, Iterator, Mapping
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import GroupHistory
+from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking import decision_log
-from gym_p2p.core.matchmaking.commands import PairProbe, PlannerOutput, TicketRow, Verdict
+from gym_p2p.core.matchmaking.commands import PairProbe, PlannerOutput, TicketRow
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.proposals import Engagements
 from gym_p2p.core.matchmaking.queue_state import Books, age

@@ -7,6 +7,7 @@ it has ended. Both are entered in the planner's books. Whom to propose is not de
 from __future__ import annotations
 
 from gym_p2p.config import MatchmakingConfig
+from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking import decision_log
 from gym_p2p.core.matchmaking.commands import (
     AskHook,
@@ -16,7 +17,6 @@ from gym_p2p.core.matchmaking.commands import (
     PairProbe,
     PutOff,
     RequestProbe,
-    Verdict,
     Withdrawn,
     pair_of,
 )

@@ -12,19 +12,11 @@ import attrs
 
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.queues import PairMeasured, worst_rtt_ms
+from gym_p2p.core.api.replies import Notify
 from gym_p2p.core.matchmaking.commands import RequestProbe
 from gym_p2p.core.matchmaking.strategy import QueuedCandidate
 
-__all__ = ["EndProbe", "LogDecision", "MeasurePair", "ProposedMatch", "QueueOutput", "Tell"]
-
-
-@attrs.frozen
-class Tell:
-    """Request: send this event to this subject."""
-
-    subject_id: str
-    event: str
-    data: Mapping[str, Any]
+__all__ = ["EndProbe", "LogDecision", "MeasurePair", "ProposedMatch", "QueueOutput"]
 
 
 @attrs.frozen
@@ -72,4 +64,4 @@ class LogDecision:
     record: Mapping[str, Any]
 
 
-QueueOutput = Tell | MeasurePair | EndProbe | ProposedMatch | MakeMatch | LogDecision
+QueueOutput = Notify | MeasurePair | EndProbe | ProposedMatch | MakeMatch | LogDecision

@@ -32,8 +32,9 @@ from gym_p2p.core.api.queues import (
     PairMeasured,
     QueueAck,
     QueueStatus,
+    Verdict,
 )
-from gym_p2p.core.api.replies import Accepted, Answer, Code, Refused
+from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.matchmaking import decision_log
 from gym_p2p.core.matchmaking.commands import (
     AskHook,
@@ -45,7 +46,6 @@ from gym_p2p.core.matchmaking.commands import (
     PairProbe,
     RequestProbe,
     TicketRow,
-    Verdict,
     Withdrawn,
 )
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
@@ -57,7 +57,6 @@ from gym_p2p.core.matchmaking.queue_commands import (
     MeasurePair,
     ProposedMatch,
     QueueOutput,
-    Tell,
 )
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.tickets import Budget
@@ -204,7 +203,7 @@ class Queues:
         self._enter(queue, subject_id, ticket, since, now)
         ack = QueueAck(queue=queue.name, group_size=len(queue.seats), waiting=len(queue.members))
         self._carry_on(queue, now)
-        return Accepted(ack.to_wire())
+        return Accepted(ack)
 
     def leave(self, subject_id: str, now: float) -> Answer:
         """Take a subject out of his queue; leaving where one is not is fine."""
@@ -328,7 +327,7 @@ class Queues:
             return Refused(Code.WRONG_STATE, f"already in queue {queue.name!r}; leave it first")
         member.ticket = attrs.evolve(before, asks=ticket.asks, client=ticket.client)
         ack = QueueAck(queue=queue.name, group_size=len(queue.seats), waiting=len(queue.members))
-        return Accepted(ack.to_wire())
+        return Accepted(ack)
 
     def _queue_for(self, ticket: QueueTicket) -> _Queue | None:
         """Return the queue that a ticket belongs into, a new one where need be.
@@ -429,7 +428,7 @@ class Queues:
                 probe=MatchProbe(waited_s=waited_s, pairs=_pairs(request.probes)),
                 answer_within_s=within_s,
             )
-            self._outputs.append(Tell(subject_id, "match_proposed", proposed.to_wire()))
+            self._outputs.append(Notify(subject_id, proposed))
 
     def _give_up_asking(self, queue: _Queue, asked: _Asked, now: float) -> None:
         """Take silence for a refusal; who is silent again and again holds the others up, and has to go."""
@@ -474,7 +473,7 @@ class Queues:
 
     def _tell_failed(self, queue: str, subject_id: str, reason: str, waited_s: float) -> None:
         failed = MatchFailed(queue=queue, reason=reason, waited_s=waited_s)
-        self._outputs.append(Tell(subject_id, "match_failed", failed.to_wire()))
+        self._outputs.append(Notify(subject_id, failed))
 
     def _tell_status(self, queue: _Queue, now: float) -> None:
         queue.status_at = now + STATUS_EVERY_S
@@ -492,7 +491,7 @@ class Queues:
                 threshold_ms=row.threshold_ms,
                 probes=row.probes,
             )
-            self._outputs.append(Tell(row.subject_id, "queue_status", status.to_wire()))
+            self._outputs.append(Notify(row.subject_id, status))
 
 
 def _mismatch(queue: _Queue, ticket: QueueTicket) -> Refused:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 import attrs
 
-from gym_p2p.core.probing.report import Mark, ProbeReport
+from gym_p2p.core.api.probes import ProbeReport
+from gym_p2p.core.probing.report import Mark
 
 __all__ = ["ProbeDeadlines", "ProbeOutcome", "Reason"]
 

@@ -15,7 +15,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from gym_p2p.core.matchmaking.commands import Verdict, as_verdict
+from gym_p2p.core.api.queues import Verdict
+from gym_p2p.core.matchmaking.commands import as_verdict
 from gym_p2p.core.matchmaking.queue_commands import ProposedMatch
 
 __all__ = ["HookCaller", "PreMatchHook"]

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import GroupHistory
+from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking.commands import (
     AskHook,
     CancelProbe,
@@ -22,7 +23,6 @@ from gym_p2p.core.matchmaking.commands import (
     PlannerOutput,
     PutOff,
     RequestProbe,
-    Verdict,
 )
 from gym_p2p.core.matchmaking.decision_log import replay
 from gym_p2p.core.matchmaking.planner import Planner
