@@ -2,9 +2,7 @@
 
 :class:`SignalScreen` looks into what is relayed: a description has to be one of a data channel and nothing
 else, in lines that everybody splits alike, and candidates are judged one by one
-(:mod:`gym_p2p.core.signaling.ice_candidates`). :class:`Lane` is one direction between two players: it adds
-how much may pass. What is refused is the sender's fault; what is dropped is not for him to decide, and he is
-told how much it was.
+(:mod:`gym_p2p.core.signaling.ice_candidates`).
 
 It knows the few lines of RFC 8866 that carry addresses. It refuses to know who the players are, and what
 else a description says.
@@ -22,11 +20,10 @@ from gym_p2p.core.api.replies import Accepted, Candidate, Code, Description, Ref
 from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, Drop, IceCandidate, address_objection
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["MAX_CANDIDATES", "MAX_DESCRIPTIONS", "Lane", "Screen", "Screened", "SignalScreen", "pass_all"]
+__all__ = ["MAX_CANDIDATES", "Screen", "Screened", "SignalScreen", "pass_all"]
 
 MAX_CANDIDATES = 64
-MAX_DESCRIPTIONS = 4
-"""From one side; the same description again does not count, for it is repeated until answered."""
+"""From one side."""
 
 _LINES = re.compile(r"(?:[a-z]=[ -~]*\r?\n)*(?:[a-z]=[ -~]*)?")
 """Printable ASCII in lines that end as RFC 8866 section 5 has it, and in no other way: some readers also end
@@ -154,45 +151,6 @@ class SignalScreen:
             and address_objection(named[1], private=self._policy.private) is None
         )
         return line if told else f"c={_NOWHERE}"
-
-
-class Lane:
-    """One direction of signals between two players.
-
-    Args:
-        screen: looks into each signal.
-    """
-
-    def __init__(self, screen: Screen = pass_all) -> None:
-        self._screen = screen
-        self._descriptions: set[int] = set()
-        self._candidates = 0
-
-    def take(self, payload: Description | Candidate | None) -> Screened | Refused:
-        """Return what is to be relayed of a signal, or why it is refused; counts what it lets through."""
-        if payload is None:
-            return Screened(None)
-        if payload.too_large:
-            return _TOO_MUCH
-        screened = self._screen(payload)
-        if isinstance(screened, Screened) and self._exceeds(payload):
-            return _TOO_MUCH
-        return screened
-
-    def _exceeds(self, payload: Description | Candidate) -> bool:
-        if isinstance(payload, Candidate):
-            if not payload.candidate:  # the end of them
-                return False
-            self._candidates += 1
-            return self._candidates > MAX_CANDIDATES
-        new = hash(payload)
-        if new not in self._descriptions and len(self._descriptions) == MAX_DESCRIPTIONS:
-            return True
-        self._descriptions.add(new)
-        return False
-
-
-_TOO_MUCH = Refused(Code.TOO_LARGE, "the signal is more than what is relayed")
 
 
 def _description_problem(sdp: str) -> str | None:

@@ -23,7 +23,7 @@ import attrs
 import msgspec
 import socketio.packet
 
-from gym_p2p.server.guard.rate_limits import KeyedLimits
+from gym_p2p.core.presence.rate_limits import Rate
 
 __all__ = ["GUARD_KEY", "VIOLATION", "ConnectionGuard", "FrameGuard", "StrictJson", "StrictPacket"]
 
@@ -194,7 +194,7 @@ class FrameGuard:
         self,
         app: App,
         *,
-        connects: KeyedLimits | None = None,
+        connects: Rate | None = None,
         on_refusal: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         self._app = app
