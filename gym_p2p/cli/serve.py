@@ -92,7 +92,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="a web origin whose pages may connect; may be repeated",
     )
     parser.add_argument(
-        "--relay-only", action="store_true", help="tell the players to connect through TURN alone"
+        "--relay-only", action="store_true", help="let the players connect through TURN alone"
     )
     add_queue_options(parser)
     parser.add_argument(

@@ -30,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("subject", metavar="SUBJECT", help="who he is to the service and the other players")
+    parser.add_argument("subject", metavar="SUBJECT", help="who the player is to the service and the others")
     parser.add_argument(
         "--experiment",
         default=ServiceConfig().experiment,
@@ -42,7 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=count,
         default=_DEFAULT_TTL_S,
         metavar="S",
-        help="seconds in which he may connect (default: %(default)s); one who is connected stays",
+        help="seconds in which the player may connect (default: %(default)s); who is connected stays",
     )
     parser.set_defaults(run=run)
 

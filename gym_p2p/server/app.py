@@ -136,7 +136,7 @@ class Service:
         Args:
             one: a subject.
             other: another one.
-            threshold_ms: what the result will be compared with: tells the two how exact it has to be.
+            threshold_ms: what the result will be compared with: so the two know how exact it has to be.
 
         Raises:
             UsageError: both are the same subject, or the service does not run.

@@ -29,7 +29,7 @@ _Shape = TypeVar("_Shape")
 
 
 class DocumentError(ValueError):
-    """What was uploaded is no document at all; the text may be told to the client."""
+    """What was uploaded is no document at all; the text may go to the client."""
 
 
 class ForeignDocumentError(DocumentError):

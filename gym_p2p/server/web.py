@@ -139,10 +139,10 @@ def make_web_app(
 
     Args:
         uploads: takes the documents.
-        health: what ``GET /healthz`` tells, beside ``ok``.
-        metrics: what ``GET /metrics`` tells, in Prometheus' text format.
+        health: what ``GET /healthz`` answers, beside ``ok``.
+        metrics: what ``GET /metrics`` answers, in Prometheus' text format.
         operators: who may see the queues.
-        queues: what ``GET /v1/queues`` tells them.
+        queues: what ``GET /v1/queues`` answers them.
     """
 
     async def healthz(_request: Request) -> Response:
@@ -177,7 +177,7 @@ def _bearer(request: Request, what: str) -> str:
 
 
 def _names(text: str, player_id: SeatId) -> bool:
-    """Tell whether a path's part names this player: his id as JSON, or simply as text."""
+    """Return whether a path's part names this player: the id as JSON, or simply as text."""
     try:
         named = msgspec.json.decode(text, type=int | str)
     except ValueError:

@@ -103,11 +103,11 @@ class Presence:
         return None if subject is None else subject.socket
 
     def is_there(self, subject_id: str) -> bool:
-        """Tell whether a subject has registered and can be reached."""
+        """Return whether a subject has registered and can be reached."""
         return self.socket_of(subject_id) is not None
 
     def client_of(self, subject_id: str) -> str | None:
-        """Return the software that a subject says it runs; ``None`` for a browser."""
+        """Return a subject's software, by its own account; ``None`` for a browser."""
         subject = self._subjects.get(subject_id)
         return None if subject is None else subject.client
 
@@ -120,7 +120,7 @@ class Presence:
             subject.placed_on = subject.socket
 
     def has_inherited(self, subject_id: str) -> bool:
-        """Tell whether the place that a subject has was taken on an older socket."""
+        """Return whether the place that a subject has was taken on an older socket."""
         subject = self._subjects.get(subject_id)
         return subject is not None and subject.placed_on != subject.socket
 
@@ -151,12 +151,12 @@ class Presence:
         return None
 
     def register(self, socket: str, subject_id: object, client: str | None = None) -> Registered | Refused:
-        """Tie a socket to a subject; an older socket of that subject is told so and closed.
+        """Tie a socket to a subject; an older socket of that subject is notified and closed.
 
         Args:
             socket: which one.
             subject_id: who it says it is, as it came; where a token has said so, that counts instead.
-            client: the software that it says it runs.
+            client: its software, by its own account.
         """
         known = self._sockets.get(socket)
         if known is not None and known.admitted:

@@ -4,7 +4,7 @@ An I/O-free machine. Each verb is one thing that a client, or the service's host
 collected with :meth:`ProbeRegistry.poll`, and so are the outcomes. By the time that an outcome comes out the
 probe is forgotten and both subjects are free, so nothing that a listener does can leave a trace here.
 
-It knows subjects, and the limits of what they may ask for. It refuses to know why somebody wants a probe, and
+It knows subjects, and the limits of what they may request. It refuses to know why somebody wants a probe, and
 draws no ids.
 """
 
@@ -32,7 +32,7 @@ _REMEMBERED = 1024
 """Ended probes whose members get ``stale`` instead of ``no_such_probe``."""
 _REQUESTS = 12
 _REQUESTS_WITHIN_S = 600.0
-"""Probes that one client may ask for: each costs both sides sockets and a second."""
+"""Probes that one client may request: each costs both sides sockets and a second."""
 
 
 @attrs.frozen
@@ -95,7 +95,7 @@ class ProbeRegistry:
         return len(self._probes)
 
     def is_probing(self, subject_id: str) -> bool:
-        """Tell whether a subject is in a probe."""
+        """Return whether a subject is in a probe."""
         return subject_id in self._probe_of
 
     # ---- what happens to subjects
@@ -116,7 +116,7 @@ class ProbeRegistry:
             probe.session.left(now)
             self._carry_on(probe, now)
 
-    # ---- what the host asks for
+    # ---- what the host requests
 
     def create(
         self,

@@ -1,7 +1,7 @@
 """One room: its seats, who has taken them, and the match that is played in it once none is free.
 
-It knows the rules of taking seats. Who is asked and told, and when, is :mod:`gym_p2p.core.service.rooms`'s to
-say.
+It knows the rules of taking seats. Who is notified of what is for
+:mod:`gym_p2p.core.service.rooms` to decide.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Member:
 
     Attributes:
         seats: in the order of the room's seat list.
-        client: the software that the player says they run.
+        client: the player's software, by their own account.
         probe: what was measured before the match; ``None`` unless it comes out of a queue.
         spectators: to how many the player shows the match.
     """
@@ -82,7 +82,7 @@ class Room:
         return next((m for m in self.members.values() if m.player_id == player_id), None)
 
     def repeats(self, member: Member, request: JoinRoom) -> bool:
-        """Tell whether a member who waits asks for the seats that they have."""
+        """Return whether a member who waits requests the seats that they have."""
         same = request.take is None or set(request.take) == set(member.seats)
         return self.match_id is None and self.room_id == request.room and same
 

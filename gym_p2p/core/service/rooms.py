@@ -166,7 +166,7 @@ class Rooms:
         """Free the seats of a subject that cannot be reached any more. Idempotent."""
         self._drop_member(subject_id, "disconnected")
 
-    # ---- what the queues ask for
+    # ---- what the queues request
 
     def make_match(self, match: MakeMatch) -> Sequence[str]:
         """Make a match that a queue has found, in a room of its own.

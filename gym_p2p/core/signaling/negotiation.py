@@ -10,7 +10,7 @@ two sides sort differently) or neither may (the ids tie). So:
 
 * Whoever expects an offer and gets none in time sends its own. So there is an offer, always.
 * Two machines of ours that have both offered: one *keeps*, by a rule that both compute alike and that never
-  ties; the other *yields*. The keeper decides once: either it has asked for its own offer, and then answers
+  ties; the other *yields*. The keeper decides once: either it has requested its own offer, and then answers
   none, or it has answered, and then never offers. The yielder follows whichever it sees. So both settle on
   the same pair of descriptions, whatever the path between them loses, doubles or reorders.
 * A browser knows no such rule: an offer that meets its own makes it roll back and answer. So towards a
@@ -140,7 +140,7 @@ class Negotiation:
             self._receive_answer(signal.sdp)
 
     def local_description(self, attempt: int, sdp: str, now: float) -> None:
-        """Take in the offer or answer that ``CreateOffer`` or ``AcceptOffer`` asked for."""
+        """Take in the offer or answer that ``CreateOffer`` or ``AcceptOffer`` requested."""
         if attempt != self._attempt:
             return
         if self.state is NegotiationState.OFFERING:
@@ -187,7 +187,7 @@ class Negotiation:
         return self._outputs.popleft() if self._outputs else None
 
     def progress(self) -> str:
-        """Return in words how far it has come, for messages about a failure."""
+        """Return as text how far it has come, for messages about a failure."""
         match self.state:
             case NegotiationState.IDLE | NegotiationState.EXPECTING:
                 return "no offer has come"

@@ -2,7 +2,7 @@
 
 A :class:`Relay` has a :class:`Lane` for each direction between two members of one match, watch or probe. What
 is too much, or what the screen refuses (:mod:`gym_p2p.core.signaling.sdp_filter`), is the sender's fault;
-what is dropped is not for the sender to decide, who is told how much it was.
+what is dropped is not for the sender to decide, who learns how much it was.
 
 It refuses to know who may signal whom: that is checked by whoever calls it.
 """

@@ -138,19 +138,19 @@ class SignalScreen:
         return candidate.without_relation() if self._policy.relay_only else candidate
 
     def _without_address(self, line: str) -> str:
-        """Return a line without the default address in it, if that is not to be told."""
+        """Return a line without the default address in it, if nobody is to learn that."""
         if self._policy.relay_only and line.startswith("o="):
             origin = _ORIGIN_LINE.fullmatch(line)
             return f"{'o=- 0 0' if origin is None else origin[1]} {_NOWHERE}"
         if not line.startswith("c="):
             return line
         named = _CONNECTION_LINE.fullmatch(line)
-        told = (
+        passes = (
             named is not None
             and not self._policy.relay_only
             and address_objection(named[1], private=self._policy.private) is None
         )
-        return line if told else f"c={_NOWHERE}"
+        return line if passes else f"c={_NOWHERE}"
 
 
 def _description_problem(sdp: str) -> str | None:

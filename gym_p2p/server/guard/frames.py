@@ -187,7 +187,7 @@ class FrameGuard:
     Args:
         app: what is guarded.
         connects: new websockets of one address; ``None`` counts none.
-        on_refusal: called with a word for every websocket that is turned away here.
+        on_refusal: called with a reason for every websocket that is turned away here.
     """
 
     def __init__(

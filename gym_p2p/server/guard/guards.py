@@ -1,6 +1,6 @@
 """What stands between a socket and the machines: who comes in, how much one may do, and what is counted.
 
-Knows the events by which somebody asks for a place. It keeps no clock.
+Knows the events that request a place. It keeps no clock.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ class Guards:
     _violations: Window = attrs.field(init=False, factory=_violations)
 
     def struck_out(self, socket: str, now: float) -> bool:
-        """Count an event over the limit; tell whether the socket is to be closed for that."""
+        """Count an event over the limit; return whether the socket is to be closed for that."""
         return self._bursts.take(socket, now) is None and self._strikes.take(socket, now) is not None
 
     def violated(self, socket: str, now: float) -> bool:
-        """Count something that no honest client sends; tell whether the socket is to be closed for that."""
+        """Count something that no honest client sends; return whether the socket is to be closed for that."""
         self.metrics.refused("violation")
         return self._violations.take(socket, now) is not None
 

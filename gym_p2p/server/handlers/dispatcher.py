@@ -142,7 +142,7 @@ class Dispatcher:
         self._machines.disconnected(socket, now)
         self._machines.settle(now)
 
-    # ---- what the host asks for, and answers
+    # ---- what the host requests, and answers
 
     def probe(self, one: str, other: str, now: float, *, threshold_ms: float | None = None) -> str:
         """Begin a probe; its end comes out as ``ProbeEnded`` under the returned id, always.
@@ -166,7 +166,7 @@ class Dispatcher:
         self._machines.settle(now)
 
     def hook_decided(self, proposed: ProposedMatch, verdict: Verdict, reason: str, now: float) -> None:
-        """Take the answer to a :class:`ProposedMatch`, and in a word where it comes from."""
+        """Take the answer to a :class:`ProposedMatch`, and a short reason."""
         self._machines.queues.hook_decided(proposed.queue, proposed.proposal_no, verdict, now, reason)
         self._machines.settle(now)
 

@@ -1,6 +1,6 @@
 """Those who wait for the outcomes of probes: callers of ``service.probe``, and listeners.
 
-Knows futures. What a probe is, is :mod:`gym_p2p.core.probing.registry`'s to say.
+Knows futures. What a probe is, is for :mod:`gym_p2p.core.probing.registry` to decide.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ProbeCalls:
     """The calls of one service that wait for a probe, on its event loop.
 
     Attributes:
-        listeners: called with the outcome of every probe, whoever asked for it.
+        listeners: called with the outcome of every probe, whoever requested it.
     """
 
     def __init__(self) -> None:

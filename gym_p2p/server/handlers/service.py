@@ -3,7 +3,7 @@
 :class:`SignalingService` registers itself on a given ``AsyncServer``, our own or a host application's. Its
 handlers never wait: each hands its event to the dispatcher and returns the acknowledgement; whatever is to be
 done besides is done, in order, by one task. It knows websockets, the event loop and the clock; who may do
-what is the dispatcher's to say. Session descriptions and credentials never reach the log.
+what is for the dispatcher to decide. Session descriptions and credentials never reach the log.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class SignalingService:
             self._wake.set()
 
     def on_probe_outcome(self, listener: OnOutcome) -> None:
-        """Call a listener with the outcome of every probe, whoever asked for it."""
+        """Call a listener with the outcome of every probe, whoever requested it."""
         self._calls.listeners.append(listener)
 
     def start(self, *, catch_unknown: bool = False) -> None:
@@ -215,7 +215,7 @@ class SignalingService:
             case ProbeEnded():
                 self._calls.announce(output)
             case ProposedMatch() if self._hook is not None:
-                self._own(self._ask(self._hook, output))
+                self._own(self._consult(self._hook, output))
             case LogDecision(record):
                 self._decision_log.append(record)
             case MakeMatch(queue, _, players):
@@ -232,8 +232,8 @@ class SignalingService:
             return
         await self._sio.emit(output.payload.event, encode(output.payload), to=sid)
 
-    async def _ask(self, hook: HookCaller, proposed: ProposedMatch) -> None:
-        verdict, reason = await hook.ask(proposed)
+    async def _consult(self, hook: HookCaller, proposed: ProposedMatch) -> None:
+        verdict, reason = await hook.decide(proposed)
         self._dispatcher.hook_decided(proposed, verdict, reason, time.monotonic())
         self._wake.set()
 
