@@ -18,7 +18,7 @@ from rich.table import Table
 from gym_p2p.cli.matchmakers import KNOWN_MATCHMAKERS, add_set_option, make_matchmaker
 from gym_p2p.cli.options import count, find_local_modules
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.matchmaking.decision_log import Replay, replay
+from gym_p2p.core.matchmaking.decision_log import ReplayedLog, replay
 from gym_p2p.errors import UsageError
 from gym_p2p.simulation.population import Population
 from gym_p2p.simulation.queue import Arrivals, Outcome, simulate
@@ -174,7 +174,7 @@ def _table(outcomes: Mapping[str, Outcome], arrivals: Arrivals) -> Table:
     return table
 
 
-def _print_replay(outcome: Replay) -> None:
+def _print_replay(outcome: ReplayedLog) -> None:
     print(f"{outcome.situations} situations, {outcome.same} decided the same")
     for difference in outcome.differences[:_SHOWN_DIFFERENCES]:
         chosen, would = difference["chosen"], difference["would_choose"]

@@ -14,8 +14,9 @@ import attrs
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.matchmaking.estimator import UNKNOWN, Estimate, LatencyEstimator, Source
+from gym_p2p.core.matchmaking.pairs import PairMemory, PairNote
 from gym_p2p.core.matchmaking.strategy import MatchCandidate, Matchmaker, QueuedCandidate
-from gym_p2p.core.matchmaking.tickets import Budget, PairMemory, PairNote, Ticket
+from gym_p2p.core.matchmaking.tickets import Budget, Ticket
 
 __all__ = ["Choice", "Chooser", "threshold_of"]
 
@@ -81,7 +82,7 @@ class Chooser:
         for other in tickets:
             if other.probe is not None or other.proposal is not None or other is seed:
                 continue
-            if seed.role is not None and seed.rivals(other):
+            if seed.wish.take is not None and seed.rivals(other):
                 continue
             note = self._memory.get(seed.subject_id, other.subject_id)
             blocked_until = self._blocked_until(seed, other, note, now)
@@ -139,8 +140,8 @@ class Chooser:
     def _shown(self, ticket: Ticket, now: float, estimate: Estimate) -> QueuedCandidate:
         return QueuedCandidate(
             ticket.subject_id,
-            ticket.rtt_ms,
-            ticket.group_history,
+            ticket.wish.rtt_ms,
+            ticket.wish.group_history,
             wait_s=max(0.0, now - ticket.enqueued_at),
             estimate=estimate,
             rejections=ticket.rejections,

@@ -15,8 +15,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from gym_p2p.core.matchmaking.commands import Verdict, as_verdict
-from gym_p2p.core.matchmaking.queue_commands import ProposedMatch
+from gym_p2p.core.matchmaking.commands import ProposedMatch, Verdict, as_verdict
 
 __all__ = ["HookCaller", "PreMatchHook"]
 

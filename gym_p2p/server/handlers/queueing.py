@@ -15,10 +15,15 @@ from typing import Any
 
 from gym_p2p.core.api.matches import MakeMatch, QueueTicket
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Refused, Send
-from gym_p2p.core.matchmaking.commands import PairProbe, RequestProbe, TicketRow
-from gym_p2p.core.matchmaking.queue_commands import EndProbe, LogDecision, MeasurePair, ProposedMatch, Tell
+from gym_p2p.core.matchmaking.commands import (
+    CancelProbe,
+    LogDecision,
+    ProposedMatch,
+    RequestProbe,
+    Tell,
+    TicketRow,
+)
 from gym_p2p.core.matchmaking.queues import Queues
-from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.service.rooms import Rooms
 from gym_p2p.server.handlers import payloads
 from gym_p2p.server.handlers.decision_log import DecisionLog
@@ -60,7 +65,7 @@ class Queueing:
         self._hook = None if hook is None else HookCaller(hook, hook_timeout_s)
         self._log = log
         self._on_work = on_work
-        self._probes: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._probes: dict[int, asyncio.Task[None]] = {}
         self._hooks: set[asyncio.Task[None]] = set()
         self._joined_on: dict[str, str] = {}
         """By subject, the socket that joined; another one has merely inherited the place by replacing it."""
@@ -121,11 +126,10 @@ class Queueing:
                     socket = self._rooms.socket_of(subject_id)
                     if socket is not None:
                         return Send(socket, event, data)
-                case MeasurePair(queue, request):
-                    task = asyncio.create_task(self._measure(queue, request))
-                    self._probes[(queue, request.probe_no)] = task
-                case EndProbe(queue, probe_no):
-                    ended = self._probes.pop((queue, probe_no), None)
+                case RequestProbe(probe_no=number):
+                    self._probes[number] = asyncio.create_task(self._measure(output))
+                case CancelProbe(request):
+                    ended = self._probes.pop(request.probe_no, None)
                     if ended is not None:
                         ended.cancel()
                 case ProposedMatch() if self._hook is not None:
@@ -189,17 +193,17 @@ class Queueing:
 
     # ---- what the machine asks for
 
-    async def _measure(self, queue: str, request: RequestProbe) -> None:
+    async def _measure(self, request: RequestProbe) -> None:
         outcome = await self._probing.probe(
             *request.subjects, threshold_ms=request.threshold_ms, relay_only=request.relay_only
         )
-        self._probes.pop((queue, request.probe_no), None)
-        self._queues.measured(queue, request.probe_no, _pair_probe(outcome), time.monotonic())
+        self._probes.pop(request.probe_no, None)
+        self._queues.measured(request, outcome, time.monotonic())
         self._on_work()
 
     async def _ask(self, hook: HookCaller, proposed: ProposedMatch) -> None:
         verdict, reason = await hook.ask(proposed)
-        self._queues.hook_decided(proposed.queue, proposed.proposal_no, verdict, time.monotonic(), reason)
+        self._queues.hook_decided(proposed, verdict, time.monotonic(), reason)
         self._on_work()
 
     def _make(self, match: MakeMatch) -> None:
@@ -208,17 +212,6 @@ class Queueing:
             self._queues.not_made(match, gone, time.monotonic())
         else:
             _LOG.info("queue %s: a match of %d", match.queue, len(match.players))
-
-
-def _pair_probe(outcome: ProbeOutcome) -> PairProbe:
-    """Return what came of a probe; a pair whose reports disagreed has been probed once more already."""
-    failed = outcome.rtt_ms is None
-    return PairProbe(
-        rtt_ms=outcome.rtt_ms,
-        reason=str(outcome.reason) if failed else None,
-        blameless=failed and not outcome.pair_failed,
-        reports={subject: r.to_wire() for subject, r in outcome.reports.items() if r is not None},
-    )
 
 
 _REGISTER_FIRST = Refused(Code.UNAUTHENTICATED, "register_subject comes first")

@@ -1,0 +1,66 @@
+"""What everybody in a queue is told of where they stand, and how often.
+
+Knows what each was told last. It refuses to know why somebody stands where they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import attrs
+
+from gym_p2p.core.api.queues import QueueStatus
+from gym_p2p.core.matchmaking.commands import Tell, TicketRow
+
+__all__ = ["STATUS_ANYWAY_S", "STATUS_EVERY_S", "StatusUpdates"]
+
+STATUS_EVERY_S = 1.0
+"""Nobody is told of changes more often."""
+STATUS_ANYWAY_S = 5.0
+"""And everybody is told this often, for thresholds widen during the wait."""
+
+
+@attrs.frozen
+class _Sent:
+    state: str
+    waiting: int
+    at: float
+
+
+class StatusUpdates:
+    """The status updates of one queue.
+
+    Attributes:
+        due: when :meth:`updates` should be called again, if anybody is in the queue.
+    """
+
+    def __init__(self, queue: str) -> None:
+        self._queue = queue
+        self._sent: dict[str, _Sent] = {}
+        self.due = 0.0
+
+    def updates(self, rows: Iterable[TicketRow], waiting: int, now: float) -> Iterator[Tell]:
+        """Return an update for each of those whose state, or the number of those who wait, has changed.
+
+        Everybody gets one now and then, changed or not.
+        """
+        self.due = now + STATUS_EVERY_S
+        for row in rows:
+            last = self._sent.get(row.subject_id)
+            stands = (row.state, waiting)
+            if last is not None and (last.state, last.waiting) == stands and now < last.at + STATUS_ANYWAY_S:
+                continue
+            self._sent[row.subject_id] = _Sent(row.state, waiting, now)
+            status = QueueStatus(
+                queue=self._queue,
+                state=row.state,
+                waiting=waiting,
+                wait_s=row.wait_s,
+                threshold_ms=row.threshold_ms,
+                probes=row.probes,
+            )
+            yield Tell(row.subject_id, "queue_status", status.to_wire())
+
+    def forget(self, subject_id: str) -> None:
+        """Forget what somebody was told who has left the queue. Idempotent."""
+        self._sent.pop(subject_id, None)
