@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from gym_p2p.core.api.queues import MatchProposed, QueueStatus
+from gym_p2p.core.api.queues import MatchProposed, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import Connected, EpisodeRefused, Leave, PlayerGone, Refused
-from gym_p2p.core.matchmaking.commands import Verdict
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
 from gym_p2p.net.worker.bridge import open_bridge

@@ -152,8 +152,8 @@ class Service:
         if self._signaling is None:
             raise UsageError("start() comes first")
         tables = self._signaling.queue_tables()
-        return QueueReport(
-            queues={name: tuple(rows) for name, rows in tables.items()},
+        return QueueReport.of(
+            {name: tuple(rows) for name, rows in tables.items()},
             matches=self._assembly.rooms.match_count,
             connections=self._signaling.connection_count,
         )

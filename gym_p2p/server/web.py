@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.server.guard.tokens import Claims, OperatorTokens, TokenSigner
@@ -152,7 +153,7 @@ def make_web_app(
     async def show_queues(request: Request) -> Response:
         if not operators.verify(_bearer(request, "operator token"), now=time.time()):
             raise _RefusalError(403, "unauthenticated", "this token does not show the queues")
-        return JSONResponse({"ok": True, **queues().to_wire()})
+        return JSONResponse({"ok": True, **encode(queues())})
 
     put = "/v1/matches/{match_id}/players/{player_id:path}/{kind}"  # a seat's id may have slashes in it
     return Starlette(

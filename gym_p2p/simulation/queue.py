@@ -16,7 +16,9 @@ import attrs
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import GroupHistory, MakeMatch, QueueTicket
-from gym_p2p.core.matchmaking.commands import GaveUp, LogDecision, RequestProbe
+from gym_p2p.core.api.queues import MatchFailed
+from gym_p2p.core.api.replies import Notify
+from gym_p2p.core.matchmaking.commands import LogDecision, RequestProbe
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.planner import Planner
 from gym_p2p.core.matchmaking.strategy import Matchmaker
@@ -202,7 +204,7 @@ class _Day:
                     self._start_probe(output, now)
                 case MakeMatch():
                     self._matched(output)
-                case GaveUp():
+                case Notify(payload=MatchFailed()):
                     self._outcome.unmatched += 1
                 case LogDecision() if self._on_decision is not None:
                     self._on_decision(output.record)

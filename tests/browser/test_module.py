@@ -147,7 +147,7 @@ def told(measured: Measured, now: float) -> dict[str, Any]:
 def near_thresholds(count: int) -> list[dict[str, Any]]:
     """Draw paths whose median is about the threshold, with losses and late answers."""
     chance = random.Random(4)
-    scripts = []
+    scripts: list[dict[str, Any]] = []
     for number in range(count):
         threshold_ms = chance.choice([None, 40.0, 100.0, 400.0])
         middle_ms = (threshold_ms or 80.0) * chance.choice([0.8, 0.95, 1.0, 1.05, 1.2])
@@ -178,11 +178,11 @@ def test_a_page_measures_by_the_rule_of_the_python_side(workplace: Path) -> None
 
 def test_a_page_judges_samples_at_the_very_threshold_as_the_python_side_does(workplace: Path) -> None:
     chance = random.Random(5)
-    cases = []
+    cases: list[tuple[list[float], int, float | None]] = []
     for _ in range(2000):
         count = chance.choice([1, 4, 5, 6, 8, 9, 10, 12, 15])
         samples = [chance.choice([48.0, 49.0, 50.0, 51.0, 52.0]) for _ in range(chance.randint(0, count))]
-        cases.append([samples, count, chance.choice([None, 49.0, 50.0, 51.0])])
+        cases.append((samples, count, chance.choice([None, 49.0, 50.0, 51.0])))
     theirs = run_module(workplace, "judgements", cases)
     ours = []
     for samples, count, threshold_ms in cases:

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 
 import attrs
 
-from gym_p2p.core.api.queues import MatchProbe, MatchProposed
-from gym_p2p.core.matchmaking.commands import ProposedMatch, QueueOutput, Tell, Verdict
+from gym_p2p.core.api.queues import MatchProbe, MatchProposed, Verdict
+from gym_p2p.core.api.replies import Notify
+from gym_p2p.core.matchmaking.commands import ProposedMatch, QueueOutput
 from gym_p2p.core.matchmaking.tickets import Ticket
 
 __all__ = ["MAX_SILENCES", "Asking", "Decision"]
@@ -158,7 +159,7 @@ class Asking:
                 probe=MatchProbe(waited_s=tickets[subject].wait_s(now), pairs=proposed.pairs),
                 answer_within_s=self._within_s,
             )
-            self._outputs.append(Tell(subject, "match_proposed", question.to_wire()))
+            self._outputs.append(Notify(subject, question))
         return None
 
 

@@ -7,43 +7,30 @@ the queues pass on what comes out of it as it is. It knows no state.
 from __future__ import annotations
 
 import contextlib
-import enum
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from gym_p2p.core.api.matches import MakeMatch
-from gym_p2p.core.api.queues import PairMeasured, worst_rtt_ms
+from gym_p2p.core.api.payloads import Count, Number, Text
+from gym_p2p.core.api.queues import PairMeasured, Verdict, worst_rtt_ms
+from gym_p2p.core.api.replies import Notify
 from gym_p2p.core.matchmaking.pairs import Pair
 from gym_p2p.core.matchmaking.strategy import QueuedCandidate
 
 __all__ = [
     "CancelProbe",
-    "GaveUp",
     "LogDecision",
     "PlannerOutput",
     "ProposedMatch",
     "PutOff",
     "QueueOutput",
     "RequestProbe",
-    "Tell",
     "TicketRow",
-    "Verdict",
     "Withdrawn",
     "as_verdict",
 ]
-
-
-class Verdict(enum.Enum):
-    """What a pre-match hook says to a proposed match."""
-
-    ACCEPT = "accept"
-    """Play."""
-    REJECT = "reject"
-    """Not these: they are put off for the cool-down."""
-    NEXT = "next"
-    """Look for somebody else first: they are put off for a moment only."""
 
 
 def as_verdict(answer: object) -> Verdict:
@@ -118,24 +105,6 @@ class Withdrawn:
 
 
 @attrs.frozen
-class GaveUp:
-    """Request: tell this subject that there is no match for it; it has left the queue."""
-
-    subject_id: str
-    reason: str
-    waited_s: float
-
-
-@attrs.frozen
-class Tell:
-    """Request: send this event to this subject."""
-
-    subject_id: str
-    event: str
-    data: Mapping[str, Any]
-
-
-@attrs.frozen
 class PutOff:
     """Event: this pair is not proposed again before ``until``."""
 
@@ -151,10 +120,8 @@ class LogDecision:
     record: Mapping[str, Any]
 
 
-PlannerOutput = (
-    RequestProbe | CancelProbe | ProposedMatch | Withdrawn | MakeMatch | GaveUp | PutOff | LogDecision
-)
-QueueOutput = RequestProbe | CancelProbe | ProposedMatch | MakeMatch | Tell | LogDecision
+QueueOutput = RequestProbe | CancelProbe | ProposedMatch | MakeMatch | Notify | LogDecision
+PlannerOutput = QueueOutput | Withdrawn | PutOff
 
 
 @attrs.frozen(kw_only=True)
@@ -167,10 +134,10 @@ class TicketRow:
         best_estimate_ms: to the nearest other one in the queue; ``None`` if unknown.
     """
 
-    subject_id: str
-    state: str
-    wait_s: float
-    threshold_ms: float | None
-    best_estimate_ms: float | None
-    probes: int
-    rejections: int
+    subject_id: Text
+    state: Text
+    wait_s: Number
+    threshold_ms: Number | None
+    best_estimate_ms: Number | None
+    probes: Count
+    rejections: Count

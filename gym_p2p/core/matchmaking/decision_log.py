@@ -23,7 +23,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.core.api.matches import GroupHistory
-from gym_p2p.core.matchmaking.commands import GaveUp
+from gym_p2p.core.api.queues import MatchFailed
 from gym_p2p.core.matchmaking.estimator import Estimate, Source
 from gym_p2p.core.matchmaking.selection import Choice, threshold_of
 from gym_p2p.core.matchmaking.strategy import Matchmaker, QueuedCandidate, require_matchmaker
@@ -89,13 +89,13 @@ def rejected(subjects: Sequence[str], reason: str, now: float) -> Record:
     return {**_head("rejected", now), "subjects": list(subjects), "reason": reason}
 
 
-def gave_up(outcome: GaveUp, ticket: Ticket, now: float) -> Record:
+def gave_up(ticket: Ticket, failed: MatchFailed, now: float) -> Record:
     """Return the record of a subject that was told that there is nobody."""
     return {
         **_head("gave_up", now),
-        "subject": outcome.subject_id,
-        "reason": outcome.reason,
-        "wait_s": outcome.waited_s,
+        "subject": ticket.subject_id,
+        "reason": failed.reason,
+        "wait_s": failed.waited_s,
         "probes": ticket.probes,
         "rejections": ticket.rejections,
     }

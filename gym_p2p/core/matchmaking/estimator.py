@@ -26,7 +26,7 @@ from operator import add, sub
 
 import attrs
 
-from gym_p2p.core.api.matches import MAX_RTT_MS
+from gym_p2p.core.api.payloads import MAX_RTT_MS
 from gym_p2p.core.matchmaking.coordinates import Coordinate, approach, newcomer
 from gym_p2p.core.matchmaking.pairs import Pair, pair_of
 

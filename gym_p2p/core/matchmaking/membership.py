@@ -77,7 +77,7 @@ class MatchQueue:
 
     def ack(self, waiting: int) -> Accepted:
         """Return the answer to one who has joined."""
-        return Accepted(QueueAck(queue=self.name, group_size=len(self.seats), waiting=waiting).to_wire())
+        return Accepted(QueueAck(queue=self.name, group_size=len(self.seats), waiting=waiting))
 
     def join_again(self, subject_id: str, wish: QueueTicket) -> Answer:
         """Take the wish of one who is a member already: whether to be asked can be changed, and no more."""

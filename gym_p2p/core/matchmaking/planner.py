@@ -28,8 +28,9 @@ from collections.abc import Iterator, Mapping
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import QueueTicket
+from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking import decision_log
-from gym_p2p.core.matchmaking.commands import PlannerOutput, TicketRow, Verdict
+from gym_p2p.core.matchmaking.commands import PlannerOutput, TicketRow
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.pairs import PairMemory
 from gym_p2p.core.matchmaking.proposals import Engagements

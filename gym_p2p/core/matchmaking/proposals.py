@@ -27,14 +27,13 @@ from collections.abc import Sequence
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import MakeMatch, QueuedPlayer
-from gym_p2p.core.api.queues import MatchProbe, PairMeasured
+from gym_p2p.core.api.queues import MatchProbe, PairMeasured, Verdict
 from gym_p2p.core.matchmaking import decision_log
 from gym_p2p.core.matchmaking.commands import (
     CancelProbe,
     ProposedMatch,
     PutOff,
     RequestProbe,
-    Verdict,
     Withdrawn,
 )
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator

@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gym_p2p.core.api.queues import MatchFailed
+from gym_p2p.core.api.replies import Notify
 from gym_p2p.core.matchmaking import decision_log
-from gym_p2p.core.matchmaking.commands import GaveUp, LogDecision, PlannerOutput
+from gym_p2p.core.matchmaking.commands import LogDecision, PlannerOutput
 from gym_p2p.core.matchmaking.tickets import Agenda, Ticket
 
 __all__ = ["Books", "age"]
@@ -80,10 +82,10 @@ class Books:
         """Take a ticket out, and its subject is told why; by default, that there is nobody."""
         self.remove(ticket)
         nobody = "nobody_near_enough" if ticket.met_anyone else "nobody_else"
-        gave_up = GaveUp(ticket.subject_id, reason or nobody, ticket.wait_s(now))
-        self.outputs.append(gave_up)
+        failed = MatchFailed(queue=self.name, reason=reason or nobody, waited_s=ticket.wait_s(now))
+        self.outputs.append(Notify(ticket.subject_id, failed))
         if self.log:
-            self.record(decision_log.gave_up(gave_up, ticket, now))
+            self.record(decision_log.gave_up(ticket, failed, now))
 
     def record(self, decision: Mapping[str, Any]) -> None:
         """Report a decision; under the name of the queue, if it has one."""

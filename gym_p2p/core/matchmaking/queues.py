@@ -27,20 +27,17 @@ import attrs
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import MakeMatch, QueueTicket
-from gym_p2p.core.api.queues import MatchFailed
-from gym_p2p.core.api.replies import Accepted, Answer, Code, Refused
+from gym_p2p.core.api.queues import MatchFailed, Verdict
+from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.matchmaking import decision_log
 from gym_p2p.core.matchmaking.asking import Asking, Decision
 from gym_p2p.core.matchmaking.commands import (
     CancelProbe,
-    GaveUp,
     LogDecision,
     ProposedMatch,
     QueueOutput,
     RequestProbe,
-    Tell,
     TicketRow,
-    Verdict,
     Withdrawn,
 )
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
@@ -196,7 +193,8 @@ class Queues:
                 continue
             queue = self._queue_for(player.ticket)
             if queue is None:
-                self._tell_failed(match.queue, subject_id, "nobody_else", waited_s)
+                failed = MatchFailed(queue=match.queue, reason="nobody_else", waited_s=waited_s)
+                self._outputs.append(Notify(subject_id, failed))
             else:
                 self._enter(queue, subject_id, player.ticket, now - waited_s, now)
 
@@ -315,9 +313,9 @@ class Queues:
                         self._forget(queue, player.subject_id, now)
                     self._partners.played([player.subject_id for player in players])
                     self._outputs.append(output)
-                case GaveUp(subject_id, reason, waited_s):
+                case Notify(subject_id, MatchFailed()):
                     self._forget(queue, subject_id, now)
-                    self._tell_failed(queue.name, subject_id, reason, waited_s)
+                    self._outputs.append(output)
 
     def _hand_on(self, queue: MatchQueue, decision: Decision | None, now: float) -> None:
         if decision is not None:
@@ -331,7 +329,3 @@ class Queues:
             if subject_id in queue.planner.tickets and queue.asking.is_too_silent(subject_id):
                 queue.planner.dismiss(subject_id, "no_answer", now)
         self._carry_on(queue, now)
-
-    def _tell_failed(self, queue: str, subject_id: str, reason: str, waited_s: float) -> None:
-        failed = MatchFailed(queue=queue, reason=reason, waited_s=waited_s)
-        self._outputs.append(Tell(subject_id, "match_failed", failed.to_wire()))

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from gym_p2p.core.api.queues import QueueStatus
-from gym_p2p.core.matchmaking.commands import Tell, TicketRow
+from gym_p2p.core.api.replies import Notify
+from gym_p2p.core.matchmaking.commands import TicketRow
 
 __all__ = ["STATUS_ANYWAY_S", "STATUS_EVERY_S", "StatusUpdates"]
 
@@ -39,7 +40,7 @@ class StatusUpdates:
         self._sent: dict[str, _Sent] = {}
         self.due = 0.0
 
-    def updates(self, rows: Iterable[TicketRow], waiting: int, now: float) -> Iterator[Tell]:
+    def updates(self, rows: Iterable[TicketRow], waiting: int, now: float) -> Iterator[Notify]:
         """Return an update for each of those whose state, or the number of those who wait, has changed.
 
         Everybody gets one now and then, changed or not.
@@ -59,7 +60,7 @@ class StatusUpdates:
                 threshold_ms=row.threshold_ms,
                 probes=row.probes,
             )
-            yield Tell(row.subject_id, "queue_status", status.to_wire())
+            yield Notify(row.subject_id, status)
 
     def forget(self, subject_id: str) -> None:
         """Forget what somebody was told who has left the queue. Idempotent."""

@@ -32,10 +32,11 @@ from collections.abc import Sequence
 
 import attrs
 
+from gym_p2p.core.api.probes import MAX_PINGS
 from gym_p2p.core.probing.statistics import PingStatistics, median, median_interval
 from gym_p2p.errors import ConfigurationError, ProtocolError
 
-__all__ = ["MAX_PINGS", "Burst", "Measured", "PingBurst", "SendText"]
+__all__ = ["Burst", "Measured", "PingBurst", "SendText"]
 
 WARM_UPS = 2
 PING_INTERVAL_S = 0.05
@@ -48,8 +49,6 @@ CHECKPOINTS = (5, 9)
 (94 %), and of 9 all but the two outermost (96 %)."""
 PINGS = 10
 MORE_PINGS = 15
-MAX_PINGS = 64
-"""What a report may list."""
 MOST_HELD_S = 0.002
 """What is believed of the time for which the other side kept a ping."""
 _TOLERANCE_MS = 1.0

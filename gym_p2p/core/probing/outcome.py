@@ -11,8 +11,10 @@ from collections.abc import Mapping
 
 import attrs
 
+from gym_p2p.core.api.payloads import encode
+from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import PairMeasured
-from gym_p2p.core.probing.report import Mark, ProbeReport
+from gym_p2p.core.probing.report import Mark
 
 __all__ = ["ProbeDeadlines", "ProbeOutcome", "Reason"]
 
@@ -83,7 +85,7 @@ class ProbeOutcome:
     @property
     def measured(self) -> PairMeasured:
         """What of it the two, and the service's pre-match hook, are shown before a match."""
-        reports = {subject: r.to_wire() for subject, r in self.reports.items() if r is not None}
+        reports = {subject: encode(r) for subject, r in self.reports.items() if r is not None}
         return PairMeasured(subjects=self.subjects, rtt_ms=self.rtt_ms, reports=reports)
 
     def after(self, first: ProbeOutcome | None, took_s: float) -> ProbeOutcome:

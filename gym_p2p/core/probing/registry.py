@@ -17,11 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from gym_p2p.config import IceServer
-from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Description, Refused, Send
+from gym_p2p.core.api.probes import ProbePrepare, ProbeReport
+from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Description, Emit, Refused
 from gym_p2p.core.probing.outcome import ProbeDeadlines, ProbeOutcome, Reason
 from gym_p2p.core.probing.presence import Presence, ProbeSubject
 from gym_p2p.core.probing.rate_limits import CoolDowns, RequestLimits
-from gym_p2p.core.probing.report import ProbePrepare, ProbeReport
 from gym_p2p.core.probing.session import Ended, ProbeSession
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
 from gym_p2p.errors import UsageError
@@ -87,7 +87,7 @@ class ProbeRegistry:
         self._probe_of: dict[str, _Probe] = {}  # by subject
         self._probes: dict[str, _Probe] = {}  # by the id of the running attempt
         self._ended: OrderedDict[str, tuple[str, str]] = OrderedDict()
-        self._outputs: deque[Send | ProbeEnded] = deque()
+        self._outputs: deque[Emit | ProbeEnded] = deque()
         self.refusals: Counter[Code] = Counter()
 
     @property
@@ -236,7 +236,7 @@ class ProbeRegistry:
         times = (probe.session.next_timeout() for probe in self._probes.values())
         return min((time for time in times if time is not None), default=None)
 
-    def poll(self) -> Send | ProbeEnded | None:
+    def poll(self) -> Emit | ProbeEnded | None:
         """Return the next request to carry out or the next outcome, or ``None``."""
         return self._outputs.popleft() if self._outputs else None
 
@@ -274,10 +274,10 @@ class ProbeRegistry:
         relay_only: bool,
     ) -> dict[str, ProbePrepare]:
         return {
-            mine.subject_id: ProbePrepare(
+            mine.subject_id: ProbePrepare.over(
+                self._ice_servers(mine.subject_id),
                 probe_session_id=probe_id,
                 peer_subject_id=peer.subject_id,
-                ice_servers=tuple(self._ice_servers(mine.subject_id)),
                 relay_only=relay_only,
                 peer_client=peer.client,
                 threshold_ms=threshold_ms,
@@ -300,7 +300,7 @@ class ProbeRegistry:
                 return
             subject = self._present.find(output.subject_id)
             if subject is not None:
-                self._outputs.append(Send(subject.socket, output.event, output.data))
+                self._outputs.append(Emit(subject.socket, output.payload))
 
     def _end(self, probe: _Probe, outcome: ProbeOutcome, now: float) -> None:
         del self._probes[outcome.probe_session_id]

@@ -19,16 +19,24 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
 
 import attrs
 
-from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Description, Refused
+from gym_p2p.core.api.payloads import Event, encode
+from gym_p2p.core.api.probes import (
+    ProbeCancel,
+    ProbePrepare,
+    ProbeReport,
+    ProbeSignal,
+    ProbeStart,
+    ProbeVerdict,
+)
+from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Description, Notify, Refused
 from gym_p2p.core.probing.outcome import ProbeDeadlines, ProbeOutcome, Reason
-from gym_p2p.core.probing.report import Mark, ProbePrepare, ProbeReport, ProbeVerdict, Reconciled, reconcile
+from gym_p2p.core.probing.report import Mark, Reconciled, reconcile
 from gym_p2p.core.signaling.sdp_filter import Lane, Screen, pass_all
 
-__all__ = ["Ended", "ProbeSession", "ProbeState", "Tell"]
+__all__ = ["Ended", "ProbeSession", "ProbeState"]
 
 
 class ProbeState(enum.Enum):
@@ -38,15 +46,6 @@ class ProbeState(enum.Enum):
     CONNECTING = "connecting"
     MEASURING = "measuring"
     ENDED = "ended"
-
-
-@attrs.frozen
-class Tell:
-    """Request: send this event to this subject, on whatever socket he has now."""
-
-    subject_id: str
-    event: str
-    data: Mapping[str, Any]
 
 
 @attrs.frozen
@@ -100,9 +99,9 @@ class ProbeSession:
         self._due = min(now + deadlines.ready_s, self.until)
         self._measured_by = self._second_report_due = self.until
         self._members = {subject: _Member(Lane(screen)) for subject in self.subjects}
-        self._outputs: deque[Tell | Ended] = deque()
+        self._outputs: deque[Notify | Ended] = deque()
         for subject in self.subjects:
-            self._outputs.append(Tell(subject, "probe_prepare", prepares[subject].to_wire()))
+            self._outputs.append(Notify(subject, prepares[subject]))
 
     # ---- what the members do
 
@@ -115,13 +114,13 @@ class ProbeSession:
             self.state = ProbeState.CONNECTING
             self._measured_by = min(now + self._deadlines.connect_s + self._deadlines.measure_s, self.until)
             self._due = min(now + self._deadlines.connect_s, self.until)
-            self._tell_both("probe_start", {"probe_session_id": self.probe_session_id})
+            self._notify_both(ProbeStart(probe_session_id=self.probe_session_id))
         return Accepted()
 
     def rejoined(self, subject: str) -> None:
         """Tell a member on a new socket again what he may have missed on the old one."""
         if self.state is ProbeState.PREPARING and not self._members[subject].ready:
-            self._outputs.append(Tell(subject, "probe_prepare", self._prepares[subject].to_wire()))
+            self._outputs.append(Notify(subject, self._prepares[subject]))
 
     def signal(self, subject: str, target: str, kind: str, payload: Description | Candidate | None) -> Answer:
         """Relay a connection signal from one member to the other."""
@@ -134,14 +133,14 @@ class ProbeSession:
         passed = self._members[subject].lane.take(payload)
         if isinstance(passed, Refused):
             return passed
-        relayed = {
-            "probe_session_id": self.probe_session_id,
-            "type": kind,
-            "from_subject_id": subject,
-            "payload": None if passed.payload is None else passed.payload.to_wire(),
-        }
+        relayed = ProbeSignal(
+            probe_session_id=self.probe_session_id,
+            type=kind,
+            from_subject_id=subject,
+            payload=None if passed.payload is None else encode(passed.payload),
+        )
         if passed.relayed:
-            self._outputs.append(Tell(target, "probe_signal", relayed))
+            self._outputs.append(Notify(target, relayed))
         self._members[subject].kinds.add(kind)
         if self.state is ProbeState.CONNECTING and self._described():
             self.state = ProbeState.MEASURING
@@ -196,7 +195,7 @@ class ProbeSession:
         """Return when :meth:`handle_timeout` wants to be called; ``None`` at the end."""
         return None if self.state is ProbeState.ENDED else min(self._due, self._second_report_due)
 
-    def poll(self) -> Tell | Ended | None:
+    def poll(self) -> Notify | Ended | None:
         """Return the next thing to carry out, or ``None``."""
         return self._outputs.popleft() if self._outputs else None
 
@@ -221,13 +220,13 @@ class ProbeSession:
             return
         self.state = ProbeState.ENDED
         found = Reconciled(None) if found is None else found
-        verdict = ProbeVerdict(
+        verdict = (ProbeVerdict if reason is Reason.MEASURED else ProbeCancel)(
             probe_session_id=self.probe_session_id,
             reason=reason,
             rtt_ms=found.rtt_ms,
-            marks=frozenset(str(mark) for mark in found.marks),
+            marks=tuple(sorted(found.marks)),
         )
-        self._tell_both("probe_verdict" if reason is Reason.MEASURED else "probe_cancel", verdict.to_wire())
+        self._notify_both(verdict)
         outcome = ProbeOutcome(
             probe_session_id=self.probe_session_id,
             subjects=self.subjects,
@@ -239,9 +238,9 @@ class ProbeSession:
         )
         self._outputs.append(Ended(outcome))
 
-    def _tell_both(self, event: str, data: Mapping[str, Any]) -> None:
+    def _notify_both(self, payload: Event) -> None:
         for subject in self.subjects:
-            self._outputs.append(Tell(subject, event, data))
+            self._outputs.append(Notify(subject, payload))
 
 
 _STALE = Refused(Code.STALE, "this probe has ended")

@@ -19,13 +19,13 @@ tokens (they come in through the constructor), and leaves it to a screen to look
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import attrs
 
 from gym_p2p.config import IceServer
 from gym_p2p.core.api.matches import MakeMatch, spectators_problem
+from gym_p2p.core.api.payloads import Event, encode
 from gym_p2p.core.api.queues import MatchProbe
 from gym_p2p.core.api.replies import (
     Accepted,
@@ -35,25 +35,25 @@ from gym_p2p.core.api.replies import (
     Code,
     Departed,
     Description,
+    Emit,
     Refused,
-    Send,
     ServiceOutput,
     is_public_id,
 )
-from gym_p2p.core.api.rooms import MAX_PLAYERS, JoinAck, MatchFound, MatchPlayer, PeerLeft, RoomStatus
+from gym_p2p.core.api.rooms import (
+    MAX_PLAYERS,
+    JoinAck,
+    MatchFound,
+    MatchPlayer,
+    MatchSignal,
+    PeerLeft,
+    Replaced,
+    RoomStatus,
+)
 from gym_p2p.core.signaling.sdp_filter import Lane, Screen, pass_all
 from gym_p2p.core.wire.seats import MAX_SEATS, SeatId, is_seat_id
 
-__all__ = [
-    "JoinAck",
-    "MatchFound",
-    "MatchPlayer",
-    "PeerLeft",
-    "RoomStatus",
-    "Rooms",
-    "RunningMatch",
-    "SeatedPlayer",
-]
+__all__ = ["Rooms", "RunningMatch", "SeatedPlayer"]
 
 _MAX_CLIENT_CHARS = 64
 
@@ -379,14 +379,14 @@ class Rooms:
         passed = self._lane(room, subject, target.subject).take(payload)
         if isinstance(passed, Refused):
             return passed
-        relayed = {
-            "type": type,
-            "from_player_id": room.members[subject.subject_id].player_id,
-            "game_id": room.match_id,
-            "payload": None if passed.payload is None else passed.payload.to_wire(),
-        }
+        relayed = MatchSignal(
+            type=type,
+            from_player_id=room.members[subject.subject_id].player_id,
+            game_id=room.match_id,
+            payload=None if passed.payload is None else encode(passed.payload),
+        )
         if passed.relayed:
-            self._outputs.append(Send(target.subject.socket, "webrtc_signal", relayed))
+            self._outputs.append(Emit(target.subject.socket, relayed))
         return passed.answer
 
     def disconnected(self, socket: str) -> None:
@@ -427,7 +427,7 @@ class Rooms:
         older = subject.socket
         del self._by_socket[older]
         subject.socket = socket
-        self._outputs.append(Send(older, "replaced", {"subject_id": subject.subject_id}))
+        self._outputs.append(Emit(older, Replaced(subject_id=subject.subject_id)))
         self._outputs.append(Close(older, "replaced by a newer socket of the same subject"))
 
     def _earlier_membership(
@@ -473,7 +473,7 @@ class Rooms:
                 queue=room.queue,
                 probe=member.probe,
             )
-            self._outputs.append(Send(member.subject.socket, "match_found", found.to_wire()))
+            self._outputs.append(Emit(member.subject.socket, found))
 
     def _drop_member(self, subject: _Subject, reason: str) -> None:
         room, subject.room = subject.room, None
@@ -487,17 +487,15 @@ class Rooms:
         elif room.match_id is None:
             self._tell_status(room)
         else:
-            left = PeerLeft(match_id=room.match_id, player_id=gone.player_id, reason=reason).to_wire()
-            self._tell(room, "peer_left", left)
+            self._tell(room, PeerLeft(match_id=room.match_id, player_id=gone.player_id, reason=reason))
 
     def _tell_status(self, room: _Room, *, but: _Subject | None = None) -> None:
-        status = RoomStatus(room=room.room_id, seats_free=room.seats_free).to_wire()
-        self._tell(room, "room_status", status, but=but)
+        self._tell(room, RoomStatus(room=room.room_id, seats_free=room.seats_free), but=but)
 
-    def _tell(self, room: _Room, event: str, data: Mapping[str, Any], *, but: _Subject | None = None) -> None:
+    def _tell(self, room: _Room, payload: Event, *, but: _Subject | None = None) -> None:
         for member in room.members.values():
             if member.subject is not but:
-                self._outputs.append(Send(member.subject.socket, event, data))
+                self._outputs.append(Emit(member.subject.socket, payload))
 
 
 _UNREGISTERED = Refused(Code.UNAUTHENTICATED, "register_subject comes first")
@@ -511,7 +509,7 @@ def _joined(room: _Room, subject: _Subject) -> Accepted:
         seats_taken=member.seats,
         seats_free=room.seats_free,
     )
-    return Accepted(ack.to_wire())
+    return Accepted(ack)
 
 
 def _join_problem(

@@ -15,12 +15,12 @@ It knows no socket library and draws no ids: they come in through the constructo
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import attrs
 
 from gym_p2p.config import IceServer
+from gym_p2p.core.api.payloads import Event, encode
 from gym_p2p.core.api.replies import (
     Accepted,
     Answer,
@@ -28,10 +28,11 @@ from gym_p2p.core.api.replies import (
     Code,
     Departed,
     Description,
+    Emit,
     Refused,
-    Send,
     ServiceOutput,
 )
+from gym_p2p.core.api.rooms import MatchSignal
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft, WatchedMatch, WatchedPlayer, WatchOver
 from gym_p2p.core.service.rooms import Rooms, RunningMatch, SeatedPlayer
 from gym_p2p.core.signaling.sdp_filter import Lane, Screen, pass_all
@@ -202,7 +203,7 @@ class Watching:
         )
         self._by_socket[socket] = self._by_id[spectator_id] = watch
         self._shown[match.match_id, source.subject_id] += 1
-        self._tell_source(watch, "spectator_joined", SpectatorJoined(match.match_id, spectator_id).to_wire())
+        self._tell_source(watch, SpectatorJoined(match.match_id, spectator_id))
         watched = WatchedMatch(
             match_id=match.match_id,
             spectator_id=spectator_id,
@@ -211,19 +212,18 @@ class Watching:
             ice_servers=tuple(self._ice_servers(subject_id)),
             relay_only=match.relay_only,
         )
-        return Accepted(watched.to_wire())
+        return Accepted(watched)
 
     def _end(self, socket: str) -> None:
         """End what somebody watches, for reasons of his own."""
         watch = self._forget(socket)
         if watch is not None:
-            left = SpectatorLeft(watch.match_id, watch.spectator_id).to_wire()
-            self._tell_source(watch, "spectator_left", left)
+            self._tell_source(watch, SpectatorLeft(watch.match_id, watch.spectator_id))
 
     def _cut(self, watch: _Watch, reason: str) -> None:
         """End what somebody watches, for reasons of the player who shows it."""
         self._forget(watch.socket)
-        self._outputs.append(Send(watch.socket, "watch_over", WatchOver(watch.match_id, reason).to_wire()))
+        self._outputs.append(Emit(watch.socket, WatchOver(watch.match_id, reason)))
 
     def _forget(self, socket: str) -> _Watch | None:
         watch = self._by_socket.pop(socket, None)
@@ -235,10 +235,10 @@ class Watching:
                 del self._shown[key]
         return watch
 
-    def _tell_source(self, watch: _Watch, event: str, data: Mapping[str, Any]) -> None:
+    def _tell_source(self, watch: _Watch, payload: Event) -> None:
         receiver = self._rooms.socket_of(watch.source.subject_id)
         if receiver is not None:
-            self._outputs.append(Send(receiver, event, data))
+            self._outputs.append(Emit(receiver, payload))
 
     def _relay(
         self,
@@ -253,14 +253,14 @@ class Watching:
         passed = lane.take(payload)
         if isinstance(passed, Refused):
             return passed
-        relayed = {
-            "type": kind,
-            "from_player_id": sender,
-            "game_id": game_id,
-            "payload": None if passed.payload is None else passed.payload.to_wire(),
-        }
+        relayed = MatchSignal(
+            type=kind,
+            from_player_id=sender,
+            game_id=game_id,
+            payload=None if passed.payload is None else encode(passed.payload),
+        )
         if passed.relayed and receiver is not None:
-            self._outputs.append(Send(receiver, "webrtc_signal", relayed))
+            self._outputs.append(Emit(receiver, relayed))
         return passed.answer
 
 

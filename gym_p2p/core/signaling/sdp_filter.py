@@ -96,8 +96,8 @@ class SignalScreen:
         return screened
 
     def _screen_candidate(self, payload: Candidate) -> Screened | Refused:
-        labels = (payload.sdp_mid or "", payload.username_fragment or "")
-        if not all(map(_LABEL.fullmatch, labels)) or not 0 <= (payload.sdp_mline_index or 0) <= _MAX_INDEX:
+        labels = (payload.sdpMid or "", payload.usernameFragment or "")
+        if not all(map(_LABEL.fullmatch, labels)) or not 0 <= (payload.sdpMLineIndex or 0) <= _MAX_INDEX:
             return Refused(Code.BAD_REQUEST, "malformed sdpMid, sdpMLineIndex or usernameFragment")
         if not payload.candidate:
             return Screened(payload)

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gym_p2p.config import IceServer, LinkConfig
+from gym_p2p.core.api.probes import ProbePath
 from gym_p2p.core.latency.webrtc_stats import extract_connection, extract_round_trip
 from gym_p2p.core.probing.burst import Burst, Measured, PingBurst, SendText
-from gym_p2p.core.probing.report import ProbePath
 from gym_p2p.core.probing.statistics import PingStatistics
 from gym_p2p.core.signaling.offerer import initiates, keeps
 from gym_p2p.core.wire.messages import Channel

@@ -15,7 +15,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from gym_p2p.core.matchmaking.commands import ProposedMatch, Verdict, as_verdict
+from gym_p2p.core.api.queues import Verdict
+from gym_p2p.core.matchmaking.commands import ProposedMatch, as_verdict
 
 __all__ = ["HookCaller", "PreMatchHook"]
 

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gym_p2p.core.api.replies import Answer, Code, Refused, Send
+from gym_p2p.core.api import requests
+from gym_p2p.core.api.payloads import decode
+from gym_p2p.core.api.probes import ProbeReport
+from gym_p2p.core.api.replies import Answer, Code, Emit, Refused
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.probing.registry import ProbeEnded, ProbeRegistry
-from gym_p2p.core.probing.report import ProbeReport
 from gym_p2p.errors import ProtocolError
-from gym_p2p.server.handlers import payloads
 
 __all__ = ["OnOutcome", "Probing"]
 
@@ -105,7 +106,7 @@ class Probing:
         """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
         return self._registry.next_timeout()
 
-    def poll(self) -> Send | None:
+    def poll(self) -> Emit | None:
         """Return the next thing to send, or ``None``; outcomes go to those who wait for them."""
         while isinstance(output := self._registry.poll(), ProbeEnded):
             self._announce(output)
@@ -114,11 +115,11 @@ class Probing:
     # ---- the events
 
     def _ready(self, sid: str, payload: object) -> Answer:
-        member = payloads.decode(payloads.ProbeMember, payload)
+        member = decode(requests.ProbeMember, payload)
         return self._registry.ready(sid, member.probe_session_id, time.monotonic())
 
     def _signal(self, sid: str, payload: object) -> Answer:
-        request = payloads.decode(payloads.ProbeSignal, payload)
+        request = decode(requests.SendProbeSignal, payload)
         return self._registry.signal(
             sid,
             request.probe_session_id,
@@ -129,19 +130,19 @@ class Probing:
         )
 
     def _result(self, sid: str, payload: object) -> Answer:
-        member = payloads.decode(payloads.ProbeMember, payload)
+        member = decode(requests.ProbeMember, payload)
         try:
-            report = ProbeReport.from_wire(payload)
+            report = decode(ProbeReport, payload)
         except ProtocolError as error:
             answer = self._registry.result(sid, member.probe_session_id, None, time.monotonic())
             return answer if isinstance(answer, Refused) else Refused(Code.BAD_REQUEST, error.problem)
         return self._registry.result(sid, member.probe_session_id, report, time.monotonic())
 
     def _wait(self, sid: str, payload: object) -> Answer:
-        return self._registry.wait(sid, waiting=payloads.decode(payloads.ProbeWait, payload).waiting)
+        return self._registry.wait(sid, waiting=decode(requests.ProbeWait, payload).waiting)
 
     def _request(self, sid: str, payload: object) -> Answer:
-        request = payloads.decode(payloads.ProbeRequest, payload)
+        request = decode(requests.ProbeRequest, payload)
         return self._registry.request(sid, request.target_subject_id, time.monotonic())
 
     # ---- outcomes

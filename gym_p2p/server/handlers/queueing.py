@@ -13,19 +13,19 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gym_p2p.core.api import requests
 from gym_p2p.core.api.matches import MakeMatch, QueueTicket
-from gym_p2p.core.api.replies import Accepted, Answer, Code, Refused, Send
+from gym_p2p.core.api.payloads import decode
+from gym_p2p.core.api.replies import Accepted, Answer, Code, Emit, Notify, Refused
 from gym_p2p.core.matchmaking.commands import (
     CancelProbe,
     LogDecision,
     ProposedMatch,
     RequestProbe,
-    Tell,
     TicketRow,
 )
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.service.rooms import Rooms
-from gym_p2p.server.handlers import payloads
 from gym_p2p.server.handlers.decision_log import DecisionLog
 from gym_p2p.server.handlers.hooks import HookCaller, PreMatchHook
 from gym_p2p.server.handlers.probing import Probing
@@ -118,14 +118,14 @@ class Queueing:
         """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
         return self._queues.next_timeout()
 
-    def poll(self) -> Send | None:
+    def poll(self) -> Emit | None:
         """Return the next thing to send, or ``None``; everything else is carried out on the way."""
         while (output := self._queues.poll()) is not None:
             match output:
-                case Tell(subject_id, event, data):
+                case Notify(subject_id, payload):
                     socket = self._rooms.socket_of(subject_id)
                     if socket is not None:
-                        return Send(socket, event, data)
+                        return Emit(socket, payload)
                 case RequestProbe(probe_no=number):
                     self._probes[number] = asyncio.create_task(self._measure(output))
                 case CancelProbe(request):
@@ -146,7 +146,7 @@ class Queueing:
     # ---- the events
 
     def _join(self, sid: str, payload: object) -> Answer:
-        ticket = payloads.decode(payloads.JoinQueue, payload).to_ticket()
+        ticket = decode(requests.JoinQueue, payload).to_ticket()
         subject_id = self._rooms.subject_on(sid)
         if subject_id is None:
             return _REGISTER_FIRST
@@ -174,14 +174,14 @@ class Queueing:
         return _REGISTER_FIRST if subject_id is None else self._queues.leave(subject_id, time.monotonic())
 
     def _answer(self, sid: str, payload: object) -> Answer:
-        request = payloads.decode(payloads.AnswerMatch, payload)
+        request = decode(requests.AnswerMatch, payload)
         subject_id = self._rooms.subject_on(sid)
         if subject_id is None:
             return _REGISTER_FIRST
         return self._queues.answer(subject_id, request.proposal_id, request.verdict, time.monotonic())
 
     def _latency(self, sid: str, payload: object) -> Answer:
-        request = payloads.decode(payloads.MatchLatency, payload)
+        request = decode(requests.MatchLatency, payload)
         subject_id = self._rooms.subject_on(sid)
         if subject_id is None:
             return _REGISTER_FIRST

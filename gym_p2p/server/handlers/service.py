@@ -21,17 +21,19 @@ from typing import Any, Protocol, TypeVar
 import attrs
 import socketio
 
-from gym_p2p.core.api.replies import Accepted, Answer, Close, Code, Departed, Refused, Send, ServiceOutput
+from gym_p2p.core.api import requests
+from gym_p2p.core.api.payloads import Event, decode, encode
+from gym_p2p.core.api.replies import Accepted, Answer, Close, Code, Departed, Emit, Refused, ServiceOutput
 from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.probing.registry import ProbeRegistry
 from gym_p2p.core.service.rooms import Rooms
 from gym_p2p.core.service.spectators import Watching
+from gym_p2p.errors import ProtocolError
 from gym_p2p.server.guard.frames import GUARD_KEY, VIOLATION, ConnectionGuard
 from gym_p2p.server.guard.guards import Guards
 from gym_p2p.server.guard.rate_limits import SocketLimits
-from gym_p2p.server.handlers import payloads
 from gym_p2p.server.handlers.decision_log import DecisionLog
 from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.handlers.probing import OnOutcome, Probing
@@ -238,8 +240,8 @@ class SignalingService:
         refused = self._refuse_flood(sid) or self._guards.refuse_join(event, self._rooms.subject_on(sid))
         try:
             answer = refused or self._handlers[event](sid, arguments[0] if arguments else None)
-        except payloads.RequestError as error:
-            answer = Refused(Code.BAD_REQUEST, str(error))
+        except ProtocolError as error:
+            answer = Refused(Code.BAD_REQUEST, error.problem)
         except Exception:  # noqa: BLE001  # a bug of ours must not reach the client, nor end his connection
             _LOG.exception("handling %s", event)
             answer = Refused(Code.UNAVAILABLE, "the service failed; its log says why")
@@ -264,25 +266,25 @@ class SignalingService:
 
     def _register_subject(self, sid: str, payload: object) -> Answer:
         subject_id = self._guards.admission.subject_of(sid)
-        request: payloads.RegisterFixed | payloads.RegisterSubject
+        request: requests.RegisterFixed | requests.RegisterSubject
         if subject_id is None:
-            request = payloads.decode(payloads.RegisterSubject, payload)
+            request = decode(requests.RegisterSubject, payload)
             subject_id = request.subject_id
         else:
-            request = payloads.decode(payloads.RegisterFixed, payload)
+            request = decode(requests.RegisterFixed, payload)
         answer = self._rooms.register(sid, subject_id)
         if isinstance(answer, Refused):
             return answer
         self._probing.registered(sid, subject_id, request.named_client)
         resume_token = self._guards.admission.registered(sid)
         resume = {} if resume_token is None else {"resume_token": resume_token}
-        return Accepted({**answer.fields, **resume, "service": "gym_p2p", "version": VERSION})
+        return Accepted({**encode(answer.value), **resume, "service": "gym_p2p", "version": VERSION})
 
     def _join_room(self, sid: str, payload: object) -> Answer:
         queued = self._queueing.refuse_if_queued(sid)
         if queued is not None:
             return queued
-        request = payloads.decode(payloads.JoinRoom, payload)
+        request = decode(requests.JoinRoom, payload)
         return self._rooms.join(
             sid,
             room=request.room,
@@ -293,10 +295,10 @@ class SignalingService:
         )
 
     def _leave_room(self, sid: str, payload: object) -> Answer:
-        return self._rooms.leave(sid, room=payloads.decode(payloads.LeaveRoom, payload).room)
+        return self._rooms.leave(sid, room=decode(requests.LeaveRoom, payload).room)
 
     def _webrtc_signal(self, sid: str, payload: object) -> Answer:
-        request = payloads.decode(payloads.WebrtcSignal, payload)
+        request = decode(requests.SendMatchSignal, payload)
         return self._spectating.signal(sid, request) or self._rooms.signal(
             sid,
             game_id=request.game_id,
@@ -336,9 +338,9 @@ class SignalingService:
     async def _carry_out(self, output: ServiceOutput) -> None:
         try:
             match output:
-                case Send(socket, event, data):
-                    self._guards.metrics.sent(socket, event, data, time.monotonic())
-                    await self._send(socket, event, data)
+                case Emit(socket, payload):
+                    self._guards.metrics.sent(socket, payload, time.monotonic())
+                    await self._send(socket, payload)
                 case Close(socket, reason):
                     self._drop(socket, reason, grace_s=_GOODBYE_S)
                 case Departed():
@@ -346,13 +348,13 @@ class SignalingService:
         except Exception:  # noqa: BLE001  # one socket's trouble must not stop the others
             _LOG.exception("sending")
 
-    async def _send(self, sid: str, event: str, data: Mapping[str, Any]) -> None:
+    async def _send(self, sid: str, payload: Event) -> None:
         if sid not in self._connections:
             return
         if self._queued_packets(sid) > _MAX_QUEUED_PACKETS:
             self._drop(sid, "it does not read", grace_s=0.0)
             return
-        await self._sio.emit(event, dict(data), to=sid)
+        await self._sio.emit(payload.event, encode(payload), to=sid)
 
     def _queued_packets(self, sid: str) -> int:
         transport_sid = self._sio.manager.eio_sid_from_sid(sid, _NAMESPACE)
@@ -411,7 +413,7 @@ async def _call_host(handler: _HostHandler, *arguments: Any) -> object:
 def _acknowledge(answer: Answer) -> dict[str, Any]:
     if isinstance(answer, Refused):
         return {"ok": False, "error": _error(answer)}
-    return {"ok": True, **answer.fields}
+    return {"ok": True, **encode(answer.value)}
 
 
 def _error(refused: Refused) -> dict[str, Any]:

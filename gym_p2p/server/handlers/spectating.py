@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gym_p2p.core.api import requests
+from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.replies import Answer, Departed, ServiceOutput
 from gym_p2p.core.service.spectators import Watching
-from gym_p2p.server.handlers import payloads
 
 __all__ = ["Spectating"]
 
@@ -33,7 +34,7 @@ class Spectating:
             "drop_spectator": self._drop,
         }
 
-    def signal(self, sid: str, request: payloads.WebrtcSignal) -> Answer | None:
+    def signal(self, sid: str, request: requests.SendMatchSignal) -> Answer | None:
         """Relay a signal between a spectator and his player; ``None`` if it is none between such two."""
         return self._watching.signal(
             sid,
@@ -64,9 +65,9 @@ class Spectating:
         return self._watching.poll()
 
     def _watch(self, sid: str, payload: object) -> Answer:
-        request = payloads.decode(payloads.Watch, payload)
+        request = decode(requests.Watch, payload)
         return self._watching.watch(sid, room=request.room, match_id=request.match_id, avoid=request.avoid)
 
     def _drop(self, sid: str, payload: object) -> Answer:
-        request = payloads.decode(payloads.DropSpectator, payload)
+        request = decode(requests.DropSpectator, payload)
         return self._watching.drop(sid, spectator_id=request.spectator_id)

@@ -12,15 +12,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import GroupHistory, MakeMatch, QueueTicket
+from gym_p2p.core.api.probes import ProbeReport
+from gym_p2p.core.api.queues import MatchFailed, Verdict
+from gym_p2p.core.api.replies import Notify
 from gym_p2p.core.matchmaking.commands import (
     CancelProbe,
-    GaveUp,
     LogDecision,
     PlannerOutput,
     ProposedMatch,
     PutOff,
     RequestProbe,
-    Verdict,
 )
 from gym_p2p.core.matchmaking.decision_log import replay
 from gym_p2p.core.matchmaking.planner import Planner
@@ -34,7 +35,7 @@ from gym_p2p.core.matchmaking.strategy import (
 )
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
-from gym_p2p.core.probing.report import Mark, ProbeReport
+from gym_p2p.core.probing.report import Mark
 from gym_p2p.simulation.population import Population
 from gym_p2p.simulation.queue import Arrivals, simulate
 
@@ -125,7 +126,7 @@ def test_with_a_threshold_a_match_is_made_when_the_probe_has_passed() -> None:
     queue.join("a", "b")
     assert queue.probe().subjects == ("a", "b")
     assert not queue.matches
-    queue.answer(99.0, 2.0, reports={"a": ProbeReport(rtt_ms=99.0), "b": None})
+    queue.answer(99.0, 2.0, reports={"a": ProbeReport(rtt_ms=99.0, success=True), "b": None})
     (match,) = queue.all(MakeMatch)
     (pair,) = match.players[0].probe.pairs
     assert {name: report["rtt_ms"] for name, report in pair.reports.items()} == {"a": 99.0}
@@ -277,7 +278,7 @@ def test_who_finds_nobody_is_told_so_in_time() -> None:
     queue = Queue(WideningMatchmaker())
     queue.join("a")
     queue.run_until(60.0)
-    assert queue.all(GaveUp) == [GaveUp("a", "nobody_else", 60.0)]
+    assert queue.all(Notify) == [Notify("a", MatchFailed(queue="", reason="nobody_else", waited_s=60.0))]
     assert not queue.planner.tickets
 
 
@@ -285,9 +286,9 @@ def test_who_is_engaged_when_time_is_up_gives_up_as_soon_as_they_are_free() -> N
     queue = Queue(FIFOMatchmaker(100), give_up_after_s=5.0)
     queue.join("a", "b")
     queue.run_until(6.0)
-    assert not queue.all(GaveUp)
+    assert not queue.all(Notify)
     queue.answer(500.0, 6.0)
-    assert {gave_up.subject_id for gave_up in queue.all(GaveUp)} == {"a", "b"}
+    assert {gave_up.subject_id for gave_up in queue.all(Notify)} == {"a", "b"}
 
 
 def test_a_match_that_is_found_late_is_still_made() -> None:
@@ -331,7 +332,7 @@ def test_a_subject_is_not_probed_beyond_its_budget() -> None:
 def asked(**config: Any) -> Queue:
     queue = Queue(FIFOMatchmaker(100), ask_hook=True, **config)
     queue.join("a", "b")
-    queue.answer(40.0, 1.0, reports={"a": ProbeReport(rtt_ms=40.0, jitter_ms=1.0)})
+    queue.answer(40.0, 1.0, reports={"a": ProbeReport(rtt_ms=40.0, success=True, jitter_ms=1.0)})
     return queue
 
 
@@ -412,7 +413,7 @@ def test_a_faulty_matchmaker_is_reported_and_locks_nobody(answer: object) -> Non
     assert not queue.matches
     assert records(queue, "considered")[-1]["fault"]
     queue.run_until(60.0)
-    assert len(queue.all(GaveUp)) == 2
+    assert len(queue.all(Notify)) == 2
 
 
 class Vague(FIFOMatchmaker):
@@ -642,8 +643,8 @@ class AnyQueue(RuleBasedStateMachine):
                     pairs = output.players[0].probe.pairs
                     assert len({pair.subjects for pair in pairs}) == self.size * (self.size - 1) / 2
                     assert all(pair.rtt_ms is not None for pair in pairs)
-                case GaveUp():
-                    del self.waiting[output.subject_id]
+                case Notify(subject_id, MatchFailed()):
+                    del self.waiting[subject_id]
                 case LogDecision():
                     json.dumps(output.record, allow_nan=False)
                 case PutOff():

@@ -9,23 +9,22 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import MakeMatch, QueueTicket
-from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueStatus
-from gym_p2p.core.api.replies import Accepted, Answer, Code, Refused
+from gym_p2p.core.api.payloads import encode
+from gym_p2p.core.api.probes import ProbeReport
+from gym_p2p.core.api.queues import MatchFailed, Verdict
+from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.matchmaking.commands import (
     CancelProbe,
     LogDecision,
     ProposedMatch,
     QueueOutput,
     RequestProbe,
-    Tell,
-    Verdict,
 )
 from gym_p2p.core.matchmaking.membership import PLACE_KEPT_S
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.matchmaking.status import STATUS_ANYWAY_S
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
-from gym_p2p.core.probing.report import ProbeReport
 
 
 class Lab:
@@ -49,13 +48,8 @@ class Lab:
         return [output for output in self.outputs if isinstance(output, kind)]
 
     def told(self, name: str, event: str) -> list[Any]:
-        readers: dict[str, Any] = {
-            "queue_status": QueueStatus,
-            "match_proposed": MatchProposed,
-            "match_failed": MatchFailed,
-        }
-        tells = [tell for tell in self.all(Tell) if (tell.subject_id, tell.event) == (name, event)]
-        return [readers[event].from_wire(tell.data) for tell in tells]
+        sent = self.all(Notify)
+        return [n.payload for n in sent if (n.subject_id, n.payload.event) == (name, event)]
 
     def measure(self, rtt_ms: float | None, reason: Reason = Reason.FAILED) -> None:
         """Answer the newest probe; for the ``reason`` where it has found nothing."""
@@ -64,7 +58,7 @@ class Lab:
             subjects=request.subjects,
             reason=reason if rtt_ms is None else Reason.MEASURED,
             rtt_ms=rtt_ms,
-            reports={name: ProbeReport(rtt_ms=rtt_ms) for name in request.subjects},
+            reports={n: ProbeReport(rtt_ms=rtt_ms, success=rtt_ms is not None) for n in request.subjects},
         )
         self.queues.measured(request, outcome, self.now)
         self.collect()
@@ -217,7 +211,7 @@ def test_joining_twice_changes_nothing_and_two_queues_at_once_are_refused() -> N
     lab.join("ann")
     again = lab.join("ann")
     assert isinstance(again, Accepted)
-    assert again.fields["waiting"] == 1
+    assert encode(again.value)["waiting"] == 1
     elsewhere = lab.join("ann", queue="other")
     assert isinstance(elsewhere, Refused)
     assert elsewhere.code is Code.WRONG_STATE
@@ -532,7 +526,7 @@ class QueuesUnderStress(RuleBasedStateMachine):
                 assert len(players) == 2
                 assert players <= self.waiting
                 self.waiting -= players
-            elif isinstance(output, Tell) and output.event == "match_failed":
+            elif isinstance(output, Notify) and output.payload.event == "match_failed":
                 assert output.subject_id in self.waiting
                 self.waiting.discard(output.subject_id)
         self.seen = len(self.lab.outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -13,15 +14,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gym_p2p.config import IceServer
-from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Description, Refused, Send
+from gym_p2p.core.api.payloads import decode, encode
+from gym_p2p.core.api.probes import ProbeCancel, ProbePath, ProbePrepare, ProbeReport, ProbeSignal, ProbeStart
+from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Description, Emit, Refused
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
 from gym_p2p.core.probing.registry import ProbeEnded, ProbeRegistry
-from gym_p2p.core.probing.report import Mark, ProbePath, ProbePrepare, ProbeReport, ProbeVerdict
+from gym_p2p.core.probing.report import Mark
 from gym_p2p.errors import ProtocolError, UsageError
 
 OFFER, ANSWER = Description("offer", "v=0"), Description("answer", "v=0")
 ONE_SIDED, DISAGREED = frozenset({Mark.ONE_SIDED}), frozenset({Mark.DISAGREED})
-FAILED = ProbeReport(rtt_ms=None, failure="not_connected")
+FAILED = ProbeReport(success=False, failure="not_connected")
+
+
+def measured(rtt_ms: float) -> ProbeReport:
+    return ProbeReport(rtt_ms=rtt_ms, success=True)
 
 
 class Service:
@@ -31,7 +38,7 @@ class Service:
         ids = itertools.count(1)
         self.registry = ProbeRegistry(probe_ids=lambda: f"probe_{next(ids)}", **options)
         self.now = 1000.0
-        self.sent: list[Send] = []
+        self.sent: list[Emit] = []
         self.outcomes: dict[str, ProbeOutcome] = {}
         for name in ("ann", "bob", "eve"):
             self.registry.registered(name, name, self.now, client="gym_p2p/1")
@@ -75,7 +82,7 @@ class Service:
         return answer
 
     def report(self, socket: str, probe_id: str, rtt_ms: float | None) -> Answer:
-        report = FAILED if rtt_ms is None else ProbeReport(rtt_ms=rtt_ms)
+        report = FAILED if rtt_ms is None else measured(rtt_ms)
         answer = self.registry.result(socket, probe_id, report, self.now)
         self.collect()
         return answer
@@ -90,7 +97,7 @@ class Service:
         self.collect()
 
     def events(self, socket: str) -> list[str]:
-        return [output.event for output in self.sent if output.socket == socket]
+        return [output.payload.event for output in self.sent if output.socket == socket]
 
     def free(self) -> bool:
         return self.registry.active_count == 0 and not any(map(self.registry.is_probing, ("ann", "bob")))
@@ -114,7 +121,10 @@ def test_a_probe_goes_from_prepare_to_the_larger_of_two_medians(service: Service
     assert service.report("bob", probe_id, 22.0) == Accepted()
     outcome = service.outcomes[probe_id]
     assert (outcome.reason, outcome.rtt_ms, outcome.marks) == (Reason.MEASURED, 22.0, frozenset())
-    assert outcome.reports == {"ann": ProbeReport(rtt_ms=20.0), "bob": ProbeReport(rtt_ms=22.0)}
+    assert outcome.reports == {
+        "ann": measured(20.0),
+        "bob": measured(22.0),
+    }
     assert outcome.took_s == pytest.approx(0.4)
     assert service.events("ann") == ["probe_prepare", "probe_start", "probe_signal", "probe_verdict"]
     assert service.free()
@@ -124,10 +134,10 @@ def test_prepare_carries_what_browsers_read_and_what_is_ours() -> None:
     turn = IceServer(urls="turn:turn.example", username="u", credential="c")
     service = Service(ice_servers=lambda subject: (turn,) if subject == "ann" else (), relay_only=True)
     service.create(threshold_ms=80.0)
-    ann, bob = (output.data for output in service.sent)
+    ann, bob = (encode(output.payload) for output in service.sent)
     assert (ann["turn_username"], ann["turn_credential"], ann["peer_subject_id"]) == ("u", "c", "bob")
     assert (bob["turn_username"], bob["turn_credential"], bob["peer_subject_id"]) == (None, None, "ann")
-    read = ProbePrepare.from_wire(ann)
+    read = decode(ProbePrepare, ann)
     assert (read.ice_servers, read.relay_only, read.threshold_ms) == ((turn,), True, 80.0)
     assert (read.peer_client, read.deadline_ms) == ("gym_p2p/1", 18_000)
 
@@ -232,15 +242,14 @@ def test_start_is_sent_once_both_are_ready_and_before_any_signal(service: Servic
 def test_the_sender_is_what_the_service_knows(service: Service) -> None:
     probe_id = service.start()
     service.signal("ann", probe_id, "bob", OFFER)
-    assert service.sent[-1] == Send(
+    assert service.sent[-1] == Emit(
         "bob",
-        "probe_signal",
-        {
-            "probe_session_id": probe_id,
-            "type": "offer",
-            "from_subject_id": "ann",
-            "payload": {"type": "offer", "sdp": "v=0"},
-        },
+        ProbeSignal(
+            probe_session_id=probe_id,
+            type="offer",
+            from_subject_id="ann",
+            payload={"type": "offer", "sdp": "v=0"},
+        ),
     )
 
 
@@ -327,22 +336,22 @@ def test_an_offer_that_is_repeated_counts_once(service: Service) -> None:
 )
 def test_a_malformed_report_cannot_be_read(wire: object) -> None:
     with pytest.raises(ProtocolError):
-        ProbeReport.from_wire(wire)
+        decode(ProbeReport, wire)
 
 
 @pytest.mark.parametrize("rtt_ms", [0, 12, 12.5, 60_000])
 def test_a_browsers_report_is_read(rtt_ms: float) -> None:
-    read = ProbeReport.from_wire({"probe_session_id": "p", "rtt_ms": rtt_ms, "success": True, "more": 1})
-    assert read == ProbeReport(rtt_ms=float(rtt_ms))
-    assert ProbeReport.from_wire({"rtt_ms": None, "success": False}).rtt_ms is None
-    assert ProbeReport.from_wire({"rtt_ms": 12, "success": False}).rtt_ms is None
+    read = decode(ProbeReport, {"probe_session_id": "p", "rtt_ms": rtt_ms, "success": True, "more": 1})
+    assert read == measured(float(rtt_ms))
+    assert decode(ProbeReport, {"rtt_ms": None, "success": False}).rtt_ms is None
+    assert decode(ProbeReport, {"rtt_ms": 12, "success": False}).rtt_ms is None
 
 
 def test_a_report_survives_the_wire() -> None:
     path = ProbePath(local="host", remote="relay", protocol="udp")
-    report = ProbeReport(rtt_ms=5.5, samples_ms=(5.0, 6.0), jitter_ms=0.5, loss=0.1, path=path)
-    assert ProbeReport.from_wire(report.to_wire()) == report
-    assert ProbeReport.from_wire(FAILED.to_wire()) == FAILED
+    report = ProbeReport(success=True, rtt_ms=5.5, samples_ms=(5.0, 6.0), jitter_ms=0.5, loss=0.1, path=path)
+    assert decode(ProbeReport, json.loads(json.dumps(encode(report)))) == report
+    assert decode(ProbeReport, encode(FAILED)) == FAILED
 
 
 def test_a_report_that_cannot_be_read_is_a_failed_one(service: Service) -> None:
@@ -358,7 +367,7 @@ def test_the_first_of_two_reports_of_one_side_is_kept(service: Service) -> None:
     service.report("ann", probe_id, 30.0)
     assert service.report("ann", probe_id, 1.0) == Accepted()
     service.report("bob", probe_id, 31.0)
-    assert service.outcomes[probe_id].reports["ann"] == ProbeReport(rtt_ms=30.0)
+    assert service.outcomes[probe_id].reports["ann"] == measured(30.0)
 
 
 def test_the_second_report_is_waited_for_two_seconds(service: Service) -> None:
@@ -417,7 +426,9 @@ def disagree(service: Service) -> tuple[str, str]:
     probe_id = service.connect()
     service.report("ann", probe_id, 20.0)
     service.report("bob", probe_id, 90.0)
-    (second,) = {o.data["probe_session_id"] for o in service.sent if o.event == "probe_prepare"} - {probe_id}
+    (second,) = {o.payload.probe_session_id for o in service.sent if isinstance(o.payload, ProbePrepare)} - {
+        probe_id
+    }
     for name in ("ann", "bob"):
         service.ready(name, second)
     return probe_id, second
@@ -425,8 +436,8 @@ def disagree(service: Service) -> tuple[str, str]:
 
 def test_the_second_attempt_counts_and_the_first_is_kept(service: Service) -> None:
     probe_id, second = disagree(service)
-    (told,) = (o.data for o in service.sent if o.event == "probe_cancel" and o.socket == "ann")
-    assert ProbeVerdict.from_wire(told).reason == "again"
+    (told,) = (o.payload for o in service.sent if isinstance(o.payload, ProbeCancel) and o.socket == "ann")
+    assert told.reason == "again"
     service.report("ann", second, 20.0)
     service.report("bob", second, 21.0)
     outcome = service.outcomes[probe_id]
@@ -535,7 +546,7 @@ def test_a_client_may_ask_for_twelve_probes_in_ten_minutes(service: Service) -> 
     def ask() -> Answer:
         answer = service.registry.request("ann", "bob", service.now)
         if isinstance(answer, Accepted):
-            service.registry.cancel(answer.fields["probe_session_id"], service.now)
+            service.registry.cancel(encode(answer.value)["probe_session_id"], service.now)
         return answer
 
     answers = [ask() for _ in range(13)]
@@ -567,9 +578,9 @@ class Probes(RuleBasedStateMachine):
 
     names = st.sampled_from(NAMES)
 
-    def collect(self) -> Iterator[Send]:
+    def collect(self) -> Iterator[Emit]:
         while (output := self.registry.poll()) is not None:
-            if isinstance(output, Send):
+            if isinstance(output, Emit):
                 yield output
                 continue
             assert output.probe_id in self.created
@@ -582,13 +593,13 @@ class Probes(RuleBasedStateMachine):
         live = set(self.socket_of.values())
         for sent in self.collect():
             assert sent.socket in live, "sent to a socket that is gone"
-            probe_id = sent.data["probe_session_id"]
-            if sent.event == "probe_prepare" and probe_id not in self.seen:
-                self.seen.append(probe_id)
-            if sent.event == "probe_start":
-                self.started.add(probe_id)
-            if sent.event == "probe_signal":
-                assert probe_id in self.started, "a signal before the start"
+            match sent.payload:
+                case ProbePrepare(probe_session_id=probe_id) if probe_id not in self.seen:
+                    self.seen.append(probe_id)
+                case ProbeStart(probe_session_id=probe_id):
+                    self.started.add(probe_id)
+                case ProbeSignal(probe_session_id=probe_id):
+                    assert probe_id in self.started, "a signal before the start"
 
     def some_probe(self, pick: int) -> str:
         return self.seen[-1 - pick % len(self.seen)] if self.seen else "probe_none"
@@ -630,7 +641,7 @@ class Probes(RuleBasedStateMachine):
 
     @rule(name=names, pick=st.integers(0, 2), rtt_ms=st.sampled_from([None, 5.0, 20.0, 90.0]))
     def report(self, name: str, pick: int, rtt_ms: float | None) -> None:
-        report = ProbeReport(rtt_ms=rtt_ms)
+        report = FAILED if rtt_ms is None else measured(rtt_ms)
         self.registry.result(self.socket_of.get(name, "?"), self.some_probe(pick), report, self.now)
         self.drain()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gym_p2p.config import IceServer
+from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.replies import (
     MAX_CANDIDATE_BYTES,
     MAX_SDP_BYTES,
@@ -19,12 +21,20 @@ from gym_p2p.core.api.replies import (
     Close,
     Code,
     Description,
+    Emit,
     Refused,
-    Send,
     is_public_id,
 )
-from gym_p2p.core.api.rooms import MAX_PLAYERS
-from gym_p2p.core.service.rooms import JoinAck, MatchFound, PeerLeft, Rooms, RoomStatus
+from gym_p2p.core.api.rooms import (
+    MAX_PLAYERS,
+    JoinAck,
+    MatchFound,
+    MatchSignal,
+    PeerLeft,
+    Replaced,
+    RoomStatus,
+)
+from gym_p2p.core.service.rooms import Rooms
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 
@@ -50,7 +60,9 @@ def take_outputs(rooms: Rooms) -> list[Any]:
 
 def sent(rooms: Rooms, event: str) -> dict[str, Any]:
     """What was sent under this name, by socket."""
-    return {o.socket: o.data for o in take_outputs(rooms) if isinstance(o, Send) and o.event == event}
+    return {
+        o.socket: o.payload for o in take_outputs(rooms) if isinstance(o, Emit) and o.payload.event == event
+    }
 
 
 def refused(answer: Answer) -> Code:
@@ -67,7 +79,7 @@ def enter(rooms: Rooms, name: str, room: str = "r", seats: Sequence[SeatId] = PO
 def made_match(rooms: Rooms, names: Sequence[str] = ("ann", "bob")) -> dict[str, MatchFound]:
     for name in names:
         assert isinstance(enter(rooms, name), Accepted)
-    return {socket: MatchFound.from_wire(data) for socket, data in sent(rooms, "match_found").items()}
+    return sent(rooms, "match_found")
 
 
 @pytest.mark.parametrize("subject", ["a", "A-z_0.9:@+", "x" * 128, "..."])
@@ -115,13 +127,12 @@ def test_two_players_who_fill_a_room_are_matched_in_seat_order() -> None:
     rooms = make_rooms()
     first = enter(rooms, "ann", take=["second_0"], client="gym_p2p/0.1.0")
     assert isinstance(first, Accepted)
-    assert JoinAck.from_wire(first.fields).seats_free == ("first_0",)
+    assert isinstance(first.value, JoinAck)
+    assert first.value.seats_free == ("first_0",)
     second = enter(rooms, "bob")
     assert isinstance(second, Accepted)
-    assert JoinAck.from_wire(second.fields) == JoinAck(
-        room="r", player_id="first_0", seats_taken=("first_0",), seats_free=()
-    )
-    found = {s: MatchFound.from_wire(data) for s, data in sent(rooms, "match_found").items()}
+    assert second.value == JoinAck(room="r", player_id="first_0", seats_taken=("first_0",), seats_free=())
+    found = sent(rooms, "match_found")
     ann, bob = found["ann"], found["bob"]
     assert [player.subject_id for player in ann.players] == ["bob", "ann"]
     assert ann.players == bob.players
@@ -139,7 +150,7 @@ def test_one_player_may_take_several_seats() -> None:
     rooms = make_rooms()
     enter(rooms, "ann", seats=(0, 1, 2), take=[2, 0])
     enter(rooms, "bob", seats=(0, 1, 2))
-    found = {s: MatchFound.from_wire(data) for s, data in sent(rooms, "match_found").items()}
+    found = sent(rooms, "match_found")
     assert found["ann"].seats_taken == (0, 2)
     assert found["ann"].player_id == 0
     assert found["bob"].player_id == 1
@@ -150,16 +161,14 @@ def test_a_number_and_its_text_are_different_seats_and_keep_their_type() -> None
     enter(rooms, "ann", seats=(1, "1"), take=["1"])
     enter(rooms, "bob", seats=(1, "1"), take=[1])
     found = sent(rooms, "match_found")
-    assert found["ann"]["player_id"] == "1"
-    assert found["bob"]["player_id"] == 1
+    assert found["ann"].player_id == "1"
+    assert found["bob"].player_id == 1
     rooms.signal("ann", game_id="match-1", target_player_id=1, type="offer", payload=OFFER)
-    assert sent(rooms, "webrtc_signal") == {
-        "bob": {
-            "type": "offer",
-            "from_player_id": "1",
-            "game_id": "match-1",
-            "payload": {"type": "offer", "sdp": "v=0"},
-        }
+    assert encode(sent(rooms, "webrtc_signal")["bob"]) == {
+        "type": "offer",
+        "from_player_id": "1",
+        "game_id": "match-1",
+        "payload": {"type": "offer", "sdp": "v=0"},
     }
 
 
@@ -232,9 +241,9 @@ def test_those_who_wait_are_told_who_comes_and_goes() -> None:
     rooms = make_rooms()
     enter(rooms, "ann", seats=(0, 1, 2))
     enter(rooms, "bob", seats=(0, 1, 2))
-    assert RoomStatus.from_wire(sent(rooms, "room_status")["ann"]).seats_free == (2,)
+    assert sent(rooms, "room_status")["ann"].seats_free == (2,)
     rooms.disconnected("ann")
-    assert sent(rooms, "room_status") == {"bob": {"room": "r", "seats_free": [0, 2]}}
+    assert sent(rooms, "room_status") == {"bob": RoomStatus(room="r", seats_free=(0, 2))}
 
 
 @pytest.mark.parametrize(("how", "reason"), [("leave", "left"), ("disconnect", "disconnected")])
@@ -247,7 +256,7 @@ def test_the_others_of_a_match_learn_that_a_player_is_gone(how: str, reason: str
         rooms.disconnected("ann")
     told = sent(rooms, "peer_left")
     assert told.keys() == {"bob"}
-    assert PeerLeft.from_wire(told["bob"]) == PeerLeft(match_id="match-1", player_id="first_0", reason=reason)
+    assert told["bob"] == PeerLeft(match_id="match-1", player_id="first_0", reason=reason)
     signal = rooms.signal("bob", game_id="match-1", target_player_id="first_0", type="offer", payload=OFFER)
     assert refused(signal) is Code.NOT_A_MEMBER
 
@@ -271,7 +280,7 @@ def test_a_newer_socket_of_a_subject_inherits_the_seat_and_the_signals() -> None
     made_match(rooms)
     rooms.register("ann2", "ann")
     told, close = take_outputs(rooms)
-    assert told == Send("ann", "replaced", {"subject_id": "ann"})
+    assert told == Emit("ann", Replaced(subject_id="ann"))
     assert isinstance(close, Close)
     assert close.socket == "ann"
     rooms.disconnected("ann")
@@ -318,8 +327,8 @@ def test_a_signal_that_would_leave_its_match_goes_nowhere(
         (Description("offer", "é" * (MAX_SDP_BYTES // 2 + 1)), False),
         (Candidate("x" * MAX_CANDIDATE_BYTES), True),
         (Candidate("x" * MAX_CANDIDATE_BYTES + "x"), False),
-        (Candidate("c", sdp_mid="x" * MAX_CANDIDATE_BYTES + "x"), False),
-        (Candidate("c", username_fragment="x" * MAX_CANDIDATE_BYTES + "x"), False),
+        (Candidate("c", sdpMid="x" * MAX_CANDIDATE_BYTES + "x"), False),
+        (Candidate("c", usernameFragment="x" * MAX_CANDIDATE_BYTES + "x"), False),
         (None, True),
     ],
 )
@@ -337,7 +346,7 @@ def test_signals_are_relayed_up_to_their_limit(
 
 
 def test_a_candidate_travels_in_the_browsers_form() -> None:
-    assert Candidate("c", "0", 0, "u").to_wire() == {
+    assert encode(Candidate("c", "0", 0, "u")) == {
         "candidate": "c",
         "sdpMid": "0",
         "sdpMLineIndex": 0,
@@ -346,7 +355,7 @@ def test_a_candidate_travels_in_the_browsers_form() -> None:
 
 
 def _tampered(**changes: Any) -> dict[str, Any]:
-    wire = made_match(make_rooms())["ann"].to_wire()
+    wire = encode(made_match(make_rooms())["ann"])
     return {**wire, **changes}
 
 
@@ -377,12 +386,12 @@ def _tampered(**changes: Any) -> dict[str, Any]:
 )
 def test_a_malformed_match_announcement_is_a_protocol_error(wire: object) -> None:
     with pytest.raises(ProtocolError):
-        MatchFound.from_wire(wire)
+        decode(MatchFound, wire, "match_found")
 
 
 def test_a_match_announcement_survives_its_wire_form_and_hides_the_token() -> None:
     found = made_match(make_rooms())["ann"]
-    assert MatchFound.from_wire(found.to_wire()) == found
+    assert decode(MatchFound, json.loads(json.dumps(encode(found)))) == found
     assert found.token not in repr(found)
 
 
@@ -452,17 +461,18 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
             assert outputs == []
             return
         (output,) = outputs
-        assert isinstance(output, Send)
-        members = self.in_match[output.data["game_id"]]
-        assert members[output.data["from_player_id"]] == self.subject_of[socket]
+        assert isinstance(output, Emit)
+        assert isinstance(output.payload, MatchSignal)
+        members = self.in_match[output.payload.game_id]
+        assert members[output.payload.from_player_id] == self.subject_of[socket]
         assert members[player] == self.subject_of[output.socket]
         assert self.subject_of[output.socket] != self.subject_of[socket]
 
     def collect(self) -> None:
         made: dict[str, list[MatchFound]] = {}
         for output in take_outputs(self.rooms):
-            if isinstance(output, Send) and output.event == "match_found":
-                found = MatchFound.from_wire(output.data)
+            if isinstance(output, Emit) and isinstance(output.payload, MatchFound):
+                found = output.payload
                 assert (
                     next(p.subject_id for p in found.players if p.player_id == found.player_id)
                     == (self.subject_of[output.socket])

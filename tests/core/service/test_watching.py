@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Departed, Description, Refused, Send
+from gym_p2p.core.api.payloads import encode
+from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Departed, Description, Emit, Refused
 from gym_p2p.core.api.rooms import MAX_SPECTATORS
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft, WatchedMatch, WatchOver
 from gym_p2p.core.service.rooms import Rooms
@@ -40,15 +41,16 @@ class Service:
     def watched(self, name: str, **where: Any) -> WatchedMatch:
         answer = self.watch(name, **where)
         assert isinstance(answer, Accepted), answer
-        return WatchedMatch.from_wire(answer.fields)
+        assert isinstance(answer.value, WatchedMatch)
+        return answer.value
 
-    def outputs(self) -> list[Send]:
-        found: list[Send] = []
+    def outputs(self) -> list[Emit]:
+        found: list[Emit] = []
         for output in iter(self.rooms.poll, None):
             if isinstance(output, Departed):
                 self.watching.departed(output)
         for output in iter(self.watching.poll, None):
-            assert isinstance(output, Send)
+            assert isinstance(output, Emit)
             found.append(output)
         return found
 
@@ -62,9 +64,10 @@ def test_the_player_who_shows_it_to_the_fewest_is_the_source_and_told() -> None:
     service = Service(ann=2, cat=2)
     sources = [service.watched(f"s{number}").source for number in range(4)]
     assert sorted(map(str, sources)) == ["2", "2", "w0", "w0"]
-    joined = [(o.socket, SpectatorJoined.from_wire(o.data)) for o in service.outputs()]
+    joined = [(o.socket, o.payload) for o in service.outputs()]
     assert sorted(socket for socket, _ in joined) == ["ann", "ann", "cat", "cat"]
-    assert {told.match_id for _, told in joined} == {"match-1"}
+    joined_matches = {p.match_id for _, p in joined if isinstance(p, SpectatorJoined)}
+    assert joined_matches == {"match-1"}
 
 
 def test_a_spectators_id_is_no_seats_name() -> None:
@@ -121,7 +124,7 @@ def test_signals_pass_between_a_spectator_and_his_player_and_nobody_else() -> No
 
     assert isinstance(signal("s", first.source), Accepted)
     assert isinstance(signal("ann", first.spectator_id), Accepted)
-    relayed = [(o.socket, o.data["from_player_id"]) for o in service.outputs()]
+    relayed = [(o.socket, encode(o.payload)["from_player_id"]) for o in service.outputs()]
     assert relayed == [("ann", first.spectator_id), ("s", first.source)]
     assert signal("s", second.source) is None
     assert signal("bob", first.spectator_id) is None
@@ -139,7 +142,7 @@ def test_a_spectator_who_is_gone_leaves_his_place_and_his_player_is_told() -> No
     service.watching.disconnected("s")
     (told,) = service.outputs()
     assert told.socket == "ann"
-    assert SpectatorLeft.from_wire(told.data).spectator_id == watched.spectator_id
+    assert told.payload == SpectatorLeft("match-1", watched.spectator_id)
     service.watched("t")
 
 
@@ -147,7 +150,7 @@ def test_watching_again_gives_up_what_was_watched_before() -> None:
     service = Service(ann=1)
     first, again = service.watched("s"), service.watched("s")
     assert first.spectator_id != again.spectator_id
-    assert [o.event for o in service.outputs()] == ["spectator_joined", "spectator_left", "spectator_joined"]
+    assert [type(o.payload) for o in service.outputs()] == [SpectatorJoined, SpectatorLeft, SpectatorJoined]
 
 
 @pytest.mark.parametrize("how", ["left", "disconnected"])
@@ -160,7 +163,7 @@ def test_when_the_player_leaves_his_spectators_are_told_and_find_another_one(how
     else:
         service.rooms.disconnected("ann")
     (told,) = service.outputs()
-    assert (told.socket, WatchOver.from_wire(told.data)) == ("s", WatchOver("match-1", "left"))
+    assert (told.socket, told.payload) == ("s", WatchOver("match-1", "left"))
     assert service.watched("s", room=None, match_id="match-1").source == 1
 
 
@@ -171,7 +174,7 @@ def test_a_player_can_drop_his_own_spectators_only() -> None:
     service.watching.drop("bob", spectator_id=watched.spectator_id)
     assert not service.outputs()
     service.watching.drop("ann", spectator_id=watched.spectator_id)
-    assert [(o.socket, o.event) for o in service.outputs()] == [("s", "watch_over")]
+    assert [(o.socket, o.payload.event) for o in service.outputs()] == [("s", "watch_over")]
 
 
 @pytest.mark.parametrize("number", [-1, MAX_SPECTATORS + 1])

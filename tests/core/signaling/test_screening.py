@@ -160,7 +160,7 @@ def test_a_trickled_candidate_is_relayed_dropped_or_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"sdp_mid": "0\r\n"}, {"username_fragment": "\x00"}, {"sdp_mline_index": -1}, {"sdp_mid": "é"}]
+    "change", [{"sdpMid": "0\r\n"}, {"usernameFragment": "\x00"}, {"sdpMLineIndex": -1}, {"sdpMid": "é"}]
 )
 def test_what_goes_with_a_candidate_is_looked_at_too(change: dict[str, Any]) -> None:
     signal = attrs.evolve(Candidate(candidate(PUBLIC)), **change)

@@ -37,7 +37,7 @@ async def longest_wait_s(service: Service) -> float:
     client = SignalingClient()
     await client.connect(service.url, "ann", timeout_s=5)
     await client.join_queue(QueueTicket(queue="lab", seats=SEATS))
-    waited_s = service.queue_report().longest_wait_s
+    waited_s = service.queue_report().totals.longest_wait_s
     await client.close()
     return waited_s
 
