@@ -14,8 +14,8 @@ import pytest
 
 from gym_p2p.core.latency.series import LatencySeries, Poll
 from gym_p2p.core.latency.webrtc_stats import PollStatus
-from gym_p2p.core.probing.burst import Burst, Measured, PingBurst
-from gym_p2p.core.probing.statistics import median_interval
+from gym_p2p.core.probing.burst import Burst, PingBurst
+from gym_p2p.core.probing.statistics import PingStatistics, median_interval
 from gym_p2p.core.signaling.offerer import initiates
 from tests.browser.chromium import HERE, STATIC
 
@@ -108,8 +108,8 @@ def run_burst(script: dict[str, Any]) -> dict[str, Any] | None:
     burst.start(now)
     for _ in range(1000):
         while (output := burst.poll()) is not None:
-            if isinstance(output, Measured):
-                return told(output, now)
+            if isinstance(output, PingStatistics):
+                return in_their_words(output, now)
             rtt_ms = script["rttsMs"][output.seq]
             if rtt_ms is not None:
                 message = {**json.loads(output.text), "type": "pong", "held_us": script["heldUs"]}
@@ -121,7 +121,11 @@ def run_burst(script: dict[str, Any]) -> dict[str, Any] | None:
         if script["stopMs"] is not None and script["stopMs"] / 1000 < min(due, arrival):
             burst.stop()
             measured = burst.poll()
-            return told(measured, script["stopMs"] / 1000) if isinstance(measured, Measured) else None
+            return (
+                in_their_words(measured, script["stopMs"] / 1000)
+                if isinstance(measured, PingStatistics)
+                else None
+            )
         now = max(now, min(due, arrival))
         if arrival <= due:
             burst.receive(pongs.pop(0)[1], now)
@@ -130,9 +134,8 @@ def run_burst(script: dict[str, Any]) -> dict[str, Any] | None:
     pytest.fail("the burst does not end")
 
 
-def told(measured: Measured, now: float) -> dict[str, Any]:
+def in_their_words(found: PingStatistics, now: float) -> dict[str, Any]:
     """Return what was measured in the browsers' words."""
-    found = measured.statistics
     return {
         "samplesMs": pytest.approx(list(found.samples_ms)),
         "count": found.count,
