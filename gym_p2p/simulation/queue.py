@@ -25,7 +25,7 @@ from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
 from gym_p2p.simulation.population import LANDMARKS, Player, Population
 
-__all__ = ["Arrivals", "Outcome", "simulate"]
+__all__ = ["Arrivals", "QueueResults", "simulate_queue"]
 
 _ERROR_SPREAD = 0.02
 """Of a measured median, relative to the truth."""
@@ -55,14 +55,14 @@ class Arrivals:
 
 
 @attrs.define
-class Outcome:
+class QueueResults:
     """How it went.
 
     Attributes:
         rtts_ms: the true round trips of every pair that plays.
         waits_s: of everybody who was matched.
         matches: how many.
-        probes: how many were asked for.
+        probes: how many were requested.
         unmatched: how many subjects gave up.
         arrivals: how often somebody joined.
         virtual_s: when the last ticket had ended.
@@ -99,7 +99,7 @@ def _percentile(values: Sequence[float], percent: float) -> float | None:
     return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
-def simulate(
+def simulate_queue(
     population: Population,
     matchmaker: Matchmaker,
     arrivals: Arrivals,
@@ -107,7 +107,7 @@ def simulate(
     config: MatchmakingConfig | None = None,
     landmarks: bool = True,
     on_decision: Callable[[Mapping[str, Any]], None] | None = None,
-) -> Outcome:
+) -> QueueResults:
     """Let a population arrive at a queue and return what became of everybody.
 
     Args:
@@ -150,9 +150,9 @@ class _Day:
         self._probes: list[tuple[float, int, ProbeOutcome]] = []
         self._partners: dict[str, list[str]] = {}
         self._players = {player.subject_id: player for player in population.players}
-        self._outcome = Outcome()
+        self._results = QueueResults()
 
-    def run(self) -> Outcome:
+    def run(self) -> QueueResults:
         """Play until everybody's ticket has ended."""
         joins = self._joins()
         join = next(joins, None)
@@ -164,8 +164,8 @@ class _Day:
             )
             now = min(times)
             if math.isinf(now):
-                return self._outcome
-            self._outcome.virtual_s = now
+                return self._results
+            self._results.virtual_s = now
             if now == times[0]:
                 self._join(now)
                 join = next(joins, None)
@@ -188,7 +188,7 @@ class _Day:
             player = self._random.choice(self._population.players)
         reach = self._population.landmark_rtts_ms(player)
         history = self._partners.get(player.subject_id)
-        self._outcome.arrivals += 1
+        self._results.arrivals += 1
         wish = QueueTicket(
             queue=self._planner.name,
             seats=self._seats,
@@ -205,14 +205,14 @@ class _Day:
                 case MakeMatch():
                     self._matched(output)
                 case Notify(payload=MatchFailed()):
-                    self._outcome.unmatched += 1
+                    self._results.unmatched += 1
                 case LogDecision() if self._on_decision is not None:
                     self._on_decision(output.record)
                 case _:
                     pass
 
     def _start_probe(self, request: RequestProbe, now: float) -> None:
-        self._outcome.probes += 1
+        self._results.probes += 1
         if self._random.random() < self._arrivals.hang_share:
             outcome = ProbeOutcome(subjects=request.subjects, reason=Reason.NOT_CONNECTED)
             heapq.heappush(self._probes, (now + self._arrivals.hang_s, request.probe_no, outcome))
@@ -223,12 +223,12 @@ class _Day:
         heapq.heappush(self._probes, (now + self._arrivals.probe_s, request.probe_no, outcome))
 
     def _matched(self, match: MakeMatch) -> None:
-        self._outcome.matches += 1
-        self._outcome.waits_s += [player.probe.waited_s for player in match.players]
+        self._results.matches += 1
+        self._results.waits_s += [player.probe.waited_s for player in match.players]
         subjects = [player.subject_id for player in match.players]
         for place, one in enumerate(subjects):
             for other in subjects[place + 1 :]:
-                self._outcome.rtts_ms.append(self._population.rtt_ms(*self._pair((one, other))))
+                self._results.rtts_ms.append(self._population.rtt_ms(*self._pair((one, other))))
             others = [other for other in subjects if other != one]
             self._partners[one] = [*self._partners.get(one, ()), *others][-_MEMORY:]
 

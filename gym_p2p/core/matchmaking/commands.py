@@ -77,7 +77,7 @@ class CancelProbe:
 
 @attrs.frozen
 class ProposedMatch:
-    """Request: ask the service's hook, and answer with ``Queues.hook_decided(proposed, …)``.
+    """Request: show this to the service's hook, and answer with ``Queues.hook_decided(proposed, …)``.
 
     Attributes:
         queue: which one.
@@ -99,7 +99,7 @@ class ProposedMatch:
 
 @attrs.frozen
 class Withdrawn:
-    """Request: ask nobody about this proposal any more; it has fallen through, or its time is up."""
+    """Request: await nobody's verdict on this proposal any more; it has fallen through, or its time is up."""
 
     proposal_no: int
 
@@ -129,7 +129,7 @@ class TicketRow:
     """One waiting subject, for a live table of the queue.
 
     Attributes:
-        state: ``waiting``, ``probing``, or ``asking`` (the hook).
+        state: ``waiting``, ``probing``, or ``asking`` (for acceptance).
         threshold_ms: of a pair with somebody who has waited as long; ``None`` if there is no limit.
         best_estimate_ms: to the nearest other one in the queue; ``None`` if unknown.
     """

@@ -7,11 +7,11 @@ that a log answers questions that nobody had when it was written. Kinds:
 ``probed``      a pair's probe: both reports, waits and threshold at that instant; passed or rejected
 ``made``        a match
 ``rejected``    a proposal that fell through, and why
-``gave_up``     a subject that was told that there is nobody
+``gave_up``     a subject for which there was nobody
 
-Keys are snake_case; ``t`` is the queue's monotonic clock in seconds. :func:`replay` asks of every recorded
-*situation* what another matchmaker would have said. It does not play the queue on: what would have happened
-after a different decision, no log can tell (the simulation can: ``gym-p2p matchmaking simulate``).
+Keys are snake_case; ``t`` is the queue's monotonic clock in seconds. :func:`replay` puts every recorded
+*situation* before another matchmaker. It does not play the queue on: what would have happened
+after a different decision, no log knows (the simulation does: ``gym-p2p matchmaking simulate``).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def rejected(subjects: Sequence[str], reason: str, now: float) -> Record:
 
 
 def gave_up(ticket: Ticket, failed: MatchFailed, now: float) -> Record:
-    """Return the record of a subject that was told that there is nobody."""
+    """Return the record of a subject for which there was nobody."""
     return {
         **_head("gave_up", now),
         "subject": ticket.subject_id,
@@ -103,7 +103,7 @@ def gave_up(ticket: Ticket, failed: MatchFailed, now: float) -> Record:
 
 @attrs.define
 class ReplayedLog:
-    """What another matchmaker would have said in the recorded situations.
+    """What another matchmaker would have chosen in the recorded situations.
 
     Attributes:
         situations: seeds that were considered.
@@ -123,7 +123,7 @@ class ReplayedLog:
 
 
 def replay(log: Iterable[object], matchmaker: Matchmaker) -> ReplayedLog:
-    """Ask a matchmaker about every situation in a log.
+    """Put every situation in a log before a matchmaker.
 
     Args:
         log: records, as read from the lines of a log; what is none is counted and skipped.

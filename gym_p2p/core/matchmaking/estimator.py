@@ -36,7 +36,7 @@ _MIN_LANDMARKS = 3
 """With one, the bound is the sum of two server round trips; from three on it begins to know where one is."""
 
 _USABLE_ERROR = 0.4
-"""Coordinates that are less sure of themselves say more about where a subject started than about where it
+"""Coordinates that are less sure of themselves depend more on where a subject started than on where it
 is."""
 
 

@@ -10,7 +10,7 @@ import attrs
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.queues import QueueAck
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Refused
-from gym_p2p.core.matchmaking.asking import Asking
+from gym_p2p.core.matchmaking.acceptance import Acceptance
 from gym_p2p.core.matchmaking.planner import Planner
 from gym_p2p.core.matchmaking.status import StatusUpdates
 from gym_p2p.core.wire.seats import SeatId
@@ -27,17 +27,17 @@ class MatchQueue:
 
     Attributes:
         seats: of everybody's environment, as the first member named them.
-        plays: a digest of what its members play; ``None`` while nobody has said.
+        plays: a digest of what its members play; ``None`` while nobody has named one.
         planner: who is in it, and who plays with whom.
-        asking: who is asked about which match.
-        status: what its members are told.
+        acceptance: who has to accept which match.
+        status: what its members are sent of where they stand.
         empty_at: since when nobody is in it; ``None`` while somebody is.
     """
 
     seats: tuple[SeatId, ...]
     plays: str | None
     planner: Planner
-    asking: Asking
+    acceptance: Acceptance
     status: StatusUpdates
     empty_at: float | None = None
 
@@ -80,7 +80,7 @@ class MatchQueue:
         return Accepted(QueueAck(queue=self.name, group_size=len(self.seats), waiting=waiting))
 
     def join_again(self, subject_id: str, wish: QueueTicket) -> Answer:
-        """Take the wish of one who is a member already: whether to be asked can be changed, and no more."""
+        """Take the wish of one who is a member already: ``asks`` can be changed, and no more."""
         ticket = self.planner.tickets[subject_id]
         before = ticket.wish
         if (before.queue, before.seats, before.take) != (wish.queue, wish.seats, wish.take):
@@ -90,7 +90,7 @@ class MatchQueue:
 
     def forget(self, subject_id: str, now: float) -> None:
         """Keep no more of one who has left the planner."""
-        self.asking.forget(subject_id)
+        self.acceptance.forget(subject_id)
         self.status.forget(subject_id)
         self.empty_at = None if self.members else now
 

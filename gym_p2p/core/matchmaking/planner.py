@@ -1,11 +1,11 @@
-"""One queue: who waits, whom to probe, who plays with whom, and who is told that there is nobody.
+"""One queue: who waits, whom to probe, who plays with whom, and for whom there is nobody.
 
 An I/O-free machine around any :class:`~gym_p2p.core.matchmaking.strategy.Matchmaker`::
 
     ticket:    idle -- chosen --> in a proposal -- every pair passed, hook accepted --> matched
                idle <-- a pair failed, the hook refused, a member left -- in a proposal
                idle -- waited too long --> gave up          any -- leave --> gone
-    proposal:  probing (each pair that is not known yet) --> asking the hook --> a match
+    proposal:  probing (each pair that is not known yet) --> at the hook --> a match
     pair:      failed or out of the question --> put off for the cool-down, not for ever
 
 A ticket is considered when something has changed for it: it has joined, its proposal has fallen through, a
@@ -51,7 +51,7 @@ class Planner:
         name: the queue's; under it goes everything that comes out. Without one the decision log has none.
         config: how the queue is run.
         estimator: what is known of distances; queues may share one. By default an empty one of its own.
-        ask_hook: whether a pre-match hook is asked before a match is made.
+        ask_hook: whether a pre-match hook has to accept before a match is made.
         log_decisions: whether :class:`~gym_p2p.core.matchmaking.commands.LogDecision` events are made.
         serials: the numbers of tickets, probes and proposals; no two queues that share them use one twice.
         budget: how often everybody may be probed; queues may share one. By default one of its own.
@@ -146,7 +146,7 @@ class Planner:
         return True
 
     def dismiss(self, subject_id: str, reason: str, now: float) -> bool:
-        """Send a subject away, whatever it was in; it is told why. False if it did not wait."""
+        """Send a subject away, whatever it was in; it is sent why. False if it did not wait."""
         ticket = self._books.tickets.get(subject_id)
         if ticket is None:
             return False
@@ -164,7 +164,7 @@ class Planner:
     def hook_decision(self, proposal_no: int, verdict: Verdict, now: float, reason: str = "hook") -> bool:
         """Take the answer of the pre-match hook; False if nobody waits for it any more.
 
-        For a hook that raised, pass ``Verdict.REJECT`` and say so in ``reason``.
+        For a hook that raised, pass ``Verdict.REJECT`` with that as its ``reason``.
         """
         taken = self._engagements.decide(proposal_no, verdict, reason, now)
         self._plan(now)
@@ -211,6 +211,25 @@ class Planner:
 
     # ---- choosing
 
+    # After every verb the queue is *settled*: no ticket is left for which something has changed. That an idle
+    # ticket need not be looked at until something does change rests on three cases, one for each reason for
+    # which a pair did not come about when it was last considered:
+    #
+    # - the other was engaged: whoever comes free (`Books.freed`) is considered as a seed itself, and looks at
+    #   everybody who is idle, this one included;
+    # - the pair is put off, or has spent its probes: `Choice.again_at` is when that ends, and the seed wakes
+    #   then;
+    # - its threshold is too narrow: the matchmaker says when waiting alone will have changed the answer,
+    #   which is in `again_at` too (never sooner than a pause: a matchmaker that says "now" does not spin).
+    #
+    # It is enough that one of the two wakes, so only the seed sets a timer, and only its newest counts.
+    #
+    # Why it ends: every turn takes a ticket out of `changed`, and only `freed` and an arrival put one in.
+    # `freed` comes of a proposal that has fallen through, and a group that was just refused or has just
+    # failed is put off, or waits for its threshold, before its members are freed: so the same group is not
+    # found twice.
+    #
+    # The oldest first: of two seeds that want the same third, the one that has waited longer gets it.
     def _plan(self, now: float) -> None:
         while self._books.changed:
             seed = min(self._books.changed, key=age)
@@ -243,6 +262,10 @@ class Planner:
             seed.wake.cancelled = True
         seed.wake = self._books.agenda.at(min(times), Action.CONSIDER, seed) if times else None
 
+    # A relay adds a detour to every packet of a match, so it is tried late and for few: the seed has waited
+    # for `relay_after_s` and the other for half of it (so that the one who has just come still gets a chance
+    # of a direct way), the last probe of just this pair has found no way at all, and no relay was tried
+    # since. The mark `relay_tried` is set as that probe starts: one a pair, for as long as it is remembered.
     def _relay_partner(self, seed: Ticket, now: float) -> Ticket | None:
         """Return with whom to try a relay, if it is time: direct ways have failed, and both have waited."""
         after_s = self._config.relay_after_s

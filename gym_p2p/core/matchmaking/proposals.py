@@ -15,7 +15,7 @@ is *at the hook*, and has a deadline. In numbers, with ``n`` members::
   and its end lets the proposal go on or dissolves it; so ``missing`` and ``probing`` fall until both are
   empty.
 - It is closed once, by ``_match`` or ``_dissolve``, the only callers of ``_close``; this forgets its number,
-  so that whatever is said about it later finds nothing.
+  so that whatever comes for it later finds nothing.
 - A probe may outlive its proposal, for what it measures is of use. Its two subjects stay busy until it ends,
   so that nobody is in two probes; ``Probe.proposal`` is ``None`` from then on.
 """
@@ -106,7 +106,7 @@ class Engagements:
     # ---- proposals
 
     def propose(self, members: tuple[Ticket, ...], now: float, *, relay_only: bool) -> None:
-        """Hold these for a match: probe what is not known yet, ask the hook, make it."""
+        """Hold these for a match: probe what is not known yet, show it to the hook, make it."""
         proposal = Proposal(self._books.next_serial(), members, relay_only)
         self._proposals[proposal.number] = proposal
         for ticket in members:

@@ -1,17 +1,17 @@
-"""The queues of a service: who waits in which, who is asked before a match, and what they are told.
+"""The queues of a service: who waits in which, who has to accept a match, and what they are sent.
 
 An I/O-free machine around one :class:`~gym_p2p.core.matchmaking.planner.Planner` a queue. Whom to match, and
 who sits where, is the planner's to say; this machine knows in which queue somebody waits, keeps the place of
-one whose line broke (:mod:`gym_p2p.core.matchmaking.membership`), has those asked who want a say
-(:mod:`gym_p2p.core.matchmaking.asking`), and tells everybody where they stand
+one whose line broke (:mod:`gym_p2p.core.matchmaking.membership`), gathers acceptance before a match
+(:mod:`gym_p2p.core.matchmaking.acceptance`), and lets everybody know where they stand
 (:mod:`gym_p2p.core.matchmaking.status`)::
 
     (absent) -- join --> waiting -- chosen --> probing -- passed --> asking -- all accept --> match
                 waiting -- waited too long --> match_failed                -- one refuses --> waiting
                 waiting -- line lost --> (absent, the place is kept for PLACE_KEPT_S)
 
-A group is asked in two steps: the service's hook, then every member that joined with ``asks``. Each step has
-its deadline, and silence is a refusal.
+A group is accepted in two steps: by the service's hook, then by every member that joined with ``asks``. Each
+step has its deadline, and silence is a refusal.
 
 It knows subjects by their ids, and refuses to know sockets, rooms and what a hook is: these come out as
 requests, and back through the verbs.
@@ -30,7 +30,7 @@ from gym_p2p.core.api.matches import MakeMatch, QueueTicket
 from gym_p2p.core.api.queues import MatchFailed, Verdict
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.matchmaking import decision_log
-from gym_p2p.core.matchmaking.asking import Asking, Decision
+from gym_p2p.core.matchmaking.acceptance import Acceptance, Decision
 from gym_p2p.core.matchmaking.commands import (
     CancelProbe,
     LogDecision,
@@ -54,7 +54,7 @@ __all__ = ["Queues"]
 _MAX_ESTIMATED = 64
 """Estimates for a table are a look at every pair: these take about 10 ms, in which nothing is relayed."""
 _HOOK_MARGIN_S = 1.0
-"""The planner's own deadline is above those of both steps of asking."""
+"""The planner's own deadline is above those of both steps."""
 
 
 class Queues:
@@ -126,7 +126,7 @@ class Queues:
     # ---- what clients do
 
     def join(self, subject_id: str, ticket: QueueTicket, now: float) -> Answer:
-        """Let a subject wait for a match; joining again changes nothing but whether it is asked."""
+        """Let a subject wait for a match; joining again changes nothing but ``asks``."""
         if ticket.problem is not None:
             return Refused(Code.BAD_REQUEST, ticket.problem)
         there = self._queue_of.get(subject_id)
@@ -155,9 +155,9 @@ class Queues:
     def answer(self, subject_id: str, proposal_id: str, verdict: Verdict, now: float) -> Answer:
         """Take a player's verdict on a proposed match; the first one counts."""
         queue = self._queue_of.get(subject_id)
-        if queue is None or not queue.asking.is_asked(subject_id, proposal_id):
+        if queue is None or not queue.acceptance.awaits(subject_id, proposal_id):
             return Refused(Code.STALE, "this proposal is not, or no longer, yours to answer")
-        self._decide(queue, queue.asking.answer(subject_id, proposal_id, verdict), now)
+        self._decide(queue, queue.acceptance.answer(subject_id, proposal_id, verdict), now)
         return Accepted()
 
     # ---- what the host answers and reports
@@ -172,11 +172,11 @@ class Queues:
     def hook_decided(
         self, proposed: ProposedMatch, verdict: Verdict, now: float, reason: str = "hook"
     ) -> None:
-        """Take the answer of the service's hook; for one that raised, a ``REJECT`` that says so."""
+        """Take the answer of the service's hook; for one that raised, a ``REJECT`` with that reason."""
         queue = self._queues.get(proposed.queue)
         if queue is not None:
             tickets = queue.planner.tickets
-            self._decide(queue, queue.asking.hook_decided(proposed, verdict, reason, tickets, now), now)
+            self._decide(queue, queue.acceptance.hook_decided(proposed, verdict, reason, tickets, now), now)
 
     def not_made(self, match: MakeMatch, gone: Sequence[str], now: float) -> None:
         """Let the others back to their places: somebody was gone when the match was to be made.
@@ -213,7 +213,7 @@ class Queues:
         """Do what has come due by ``now``."""
         for queue in tuple(self._queues.values()):
             queue.planner.handle_timeout(now)
-            while (decision := queue.asking.pop_overdue(now)) is not None:
+            while (decision := queue.acceptance.pop_overdue(now)) is not None:
                 self._decide(queue, decision, now)
             self._carry_on(queue, now)
             if queue.members and queue.status.due <= now:
@@ -235,7 +235,7 @@ class Queues:
         yield self._places.next_timeout()
         for queue in self._queues.values():
             yield queue.planner.next_timeout()
-            yield queue.asking.next_timeout()
+            yield queue.acceptance.next_timeout()
             yield queue.status.due if queue.empty_at is None else queue.empty_at + self._forgotten_after_s
 
     # ---- members
@@ -266,9 +266,11 @@ class Queues:
             serials=self._serials,
             budget=self._budget,
         )
-        asking = Asking(hook=self._ask_hook, within_s=self._config.hook_timeout_s, outputs=self._outputs)
+        acceptance = Acceptance(
+            hook=self._ask_hook, within_s=self._config.hook_timeout_s, outputs=self._outputs
+        )
         status = StatusUpdates(ticket.queue)
-        queue = MatchQueue(ticket.seats, ticket.plays, planner, asking, status)
+        queue = MatchQueue(ticket.seats, ticket.plays, planner, acceptance, status)
         self._queues[ticket.queue] = queue
         return queue
 
@@ -305,9 +307,9 @@ class Queues:
                 case RequestProbe() | CancelProbe() | LogDecision():
                     self._outputs.append(output)
                 case ProposedMatch():
-                    self._hand_on(queue, queue.asking.propose(output, queue.planner.tickets, now), now)
+                    self._hand_on(queue, queue.acceptance.propose(output, queue.planner.tickets, now), now)
                 case Withdrawn(proposal_no):
-                    queue.asking.withdraw(proposal_no)
+                    queue.acceptance.withdraw(proposal_no)
                 case MakeMatch(players=players):
                     for player in players:
                         self._forget(queue, player.subject_id, now)
@@ -326,6 +328,6 @@ class Queues:
         self._hand_on(queue, decision, now)
         self._carry_on(queue, now)
         for subject_id in () if decision is None else decision.silent:
-            if subject_id in queue.planner.tickets and queue.asking.is_too_silent(subject_id):
+            if subject_id in queue.planner.tickets and queue.acceptance.is_too_silent(subject_id):
                 queue.planner.dismiss(subject_id, "no_answer", now)
         self._carry_on(queue, now)

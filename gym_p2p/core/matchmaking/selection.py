@@ -23,7 +23,7 @@ __all__ = ["Choice", "Chooser", "threshold_of"]
 _WAKE_LATE_S = 0.01
 """Asking a moment after the threshold has widened: rounding must not make it a moment before."""
 _PAUSE_S = 0.1
-"""At least this long between two looks at the same pair of tickets, whatever a matchmaker says."""
+"""At least this long between two looks at the same pair of tickets, whatever a matchmaker answers."""
 _GROUP_PAUSE_S = 1.0
 """The same in larger groups, where the thresholds between *others* may be what keeps a group from forming."""
 _GROUP_STARTS = 5
@@ -211,7 +211,7 @@ class Chooser:
 
 
 def threshold_of(matchmaker: Matchmaker, wait_a_s: float, wait_b_s: float) -> float | None:
-    """Return a pair's threshold in ms; ``None`` where there is none, or what the matchmaker says is none."""
+    """Return a pair's threshold in ms; ``None`` where there is none, or the matchmaker returns no number."""
     try:
         answer = matchmaker.threshold_ms(wait_a_s, wait_b_s)
         threshold_ms = math.inf if answer is None else float(answer)

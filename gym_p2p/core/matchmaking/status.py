@@ -1,6 +1,6 @@
-"""What everybody in a queue is told of where they stand, and how often.
+"""Status updates: what everybody in a queue is sent of where they stand, and how often.
 
-Knows what each was told last. It refuses to know why somebody stands where they do.
+Knows what each was sent last. It refuses to know why somebody stands where they do.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from gym_p2p.core.matchmaking.commands import TicketRow
 __all__ = ["STATUS_ANYWAY_S", "STATUS_EVERY_S", "StatusUpdates"]
 
 STATUS_EVERY_S = 1.0
-"""Nobody is told of changes more often."""
+"""Nobody is sent changes more often."""
 STATUS_ANYWAY_S = 5.0
-"""And everybody is told this often, for thresholds widen during the wait."""
+"""And everybody is sent one this often, for thresholds widen during the wait."""
 
 
 @attrs.frozen
@@ -63,5 +63,5 @@ class StatusUpdates:
             yield Notify(row.subject_id, status)
 
     def forget(self, subject_id: str) -> None:
-        """Forget what somebody was told who has left the queue. Idempotent."""
+        """Forget what somebody was sent who has left the queue. Idempotent."""
         self._sent.pop(subject_id, None)

@@ -134,7 +134,7 @@ class Proposal:
     probing: int = 0
     """Probes in flight."""
     deadline: PlannerTimer | None = None
-    """Of the hook, while it is asked."""
+    """Of the hook, while its verdict is awaited."""
 
     @property
     def pairs(self) -> list[tuple[Ticket, Ticket]]:
@@ -143,7 +143,7 @@ class Proposal:
 
     @property
     def measured(self) -> tuple[PairMeasured, ...]:
-        """What was measured, as the members are told."""
+        """What was measured, as the members are shown it."""
         return tuple(outcome.measured for outcome in self.outcomes.values())
 
 
