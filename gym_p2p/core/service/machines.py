@@ -19,14 +19,12 @@ import attrs
 
 from gym_p2p.core.api import requests
 from gym_p2p.core.api.matches import MakeMatch
-from gym_p2p.core.api.payloads import decode, encode
+from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.replies import Accepted, Answer, Close, Code, Departed, Emit, Notify, Refused
-from gym_p2p.core.matchmaking.commands import PairProbe
-from gym_p2p.core.matchmaking.queue_commands import EndProbe, LogDecision, MeasurePair, ProposedMatch
+from gym_p2p.core.matchmaking.commands import CancelProbe, LogDecision, ProposedMatch, RequestProbe
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.presence.presence import Presence
-from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.probing.registry import ProbeEnded, ProbeRegistry
 from gym_p2p.core.service.rooms import Rooms
 from gym_p2p.core.service.spectators import Spectators
@@ -78,8 +76,8 @@ class Machines:
     spectators: Spectators
     probes: ProbeRegistry
     queues: Queues
-    _measuring: dict[str, tuple[str, int]] = attrs.field(init=False, factory=dict)
-    """Which queue's which probe each of these is."""
+    _requested: dict[str, RequestProbe] = attrs.field(init=False, factory=dict)
+    """The queues' probes, by id."""
     _resume_at: float | None = attrs.field(init=False, default=None)
     """When to try again what a bug has cut short."""
     _outputs: deque[ServiceOutput] = attrs.field(init=False, factory=deque)
@@ -219,18 +217,18 @@ class Machines:
                 self._outputs.append(output)
             case Departed():
                 self.spectators.departed(output)
-            case MeasurePair(queue, wanted):
+            case RequestProbe():
                 probe_id = self.probes.create(
-                    *wanted.subjects, now, threshold_ms=wanted.threshold_ms, relay_only=wanted.relay_only
+                    *output.subjects, now, threshold_ms=output.threshold_ms, relay_only=output.relay_only
                 )
-                self._measuring[probe_id] = queue, wanted.probe_no
-            case EndProbe(queue, probe_no):
-                self._end_probe((queue, probe_no), now)
+                self._requested[probe_id] = output
+            case CancelProbe(unwanted):
+                self._cancel_probe(unwanted, now)
             case ProbeEnded(probe_id, outcome):
                 self._outputs.append(output)
-                measured = self._measuring.pop(probe_id, None)
-                if measured is not None:
-                    self.queues.measured(*measured, _pair_probe(outcome), now)
+                request = self._requested.pop(probe_id, None)
+                if request is not None:
+                    self.queues.measured(request, outcome, now)
             case MakeMatch():
                 gone = self.rooms.make_match(output)
                 if gone:
@@ -238,11 +236,11 @@ class Machines:
                 else:
                     self._outputs.append(output)
 
-    def _end_probe(self, probe: tuple[str, int], now: float) -> None:
-        """End a queue's probe, whose result it does not want any more."""
-        probe_id = next((probe_id for probe_id, one in self._measuring.items() if one == probe), None)
+    def _cancel_probe(self, request: RequestProbe, now: float) -> None:
+        """End a queue's probe, whose outcome it does not want any more."""
+        probe_id = next((probe_id for probe_id, one in self._requested.items() if one is request), None)
         if probe_id is not None:
-            del self._measuring[probe_id]
+            del self._requested[probe_id]
             self.probes.cancel(probe_id, now)
 
     def _unharmed(self, now: float, work: Callable[..., object], *arguments: Any) -> bool:
@@ -256,14 +254,3 @@ class Machines:
             self._outputs.append(MachineFailed(error))
             self._resume_at = now + _AFTER_A_BUG_S
             return False
-
-
-def _pair_probe(outcome: ProbeOutcome) -> PairProbe:
-    """Return what came of a probe; a pair whose reports disagreed has been probed once more already."""
-    failed = outcome.rtt_ms is None
-    return PairProbe(
-        rtt_ms=outcome.rtt_ms,
-        reason=str(outcome.reason) if failed else None,
-        blameless=failed and not outcome.pair_failed,
-        reports={subject: encode(r) for subject, r in outcome.reports.items() if r is not None},
-    )

@@ -1,7 +1,7 @@
 """The decision log: one JSON line for every decision of the queues, made and rejected.
 
-It knows a file. What stands in a record is for :mod:`gym_p2p.core.matchmaking.decision_log` to decide; ``gym-p2p
-matchmaking replay`` reads it.
+It knows a file. What stands in a record is for :mod:`gym_p2p.core.matchmaking.decision_log` to decide;
+``gym-p2p matchmaking replay`` reads it.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from gym_p2p.core.api import requests
 from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.api.replies import Answer, Close, Code, Refused
-from gym_p2p.core.matchmaking.queue_commands import ProposedMatch
+from gym_p2p.core.matchmaking.commands import ProposedMatch
 from gym_p2p.core.presence.rate_limits import too_often
 from gym_p2p.core.service.machines import Machines, ServiceOutput
 from gym_p2p.errors import ProtocolError
@@ -167,7 +167,7 @@ class Dispatcher:
 
     def hook_decided(self, proposed: ProposedMatch, verdict: Verdict, reason: str, now: float) -> None:
         """Take the answer to a :class:`ProposedMatch`, and a short reason."""
-        self._machines.queues.hook_decided(proposed.queue, proposed.proposal_no, verdict, now, reason)
+        self._machines.queues.hook_decided(proposed, verdict, now, reason)
         self._machines.settle(now)
 
     # ---- time and outputs

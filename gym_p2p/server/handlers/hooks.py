@@ -16,8 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from gym_p2p.core.api.queues import Verdict
-from gym_p2p.core.matchmaking.commands import as_verdict
-from gym_p2p.core.matchmaking.queue_commands import ProposedMatch
+from gym_p2p.core.matchmaking.commands import ProposedMatch, as_verdict
 
 __all__ = ["HookCaller", "PreMatchHook"]
 

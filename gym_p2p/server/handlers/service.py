@@ -21,7 +21,7 @@ import socketio
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.replies import Answer, Close, Emit, Refused
-from gym_p2p.core.matchmaking.queue_commands import LogDecision, ProposedMatch
+from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.probing.registry import ProbeEnded
 from gym_p2p.core.service.machines import MachineFailed, ServiceOutput

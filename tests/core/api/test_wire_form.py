@@ -13,12 +13,12 @@ from gym_p2p.core.api.probes import ProbePath, ProbeReport
 from gym_p2p.core.api.queues import MatchProbe, PairMeasured, Verdict
 from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Description, Emit, Notify
 from gym_p2p.core.api.requests import ProbeReady, SendProbeSignal
-from gym_p2p.core.matchmaking.commands import PairProbe, TicketRow
-from gym_p2p.core.matchmaking.queue_commands import MeasurePair
+from gym_p2p.core.matchmaking.commands import RequestProbe, TicketRow
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker
 from gym_p2p.core.presence.presence import Presence
+from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
 from gym_p2p.core.probing.registry import ProbeRegistry
 from tests.core.service.desk import Desk
 
@@ -282,8 +282,8 @@ class Lab:
             if isinstance(output, Notify):
                 event, data = on_wire(output)
                 found[output.subject_id, event] = data
-            elif isinstance(output, MeasurePair):
-                self.probe_no = output.request.probe_no
+            elif isinstance(output, RequestProbe):
+                self.request = output
         return found
 
 
@@ -296,12 +296,16 @@ def test_a_queue() -> None:
     )
     lab.join("bob", 2.0)
     lab.sent()
-    reports: dict[str, Any] = {"ann": {"rtt_ms": 40.0}, "bob": {"rtt_ms": None}}
-    lab.queues.measured("lab", lab.probe_no, PairProbe(rtt_ms=40.0, reports=reports), 3.0)
+    assert lab.request is not None
+    reports = {"ann": ProbeReport(rtt_ms=40.0, success=True, samples_ms=(39.0, 41.0)), "bob": None}
+    outcome = ProbeOutcome(subjects=("ann", "bob"), reason=Reason.MEASURED, rtt_ms=40.0, reports=reports)
+    lab.queues.measured(lab.request, outcome, 3.0)
     proposed = json.loads(lab.sent()["ann", "match_proposed"])
     assert text(proposed) == (
         f'{{"proposal_id":"{proposed["proposal_id"]}","queue":"lab","subjects":["ann","bob"],'
-        f'"probe":{{"waited_s":3.0,"pairs":[{PAIR}]}},"answer_within_s":5.0}}'
+        '"probe":{"waited_s":3.0,"pairs":[{"subjects":["ann","bob"],"rtt_ms":40.0,"reports":{"ann":'
+        '{"rtt_ms":40.0,"success":true,"samples_ms":[39.0,41.0],"jitter_ms":null,"loss":null,"path":null,'
+        '"failure":null}}}]},"answer_within_s":5.0}'
     )
     lab.queues.answer("ann", proposed["proposal_id"], Verdict.REJECT, 3.0)
     for now in (60.0, 62.0):

@@ -12,7 +12,7 @@ from gym_p2p.core.api.probes import ProbePrepare
 from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Emit, Refused
 from gym_p2p.core.api.rooms import MatchFound, PeerLeft
-from gym_p2p.core.matchmaking.queue_commands import LogDecision, ProposedMatch
+from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker
 from gym_p2p.core.service.machines import MachineFailed
 from tests.core.service.desk import Desk
@@ -82,7 +82,7 @@ def test_the_hook_is_asked_and_its_answer_makes_the_match() -> None:
     desk = waiting("ann", "bob", ask_hook=True)
     (proposed,) = (output for output in outputs(desk) if isinstance(output, ProposedMatch))
     queues = desk.machines.queues
-    queues.hook_decided(proposed.queue, proposed.proposal_no, Verdict.ACCEPT, desk.now)
+    queues.hook_decided(proposed, Verdict.ACCEPT, desk.now)
     desk.machines.settle(desk.now)
     made = outputs(desk)
     assert [type(output) for output in made if not isinstance(output, Emit)] == [MakeMatch, LogDecision] or [
@@ -94,7 +94,7 @@ def test_who_is_gone_when_the_match_is_to_be_made_leaves_the_other_waiting() -> 
     desk = waiting("ann", "bob", ask_hook=True)
     (proposed,) = (output for output in outputs(desk) if isinstance(output, ProposedMatch))
     desk.machines.presence.disconnected("ann")  # the queues have not heard of it yet
-    desk.machines.queues.hook_decided(proposed.queue, proposed.proposal_no, Verdict.ACCEPT, desk.now)
+    desk.machines.queues.hook_decided(proposed, Verdict.ACCEPT, desk.now)
     desk.machines.settle(desk.now)
     assert desk.machines.queues.queue_of("bob") == "q"
     assert desk.machines.rooms.match_count == 0
@@ -132,7 +132,9 @@ def test_a_subject_that_is_gone_is_gone_everywhere() -> None:
     desk.machines.probes.create("ann", "eve", desk.now)
     outputs(desk)
     desk.disconnected("ann")
-    assert sent(desk, PeerLeft).keys() == {"bob"}
+    emitted = [output for output in outputs(desk) if isinstance(output, Emit)]
+    assert {output.socket for output in emitted} == {"bob", "eve"}
+    assert [o.socket for o in emitted if isinstance(o.payload, PeerLeft)] == ["bob"]
     assert desk.machines.probes.active_count == 0
     assert desk.machines.spectators.count == 0
 

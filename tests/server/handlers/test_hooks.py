@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gym_p2p.core.api.queues import Verdict
-from gym_p2p.core.matchmaking.queue_commands import ProposedMatch
+from gym_p2p.core.matchmaking.commands import ProposedMatch
 from gym_p2p.server.handlers.hooks import MAX_THREADS, HookCaller
 
 PROPOSED = ProposedMatch("lab", 1, (), ())
