@@ -133,6 +133,7 @@ class Assembly:
         )
         return SignalingService(
             sio,
+            machines,
             Dispatcher(machines, guards),
             metrics=self._metrics,
             hook=None if hook is None else HookCaller(hook, config.matchmaking.hook_timeout_s),

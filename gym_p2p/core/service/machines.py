@@ -21,6 +21,7 @@ from gym_p2p.core.api import requests
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.probes import ProbeReport
+from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.api.replies import Accepted, Answer, Close, Code, Departed, Emit, Notify, Refused
 from gym_p2p.core.matchmaking.commands import CancelProbe, LogDecision, ProposedMatch, RequestProbe
 from gym_p2p.core.matchmaking.queues import Queues
@@ -146,12 +147,41 @@ class Machines:
 
     def disconnected(self, socket: str, now: float) -> None:
         """Forget a socket, and its subject if that cannot be reached any more. Idempotent."""
-        subject_id = self.presence.disconnected(socket)
-        if subject_id is not None:
-            self._unharmed(now, self.queues.gone, subject_id, now)
-            self.rooms.gone(subject_id)
-            self.probes.gone(subject_id, now)
-            self.spectators.gone(subject_id)
+        self._forget(socket, now)
+        self.settle(now)
+
+    # ---- what the host requests, and answers
+
+    def probe(self, one: str, other: str, now: float, *, threshold_ms: float | None = None) -> str:
+        """Begin a probe; its end comes out as ``ProbeEnded`` under the returned id, always.
+
+        Args:
+            one: a registered subject.
+            other: another one.
+            now: monotonic seconds.
+            threshold_ms: what the result will be compared with: so the two know how exact it has to be.
+
+        Raises:
+            UsageError: both are the same subject.
+        """
+        probe_id = self.probes.create(one, other, now, threshold_ms=threshold_ms)
+        self.settle(now)
+        return probe_id
+
+    def cancel_probe(self, probe_id: str, now: float) -> None:
+        """End a probe that :meth:`probe` began; does nothing when it has ended."""
+        self.probes.cancel(probe_id, now)
+        self.settle(now)
+
+    def hook_decided(self, proposed: ProposedMatch, verdict: Verdict, reason: str, now: float) -> None:
+        """Take the answer to a :class:`ProposedMatch`, and a short reason."""
+        self.queues.hook_decided(proposed, verdict, now, reason)
+        self.settle(now)
+
+    def close(self, socket: str, reason: str, now: float) -> None:
+        """Drop a socket at once."""
+        self._outputs.append(Close(socket, reason, at_once=True))
+        self.disconnected(socket, now)
 
     # ---- time and outputs
 
@@ -212,7 +242,7 @@ class Machines:
                     self._outputs.append(Emit(socket, payload))
             case Close(socket):
                 self._outputs.append(output)
-                self.disconnected(socket, now)
+                self._forget(socket, now)
             case Emit() | ProposedMatch() | LogDecision():
                 self._outputs.append(output)
             case Departed():
@@ -235,6 +265,14 @@ class Machines:
                     self.queues.not_made(output, gone, now)
                 else:
                     self._outputs.append(output)
+
+    def _forget(self, socket: str, now: float) -> None:
+        subject_id = self.presence.disconnected(socket)
+        if subject_id is not None:
+            self._unharmed(now, self.queues.gone, subject_id, now)
+            self.rooms.gone(subject_id)
+            self.probes.gone(subject_id, now)
+            self.spectators.gone(subject_id)
 
     def _cancel_probe(self, request: RequestProbe, now: float) -> None:
         """End a queue's probe, whose outcome it does not want any more."""

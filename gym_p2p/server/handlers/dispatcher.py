@@ -1,12 +1,8 @@
 """What the service does with an event: one table of all events, and the way that every one of them goes.
 
-::
-
-    receive(event, payload, socket, now) --> the answer to the client
-    connected, disconnected, handle_timeout ...        poll() --> what is to be sent, closed, asked and logged
-
-No I/O is done here and nothing waits, so that any kind of server can stand in front of it: it has to carry
-out what :meth:`Dispatcher.poll` returns, in order, and to call :meth:`Dispatcher.handle_timeout` at its time.
+No I/O is done here and nothing waits, so that any kind of server can stand in front of it. It hands every
+event to :meth:`Dispatcher.receive`, which returns the answer to the client; what else is to be done comes out
+of the machines (:meth:`~gym_p2p.core.service.machines.Machines.poll`).
 
 The way: is the socket connected, does it flood, has it registered, does its subject join too often, is the
 payload well formed; then a machine decides, and the answer is counted.
@@ -15,7 +11,6 @@ payload well formed; then a machine decides, and the answer is counted.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -23,11 +18,9 @@ import attrs
 
 from gym_p2p.core.api import requests
 from gym_p2p.core.api.payloads import decode
-from gym_p2p.core.api.queues import Verdict
-from gym_p2p.core.api.replies import Answer, Close, Code, Refused
-from gym_p2p.core.matchmaking.commands import ProposedMatch
+from gym_p2p.core.api.replies import Answer, Code, Refused
 from gym_p2p.core.presence.rate_limits import too_often
-from gym_p2p.core.service.machines import Machines, ServiceOutput
+from gym_p2p.core.service.machines import Machines
 from gym_p2p.errors import ProtocolError
 from gym_p2p.server.guard.guards import Guards
 
@@ -54,7 +47,7 @@ class Handler:
 
 
 class Dispatcher:
-    """The whole service but for its I/O.
+    """The door to the machines of one service.
 
     Args:
         machines: what decides.
@@ -65,7 +58,6 @@ class Dispatcher:
         self._machines = machines
         self._presence = machines.presence
         self._guards = guards
-        self._outputs: deque[Close] = deque()
         rooms, spectators, probes = machines.rooms, machines.spectators, machines.probes
         queues = machines.queues
         self._handlers: Mapping[str, Handler] = {
@@ -140,49 +132,6 @@ class Dispatcher:
         """Forget a socket that is gone. Idempotent."""
         self._guards.metrics.left(socket)
         self._machines.disconnected(socket, now)
-        self._machines.settle(now)
-
-    # ---- what the host requests, and answers
-
-    def probe(self, one: str, other: str, now: float, *, threshold_ms: float | None = None) -> str:
-        """Begin a probe; its end comes out as ``ProbeEnded`` under the returned id, always.
-
-        Args:
-            one: a registered subject.
-            other: another one.
-            now: monotonic seconds.
-            threshold_ms: what the result will be compared with: so the two know how exact it has to be.
-
-        Raises:
-            UsageError: both are the same subject.
-        """
-        probe_id = self._machines.probes.create(one, other, now, threshold_ms=threshold_ms)
-        self._machines.settle(now)
-        return probe_id
-
-    def cancel_probe(self, probe_id: str, now: float) -> None:
-        """End a probe that :meth:`probe` began; does nothing when it has ended."""
-        self._machines.probes.cancel(probe_id, now)
-        self._machines.settle(now)
-
-    def hook_decided(self, proposed: ProposedMatch, verdict: Verdict, reason: str, now: float) -> None:
-        """Take the answer to a :class:`ProposedMatch`, and a short reason."""
-        self._machines.queues.hook_decided(proposed, verdict, now, reason)
-        self._machines.settle(now)
-
-    # ---- time and outputs
-
-    def handle_timeout(self, now: float) -> None:
-        """Do what has come due by ``now``."""
-        self._machines.handle_timeout(now)
-
-    def next_timeout(self) -> float | None:
-        """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
-        return self._machines.next_timeout()
-
-    def poll(self) -> ServiceOutput | None:
-        """Return the next request to carry out, or ``None``."""
-        return self._outputs.popleft() if self._outputs else self._machines.poll()
 
     # ---- the way of an event
 
@@ -213,5 +162,4 @@ class Dispatcher:
     def _close(self, socket: str, now: float) -> None:
         """Drop a socket that sends too much, or what no honest client sends."""
         _LOG.warning("socket %s dropped: too many events, or malformed ones", socket)
-        self._outputs.append(Close(socket, "limits exceeded", at_once=True))
-        self.disconnected(socket, now)
+        self._machines.close(socket, "limits exceeded", now)

@@ -1,9 +1,9 @@
-"""The Socket.IO side of the service, around a :class:`~gym_p2p.server.handlers.dispatcher.Dispatcher`.
+"""The Socket.IO side of the service, around its dispatcher and its machines.
 
 :class:`SignalingService` registers itself on a given ``AsyncServer``, our own or a host application's. Its
-handlers never wait: each hands its event to the dispatcher and returns the acknowledgement; whatever is to be
-done besides is done, in order, by one task. It knows websockets, the event loop and the clock; who may do
-what is for the dispatcher to decide. Session descriptions and credentials never reach the log.
+handlers never wait: each hands its event to the dispatcher and returns the acknowledgement; whatever else the
+machines want done is done, in order, by one task. It knows websockets, the event loop and the clock; who may
+do what is for them to decide. Session descriptions and credentials never reach the log.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gym_p2p.core.api.replies import Answer, Close, Emit, Refused
 from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.probing.registry import ProbeEnded
-from gym_p2p.core.service.machines import MachineFailed, ServiceOutput
+from gym_p2p.core.service.machines import MachineFailed, Machines, ServiceOutput
 from gym_p2p.server.guard.frames import GUARD_KEY, VIOLATION, ConnectionGuard
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.decision_log import DecisionLog
@@ -50,6 +50,7 @@ class SignalingService:
 
     Args:
         sio: an ``AsyncServer`` with ``async_handlers=False``, so that one client's events keep their order.
+        machines: what wants something done.
         dispatcher: what is done with every event.
         metrics: what is sent is counted there.
         hook: asked before a queue's match is made; ``None`` where the queues were made without one.
@@ -61,6 +62,7 @@ class SignalingService:
     def __init__(
         self,
         sio: socketio.AsyncServer,
+        machines: Machines,
         dispatcher: Dispatcher,
         *,
         metrics: ServiceMetrics,
@@ -68,6 +70,7 @@ class SignalingService:
         decision_log: DecisionLog,
     ) -> None:
         self._sio = sio
+        self._machines = machines
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._hook = hook
@@ -96,12 +99,12 @@ class SignalingService:
         Raises:
             UsageError: both are the same subject.
         """
-        probe_id = self._dispatcher.probe(one, other, time.monotonic(), threshold_ms=threshold_ms)
+        probe_id = self._machines.probe(one, other, time.monotonic(), threshold_ms=threshold_ms)
         self._wake.set()
         try:
             return await self._calls.outcome(probe_id)
         finally:
-            self._dispatcher.cancel_probe(probe_id, time.monotonic())
+            self._machines.cancel_probe(probe_id, time.monotonic())
             self._wake.set()
 
     def on_probe_outcome(self, listener: OnOutcome) -> None:
@@ -133,8 +136,8 @@ class SignalingService:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._decision_log.close()
         for probe_id in self._calls.waiting:
-            self._dispatcher.cancel_probe(probe_id, time.monotonic())
-        while (output := self._dispatcher.poll()) is not None:
+            self._machines.cancel_probe(probe_id, time.monotonic())
+        while (output := self._machines.poll()) is not None:
             if isinstance(output, ProbeEnded):
                 self._calls.announce(output)
 
@@ -191,15 +194,15 @@ class SignalingService:
     async def _pump(self) -> None:
         """Carry out what the dispatcher wants, in order, and call it when its time has come."""
         while True:
-            due = self._dispatcher.next_timeout()
+            due = self._machines.next_timeout()
             timeout_s = None if due is None else max(0.0, due - time.monotonic())
             try:
                 async with asyncio.timeout(timeout_s):
                     await self._wake.wait()
             except TimeoutError:
-                self._dispatcher.handle_timeout(time.monotonic())
+                self._machines.handle_timeout(time.monotonic())
             self._wake.clear()
-            while (output := self._dispatcher.poll()) is not None:
+            while (output := self._machines.poll()) is not None:
                 try:
                     await self._carry_out(output)
                 except Exception:  # noqa: BLE001  # one socket's trouble must not stop the others
@@ -234,7 +237,7 @@ class SignalingService:
 
     async def _consult(self, hook: HookCaller, proposed: ProposedMatch) -> None:
         verdict, reason = await hook.decide(proposed)
-        self._dispatcher.hook_decided(proposed, verdict, reason, time.monotonic())
+        self._machines.hook_decided(proposed, verdict, reason, time.monotonic())
         self._wake.set()
 
     def _queued_packets(self, sid: str) -> int:

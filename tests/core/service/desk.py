@@ -84,7 +84,6 @@ class Desk:
 
     def disconnected(self, socket: str) -> None:
         self.machines.disconnected(socket, self.now)
-        self.machines.settle(self.now)
 
     def join(
         self,

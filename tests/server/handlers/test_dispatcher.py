@@ -39,7 +39,7 @@ class Service:
         return self.dispatcher.receive(event, payload, socket, self.now)
 
     def closed(self) -> list[str]:
-        return [o.socket for o in iter(self.dispatcher.poll, None) if isinstance(o, Close)]
+        return [o.socket for o in iter(self.desk.poll, None) if isinstance(o, Close)]
 
     def counted(self, reason: str) -> float:
         name = f'gym_p2p_refusals_total{{reason="{reason}"}} '
