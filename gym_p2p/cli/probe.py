@@ -18,7 +18,7 @@ from rich.text import Text
 
 from gym_p2p.cli.options import count
 from gym_p2p.config import DEFAULT_SERVER_URL, LinkConfig, LinkEmulation
-from gym_p2p.core.probing.burst import MAX_PINGS
+from gym_p2p.core.api.probes import MAX_PINGS
 from gym_p2p.errors import ConfigurationError, ServiceRefused, UsageError
 from gym_p2p.net.probing.calls import answer_probes, probe_peer
 from gym_p2p.net.probing.manager import ProbeResult

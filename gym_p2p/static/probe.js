@@ -110,7 +110,7 @@ class Probe {
       onClose: () => this.#burst.stop(),
     });
     this.link = link;
-    this.#burst = new PingBurst((text) => link.send(text));
+    this.#burst = new PingBurst((text) => link.send(text), { thresholdMs: prepare.threshold_ms ?? null });
   }
 
   start() {

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
-from gym_p2p.core.probing.report import Mark, ProbeReport
+from gym_p2p.core.probing.report import Mark
 from tests.browser.chromium import Chromium
 from tests.browser.players import PagePlayer, PythonPlayer, run, serving
 

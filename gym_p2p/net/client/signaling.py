@@ -22,11 +22,11 @@ import attrs
 import socketio
 
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueAck, QueueStatus
+from gym_p2p.core.api.payloads import decode
+from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueAck, QueueStatus, Verdict
 from gym_p2p.core.api.replies import is_public_id
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, PeerLeft, RoomStatus
 from gym_p2p.core.api.spectators import WatchedMatch
-from gym_p2p.core.matchmaking.commands import Verdict
 from gym_p2p.core.wire.seats import SeatId, is_seat_id
 from gym_p2p.errors import (
     ConfigurationError,
@@ -229,7 +229,7 @@ class SignalingClient:
         """
         self._require_open()
         seating = RoomSeating(room, tuple(seats), None if take is None else tuple(take), spectators)
-        ack = JoinAck.from_wire(await self._take_place(seating))
+        ack = decode(JoinAck, await self._take_place(seating), "answer to " + seating.join_event)
         # From now on the seats that we got are the ones to ask for again.
         self._seating = attrs.evolve(seating, take=ack.seats_taken)
         self._seats_free = ack.seats_free
@@ -245,7 +245,7 @@ class SignalingClient:
         """
         self._require_open()
         seating = QueueSeating(attrs.evolve(ticket, rtt_ms=self.service_rtt_ms))
-        ack = QueueAck.from_wire(await self._take_place(seating))
+        ack = decode(QueueAck, await self._take_place(seating), "answer to " + seating.join_event)
         self._seating = seating
         return ack
 
@@ -265,7 +265,7 @@ class SignalingClient:
             ProtocolError: its answer makes no sense.
         """
         wanted = {"room": room, "match_id": match_id, "avoid": avoid}
-        watched = WatchedMatch.from_wire(await self.request("watch", wanted))
+        watched = decode(WatchedMatch, await self.request("watch", wanted), "answer to watch")
         self._game_id = watched.match_id
         return watched
 
@@ -491,7 +491,7 @@ class SignalingClient:
 
     def _on_match_found(self, data: object = None) -> None:
         try:
-            match = MatchFound.from_wire(data)
+            match = decode(MatchFound, data, MatchFound.event)
         except ProtocolError as error:
             self._fail_waiting(error)
             return
@@ -501,7 +501,7 @@ class SignalingClient:
 
     def _on_match_failed(self, data: object = None) -> None:
         try:
-            failed = MatchFailed.from_wire(data)
+            failed = decode(MatchFailed, data, MatchFailed.event)
         except ProtocolError as error:
             self._fail_waiting(error)
             return
@@ -509,7 +509,7 @@ class SignalingClient:
 
     def _on_match_proposed(self, data: object = None) -> None:
         try:
-            proposed = MatchProposed.from_wire(data)
+            proposed = decode(MatchProposed, data, MatchProposed.event)
         except ProtocolError as error:
             _LOG.warning("the service: %s", error)
             return
@@ -518,7 +518,7 @@ class SignalingClient:
 
     def _on_queue_status(self, data: object = None) -> None:
         try:
-            status = QueueStatus.from_wire(data)
+            status = decode(QueueStatus, data, QueueStatus.event)
         except ProtocolError as error:
             _LOG.warning("the service: %s", error)
             return
@@ -528,7 +528,7 @@ class SignalingClient:
 
     def _on_room_status(self, data: object = None) -> None:
         try:
-            status = RoomStatus.from_wire(data)
+            status = decode(RoomStatus, data, RoomStatus.event)
         except ProtocolError as error:
             _LOG.warning("the service: %s", error)
             return
@@ -538,7 +538,7 @@ class SignalingClient:
 
     def _on_peer_left(self, data: object = None) -> None:
         try:
-            left = PeerLeft.from_wire(data)
+            left = decode(PeerLeft, data, PeerLeft.event)
         except ProtocolError as error:
             _LOG.warning("the service: %s", error)
             return

@@ -16,8 +16,10 @@ from typing import Any, Protocol
 import attrs
 
 from gym_p2p.config import LinkConfig
+from gym_p2p.core.api.payloads import decode, encode
+from gym_p2p.core.api.probes import ProbePath, ProbePrepare, ProbeReport, ProbeVerdict
 from gym_p2p.core.probing.burst import Burst
-from gym_p2p.core.probing.report import ProbePath, ProbePrepare, ProbeReport, ProbeVerdict
+from gym_p2p.core.probing.report import report_of
 from gym_p2p.core.probing.statistics import PingStatistics
 from gym_p2p.errors import P2PError, ProtocolError
 from gym_p2p.net.client.signaling import OnProbeEvent
@@ -133,7 +135,7 @@ class ProbeManager:
     def _receive(self, event: str, payload: object) -> None:
         try:
             if event == "probe_prepare":
-                self._prepare(ProbePrepare.from_wire(payload))
+                self._prepare(decode(ProbePrepare, payload, event))
             elif isinstance(payload, Mapping) and self._active is not None:
                 self._pass_on(self._active, event, payload)
         except ProtocolError as error:
@@ -147,7 +149,7 @@ class ProbeManager:
         elif event == "probe_signal":
             run.connection.receive_signal(payload.get("type"), payload.get("payload"))
         else:
-            run.end(ProbeVerdict.from_wire(payload))
+            run.end(decode(ProbeVerdict, payload, event))
 
     def _prepare(self, prepare: ProbePrepare) -> None:
         active = self._active
@@ -289,8 +291,8 @@ class _Run:
 
     def _report(self, result: ProbeResult) -> None:
         if result.statistics is None:
-            report = ProbeReport(rtt_ms=None, failure=result.failure)
+            report = ProbeReport(success=False, failure=result.failure)
         else:
-            report = ProbeReport.of(result.statistics, result.path)
-        payload = {"probe_session_id": result.probe_session_id, **report.to_wire()}
+            report = report_of(result.statistics, result.path)
+        payload = {"probe_session_id": result.probe_session_id, **encode(report)}
         self._client.send("probe_result", payload)

@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import LinkConfig
+from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft
 from gym_p2p.core.spectating.broadcaster import Broadcaster, SendToSpectator
@@ -111,9 +112,9 @@ class FeedServer:
     def _on_event(self, event: str, data: object) -> None:
         try:
             if event == "spectator_joined":
-                self._joined(SpectatorJoined.from_wire(data))
+                self._joined(decode(SpectatorJoined, data, event))
             elif event == "spectator_left":
-                self._left(SpectatorLeft.from_wire(data))
+                self._left(decode(SpectatorLeft, data, event))
         except ProtocolError as error:
             _log.warning("the service: %s", error)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.spectators import WatchedMatch, WatchOver
 from gym_p2p.core.match.events import Leave
 from gym_p2p.core.spectating.messages import Farewell
@@ -217,7 +218,7 @@ class SpectatorWorker(NetworkWorker):
         if event != "watch_over" or self._watched is None:
             return
         try:
-            over = WatchOver.from_wire(data)
+            over = decode(WatchOver, data, event)
         except ProtocolError as error:
             _log.warning("the service: %s", error)
             return

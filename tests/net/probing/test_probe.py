@@ -16,8 +16,9 @@ import pytest
 
 import gym_p2p
 from gym_p2p.config import LinkConfig, LinkEmulation, ServiceConfig
+from gym_p2p.core.api.payloads import decode, encode
+from gym_p2p.core.api.probes import ProbePath, ProbePrepare, ProbeReport
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
-from gym_p2p.core.probing.report import ProbePath, ProbePrepare, ProbeReport
 from gym_p2p.errors import ConnectFailed, P2PError, ServiceRefused, UsageError
 from gym_p2p.net.client.signaling import OnProbeEvent, SignalingClient
 from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
@@ -312,7 +313,7 @@ class Line:
     def prepare(self, probe_id: str, **options: Any) -> None:
         assert self.partner is not None
         prepare = ProbePrepare(probe_session_id=probe_id, peer_subject_id=self.partner.name, **options)
-        self.tell("probe_prepare", prepare.to_wire())
+        self.tell("probe_prepare", encode(prepare))
 
     def start(self, probe_id: str) -> None:
         self.tell("probe_start", {"probe_session_id": probe_id})
@@ -321,7 +322,7 @@ class Line:
         return [payload["probe_session_id"] for name, payload in self.sent if name == event]
 
     def reports(self) -> dict[str, ProbeReport]:
-        return {p["probe_session_id"]: ProbeReport.from_wire(p) for n, p in self.sent if n == "probe_result"}
+        return {p["probe_session_id"]: decode(ProbeReport, p) for n, p in self.sent if n == "probe_result"}
 
 
 @contextlib.asynccontextmanager

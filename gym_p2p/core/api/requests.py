@@ -1,72 +1,57 @@
-"""Clients' events as values: decoded strictly, unknown fields ignored, nothing coerced.
+"""What clients send to the service, as values.
 
-Knows the shapes of what arrives. Whether a well-formed request makes sense is the machines' to say.
+Knows the shapes of what arrives. Whether a well-formed request makes sense is the machines' to decide.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import attrs
-import msgspec
 
 from gym_p2p.core.api.matches import GroupHistory, QueueTicket
+from gym_p2p.core.api.payloads import decode
+from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.api.replies import Candidate, Description
-from gym_p2p.core.matchmaking.commands import Verdict
+from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.errors import ProtocolError
 
 __all__ = [
     "AnswerMatch",
     "DropSpectator",
     "JoinQueue",
     "JoinRoom",
+    "LeaveQueue",
     "LeaveRoom",
     "MatchLatency",
     "ProbeMember",
+    "ProbeReady",
     "ProbeRequest",
-    "ProbeSignal",
     "ProbeWait",
-    "RegisterFixed",
     "RegisterSubject",
-    "RequestError",
+    "SendMatchSignal",
+    "SendProbeSignal",
+    "StopWatching",
     "Watch",
-    "WebrtcSignal",
-    "decode",
 ]
 
-_T = TypeVar("_T")
 _MAX_CLIENT_CHARS = 64
 _MAX_DIGEST_CHARS = 64
 _MAX_PARTNERS = 64
 """Of the former partners, the most recent ones count."""
 _SignalType = Literal["offer", "answer", "ice-candidate"]
-_WHERE = re.compile(r" - at `(\$[^`]{0,64})`")
-"""Where the decoder found fault; the rest of its text may quote what the client sent."""
-
-
-class RequestError(ValueError):
-    """The payload has not the shape of its event; the text may be told to the client."""
 
 
 @attrs.frozen
 class RegisterSubject:
-    """Who this socket is."""
+    """Who this socket is; where its join token has said so, that is not read."""
 
-    subject_id: str
+    event: ClassVar[str] = "register_subject"
+
+    subject_id: Any = None
     client: Any = None
     """The software that it says it is; a browser may send anything under this name."""
-
-    @property
-    def named_client(self) -> str | None:
-        """The software as a short text, or ``None``."""
-        return _named_client(self.client)
-
-
-@attrs.frozen
-class RegisterFixed:
-    """A registration on a socket whose join token has said who it is; what it says itself is not read."""
-
-    client: Any = None
 
     @property
     def named_client(self) -> str | None:
@@ -78,9 +63,11 @@ class RegisterFixed:
 class JoinRoom:
     """Seats wanted in a room."""
 
+    event: ClassVar[str] = "join_room"
+
     room: str
-    seats: list[int | str]
-    take: list[int | str] | None = None
+    seats: list[SeatId]
+    take: list[SeatId] | None = None
     client: str | None = None
     spectators: int = 0
 
@@ -89,6 +76,8 @@ class JoinRoom:
 class LeaveRoom:
     """Seats given up."""
 
+    event: ClassVar[str] = "leave_room"
+
     room: str
 
 
@@ -96,9 +85,11 @@ class LeaveRoom:
 class JoinQueue:
     """A match wanted with whoever is near."""
 
+    event: ClassVar[str] = "join_queue"
+
     queue: str
-    seats: list[int | str]
-    take: int | str | None = None
+    seats: list[SeatId]
+    take: SeatId | None = None
     client: str | None = None
     asks: bool = False
     rtt_ms: float | None = None
@@ -125,8 +116,19 @@ class JoinQueue:
 
 
 @attrs.frozen
+class LeaveQueue:
+    """A place given up; who does not name the queue leaves it as well."""
+
+    event: ClassVar[str] = "leave_queue"
+
+    queue: str
+
+
+@attrs.frozen
 class AnswerMatch:
-    """A player's say about a proposed match."""
+    """A player's vote on a proposed match."""
+
+    event: ClassVar[str] = "answer_match"
 
     proposal_id: str
     verdict: Verdict
@@ -136,17 +138,21 @@ class AnswerMatch:
 class MatchLatency:
     """The recent round trip to another player of a running match."""
 
+    event: ClassVar[str] = "match_latency"
+
     game_id: str
-    player_id: int | str
+    player_id: SeatId
     rtt_ms: float
 
 
 @attrs.frozen
-class WebrtcSignal:
+class SendMatchSignal:
     """A connection signal for another player of the match."""
 
+    event: ClassVar[str] = "webrtc_signal"
+
     game_id: str
-    target_player_id: int | str
+    target_player_id: SeatId
     type: _SignalType
     payload: dict[str, Any] | None = None
 
@@ -154,7 +160,7 @@ class WebrtcSignal:
         """Return the payload as a value; ``None`` is the end of candidates.
 
         Raises:
-            RequestError: it is not what a signal of this type carries.
+            ProtocolError: it is not what a signal of this type carries.
         """
         return _parse_payload(self.type, self.payload)
 
@@ -163,14 +169,25 @@ class WebrtcSignal:
 class Watch:
     """A running match to be watched, by its room or itself."""
 
+    event: ClassVar[str] = "watch"
+
     room: str | None = None
     match_id: str | None = None
-    avoid: int | str | None = None
+    avoid: SeatId | None = None
+
+
+@attrs.frozen
+class StopWatching:
+    """Whatever is watched is watched no more."""
+
+    event: ClassVar[str] = "stop_watching"
 
 
 @attrs.frozen
 class DropSpectator:
-    """A spectator whom a player shows his match no more."""
+    """A spectator to whom a player shows the match no more."""
+
+    event: ClassVar[str] = "drop_spectator"
 
     spectator_id: str
 
@@ -183,8 +200,17 @@ class ProbeMember:
 
 
 @attrs.frozen
-class ProbeSignal:
+class ProbeReady(ProbeMember):
+    """A member has prepared."""
+
+    event: ClassVar[str] = "probe_ready"
+
+
+@attrs.frozen
+class SendProbeSignal:
     """A connection signal for the other member of a probe."""
+
+    event: ClassVar[str] = "probe_signal"
 
     probe_session_id: str
     target_subject_id: str
@@ -192,13 +218,15 @@ class ProbeSignal:
     payload: dict[str, Any] | None = None
 
     def parsed_payload(self) -> Description | Candidate | None:
-        """Return the payload as a value; see :meth:`WebrtcSignal.parsed_payload`."""
+        """Return the payload as a value; see :meth:`SendMatchSignal.parsed_payload`."""
         return _parse_payload(self.type, self.payload)
 
 
 @attrs.frozen
 class ProbeWait:
     """Whether anybody may ask for a probe of this subject."""
+
+    event: ClassVar[str] = "probe_wait"
 
     waiting: bool
 
@@ -207,21 +235,9 @@ class ProbeWait:
 class ProbeRequest:
     """A probe wanted, against one who waits for that."""
 
+    event: ClassVar[str] = "probe_request"
+
     target_subject_id: str
-
-
-@attrs.frozen
-class _DescriptionWire:
-    type: str
-    sdp: str
-
-
-@attrs.frozen
-class _CandidateWire:
-    candidate: str
-    sdpMid: str | None = None  # noqa: N815  # the names of W3C's RTCIceCandidateInit
-    sdpMLineIndex: int | None = None  # noqa: N815
-    usernameFragment: str | None = None  # noqa: N815
 
 
 def _named_client(client: object) -> str | None:
@@ -232,27 +248,11 @@ def _named_client(client: object) -> str | None:
 
 def _parse_payload(
     type: _SignalType,  # noqa: A002  # the wire's name
-    payload: dict[str, Any] | None,
+    payload: Mapping[str, Any] | None,
 ) -> Description | Candidate | None:
     if type == "ice-candidate":
-        if payload is None:
-            return None
-        wire = decode(_CandidateWire, payload)
-        return Candidate(wire.candidate, wire.sdpMid, wire.sdpMLineIndex, wire.usernameFragment)
-    description = decode(_DescriptionWire, payload)
+        return None if payload is None else decode(Candidate, payload, "payload.payload")
+    description = decode(Description, payload, "payload.payload")
     if description.type != type:
-        raise RequestError("payload.type differs from type")
-    return Description(description.type, description.sdp)
-
-
-def decode(kind: type[_T], payload: object) -> _T:
-    """Build a request from an event's payload.
-
-    Raises:
-        RequestError: it has another shape.
-    """
-    try:
-        return msgspec.convert(payload, kind)
-    except msgspec.ValidationError as error:
-        where = _WHERE.search(str(error))
-        raise RequestError(f"malformed payload{f' at {where[1]}' if where else ''}") from None
+        raise ProtocolError("payload.type differs from type")
+    return description
