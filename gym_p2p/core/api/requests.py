@@ -6,12 +6,13 @@ Knows the shapes of what arrives. Whether a well-formed request makes sense is t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import attrs
 
 from gym_p2p.core.api.matches import GroupHistory, QueueTicket
 from gym_p2p.core.api.payloads import decode
+from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.api.replies import Candidate, Description
 from gym_p2p.core.wire.seats import SeatId
@@ -31,6 +32,7 @@ __all__ = [
     "ProbeWait",
     "RegisterFixed",
     "RegisterSubject",
+    "ReportProbe",
     "SendMatchSignal",
     "SendProbeSignal",
     "StopWatching",
@@ -112,6 +114,29 @@ class JoinQueue:
     group_id: str | None = None
     plays: str | None = None
     spectators: int = 0
+
+    @classmethod
+    def of(cls, ticket: QueueTicket, *, client: str, rtt_ms: float | None) -> Self:
+        """Return the request of a place in a queue.
+
+        Args:
+            ticket: what is wanted.
+            client: the software that asks.
+            rtt_ms: its round trip to the service.
+        """
+        history = ticket.group_history
+        return cls(
+            queue=ticket.queue,
+            seats=list(ticket.seats),
+            take=ticket.take,
+            client=client,
+            asks=ticket.asks,
+            rtt_ms=rtt_ms,
+            previous_partners=[] if history is None else list(history.previous_partners),
+            group_id=None if history is None else history.group_id,
+            plays=ticket.plays,
+            spectators=ticket.spectators,
+        )
 
     def to_ticket(self) -> QueueTicket:
         """Return it as the queues take it."""
@@ -235,6 +260,15 @@ class SendProbeSignal:
     def parsed_payload(self) -> Description | Candidate | None:
         """Return the payload as a value; see :meth:`SendMatchSignal.parsed_payload`."""
         return _parse_payload(self.type, self.payload)
+
+
+@attrs.frozen(kw_only=True)
+class ReportProbe(ProbeReport):
+    """What a member has measured."""
+
+    event: ClassVar[str] = "probe_result"
+
+    probe_session_id: str
 
 
 @attrs.frozen

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 
 from gym_p2p.config import LinkConfig
 from gym_p2p.errors import ConnectFailed, P2PError
+from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
 
@@ -109,10 +110,10 @@ class _Lines:
     def __init__(self, client: SignalingClient, manager: ProbeManager) -> None:
         self._manager = manager
         self._tasks: set[asyncio.Task[None]] = set()
-        client.on_connection = self._changed
+        client.events.listen(LineChanged, self._changed)
 
-    def _changed(self, up: bool) -> None:  # noqa: FBT001  # the shape of on_connection
-        if up:
+    def _changed(self, line: LineChanged) -> None:
+        if line.up:
             task = asyncio.get_running_loop().create_task(self._say())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

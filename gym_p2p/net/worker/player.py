@@ -20,7 +20,8 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import IceServer, LinkConfig
-from gym_p2p.core.api.rooms import MAX_PLAYERS, MatchFound, MatchPlayer
+from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
+from gym_p2p.core.api.rooms import MAX_PLAYERS, MatchFound, MatchPlayer, MatchSignal, PeerLeft
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.match.events import Command, Event, Leave, Left
 from gym_p2p.core.match.match import Match
@@ -112,8 +113,7 @@ class _LatencyReports:
     def send(self, player: int, rtt_ms: float) -> None:
         """Report a median round trip."""
         player_id = self._found.players[player].player_id
-        report = {"game_id": self._found.match_id, "player_id": player_id, "rtt_ms": rtt_ms}
-        self._client.send("match_latency", report)
+        self._client.send(MatchLatency(self._found.match_id, player_id, rtt_ms))
 
 
 class Participant:
@@ -161,7 +161,7 @@ class Participant:
         match command:
             case AnswerProposal(proposal_id, verdict):
                 if self._client is not None:
-                    self._client.answer_match(proposal_id, verdict)
+                    self._client.send(AnswerMatch(proposal_id, verdict))
             case EpisodeShown() | ShowFrame() | FrameDigest() | EpisodeOver():
                 if self._feed is not None:
                     self._feed.show(command)
@@ -226,8 +226,8 @@ class Participant:
                 },
             )
         self._departures = {found.players[i].player_id: loop.create_future() for i in others}
-        self._client.on_signal = self._on_signal  # what came before now was kept
-        self._client.on_peer_left = self._on_peer_left
+        self._client.events.listen(MatchSignal, self._on_signal)  # what came before now was kept
+        self._client.events.listen(PeerLeft, self._on_peer_left)
         if found.queue is not None:
             self._reports = _LatencyReports(self._client, found)
         began = loop.time()
@@ -345,15 +345,15 @@ class Participant:
         if self._client is not None:
             self._client.send_signal(game_id, target, kind, payload)
 
-    def _on_signal(self, sender: SeatId, kind: str, payload: Any) -> None:
-        connector = self._connectors.get(sender)
+    def _on_signal(self, signal: MatchSignal) -> None:
+        connector = self._connectors.get(signal.from_player_id)
         if connector is not None:
-            connector.receive_signal(kind, payload)
+            connector.receive_signal(signal.type, signal.payload)
         elif self._feed is not None:
-            self._feed.receive_signal(sender, kind, payload)
+            self._feed.receive_signal(signal)
 
-    def _on_peer_left(self, player_id: SeatId, _reason: str) -> None:
-        departure = self._departures.get(player_id)
+    def _on_peer_left(self, left: PeerLeft) -> None:
+        departure = self._departures.get(left.player_id)
         if departure is not None and not departure.done():
             departure.set_result(None)
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import attrs
 
-from gym_p2p.core.api.payloads import decode
+from gym_p2p.core.api.rooms import MatchSignal
 from gym_p2p.core.api.spectators import WatchedMatch, WatchOver
 from gym_p2p.core.match.events import Leave
 from gym_p2p.core.spectating.messages import Farewell
@@ -28,7 +27,6 @@ from gym_p2p.errors import (
     ConnectFailed,
     NetworkError,
     P2PError,
-    ProtocolError,
     ServiceRefused,
     ServiceUnreachable,
 )
@@ -78,7 +76,7 @@ class Watcher:
         self._tell_at = tell
         self._follower = Follower(plan.seats)
         self._client = SignalingClient()
-        self._client.on_spectator = self._on_event
+        self._client.events.listen(WatchOver, self._on_watch_over)
         self._over = asyncio.Event()
         self._lost = asyncio.Event()
         """Nothing more comes from the player who is followed."""
@@ -187,7 +185,7 @@ class Watcher:
         self._lost.clear()
         self._left = False
         connector = self._connector(watched)
-        self._client.on_signal = partial(_pass_on, watched.source, connector)
+        self._client.events.listen(MatchSignal, partial(_pass_on, watched.source, connector))
         try:
             if await unless(self._lost, connector.connect()) is not None:
                 await self._lost.wait()
@@ -238,15 +236,8 @@ class Watcher:
         self._follower.receive(data if isinstance(data, bytes) else data.encode(), self._alarm.now)
         self._pump()
 
-    def _on_event(self, event: str, data: object) -> None:
-        if event != "watch_over" or self._watched is None:
-            return
-        try:
-            over = decode(WatchOver, data, event)
-        except ProtocolError as error:
-            _log.warning("the service: %s", error)
-            return
-        if over.match_id != self._watched.match_id:
+    def _on_watch_over(self, over: WatchOver) -> None:
+        if self._watched is None or over.match_id != self._watched.match_id:
             return
         if self._open is None:
             self._lost.set()
@@ -278,8 +269,6 @@ class Watcher:
         self._tell_at(time.time_ns() // 1_000_000, telling)
 
 
-def _pass_on(
-    source: SeatId, connector: Connector, sender: SeatId, kind: str, payload: Mapping[str, Any] | None
-) -> None:
-    if sender == source:
-        connector.receive_signal(kind, payload)
+def _pass_on(source: SeatId, connector: Connector, signal: MatchSignal) -> None:
+    if signal.from_player_id == source:
+        connector.receive_signal(signal.type, signal.payload)
