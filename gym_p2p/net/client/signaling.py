@@ -11,7 +11,6 @@ Everything here happens on the event loop that called :meth:`SignalingClient.con
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,33 +20,20 @@ import attrs
 from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import Event, decode
-from gym_p2p.core.api.queues import MatchFailed, QueueAck, QueueStatus
+from gym_p2p.core.api.queues import MatchFailed, QueueAck
 from gym_p2p.core.api.requests import JoinQueue, JoinRoom, LeaveQueue, LeaveRoom, SendMatchSignal, Watch
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import ConnectFailed, NoMatch, P2PError, ProtocolError, ServiceRefused, ServiceUnreachable
+from gym_p2p.errors import ProtocolError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.events import EventStream, LineChanged
 from gym_p2p.net.client.line import Line
+from gym_p2p.net.client.placement import Place, Placement
 from gym_p2p.net.client.service_connection import CLIENT
 
 __all__ = ["SignalingClient"]
 
 _LOG = logging.getLogger(__name__)
-_LEAVE_TIMEOUT_S = 2.0
-"""Who leaves is in a hurry, and the service notices by itself. Below ``bridge.STOP_TIMEOUT_S``."""
-_JOIN_ATTEMPTS = 4
-_LONGEST_RETRY_S = 3.0
-"""A join that the service refuses for its haste is repeated when the service says, if that is soon."""
-
-
-@attrs.frozen
-class _Place:
-    """Where a match is waited for, as it is asked for once more after a broken line."""
-
-    name: str
-    join: JoinRoom | JoinQueue
-    leave: LeaveRoom | LeaveQueue
 
 
 class SignalingClient:
@@ -56,20 +42,21 @@ class SignalingClient:
     Attributes:
         events: what the service announces (:mod:`gym_p2p.core.api.events`), and
             :class:`~gym_p2p.net.client.events.LineChanged`. Of signals and departures those of this match.
-        match: the match that was found, if any.
     """
 
     def __init__(self) -> None:
         self.events = EventStream()
-        self.match: MatchFound | None = None
         self._line = Line(self._receive)
         self._keeping: asyncio.Task[None] | None = None
-        self._place: _Place | None = None
-        self._status: RoomStatus | QueueStatus | None = None
-        self._found: asyncio.Future[MatchFound] | None = None
-        self._game_id: str | None = None
-        """The match that is played or watched, whose signals are ours."""
+        self._placement = Placement(self._line)
+        self._watched_id: str | None = None
+        """The match that is watched, whose signals are ours where none is played."""
         self._closed = False
+
+    @property
+    def match(self) -> MatchFound | None:
+        """The match that was found, if any."""
+        return self._placement.match
 
     @property
     def connected(self) -> bool:
@@ -133,11 +120,12 @@ class SignalingClient:
             client=CLIENT,
             spectators=spectators,
         )
-        place = _Place(f"room {room!r}", wanted, LeaveRoom(room))
-        ack = decode(JoinAck, await self._take_place(place), "answer to join_room")
+        self._require_open()
+        place = Place(f"room {room!r}", wanted, LeaveRoom(room))
+        ack = decode(JoinAck, await self._placement.join(place), "answer to join_room")
         # From now on the seats that we got are the ones to ask for again.
-        self._place = attrs.evolve(place, join=attrs.evolve(wanted, take=list(ack.seats_taken)))
-        self._status = RoomStatus(room=ack.room, seats_free=ack.seats_free)
+        place = attrs.evolve(place, join=attrs.evolve(wanted, take=list(ack.seats_taken)))
+        self._placement.settle(place, RoomStatus(room=ack.room, seats_free=ack.seats_free))
         return ack
 
     async def join_queue(self, ticket: QueueTicket) -> QueueAck:
@@ -149,9 +137,10 @@ class SignalingClient:
             ProtocolError: its answer makes no sense.
         """
         wanted = JoinQueue.of(ticket, client=CLIENT, rtt_ms=self._line.service_rtt_ms)
-        place = _Place(f"queue {ticket.queue!r}", wanted, LeaveQueue(ticket.queue))
-        ack = decode(QueueAck, await self._take_place(place), "answer to join_queue")
-        self._place = place
+        self._require_open()
+        place = Place(f"queue {ticket.queue!r}", wanted, LeaveQueue(ticket.queue))
+        ack = decode(QueueAck, await self._placement.join(place), "answer to join_queue")
+        self._placement.settle(place)
         return ack
 
     async def watch(
@@ -171,7 +160,7 @@ class SignalingClient:
         """
         answer = await self.request(Watch(room, match_id, avoid))
         watched = decode(WatchedMatch, answer, "answer to watch")
-        self._game_id = watched.match_id
+        self._watched_id = watched.match_id
         return watched
 
     async def wait_for_match(self, timeout_s: float) -> MatchFound:
@@ -185,17 +174,7 @@ class SignalingClient:
             ProtocolError: the announcement makes no sense.
         """
         self._require_open()
-        if self._found is None:
-            raise RuntimeError("join_room() comes first")
-        try:
-            return await asyncio.wait_for(asyncio.shield(self._found), timeout_s)
-        except TimeoutError:
-            raise ConnectFailed(
-                f"the other players of {'the place' if self._place is None else self._place.name}",
-                waited_s=timeout_s,
-                seen=self._seen(),
-                advice="Start the other players with the same one, at the same service.",
-            ) from None
+        return await self._placement.wait(timeout_s)
 
     def send(self, payload: Event) -> None:
         """Send an event, in order, when the line permits; never waits and never raises.
@@ -226,13 +205,7 @@ class SignalingClient:
 
     async def leave(self) -> None:
         """Give up the place, whether waiting or playing. Does nothing where there is no line."""
-        place, self._place = self._place, None
-        if place is None or not self._line.up:
-            return
-        with contextlib.suppress(P2PError, TimeoutError):
-            async with asyncio.timeout(_LEAVE_TIMEOUT_S):
-                await self._line.flush()  # what was sent before is still for the others
-                await self._line.request(place.leave if self.match is None else LeaveRoom(self.match.room))
+        await self._placement.leave()
 
     async def close(self) -> None:
         """Hang up; leaves no task and no socket. Idempotent, and never raises."""
@@ -242,105 +215,44 @@ class SignalingClient:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
         await self._line.close()
-        self._fail_waiting(ServiceUnreachable(self._line.url, "the client was closed"))
+        self._placement.fail(ServiceUnreachable(self._line.url, "the client was closed"))
 
-    # ---- the place
-
-    async def _take_place(self, place: _Place) -> Mapping[str, Any]:
-        """Ask for a place; the match may be announced before the answer is here."""
-        self._require_open()
-        before, self._found = self._found, asyncio.get_running_loop().create_future()
-        try:
-            return await self._ask_for(place)
-        except P2PError:
-            self._found = before
-            raise
-
-    async def _ask_for(self, place: _Place) -> Mapping[str, Any]:
-        """Ask for a place, and again where the service only wants it to be less often."""
-        for _ in range(_JOIN_ATTEMPTS - 1):
-            try:
-                return await self._line.request(place.join)
-            except ServiceRefused as error:
-                if error.retry_after_s is None or error.retry_after_s > _LONGEST_RETRY_S:
-                    raise
-                await asyncio.sleep(error.retry_after_s)
-        return await self._line.request(place.join)
+    # ---- inside
 
     async def _keep_line(self) -> None:
         try:
             async for up in self._line.keep():
                 self.events.put(LineChanged(up))
                 if up:
-                    await self._sit_down_again()
+                    await self._placement.join_again()
         except ServiceRefused as error:
-            self._fail_waiting(error)
-
-    async def _sit_down_again(self) -> None:
-        """Ask for the place again if the broken line came between joining and the match."""
-        if self._place is None or self._found is None or self._found.done():
-            return
-        try:
-            await self._ask_for(self._place)
-        except ServiceUnreachable:
-            pass  # broken again: the next round asks again
-        except P2PError as error:
-            self._fail_waiting(error)
-
-    def _fail_waiting(self, error: P2PError) -> None:
-        if self._found is not None and not self._found.done():
-            self._found.set_exception(error)
-            self._found.exception()  # taken note of: nobody may be waiting
-
-    def _seen(self) -> str:
-        if not self._line.up:
-            return "the line to the service is broken"
-        match self._status:
-            case QueueStatus(waiting=waiting, state=state):
-                return f"{waiting} in the queue, and {state}"
-            case RoomStatus(seats_free=seats_free) if seats_free:
-                return f"seats still free: {list(seats_free)}"
-            case _:
-                return "nothing yet"
+            self._placement.fail(error)
 
     def _require_open(self) -> None:
         if self._closed:
             raise RuntimeError("this signalling client has been closed")
 
-    # ---- what the service announces
-
     def _receive(self, event: str, data: object = None) -> None:
+        """Take in what the service announces."""
         kind = SERVICE_EVENTS[event]
         try:
             payload = decode(kind, data, event)
         except ProtocolError as error:
             if kind in {MatchFound, MatchFailed}:
-                self._fail_waiting(error)
+                self._placement.fail(error)
             else:
                 _LOG.warning("the service: %s", error)
             return
-        if self._take_note(payload):
-            self.events.put(payload)
-
-    def _take_note(self, payload: Event) -> bool:
-        """Take from an event what it says of the place; return whether it is for the listeners."""
         match payload:
-            case MatchFound():
-                if self._found is not None and not self._found.done():
-                    self.match, self._game_id = payload, payload.match_id
-                    self._found.set_result(payload)
-            case MatchFailed():
-                self._fail_waiting(NoMatch(payload.queue, payload.reason, payload.waited_s))
-            case RoomStatus() | QueueStatus():
-                self._status = payload
-            case MatchSignal(game_id=match_id) | PeerLeft(match_id=match_id) if match_id != self._game_id:
-                _LOG.debug("%s of another match was ignored", payload.event)
-                return False
+            case MatchSignal(game_id=match_id) | PeerLeft(match_id=match_id):
+                if match_id != (self._watched_id if self.match is None else self.match.match_id):
+                    _LOG.debug("%s of another match was ignored", event)
+                    return
             case Replaced():
                 self._line.give_up()
                 _LOG.warning("another client has registered as %s; this one is cut off", self.subject_id)
                 message = "another client has registered as the same subject"
-                self._fail_waiting(ServiceRefused("replaced", message))
+                self._placement.fail(ServiceRefused("replaced", message))
             case _:
-                pass
-        return True
+                self._placement.receive(payload)
+        self.events.put(payload)
