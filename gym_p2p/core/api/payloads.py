@@ -1,8 +1,8 @@
 """How values become what crosses the line between the service and its clients, and come back from there.
 
 Every payload is a frozen attrs value, and its class is its description: types and bounds are ``Annotated``,
-what they cannot say is a validator's. :func:`encode` and :func:`decode` know how to read that; they refuse to
-know any one message.
+what they cannot express is a validator's. :func:`encode` and :func:`decode` know how to read that; they
+refuse to know any one message.
 """
 
 from __future__ import annotations
@@ -81,13 +81,13 @@ def decode(kind: type[_T], data: object, what: str = "payload") -> _T:
         what: what it is called in the error.
 
     Raises:
-        ProtocolError: it has another shape; the text says where, and quotes nothing of what was sent.
+        ProtocolError: it has another shape; the text names the place, and quotes nothing of what was sent.
     """
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         where = _WHERE.search(str(error))
-        ours = error.__cause__  # a validator's own words
+        ours = error.__cause__  # a validator's own text
         problem = f"malformed {what}{f' at {where[1]}' if where else ''}"
         raise ProtocolError(f"{problem}: {ours}" if type(ours) is ValueError else problem) from None
 

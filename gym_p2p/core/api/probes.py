@@ -33,7 +33,7 @@ _MAX_DEADLINE_MS = 600_000
 
 @attrs.frozen(kw_only=True)
 class ProbePath:
-    """The path of a probe, in W3C's words; ``None`` is unknown."""
+    """The path of a probe, in W3C's terms; ``None`` is unknown."""
 
     local: Word | None = attrs.field(default=None, validator=printable)
     remote: Word | None = attrs.field(default=None, validator=printable)
@@ -47,7 +47,7 @@ class ProbeReport:
 
     Attributes:
         rtt_ms: the median round trip; ``None`` is a failed measurement, and so is one without success.
-        failure: why there is none, one word.
+        failure: why there is none: a short fixed text.
     """
 
     rtt_ms: Rtt | None = None

@@ -54,7 +54,7 @@ class RegisterSubject:
 
     subject_id: str
     client: Any = None
-    """The software that it says it is; a browser may send anything under this name."""
+    """Its software, by its own account; a browser may send anything under this name."""
 
     @property
     def named_client(self) -> str | None:
@@ -64,7 +64,7 @@ class RegisterSubject:
 
 @attrs.frozen
 class RegisterFixed:
-    """A registration on a socket whose join token has said who it is; what it says itself is not read."""
+    """A registration on a socket whose join token names its subject; a subject in the payload is not read."""
 
     event: ClassVar[str] = "register_subject"
 
@@ -121,7 +121,7 @@ class JoinQueue:
 
         Args:
             ticket: what is wanted.
-            client: the software that asks.
+            client: the software that joins.
             rtt_ms: its round trip to the service.
         """
         history = ticket.group_history
@@ -273,7 +273,7 @@ class ReportProbe(ProbeReport):
 
 @attrs.frozen
 class ProbeWait:
-    """Whether anybody may ask for a probe of this subject."""
+    """Whether anybody may request a probe of this subject."""
 
     event: ClassVar[str] = "probe_wait"
 

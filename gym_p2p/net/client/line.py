@@ -66,7 +66,7 @@ class Line:
 
     @property
     def subject_id(self) -> str:
-        """Who the service takes this client for: the one that it asked to be, or its join token's."""
+        """Who the service takes this client for: the one that it wanted to be, or its join token's."""
         return self._credentials.subject_id or self._subject_id
 
     async def open(self, url: str, subject_id: str, timeout_s: float, *, token: str | None) -> None:
@@ -123,7 +123,7 @@ class Line:
         """Send an event and return the accepted answer's fields.
 
         Raises:
-            ServiceRefused: the service said no.
+            ServiceRefused: the service's answer is no.
             ServiceUnreachable: there is no line, or no answer in time.
         """
         sio = self._sio

@@ -1,4 +1,4 @@
-"""A place in a room or a queue: asked for, asked for again after a broken line, and the match it leads to.
+"""A place in a room or a queue: requested, requested again after a broken line, and the match it leads to.
 
 It knows what has been announced of the place. It refuses to know how the line is kept.
 """
@@ -25,7 +25,7 @@ _LEAVE_TIMEOUT_S = 2.0
 """Who leaves is in a hurry, and the service notices by itself. Below ``bridge.STOP_TIMEOUT_S``."""
 _JOIN_ATTEMPTS = 4
 _LONGEST_RETRY_S = 3.0
-"""A join that the service refuses for its haste is repeated when the service says, if that is soon."""
+"""A join that the service refuses for its haste is repeated when the service allows it, if that is soon."""
 
 
 @attrs.frozen
@@ -52,27 +52,27 @@ class Placement:
         self._found: asyncio.Future[MatchFound] | None = None
 
     async def join(self, place: Place) -> Mapping[str, Any]:
-        """Ask for a place, and return the answer; :meth:`settle` what came of it."""
+        """Request a place, and return the answer; :meth:`settle` what came of it."""
         before, self._found = self._found, asyncio.get_running_loop().create_future()
         try:
-            return await self._ask_for(place)  # the match may be announced before the answer is here
+            return await self._request(place)  # the match may be announced before the answer is here
         except P2PError:
             self._found = before
             raise
 
     def settle(self, place: Place, status: RoomStatus | None = None) -> None:
-        """Hold this place from now on: the one to ask for again."""
+        """Hold this place from now on: the one to request again."""
         self._place = place
         self._status = status or self._status
 
     async def join_again(self) -> None:
-        """Ask for the place once more if the line broke between joining and the match."""
+        """Request the place once more if the line broke between joining and the match."""
         if self._place is None or self._found is None or self._found.done():
             return
         try:
-            await self._ask_for(self._place)
+            await self._request(self._place)
         except ServiceUnreachable:
-            pass  # broken again: the next round asks again
+            pass  # broken again: the next round repeats it
         except P2PError as error:
             self.fail(error)
 
@@ -101,7 +101,7 @@ class Placement:
                 await self._line.request(place.leave if self.match is None else LeaveRoom(self.match.room))
 
     def receive(self, announced: Event) -> None:
-        """Take from an announcement what it says of the place."""
+        """Take in an announcement, if it is about the place."""
         match announced:
             case MatchFound():
                 if self._found is not None and not self._found.done():
@@ -118,8 +118,8 @@ class Placement:
             self._found.set_exception(error)
             self._found.exception()  # taken note of: nobody may be waiting
 
-    async def _ask_for(self, place: Place) -> Mapping[str, Any]:
-        """Ask for a place, and again where the service only wants it to be less often."""
+    async def _request(self, place: Place) -> Mapping[str, Any]:
+        """Request a place, and again where the service only wants it to be less often."""
         for _ in range(_JOIN_ATTEMPTS - 1):
             try:
                 return await self._line.request(place.join)

@@ -1,4 +1,4 @@
-"""The signalling client: what one player asks of the service, and what the service announces to them.
+"""The signalling client: what one player requests of the service, and what the service announces to them.
 
 It takes places in rooms and queues, waits for the match, and carries connection signals. Everything that the
 service announces comes out of one stream of typed events. When the line breaks it is taken up again in the
@@ -65,7 +65,7 @@ class SignalingClient:
 
     @property
     def subject_id(self) -> str:
-        """Who the service takes this client for: the one that it asked to be, or its join token's."""
+        """Who the service takes this client for: the one that it wanted to be, or its join token's."""
         return self._line.subject_id
 
     async def connect(self, url: str, subject_id: str, timeout_s: float, *, token: str | None = None) -> None:
@@ -73,7 +73,7 @@ class SignalingClient:
 
         Args:
             url: where it is.
-            subject_id: who this is; a service that asks for join tokens goes by the token instead.
+            subject_id: who this is; a service that wants join tokens goes by the token instead.
             timeout_s: for all of it.
             token: the join token; ``None`` takes the environment's ``GYM_P2P_TOKEN``, if there is one.
 
@@ -123,7 +123,7 @@ class SignalingClient:
         self._require_open()
         place = Place(f"room {room!r}", wanted, LeaveRoom(room))
         ack = decode(JoinAck, await self._placement.join(place), "answer to join_room")
-        # From now on the seats that we got are the ones to ask for again.
+        # From now on the seats that we got are the ones to request again.
         place = attrs.evolve(place, join=attrs.evolve(wanted, take=list(ack.seats_taken)))
         self._placement.settle(place, RoomStatus(room=ack.room, seats_free=ack.seats_free))
         return ack
@@ -197,7 +197,7 @@ class SignalingClient:
         """Send an event and return the accepted answer's fields.
 
         Raises:
-            ServiceRefused: the service said no.
+            ServiceRefused: the service's answer is no.
             ServiceUnreachable: there is no line, or no answer in time.
         """
         self._require_open()

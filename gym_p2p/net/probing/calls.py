@@ -122,5 +122,5 @@ async def _probing(
 
 
 def _goes_on(result: ProbeResult) -> bool:
-    """Tell whether the service probes the pair once more."""
+    """Return whether the service probes the pair once more."""
     return result.verdict is not None and result.verdict.reason == "again"

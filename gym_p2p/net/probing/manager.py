@@ -1,4 +1,4 @@
-"""ProbeManager: takes part in the probes that the service asks for, over a signalling client.
+"""ProbeManager: takes part in the probes that the service requests, over a signalling client.
 
 prepare -> ready -> start -> measure -> result, and the channel stays open until the service announces the
 end, for the other side may still be measuring. It knows the events of the wire and one active probe; every
@@ -68,8 +68,8 @@ class ProbeResult:
     Attributes:
         statistics: our own measurement; ``None`` when it did not come to that.
         ice_rtt_ms: a single reading of the stats report, for comparison.
-        failure: why we could not measure, one word; ``None`` when we could.
-        verdict: what the service made of both reports; ``None`` when it did not say.
+        failure: why we could not measure, a short fixed text; ``None`` when we could.
+        verdict: what the service made of both reports; ``None`` when it did not come.
     """
 
     probe_session_id: str
@@ -196,11 +196,11 @@ class ProbeManager:
             result = await run.run()
             if self._active is run:
                 self._active = None
-                self._tell(result)
+                self._report_result(result)
         finally:
             await run.connection.close()
 
-    def _tell(self, result: ProbeResult) -> None:
+    def _report_result(self, result: ProbeResult) -> None:
         if self._on_result is None:
             return
         try:
@@ -231,7 +231,7 @@ class _Run:
         self._ended: asyncio.Future[ProbeVerdict] = asyncio.get_running_loop().create_future()
 
     def end(self, verdict: ProbeVerdict) -> None:
-        """Take note of what the service says about the end."""
+        """Take in the service's verdict, which is the end."""
         if not self._ended.done():
             self._ended.set_result(verdict)
 
