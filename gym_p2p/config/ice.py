@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.config.checks import is_text, optional
 from gym_p2p.config.mappings import from_mapping
 from gym_p2p.errors import ConfigurationError
 
@@ -22,8 +23,8 @@ class IceServer:
     """A STUN or TURN server, as in W3C's ``RTCIceServer``."""
 
     urls: tuple[str, ...] = attrs.field(converter=_urls)
-    username: str | None = None
-    credential: str | None = attrs.field(default=None, repr=False)
+    username: str | None = attrs.field(default=None, validator=optional(is_text))
+    credential: str | None = attrs.field(default=None, repr=False, validator=optional(is_text))
 
     @urls.validator
     def _check_urls(self, _attribute: attrs.Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
