@@ -54,7 +54,7 @@ class RegisterSubject:
 
     subject_id: str
     client: Any = None
-    """Its software, by its own account; a browser may send anything under this name."""
+    """The software that it says it is; a browser may send anything under this name."""
 
     @property
     def named_client(self) -> str | None:
@@ -64,7 +64,7 @@ class RegisterSubject:
 
 @attrs.frozen
 class RegisterFixed:
-    """A registration on a socket whose join token names its subject; a subject in the payload is not read."""
+    """A registration on a socket whose join token has said who it is; what it says itself is not read."""
 
     event: ClassVar[str] = "register_subject"
 
