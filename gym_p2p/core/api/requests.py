@@ -194,7 +194,7 @@ class SendMatchSignal:
     game_id: str
     target_player_id: SeatId
     type: _SignalType
-    payload: dict[str, Any] | None = None
+    payload: dict[str, Any] | None = attrs.field(default=None, repr=False)
 
     def parsed_payload(self) -> Description | Candidate | None:
         """Return the payload as a value; ``None`` is the end of candidates.
@@ -255,7 +255,7 @@ class SendProbeSignal:
     probe_session_id: str
     target_subject_id: str
     type: _SignalType
-    payload: dict[str, Any] | None = None
+    payload: dict[str, Any] | None = attrs.field(default=None, repr=False)
 
     def parsed_payload(self) -> Description | Candidate | None:
         """Return the payload as a value; see :meth:`SendMatchSignal.parsed_payload`."""

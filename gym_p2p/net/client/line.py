@@ -34,6 +34,14 @@ _MAX_WAITING = 256
 """Events that wait for a line that is being taken up again."""
 
 
+# Of ``_up`` and ``_broken`` at most one is set. ``_broken`` is set by the library alone, when a line that
+# had registered breaks, and cleared by the next registration: a break can therefore come while ``keep`` is
+# still at work on the one before, and is taken up in its next round. Only ``_send_waiting`` takes from the
+# queue, one event at a time, and only once the line is up, so events keep their order over any number of
+# lines; the one that was on its way when a line broke is lost with it, as its answer would be. ``flush``
+# ends because every event that is taken is either sent or lost.
+
+
 class Line:
     """One client's line. :meth:`close` it in any case.
 

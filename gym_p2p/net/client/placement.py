@@ -37,6 +37,13 @@ class Place:
     leave: LeaveRoom | LeaveQueue
 
 
+# The future of the match is made before the place is requested, for the match may be announced before the
+# answer is here; a refusal brings the one before back, which somebody may be waiting for. It ends once, in
+# one of four ways: the match, the queue's giving up, a place that is lost to somebody else, the end of the
+# client. A broken line is none of them: the place is requested again on the next one, with the seats that
+# were granted.
+
+
 class Placement:
     """The place of one client, if it has one.
 
@@ -55,7 +62,7 @@ class Placement:
         """Request a place, and return the answer; :meth:`settle` what came of it."""
         before, self._found = self._found, asyncio.get_running_loop().create_future()
         try:
-            return await self._request(place)  # the match may be announced before the answer is here
+            return await self._request(place)
         except P2PError:
             self._found = before
             raise

@@ -209,6 +209,13 @@ class ProbeManager:
             _log.exception("in a callback of a probe")
 
 
+# A run ends at the latest _LONGEST_S + GRACE_S after its preparation. First it waits for its own measurement
+# or for the service's end of the probe, whichever comes first: an end while we measure makes the measurement
+# worthless. With a measurement it reports and waits for the end once more, for GRACE_S, with the channel
+# still open: the other side's last pings are answered by it, and the service ends the probe only when both
+# have reported.
+
+
 class _Run:
     """One probe from its preparation to its end."""
 
