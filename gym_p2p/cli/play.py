@@ -15,7 +15,7 @@ from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.load import Policy, load_environment, load_policy
 from gym_p2p.game.env.recipe import named_recipe
-from gym_p2p.play.session import Progress
+from gym_p2p.play.progress import Progress
 from gym_p2p.wrapper import P2PEnv, P2POptions
 
 __all__ = ["Part", "Status", "Summary", "play"]

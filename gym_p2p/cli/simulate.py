@@ -17,7 +17,14 @@ import rich.box
 from rich.console import Console
 from rich.table import Table
 
-from gym_p2p.cli.options import count, env_arguments, find_local_modules, seat_id
+from gym_p2p.cli.options import (
+    add_env_argument,
+    count,
+    env_arguments,
+    find_local_modules,
+    frames_or_auto,
+    seat_id,
+)
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
@@ -79,13 +86,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "env", help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function"
     )
-    parser.add_argument(
-        "--env-arg",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an argument of the environment; VALUE is JSON, or text",
-    )
+    add_env_argument(parser)
     parser.add_argument(
         "--policy",
         action="append",
@@ -104,7 +105,9 @@ def add_parser(subparsers: Any) -> None:
         default=["auto"],
         help="one or more modes to compare (default: auto)",
     )
-    parser.add_argument("--input-delay", type=_delay, default=0, metavar="N", help="or auto (default: 0)")
+    parser.add_argument(
+        "--input-delay", type=frames_or_auto, default=0, metavar="N", help="or auto (default: 0)"
+    )
     parser.add_argument("--window", type=count, default=8, metavar="N", help="frames predicted (default: 8)")
     parser.add_argument(
         "--jobs",
@@ -283,7 +286,3 @@ def _share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"wanted 0 to 1, got {text}")
     return value
-
-
-def _delay(text: str) -> int | str:
-    return text if text == "auto" else int(text)

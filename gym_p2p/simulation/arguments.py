@@ -14,7 +14,7 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS
-from gym_p2p.core.wire.messages import MAX_SEED
+from gym_p2p.core.wire.codec import MAX_SEED
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.net.links.memory import Path

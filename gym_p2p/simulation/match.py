@@ -16,8 +16,9 @@ from gym_p2p.game.state.snapshot import snapshots_named
 from gym_p2p.net.links.memory import MemoryNetwork, VirtualClock
 from gym_p2p.play.sync_mode import SyncChoice, agree, make_offer
 from gym_p2p.simulation.arguments import Figure, check_plain, check_seats, paths_of
-from gym_p2p.simulation.player import Policy, Setting, VirtualPlayer
+from gym_p2p.simulation.player import VirtualPlayer
 from gym_p2p.simulation.results import Simulation
+from gym_p2p.simulation.setting import Policy, Setting
 
 __all__ = ["simulate"]
 
@@ -160,7 +161,7 @@ class _Table:
         )
 
     def _choices(self) -> list[SyncChoice]:
-        """Let the first player try his game; the others have the same one."""
+        """Let the first player try their game; the others have the same one."""
         offer = make_offer(self._games[0], self._setting.config, real_time=False)
         choice = agree(offer, {})
         if choice.snapshots is None:

@@ -39,7 +39,7 @@ def _acts(player: int, frame: int) -> int:
 
 
 class _Player:
-    """Seat 0; player 2 is gone after 20 frames, and a stand-in takes his place.
+    """Seat 0; player 2 is gone after 20 frames, and a stand-in takes their place.
 
     Args:
         save_every: frames between two saved states.

@@ -14,7 +14,7 @@ import pytest
 
 from gym_p2p import HandshakeRefused, MatchOver, P2PEnv, P2PParallelEnv, PeerLost, UsageError
 from gym_p2p.exports import KINDS, schema
-from gym_p2p.play.session import SessionState
+from gym_p2p.play.progress import SessionState
 from tests.game.environments import LastOneStanding
 from tests.players import Episode, Lobby, Wrapped, act, assert_all_played_the_same, play_episode, together
 from tests.toys import BLEND

@@ -331,7 +331,7 @@ class Closed(Blends):
     def __init__(self) -> None:
         super().__init__()
         hidden = iter(range(10**9))
-        self.step = lambda action: self._count(action, next(hidden))  # type: ignore[method-assign]
+        self.step = lambda action: self._count(action, next(hidden))  # type: ignore[method-assign]  # what is tested
 
     def _count(self, action: Any, number: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = super().step(action)

@@ -5,16 +5,48 @@ Pure functions: every player computes the same from the same messages. Refuses t
 
 from __future__ import annotations
 
+import enum
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
 from gym_p2p.core.match.events import Difference, EpisodeRefused
-from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, Ready
+from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
+from gym_p2p.core.wire.messages import MAX_DIFFERENCES, PROTOCOL_VERSION, Hello, Ready, Refuse, encode
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Seeds", "barrier_refusal", "episode_seed", "handshake_differences"]
+__all__ = [
+    "Seeds",
+    "Term",
+    "barrier_refusal",
+    "episode_seed",
+    "handshake_differences",
+    "label_of",
+    "refusal",
+    "term_differences",
+]
+
+
+class Term(enum.StrEnum):
+    """A field of what has to be agreed on; compared, and sent, under this name whatever its label."""
+
+    GAME = "game"
+    """A mapping of topics to texts."""
+    RELEASE = "release"
+    CHECKSUM_INTERVAL = "checksum_interval"
+    ABSENT_PLAYERS = "absent_players"
+    """How the others play on without a player."""
+
+
+_LABELS: Mapping[str, str] = {
+    Term.RELEASE: "gym_p2p",
+    Term.CHECKSUM_INTERVAL: "checksum interval",
+    Term.ABSENT_PLAYERS: "when a player is gone",
+}
+"""What people read; nothing is compared by it."""
+
+_NOTHING = "(nothing)"
 
 
 class Seeds:
@@ -50,23 +82,64 @@ def handshake_differences(ours: Mapping[str, Any], hello: Hello) -> tuple[Differ
     """Return what the peer is going to play otherwise than we are.
 
     Raises:
-        ProtocolError: he does not say what he is going to play.
+        ProtocolError: they do not say what they are going to play.
     """
     if hello.version != PROTOCOL_VERSION:
         return (("protocol version", str(PROTOCOL_VERSION), str(hello.version)),)
     must, theirs = ours.get("must", {}), hello.description.get("must")
     if not isinstance(theirs, dict):
         raise ProtocolError("handshake without a description")
-    names: Sequence[str] = [*must, *(name for name in theirs if name not in must)]
-    rows = [(name, str(must.get(name, "(nothing)")), str(theirs.get(name, "(nothing)"))) for name in names]
-    return tuple(row for row in rows if row[1] != row[2])
+    return term_differences(must, theirs)
+
+
+def term_differences(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], *, only: Collection[Term] | None = None
+) -> tuple[Difference, ...]:
+    """Return in what two sides' terms differ, ours first, then what only they have.
+
+    Args:
+        ours: by field; a mapping is compared topic by topic.
+        theirs: the same, as it was received.
+        only: the fields that bind; ``None`` is all of them.
+    """
+    rows: list[Difference] = []
+    for field in [*ours, *(field for field in theirs if field not in ours)]:
+        if only is None or field in only:
+            rows += _rows(field, ours.get(field, _NOTHING), theirs.get(field, _NOTHING))
+    return tuple((_text(what), _text(our), _text(their)) for what, our, their in rows if our != their)
+
+
+def refusal(differences: Sequence[Difference]) -> Refuse:
+    """Return the message that lists the differences: as many of them as it may hold."""
+    message = Refuse(tuple(differences[:MAX_DIFFERENCES]))
+    while len(encode(message)) > MAX_CTRL_BYTES:
+        message = Refuse(message.differences[: len(message.differences) // 2])
+    return message
+
+
+def _text(text: str) -> str:
+    """Return a text that can be encoded and printed: JSON may bring half a surrogate pair."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def label_of(field: str) -> str:
+    """Return what people read for a field; its own name where there is nothing better."""
+    return _LABELS.get(field, field)
+
+
+def _rows(field: str, ours: Any, theirs: Any) -> Iterator[Difference]:
+    if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
+        yield label_of(field), str(ours), str(theirs)
+        return
+    for topic in [*ours, *(topic for topic in theirs if topic not in ours)]:
+        yield str(topic), str(ours.get(topic, _NOTHING)), str(theirs.get(topic, _NOTHING))
 
 
 def barrier_refusal(local: int, ready: Mapping[int, Ready]) -> EpisodeRefused | None:
     """Compare what the players want at the barrier; all players come to the same verdict."""
     for what, wanted in (
         ("seed", {i: str(r.seed) for i, r in ready.items() if r.seed is not None}),
-        ("options", {i: json.dumps(r.options, sort_keys=True) for i, r in ready.items() if r.options}),
+        ("options", {i: json.dumps(dict(r.options), sort_keys=True) for i, r in ready.items() if r.options}),
     ):
         if len(set(wanted.values())) <= 1:
             continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from gym_p2p.core.wire.messages import MAX_INPUTS_PER_MESSAGE
+from gym_p2p.core.wire.messages import INPUT_HEAD_BYTES, MAX_INPUTS_PER_MESSAGE
 
 __all__ = ["Inbox", "Outbox"]
 
@@ -35,13 +35,13 @@ class _Kept:
 
         Args:
             start: how many frames the recipient holds.
-            budget_bytes: room in the message; every input costs its length and two bytes.
+            budget_bytes: room in the message; every input takes its head too.
         """
         start = max(start, self._base)
         chosen: list[bytes] = []
         for offset in range(start - self._base, len(self._kept)):
             data = self._kept[offset]
-            budget_bytes -= len(data) + 2
+            budget_bytes -= len(data) + INPUT_HEAD_BYTES
             if budget_bytes < 0 or len(chosen) == MAX_INPUTS_PER_MESSAGE:
                 break
             chosen.append(data)

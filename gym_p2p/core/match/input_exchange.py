@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from gym_p2p.core.match.events import FramesAhead, InputsArrived
 from gym_p2p.core.match.input_buffers import NEVER, Outbox
 from gym_p2p.core.match.peer import Peer, PeerState
-from gym_p2p.core.wire.messages import MAX_MESSAGE_BYTES, Inputs, Share
+from gym_p2p.core.wire.messages import Inputs, Share, room_for_inputs
 
 __all__ = ["Exchange"]
 
@@ -122,7 +122,7 @@ class Exchange:
         start = peer.acknowledged
         if start >= outbox.count > 0 and peer.lacks(held):
             start = outbox.count - 1
-        start, inputs = outbox.after(start, MAX_MESSAGE_BYTES - 32 - 9 * len(held))
+        start, inputs = outbox.after(start, room_for_inputs(len(held)))
         peer.inputs_sent_at, peer.news_since = now, None
         ahead = peer.frames_ahead(outbox.count, self.delay)
         return Inputs(self.episode, start, tuple(held), ahead, inputs, self.delay)

@@ -54,16 +54,17 @@ from gym_p2p.core.match.events import (
     SetInputDelay,
     StateArrived,
 )
-from gym_p2p.core.match.handshake import Seeds, barrier_refusal, handshake_differences
+from gym_p2p.core.match.handshake import Seeds, barrier_refusal, handshake_differences, refusal
 from gym_p2p.core.match.input_exchange import Exchange
 from gym_p2p.core.match.membership import Departures, Tell
 from gym_p2p.core.match.peer import Due, Peer, PeerState
 from gym_p2p.core.match.state_transfer import Dumps, state_parts
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.fragments import split
 from gym_p2p.core.wire.messages import (
     PROTOCOL_VERSION,
     Channel,
     Checksum,
-    Fragment,
     Goodbye,
     Hello,
     Holdings,
@@ -77,7 +78,6 @@ from gym_p2p.core.wire.messages import (
     StatePart,
     decode,
     encode,
-    split,
 )
 from gym_p2p.errors import ProtocolError
 
@@ -93,7 +93,7 @@ MAX_BARRIERS_AHEAD = 64
 """A peer that resets without playing may be ahead of us by a few barriers, not by any number."""
 
 _ON_GAME_CHANNEL = (Inputs, Ping, Pong)
-_BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Fragment, Ping, Pong})
+_BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Ping, Pong})
 
 
 @attrs.frozen
@@ -149,7 +149,6 @@ class Match:
             Share: self._on_share,
             Holdings: self._on_holdings,
             StatePart: self._on_state_part,
-            Fragment: self._on_fragment,
             Inputs: self._on_inputs,
             Ping: self._on_ping,
             Pong: self._on_pong,
@@ -162,7 +161,7 @@ class Match:
         peer = self._peers[player]
         if peer.state is PeerState.CONNECTING:
             peer.opened(now)
-            self._send(peer, Hello(PROTOCOL_VERSION, self._description), now)
+            self._send(peer, Hello(PROTOCOL_VERSION, JsonObject(self._description)), now)
 
     def closed(self, player: int, now: float) -> None:
         """Say that the link to a player is closed: he is lost unless he said goodbye."""
@@ -178,7 +177,9 @@ class Match:
         if silent_s is not None:
             self._outputs.append(Resumed(player, silent_s))
         try:
-            self._handle(peer, decode(data), now)
+            whole = peer.reassembler.add(data)
+            if whole is not None:
+                self._handle(peer, decode(whole), now)
         except ProtocolError as error:
             peer.protocol_errors += 1
             self._outputs.append(ProtocolErrorSeen(player, error.problem, peer.protocol_errors))
@@ -196,7 +197,8 @@ class Match:
             case SetInputDelay(frames):
                 exchange.delay = frames
             case BeginEpisode(seed, options, delay):
-                self._ready = Ready(exchange.episode + 1, seed, options, exchange.given, delay)
+                wanted = None if options is None else JsonObject(options)
+                self._ready = Ready(exchange.episode + 1, seed, wanted, exchange.given, delay)
                 self._heard_at = now + max([peer.one_way_s for peer in self._peers.values()], default=0.0)
                 self._broadcast(self._ready, now)
                 self._pass_barrier(now)
@@ -256,7 +258,7 @@ class Match:
             raise ProtocolError("second handshake")
         differences = handshake_differences(self._description, message)
         if differences:
-            self._send(peer, Refuse(tuple((what, ours, theirs) for what, ours, theirs in differences)), now)
+            self._send(peer, refusal(differences), now)
             self._outputs.append(Refused(peer.index, differences))
             return
         peer.state = PeerState.PLAYING
@@ -270,15 +272,6 @@ class Match:
     def _on_refuse(self, peer: Peer, message: Refuse, now: float) -> None:  # noqa: ARG002 - handlers have one shape
         swapped = tuple((what, ours, theirs) for what, theirs, ours in message.differences)
         self._outputs.append(Refused(peer.index, swapped))
-
-    def _on_fragment(self, peer: Peer, message: Fragment, now: float) -> None:
-        whole = peer.reassembler.add(message)
-        if whole is None:
-            return
-        inner = decode(whole)
-        if isinstance(inner, Fragment):
-            raise ProtocolError("fragment within a fragment")
-        self._handle(peer, inner, now)
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
         if not self._exchange.episode < message.episode <= self._exchange.episode + MAX_BARRIERS_AHEAD:
@@ -372,7 +365,7 @@ class Match:
             self._outputs.append(refusal)
             return
         seed = self._seeds.agreed(ready)
-        options = next((r.options for r in ready.values() if r.options), {})
+        options = next((dict(r.options) for r in ready.values() if r.options), {})
         self._outputs.append(EpisodeBegan(ours.episode, seed, options, tuple(delays.values())))
         self._catch_up(now)
 

@@ -16,7 +16,8 @@ from gym_p2p.config import SyncConfig
 from gym_p2p.core.latency.series import ClockOffset
 from gym_p2p.core.match.frame_advantage import FrameAdvantage
 from gym_p2p.core.match.input_buffers import Inbox
-from gym_p2p.core.wire.messages import Inputs, Pong, Ready, Reassembler, Share
+from gym_p2p.core.wire.fragments import Reassembler
+from gym_p2p.core.wire.messages import Inputs, Pong, Ready, Share
 
 __all__ = ["Due", "Peer", "PeerState"]
 

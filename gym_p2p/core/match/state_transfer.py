@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gym_p2p.core.wire.messages import MAX_CTRL_BYTES, StatePart
+from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
+from gym_p2p.core.wire.messages import StatePart
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["MAX_STATE_BYTES", "Dumps", "state_parts"]

@@ -26,6 +26,7 @@ import attrs
 from gym_p2p.core.spectating.log import EpisodeLog, MatchFeedLog, Shown
 from gym_p2p.core.spectating.messages import (
     FEED_VERSION,
+    FRAMES_HEAD_BYTES,
     EpisodeOver,
     Farewell,
     FeedMessage,
@@ -35,9 +36,10 @@ from gym_p2p.core.spectating.messages import (
     Welcome,
     decode_feed,
     encode_feed,
-    frames_message,
+    encode_frames,
 )
-from gym_p2p.core.wire.messages import MAX_MESSAGE_BYTES, split
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES, split
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["BEAT_S", "SIGN_OF_LIFE_S", "SILENT_S", "STALLED_S", "Drop", "Feed", "FeedOutput", "SendTo"]
@@ -59,9 +61,6 @@ SILENT_S = 10.0
 
 STALLED_S = 30.0
 """One who takes nothing of what is on the way for so long is dropped: he may come again."""
-
-_HEAD_BYTES = 40
-"""The kind and four varints of at most 9 bytes each, before the frames."""
 
 
 @attrs.frozen
@@ -113,7 +112,7 @@ class Feed:
     """
 
     def __init__(self, description: Mapping[str, Any], log: MatchFeedLog | None = None) -> None:
-        self._welcome = Welcome(FEED_VERSION, description)
+        self._welcome = Welcome(FEED_VERSION, JsonObject(description))
         self._log = MatchFeedLog() if log is None else log
         self._spectators: dict[str, _Spectator] = {}
         self._outputs: deque[FeedOutput] = deque()
@@ -206,7 +205,7 @@ class Feed:
         if one.asked is not None:
             raise ProtocolError("asked to watch twice")
         if watch.version != FEED_VERSION:
-            raise ProtocolError("another version of the feed")
+            raise ProtocolError(f"the spectator's version is {watch.version}, the player's {FEED_VERSION}")
         one.asked = watch
         newest = self._log.newest
         if watch.episode:
@@ -294,8 +293,8 @@ class Feed:
         if log is None:
             return self._enter(one, now)
         if one.frame < log.count:
-            frames = log.piece(one.frame, MAX_MESSAGE_BYTES - _HEAD_BYTES)
-            data = frames_message(log.number, one.frame, log.count, log.seats, frames)
+            frames = log.piece(one.frame, MAX_MESSAGE_BYTES - FRAMES_HEAD_BYTES)
+            data = encode_frames(log.number, one.frame, log.count, frames)
             one.frame += len(frames)
             return self._send_bytes(one, data, now)
         if one.digest < log.digest_count:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import msgspec
 
 from gym_p2p.core.spectating.broadcaster import SIGN_OF_LIFE_S, SILENT_S
 from gym_p2p.core.spectating.messages import (
@@ -34,7 +35,7 @@ from gym_p2p.core.spectating.messages import (
     decode_feed,
     encode_feed,
 )
-from gym_p2p.core.wire.messages import Fragment, Reassembler, decode
+from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["Broken", "FollowEvent", "Follower", "FollowerOutput", "Said", "Welcomed"]
@@ -44,9 +45,6 @@ MAX_BACKLOG_FRAMES = 65_536
 
 DOUBTED_S = 3.0
 """A player whom the service has lost sight of has so long to give a sign of life; above its interval."""
-
-_FRAGMENT = 0x06
-"""The first byte of a fragment, the one kind that the feed has in common with the match."""
 
 
 @attrs.frozen
@@ -123,7 +121,7 @@ class Follower:
             return
         self._heard_at = now
         try:
-            whole = self._whole(data)
+            whole = self._fragments.add(data)
             if whole is not None:
                 self._messages += 1
                 self._understand(decode_feed(whole))
@@ -166,20 +164,13 @@ class Follower:
 
     # Messages.
 
-    def _whole(self, data: bytes) -> bytes | None:
-        if data[:1] != bytes((_FRAGMENT,)):
-            return data
-        fragment = decode(data)
-        assert isinstance(fragment, Fragment)  # noqa: S101 - by its first byte
-        return self._fragments.add(fragment)
-
     def _understand(self, message: FeedMessage) -> None:
         if not self._welcomed and not isinstance(message, Welcome):
             raise ProtocolError("no welcome")
         match message:
             case Welcome(version, description):
                 if version != FEED_VERSION:
-                    raise ProtocolError("another version of the feed")
+                    raise ProtocolError(f"the player's version is {version}, the spectator's {FEED_VERSION}")
                 self._welcomed = True
                 self._outputs.append(Welcomed(description))
             case EpisodeShown():
@@ -211,7 +202,7 @@ class Follower:
     def _take_frames(self, shown: FramesShown) -> None:
         if not shown.frames:
             if self._begun is not None and shown.episode == self.episode:
-                self._outputs.append(attrs.evolve(shown, start=self.frame))
+                self._outputs.append(msgspec.structs.replace(shown, start=self.frame))
             return
         if self._begun is None or shown.episode != self.episode or shown.start != self.frame:
             raise ProtocolError("frames out of order")

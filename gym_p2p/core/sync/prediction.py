@@ -6,9 +6,9 @@ a result, so that players need not use the same predictor.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 
+from gym_p2p.config.names import did_you_mean
 from gym_p2p.errors import ConfigurationError
 
 __all__ = [
@@ -64,7 +64,6 @@ def predictor_named(name: str) -> Predictor:
     """
     found = _PREDICTORS.get(name)
     if found is None:
-        near = difflib.get_close_matches(name, _PREDICTORS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(_PREDICTORS))}"
-        raise ConfigurationError("prediction", f"no predictor named {name!r}; {hint}")
+        hint = did_you_mean(name, _PREDICTORS)
+        raise ConfigurationError("prediction", f"no predictor named {name!r}{hint}")
     return found

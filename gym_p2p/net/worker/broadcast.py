@@ -1,4 +1,4 @@
-"""Shows a player's match to his spectators: a connection to each.
+"""Shows a player's match to spectators: a connection to each.
 
 Every one is driven by :class:`gym_p2p.core.spectating.broadcaster.Feed`.
 
@@ -44,8 +44,8 @@ class _Guest:
     connector: Connector
     gone: asyncio.Event = attrs.field(factory=asyncio.Event)
     open: PeerConnection | None = None
-    told: bool = False
-    """Whether the service knows already that he is gone."""
+    gone_at_service: bool = False
+    """Whether the service knows already that they are gone."""
 
 
 class FeedServer:
@@ -99,7 +99,7 @@ class FeedServer:
         self._safely(lambda: self._feed.farewell(reason, self._alarm.now))
         self._alarm.set(None)
         for guest in self._guests.values():
-            guest.told = True
+            guest.gone_at_service = True
             guest.gone.set()
         if self._tasks:
             _, stuck = await asyncio.wait(self._tasks, timeout=2 * FAREWELL_S)
@@ -124,7 +124,7 @@ class FeedServer:
     def _left(self, left: SpectatorLeft) -> None:
         guest = self._guests.get(left.spectator_id)
         if guest is not None:
-            guest.told = True
+            guest.gone_at_service = True
             guest.gone.set()
 
     async def _serve(self, name: str, guest: _Guest) -> None:
@@ -139,7 +139,7 @@ class FeedServer:
         finally:
             self._feed.closed(name)
             del self._guests[name]
-            if not guest.told:
+            if not guest.gone_at_service:
                 self._client.send(DropSpectator(name))
             if guest.open is not None:
                 await guest.open.close()

@@ -12,7 +12,8 @@ from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import Left, PlayerGone
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.sync.session import Over
-from gym_p2p.core.wire.messages import Goodbye, Hello, Holdings, Share, encode
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Goodbye, Hello, Holdings, Share, encode
 from gym_p2p.net.links.memory import Path
 from tests.core.tables import TICK_S, Player, Table, next_state, rollback_table
 
@@ -97,6 +98,7 @@ def test_the_survivors_play_on_identically_with_the_leavers_default_input(
         assert seat.state == state
 
 
+@pytest.mark.slow
 @given(
     players=st.integers(3, 4),
     first=st.integers(0, WINDOW),
@@ -180,7 +182,7 @@ def greeted_match(players: int) -> Match:
     match = Match(local=0, players=players, description={"must": {}}, match_seed=1, sync=SyncConfig())
     for player in range(1, players):
         match.opened(player, 0.0)
-        match.receive(player, encode(Hello(1, {"must": {}})), 0.0)
+        match.receive(player, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}))), 0.0)
     outputs_of(match)
     return match
 
@@ -212,7 +214,7 @@ def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_he_
     match.closed(3, 0.1)
     match.receive(1, encode(Share(0, 3, 0, (b"a", b"b"))), 0.1)
     match.receive(1, encode(Holdings(0, ((3, 2),))), 0.1)
-    match.receive(1, encode(Goodbye("normal", 0)), 0.1)
+    match.receive(1, encode(Goodbye("normal", 0, None)), 0.1)
     match.closed(1, 0.2)
     match.receive(2, encode(Holdings(0, ((3, 0),))), 0.2)
     assert gone(match) == [PlayerGone(1, "peer_left", 0, "normal")]

@@ -25,12 +25,25 @@ from gym_p2p.core.match.events import (
 )
 from gym_p2p.core.match.handshake import episode_seed
 from gym_p2p.core.match.match import Match, Send
-from gym_p2p.core.wire.messages import Channel, Checksum, Hello, Ready, encode
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.fragments import Reassembler, split
+from gym_p2p.core.wire.messages import (
+    PROTOCOL_VERSION,
+    Channel,
+    Checksum,
+    Hello,
+    Ready,
+    Refuse,
+    decode,
+    encode,
+)
 from gym_p2p.net.links.memory import Path
 from tests.core.tables import Table, plain_action
 
+LONG = {"must": {"game": "x" * 20_000}, "about": {}}
 
-def greeted_match(*, hello: bytes = encode(Hello(1, {"must": {}}))) -> Match:
+
+def greeted_match(*, hello: bytes = encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}})))) -> Match:
     """A match of two to whom the other player has just said hello."""
     match = Match(local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig())
     match.opened(1, 0.0)
@@ -55,6 +68,7 @@ def expected(players: int, frames: int, delays: dict[int, int]) -> list[tuple[by
     ]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     players=st.integers(2, 4),
@@ -164,8 +178,7 @@ def test_another_game_on_the_other_side_is_refused_with_both_sides_values() -> N
 
 
 def test_a_long_description_travels_in_fragments() -> None:
-    long = {"must": {"game": "x" * 20_000}, "about": {}}
-    table = Table(2, path=Path(one_way_ms=5), descriptions={0: long, 1: long})
+    table = Table(2, path=Path(one_way_ms=5), descriptions={0: LONG, 1: LONG})
     table.connect()
     assert table.run()
 
@@ -173,7 +186,41 @@ def test_a_long_description_travels_in_fragments() -> None:
 def test_another_protocol_version_is_named_in_the_refusal() -> None:
     match = greeted_match(hello=bytes([1, 9]) + b"{whatever a later version says")
     (refused,) = [output for output in outputs_of(match) if isinstance(output, Refused)]
-    assert refused.differences == (("protocol version", "1", "9"),)
+    assert refused.differences == (("protocol version", "2", "9"),)
+
+
+def test_a_long_greeting_of_version_1_is_refused_with_both_versions() -> None:
+    greeting = b'\x01\x01{"must":{"game":"' + b"x" * 2000 + b'"}}'
+    match = Match(local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig())
+    match.opened(1, 0.0)
+    for piece in (b"\x06\x01\x00\x02" + greeting[:1144], b"\x06\x01\x01\x02" + greeting[1144:]):
+        match.receive(1, piece, 0.0)
+    (refused,) = [output for output in outputs_of(match) if isinstance(output, Refused)]
+    assert refused.differences == (("protocol version", "2", "1"),)
+
+
+def test_our_greeting_begins_with_its_kind_and_our_version_so_that_version_1_can_refuse_it() -> None:
+    match = Match(local=0, players=2, description=LONG, match_seed=1, sync=SyncConfig())
+    match.opened(1, 0.0)
+    first, *others = [output.data for output in outputs_of(match) if isinstance(output, Send)]
+    assert first[:6] == bytes([6, 1, 0, 1 + len(others), 0x01, 2])
+
+
+def test_a_description_of_any_size_is_answered_with_a_refusal_that_can_be_sent() -> None:
+    names = {f"{number:05}\ud800": "x" for number in range(3500)}
+    match = Match(local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig())
+    match.opened(1, 0.0)
+    for piece in split(encode(Hello(PROTOCOL_VERSION, JsonObject({"must": names}))), 1):
+        match.receive(1, piece, 0.0)
+    outputs = outputs_of(match)
+    (refused,) = [output for output in outputs if isinstance(output, Refused)]
+    assert len(refused.differences) == 3500
+    assert refused.differences[0] == ("00000\\ud800", "(nothing)", "x")
+    reassembler = Reassembler()
+    sent = [reassembler.add(output.data) for output in outputs if isinstance(output, Send)]
+    refusal = decode(sent[-1] or b"")
+    assert isinstance(refusal, Refuse)
+    assert refusal.differences == refused.differences[:64]
 
 
 def test_a_player_who_vanishes_is_noticed_and_then_lost_at_the_configured_times() -> None:
@@ -191,6 +238,7 @@ def test_a_player_who_vanishes_is_noticed_and_then_lost_at_the_configured_times(
     assert (seat.over.reason, seat.over.player) == ("peer_lost", 1)
 
 
+@pytest.mark.slow
 def test_a_player_who_is_heard_again_in_time_resumes() -> None:
     table = Table(2, path=Path(one_way_ms=20), frames=3000)
     table.connect()
@@ -270,7 +318,7 @@ def test_garbage_is_counted_and_the_match_goes_on() -> None:
     table.connect()
     table.run(until=lambda: len(table.seats[0].played) == 10)
     link = table.network.link(1, 0)
-    for data in (b"", b"\xff", b"\x10", b"\x10\x01\x80", b"\x01\x01{", b"x" * 70_000, "text"):
+    for data in (b"", b"\xff", b"\x97\x10", b"\x97\x10\x01\x80", b"\x01\x02{", b"x" * 70_000, "text"):
         link.send(Channel.GAME, data)
     assert table.run()
     errors = table.seats[0].events_of(ProtocolErrorSeen)
@@ -308,7 +356,7 @@ def test_agreement_needs_every_player() -> None:
 def test_a_leaver_waits_for_the_others_checksum_of_a_frame_that_he_checked() -> None:
     match = greeted_match()
     match.command(BeginEpisode(seed=1), 0.0)
-    match.receive(1, encode(Ready(1, None, None, 0)), 0.0)
+    match.receive(1, encode(Ready(1, None, None, 0, 0)), 0.0)
     match.command(GiveChecksum(9, b"ours"), 0.1)
     match.command(Leave("normal"), 0.1)
     assert not [output for output in outputs_of(match) if isinstance(output, Left)]
