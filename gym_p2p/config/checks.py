@@ -121,7 +121,7 @@ def is_a(wanted: type[Any]) -> Validator:
 
 def secret(least_chars: int = 0) -> Validator:
     """Return a validator: a text of so many characters; what came is never shown, not even a wrong one."""
-    wanted = f"at least {least_chars} characters" if least_chars else "a text"
+    wanted = f"at least {least_chars} characters" if least_chars > 1 else "a text"
 
     def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if not isinstance(value, str) or len(value) < least_chars:
