@@ -122,7 +122,7 @@ class ProbeManager:
         self._link = LinkConfig() if link is None else link
         self._pings = pings
         self._on_result = on_result
-        self._active: _Run | None = None
+        self._active: _ProbeRun | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         for kind in _EVENTS:
             client.events.listen(kind, self._receive)
@@ -179,10 +179,10 @@ class ProbeManager:
         active = self._active
         if active is None or active.prepare.probe_session_id != prepare.probe_session_id:
             link = attrs.evolve(self._link, relay_only=self._link.relay_only or prepare.relay_only)
-            self._replace(_Run(prepare, self._client, self._subject_id, link, self._pings))
+            self._replace(_ProbeRun(prepare, self._client, self._subject_id, link, self._pings))
         self._client.send(ProbeReady(prepare.probe_session_id))
 
-    def _replace(self, run: _Run | None) -> None:
+    def _replace(self, run: _ProbeRun | None) -> None:
         before, self._active = self._active, run
         if before is not None and before.task is not None:
             before.task.cancel()
@@ -191,7 +191,7 @@ class ProbeManager:
             self._tasks.add(run.task)
             run.task.add_done_callback(self._tasks.discard)
 
-    async def _carry_out(self, run: _Run) -> None:
+    async def _carry_out(self, run: _ProbeRun) -> None:
         try:
             result = await run.run()
             if self._active is run:
@@ -216,7 +216,7 @@ class ProbeManager:
 # have reported.
 
 
-class _Run:
+class _ProbeRun:
     """One probe from its preparation to its end."""
 
     def __init__(
