@@ -4,7 +4,7 @@
 runs inside a host of the laboratory, so the truth is the forwarder's, as in
 :mod:`benchmarks.probe_accuracy`; so are the table's columns: side 1 is the Python peer, side 2 the page, and
 the single reading is Chromium's ``getStats()`` half a second after it has connected. ``DIR`` is where npm has
-put what the browser tests need (pytest's cache: ``.pytest_cache/d/browser-tests/node_modules``).
+put what the browser tests need (``build/browser-tests/node_modules``).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from gym_p2p.core.wire.messages import decode, encode
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.snapshot import snapshots_named
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(180)]
 
 
 def _shown(report: Report) -> dict[str, float | None]:

@@ -12,7 +12,8 @@ from typing import Any
 
 from aiortc import RTCDataChannel, RTCPeerConnection
 
-from gym_p2p.core.wire.messages import MAX_MESSAGE_BYTES, Channel
+from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
+from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.links.transport import OnMessage
 from gym_p2p.net.webrtc.association import Association
 from gym_p2p.net.webrtc.stats import ChannelCounters
