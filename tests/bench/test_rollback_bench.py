@@ -59,10 +59,6 @@ def test_the_session_the_environments_and_the_messages_are_measured() -> None:
     assert counts["rally: rollback of 8"][0] >= 3
 
 
-def test_the_message_that_is_measured_travels_whole() -> None:
-    assert decode(encode(INPUT_MESSAGE)) == INPUT_MESSAGE
-
-
 def test_a_match_in_real_time_is_measured() -> None:
     report = bench_match(rounds=1, frames=150, progress=lambda _text: None)
     shown = _shown(report)
@@ -77,3 +73,7 @@ def test_the_table_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> No
     printed = capsys.readouterr().out.splitlines()
     assert max(len(line.rstrip()) for line in printed) <= 80
     assert any(line.startswith("tick, p50") for line in printed)
+
+
+def test_the_message_that_is_measured_travels_whole() -> None:
+    assert decode(encode(INPUT_MESSAGE)) == INPUT_MESSAGE
