@@ -10,7 +10,7 @@ import pytest
 from tests.bench.probe_accuracy import Path_, measure_path, peers, service, target_ms
 from tests.lab.fixtures import MakeLab
 
-pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible")]
+pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.usefixtures("lab_possible")]
 
 PROBES = 5
 ROOM_MS = 4.0
