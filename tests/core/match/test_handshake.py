@@ -33,9 +33,9 @@ def handshake(players: int = 3) -> tuple[Handshake, dict[int, Peer]]:
 def test_the_last_greeting_connects_everybody_with_what_each_stated() -> None:
     greeting, peers = handshake()
     assert greeting.receive(peers[2], hello(about={"fps": 30})) is None
-    assert not greeting.complete
+    before = greeting.complete
     assert greeting.receive(peers[1], hello()) == Connected((None, {}, {"fps": 30}))
-    assert greeting.complete
+    assert (before, greeting.complete) == (False, True)
     assert {peer.state for peer in peers.values()} == {PeerState.PLAYING}
 
 

@@ -163,5 +163,7 @@ def test_a_new_episode_forgets_the_inputs_of_the_one_before() -> None:
     peer.keep_share(Share(1, 1, 0, ()))
     peer.unreported_since = 1.0
     peer.begin_episode()
-    assert (peer.remote_inputs.count, peer.received, peer.acknowledged) == (0, [0, 0], 0)
-    assert (peer.final, peer.shares, peer.unreported_since) == (None, [], None)
+    fresh = Peer(index=1, sync=SYNC, players=2)
+    for name in ("received", "acknowledged", "final", "shares", "unreported_since"):
+        assert getattr(peer, name) == getattr(fresh, name)
+    assert peer.remote_inputs.count == 0
