@@ -101,7 +101,7 @@ class LiveEpisode:
     #
     # - The input is given in every turn until the frame is played: repeats are ignored, and a stall that an
     #   arriving event ends needs it. Once the frame is played it is not given again, for it would be the next
-    #   frame's; nor behind a possible end, which has to become final, or be taken back, before it.
+    #   frame's; nor behind a possible end, which has to become final or be undone before anything follows.
     # - What is there already is taken in first: a correction that is known belongs before this frame, and
     #   inputs that are known are not guessed.
     # - It ends: each turn shows something, or waits for one event and at most a slice of time, and after the
