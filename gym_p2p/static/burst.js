@@ -2,7 +2,7 @@
  * A burst of pings without a channel or a clock: when the next one is due, when enough has been seen, and the
  * statistics of what came back.
  *
- * The rule is the one that Python players follow (`gym_p2p/core/probing/burst.py` says why it is as it is), number
+ * The rule is the one that Python players follow (`gym_p2p/core/probing/burst.py` has the reasons), number
  * by number, so that a pair near a threshold is judged alike whatever its two sides run: two warm-ups are thrown
  * away, then pings go out 50 ms apart without waiting for the pong before. After 5, 9 and 10 of them it ends if the
  * interval that holds the median lies on one side of the threshold; without a threshold, if it is narrow enough, or
@@ -14,7 +14,7 @@
 const WARM_UPS = 2;
 const PING_INTERVAL_MS = 50;
 const PING_TIMEOUT_MS = 1000;
-/** Of a burst that was cut short: fewer say too little of a median. */
+/** Of a burst that was cut short: fewer mean too little for a median. */
 const LEAST_SAMPLES = 3;
 const CHECKPOINTS = [5, 9];
 const PINGS = 10;

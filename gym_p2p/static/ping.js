@@ -18,7 +18,7 @@ export class PingBurst {
 
   /**
    * @param {(text: string) => void} send  sends a text to the peer, now.
-   * @param {{ thresholdMs?: number | null }} [options]  what the median will be compared with, which says how exact
+   * @param {{ thresholdMs?: number | null }} [options]  what the median will be compared with, which decides how exact
    *     it has to be; `null` measures to a fixed precision.
    */
   constructor(send, { thresholdMs = null } = {}) {

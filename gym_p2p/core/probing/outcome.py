@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from gym_p2p.core.api.payloads import encode
+from gym_p2p.core.api.payloads import MAX_RTT_MS, encode
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import PairMeasured
 from gym_p2p.core.probing.report import Mark
@@ -56,6 +56,9 @@ class ProbeDeadlines:
     """From the first report to doing without the second."""
 
 
+_IN_RANGE = attrs.validators.optional([attrs.validators.ge(0.0), attrs.validators.le(MAX_RTT_MS)])
+
+
 @attrs.frozen(kw_only=True)
 class ProbeOutcome:
     """How a probe ended.
@@ -71,7 +74,7 @@ class ProbeOutcome:
     subjects: tuple[str, str]
     reason: Reason
     probe_session_id: str = ""
-    rtt_ms: float | None = None
+    rtt_ms: float | None = attrs.field(default=None, validator=_IN_RANGE)
     marks: frozenset[Mark] = frozenset()
     reports: Mapping[str, ProbeReport | None] = attrs.field(factory=dict)
     earlier: ProbeOutcome | None = None

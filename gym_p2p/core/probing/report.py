@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import attrs
 
-from gym_p2p.core.api.probes import ProbePath, ProbeReport
-from gym_p2p.core.probing.statistics import PingStatistics
+from gym_p2p.core.api.probes import ProbeReport
 
-__all__ = ["Mark", "Reconciled", "reconcile", "report_of"]
+__all__ = ["Mark", "Reconciled", "reconcile"]
 
 _DISAGREE_MS = 8.0
 _DISAGREE = 0.25
@@ -51,16 +50,3 @@ def reconcile(reports: Sequence[ProbeReport | None]) -> Reconciled:
     low, high = min(medians), max(medians)
     disagree = high - low > max(_DISAGREE_MS, _DISAGREE * low)
     return Reconciled(high, frozenset({Mark.DISAGREED}) if disagree else frozenset())
-
-
-def report_of(statistics: PingStatistics, path: ProbePath | None) -> ProbeReport:
-    """Return what is reported of a measurement."""
-    return ProbeReport(
-        rtt_ms=statistics.median_ms,
-        success=bool(statistics.samples_ms),
-        samples_ms=statistics.samples_ms,
-        jitter_ms=statistics.mad_ms,
-        loss=statistics.loss,
-        path=path,
-        failure=None if statistics.samples_ms else "no_answers",
-    )

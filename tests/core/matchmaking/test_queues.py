@@ -25,6 +25,7 @@ from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.matchmaking.status import STATUS_ANYWAY_S
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
+from tests.core.examples import examples
 
 
 class Lab:
@@ -538,5 +539,7 @@ class QueuesUnderStress(RuleBasedStateMachine):
         assert not self.waiting
 
 
-QueuesUnderStress.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+QueuesUnderStress.TestCase.settings = settings(
+    max_examples=examples(30), stateful_step_count=30, deadline=None
+)
 TestQueuesUnderStress = QueuesUnderStress.TestCase

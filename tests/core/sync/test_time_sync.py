@@ -7,8 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.frame_advantage import FrameAdvantage
-from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.core.sync.time_sync import MOST, AutoDelay, Pace, delay_for
 from gym_p2p.net.links.memory import Path
 from tests.core.tables import TICK_S, Player, Table, rollback_table
@@ -38,6 +36,7 @@ def play_with_a_fast_clock(*, synchronized: bool) -> tuple[Table, list[int]]:
     return table, watch(table, 60.0 if synchronized else 20.0)
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_two_percent_fast_for_a_minute_neither_runs_ahead_nor_rolls_back_alone() -> None:
     table, ahead = play_with_a_fast_clock(synchronized=True)
     assert frame_of(table.seats[0]) > 60 * 57
@@ -50,12 +49,14 @@ def test_a_clock_that_is_two_percent_fast_for_a_minute_neither_runs_ahead_nor_ro
         assert max(counts) <= 0.6 * sum(counts)
 
 
+@pytest.mark.slow
 def test_without_time_sync_the_fast_one_runs_ahead_and_does_nearly_all_the_rolling_back() -> None:
     table, ahead = play_with_a_fast_clock(synchronized=False)
     assert max(ahead) > 2
     assert table.seats[1].simulated_again > 0.8 * sum(seat.simulated_again for seat in table.seats)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delays", [{0: 0, 1: 5}, {0: 6, 1: 1}])
 def test_unequal_input_delays_do_not_look_like_being_ahead(delays: dict[int, int]) -> None:
     table = rollback_table(2, one_way_ms=70, frames=10_000, delays=delays, sync=PACED)
@@ -64,6 +65,7 @@ def test_unequal_input_delays_do_not_look_like_being_ahead(delays: dict[int, int
     assert all(seat.session is not None and seat.session.stretch < 1.01 for seat in table.seats)
 
 
+@pytest.mark.slow
 def test_changing_the_delay_in_play_does_not_look_like_being_ahead() -> None:
     table = rollback_table(2, one_way_ms=50, frames=10_000, sync=PACED)
     watch(table, 5.0)
@@ -73,6 +75,7 @@ def test_changing_the_delay_in_play_does_not_look_like_being_ahead() -> None:
     assert max(map(abs, watch(table, 10.0))) <= 1
 
 
+@pytest.mark.slow
 def test_of_three_players_all_keep_up_with_the_slowest() -> None:
     table = rollback_table(3, path=Path(one_way_ms=30, jitter_ms=5, loss=0.02), frames=10_000, sync=PACED)
     table.seats[1].tick_s = TICK_S / 1.01
@@ -80,16 +83,6 @@ def test_of_three_players_all_keep_up_with_the_slowest() -> None:
     watch(table, 10.0)
     frames = [frame_of(seat) for seat in table.seats]
     assert max(frames) - min(frames) <= 2
-
-
-def test_the_advantage_is_half_the_difference_of_what_both_believe() -> None:
-    advantage = FrameAdvantage()
-    seen: list[float | None] = []
-    for ours, theirs in [(5, 1)] * 10 + [(3, 3)] * 30:
-        advantage.add(ours, theirs)
-        seen.append(advantage.frames)
-    assert seen[:10] == [None] * 9 + [2.0]
-    assert seen[-1] == 0.0
 
 
 @given(st.lists(st.tuples(st.floats(-1000, 1000), st.integers(0, 40)), max_size=50))
@@ -103,13 +96,6 @@ def test_the_pace_is_only_ever_slowed_down_and_within_bounds(observed: list[tupl
 def test_who_is_behind_does_not_slow_down() -> None:
     pace = Pace()
     assert [pace.observe(-3.0, frame) for frame in range(0, 600, 15)] == [1.0] * 40
-
-
-def test_the_pacer_lengthens_a_frame_by_as_much_as_it_is_told() -> None:
-    pacer = Pacer(50)
-    assert pacer.wait_s(0.0) == 0.0
-    assert pacer.wait_s(0.0, stretch=1.1) == pytest.approx(0.02)
-    assert pacer.wait_s(0.02) == pytest.approx(0.022)
 
 
 @pytest.mark.parametrize(
