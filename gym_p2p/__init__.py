@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from gym_p2p.core.api.matches import GroupHistory
     from gym_p2p.core.api.queues import MatchProposed, Verdict
-    from gym_p2p.core.matchmaking.queue_commands import ProposedMatch
+    from gym_p2p.core.matchmaking.commands import ProposedMatch
     from gym_p2p.core.matchmaking.strategy import (
         FIFOMatchmaker,
         GroupReunionMatchmaker,
@@ -132,7 +132,7 @@ _HOMES = (
     "gym_p2p.core.api.matches",
     "gym_p2p.core.matchmaking.strategy",
     "gym_p2p.core.api.queues",
-    "gym_p2p.core.matchmaking.queue_commands",
+    "gym_p2p.core.matchmaking.commands",
     "gym_p2p.core.matchmaking.widening",
     "gym_p2p.net.telemetry",
     "gym_p2p.net.probing.probe",

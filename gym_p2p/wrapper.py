@@ -190,7 +190,7 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
         result = self.p2p.step({seat: self._game.codec(seat).check(action)})
         if isinstance(result, Ending):
             last = self.p2p.outcome
-            return fresh(last.observations[self._index]), 0.0, False, True, _told(result)
+            return fresh(last.observations[self._index]), 0.0, False, True, _why(result)
         index = self._index
         return (
             result.observations[index],
@@ -279,7 +279,7 @@ class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # Pe
                 dict.fromkeys(agents, 0.0),
                 dict.fromkeys(agents, False),
                 dict.fromkeys(agents, True),
-                {agent: _told(result) for agent in agents},
+                {agent: _why(result) for agent in agents},
             )
             self.agents = []
             return answer
@@ -358,5 +358,5 @@ def _any_seat(game: Game) -> SeatId:
     return first
 
 
-def _told(ending: Ending) -> dict[str, Any]:
+def _why(ending: Ending) -> dict[str, Any]:
     return {"p2p": {"reason": ending.reason, "player": ending.player}}

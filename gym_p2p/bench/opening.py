@@ -17,7 +17,7 @@ from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import Connected, Leave
 from gym_p2p.errors import P2PError
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.worker.messages import Failed, LinkOpened, PlayerPlan, WorkerEvent
+from gym_p2p.net.worker.messages import LinkOpened, PlayerPlan, WorkerEvent, WorkerFailed
 from gym_p2p.net.worker.player import PlayerWorker
 
 __all__ = ["OpeningStation"]
@@ -103,5 +103,5 @@ class _Half:
         self.at[type(event)] = time.perf_counter()
         if isinstance(event, Connected) and not self.connected.done():
             self.connected.set_result(None)
-        if isinstance(event, Failed) and not self.connected.done():
+        if isinstance(event, WorkerFailed) and not self.connected.done():
             self.connected.set_exception(P2PError(str(event.error)))

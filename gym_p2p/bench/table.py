@@ -15,7 +15,7 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import BeginEpisode, Command, EpisodeBegan
-from gym_p2p.core.match.match import Match, Send
+from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import P2PError
@@ -139,7 +139,7 @@ class _TablePlayer:
         """Return what this player sends before the first frame; the episode begins when it is time."""
         said = []
         while (output := self._match.poll()) is not None:
-            if isinstance(output, Send):
+            if isinstance(output, Transmit):
                 said.append(output.data)
             elif isinstance(output, EpisodeBegan):
                 self._begun = self._begin(output)
@@ -180,7 +180,7 @@ class _TablePlayer:
     def _pump(self, sent: list[bytes]) -> list[Any]:
         events = []
         while (output := self._match.poll()) is not None:
-            if not isinstance(output, Send):
+            if not isinstance(output, Transmit):
                 events.append(output)
             elif output.channel is Channel.GAME:
                 sent.append(output.data)

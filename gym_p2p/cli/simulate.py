@@ -56,7 +56,7 @@ class _Task:
 
 
 @attrs.frozen
-class _Row:
+class _MatchRow:
     """What one simulated match came to."""
 
     sync: str
@@ -147,14 +147,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Play, and print."""
     find_local_modules()
     tasks = list(_tasks(arguments))
-    rows: list[_Row] = []
+    rows: list[_MatchRow] = []
     console = Console(stderr=True)
     with console.status("") as status:
         for row in _played(tasks, arguments.jobs):
             rows.append(row)
             status.update(f"{len(rows)} of {len(tasks)} matches")
             if arguments.json:
-                print(json.dumps({"type": "simulation", **_told(row)}, allow_nan=False), flush=True)
+                print(json.dumps({"type": "simulation", **_plain(row)}, allow_nan=False), flush=True)
     if not arguments.json:
         Console().print(_table(rows, arguments.env))
         for why in dict.fromkeys(f"{row.sync}: {row.why}" for row in rows):
@@ -185,7 +185,7 @@ def _policies(given: Sequence[str]) -> dict[SeatId | None, str]:
     return policies
 
 
-def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_Row]:
+def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_MatchRow]:
     if jobs == 1 or len(tasks) == 1:
         yield from map(_play, tasks)
         return
@@ -195,7 +195,7 @@ def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_Row]:
         yield from pool.map(_play, tasks)
 
 
-def _play(task: _Task) -> _Row:
+def _play(task: _Task) -> _MatchRow:
     """Play one match."""
 
     def make_env() -> Any:
@@ -223,10 +223,10 @@ def _play(task: _Task) -> _Row:
     return _row(task, result)
 
 
-def _row(task: _Task, result: Simulation) -> _Row:
+def _row(task: _Task, result: Simulation) -> _MatchRow:
     players = result.players.values()
     counters = [player.counters for player in players]
-    return _Row(
+    return _MatchRow(
         sync=result.sync,
         one_way_ms=task.one_way_ms,
         rewards={seat: player.total_reward for seat, player in result.players.items()},
@@ -243,11 +243,11 @@ def _row(task: _Task, result: Simulation) -> _Row:
     )
 
 
-def _told(row: _Row) -> dict[str, Any]:
+def _plain(row: _MatchRow) -> dict[str, Any]:
     return {**attrs.asdict(row), "rewards": {str(seat): reward for seat, reward in row.rewards.items()}}
 
 
-def _table(rows: Sequence[_Row], env: str) -> Table:
+def _table(rows: Sequence[_MatchRow], env: str) -> Table:
     table = Table(
         title=f"{env}: rewards, and what keeping together cost",
         caption="ms: one way; depth: of the deepest rollback; again: frames played twice; wrong: guesses",
@@ -258,7 +258,7 @@ def _table(rows: Sequence[_Row], env: str) -> Table:
     costs = ("fps", "rolls", "depth", "again", "wrong", "stalls", "B/s")
     for name in ("ms", "sync", *map(str, seats), *costs):
         table.add_column(name, justify="right", no_wrap=name == "sync")
-    groups: dict[tuple[float, str], list[_Row]] = {}
+    groups: dict[tuple[float, str], list[_MatchRow]] = {}
     for row in rows:
         groups.setdefault((row.one_way_ms, row.sync), []).append(row)
     for (one_way_ms, sync), group in groups.items():

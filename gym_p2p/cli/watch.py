@@ -202,8 +202,8 @@ def _table(sight: _Sight) -> Table:
 
 def _print(sight: _Sight, *, as_json: bool) -> None:
     if as_json:
-        told = {name: value for name, value in attrs.asdict(sight).items() if name not in _LIVE_ONLY}
-        print(json.dumps({"type": "summary", **told}))
+        seen = {name: value for name, value in attrs.asdict(sight).items() if name not in _LIVE_ONLY}
+        print(json.dumps({"type": "summary", **seen}))
         return
     sight.state = sight.ending
     Console().print(_table(sight))

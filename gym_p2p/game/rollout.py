@@ -23,16 +23,8 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.sync.session import (
-    Advance,
-    FramesConfirmed,
-    Load,
-    Over,
-    RolledBack,
-    Save,
-    Stalled,
-    SyncSession,
-)
+from gym_p2p.core.sync.outputs import Advance, FramesConfirmed, Load, Over, RolledBack, Save, Stalled
+from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game

@@ -19,7 +19,7 @@ __all__ = ["Broadcast"]
 
 
 class Broadcast:
-    """Shows one match; a :class:`~gym_p2p.play.played_match.Sink`.
+    """Shows one match; a :class:`~gym_p2p.play.played_match.EpisodeSink`.
 
     Args:
         command: takes what goes to the network half.

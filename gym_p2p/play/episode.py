@@ -19,13 +19,13 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.rollout import Correction, FinalFrame
-from gym_p2p.net.worker.messages import Failed, Stopped
+from gym_p2p.net.worker.messages import WorkerFailed, WorkerStopped
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.played_match import PlayedMatch
 from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.runner import EpisodeRunner
 
-__all__ = ["Ending", "Episode"]
+__all__ = ["Ending", "LiveEpisode"]
 
 _LOOK_EVERY_S = 0.002
 _CORRECTIONS_KEPT = 4096
@@ -46,7 +46,7 @@ class Ending:
     player: SeatId | None = None
 
 
-class Episode:
+class LiveEpisode:
     """A running episode.
 
     Args:
@@ -97,6 +97,16 @@ class Episode:
         """Whether the environment's own exception, or a Ctrl-C in it, has left it within a frame."""
         return self._runner.rollout.broken
 
+    # One step plays one frame, and may take several turns of the loop until there is something to show.
+    #
+    # - The input is given in every turn until the frame is played: repeats are ignored, and a stall that an
+    #   arriving event ends needs it. Once the frame is played it is not given again, for it would be the next
+    #   frame's; nor behind a possible end, which has to become final or be undone before anything follows.
+    # - What is there already is taken in first: a correction that is known belongs before this frame, and
+    #   inputs that are known are not guessed.
+    # - It ends: each turn shows something, or waits for one event and at most a slice of time, and after the
+    #   input time-out nothing is waited for. The network half's own end is an event like any other, and comes
+    #   again to whoever goes on waiting.
     def step(self, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
         """Play one frame with the local seats' canonical actions; return, on time, what is to be shown.
 
@@ -117,7 +127,7 @@ class Episode:
             result = self._shown(advanced=advanced)
             if result is None and deadline <= time.monotonic():
                 return Ending("input_timeout")
-            if result is None and isinstance(self._client.receive(), Failed | Stopped):
+            if result is None and isinstance(self._client.receive(), WorkerFailed | WorkerStopped):
                 return Ending("network_failed")
         if not isinstance(result, Ending):
             self._pace()
@@ -152,8 +162,11 @@ class Episode:
             self._recorder.record.protocol_error(error.problem)
             self._over = Ending("protocol_error")
             return False
-        # A frame that was held back, for it seemed to be the end, was never shown.
-        self._corrections.extend([one for one in tick.corrections if one.frame <= self.frame_shown])
+        for correction in tick.corrections:
+            if (
+                correction.frame <= self.frame_shown
+            ):  # one held back, for it seemed to be the end, was not shown
+                self._corrections.append(correction)
         if self._config.view == "confirmed":
             self._unseen.extend(tick.final)
         if tick.over is not None and not self._runner.rollout.over:

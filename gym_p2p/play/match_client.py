@@ -13,18 +13,25 @@ from typing import Any, TypeVar
 
 from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus
-from gym_p2p.core.match.events import Connected, EpisodeRefused, Leave, PlayerGone, Refused
+from gym_p2p.core.match.events import (
+    Connected,
+    EpisodeRefused,
+    HandshakeMismatch,
+    InputsArrived,
+    Leave,
+    PlayerGone,
+)
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
 from gym_p2p.net.worker.backends import open_bridge
 from gym_p2p.net.worker.messages import (
-    Failed,
     PlayerPlan,
     ServiceReachable,
-    Stopped,
     Vote,
     WorkerCommand,
     WorkerEvent,
+    WorkerFailed,
+    WorkerStopped,
 )
 from gym_p2p.play.recorder import Recorder
 
@@ -50,7 +57,7 @@ ROOM_MARGIN_S = 5.0
 """Above the time-out of the room, so that the network half's own error arrives first."""
 
 HANDSHAKE_LIMIT_S = 15.0
-"""Above the peers' own limit for a handshake, so that theirs tells the reason."""
+"""Above the peers' own limit for a handshake, so that theirs gives the reason."""
 
 
 class MatchClient:
@@ -78,7 +85,7 @@ class MatchClient:
         self._free: tuple[SeatId, ...] = plan.seats
         self._bridge = open_bridge(plan)
         self._recorder: Recorder | None = None
-        self._end: Failed | Stopped | None = None
+        self._end: WorkerFailed | WorkerStopped | None = None
         self.command: Callable[[WorkerCommand], None] = self._bridge.command
         """Gives the network half a command."""
         self.listener: Callable[[WorkerEvent], None] = lambda _event: None
@@ -92,8 +99,8 @@ class MatchClient:
         """Wait until all players of the match are connected and have agreed on what they play.
 
         Returns:
-            The record of the match, and what every player told of themselves, in the match's order; ``None``
-            for the local one.
+            The record of the match, and what every player sent about themselves, in the match's order
+            (``None`` for the local one).
 
         Raises:
             NetworkError, PeerError: they will not.
@@ -214,11 +221,13 @@ class MatchClient:
     def _keep(self, event: WorkerEvent) -> None:
         """Keep what stays true, for whoever needs it later: nobody may be waiting for it now."""
         match event:
+            case InputsArrived():
+                pass  # of nearly all events the record keeps what has to be kept
             case QueueStatus():
                 self.queue_status = event
             case MatchFound():
                 self.queue_status = None
-            case Failed() | Stopped():
+            case WorkerFailed() | WorkerStopped():
                 self.queue_status = None
                 self._end = self._end or event
             case PlayerGone():
@@ -231,13 +240,13 @@ class MatchClient:
 
     def _raise_if_final(self, event: WorkerEvent) -> None:
         match event:
-            case Failed(error):
+            case WorkerFailed(error):
                 raise error
-            case Refused(player, differences) | EpisodeRefused(player, differences):
+            case HandshakeMismatch(player, differences) | EpisodeRefused(player, differences):
                 raise HandshakeRefused(self.player_id(player), differences)
-            case PlayerGone(player, reason, _, said, lost):
-                raise PeerLost(self.player_id(player if lost is None else lost), said or reason)
-            case Stopped():
+            case PlayerGone(player, reason, _, goodbye, lost):
+                raise PeerLost(self.player_id(player if lost is None else lost), goodbye or reason)
+            case WorkerStopped():
                 raise NetworkError("the network half stopped by itself")
 
 

@@ -22,10 +22,10 @@ from gym_p2p.game.rollout import StandIn
 from gym_p2p.play.state_exchange import StateExchange
 from gym_p2p.play.sync_mode import SyncChoice
 
-__all__ = ["PlayedMatch", "Sink"]
+__all__ = ["EpisodeSink", "PlayedMatch"]
 
 
-class Sink(Protocol):
+class EpisodeSink(Protocol):
     """Takes an episode as it becomes final; a :class:`~gym_p2p.game.replay.writer.ReplayWriter` is one."""
 
     def begin_episode(self, seed: int, options: Mapping[str, Any] | None, first_outcome: Outcome) -> None:
@@ -71,7 +71,7 @@ class PlayedMatch:
     command: Callable[[Command], None]
     now_ms: Callable[[], int]
     stand_in: StandIn | None = None
-    sinks: Sequence[Sink] = ()
+    sinks: Sequence[EpisodeSink] = ()
     inputs: SeatInputs = attrs.field(init=False)
     own: tuple[int, ...] = attrs.field(init=False)
     states: StateExchange = attrs.field(init=False)

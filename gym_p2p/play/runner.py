@@ -21,8 +21,9 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     StateArrived,
 )
+from gym_p2p.core.sync.outputs import RolledBack
 from gym_p2p.core.sync.prediction import predictor_named
-from gym_p2p.core.sync.session import RolledBack, SyncSession
+from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.sync.time_sync import AutoDelay
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.outcome import Outcome
@@ -74,7 +75,7 @@ class EpisodeRunner:
 
     def add_input(self, actions: Mapping[SeatId, Any]) -> None:
         """Give the local seats' canonical actions for the current frame; giving again changes nothing."""
-        give = self.session.give(self._inputs.encode(actions))
+        give = self.session.add_local_input(self._inputs.encode(actions))
         if give is not None:
             self._send_input(give)
 

@@ -14,7 +14,7 @@ __all__ = ["FrameCollector"]
 
 
 class FrameCollector:
-    """One player's; a :class:`~gym_p2p.play.played_match.Sink`."""
+    """One player's; a :class:`~gym_p2p.play.played_match.EpisodeSink`."""
 
     def __init__(self, game: Game, index: int) -> None:
         self.confirmed: list[ConfirmedFrame] = []

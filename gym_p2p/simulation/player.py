@@ -19,6 +19,7 @@ from gym_p2p.core.wire.messages import Channel
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.rollout import Tick
 from gym_p2p.net.links.driver import Driver
+from gym_p2p.net.links.memory import MemoryNetwork, VirtualClock
 from gym_p2p.net.links.transport import LinkState
 from gym_p2p.net.worker.messages import LinkOpened, Polled
 from gym_p2p.play.played_match import PlayedMatch
@@ -43,6 +44,8 @@ class VirtualPlayer:
         index: which one this is.
         game: the player's copy.
         choice: how frames are kept together.
+        clock: of the match.
+        network: of the match; :meth:`connect` joins it.
 
     Attributes:
         seat: the player's.
@@ -50,11 +53,22 @@ class VirtualPlayer:
         ended_at: the virtual time of that.
     """
 
-    def __init__(self, setting: Setting, index: int, game: Game, choice: SyncChoice) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        index: int,
+        game: Game,
+        choice: SyncChoice,
+        *,
+        clock: VirtualClock,
+        network: MemoryNetwork,
+    ) -> None:
         self.seat = setting.seats[index]
         self.ending: str | None = None
         self.ended_at = 0.0
         self._setting = setting
+        self._clock = clock
+        self._network = network
         self._index = index
         self._game = game
         self._policy = setting.policies[self.seat]
@@ -74,7 +88,7 @@ class VirtualPlayer:
             match_seed=setting.seed,
             sync=config,
         )
-        self._driver = Driver(match, clock=setting.clock, emit=self._on_event)
+        self._driver = Driver(match, clock=clock, emit=self._on_event)
         self._frames = FrameCollector(game, index)
         self._played = PlayedMatch(
             game=game,
@@ -91,7 +105,7 @@ class VirtualPlayer:
         self._runner: EpisodeRunner | None = None
         self._input_given_for = -1
         self._stalled = False
-        self._pacer = Pacer((config.fps or 60.0) * (1 + setting.drift.get(self.seat, 0.0)))
+        self._pacer = Pacer((config.fps or 60.0) * (1 + setting.by_seat.clock_drift.get(self.seat, 0.0)))
         self._counters = Counters()
 
     @property
@@ -108,7 +122,7 @@ class VirtualPlayer:
             self._wire(other)
         for other in others:
             self._recorder.fold(self._now_ms(), LinkOpened(other, 0.0))
-            self._driver.attach(other, self._setting.network.link(self._index, other))
+            self._driver.attach(other, self._network.link(self._index, other))
 
     def result(self) -> SimulatedPlayer:
         """Return what it came to."""
@@ -125,7 +139,7 @@ class VirtualPlayer:
     # The network.
 
     def _wire(self, other: int) -> None:
-        link = self._setting.network.link(self._index, other)
+        link = self._network.link(self._index, other)
 
         def on_message(_channel: Channel, data: bytes | str) -> None:
             self._driver.message(other, data)
@@ -169,8 +183,8 @@ class VirtualPlayer:
         if runner is None or self.ending is not None:
             return
         frame = runner.session.frame
-        if frame >= self._setting.leave.get(self.seat, self._setting.frames + 1):
-            self._setting.network.sever(self._index)
+        if frame >= self._setting.by_seat.leave.get(self.seat, self._setting.frames + 1):
+            self._network.sever(self._index)
             self._finish("left")
             return
         if frame < self._setting.frames and not (runner.rollout.over or runner.awaits_end()):
@@ -184,15 +198,15 @@ class VirtualPlayer:
         elif runner.rollout.final_count >= self._setting.frames:
             self._finish("frames")
         elif tick.advanced:
-            now = self._setting.clock.time()
+            now = self._clock.time()
             wait_s = self._pacer.wait_s(now, stretch=runner.session.stretch)
-            self._setting.clock.call_at(now + wait_s, self._play)
+            self._clock.call_at(now + wait_s, self._play)
         else:
             self._stalled = True
 
     def _add_input(self, runner: EpisodeRunner, frame: int) -> None:
         if self._input_given_for == frame:
-            runner.session.give(b"")  # stalled: the input of this frame was given before
+            runner.session.add_local_input(b"")  # stalled: the input of this frame was given before
             return
         self._input_given_for = frame
         observation = runner.rollout.outcome.observations[self._index]
@@ -210,7 +224,7 @@ class VirtualPlayer:
 
     def _finish(self, ending: str) -> None:
         self.ending = ending
-        self.ended_at = self._setting.clock.time()
+        self.ended_at = self._clock.time()
         done = ending in {"frames", "ended"}
         frame = None if self._runner is None else self._runner.rollout.final_count - 1
         self._recorder.record.end_episode(self._now_ms(), completed=ending == "ended")
@@ -221,7 +235,7 @@ class VirtualPlayer:
     # Time.
 
     def _later(self, call: Callable[[], None]) -> None:
-        self._setting.clock.call_at(self._setting.clock.time(), call)
+        self._clock.call_at(self._clock.time(), call)
 
     def _now_ms(self) -> int:
-        return EPOCH_MS + round(self._setting.clock.time() * 1e3)
+        return EPOCH_MS + round(self._clock.time() * 1e3)

@@ -51,8 +51,18 @@ class ShownEpisode:
         self._own[-1] = self._digests.digest(self.outcome), None
         self.received.digests[-1] = self.received.begun.digest
 
-    def advance(self, by_seat: Sequence[bytes], outcome: Outcome) -> None:
-        """Take in the next frame as it came out here."""
+    def play_next(self, game: Game) -> list[Any]:
+        """Play the next frame that was received; return every seat's action.
+
+        Raises:
+            ProtocolError: some bytes are no action of their seat.
+        """
+        by_seat = self.received.frames.popleft()
+        actions = [game.codec(seat).decode(data) for seat, data in zip(game.seats, by_seat, strict=True)]
+        self._digest(by_seat, game.step(actions))
+        return actions
+
+    def _digest(self, by_seat: Sequence[bytes], outcome: Outcome) -> None:
         self._digests.update(self.frame, by_seat, outcome)
         self.outcome = outcome
         checked = self.checked_every is not None and (self.frame + 1) % self.checked_every == 0

@@ -24,7 +24,6 @@ from gym_p2p.errors import (
     UsageError,
     WatchDiverged,
 )
-from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome, fresh
@@ -193,7 +192,7 @@ class Spectator:
         reason = self._wait_for_frame(client, running)
         if reason is not None:
             return self._truncated(running.outcome, reason)
-        self._play(running)
+        self.actions = dict(zip(self.seats, running.play_next(self._game), strict=True))
         client.shown(1)
         self._compare(running)
         outcome = running.outcome
@@ -302,12 +301,6 @@ class Spectator:
             self._compare(running)
         return None
 
-    def _play(self, running: ShownEpisode) -> None:
-        by_seat = running.received.frames.popleft()
-        actions = _decoded(self._game, by_seat)
-        self.actions = dict(zip(self.seats, actions, strict=True))
-        running.advance(by_seat, self._game.step(actions))
-
     def _truncated(self, last: Outcome, reason: str) -> tuple[Any, Any, Any, Any, Any]:
         self.agents = []
         info = {"p2p": {"reason": reason, "player": None}}
@@ -347,15 +340,6 @@ class Spectator:
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise UsageError("this spectator is closed; make a new one")
-
-
-def _decoded(game: Game, by_seat: Sequence[bytes]) -> list[Any]:
-    """Return every seat's action.
-
-    Raises:
-        ProtocolError: some bytes are no action of their seat.
-    """
-    return [game.codec(seat).decode(data) for seat, data in zip(game.seats, by_seat, strict=True)]
 
 
 _OPTIONS = frozenset(

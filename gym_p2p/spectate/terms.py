@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.match.handshake import Term, term_differences
+from gym_p2p.core.match.terms import Term, term_differences
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import HandshakeRefused
 from gym_p2p.game.env.game import Game

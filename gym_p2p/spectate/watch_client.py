@@ -18,12 +18,12 @@ from gym_p2p.core.spectating.subscriber import Welcomed
 from gym_p2p.errors import ConnectFailed, MatchOver, NetworkError
 from gym_p2p.net.worker.backends import open_bridge
 from gym_p2p.net.worker.messages import (
-    Failed,
     ReleaseFrames,
     SpectatorPlan,
-    Stopped,
     WatchEnded,
     WorkerEvent,
+    WorkerFailed,
+    WorkerStopped,
 )
 from gym_p2p.spectate.terms import WatchedTerms
 
@@ -136,7 +136,7 @@ class WatchClient:
     def close(self) -> None:
         """Stop the network half. Idempotent."""
         for _, event in self._bridge.close(Leave("normal")):
-            if isinstance(event, Failed):
+            if isinstance(event, WorkerFailed):
                 _log.debug("on closing: %s", event.error)
 
     def _take(self, event: WorkerEvent) -> None:
@@ -153,10 +153,10 @@ class WatchClient:
                 self._take_of(self._newest, event)
             case WatchEnded(reason):
                 self.ended = reason
-            case Failed(error):
+            case WorkerFailed(error):
                 self.ended = "network_failed"
                 raise error
-            case Stopped() if self.ended is None:
+            case WorkerStopped() if self.ended is None:
                 self.ended = "network_failed"
                 raise NetworkError("the network half stopped by itself")
 

@@ -78,7 +78,7 @@ class _Player:
                 self.session.receive(PlayerGone(2, "peer_lost", GONE_AFTER))
             if frame >= LATE:
                 self._hear(1, frame - LATE)
-            self.session.give(self.inputs.encode({0: _acts(0, frame)}))
+            self.session.add_local_input(self.inputs.encode({0: _acts(0, frame)}))
             final_before = self.rollout.final_count
             tick = self.rollout.tick()
             self.rollbacks_before_final += any(one.loaded < final_before for one in tick.rolled_back)

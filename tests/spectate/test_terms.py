@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from gym_p2p.config import P2PConfig, SyncConfig
-from gym_p2p.core.match import handshake
-from gym_p2p.core.match.handshake import Term, handshake_differences, label_of
+from gym_p2p.core.match import terms as match_terms
+from gym_p2p.core.match.handshake import handshake_differences
+from gym_p2p.core.match.terms import Term, label_of
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello
 from gym_p2p.errors import HandshakeRefused
@@ -35,7 +36,7 @@ def _shown(**sync: Any) -> dict[str, Any]:
 @pytest.fixture(params=["as it is", "reworded"])
 def labels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "reworded":
-        monkeypatch.setattr(handshake, "_LABELS", {term: f"the {term} in other words" for term in Term})
+        monkeypatch.setattr(match_terms, "_LABELS", {term: f"the {term} in other words" for term in Term})
     return str(request.param)
 
 

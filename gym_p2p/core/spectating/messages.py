@@ -1,7 +1,7 @@
 """The messages between a player and those who watch the player's match: one frozen class each.
 
 Knows bytes and limits; refuses to know what a message means. The layout is that of
-:mod:`gym_p2p.core.wire.codec`, with kinds of its own; the greetings are :class:`Watch` and
+:mod:`gym_p2p.core.wire.codec`, with kinds of its own; the greetings are :class:`Subscribe` and
 :class:`Welcome`. It all goes over the one reliable channel of a link that carries no match. Test vectors of
 every message are in ``tests/core/wire/vectors.json``.
 """
@@ -20,14 +20,14 @@ from gym_p2p.errors import ProtocolError
 __all__ = [
     "FEED_VERSION",
     "FRAMES_HEAD_BYTES",
+    "Acknowledge",
     "EpisodeOver",
     "EpisodeShown",
     "Farewell",
     "FeedMessage",
     "FrameDigest",
     "FramesShown",
-    "Took",
-    "Watch",
+    "Subscribe",
     "Welcome",
     "decode_feed",
     "encode_feed",
@@ -45,7 +45,7 @@ _FRAMES_SHOWN = 0x44
 _Frame = Annotated[tuple[bytes, ...], msgspec.Meta(min_length=1, max_length=MAX_SEATS)]
 
 
-class Watch(WireMessage, tag=0x40, frozen=True):
+class Subscribe(WireMessage, tag=0x40, frozen=True):
     """A spectator's first message: from where on the match is to be shown.
 
     Attributes:
@@ -59,7 +59,7 @@ class Watch(WireMessage, tag=0x40, frozen=True):
     frame: Count
 
 
-class Took(WireMessage, tag=0x41, frozen=True):
+class Acknowledge(WireMessage, tag=0x41, frozen=True):
     """The spectator has so many messages of this link, its fragments counted as one. Also a sign of life."""
 
     messages: Count
@@ -136,12 +136,14 @@ class Farewell(WireMessage, tag=0x47, frozen=True):
     reason: Reason
 
 
-FeedMessage = Watch | Took | Welcome | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell
+FeedMessage = (
+    Subscribe | Acknowledge | Welcome | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell
+)
 
 _codec: Codec[Any] = Codec(
-    Took | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell,
+    Acknowledge | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell,
     {
-        Watch: lambda version: Watch(version, 0, 0),
+        Subscribe: lambda version: Subscribe(version, 0, 0),
         Welcome: lambda version: Welcome(version, JsonObject({})),
     },
     FEED_VERSION,

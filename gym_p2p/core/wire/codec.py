@@ -11,7 +11,7 @@ none left out and none added::
 A *greeting* is such an array without its first byte, so that it begins with its kind and the protocol's
 version (below 128) in one byte each. Those two bytes, and the layout of
 :mod:`gym_p2p.core.wire.fragments`, stay the same in every version: whatever else may change, two sides can
-tell each other that their versions differ. No other message begins so, for the first byte of an array is
+find out that their versions differ. No other message begins so, for the first byte of an array is
 above 0x7F.
 
 Free-form mappings are JSON in a string: what may travel is then what may stand in a configuration and in the

@@ -16,7 +16,7 @@ from typing import Any
 from gym_p2p.config import IceServer, LinkConfig
 from gym_p2p.core.api.probes import ProbePath
 from gym_p2p.core.latency.webrtc_stats import extract_connection, extract_round_trip
-from gym_p2p.core.probing.burst import Burst, Measured, PingBurst, SendText
+from gym_p2p.core.probing.burst import Burst, PingBurst, SendText
 from gym_p2p.core.probing.statistics import PingStatistics
 from gym_p2p.core.signaling.offerer import initiates, keeps
 from gym_p2p.core.wire.messages import Channel
@@ -230,8 +230,8 @@ class ProbeConnection:
                     # One that cannot be sent is as good as lost.
                     if self._connection.send(Channel.GAME, text) and number is not None:
                         self._burst.sent(number, self._connection.sent_at)
-                case Measured(statistics):
-                    self._end_measuring(statistics)
+                case PingStatistics():
+                    self._end_measuring(output)
         due = None if self._closed else self._burst.next_timeout()
         if self._timer is not None:
             self._timer.cancel()

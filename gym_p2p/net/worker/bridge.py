@@ -12,7 +12,7 @@ import time
 from typing import Protocol
 
 from gym_p2p.core.match.events import Leave
-from gym_p2p.net.worker.messages import Stopped, WorkerCommand, WorkerEvent
+from gym_p2p.net.worker.messages import WorkerCommand, WorkerEvent, WorkerStopped
 
 __all__ = ["STOP_TIMEOUT_S", "Bridge", "StampedEvent", "drain"]
 
@@ -48,6 +48,6 @@ def drain(bridge: Bridge) -> list[StampedEvent]:
         if event is None:
             break
         events.append(event)
-        if isinstance(event[1], Stopped):
+        if isinstance(event[1], WorkerStopped):
             break
     return events

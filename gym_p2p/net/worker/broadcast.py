@@ -1,6 +1,6 @@
 """Shows a player's match to spectators: a connection to each.
 
-Every one is driven by :class:`gym_p2p.core.spectating.broadcaster.Feed`.
+Every one is driven by :class:`gym_p2p.core.spectating.broadcaster.Broadcaster`.
 
 Part of the player's network half. Whatever a spectator does, or this module itself, ends here and never
 reaches the match. It refuses to know frames and the environment.
@@ -19,14 +19,14 @@ from gym_p2p.config import LinkConfig
 from gym_p2p.core.api.requests import DropSpectator
 from gym_p2p.core.api.rooms import MatchFound, MatchSignal
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft
-from gym_p2p.core.spectating.broadcaster import Feed, SendTo
+from gym_p2p.core.spectating.broadcaster import Broadcaster, SendToSpectator
 from gym_p2p.core.spectating.log import Shown
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
-from gym_p2p.net.loop import Alarm, unless
+from gym_p2p.net.loop import LoopTimer, unless
 from gym_p2p.net.webrtc import PeerConnection
 
 __all__ = ["FeedServer"]
@@ -72,10 +72,10 @@ class FeedServer:
         self._found = found
         self._limit = limit
         self._link = attrs.evolve(link, relay_only=True) if found.relay_only else link
-        self._feed = Feed(description)
+        self._feed = Broadcaster(description)
         self._guests: dict[str, _Guest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._alarm = Alarm(self._wake)
+        self._alarm = LoopTimer(self._wake)
         self._closing = False
         client.events.listen(SpectatorJoined, self._joined)
         client.events.listen(SpectatorLeft, self._left)
@@ -195,7 +195,7 @@ class FeedServer:
             guest = self._guests.get(output.spectator)
             if guest is None:
                 continue
-            if isinstance(output, SendTo):
+            if isinstance(output, SendToSpectator):
                 if guest.open is not None:
                     guest.open.send(Channel.CTRL, output.data)
             else:

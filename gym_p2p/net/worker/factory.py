@@ -1,4 +1,4 @@
-"""Which network half a plan asks for: a player's or a spectator's."""
+"""Which network half a plan is for: a player's or a spectator's."""
 
 from __future__ import annotations
 

@@ -18,13 +18,12 @@ from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.match.events import Command, Event
 from gym_p2p.core.spectating.log import Shown
-from gym_p2p.core.spectating.subscriber import FollowEvent
+from gym_p2p.core.spectating.subscriber import SubscriberEvent
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError
 
 __all__ = [
     "Emit",
-    "Failed",
     "JoinEvent",
     "LinkOpened",
     "PlayerPlan",
@@ -32,12 +31,13 @@ __all__ = [
     "ReleaseFrames",
     "ServiceReachable",
     "SpectatorPlan",
-    "Stopped",
     "Vote",
     "WatchEnded",
     "WatchEvent",
     "WorkerCommand",
     "WorkerEvent",
+    "WorkerFailed",
+    "WorkerStopped",
 ]
 
 
@@ -126,14 +126,14 @@ class Polled:
 
 
 @attrs.frozen
-class Failed:
+class WorkerFailed:
     """It went no further."""
 
     error: P2PError
 
 
 @attrs.frozen
-class Stopped:
+class WorkerStopped:
     """Nothing runs any more; no event follows."""
 
 
@@ -150,8 +150,8 @@ class WatchEnded:
 
 JoinEvent = JoinAck | RoomStatus | QueueAck | QueueStatus | MatchProposed | MatchFound | ServiceReachable
 """On the way to a match."""
-WatchEvent = WatchedMatch | FollowEvent | WatchEnded
+WatchEvent = WatchedMatch | SubscriberEvent | WatchEnded
 """Of a spectator's network half; a ``WatchedMatch`` again where another player has to show the match."""
-WorkerEvent = Event | JoinEvent | WatchEvent | LinkOpened | Polled | Failed | Stopped
+WorkerEvent = Event | JoinEvent | WatchEvent | LinkOpened | Polled | WorkerFailed | WorkerStopped
 Emit = Callable[[int, WorkerEvent], None]
 """Takes the Unix time in milliseconds, and what happened."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from gym_p2p.core.match.events import Leave
 from gym_p2p.errors import NetworkError
 from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, StampedEvent, drain
-from gym_p2p.net.worker.messages import Failed, PlayerPlan, SpectatorPlan, Stopped, WorkerCommand
+from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, WorkerCommand, WorkerFailed, WorkerStopped
 from gym_p2p.net.worker.pipe import FrameReader, pack
 
 __all__ = ["ProcessBridge"]
@@ -57,7 +57,7 @@ class ProcessBridge:
         if not self._events:
             return None
         event = self._events.popleft()
-        self._stopped = self._stopped or isinstance(event[1], Stopped)
+        self._stopped = self._stopped or isinstance(event[1], WorkerStopped)
         return event
 
     def close(self, goodbye: Leave) -> list[StampedEvent]:
@@ -129,7 +129,7 @@ class ProcessBridge:
         now_ms = time.time_ns() // 1_000_000
         code = self._process.poll()
         error = NetworkError(f"the network process ended by itself (exit code {code})")
-        self._events.extend([(now_ms, Failed(error)), (now_ms, Stopped())])
+        self._events.extend([(now_ms, WorkerFailed(error)), (now_ms, WorkerStopped())])
 
 
 def _start_child(theirs: socket.socket) -> subprocess.Popen[bytes]:

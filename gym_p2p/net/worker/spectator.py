@@ -1,7 +1,7 @@
 """The network half of a spectator: from signing in to the end of the match, over as many players as it takes.
 
-Asks the service who shows the match, connects to that player, and follows
-(:mod:`gym_p2p.core.spectating.subscriber`); when they can show it no more, asks for another one and goes on
+Requests from the service who shows the match, connects to that player, and follows
+(:mod:`gym_p2p.core.spectating.subscriber`); when they can show it no more, requests another one and goes on
 from where the spectator stands. It refuses to know the environment.
 """
 
@@ -17,7 +17,7 @@ from gym_p2p.core.api.rooms import MatchSignal
 from gym_p2p.core.api.spectators import WatchedMatch, WatchOver
 from gym_p2p.core.match.events import Leave
 from gym_p2p.core.spectating.messages import Farewell
-from gym_p2p.core.spectating.subscriber import Broken, Follower, Said
+from gym_p2p.core.spectating.subscriber import Broken, SendToPlayer, Subscriber
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import (
@@ -29,7 +29,7 @@ from gym_p2p.errors import (
 )
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
-from gym_p2p.net.loop import Alarm, unless
+from gym_p2p.net.loop import LoopTimer, unless
 from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.net.worker.join import SIGN_IN_TIMEOUT_S
 from gym_p2p.net.worker.messages import (
@@ -67,13 +67,13 @@ class SpectatorWorker(NetworkWorker):
     def __init__(self, plan: SpectatorPlan, emit: Emit) -> None:
         super().__init__(emit)
         self._plan = plan
-        self._follower = Follower(plan.seats)
+        self._follower = Subscriber(plan.seats)
         self._client.events.listen(WatchOver, self._on_watch_over)
         self._lost = asyncio.Event()
         """Nothing more comes from the player who is followed."""
         self._watched: WatchedMatch | None = None
         self._open: PeerConnection | None = None
-        self._alarm = Alarm(self._wake)
+        self._alarm = LoopTimer(self._wake)
         self._left = False
         """Whether the one who is followed has said farewell."""
         self._reason = "source_lost"
@@ -227,7 +227,7 @@ class SpectatorWorker(NetworkWorker):
     def _pump(self) -> None:
         while (output := self._follower.poll()) is not None:
             match output:
-                case Said(data):
+                case SendToPlayer(data):
                     if self._open is not None:
                         self._open.send(Channel.CTRL, data)
                 case Broken(reason):

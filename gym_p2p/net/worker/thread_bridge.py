@@ -15,7 +15,7 @@ from gym_p2p.errors import NetworkError
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, StampedEvent, drain
 from gym_p2p.net.worker.factory import make_worker
-from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, Stopped, WorkerCommand
+from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, WorkerCommand, WorkerStopped
 from gym_p2p.net.worker.worker import NetworkWorker
 
 __all__ = ["ThreadBridge"]
@@ -83,7 +83,7 @@ class ThreadBridge:
             event = self._events.get(timeout=timeout_s) if timeout_s > 0 else self._events.get_nowait()
         except queue.Empty:
             return None
-        self._stopped = isinstance(event[1], Stopped)
+        self._stopped = isinstance(event[1], WorkerStopped)
         return event
 
     def close(self, goodbye: Leave) -> list[StampedEvent]:
@@ -117,7 +117,7 @@ class ThreadBridge:
         finally:
             # Second ones are ignored; without the first the user's thread would wait for nothing.
             self._started.put(None)
-            self._events.put((time.time_ns() // 1_000_000, Stopped()))
+            self._events.put((time.time_ns() // 1_000_000, WorkerStopped()))
 
     async def _run(self, plan: PlayerPlan | SpectatorPlan) -> None:
         self._worker = make_worker(plan, lambda at_ms, event: self._events.put((at_ms, event)))

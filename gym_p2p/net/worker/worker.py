@@ -1,4 +1,4 @@
-"""What every network half has in common: a line to the service, and an end that is always ``Stopped``."""
+"""What every network half has in common: a line to the service, and one way to end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from gym_p2p.errors import NetworkError, P2PError
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.loop import unless
-from gym_p2p.net.worker.messages import Emit, Failed, Stopped, WorkerCommand, WorkerEvent
+from gym_p2p.net.worker.messages import Emit, WorkerCommand, WorkerEvent, WorkerFailed, WorkerStopped
 
 __all__ = ["NetworkWorker"]
 
@@ -31,19 +31,21 @@ class NetworkWorker(abc.ABC):
         """Set once there is nothing more to do; ends :meth:`run`."""
 
     async def run(self) -> None:
-        """See one match through; whatever happens ends in ``Stopped``, after a ``Failed`` if it must."""
+        """See one match through; whatever happens, the last event is ``WorkerStopped``."""
         try:
             await unless(self._over, self._work())
         except P2PError as error:
-            self._emit(Failed(error))
+            self._emit(WorkerFailed(error))
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - the user's half learns of it, whatever it is
             _log.exception("the network half failed")
-            self._emit(Failed(NetworkError(f"the network half failed: {type(error).__name__}: {error}")))
+            self._emit(
+                WorkerFailed(NetworkError(f"the network half failed: {type(error).__name__}: {error}"))
+            )
         finally:
             await self._clean_up()
-            self._emit(Stopped())
+            self._emit(WorkerStopped())
 
     @abc.abstractmethod
     def command(self, command: WorkerCommand) -> None:

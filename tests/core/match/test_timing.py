@@ -6,7 +6,7 @@ import pytest
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import EpisodeBegan, GiveInput, Interrupted
-from gym_p2p.core.match.match import Match, Send
+from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, Inputs, Ping, decode, encode
 from gym_p2p.net.links.memory import Path
@@ -58,7 +58,7 @@ def test_pings_do_not_fall_together_with_something_that_is_done_once_a_second() 
         match.command(GiveInput(tick, b"x"), now)
         match.handle_timeout(now)
         while (output := match.poll()) is not None:
-            if isinstance(output, Send) and isinstance(decode(output.data), Ping):
+            if isinstance(output, Transmit) and isinstance(decode(output.data), Ping):
                 pinged.append(now)
     assert len(pinged) >= 15
     together = [when for when in pinged[1:] if abs(when - round(when)) < 0.03]

@@ -101,6 +101,7 @@ async def probe_within(seconds: float, service: Service) -> ProbeOutcome:
     pytest.fail(f"none within {seconds} s: {all_took_s}")
 
 
+@pytest.mark.alone
 def test_a_probe_on_loopback_takes_well_under_half_a_second(tmp_path: Path) -> None:
     async def main() -> None:
         async with players(tmp_path, "ann", "bob") as (service, both):
@@ -121,6 +122,7 @@ def test_a_probe_on_loopback_takes_well_under_half_a_second(tmp_path: Path) -> N
     run(main())
 
 
+@pytest.mark.alone
 def test_a_probe_of_a_50_ms_path_is_right_and_takes_less_than_1_2_seconds(tmp_path: Path) -> None:
     async def main() -> None:
         async with players(tmp_path, "ann", "bob", emulation=LinkEmulation(one_way_ms=25)) as (service, _):
@@ -133,6 +135,7 @@ def test_a_probe_of_a_50_ms_path_is_right_and_takes_less_than_1_2_seconds(tmp_pa
     run(main(), uvloop=True)
 
 
+@pytest.mark.alone
 def test_loss_and_jitter_are_reported(tmp_path: Path) -> None:
     async def main() -> None:
         emulation = LinkEmulation(one_way_ms=5, jitter_ms=4, loss=0.1, seed=3)

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import Left, PlayerGone
+from gym_p2p.core.match.events import Leave, Left, PlayerGone
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.sync.session import Over
+from gym_p2p.core.sync.outputs import Over
+from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Goodbye, Hello, Holdings, Share, encode
 from gym_p2p.net.links.memory import Path
+from tests.core.match.pairs import Pair
 from tests.core.tables import TICK_S, Player, Table, next_state, rollback_table
 
 WINDOW = 8
@@ -33,11 +35,11 @@ def ticks(table: Table, count: float) -> None:
 
 
 def held(seat: Player, of: Player) -> int:
-    return seat.match._peers[of.index].inbox.count
+    return seat.match._peers[of.index].remote_inputs.count
 
 
 def lose_last_inputs(table: Table, leaver: Player, reached: Player, others: list[Player], count: int) -> None:
-    """Let the leaver vanish after so many of his last inputs reached only one of the players."""
+    """Let the leaver vanish after so many of the last inputs reached only one of the players."""
     table.deaf |= {(other.index, leaver.index) for other in others}
     before = held(reached, leaver)
     table.run(1, until=lambda: held(reached, leaver) == before + count)
@@ -202,7 +204,7 @@ def test_what_is_said_of_another_set_of_leavers_is_no_agreement() -> None:
     match = greeted_match(5)
     match.closed(4, 0.1)
     match.receive(1, encode(Holdings(0, ((4, 0),))), 0.1)
-    match.receive(2, encode(Holdings(0, ((3, 0), (4, 0)))), 0.1)  # two are gone, he says
+    match.receive(2, encode(Holdings(0, ((3, 0), (4, 0)))), 0.1)  # two are gone, for this one
     assert not gone(match)
     match.receive(1, encode(Share(0, 4, 0, (b"a", b"b"))), 0.2)
     match.receive(1, encode(Holdings(0, ((3, 0), (4, 2)))), 0.2)
@@ -225,9 +227,9 @@ def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_he_
 def test_inputs_of_another_by_hearsay_count_only_once_he_is_gone() -> None:
     match = greeted_match(3)
     match.receive(1, encode(Share(0, 2, 0, (b"forged",))), 0.1)
-    assert match._peers[2].inbox.count == 0
+    assert match._peers[2].remote_inputs.count == 0
     match.receive(1, encode(Holdings(0, ((2, 1),))), 0.2)
-    assert match._peers[2].inbox.count == 1
+    assert match._peers[2].remote_inputs.count == 1
     assert gone(match) == [PlayerGone(2, "peer_lost", 1)]
 
 
@@ -236,3 +238,23 @@ def test_holdings_that_were_not_shared_are_a_protocol_error() -> None:
     for said in (((2, 9),), ((1, 0),), ((7, 0),)):
         match.receive(1, encode(Holdings(0, said)), 0.1)
     assert match._peers[1].protocol_errors == 3
+
+
+def test_a_goodbye_for_anothers_loss_names_the_lost_one() -> None:
+    trio = Pair(3)
+    trio.begin(None, None, None)
+    trio.matches[1].command(Leave("peer_lost", lost=0), 0.0)
+    trio.deliver()
+    gone = [event for event in trio.events[2] if isinstance(event, PlayerGone)]
+    assert gone == [PlayerGone(1, "peer_lost", 0, "peer_lost", 0)]
+    sync = SyncSession(local=2, default_inputs=[b""] * 3)
+    sync.receive(gone[0])
+    assert sync.poll() == Over(0, "peer_lost", 0)
+
+
+def test_a_goodbye_for_anothers_polite_goodbye_is_no_loss() -> None:
+    trio = Pair(3)
+    trio.begin(None, None, None)
+    trio.matches[1].command(Leave("peer_left", lost=0), 0.0)
+    trio.deliver()
+    assert PlayerGone(1, "peer_left", 0, "peer_left", 0) in trio.events[2]
