@@ -331,3 +331,23 @@ def test_a_burst_that_is_cut_short_keeps_what_was_answered() -> None:
 
 def test_two_answers_of_a_burst_that_is_cut_short_are_too_few() -> None:
     assert cut_short(2) == []
+
+
+def test_a_burst_that_does_not_run_wants_nothing_and_a_second_start_changes_nothing() -> None:
+    burst = PingBurst()
+    burst.handle_timeout(1.0)
+    burst.receive(pong(0), 1.0)
+    burst.sent(0, 1.0)
+    assert (burst.next_timeout(), texts(burst)) == (None, [])
+    burst.start(2.0)
+    burst.start(2.5)
+    assert len(texts(burst)) == 2
+
+
+def test_before_the_first_answer_only_a_warm_ups_pong_counts() -> None:
+    burst = PingBurst()
+    burst.start(0.0)
+    texts(burst)
+    burst.receive(pong(7), 0.1)
+    burst.handle_timeout(0.1)
+    assert texts(burst) == []
