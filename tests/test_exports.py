@@ -497,7 +497,7 @@ def test_checkpoints_are_partial_until_the_end(tmp_path: Path) -> None:
     finished = exporter.finish(10)
     built = session.built
     assert multiplayer(tmp_path)["sessionStatus"] == {"isPartial": False, "built": built}
-    time.sleep(0.3)
+    assert not exporter._thread.is_alive()
     assert session.built == built
     assert (finished.uploaded, finished.spooled, finished.problems) == (False, False, ())
 

@@ -22,7 +22,7 @@ from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.errors import ConfigurationError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.operator import QueueView
-from gym_p2p.server.guard.tokens import OperatorTokens, read_secret
+from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, read_secret
 
 __all__ = ["add_parser", "report_view", "run"]
 
@@ -123,7 +123,8 @@ def _own_token(data_dir: str, lifetime_s: float) -> str:
     except OSError as error:
         problem = f"cannot read a service's secret in {data_dir}: {error.strerror or error}"
         raise ConfigurationError("--data-dir", f"{problem}; {_NAME_IT}") from None
-    return OperatorTokens(secret).issue(expires_at=time.time() + lifetime_s)
+    claims = OperatorClaims(expires_at=time.time() + lifetime_s)
+    return TokenSigner(secret, OperatorClaims).issue(claims)
 
 
 def report_view(report: QueueReport) -> RenderableType:

@@ -28,7 +28,6 @@ __all__ = [
     "Emit",
     "Notify",
     "Refused",
-    "ServiceOutput",
     "is_public_id",
 ]
 
@@ -112,10 +111,15 @@ class Notify:
 
 @attrs.frozen
 class Close:
-    """Request: drop this socket, after what was sent to it before."""
+    """Request: drop this socket, after what was sent to it before.
+
+    Attributes:
+        at_once: without the time to read that.
+    """
 
     socket: str
     reason: str
+    at_once: bool = False
 
 
 @attrs.frozen
@@ -124,9 +128,6 @@ class Departed:
 
     match_id: str
     subject_id: str
-
-
-ServiceOutput = Emit | Close | Departed
 
 
 @attrs.frozen

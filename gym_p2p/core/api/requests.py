@@ -29,7 +29,6 @@ __all__ = [
     "ProbeReady",
     "ProbeRequest",
     "ProbeWait",
-    "RegisterFixed",
     "RegisterSubject",
     "SendMatchSignal",
     "SendProbeSignal",
@@ -46,27 +45,13 @@ _SignalType = Literal["offer", "answer", "ice-candidate"]
 
 @attrs.frozen
 class RegisterSubject:
-    """Who this socket is."""
+    """Who this socket is; where its join token has said so, that is not read."""
 
     event: ClassVar[str] = "register_subject"
 
-    subject_id: str
+    subject_id: Any = None
     client: Any = None
     """The software that it says it is; a browser may send anything under this name."""
-
-    @property
-    def named_client(self) -> str | None:
-        """The software as a short text, or ``None``."""
-        return _named_client(self.client)
-
-
-@attrs.frozen
-class RegisterFixed:
-    """A registration on a socket whose join token has said who it is; what it says itself is not read."""
-
-    event: ClassVar[str] = "register_subject"
-
-    client: Any = None
 
     @property
     def named_client(self) -> str | None:

@@ -3,7 +3,7 @@
 Every service has a registry of its own, so that two in one process do not add up. Labels are words of ours
 (codes, reasons, kinds) and names of queues, up to a bound; never a subject, a room or an address.
 
-It knows what is counted and under which name. When something happened is told to it, or asked for at the
+It knows what is counted and under which name. When something happened is reported to it, or read at the
 time of a scrape.
 """
 
@@ -47,7 +47,7 @@ class QueueRow:
 
 @attrs.frozen(kw_only=True)
 class Counts:
-    """What is asked for at the time of a scrape."""
+    """What is read at the time of a scrape."""
 
     connections: Callable[[], int] = lambda: 0
     matches: Callable[[], int] = lambda: 0
@@ -60,7 +60,7 @@ class ServiceMetrics:
     """The numbers of one service.
 
     Attributes:
-        counts: what is asked for at the time of a scrape; set by whoever has it.
+        counts: what is read at the time of a scrape; set by whoever has it.
     """
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class ServiceMetrics:
         self._probes.labels(str(outcome.reason)).inc()
 
     def joined(self, socket: str, now: float) -> None:
-        """Note that a player waits for a match from now on, unless he does already."""
+        """Note that a player waits for a match from now on, unless they do already."""
         self._joined_at.setdefault(socket, now)
 
     def left(self, socket: str) -> None:
@@ -132,7 +132,7 @@ class ServiceMetrics:
                 self.left(socket)
 
     def refused(self, reason: str) -> None:
-        """Count a refusal or a dropped socket, by a word of ours."""
+        """Count a refusal or a dropped socket, by its reason."""
         self._refusals.labels(reason).inc()
 
     async def watch_loop(self) -> None:

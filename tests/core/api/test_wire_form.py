@@ -11,15 +11,16 @@ from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.probes import ProbePath, ProbeReport
 from gym_p2p.core.api.queues import MatchProbe, PairMeasured, Verdict
-from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Departed, Description, Emit, Notify
+from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Description, Emit, Notify
+from gym_p2p.core.api.requests import ProbeReady, SendProbeSignal
 from gym_p2p.core.matchmaking.commands import RequestProbe, TicketRow
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker
+from gym_p2p.core.presence.presence import Presence
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
 from gym_p2p.core.probing.registry import ProbeRegistry
-from gym_p2p.core.service.rooms import Rooms
-from gym_p2p.core.service.spectators import Watching
+from tests.core.service.desk import Desk
 
 OFFER = Description("offer", "v=0")
 STUN = IceServer(urls="stun:stun.example")
@@ -44,47 +45,40 @@ def answered(answer: Answer) -> str:
     return text(encode(answer.value))
 
 
-class Service:
+class Service(Desk):
     """Rooms and spectators; what they send is collected as text, by event."""
 
     def __init__(self, **options: Any) -> None:
-        self.rooms = Rooms(
-            match_ids=lambda: "match-1",
+        super().__init__(
             seeds=lambda: 7,
             issue_token=lambda _match, player, _everyone: f"token-{player}",
             ice_servers=lambda subject: (STUN, turn(subject)),
+            spectators_ice_servers=lambda _subject: (STUN,),
+            watch_ids=lambda: "w1",
             **options,
         )
-        self.watching = Watching(self.rooms, watch_ids=lambda: "w1", ice_servers=lambda _subject: (STUN,))
 
     def sent(self) -> list[tuple[str, str, str]]:
-        found = []
-        for machine in (self.rooms, self.watching):
-            for output in iter(machine.poll, None):
-                if isinstance(output, Departed):
-                    self.watching.departed(output)
-                elif isinstance(output, Emit):
-                    found.append((output.socket, *on_wire(output)))
-        return found
+        return [(o.socket, *on_wire(o)) for o in iter(self.poll, None) if isinstance(o, Emit)]
 
     def played(self) -> None:
         for name, seat in (("ann", 0), ("bob", "b")):
-            self.rooms.register(name, name)
-            self.rooms.join(name, room="r", seats=(0, "b"), take=(seat,), spectators=1)
+            self.register(name, name)
+            self.join(name, room="r", seats=(0, "b"), take=(seat,), spectators=1)
         self.sent()
 
 
 def test_joining_a_room_and_its_match() -> None:
     service = Service()
-    service.rooms.register("ann", "ann")
-    service.rooms.register("bob", "bob")
-    joined = service.rooms.join("ann", room="r", seats=(0, "b", 2), client="gym_p2p/1", take=(0,))
+    service.register("ann", "ann")
+    service.register("bob", "bob")
+    joined = service.join("ann", room="r", seats=(0, "b", 2), client="gym_p2p/1", take=(0,))
     assert answered(joined) == '{"room":"r","player_id":0,"seats_taken":[0],"seats_free":["b",2]}'
-    service.rooms.join("bob", room="r", seats=(0, "b", 2), take=("b",))
+    service.join("bob", room="r", seats=(0, "b", 2), take=("b",))
     assert service.sent() == [("ann", "room_status", '{"room":"r","seats_free":[2]}')]
-    service.rooms.leave("bob", room="r")
+    service.leave("bob", room="r")
     service.sent()
-    service.rooms.join("bob", room="r", seats=(0, "b", 2), take=("b", 2))
+    service.join("bob", room="r", seats=(0, "b", 2), take=("b", 2))
     ann, bob = (told for told in service.sent() if told[1] == "match_found")
     players = (
         '"players":[{"player_id":0,"subject_id":"ann","seats":[0],"client":"gym_p2p/1"},'
@@ -109,12 +103,12 @@ def test_signals_departures_and_a_newer_socket() -> None:
     service = Service()
     service.played()
     signal = {"game_id": "match-1", "target_player_id": "b"}
-    service.rooms.signal("ann", **signal, type="offer", payload=OFFER)
-    service.rooms.signal("ann", **signal, type="ice-candidate", payload=Candidate("c", "0", 1, "u"))
-    service.rooms.signal("ann", **signal, type="ice-candidate", payload=Candidate("c"))
-    service.rooms.signal("ann", **signal, type="ice-candidate", payload=None)
-    service.rooms.register("bob2", "bob")
-    service.rooms.disconnected("ann")
+    service.signal("ann", **signal, payload=OFFER)
+    service.signal("ann", **signal, payload=Candidate("c", "0", 1, "u"))
+    service.signal("ann", **signal, payload=Candidate("c"))
+    service.signal("ann", **signal, payload=None)
+    service.register("bob2", "bob")
+    service.disconnected("ann")
     relayed = '"from_player_id":0,"game_id":"match-1","payload":'
     assert service.sent() == [
         ("bob", "webrtc_signal", f'{{"type":"offer",{relayed}{{"type":"offer","sdp":"v=0"}}}}'),
@@ -143,17 +137,17 @@ def test_signals_departures_and_a_newer_socket() -> None:
 def test_spectators() -> None:
     service = Service(relay_only=True)
     service.played()
-    service.rooms.register("eve", "eve")
-    watched = service.watching.watch("eve", room="r")
+    service.register("eve", "eve")
+    watched = service.watch("eve", room="r")
     assert answered(watched) == (
         '{"match_id":"match-1","spectator_id":"w1","source":0,"players":[{"player_id":0,"seats":[0]},'
         '{"player_id":"b","seats":["b"]}],"ice_servers":[{"urls":["stun:stun.example"]}],"relay_only":true}'
     )
-    service.watching.signal("eve", game_id="match-1", target=0, type="offer", payload=OFFER)
-    service.watching.signal("ann", game_id="match-1", target="w1", type="ice-candidate", payload=None)
-    service.watching.stop("eve")
-    service.watching.watch("eve", match_id="match-1")
-    service.watching.drop("ann", spectator_id="w1")
+    service.signal("eve", game_id="match-1", target_player_id=0, payload=OFFER)
+    service.signal("ann", game_id="match-1", target_player_id="w1", payload=None)
+    service.stop_watching("eve")
+    service.watch("eve", match_id="match-1")
+    service.drop_spectator("ann", "w1")
     spectator = '{"match_id":"match-1","spectator_id":"w1"}'
     assert service.sent() == [
         ("ann", "spectator_joined", spectator),
@@ -177,19 +171,19 @@ def test_spectators() -> None:
 
 
 def registry() -> ProbeRegistry:
-    ids = itertools.count(1)
-    made = ProbeRegistry(
+    ids, presence = itertools.count(1), Presence()
+    presence.register("ann", "ann")
+    presence.register("bob", "bob", "gym_p2p/1")
+    return ProbeRegistry(
+        presence,
         probe_ids=lambda: f"probe_{next(ids)}",
         ice_servers=lambda subject: (STUN, turn(subject)) if subject == "ann" else (),
     )
-    made.registered("ann", "ann", 0.0)
-    made.registered("bob", "bob", 0.0, client="gym_p2p/1")
-    return made
 
 
 def probe_events(probes: ProbeRegistry) -> list[tuple[str, str, str]]:
     outputs = iter(probes.poll, None)
-    return [(output.socket, *on_wire(output)) for output in outputs if isinstance(output, Emit)]
+    return [(output.subject_id, *on_wire(output)) for output in outputs if isinstance(output, Notify)]
 
 
 def test_a_probe() -> None:
@@ -217,11 +211,11 @@ def test_a_probe() -> None:
         ),
     ]
     for name in ("ann", "bob"):
-        probes.ready(name, probe_id, 0.0)
+        probes.ready(name, ProbeReady(probe_id), 0.0)
     start = '{"probe_session_id":"probe_1"}'
     assert probe_events(probes) == [("ann", "probe_start", start), ("bob", "probe_start", start)]
-    probes.signal("ann", probe_id, 0.0, target_subject_id="bob", type="offer", payload=OFFER)
-    probes.signal("bob", probe_id, 0.0, target_subject_id="ann", type="ice-candidate", payload=None)
+    probes.signal("ann", SendProbeSignal(probe_id, "bob", "offer", encode(OFFER)), 0.0)
+    probes.signal("bob", SendProbeSignal(probe_id, "ann", "ice-candidate", None), 0.0)
     assert probe_events(probes) == [
         (
             "bob",
@@ -242,7 +236,7 @@ def test_a_probe() -> None:
     again = '{"probe_session_id":"probe_1","reason":"again","rtt_ms":90.0,"marks":["disagreed"]}'
     assert probe_events(probes)[:2] == [("ann", "probe_cancel", again), ("bob", "probe_cancel", again)]
     for name in ("ann", "bob"):
-        probes.ready(name, "probe_2", 1.0)
+        probes.ready(name, ProbeReady("probe_2"), 1.0)
     probe_events(probes)
     probes.result("ann", "probe_2", report(20.0), 1.0)
     probes.handle_timeout(3.0)

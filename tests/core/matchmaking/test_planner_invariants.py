@@ -28,6 +28,7 @@ from gym_p2p.core.matchmaking.strategy import (
 )
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from gym_p2p.core.probing.outcome import Reason
+from tests.core.examples import examples
 from tests.core.matchmaking.planner_lab import Queue, found, wish
 
 NAMES = [f"s{number}" for number in range(7)]
@@ -172,7 +173,7 @@ class AnyQueue(RuleBasedStateMachine):
             assert self.planner.next_timeout() is None
 
 
-AnyQueue.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnyQueue.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)
 TestAnyQueue = AnyQueue.TestCase
 
 

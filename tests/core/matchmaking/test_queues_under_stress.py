@@ -11,6 +11,7 @@ from gym_p2p.core.matchmaking.commands import (
     ProposedMatch,
     RequestProbe,
 )
+from tests.core.examples import examples
 from tests.core.matchmaking.queues_lab import Lab
 
 
@@ -80,5 +81,7 @@ class QueuesUnderStress(RuleBasedStateMachine):
         assert not self.waiting
 
 
-QueuesUnderStress.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+QueuesUnderStress.TestCase.settings = settings(
+    max_examples=examples(30), stateful_step_count=30, deadline=None
+)
 TestQueuesUnderStress = QueuesUnderStress.TestCase

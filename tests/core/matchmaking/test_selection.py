@@ -53,7 +53,7 @@ class Vague(FIFOMatchmaker):
     def threshold_ms(self, wait_a_s: float, wait_b_s: float) -> float | None:  # noqa: ARG002 - the interface
         return self._answer  # type: ignore[return-value]  # what this test is about
 
-    def next_chance_s(self, arriving: QueuedCandidate, waiting: Sequence[QueuedCandidate]) -> float | None:  # noqa: ARG002
+    def next_chance_s(self, arriving: QueuedCandidate, waiting: Sequence[QueuedCandidate]) -> float | None:  # noqa: ARG002  # the interface
         return self._answer  # type: ignore[return-value]  # what this test is about
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from gym_p2p.core.api.replies import Accepted, Candidate, Code, Description, Refused
 from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, Drop
-from gym_p2p.core.signaling.sdp_filter import Lane, Screened, SignalScreen
+from gym_p2p.core.signaling.relay import Lane
+from gym_p2p.core.signaling.sdp_filter import Screened, SignalScreen
 
 PUBLIC, PRIVATE, LOOPBACK = "93.184.216.34", "192.168.1.7", "127.0.0.1"
 HEAD = (

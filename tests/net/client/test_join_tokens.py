@@ -14,14 +14,15 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import ServiceRefused
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.server import Service, serve_in_thread
-from gym_p2p.server.guard.tokens import JoinTokens
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 
 SECRET = "j" * 32
 
 
 def token(subject: str, *, lifetime_s: float = 60.0) -> str:
-    tokens = JoinTokens(SECRET, "default")
-    return tokens.issue(subject, expires_at=time.time() + lifetime_s, token_id="t")  # noqa: S106  # no secret
+    expires_at = time.time() + lifetime_s
+    claims = JoinClaims(experiment="default", subject_id=subject, expires_at=expires_at, token_id="t")  # noqa: S106  # no secret
+    return TokenSigner(SECRET.encode(), JoinClaims).issue(claims)
 
 
 @pytest.fixture(scope="module")
