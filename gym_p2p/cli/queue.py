@@ -162,8 +162,8 @@ def _ms(value: float | None) -> str:
 
 
 def _print_json(report: QueueReport) -> None:
-    told = {"type": "queues", "timestamp_ms": time.time_ns() // 1_000_000, **encode(report)}
-    print(json.dumps(told, allow_nan=False), flush=True)
+    line = {"type": "queues", "timestamp_ms": time.time_ns() // 1_000_000, **encode(report)}
+    print(json.dumps(line, allow_nan=False), flush=True)
 
 
 def _print_table(report: QueueReport) -> None:

@@ -1,4 +1,4 @@
-"""What rooms and queues both say of the players of a match: tickets, seats, histories and their limits.
+"""What rooms and queues both know of the players of a match: tickets, seats, histories and their limits.
 
 It knows no state.
 """
@@ -20,17 +20,17 @@ __all__ = ["GroupHistory", "MakeMatch", "QueueTicket", "QueuedPlayer", "spectato
 
 @attrs.frozen(kw_only=True)
 class QueueTicket:
-    """What is said on joining a queue.
+    """What a player brings along on joining a queue.
 
     Attributes:
         queue: which one; who names the same one is matched there.
         seats: every seat of the environment, in its order: the first in a queue fixes them for the others.
         take: the seat that is wanted; ``None`` takes any.
         client: the player's software, by their own account.
-        asks: whether the player wants to be asked before a match is made.
+        asks: whether the player votes on a match before it is made.
         rtt_ms: the player's round trip to the service; ``None`` if unknown.
         group_history: former partners; ``None`` goes by what the service remembers.
-        plays: a digest of what both sides of a match must agree on; ``None`` if unsaid.
+        plays: a digest of what both sides of a match must agree on; ``None`` if unknown.
         spectators: to how many the player shows the match.
     """
 
@@ -61,7 +61,7 @@ class QueueTicket:
 
 
 def spectators_problem(spectators: int) -> str | None:
-    """Say what is wrong with how many spectators somebody offers to have, or ``None``."""
+    """Return what is wrong with the number of spectators that somebody offers to have, or ``None``."""
     return None if 0 <= spectators <= MAX_SPECTATORS else f"spectators: wanted 0 to {MAX_SPECTATORS}"
 
 
@@ -102,7 +102,7 @@ class GroupHistory:
 
     Attributes:
         previous_partners: their subject ids, the most recent last.
-        source_scene_id: where that group was formed; ``None`` if nobody said.
+        source_scene_id: where that group was formed; ``None`` if unknown.
         group_id: the group's own id; ``None`` if it has none.
     """
 

@@ -1,8 +1,8 @@
 """How values become what crosses the line between the service and its clients, and come back from there.
 
 Every payload is a frozen attrs value, and its class is its description: types and bounds are ``Annotated``,
-what they cannot say is a validator's. :func:`encode` and :func:`decode` know how to read that; they refuse to
-know any one message.
+what they cannot express is a validator's. :func:`encode` and :func:`decode` know how to read that; they
+refuse to know any one message.
 """
 
 from __future__ import annotations
@@ -25,18 +25,17 @@ __all__ = [
     "MAX_RTT_MS",
     "Count",
     "Event",
+    "Label",
     "Name",
     "Number",
     "Rtt",
     "Seed",
     "Text",
-    "Word",
+    "check_printable",
+    "check_seat",
+    "check_seats",
     "decode",
     "encode",
-    "named_credentials",
-    "printable",
-    "seat",
-    "seats",
 ]
 
 MAX_RTT_MS = 60_000.0
@@ -44,7 +43,7 @@ MAX_RTT_MS = 60_000.0
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Number = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
 Rtt = Annotated[float, msgspec.Meta(ge=0, le=MAX_RTT_MS)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -81,39 +80,33 @@ def decode(kind: type[_T], data: object, what: str = "payload") -> _T:
         what: what it is called in the error.
 
     Raises:
-        ProtocolError: it has another shape; the text says where, and quotes nothing of what was sent.
+        ProtocolError: it has another shape; the text names the place, and quotes nothing of what was sent.
     """
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         where = _WHERE.search(str(error))
-        ours = error.__cause__  # a validator's own words
+        ours = error.__cause__  # a validator's own text
         problem = f"malformed {what}{f' at {where[1]}' if where else ''}"
         raise ProtocolError(f"{problem}: {ours}" if type(ours) is ValueError else problem) from None
 
 
-def seat(_instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+def check_seat(_instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
     """Pass a seat's id."""
     if not is_seat_id(value):
         raise ValueError(f"{attribute.name}: wanted a seat's id")
 
 
-def seats(_instance: Any, attribute: attrs.Attribute[Any], value: tuple[object, ...]) -> None:
+def check_seats(_instance: Any, attribute: attrs.Attribute[Any], value: tuple[object, ...]) -> None:
     """Pass the ids of not too many seats."""
     if len(value) > MAX_SEATS or not all(map(is_seat_id, value)):
         raise ValueError(f"{attribute.name}: wanted at most {MAX_SEATS} seats' ids")
 
 
-def printable(_instance: Any, attribute: attrs.Attribute[Any], value: str | None) -> None:
+def check_printable(_instance: Any, attribute: attrs.Attribute[Any], value: str | None) -> None:
     """Pass a printable text, or ``None``."""
     if value is not None and not value.isprintable():
         raise ValueError(f"{attribute.name}: wanted a printable text")
-
-
-def named_credentials(_instance: Any, attribute: attrs.Attribute[Any], value: tuple[IceServer, ...]) -> None:
-    """Pass ICE servers whose credentials, where they have any, are not empty."""
-    if any("" in (server.username, server.credential) for server in value):
-        raise ValueError(f"{attribute.name}: an empty username or credential")
 
 
 def _is_sent(attribute: attrs.Attribute[Any], value: object) -> bool:

@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from gym_p2p.config import IceServer
-from gym_p2p.core.api.payloads import Name, Rtt, Word, named_credentials, printable
+from gym_p2p.core.api.payloads import Label, Name, Rtt, check_printable
 
 __all__ = [
     "MAX_PINGS",
@@ -33,12 +33,12 @@ _MAX_DEADLINE_MS = 600_000
 
 @attrs.frozen(kw_only=True)
 class ProbePath:
-    """The path of a probe, in W3C's words; ``None`` is unknown."""
+    """The path of a probe, in W3C's terms; ``None`` is unknown."""
 
-    local: Word | None = attrs.field(default=None, validator=printable)
-    remote: Word | None = attrs.field(default=None, validator=printable)
-    protocol: Word | None = attrs.field(default=None, validator=printable)
-    relay_protocol: Word | None = attrs.field(default=None, validator=printable)
+    local: Label | None = attrs.field(default=None, validator=check_printable)
+    remote: Label | None = attrs.field(default=None, validator=check_printable)
+    protocol: Label | None = attrs.field(default=None, validator=check_printable)
+    relay_protocol: Label | None = attrs.field(default=None, validator=check_printable)
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +47,7 @@ class ProbeReport:
 
     Attributes:
         rtt_ms: the median round trip; ``None`` is a failed measurement, and so is one without success.
-        failure: why there is none, one word.
+        failure: why there is none: a short fixed text.
     """
 
     rtt_ms: Rtt | None = None
@@ -56,7 +56,7 @@ class ProbeReport:
     jitter_ms: Rtt | None = None
     loss: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     path: ProbePath | None = None
-    failure: Word | None = attrs.field(default=None, validator=printable)
+    failure: Label | None = attrs.field(default=None, validator=check_printable)
 
     def __attrs_post_init__(self) -> None:
         if self.success and self.rtt_ms is None:
@@ -78,13 +78,13 @@ class ProbePrepare:
 
     event: ClassVar[str] = "probe_prepare"
 
-    probe_session_id: Name = attrs.field(validator=printable)
-    peer_subject_id: Name = attrs.field(validator=printable)
+    probe_session_id: Name = attrs.field(validator=check_printable)
+    peer_subject_id: Name = attrs.field(validator=check_printable)
     turn_username: str | None = None
     turn_credential: str | None = attrs.field(default=None, repr=False)
-    ice_servers: tuple[IceServer, ...] = attrs.field(default=(), validator=named_credentials)
+    ice_servers: tuple[IceServer, ...] = ()
     relay_only: bool = False
-    peer_client: Word | None = attrs.field(default=None, validator=printable)
+    peer_client: Label | None = attrs.field(default=None, validator=check_printable)
     threshold_ms: Rtt | None = None
     deadline_ms: Annotated[float, msgspec.Meta(ge=0, le=_MAX_DEADLINE_MS)] | None = None
 
@@ -106,7 +106,7 @@ class ProbeStart:
 
     event: ClassVar[str] = "probe_start"
 
-    probe_session_id: Name = attrs.field(validator=printable)
+    probe_session_id: Name = attrs.field(validator=check_printable)
 
 
 @attrs.frozen(kw_only=True)
@@ -122,7 +122,7 @@ class ProbeSignal:
 
     event: ClassVar[str] = "probe_signal"
 
-    probe_session_id: Name = attrs.field(validator=printable)
+    probe_session_id: Name = attrs.field(validator=check_printable)
     type: str
     from_subject_id: str
     payload: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
@@ -134,8 +134,8 @@ class ProbeVerdict:
 
     event: ClassVar[str] = "probe_verdict"
 
-    probe_session_id: Name = attrs.field(validator=printable)
-    reason: Name = attrs.field(validator=printable)
+    probe_session_id: Name = attrs.field(validator=check_printable)
+    reason: Name = attrs.field(validator=check_printable)
     rtt_ms: Rtt | None = None
     marks: tuple[str, ...] = ()
 

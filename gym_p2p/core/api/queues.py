@@ -1,6 +1,6 @@
 """What the service announces to those who wait in a queue, and what was measured before their match.
 
-It knows no queue: who is told what is :mod:`gym_p2p.core.matchmaking.queues`'s to decide.
+It knows no queue: who is sent what is :mod:`gym_p2p.core.matchmaking.queues`'s to decide.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class QueueStatus:
 
     Attributes:
         state: ``waiting``, ``probing``, or ``asking`` (a group is found, its members and the service's hook
-            are asked).
+            vote).
         threshold_ms: the largest round trip of a pair by now; ``None`` if there is no limit.
         probes: how many probes this subject has been in since it joined.
     """
@@ -116,7 +116,7 @@ class MatchProbe:
 
 @attrs.frozen(kw_only=True)
 class MatchProposed:
-    """A group was found, and this player is asked whether to play in it.
+    """A group was found, and this player votes on whether to play in it.
 
     Attributes:
         proposal_id: what the answer names.
@@ -140,8 +140,8 @@ class MatchFailed:
     """There is no match for this player, who has left the queue.
 
     Attributes:
-        reason: ``nobody_else``, ``nobody_near_enough``, or ``no_answer`` (the player wanted to be asked, and
-            did not answer).
+        reason: ``nobody_else``, ``nobody_near_enough``, or ``no_answer`` (the player wanted a vote, and
+            did not use it).
     """
 
     event: ClassVar[str] = "match_failed"

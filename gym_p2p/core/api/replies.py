@@ -38,7 +38,7 @@ _PUBLIC_ID = re.compile(r"[A-Za-z0-9._:@+-]{1,128}")
 
 
 def is_public_id(value: object) -> bool:
-    """Tell whether this can be a subject's or a room's id."""
+    """Return whether this can be a subject's or a room's id."""
     return isinstance(value, str) and value not in {".", ".."} and _PUBLIC_ID.fullmatch(value) is not None
 
 
@@ -61,11 +61,11 @@ class Code(enum.StrEnum):
     QUEUE_MISMATCH = "queue_mismatch"
     SEAT_TAKEN = "seat_taken"
     NO_SUCH_MATCH = "no_such_match"
-    """Unknown, or another's: the two are not told apart."""
+    """Unknown, or another's: the two are not distinguished."""
     NO_SUCH_PROBE = "no_such_probe"
-    """Unknown, or another's: the two are not told apart."""
+    """Unknown, or another's: the two are not distinguished."""
     NO_SUCH_SUBJECT = "no_such_subject"
-    """Nobody of that name, or nobody who wants to be found: the two are not told apart."""
+    """Nobody of that name, or nobody who wants to be found: the two are not distinguished."""
     STALE = "stale"
     """What it belongs to has ended."""
     NOT_A_MEMBER = "not_a_member"

@@ -6,12 +6,13 @@ Knows the shapes of what arrives. Whether a well-formed request makes sense is t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import attrs
 
 from gym_p2p.core.api.matches import GroupHistory, QueueTicket
 from gym_p2p.core.api.payloads import decode
+from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.api.replies import Candidate, Description
 from gym_p2p.core.wire.seats import SeatId
@@ -30,6 +31,7 @@ __all__ = [
     "ProbeRequest",
     "ProbeWait",
     "RegisterSubject",
+    "ReportProbe",
     "SendMatchSignal",
     "SendProbeSignal",
     "StopWatching",
@@ -98,6 +100,29 @@ class JoinQueue:
     plays: str | None = None
     spectators: int = 0
 
+    @classmethod
+    def of(cls, ticket: QueueTicket, *, client: str, rtt_ms: float | None) -> Self:
+        """Return the request of a place in a queue.
+
+        Args:
+            ticket: what is wanted.
+            client: the software that joins.
+            rtt_ms: its round trip to the service.
+        """
+        history = ticket.group_history
+        return cls(
+            queue=ticket.queue,
+            seats=list(ticket.seats),
+            take=ticket.take,
+            client=client,
+            asks=ticket.asks,
+            rtt_ms=rtt_ms,
+            previous_partners=[] if history is None else list(history.previous_partners),
+            group_id=None if history is None else history.group_id,
+            plays=ticket.plays,
+            spectators=ticket.spectators,
+        )
+
     def to_ticket(self) -> QueueTicket:
         """Return it as the queues take it."""
         partners = tuple(self.previous_partners[-_MAX_PARTNERS:])
@@ -154,7 +179,7 @@ class SendMatchSignal:
     game_id: str
     target_player_id: SeatId
     type: _SignalType
-    payload: dict[str, Any] | None = None
+    payload: dict[str, Any] | None = attrs.field(default=None, repr=False)
 
     def parsed_payload(self) -> Description | Candidate | None:
         """Return the payload as a value; ``None`` is the end of candidates.
@@ -215,16 +240,25 @@ class SendProbeSignal:
     probe_session_id: str
     target_subject_id: str
     type: _SignalType
-    payload: dict[str, Any] | None = None
+    payload: dict[str, Any] | None = attrs.field(default=None, repr=False)
 
     def parsed_payload(self) -> Description | Candidate | None:
         """Return the payload as a value; see :meth:`SendMatchSignal.parsed_payload`."""
         return _parse_payload(self.type, self.payload)
 
 
+@attrs.frozen(kw_only=True)
+class ReportProbe(ProbeReport):
+    """What a member has measured."""
+
+    event: ClassVar[str] = "probe_result"
+
+    probe_session_id: str
+
+
 @attrs.frozen
 class ProbeWait:
-    """Whether anybody may ask for a probe of this subject."""
+    """Whether anybody may request a probe of this subject."""
 
     event: ClassVar[str] = "probe_wait"
 

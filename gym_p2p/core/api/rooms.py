@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import attrs
 
 from gym_p2p.config import IceServer
-from gym_p2p.core.api.payloads import Seed, Text, named_credentials, seat, seats
+from gym_p2p.core.api.payloads import Seed, Text, check_seat, check_seats
 from gym_p2p.core.api.queues import MatchProbe
 from gym_p2p.core.wire.seats import SeatId
 
@@ -41,9 +41,9 @@ class MatchPlayer:
         client: the software that the player runs by their own account (``"gym_p2p/0.1.0"``), or ``None``.
     """
 
-    player_id: SeatId = attrs.field(validator=seat)
+    player_id: SeatId = attrs.field(validator=check_seat)
     subject_id: Text
-    seats: tuple[SeatId, ...] = attrs.field(validator=seats)
+    seats: tuple[SeatId, ...] = attrs.field(validator=check_seats)
     client: Text | None
 
     def __attrs_post_init__(self) -> None:
@@ -61,9 +61,9 @@ class JoinAck:
     """
 
     room: Text
-    player_id: SeatId = attrs.field(validator=seat)
-    seats_taken: tuple[SeatId, ...] = attrs.field(validator=seats)
-    seats_free: tuple[SeatId, ...] = attrs.field(validator=seats)
+    player_id: SeatId = attrs.field(validator=check_seat)
+    seats_taken: tuple[SeatId, ...] = attrs.field(validator=check_seats)
+    seats_free: tuple[SeatId, ...] = attrs.field(validator=check_seats)
 
 
 @attrs.frozen(kw_only=True)
@@ -73,7 +73,7 @@ class RoomStatus:
     event: ClassVar[str] = "room_status"
 
     room: Text
-    seats_free: tuple[SeatId, ...] = attrs.field(validator=seats)
+    seats_free: tuple[SeatId, ...] = attrs.field(validator=check_seats)
 
 
 @attrs.frozen(kw_only=True)
@@ -89,7 +89,7 @@ class PeerLeft:
     event: ClassVar[str] = "peer_left"
 
     match_id: Text
-    player_id: SeatId = attrs.field(validator=seat)
+    player_id: SeatId = attrs.field(validator=check_seat)
     reason: Text
 
 
@@ -116,7 +116,7 @@ class MatchSignal:
     event: ClassVar[str] = "webrtc_signal"
 
     type: str
-    from_player_id: SeatId = attrs.field(validator=seat)
+    from_player_id: SeatId = attrs.field(validator=check_seat)
     game_id: str
     payload: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
@@ -137,11 +137,11 @@ class MatchFound:
 
     match_id: Text
     room: Text
-    player_id: SeatId = attrs.field(validator=seat)
-    seats_taken: tuple[SeatId, ...] = attrs.field(validator=seats)
+    player_id: SeatId = attrs.field(validator=check_seat)
+    seats_taken: tuple[SeatId, ...] = attrs.field(validator=check_seats)
     players: tuple[MatchPlayer, ...]
     seed: Seed
-    ice_servers: tuple[IceServer, ...] = attrs.field(validator=named_credentials)
+    ice_servers: tuple[IceServer, ...]
     relay_only: bool
     token: Text = attrs.field(repr=False)
     queue: Text | None = None

@@ -10,7 +10,7 @@ from typing import ClassVar
 import attrs
 
 from gym_p2p.config import IceServer
-from gym_p2p.core.api.payloads import Text, named_credentials, seat, seats
+from gym_p2p.core.api.payloads import Text, check_seat, check_seats
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["SpectatorJoined", "SpectatorLeft", "WatchOver", "WatchedMatch", "WatchedPlayer"]
@@ -20,8 +20,8 @@ __all__ = ["SpectatorJoined", "SpectatorLeft", "WatchOver", "WatchedMatch", "Wat
 class WatchedPlayer:
     """One player of a match, as spectators learn of them: their subject is left out."""
 
-    player_id: SeatId = attrs.field(validator=seat)
-    seats: tuple[SeatId, ...] = attrs.field(validator=seats)
+    player_id: SeatId = attrs.field(validator=check_seat)
+    seats: tuple[SeatId, ...] = attrs.field(validator=check_seats)
 
 
 @attrs.frozen(kw_only=True)
@@ -35,9 +35,9 @@ class WatchedMatch:
 
     match_id: Text
     spectator_id: Text
-    source: SeatId = attrs.field(validator=seat)
+    source: SeatId = attrs.field(validator=check_seat)
     players: tuple[WatchedPlayer, ...]
-    ice_servers: tuple[IceServer, ...] = attrs.field(validator=named_credentials)
+    ice_servers: tuple[IceServer, ...]
     relay_only: bool
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 
-from gym_p2p.core.api.probes import ProbePath, ProbeReport
-from gym_p2p.core.probing.statistics import PingStatistics
+from gym_p2p.core.api.probes import ProbeReport
 
-__all__ = ["Mark", "reconcile", "report_of"]
+__all__ = ["Mark", "reconcile"]
 
 _DISAGREE_MS = 8.0
 _DISAGREE = 0.25
@@ -42,16 +41,3 @@ def reconcile(reports: Sequence[ProbeReport | None]) -> tuple[float | None, froz
     low, high = min(medians), max(medians)
     disagree = high - low > max(_DISAGREE_MS, _DISAGREE * low)
     return high, frozenset({Mark.DISAGREED}) if disagree else frozenset()
-
-
-def report_of(statistics: PingStatistics, path: ProbePath | None) -> ProbeReport:
-    """Return what is reported of a measurement."""
-    return ProbeReport(
-        rtt_ms=statistics.median_ms,
-        success=bool(statistics.samples_ms),
-        samples_ms=statistics.samples_ms,
-        jitter_ms=statistics.mad_ms,
-        loss=statistics.loss,
-        path=path,
-        failure=None if statistics.samples_ms else "no_answers",
-    )

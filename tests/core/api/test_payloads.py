@@ -167,6 +167,11 @@ def test_requests_are_read_as_they_are_written() -> None:
         decode(SendMatchSignal, wanted).parsed_payload()
 
 
+def test_fields_that_are_no_payload_are_written_as_they_are() -> None:
+    fields = {"ok": True}
+    assert encode(fields) == fields
+
+
 def test_every_event_has_a_name_of_its_own() -> None:
     assert len(SERVICE_EVENTS) == 16
     assert all(kind.event == event for event, kind in SERVICE_EVENTS.items())
