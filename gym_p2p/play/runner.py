@@ -95,7 +95,7 @@ class Playing:
     ) -> None:
         self._inputs = inputs
         self._auto_delay = delay
-        self._record = record
+        self._match_record = record
         self._command = command
         self._now_ms = now_ms
         self._others = inputs.players - 1
@@ -125,8 +125,8 @@ class Playing:
         )
         self._states = states
         states.begin_episode(began.episode, self.rollout.fields)
-        record.begin_episode(now_ms(), number=began.episode)
-        record.input_delay(0, self.session.input_delay)
+        self._record = record.begin_episode(now_ms(), number=began.episode)
+        self._record.input_delay(0, self.session.input_delay)
         for give in self.session.begin():
             self._give(give)
         if delay is not None and delay.frames != self.session.input_delay:
@@ -173,7 +173,7 @@ class Playing:
                 sink.checksum(checked.frame, checked.digest)
             self._command(GiveChecksum(checked.frame, bytes.fromhex(checked.digest), self._episode))
         if self.rollout.over:
-            self._record.end_episode(self._now_ms())
+            self._record.end(self._now_ms())
             for sink in self._sinks:
                 sink.end_episode(completed=True)
         return tick
@@ -190,7 +190,7 @@ class Playing:
 
     def _give(self, give: GiveInput) -> None:
         self._command(give)
-        self._record.inputs_sent(self._others)
+        self._match_record.inputs_sent += self._others
 
     def _follow(self, delay: AutoDelay, player: int, rtt_ms: float) -> None:
         """Set the input delay by the path to the farthest player."""

@@ -31,7 +31,8 @@ from gym_p2p.config.names import load_callable
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
-from gym_p2p.core.record.match_log import SyncTotals
+from gym_p2p.core.record.documents import Kind
+from gym_p2p.core.record.match_record import SyncTotals
 from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.sync.time_sync import AutoDelay
 from gym_p2p.core.wire.seats import SeatId
@@ -282,9 +283,9 @@ class Session:
         if recorder is None:
             return {}
         self._drain()
-        return {peer: recorder.record.latency(peer) for peer in self.peers}
+        return recorder.latency()
 
-    def document(self, kind: str) -> dict[str, Any]:
+    def document(self, kind: Kind) -> dict[str, Any]:
         """Build one of the three documents as of now (as of the end, after it).
 
         Raises:

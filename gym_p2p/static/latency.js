@@ -6,7 +6,7 @@
  */
 
 const SOURCE = "candidate-pair.currentRoundTripTime";
-const MAX_RTT_MS = 3_600_000;
+const MAX_MEASURED_RTT_MS = 3_600_000;
 const MAX_OUTAGES = 1000;
 const JITTER_GAIN = 1 / 16; // RFC 3550, 6.4.1
 
@@ -53,7 +53,7 @@ function selectedPair(report) {
 export function readRoundTrip(report) {
   const pair = selectedPair(report);
   const rttMs = typeof pair?.currentRoundTripTime === "number" ? pair.currentRoundTripTime * 1000 : NaN;
-  if (!(rttMs >= 0 && rttMs <= MAX_RTT_MS)) return null;
+  if (!(rttMs >= 0 && rttMs <= MAX_MEASURED_RTT_MS)) return null;
   const requests = pair.requestsSent;
   return {
     rttMs,

@@ -94,10 +94,10 @@ def _tap() -> None:
     """Print what is told to the recorder, and (where the network is a thread) what the driver sent."""
     fold, stop = Recorder.fold, Driver.stop
 
-    def tapped_fold(self: Recorder, at_ms: int, telling: Telling) -> None:
-        if isinstance(telling, _TOLD):
-            _print(type(telling).__name__, at=at_ms / 1e3, told=repr(telling), **_figures(telling))
-        fold(self, at_ms, telling)
+    def tapped_fold(self: Recorder, at_ms: int, event: Telling) -> None:
+        if isinstance(event, _TOLD):
+            _print(type(event).__name__, at=at_ms / 1e3, told=repr(event), **_figures(event))
+        fold(self, at_ms, event)
 
     def tapped_stop(self: Driver) -> None:
         tasks = [repr(task.get_coro()) for task in asyncio.all_tasks()]

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from gym_p2p.core.latency.series import Poll, Quality, QualityChange
+from gym_p2p.core.latency.quality import Quality, QualityChange
+from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import PollStatus
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.net.telemetry import LatencyTelemetry

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import attrs
 
 __all__ = [
-    "MAX_RTT_MS",
+    "MAX_MEASURED_RTT_MS",
     "ConnectionDetails",
     "Freshness",
     "PollStatus",
@@ -24,7 +24,7 @@ __all__ = [
     "extract_round_trip",
 ]
 
-MAX_RTT_MS = 3_600_000.0
+MAX_MEASURED_RTT_MS = 3_600_000.0
 """An hour. What took longer is no measurement: STUN gives up after 39.5 s (RFC 8489, 6.2.1)."""
 
 
@@ -74,7 +74,7 @@ def extract_round_trip(report: Any) -> RoundTrip | None:
     try:
         pair = _selected_pair(_by_id(report))
         seconds = None if pair is None else _number(_get(pair, "currentRoundTripTime"))
-        if seconds is None or not 0 <= seconds * 1000 <= MAX_RTT_MS:
+        if seconds is None or not 0 <= seconds * 1000 <= MAX_MEASURED_RTT_MS:
             return None
         return RoundTrip(
             rtt_ms=seconds * 1000,

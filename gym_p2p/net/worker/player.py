@@ -1,7 +1,7 @@
 """The network half of one player, from signing in to goodbye.
 
 Strings the pieces together: the signalling client, a connector for every peer, the match machine with its
-driver, and a latency telemetry for every link. Runs on an event loop that nothing else blocks, in a thread
+driver, and a latency poller for every link. Runs on an event loop that nothing else blocks, in a thread
 or a process of its own (:mod:`gym_p2p.net.worker.bridge`); refuses to know the environment.
 
 What it tells the user's half are the events of :mod:`gym_p2p.core.match.events` and those below. ``Stopped``
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ import attrs
 from gym_p2p.config import IceServer, LinkConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS, MatchFound, MatchPlayer
 from gym_p2p.core.latency.series import Poll
+from gym_p2p.core.latency.statistics import median
 from gym_p2p.core.match.events import Command, Event, Leave, Left
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.spectating.log import ShowFrame
@@ -34,7 +36,7 @@ from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.transport import LinkState
 from gym_p2p.net.loop import LoopClock
-from gym_p2p.net.telemetry import LatencyTelemetry
+from gym_p2p.net.telemetry import LatencyPoller
 from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.net.worker.broadcast import FeedServer
 from gym_p2p.net.worker.join import Meeting
@@ -60,6 +62,8 @@ _DEPARTED_GRACE_S = 2.0
 """Only his line to the service may have broken, with everything said that a connection needs."""
 _FIRST_REPORT_MS = 10_000
 _REPORT_EVERY_MS = 60_000
+_REPORTED_SAMPLES = 600
+"""Bounds what is kept where the wall clock is set back."""
 
 
 class _Route:
@@ -94,26 +98,31 @@ class _Route:
 
 
 class _LatencyReports:
-    """Tells the service, now and then, how far the players are apart: its queues learn from it."""
+    """Reports to the service, now and then, how far the players are apart: its queues learn from it.
+
+    Each report is the median of the round trips since the one before.
+    """
 
     def __init__(self, client: SignalingClient, found: MatchFound) -> None:
         self._client = client
         self._found = found
         self._due_ms: dict[int, int] = {}
+        self._rtts_ms: dict[int, deque[float]] = {}
 
-    def due(self, player: int, now_ms: int) -> bool:
-        """Whether it is time to report on a player; first once there is something to tell."""
-        due_ms = self._due_ms.setdefault(player, now_ms + _FIRST_REPORT_MS)
-        if now_ms < due_ms:
-            return False
-        self._due_ms[player] = now_ms + _REPORT_EVERY_MS
-        return True
-
-    def send(self, player: int, rtt_ms: float) -> None:
-        """Report a median round trip."""
-        player_id = self._found.players[player].player_id
-        report = {"game_id": self._found.match_id, "player_id": player_id, "rtt_ms": rtt_ms}
-        self._client.send("match_latency", report)
+    def polled(self, player: int, poll: Poll) -> None:
+        """Take in a poll of the link to a player; report if it is time, and there is something to report."""
+        rtts_ms = self._rtts_ms.setdefault(player, deque(maxlen=_REPORTED_SAMPLES))
+        due_ms = self._due_ms.setdefault(player, poll.timestamp_ms + _FIRST_REPORT_MS)
+        if poll.rtt_ms is not None:
+            rtts_ms.append(poll.rtt_ms)
+        if poll.timestamp_ms < due_ms:
+            return
+        self._due_ms[player] = poll.timestamp_ms + _REPORT_EVERY_MS
+        if rtts_ms:
+            player_id, rtt_ms = self._found.players[player].player_id, median(rtts_ms)
+            report = {"game_id": self._found.match_id, "player_id": player_id, "rtt_ms": rtt_ms}
+            self._client.send("match_latency", report)
+            rtts_ms.clear()
 
 
 class Participant:
@@ -134,7 +143,7 @@ class Participant:
         self._departures: dict[SeatId, asyncio.Future[None]] = {}
         """Done once the service has lost sight of that player."""
         self._connections: list[tuple[PeerConnection, _Route]] = []
-        self._telemetry: dict[int, LatencyTelemetry] = {}
+        self._pollers: list[LatencyPoller] = []
         self._over = asyncio.Event()
         self._prepared: list[PeerConnection] = []
         self._reports: _LatencyReports | None = None
@@ -301,7 +310,7 @@ class Participant:
         self._tell(LinkOpened(player, asyncio.get_running_loop().time() - began))
         self._driver.attach(player, connection)
         next(route for made, route in self._connections if made is connection).lead_to(self._driver, player)
-        self._start_telemetry(player, connection)
+        self._start_polling(player, connection)
 
     async def _opened(self, connector: Connector, peer: SeatId) -> PeerConnection:
         """Return the open connection; not for long after the peer has left the service without one."""
@@ -318,26 +327,19 @@ class Participant:
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
 
-    def _start_telemetry(self, player: int, connection: PeerConnection) -> None:
-        config = self._plan.config.telemetry
-        telemetry = LatencyTelemetry(
+    def _start_polling(self, player: int, connection: PeerConnection) -> None:
+        poller = LatencyPoller(
             connection,
-            poll_interval_ms=config.poll_interval_ms,
-            max_samples=config.max_samples,
-            warning_ms=config.warning_ms,
-            critical_ms=config.critical_ms,
+            self._plan.config.telemetry.poll_interval_ms,
             on_poll=lambda poll: self._polled(player, poll),
         )
-        telemetry.start()
-        self._telemetry[player] = telemetry
+        poller.start()
+        self._pollers.append(poller)
 
     def _polled(self, player: int, poll: Poll) -> None:
         self._tell(Polled(player, poll))
-        reports = self._reports
-        if reports is not None and reports.due(player, poll.timestamp_ms):
-            statistics = self._telemetry[player].get_stats()
-            if statistics is not None:
-                reports.send(player, statistics["medianMs"])
+        if self._reports is not None:
+            self._reports.polled(player, poll)
 
     # What arrives.
 
@@ -366,8 +368,8 @@ class Participant:
         self._tell_at(time.time_ns() // 1_000_000, telling)
 
     async def _clean_up(self) -> None:
-        for telemetry in self._telemetry.values():
-            telemetry.stop()
+        for poller in self._pollers:
+            poller.stop()
         if self._driver is not None:
             self._driver.stop()
         if self._feed is not None:
