@@ -20,11 +20,13 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from gym_p2p.core.record.documents import KINDS
+from gym_p2p.core.record.documents import KINDS, Kind
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.exports.encoding import encode
 
 __all__ = [
+    "KINDS",
+    "Kind",
     "check_directory",
     "document_path",
     "path_component",
@@ -146,7 +148,6 @@ def replacing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     Raises:
         OSError: the file could not be written.
     """
-    is_new_folder = not path.parent.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -161,8 +162,7 @@ def replacing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     _sync_folder(path.parent)
-    if is_new_folder:
-        _sync_folder(path.parent.parent)
+    _sync_folder(path.parent.parent)  # where the folder itself may be new
 
 
 def _kind(kind: str) -> str:
@@ -172,12 +172,19 @@ def _kind(kind: str) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Flush a rename in this folder to the disk, too (fsync(2), NOTES), where the file system can."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    """Make a rename in this folder survive a power cut (fsync(2), NOTES), where that can be asked for."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # a folder that may be written, but not read
+        return
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+        if error.errno not in _CANNOT_SYNC:
             raise
     finally:
         os.close(descriptor)
+
+
+_CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
+"""What file systems answer that flush no folders; anything else is a disk in trouble."""

@@ -16,6 +16,7 @@ import attrs
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import GroupHistory
+from gym_p2p.core.latency.statistics import nearest_rank
 from gym_p2p.core.matchmaking.commands import (
     AskHook,
     Decided,
@@ -99,9 +100,7 @@ class Outcome:
 
 def _percentile(values: Sequence[float], percent: float) -> float | None:
     """Return the nearest-rank percentile, ``None`` of nothing."""
-    if not values:
-        return None
-    return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
+    return nearest_rank(values, percent / 100) if values else None
 
 
 def simulate(

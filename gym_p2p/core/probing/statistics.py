@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from gym_p2p.core.latency.statistics import median, nearest_rank
+
 __all__ = ["PingStatistics", "median", "median_interval"]
 
 _CONFIDENCE = 0.9
@@ -49,9 +51,7 @@ class PingStatistics:
     @property
     def p95_ms(self) -> float | None:
         """The 95th percentile by nearest rank."""
-        if not self.samples_ms:
-            return None
-        return sorted(self.samples_ms)[math.ceil(0.95 * len(self.samples_ms)) - 1]
+        return nearest_rank(self.samples_ms, 0.95) if self.samples_ms else None
 
     @property
     def mad_ms(self) -> float | None:
@@ -78,10 +78,3 @@ def median_interval(samples: Sequence[float]) -> tuple[float, float] | None:
         return None
     ordered = sorted(samples)
     return ordered[rank - 1], ordered[count - rank]
-
-
-def median(values: Sequence[float]) -> float:
-    """Return the middle value, or the mean of the middle two."""
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -20,7 +20,15 @@ from gym_p2p.core.record.parts import InputCounts, StateDifference
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.wire.seats import SeatId
 
-__all__ = ["Decode", "actions", "input_counts", "latency_by_peer", "names", "pause_ms", "state_differences"]
+__all__ = [
+    "Decode",
+    "actions",
+    "input_counts",
+    "latency_by_peer",
+    "pause_ms",
+    "state_differences",
+    "unique_names",
+]
 
 Decode = Callable[[int, bytes], Any]
 """``decode(seat index, input)``: an action in the JSON form that its space turns back into the action."""
@@ -41,8 +49,10 @@ def actions(episode: EpisodeView, seat: int, frames: int, decode: Decode) -> Ite
         yield action
 
 
-def names(players: Iterable[SeatId], quoted: Callable[[SeatId], str] = json.dumps) -> dict[SeatId, str]:
-    """Return every player's JSON key: the id as text, ``quoted`` where ``1`` and ``"1"`` both play."""
+def unique_names(
+    players: Iterable[SeatId], *, quoted: Callable[[SeatId], str] = json.dumps
+) -> dict[SeatId, str]:
+    """Return every player's JSON key: the id as text; ``quoted`` where ``1`` and ``"1"`` both play."""
     players = list(players)
     texts = collections.Counter(str(player) for player in players)
     return {player: str(player) if texts[str(player)] == 1 else quoted(player) for player in players}
@@ -50,7 +60,7 @@ def names(players: Iterable[SeatId], quoted: Callable[[SeatId], str] = json.dump
 
 def latency_by_peer(record: MatchRecord) -> dict[str, LatencyStatistics | None]:
     """Return every link's statistics."""
-    keys = names(record.links)
+    keys = unique_names(record.links)
     return {keys[player]: link.series.statistics() for player, link in record.links.items()}
 
 

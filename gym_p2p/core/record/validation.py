@@ -12,9 +12,9 @@ from gym_p2p.core.record.building import (
     Decode,
     actions,
     latency_by_peer,
-    names,
     pause_ms,
     state_differences,
+    unique_names,
 )
 from gym_p2p.core.record.episode import Desync, EpisodeRecord, EpisodeView
 from gym_p2p.core.record.match_record import MatchRecord
@@ -124,7 +124,7 @@ def validation_document(record: MatchRecord, now_ms: int, decode: Decode) -> Val
     """Build the validation document as of now."""
     episode = _newest_episode(record)
     verified_frames = min(episode.verified_frame + 1, episode.frames)
-    keys = names(record.players)
+    keys = unique_names(record.players)
     worst = record.worst_link()
     return ValidationDocument(
         game_id=record.game_id,
