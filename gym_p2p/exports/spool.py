@@ -1,9 +1,9 @@
 """What could not be uploaded yet, on disk: nothing is lost and nothing is sent twice at a time.
 
-An entry is a small file beside the documents that says where one of them has to go, with the token (so it
-is readable by its owner only). Whoever sends it holds a lock on the entry meanwhile; the lock ends with the
-process, however that ends. An entry is written *before* the upload begins and removed once the service
-has the document, so a process that is killed in between leaves it for the next one.
+An entry is a small file beside the documents: where one of them has to go, and the token (so it is readable
+by its owner only). Whoever sends it holds a lock on the entry meanwhile; the lock ends with the process,
+however that ends. An entry is written *before* the upload begins and removed once the service has the
+document, so a process that is killed in between leaves it for the next one.
 
 The lock is on the file, not on its name, hence the check after taking it that the name still stands for it.
 """
@@ -172,7 +172,7 @@ def flush_spool(
         directory: the exports' folder.
         server_url: the service's address, as it was when the entries were written.
         deadline_s: no attempt begins after this many seconds.
-        give_up: asked between two entries.
+        give_up: called between two entries.
     """
     directory = Path(directory)
     ends_at = time.monotonic() + deadline_s

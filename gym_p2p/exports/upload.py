@@ -1,4 +1,4 @@
-"""One document to the service over HTTP: sent, and believed to be stored only when the service says so.
+"""One document to the service over HTTP: sent, and taken for stored only when the service confirms it.
 
 It knows the address of a document at the service and what its answers mean; it refuses to know files.
 Proxies of the environment are not used: signalling does not use them either, and they would see the token.
@@ -92,7 +92,7 @@ def upload(
         target: where to.
         body: the JSON, in pieces.
         deadline_s: seconds from now in which a further attempt may begin; no read or write outlasts it.
-        give_up: asked after an attempt that failed; True ends it.
+        give_up: called after an attempt that failed; True ends it.
     """
     packed = gzip.compress(b"".join(body), compresslevel=5, mtime=0)
     ends_at = time.monotonic() + deadline_s
@@ -114,7 +114,7 @@ def _attempt(target: Upload, packed: bytes, *, timeout_s: float) -> Reply:
     try:
         request = _request(target, packed)
         with _OPENER.open(request, timeout=timeout_s) as response:
-            return _judge(response.read(_MAX_ANSWER_BYTES))
+            return _read_answer(response.read(_MAX_ANSWER_BYTES))
     except urllib.error.HTTPError as error:
         with error:
             outcome = UploadOutcome.REFUSED if error.code in _REFUSALS else UploadOutcome.UNREACHABLE
@@ -137,13 +137,13 @@ def _request(target: Upload, packed: bytes) -> urllib.request.Request:
     return urllib.request.Request(url, data=packed, headers=headers, method="PUT")  # noqa: S310 - checked above
 
 
-def _judge(answer: bytes) -> Reply:
-    """Read a 200: stored only if it says so, for anything might answer at an address."""
+def _read_answer(answer: bytes) -> Reply:
+    """Read a 200: stored only if it confirms that, for anything might answer at an address."""
     try:
-        said = msgspec.json.decode(answer)
+        content = msgspec.json.decode(answer)
     except msgspec.DecodeError:
-        said = None
-    if isinstance(said, dict) and said.get("ok") is True and said.get("stored") is True:
+        content = None
+    if isinstance(content, dict) and content.get("ok") is True and content.get("stored") is True:
         return Reply(UploadOutcome.STORED)
     return Reply(UploadOutcome.UNREACHABLE, "the answer does not say that it was stored")
 

@@ -173,7 +173,7 @@ class LatencyPoller:
         reading = extract_round_trip(report)
         if reading is None:
             return self._found(PollStatus.STALE, details)
-        status = self._freshness.judge(reading)
+        status = self._freshness.classify(reading)
         return self._found(status, details, reading.rtt_ms if status is PollStatus.FRESH else None)
 
     async def _report(self, connection: PeerConnectionLike) -> Any:

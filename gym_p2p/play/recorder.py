@@ -7,16 +7,14 @@ exporter's thread builds documents from the same record meanwhile, which is made
 from __future__ import annotations
 
 import logging
-import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from gym_p2p.config import P2PConfig, to_mapping
-from gym_p2p.config.names import name_of
+from gym_p2p.config import P2PConfig
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import (
     ChecksumsAgreed,
@@ -41,7 +39,7 @@ from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.replay.reader import SUFFIX, replay_header
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.net.worker.messages import LinkOpened, Polled, Telling
-from gym_p2p.version import __version__
+from gym_p2p.play.exported import exported_config, exported_probe, software
 
 __all__ = ["Recorder", "check_record", "now_ms", "open_replay"]
 
@@ -74,7 +72,7 @@ class Recorder:
             found: the match.
             game: the local copy.
             config: as configured.
-            clock_ms: tells the Unix time in milliseconds.
+            clock_ms: returns the Unix time in milliseconds.
             exports: whether documents are written and uploaded, as the configuration has it.
         """
         self.found = found
@@ -87,13 +85,13 @@ class Recorder:
             players=game.seats,
             peers=[player.player_id for player in found.peers],
             session_start_ms=clock_ms(),
-            environment={**game.describe(), **_software()},
-            config=_exported_config(config),
+            environment={**game.describe(), **software()},
+            config=exported_config(config),
             max_samples=config.telemetry.max_samples,
             warning_ms=config.telemetry.warning_ms,
             critical_ms=config.telemetry.critical_ms,
         )
-        self.record.probe = _exported_probe(found)
+        self.record.probe = exported_probe(found)
         self._exporter = self._make_exporter(config) if exports else None
         self.finished: Finished | None = None
         self.checksums_agreed = 0
@@ -213,12 +211,12 @@ def check_record(config: P2PConfig) -> None:
 def open_replay(
     game: Game, found: MatchFound, config: P2PConfig, *, snapshots: str | None, environment: Recipe | None
 ) -> ReplayWriter | None:
-    """Begin to record a match; ``None`` if that was not asked for.
+    """Begin to record a match; ``None`` without a path for it.
 
     Args:
         game: before its first reset.
         found: the match.
-        config: says where.
+        config: with the path.
         snapshots: the strategy's name where the players compare states.
         environment: how the environment was made, where that is known better than it knows itself.
 
@@ -239,62 +237,9 @@ def open_replay(
             {"player_id": p.player_id, "subject_id": p.subject_id, "seats": list(p.seats)}
             for p in found.players
         ],
-        sync=_exported_config(config)["sync"],
+        sync=exported_config(config)["sync"],
         environment=environment,
         isolated=config.sync.isolate_random,
         snapshots=snapshots,
     )
     return ReplayWriter(path, header, checked_every=config.sync.checked_every)
-
-
-def _software() -> dict[str, str]:
-    return {
-        "gym_p2p": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
-
-
-def _exported_config(config: P2PConfig) -> dict[str, Any]:
-    """Return the configuration as it is exported: without credentials."""
-    exported = to_mapping(config)
-    exported.pop("token")
-    if callable(config.pre_match):
-        exported["pre_match"] = name_of(config.pre_match)
-    sync = exported["sync"]
-    if callable(sync["stand_in"]):
-        sync["stand_in"] = name_of(sync["stand_in"])
-    if sync["snapshot_hooks"] is not None:
-        hooks = sync["snapshot_hooks"]
-        sync["snapshot_hooks"] = [hook if isinstance(hook, str) else name_of(hook) for hook in hooks]
-    for server in exported["link"]["ice_servers"]:
-        server.pop("credential", None)
-    return exported
-
-
-def _exported_probe(found: MatchFound) -> dict[str, Any] | None:
-    """Return what was measured before the match as it is exported, both sides' values."""
-    if found.probe is None:
-        return None
-    return {
-        "queue": found.queue,
-        "waitedMs": found.probe.waited_s * 1e3,
-        "pairs": [
-            {
-                "subjects": list(pair.subjects),
-                "rttMs": pair.rtt_ms,
-                "reports": {subject: _exported_report(report) for subject, report in pair.reports.items()},
-            }
-            for pair in found.probe.pairs
-        ],
-    }
-
-
-def _exported_report(report: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "rttMs": report.get("rtt_ms"),
-        "samplesMs": report.get("samples_ms"),
-        "jitterMs": report.get("jitter_ms"),
-        "loss": report.get("loss"),
-        "path": report.get("path"),
-    }

@@ -10,7 +10,7 @@ import attrs
 from gym_p2p.core.latency.quality import Quality, QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries, Poll
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails
-from gym_p2p.core.record.parts import Connection, ConnectionPath, Count, Milliseconds, Part
+from gym_p2p.core.record.parts import Connection, ConnectionPath, Count, DocumentPart, Milliseconds
 
 __all__ = ["UNKNOWN_CONNECTION", "Health", "LinkRecord"]
 
@@ -18,7 +18,7 @@ UNKNOWN_CONNECTION = Connection(type="unknown", connection_details=ConnectionPat
 """Of a link whose path is not known."""
 
 
-class Health(Part, frozen=True, kw_only=True):
+class Health(DocumentPart, frozen=True, kw_only=True):
     """A link's state as the protocol sees it, by its own pings."""
 
     rtt: Milliseconds | None

@@ -8,13 +8,13 @@ from typing import Any
 from gym_p2p.core.record.building import Decode, actions, state_differences
 from gym_p2p.core.record.episode import Desync, EpisodeView
 from gym_p2p.core.record.match_record import MatchRecord
-from gym_p2p.core.record.parts import AtLeastMinusOne, Count, EpisodeNumber, Part, StateDifference
+from gym_p2p.core.record.parts import AtLeastMinusOne, Count, DocumentPart, EpisodeNumber, StateDifference
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["Validation", "match_validation"]
 
 
-class EpisodeSummary(Part, frozen=True, kw_only=True):
+class EpisodeSummary(DocumentPart, frozen=True, kw_only=True):
     """One episode in figures."""
 
     episode_num: EpisodeNumber
@@ -37,7 +37,7 @@ class EpisodeSummary(Part, frozen=True, kw_only=True):
     """Its end, or while it is played when this was built, in Unix milliseconds."""
 
 
-class FrameHash(Part, frozen=True):
+class FrameHash(DocumentPart, frozen=True):
     """The checksum of a confirmed frame."""
 
     episode: EpisodeNumber
@@ -48,7 +48,7 @@ class FrameHash(Part, frozen=True):
     """The local checksum after it, hexadecimal."""
 
 
-class FrameAction(Part, frozen=True):
+class FrameAction(DocumentPart, frozen=True):
     """One player's action of a frame."""
 
     episode: EpisodeNumber
@@ -63,7 +63,7 @@ class FrameAction(Part, frozen=True):
     """Whether the game was in the foreground; always, for a peer that cannot lose focus."""
 
 
-class DesyncWithStates(Part, frozen=True, kw_only=True):
+class DesyncWithStates(DocumentPart, frozen=True, kw_only=True):
     """A checked frame whose checksums differ."""
 
     episode: EpisodeNumber
@@ -86,7 +86,7 @@ class DesyncWithStates(Part, frozen=True, kw_only=True):
     """Both states (ours, theirs), every field by its path; null where they were not exchanged."""
 
 
-class EpisodeRollbacks(Part, frozen=True):
+class EpisodeRollbacks(DocumentPart, frozen=True):
     """Corrections in an episode that had any."""
 
     episode: EpisodeNumber
@@ -97,7 +97,7 @@ class EpisodeRollbacks(Part, frozen=True):
     """The deepest correction, in frames."""
 
 
-class Validation(Part, frozen=True, kw_only=True):
+class Validation(DocumentPart, frozen=True, kw_only=True):
     """What was played, and whether all played the same."""
 
     episodes: list[EpisodeSummary]

@@ -19,10 +19,10 @@ from gym_p2p.core.record.parts import (
     Connection,
     Count,
     Document,
+    DocumentPart,
     FocusLoss,
     InputCounts,
     Milliseconds,
-    Part,
     Reconnections,
 )
 from gym_p2p.core.record.plain import plain
@@ -31,7 +31,7 @@ from gym_p2p.core.wire.seats import SeatId
 __all__ = ["MultiplayerDocument", "multiplayer_document"]
 
 
-class Fallback(Part, frozen=True, kw_only=True):
+class Fallback(DocumentPart, frozen=True, kw_only=True):
     """Whether the service had to take over. It does not."""
 
     triggered: bool = False
@@ -58,7 +58,7 @@ class InputDelivery(InputCounts, frozen=True, kw_only=True):
     """The share of inputs received from peers directly, in percent; null without any."""
 
 
-class SessionStatus(Part, frozen=True, kw_only=True):
+class SessionStatus(DocumentPart, frozen=True, kw_only=True):
     """How the match ended for this player."""
 
     is_partial: bool

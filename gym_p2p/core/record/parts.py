@@ -24,11 +24,11 @@ __all__ = [
     "Count",
     "Disconnection",
     "Document",
+    "DocumentPart",
     "EpisodeNumber",
     "FocusLoss",
     "InputCounts",
     "Milliseconds",
-    "Part",
     "ReconnectionAttempt",
     "Reconnections",
     "StateDifference",
@@ -41,11 +41,11 @@ AtLeastMinusOne = Annotated[int, Meta(ge=-1)]
 EpisodeNumber = Annotated[int, Meta(ge=1)]
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
+class DocumentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
     """A part of a document. It is in no cycle, hence of no interest to the garbage collector."""
 
 
-class Document(Part, frozen=True, kw_only=True):
+class Document(DocumentPart, frozen=True, kw_only=True):
     """A document: whose it is, and of which match."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -56,7 +56,7 @@ class Document(Part, frozen=True, kw_only=True):
     """The id of the player whose account this is."""
 
 
-class ConnectionPath(Part, frozen=True, kw_only=True):
+class ConnectionPath(DocumentPart, frozen=True, kw_only=True):
     """The path of a link in W3C's words (webrtc-stats), and when it was seen to be that."""
 
     local_candidate_type: str | None = None
@@ -73,7 +73,7 @@ class ConnectionPath(Part, frozen=True, kw_only=True):
     """When it was detected, in Unix milliseconds; null while no path is known."""
 
 
-class Connection(Part, frozen=True, kw_only=True):
+class Connection(DocumentPart, frozen=True, kw_only=True):
     """The worst link."""
 
     type: Literal["direct", "relay", "unknown"]
@@ -82,7 +82,7 @@ class Connection(Part, frozen=True, kw_only=True):
     """The path of the link."""
 
 
-class InputCounts(Part, frozen=True, kw_only=True):
+class InputCounts(DocumentPart, frozen=True, kw_only=True):
     """Inputs that travelled, over all episodes."""
 
     sent_via_p2p: Count = field(name="sentViaP2P")
@@ -95,7 +95,7 @@ class InputCounts(Part, frozen=True, kw_only=True):
     """Inputs received through the service, which relays none: 0."""
 
 
-class Disconnection(Part, frozen=True, kw_only=True):
+class Disconnection(DocumentPart, frozen=True, kw_only=True):
     """A link that broke."""
 
     timestamp: int
@@ -110,7 +110,7 @@ class Disconnection(Part, frozen=True, kw_only=True):
     """The data channel's state in W3C's words, or interrupted; null is unknown."""
 
 
-class ReconnectionAttempt(Part, frozen=True, kw_only=True):
+class ReconnectionAttempt(DocumentPart, frozen=True, kw_only=True):
     """The way back, or the vain search for it."""
 
     timestamp: int
@@ -123,7 +123,7 @@ class ReconnectionAttempt(Part, frozen=True, kw_only=True):
     """How often it was tried."""
 
 
-class Reconnections(Part, frozen=True, kw_only=True):
+class Reconnections(DocumentPart, frozen=True, kw_only=True):
     """Links that broke and came back."""
 
     disconnections: list[Disconnection]
@@ -134,7 +134,7 @@ class Reconnections(Part, frozen=True, kw_only=True):
     """How long the match paused for them, in milliseconds."""
 
 
-class StateDifference(Part, frozen=True):
+class StateDifference(DocumentPart, frozen=True):
     """A field in which two states differ."""
 
     path: str
@@ -145,7 +145,7 @@ class StateDifference(Part, frozen=True):
     """Its value at the other player, as text."""
 
 
-class BackgroundPeriod(Part, frozen=True, kw_only=True):
+class BackgroundPeriod(DocumentPart, frozen=True, kw_only=True):
     """A period in which the player did not see the game."""
 
     start: float
@@ -156,7 +156,7 @@ class BackgroundPeriod(Part, frozen=True, kw_only=True):
     """How long it was, in milliseconds."""
 
 
-class FocusLoss(Part, frozen=True, kw_only=True):
+class FocusLoss(DocumentPart, frozen=True, kw_only=True):
     """When the game was in the background, of a player in a browser."""
 
     background_periods: list[BackgroundPeriod]

@@ -15,10 +15,10 @@ from gym_p2p.core.record.parts import (
     Connection,
     Count,
     Document,
+    DocumentPart,
     EpisodeNumber,
     FocusLoss,
     InputCounts,
-    Part,
     Reconnections,
 )
 from gym_p2p.core.record.plain import plain
@@ -27,7 +27,7 @@ from gym_p2p.core.wire.seats import SeatId
 __all__ = ["SessionDocument", "session_document"]
 
 
-class RollbackEvent(Part, frozen=True, kw_only=True):
+class RollbackEvent(DocumentPart, frozen=True, kw_only=True):
     """Frames that were played again because an input had been guessed wrong."""
 
     frame: Count
@@ -46,7 +46,7 @@ class RollbackEvent(Part, frozen=True, kw_only=True):
     """When it was noticed, in Unix milliseconds."""
 
 
-class Rollbacks(Part, frozen=True, kw_only=True):
+class Rollbacks(DocumentPart, frozen=True, kw_only=True):
     """What guessing cost, over all episodes."""
 
     count: Count
@@ -63,7 +63,7 @@ class Rollbacks(Part, frozen=True, kw_only=True):
     """Frames that had to be waited for, beyond the prediction window."""
 
 
-class InputDelay(Part, frozen=True):
+class InputDelay(DocumentPart, frozen=True):
     """The local player's input delay from a frame of an episode on."""
 
     episode: EpisodeNumber
@@ -74,7 +74,7 @@ class InputDelay(Part, frozen=True):
     """The frames from an input to its effect."""
 
 
-class Sync(Part, frozen=True, kw_only=True):
+class SessionSync(DocumentPart, frozen=True, kw_only=True):
     """How frames were kept together."""
 
     p2p_hash_mismatches: Count = field(name="p2pHashMismatches")
@@ -85,7 +85,7 @@ class Sync(Part, frozen=True, kw_only=True):
     """The local player's input delay from a frame of an episode on."""
 
 
-class Quality(Part, frozen=True, kw_only=True):
+class SessionQuality(DocumentPart, frozen=True, kw_only=True):
     """Whether the service had to take over. It does not."""
 
     p2p_fallback_triggered: bool = field(default=False, name="p2pFallbackTriggered")
@@ -94,7 +94,7 @@ class Quality(Part, frozen=True, kw_only=True):
     """The first frame for which they did; null if none."""
 
 
-class Frames(Part, frozen=True):
+class FrameTotals(DocumentPart, frozen=True):
     """Frames over all episodes."""
 
     total: Count
@@ -110,11 +110,11 @@ class SessionDocument(Document, frozen=True, kw_only=True):
     """Inputs that travelled, over all episodes."""
     rollbacks: Rollbacks
     """What guessing cost, over all episodes."""
-    sync: Sync
+    sync: SessionSync
     """How frames were kept together."""
-    quality: Quality = Quality()
+    quality: SessionQuality = SessionQuality()
     """Whether the service had to take over. It does not."""
-    frames: Frames
+    frames: FrameTotals
     """Frames over all episodes."""
     reconnection: Reconnections
     """Links that broke and came back."""
@@ -145,7 +145,7 @@ def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
             resimulated_frames=totals.resimulated,
             stalls=totals.stalls,
         ),
-        sync=Sync(
+        sync=SessionSync(
             p2p_hash_mismatches=sum(len(episode.desyncs) for episode in episodes),
             chosen=plain(record.sync),
             input_delays=[
@@ -154,7 +154,7 @@ def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
                 for frame, delay in episode.input_delays
             ],
         ),
-        frames=Frames(sum(episode.frames for episode in episodes)),
+        frames=FrameTotals(sum(episode.frames for episode in episodes)),
         reconnection=Reconnections(
             disconnections=record.disconnections.copy(),
             attempts=record.attempts.copy(),

@@ -23,10 +23,10 @@ from gym_p2p.core.record.parts import (
     Count,
     Disconnection,
     Document,
+    DocumentPart,
     EpisodeNumber,
     FocusLoss,
     Milliseconds,
-    Part,
     ReconnectionAttempt,
     StateDifference,
 )
@@ -34,7 +34,7 @@ from gym_p2p.core.record.parts import (
 __all__ = ["ValidationDocument", "validation_document"]
 
 
-class Summary(Part, frozen=True, kw_only=True):
+class ValidationSummary(DocumentPart, frozen=True, kw_only=True):
     """The episode in figures."""
 
     total_frames: Count
@@ -47,7 +47,7 @@ class Summary(Part, frozen=True, kw_only=True):
     """Frames with a checksum."""
 
 
-class ConfirmedHash(Part, frozen=True):
+class ConfirmedHash(DocumentPart, frozen=True):
     """The checksum of a confirmed frame."""
 
     frame: Count
@@ -56,7 +56,7 @@ class ConfirmedHash(Part, frozen=True):
     """The local checksum after it, hexadecimal."""
 
 
-class VerifiedAction(Part, frozen=True):
+class VerifiedAction(DocumentPart, frozen=True):
     """An action of a frame up to the verified one."""
 
     frame: Count
@@ -65,7 +65,7 @@ class VerifiedAction(Part, frozen=True):
     """As it was applied, as the seat's action space writes it."""
 
 
-class DesyncEvent(Part, frozen=True, kw_only=True):
+class DesyncEvent(DocumentPart, frozen=True, kw_only=True):
     """A checked frame whose checksums differ."""
 
     frame: Count
@@ -84,7 +84,7 @@ class DesyncEvent(Part, frozen=True, kw_only=True):
     """The fields in which the two states differ, where states were exchanged."""
 
 
-class ValidationReconnections(Part, frozen=True, kw_only=True):
+class ValidationReconnections(DocumentPart, frozen=True, kw_only=True):
     """Links that broke and came back."""
 
     disconnections: list[Disconnection]
@@ -102,7 +102,7 @@ class ValidationDocument(Document, frozen=True, kw_only=True):
     """When this was built, or the end of the match, in Unix milliseconds."""
     episode_num: EpisodeNumber
     """The episode that this document is about: the newest that has a frame."""
-    summary: Summary
+    summary: ValidationSummary
     """The episode in figures."""
     confirmed_hashes: list[ConfirmedHash]
     """The checksums, sorted by frame."""
@@ -131,7 +131,7 @@ def validation_document(record: MatchRecord, now_ms: int, decode: Decode) -> Val
         player_id=record.player_id,
         export_timestamp=record.time(now_ms),
         episode_num=episode.number,
-        summary=Summary(
+        summary=ValidationSummary(
             total_frames=episode.frames,
             verified_frame=episode.verified_frame,
             desync_count=len(episode.desyncs),
