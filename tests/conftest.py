@@ -1,23 +1,54 @@
-"""Fixtures for tests of the whole: a service in this process, a lobby for every test, the laboratory."""
+"""What every run needs, and fixtures for the tests of the whole: a service in this process, a lobby a test.
+
+The core's tests load this file too, where nothing is installed but the package, pytest and Hypothesis: what
+needs more than these is imported by the fixture that uses it.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
-from gym_p2p.config import ServiceConfig
-from gym_p2p.server import Service, serve_in_thread
-from tests.lab.fixtures import lab_possible, make_lab
-from tests.players import Lobby
+if TYPE_CHECKING:
+    from gym_p2p.server import Service
+    from tests.players import Lobby
 
-__all__ = ["lab_possible", "lobby", "make_lab", "wrapper_service"]
+pytest_plugins = ["tests.parallel"] if importlib.util.find_spec("xdist") else []
+
+settings.register_profile("save", max_examples=5, deadline=None)
+settings.register_profile("quick", max_examples=15, deadline=None)
+settings.register_profile("thorough", max_examples=100, deadline=None)
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Know the settings of pytest-timeout where it is not installed, so that they are no unknown ones."""
+    if not pluginmanager.hasplugin("timeout"):
+        for name in ("timeout", "timeout_method"):
+            parser.addini(name, "of pytest-timeout, which is not installed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples Hypothesis tries: most where nothing may be missed, fewest at every save."""
+    if os.environ.get("GYM_P2P_REQUIRE_ALL") == "1":
+        settings.load_profile("thorough")
+    elif "not slow" in config.option.markexpr:
+        settings.load_profile("save")
+    else:
+        settings.load_profile("quick")
 
 
 @pytest.fixture(scope="module")
 def wrapper_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service for all tests of a module: each uses rooms of its own."""
+    from gym_p2p.config import ServiceConfig  # noqa: PLC0415 - see above
+    from gym_p2p.server import serve_in_thread  # noqa: PLC0415 - see above
+
     config = ServiceConfig(port=0, data_dir=str(tmp_path_factory.mktemp("service")))
     with serve_in_thread(config) as running:
         yield running
@@ -25,4 +56,6 @@ def wrapper_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servic
 
 @pytest.fixture
 def lobby(wrapper_service: Service, tmp_path: Path) -> Lobby:
+    from tests.players import Lobby  # noqa: PLC0415 - see above
+
     return Lobby(wrapper_service.url, tmp_path / "exports")

@@ -12,6 +12,7 @@ import itertools
 import json
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,6 +68,11 @@ class Lobby:
         }
         told.update(changes)  # type: ignore[typeddict-item]  # the names are the caller's
         return told
+
+    def connections(self) -> int:
+        """Return how many clients the service has."""
+        with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:  # noqa: S310  # ours
+            return int(json.load(answer)["connections"])
 
 
 def act(space: gymnasium.Space[Any], frame: int, salt: int = 0) -> Any:

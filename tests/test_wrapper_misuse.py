@@ -80,7 +80,7 @@ def test_an_exports_folder_that_cannot_be_written_is_named_before_anything_conne
 # Two threads, and close() in every state.
 
 
-def _waiting_in_its_room(env: P2PEnv) -> tuple[threading.Thread, list[BaseException]]:
+def _waiting_in_its_room(lobby: Lobby, env: P2PEnv) -> tuple[threading.Thread, list[BaseException]]:
     errors: list[BaseException] = []
 
     def reset() -> None:
@@ -90,14 +90,15 @@ def _waiting_in_its_room(env: P2PEnv) -> tuple[threading.Thread, list[BaseExcept
             errors.append(error)
 
     thread = threading.Thread(target=reset, daemon=True)
+    until(lambda: lobby.connections() == 0)  # who played before has left
     thread.start()
-    time.sleep(0.3)
+    until(lambda: lobby.connections() == 1)
     return thread, errors
 
 
 def test_a_second_call_during_a_connect_is_refused_and_the_connect_goes_on(lobby: Lobby) -> None:
     env = _env(lobby)
-    thread, errors = _waiting_in_its_room(env)
+    thread, errors = _waiting_in_its_room(lobby, env)
     for call in (env.reset, partial(env.step, 0)):
         with pytest.raises(UsageError, match="another thread"):
             call()
@@ -111,7 +112,7 @@ def test_a_second_call_during_a_connect_is_refused_and_the_connect_goes_on(lobby
 @pytest.mark.parametrize("network", ["thread", "process"])
 def test_close_during_a_connect_ends_both_quickly(network: str, lobby: Lobby) -> None:
     env = _env(lobby, network=network)
-    thread, errors = _waiting_in_its_room(env)
+    thread, errors = _waiting_in_its_room(lobby, env)
     began = time.monotonic()
     env.close()
     thread.join(5)

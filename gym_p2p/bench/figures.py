@@ -76,7 +76,7 @@ class Report:
 
     Attributes:
         bench: its name.
-        settings: what it was told, plain data.
+        settings: its options, plain data.
         notes: what floor and anchor are here, a sentence each.
         rows: the table.
         series: what the rows were made of, round by round.
@@ -106,7 +106,11 @@ class Report:
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
-    """Return the nearest-rank percentile of samples, of which there is at least one."""
+    """Return the nearest-rank percentile of samples, of which there is at least one.
+
+    >>> percentile([3.0, 1.0, 2.0], 0.5), percentile([3.0, 1.0, 2.0], 0.99)
+    (2.0, 3.0)
+    """
     ordered = sorted(samples)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 

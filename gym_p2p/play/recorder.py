@@ -38,7 +38,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.replay.reader import SUFFIX, replay_header
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
-from gym_p2p.net.worker.messages import LinkOpened, Polled, Telling
+from gym_p2p.net.worker.messages import LinkOpened, Polled, WorkerEvent
 from gym_p2p.play.exported import exported_config, exported_probe, software
 
 __all__ = ["Recorder", "check_record", "now_ms", "open_replay"]
@@ -98,7 +98,7 @@ class Recorder:
         self.desyncs = 0
         self.desynced_with: SeatId | None = None
 
-    def fold(self, at_ms: int, event: Telling) -> None:
+    def fold(self, at_ms: int, event: WorkerEvent) -> None:
         """Take in an event of the network half."""
         record = self.record
         match event:

@@ -20,6 +20,8 @@ __all__ = ["Chromium", "Page", "running_chromium", "serving_pages"]
 HERE = Path(__file__).parent
 STATIC = HERE.parents[1] / "gym_p2p" / "static"
 DRIVER_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 90.0
+"""A browser that starts for the first time, on a busy machine."""
 
 
 class Chromium:
@@ -34,7 +36,7 @@ class Chromium:
         self._idle: list[Page] = []
         self._reader = threading.Thread(target=self._read, name="chromium driver", daemon=True)
         self._reader.start()
-        self.version = started.result(DRIVER_TIMEOUT_S)
+        self.version = started.result(START_TIMEOUT_S)
 
     async def ask(self, command: str, **parameters: Any) -> Any:
         """Carry out a command of the driver; what fails there fails here."""
@@ -115,7 +117,7 @@ def running_chromium(node_modules: Path, program: str, pages_url: str) -> Iterat
     (folder / "driver.mjs").write_text((HERE / "driver.mjs").read_text())  # beside what it imports
     with (folder / "driver.log").open("w") as log:
         driver = subprocess.Popen(
-            ["node", "driver.mjs", program],
+            ["node", "driver.mjs", program, str(int(START_TIMEOUT_S * 1000))],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -123,7 +125,7 @@ def running_chromium(node_modules: Path, program: str, pages_url: str) -> Iterat
             text=True,
         )
     try:
-        yield Chromium(driver, pages_url)
+        yield _started(driver, pages_url, folder / "driver.log")
     finally:
         assert driver.stdin is not None
         driver.stdin.close()
@@ -132,6 +134,14 @@ def running_chromium(node_modules: Path, program: str, pages_url: str) -> Iterat
         except subprocess.TimeoutExpired:
             driver.kill()  # its browser ends with the pipe to it
             driver.wait(10)
+
+
+def _started(driver: subprocess.Popen[str], pages_url: str, log: Path) -> Chromium:
+    """Wait until the browser has started; if it does not, what its driver had to say is in the error."""
+    try:
+        return Chromium(driver, pages_url)
+    except (ConnectionError, TimeoutError) as error:
+        raise RuntimeError(f"the browser does not start: {log.read_text()[-2000:]}") from error
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):

@@ -8,6 +8,7 @@ import { chromium } from "playwright-core";
 
 const browser = await chromium.launch({
   executablePath: process.argv[2],
+  timeout: Number(process.argv[3]),
   args: [
     "--no-sandbox",
     "--disable-gpu",

@@ -291,7 +291,7 @@ def test_a_flood_is_refused_and_then_cut_off_while_others_are_served(service: Se
             except OSError:
                 pass  # cut off, as it should be
             except Exception as error:  # noqa: BLE001  # websockets' own word for it
-                assert "ConnectionClosed" in type(error).__name__  # noqa: PT017
+                assert "ConnectionClosed" in type(error).__name__  # noqa: PT017  # the right one of the two ways
 
         flooding = threading.Thread(target=flood)
         flooding.start()

@@ -6,6 +6,7 @@ It knows figures over round trips. It refuses to know where the round trips come
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -19,7 +20,6 @@ __all__ = [
     "Outage",
     "Sample",
     "figures",
-    "median",
     "nearest_rank",
 ]
 
@@ -96,19 +96,12 @@ def figures(values: Sequence[float]) -> dict[str, float]:
         "min_ms": low,
         "max_ms": high,
         "mean_ms": mean,
-        "median_ms": median(ordered),
+        "median_ms": statistics.median(ordered),
         "p90_ms": _percentile(ordered, 0.90),
         "p95_ms": _percentile(ordered, 0.95),
         "p99_ms": _percentile(ordered, 0.99),
         "std_dev_ms": math.sqrt(math.fsum((value - mean) ** 2 for value in ordered) / count),
     }
-
-
-def median(values: Sequence[float]) -> float:
-    """Return the middle of a non-empty sequence, or the mean of the middle two."""
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:

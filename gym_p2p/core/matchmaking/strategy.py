@@ -135,7 +135,7 @@ class Matchmaker(abc.ABC):
 
     # ---- for matchmakers that look at waits and estimates; each has a default that does not
 
-    def rejects_pair(self, measured_rtt_ms: float | None, wait_a_s: float, wait_b_s: float) -> bool:  # noqa: ARG002
+    def rejects_pair(self, measured_rtt_ms: float | None, wait_a_s: float, wait_b_s: float) -> bool:  # noqa: ARG002  # the interface
         """Tell whether a pair must not play *yet*, both having waited that long.
 
         Longer waits may turn a rejection into an acceptance, never the reverse. Infinite waits ask whether
@@ -143,15 +143,15 @@ class Matchmaker(abc.ABC):
         """
         return self.should_reject_for_rtt(measured_rtt_ms)
 
-    def threshold_ms(self, wait_a_s: float, wait_b_s: float) -> float | None:  # noqa: ARG002
+    def threshold_ms(self, wait_a_s: float, wait_b_s: float) -> float | None:  # noqa: ARG002  # the interface
         """Return the largest round trip that a pair may have by now; for tables and the decision log."""
         return self.max_p2p_rtt_ms
 
-    def worth_probing(self, one: QueuedCandidate, other: QueuedCandidate) -> bool:  # noqa: ARG002
+    def worth_probing(self, one: QueuedCandidate, other: QueuedCandidate) -> bool:  # noqa: ARG002  # the interface
         """Tell whether two members of a group might pass; ``other.estimate`` is the one between them."""
         return True
 
-    def next_chance_s(self, arriving: QueuedCandidate, waiting: Sequence[QueuedCandidate]) -> float | None:  # noqa: ARG002
+    def next_chance_s(self, arriving: QueuedCandidate, waiting: Sequence[QueuedCandidate]) -> float | None:  # noqa: ARG002  # the interface
         """Return in how many seconds waiting alone will change the answer for ``arriving``.
 
         ``None``: only an event will (somebody arrives, a pair's cool-down ends).

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from gym_p2p.core.latency.statistics import median, nearest_rank
+from gym_p2p.core.latency.statistics import nearest_rank
 
 __all__ = ["PingStatistics", "median", "median_interval"]
 
@@ -78,3 +78,10 @@ def median_interval(samples: Sequence[float]) -> tuple[float, float] | None:
         return None
     ordered = sorted(samples)
     return ordered[rank - 1], ordered[count - rank]
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the middle value, or the mean of the middle two."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

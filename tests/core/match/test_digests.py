@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from gym_p2p.core.match.checksums import Digests
+from gym_p2p.core.match.checksums import ChecksumHistory
 from gym_p2p.core.match.events import ChecksumsAgreed, Desynced
 from gym_p2p.core.wire.messages import Checksum
 
 
-def _three() -> Digests:
-    return Digests(local=0, players=3)
+def _three() -> ChecksumHistory:
+    return ChecksumHistory(local=0, players=3)
 
 
 def test_all_who_play_have_to_agree() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan, Leave, PlayerGone
-from gym_p2p.core.match.match import Match, Send
-from gym_p2p.core.sync.session import Over, SyncSession
+from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.sync.outputs import Over
+from gym_p2p.core.sync.session import SyncSession
 
 
 class _Pair:
@@ -34,7 +35,7 @@ class _Pair:
             for i, match in enumerate(self.matches):
                 while (output := match.poll()) is not None:
                     moved = True
-                    if isinstance(output, Send):
+                    if isinstance(output, Transmit):
                         self.matches[output.player].receive(i, output.data, 0.0)
                     else:
                         self.events[i].append(output)

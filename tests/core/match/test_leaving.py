@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import Left, PlayerGone
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.sync.session import Over
-from gym_p2p.core.wire.messages import Goodbye, Hello, Holdings, Share, encode
+from gym_p2p.core.sync.outputs import Over
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Goodbye, Hello, Holdings, Share, encode
 from gym_p2p.net.links.memory import Path
 from tests.core.tables import TICK_S, Player, Table, next_state, rollback_table
 
@@ -32,11 +33,11 @@ def ticks(table: Table, count: float) -> None:
 
 
 def held(seat: Player, of: Player) -> int:
-    return seat.match._peers[of.index].inbox.count
+    return seat.match._peers[of.index].remote_inputs.count
 
 
 def lose_last_inputs(table: Table, leaver: Player, reached: Player, others: list[Player], count: int) -> None:
-    """Let the leaver vanish after so many of his last inputs reached only one of the players."""
+    """Let the leaver vanish after so many of the last inputs reached only one of the players."""
     table.deaf |= {(other.index, leaver.index) for other in others}
     before = held(reached, leaver)
     table.run(1, until=lambda: held(reached, leaver) == before + count)
@@ -97,6 +98,7 @@ def test_the_survivors_play_on_identically_with_the_leavers_default_input(
         assert seat.state == state
 
 
+@pytest.mark.slow
 @given(
     players=st.integers(3, 4),
     first=st.integers(0, WINDOW),
@@ -180,7 +182,7 @@ def greeted_match(players: int) -> Match:
     match = Match(local=0, players=players, description={"must": {}}, match_seed=1, sync=SyncConfig())
     for player in range(1, players):
         match.opened(player, 0.0)
-        match.receive(player, encode(Hello(1, {"must": {}})), 0.0)
+        match.receive(player, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}))), 0.0)
     outputs_of(match)
     return match
 
@@ -200,7 +202,7 @@ def test_what_is_said_of_another_set_of_leavers_is_no_agreement() -> None:
     match = greeted_match(5)
     match.closed(4, 0.1)
     match.receive(1, encode(Holdings(0, ((4, 0),))), 0.1)
-    match.receive(2, encode(Holdings(0, ((3, 0), (4, 0)))), 0.1)  # two are gone, he says
+    match.receive(2, encode(Holdings(0, ((3, 0), (4, 0)))), 0.1)  # two are gone, for this one
     assert not gone(match)
     match.receive(1, encode(Share(0, 4, 0, (b"a", b"b"))), 0.2)
     match.receive(1, encode(Holdings(0, ((3, 0), (4, 2)))), 0.2)
@@ -212,7 +214,7 @@ def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_he_
     match.closed(3, 0.1)
     match.receive(1, encode(Share(0, 3, 0, (b"a", b"b"))), 0.1)
     match.receive(1, encode(Holdings(0, ((3, 2),))), 0.1)
-    match.receive(1, encode(Goodbye("normal", 0)), 0.1)
+    match.receive(1, encode(Goodbye("normal", 0, None)), 0.1)
     match.closed(1, 0.2)
     match.receive(2, encode(Holdings(0, ((3, 0),))), 0.2)
     assert gone(match) == [PlayerGone(1, "peer_left", 0, "normal")]
@@ -223,9 +225,9 @@ def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_he_
 def test_inputs_of_another_by_hearsay_count_only_once_he_is_gone() -> None:
     match = greeted_match(3)
     match.receive(1, encode(Share(0, 2, 0, (b"forged",))), 0.1)
-    assert match._peers[2].inbox.count == 0
+    assert match._peers[2].remote_inputs.count == 0
     match.receive(1, encode(Holdings(0, ((2, 1),))), 0.2)
-    assert match._peers[2].inbox.count == 1
+    assert match._peers[2].remote_inputs.count == 1
     assert gone(match) == [PlayerGone(2, "peer_lost", 1)]
 
 

@@ -37,6 +37,7 @@ from gym_p2p.core.matchmaking.strategy import (
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from gym_p2p.simulation.population import Population
 from gym_p2p.simulation.queue import Arrivals, simulate
+from tests.core.examples import examples
 
 
 class Queue:
@@ -409,7 +410,7 @@ class Vague(FIFOMatchmaker):
     def threshold_ms(self, wait_a_s: float, wait_b_s: float) -> float | None:  # noqa: ARG002 - the interface
         return self._answer  # type: ignore[return-value]  # what this test is about
 
-    def next_chance_s(self, arriving: QueuedCandidate, waiting: Sequence[QueuedCandidate]) -> float | None:  # noqa: ARG002
+    def next_chance_s(self, arriving: QueuedCandidate, waiting: Sequence[QueuedCandidate]) -> float | None:  # noqa: ARG002  # the interface
         return self._answer  # type: ignore[return-value]  # what this test is about
 
 
@@ -475,6 +476,7 @@ def test_a_log_replayed_under_another_policy_shows_what_would_differ() -> None:
 # ---- a population
 
 
+@pytest.mark.slow
 def test_widening_is_near_and_probes_little() -> None:
     population = Population(0, 1000)
     ours = simulate(population, WideningMatchmaker(), Arrivals(count=2000)).figures()
@@ -487,6 +489,7 @@ def test_widening_is_near_and_probes_little() -> None:
     assert (ours["unmatched"] or 0) < 0.03
 
 
+@pytest.mark.slow
 def test_without_landmarks_widening_still_beats_the_sum_of_server_round_trips() -> None:
     population, arrivals = Population(0, 1000), Arrivals(count=1500)
     ours = simulate(population, WideningMatchmaker(), arrivals, landmarks=False).figures()
@@ -495,6 +498,7 @@ def test_without_landmarks_widening_still_beats_the_sum_of_server_round_trips() 
     assert (ours["unmatched"] or 0) < (theirs["unmatched"] or 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group_size", [3, 4])
 def test_groups_of_a_population_are_made_and_everybody_ends(group_size: int) -> None:
     config = MatchmakingConfig(group_size=group_size, give_up_after_s=120.0)
@@ -653,7 +657,7 @@ class AnyQueue(RuleBasedStateMachine):
             assert self.planner.next_timeout() is None
 
 
-AnyQueue.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnyQueue.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)
 TestAnyQueue = AnyQueue.TestCase
 
 

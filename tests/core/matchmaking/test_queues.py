@@ -22,6 +22,7 @@ from gym_p2p.core.matchmaking.queue_commands import (
 )
 from gym_p2p.core.matchmaking.queues import PLACE_KEPT_S, STATUS_ANYWAY_S, Queues
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker
+from tests.core.examples import examples
 
 
 class Lab:
@@ -536,5 +537,7 @@ class QueuesUnderStress(RuleBasedStateMachine):
         assert not self.waiting
 
 
-QueuesUnderStress.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+QueuesUnderStress.TestCase.settings = settings(
+    max_examples=examples(30), stateful_step_count=30, deadline=None
+)
 TestQueuesUnderStress = QueuesUnderStress.TestCase

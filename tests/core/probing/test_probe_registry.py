@@ -18,6 +18,7 @@ from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
 from gym_p2p.core.probing.registry import ProbeEnded, ProbeRegistry
 from gym_p2p.core.probing.report import Mark, ProbePath, ProbePrepare, ProbeReport, ProbeVerdict
 from gym_p2p.errors import ProtocolError, UsageError
+from tests.core.examples import examples
 
 OFFER, ANSWER = Description("offer", "v=0"), Description("answer", "v=0")
 ONE_SIDED, DISAGREED = frozenset({Mark.ONE_SIDED}), frozenset({Mark.DISAGREED})
@@ -665,5 +666,5 @@ class Probes(RuleBasedStateMachine):
         assert set(self.created) == set(self.ended)
 
 
-Probes.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Probes.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)
 TestProbes = Probes.TestCase

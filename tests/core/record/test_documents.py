@@ -310,6 +310,7 @@ def test_values_of_other_libraries_become_jsons() -> None:
     assert plain(value) == {"1": 3, "f": 0.5, "a": [0, 1], "n": None, "o": "b'x'"}
 
 
+@pytest.mark.slow
 def test_documents_built_while_another_thread_plays_are_whole() -> None:
     record = new_record()
     stop = threading.Event()

@@ -30,6 +30,7 @@ def assert_consistent(seat: Player) -> None:
     assert [advance.inputs for advance in seat.played] == [inputs for inputs, _ in seat.confirmed]
 
 
+@pytest.mark.slow
 @given(
     players=st.integers(2, 4),
     seed=st.integers(0, 2**32),
@@ -84,8 +85,8 @@ def test_what_every_player_confirms_is_the_plain_run_over_any_network(
 def stalls_demanded(lag: int, delays: tuple[int, int], window: int, frames: int) -> tuple[int, int]:
     """Theory: how many ticks each of two players must stall, who start together and guess ``window`` frames.
 
-    At tick t a player knows what the other had given by tick t - lag: his delay's frames at first, then one
-    more for every frame that he had played.
+    At tick t a player knows what the other had given by tick t - lag: the frames of its delay at first, then
+    one more for every frame that it had played.
     """
     lag = max(1, lag)  # what is given in a tick is of use in the next one
     played: list[list[int]] = [[], []]  # by tick: how many frames each has given inputs for
@@ -102,6 +103,7 @@ def stalls_demanded(lag: int, delays: tuple[int, int], window: int, frames: int)
     return stalled[0], stalled[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delays", [(d, d) for d in range(7)] + [(0, 3), (6, 0)])
 def test_at_the_start_nobody_stalls_longer_than_theory_demands(delays: tuple[int, int]) -> None:
     for lag in range(13):
@@ -165,6 +167,7 @@ def test_the_delay_can_be_changed_in_a_running_match() -> None:
     assert inputs[-60:] == [held_action(0, frame - 1) for frame in range(90, 150)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("one_way_ms", "players"), [(1, 2), (50, 2), (30, 3)])
 def test_a_paced_match_sends_one_game_message_a_frame_to_each_peer(one_way_ms: float, players: int) -> None:
     table = rollback_table(players, one_way_ms=one_way_ms, frames=10_000)
@@ -216,6 +219,7 @@ def test_when_play_ends_everybody_soon_knows_that_the_last_frame_is_everybodys()
     assert ends_after(Path(one_way_ms=40)) <= 0.04 + 0.03 + 0.04 + 2 * TICK_S
 
 
+@pytest.mark.slow
 def test_news_that_are_lost_when_play_ends_are_asked_for() -> None:
     assert max(ends_after(Path(one_way_ms=40, loss=0.3), seed) for seed in range(15)) > 0.15
 
@@ -226,7 +230,7 @@ def test_no_frame_is_final_that_somebody_else_cannot_play_yet() -> None:
     knows, deaf, unheard = table.seats
     table.deaf.add((deaf.index, unheard.index))
     table.run(0.1, until=lambda: False)
-    here, there = (seat.match._peers[unheard.index].inbox.count for seat in (knows, deaf))
+    here, there = (seat.match._peers[unheard.index].remote_inputs.count for seat in (knows, deaf))
     assert here > there == len(knows.confirmed)
     table.deaf.clear()
     table.run(0.2, until=lambda: False)

@@ -6,20 +6,20 @@ from typing import Any
 import pytest
 
 from gym_p2p.core.match.events import GiveInput, InputsArrived, PlayerFinished, PlayerGone, SetInputDelay
-from gym_p2p.core.match.input_buffers import Inbox, Outbox
-from gym_p2p.core.sync.prediction import predictor_named, register_predictor
-from gym_p2p.core.sync.session import (
+from gym_p2p.core.match.input_buffers import LocalInputs, RemoteInputs
+from gym_p2p.core.sync.input_track import Misprediction
+from gym_p2p.core.sync.outputs import (
     Advance,
     FramesConfirmed,
     Load,
-    Misprediction,
     Over,
     RolledBack,
     Save,
     Stalled,
     SyncOutput,
-    SyncSession,
 )
+from gym_p2p.core.sync.prediction import predictor_named, register_predictor
+from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.errors import ConfigurationError
 
 
@@ -29,7 +29,7 @@ def pair(delay: int = 0) -> SyncSession:
 
 def test_a_frame_is_played_once_every_input_of_it_is_here() -> None:
     sync = pair()
-    assert sync.give(b"a") == GiveInput(0, b"a")
+    assert sync.add_local_input(b"a") == GiveInput(0, b"a")
     assert sync.poll() is None
     sync.receive(InputsArrived(1, 0, (b"x",), 0))
     assert sync.poll() == Advance(0, (b"a", b"x"))
@@ -38,9 +38,9 @@ def test_a_frame_is_played_once_every_input_of_it_is_here() -> None:
 
 def test_giving_again_while_waiting_changes_nothing() -> None:
     sync = pair()
-    sync.give(b"a")
+    sync.add_local_input(b"a")
     for _ in range(200):
-        assert sync.give(b"b") is None
+        assert sync.add_local_input(b"b") is None
         assert sync.poll() is None
     sync.receive(InputsArrived(1, 0, (b"x",), 0))
     assert sync.poll() == Advance(0, (b"a", b"x"))
@@ -49,32 +49,32 @@ def test_giving_again_while_waiting_changes_nothing() -> None:
 def test_an_input_takes_effect_after_the_delay_and_the_first_frames_have_the_default() -> None:
     sync = pair(delay=2)
     assert sync.begin() == [GiveInput(0, b"-"), GiveInput(1, b"-")]
-    assert sync.give(b"a") == GiveInput(2, b"a")
+    assert sync.add_local_input(b"a") == GiveInput(2, b"a")
     sync.receive(InputsArrived(1, 0, (b"x", b"y", b"z"), 0))
     assert sync.poll() == Advance(0, (b"-", b"x"))
     assert sync.poll() == FramesConfirmed(0, ((b"-", b"x"),))
-    assert sync.give(b"b") == GiveInput(3, b"b")
+    assert sync.add_local_input(b"b") == GiveInput(3, b"b")
     assert sync.poll() == Advance(1, (b"-", b"y"))
     assert sync.poll() == FramesConfirmed(1, ((b"-", b"y"),))
-    assert sync.give(b"c") == GiveInput(4, b"c")
+    assert sync.add_local_input(b"c") == GiveInput(4, b"c")
     assert sync.poll() == Advance(2, (b"a", b"z"))
 
 
 def test_an_empty_input_is_an_input() -> None:
     sync = pair()
-    sync.give(b"")
+    sync.add_local_input(b"")
     sync.receive(InputsArrived(1, 0, (b"",), 0))
     assert sync.poll() == Advance(0, (b"", b""))
 
 
 def test_the_episode_is_over_only_where_the_leavers_inputs_end() -> None:
     sync = pair()
-    sync.give(b"a")
+    sync.add_local_input(b"a")
     sync.receive(PlayerGone(1, "peer_left", 1, "normal"))
     assert sync.poll() is None
     sync.receive(InputsArrived(1, 0, (b"x",), 0))
     assert sync.poll() == Advance(0, (b"a", b"x"))
-    sync.give(b"b")
+    sync.add_local_input(b"b")
     assert sync.poll() == FramesConfirmed(0, ((b"a", b"x"),))
     assert sync.poll() == Over(1, "peer_left", 1)
     assert sync.poll() is None
@@ -82,7 +82,7 @@ def test_the_episode_is_over_only_where_the_leavers_inputs_end() -> None:
 
 def test_a_promise_that_is_broken_ends_the_episode_earlier() -> None:
     sync = pair()
-    sync.give(b"a")
+    sync.add_local_input(b"a")
     sync.receive(PlayerGone(1, "peer_left", 5, "normal"))
     sync.receive(PlayerGone(1, "peer_lost", 0))
     assert sync.poll() == Over(0, "peer_lost", 1)
@@ -91,28 +91,28 @@ def test_a_promise_that_is_broken_ends_the_episode_earlier() -> None:
 def test_a_player_who_goes_on_to_the_next_episode_ends_this_one() -> None:
     sync = pair()
     sync.receive(PlayerFinished(1, 0))
-    sync.give(b"a")
+    sync.add_local_input(b"a")
     assert sync.poll() == Over(0, "peer_reset", 1)
 
 
 def test_the_inbox_takes_what_continues_and_skips_what_it_has() -> None:
-    inbox = Inbox()
-    assert inbox.news(0, (b"a", b"b")) == (b"a", b"b")
-    assert inbox.news(0, (b"a", b"b", b"c")) == (b"c",)
-    assert inbox.news(1, (b"b",)) == ()
-    assert inbox.news(5, (b"f",)) == ()
-    assert inbox.count == 3
+    remote_inputs = RemoteInputs()
+    assert remote_inputs.add(0, (b"a", b"b")) == (b"a", b"b")
+    assert remote_inputs.add(0, (b"a", b"b", b"c")) == (b"c",)
+    assert remote_inputs.add(1, (b"b",)) == ()
+    assert remote_inputs.add(5, (b"f",)) == ()
+    assert remote_inputs.count == 3
 
 
 def test_the_outbox_repeats_what_is_not_acknowledged_as_far_as_it_fits() -> None:
-    outbox = Outbox()
+    local_inputs = LocalInputs()
     for number in range(10):
-        outbox.add(bytes([number]))
-    assert outbox.after(7, 1000) == (7, (b"\x07", b"\x08", b"\x09"))
-    assert outbox.after(0, 9) == (0, (b"\x00", b"\x01", b"\x02"))
-    outbox.forget(8)
-    assert outbox.after(0, 1000) == (8, (b"\x08", b"\x09"))
-    assert outbox.count == 10
+        local_inputs.add(bytes([number]))
+    assert local_inputs.after(7, 1000) == (7, (b"\x07", b"\x08", b"\x09"))
+    assert local_inputs.after(0, 12) == (0, (b"\x00", b"\x01", b"\x02"))
+    local_inputs.forget(8)
+    assert local_inputs.after(0, 1000) == (8, (b"\x08", b"\x09"))
+    assert local_inputs.count == 10
 
 
 # With a window.
@@ -123,7 +123,7 @@ def predicting(**options: Any) -> SyncSession:
 
 
 def tick(session: SyncSession, data: bytes = b"a") -> list[SyncOutput]:
-    session.give(data)
+    session.add_local_input(data)
     outputs: list[SyncOutput] = []
     while (output := session.poll()) is not None:
         outputs.append(output)
@@ -183,7 +183,7 @@ def test_two_hundred_stalled_ticks_change_nothing() -> None:
         assert any(isinstance(output, Advance) for output in tick(session))
     assert tick(session, b"b") == [Stalled(4, (1,))]
     for _ in range(200):
-        assert session.give(b"c") is None
+        assert session.add_local_input(b"c") is None
         assert tick(session, b"c") == []
     assert session.frame == 4
     session.receive(arrived(0, b"-"))
@@ -219,7 +219,7 @@ def test_frames_are_final_only_when_everybody_holds_them_and_they_are_corrected(
     session.receive(arrived(1, confirmed=1))
     assert session.poll() == FramesConfirmed(0, ((b"a", b"x"),))
     session.receive(arrived(1, b"z", confirmed=2))
-    session.give(b"b")
+    session.add_local_input(b"b")
     rest = tick(session)
     assert isinstance(rest[0], RolledBack)
     assert rest[-1] == FramesConfirmed(1, ((b"a", b"z"),))
@@ -318,7 +318,7 @@ def test_the_delay_can_be_changed_in_play_without_a_gap_or_a_second_input_of_a_f
         if delay is not None:
             commands += session.set_input_delay(delay)
             assert commands[0] == SetInputDelay(delay)
-        commands.append(session.give(bytes([session.frame])))
+        commands.append(session.add_local_input(bytes([session.frame])))
         given.extend((c.frame, c.data) for c in commands if isinstance(c, GiveInput))
         session.receive(arrived(session.frame, b"x"))
         while session.poll() is not None:
@@ -335,13 +335,13 @@ def test_the_delay_can_be_changed_in_play_without_a_gap_or_a_second_input_of_a_f
 
 def test_a_delay_raised_in_a_stalled_tick_takes_effect_with_the_next_input() -> None:
     session = pair()
-    session.give(b"a")
+    session.add_local_input(b"a")
     assert session.poll() is None
     assert session.set_input_delay(2) == [SetInputDelay(2), GiveInput(1, b"a"), GiveInput(2, b"a")]
-    assert session.give(b"b") is None
+    assert session.add_local_input(b"b") is None
     session.receive(arrived(0, b"x"))
     assert session.poll() == Advance(0, (b"a", b"x"))
-    assert session.give(b"b") == GiveInput(3, b"b")
+    assert session.add_local_input(b"b") == GiveInput(3, b"b")
 
 
 def test_an_episode_that_ends_below_the_present_frame_goes_back_to_its_last_state() -> None:
@@ -394,7 +394,7 @@ def test_a_leavers_seat_is_played_on_with_his_default_input_where_that_is_wanted
 
 
 def test_a_leavers_frames_are_played_again_though_the_default_input_was_guessed() -> None:
-    # Somebody may act in his stead: who had played them already has to, as who had not.
+    # Somebody may act instead: who had played them already has to, as who had not.
     session = predicting(continue_without_leavers=True)
     session.receive(arrived(0, b"-"))
     for _ in range(3):

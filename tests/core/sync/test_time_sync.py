@@ -38,6 +38,7 @@ def play_with_a_fast_clock(*, synchronized: bool) -> tuple[Table, list[int]]:
     return table, watch(table, 60.0 if synchronized else 20.0)
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_two_percent_fast_for_a_minute_neither_runs_ahead_nor_rolls_back_alone() -> None:
     table, ahead = play_with_a_fast_clock(synchronized=True)
     assert frame_of(table.seats[0]) > 60 * 57
@@ -50,12 +51,14 @@ def test_a_clock_that_is_two_percent_fast_for_a_minute_neither_runs_ahead_nor_ro
         assert max(counts) <= 0.6 * sum(counts)
 
 
+@pytest.mark.slow
 def test_without_time_sync_the_fast_one_runs_ahead_and_does_nearly_all_the_rolling_back() -> None:
     table, ahead = play_with_a_fast_clock(synchronized=False)
     assert max(ahead) > 2
     assert table.seats[1].simulated_again > 0.8 * sum(seat.simulated_again for seat in table.seats)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delays", [{0: 0, 1: 5}, {0: 6, 1: 1}])
 def test_unequal_input_delays_do_not_look_like_being_ahead(delays: dict[int, int]) -> None:
     table = rollback_table(2, one_way_ms=70, frames=10_000, delays=delays, sync=PACED)
@@ -64,6 +67,7 @@ def test_unequal_input_delays_do_not_look_like_being_ahead(delays: dict[int, int
     assert all(seat.session is not None and seat.session.stretch < 1.01 for seat in table.seats)
 
 
+@pytest.mark.slow
 def test_changing_the_delay_in_play_does_not_look_like_being_ahead() -> None:
     table = rollback_table(2, one_way_ms=50, frames=10_000, sync=PACED)
     watch(table, 5.0)
@@ -73,6 +77,7 @@ def test_changing_the_delay_in_play_does_not_look_like_being_ahead() -> None:
     assert max(map(abs, watch(table, 10.0))) <= 1
 
 
+@pytest.mark.slow
 def test_of_three_players_all_keep_up_with_the_slowest() -> None:
     table = rollback_table(3, path=Path(one_way_ms=30, jitter_ms=5, loss=0.02), frames=10_000, sync=PACED)
     table.seats[1].tick_s = TICK_S / 1.01

@@ -1,7 +1,4 @@
-"""How right a probe is: two Python peers on paths of known delay, N probes each, through the real service.
-
-``python -m tests.bench.probe_accuracy [--probes 20] [--rtt-ms 0 50] [--in-order] [--json]``; needs what the
-network laboratory needs (root). About 2 s a probe.
+"""Probes' figures against the truth of the paths they were measured on.
 
 **The truth** of a path is what its forwarder did, by its own record of how long it kept each packet: the
 median of the sum of a delay there and a delay back, drawn from these records independently of each other.
@@ -9,7 +6,7 @@ It contains the configured delay, the jitter and the forwarder's own lateness, a
 a path without jitter that is the configured round trip. With an exponential jitter of mean 5 ms each way it
 is about 8.4 ms more (the median of the sum of two; the mean would be 10 more). Jitter here reorders
 packets, as it does between independent routes: on a path that keeps the order (``--in-order``) a packet's
-delay depends on its neighbours', so that "the" round trip depends on who asks.
+delay depends on its neighbours', so that "the" round trip depends on who measures.
 
 Under jitter a median also takes in the *mean* of what the hosts add, where on an even path it takes in their
 median: on a busy machine, whose wake-ups now and then take milliseconds, that is a difference. The column
@@ -23,44 +20,36 @@ has a standard deviation of 2.5 ms, that of twenty of these medians still 0.7.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import json
 import math
 import random
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import attrs
-from rich.console import Console
 from rich.table import Table
 
-from tests.bench.probe_ends import HELD_OPEN_S
-from tests.lab import SERVICE, Lab, end, ping, read_line
-from tests.lab.namespaces import why_not
-
-__all__ = ["Line", "Path_", "Probed", "measure_path", "peers", "service", "summarize", "target_ms"]
+__all__ = [
+    "ROUND_TRIPS_MS",
+    "LabPath",
+    "Line",
+    "Probed",
+    "paths",
+    "probed",
+    "summarize",
+    "table",
+    "target_ms",
+    "truth",
+]
 
 ROUND_TRIPS_MS = (0.0, 20.0, 50.0, 100.0, 200.0)
 JITTER_MS = 5.0
 LOSS = 0.02
-PROBE_TIMEOUT_S = 20.0
-START_TIMEOUT_S = 20.0
-_ROOT = Path(__file__).parents[2]
-_FIRST = ["nice", "-n", "-15"]
-"""Before what else the machine runs: a host of the laboratory stands for a machine of its own."""
-UDP_PINGS = 200
 _DRAWS = 20_000
 
 
 class Settings(TypedDict):
-    """What a path is told."""
+    """The laboratory's conditions of a path."""
 
     one_way_ms: float
     jitter_ms: float
@@ -69,7 +58,7 @@ class Settings(TypedDict):
 
 
 @attrs.frozen
-class Path_:  # noqa: N801  # pathlib has the name
+class LabPath:
     """One path: its round trip without jitter, and what is added to it."""
 
     rtt_ms: float
@@ -110,7 +99,7 @@ class Probed:
         late_ms: the forwarder's greatest lateness.
     """
 
-    path: Path_
+    path: LabPath
     truth_ms: float
     udp_ms: float | None
     sides_ms: dict[str, list[float]]
@@ -150,109 +139,14 @@ def summarize(values_ms: Sequence[float], truth_ms: float) -> Line:
     )
 
 
-# ---- the programs
-
-
-@contextlib.contextmanager
-def service(lab: Lab, folder: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """The real service in its node, which answers a line ``[one, other]`` with the outcome of their probe."""
-    told = {"host": lab.address(SERVICE), "data_dir": str(folder), **options}
-    process = _start(lab, SERVICE, "service", told)
-    try:
-        read_line(process, timeout_s=START_TIMEOUT_S)
-        yield process
-    finally:
-        end(process)
-
-
-def service_url(lab: Lab) -> str:
-    """Return where the peers find it."""
-    return f"http://{lab.address(SERVICE)}:8765"
-
-
-@contextlib.contextmanager
-def peers(lab: Lab, *subjects: str) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """A real peer in every node that is named, under the node's name."""
-    running: dict[str, subprocess.Popen[bytes]] = {}
-    try:
-        for subject in subjects:
-            running[subject] = _start(lab, subject, "peer", {"url": service_url(lab), "subject": subject})
-        for process in running.values():
-            read_line(process, timeout_s=START_TIMEOUT_S)
-        yield running
-    finally:
-        for process in running.values():
-            end(process)
-
-
-def _start(lab: Lab, node: str, program: str, options: dict[str, Any]) -> subprocess.Popen[bytes]:
-    command = [*_FIRST, sys.executable, "-m", "tests.bench.probe_ends", program, json.dumps(options)]
-    return lab.run(node, command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-
-def probe(serving: subprocess.Popen[bytes], one: str, other: str) -> dict[str, Any]:
-    """Let the service probe two subjects, and return the outcome."""
-    assert serving.stdin is not None
-    serving.stdin.write(json.dumps([one, other]).encode() + b"\n")
-    serving.stdin.flush()
-    outcome: dict[str, Any] = json.loads(read_line(serving, timeout_s=PROBE_TIMEOUT_S))
-    return outcome
-
-
-def _reading_ms(peer: subprocess.Popen[bytes]) -> float | None:
-    """Return the single reading of a probe that has just ended, and pass over its result."""
-    reading: float | None = None
-    lines = [json.loads(read_line(peer, timeout_s=PROBE_TIMEOUT_S)) for _ in range(2)]
-    for line in lines:
-        reading = line.get("reading_ms", reading)
-    return reading
-
-
-# ---- a path
-
-
-def measure_path(
-    lab: Lab,
-    serving: subprocess.Popen[bytes],
-    running: dict[str, subprocess.Popen[bytes]],
-    path: Path_,
-    *,
-    probes: int,
-) -> Probed:
-    """Probe the two peers so often on one path."""
-    (one, first), (other, second) = running.items()
-    lab.condition(**path.settings)
-    udp_ms = ping(lab, one, other, count=UDP_PINGS).median_ms
-    lab.take_held_ms(one, other)
-    lab.take_held_ms(other, one)
-    outcomes, readings = [], []
-    for _ in range(probes):
-        outcomes.append(probe(serving, one, other))
-        time.sleep(HELD_OPEN_S + 2 * path.rtt_ms / 1e3)
-        readings += _readings_ms(outcomes[-1], (first, second))
-    truth_ms = truth(lab.take_held_ms(one, other), lab.take_held_ms(other, one))
-    ways = lab.counters().ways
-    late_ms = max(ways[one, other].late_max_ms, ways[other, one].late_max_ms)
-    return probed(path, (truth_ms, udp_ms), outcomes, readings, late_ms)
-
-
-def _readings_ms(outcome: dict[str, Any], both: Sequence[subprocess.Popen[bytes]]) -> list[float]:
-    """Return both single readings of a probe that went well; a repeated one has more lines than are read."""
-    if outcome["reason"] != "measured" or outcome["repeated"]:
-        for peer in both:
-            _drain(peer)
-        return []
-    return [reading for peer in both if (reading := _reading_ms(peer)) is not None]
-
-
-def _drain(peer: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(TimeoutError):
-        while True:
-            read_line(peer, timeout_s=1.0)
+def paths(round_trips_ms: Sequence[float], *, in_order: bool) -> list[LabPath]:
+    """Return every path clean and shaken."""
+    clean = [LabPath(rtt_ms) for rtt_ms in round_trips_ms]
+    return clean + [LabPath(rtt_ms, JITTER_MS, LOSS, in_order) for rtt_ms in round_trips_ms]
 
 
 def probed(
-    path: Path_,
+    path: LabPath,
     truths_ms: tuple[float, float | None],
     outcomes: Sequence[dict[str, Any]],
     readings_ms: Sequence[float],
@@ -284,9 +178,6 @@ def truth(there_ms: Sequence[float], back_ms: Sequence[float]) -> float:
     """Return the median round trip of packets that were kept as these were, independently each way."""
     draws = random.Random(1)
     return statistics.median(draws.choice(there_ms) + draws.choice(back_ms) for _ in range(_DRAWS))
-
-
-# ---- the table
 
 
 def table(found: Sequence[Probed]) -> Table:
@@ -325,48 +216,3 @@ def _row(one: Probed) -> list[str]:
         f"{one.late_ms:.1f}",
         f"{len(one.pair_ms)}" + (f" ({len(one.failed)} failed)" if one.failed else ""),
     ]
-
-
-def paths(round_trips_ms: Sequence[float], *, in_order: bool) -> list[Path_]:
-    """Return every path clean and shaken."""
-    clean = [Path_(rtt_ms) for rtt_ms in round_trips_ms]
-    return clean + [Path_(rtt_ms, JITTER_MS, LOSS, in_order) for rtt_ms in round_trips_ms]
-
-
-def run(chosen: Sequence[Path_], *, probes: int, progress: Callable[[str], None]) -> list[Probed]:
-    """Measure all of these."""
-    found = []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Lab() as lab,
-        service(lab, Path(folder)) as serving,
-        peers(lab, "a", "b") as running,
-    ):
-        measure_path(lab, serving, running, Path_(0.0), probes=1)  # the first one pays for all imports
-        for path in chosen:
-            progress(path.name)
-            found.append(measure_path(lab, serving, running, path, probes=probes))
-    return found
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description="Compare probes with paths of known delay.")
-    parser.add_argument("--probes", type=int, default=20)
-    parser.add_argument("--rtt-ms", type=float, nargs="+", default=list(ROUND_TRIPS_MS))
-    parser.add_argument("--in-order", action="store_true", help="jitter keeps the packets' order")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    if reason := why_not():
-        sys.exit(f"no laboratory here: {reason}")
-    console = Console(stderr=True)
-    chosen = paths(options.rtt_ms, in_order=options.in_order)
-    found = run(chosen, probes=options.probes, progress=console.print)
-    if options.json:
-        sys.stdout.write(json.dumps([attrs.asdict(one) for one in found]) + "\n")
-    else:
-        Console(width=200).print(table(found))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
-"""The programs of :mod:`tests.bench.probe_accuracy`, each in a node of the laboratory.
+"""The programs of :mod:`benchmarks.probe_accuracy`, each in a node of the laboratory.
 
-``python -m tests.bench.probe_ends service|peer JSON``: the real service, which probes the pairs that lines on
+``python -m benchmarks.probe_ends service|peer JSON``: the real service, which probes the pairs that lines on
 its standard input name and prints each outcome as a line of JSON; and a real peer, which takes part in every
 probe. A peer also reads the stats report of each probe's connection once, half a second after it has opened,
 as existing systems do, and keeps the connection for that long. It ends when its standard input does.
@@ -31,18 +31,18 @@ HELD_OPEN_S = 1.1
 
 
 async def serve(options: dict[str, Any]) -> None:
-    """Run the service, and probe as told: a line ``[one, other]`` each."""
+    """Run the service, and probe whom a line names: ``[one, other]``."""
     service = Service(ServiceConfig(open=True, port=8765, **options))
     await service.start()
-    say({"url": service.url})
+    print_line({"url": service.url})
     lines = await _stdin()
     while line := await lines.readline():
         outcome = await service.probe(*json.loads(line))
-        say(_told(outcome))
+        print_line(_as_data(outcome))
     await service.stop()
 
 
-def _told(outcome: ProbeOutcome) -> dict[str, Any]:
+def _as_data(outcome: ProbeOutcome) -> dict[str, Any]:
     return {
         "reason": str(outcome.reason),
         "rtt_ms": outcome.rtt_ms,
@@ -60,8 +60,10 @@ async def take_part(options: dict[str, Any]) -> None:
     _tap_readings()
     client = SignalingClient()
     await client.connect(options["url"], options["subject"], timeout_s=10)
-    manager = ProbeManager(client, options["subject"], on_result=lambda result: say(attrs.asdict(result)))
-    say({"ready": options["subject"]})
+    manager = ProbeManager(
+        client, options["subject"], on_result=lambda result: print_line(attrs.asdict(result))
+    )
+    print_line({"ready": options["subject"]})
     lines = await _stdin()
     await lines.read()
     await manager.close()
@@ -75,7 +77,7 @@ def _tap_readings() -> None:
 
     async def read(connection: ProbeConnection) -> None:
         await asyncio.sleep(READ_AFTER_S)
-        say({"reading_ms": await connection.get_rtt()})
+        print_line({"reading_ms": await connection.get_rtt()})
         await asyncio.sleep(HELD_OPEN_S - READ_AFTER_S)
 
     async def tapped_connect(self: ProbeConnection) -> None:
@@ -98,7 +100,7 @@ async def _stdin() -> asyncio.StreamReader:
     return reader
 
 
-def say(what: dict[str, Any]) -> None:
+def print_line(what: dict[str, Any]) -> None:
     """Print one line of JSON; what JSON does not know becomes its text."""
     sys.stdout.write(json.dumps(what, default=str) + "\n")
     sys.stdout.flush()
