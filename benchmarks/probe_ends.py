@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import ServiceConfig
+from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.loop import run_loop
@@ -49,8 +50,7 @@ def _as_data(outcome: ProbeOutcome) -> dict[str, Any]:
         "took_s": outcome.took_s,
         "repeated": outcome.earlier is not None,
         "reports": {
-            subject: None if report is None else report.to_wire()
-            for subject, report in outcome.reports.items()
+            subject: None if report is None else encode(report) for subject, report in outcome.reports.items()
         },
     }
 

@@ -2,8 +2,8 @@
 
 Most tests wait, for a network or a timeout, so that more of them than there are processors can run at once.
 Each worker process takes one file after the other, for a file's tests share what their module sets up; the
-browser's files go to one worker, for they share the browser. Tests marked ``alone`` or ``netns`` bound times
-that a busy machine would stretch: they come last, and each holds a lock by itself that all others share.
+browser's files go to one worker, for they share the browser. Tests marked ``alone`` bound times that a busy
+machine would stretch: they come last, and each holds a lock by itself that all others share.
 
 A part of the suite (``pytest tests/net``) runs in one process, as does the whole with ``-n 0``.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 class _ByFile(LoadFileScheduling):  # type: ignore[misc]  # it publishes no types
+    _units: Mapping[str, str] | None = None
+
     def _split_scope(self, nodeid: str) -> str:
-        for folder in TOGETHER:
-            if nodeid.startswith(folder):
-                return folder
-        return nodeid.split("::", 1)[0]
+        if self._units is None:
+            self._units = dict(_units(self.collection))
+        return self._units[nodeid]
+
+
+def _units(collection: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Name every test's unit of work: its file, or its file's second part.
+
+    What runs alone comes at the end of the collection, parted from the rest of its file: it must not keep the
+    worker of that rest waiting, when there is other work to be done beside others.
+    """
+    seen: set[str] = set()
+    current, name = "", ""
+    for nodeid in collection:
+        unit = next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.split("::", 1)[0])
+        if unit != current:
+            current, name = unit, f"{unit}, alone" if unit in seen else unit
+            seen.add(unit)
+        yield nodeid, name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -73,4 +90,4 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def _alone(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(name) is not None for name in ("alone", "netns"))
+    return item.get_closest_marker("alone") is not None

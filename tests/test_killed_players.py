@@ -72,7 +72,7 @@ def test_the_survivor_of_a_killed_player_learns_it_in_time_and_has_all_exports(
     env = _env(lobby, "b")
     with lone_player("a", options, **ENDLESS) as player:
         assert together(env.reset)[0] is not None
-        results = together(lambda: _play_until_it_ends(env), lambda: _kill(player, whom))
+        results = together(lambda: _play_until_it_ends(env), lambda: _kill(player, whom, theirs))
     assert isinstance(results[0], tuple), results
     told, waited_s = results[0]
     assert told == {"reason": reason, "player": "a"}
@@ -91,8 +91,14 @@ def test_the_survivor_of_a_killed_player_learns_it_in_time_and_has_all_exports(
             assert len(document["validation"]["allActions"]) > 20
 
 
-def _kill(player: LonePlayer, whom: str) -> None:
+def _has_checkpointed(directory: Path) -> bool:
+    multiplayer = [document for path, document in _documents(directory) if "multiplayer" in path.name]
+    return any(len(document["validation"]["allActions"]) > 20 for document in multiplayer)
+
+
+def _kill(player: LonePlayer, whom: str, exports: Path) -> None:
     player.wait_until_it_says("frame 60")
+    until(lambda: _has_checkpointed(exports))
     network = player.network_processes()
     if whom in {"network", "both"}:
         network[0].kill()

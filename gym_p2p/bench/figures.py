@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-__all__ = ["Report", "Round", "Row", "Series", "percentile", "summarize"]
+__all__ = ["Report", "Round", "Row", "Series", "less", "percentile", "summarize"]
 
 
 @attrs.frozen
@@ -113,6 +113,11 @@ def percentile(samples: Sequence[float], share: float) -> float:
     """
     ordered = sorted(samples)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def less(value: float | None, part: float | None) -> float | None:
+    """Return what remains of a figure without a part of it; ``None`` where either is unknown."""
+    return None if value is None or part is None else value - part
 
 
 def summarize(samples: Sequence[float]) -> Round:

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.bench.figures import Report, Row, percentile, summarize
+from gym_p2p.bench.figures import Report, Row, less, percentile, summarize
 from gym_p2p.bench.input_message import INPUT_MESSAGE, measure_input_message
 from gym_p2p.bench.player import FRAMES_MOST
 from gym_p2p.bench.run import Progress, Rounds
@@ -266,16 +266,12 @@ def _session_rows(found: Rounds) -> list[Row]:
     deep, half = (found.series(f"nothing: rollback of {depth}").p50 for depth in (WINDOW, WINDOW // 2))
     again = None if deep is None or half is None else (deep - half) / (WINDOW - WINDOW // 2) - own
     return [
-        Row(what="tick, p50", unit="us", ours=_less(tick.p50, own), anchor=_TICK_P50_US),
-        Row(what="tick, p99", unit="us", ours=_less(tick.p99, own), anchor=_TICK_P99_US),
+        Row(what="tick, p50", unit="us", ours=less(tick.p50, own), anchor=_TICK_P50_US),
+        Row(what="tick, p99", unit="us", ours=less(tick.p99, own), anchor=_TICK_P99_US),
         Row(what="  network half, p50", unit="us", ours=network.p50),
         Row(what="  network half, p99", unit="us", ours=network.p99),
         Row(what="again, a frame", unit="us", ours=again, anchor=_AGAIN_US),
     ]
-
-
-def _less(value: float | None, part: float) -> float | None:
-    return None if value is None else value - part
 
 
 def _message_rows(found: Rounds, frames: int) -> list[Row]:

@@ -6,7 +6,7 @@ import contextlib
 
 import attrs
 
-from gym_p2p.bench.figures import Report, Row, percentile, summarize
+from gym_p2p.bench.figures import Report, Row, less, percentile, summarize
 from gym_p2p.bench.run import Progress, Rounds, matches, service, wires
 
 __all__ = ["bench_learner", "bench_step"]
@@ -56,7 +56,7 @@ def _step_rows(found: Rounds) -> list[Row]:
     rows = [Row(what="env.step alone p50", unit="us", ours=bare.p50)]
     for network in NETWORKS:
         step = found.series(f"step, network={network}")
-        own50, own99 = _less(step.p50, bare.p50), _less(step.p99, bare.p50)
+        own50, own99 = less(step.p50, bare.p50), less(step.p99, bare.p50)
         what = f"beyond env.step, network={network}"
         rows += [
             Row(what=f"{what}, p50", unit="us", ours=own50, floor=best.p50, anchor=usual.p50),
@@ -71,10 +71,6 @@ def _step_rows(found: Rounds) -> list[Row]:
         for network in NETWORKS
     ]
     return rows
-
-
-def _less(value: float | None, part: float | None) -> float | None:
-    return None if value is None or part is None else value - part
 
 
 @attrs.frozen

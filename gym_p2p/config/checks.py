@@ -24,7 +24,7 @@ __all__ = [
     "optional",
     "require_number",
     "require_whole",
-    "secret",
+    "secret_text",
     "whole_in_range",
 ]
 
@@ -119,9 +119,9 @@ def is_a(wanted: type[Any]) -> Validator:
     return check
 
 
-def secret(least_chars: int = 0) -> Validator:
+def secret_text(least_chars: int = 0) -> Validator:
     """Return a validator: a text of so many characters; what came is never shown, not even a wrong one."""
-    wanted = f"at least {least_chars} characters" if least_chars else "a text"
+    wanted = f"at least {least_chars} characters" if least_chars > 1 else "a text"
 
     def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if not isinstance(value, str) or len(value) < least_chars:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.config.checks import is_a, optional, secret
+from gym_p2p.config.checks import is_a, optional, secret_text
 from gym_p2p.config.mappings import from_mapping
 from gym_p2p.errors import ConfigurationError
 
@@ -24,7 +24,7 @@ class IceServer:
 
     urls: tuple[str, ...] = attrs.field(converter=_urls)
     username: str | None = attrs.field(default=None, validator=optional(is_a(str)))
-    credential: str | None = attrs.field(default=None, validator=optional(secret()), repr=False)
+    credential: str | None = attrs.field(default=None, validator=optional(secret_text()), repr=False)
 
     @urls.validator
     def _check_urls(self, _attribute: attrs.Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:

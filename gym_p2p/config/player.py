@@ -14,7 +14,7 @@ from gym_p2p.config.checks import (
     is_text,
     one_of,
     optional,
-    secret,
+    secret_text,
     whole_in_range,
 )
 from gym_p2p.config.ice import IceServer, ice_servers
@@ -189,7 +189,7 @@ class P2PConfig:
         default="raise", validator=one_of("raise", "requeue")
     )
     """After this player's own refusal: give up with ``MatchRefused``, or wait for somebody else."""
-    token: str | None = attrs.field(default=None, validator=optional(secret()), repr=False)
+    token: str | None = attrs.field(default=None, validator=optional(secret_text()), repr=False)
     """What lets this player in, where the service wants one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
     subject_id: str | None = attrs.field(default=None, validator=optional(is_text))
     """Who this player is to the service; ``None`` makes up an anonymous one."""

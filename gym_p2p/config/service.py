@@ -15,7 +15,7 @@ from gym_p2p.config.checks import (
     is_text,
     one_of,
     optional,
-    secret,
+    secret_text,
     whole_in_range,
 )
 from gym_p2p.config.ice import IceServer, ice_servers
@@ -82,7 +82,7 @@ class ServiceConfig:
     open: bool = attrs.field(default=False, validator=is_boolean)
     """Let every machine that reaches the service take part; not together with ``join_secret``."""
     join_secret: str | None = attrs.field(
-        default=None, validator=optional(secret(_MIN_SECRET_CHARS)), repr=False
+        default=None, validator=optional(secret_text(_MIN_SECRET_CHARS)), repr=False
     )
     """Signs the join tokens; with it nobody takes part without one."""
     experiment: str = attrs.field(default="default", validator=is_text)
@@ -91,7 +91,7 @@ class ServiceConfig:
     """Whether the players may send each other loopback and private addresses: right on one machine or in one
     network, wrong on the Internet. ``None``: in a laboratory yes, with a ``join_secret`` no."""
     turn_secret: str | None = attrs.field(
-        default=None, validator=optional(secret(_MIN_SECRET_CHARS)), repr=False
+        default=None, validator=optional(secret_text(_MIN_SECRET_CHARS)), repr=False
     )
     """Shared with the TURN servers (coturn's ``static-auth-secret``); with it every player gets credentials
     of their own for those that have no fixed ones."""

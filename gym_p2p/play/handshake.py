@@ -17,6 +17,7 @@ from gym_p2p.config.names import name_of
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.terms import Term
 from gym_p2p.core.wire.codec import MAX_SEED
+from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, NetworkError
 from gym_p2p.game.env.game import Game
@@ -113,11 +114,16 @@ def travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if options is None:
         return None
     try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(options), allow_nan=False))
+        text = json.dumps(dict(options), separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
             "options", f"they travel to the peers as JSON, and cannot: {error}"
         ) from None
+    if len(text) > MAX_OPTIONS_BYTES:
+        raise ConfigurationError(
+            "options", f"they are {len(text)} bytes as JSON, and {MAX_OPTIONS_BYTES} can travel to the peers"
+        )
+    plain: dict[str, Any] = json.loads(text)
     return plain
 
 

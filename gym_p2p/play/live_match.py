@@ -6,30 +6,20 @@ session is: what follows from an end is :mod:`gym_p2p.play.session`'s to know.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from gym_p2p.config import P2PConfig
 from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
 from gym_p2p.errors import ConnectFailed, NetworkError, PeerLost
-from gym_p2p.game.env.game import Game
-from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.replay.writer import ReplayWriter
-from gym_p2p.game.rollout import StandIn
-from gym_p2p.play.broadcast import Broadcast
 from gym_p2p.play.episode import Ending, LiveEpisode
-from gym_p2p.play.handshake import agreed, holders
 from gym_p2p.play.match_client import MatchClient
-from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
-from gym_p2p.play.recorder import Recorder, now_ms, open_replay
-from gym_p2p.play.sync_mode import SyncOffer
+from gym_p2p.play.played_match import PlayedMatch
+from gym_p2p.play.recorder import Recorder
 
 __all__ = ["LiveMatch"]
-
-_log = logging.getLogger(__name__)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -48,65 +38,10 @@ class LiveMatch:
     client: MatchClient
     recorder: Recorder
     played: PlayedMatch
-    replay: ReplayWriter | None
+    replay: ReplayWriter | None = None
     episode: LiveEpisode | None = None
     episodes_begun: int = 0
     _frames_before: int = attrs.field(init=False, default=0)
-
-    @classmethod
-    def agree(
-        cls,
-        game: Game,
-        config: P2PConfig,
-        *,
-        client: MatchClient,
-        recorder: Recorder,
-        about: Sequence[Mapping[str, Any] | None],
-        offer: SyncOffer,
-        stand_in: StandIn | None,
-        environment: Recipe | None,
-    ) -> LiveMatch:
-        """Make the match of players who have met.
-
-        Args:
-            game: the local copy.
-            config: as configured.
-            client: which has met the others.
-            recorder: of the match.
-            about: what every player sent about themselves, in the match's order.
-            offer: our own of a sync mode.
-            stand_in: plays for players who are gone.
-            environment: how the environment was made, where that is known better than it knows itself.
-
-        Raises:
-            HandshakeRefused: the players come to no sync mode.
-            NetworkError: the service seated other seats than the game has.
-            ConfigurationError: the recording cannot be written.
-        """
-        found = recorder.found
-        held = holders(game, found)
-        choice = agreed(found, about, offer)
-        _log.info("played in %s: %s", choice.mode, choice.why)
-        recorder.record.sync = choice.to_export()
-        sinks: list[EpisodeSink] = []
-        played = PlayedMatch(
-            game=game,
-            holders=held,
-            local=held[game.seats.index(found.seats_taken[0])],
-            config=config.sync,
-            choice=choice,
-            stand_in=stand_in,
-            record=recorder.record,
-            sinks=sinks,
-            command=client.command,
-            now_ms=now_ms,
-        )
-        replay = open_replay(game, found, config, snapshots=choice.compared_by, environment=environment)
-        if replay is not None:
-            sinks.append(replay)
-        if config.spectators:
-            sinks.append(Broadcast(client.command, snapshots=choice.compared_by))
-        return cls(client=client, recorder=recorder, played=played, replay=replay)
 
     @property
     def frame(self) -> int:

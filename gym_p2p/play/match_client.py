@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus
+from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus
 from gym_p2p.core.match.events import (
     Connected,
@@ -21,7 +21,6 @@ from gym_p2p.core.match.events import (
     Leave,
     PlayerGone,
 )
-from gym_p2p.core.matchmaking.commands import Verdict
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
 from gym_p2p.net.worker.backends import open_bridge

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gym_p2p.config.names import load_callable
-from gym_p2p.core.api.queues import MatchProposed
-from gym_p2p.core.matchmaking.commands import Verdict, as_verdict
+from gym_p2p.core.api.queues import MatchProposed, Verdict
+from gym_p2p.core.matchmaking.commands import as_verdict
 from gym_p2p.errors import ConfigurationError
 
 __all__ = ["load_pre_match"]

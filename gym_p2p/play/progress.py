@@ -10,7 +10,7 @@ from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.record.match_record import SyncTotals
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.play.live_match import LiveMatch
-from gym_p2p.play.recorder import Recorder
+from gym_p2p.play.setup import MatchSetup
 
 __all__ = ["Progress", "SessionState", "progress_of"]
 
@@ -48,14 +48,9 @@ class Progress:
     """Where this player stands in a queue, while they wait in one."""
 
 
-def progress_of(
-    state: SessionState,
-    recorder: Recorder | None,
-    match: LiveMatch | None,
-    *,
-    queue_status: QueueStatus | None,
-) -> Progress:
-    """Return where a session is that has so much of a match."""
+def progress_of(state: SessionState, setup: MatchSetup, match: LiveMatch | None) -> Progress:
+    """Return where a session is, which has a match or is still setting one up."""
+    recorder, queue_status = setup.recorder, setup.queue_status
     if recorder is None:
         return Progress(state=state, queue_status=queue_status)
     episode = None if match is None else match.episode

@@ -1,8 +1,9 @@
 """The user's half of a match: meet the others, begin episodes, play frames, leave.
 
 Runs on the user's thread and steps the game there. What the two wrappers of :mod:`gym_p2p.wrapper` have in
-common is here: which state the session is in, and what follows from an end. What exists only once the players
-have met is :class:`~gym_p2p.play.live_match.LiveMatch`. Closing is possible in every state.
+common is here: which state the session is in, and what follows from an end. How a match comes about is
+:mod:`gym_p2p.play.setup`; what exists only once the players have met is in :mod:`gym_p2p.play.live_match`.
+Closing is possible in every state.
 
 States::
 
@@ -21,37 +22,29 @@ from functools import partial
 from typing import Any
 
 from gym_p2p.config import P2PConfig
-from gym_p2p.config.names import load_callable
-from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.record.documents import Kind
-from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import (
-    ConfigurationError,
     MatchOver,
     NetworkError,
     PeerLost,
     UsageError,
 )
-from gym_p2p.exports import Finished, check_directory
+from gym_p2p.exports import Finished
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
 from gym_p2p.play.episode import Ending, LiveEpisode
-from gym_p2p.play.handshake import check_seed, make_plan, travelled
+from gym_p2p.play.handshake import check_seed, travelled
 from gym_p2p.play.live_match import LiveMatch
-from gym_p2p.play.match_client import MatchClient
-from gym_p2p.play.pre_match import load_pre_match
 from gym_p2p.play.progress import Progress, SessionState, progress_of
-from gym_p2p.play.recorder import Recorder, check_record, now_ms
+from gym_p2p.play.recorder import Recorder, now_ms
 from gym_p2p.play.reentrancy import Door
-from gym_p2p.play.sync_mode import SyncChoice, make_offer
+from gym_p2p.play.setup import UPLOAD_LIMIT_S, MatchSetup
+from gym_p2p.play.sync_mode import SyncChoice
 
 __all__ = ["Session"]
-
-UPLOAD_LIMIT_S = 5.0
-"""How long ``close()`` waits for the service to store the documents before it leaves them to the spool."""
 
 FINAL_LIMIT_S = 0.5
 """How long ``close()`` in the middle of an episode waits for the frames that were played to become final: the
@@ -72,19 +65,10 @@ class Session:
     def __init__(self, game: Game, *, seats: Sequence[SeatId] | None, config: P2PConfig) -> None:
         self.game = game
         self.config = config
-        self._vote = load_pre_match(config.pre_match)
-        stand_in = config.sync.stand_in
-        self._stand_in = None if stand_in is None else load_callable("stand_in", stand_in)
-        if config.queue is not None and seats is not None and len(seats) > 1:
-            raise ConfigurationError("queue", "puts one player on each seat; take a single one")
         self.state = SessionState.NEW
-        self._wanted = None if seats is None else tuple(seats)
-        self.seats: tuple[SeatId, ...] | None = self._wanted
+        self._setup = MatchSetup(game, seats, config)
         self.environment: Recipe | None = None
-        self.recorder: Recorder | None = None
-        """Of the newest match that was found, also if its players have not met."""
-        self._client: MatchClient | None = None
-        """The newest, also while it has not met the others yet."""
+        """How the environment was made, for recordings, where that is known better than it knows itself."""
         self._match: LiveMatch | None = None
         self._ending: Ending | None = None
         self._door = Door()
@@ -111,7 +95,7 @@ class Session:
         with self._exclusive("reset"):
             self._refuse_if_over()
             if self._match is None:
-                self._match = self._connect()
+                self._match = self._setup.meet(self._check_closing, environment=self.environment)
             match = self._match
             if match.episode is not None:
                 self._leave_episode(match, match.episode)
@@ -159,8 +143,17 @@ class Session:
     @property
     def progress(self) -> Progress:
         """Where the match is."""
-        queue_status = None if self._client is None else self._client.queue_status
-        return progress_of(self.state, self.recorder, self._match, queue_status=queue_status)
+        return progress_of(self.state, self._setup, self._match)
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """The record of the newest match that was found; ``None`` before there is one."""
+        return self._setup.recorder
+
+    @property
+    def seats(self) -> tuple[SeatId, ...] | None:
+        """The local seats; ``None`` where any free one was wanted, and the match is not made yet."""
+        return self._setup.seats
 
     @property
     def choice(self) -> SyncChoice | None:
@@ -225,41 +218,6 @@ class Session:
             raise UsageError("nothing to export: no match was made yet, call reset() first")
         self._drain()
         return self.recorder.document(kind)
-
-    # Meeting the others.
-
-    def _connect(self) -> LiveMatch:
-        if self.config.exports.directory is not None:
-            check_directory(self.config.exports.directory)  # before anybody else is kept waiting
-        check_record(self.config)
-        predictor_named(self.config.sync.prediction)
-        offer = make_offer(self.game, self.config.sync)
-        votes = self._vote is not None
-        plan = make_plan(self.game, self.config, take=self._wanted, votes=votes, offer=offer)
-        client = MatchClient(plan, vote=self._vote, record=self._begin_record, check=self._check_closing)
-        self._client = client
-        try:
-            recorder, about = client.meet()
-            self.seats = recorder.found.seats_taken
-            return LiveMatch.agree(
-                self.game,
-                self.config,
-                client=client,
-                recorder=recorder,
-                about=about,
-                offer=offer,
-                stand_in=self._stand_in,
-                environment=self.environment,
-            )
-        except BaseException as error:
-            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
-            client.close(reason)
-            self._end_record(reason, partial=True)
-            raise
-
-    def _begin_record(self, found: MatchFound) -> Recorder:
-        self.recorder = Recorder(found=found, game=self.game, config=self.config)
-        return self.recorder
 
     # Episodes.
 

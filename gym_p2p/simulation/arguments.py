@@ -5,14 +5,14 @@ Knows the ranges that make sense; refuses to know how a match is played.
 
 from __future__ import annotations
 
-import difflib
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.config.checks import require_number, require_whole
+from gym_p2p.config.names import did_you_mean
 from gym_p2p.core.wire.codec import MAX_SEED
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
@@ -34,8 +34,8 @@ def check_plain(policies: Mapping[Any, Any], *, frames: int, seed: int, options:
     Raises:
         ConfigurationError: something is out of range, no function, or unknown.
     """
-    _whole("frames", frames, least=1)
-    _whole("seed", seed, least=0, most=MAX_SEED)
+    require_whole("frames", frames, 1)
+    require_whole("seed", seed, 0, MAX_SEED)
     if not isinstance(policies, Mapping) or not policies:
         raise ConfigurationError("policies", f"wanted a policy for each seat, got {policies!r}")
     for seat, policy in policies.items():
@@ -45,9 +45,7 @@ def check_plain(policies: Mapping[Any, Any], *, frames: int, seed: int, options:
     known = [field.name for field in attrs.fields(SyncConfig) if field.name != "mode"]
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
-            raise ConfigurationError(name, f"no such option; {hint}")
+            raise ConfigurationError(name, f"no such option{did_you_mean(name, known)}")
 
 
 @attrs.frozen(kw_only=True)
@@ -69,9 +67,9 @@ class BySeat:
             if unknown:
                 raise ConfigurationError(option, f"{unknown[0]!r} is none of the seats {list(seats)}")
         for frame in self.leave.values():
-            _whole("leave", frame, least=0)
+            require_whole("leave", frame, 0)
         for drift in self.clock_drift.values():
-            _number("clock_drift", drift, -_MOST_DRIFT, _MOST_DRIFT)
+            require_number("clock_drift", drift, -_MOST_DRIFT, _MOST_DRIFT)
 
 
 @attrs.frozen
@@ -116,22 +114,7 @@ class Figures:
 def _check_figure(name: str, figure: Figure, seats: Sequence[SeatId]) -> None:
     most = _MOST_MS if name.endswith("_ms") else 1.0
     for number in figure.values() if isinstance(figure, Mapping) else [figure]:
-        _number(name, number, 0.0, most)
+        require_number(name, number, 0.0, most)
     for pair in figure if isinstance(figure, Mapping) else ():
         if not (isinstance(pair, tuple) and len(pair) == 2 and set(pair) <= set(seats)):
             raise ConfigurationError(name, f"{pair!r} is no pair of the seats {list(seats)}")
-
-
-def _whole(name: str, value: Any, *, least: int, most: int | None = None) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigurationError(name, f"wanted a whole number, got {value!r}")
-    if value < least or (most is not None and value > most):
-        bounds = f"at least {least}" if most is None else f"{least} to {most}"
-        raise ConfigurationError(name, f"wanted {bounds}, got {value}")
-
-
-def _number(name: str, value: Any, least: float, most: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ConfigurationError(name, f"wanted a number, got {value!r}")
-    if not least <= value <= most:
-        raise ConfigurationError(name, f"wanted {least:g} to {most:g}, got {value!r}")

@@ -14,7 +14,7 @@ from gym_p2p.bench.step import bench_learner, bench_step
 from gym_p2p.bench.telemetry import bench_telemetry
 from gym_p2p.cli import main
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 
 def counts(report: Report) -> dict[str, list[int]]:

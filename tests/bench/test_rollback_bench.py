@@ -17,7 +17,7 @@ from gym_p2p.core.wire.messages import decode, encode
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.snapshot import snapshots_named
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 
 def _shown(report: Report) -> dict[str, float | None]:
@@ -59,10 +59,7 @@ def test_the_session_the_environments_and_the_messages_are_measured() -> None:
     assert counts["rally: rollback of 8"][0] >= 3
 
 
-def test_the_message_that_is_measured_travels_whole() -> None:
-    assert decode(encode(INPUT_MESSAGE)) == INPUT_MESSAGE
-
-
+@pytest.mark.alone
 def test_a_match_in_real_time_is_measured() -> None:
     report = bench_match(rounds=1, frames=150, progress=lambda _text: None)
     shown = _shown(report)
@@ -77,3 +74,7 @@ def test_the_table_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> No
     printed = capsys.readouterr().out.splitlines()
     assert max(len(line.rstrip()) for line in printed) <= 80
     assert any(line.startswith("tick, p50") for line in printed)
+
+
+def test_the_message_that_is_measured_travels_whole() -> None:
+    assert decode(encode(INPUT_MESSAGE)) == INPUT_MESSAGE

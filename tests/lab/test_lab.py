@@ -14,7 +14,7 @@ import pytest
 from tests.lab import SERVICE, Lab, Nat, echo, end, namespaces, ping, read_line, start_ping
 from tests.lab.fixtures import MakeLab
 
-pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible")]
+pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.usefixtures("lab_possible")]
 
 
 BUSY_MS = 15.0

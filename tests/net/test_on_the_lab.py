@@ -17,7 +17,7 @@ from tests.lab import Lab, Ping, echo, start_ping
 from tests.lab.fixtures import MakeLab
 from tests.net.lab_match import LabMatch
 
-pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible")]
+pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.usefixtures("lab_possible")]
 
 ROOM_MS = 6.0
 FRAME_MS = 1000 / 60

@@ -34,6 +34,7 @@ def _first_frame_s(player: LabPlayer, after: float) -> float:
     return float(min(at for at in player.summary["frames"] if at > after) - after)
 
 
+@pytest.mark.alone
 def test_connecting_takes_five_round_trips(make_lab: MakeLab, tmp_path: Path) -> None:
     waits = _waits_s(LabMatch(make_lab(one_way_ms=25), tmp_path), rounds=3)
     assert 0.2 <= statistics.median(waits) <= 1.0
@@ -132,6 +133,7 @@ def _black_out(match: LabMatch, seconds: float) -> tuple[float, float]:
     return start, time.time()
 
 
+@pytest.mark.alone
 def test_a_match_goes_on_at_once_after_a_short_blackout(make_lab: MakeLab, tmp_path: Path) -> None:
     match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, input_delay=4)
     start, end = _black_out(match, 1.2)
@@ -148,6 +150,7 @@ def test_a_match_goes_on_at_once_after_a_short_blackout(make_lab: MakeLab, tmp_p
         assert reconnection["totalPauseDurationMs"] == pytest.approx(1500, abs=500)
 
 
+@pytest.mark.alone
 def test_a_long_blackout_is_an_outage_in_the_statistics(make_lab: MakeLab, tmp_path: Path) -> None:
     match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, disconnect_timeout_s=30.0)
     start, end = _black_out(match, 5)
@@ -163,6 +166,7 @@ def test_a_long_blackout_is_an_outage_in_the_statistics(make_lab: MakeLab, tmp_p
         assert latency["missed"] >= 3
 
 
+@pytest.mark.alone
 def test_a_peer_who_stays_silent_is_lost_at_the_configured_time(make_lab: MakeLab, tmp_path: Path) -> None:
     match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, disconnect_timeout_s=2.0)
     start, _ = _black_out(match, 4)
@@ -176,6 +180,7 @@ def test_a_peer_who_stays_silent_is_lost_at_the_configured_time(make_lab: MakeLa
         assert (status["terminationReason"], status["disconnectedPlayerId"]) == ("peer_lost", other)
 
 
+@pytest.mark.alone
 def test_a_round_trip_of_more_than_half_a_second_is_no_reason_to_hang_up(
     make_lab: MakeLab, tmp_path: Path
 ) -> None:

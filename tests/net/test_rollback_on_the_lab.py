@@ -17,7 +17,12 @@ from tests.lab.fixtures import MakeLab
 from tests.net.lab_match import LabMatch, LabPlayer
 from tests.players import assert_all_played_the_same
 
-pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible"), pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.alone,
+    pytest.mark.usefixtures("lab_possible"),
+    pytest.mark.timeout(120),
+]
 
 SHAKY: dict[str, Any] = {"one_way_ms": 50, "jitter_ms": 5, "loss": 0.02, "in_order": False}
 """100 ms of round trip: three frames at 60 a second have to be guessed, and more after a loss."""

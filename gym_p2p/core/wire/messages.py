@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 
 from gym_p2p.core.wire.codec import Codec, Count, Digest, JsonObject, Reason, Seed, Version, WireMessage
-from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
+from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES, MAX_MESSAGE_BYTES
 from gym_p2p.core.wire.seats import MAX_SEATS
 from gym_p2p.errors import ProtocolError
 
@@ -24,6 +24,7 @@ __all__ = [
     "MAX_INPUTS_PER_MESSAGE",
     "MAX_INPUT_BYTES",
     "MAX_INPUT_DELAY",
+    "MAX_OPTIONS_BYTES",
     "PROTOCOL_VERSION",
     "Channel",
     "Checksum",
@@ -52,6 +53,9 @@ MAX_INPUTS_PER_MESSAGE = 256
 
 MAX_INPUT_DELAY = 60
 """Frames; what a configuration may say."""
+
+MAX_OPTIONS_BYTES = MAX_CTRL_BYTES - 256
+"""As JSON: beside them there is room for all else in a message that carries them."""
 
 MAX_DIFFERENCES = 64
 """Between what two players are going to play, as far as they are listed."""

@@ -1,4 +1,4 @@
-"""The two data channels of a connection: how they are made, and that they are open before anything is heard.
+"""The two data channels of a connection: how they are made, and that they are open before anything arrives.
 
 Knows labels, ids, reliability and message sizes. Refuses to know the connection's life beyond "both open" and
 "one has closed".

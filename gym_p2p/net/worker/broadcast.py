@@ -16,13 +16,13 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import LinkConfig
-from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.api.requests import DropSpectator
+from gym_p2p.core.api.rooms import MatchFound, MatchSignal
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft
 from gym_p2p.core.spectating.broadcaster import Broadcaster, SendToSpectator
 from gym_p2p.core.spectating.log import Shown
 from gym_p2p.core.wire.messages import Channel
-from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import ConnectFailed, ProtocolError
+from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
@@ -77,17 +77,18 @@ class FeedServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm = LoopTimer(self._wake)
         self._closing = False
-        client.on_spectator = self._on_event
+        client.events.listen(SpectatorJoined, self._joined)
+        client.events.listen(SpectatorLeft, self._left)
 
     def show(self, shown: Shown) -> None:
         """Take in what became final."""
         self._safely(lambda: self._feed.show(shown))
 
-    def receive_signal(self, sender: SeatId, kind: str, payload: Mapping[str, Any] | None) -> None:
+    def receive_signal(self, signal: MatchSignal) -> None:
         """Take in a connection signal, if it is a spectator's."""
-        guest = self._guests.get(str(sender))
+        guest = self._guests.get(str(signal.from_player_id))
         if guest is not None:
-            guest.connector.receive_signal(kind, payload)
+            guest.connector.receive_signal(signal.type, signal.payload)
 
     async def close(self, reason: str) -> None:
         """Say farewell and close every connection."""
@@ -108,21 +109,12 @@ class FeedServer:
 
     # Who comes and goes.
 
-    def _on_event(self, event: str, data: object) -> None:
-        try:
-            if event == "spectator_joined":
-                self._joined(SpectatorJoined.from_wire(data))
-            elif event == "spectator_left":
-                self._left(SpectatorLeft.from_wire(data))
-        except ProtocolError as error:
-            _log.warning("the service: %s", error)
-
     def _joined(self, joined: SpectatorJoined) -> None:
         name = joined.spectator_id
         if joined.match_id != self._found.match_id or name in self._guests or self._closing:
             return
         if len(self._guests) >= self._limit:
-            self._client.send("drop_spectator", {"spectator_id": name})
+            self._client.send(DropSpectator(name))
             return
         self._guests[name] = guest = _Guest(self._connector(name))
         task = asyncio.get_running_loop().create_task(self._serve(name, guest), name="gym_p2p spectator")
@@ -148,7 +140,7 @@ class FeedServer:
             self._feed.closed(name)
             del self._guests[name]
             if not guest.gone_at_service:
-                self._client.send("drop_spectator", {"spectator_id": name})
+                self._client.send(DropSpectator(name))
             if guest.open is not None:
                 await guest.open.close()
 

@@ -12,8 +12,10 @@ import json
 from collections.abc import Callable
 
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.api.queues import MatchProposed, QueueStatus
+from gym_p2p.core.api.rooms import MatchFound, RoomStatus
 from gym_p2p.errors import ConnectFailed
+from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.service_connection import CLIENT
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.probing.manager import ProbeManager
@@ -50,17 +52,20 @@ class Meeting:
         await self._client.connect(
             config.server_url, self._plan.subject_id, timeout_s=SIGN_IN_TIMEOUT_S, token=config.token
         )
-        self._client.on_connection = lambda up: self._emit(ServiceReachable(up))
+        self._client.events.listen(LineChanged, self._on_line)
         try:
             if config.queue is None:
                 return await self._from_room()
             return await self._from_queue(config.queue)
         finally:
-            self._client.on_connection = None  # a running match does not need the service
+            self._client.events.ignore(LineChanged, self._on_line)  # a running match does not need it
+
+    def _on_line(self, changed: LineChanged) -> None:
+        self._emit(ServiceReachable(changed.up))
 
     async def _from_room(self) -> MatchFound:
         plan, client = self._plan, self._client
-        client.on_room_status = self._emit
+        client.events.listen(RoomStatus, self._emit)
         spectators = plan.config.spectators
         ack = await client.join_room(plan.config.room, plan.seats, plan.take, spectators=spectators)
         self._emit(ack)
@@ -68,8 +73,8 @@ class Meeting:
 
     async def _from_queue(self, queue: str) -> MatchFound:
         plan, client = self._plan, self._client
-        client.on_queue_status = self._emit
-        client.on_match_proposed = self._emit
+        client.events.listen(QueueStatus, self._emit)
+        client.events.listen(MatchProposed, self._emit)
         take = None if plan.take is None else plan.take[0]
         ticket = QueueTicket(
             queue=queue,

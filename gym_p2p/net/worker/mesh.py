@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import attrs
 
 from gym_p2p.config import IceServer, LinkConfig
-from gym_p2p.core.api.rooms import MAX_PLAYERS, MatchFound, MatchPlayer
+from gym_p2p.core.api.rooms import MAX_PLAYERS, MatchFound, MatchPlayer, MatchSignal, PeerLeft
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError, PeerLost
@@ -119,17 +118,17 @@ class Mesh:
         except* P2PError as failed:
             raise failed.exceptions[0] from None
 
-    def receive_signal(self, sender: SeatId, kind: str, payload: Mapping[str, Any] | None) -> bool:
+    def receive_signal(self, signal: MatchSignal) -> bool:
         """Take in a connection signal; return whether it was a player's."""
-        connector = self._connectors.get(sender)
+        connector = self._connectors.get(signal.from_player_id)
         if connector is None:
             return False
-        connector.receive_signal(kind, payload)
+        connector.receive_signal(signal.type, signal.payload)
         return True
 
-    def peer_left(self, player_id: SeatId) -> None:
+    def peer_left(self, left: PeerLeft) -> None:
         """Note that the service has lost sight of a player."""
-        departure = self._departures.get(player_id)
+        departure = self._departures.get(left.player_id)
         if departure is not None:
             departure.set()
 

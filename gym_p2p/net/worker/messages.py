@@ -12,12 +12,11 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import P2PConfig
-from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus
+from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.match.events import Command, Event
-from gym_p2p.core.matchmaking.commands import Verdict
 from gym_p2p.core.spectating.log import Shown
 from gym_p2p.core.spectating.subscriber import SubscriberEvent
 from gym_p2p.core.wire.seats import SeatId

@@ -12,15 +12,14 @@ import asyncio
 import logging
 import statistics
 from collections import deque
-from typing import Any
 
-from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
+from gym_p2p.core.api.rooms import MatchFound, MatchSignal, PeerLeft
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.match.events import Command, Event, Leave, Left
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest
-from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.loop import LoopClock
@@ -72,9 +71,8 @@ class _LatencyReports:
             return
         self._due_ms[player] = poll.timestamp_ms + _REPORT_EVERY_MS
         if rtts_ms:
-            player_id, rtt_ms = self._found.players[player].player_id, statistics.median(rtts_ms)
-            report = {"game_id": self._found.match_id, "player_id": player_id, "rtt_ms": rtt_ms}
-            self._client.send("match_latency", report)
+            player_id = self._found.players[player].player_id
+            self._client.send(MatchLatency(self._found.match_id, player_id, statistics.median(rtts_ms)))
             rtts_ms.clear()
 
 
@@ -100,7 +98,7 @@ class PlayerWorker(NetworkWorker):
         """Carry out a command of the user's half."""
         match command:
             case Vote(proposal_id, verdict):
-                self._client.answer_match(proposal_id, verdict)
+                self._client.send(AnswerMatch(proposal_id, verdict))
             case EpisodeShown() | ShowFrame() | FrameDigest() | EpisodeOver():
                 if self._feed is not None:
                     self._feed.show(command)
@@ -128,8 +126,8 @@ class PlayerWorker(NetworkWorker):
             self._feed = self._make_feed(found)
         if found.queue is not None:
             self._reports = _LatencyReports(self._client, found)
-        self._client.on_signal = self._on_signal  # what came before now was kept
-        self._client.on_peer_left = lambda player_id, _reason: self._mesh.peer_left(player_id)
+        self._client.events.listen(MatchSignal, self._on_signal)  # what came before now was kept
+        self._client.events.listen(PeerLeft, self._mesh.peer_left)
         loop = asyncio.get_running_loop()
         began = loop.time()
 
@@ -189,9 +187,9 @@ class PlayerWorker(NetworkWorker):
 
     # What arrives.
 
-    def _on_signal(self, sender: SeatId, kind: str, payload: Any) -> None:
-        if not self._mesh.receive_signal(sender, kind, payload) and self._feed is not None:
-            self._feed.receive_signal(sender, kind, payload)
+    def _on_signal(self, signal: MatchSignal) -> None:
+        if not self._mesh.receive_signal(signal) and self._feed is not None:
+            self._feed.receive_signal(signal)
 
     def _on_event(self, event: Event) -> None:
         self._emit(event)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import attrs
 
+from gym_p2p.core.api.rooms import MatchSignal
 from gym_p2p.core.api.spectators import WatchedMatch, WatchOver
 from gym_p2p.core.match.events import Leave
 from gym_p2p.core.spectating.messages import Farewell
@@ -25,7 +24,6 @@ from gym_p2p.errors import (
     ConnectFailed,
     NetworkError,
     P2PError,
-    ProtocolError,
     ServiceRefused,
     ServiceUnreachable,
 )
@@ -70,7 +68,7 @@ class SpectatorWorker(NetworkWorker):
         super().__init__(emit)
         self._plan = plan
         self._follower = Subscriber(plan.seats)
-        self._client.on_spectator = self._on_event
+        self._client.events.listen(WatchOver, self._on_watch_over)
         self._lost = asyncio.Event()
         """Nothing more comes from the player who is followed."""
         self._watched: WatchedMatch | None = None
@@ -162,7 +160,7 @@ class SpectatorWorker(NetworkWorker):
         self._lost.clear()
         self._left = False
         connector = self._connector(watched)
-        self._client.on_signal = partial(_pass_on, watched.source, connector)
+        self._client.events.listen(MatchSignal, partial(_pass_on, watched.source, connector))
         try:
             if await unless(self._lost, connector.connect()) is not None:
                 await self._lost.wait()
@@ -213,15 +211,8 @@ class SpectatorWorker(NetworkWorker):
         self._follower.receive(data if isinstance(data, bytes) else data.encode(), self._alarm.now)
         self._pump()
 
-    def _on_event(self, event: str, data: object) -> None:
-        if event != "watch_over" or self._watched is None:
-            return
-        try:
-            over = WatchOver.from_wire(data)
-        except ProtocolError as error:
-            _log.warning("the service: %s", error)
-            return
-        if over.match_id != self._watched.match_id:
+    def _on_watch_over(self, over: WatchOver) -> None:
+        if self._watched is None or over.match_id != self._watched.match_id:
             return
         if self._open is None:
             self._lost.set()
@@ -254,8 +245,6 @@ class SpectatorWorker(NetworkWorker):
         await self._client.close()
 
 
-def _pass_on(
-    source: SeatId, connector: Connector, sender: SeatId, kind: str, payload: Mapping[str, Any] | None
-) -> None:
-    if sender == source:
-        connector.receive_signal(kind, payload)
+def _pass_on(source: SeatId, connector: Connector, signal: MatchSignal) -> None:
+    if signal.from_player_id == source:
+        connector.receive_signal(signal.type, signal.payload)

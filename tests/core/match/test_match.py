@@ -31,14 +31,36 @@ from gym_p2p.core.wire.messages import (
     PROTOCOL_VERSION,
     Channel,
     Checksum,
+    Goodbye,
     Hello,
+    Holdings,
+    Inputs,
+    Message,
+    Ping,
+    Pong,
     Ready,
     Refuse,
+    Share,
+    StatePart,
     decode,
     encode,
 )
 from gym_p2p.net.links.memory import Path
 from tests.core.tables import Table, plain_action
+
+OTHERS: list[Message] = [
+    Ready(1, 1, JsonObject({"level": 1}), 0, 0),
+    Inputs(1, 0, (0, 1), 0, (b"a",), 0),
+    Ping(0, 1),
+    Pong(0, 0, 1, 2),
+    Checksum(1, 0, b"digest"),
+    Share(1, 0, 0, (b"a",)),
+    Holdings(1, ()),
+    StatePart(1, 0, 0, 1, b"state"),
+    Refuse((("a", "b", "c"),)),
+    Goodbye("normal", 1, None),
+]
+"""Of the other player of two."""
 
 LONG = {"must": {"game": "x" * 20_000}, "about": {}}
 
@@ -311,6 +333,20 @@ def test_no_bytes_from_a_peer_can_do_more_than_be_counted(garbage: list[bytes]) 
         match.receive(1, data, number * 0.001)
         match.handle_timeout(number * 0.001)
     assert any(isinstance(output, Connected) for output in outputs_of(match))
+
+
+@given(st.data())
+def test_no_message_with_bytes_changed_can_do_more_than_be_counted(data: st.DataObject) -> None:
+    match = greeted_match()
+    match.command(BeginEpisode(seed=1), 0.0)
+    for number, message in enumerate(OTHERS):
+        changed = bytearray(encode(message))
+        for _ in range(data.draw(st.integers(0, 2))):
+            changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+        match.receive(1, bytes(changed), number * 0.001)
+        match.handle_timeout(number * 0.001)
+    errors = [output for output in outputs_of(match) if isinstance(output, ProtocolErrorSeen)]
+    assert [error.total for error in errors] == list(range(1, len(errors) + 1))
 
 
 def test_garbage_is_counted_and_the_match_goes_on() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gym_p2p.core.spectating.messages import EpisodeShown, decode_feed, encode_feed
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from gym_p2p.core.wire.messages import (
@@ -14,6 +15,7 @@ from gym_p2p.core.wire.messages import (
     MAX_DIFFERENCES,
     MAX_INPUT_BYTES,
     MAX_INPUTS_PER_MESSAGE,
+    MAX_OPTIONS_BYTES,
     PROTOCOL_VERSION,
     Checksum,
     Goodbye,
@@ -184,6 +186,15 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
 def test_a_value_beyond_its_limit_does_not_arrive(message: Message) -> None:
     with pytest.raises(ProtocolError, match="wrong shape"):
         decode(encode(message))
+
+
+def test_the_largest_options_that_may_travel_leave_room_for_the_rest() -> None:
+    options = JsonObject({"x": "y" * (MAX_OPTIONS_BYTES - len('{"x":""}'))})
+    most = 2**63 - 1
+    ready = Ready(most, 2**64 - 1, options, most, 60)
+    shown = EpisodeShown(most, 2**64 - 1, options, bytes(64), "x" * 64)
+    assert decode(encode(ready)) == ready
+    assert decode_feed(encode_feed(shown)) == shown
 
 
 @pytest.mark.parametrize("held", [((1, 0), (1, 0)), ((2, 0), (1, 0))])

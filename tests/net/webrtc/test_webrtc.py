@@ -167,6 +167,7 @@ class TestCarrying:
 
         run(work())
 
+    @pytest.mark.alone
     def test_two_processes_talk_and_the_round_trip_is_that_of_the_path(self) -> None:
         emulation = {"one_way_ms": 25.0}
 

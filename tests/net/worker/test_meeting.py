@@ -38,7 +38,7 @@ async def longest_wait_s(service: Service) -> float:
     client = SignalingClient()
     await client.connect(service.url, "ann", timeout_s=5)
     await client.join_queue(QueueTicket(queue="lab", seats=SEATS))
-    waited_s = service.queue_report().longest_wait_s
+    waited_s = service.queue_report().totals.longest_wait_s
     await client.close()
     return waited_s
 
@@ -50,8 +50,8 @@ def test_only_one_whose_line_broke_comes_back_to_their_place(tmp_path: Path, pol
         client = SignalingClient()
         meeting = asyncio.create_task(Meeting(plan(service.url), client, events.append).find_match())
         assert await comes_true(lambda: any(isinstance(event, QueueAck) for event in events))
-        assert await comes_true(lambda: service.queue_report().longest_wait_s > 0.5)
-        before_s = service.queue_report().longest_wait_s
+        assert await comes_true(lambda: service.queue_report().totals.longest_wait_s > 0.5)
+        before_s = service.queue_report().totals.longest_wait_s
         if politely:
             meeting.cancel()
         else:
@@ -110,7 +110,7 @@ def test_a_bug_in_the_queues_stops_neither_rooms_nor_the_service(
         raise RuntimeError(f"a bug at {now}")
 
     async def main(service: Service) -> None:
-        service._assembly.queues.handle_timeout = broken  # type: ignore[method-assign]  # no real bug at hand
+        service._assembly.machines.queues.handle_timeout = broken  # type: ignore[method-assign]  # no real bug at hand
         ann, bob, eve = clients = [SignalingClient() for _ in range(3)]
         for client, name in zip(clients, ("ann", "bob", "eve"), strict=True):
             await client.connect(service.url, name, timeout_s=5)

@@ -12,17 +12,18 @@ import pytest
 
 from gym_p2p.config import IceServer, ServiceConfig
 from gym_p2p.server import Service, serve_in_thread
-from gym_p2p.server.guard.tokens import JoinTokens
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from tests.server.clients import metrics
 from tests.server.raw import OFFER, RawClient, candidate, match_two
 
 SECRET = "j" * 32
 TURN_SECRET = "t" * 32
-TOKENS = JoinTokens(SECRET, "pilot")
 
 
 def token(subject: str, *, lifetime_s: float = 60.0) -> str:
-    return TOKENS.issue(subject, expires_at=time.time() + lifetime_s, token_id="t")  # noqa: S106  # no secret
+    expires_at = time.time() + lifetime_s
+    claims = JoinClaims(experiment="pilot", subject_id=subject, expires_at=expires_at, token_id="t")  # noqa: S106  # no secret
+    return TokenSigner(SECRET.encode(), JoinClaims).issue(claims)
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import Left, PlayerGone
+from gym_p2p.core.match.events import Leave, Left, PlayerGone
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.sync.outputs import Over
+from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Goodbye, Hello, Holdings, Share, encode
 from gym_p2p.net.links.memory import Path
+from tests.core.match.pairs import Pair
 from tests.core.tables import TICK_S, Player, Table, next_state, rollback_table
 
 WINDOW = 8
@@ -236,3 +238,23 @@ def test_holdings_that_were_not_shared_are_a_protocol_error() -> None:
     for said in (((2, 9),), ((1, 0),), ((7, 0),)):
         match.receive(1, encode(Holdings(0, said)), 0.1)
     assert match._peers[1].protocol_errors == 3
+
+
+def test_a_goodbye_for_anothers_loss_names_the_lost_one() -> None:
+    trio = Pair(3)
+    trio.begin(None, None, None)
+    trio.matches[1].command(Leave("peer_lost", lost=0), 0.0)
+    trio.deliver()
+    gone = [event for event in trio.events[2] if isinstance(event, PlayerGone)]
+    assert gone == [PlayerGone(1, "peer_lost", 0, "peer_lost", 0)]
+    sync = SyncSession(local=2, default_inputs=[b""] * 3)
+    sync.receive(gone[0])
+    assert sync.poll() == Over(0, "peer_lost", 0)
+
+
+def test_a_goodbye_for_anothers_polite_goodbye_is_no_loss() -> None:
+    trio = Pair(3)
+    trio.begin(None, None, None)
+    trio.matches[1].command(Leave("peer_left", lost=0), 0.0)
+    trio.deliver()
+    assert PlayerGone(1, "peer_left", 0, "peer_left", 0) in trio.events[2]

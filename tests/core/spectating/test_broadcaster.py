@@ -1,19 +1,16 @@
-"""The feed and its followers on virtual time: any lateness, any link lost, any nonsense said."""
+"""A broadcast and its subscribers on virtual time: any lateness, any link lost, any nonsense sent."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.core.spectating.broadcaster import (
     BEAT_S,
-    SIGN_OF_LIFE_S,
     SILENT_S,
     STALLED_S,
     WINDOW_BYTES,
@@ -21,7 +18,7 @@ from gym_p2p.core.spectating.broadcaster import (
     DropSpectator,
     SendToSpectator,
 )
-from gym_p2p.core.spectating.log import BroadcastLog, ShowFrame
+from gym_p2p.core.spectating.log import BroadcastLog
 from gym_p2p.core.spectating.messages import (
     FEED_VERSION,
     Acknowledge,
@@ -31,111 +28,17 @@ from gym_p2p.core.spectating.messages import (
     FrameDigest,
     FramesShown,
     Subscribe,
-    Welcome,
-    decode_feed,
     encode_feed,
 )
 from gym_p2p.core.spectating.subscriber import (
-    DOUBTED_S,
     MAX_BACKLOG_FRAMES,
     Broken,
-    SendToPlayer,
     Subscriber,
     Welcomed,
 )
-from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
-from gym_p2p.errors import ProtocolError
 from tests.core.examples import examples
-
-DESCRIPTION = {"must": {"environment": "a game"}, "about": {"text": "x" * 3000}}
-SEATS = 2
-
-
-def begun(episode: int, seed: int = 7) -> EpisodeShown:
-    return EpisodeShown(episode, seed, JsonObject({"level": 3}), b"digest" + bytes([episode]), "layers")
-
-
-def frame(number: int, size: int = 1) -> ShowFrame:
-    return ShowFrame((number.to_bytes(4, "big") * size, bytes([number % 7])))
-
-
-@attrs.define(eq=False)
-class Party:
-    """Feeds and one follower at a time, with a clock and links that deliver in order."""
-
-    feed: Broadcaster = attrs.field(factory=lambda: Broadcaster(DESCRIPTION))
-    now: float = 100.0
-    followers: dict[str, Subscriber] = attrs.field(factory=dict)
-    seen: dict[str, list[Any]] = attrs.field(factory=dict)
-    dropped: dict[str, str] = attrs.field(factory=dict)
-    sent_bytes: int = 0
-    deaf: set[str] = attrs.field(factory=set)
-
-    def join(self, name: str, follower: Subscriber | None = None) -> Subscriber:
-        self.followers[name] = follower = Subscriber(SEATS) if follower is None else follower
-        self.seen.setdefault(name, [])
-        self.feed.opened(name, self.now)
-        follower.opened(self.now)
-        self.pump()
-        return follower
-
-    def leave(self, name: str) -> Subscriber:
-        self.feed.closed(name)
-        self.followers[name].closed()
-        return self.followers.pop(name)
-
-    def show(self, *shown: Any) -> None:
-        for one in shown:
-            self.feed.show(one)
-        self.pump()
-
-    def pump(self) -> None:
-        moved = True
-        while moved:
-            moved = False
-            for name, follower in list(self.followers.items()):
-                for output in iter(follower.poll, None):
-                    moved = True
-                    if isinstance(output, SendToPlayer):
-                        self.feed.receive(name, output.data, self.now)
-                    else:
-                        self.seen[name].append(output)
-            for request in iter(self.feed.poll, None):
-                moved = True
-                assert isinstance(request, DropSpectator | SendToSpectator)
-                if isinstance(request, DropSpectator):
-                    self.dropped[request.spectator] = request.reason
-                    gone = self.followers.pop(request.spectator, None)
-                    if gone is not None:
-                        gone.closed()
-                    continue
-                assert len(request.data) <= MAX_MESSAGE_BYTES
-                self.sent_bytes += len(request.data)
-                if request.spectator in self.followers and request.spectator not in self.deaf:
-                    self.followers[request.spectator].receive(request.data, self.now)
-
-    def run(self, seconds: float) -> None:
-        until = self.now + seconds
-        for _ in range(100_000):
-            machines: list[Any] = [self.feed, *(f for n, f in self.followers.items() if n not in self.deaf)]
-            due = min((t for m in machines if (t := m.next_timeout()) is not None), default=until)
-            if due > until:
-                break
-            self.now = max(self.now, due)
-            for machine in machines:
-                machine.handle_timeout(self.now)
-            self.pump()
-            if due == until:
-                break
-        self.now = until
-
-    def frames(self, name: str, episode: int) -> list[tuple[bytes, ...]]:
-        told = [e for e in self.seen[name] if isinstance(e, FramesShown) and e.episode == episode]
-        return [by_seat for event in told for by_seat in event.frames]
-
-    def kinds(self, name: str) -> list[type]:
-        return [type(event) for event in self.seen[name] if not isinstance(event, FramesShown)]
+from tests.core.spectating.parties import DESCRIPTION, SEATS, Party, begun, frame
 
 
 def test_a_spectator_of_the_first_hour_sees_everything_in_order() -> None:
@@ -304,65 +207,6 @@ def test_whatever_a_spectator_says_the_feed_goes_on(said: list[bytes]) -> None:
     assert len(party.frames("well", 1)) == 2
 
 
-def test_a_player_who_falls_silent_is_given_up() -> None:
-    follower = Subscriber(SEATS)
-    follower.opened(0.0)
-    assert isinstance(follower.poll(), SendToPlayer)
-    follower.receive(encode_feed(Welcome(FEED_VERSION, JsonObject({}))), 1.0)
-    for now in (2.0, 4.0, 6.0, 8.0, 10.0, 11.0):
-        follower.handle_timeout(now)
-    outputs = list(iter(follower.poll, None))
-    assert outputs[-1] == Broken("silent")
-    assert follower.next_timeout() is None
-
-
-def test_a_player_whom_the_service_has_lost_is_given_up_sooner() -> None:
-    follower = Subscriber(SEATS)
-    follower.opened(0.0)
-    follower.doubt(0.0)
-    follower.handle_timeout(DOUBTED_S)
-    assert Broken("silent") in list(iter(follower.poll, None))
-    assert DOUBTED_S > SIGN_OF_LIFE_S
-
-
-MALICE: list[Callable[[], bytes]] = [
-    lambda: encode_feed(FramesShown(1, 5, 9, (frame(0).by_seat,))),
-    lambda: encode_feed(FramesShown(1, 0, 9, ((b"one seat",),))),
-    lambda: encode_feed(FramesShown(2, 0, 9, (frame(0).by_seat,))),
-    lambda: encode_feed(EpisodeOver(1, 3, completed=True)),
-    lambda: encode_feed(begun(1, seed=8)),
-    lambda: encode_feed(begun(0)),
-    lambda: encode_feed(Subscribe(FEED_VERSION, 0, 0)),
-    lambda: b"\x06\x01\x05\x09pieces",
-    lambda: b"\x95\x44\x01\x00\x01\x92\xc5\xff\xff\x03",
-]
-
-
-@pytest.mark.parametrize("malice", MALICE)
-def test_a_player_who_tells_another_story_is_given_up(malice: Callable[[], bytes]) -> None:
-    follower = Subscriber(SEATS)
-    follower.opened(0.0)
-    follower.receive(encode_feed(Welcome(FEED_VERSION, JsonObject({}))), 0.0)
-    follower.receive(encode_feed(begun(1)), 0.0)
-    follower.receive(malice(), 0.0)
-    outputs = list(iter(follower.poll, None))
-    assert isinstance(outputs[-1], Broken)
-    follower.receive(encode_feed(FramesShown(1, 0, 1, (frame(0).by_seat,))), 0.0)
-    assert follower.poll() is None  # nothing more is taken in
-
-
-@given(st.lists(st.binary(max_size=60), max_size=20))
-@settings(max_examples=examples(200))
-def test_whatever_a_player_says_a_follower_survives_it(said: list[bytes]) -> None:
-    follower = Subscriber(SEATS)
-    follower.opened(0.0)
-    for data in said:
-        follower.receive(data, 0.0)
-    list(iter(follower.poll, None))
-    follower.opened(1.0)
-    assert isinstance(follower.poll(), SendToPlayer)
-
-
 @given(st.data())
 @settings(max_examples=examples(150), deadline=None)
 def test_over_any_change_of_players_every_frame_comes_once_and_in_order(data: st.DataObject) -> None:
@@ -447,19 +291,19 @@ def test_a_farewell_is_told() -> None:
     assert party.seen["s"][-1] == Farewell("normal")
 
 
-@given(st.binary(max_size=80))
-@settings(max_examples=examples(300))
-def test_any_bytes_are_a_message_or_a_protocol_error(data: bytes) -> None:
-    try:
-        message = decode_feed(data)
-    except ProtocolError:
-        return
-    assert decode_feed(encode_feed(message)) == message or isinstance(message, Welcome | FramesShown)
-
-
 def test_requests_name_their_spectator() -> None:
     feed = Broadcaster(DESCRIPTION)
     feed.opened("s", 0.0)
     request = feed.poll()
     assert isinstance(request, SendToSpectator)
     assert request.spectator == "s"
+
+
+@pytest.mark.parametrize("version", [1, FEED_VERSION + 1])
+def test_a_spectator_of_another_version_is_dropped_with_both_versions(version: int) -> None:
+    party = Party()
+    party.feed.opened("s", party.now)
+    party.feed.receive("s", bytes([0x40, version, 0, 0]), party.now)
+    requests = list(iter(party.feed.poll, None))
+    reason = f"the spectator's version is {version}, the player's {FEED_VERSION}"
+    assert requests[-1] == DropSpectator("s", reason)

@@ -3,10 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from gym_p2p.core.match.events import GiveInput, InputsArrived, PlayerFinished, PlayerGone, SetInputDelay
-from gym_p2p.core.match.input_buffers import LocalInputs, RemoteInputs
 from gym_p2p.core.sync.input_track import Misprediction
 from gym_p2p.core.sync.outputs import (
     Advance,
@@ -18,9 +15,7 @@ from gym_p2p.core.sync.outputs import (
     Stalled,
     SyncOutput,
 )
-from gym_p2p.core.sync.prediction import predictor_named, register_predictor
 from gym_p2p.core.sync.session import SyncSession
-from gym_p2p.errors import ConfigurationError
 
 
 def pair(delay: int = 0) -> SyncSession:
@@ -93,26 +88,6 @@ def test_a_player_who_goes_on_to_the_next_episode_ends_this_one() -> None:
     sync.receive(PlayerFinished(1, 0))
     sync.add_local_input(b"a")
     assert sync.poll() == Over(0, "peer_reset", 1)
-
-
-def test_the_inbox_takes_what_continues_and_skips_what_it_has() -> None:
-    remote_inputs = RemoteInputs()
-    assert remote_inputs.add(0, (b"a", b"b")) == (b"a", b"b")
-    assert remote_inputs.add(0, (b"a", b"b", b"c")) == (b"c",)
-    assert remote_inputs.add(1, (b"b",)) == ()
-    assert remote_inputs.add(5, (b"f",)) == ()
-    assert remote_inputs.count == 3
-
-
-def test_the_outbox_repeats_what_is_not_acknowledged_as_far_as_it_fits() -> None:
-    local_inputs = LocalInputs()
-    for number in range(10):
-        local_inputs.add(bytes([number]))
-    assert local_inputs.after(7, 1000) == (7, (b"\x07", b"\x08", b"\x09"))
-    assert local_inputs.after(0, 12) == (0, (b"\x00", b"\x01", b"\x02"))
-    local_inputs.forget(8)
-    assert local_inputs.after(0, 1000) == (8, (b"\x08", b"\x09"))
-    assert local_inputs.count == 10
 
 
 # With a window.
@@ -282,20 +257,6 @@ def test_the_users_own_predictor_sees_the_history_and_how_far_ahead_it_guesses()
     assert asked == [([b"\x01", b"\x02"], 1), ([b"\x01", b"\x02"], 2)]
     session.receive(arrived(2, b"\x03", b"\x04"))
     assert not [output for output in tick(session) if isinstance(output, RolledBack)]
-
-
-def test_predictors_have_names_and_a_wrong_name_suggests_the_right_one() -> None:
-    def silent(_history: Sequence[bytes], _ahead: int, _default: bytes) -> bytes:
-        return b""
-
-    register_predictor("silent", silent)
-    register_predictor("silent", silent)
-    assert predictor_named("silent") is silent
-    assert predictor_named("default")([b"x"], 1, b"-") == b"-"
-    with pytest.raises(ConfigurationError, match="another predictor"):
-        register_predictor("silent", predictor_named("default"))
-    with pytest.raises(ConfigurationError, match="'repeat_last'"):
-        predictor_named("repeat-last")
 
 
 def test_the_delayed_frames_of_a_remote_player_do_not_count_against_the_window() -> None:
