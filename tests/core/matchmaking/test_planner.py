@@ -453,6 +453,7 @@ def test_every_decision_leaves_a_json_record_made_and_rejected() -> None:
     assert verdicts == [(500.0, 100, "rejected"), (20.0, 100, "passed")]
 
 
+@pytest.mark.slow
 def test_a_log_replayed_under_its_own_policy_differs_in_nothing() -> None:
     log: list[Any] = []
     simulate(Population(1, 200), WideningMatchmaker(), Arrivals(count=200), on_decision=log.append)

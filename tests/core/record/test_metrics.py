@@ -398,6 +398,7 @@ def test_an_event_of_an_episode_before_any_began_is_a_clear_error() -> None:
         new_record().checksum(0, "x")
 
 
+@pytest.mark.slow
 def test_values_of_other_libraries_become_jsons() -> None:
     numpy = pytest.importorskip("numpy")
     value = {1: numpy.int64(3), "f": numpy.float32(0.5), "a": numpy.arange(2), "n": float("nan"), "o": b"x"}
