@@ -18,7 +18,7 @@ gymnasium.register_envs(gym_p2p.envs)
 
 
 def play(seat: str, server_url: str) -> None:
-    """Play one episode of random actions, and say what the latency was."""
+    """Play one episode of random actions, and print what the latency was."""
     env = P2PEnv(gymnasium.make("gym_p2p/Rally-v0", max_frames=200), seat=seat, server_url=server_url, fps=60)
     env.reset(seed=7)
     over = False

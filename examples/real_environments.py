@@ -66,7 +66,7 @@ def play(env: Any, seat: Any, room: str, server_url: str) -> list[str]:
 
 
 def play_all(make_env: Callable[[], Any], seats: Sequence[Any], server_url: str) -> list[list[str]]:
-    """Play a match of every seat at once; every player has an environment of his own."""
+    """Play a match of every seat at once; every player has an environment of their own."""
     name = make_env.__name__
     environments = [make_env() for _ in seats]
     with ThreadPoolExecutor(len(seats)) as pool:
@@ -87,7 +87,7 @@ def main() -> None:
             (overcooked, [0, 1]),
         ):
             first, *others = play_all(make_env, seats, service.url)
-            assert all(hashes == first for hashes in others), "the players' games differ"  # noqa: S101
+            assert all(hashes == first for hashes in others), "the players' games differ"  # noqa: S101  # what this example shows
             print(f"{make_env.__name__}: {len(seats)} players, {len(first)} checksums agree")
 
 

@@ -1,6 +1,6 @@
 """Three strangers in a queue: they are probed, and matched by the latency that they will really have.
 
-The service runs in this process; its hook turns down whoever is called Mallory, who is told so in the end.
+The service runs in this process; its hook turns down whoever is called Mallory, who learns of it in the end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gym_p2p.server import serve_in_thread
 
 
 def no_mallory(match: ProposedMatch) -> bool:
-    """Say who may play together, knowing what was measured."""
+    """Decide who may play together, knowing what was measured."""
     names = [candidate.subject_id for candidate in match.candidates]
     print(f"service: {' and '.join(names)} would be {match.worst_rtt_ms:.1f} ms apart")
     return "mallory" not in names

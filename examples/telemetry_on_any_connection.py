@@ -40,7 +40,7 @@ class BrowserLikeConnection:
 
 
 async def main() -> None:
-    """Collect for two seconds, then tell."""
+    """Collect for two seconds, then print."""
     telemetry = LatencyTelemetry(BrowserLikeConnection(), poll_interval_ms=100)
     telemetry.start()
     await asyncio.sleep(2)

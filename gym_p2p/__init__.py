@@ -24,9 +24,8 @@ if TYPE_CHECKING:
         TelemetryConfig,
     )
     from gym_p2p.core.api.matches import GroupHistory
-    from gym_p2p.core.api.queues import MatchProposed
-    from gym_p2p.core.matchmaking.commands import Verdict
-    from gym_p2p.core.matchmaking.queue_commands import ProposedMatch
+    from gym_p2p.core.api.queues import MatchProposed, Verdict
+    from gym_p2p.core.matchmaking.commands import ProposedMatch
     from gym_p2p.core.matchmaking.strategy import (
         FIFOMatchmaker,
         GroupReunionMatchmaker,
@@ -132,9 +131,8 @@ _HOMES = (
     "gym_p2p.config",
     "gym_p2p.core.api.matches",
     "gym_p2p.core.matchmaking.strategy",
-    "gym_p2p.core.matchmaking.commands",
     "gym_p2p.core.api.queues",
-    "gym_p2p.core.matchmaking.queue_commands",
+    "gym_p2p.core.matchmaking.commands",
     "gym_p2p.core.matchmaking.widening",
     "gym_p2p.net.telemetry",
     "gym_p2p.net.probing.probe",

@@ -1,7 +1,7 @@
-"""Every error that gym_p2p raises, in one tree whose branches say who is to blame.
+"""Every error that gym_p2p raises, in one tree whose branches show who is to blame.
 
 ``UsageError``: the caller (ours is the message that says what to do instead).
-``PeerError``: another player, or what runs on his machine.
+``PeerError``: another player, or what runs on their machine.
 ``NetworkError``: the way between us: the service, the sockets, the path.
 
 Two stand apart: ``DamagedReplay``, a file that is no longer what was written, and ``WatchDiverged``, a
@@ -54,7 +54,7 @@ def _rebuild(cls: type[P2PError], args: tuple[Any, ...], fields: dict[str, Any])
 
 
 class UsageError(P2PError):
-    """The caller asked for something that cannot be, in this state or at all."""
+    """The caller wanted something that cannot be, in this state or at all."""
 
 
 class ConfigurationError(UsageError, ValueError):
@@ -187,7 +187,7 @@ class PeerLost(PeerError):
 
     Attributes:
         peer: the lost player's id; ``None`` if nobody knows whose loss it was.
-        reason: why he is believed lost.
+        reason: why they are believed lost.
     """
 
     def __init__(self, peer: str | int | None, reason: str) -> None:
@@ -197,7 +197,7 @@ class PeerLost(PeerError):
 
 
 class MatchRefused(PeerError):
-    """This player would not play in the match that a queue proposed (his ``pre_match`` said no).
+    """This player would not play in the match that a queue proposed (their ``pre_match`` rejected it).
 
     Attributes:
         queue: the queue.
@@ -237,12 +237,12 @@ class ServiceUnreachable(NetworkError):
 
 
 class ServiceRefused(NetworkError):
-    """The service answered, and said no.
+    """The service answered, and refused.
 
     Attributes:
         code: the service's code, e.g. ``"room_full"``.
         detail: its explanation.
-        retry_after_s: when the same may be granted; ``None`` where the service did not say.
+        retry_after_s: when the same may be granted; ``None`` where the service names no time.
     """
 
     def __init__(self, code: str, detail: str, *, retry_after_s: float | None = None) -> None:

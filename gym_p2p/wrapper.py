@@ -25,6 +25,7 @@ from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.play.episode import Ending
+from gym_p2p.play.reentrancy import close_when_dropped
 from gym_p2p.play.session import Session
 
 __all__ = ["P2PEnv", "P2POptions", "P2PParallelEnv"]
@@ -152,7 +153,7 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
         self.observation_space = game.observation_space(example)
         self._game = game
         self.p2p = Session(game, seats=None if seat is None else (seat,), config=config)
-        self.p2p.close_with(self)
+        close_when_dropped(self, self.p2p.close)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -189,7 +190,7 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
         result = self.p2p.step({seat: self._game.codec(seat).check(action)})
         if isinstance(result, Ending):
             last = self.p2p.outcome
-            return fresh(last.observations[self._index]), 0.0, False, True, _told(result)
+            return fresh(last.observations[self._index]), 0.0, False, True, _why(result)
         index = self._index
         return (
             result.observations[index],
@@ -248,7 +249,7 @@ class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # Pe
         self.possible_agents: list[Any] = list(ordered)
         self.agents: list[Any] = []
         self.p2p = Session(self._game, seats=ordered, config=config)
-        self.p2p.close_with(self)
+        close_when_dropped(self, self.p2p.close)
 
     def observation_space(self, agent: Any) -> gymnasium.Space[Any]:
         """Return a local agent's observation space."""
@@ -278,7 +279,7 @@ class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # Pe
                 dict.fromkeys(agents, 0.0),
                 dict.fromkeys(agents, False),
                 dict.fromkeys(agents, True),
-                {agent: _told(result) for agent in agents},
+                {agent: _why(result) for agent in agents},
             )
             self.agents = []
             return answer
@@ -357,5 +358,5 @@ def _any_seat(game: Game) -> SeatId:
     return first
 
 
-def _told(ending: Ending) -> dict[str, Any]:
+def _why(ending: Ending) -> dict[str, Any]:
     return {"p2p": {"reason": ending.reason, "player": ending.player}}

@@ -13,7 +13,7 @@ import pytest
 from gym_p2p import ConnectFailed, P2PEnv
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import serve_in_thread
-from gym_p2p.server.guard.tokens import JoinTokens
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from tests.players import Lobby, assert_all_played_the_same, play_episode, together
 from tests.toys import BLEND
 
@@ -21,10 +21,13 @@ SECRET = "s" * 32
 
 
 def _pair(lobby: Lobby, **options: Any) -> list[P2PEnv]:
-    tokens = JoinTokens(SECRET, "default")
+    tokens = TokenSigner(SECRET.encode(), JoinClaims)
     pair = []
     for seat, name in enumerate(("ann", "bob")):
-        token = tokens.issue(name, expires_at=time.time() + 60, token_id=name)
+        expires_at = time.time() + 60
+        token = tokens.issue(
+            JoinClaims(experiment="default", subject_id=name, expires_at=expires_at, token_id=name)
+        )
         game = gymnasium.make(BLEND, kind="tuple", length=30)
         pair.append(P2PEnv(game, seat=seat, **lobby.options(token=token, **options)))
     return pair

@@ -57,7 +57,7 @@ def _play_until_it_ends(env: P2PEnv) -> tuple[dict[str, Any], float]:
     ("network", "whom", "reason"),
     [
         ("thread", "user", "peer_lost"),
-        ("process", "user", "peer_left"),  # his network process says goodbye for him
+        ("process", "user", "peer_left"),  # their network process says goodbye for them
         ("process", "both", "peer_lost"),
         ("process", "network", "peer_lost"),
     ],
@@ -146,7 +146,7 @@ def test_three_players_of_whom_one_is_killed_name_the_same_one(lobby: Lobby, tmp
     options = lobby.options(exports=str(tmp_path / "killed"))
 
     def play(seat: int) -> Any:
-        # The first to learn it leaves at once: the other one must not take him for the lost one.
+        # The first to learn it leaves at once: the other one must not take them for the lost one.
         own = lobby.options(fps=100, disconnect_timeout_s=TIMEOUT_S + seat)
         env = P2PEnv(gymnasium.make(BLEND, kind="three", **ENDLESS), seat=seat, **own)
         env.reset()

@@ -1,4 +1,4 @@
-"""A user who takes his time is neither a lost player nor a slow network."""
+"""A user who takes their time is neither a lost player nor a slow network."""
 
 from __future__ import annotations
 

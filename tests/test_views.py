@@ -51,7 +51,7 @@ class _Duel(_Pair):
 
 
 class _Seen:
-    """One player: what his steps gave, frame by frame, as corrected later."""
+    """One player: what their steps gave, frame by frame, as corrected later."""
 
     def __init__(self, env: P2PEnv, plan: Sequence[int]) -> None:
         self.env = env

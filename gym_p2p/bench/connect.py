@@ -20,7 +20,7 @@ def bench_connect(*, rounds: int = 7, unreachable_stun: bool = False, progress: 
         rounds: how often; one round is one connection of each kind.
         unreachable_stun: also with a STUN server that never answers (a silent socket of this machine);
             once, for bare aiortc waits for it.
-        progress: is told what goes on.
+        progress: is called with what goes on.
     """
     found = Rounds("ms")
     with contextlib.ExitStack() as stack:
@@ -33,14 +33,14 @@ def bench_connect(*, rounds: int = 7, unreachable_stun: bool = False, progress: 
             _open_bare(opening, into)
             _open_ours(opening, url, into)
             for network in ("thread", "process"):
-                took_ms = pair.ask("open", url=url, room=new_room(), options={"network": network})
-                pair.ask("close")
+                took_ms = pair.request("open", url=url, room=new_room(), options={"network": network})
+                pair.request("close")
                 into.add(f"reset, network={network}", summarize([max(took_ms)]))
         if unreachable_stun:
             progress("with a STUN server that never answers")
             with _silent_server() as stun:
                 _open_ours(opening, url, found, stun)
-                took_ms = [opening.ask("aiortc", stun=stun)["open_ms"]]
+                took_ms = [opening.request("aiortc", stun=stun)["open_ms"]]
                 found.add("bare aiortc, dead STUN", summarize(took_ms))
     return Report(
         bench="connect",
@@ -55,12 +55,12 @@ def bench_connect(*, rounds: int = 7, unreachable_stun: bool = False, progress: 
 
 
 def _open_bare(opening: Worker, found: Rounds) -> None:
-    found.add("bare aioice", summarize([opening.ask("aioice")["open_ms"]]))
-    found.add("bare aiortc", summarize([opening.ask("aiortc", stun=None)["open_ms"]]))
+    found.add("bare aioice", summarize([opening.request("aioice")["open_ms"]]))
+    found.add("bare aiortc", summarize([opening.request("aiortc", stun=None)["open_ms"]]))
 
 
 def _open_ours(opening: Worker, url: str, found: Rounds, stun: str | None = None) -> None:
-    times = opening.ask("ours", url=url, room=new_room(), stun=stun)
+    times = opening.request("ours", url=url, room=new_room(), stun=stun)
     suffix = "" if stun is None else ", dead STUN"
     for name, key in (("sign in", "match_ms"), ("open", "open_ms"), ("agree", "agreed_ms")):
         found.add(f"{name}{suffix}", summarize([times[key]]))

@@ -26,12 +26,12 @@ def bench_echo(*, rounds: int = 5, echoes: int = 800, progress: Progress) -> Rep
         progress("connecting")
         pairs = {name: stack.enter_context(wires(*what)) for name, what in _VARIANTS.items()}
         for pair in pairs.values():
-            pair.ends[1].ask("reflect")
-            pair.ends[0].ask("echo", count=min(WARM_UP, echoes))
+            pair.ends[1].request("reflect")
+            pair.ends[0].request("echo", count=min(WARM_UP, echoes))
         for number in range(rounds):
             progress(f"round {number + 1} of {rounds}")
             for name, pair in pairs.items():
-                found.add(name, pair.ends[0].ask("echo", count=echoes))
+                found.add(name, pair.ends[0].request("echo", count=echoes))
     ours, udp, aiortc = (found.series(name) for name in ("ours", "UDP on asyncio", "bare aiortc"))
     quick = found.series("UDP on the product's loop")
     return Report(

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-__all__ = ["Report", "Round", "Row", "Series", "percentile", "summarize"]
+__all__ = ["Report", "Round", "Row", "Series", "less", "percentile", "summarize"]
 
 
 @attrs.frozen
@@ -76,7 +76,7 @@ class Report:
 
     Attributes:
         bench: its name.
-        settings: what it was told, plain data.
+        settings: its options, plain data.
         notes: what floor and anchor are here, a sentence each.
         rows: the table.
         series: what the rows were made of, round by round.
@@ -106,9 +106,18 @@ class Report:
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
-    """Return the nearest-rank percentile of samples, of which there is at least one."""
+    """Return the nearest-rank percentile of samples, of which there is at least one.
+
+    >>> percentile([3.0, 1.0, 2.0], 0.5), percentile([3.0, 1.0, 2.0], 0.99)
+    (2.0, 3.0)
+    """
     ordered = sorted(samples)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def less(value: float | None, part: float | None) -> float | None:
+    """Return what remains of a figure without a part of it; ``None`` where either is unknown."""
+    return None if value is None or part is None else value - part
 
 
 def summarize(samples: Sequence[float]) -> Round:

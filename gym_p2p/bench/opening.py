@@ -13,11 +13,12 @@ from typing import Any
 
 from gym_p2p.bench.anchors import open_aioice, open_aiortc, see_loopback
 from gym_p2p.config import P2PConfig, from_mapping
+from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import Connected, Leave
 from gym_p2p.errors import P2PError
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.worker.messages import Failed, LinkOpened, MatchMade, Plan, Telling
-from gym_p2p.net.worker.player import Participant
+from gym_p2p.net.worker.messages import LinkOpened, PlayerPlan, WorkerEvent, WorkerFailed
+from gym_p2p.net.worker.player import PlayerWorker
 
 __all__ = ["OpeningStation"]
 
@@ -34,7 +35,7 @@ class OpeningStation:
 
     @property
     def operations(self) -> Mapping[str, Callable[..., Any]]:
-        """What it can be asked for; all times are milliseconds."""
+        """The requests that it takes; all times are milliseconds."""
         return {
             "ours": lambda **arguments: _run(run_loop, _open_ours(**arguments)),
             "aioice": lambda: {"open_ms": _run(asyncio.run, open_aioice()) * 1e3},
@@ -63,15 +64,15 @@ async def _open_ours(url: str, room: str, stun: str | None) -> dict[str, float]:
     """
     players = [_Half(url, room, seat, stun) for seat in SEATS]
     began = time.perf_counter()
-    running = [asyncio.ensure_future(player.participant.run()) for player in players]
+    running = [asyncio.ensure_future(player.worker.run()) for player in players]
     try:
         async with asyncio.timeout(OPEN_TIMEOUT_S):
             await asyncio.gather(*(player.connected for player in players))
     finally:
         for player in players:
-            player.participant.command(Leave("normal"))
+            player.worker.command(Leave("normal"))
         await asyncio.gather(*running)
-    matched = max(player.at[MatchMade] for player in players)
+    matched = max(player.at[MatchFound] for player in players)
     return {
         "match_ms": (matched - began) * 1e3,
         "open_ms": (max(player.at[LinkOpened] for player in players) - matched) * 1e3,
@@ -87,7 +88,7 @@ class _Half:
         config = from_mapping(
             P2PConfig, {"server_url": url, "room": room, "link": {"ice_servers": servers}, "exports": {}}
         )
-        plan = Plan(
+        plan = PlayerPlan(
             config=config,
             subject_id=f"bench-{seat}",
             seats=SEATS,
@@ -96,11 +97,11 @@ class _Half:
         )
         self.at: dict[type[Any], float] = {}
         self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.participant = Participant(plan, self._tell)
+        self.worker = PlayerWorker(plan, self._note)
 
-    def _tell(self, _at_ms: int, telling: Telling) -> None:
-        self.at[type(telling)] = time.perf_counter()
-        if isinstance(telling, Connected) and not self.connected.done():
+    def _note(self, _at_ms: int, event: WorkerEvent) -> None:
+        self.at[type(event)] = time.perf_counter()
+        if isinstance(event, Connected) and not self.connected.done():
             self.connected.set_result(None)
-        if isinstance(telling, Failed) and not self.connected.done():
-            self.connected.set_exception(P2PError(str(telling.error)))
+        if isinstance(event, WorkerFailed) and not self.connected.done():
+            self.connected.set_exception(P2PError(str(event.error)))

@@ -32,10 +32,10 @@ ON_TIME_FRAMES = 1.25
 
 
 class PlayerStation:
-    """A player who opens, plays and closes matches when told to.
+    """A player who opens, plays and closes matches on request.
 
     Args:
-        seat: his seat of Rally.
+        seat: which seat of Rally.
     """
 
     def __init__(self, seat: str) -> None:
@@ -46,7 +46,7 @@ class PlayerStation:
 
     @property
     def operations(self) -> Mapping[str, Callable[..., Any]]:
-        """What he can be asked for."""
+        """The requests that it takes."""
         return {
             "open": self._open,
             "play": self._play,

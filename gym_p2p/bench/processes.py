@@ -1,7 +1,7 @@
-"""The bench's own processes, seen from outside: started, asked, ended.
+"""The bench's own processes, seen from outside: started, sent requests, ended.
 
-A worker is asked by lines of JSON on its standard input and answers each with one. It ends with its input,
-so that none outlives the command, however that ends.
+A request is a line of JSON on a worker's standard input, a response one on its standard output. A worker ends
+with its input, so that none outlives the command, however that ends.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any, Self
 
 from gym_p2p.errors import P2PError
 
-__all__ = ["ANSWER_TIMEOUT_S", "Worker", "ask_all"]
+__all__ = ["RESPONSE_TIMEOUT_S", "Worker", "request_all"]
 
-ANSWER_TIMEOUT_S = 60.0
+RESPONSE_TIMEOUT_S = 60.0
 """Longer than any round lasts."""
 
 END_TIMEOUT_S = 10.0
@@ -61,8 +61,8 @@ class Worker:
     ) -> None:
         self.close()
 
-    def tell(self, operation: str, **arguments: Any) -> None:
-        """Ask for something; :meth:`answer` has to follow."""
+    def send_request(self, operation: str, **arguments: Any) -> None:
+        """Send a request; :meth:`response` has to follow."""
         assert self._process.stdin is not None  # noqa: S101 - a pipe, see above
         try:
             self._process.stdin.write(json.dumps({"operation": operation, **arguments}) + "\n")
@@ -70,8 +70,8 @@ class Worker:
         except BrokenPipeError:
             raise P2PError(f"a bench process ({self._kind}) is gone") from None
 
-    def answer(self, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
-        """Return the answer to the oldest open request.
+    def response(self, timeout_s: float = RESPONSE_TIMEOUT_S) -> Any:
+        """Return the response to the oldest open request.
 
         Raises:
             P2PError: it failed, ended, or does not answer in time.
@@ -87,10 +87,10 @@ class Worker:
             raise P2PError(f"a bench process ({self._kind}) failed: {answer['error']}")
         return answer["result"]
 
-    def ask(self, operation: str, **arguments: Any) -> Any:
-        """Ask for something and return the answer."""
-        self.tell(operation, **arguments)
-        return self.answer()
+    def request(self, operation: str, **arguments: Any) -> Any:
+        """Send a request and return the response."""
+        self.send_request(operation, **arguments)
+        return self.response()
 
     def close(self) -> None:
         """End the process. Idempotent."""
@@ -112,8 +112,8 @@ class Worker:
         self._answers.put(None)
 
 
-def ask_all(*workers: Worker, operation: str, **arguments: Any) -> list[Any]:
-    """Ask several workers for the same at the same time; return their answers."""
+def request_all(*workers: Worker, operation: str, **arguments: Any) -> list[Any]:
+    """Send several workers the same request at the same time; return their responses."""
     for worker in workers:
-        worker.tell(operation, **arguments)
-    return [worker.answer() for worker in workers]
+        worker.send_request(operation, **arguments)
+    return [worker.response() for worker in workers]

@@ -10,11 +10,13 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.bench.figures import Report, Row, percentile, summarize
+from gym_p2p.bench.figures import Report, Row, less, percentile, summarize
+from gym_p2p.bench.input_message import INPUT_MESSAGE, measure_input_message
 from gym_p2p.bench.player import FRAMES_MOST
 from gym_p2p.bench.run import Progress, Rounds
 from gym_p2p.bench.still import StillEnv
 from gym_p2p.bench.table import WINDOW, Plan, Table, TickCost
+from gym_p2p.core.wire.messages import encode
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.game import Game
@@ -44,7 +46,7 @@ _MESSAGES, _KB = 60.0, 2.4
 
 
 @attrs.frozen
-class _Subject:
+class _Benched:
     """An environment, and how its joint action is made of two seats' ones."""
 
     name: str
@@ -55,7 +57,7 @@ class _Subject:
 def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) -> Report:
     """Measure the session, the saving and loading of environments, and rollbacks of a whole window."""
     found, notes = Rounds("us"), list[str]()
-    still = _Bench(_Subject("nothing", StillEnv, _by_name), found)
+    still = _Bench(_Benched("nothing", StillEnv, _by_name), found)
     benches = [_Bench(subject, found) for subject in _subjects(notes)]
     for number in range(-1, rounds):
         progress("warming up" if number < 0 else f"round {number + 1} of {rounds}")
@@ -64,6 +66,9 @@ def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) ->
         still.held(count, keep=number >= 0)
         for depth in (WINDOW // 2, WINDOW):
             still.rollbacks(count, depth, keep=number >= 0)
+        coding = measure_input_message(count)
+        if number >= 0:
+            found.add("inputs: coding", coding)
         for bench in benches:
             bench.parts(max(WARM_UP, count // 4), keep=number >= 0)
             bench.rollbacks(count, WINDOW, keep=number >= 0)
@@ -71,7 +76,7 @@ def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) ->
     rows = [
         *_session_rows(found),
         *(row for bench in benches for row in bench.rows()),
-        *_message_rows(frames),
+        *_message_rows(found, frames),
     ]
     for bench in (still, *benches):
         bench.close()
@@ -85,6 +90,7 @@ def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) ->
             "floor of save and load: the emulator's own, where there is one",
             "floor of a rollback, of 8 frames: 8 bare steps, 8 saves and 1 load",
             "  emulator alone: the same with its own saving, without wrappers",
+            "inputs: a message of four frames of two players; coding: encode and decode",
             "messages: simulated, 60 Hz and 100 ms of round trip",
             *notes,
         ),
@@ -94,9 +100,9 @@ def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) ->
     )
 
 
-def _subjects(notes: list[str]) -> list[_Subject]:
+def _subjects(notes: list[str]) -> list[_Benched]:
     """Return what is here to be played."""
-    found = [_Subject("rally", lambda: RallyEnv(points=FRAMES_MOST, max_frames=FRAMES_MOST), _by_name)]
+    found = [_Benched("rally", lambda: RallyEnv(points=FRAMES_MOST, max_frames=FRAMES_MOST), _by_name)]
     others: dict[str, tuple[str, dict[str, Any], tuple[str, str]]] = {
         "pong": ("pettingzoo.atari.pong_v3", {"obs_type": "ram"}, ("first_0", "second_0")),
         "spread": ("mpe2.simple_spread_v3", {"N": 2, "max_cycles": 10**6}, ("agent_0", "agent_1")),
@@ -108,7 +114,7 @@ def _subjects(notes: list[str]) -> list[_Subject]:
             notes.append(f"{name}: not here ({module})")
             continue
         found.append(
-            _Subject(
+            _Benched(
                 name,
                 lambda module=module, arguments=arguments: load_environment(module, arguments),  # type: ignore[misc]  # bound now
                 lambda a, b, agents=agents: dict(zip(agents, (a, b), strict=True)),  # type: ignore[misc]  # bound now
@@ -124,7 +130,7 @@ def _by_name(left: int, right: int) -> dict[str, int]:
 class _Bench:
     """What is measured of one environment, round after round."""
 
-    def __init__(self, subject: _Subject, found: Rounds) -> None:
+    def __init__(self, subject: _Benched, found: Rounds) -> None:
         self.name = subject.name
         self._joint = subject.joint
         self._found = found
@@ -260,19 +266,15 @@ def _session_rows(found: Rounds) -> list[Row]:
     deep, half = (found.series(f"nothing: rollback of {depth}").p50 for depth in (WINDOW, WINDOW // 2))
     again = None if deep is None or half is None else (deep - half) / (WINDOW - WINDOW // 2) - own
     return [
-        Row(what="tick, p50", unit="us", ours=_less(tick.p50, own), anchor=_TICK_P50_US),
-        Row(what="tick, p99", unit="us", ours=_less(tick.p99, own), anchor=_TICK_P99_US),
+        Row(what="tick, p50", unit="us", ours=less(tick.p50, own), anchor=_TICK_P50_US),
+        Row(what="tick, p99", unit="us", ours=less(tick.p99, own), anchor=_TICK_P99_US),
         Row(what="  network half, p50", unit="us", ours=network.p50),
         Row(what="  network half, p99", unit="us", ours=network.p99),
         Row(what="again, a frame", unit="us", ours=again, anchor=_AGAIN_US),
     ]
 
 
-def _less(value: float | None, part: float) -> float | None:
-    return None if value is None else value - part
-
-
-def _message_rows(frames: int) -> list[Row]:
+def _message_rows(found: Rounds, frames: int) -> list[Row]:
     result = simulate(
         lambda: RallyEnv(points=FRAMES_MOST, max_frames=FRAMES_MOST),
         {"left": lambda _seen, frame: frame // 7 % 3, "right": lambda _seen, frame: frame // 5 % 3},
@@ -284,6 +286,8 @@ def _message_rows(frames: int) -> list[Row]:
     counters = result.players["left"].counters
     seconds = result.seconds
     return [
+        Row(what="inputs: coding", unit="us", ours=found.series("inputs: coding").p50),
+        Row(what="inputs: size", unit="B", ours=float(len(encode(INPUT_MESSAGE)))),
         Row(what="messages", unit="1/s", ours=counters.messages / seconds, anchor=_MESSAGES),
         Row(what="payload", unit="KB/s", ours=counters.bytes / seconds / 1e3, anchor=_KB),
     ]

@@ -24,11 +24,11 @@ def bench_match(*, rounds: int = 3, frames: int = 600, progress: Progress) -> Re
         on_time = []
         for number in range(rounds):
             progress(f"round {number + 1} of {rounds}")
-            for one in pair.ask("rally", frames=frames):
+            for one in pair.request("rally", frames=frames):
                 steps.add("processor time of a step", one["step"])
                 intervals.add("from frame to frame", one["interval"])
                 on_time.append(one["on_time"])
-        seen = [player.ask("rollbacks") for player in pair.players]
+        seen = [player.request("rollbacks") for player in pair.players]
     step, interval = steps.series("processor time of a step"), intervals.series("from frame to frame")
     played = sum(one["frames"] for one in seen)
     depths = [depth for one in seen for depth in one["depths"]]

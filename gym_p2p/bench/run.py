@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 import attrs
 
 from gym_p2p.bench.figures import Round, Series
-from gym_p2p.bench.processes import Worker, ask_all
+from gym_p2p.bench.processes import Worker, request_all
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import serve_in_thread
 
-__all__ = ["Match", "Progress", "Rounds", "Wires", "matches", "new_room", "players", "service", "wires"]
+__all__ = ["PlayerPair", "Progress", "Rounds", "Wires", "matches", "new_room", "players", "service", "wires"]
 
 Progress = Callable[[str], None]
-"""Is told, in words, what goes on."""
+"""Is called with what goes on, in words."""
 
 _K = TypeVar("_K")
 
@@ -33,7 +33,7 @@ class Rounds:
         self._rounds: dict[str, list[Round]] = {}
 
     def add(self, name: str, one: Round | Mapping[str, Any]) -> None:
-        """Add a round, as it is or as a worker told it."""
+        """Add a round, as it is or as a worker reported it."""
         self._rounds.setdefault(name, []).append(one if isinstance(one, Round) else Round(**one))
 
     def series(self, name: str) -> Series:
@@ -46,14 +46,14 @@ class Rounds:
 
 
 @attrs.frozen(eq=False)
-class Match:
+class PlayerPair:
     """Two players in workers of their own, in a match that is open."""
 
     players: tuple[Worker, Worker]
 
-    def ask(self, operation: str, **arguments: Any) -> list[Any]:
-        """Ask both players at the same time; return their answers."""
-        return ask_all(*self.players, operation=operation, **arguments)
+    def request(self, operation: str, **arguments: Any) -> list[Any]:
+        """Send both players a request at the same time; return their responses."""
+        return request_all(*self.players, operation=operation, **arguments)
 
 
 @attrs.frozen(eq=False)
@@ -62,9 +62,9 @@ class Wires:
 
     ends: tuple[Worker, Worker]
 
-    def ask(self, operation: str, **arguments: Any) -> list[Any]:
-        """Ask both ends at the same time; return their answers."""
-        return ask_all(*self.ends, operation=operation, **arguments)
+    def request(self, operation: str, **arguments: Any) -> list[Any]:
+        """Send both ends a request at the same time; return their responses."""
+        return request_all(*self.ends, operation=operation, **arguments)
 
 
 @contextlib.contextmanager
@@ -78,24 +78,24 @@ def service() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def players() -> Iterator[Match]:
+def players() -> Iterator[PlayerPair]:
     """Start two players who have no match yet."""
     with Worker("player", seat="left") as left, Worker("player", seat="right") as right:
-        yield Match((left, right))
+        yield PlayerPair((left, right))
 
 
 @contextlib.contextmanager
-def matches(url: str, wanted: Mapping[_K, Mapping[str, Any]]) -> Iterator[dict[_K, Match]]:
+def matches(url: str, wanted: Mapping[_K, Mapping[str, Any]]) -> Iterator[dict[_K, PlayerPair]]:
     """Open matches of two at the same time, each with its options of :class:`~gym_p2p.wrapper.P2PEnv`."""
     with contextlib.ExitStack() as stack:
         opened = {key: stack.enter_context(players()) for key in wanted}
         for key, options in wanted.items():
             room = new_room()
             for player in opened[key].players:
-                player.tell("open", url=url, room=room, options=options)
+                player.send_request("open", url=url, room=room, options=options)
         for pair in opened.values():
             for player in pair.players:
-                player.answer()
+                player.response()
         yield opened
 
 
@@ -104,10 +104,10 @@ def wires(wire: str, loop: str, emulation: Mapping[str, Any] | None = None) -> I
     """Open a wire between two workers; see :class:`~gym_p2p.bench.wire_end.WireStation`."""
     arguments = {"wire": wire, "loop": loop, "emulation": emulation}
     with Worker("wire", **arguments) as one, Worker("wire", **arguments) as other:
-        answer = other.ask("answer", offer=one.ask("offer"))
-        other.tell("finish", answer=None)
-        one.ask("finish", answer=answer)
-        other.answer()
+        answer = other.request("answer", offer=one.request("offer"))
+        other.send_request("finish", answer=None)
+        one.request("finish", answer=answer)
+        other.response()
         yield Wires((one, other))
 
 

@@ -6,7 +6,7 @@ import contextlib
 
 import attrs
 
-from gym_p2p.bench.figures import Report, Row, percentile, summarize
+from gym_p2p.bench.figures import Report, Row, less, percentile, summarize
 from gym_p2p.bench.run import Progress, Rounds, matches, service, wires
 
 __all__ = ["bench_learner", "bench_step"]
@@ -24,17 +24,17 @@ def bench_step(*, rounds: int = 5, frames: int = 1000, progress: Progress) -> Re
         url = stack.enter_context(service())
         opened = stack.enter_context(matches(url, {name: {"network": name} for name in NETWORKS}))
         best = stack.enter_context(wires("ours", "product"))
-        best.ask("listen")
+        best.request("listen")
         usual = stack.enter_context(wires("aiortc", "asyncio"))
-        usual.ask("listen_by_future")
+        usual.request("listen_by_future")
         for number in range(-1, rounds):
             progress("warming up" if number < 0 else f"round {number + 1} of {rounds}")
             into, count = (found, frames) if number >= 0 else (Rounds("us"), min(WARM_UP, frames))
-            into.add("bare exchange", best.ask("exchange", count=count)[0])
-            into.add("usual exchange", usual.ask("exchange_by_future", count=count)[0])
+            into.add("bare exchange", best.request("exchange", count=count)[0])
+            into.add("usual exchange", usual.request("exchange_by_future", count=count)[0])
             for network, pair in opened.items():
-                into.add("bare env.step", pair.players[0].ask("bare", frames=count))
-                one = pair.ask("play", frames=count)[0]
+                into.add("bare env.step", pair.players[0].request("bare", frames=count))
+                one = pair.request("play", frames=count)[0]
                 into.add(f"step, network={network}", one["step"])
                 into.add(f"user's process, network={network}", summarize([one["cpu_us"]]))
     return Report(
@@ -56,7 +56,7 @@ def _step_rows(found: Rounds) -> list[Row]:
     rows = [Row(what="env.step alone p50", unit="us", ours=bare.p50)]
     for network in NETWORKS:
         step = found.series(f"step, network={network}")
-        own50, own99 = _less(step.p50, bare.p50), _less(step.p99, bare.p50)
+        own50, own99 = less(step.p50, bare.p50), less(step.p99, bare.p50)
         what = f"beyond env.step, network={network}"
         rows += [
             Row(what=f"{what}, p50", unit="us", ours=own50, floor=best.p50, anchor=usual.p50),
@@ -71,10 +71,6 @@ def _step_rows(found: Rounds) -> list[Row]:
         for network in NETWORKS
     ]
     return rows
-
-
-def _less(value: float | None, part: float | None) -> float | None:
-    return None if value is None or part is None else value - part
 
 
 @attrs.frozen
@@ -103,7 +99,7 @@ def bench_learner(
         rounds: how often.
         frames: steps a round.
         fps: how often a step begins at most.
-        progress: is told what goes on.
+        progress: is called with what goes on.
     """
     steps, trips = Rounds("us"), Rounds("ms")
     with contextlib.ExitStack() as stack:
@@ -114,11 +110,13 @@ def bench_learner(
         for number in range(rounds):
             for case, pair in opened.items():
                 progress(f"round {number + 1} of {rounds}: {case.name}")
-                before = len(pair.players[0].ask("round_trips"))
+                before = len(pair.players[0].request("round_trips"))
                 stock = case.stock_switching
-                one = pair.ask("play", frames=frames, learner_ms=learner_ms, fps=fps, stock_switching=stock)
+                one = pair.request(
+                    "play", frames=frames, learner_ms=learner_ms, fps=fps, stock_switching=stock
+                )
                 steps.add(f"step, {case.name}", one[0]["step"])
-                _add_round_trips(trips, f"RTT, {case.name}", pair.players[0].ask("round_trips")[before:])
+                _add_round_trips(trips, f"RTT, {case.name}", pair.players[0].request("round_trips")[before:])
     return Report(
         bench="step",
         settings={"rounds": rounds, "frames": frames, "learner_ms": learner_ms, "fps": fps},

@@ -15,15 +15,14 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import BeginEpisode, Command, EpisodeBegan
-from gym_p2p.core.match.match import Match, Send
+from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import P2PError
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.state.snapshot import Snapshots
-from gym_p2p.play.runner import Playing
-from gym_p2p.play.state_exchange import StateExchange
+from gym_p2p.play.played_match import PlayedMatch
+from gym_p2p.play.runner import EpisodeRunner
 from gym_p2p.play.sync_mode import SyncChoice
 
 __all__ = ["Table", "TickCost"]
@@ -40,7 +39,7 @@ class TickCost:
     """What one tick took.
 
     Attributes:
-        playing_us: the user's half: hear what was told, give the input, play, record.
+        playing_us: the user's half: take in events, give the input, play, record.
         network_us: the network's half: take messages and the input, make messages.
         played_again: how many frames the tick played a second time.
     """
@@ -70,7 +69,7 @@ class Table:
     ) -> None:
         sync = SyncConfig(mode="rollback", fps=FPS, prediction_window=WINDOW)
         self._halves = [
-            _Player(game, index, saving, sync)
+            _TablePlayer(game, index, saving, sync)
             for index, (game, saving) in enumerate(zip(games, snapshots, strict=True))
         ]
         self._plans = tuple(plans)
@@ -102,16 +101,16 @@ class Table:
         waiting: deque[tuple[int, bytes]] = deque()
         for index, player in enumerate(self._halves):
             player.open()
-            waiting.extend((1 - index, data) for data in player.told())
+            waiting.extend((1 - index, data) for data in player.outgoing())
         while waiting:
             receiver, data = waiting.popleft()
-            self._halves[receiver].hear(data)
-            waiting.extend((1 - receiver, data) for data in self._halves[receiver].told())
+            self._halves[receiver].receive(data)
+            waiting.extend((1 - receiver, data) for data in self._halves[receiver].outgoing())
         self._tick += 1
 
 
-class _Player:
-    """One player: his match machine, and his episode once it has begun."""
+class _TablePlayer:
+    """One player: the match machine, and the episode once it has begun."""
 
     def __init__(self, game: Game, index: int, snapshots: Snapshots, sync: SyncConfig) -> None:
         self._game = game
@@ -125,22 +124,22 @@ class _Player:
             local=index, players=2, description={"must": {}, "about": {}}, match_seed=1, sync=sync
         )
         self._commands: list[Command] = []
-        self._begun: Playing | None = None
+        self._begun: EpisodeRunner | None = None
 
     def open(self) -> None:
         """Open the link, and be ready."""
         self._match.opened(1 - self._index, 0.0)
         self._match.command(BeginEpisode(1, None, 0), 0.0)
 
-    def hear(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         """Take a message of the time before the first frame."""
         self._match.receive(1 - self._index, data, 0.0)
 
-    def told(self) -> list[bytes]:
-        """Return what this player says before the first frame; his episode begins when it is time."""
+    def outgoing(self) -> list[bytes]:
+        """Return what this player sends before the first frame; the episode begins when it is time."""
         said = []
         while (output := self._match.poll()) is not None:
-            if isinstance(output, Send):
+            if isinstance(output, Transmit):
                 said.append(output.data)
             elif isinstance(output, EpisodeBegan):
                 self._begun = self._begin(output)
@@ -148,16 +147,16 @@ class _Player:
 
     def tick(self, arrived: Sequence[bytes], plan: Plan, now: float) -> tuple[TickCost, list[bytes]]:
         """Play a tick; return what it cost, and the messages to the other player."""
-        playing, match, sent = self._playing, self._match, list[bytes]()
+        runner, match, sent = self._runner, self._match, list[bytes]()
         began = time.perf_counter_ns()
         for data in arrived:
             match.receive(1 - self._index, data, now)
         events = self._pump(sent)
         heard = time.perf_counter_ns()
         for event in events:
-            playing.receive(event)
-        playing.give({self._seat: plan(playing.session.frame)})
-        tick = playing.tick()
+            runner.receive(event)
+        runner.add_input({self._seat: plan(runner.session.frame)})
+        tick = runner.advance()
         played = time.perf_counter_ns()
         for command in self._commands:
             match.command(command, now)
@@ -168,12 +167,12 @@ class _Player:
         late_events = self._pump(sent)
         ended = time.perf_counter_ns()
         for event in late_events:
-            playing.receive(event)
+            runner.receive(event)
         network_us = (heard - began + ended - played) / 1e3
         return TickCost((played - heard) / 1e3, network_us, tick.played_again), sent
 
     @property
-    def _playing(self) -> Playing:
+    def _runner(self) -> EpisodeRunner:
         if self._begun is None:
             raise P2PError("the players of the bench did not come together")
         return self._begun
@@ -181,13 +180,13 @@ class _Player:
     def _pump(self, sent: list[bytes]) -> list[Any]:
         events = []
         while (output := self._match.poll()) is not None:
-            if not isinstance(output, Send):
+            if not isinstance(output, Transmit):
                 events.append(output)
             elif output.channel is Channel.GAME:
                 sent.append(output.data)
         return events
 
-    def _begin(self, began: EpisodeBegan) -> Playing:
+    def _begin(self, began: EpisodeBegan) -> EpisodeRunner:
         players = tuple(self._game.seats)
         record = MatchRecord(
             game_id="bench",
@@ -198,18 +197,14 @@ class _Player:
             environment={},
             config={},
         )
-        return Playing(
+        match = PlayedMatch(
             game=self._game,
-            inputs=SeatInputs(self._game, range(2), self._index),
+            holders=range(2),
             local=self._index,
-            began=began,
             config=self._sync,
             choice=self._choice,
-            delay=None,
-            stand_in=None,
             record=record,
-            states=StateExchange(record, self._commands.append),
-            sinks=(),
             command=self._commands.append,
             now_ms=lambda: 0,
         )
+        return EpisodeRunner(match, began)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gym_p2p.bench.figures import Report, Round, Row, summarize
-from gym_p2p.bench.run import Match, Progress, Rounds, matches, new_room, players, service, wires
+from gym_p2p.bench.run import PlayerPair, Progress, Rounds, matches, new_room, players, service, wires
 
 __all__ = ["bench_telemetry"]
 
@@ -53,7 +53,7 @@ def bench_telemetry(
         jitter_ms: mean extra delay of every datagram on the paths.
         loss: share of the paths' datagrams that is lost.
         busy: let the players' threads compute without pause while a path is measured.
-        progress: is told what goes on.
+        progress: is called with what goes on.
     """
     steps, cost, paths = Rounds("us"), Rounds("us"), Rounds("ms")
     with service() as url:
@@ -91,22 +91,22 @@ def _measure_steps(url: str, rounds: int, round_s: float, steps: Rounds, progres
     progress("connecting")
     options = {name: {"poll_interval_ms": interval_ms} for name, interval_ms in _INTERVALS_MS.items()}
     with matches(url, options) as opened:
-        warm = [pair.ask("play", frames=WARM_UP)[0]["step"]["p50"] for pair in opened.values()]
+        warm = [pair.request("play", frames=WARM_UP)[0]["step"]["p50"] for pair in opened.values()]
         frames = max(10, int(round_s * 1e6 / statistics.median(warm)))
         for number in range(rounds):
             for name, pair in opened.items():
                 progress(f"round {number + 1} of {rounds}: steps, telemetry {name}")
-                steps.add(f"step, telemetry {name}", pair.ask("play", frames=frames)[0]["step"])
+                steps.add(f"step, telemetry {name}", pair.request("play", frames=frames)[0]["step"])
 
 
-def _measure_cost(pair: Match, url: str, seconds: float, cost: Rounds) -> None:
+def _measure_cost(pair: PlayerPair, url: str, seconds: float, cost: Rounds) -> None:
     """Compare the processor time of idle players; the network is in the same process here."""
     used: list[list[dict[str, float]]] = []
     for interval_ms in (OFF_MS, FAST_MS):
         _open(pair, url, network="thread", poll_interval_ms=interval_ms)
-        pair.ask("idle", seconds=SETTLE_S)
-        used.append(pair.ask("idle", seconds=seconds))
-        pair.ask("close")
+        pair.request("idle", seconds=SETTLE_S)
+        used.append(pair.request("idle", seconds=seconds))
+        pair.request("close")
     polls_us = [
         (polling["cpu_s"] - idle["cpu_s"]) / polling["polls"] * 1e6
         for idle, polling in zip(*used, strict=True)
@@ -116,29 +116,29 @@ def _measure_cost(pair: Match, url: str, seconds: float, cost: Rounds) -> None:
 
 
 def _measure_path(
-    pair: Match, url: str, rtt_ms: float, added: dict[str, float], seconds: float, *, busy: bool
+    pair: PlayerPair, url: str, rtt_ms: float, added: dict[str, float], seconds: float, *, busy: bool
 ) -> tuple[Round, Round]:
     """Measure one path by telemetry and by plain UDP at the same time, in milliseconds."""
     emulation = {**added, "one_way_ms": rtt_ms / 2}
     _open(pair, url, emulation=emulation, poll_interval_ms=PATH_POLL_MS)
     with wires("udp", "product", emulation) as udp:
-        udp.ends[1].ask("reflect")
+        udp.ends[1].request("reflect")
         count = max(1, int(seconds / (UDP_INTERVAL_S + rtt_ms / 1e3)))
-        udp.ends[0].tell("echoes", count=count, interval_s=UDP_INTERVAL_S)
+        udp.ends[0].send_request("echoes", count=count, interval_s=UDP_INTERVAL_S)
         _pass_time(pair, seconds, busy=busy)
-        truth_us: list[float] = udp.ends[0].answer()
-    seen_ms: list[float] = pair.players[0].ask("round_trips")
-    pair.ask("close")
+        truth_us: list[float] = udp.ends[0].response()
+    seen_ms: list[float] = pair.players[0].request("round_trips")
+    pair.request("close")
     return summarize(seen_ms), summarize([one / 1e3 for one in truth_us])
 
 
-def _open(pair: Match, url: str, **options: Any) -> None:
-    pair.ask("open", url=url, room=new_room(), options=options)
+def _open(pair: PlayerPair, url: str, **options: Any) -> None:
+    pair.request("open", url=url, room=new_room(), options=options)
 
 
-def _pass_time(pair: Match, seconds: float, *, busy: bool) -> None:
+def _pass_time(pair: PlayerPair, seconds: float, *, busy: bool) -> None:
     if busy:
-        pair.ask("play", frames=1, learner_ms=seconds * 1e3)
+        pair.request("play", frames=1, learner_ms=seconds * 1e3)
     else:
         time.sleep(seconds)
 

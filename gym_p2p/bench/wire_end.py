@@ -37,8 +37,8 @@ def _make_wire(kind: str, emulation: LinkEmulation) -> Wire:
     # Plain UDP needs neither of these two, and starts at once without them.
     if kind == "udp":
         return UdpWire(emulation)
-    from gym_p2p.bench.anchors import AiortcWire, see_loopback  # noqa: PLC0415
-    from gym_p2p.bench.our_wire import OurWire  # noqa: PLC0415
+    from gym_p2p.bench.anchors import AiortcWire, see_loopback  # noqa: PLC0415  # see above
+    from gym_p2p.bench.our_wire import OurWire  # noqa: PLC0415  # see above
 
     see_loopback()
     return OurWire() if kind == "ours" else AiortcWire()
@@ -70,7 +70,7 @@ class WireStation:
 
     @property
     def operations(self) -> Mapping[str, Callable[..., Any]]:
-        """What it can be asked for."""
+        """The requests that it takes."""
         return {
             "offer": lambda: self._call(self._wire.offer()),
             "answer": lambda offer: self._call(self._wire.answer(offer)),

@@ -19,7 +19,7 @@ class Station(Protocol):
 
     @property
     def operations(self) -> Mapping[str, Callable[..., Any]]:
-        """What it can be asked for; results are plain data."""
+        """The requests that it takes; results are plain data."""
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -28,14 +28,14 @@ class Station(Protocol):
 def _station(kind: str, arguments: Mapping[str, Any]) -> Station:
     # Each kind imports what it needs alone: what is loaded beside it would count.
     if kind == "player":
-        from gym_p2p.bench.player import PlayerStation  # noqa: PLC0415
+        from gym_p2p.bench.player import PlayerStation  # noqa: PLC0415  # see above
 
         return PlayerStation(**arguments)
     if kind == "wire":
-        from gym_p2p.bench.wire_end import WireStation  # noqa: PLC0415
+        from gym_p2p.bench.wire_end import WireStation  # noqa: PLC0415  # see above
 
         return WireStation(**arguments)
-    from gym_p2p.bench.opening import OpeningStation  # noqa: PLC0415
+    from gym_p2p.bench.opening import OpeningStation  # noqa: PLC0415  # see above
 
     return OpeningStation(**arguments)
 
@@ -48,7 +48,7 @@ def main() -> None:
             request = json.loads(line)
             try:
                 answer = {"result": station.operations[request.pop("operation")](**request)}
-            except Exception as error:  # noqa: BLE001 - told to whoever asked
+            except Exception as error:  # noqa: BLE001 - reported to whoever sent the request
                 answer = {"error": f"{type(error).__name__}: {error}"}
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()

@@ -71,7 +71,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    report = _BENCHES[args.what](args, _quiet if args.quiet else _say)
+    report = _BENCHES[args.what](args, _quiet if args.quiet else _print_progress)
     if args.json:
         print(json.dumps(report.to_mapping(), allow_nan=False))
     else:
@@ -83,19 +83,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _connect(args: argparse.Namespace, progress: Progress) -> Report:
-    from gym_p2p.bench.connect import bench_connect  # noqa: PLC0415
+    from gym_p2p.bench.connect import bench_connect  # noqa: PLC0415  # --help stays quick
 
     return bench_connect(unreachable_stun=args.unreachable_stun, progress=progress, **_given(args, "rounds"))
 
 
 def _echo(args: argparse.Namespace, progress: Progress) -> Report:
-    from gym_p2p.bench.echo import bench_echo  # noqa: PLC0415
+    from gym_p2p.bench.echo import bench_echo  # noqa: PLC0415  # --help stays quick
 
     return bench_echo(progress=progress, **_given(args, "rounds", echoes="count"))
 
 
 def _step(args: argparse.Namespace, progress: Progress) -> Report:
-    from gym_p2p.bench.step import bench_learner, bench_step  # noqa: PLC0415
+    from gym_p2p.bench.step import bench_learner, bench_step  # noqa: PLC0415  # --help stays quick
 
     given = _given(args, "rounds", frames="count")
     if args.learner_ms is None:
@@ -104,15 +104,15 @@ def _step(args: argparse.Namespace, progress: Progress) -> Report:
 
 
 def _rollback(args: argparse.Namespace, progress: Progress) -> Report:
-    from gym_p2p.bench.rollback import bench_rollback  # noqa: PLC0415
-    from gym_p2p.bench.rollback_match import bench_match  # noqa: PLC0415
+    from gym_p2p.bench.rollback import bench_rollback  # noqa: PLC0415  # --help stays quick
+    from gym_p2p.bench.rollback_match import bench_match  # noqa: PLC0415  # --help stays quick
 
     bench = bench_match if args.match else bench_rollback
     return bench(progress=progress, **_given(args, "rounds", frames="count"))
 
 
 def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
-    from gym_p2p.bench.telemetry import bench_telemetry  # noqa: PLC0415
+    from gym_p2p.bench.telemetry import bench_telemetry  # noqa: PLC0415  # --help stays quick
 
     return bench_telemetry(
         jitter_ms=args.jitter_ms,
@@ -150,12 +150,12 @@ def _positive(kind: type[int | float]) -> Callable[[str], int | float]:
     return read
 
 
-def _say(text: str) -> None:
+def _print_progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def _quiet(_text: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 def _print(report: Report) -> None:

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from gym_p2p.cli.options import count, env_arguments, find_local_modules
+from gym_p2p.cli.options import add_env_argument, count, env_arguments, find_local_modules
 from gym_p2p.errors import UsageError
 from gym_p2p.game.determinism.check import check_env_determinism
 from gym_p2p.game.determinism.report_card import ReportCard
@@ -37,13 +37,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "env", metavar="ENV", help="a Gymnasium or PettingZoo id, a module with parallel_env, module:function"
     )
-    parser.add_argument(
-        "--env-arg",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an argument of the environment; VALUE is JSON, or text",
-    )
+    add_env_argument(parser)
     parser.add_argument(
         "--steps", type=count, default=100, metavar="N", help="frames of each run (default: %(default)s)"
     )

@@ -24,7 +24,7 @@ from gym_p2p.cli import (
 from gym_p2p.errors import NetworkError, P2PError, PeerError, UsageError
 from gym_p2p.version import __version__
 
-__all__ = ["run"]
+__all__ = ["make_parser", "run"]
 
 EXIT_CODES = """\
 exit codes:
@@ -42,7 +42,7 @@ def run(argv: Sequence[str] | None) -> int:
     Raises:
         KeyboardInterrupt: before the command had anything to end cleanly.
     """
-    parser = _parser()
+    parser = make_parser()
     arguments = parser.parse_args(argv)
     logging.basicConfig(format=arguments.log_format, level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("gym_p2p").setLevel(arguments.log_level.upper())  # the libraries' own is too much
@@ -60,7 +60,8 @@ def run(argv: Sequence[str] | None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``gym-p2p`` with every command."""
     parser = argparse.ArgumentParser(
         prog="gym-p2p",
         description="Play multi-agent environments peer to peer over WebRTC, and measure the latency.",
@@ -81,6 +82,6 @@ def _parser() -> argparse.ArgumentParser:
                 "--log-level",
                 default="warning",
                 choices=["debug", "info", "warning", "error"],
-                help="how much is told on standard error (default: %(default)s)",
+                help="how much is logged to standard error (default: %(default)s)",
             )
     return parser

@@ -73,10 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
     seats, watchers = _seats(arguments)
     data_dir = str(Path(arguments.exports) / "service")
     with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as service:
-        players: list[_Player] = []
+        players: list[_PlayerProcess] = []
         try:
             for seat in seats:
-                players.append(_Player(_command(arguments, service.url, seat, watchers), seat))  # noqa: PERF401 - those before must be ended if one fails
+                players.append(_PlayerProcess(_command(arguments, service.url, seat, watchers), seat))  # noqa: PERF401 - those before must be ended if one fails
             interrupted = _watch(players, arguments)
             summaries = [player.summary for player in players if player.summary is not None]
         finally:
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     if interrupted:
         return 130
     if len(summaries) < len(players):
-        raise NetworkError("not every player came to the end of a match; what they said is above")
+        raise NetworkError("not every player came to the end of a match; what they printed is above")
     return max(summary.exit_code for summary in summaries)
 
 
@@ -136,8 +136,8 @@ def _recording(path: str, seat: SeatId) -> str:
     return path if name.suffix != SUFFIX else str(name.with_name(f"{name.stem}.{seat}{SUFFIX}"))
 
 
-class _Player:
-    """A player's process and what it last said."""
+class _PlayerProcess:
+    """A player's process and what it last reported."""
 
     def __init__(self, command: Sequence[str], seat: SeatId) -> None:
         self.status = Status(seat=seat, state="starting")
@@ -159,18 +159,18 @@ class _Player:
         return not self.running and self._lines.empty() and self.summary is None
 
     def update(self) -> None:
-        """Take in what it said since."""
+        """Take in what it reported since."""
         while not self._lines.empty():
-            said = json.loads(self._lines.get())
-            kind = said.pop("type")
+            line = json.loads(self._lines.get())
+            kind = line.pop("type")
             if kind == "status":
-                self.status = Status(**said)
+                self.status = Status(**line)
             elif kind == "summary":
-                self.summary = Summary(**{**said, "status": Status(**said["status"])})
+                self.summary = Summary(**{**line, "status": Status(**line["status"])})
                 self.status = self.summary.status
 
     def stop(self) -> None:
-        """Ask it to say goodbye and write its exports."""
+        """Let it say goodbye and write its exports."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
@@ -188,7 +188,7 @@ class _Player:
             self._lines.put(line)
 
 
-def _watch(players: Sequence[_Player], arguments: argparse.Namespace) -> bool:
+def _watch(players: Sequence[_PlayerProcess], arguments: argparse.Namespace) -> bool:
     """Show the match until everybody has ended; return whether it was interrupted."""
     interrupted = False
     deadline: float | None = None
@@ -214,7 +214,7 @@ def _watch(players: Sequence[_Player], arguments: argparse.Namespace) -> bool:
     return interrupted
 
 
-def _stop(players: Sequence[_Player]) -> float:
+def _stop(players: Sequence[_PlayerProcess]) -> float:
     for player in players:
         player.stop()
     return time.monotonic() + END_TIMEOUT_S
@@ -229,7 +229,7 @@ def _view(arguments: argparse.Namespace) -> Iterator[Live | None]:
         yield live
 
 
-def _screen(players: Sequence[_Player]) -> RenderableType:
+def _screen(players: Sequence[_PlayerProcess]) -> RenderableType:
     first = players[0].status
     title = f"{first.seat} and the others, frame {first.frame}"
     return Group(picture_panel(first, title), match_table(player.status for player in players))
@@ -249,8 +249,8 @@ def _print(
     arguments: argparse.Namespace, summaries: Sequence[Summary], aggregate: dict[str, Any] | None
 ) -> None:
     if arguments.json:
-        told = {"players": [attrs.asdict(summary) for summary in summaries], "aggregate": aggregate}
-        print(json.dumps(told))
+        result = {"players": [attrs.asdict(summary) for summary in summaries], "aggregate": aggregate}
+        print(json.dumps(result))
         return
     console = Console()
     console.print(summary_table(summaries))

@@ -66,8 +66,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--pre-match",
         metavar="MS|MODULE:FUNCTION",
-        help="your say before a queue's match: the largest round trip of any two players, or a function that "
-        "is given the match (a MatchProposed) and returns True, False or a Verdict",
+        help="your vote before a queue's match: the largest round trip of any two players, or a function "
+        "that is given the match (a MatchProposed) and returns True, False or a Verdict",
     )
     parser.add_argument(
         "--on-refusal",
@@ -153,16 +153,16 @@ def _shown(arguments: argparse.Namespace) -> Iterator[Callable[[Status], None]]:
     if arguments.lines:
         out = sys.stdout
 
-        def say(status: Status) -> None:
+        def print_line(status: Status) -> None:
             print(json.dumps({"type": "status", **attrs.asdict(status)}), file=out, flush=True)
 
-        yield say
+        yield print_line
         return
     if arguments.json:
         yield lambda _status: None
         return
     console = Console(stderr=True)
-    with _told(console):
+    with _logged_above(console):
         if not console.is_terminal:
             yield lambda _status: None
             return
@@ -181,8 +181,8 @@ def _picture(status: Status) -> RenderableType:
 
 
 @contextlib.contextmanager
-def _told(console: Console) -> Iterator[None]:
-    """Tell, above the live view, who is waited for and when the players are connected."""
+def _logged_above(console: Console) -> Iterator[None]:
+    """Show, above the live view, who is waited for and when the players are connected."""
     log = logging.getLogger("gym_p2p.play.match_client")
     handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
     if console.is_terminal:

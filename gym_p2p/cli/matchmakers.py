@@ -46,7 +46,7 @@ def add_set_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup) ->
 
 
 def add_queue_options(parser: argparse.ArgumentParser) -> None:
-    """Add what a service can be told about its queues."""
+    """Add the options of how a service runs its queues."""
     group = parser.add_argument_group("queues")
     group.add_argument(
         "--matchmaker",
@@ -58,7 +58,7 @@ def add_queue_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--pre-match",
         metavar="MODULE:FUNCTION",
-        help="asked about every match that is found, with what was measured (a ProposedMatch); returns, or "
+        help="called with every match that is found and what was measured (a ProposedMatch); returns, or "
         "awaits, True, False or a Verdict",
     )
     group.add_argument(

@@ -18,10 +18,10 @@ from rich.table import Table
 from gym_p2p.cli.matchmakers import KNOWN_MATCHMAKERS, add_set_option, make_matchmaker
 from gym_p2p.cli.options import count, find_local_modules
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.matchmaking.decision_log import Replay, replay
+from gym_p2p.core.matchmaking.decision_log import ReplayedLog, replay
 from gym_p2p.errors import UsageError
 from gym_p2p.simulation.population import Population
-from gym_p2p.simulation.queue import Arrivals, Outcome, simulate
+from gym_p2p.simulation.queue import Arrivals, QueueResults, simulate_queue
 
 __all__ = ["add_parser", "run"]
 
@@ -78,7 +78,7 @@ def add_parser(subparsers: Any) -> None:
         "--log", metavar="FILE", help="write every decision as a line of JSON (one policy)"
     )
     simulation.add_argument("--json", action="store_true", help="print one JSON object")
-    again = what.add_parser("replay", help="ask another policy about the situations of a decision log")
+    again = what.add_parser("replay", help="put the situations of a decision log before another policy")
     again.add_argument("log", metavar="LOG", help="a decision log, one JSON object a line")
     again.add_argument("--matchmaker", required=True, metavar="NAME", help="as for simulate")
     add_set_option(again)
@@ -108,10 +108,10 @@ def _simulate(arguments: argparse.Namespace) -> int:
         raise UsageError("--population: more people than can wait at a time are needed, raise it")
     population = Population(arguments.seed, size)
     arrivals = Arrivals(count=arguments.arrivals, per_s=arguments.per_s, seed=arguments.seed)
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, QueueResults] = {}
     with _decision_log(arguments.log) as on_decision:
         for name, matchmaker in matchmakers.items():
-            outcomes[name] = simulate(
+            outcomes[name] = simulate_queue(
                 population,
                 matchmaker,
                 arrivals,
@@ -160,7 +160,7 @@ def _decision_log(path: str | None) -> Iterator[Callable[[Mapping[str, Any]], No
         yield lambda record: print(json.dumps(record, allow_nan=False), file=file)
 
 
-def _table(outcomes: Mapping[str, Outcome], arrivals: Arrivals) -> Table:
+def _table(outcomes: Mapping[str, QueueResults], arrivals: Arrivals) -> Table:
     title = f"{arrivals.count} arrivals, {arrivals.per_s:g} a second, on virtual time"
     caption = "probes: for each match; alone: left without one"
     table = Table(title=title, caption=caption, box=rich.box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
@@ -174,7 +174,7 @@ def _table(outcomes: Mapping[str, Outcome], arrivals: Arrivals) -> Table:
     return table
 
 
-def _print_replay(outcome: Replay) -> None:
+def _print_replay(outcome: ReplayedLog) -> None:
     print(f"{outcome.situations} situations, {outcome.same} decided the same")
     for difference in outcome.differences[:_SHOWN_DIFFERENCES]:
         chosen, would = difference["chosen"], difference["would_choose"]

@@ -11,21 +11,50 @@ from typing import Any, Literal
 from gym_p2p.errors import UsageError
 from gym_p2p.wrapper import P2POptions
 
-__all__ = ["add_match_options", "count", "env_arguments", "find_local_modules", "match_options", "seat_id"]
+__all__ = [
+    "add_env_argument",
+    "add_match_options",
+    "count",
+    "env_arguments",
+    "find_local_modules",
+    "frames_or_auto",
+    "match_options",
+    "seat_id",
+]
+
+
+def add_env_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add ``--env-arg``, which :func:`env_arguments` reads."""
+    parser.add_argument(
+        "--env-arg",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an argument of the environment; VALUE is JSON, or text",
+    )
 
 
 def add_match_options(
     parser: argparse.ArgumentParser, *, frames: int | None = None, fps: float | None = None
 ) -> None:
     """Add the options of a player in a match; ``frames`` and ``fps`` are their defaults."""
+    _add_playing(parser.add_argument_group("playing"), frames=frames, fps=fps)
+    _add_network(parser.add_argument_group("network"))
+    _add_exports(parser.add_argument_group("exports"))
+
+
+def _add_playing(play: argparse._ArgumentGroup, *, frames: int | None, fps: float | None) -> None:
     frames_help = "leave after N frames" + (f" (default: {frames})" if frames else "")
     fps_help = f"frames a second (default: {'as fast as possible' if fps is None else f'{fps:g}'})"
-    play = parser.add_argument_group("playing")
     play.add_argument("--frames", type=count, metavar="N", default=frames, help=frames_help)
     play.add_argument("--fps", type=float, metavar="F", default=fps, help=fps_help)
     play.add_argument("--seed", type=int, metavar="N", help="the seed to insist on (default: an agreed one)")
     play.add_argument(
-        "--input-delay", type=_delay, default=0, metavar="N", help="frames to effect, or auto (default: 0)"
+        "--input-delay",
+        type=frames_or_auto,
+        default=0,
+        metavar="N",
+        help="frames to effect, or auto (default: 0)",
     )
     play.add_argument(
         "--sync",
@@ -39,14 +68,10 @@ def add_match_options(
         default="predicted",
         help="with rollback: show now, or what is final (default: %(default)s)",
     )
-    play.add_argument(
-        "--env-arg",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an argument of the environment; VALUE is JSON, or text",
-    )
-    network = parser.add_argument_group("network")
+    add_env_argument(play)
+
+
+def _add_network(network: argparse._ArgumentGroup) -> None:
     network.add_argument(
         "--network", choices=["process", "thread"], help="where the network runs (default: process)"
     )
@@ -66,7 +91,9 @@ def add_match_options(
     network.add_argument(
         "--loss", type=float, default=0.0, metavar="P", help="emulated share of lost datagrams, 0 to 1"
     )
-    exports = parser.add_argument_group("exports")
+
+
+def _add_exports(exports: argparse._ArgumentGroup) -> None:
     exports.add_argument(
         "--exports",
         default="p2p-exports",
@@ -111,7 +138,11 @@ def find_local_modules() -> None:
 
 
 def env_arguments(pairs: list[str]) -> dict[str, Any]:
-    """Read ``KEY=VALUE`` pairs; a value that is no JSON is a text."""
+    """Read ``KEY=VALUE`` pairs; a value that is no JSON is a text.
+
+    >>> env_arguments(["N=3", "obs_type=ram", "continuous_actions=true"])
+    {'N': 3, 'obs_type': 'ram', 'continuous_actions': True}
+    """
     arguments: dict[str, Any] = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
@@ -122,8 +153,17 @@ def env_arguments(pairs: list[str]) -> dict[str, Any]:
 
 
 def seat_id(text: str) -> str | int:
-    """Read a seat: a whole number is an index, anything else a name."""
+    """Read a seat: a whole number is an index, anything else a name.
+
+    >>> seat_id("first_0"), seat_id("1")
+    ('first_0', 1)
+    """
     return int(text) if text.lstrip("-").isdigit() else text
+
+
+def frames_or_auto(text: str) -> int | Literal["auto"]:
+    """Read an input delay: a number of frames, or ``auto``."""
+    return "auto" if text == "auto" else int(text)
 
 
 def count(text: str) -> int:
@@ -132,10 +172,6 @@ def count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"wanted a whole number from 1, got {text}")
     return number
-
-
-def _delay(text: str) -> int | Literal["auto"]:
-    return "auto" if text == "auto" else int(text)
 
 
 def _json_or_text(value: str) -> Any:

@@ -15,7 +15,7 @@ from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.load import Policy, load_environment, load_policy
 from gym_p2p.game.env.recipe import named_recipe
-from gym_p2p.play.session import Progress
+from gym_p2p.play.progress import Progress
 from gym_p2p.wrapper import P2PEnv, P2POptions
 
 __all__ = ["Part", "Status", "Summary", "play"]
@@ -45,7 +45,7 @@ class Part:
 
 @attrs.frozen(kw_only=True)
 class Status:
-    """Where a player is; ``latency`` maps a peer to his statistics without the samples."""
+    """Where a player is; ``latency`` maps a peer to the link's statistics without the samples."""
 
     seat: SeatId | None
     state: str
@@ -101,7 +101,7 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         **part.options,
     )
     env.p2p.environment = named_recipe(part.env, part.env_args)
-    player = _Player(env, part, report)
+    player = _SeatedPlayer(env, part, report)
     try:
         ending = player.run()
     except KeyboardInterrupt:
@@ -127,8 +127,8 @@ def _with_picture(part: Part) -> dict[str, Any]:
     return {**part.env_args, "render_mode": "ansi"} if part.picture else dict(part.env_args)
 
 
-class _Player:
-    """One player at his seat."""
+class _SeatedPlayer:
+    """One player at a seat."""
 
     def __init__(self, env: P2PEnv, part: Part, report: Callable[[Status], None]) -> None:
         self._env = env
@@ -145,7 +145,7 @@ class _Player:
         self._policy(game.seats[0] if self._part.seat is None else self._part.seat)  # an error comes early
         policy, episodes = None, 0
         while True:
-            with self._told_while_queueing():
+            with self._reported_while_queueing():
                 observation, _ = self._env.reset(seed=self._part.seed)
             policy = policy or self._policy(self._env.p2p.seat)
             ending = self._episode(policy, observation)
@@ -156,31 +156,31 @@ class _Player:
                 return "done"
 
     @contextlib.contextmanager
-    def _told_while_queueing(self) -> Iterator[None]:
+    def _reported_while_queueing(self) -> Iterator[None]:
         """Report the place in the queue while ``reset`` waits there, which may take long."""
         if self._part.options.get("queue") is None:
             yield
             return
         over = threading.Event()
 
-        def tell() -> None:
-            told, told_at = None, 0.0
+        def report_queue() -> None:
+            reported, reported_at = None, 0.0
             while not over.wait(REPORT_INTERVAL_S):
                 queue, now = self._env.p2p.progress.queue_status, time.monotonic()
                 if queue is None:
                     continue
-                if queue != told:
-                    told, told_at = queue, now
-                waited = attrs.evolve(queue, wait_s=queue.wait_s + now - told_at)
+                if queue != reported:
+                    reported, reported_at = queue, now
+                waited = attrs.evolve(queue, wait_s=queue.wait_s + now - reported_at)
                 self._report(Status(seat=self._part.seat, state=queue.state, queue=waited))
 
-        teller = threading.Thread(target=tell, name="gym_p2p queue report", daemon=True)
-        teller.start()
+        reporter = threading.Thread(target=report_queue, name="gym_p2p queue report", daemon=True)
+        reporter.start()
         try:
             yield
         finally:
             over.set()
-            teller.join()
+            reporter.join()
 
     def _played_all(self) -> bool:
         return self._env.p2p.progress.frames_total == self._part.frames
@@ -262,5 +262,5 @@ def _sync_in_words(progress: Progress) -> str | None:
 def _without_samples(statistics: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if statistics is None:
         return None
-    told = {key: value for key, value in statistics.items() if key != "samples"}
-    return {**told, "nowMs": statistics["samples"][-1]["rttMs"]}
+    plain = {key: value for key, value in statistics.items() if key != "samples"}
+    return {**plain, "nowMs": statistics["samples"][-1]["rttMs"]}

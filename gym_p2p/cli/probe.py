@@ -18,7 +18,7 @@ from rich.text import Text
 
 from gym_p2p.cli.options import count
 from gym_p2p.config import DEFAULT_SERVER_URL, LinkConfig, LinkEmulation
-from gym_p2p.core.probing.burst import MAX_PINGS
+from gym_p2p.core.api.probes import MAX_PINGS
 from gym_p2p.errors import ConfigurationError, ServiceRefused, UsageError
 from gym_p2p.net.probing.calls import answer_probes, probe_peer
 from gym_p2p.net.probing.manager import ProbeResult
@@ -27,7 +27,7 @@ __all__ = ["add_parser", "histogram", "result_document", "run"]
 
 EXAMPLES = """\
 examples:
-  gym-p2p probe --wait --as ann                     (one terminal: waits until it is asked)
+  gym-p2p probe --wait --as ann                     (one terminal: waits until somebody probes it)
   gym-p2p probe ann                                 (the other one)
   gym-p2p probe ann --json --server http://10.0.0.5:8765
 """
@@ -47,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
         epilog=EXAMPLES,
     )
     parser.add_argument("peer", nargs="?", metavar="PEER", help="the name under which the other one waits")
-    parser.add_argument("--wait", action="store_true", help="wait to be asked, until Ctrl-C")
+    parser.add_argument("--wait", action="store_true", help="wait to be probed, until Ctrl-C")
     parser.add_argument("--server", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s")
     parser.add_argument("--as", dest="subject", metavar="NAME", help="your name (default: a made-up one)")
     parser.add_argument(
@@ -164,7 +164,7 @@ def histogram(samples_ms: Sequence[float]) -> list[str]:
 
 
 def _pair_rtt_ms(result: ProbeResult) -> float | None:
-    """Return the pair's figure by the service, or our own where it said nothing."""
+    """Return the pair's figure by the service, or our own where it sent none."""
     if result.verdict is not None:
         return result.verdict.rtt_ms
     return None if result.statistics is None else result.statistics.median_ms
@@ -182,7 +182,9 @@ def _picture(result: ProbeResult) -> RenderableType:
     if found is None or not found.samples_ms:
         reason = result.failure if result.verdict is None else f"{result.failure} ({result.verdict.reason})"
         return Text(f"{result.peer_subject_id}: not measured: {reason}", style="red")
-    marks = "the service said nothing" if result.verdict is None else ", ".join(sorted(result.verdict.marks))
+    marks = (
+        "the service sent no verdict" if result.verdict is None else ", ".join(sorted(result.verdict.marks))
+    )
     table = Table.grid(padding=(0, 2))
     table.add_row(
         "RTT", f"[bold]{_milliseconds(_pair_rtt_ms(result))}[/]", "the pair's: the larger median of both"

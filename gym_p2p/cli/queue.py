@@ -17,11 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from gym_p2p.config import DEFAULT_SERVER_URL, ServiceConfig
+from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.errors import ConfigurationError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.operator import QueueView
-from gym_p2p.server.guard.tokens import OperatorTokens, read_secret
+from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, read_secret
 
 __all__ = ["add_parser", "report_view", "run"]
 
@@ -122,7 +123,8 @@ def _own_token(data_dir: str, lifetime_s: float) -> str:
     except OSError as error:
         problem = f"cannot read a service's secret in {data_dir}: {error.strerror or error}"
         raise ConfigurationError("--data-dir", f"{problem}; {_NAME_IT}") from None
-    return OperatorTokens(secret).issue(expires_at=time.time() + lifetime_s)
+    claims = OperatorClaims(expires_at=time.time() + lifetime_s)
+    return TokenSigner(secret, OperatorClaims).issue(claims)
 
 
 def report_view(report: QueueReport) -> RenderableType:
@@ -147,10 +149,10 @@ def _queue_table(name: str, rows: tuple[TicketRow, ...]) -> Table:
 
 
 def _totals(report: QueueReport) -> Text:
-    waiting = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
+    waiting = ", ".join(f"{count} {state}" for state, count in sorted(report.totals.states.items()))
     return Text(
-        f"{waiting or 'nobody waits'}; longest wait {report.longest_wait_s:.1f} s; "
-        f"{report.matches} matches, {report.connections} connections",
+        f"{waiting or 'nobody waits'}; longest wait {report.totals.longest_wait_s:.1f} s; "
+        f"{report.totals.matches} matches, {report.totals.connections} connections",
         style="dim",
     )
 
@@ -160,8 +162,8 @@ def _ms(value: float | None) -> str:
 
 
 def _print_json(report: QueueReport) -> None:
-    told = {"type": "queues", "timestamp_ms": time.time_ns() // 1_000_000, **report.to_wire()}
-    print(json.dumps(told, allow_nan=False), flush=True)
+    line = {"type": "queues", "timestamp_ms": time.time_ns() // 1_000_000, **encode(report)}
+    print(json.dumps(line, allow_nan=False), flush=True)
 
 
 def _print_table(report: QueueReport) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from gym_p2p.cli.options import env_arguments, find_local_modules
+from gym_p2p.cli.options import add_env_argument, env_arguments, find_local_modules
 from gym_p2p.cli.pictures import Pictures, Window, open_video
 from gym_p2p.errors import ConfigurationError, DamagedReplay, UsageError
 from gym_p2p.game.env.load import load_environment
@@ -51,13 +51,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="a recording (join --record)")
     parser.add_argument("--env", help="the environment, as for join, where the file does not name it")
-    parser.add_argument(
-        "--env-arg",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an argument of the environment; VALUE is JSON, or text",
-    )
+    add_env_argument(parser)
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--render", action="store_true", help="show it in a window")
     shown.add_argument("--video", metavar="FILE", help="write a .gif or .mp4, one picture a frame")
@@ -148,7 +142,7 @@ def _maker(replay: Replay, arguments: argparse.Namespace) -> Callable[[str | Non
 def _render_mode(
     replay: Replay, make: Callable[[str | None], Any], arguments: argparse.Namespace
 ) -> str | None:
-    """Return how the environment has to draw for what was asked; None if it need not.
+    """Return how the environment has to draw for these arguments; None if it need not.
 
     Raises:
         UsageError: it cannot.

@@ -47,6 +47,29 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_access_options(parser)
+    parser.add_argument(
+        "--port", type=int, default=_DEFAULTS.port, help="port, 0 for any free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--data-dir",
+        default=_DEFAULTS.data_dir,
+        metavar="DIR",
+        help="where the players' documents go (default: %(default)s)",
+    )
+    _add_path_options(parser)
+    add_queue_options(parser)
+    parser.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="warning",
+        help="what is logged to stderr (default: %(default)s)",
+    )
+    parser.set_defaults(run=run, log_format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def _add_access_options(parser: argparse.ArgumentParser) -> None:
+    """Add what decides who reaches the service and may take part."""
     parser.add_argument(
         "--host",
         default=_DEFAULTS.host,
@@ -68,15 +91,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="whether players learn each other's loopback and private addresses "
         "(default: yes without join tokens, no with them)",
     )
-    parser.add_argument(
-        "--port", type=int, default=_DEFAULTS.port, help="port, 0 for any free one (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--data-dir",
-        default=_DEFAULTS.data_dir,
-        metavar="DIR",
-        help="where the players' documents go (default: %(default)s)",
-    )
+
+
+def _add_path_options(parser: argparse.ArgumentParser) -> None:
+    """Add what decides how players and pages connect."""
     parser.add_argument(
         "--ice-server",
         action="append",
@@ -92,16 +110,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="a web origin whose pages may connect; may be repeated",
     )
     parser.add_argument(
-        "--relay-only", action="store_true", help="tell the players to connect through TURN alone"
+        "--relay-only", action="store_true", help="let the players connect through TURN alone"
     )
-    add_queue_options(parser)
-    parser.add_argument(
-        "--log-level",
-        choices=("debug", "info", "warning", "error"),
-        default="warning",
-        help="what is logged to stderr (default: %(default)s)",
-    )
-    parser.set_defaults(run=run, log_format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,7 +17,14 @@ import rich.box
 from rich.console import Console
 from rich.table import Table
 
-from gym_p2p.cli.options import count, env_arguments, find_local_modules, seat_id
+from gym_p2p.cli.options import (
+    add_env_argument,
+    count,
+    env_arguments,
+    find_local_modules,
+    frames_or_auto,
+    seat_id,
+)
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
@@ -49,7 +56,7 @@ class _Task:
 
 
 @attrs.frozen
-class _Row:
+class _MatchRow:
     """What one simulated match came to."""
 
     sync: str
@@ -79,13 +86,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "env", help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function"
     )
-    parser.add_argument(
-        "--env-arg",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an argument of the environment; VALUE is JSON, or text",
-    )
+    add_env_argument(parser)
     parser.add_argument(
         "--policy",
         action="append",
@@ -104,7 +105,9 @@ def add_parser(subparsers: Any) -> None:
         default=["auto"],
         help="one or more modes to compare (default: auto)",
     )
-    parser.add_argument("--input-delay", type=_delay, default=0, metavar="N", help="or auto (default: 0)")
+    parser.add_argument(
+        "--input-delay", type=frames_or_auto, default=0, metavar="N", help="or auto (default: 0)"
+    )
     parser.add_argument("--window", type=count, default=8, metavar="N", help="frames predicted (default: 8)")
     parser.add_argument(
         "--jobs",
@@ -144,14 +147,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Play, and print."""
     find_local_modules()
     tasks = list(_tasks(arguments))
-    rows: list[_Row] = []
+    rows: list[_MatchRow] = []
     console = Console(stderr=True)
     with console.status("") as status:
         for row in _played(tasks, arguments.jobs):
             rows.append(row)
             status.update(f"{len(rows)} of {len(tasks)} matches")
             if arguments.json:
-                print(json.dumps({"type": "simulation", **_told(row)}, allow_nan=False), flush=True)
+                print(json.dumps({"type": "simulation", **_plain(row)}, allow_nan=False), flush=True)
     if not arguments.json:
         Console().print(_table(rows, arguments.env))
         for why in dict.fromkeys(f"{row.sync}: {row.why}" for row in rows):
@@ -182,7 +185,7 @@ def _policies(given: Sequence[str]) -> dict[SeatId | None, str]:
     return policies
 
 
-def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_Row]:
+def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_MatchRow]:
     if jobs == 1 or len(tasks) == 1:
         yield from map(_play, tasks)
         return
@@ -192,7 +195,7 @@ def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_Row]:
         yield from pool.map(_play, tasks)
 
 
-def _play(task: _Task) -> _Row:
+def _play(task: _Task) -> _MatchRow:
     """Play one match."""
 
     def make_env() -> Any:
@@ -220,10 +223,10 @@ def _play(task: _Task) -> _Row:
     return _row(task, result)
 
 
-def _row(task: _Task, result: Simulation) -> _Row:
+def _row(task: _Task, result: Simulation) -> _MatchRow:
     players = result.players.values()
     counters = [player.counters for player in players]
-    return _Row(
+    return _MatchRow(
         sync=result.sync,
         one_way_ms=task.one_way_ms,
         rewards={seat: player.total_reward for seat, player in result.players.items()},
@@ -240,11 +243,11 @@ def _row(task: _Task, result: Simulation) -> _Row:
     )
 
 
-def _told(row: _Row) -> dict[str, Any]:
+def _plain(row: _MatchRow) -> dict[str, Any]:
     return {**attrs.asdict(row), "rewards": {str(seat): reward for seat, reward in row.rewards.items()}}
 
 
-def _table(rows: Sequence[_Row], env: str) -> Table:
+def _table(rows: Sequence[_MatchRow], env: str) -> Table:
     table = Table(
         title=f"{env}: rewards, and what keeping together cost",
         caption="ms: one way; depth: of the deepest rollback; again: frames played twice; wrong: guesses",
@@ -255,7 +258,7 @@ def _table(rows: Sequence[_Row], env: str) -> Table:
     costs = ("fps", "rolls", "depth", "again", "wrong", "stalls", "B/s")
     for name in ("ms", "sync", *map(str, seats), *costs):
         table.add_column(name, justify="right", no_wrap=name == "sync")
-    groups: dict[tuple[float, str], list[_Row]] = {}
+    groups: dict[tuple[float, str], list[_MatchRow]] = {}
     for row in rows:
         groups.setdefault((row.one_way_ms, row.sync), []).append(row)
     for (one_way_ms, sync), group in groups.items():
@@ -283,7 +286,3 @@ def _share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"wanted 0 to 1, got {text}")
     return value
-
-
-def _delay(text: str) -> int | str:
-    return text if text == "auto" else int(text)

@@ -30,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("subject", metavar="SUBJECT", help="who he is to the service and the other players")
+    parser.add_argument("subject", metavar="SUBJECT", help="who the player is to the service and the others")
     parser.add_argument(
         "--experiment",
         default=ServiceConfig().experiment,
@@ -42,7 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=count,
         default=_DEFAULT_TTL_S,
         metavar="S",
-        help="seconds in which he may connect (default: %(default)s); one who is connected stays",
+        help="seconds in which the player may connect (default: %(default)s); who is connected stays",
     )
     parser.set_defaults(run=run)
 
@@ -53,13 +53,16 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: there is no secret, or no such subject can be.
     """
-    from gym_p2p.server.guard.tokens import JoinTokens  # noqa: PLC0415  # keeps --help fast
+    from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner  # noqa: PLC0415  # keeps --help fast
 
     config = ServiceConfig(join_secret=secret(JOIN_SECRET), experiment=args.experiment)
     if config.join_secret is None:
         raise ConfigurationError(JOIN_SECRET, "is not set; it has to be the service's")
-    tokens = JoinTokens(config.join_secret, config.experiment)
-    print(
-        tokens.issue(args.subject, expires_at=time.time() + args.ttl, token_id=secrets.token_urlsafe(12)),
+    claims = JoinClaims(
+        experiment=config.experiment,
+        subject_id=args.subject,
+        expires_at=time.time() + args.ttl,
+        token_id=secrets.token_urlsafe(12),
     )
+    print(TokenSigner(config.join_secret.encode(), JoinClaims).issue(claims))
     return 0

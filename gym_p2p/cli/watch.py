@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from gym_p2p.cli.options import count, env_arguments, find_local_modules
+from gym_p2p.cli.options import add_env_argument, count, env_arguments, find_local_modules
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchOver, WatchDiverged
 from gym_p2p.game.env.load import load_environment
@@ -52,13 +52,7 @@ def add_parser(subparsers: Any) -> None:
     place.add_argument("--room", default="default", help="the match's room (default: %(default)s)")
     place.add_argument("--match", metavar="ID", help="the match itself, where it came out of a queue")
     parser.add_argument("--subject", metavar="ID", help="who you are to the service (default: anonymous)")
-    parser.add_argument(
-        "--env-arg",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an argument of the environment; VALUE is JSON, or text",
-    )
+    add_env_argument(parser)
     parser.add_argument("--watchers", type=int, default=0, metavar="N", help="as the players have it")
     parser.add_argument("--frames", type=count, metavar="N", help="leave after N frames")
     parser.add_argument(
@@ -208,8 +202,8 @@ def _table(sight: _Sight) -> Table:
 
 def _print(sight: _Sight, *, as_json: bool) -> None:
     if as_json:
-        told = {name: value for name, value in attrs.asdict(sight).items() if name not in _LIVE_ONLY}
-        print(json.dumps({"type": "summary", **told}))
+        seen = {name: value for name, value in attrs.asdict(sight).items() if name not in _LIVE_ONLY}
+        print(json.dumps({"type": "summary", **seen}))
         return
     sight.state = sight.ending
     Console().print(_table(sight))

@@ -1,4 +1,8 @@
-"""Validators of options: what is wrong is said with the option's name, what was wanted and what came."""
+"""Checks of options: what is wrong is said with the option's name, what was wanted and what came.
+
+:func:`require_number` and :func:`require_whole` check a function's arguments; the others return, or are,
+validators of attrs fields that say the same.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +14,82 @@ import attrs
 
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["either", "in_range", "is_boolean", "is_text", "one_of", "optional", "whole_in_range"]
+__all__ = [
+    "Validator",
+    "in_range",
+    "is_a",
+    "is_boolean",
+    "is_text",
+    "one_of",
+    "optional",
+    "require_number",
+    "require_whole",
+    "secret_text",
+    "whole_in_range",
+]
+
+Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+"""``validator(instance, attribute, value)``, as attrs calls it."""
 
 
-def in_range(low: float, high: float) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+def require_number(option: str, value: Any, low: float, high: float | None = None) -> None:
+    """Pass a finite number within these bounds; ``None`` is no upper one.
+
+    Raises:
+        ConfigurationError: anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError(option, f"wanted a number, got {value!r}")
+    if value < low or (high is not None and value > high):
+        raise ConfigurationError(option, f"wanted {_bounds(low, high)}, got {value!r}")
+
+
+def require_whole(option: str, value: Any, low: int, high: int | None = None) -> None:
+    """Pass a whole number within these bounds; ``None`` is no upper one.
+
+    >>> require_whole("frames", 0, 1)
+    Traceback (most recent call last):
+    gym_p2p.errors.ConfigurationError: frames: wanted at least 1, got 0
+
+    Raises:
+        ConfigurationError: anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(option, f"wanted a whole number, got {value!r}")
+    if value < low or (high is not None and value > high):
+        raise ConfigurationError(option, f"wanted {_bounds(low, high)}, got {value!r}")
+
+
+def _bounds(low: float, high: float | None) -> str:
+    shown = [
+        str(bound) if isinstance(bound, int) else f"{bound:g}" for bound in (low, high) if bound is not None
+    ]
+    return f"at least {shown[0]}" if high is None else " to ".join(shown)
+
+
+def in_range(low: float, high: float) -> Validator:
     """Return a validator: a finite number within these bounds."""
 
     def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ConfigurationError(attribute.name, f"wanted a number, got {value!r}")
-        if not low <= value <= high:
-            raise ConfigurationError(attribute.name, f"wanted {low:g} to {high:g}, got {value!r}")
+        require_number(attribute.name, value, low, high)
 
     return check
 
 
-def whole_in_range(low: int, high: int) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
-    """Return a validator: a whole number within these bounds."""
+def whole_in_range(low: int, high: int, *, also: str | None = None) -> Validator:
+    """Return a validator: a whole number within these bounds, or this text."""
 
     def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ConfigurationError(attribute.name, f"wanted a whole number, got {value!r}")
-        if not low <= value <= high:
-            raise ConfigurationError(attribute.name, f"wanted {low} to {high}, got {value!r}")
+        if also is not None and isinstance(value, str):
+            if value != also:
+                raise ConfigurationError(attribute.name, f"wanted a whole number or {also}, got {value!r}")
+            return
+        require_whole(attribute.name, value, low, high)
 
     return check
 
 
-def one_of(*allowed: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+def one_of(*allowed: str) -> Validator:
     """Return a validator: one of these texts."""
 
     def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -47,9 +99,7 @@ def one_of(*allowed: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
     return check
 
 
-def optional(
-    inner: Callable[[Any, attrs.Attribute[Any], Any], None],
-) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+def optional(inner: Validator) -> Validator:
     """Return a validator: ``None``, or what the other one passes."""
 
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -59,21 +109,23 @@ def optional(
     return check
 
 
-def either(
-    *checks: Callable[[Any, attrs.Attribute[Any], Any], None],
-) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
-    """Pass what one of the checks passes; the first one's complaint is raised."""
+def is_a(wanted: type[Any]) -> Validator:
+    """Return a validator: an object of this class."""
 
-    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        problems: list[ConfigurationError] = []
-        for one in checks:
-            try:
-                one(instance, attribute, value)
-            except ConfigurationError as problem:
-                problems.append(problem)
-            else:
-                return
-        raise problems[0]
+    def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if not isinstance(value, wanted):
+            raise ConfigurationError(attribute.name, f"wanted a {wanted.__name__}, got {value!r}")
+
+    return check
+
+
+def secret_text(least_chars: int = 0) -> Validator:
+    """Return a validator: a text of so many characters; what came is never shown, not even a wrong one."""
+    wanted = f"at least {least_chars} characters" if least_chars > 1 else "a text"
+
+    def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if not isinstance(value, str) or len(value) < least_chars:
+            raise ConfigurationError(attribute.name, f"wanted {wanted}")
 
     return check
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
+from gym_p2p.config.checks import is_a, optional, secret_text
 from gym_p2p.config.mappings import from_mapping
 from gym_p2p.errors import ConfigurationError
 
@@ -22,8 +23,8 @@ class IceServer:
     """A STUN or TURN server, as in W3C's ``RTCIceServer``."""
 
     urls: tuple[str, ...] = attrs.field(converter=_urls)
-    username: str | None = None
-    credential: str | None = attrs.field(default=None, repr=False)
+    username: str | None = attrs.field(default=None, validator=optional(is_a(str)))
+    credential: str | None = attrs.field(default=None, validator=optional(secret_text()), repr=False)
 
     @urls.validator
     def _check_urls(self, _attribute: attrs.Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
@@ -33,5 +34,15 @@ class IceServer:
 
 
 def ice_servers(value: Any) -> tuple[IceServer, ...]:
-    """Convert servers, or the mappings of servers."""
+    """Convert servers, or the mappings of servers.
+
+    >>> ice_servers([{"urls": "stun:stun.example"}])
+    (IceServer(urls=('stun:stun.example',), username=None),)
+
+    Raises:
+        ConfigurationError: it is no list of them.
+    """
+    if isinstance(value, str | Mapping | IceServer) or not isinstance(value, Iterable):
+        kind = type(value).__name__  # not what came: it may hold a credential
+        raise ConfigurationError("ice_servers", f"wanted a list of servers, got a {kind}")
     return tuple(s if isinstance(s, IceServer) else from_mapping(IceServer, s) for s in value)

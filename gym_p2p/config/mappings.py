@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import attrs
 
+from gym_p2p.config.names import did_you_mean
 from gym_p2p.errors import ConfigurationError
 
 __all__ = ["from_mapping", "nested_class", "to_mapping"]
@@ -22,12 +22,21 @@ def nested_class(field: attrs.Attribute[Any]) -> type[Any] | None:
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """Return a configuration as nested dicts of plain data (tuples become lists)."""
+    """Return a configuration as nested dicts of plain data (tuples become lists).
+
+    >>> from gym_p2p.config import LinkEmulation
+    >>> to_mapping(LinkEmulation(one_way_ms=50.0))
+    {'one_way_ms': 50.0, 'jitter_ms': 0.0, 'loss': 0.0, 'seed': 0}
+    """
     return attrs.asdict(config, value_serializer=lambda _i, _a, v: list(v) if isinstance(v, tuple) else v)
 
 
 def from_mapping(cls: type[_T], mapping: Mapping[str, Any]) -> _T:
     """Build a configuration class from a mapping.
+
+    >>> from gym_p2p.config import LinkConfig
+    >>> from_mapping(LinkConfig, {"emulation": {"loss": 0.02}}).emulation.loss
+    0.02
 
     Raises:
         ConfigurationError: an unknown name (with the nearest known one), or a value out of range.
@@ -35,8 +44,7 @@ def from_mapping(cls: type[_T], mapping: Mapping[str, Any]) -> _T:
     known = {field.name: field for field in attrs.fields(cls)}  # type: ignore[arg-type]  # all are attrs classes
     unknown = [name for name in mapping if name not in known]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+        hint = did_you_mean(unknown[0], known)
         raise ConfigurationError(unknown[0], f"no such option of {cls.__name__}{hint}")
     values = dict(mapping)
     for name, field in known.items():

@@ -1,18 +1,45 @@
-"""Functions and classes by name, as people write them: ``module:function``."""
+"""Names as people write them: functions as ``module:function``, and what a wrong name may have meant."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
+import difflib
+import pkgutil
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["load_callable", "load_named", "name_of"]
+__all__ = ["did_you_mean", "load_callable", "load_named", "name_of"]
+
+
+def did_you_mean(name: str, known: Iterable[str], *, most: int = 1, list_all: bool = True) -> str:
+    """Return the end of a message about an unknown name: the nearest known ones, else all.
+
+    >>> did_you_mean("lockstpe", ["lockstep", "rollback"])
+    "; did you mean 'lockstep'?"
+    >>> did_you_mean("best", ["rollback", "lockstep"])
+    '; known are lockstep, rollback'
+    >>> did_you_mean("best", ["rollback", "lockstep"], list_all=False)
+    ''
+
+    Args:
+        name: the unknown one.
+        known: the known ones.
+        most: how many are proposed at most.
+        list_all: whether all are listed where none is near.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=most)
+    if near:
+        return f"; did you mean {' or '.join(map(repr, near))}?"
+    return f"; known are {', '.join(sorted(known))}" if list_all else ""
 
 
 def load_named(option: str, name: str) -> Callable[..., Any]:
     """Return what is called ``module:function`` (or ``module:Class``, ``module:Class.method``).
+
+    >>> load_named("pre_match", "json:JSONDecoder.decode").__qualname__
+    'JSONDecoder.decode'
 
     Args:
         option: what the name was given for, for the error's text.
@@ -25,9 +52,7 @@ def load_named(option: str, name: str) -> Callable[..., Any]:
     if not (module and colon and path) or module.startswith("."):
         raise ConfigurationError(option, f"wanted 'module:function', got {name!r}")
     try:
-        found: Any = importlib.import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
+        found = pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(option, f"cannot import {name!r}: {error}") from None
     if not callable(found):
@@ -48,6 +73,11 @@ def load_callable(option: str, configured: Any) -> Any:
 
 
 def name_of(function: Any) -> str:
-    """Return the name by which documents call a function."""
+    """Return the name by which documents call a function; :func:`load_named` takes it back.
+
+    >>> import json
+    >>> name_of(json.JSONDecoder.decode)
+    'json.decoder:JSONDecoder.decode'
+    """
     module, name = getattr(function, "__module__", "?"), getattr(function, "__qualname__", repr(function))
     return f"{module}:{name}"

@@ -1,16 +1,25 @@
-"""What a player can be told: the link, how frames are kept together, telemetry, exports."""
+"""The settings of a player: the link, how frames are kept together, telemetry, exports."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import attrs
 
-from gym_p2p.config.checks import either, in_range, is_boolean, is_text, one_of, optional, whole_in_range
+from gym_p2p.config.checks import (
+    in_range,
+    is_a,
+    is_boolean,
+    is_text,
+    one_of,
+    optional,
+    secret_text,
+    whole_in_range,
+)
 from gym_p2p.config.ice import IceServer, ice_servers
 from gym_p2p.config.mappings import from_mapping, nested_class
+from gym_p2p.config.names import did_you_mean
 from gym_p2p.errors import ConfigurationError
 
 __all__ = [
@@ -22,6 +31,7 @@ __all__ = [
     "SyncConfig",
     "TelemetryConfig",
     "config_from_options",
+    "option_fields",
 ]
 
 DEFAULT_SERVER_URL = "http://127.0.0.1:8765"
@@ -58,7 +68,7 @@ class LinkConfig:
     relay_only: bool = attrs.field(default=False, validator=is_boolean)
     connect_timeout_s: float = attrs.field(default=15.0, validator=in_range(0.1, 600))
     """From the match being found to every channel being open."""
-    emulation: LinkEmulation = attrs.field(factory=LinkEmulation)
+    emulation: LinkEmulation = attrs.field(factory=LinkEmulation, validator=is_a(LinkEmulation))
 
 
 @attrs.frozen(kw_only=True)
@@ -72,9 +82,7 @@ class SyncConfig:
     missing inputs are predicted, and what was played on a wrong one is played again. ``auto``: rollback if
     frames are paced (``fps``), every player's copy can be saved and restored exactly, and that fits into a
     frame; else lockstep."""
-    input_delay: int | Literal["auto"] = attrs.field(
-        default=0, validator=either(whole_in_range(0, 60), one_of("auto"))
-    )
+    input_delay: int | Literal["auto"] = attrs.field(default=0, validator=whole_in_range(0, 60, also="auto"))
     """Frames between giving an input and its effect; the first ones have the default action. ``auto``
     follows the measured delay and jitter (needs ``fps``)."""
     prediction_window: int = attrs.field(default=8, validator=whole_in_range(1, 60))
@@ -101,8 +109,8 @@ class SyncConfig:
     on_peer_loss: Literal["truncate", "raise", "default_action", "stand_in"] = attrs.field(
         default="truncate", validator=one_of("truncate", "raise", "default_action", "stand_in")
     )
-    """When a player is gone: end the episode, raise ``PeerLost``, or play on without him, his seats taken by
-    their default actions or by ``stand_in``."""
+    """When a player is gone: end the episode, raise ``PeerLost``, or play on, with the seats taken by their
+    default actions or by ``stand_in``."""
     stand_in: Any = attrs.field(default=None)
     """Plays the seats of players who are gone: ``stand_in(seat, observation, frame) -> action``, a function
     of its arguments alone and the same one at every player; a callable, or ``module:function``."""
@@ -114,7 +122,7 @@ class SyncConfig:
     disconnect_notice_s: float = attrs.field(default=0.5, validator=in_range(0.05, 600))
     """Silence after which a peer counts as interrupted. Below ``disconnect_timeout_s``."""
     input_timeout_s: float = attrs.field(default=300.0, validator=in_range(0.1, 86_400))
-    """The longest wait for a peer that is connected but gives no input (he may be thinking)."""
+    """The longest wait for a peer that is connected but gives no input (the player may be thinking)."""
     room_timeout_s: float = attrs.field(default=300.0, validator=in_range(0.1, 86_400))
     """The longest wait in a room for the other players."""
 
@@ -166,7 +174,7 @@ class ExportConfig:
 
 @attrs.frozen(kw_only=True)
 class P2PConfig:
-    """Everything that a wrapper can be told, beyond the environment and the seat."""
+    """All settings of a wrapper, beyond the environment and the seat."""
 
     server_url: str = attrs.field(default=DEFAULT_SERVER_URL, validator=is_text)
     room: str = attrs.field(default=DEFAULT_ROOM, validator=is_text)
@@ -174,26 +182,26 @@ class P2PConfig:
     queue: str | None = attrs.field(default=None, validator=optional(is_text))
     """Instead of a room: where strangers wait, are probed, and are matched by the latency between them."""
     pre_match: Any = attrs.field(default=None)
-    """This player's own say before a match of the queue is made: a callable that is given the proposed match
+    """This player's own vote before a match of the queue is made: a callable that is given the proposed match
     (``MatchProposed``) and returns True, False or a ``Verdict``, or its name as ``module:function``, or the
-    largest round trip in ms that he would play at. ``None`` accepts what the service finds."""
+    largest round trip in ms that they would play at. ``None`` accepts what the service finds."""
     on_refusal: Literal["raise", "requeue"] = attrs.field(
         default="raise", validator=one_of("raise", "requeue")
     )
-    """After his own refusal: give up with ``MatchRefused``, or wait for somebody else."""
-    token: str | None = attrs.field(default=None, repr=False)
-    """What lets this player in, where the service asks for one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
-    subject_id: str | None = None
+    """After this player's own refusal: give up with ``MatchRefused``, or wait for somebody else."""
+    token: str | None = attrs.field(default=None, validator=optional(secret_text()), repr=False)
+    """What lets this player in, where the service wants one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
+    subject_id: str | None = attrs.field(default=None, validator=optional(is_text))
     """Who this player is to the service; ``None`` makes up an anonymous one."""
     spectators: int = attrs.field(default=0, validator=whole_in_range(0, 16))
-    """To how many this player shows the match; they get every confirmed frame, and have no say in it."""
+    """To how many this player shows the match; they get every confirmed frame, and take no part in it."""
     network: Literal["thread", "process"] = attrs.field(
         default="process", validator=one_of("thread", "process")
     )
-    link: LinkConfig = attrs.field(factory=LinkConfig)
-    sync: SyncConfig = attrs.field(factory=SyncConfig)
-    telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig)
-    exports: ExportConfig = attrs.field(factory=ExportConfig)
+    link: LinkConfig = attrs.field(factory=LinkConfig, validator=is_a(LinkConfig))
+    sync: SyncConfig = attrs.field(factory=SyncConfig, validator=is_a(SyncConfig))
+    telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig, validator=is_a(TelemetryConfig))
+    exports: ExportConfig = attrs.field(factory=ExportConfig, validator=is_a(ExportConfig))
     record: str | None = attrs.field(default=None, validator=optional(is_text))
     """Where the match is recorded: a ``.p2preplay`` file, or a folder that gets
     ``<match>/<player>.p2preplay``. ``None`` records nothing."""
@@ -206,14 +214,31 @@ class P2PConfig:
     @pre_match.validator
     def _only_in_a_queue(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
         if value is not None and self.queue is None:
-            raise ConfigurationError("pre_match", "is asked about matches of a queue: name one with queue=")
+            raise ConfigurationError("pre_match", "votes on the matches of a queue: name one with queue=")
 
 
-_FLAT: dict[str, tuple[str, str]] = {
-    "sync": ("sync", "mode"),
-    "exports": ("exports", "directory"),
-}
-"""Options of a wrapper that have another name than the field they set."""
+_OPTION_NAMES = {("sync", "mode"): "sync", ("exports", "directory"): "exports"}
+"""What a wrapper calls a field, by its group and name, where that is not the field's own name."""
+
+
+def option_fields() -> dict[str, tuple[str | None, attrs.Attribute[Any]]]:
+    """Return, by the name of each option of a wrapper, the field it sets and that field's group.
+
+    A group is a field of :class:`P2PConfig`; ``None`` is the configuration itself.
+
+    >>> group, field = option_fields()["warning_ms"]
+    >>> group, field.name, field.default
+    ('telemetry', 'warning_ms', 150.0)
+    """
+    found: dict[str, tuple[str | None, attrs.Attribute[Any]]] = {}
+    for field in attrs.fields(P2PConfig):
+        inside = nested_class(field)
+        if inside is None:
+            found[field.name] = (None, field)
+        else:
+            for inner in attrs.fields(inside):
+                found[_OPTION_NAMES.get((field.name, inner.name), inner.name)] = (field.name, inner)
+    return found
 
 
 def config_from_options(options: Mapping[str, Any]) -> P2PConfig:
@@ -222,24 +247,18 @@ def config_from_options(options: Mapping[str, Any]) -> P2PConfig:
     Every field of :class:`P2PConfig` and of the classes in it is an option by its own name, but for
     ``sync`` (the mode) and ``exports`` (the directory).
 
+    >>> config = config_from_options({"room": "lab", "sync": "rollback", "fps": 60.0})
+    >>> config.room, config.sync.mode, config.sync.checked_every
+    ('lab', 'rollback', 30)
+
     Raises:
         ConfigurationError: an unknown option (with the nearest known one), or a value out of range.
     """
-    places = dict(_FLAT)
-    for field in attrs.fields(P2PConfig):
-        inside = nested_class(field)
-        if inside is None:
-            places[field.name] = ("", field.name)
-            continue
-        for inner in attrs.fields(inside):
-            if (field.name, inner.name) not in _FLAT.values():
-                places[inner.name] = (field.name, inner.name)
+    fields = option_fields()
     tree: dict[str, Any] = {}
     for name, value in options.items():
-        if name not in places:
-            near = difflib.get_close_matches(name, places, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(places))}"
-            raise ConfigurationError(name, f"no such option{hint}")
-        group, field_name = places[name]
-        (tree.setdefault(group, {}) if group else tree)[field_name] = value
+        if name not in fields:
+            raise ConfigurationError(name, f"no such option{did_you_mean(name, fields)}")
+        group, field = fields[name]
+        (tree if group is None else tree.setdefault(group, {}))[field.name] = value
     return from_mapping(P2PConfig, tree)

@@ -1,4 +1,4 @@
-"""What the service can be told: where it listens, how its queues are run, who may come in."""
+"""The settings of the service: where it listens, how its queues are run, who may come in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import Any, Literal
 
 import attrs
 
-from gym_p2p.config.checks import in_range, is_boolean, is_text, one_of, optional, whole_in_range
+from gym_p2p.config.checks import (
+    in_range,
+    is_a,
+    is_boolean,
+    is_text,
+    one_of,
+    optional,
+    secret_text,
+    whole_in_range,
+)
 from gym_p2p.config.ice import IceServer, ice_servers
 from gym_p2p.errors import ConfigurationError
 
@@ -32,7 +41,7 @@ class MatchmakingConfig:
     cooldown_s: float = attrs.field(default=30.0, validator=in_range(0.1, 3600))
     """How long a failed or rejected pair is put off: a bad minute on a wireless link is no ban."""
     pass_over_s: float = attrs.field(default=5.0, validator=in_range(0.1, 3600))
-    """How long a pair is put off for which the hook said "next"."""
+    """How long a pair is put off for which the hook voted "next"."""
     trust_measured_s: float = attrs.field(default=60.0, validator=in_range(0, 3600))
     """How long a measured pair needs no other probe."""
     probe_timeout_s: float = attrs.field(default=20.0, validator=in_range(0.1, 600))
@@ -56,39 +65,36 @@ def _origins(_instance: Any, attribute: attrs.Attribute[Any], value: tuple[str, 
             )
 
 
-def _secret(_instance: Any, attribute: attrs.Attribute[Any], value: str | None) -> None:
-    if value is None:
-        return
-    if not isinstance(value, str) or len(value) < _MIN_SECRET_CHARS:  # never shown, not even a wrong one
-        raise ConfigurationError(attribute.name, f"wanted at least {_MIN_SECRET_CHARS} characters")
-
-
 _MIN_SECRET_CHARS = 32
 """128 bits in hexadecimal."""
 
 
 @attrs.frozen(kw_only=True)
 class ServiceConfig:
-    """What ``gym-p2p serve`` can be told.
+    """The settings of ``gym-p2p serve``.
 
     Without a ``join_secret`` the service is a laboratory: whoever reaches it takes part, under any name that
-    he likes. So it then listens on loopback alone, unless ``open`` says that this is meant.
+    they like. So it then listens on loopback alone, unless ``open`` shows that this is meant.
     """
 
     host: str = attrs.field(default="127.0.0.1", validator=is_text)
     """The address to listen on; beyond loopback it takes a ``join_secret``, or ``open``."""
     open: bool = attrs.field(default=False, validator=is_boolean)
     """Let every machine that reaches the service take part; not together with ``join_secret``."""
-    join_secret: str | None = attrs.field(default=None, validator=_secret, repr=False)
+    join_secret: str | None = attrs.field(
+        default=None, validator=optional(secret_text(_MIN_SECRET_CHARS)), repr=False
+    )
     """Signs the join tokens; with it nobody takes part without one."""
     experiment: str = attrs.field(default="default", validator=is_text)
     """What a join token has to be for."""
     private_candidates: bool | None = attrs.field(default=None, validator=optional(is_boolean))
-    """Whether the players may tell each other loopback and private addresses: right on one machine or in one
+    """Whether the players may send each other loopback and private addresses: right on one machine or in one
     network, wrong on the Internet. ``None``: in a laboratory yes, with a ``join_secret`` no."""
-    turn_secret: str | None = attrs.field(default=None, validator=_secret, repr=False)
+    turn_secret: str | None = attrs.field(
+        default=None, validator=optional(secret_text(_MIN_SECRET_CHARS)), repr=False
+    )
     """Shared with the TURN servers (coturn's ``static-auth-secret``); with it every player gets credentials
-    of his own for those that have no fixed ones."""
+    of their own for those that have no fixed ones."""
     turn_probe_lifetime_s: float = attrs.field(default=120.0, validator=in_range(1, 86_400))
     """Of the TURN credentials for a probe. A TURN server looks at it only when an allocation begins."""
     turn_match_lifetime_s: float = attrs.field(default=600.0, validator=in_range(1, 86_400))
@@ -100,7 +106,7 @@ class ServiceConfig:
     ice_servers: tuple[IceServer, ...] = attrs.field(default=(), converter=ice_servers)
     """Handed to the players with every match. None by default: host candidates only."""
     relay_only: bool = attrs.field(default=False, validator=is_boolean)
-    """Tell the players to use relay candidates alone, so that they never learn each other's address."""
+    """Let the players use relay candidates alone, so that they never learn each other's address."""
     cors_origins: tuple[str, ...] = attrs.field(default=(), converter=_texts, validator=_origins)
     """Web origins, other than the service's own, whose pages may connect."""
     max_upload_bytes: int = attrs.field(default=64 * 2**20, validator=whole_in_range(1024, 2**32))
@@ -108,12 +114,12 @@ class ServiceConfig:
     token_lifetime_s: float = attrs.field(default=30 * 86_400.0, validator=in_range(1, 10 * 365 * 86_400))
     """How long after a match its documents are accepted (a player's machine may be off for a while)."""
     register_timeout_s: float | None = attrs.field(default=10.0, validator=optional(in_range(0.1, 3600)))
-    """A socket that has not said who it is by then is dropped; ``None`` keeps it."""
+    """A socket that has not registered by then is dropped; ``None`` keeps it."""
     events_per_s: float = attrs.field(default=30.0, validator=in_range(0.1, 1e6))
-    """Sustained events from one socket; what goes beyond is dropped and told so."""
+    """Sustained events from one socket; what goes beyond is dropped, with an error in reply."""
     event_burst: int = attrs.field(default=100, validator=whole_in_range(1, 1_000_000))
     """Events that one socket may send at once: two peers' trickled candidates fit in."""
-    matchmaking: MatchmakingConfig = attrs.field(factory=MatchmakingConfig)
+    matchmaking: MatchmakingConfig = attrs.field(factory=MatchmakingConfig, validator=is_a(MatchmakingConfig))
     """How the queues are run; their ``group_size`` is each queue's number of seats."""
     log_decisions: bool = attrs.field(default=True, validator=is_boolean)
     """Whether the queues' decisions are appended to ``decisions.jsonl`` in the data directory."""

@@ -15,6 +15,7 @@ import pettingzoo
 from gymnasium import spaces
 from gymnasium.utils import seeding
 
+from gym_p2p.config.checks import require_whole
 from gym_p2p.envs import rally_view
 from gym_p2p.envs.court import BALL_RADIUS, FACES, HEIGHT, PADDLE_HALF, PIXEL, WIDTH, Court
 from gym_p2p.errors import ConfigurationError, UsageError
@@ -99,8 +100,7 @@ class _Rally:
 
     def __init__(self, points: int, max_frames: int, render_mode: str | None) -> None:
         for option, value in (("points", points), ("max_frames", max_frames)):
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**15:
-                raise ConfigurationError(option, f"wanted 1 to {2**15 - 1}, got {value!r}")
+            require_whole(option, value, 1, 2**15 - 1)
         modes = rally_view.METADATA["render_modes"]
         if render_mode is not None and render_mode not in modes:
             raise ConfigurationError("render_mode", f"wanted one of {', '.join(modes)}, got {render_mode!r}")

@@ -192,6 +192,6 @@ def _points(points: int, to_win: int) -> str:
 
 
 def _footer(court: Court) -> str:
-    news = f" rally {court.rally} " if not court.serve_in else " serve "
+    caption = f" rally {court.rally} " if not court.serve_in else " serve "
     clock = f" {court.frame}/{court.max_frames} "
-    return "╰─" + news + "─" * (_TEXT_COLUMNS - 2 - len(news) - len(clock)) + clock + "─╯"
+    return "╰─" + caption + "─" * (_TEXT_COLUMNS - 2 - len(caption) - len(clock)) + clock + "─╯"

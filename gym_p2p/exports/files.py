@@ -6,6 +6,7 @@ It knows names and the file system; it refuses to know the network and what the 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import importlib.resources
 import json
@@ -150,6 +151,7 @@ def write_bytes(path: Path, chunks: Iterable[bytes], *, mode: int = 0o666) -> No
             temporary.unlink()
         raise
     _sync_folder(path.parent)
+    _sync_folder(path.parent.parent)  # where the folder itself may be new
 
 
 def encode(value: Any) -> Iterator[bytes]:
@@ -177,10 +179,19 @@ def _kind(kind: str) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Flush the rename itself to disk, where the file system can."""
-    with contextlib.suppress(OSError):
+    """Make a rename in this folder survive a power cut (fsync(2), NOTES), where that can be asked for."""
+    try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    except OSError:  # a folder that may be written, but not read
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+_CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
+"""What file systems answer that flush no folders; anything else is a disk in trouble."""

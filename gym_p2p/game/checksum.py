@@ -42,6 +42,13 @@ _Emit = Callable[[bytes], None]
 def checksum(value: Any, *, size_bytes: int = _DIGEST_BYTES) -> bytes:
     """Return the BLAKE2b digest of a value's canonical form.
 
+    >>> checksum([1, "a"]) == checksum((1, "a"))
+    True
+    >>> checksum(1) == checksum(1.0)
+    False
+    >>> checksum(float("nan")) == checksum(-float("nan"))
+    True
+
     Args:
         value: None, booleans, numbers, text, bytes, numpy arrays and scalars, and lists, tuples, dicts
             and sets of these.
@@ -204,7 +211,7 @@ class OutcomeChecksum:
             frame, *map(len, inputs), *rewards, *outcome.terminations, *outcome.truncations
         )
         if sum(rewards) != sum(rewards):
-            canonical = [reward if reward == reward else float("nan") for reward in rewards]  # noqa: PLR0124
+            canonical = [reward if reward == reward else float("nan") for reward in rewards]  # noqa: PLR0124  # false for NaN alone
             head = self._frame.pack(
                 frame, *map(len, inputs), *canonical, *outcome.terminations, *outcome.truncations
             )

@@ -1,4 +1,4 @@
-"""A player's input is the actions of his seats: between the seats' actions and the bytes that travel.
+"""A player's input is the actions of their seats: between the seats' actions and the bytes that travel.
 
 One seat's input is its action's bytes as they are; those of several seats are length-prefixed, in order.
 """
@@ -40,7 +40,7 @@ class SeatInputs:
         return len(set(self._holders))
 
     def default_of(self, player: int) -> bytes:
-        """Return a player's input where he gives none: his seats' default actions."""
+        """Return a player's input where they give none: their seats' default actions."""
         held = [seat for seat, holder in zip(self._seats, self._holders, strict=True) if holder == player]
         return _joined([self._codec_of[seat].encode(self._defaults[seat]) for seat in held])
 
@@ -54,7 +54,7 @@ class SeatInputs:
         return next((row for row in rows if row[1] != row[2]), rows[0])
 
     def encode(self, actions: Mapping[SeatId, Any]) -> bytes:
-        """Return the local player's input of his seats' canonical actions."""
+        """Return the local player's input of their seats' canonical actions."""
         parts = [codec.encode(actions[seat]) for seat, codec in zip(self._own, self._own_codecs, strict=True)]
         return _joined(parts)
 
@@ -62,7 +62,7 @@ class SeatInputs:
         """Return every seat's action bytes of every player's input.
 
         Raises:
-            ProtocolError: a player's input does not hold as many actions as he has seats.
+            ProtocolError: a player's input does not hold as many actions as they have seats.
         """
         if self._one_each:
             return tuple(inputs)
@@ -72,7 +72,7 @@ class SeatInputs:
     def replaced(
         self, by_seat: Sequence[bytes], players: Sequence[int], act: Callable[[SeatId], Any]
     ) -> tuple[bytes, ...]:
-        """Return every seat's action bytes, those of these players' seats by what ``act`` says."""
+        """Return every seat's action bytes, those of these players' seats as ``act`` returns them."""
         return tuple(
             [
                 codec.encode(codec.check(act(seat))) if holder in players else data

@@ -6,8 +6,8 @@ final goes. The same for a player on the network and for one of a simulation.
 Three kinds of frames::
 
     played     the newest one's outcome is :attr:`Rollout.outcome`; provisional where inputs were guessed
-    corrected  played again with other inputs; told as :class:`Correction`
-    final      confirmed by the session, in order and once; told as :class:`FinalFrame`
+    corrected  played again with other inputs; reported as :class:`Correction`
+    final      confirmed by the session, in order and once; reported as :class:`FinalFrame`
 
 An end of the environment may be provisional too. Behind it nothing is played: the frames that the session
 advances by then leave the game as it is, and a load of a state before the end takes the end back.
@@ -23,16 +23,8 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.sync.session import (
-    Advance,
-    FramesConfirmed,
-    Load,
-    Over,
-    RolledBack,
-    Save,
-    Stalled,
-    SyncSession,
-)
+from gym_p2p.core.sync.outputs import Advance, FramesConfirmed, Load, Over, RolledBack, Save, Stalled
+from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
@@ -44,10 +36,10 @@ from gym_p2p.game.state.snapshot import Snapshot, Snapshots, fields_checksum
 __all__ = ["CheckedFrame", "Correction", "FinalFrame", "Rollout", "StandIn", "Tick"]
 
 StandIn = Callable[[SeatId, Any, int], Any]
-"""``stand_in(seat, observation, frame) -> action`` for a player who is gone; the same one at everybody."""
+"""``stand_in(seat, observation, frame) -> action`` for a player who is gone; the same for every player."""
 
 _FIELDS_KEPT = 8
-"""States of compared frames that are kept for a difference: of one that differs is heard within a few."""
+"""States of compared frames that are kept for a difference, which comes to light within a few of them."""
 
 
 @attrs.frozen
@@ -107,6 +99,30 @@ class Tick:
     checked: list[CheckedFrame] = attrs.field(factory=list)
     stalled: Stalled | None = None
     over: Over | None = None
+
+
+# What holds between two ticks.
+#
+# * ``_played[f]`` is what frame f came to with the newest inputs, for every frame that was played from
+#   ``_played_from`` on. ``_saved[f]`` is the state before frame f; ``None`` stands for one behind the
+#   environment's end, where nothing is played and so nothing changes.
+# * Frames below ``final_count`` are as they will stay. Where a load goes back behind them (states are saved
+#   sparsely), they are played again with the inputs that are in ``_played``, not with those of the request,
+#   and a state that was saved at or before ``final_count`` is not saved again: it is the same one.
+# * ``ended_at`` is the frame in which the environment ended, as far as is known. No frame behind it is
+#   played: an environment must not be stepped after its end. If it is not final, a load may take it back; a
+#   frame that had been played and now lies behind the end is in ``_taken_back``, so that it counts as
+#   played again, not as new, if the end moves on.
+# * A digest of states needs the outcome, which is there when a frame becomes final, and the state after it,
+#   which is there when the next save is carried out. Either may come first: ``_check_state`` is called for
+#   both, and ``_pending`` holds the frames that wait for their state.
+#
+# A session's requests are carried out in its order, and its ``FramesConfirmed`` come after the requests
+# that play those frames with the confirmed inputs. So a frame is finalised with the outcome that everybody
+# has.
+#
+# One frame below ``needed_from`` stays in ``_played``: after a load of frame f the outcome to be shown is
+# that of f - 1.
 
 
 class Rollout:
@@ -179,7 +195,7 @@ class Rollout:
         """Carry out what the session asks for now; nothing, once a tick was :attr:`broken` off.
 
         Raises:
-            ProtocolError: a player's input is no action of his seats.
+            ProtocolError: a player's input is no action of their seats.
             UnsupportedEnvironment: something came into the state that cannot be saved.
         """
         tick = Tick()
@@ -249,7 +265,7 @@ class Rollout:
 
     def _stood_in(self, frame: int) -> Callable[[SeatId], Any]:
         stand_in, outcome, seats = self._stand_in, self.outcome, self._game.seats
-        assert stand_in is not None  # noqa: S101 - asked by the caller
+        assert stand_in is not None  # noqa: S101 - the caller has checked
         return lambda seat: stand_in(seat, outcome.observations[seats.index(seat)], frame)
 
     def _save(self, frame: int, tick: Tick) -> None:

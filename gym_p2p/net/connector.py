@@ -10,19 +10,20 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gym_p2p.core.signaling.negotiation import (
+from gym_p2p.core.api.payloads import encode
+from gym_p2p.core.api.replies import Candidate
+from gym_p2p.core.signaling.negotiation import Negotiation, NegotiationState
+from gym_p2p.core.signaling.offerer import initiates
+from gym_p2p.core.signaling.signals import (
     AcceptAnswer,
     AcceptOffer,
     AddCandidate,
     CreateOffer,
     Failed,
     Negotiated,
-    Negotiation,
     NegotiationOutput,
-    NegotiationState,
     ReplaceConnection,
     SendSignal,
-    initiates,
     parse_signal,
 )
 from gym_p2p.core.wire.seats import SeatId
@@ -149,14 +150,14 @@ class Connector:
                 await self._accept_offer(attempt, sdp)
             case AcceptAnswer(attempt, sdp):
                 await self._accept_answer(attempt, sdp)
-            case AddCandidate(_, payload):
-                await self._add_candidate(payload)
+            case AddCandidate(_, candidate):
+                await self._add_candidate(candidate)
             case ReplaceConnection():
                 self._current.detach()
                 self._close(self._current)
                 self._take(self._make_connection())
-            case SendSignal(kind, payload):
-                self._signal(kind, payload)
+            case SendSignal(description):
+                self._signal(description.type, encode(description))
             case Negotiated(attempt, role):
                 _log.debug(
                     "descriptions agreed with %r as %s, attempt %d", self._remote_id, role.value, attempt
@@ -180,9 +181,9 @@ class Connector:
             self._count(error)
             self._machine.refuse(attempt, self._loop.time())
 
-    async def _add_candidate(self, payload: Mapping[str, Any]) -> None:
+    async def _add_candidate(self, candidate: Candidate) -> None:
         try:
-            await self._current.add_candidate(payload)
+            await self._current.add_candidate(encode(candidate))
         except ProtocolError as error:
             self._count(error)
 
@@ -236,7 +237,7 @@ class Connector:
             "them; configure a STUN or TURN server (ice_servers). Where none of their candidates are named, "
             "the service kept private addresses back: in one network, serve with --private-candidates."
             if settled
-            else "Is the other player still there, and is he on the same version? Try again."
+            else "Is the other player still there, and on the same version? Try again."
         )
         return ConnectFailed(
             f"the connection to {self._remote_id!r}",

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["Alarm", "LoopClock", "run_loop", "unless"]
+__all__ = ["LoopClock", "LoopTimer", "run_loop", "unless"]
 
 _T = TypeVar("_T")
 
@@ -56,7 +56,7 @@ async def unless(event: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T | No
         await asyncio.gather(working, waiting, return_exceptions=True)
 
 
-class Alarm:
+class LoopTimer:
     """Calls back at a time. Every method is called on the event loop."""
 
     def __init__(self, callback: Callable[[], None]) -> None:

@@ -1,1 +1,1 @@
-"""The user's half of a match: session, episode, runner, recorder, handshake and sync mode."""
+"""The user's half of a match: session, match, episode, runner, recorder, handshake and sync mode."""

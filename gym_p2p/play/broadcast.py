@@ -1,6 +1,7 @@
-"""What a player's user half tells his network half for spectators: each confirmed frame, as it becomes final.
+"""What a player hands to the network half for spectators: each confirmed frame, as it becomes final.
 
-One of the sinks of :mod:`gym_p2p.play.runner`. Knows outcomes and their digests; refuses to know who watches.
+One of the sinks of :mod:`gym_p2p.play.played_match`. Knows outcomes and their digests; refuses to
+know who watches.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from typing import Any
 
 from gym_p2p.core.spectating.log import ShowFrame, Shown
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest
+from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.outcome import Outcome
 
-__all__ = ["Showing"]
+__all__ = ["Broadcast"]
 
 
-class Showing:
-    """Shows one match; a :class:`~gym_p2p.play.runner.Sink`.
+class Broadcast:
+    """Shows one match; a :class:`~gym_p2p.play.played_match.EpisodeSink`.
 
     Args:
         command: takes what goes to the network half.
@@ -39,7 +41,9 @@ class Showing:
         self._frames, self._running = 0, True
         digest = OutcomeChecksum(len(first_outcome.rewards)).digest(first_outcome)
         self._command(
-            EpisodeShown(self._episode, seed, dict(options or {}), bytes.fromhex(digest), self._snapshots)
+            EpisodeShown(
+                self._episode, seed, JsonObject(dict(options or {})), bytes.fromhex(digest), self._snapshots
+            )
         )
 
     def frame(self, by_seat: Sequence[bytes], outcome: Outcome) -> None:  # noqa: ARG002 - spectators have their own

@@ -1,30 +1,31 @@
 """One episode as the wrapper shows it: plays frames in real time, waits where it must, shows the view.
 
-Runs on the user's thread. Knows the line, the playing and the view; refuses to know how a match comes about
-and what follows from its end: that is :mod:`gym_p2p.play.session`.
+Runs on the user's thread. Knows the network half's events, the episode's frames and the view; refuses to know
+how a match comes about and what follows from its end: that is :mod:`gym_p2p.play.session`.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.events import EpisodeBegan
 from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.rollout import Correction, FinalFrame
-from gym_p2p.net.worker.messages import Failed, Stopped
-from gym_p2p.play.match_client import Line
+from gym_p2p.net.worker.messages import WorkerFailed, WorkerStopped
+from gym_p2p.play.match_client import MatchClient
+from gym_p2p.play.played_match import PlayedMatch
 from gym_p2p.play.recorder import Recorder
-from gym_p2p.play.runner import Playing
+from gym_p2p.play.runner import EpisodeRunner
 
-__all__ = ["Ending", "Episode"]
+__all__ = ["Ending", "LiveEpisode"]
 
 _LOOK_EVERY_S = 0.002
 _CORRECTIONS_KEPT = 4096
@@ -45,16 +46,14 @@ class Ending:
     player: SeatId | None = None
 
 
-class Episode:
+class LiveEpisode:
     """A running episode.
 
     Args:
-        line: to the network half, where this episode has begun.
+        match: what it is an episode of.
+        began: what the players agreed on for it.
+        client: of the network half, where it has begun.
         recorder: of the match.
-        playing: what is played.
-        own: the local seats, by index.
-        sync: how frames are kept together.
-        seed: the agreed one.
 
     Attributes:
         seed: the agreed one.
@@ -63,74 +62,89 @@ class Episode:
     """
 
     def __init__(
-        self,
-        *,
-        line: Line,
-        recorder: Recorder,
-        playing: Playing,
-        own: Sequence[int],
-        sync: SyncConfig,
-        seed: int,
+        self, match: PlayedMatch, began: EpisodeBegan, *, client: MatchClient, recorder: Recorder
     ) -> None:
-        self._line = line
+        self._client = client
         self._recorder = recorder
-        self._playing = playing
-        self._own = tuple(own)
-        self._config = sync
-        self._pacer = Pacer(sync.fps)
+        self._runner = EpisodeRunner(match, began)
+        self._config = match.config
+        self._pacer = Pacer(match.config.fps)
         self._unseen: deque[FinalFrame] = deque()
         self._corrections: deque[Correction] = deque(maxlen=_CORRECTIONS_KEPT)
         self._over: Ending | None = None
-        line.listener = playing.receive
-        self.seed = seed
-        self.outcome = playing.rollout.outcome
+        client.listener = self._runner.receive
+        self.seed = began.seed
+        self.outcome = self._runner.rollout.outcome
         self.frame_shown = -1
 
     @property
     def frame(self) -> int:
         """The next frame to be played."""
-        return self._playing.session.frame
+        return self._runner.session.frame
 
     @property
     def input_delay(self) -> int:
         """Frames between giving an action and its effect, at present."""
-        return self._playing.session.input_delay
+        return self._runner.session.input_delay
 
     @property
     def confirmed(self) -> int:
         """How many frames are final."""
-        return self._playing.rollout.final_count
+        return self._runner.rollout.final_count
 
     @property
     def broken(self) -> bool:
         """Whether the environment's own exception, or a Ctrl-C in it, has left it within a frame."""
-        return self._playing.rollout.broken
+        return self._runner.rollout.broken
 
-    def play(self, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
-        """Play one frame with the local seats' canonical actions; return what is to be shown.
+    # One step plays one frame, and may take several turns of the loop until there is something to show.
+    #
+    # - The input is given in every turn until the frame is played: repeats are ignored, and a stall that an
+    #   arriving event ends needs it. Once the frame is played it is not given again, for it would be the next
+    #   frame's; nor behind a possible end, which has to become final or be undone before anything follows.
+    # - What is there already is taken in first: a correction that is known belongs before this frame, and
+    #   inputs that are known are not guessed.
+    # - It ends: each turn shows something, or waits for one event and at most a slice of time, and after the
+    #   input time-out nothing is waited for. The network half's own end is an event like any other, and comes
+    #   again to whoever goes on waiting.
+    def step(self, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
+        """Play one frame with the local seats' canonical actions; return, on time, what is to be shown.
 
         In lockstep that is the frame, once everybody's inputs are here; where inputs are predicted, see
         ``view``. An end is shown once it is final.
         """
-        result = self._ended() or self._play(actions)
-        wait_s = self._pacer.wait_s(time.monotonic(), stretch=self._playing.session.stretch)
-        if wait_s > 0 and not isinstance(result, Ending):
-            time.sleep(wait_s)
+        runner, advanced = self._runner, False
+        deadline = time.monotonic() + self._config.input_timeout_s
+        result = self._ended()
+        if result is None:
+            self._client.drain()
+        while result is None:
+            if self._recorder.desyncs and self._config.on_desync == "truncate":
+                return Ending("desync", self._recorder.desynced_with)
+            if not (advanced or runner.rollout.over or runner.awaits_end()):
+                runner.add_input(actions)
+            advanced = self._advance() or advanced
+            result = self._shown(advanced=advanced)
+            if result is None and deadline <= time.monotonic():
+                return Ending("input_timeout")
+            if result is None and isinstance(self._client.receive(), WorkerFailed | WorkerStopped):
+                return Ending("network_failed")
+        if not isinstance(result, Ending):
+            self._pace()
         return result
 
     def settle(self) -> None:
-        """Record what has become final by what was told outside of :meth:`play`."""
-        self._tick()
+        """Record what has become final by events that came outside of :meth:`step`."""
+        self._advance()
 
     def await_final(self, limit_s: float) -> None:
         """Wait until every frame that was played is final, or will not be; records them."""
         deadline = time.monotonic() + limit_s
-        playing = self._playing
-        while self._over is None and playing.rollout.final_count < playing.session.frame:
-            while self._line.next(0) is not None:
-                pass
-            self._tick()
-            if playing.rollout.over or playing.rollout.broken or deadline <= time.monotonic():
+        rollout = self._runner.rollout
+        while self._over is None and rollout.final_count < self.frame:
+            self._client.drain()
+            self._advance()
+            if rollout.over or rollout.broken or deadline <= time.monotonic():
                 return
             time.sleep(_LOOK_EVERY_S)
 
@@ -140,54 +154,43 @@ class Episode:
         self._corrections.clear()
         return taken
 
-    def _play(self, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
-        while self._line.next(0) is not None:
-            pass
-        deadline = time.monotonic() + self._config.input_timeout_s
-        advanced = False
-        while True:
-            if self._recorder.desyncs and self._config.on_desync == "truncate":
-                return Ending("desync", self._recorder.desynced_with)
-            waits = self._playing.awaits_end(self._own)
-            if not (waits or advanced or self._playing.rollout.over):
-                self._playing.give(actions)
-            advanced = self._tick() or advanced
-            shown = self._shown(advanced=advanced)
-            if shown is not None:
-                return shown
-            if deadline <= time.monotonic():
-                return Ending("input_timeout")
-            if isinstance(self._line.next(), Failed | Stopped):
-                return Ending("network_failed")
-
-    def _tick(self) -> bool:
+    def _advance(self) -> bool:
         """Play what can be played, take note of an end; return whether the next frame was played."""
         try:
-            tick = self._playing.tick()
+            tick = self._runner.advance()
         except ProtocolError as error:
             self._recorder.record.protocol_error(error.problem)
             self._over = Ending("protocol_error")
             return False
-        # A frame that was held back, for it seemed to be the end, was never shown.
-        self._corrections.extend([one for one in tick.corrections if one.frame <= self.frame_shown])
+        for correction in tick.corrections:
+            if (
+                correction.frame <= self.frame_shown
+            ):  # one held back, for it seemed to be the end, was not shown
+                self._corrections.append(correction)
         if self._config.view == "confirmed":
             self._unseen.extend(tick.final)
-        if tick.over is not None and not self._playing.rollout.over:
-            self._over = Ending(tick.over.reason, self._line.player_id(tick.over.player))
+        if tick.over is not None and not self._runner.rollout.over:
+            self._over = Ending(tick.over.reason, self._client.player_id(tick.over.player))
         return tick.advanced
+
+    def _pace(self) -> None:
+        """Wait until the next frame is due."""
+        wait_s = self._pacer.wait_s(time.monotonic(), stretch=self._runner.session.stretch)
+        if wait_s > 0:
+            time.sleep(wait_s)
 
     def _ended(self) -> Outcome | Ending | None:
         """Return what is still to be shown of an episode in which nothing is played any more."""
-        return self._shown(advanced=False) if self._over is not None or self._playing.rollout.over else None
+        return self._shown(advanced=False) if self._over is not None or self._runner.rollout.over else None
 
     def _shown(self, *, advanced: bool) -> Outcome | Ending | None:
         """Return what this step shows; ``None`` if that has to be waited for."""
-        rollout = self._playing.rollout
+        rollout = self._runner.rollout
         if self._config.view == "confirmed":
             return self._next_final(may_repeat=advanced)
-        if rollout.over or (advanced and not self._playing.awaits_end(self._own)):
+        if rollout.over or (advanced and not self._runner.awaits_end()):
             ended_at = rollout.ended_at if rollout.over else None
-            self.frame_shown = self._playing.session.frame - 1 if ended_at is None else ended_at
+            self.frame_shown = self._runner.session.frame - 1 if ended_at is None else ended_at
             self.outcome = rollout.outcome
             return self.outcome
         return self._over
@@ -199,7 +202,7 @@ class Episode:
             return final.outcome
         if self._over is not None:
             return self._over
-        if may_repeat and not self._playing.awaits_end(self._own):
+        if may_repeat and not self._runner.awaits_end():
             return _again(self.outcome)
         return None
 

@@ -15,41 +15,51 @@ import attrs
 from gym_p2p.config import P2PConfig, SyncConfig
 from gym_p2p.config.names import name_of
 from gym_p2p.core.api.rooms import MatchFound
-from gym_p2p.core.wire.messages import MAX_SEED
+from gym_p2p.core.match.terms import Term
+from gym_p2p.core.wire.codec import MAX_SEED
+from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, NetworkError
 from gym_p2p.game.env.game import Game
-from gym_p2p.net.worker.messages import Plan
+from gym_p2p.net.worker.messages import PlayerPlan
 from gym_p2p.play.sync_mode import SyncChoice, SyncOffer, agree
 from gym_p2p.version import __version__
 
-__all__ = ["agreed", "check_seed", "holders", "make_plan", "travelled"]
+__all__ = ["agreed", "check_seed", "game_terms", "holders", "make_plan", "travelled"]
 
 
 def make_plan(
-    game: Game, config: P2PConfig, *, take: tuple[SeatId, ...] | None, asks: bool, offer: SyncOffer
-) -> Plan:
+    game: Game, config: P2PConfig, *, take: tuple[SeatId, ...] | None, votes: bool, offer: SyncOffer
+) -> PlayerPlan:
     """Return what the network half is to do, with what the others have to agree on.
 
     Args:
         game: the local copy.
         config: as configured.
         take: the seats of this player; ``None`` takes any free one.
-        asks: whether this player wants a say before a queue's match is made.
-        offer: the sync modes that he can play in.
+        votes: whether this player votes on a queue's match before it is made.
+        offer: the sync modes that this player can play in.
     """
     sync = config.sync
-    must = {**game.describe(), "gym_p2p": __version__}
-    must |= {"checksum interval": _interval(sync), "when a player is gone": _gone(game, sync)}
+    must = {
+        **game_terms(game),
+        Term.CHECKSUM_INTERVAL.value: _interval(sync),
+        Term.ABSENT_PLAYERS.value: _gone(game, sync),
+    }
     about = {"input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.to_wire()}
-    return Plan(
+    return PlayerPlan(
         config=_without_callables(config),
         subject_id=config.subject_id or f"anonymous-{secrets.token_hex(6)}",
         seats=game.seats,
         take=take,
-        asks=asks,
+        votes=votes,
         description={"must": must, "about": about},
     )
+
+
+def game_terms(game: Game) -> dict[str, Any]:
+    """Return what binds everybody who plays the game, or watches it: the game itself, and our release."""
+    return {Term.GAME.value: game.describe(), Term.RELEASE.value: __version__}
 
 
 def agreed(found: MatchFound, about: Sequence[Mapping[str, Any] | None], offer: SyncOffer) -> SyncChoice:
@@ -57,15 +67,15 @@ def agreed(found: MatchFound, about: Sequence[Mapping[str, Any] | None], offer: 
 
     Args:
         found: the match.
-        about: what every player said of himself, in the match's order.
+        about: what every player sent about themselves, in the match's order.
         offer: our own.
 
     Raises:
         HandshakeRefused: one insists on what another one cannot, or does not want to, do.
     """
     others = {
-        player.player_id: SyncOffer.from_wire((told or {}).get("sync"))
-        for player, told in zip(found.players, about, strict=True)
+        player.player_id: SyncOffer.from_wire((theirs or {}).get("sync"))
+        for player, theirs in zip(found.players, about, strict=True)
         if player.player_id != found.player_id
     }
     return agree(offer, others)
@@ -104,11 +114,16 @@ def travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if options is None:
         return None
     try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(options), allow_nan=False))
+        text = json.dumps(dict(options), separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
             "options", f"they travel to the peers as JSON, and cannot: {error}"
         ) from None
+    if len(text) > MAX_OPTIONS_BYTES:
+        raise ConfigurationError(
+            "options", f"they are {len(text)} bytes as JSON, and {MAX_OPTIONS_BYTES} can travel to the peers"
+        )
+    plain: dict[str, Any] = json.loads(text)
     return plain
 
 

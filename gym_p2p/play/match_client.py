@@ -1,6 +1,6 @@
 """The user's end of the network half: from signing in to goodbye, every wait with a deadline.
 
-Folds all that is told into the record on the way, knows who the players are, and turns what went wrong
+Folds every event into the record on the way, knows who the players are, and turns what went wrong
 into the error that says so. Refuses to know frames and the environment's steps.
 """
 
@@ -8,41 +8,41 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from gym_p2p.core.api.queues import MatchProposed, QueueStatus
-from gym_p2p.core.api.rooms import MatchFound
-from gym_p2p.core.match.events import Connected, EpisodeRefused, Leave, PlayerGone, Refused
-from gym_p2p.core.matchmaking.commands import Verdict
+from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
+from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus
+from gym_p2p.core.match.events import (
+    Connected,
+    EpisodeRefused,
+    HandshakeMismatch,
+    InputsArrived,
+    Leave,
+    PlayerGone,
+)
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
-from gym_p2p.net.worker.bridge import open_bridge
+from gym_p2p.net.worker.backends import open_bridge
 from gym_p2p.net.worker.messages import (
-    AnswerProposal,
-    Failed,
-    MatchMade,
-    Order,
-    Plan,
-    Proposed,
-    Queued,
-    QueueNews,
-    Seated,
-    ServiceSeen,
-    Stopped,
-    Telling,
-    Waiting,
+    PlayerPlan,
+    ServiceReachable,
+    Vote,
+    WorkerCommand,
+    WorkerEvent,
+    WorkerFailed,
+    WorkerStopped,
 )
 from gym_p2p.play.recorder import Recorder
 
-__all__ = ["Line", "Say"]
+__all__ = ["MatchClient", "Voter"]
 
-Say = Callable[[MatchProposed], Verdict]
-"""A player's own say about a match that a queue proposes; never raises."""
+Voter = Callable[[MatchProposed], Verdict]
+"""A player's own vote about a match that a queue proposes; never raises."""
 
 _log = logging.getLogger(__name__)
 _queue_log = _log.getChild("queue")
-"""Apart, for whoever shows ``Line.queue_status`` in another way."""
+"""Apart, for whoever shows ``MatchClient.queue_status`` in another way."""
 _AWAY = logging.WARNING, "the service at %s is away; trying to reach it again"
 _BACK = logging.INFO, "the service at %s is back"
 _T = TypeVar("_T")
@@ -57,136 +57,92 @@ ROOM_MARGIN_S = 5.0
 """Above the time-out of the room, so that the network half's own error arrives first."""
 
 HANDSHAKE_LIMIT_S = 15.0
-"""Above the peers' own limit for a handshake, so that theirs tells the reason."""
+"""Above the peers' own limit for a handshake, so that theirs gives the reason."""
 
 
-class Line:
-    """One match's line to the network half. Every method is called with the session's lock held.
+class MatchClient:
+    """One match's client of the network half. Every method is called with the session's lock held.
 
     Args:
         plan: what the network half is to do; it starts at once.
-        say: this player's say about a match that a queue proposes; ``None`` where the plan does not ask.
+        vote: this player's vote about a match that a queue proposes; ``None`` where the plan has none.
         record: makes the recorder, once the match is known.
         check: called before every wait; raises to give up.
     """
 
     def __init__(
         self,
-        plan: Plan,
+        plan: PlayerPlan,
         *,
-        say: Say | None = None,
+        vote: Voter | None = None,
         record: Callable[[MatchFound], Recorder],
         check: Callable[[], None],
     ) -> None:
         self._plan = plan
-        self._say = say
+        self._vote = vote
         self._record = record
         self._check = check
         self._free: tuple[SeatId, ...] = plan.seats
         self._bridge = open_bridge(plan)
-        self._found: MatchFound | None = None
-        self._end: Failed | Stopped | None = None
-        self.recorder: Recorder | None = None
-        self.about: tuple[Mapping[str, Any] | None, ...] = ()
-        """What every player said of himself, once :meth:`meet` has returned; ``None`` for the local one."""
-        self.listener: Callable[[Telling], None] = lambda _telling: None
-        """Hears everything that is told, from the caller's thread, once it is folded."""
+        self._recorder: Recorder | None = None
+        self._end: WorkerFailed | WorkerStopped | None = None
+        self.command: Callable[[WorkerCommand], None] = self._bridge.command
+        """Gives the network half a command."""
+        self.listener: Callable[[WorkerEvent], None] = lambda _event: None
+        """Takes every event, on the caller's thread, once it is folded into the record."""
         self.gone: PlayerGone | None = None
-        """The first player who left or was lost: no episode begins without him."""
+        """The first player who left or was lost: no episode begins without them."""
         self.queue_status: QueueStatus | None = None
-        """Where this player stands in the queue, as told last; ``None`` while he is in none."""
+        """Where this player stands in the queue, by the newest status; ``None`` while they are in none."""
 
-    @property
-    def found(self) -> MatchFound:
-        """The match; only once :meth:`meet` has returned."""
-        assert self._found is not None  # noqa: S101 - what the docstring says
-        return self._found
-
-    def player_id(self, player: int) -> SeatId:
-        """Return a player's id."""
-        return self.found.players[player].player_id
-
-    @property
-    def local(self) -> int:
-        """The local player's index."""
-        return next(i for i, p in enumerate(self.found.players) if p.player_id == self.found.player_id)
-
-    def meet(self) -> None:
+    def meet(self) -> tuple[Recorder, Sequence[Mapping[str, Any] | None]]:
         """Wait until all players of the match are connected and have agreed on what they play.
+
+        Returns:
+            The record of the match, and what every player sent about themselves, in the match's order
+            (``None`` for the local one).
 
         Raises:
             NetworkError, PeerError: they will not.
         """
         config = self._plan.config
         in_room = config.queue is None
-        where, place = (f"room {config.room!r}", Seated) if in_room else (f"queue {config.queue!r}", Queued)
+        where, place = (
+            (f"room {config.room!r}", JoinAck) if in_room else (f"queue {config.queue!r}", QueueAck)
+        )
         self.wait_for(place, SIGN_IN_LIMIT_S, "signing in", "Check server_url, and what the service says.")
         room_s = config.sync.room_timeout_s + ROOM_MARGIN_S
-        made = self.wait_for(MatchMade, room_s, f"the {where}", "Start the other players.")
-        self._found = made.found
-        self.recorder = self._record(made.found)
+        found = self.wait_for(MatchFound, room_s, f"the {where}", "Start the other players.")
+        self._recorder = recorder = self._record(found)
         limit_s = config.link.connect_timeout_s + HANDSHAKE_LIMIT_S
         connected = self.wait_for(
             Connected, limit_s, "the other players", "Check that UDP passes between the machines."
         )
-        self.about = connected.about
-        others = ", ".join(str(peer.player_id) for peer in made.found.peers)
-        _log.info("connected as %s with %s: %s", made.found.player_id, others, made.found.match_id)
+        others = ", ".join(str(peer.player_id) for peer in found.peers)
+        _log.info("connected as %s with %s: %s", found.player_id, others, found.match_id)
+        return recorder, connected.about
 
-    def command(self, command: Order) -> None:
-        """Give the network half a command."""
-        self._bridge.command(command)
+    def receive(self, timeout_s: float = WAIT_SLICE_S) -> WorkerEvent | None:
+        """Return the next event, folded into the record; ``None`` if there is none within the time.
 
-    def next(self, timeout_s: float = WAIT_SLICE_S) -> Telling | None:
-        """Return what is told next, folded into the record; ``None`` if nothing is within the time.
-
-        Who waits on (with a time above 0) after the network half has ended is told its end again.
+        Who waits on (with a time above 0) after the network half has ended gets its end again.
         """
         if timeout_s > 0:
             self._check()
-        told = self._bridge.next(timeout_s)
-        if told is None:
+        stamped = self._bridge.receive(timeout_s)
+        if stamped is None:
             return self._end if timeout_s > 0 else None
-        at_ms, telling = told
-        self._keep(telling)
-        self._fold(at_ms, telling)
-        match telling:
-            case Waiting(free):
-                self._free = free
-                if free:
-                    seats = ", ".join(map(str, free))
-                    _log.info("waiting in room %r for: %s", self._plan.config.room, seats)
-            case QueueNews(status):
-                _queue_log.info("in queue %r for %.0f s: %s, %d here", *_in_words(status))
-            case Proposed(match):
-                self._answer(match)
-            case ServiceSeen(up):
-                url = self._plan.config.server_url
-                _log.log(*(_BACK if up else _AWAY), url)
-        return telling
+        at_ms, event = stamped
+        self._keep(event)
+        self._fold(at_ms, event)
+        if self._recorder is None:
+            self._follow_queue(event)
+        return event
 
-    def _answer(self, match: MatchProposed) -> None:
-        """Say what becomes of a proposed match.
-
-        Raises:
-            MatchRefused: the answer is no, where a refusal is the end.
-        """
-        verdict = Verdict.ACCEPT if self._say is None else self._say(match)
-        self.command(AnswerProposal(match.proposal_id, verdict))
-        _log.info("queue %r proposed a match: %s", match.queue, verdict.value)
-        if verdict is Verdict.REJECT and self._plan.config.on_refusal == "raise":
-            raise MatchRefused(match.queue, match.subjects, match.probe.worst_rtt_ms)
-
-    def _keep(self, telling: Telling) -> None:
-        """Keep what stays true, for whoever asks later: nobody may be waiting for it now."""
-        if isinstance(telling, QueueNews):
-            self.queue_status = telling.status
-        elif isinstance(telling, MatchMade | Failed | Stopped):
-            self.queue_status = None
-        if self.gone is None and isinstance(telling, PlayerGone):
-            self.gone = telling
-        elif self._end is None and isinstance(telling, Failed | Stopped):
-            self._end = telling
+    def drain(self) -> None:
+        """Take in all events that are there, without waiting."""
+        while self.receive(0) is not None:
+            pass
 
     def wait_for(
         self,
@@ -195,7 +151,7 @@ class Line:
         what: str,
         advice: str,
     ) -> _T:
-        """Return the next telling of a kind.
+        """Return the next event of a kind.
 
         Raises:
             ConnectFailed: it does not come in time.
@@ -205,11 +161,11 @@ class Line:
             self._raise_if_final(self.gone)
         began = time.monotonic()
         while (waited_s := time.monotonic() - began) < limit_s:
-            telling = self.next(min(WAIT_SLICE_S, limit_s - waited_s))
-            if isinstance(telling, kind):
-                return telling
-            if telling is not None:
-                self._raise_if_final(telling)
+            event = self.receive(min(WAIT_SLICE_S, limit_s - waited_s))
+            if isinstance(event, kind):
+                return event
+            if event is not None:
+                self._raise_if_final(event)
         seen = f"free seats: {', '.join(map(repr, self._free)) or 'none'}"
         if self.queue_status is not None:
             seen = "in queue {!r} for {:.0f} s: {}, {} here".format(*_in_words(self.queue_status))
@@ -223,26 +179,74 @@ class Line:
             lost: the player whose loss it is for.
         """
         self.queue_status = None
-        index = None
-        if lost is not None:
-            index = [player.player_id for player in self.found.players].index(lost)
-        for at_ms, telling in self._bridge.close(Leave(reason, index)):
-            self._fold(at_ms, telling)
+        index = None if lost is None else self._player_ids.index(lost)
+        for at_ms, event in self._bridge.close(Leave(reason, index)):
+            self._fold(at_ms, event)
 
-    def _fold(self, at_ms: int, telling: Telling) -> None:
-        if self.recorder is not None:
-            self.recorder.fold(at_ms, telling)
-        self.listener(telling)
+    def player_id(self, player: int) -> SeatId:
+        """Return a player's id by their index; only once the match is known."""
+        return self._player_ids[player]
 
-    def _raise_if_final(self, telling: Telling) -> None:
-        match telling:
-            case Failed(error):
+    @property
+    def _player_ids(self) -> list[SeatId]:
+        assert self._recorder is not None  # noqa: S101 - players have an index from when the match is known
+        return [player.player_id for player in self._recorder.found.players]
+
+    def _follow_queue(self, event: WorkerEvent) -> None:
+        """See to what happens on the way to a match.
+
+        Raises:
+            MatchRefused: this player votes against a proposed match, where a refusal is the end.
+        """
+        match event:
+            case JoinAck() | RoomStatus():
+                self._free = event.seats_free
+                if self._free:
+                    seats = ", ".join(map(str, self._free))
+                    _log.info("waiting in room %r for: %s", self._plan.config.room, seats)
+            case QueueStatus():
+                _queue_log.info("in queue %r for %.0f s: %s, %d here", *_in_words(event))
+            case MatchProposed():
+                self._cast_vote(event)
+            case ServiceReachable(up):
+                _log.log(*(_BACK if up else _AWAY), self._plan.config.server_url)
+
+    def _cast_vote(self, match: MatchProposed) -> None:
+        verdict = Verdict.ACCEPT if self._vote is None else self._vote(match)
+        self.command(Vote(match.proposal_id, verdict))
+        _log.info("queue %r proposed a match: %s", match.queue, verdict.value)
+        if verdict is Verdict.REJECT and self._plan.config.on_refusal == "raise":
+            raise MatchRefused(match.queue, match.subjects, match.probe.worst_rtt_ms)
+
+    def _keep(self, event: WorkerEvent) -> None:
+        """Keep what stays true, for whoever needs it later: nobody may be waiting for it now."""
+        match event:
+            case InputsArrived():
+                pass  # of nearly all events the record keeps what has to be kept
+            case QueueStatus():
+                self.queue_status = event
+            case MatchFound():
+                self.queue_status = None
+            case WorkerFailed() | WorkerStopped():
+                self.queue_status = None
+                self._end = self._end or event
+            case PlayerGone():
+                self.gone = self.gone or event
+
+    def _fold(self, at_ms: int, event: WorkerEvent) -> None:
+        if self._recorder is not None:
+            self._recorder.fold(at_ms, event)
+        self.listener(event)
+
+    def _raise_if_final(self, event: WorkerEvent) -> None:
+        match event:
+            case WorkerFailed(error):
                 raise error
-            case Refused(player, differences) | EpisodeRefused(player, differences):
+            case HandshakeMismatch(player, differences) | EpisodeRefused(player, differences):
                 raise HandshakeRefused(self.player_id(player), differences)
-            case PlayerGone(player, reason, _, said, lost):
-                raise PeerLost(self.player_id(player if lost is None else lost), said or reason)
-            case Stopped():
+            case PlayerGone(player, reason, _, goodbye, lost):
+                raise PeerLost(self.player_id(player if lost is None else lost), goodbye or reason)
+            case WorkerStopped():
                 raise NetworkError("the network half stopped by itself")
 
 

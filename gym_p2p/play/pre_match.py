@@ -1,4 +1,4 @@
-"""A player's own say before a match is made: from what he configured to a verdict about a proposed match.
+"""A player's vote before a match is made: from what was configured to a verdict about a proposed match.
 
 Knows callables, names of callables and a plain limit. It refuses to know queues and the line.
 """
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gym_p2p.config.names import load_callable
-from gym_p2p.core.api.queues import MatchProposed
-from gym_p2p.core.matchmaking.commands import Verdict, as_verdict
+from gym_p2p.core.api.queues import MatchProposed, Verdict
+from gym_p2p.core.matchmaking.commands import as_verdict
 from gym_p2p.errors import ConfigurationError
 
 __all__ = ["load_pre_match"]
@@ -37,7 +37,7 @@ def load_pre_match(configured: Any) -> Callable[[MatchProposed], Verdict] | None
             raise ConfigurationError("pre_match", f"wanted a limit of 0 ms or more, got {configured!r}")
         return lambda match: _within(match, limit_ms)
     function = load_callable("pre_match", configured)
-    return lambda match: _asked(function, match)
+    return lambda match: _vote(function, match)
 
 
 def _within(match: MatchProposed, limit_ms: float) -> Verdict:
@@ -46,7 +46,7 @@ def _within(match: MatchProposed, limit_ms: float) -> Verdict:
     return Verdict.ACCEPT if near else Verdict.REJECT
 
 
-def _asked(function: Callable[[MatchProposed], object], match: MatchProposed) -> Verdict:
+def _vote(function: Callable[[MatchProposed], object], match: MatchProposed) -> Verdict:
     try:
         return as_verdict(function(match))
     except Exception:  # noqa: BLE001 - the user's bug is a no, and must not leave the others waiting

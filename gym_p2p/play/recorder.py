@@ -37,7 +37,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.replay.reader import SUFFIX, replay_header
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
-from gym_p2p.net.worker.messages import LinkOpened, Polled, Telling
+from gym_p2p.net.worker.messages import LinkOpened, Polled, WorkerEvent
 from gym_p2p.version import __version__
 
 __all__ = ["Recorder", "check_record", "now_ms", "open_replay"]
@@ -111,9 +111,9 @@ class Recorder:
         self.desyncs = 0
         self.desynced_with: SeatId | None = None
 
-    def fold(self, at_ms: int, telling: Telling) -> None:
-        """Take in what the network half tells."""
-        match telling:
+    def fold(self, at_ms: int, event: WorkerEvent) -> None:
+        """Take in an event of the network half."""
+        match event:
             case InputsArrived(player, _, inputs, confirmed):
                 self.record.inputs_received(len(inputs))
                 self.record.confirmed(confirmed - 1)

@@ -1,11 +1,16 @@
-"""One thread at a time, and signal handlers that interrupt it."""
+"""Who may be inside a session, and when: one thread at a time, signal handlers, the garbage collector."""
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
 
-__all__ = ["Door"]
+__all__ = ["Door", "close_when_dropped"]
+
+Close = Callable[[str], object]
+"""``close(reason)``, callable from any thread."""
 
 
 class Door:
@@ -45,3 +50,23 @@ class Door:
         if self.last_thing is not None:
             call, self.last_thing = self.last_thing, None
             call()
+
+
+def close_when_dropped(owner: object, close: Close) -> None:
+    """Close when the owner is dropped, or the program ends: no match without goodbye and documents.
+
+    Args:
+        owner: what a user holds.
+        close: does not hold the owner.
+    """
+    weakref.finalize(owner, _close_abandoned, close, os.getpid())
+
+
+def _close_abandoned(close: Close, process: int) -> None:
+    if os.getpid() != process:
+        return  # a forked process has no part in its parent's matches
+    if threading.current_thread() is threading.main_thread():
+        close("interrupted")
+    else:
+        # The garbage collector may have come by on one of the threads that closing waits for.
+        threading.Thread(target=close, args=("interrupted",), name="gym_p2p closing").start()

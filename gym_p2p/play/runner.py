@@ -1,17 +1,15 @@
 """One episode as one player plays it, without waiting: inputs in, commands and final frames out.
 
-What the wrapper's episode and a simulated player have in common. Knows the session, the rollout and the
-record; refuses to know how time passes, how news arrives, and what is shown to whom.
+What the wrapper's episode and a simulated player have in common. Knows the sync session, the rollout and the
+record; refuses to know how time passes, how events arrive, and what is shown to whom.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
-from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import (
-    Command,
     Desynced,
     EpisodeBegan,
     FramesAhead,
@@ -23,139 +21,79 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     StateArrived,
 )
-from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.sync.outputs import RolledBack
 from gym_p2p.core.sync.prediction import predictor_named
-from gym_p2p.core.sync.session import RolledBack, SyncSession
+from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.sync.time_sync import AutoDelay
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.game.env.game import Game
-from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.rollout import Rollout, StandIn, Tick
-from gym_p2p.play.state_exchange import StateExchange
-from gym_p2p.play.sync_mode import SyncChoice
+from gym_p2p.game.rollout import Rollout, Tick
+from gym_p2p.play.played_match import PlayedMatch
 
-__all__ = ["Playing", "Sink", "first_delay"]
+__all__ = ["EpisodeRunner"]
 
 _JITTERS = 3.0
 """A message is hardly later than the mean by more than so many mean deviations (as in RFC 6298's timer)."""
 
 
-class Sink(Protocol):
-    """Takes an episode as it becomes final; a :class:`~gym_p2p.game.replay.writer.ReplayWriter` is one."""
-
-    def begin_episode(self, seed: int, options: Mapping[str, Any] | None, first_outcome: Outcome) -> None:
-        """An episode begins, with what ``reset`` gave."""
-
-    def frame(self, by_seat: Sequence[bytes], outcome: Outcome) -> None:
-        """The next frame is final: every seat's encoded action, and what came of them."""
-
-    def checksum(self, frame: int, digest: str) -> None:
-        """The digest of a compared frame, which may be an earlier one."""
-
-    def end_episode(self, *, completed: bool) -> None:
-        """The environment has ended it. May be told more than once."""
-
-
-class Playing:
+class EpisodeRunner:
     """A running episode: begins when made, with the delayed frames' inputs and the game's reset.
 
     Args:
-        game: the local copy.
-        inputs: of the match's players.
-        local: the local player's index.
-        began: what the players agreed on.
-        config: how frames are kept together, as configured.
-        choice: the same, as agreed.
-        delay: follows the measured path; ``None`` where the input delay is fixed.
-        stand_in: plays for players who are gone, where the match goes on without them.
-        record: of the match; this episode is begun in it.
-        states: the match's exchange of states at a desync.
-        sinks: take what is final: recordings.
-        command: takes what goes to the network half.
-        now_ms: the Unix time in milliseconds.
+        match: what it is an episode of; it is begun in the record of that.
+        began: what the players agreed on for it.
     """
 
-    def __init__(
-        self,
-        *,
-        game: Game,
-        inputs: SeatInputs,
-        local: int,
-        began: EpisodeBegan,
-        config: SyncConfig,
-        choice: SyncChoice,
-        delay: AutoDelay | None,
-        stand_in: StandIn | None,
-        record: MatchRecord,
-        states: StateExchange,
-        sinks: Sequence[Sink],
-        command: Callable[[Command], None],
-        now_ms: Callable[[], int],
-    ) -> None:
-        self._inputs = inputs
-        self._auto_delay = delay
-        self._record = record
-        self._command = command
-        self._now_ms = now_ms
-        self._others = inputs.players - 1
+    def __init__(self, match: PlayedMatch, began: EpisodeBegan) -> None:
+        self._match = match
+        self._inputs = match.inputs
+        self._record = match.record
+        self._command = match.command
+        self._others = match.inputs.players - 1
         self._paths: dict[int, _PathEstimate] = {}
-        self._seats = game.seats
-        self._sinks = tuple(sinks)
-        self.session = SyncSession(
-            local=local,
-            default_inputs=[inputs.default_of(player) for player in range(inputs.players)],
-            window=choice.window,
-            input_delay=began.delays[local] if began.delays else first_delay(config, delay),
-            delays=began.delays or None,
-            predictor=predictor_named(config.prediction),
-            save_every=choice.save_every,
-            keep_every=config.checked_every if choice.compares_states else None,
-            continue_without_leavers=config.on_peer_loss in {"default_action", "stand_in"},
-        )
         self._episode = began.episode
+        self.session = _sync_session(match, began)
         self.rollout = Rollout(
-            game=game,
+            game=match.game,
             session=self.session,
-            inputs=inputs,
-            snapshots=choice.snapshots,
-            checked_every=config.checked_every,
-            compare_states=choice.compares_states,
-            stand_in=stand_in,
+            inputs=match.inputs,
+            snapshots=match.choice.snapshots,
+            checked_every=match.config.checked_every,
+            compare_states=match.choice.compares_states,
+            stand_in=match.stand_in,
         )
-        self._states = states
-        states.begin_episode(began.episode, self.rollout.fields)
-        record.begin_episode(now_ms(), number=began.episode)
-        record.input_delay(0, self.session.input_delay)
+        match.states.begin_episode(began.episode, self.rollout.fields)
+        self._record.begin_episode(match.now_ms(), number=began.episode)
+        self._record.input_delay(0, self.session.input_delay)
         for give in self.session.begin():
-            self._give(give)
-        if delay is not None and delay.frames != self.session.input_delay:
-            self._change_delay(delay.frames)  # it changed while the others were waited for
+            self._send_input(give)
+        if match.auto_delay is not None and match.auto_delay.frames != self.session.input_delay:
+            self._change_delay(match.auto_delay.frames)  # it changed while the others were waited for
         first = self.rollout.begin(began.seed, dict(began.options) or None)
-        for sink in self._sinks:
+        for sink in match.sinks:
             sink.begin_episode(began.seed, began.options, first)
 
-    def give(self, actions: Mapping[SeatId, Any]) -> None:
+    def add_input(self, actions: Mapping[SeatId, Any]) -> None:
         """Give the local seats' canonical actions for the current frame; giving again changes nothing."""
-        give = self.session.give(self._inputs.encode(actions))
+        give = self.session.add_local_input(self._inputs.encode(actions))
         if give is not None:
-            self._give(give)
+            self._send_input(give)
 
     def receive(self, event: object) -> None:
-        """Take in what the network half tells; what is not about this episode's frames is ignored."""
+        """Take in an event of the network half; what is not about this episode's frames is ignored."""
         match event:
             case InputsArrived() | PlayerFinished() | PlayerGone() | FramesAhead():
                 self.session.receive(event)
             case Desynced() | StateArrived():
-                self._states.receive(event)
-            case Pinged(player, rtt_ms, _) if self._auto_delay is not None:
-                self._follow(self._auto_delay, player, rtt_ms)
+                self._match.states.receive(event)
+            case Pinged(player, rtt_ms, _) if self._match.auto_delay is not None:
+                self._follow(self._match.auto_delay, player, rtt_ms)
 
-    def tick(self) -> Tick:
+    def advance(self) -> Tick:
         """Play what can be played, once the input was given or to correct what was played; record it.
 
         Raises:
-            ProtocolError: a player's input is no action of his seats.
+            ProtocolError: a player's input is no action of their seats.
             UnsupportedEnvironment: something came into the state that cannot be saved.
         """
         tick = self.rollout.tick()
@@ -165,30 +103,31 @@ class Playing:
             self._record.corrected(resimulated=tick.played_again, stalls=tick.stalled is not None)
         for frame in tick.final:
             self._record.frame(frame.inputs)
-            for sink in self._sinks:
+            for sink in self._match.sinks:
                 sink.frame(frame.inputs, frame.outcome)
         for checked in tick.checked:
             self._record.checksum(checked.frame, checked.digest)
-            for sink in self._sinks:
+            for sink in self._match.sinks:
                 sink.checksum(checked.frame, checked.digest)
             self._command(GiveChecksum(checked.frame, bytes.fromhex(checked.digest), self._episode))
         if self.rollout.over:
-            self._record.end_episode(self._now_ms())
-            for sink in self._sinks:
+            self._record.end_episode(self._match.now_ms())
+            for sink in self._match.sinks:
                 sink.end_episode(completed=True)
         return tick
 
-    def awaits_end(self, own: Sequence[int]) -> bool:
-        """Whether an end of the episode or of one of these seats (by index) is known but not final.
+    def awaits_end(self) -> bool:
+        """Whether an end of the episode or of a local seat is known but not final.
 
         Nothing may follow it until it is, or is taken back.
         """
         outcome, final = self.rollout.outcome, self.rollout.final_outcome
         if self.rollout.final_count >= self.session.frame or self.rollout.over:
             return False
+        own = self._match.own
         return outcome.ended or any(_ended(outcome, seat) and not _ended(final, seat) for seat in own)
 
-    def _give(self, give: GiveInput) -> None:
+    def _send_input(self, give: GiveInput) -> None:
         self._command(give)
         self._record.inputs_sent(self._others)
 
@@ -213,10 +152,10 @@ class Playing:
         self._record.rollback(
             frame=rolled_back.frame,
             current_frame=rolled_back.current,
-            player=self._seats[seat],
+            player=self._match.game.seats[seat],
             predicted=predicted,
             actual=actual,
-            now_ms=self._now_ms(),
+            now_ms=self._match.now_ms(),
         )
 
 
@@ -247,9 +186,16 @@ def _ended(outcome: Outcome, seat: int) -> bool:
     return outcome.terminations[seat] or outcome.truncations[seat]
 
 
-def first_delay(config: SyncConfig, delay: AutoDelay | None) -> int:
-    """Return the input delay with which an episode begins, in frames."""
-    if delay is not None:
-        return delay.frames
-    assert isinstance(config.input_delay, int)  # noqa: S101 - "auto" comes with a delay that follows
-    return config.input_delay
+def _sync_session(match: PlayedMatch, began: EpisodeBegan) -> SyncSession:
+    inputs, config, choice = match.inputs, match.config, match.choice
+    return SyncSession(
+        local=match.local,
+        default_inputs=[inputs.default_of(player) for player in range(inputs.players)],
+        window=choice.window,
+        input_delay=began.delays[match.local] if began.delays else match.input_delay,
+        delays=began.delays or None,
+        predictor=predictor_named(config.prediction),
+        save_every=choice.save_every,
+        keep_every=config.checked_every if choice.compares_states else None,
+        continue_without_leavers=config.on_peer_loss in {"default_action", "stand_in"},
+    )

@@ -39,7 +39,7 @@ class StateExchange:
         self._episode = 0
         self._fields: Callable[[int], Fields | None] = lambda _frame: None
         self._ours: dict[tuple[int, int], Fields] = {}
-        self._told: set[int] = set()
+        self._sent: set[int] = set()
 
     def begin_episode(self, episode: int, fields: Callable[[int], Fields | None]) -> None:
         """Take the states of another episode from now on.
@@ -51,7 +51,7 @@ class StateExchange:
         self._episode, self._fields = episode, fields
 
     def receive(self, event: object) -> None:
-        """Take in what the network half tells: send our state at a desync, compare theirs."""
+        """Take in an event of the network half: send our state at a desync, compare theirs."""
         match event:
             case Desynced(episode, frame, player, _, _):
                 self._send(episode, frame, player)
@@ -59,13 +59,13 @@ class StateExchange:
                 self._compare(player, (episode, frame), data)
 
     def _send(self, episode: int, frame: int, player: int) -> None:
-        """Send our state of a frame to a player, unless he got one before."""
-        if player in self._told or episode != self._episode:
+        """Send our state of a frame to a player, unless they got one before."""
+        if player in self._sent or episode != self._episode:
             return
         fields = self._fields(frame)
         if fields is None:
             return
-        self._told.add(player)
+        self._sent.add(player)
         self._ours[episode, frame] = fields
         text = json.dumps(fields_to_json(fields), separators=(",", ":"))
         self._command(GiveState(player, episode, frame, zlib.compress(text.encode())))

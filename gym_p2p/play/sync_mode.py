@@ -1,8 +1,8 @@
 """Which sync mode a match is played in: what this player can do, and what all of them agree on.
 
-Every player tries out whether his copy of the game can be saved and restored exactly, and tells the others
-with his handshake. All then come to the same choice from the same words. Knows configuration, games and
-words; refuses to know the network.
+Every player tries out whether their copy of the game can be saved and restored exactly, and offers that with
+the handshake. All then come to the same choice from the same offers. Knows configuration and games; refuses
+to know the network.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ class SyncOffer:
 
     Attributes:
         wants: ``auto``, ``lockstep`` or ``rollback``.
-        able: whether he can play with rollback.
+        able: whether they can play with rollback.
         why: why, or why not, in words.
-        strategy: how he saves the game; ``None`` where he does not.
-        snapshots: the same, for himself.
-        window: how many frames he predicts at most.
-        save_every: frames between two states that he saves.
+        strategy: how they save the game; ``None`` where they do not.
+        snapshots: the same, at the player's own side.
+        window: how many frames they predict at most.
+        save_every: frames between two states that they save.
     """
 
     wants: str
@@ -82,18 +82,18 @@ class SyncOffer:
     save_every: int = 1
 
     def to_wire(self) -> dict[str, Any]:
-        """Return what the others are told."""
+        """Return what the others receive."""
         return {"wants": self.wants, "able": self.able, "why": self.why, "strategy": self.strategy}
 
     @classmethod
     def from_wire(cls, data: object) -> SyncOffer:
-        """Read what another player told; one who says nothing sensible plays in lockstep."""
-        told = data if isinstance(data, Mapping) else {}
-        wants, why, strategy = told.get("wants"), told.get("why"), told.get("strategy")
+        """Read what another player sent; who sends nothing sensible plays in lockstep."""
+        fields = data if isinstance(data, Mapping) else {}
+        wants, why, strategy = fields.get("wants"), fields.get("why"), fields.get("strategy")
         return cls(
             wants=wants if isinstance(wants, str) else "lockstep",
-            able=told.get("able") is True,
-            why=why if isinstance(why, str) else "he did not say",
+            able=fields.get("able") is True,
+            why=why if isinstance(why, str) else "no reason was given",
             strategy=strategy if isinstance(strategy, str) else None,
         )
 

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,18 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
+from gym_p2p.core.presence.rate_limits import Rate
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.server.factory import Assembly, open_secret
 from gym_p2p.server.guard.frames import FrameGuard, StrictPacket
 from gym_p2p.server.guard.metrics import ServiceMetrics
-from gym_p2p.server.guard.rate_limits import KeyedLimits
-from gym_p2p.server.guard.tokens import OperatorTokens, TokenSigner
+from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.handlers.hooks import PreMatchHook
-from gym_p2p.server.handlers.service import VERSION, SignalingService
+from gym_p2p.server.handlers.service import SignalingService
 from gym_p2p.server.store import Store
 from gym_p2p.server.web import Uploads, make_web_app
+from gym_p2p.version import __version__
 
 __all__ = ["Service", "new_event_loop", "serve_in_thread"]
 
@@ -102,7 +104,7 @@ class Service:
         async with contextlib.AsyncExitStack() as stack:
             listener = stack.enter_context(contextlib.closing(_listen(self.config.host, self.config.port)))
             secret, store = self._open_data_dir()
-            tokens = TokenSigner(secret)
+            tokens = TokenSigner(secret, UploadClaims)
             sio, signaling = self._make_signaling(tokens)
             self._signaling = signaling
             signaling.start(catch_unknown=True)
@@ -110,14 +112,14 @@ class Service:
             stack.push_async_callback(sio.shutdown)
             web = make_web_app(
                 uploads=Uploads(store=store, tokens=tokens, max_bytes=self.config.max_upload_bytes),
-                health=lambda: self._health(signaling),
+                health=self._health,
                 metrics=self._metrics.exposition,
-                operators=OperatorTokens(secret),
+                operators=TokenSigner(secret, OperatorClaims),
                 queues=self.queue_report,
             )
             guarded = FrameGuard(
                 socketio.ASGIApp(sio, other_asgi_app=web),
-                connects=KeyedLimits(self.config.connects_per_s, self.config.connect_burst),
+                connects=Rate(self.config.connects_per_s, self.config.connect_burst),
                 on_refusal=self._metrics.refused,
             )
             server = _Server(_uvicorn_config(guarded))
@@ -134,7 +136,7 @@ class Service:
         Args:
             one: a subject.
             other: another one.
-            threshold_ms: what the result will be compared with: tells the two how exact it has to be.
+            threshold_ms: what the result will be compared with: so the two know how exact it has to be.
 
         Raises:
             UsageError: both are the same subject, or the service does not run.
@@ -151,11 +153,11 @@ class Service:
         """
         if self._signaling is None:
             raise UsageError("start() comes first")
-        tables = self._signaling.queue_tables()
-        return QueueReport(
-            queues={name: tuple(rows) for name, rows in tables.items()},
-            matches=self._assembly.rooms.match_count,
-            connections=self._signaling.connection_count,
+        tables = self._assembly.machines.queues.tables(time.monotonic())
+        return QueueReport.of(
+            {name: tuple(rows) for name, rows in tables.items()},
+            matches=self._assembly.machines.rooms.match_count,
+            connections=self._assembly.machines.presence.socket_count,
         )
 
     async def stop(self) -> None:
@@ -172,7 +174,9 @@ class Service:
                 "data_dir", f"cannot use {directory}: {error.strerror or error}"
             ) from error
 
-    def _make_signaling(self, tokens: TokenSigner) -> tuple[socketio.AsyncServer, SignalingService]:
+    def _make_signaling(
+        self, tokens: TokenSigner[UploadClaims]
+    ) -> tuple[socketio.AsyncServer, SignalingService]:
         sio = socketio.AsyncServer(
             async_mode="asgi",
             transports=["websocket"],
@@ -195,12 +199,12 @@ class Service:
         )
         return sio, assembly.on(sio)
 
-    def _health(self, signaling: SignalingService) -> dict[str, Any]:
+    def _health(self) -> dict[str, Any]:
         return {
-            "version": VERSION,
-            "rooms": self._assembly.rooms.room_count,
-            "matches": self._assembly.rooms.match_count,
-            "connections": signaling.connection_count,
+            "version": __version__,
+            "rooms": self._assembly.machines.rooms.room_count,
+            "matches": self._assembly.machines.rooms.match_count,
+            "connections": self._assembly.machines.presence.socket_count,
         }
 
 

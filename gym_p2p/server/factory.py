@@ -19,9 +19,12 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
+from gym_p2p.core.presence.presence import Presence
+from gym_p2p.core.presence.rate_limits import Rate
 from gym_p2p.core.probing.registry import ProbeRegistry
+from gym_p2p.core.service.machines import Machines
 from gym_p2p.core.service.rooms import Rooms
-from gym_p2p.core.service.spectators import Watching
+from gym_p2p.core.service.spectators import Spectators
 from gym_p2p.core.signaling.ice_candidates import CandidatePolicy
 from gym_p2p.core.signaling.sdp_filter import SignalScreen
 from gym_p2p.core.wire.seats import SeatId
@@ -29,14 +32,16 @@ from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.server.guard.admission import Admission
 from gym_p2p.server.guard.guards import Guards
 from gym_p2p.server.guard.metrics import Counts, QueueRow, ServiceMetrics
-from gym_p2p.server.guard.rate_limits import KeyedLimits
-from gym_p2p.server.guard.tokens import Claims, JoinTokens, TokenSigner, load_secret
+from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret
 from gym_p2p.server.guard.turn import ice_servers_for
 from gym_p2p.server.handlers.decision_log import DecisionLog
-from gym_p2p.server.handlers.hooks import PreMatchHook
+from gym_p2p.server.handlers.dispatcher import Dispatcher
+from gym_p2p.server.handlers.hooks import HookCaller, PreMatchHook
 from gym_p2p.server.handlers.service import SignalingService
 
 __all__ = ["Assembly", "mount", "open_secret"]
+
+_RESUME_BYTES = 16  # 128 bits
 
 
 class Assembly:
@@ -50,10 +55,7 @@ class Assembly:
         pre_match: asked before a queue's match is made.
 
     Attributes:
-        rooms: rooms and matches.
-        queues: the queues.
-        probes: the probes.
-        watching: the spectators.
+        machines: all of them.
 
     Raises:
         TypeError: ``matchmaker`` is none.
@@ -62,7 +64,7 @@ class Assembly:
     def __init__(
         self,
         config: ServiceConfig,
-        tokens: TokenSigner,
+        tokens: TokenSigner[UploadClaims],
         *,
         metrics: ServiceMetrics,
         matchmaker: Matchmaker | None = None,
@@ -76,66 +78,70 @@ class Assembly:
             relay_only: SignalScreen(CandidatePolicy(private=private, relay_only=relay_only))
             for relay_only in (False, True)
         }
-        self.rooms = Rooms(
+        presence = Presence(
+            register_timeout_s=config.register_timeout_s,
+            resume_tokens=lambda: secrets.token_urlsafe(_RESUME_BYTES),
+        )
+        rooms = Rooms(
+            presence,
             match_ids=lambda: f"match-{secrets.token_hex(16)}",
             seeds=lambda: secrets.randbits(32),
             issue_token=_token_issuer(tokens, config.token_lifetime_s),
             ice_servers=ice_servers_for(config, config.turn_match_lifetime_s),
             relay_only=config.relay_only,
             screen=self._screens.__getitem__,
-            register_timeout_s=config.register_timeout_s,
         )
-        self.watching = Watching(
-            self.rooms,
+        spectators = Spectators(
+            rooms,
             watch_ids=lambda: f"spectator-{secrets.token_hex(16)}",
             ice_servers=ice_servers_for(config, config.turn_match_lifetime_s),
             screen=self._screens.__getitem__,
         )
-        self.probes = ProbeRegistry(
+        probes = ProbeRegistry(
+            presence,
             probe_ids=lambda: f"probe_{uuid.uuid4()}",
             ice_servers=ice_servers_for(config, config.turn_probe_lifetime_s),
             relay_only=config.relay_only,
             screen=self._screens.__getitem__,
         )
-        self.queues = Queues(
+        queues = Queues(
             require_matchmaker(WideningMatchmaker() if matchmaker is None else matchmaker),
             config=config.matchmaking,
             ask_hook=pre_match is not None,
             log_decisions=config.log_decisions,
         )
+        self.machines = Machines(
+            presence=presence, rooms=rooms, spectators=spectators, probes=probes, queues=queues
+        )
 
     def on(self, sio: socketio.AsyncServer) -> SignalingService:
         """Return the machines behind a Socket.IO server; not started yet."""
-        config = self._config
-        secret = config.join_secret
-        signaling = SignalingService(
-            sio,
-            self.rooms,
-            self.probes,
-            self.queues,
-            watching=self.watching,
-            pre_match=self._pre_match,
-            hook_timeout_s=config.matchmaking.hook_timeout_s,
-            decision_log=DecisionLog(Path(config.data_dir) / "decisions.jsonl"),
-            guards=Guards(
-                admission=Admission(None if secret is None else JoinTokens(secret, config.experiment)),
-                joins=KeyedLimits(config.joins_per_s, config.join_burst),
-                metrics=self._metrics,
-            ),
-            events_per_s=config.events_per_s,
-            event_burst=config.event_burst,
+        config, hook = self._config, self._pre_match
+        guards = Guards(
+            admission=Admission(config.join_secret, config.experiment),
+            events=Rate(config.events_per_s, config.event_burst),
+            joins=Rate(config.joins_per_s, config.join_burst),
+            metrics=self._metrics,
         )
+        machines = self.machines
         self._metrics.counts = Counts(
-            connections=lambda: signaling.connection_count,
-            matches=lambda: self.rooms.match_count,
-            probes=lambda: self.probes.active_count,
+            connections=lambda: machines.presence.socket_count,
+            matches=lambda: machines.rooms.match_count,
+            probes=lambda: machines.probes.active_count,
             queues=self._queue_rows,
             dropped_candidates=lambda: sum((s.dropped for s in self._screens.values()), Counter[str]()),
         )
-        return signaling
+        return SignalingService(
+            sio,
+            machines,
+            Dispatcher(machines, guards),
+            metrics=self._metrics,
+            hook=None if hook is None else HookCaller(hook, config.matchmaking.hook_timeout_s),
+            decision_log=DecisionLog(Path(config.data_dir) / "decisions.jsonl"),
+        )
 
     def _queue_rows(self) -> list[QueueRow]:
-        waits = self.queues.waits(time.monotonic())
+        waits = self.machines.queues.waits(time.monotonic())
         return [QueueRow(queue=name, tickets=count, oldest_s=wait) for name, (count, wait) in waits.items()]
 
 
@@ -168,7 +174,7 @@ def mount(
     if sio.async_handlers:
         raise UsageError("wanted an AsyncServer(async_handlers=False): one client's events need their order")
     config = ServiceConfig() if config is None else config
-    tokens = TokenSigner(open_secret(Path(config.data_dir)))
+    tokens = TokenSigner(open_secret(Path(config.data_dir)), UploadClaims)
     assembly = Assembly(config, tokens, metrics=ServiceMetrics(), matchmaker=matchmaker, pre_match=pre_match)
     service = assembly.on(sio)
     service.start()
@@ -188,9 +194,11 @@ def open_secret(directory: Path) -> bytes:
         raise ConfigurationError("data_dir", f"cannot use {directory}: {error.strerror or error}") from error
 
 
-def _token_issuer(tokens: TokenSigner, lifetime_s: float) -> Callable[[str, SeatId, tuple[SeatId, ...]], str]:
+def _token_issuer(
+    tokens: TokenSigner[UploadClaims], lifetime_s: float
+) -> Callable[[str, SeatId, tuple[SeatId, ...]], str]:
     def issue(match_id: str, player_id: SeatId, player_ids: tuple[SeatId, ...]) -> str:
-        claims = Claims(
+        claims = UploadClaims(
             match_id=match_id,
             player_id=player_id,
             player_ids=player_ids,

@@ -6,11 +6,7 @@ trusted as path parts. Blocking: call it from a worker thread. It knows no HTTP 
 
 from __future__ import annotations
 
-import enum
-import hashlib
 import logging
-import os
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -23,28 +19,17 @@ import msgspec
 from gym_p2p.core.record.aggregate import aggregate
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from gym_p2p.server.guard.tokens import Claims
+from gym_p2p.exports.files import Kind, document_path, path_component, write_bytes
+from gym_p2p.server.guard.tokens import UploadClaims
 
-__all__ = ["DocumentError", "ForeignDocumentError", "Kind", "Store", "safe_name"]
+__all__ = ["DocumentError", "ForeignDocumentError", "Store"]
 
 _LOG = logging.getLogger(__name__)
 _Shape = TypeVar("_Shape")
 
-_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.")
-_MAX_NAME_BYTES = 160
-"""With the longest suffix well below the 255 bytes that file systems allow."""
-
-
-class Kind(enum.StrEnum):
-    """The three documents that a player leaves."""
-
-    SESSION = "session"
-    VALIDATION = "validation"
-    MULTIPLAYER = "multiplayer"
-
 
 class DocumentError(ValueError):
-    """What was uploaded is no document at all; the text may be told to the client."""
+    """What was uploaded is no document at all; the text may go to the client."""
 
 
 class ForeignDocumentError(DocumentError):
@@ -57,22 +42,6 @@ class _Header:
 
     gameId: str  # noqa: N815  # the exports' names
     playerId: int | str  # noqa: N815
-
-
-def safe_name(name: SeatId) -> str:
-    """Return a file name for an id: percent-encoded, never hidden or empty, distinct for distinct ids.
-
-    ``1`` becomes ``1``, ``"1"`` becomes ``%31``; what is too long is cut and ends in its hash.
-    """
-    if isinstance(name, int):
-        return str(name)
-    raw = name.encode("utf-8", "surrogatepass")
-    text = "".join(chr(byte) if chr(byte) in _PLAIN else f"%{byte:02X}" for byte in raw)
-    if text.startswith(".") or text.lstrip("-").isdigit():
-        text = f"%{raw[0]:02X}{text[1:]}"
-    if len(text) > _MAX_NAME_BYTES:
-        text = f"{text[:80]}%-{hashlib.sha256(raw).hexdigest()}"
-    return text or "%"
 
 
 class Store:
@@ -90,13 +59,13 @@ class Store:
 
     def path(self, match_id: str, player_id: SeatId, kind: Kind) -> Path:
         """Return where a document is, or would be."""
-        return self._directory / safe_name(match_id) / f"{safe_name(player_id)}.{kind}.json"
+        return document_path(self._directory, match_id, player_id, kind)
 
     def aggregate_path(self, match_id: str) -> Path:
         """Return where a match's aggregate is, or would be."""
-        return self._directory / safe_name(match_id) / "aggregate.json"
+        return self._directory / path_component(match_id) / "aggregate.json"
 
-    def put(self, claims: Claims, kind: Kind, body: bytes) -> None:
+    def put(self, claims: UploadClaims, kind: Kind, body: bytes) -> None:
         """Store a document, replacing an earlier one of its kind; the last one completes the aggregate.
 
         Raises:
@@ -107,12 +76,12 @@ class Store:
         header = _decode(body, _Header)
         if (header.gameId, header.playerId) != (claims.match_id, claims.player_id):
             raise ForeignDocumentError("the document's gameId and playerId are not those of the token")
-        _write(self.path(claims.match_id, claims.player_id, kind), body)
-        if kind is Kind.MULTIPLAYER:
+        write_bytes(self.path(claims.match_id, claims.player_id, kind), [body])
+        if kind == "multiplayer":
             self._aggregate(claims)
 
-    def _aggregate(self, claims: Claims) -> None:
-        paths = {p: self.path(claims.match_id, p, Kind.MULTIPLAYER) for p in claims.player_ids}
+    def _aggregate(self, claims: UploadClaims) -> None:
+        paths = {p: self.path(claims.match_id, p, "multiplayer") for p in claims.player_ids}
         with self._aggregating:
             if not all(path.exists() for path in paths.values()):
                 return
@@ -124,7 +93,7 @@ class Store:
             except (DocumentError, ProtocolError, RecursionError) as error:
                 _LOG.warning("match %s: not aggregated: %s", claims.match_id, error)
                 return
-            _write(self.aggregate_path(claims.match_id), msgspec.json.encode(result))
+            write_bytes(self.aggregate_path(claims.match_id), [msgspec.json.encode(result)])
         _LOG.info("match %s: all documents are in, aggregate stored", claims.match_id)
 
 
@@ -133,28 +102,3 @@ def _decode(body: bytes, shape: type[_Shape]) -> _Shape:
         return msgspec.json.decode(body, type=shape)
     except (ValueError, RecursionError):
         raise DocumentError("not a JSON document with gameId and playerId") from None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole and on the disk, or not there at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.parent / f".{secrets.token_hex(8)}.part"
-    try:
-        with draft.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_directory(path.parent)
-    _sync_directory(path.parent.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a rename in this directory survive a power cut (fsync(2), NOTES)."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -20,10 +20,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.server.guard.tokens import Claims, OperatorTokens, TokenSigner
-from gym_p2p.server.store import DocumentError, ForeignDocumentError, Kind, Store
+from gym_p2p.exports.files import KINDS, Kind
+from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
+from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 
 __all__ = ["Uploads", "make_web_app"]
 
@@ -51,7 +53,7 @@ class Uploads:
         max_bytes: the largest document, before and after decompression.
     """
 
-    def __init__(self, *, store: Store, tokens: TokenSigner, max_bytes: int) -> None:
+    def __init__(self, *, store: Store, tokens: TokenSigner[UploadClaims], max_bytes: int) -> None:
         self._store = store
         self._tokens = tokens
         self._max_bytes = max_bytes
@@ -78,7 +80,7 @@ class Uploads:
         _LOG.debug("match %s: stored a %s document", claims.match_id, kind)
         return JSONResponse({"ok": True, "stored": True})
 
-    def _authorize(self, request: Request) -> Claims:
+    def _authorize(self, request: Request) -> UploadClaims:
         claims = self._tokens.verify(_bearer(request, "match token"), now=time.time())
         match_id, player_id = request.path_params["match_id"], request.path_params["player_id"]
         if claims is None or claims.match_id != match_id or not _names(player_id, claims.player_id):
@@ -103,7 +105,7 @@ class Uploads:
             raise self._too_large()
         return b"".join(chunks)
 
-    def _store_body(self, claims: Claims, kind: Kind, body: bytes, encoding: str) -> None:
+    def _store_body(self, claims: UploadClaims, kind: Kind, body: bytes, encoding: str) -> None:
         if encoding == "gzip":
             body = self._decompress(body)
         self._store.put(claims, kind, body)
@@ -130,17 +132,17 @@ def make_web_app(
     uploads: Uploads,
     health: Callable[[], Mapping[str, Any]],
     metrics: Callable[[], bytes],
-    operators: OperatorTokens,
+    operators: TokenSigner[OperatorClaims],
     queues: Callable[[], QueueReport],
 ) -> Starlette:
     """Return the ASGI application of the plain HTTP part.
 
     Args:
         uploads: takes the documents.
-        health: what ``GET /healthz`` tells, beside ``ok``.
-        metrics: what ``GET /metrics`` tells, in Prometheus' text format.
+        health: what ``GET /healthz`` answers, beside ``ok``.
+        metrics: what ``GET /metrics`` answers, in Prometheus' text format.
         operators: who may see the queues.
-        queues: what ``GET /v1/queues`` tells them.
+        queues: what ``GET /v1/queues`` answers them.
     """
 
     async def healthz(_request: Request) -> Response:
@@ -150,9 +152,9 @@ def make_web_app(
         return Response(metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     async def show_queues(request: Request) -> Response:
-        if not operators.verify(_bearer(request, "operator token"), now=time.time()):
+        if operators.verify(_bearer(request, "operator token"), now=time.time()) is None:
             raise _RefusalError(403, "unauthenticated", "this token does not show the queues")
-        return JSONResponse({"ok": True, **queues().to_wire()})
+        return JSONResponse({"ok": True, **encode(queues())})
 
     put = "/v1/matches/{match_id}/players/{player_id:path}/{kind}"  # a seat's id may have slashes in it
     return Starlette(
@@ -175,7 +177,7 @@ def _bearer(request: Request, what: str) -> str:
 
 
 def _names(text: str, player_id: SeatId) -> bool:
-    """Tell whether a path's part names this player: his id as JSON, or simply as text."""
+    """Return whether a path's part names this player: the id as JSON, or simply as text."""
     try:
         named = msgspec.json.decode(text, type=int | str)
     except ValueError:
@@ -184,10 +186,10 @@ def _names(text: str, player_id: SeatId) -> bool:
 
 
 def _kind(text: str) -> Kind:
-    try:
-        return Kind(text)
-    except ValueError:
-        raise _RefusalError(404, "bad_request", f"kind: wanted one of {', '.join(Kind)}") from None
+    for kind in KINDS:
+        if text == kind:
+            return kind
+    raise _RefusalError(404, "bad_request", f"kind: wanted one of {', '.join(KINDS)}")
 
 
 async def _answer_refusal(_request: Request, error: Exception) -> Response:

@@ -1,25 +1,24 @@
-"""What a simulation is asked for, checked: refused with the option's name, not somewhere within the match.
+"""The arguments of a simulation, checked: refused with the option's name, not somewhere within the match.
 
 Knows the ranges that make sense; refuses to know how a match is played.
 """
 
 from __future__ import annotations
 
-import difflib
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.api.rooms import MAX_PLAYERS
-from gym_p2p.core.wire.messages import MAX_SEED
+from gym_p2p.config.checks import require_number, require_whole
+from gym_p2p.config.names import did_you_mean
+from gym_p2p.core.wire.codec import MAX_SEED
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.net.links.memory import Path
 
-__all__ = ["Figure", "check_plain", "check_seats", "paths_of"]
+__all__ = ["BySeat", "Figure", "Figures", "check_plain"]
 
 Figure = float | Mapping[tuple[Any, Any], float]
 """One number for all paths, or one for each directed pair of seats (others: 0)."""
@@ -35,8 +34,8 @@ def check_plain(policies: Mapping[Any, Any], *, frames: int, seed: int, options:
     Raises:
         ConfigurationError: something is out of range, no function, or unknown.
     """
-    _whole("frames", frames, least=1)
-    _whole("seed", seed, least=0, most=MAX_SEED)
+    require_whole("frames", frames, 1)
+    require_whole("seed", seed, 0, MAX_SEED)
     if not isinstance(policies, Mapping) or not policies:
         raise ConfigurationError("policies", f"wanted a policy for each seat, got {policies!r}")
     for seat, policy in policies.items():
@@ -46,81 +45,76 @@ def check_plain(policies: Mapping[Any, Any], *, frames: int, seed: int, options:
     known = [field.name for field in attrs.fields(SyncConfig) if field.name != "mode"]
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
-            raise ConfigurationError(name, f"no such option; {hint}")
+            raise ConfigurationError(name, f"no such option{did_you_mean(name, known)}")
 
 
-def check_seats(
-    seats: tuple[SeatId, ...],
-    policies: Mapping[SeatId, Any],
-    *,
-    leave: Mapping[SeatId, int],
-    clock_drift: Mapping[SeatId, float],
-    input_delay: Mapping[SeatId, Any],
-) -> None:
-    """Check what is said of seats against the seats that there are.
+@attrs.frozen(kw_only=True)
+class BySeat:
+    """What is particular to the players of some seats; see :func:`~gym_p2p.simulation.simulate`."""
 
-    Raises:
-        ConfigurationError: a seat that does not exist or has no policy, or a value out of range.
-    """
-    if set(policies) != set(seats):
-        problem = f"wanted one for each of {list(seats)}, got {list(policies)}"
-        raise ConfigurationError("policies", problem)
-    if not 2 <= len(seats) <= MAX_PLAYERS:
-        raise ConfigurationError("policies", f"a match has 2 to {MAX_PLAYERS} players, got {len(seats)}")
-    by_seat = {"leave": leave, "clock_drift": clock_drift, "input_delay": input_delay}
-    for option, mapping in by_seat.items():
-        unknown = [seat for seat in mapping if seat not in seats]
-        if unknown:
-            raise ConfigurationError(option, f"{unknown[0]!r} is none of the seats {list(seats)}")
-    for frame in leave.values():
-        _whole("leave", frame, least=0)
-    for drift in clock_drift.values():
-        _number("clock_drift", drift, -_MOST_DRIFT, _MOST_DRIFT)
+    leave: Mapping[SeatId, int]
+    clock_drift: Mapping[SeatId, float]
+    input_delay: Mapping[SeatId, int]
+
+    def check(self, seats: Sequence[SeatId]) -> None:
+        """Compare it with the seats that there are.
+
+        Raises:
+            ConfigurationError: a seat that does not exist, or a value out of range.
+        """
+        for option, mapping in attrs.asdict(self, recurse=False).items():
+            unknown = [seat for seat in mapping if seat not in seats]
+            if unknown:
+                raise ConfigurationError(option, f"{unknown[0]!r} is none of the seats {list(seats)}")
+        for frame in self.leave.values():
+            require_whole("leave", frame, 0)
+        for drift in self.clock_drift.values():
+            require_number("clock_drift", drift, -_MOST_DRIFT, _MOST_DRIFT)
 
 
-def paths_of(seats: tuple[SeatId, ...], figures: Mapping[str, Figure]) -> dict[tuple[int, int], Path]:
-    """Return the directed paths between players, by index.
+@attrs.frozen
+class Figures:
+    """The paths between the players, as a simulation is given them."""
 
-    Args:
-        seats: one a player.
-        figures: by the name of a path's attribute.
+    one_way_ms: Figure
+    jitter_ms: Figure
+    loss: Figure
+    reorder: Figure
+    duplicate: Figure
 
-    Raises:
-        ConfigurationError: a number out of range, or a pair of other seats.
-    """
-    for name, figure in figures.items():
-        most = _MOST_MS if name.endswith("_ms") else 1.0
-        for number in figure.values() if isinstance(figure, Mapping) else [figure]:
-            _number(name, number, 0.0, most)
-        for pair in figure if isinstance(figure, Mapping) else ():
-            if not (isinstance(pair, tuple) and len(pair) == 2 and set(pair) <= set(seats)):
-                raise ConfigurationError(name, f"{pair!r} is no pair of the seats {list(seats)}")
+    def paths(self, seats: Sequence[SeatId]) -> dict[tuple[int, int], Path]:
+        """Return the directed paths between players, by index.
 
-    def path(here: SeatId, there: SeatId) -> Path:
-        return Path(
-            **{
-                name: float(figure.get((here, there), 0.0)) if isinstance(figure, Mapping) else float(figure)
-                for name, figure in figures.items()
-            }
-        )
+        Args:
+            seats: one a player.
 
-    return {
-        (i, j): path(here, there) for i, here in enumerate(seats) for j, there in enumerate(seats) if i != j
-    }
+        Raises:
+            ConfigurationError: a number out of range, or a pair of other seats.
+        """
+        figures: dict[str, Figure] = attrs.asdict(self, recurse=False)
+        for name, figure in figures.items():
+            _check_figure(name, figure, seats)
 
+        def path(pair: tuple[SeatId, SeatId]) -> Path:
+            return Path(
+                **{
+                    name: float(figure.get(pair, 0.0)) if isinstance(figure, Mapping) else float(figure)
+                    for name, figure in figures.items()
+                }
+            )
 
-def _whole(name: str, value: Any, *, least: int, most: int | None = None) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigurationError(name, f"wanted a whole number, got {value!r}")
-    if value < least or (most is not None and value > most):
-        bounds = f"at least {least}" if most is None else f"{least} to {most}"
-        raise ConfigurationError(name, f"wanted {bounds}, got {value}")
+        return {
+            (i, j): path((here, there))
+            for i, here in enumerate(seats)
+            for j, there in enumerate(seats)
+            if i != j
+        }
 
 
-def _number(name: str, value: Any, least: float, most: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ConfigurationError(name, f"wanted a number, got {value!r}")
-    if not least <= value <= most:
-        raise ConfigurationError(name, f"wanted {least:g} to {most:g}, got {value!r}")
+def _check_figure(name: str, figure: Figure, seats: Sequence[SeatId]) -> None:
+    most = _MOST_MS if name.endswith("_ms") else 1.0
+    for number in figure.values() if isinstance(figure, Mapping) else [figure]:
+        require_number(name, number, 0.0, most)
+    for pair in figure if isinstance(figure, Mapping) else ():
+        if not (isinstance(pair, tuple) and len(pair) == 2 and set(pair) <= set(seats)):
+            raise ConfigurationError(name, f"{pair!r} is no pair of the seats {list(seats)}")

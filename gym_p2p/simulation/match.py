@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -13,11 +14,12 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.snapshot import snapshots_named
-from gym_p2p.net.links.memory import MemoryNetwork, VirtualClock
+from gym_p2p.net.links.memory import MemoryNetwork, Path, VirtualClock
 from gym_p2p.play.sync_mode import SyncChoice, agree, make_offer
-from gym_p2p.simulation.arguments import Figure, check_plain, check_seats, paths_of
-from gym_p2p.simulation.player import Policy, Setting, VirtualPlayer
+from gym_p2p.simulation.arguments import BySeat, Figure, Figures, check_plain
+from gym_p2p.simulation.player import VirtualPlayer
 from gym_p2p.simulation.results import Simulation
+from gym_p2p.simulation.setting import Policy, Setting
 
 __all__ = ["simulate"]
 
@@ -61,7 +63,7 @@ def simulate(
         sync: the mode; ``auto`` tries out whether the environment can be saved and restored.
         input_delay: frames from input to effect; for all, ``auto``, or by seat.
         fps: frames a second, of virtual time.
-        leave: the frame at which the player of a seat vanishes without a word.
+        leave: the frame at which the player of a seat vanishes without a goodbye.
         network_seed: of all that the network draws.
         clock_drift: by how much the clock of a seat's player is faster, e.g. 0.02.
         options: any other option of :class:`~gym_p2p.config.SyncConfig`: ``prediction_window``,
@@ -69,49 +71,29 @@ def simulate(
 
     Raises:
         ConfigurationError: an option out of range, or policies for other seats than the game has.
-        UnsupportedEnvironment: the environment has no seats, or cannot do what ``sync`` asks for.
+        UnsupportedEnvironment: the environment has no seats, or cannot do what ``sync`` wants.
         ConnectFailed: the players did not get the match done in reasonable virtual time.
     """
     check_plain(policies, frames=frames, seed=seed, options=options)
-    delays = input_delay if isinstance(input_delay, Mapping) else {}
-    config = SyncConfig(
-        mode=sync,
-        input_delay=0 if isinstance(input_delay, Mapping) else input_delay,
-        fps=fps,
-        **options,
-    )
+    delays, delay = (input_delay, 0) if isinstance(input_delay, Mapping) else ({}, input_delay)
+    config = SyncConfig(mode=sync, input_delay=delay, fps=fps, **options)
+    by_seat = BySeat(leave=leave or {}, clock_drift=clock_drift or {}, input_delay=delays)
+    figures = Figures(one_way_ms, jitter_ms, loss, reorder, duplicate)
+    with _copies(make_env, len(policies), config) as games:
+        setting = Setting(games[0].seats, policies, config, by_seat, frames, seed)
+        return _play(games, setting, figures.paths(setting.seats), network_seed)
+
+
+@contextlib.contextmanager
+def _copies(make_env: Callable[[], Any], count: int, config: SyncConfig) -> Iterator[list[Game]]:
+    """Make every player's copy, and close them all."""
     games: list[Game] = []
     try:
-        for _ in policies:
-            games.append(_game(make_env, len(policies), config))  # noqa: PERF401 - closed if a later one fails
+        for _ in range(count):
+            games.append(_game(make_env, count, config))  # noqa: PERF401 - closed if a later one fails
         if len({id(game.env.unwrapped) for game in games}) < len(games):
             raise ConfigurationError("make_env", "has to make a new environment each time it is called")
-        seats = games[0].seats
-        check_seats(seats, policies, leave=leave or {}, clock_drift=clock_drift or {}, input_delay=delays)
-        paths = paths_of(
-            seats,
-            {
-                "one_way_ms": one_way_ms,
-                "jitter_ms": jitter_ms,
-                "loss": loss,
-                "reorder": reorder,
-                "duplicate": duplicate,
-            },
-        )
-        clock = VirtualClock()
-        setting = Setting(
-            seats=seats,
-            policies=policies,
-            config=config,
-            frames=frames,
-            seed=seed,
-            delays=delays,
-            leave=dict(leave or {}),
-            drift=dict(clock_drift or {}),
-            clock=clock,
-            network=MemoryNetwork(clock, seed=network_seed, paths=paths),
-        )
-        return _Table(games, setting).run(max(path.one_way_ms + path.jitter_ms for path in paths.values()))
+        yield games
     finally:
         for game in games:
             game.close()
@@ -130,41 +112,41 @@ def _game(make_env: Callable[[], Any], seats: int, config: SyncConfig) -> Game:
     return isolate_global_random(game) if config.isolate_random else game
 
 
-class _Table:
-    """The players of one match, their clock and their network."""
-
-    def __init__(self, games: list[Game], setting: Setting) -> None:
-        self._games = games
-        self._setting = setting
-
-    def run(self, slowest_ms: float) -> Simulation:
-        """Play the match; ``slowest_ms`` is the longest mean delay of any path."""
-        setting = self._setting
-        choices = self._choices()
-        players = [VirtualPlayer(setting, i, game, choices[i]) for i, game in enumerate(self._games)]
-        for player in players:
-            player.connect(len(players))
-        frame_s = 1 / (setting.config.fps or 60) + 2e-3 * slowest_ms
-        limit_s = _GREETING_S + _SLACK * setting.frames * frame_s
-        if not setting.clock.run_until(limit_s, done=lambda: all(player.ending for player in players)):
-            seen = ", ".join(f"{p.seat!r}: {p.progress}" for p in players)
-            raise ConnectFailed(
-                "the simulated match", waited_s=limit_s, seen=seen, advice="Is the network passable at all?"
-            )
-        return Simulation(
-            players={player.seat: player.result() for player in players},
-            sync=choices[0].mode,
-            why=choices[0].why,
-            seconds=max(player.ended_at for player in players),
-            lost=setting.network.lost,
+def _play(
+    games: Sequence[Game], setting: Setting, paths: Mapping[tuple[int, int], Path], network_seed: int
+) -> Simulation:
+    clock = VirtualClock()
+    network = MemoryNetwork(clock, seed=network_seed, paths=paths)
+    choices = _choices(games, setting.config)
+    players = [
+        VirtualPlayer(setting, index, game, choice, clock=clock, network=network)
+        for index, (game, choice) in enumerate(zip(games, choices, strict=True))
+    ]
+    for player in players:
+        player.connect(len(players))
+    slowest_ms = max(path.one_way_ms + path.jitter_ms for path in paths.values())
+    frame_s = 1 / (setting.config.fps or 60) + 2e-3 * slowest_ms
+    limit_s = _GREETING_S + _SLACK * setting.frames * frame_s
+    if not clock.run_until(limit_s, done=lambda: all(player.ending for player in players)):
+        seen = ", ".join(f"{p.seat!r}: {p.progress}" for p in players)
+        raise ConnectFailed(
+            "the simulated match", waited_s=limit_s, seen=seen, advice="Is the network passable at all?"
         )
+    return Simulation(
+        players={player.seat: player.result() for player in players},
+        sync=choices[0].mode,
+        why=choices[0].why,
+        seconds=max(player.ended_at for player in players),
+        lost=network.lost,
+    )
 
-    def _choices(self) -> list[SyncChoice]:
-        """Let the first player try his game; the others have the same one."""
-        offer = make_offer(self._games[0], self._setting.config, real_time=False)
-        choice = agree(offer, {})
-        if choice.snapshots is None:
-            return [choice] * len(self._games)
-        hooks = self._setting.config.snapshot_hooks
-        others = [snapshots_named(game, choice.snapshots.name, hooks=hooks) for game in self._games[1:]]
-        return [choice, *(attrs.evolve(choice, snapshots=other) for other in others)]
+
+def _choices(games: Sequence[Game], config: SyncConfig) -> list[SyncChoice]:
+    """Let the first player try their game; the others have the same one."""
+    offer = make_offer(games[0], config, real_time=False)
+    choice = agree(offer, {})
+    if choice.snapshots is None:
+        return [choice] * len(games)
+    hooks = config.snapshot_hooks
+    others = [snapshots_named(game, choice.snapshots.name, hooks=hooks) for game in games[1:]]
+    return [choice, *(attrs.evolve(choice, snapshots=other) for other in others)]

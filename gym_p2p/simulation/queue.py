@@ -15,22 +15,17 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.api.matches import GroupHistory
-from gym_p2p.core.matchmaking.commands import (
-    AskHook,
-    Decided,
-    GaveUp,
-    Matched,
-    PairProbe,
-    RequestProbe,
-    Verdict,
-)
+from gym_p2p.core.api.matches import GroupHistory, MakeMatch, QueueTicket
+from gym_p2p.core.api.queues import MatchFailed
+from gym_p2p.core.api.replies import Notify
+from gym_p2p.core.matchmaking.commands import LogDecision, RequestProbe
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.planner import Planner
 from gym_p2p.core.matchmaking.strategy import Matchmaker
+from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
 from gym_p2p.simulation.population import LANDMARKS, Player, Population
 
-__all__ = ["Arrivals", "Outcome", "simulate"]
+__all__ = ["Arrivals", "QueueResults", "simulate_queue"]
 
 _ERROR_SPREAD = 0.02
 """Of a measured median, relative to the truth."""
@@ -60,14 +55,14 @@ class Arrivals:
 
 
 @attrs.define
-class Outcome:
+class QueueResults:
     """How it went.
 
     Attributes:
         rtts_ms: the true round trips of every pair that plays.
         waits_s: of everybody who was matched.
         matches: how many.
-        probes: how many were asked for.
+        probes: how many were requested.
         unmatched: how many subjects gave up.
         arrivals: how often somebody joined.
         virtual_s: when the last ticket had ended.
@@ -104,7 +99,7 @@ def _percentile(values: Sequence[float], percent: float) -> float | None:
     return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
-def simulate(
+def simulate_queue(
     population: Population,
     matchmaker: Matchmaker,
     arrivals: Arrivals,
@@ -112,24 +107,26 @@ def simulate(
     config: MatchmakingConfig | None = None,
     landmarks: bool = True,
     on_decision: Callable[[Mapping[str, Any]], None] | None = None,
-) -> Outcome:
+) -> QueueResults:
     """Let a population arrive at a queue and return what became of everybody.
 
     Args:
-        population: who may come; nobody joins while he waits.
+        population: who may come; nobody joins who waits already.
         matchmaker: the policy.
         arrivals: what happens.
         config: how the queue is run.
         landmarks: whether players have measured their round trips to the landmarks.
         on_decision: gets every record of the decision log.
     """
+    config = config or MatchmakingConfig()
     planner = Planner(
         matchmaker,
         config=config,
         estimator=population.estimator() if landmarks else LatencyEstimator(),
         log_decisions=on_decision is not None,
     )
-    return _Day(population, planner, arrivals, landmarks=landmarks, on_decision=on_decision).run()
+    seats = tuple(range(config.group_size))
+    return _Day(population, planner, seats, arrivals, landmarks=landmarks, on_decision=on_decision).run()
 
 
 class _Day:
@@ -137,6 +134,7 @@ class _Day:
         self,
         population: Population,
         planner: Planner,
+        seats: tuple[int, ...],
         arrivals: Arrivals,
         *,
         landmarks: bool,
@@ -144,16 +142,17 @@ class _Day:
     ) -> None:
         self._population = population
         self._planner = planner
+        self._seats = seats
         self._arrivals = arrivals
         self._landmarks = landmarks
         self._on_decision = on_decision
         self._random = random.Random(f"arrivals:{arrivals.seed}")
-        self._probes: list[tuple[float, int, PairProbe]] = []
+        self._probes: list[tuple[float, int, ProbeOutcome]] = []
         self._partners: dict[str, list[str]] = {}
         self._players = {player.subject_id: player for player in population.players}
-        self._outcome = Outcome()
+        self._results = QueueResults()
 
-    def run(self) -> Outcome:
+    def run(self) -> QueueResults:
         """Play until everybody's ticket has ended."""
         joins = self._joins()
         join = next(joins, None)
@@ -165,14 +164,14 @@ class _Day:
             )
             now = min(times)
             if math.isinf(now):
-                return self._outcome
-            self._outcome.virtual_s = now
+                return self._results
+            self._results.virtual_s = now
             if now == times[0]:
                 self._join(now)
                 join = next(joins, None)
             elif now == times[1]:
-                _when, number, result = heapq.heappop(self._probes)
-                self._planner.probe_result(number, result, now)
+                _when, number, outcome = heapq.heappop(self._probes)
+                self._planner.probe_ended(number, outcome, now)
             else:
                 self._planner.handle_timeout(now)
             self._carry_out(now)
@@ -185,52 +184,52 @@ class _Day:
 
     def _join(self, now: float) -> None:
         player = self._random.choice(self._population.players)
-        while player.subject_id in self._planner:
+        while player.subject_id in self._planner.tickets:
             player = self._random.choice(self._population.players)
         reach = self._population.landmark_rtts_ms(player)
         history = self._partners.get(player.subject_id)
-        self._outcome.arrivals += 1
-        self._planner.enqueue(
-            player.subject_id,
-            now,
+        self._results.arrivals += 1
+        wish = QueueTicket(
+            queue=self._planner.name,
+            seats=self._seats,
             rtt_ms=reach[LANDMARKS[0]],
-            landmarks=reach if self._landmarks else None,
             group_history=None if history is None else GroupHistory(history),
         )
+        self._planner.enqueue(player.subject_id, wish, now, landmarks=reach if self._landmarks else None)
 
     def _carry_out(self, now: float) -> None:
         while (output := self._planner.poll()) is not None:
             match output:
                 case RequestProbe():
                     self._start_probe(output, now)
-                case Matched():
+                case MakeMatch():
                     self._matched(output)
-                case GaveUp():
-                    self._outcome.unmatched += 1
-                case AskHook():
-                    self._planner.hook_decision(output.proposal_no, Verdict.ACCEPT, now)
-                case Decided() if self._on_decision is not None:
+                case Notify(payload=MatchFailed()):
+                    self._results.unmatched += 1
+                case LogDecision() if self._on_decision is not None:
                     self._on_decision(output.record)
                 case _:
                     pass
 
     def _start_probe(self, request: RequestProbe, now: float) -> None:
-        self._outcome.probes += 1
+        self._results.probes += 1
         if self._random.random() < self._arrivals.hang_share:
-            result = PairProbe(rtt_ms=None, reason="connect_timeout")
-            heapq.heappush(self._probes, (now + self._arrivals.hang_s, request.probe_no, result))
+            outcome = ProbeOutcome(subjects=request.subjects, reason=Reason.NOT_CONNECTED)
+            heapq.heappush(self._probes, (now + self._arrivals.hang_s, request.probe_no, outcome))
             return
         error = math.exp(self._random.gauss(0, _ERROR_SPREAD))
-        result = PairProbe(rtt_ms=self._population.rtt_ms(*self._pair(request.subjects)) * error)
-        heapq.heappush(self._probes, (now + self._arrivals.probe_s, request.probe_no, result))
+        rtt_ms = self._population.rtt_ms(*self._pair(request.subjects)) * error
+        outcome = ProbeOutcome(subjects=request.subjects, reason=Reason.MEASURED, rtt_ms=rtt_ms)
+        heapq.heappush(self._probes, (now + self._arrivals.probe_s, request.probe_no, outcome))
 
-    def _matched(self, matched: Matched) -> None:
-        self._outcome.matches += 1
-        self._outcome.waits_s += matched.waits_s
-        for place, one in enumerate(matched.subjects):
-            for other in matched.subjects[place + 1 :]:
-                self._outcome.rtts_ms.append(self._population.rtt_ms(*self._pair((one, other))))
-            others = [other for other in matched.subjects if other != one]
+    def _matched(self, match: MakeMatch) -> None:
+        self._results.matches += 1
+        self._results.waits_s += [player.probe.waited_s for player in match.players]
+        subjects = [player.subject_id for player in match.players]
+        for place, one in enumerate(subjects):
+            for other in subjects[place + 1 :]:
+                self._results.rtts_ms.append(self._population.rtt_ms(*self._pair((one, other))))
+            others = [other for other in subjects if other != one]
             self._partners[one] = [*self._partners.get(one, ()), *others][-_MEMORY:]
 
     def _pair(self, subjects: tuple[str, str]) -> tuple[Player, Player]:

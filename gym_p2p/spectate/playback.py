@@ -1,20 +1,26 @@
-"""An episode as a spectator plays it, and its digests beside those that the players told.
+"""An episode as a spectator plays it, and its digests beside those of the players.
 
 Knows outcomes, snapshots and digests; refuses to know how the frames arrive, and what a difference means.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 
+from gym_p2p.errors import UnsupportedEnvironment
 from gym_p2p.game.checksum import OutcomeChecksum
+from gym_p2p.game.env.game import Game
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.state.snapshot import Snapshots
-from gym_p2p.spectate.watch_client import ToldEpisode
+from gym_p2p.game.state.snapshot import Snapshots, snapshots_named
+from gym_p2p.spectate.watch_client import ReceivedEpisode
 
-__all__ = ["ShownEpisode"]
+__all__ = ["ShownEpisode", "comparing_snapshots"]
+
+_log = logging.getLogger(__name__)
 
 _OWN_DIGESTS_KEPT = 64
 
@@ -24,14 +30,14 @@ class ShownEpisode:
     """The episode that is shown.
 
     Attributes:
-        told: what the players did.
+        received: what the players did.
         outcome: what the newest shown frame gave here, at first what ``reset`` gave.
-        checked_every: frames between two that the players compare; ``None`` if that was not told.
+        checked_every: frames between two that the players compare; ``None`` if that is not known.
         snapshots: how states are compared; ``None`` if they are not.
         frame: how many frames are shown.
     """
 
-    told: ToldEpisode
+    received: ReceivedEpisode
     outcome: Outcome
     checked_every: int | None
     snapshots: Snapshots | None
@@ -43,10 +49,20 @@ class ShownEpisode:
         """Digest what ``reset`` gave."""
         self._digests = OutcomeChecksum(len(self.outcome.rewards))
         self._own[-1] = self._digests.digest(self.outcome), None
-        self.told.digests[-1] = self.told.begun.digest
+        self.received.digests[-1] = self.received.begun.digest
 
-    def advance(self, by_seat: Sequence[bytes], outcome: Outcome) -> None:
-        """Take in the next frame as it came out here."""
+    def play_next(self, game: Game) -> list[Any]:
+        """Play the next frame that was received; return every seat's action.
+
+        Raises:
+            ProtocolError: some bytes are no action of their seat.
+        """
+        by_seat = self.received.frames.popleft()
+        actions = [game.codec(seat).decode(data) for seat, data in zip(game.seats, by_seat, strict=True)]
+        self._digest(by_seat, game.step(actions))
+        return actions
+
+    def _digest(self, by_seat: Sequence[bytes], outcome: Outcome) -> None:
         self._digests.update(self.frame, by_seat, outcome)
         self.outcome = outcome
         checked = self.checked_every is not None and (self.frame + 1) % self.checked_every == 0
@@ -59,8 +75,8 @@ class ShownEpisode:
     def compared(self) -> list[tuple[int, str, str, str]]:
         """Return and forget what can be compared: frame, what it is of, theirs, ours."""
         rows: list[tuple[int, str, str, str]] = []
-        for frame in [number for number in self._own if number in self.told.digests]:
-            theirs = self.told.digests.pop(frame).hex()
+        for frame in [number for number in self._own if number in self.received.digests]:
+            theirs = self.received.digests.pop(frame).hex()
             shown, state = self._own.pop(frame)
             their_shown, their_state = theirs[: len(shown)], theirs[len(shown) :]
             if state is None or not their_state or their_shown != shown:
@@ -77,3 +93,20 @@ class ShownEpisode:
             return self.snapshots.checksum(snapshot)
         finally:
             self.snapshots.free(snapshot)
+
+
+def comparing_snapshots(game: Game, strategy: str | None, hooks: tuple[Any, Any] | None) -> Snapshots | None:
+    """Return how a game is saved to compare its states with the players'; ``None`` if it cannot be.
+
+    Args:
+        game: the spectator's copy.
+        strategy: the name of the players' way; ``None`` where they compare none.
+        hooks: as the players have them.
+    """
+    if strategy is None or (strategy == "hooks" and hooks is None):
+        return None
+    try:
+        return snapshots_named(game, strategy, hooks=hooks)
+    except UnsupportedEnvironment as error:
+        _log.warning("states are not compared: %s", error)
+        return None

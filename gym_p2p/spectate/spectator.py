@@ -1,7 +1,7 @@
-"""A spectator of a running match: his own copy of the environment, played with the confirmed actions.
+"""A spectator of a running match: a copy of the environment, played with the confirmed actions.
 
-He begins with an episode's first frame, catches up faster than real time, then follows. He has no say in the
-match, whatever he does. How he comes to what he is told is :mod:`gym_p2p.spectate.watch_client`'s to know.
+It begins with an episode's first frame, catches up faster than real time, then follows. Whatever a spectator
+does, the match does not change. How the actions arrive is :mod:`gym_p2p.spectate.watch_client`'s to know.
 """
 
 from __future__ import annotations
@@ -14,41 +14,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 from gym_p2p.config import DEFAULT_SERVER_URL, P2PConfig, config_from_options
+from gym_p2p.config.names import did_you_mean
 from gym_p2p.core.api.spectators import WatchedMatch
-from gym_p2p.core.spectating.messages import EpisodeShown
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import (
     ConfigurationError,
     ConnectFailed,
-    HandshakeRefused,
     MatchOver,
-    UnsupportedEnvironment,
     UsageError,
     WatchDiverged,
 )
-from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome, fresh
-from gym_p2p.game.state.snapshot import Snapshots, snapshots_named
-from gym_p2p.net.worker.messages import WatchPlan
-from gym_p2p.spectate.playback import ShownEpisode
-from gym_p2p.spectate.watch_client import ToldEpisode, WatchLine
-from gym_p2p.version import __version__
+from gym_p2p.net.worker.messages import SpectatorPlan
+from gym_p2p.spectate.playback import ShownEpisode, comparing_snapshots
+from gym_p2p.spectate.watch_client import ReceivedEpisode, WatchClient
 
 __all__ = ["Spectator"]
 
 _log = logging.getLogger(__name__)
 
-WAIT_SLICE_S = 0.25
-"""No wait is longer in one piece, so that an interruption is noticed."""
-
 CAUGHT_UP_FRAMES = 30
 """Frames come in batches: so many behind is as good as live. Half a second at 60 fps."""
-
-_PLAYERS_ONLY = frozenset({"checksum interval", "when a player is gone"})
-"""What players agree on among themselves."""
-_ISOLATED = "global random state"
 
 _BySeat = dict[SeatId, Any]
 
@@ -113,7 +101,8 @@ class Spectator:
         self._raises = on_desync == "raise"
         self._compare_states = compare_states
         self._hooks = snapshot_hooks
-        self._line: WatchLine | None = None
+        self._client: WatchClient | None = None
+        self._isolates = False
         self._running: ShownEpisode | None = None
         self._closed = False
         self.seats = self._game.seats
@@ -127,12 +116,12 @@ class Spectator:
     @property
     def match(self) -> WatchedMatch | None:
         """The match, its players and who shows it; ``None`` before there is one."""
-        return None if self._line is None else self._line.match
+        return None if self._client is None else self._client.match
 
     @property
     def episode(self) -> int:
         """The episode's number, counted from 1; 0 before the first."""
-        return 0 if self._running is None else self._running.told.begun.episode
+        return 0 if self._running is None else self._running.received.begun.episode
 
     @property
     def frame(self) -> int:
@@ -142,15 +131,15 @@ class Spectator:
     @property
     def seed(self) -> int | None:
         """The seed that the players agreed on for this episode; ``None`` before the first."""
-        return None if self._running is None else self._running.told.begun.seed
+        return None if self._running is None else self._running.received.begun.seed
 
     @property
     def behind(self) -> int:
         """How many frames of this episode the players have that are not shown yet, as far as is known."""
-        if self._line is not None and self._line.ended is None:
-            self._line.drain()
+        if self._client is not None and self._client.ended is None:
+            self._client.drain()
         running = self._running
-        return 0 if running is None else max(0, running.told.newest - running.frame)
+        return 0 if running is None else max(0, running.received.newest - running.frame)
 
     @property
     def catching_up(self) -> bool:
@@ -169,11 +158,15 @@ class Spectator:
             WatchDiverged: this copy does not show what the players saw.
         """
         self._refuse_if_closed()
-        line = self._connected()
+        client = self._connected()
         self.agents = []
-        told = self._next_episode(line)
-        outcome = self._game.reset(told.begun.seed, dict(told.begun.options) or None)
-        self._running = ShownEpisode(told, outcome, self._checked_every(line), self._snapshots(told.begun))
+        received = self._next_episode(client)
+        begun = received.begun
+        outcome = self._game.reset(begun.seed, dict(begun.options) or None)
+        strategy = begun.snapshots if self._compare_states else None
+        snapshots = comparing_snapshots(self._game, strategy, self._hooks)
+        checked_every = None if client.terms is None else client.terms.checked_every
+        self._running = ShownEpisode(received, outcome, checked_every, snapshots)
         self.agents = list(self.seats)
         self.actions = {}
         self._compare(self._running)
@@ -193,14 +186,14 @@ class Spectator:
             NetworkError: the network half failed.
         """
         self._refuse_if_closed()
-        running, line = self._running, self._line
-        if running is None or line is None or not self.agents:
+        running, client = self._running, self._client
+        if running is None or client is None or not self.agents:
             raise UsageError("no episode is running: call reset() first")
-        reason = self._wait_for_frame(line, running)
+        reason = self._wait_for_frame(client, running)
         if reason is not None:
             return self._truncated(running.outcome, reason)
-        self._play(running)
-        line.shown(1)
+        self.actions = dict(zip(self.seats, running.play_next(self._game), strict=True))
+        client.shown(1)
         self._compare(running)
         outcome = running.outcome
         over = [a or b for a, b in zip(outcome.terminations, outcome.truncations, strict=True)]
@@ -222,8 +215,8 @@ class Spectator:
         if self._closed:
             return
         self._closed = True
-        if self._line is not None:
-            self._line.close()
+        if self._client is not None:
+            self._client.close()
         self._game.close()
 
     def __enter__(self) -> Self:
@@ -234,83 +227,49 @@ class Spectator:
 
     # Meeting.
 
-    def _connected(self) -> WatchLine:
-        """Return the line; the first time wait for the match and see that it is one of this environment."""
-        if self._line is not None:
-            return self._line
+    def _connected(self) -> WatchClient:
+        """Return the client; the first time wait for the match and see that it is one of this environment."""
+        if self._client is not None:
+            return self._client
         config = self._config
-        plan = WatchPlan(
+        plan = SpectatorPlan(
             config=config,
             subject_id=config.subject_id or f"anonymous-{secrets.token_hex(6)}",
             seats=len(self.seats),
             match_id=self._match_id,
         )
-        line = WatchLine(plan)
+        client = WatchClient(plan)
         try:
-            # The network half's own limits are those of its parts, and tell more.
-            self._wait_until_welcome(line, time.monotonic() + 2 * config.sync.room_timeout_s + 60)
-            self._agree(line)
+            # The network half's own limits are those of its parts, and say more.
+            terms = client.meet(2 * config.sync.room_timeout_s + 60)
+            if terms.isolates_random and not self._isolates:
+                self._game, self._isolates = isolate_global_random(self._game), True
+            terms.check(self._game, source=None if client.match is None else client.match.source)
         except BaseException:
-            line.close()
+            client.close()
             raise
-        self._line = line
-        weakref.finalize(self, line.close)
-        return line
-
-    def _wait_until_welcome(self, line: WatchLine, deadline: float) -> None:
-        while line.description is None:
-            if line.ended is not None:
-                raise MatchOver(line.ended)
-            if deadline <= time.monotonic():
-                raise ConnectFailed("the match", waited_s=0.0, seen="nothing", advice="Try again.")
-            line.wait(WAIT_SLICE_S)
-
-    def _agree(self, line: WatchLine) -> None:
-        """See that this environment is the players'."""
-        must = (line.description or {}).get("must")
-        theirs = {str(k): str(v) for k, v in must.items()} if isinstance(must, Mapping) else {}
-        if _ISOLATED in theirs and _ISOLATED not in self._game.describe():
-            self._game = isolate_global_random(self._game)
-        ours = {**self._game.describe(), "gym_p2p": __version__}
-        names = [*ours, *(name for name in theirs if name not in ours and name not in _PLAYERS_ONLY)]
-        rows = [(name, ours.get(name, "(nothing)"), theirs.get(name, "(nothing)")) for name in names]
-        differences = [row for row in rows if row[1] != row[2]]
-        if differences:
-            raise HandshakeRefused("the players" if line.match is None else line.match.source, differences)
-
-    def _checked_every(self, line: WatchLine) -> int | None:
-        every = (line.description or {}).get("checked_every")
-        return every if isinstance(every, int) and every > 0 else None
-
-    def _snapshots(self, begun: EpisodeShown) -> Snapshots | None:
-        if not self._compare_states or begun.snapshots is None:
-            return None
-        if begun.snapshots == "hooks" and self._hooks is None:
-            return None
-        try:
-            return snapshots_named(self._game, begun.snapshots, hooks=self._hooks)
-        except UnsupportedEnvironment as error:
-            _log.warning("states are not compared: %s", error)
-            return None
+        self._client = client
+        weakref.finalize(self, client.close)
+        return client
 
     # Episodes.
 
-    def _next_episode(self, line: WatchLine) -> ToldEpisode:
+    def _next_episode(self, client: WatchClient) -> ReceivedEpisode:
         """Leave the running episode, and wait for the one after it.
 
-        What the players compared of the one before is told until then, and compared.
+        What the players compared of the one before arrives until then, and is compared.
         """
         deadline = time.monotonic() + self._config.sync.room_timeout_s
         if self._running is not None:
-            line.leave(self._running.told)
+            client.leave(self._running.received)
         while True:
             if self._running is not None:
                 self._compare(self._running)
-            if line.episodes:
+            if client.episodes:
                 self._look_back(self._running)
-                return line.episodes[0]
-            if line.ended is not None:
-                raise MatchOver(line.ended)
+                return client.episodes[0]
+            if client.ended is not None:
+                raise MatchOver(client.ended)
             if deadline <= time.monotonic():
                 raise ConnectFailed(
                     "the next episode of the match",
@@ -318,51 +277,45 @@ class Spectator:
                     seen="the players have not begun one",
                     advice="Call reset() again to wait on.",
                 )
-            line.wait(WAIT_SLICE_S)
+            client.wait()
 
     def _look_back(self, running: ShownEpisode | None) -> None:
         """See that an episode that has ended here had no more frames."""
-        if running is not None and running.outcome.ended and running.told.newest > running.frame:
+        if running is not None and running.outcome.ended and running.received.newest > running.frame:
             self._diverged(running, running.frame, "frames", "the episode goes on", "it has ended")
 
-    def _wait_for_frame(self, line: WatchLine, running: ShownEpisode) -> str | None:
+    def _wait_for_frame(self, client: WatchClient, running: ShownEpisode) -> str | None:
         """Wait for the next frame; return why there will be none."""
-        told = running.told
+        received = running.received
         deadline = time.monotonic() + self._config.sync.input_timeout_s
-        while not told.frames:
-            if told.over is not None:
-                if told.over.completed:
+        while not received.frames:
+            if received.over is not None:
+                if received.over.completed:
                     self._diverged(running, running.frame, "frames", "the episode has ended", "it goes on")
                 return "peer_reset"
-            if line.ended is not None:
-                return line.ended
+            if client.ended is not None:
+                return client.ended
             if deadline <= time.monotonic():
                 return "input_timeout"
-            line.wait(WAIT_SLICE_S)
+            client.wait()
             self._compare(running)
         return None
 
-    def _play(self, running: ShownEpisode) -> None:
-        by_seat = running.told.frames.popleft()
-        actions = _decoded(self._game, by_seat)
-        self.actions = dict(zip(self.seats, actions, strict=True))
-        running.advance(by_seat, self._game.step(actions))
-
     def _truncated(self, last: Outcome, reason: str) -> tuple[Any, Any, Any, Any, Any]:
         self.agents = []
-        told = {"p2p": {"reason": reason, "player": None}}
+        info = {"p2p": {"reason": reason, "player": None}}
         return (
             self._of([fresh(observation) for observation in last.observations]),
             dict.fromkeys(self.seats, 0.0),
             dict.fromkeys(self.seats, False),
             dict.fromkeys(self.seats, True),
-            {seat: dict(told) for seat in self.seats},
+            {seat: dict(info) for seat in self.seats},
         )
 
     # What the players compared.
 
     def _compare(self, running: ShownEpisode) -> None:
-        """Compare every digest that is here and was told.
+        """Compare every digest that is known of both sides.
 
         Raises:
             WatchDiverged: they differ, where that is to be raised.
@@ -375,7 +328,7 @@ class Spectator:
 
     def _diverged(self, running: ShownEpisode, frame: int, what: str, theirs: str, ours: str) -> None:
         self.desyncs += 1
-        error = WatchDiverged(running.told.begun.episode, frame, what, theirs=theirs, ours=ours)
+        error = WatchDiverged(running.received.begun.episode, frame, what, theirs=theirs, ours=ours)
         if self._raises:
             self.agents = []
             raise error
@@ -389,15 +342,6 @@ class Spectator:
             raise UsageError("this spectator is closed; make a new one")
 
 
-def _decoded(game: Game, by_seat: Sequence[bytes]) -> list[Any]:
-    """Return every seat's action.
-
-    Raises:
-        ProtocolError: some bytes are no action of their seat.
-    """
-    return [game.codec(seat).decode(data) for seat, data in zip(game.seats, by_seat, strict=True)]
-
-
 _OPTIONS = frozenset(
     {
         *("network", "ice_servers", "relay_only", "connect_timeout_s", "emulation"),
@@ -409,5 +353,5 @@ _OPTIONS = frozenset(
 def _config(options: Mapping[str, Any], **named: Any) -> P2PConfig:
     unknown = [name for name in options if name not in _OPTIONS]
     if unknown:
-        raise ConfigurationError(unknown[0], f"no such option; known are {', '.join(sorted(_OPTIONS))}")
+        raise ConfigurationError(unknown[0], f"no such option{did_you_mean(unknown[0], _OPTIONS)}")
     return config_from_options({"network": "thread", **options, **named})

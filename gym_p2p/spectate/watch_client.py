@@ -1,4 +1,4 @@
-"""The user's end of a spectator's network half: what was told of the match, episode by episode.
+"""The user's end of a spectator's network half: what is received of the match, episode by episode.
 
 Every wait has a deadline. Refuses to know the environment.
 """
@@ -6,9 +6,8 @@ Every wait has a deadline. Refuses to know the environment.
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
 
 import attrs
 
@@ -16,29 +15,40 @@ from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.match.events import Leave
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, FramesShown
 from gym_p2p.core.spectating.subscriber import Welcomed
-from gym_p2p.errors import NetworkError
-from gym_p2p.net.worker.bridge import open_bridge
-from gym_p2p.net.worker.messages import Failed, HasShown, Stopped, Telling, Watched, WatchEnded, WatchPlan
+from gym_p2p.errors import ConnectFailed, MatchOver, NetworkError
+from gym_p2p.net.worker.backends import open_bridge
+from gym_p2p.net.worker.messages import (
+    ReleaseFrames,
+    SpectatorPlan,
+    WatchEnded,
+    WorkerEvent,
+    WorkerFailed,
+    WorkerStopped,
+)
+from gym_p2p.spectate.terms import WatchedTerms
 
-__all__ = ["ToldEpisode", "WatchLine"]
+__all__ = ["ReceivedEpisode", "WatchClient"]
 
 _log = logging.getLogger(__name__)
 
+WAIT_SLICE_S = 0.25
+"""No wait is longer in one piece, so that an interruption is noticed."""
+
 _SHOWN_EVERY = 1024
-"""Frames between two words to the network half on how many were shown: well below its backlog's limit."""
+"""Frames between two commands on how many were shown: well below the limit of the network half's backlog."""
 
 
 @attrs.define(eq=False)
-class ToldEpisode:
-    """What was told of one episode, and not shown yet.
+class ReceivedEpisode:
+    """What was received of one episode, and not shown yet.
 
     Attributes:
         begun: how it began.
         frames: of each, every seat's encoded action.
         digests: what the players compared, by frame.
         newest: how many frames the player has who shows it.
-        over: its end, once that was told.
-        left: whether frames that are still told are not wanted any more.
+        over: its end, once that was received.
+        left: whether frames that still come are not wanted any more.
     """
 
     begun: EpisodeShown
@@ -49,56 +59,73 @@ class ToldEpisode:
     left: bool = False
 
 
-class WatchLine:
-    """One spectator's line to his network half, which starts at once.
+class WatchClient:
+    """One spectator's client of the network half, which starts at once.
 
     Attributes:
         match: the match, and who shows it; ``None`` before there is one.
-        description: what is played, as the players agreed on it; ``None`` before it was told.
-        episodes: those that were told of and not left, oldest first.
-        ended: why nothing more will be told; ``None`` while it may.
+        terms: what is played, as the players agreed on it; ``None`` before that is known.
+        episodes: those that were received and not left, oldest first.
+        ended: why nothing more will come; ``None`` while it may.
     """
 
-    def __init__(self, plan: WatchPlan) -> None:
+    def __init__(self, plan: SpectatorPlan) -> None:
         self._bridge = open_bridge(plan)
-        self._shown = self._said = 0
-        self._newest: ToldEpisode | None = None
+        self._shown = self._released = 0
+        self._newest: ReceivedEpisode | None = None
         self.match: WatchedMatch | None = None
-        self.description: Mapping[str, Any] | None = None
-        self.episodes: deque[ToldEpisode] = deque()
+        self.terms: WatchedTerms | None = None
+        self.episodes: deque[ReceivedEpisode] = deque()
         self.ended: str | None = None
 
+    def meet(self, limit_s: float) -> WatchedTerms:
+        """Wait until the match is shown; return what is played.
+
+        Raises:
+            MatchOver: it ended before.
+            ConnectFailed: that is not known in time.
+            NetworkError, PeerError: nothing will come, and why.
+        """
+        deadline = time.monotonic() + limit_s
+        while self.terms is None:
+            if self.ended is not None:
+                raise MatchOver(self.ended)
+            if deadline <= time.monotonic():
+                raise ConnectFailed("the match", waited_s=limit_s, seen="nothing", advice="Try again.")
+            self.wait()
+        return self.terms
+
     def drain(self) -> None:
-        """Take in what has been told already.
+        """Take in what is there already.
 
         Raises:
-            NetworkError, PeerError: nothing will be told, and why.
+            NetworkError, PeerError: nothing will come, and why.
         """
-        while (told := self._bridge.next(0)) is not None:
-            self._take(told[1])
+        while (stamped := self._bridge.receive(0)) is not None:
+            self._take(stamped[1])
 
-    def wait(self, limit_s: float) -> bool:
-        """Take in what is told next, and all that came with it; False if nothing was in the time.
+    def wait(self, limit_s: float = WAIT_SLICE_S) -> bool:
+        """Take in the next event, and all that came with it; False if there was none in the time.
 
         Raises:
-            NetworkError, PeerError: nothing will be told, and why.
+            NetworkError, PeerError: nothing will come, and why.
         """
-        told = self._bridge.next(limit_s) if self.ended is None else None
-        if told is None:
+        stamped = self._bridge.receive(limit_s) if self.ended is None else None
+        if stamped is None:
             return False
-        self._take(told[1])
+        self._take(stamped[1])
         self.drain()
         return True
 
     def shown(self, frames: int) -> None:
         """Note that so many more frames are shown, or not wanted any more."""
         self._shown += frames
-        if self._shown >= self._said + _SHOWN_EVERY:
-            self._said = self._shown
-            self._bridge.command(HasShown(self._shown))
+        if self._shown >= self._released + _SHOWN_EVERY:
+            self._released = self._shown
+            self._bridge.command(ReleaseFrames(self._shown))
 
-    def leave(self, episode: ToldEpisode) -> None:
-        """Want no more frames of an episode; what else is told of it is still taken in. Idempotent."""
+    def leave(self, episode: ReceivedEpisode) -> None:
+        """Want no more frames of an episode; what else comes of it is still taken in. Idempotent."""
         if episode.left:
             return
         episode.left = True
@@ -108,33 +135,33 @@ class WatchLine:
 
     def close(self) -> None:
         """Stop the network half. Idempotent."""
-        for _, telling in self._bridge.close(Leave("normal")):
-            if isinstance(telling, Failed):
-                _log.debug("on closing: %s", telling.error)
+        for _, event in self._bridge.close(Leave("normal")):
+            if isinstance(event, WorkerFailed):
+                _log.debug("on closing: %s", event.error)
 
-    def _take(self, telling: Telling) -> None:
-        match telling:
-            case Watched(found):
-                self.match = found
-                _log.info("watching %s, shown by %s", found.match_id, found.source)
-            case Welcomed(description) if self.description is None:
-                self.description = description
+    def _take(self, event: WorkerEvent) -> None:
+        match event:
+            case WatchedMatch():
+                self.match = event
+                _log.info("watching %s, shown by %s", event.match_id, event.source)
+            case Welcomed(description) if self.terms is None:
+                self.terms = WatchedTerms.from_wire(description)
             case EpisodeShown():
-                self._newest = ToldEpisode(telling)
+                self._newest = ReceivedEpisode(event)
                 self.episodes.append(self._newest)
             case FramesShown() | FrameDigest() | EpisodeOver() if self._newest is not None:
-                self._take_of(self._newest, telling)
+                self._take_of(self._newest, event)
             case WatchEnded(reason):
                 self.ended = reason
-            case Failed(error):
+            case WorkerFailed(error):
                 self.ended = "network_failed"
                 raise error
-            case Stopped() if self.ended is None:
+            case WorkerStopped() if self.ended is None:
                 self.ended = "network_failed"
                 raise NetworkError("the network half stopped by itself")
 
-    def _take_of(self, episode: ToldEpisode, telling: FramesShown | FrameDigest | EpisodeOver) -> None:
-        match telling:
+    def _take_of(self, episode: ReceivedEpisode, event: FramesShown | FrameDigest | EpisodeOver) -> None:
+        match event:
             case FramesShown(_, start, newest, frames):
                 episode.newest = max(newest, start + len(frames))
                 if episode.left:
@@ -144,4 +171,4 @@ class WatchLine:
             case FrameDigest(_, frame, digest):
                 episode.digests[frame] = digest
             case EpisodeOver():
-                episode.over = telling
+                episode.over = event

@@ -17,7 +17,7 @@ const MAX_KEPT_SIGNALS = 256;
  * @typedef {import("./initiator.js").PlayerId} PlayerId
  *
  * @typedef {object} MatchPlayer
- * @property {PlayerId} player_id  his first seat.
+ * @property {PlayerId} player_id  their first seat.
  * @property {string} subject_id
  * @property {PlayerId[]} seats
  * @property {string | null} client
@@ -70,11 +70,11 @@ export class GymP2PClient {
    * @param {object} options
    * @param {string} options.subjectId  who this page is: 1 to 128 of `A-Z a-z 0-9 . _ : @ + -`.
    * @param {(left: { match_id: string, player_id: PlayerId, reason: string }) => void} [options.onPeerLeft]
-   *     called when the service lost sight of a player; the link to him may well be alive.
+   *     called when the service lost sight of a player; the link to them may well be alive.
    * @param {(status: { room: string, seats_free: PlayerId[] }) => void} [options.onRoomStatus]
    * @param {(status: QueueStatus) => void} [options.onQueueStatus]
-   * @param {import("./proposals.js").PreMatch} [options.preMatch]  this page's own say before a queue's match is
-   *     made; without it, what the service finds is played. Who refuses stays in the queue until he leaves.
+   * @param {import("./proposals.js").PreMatch} [options.preMatch]  whether this page accepts a queue's match before it
+   *     is made; without it, what the service finds is played. Who refuses stays in the queue until they leave.
    * @param {(result: import("./probe.js").ProbeResult) => void} [options.onProbe]  called after every probe.
    */
   constructor(socket, { subjectId, onPeerLeft, onRoomStatus, onQueueStatus, preMatch, onProbe }) {
@@ -113,7 +113,7 @@ export class GymP2PClient {
    */
   async joinRoom(seating) {
     const joined = await this.#takePlace(inRoom(seating));
-    // From now on the seats that we got are the ones to ask for again.
+    // From now on the seats that we got are the ones to request again.
     this.#seating = inRoom({ ...seating, take: joined.seats_taken });
     return joined;
   }
@@ -182,7 +182,7 @@ export class GymP2PClient {
       iceServers: match.ice_servers,
       relayOnly: match.relay_only,
       sendSignal: (type, payload) =>
-        this.#line.tell("webrtc_signal", { game_id: match.match_id, target_player_id: playerId, type, payload }),
+        this.#line.emit("webrtc_signal", { game_id: match.match_id, target_player_id: playerId, type, payload }),
     });
     this.#links.set(playerId, link);
     const kept = this.#kept;

@@ -1,7 +1,7 @@
-/** What goes wrong, by a word for programs and a sentence for people. */
+/** What goes wrong, by a code for programs and a sentence for people. */
 
 /**
- * `code` is the service's own word when it refused something (`room_full`, `seat_taken`, …), or one of
+ * `code` is the service's own code when it refused something (`room_full`, `seat_taken`, …), or one of
  * `unreachable`, `replaced`, `timeout`, `failed` and `closed`.
  */
 export class GymP2PError extends Error {

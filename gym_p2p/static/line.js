@@ -1,7 +1,7 @@
 /**
- * The line to the service: registers the subject whenever the socket is up, and asks with an answer.
+ * The line to the service: registers the subject whenever the socket is up, and sends requests and events.
  *
- * Knows the socket's events and the shape of acknowledgements. Refuses to know what is asked for.
+ * Knows the socket's events and the shape of acknowledgements. Refuses to know what is requested.
  */
 
 import { GymP2PError } from "./errors.js";
@@ -96,7 +96,7 @@ export class ServiceLine {
    */
   async request(event, payload) {
     await this.registered();
-    return this.#ask(event, payload);
+    return this.#send(event, payload);
   }
 
   /**
@@ -105,7 +105,7 @@ export class ServiceLine {
    * @param {string} event
    * @param {object} payload
    */
-  tell(event, payload) {
+  emit(event, payload) {
     this.#registered.then(() => {
       if (this.#ended === null) this.#socket.emit(event, payload);
     });
@@ -126,7 +126,7 @@ export class ServiceLine {
   async #register() {
     const askedMs = performance.now();
     try {
-      const answer = await this.#ask("register_subject", { subject_id: this.#subjectId, client: CLIENT });
+      const answer = await this.#send("register_subject", { subject_id: this.#subjectId, client: CLIENT });
       // Shown by the next socket, so that a line that broke is not taken for somebody else's.
       if (answer.resume_token && typeof this.#socket.auth !== "function") {
         this.#socket.auth = { ...this.#socket.auth, resume_token: answer.resume_token };
@@ -146,7 +146,7 @@ export class ServiceLine {
    * @param {object} payload
    * @returns {Promise<any>}
    */
-  async #ask(event, payload) {
+  async #send(event, payload) {
     /** @type {Promise<any>} */
     const answered = new Promise((resolve) => {
       this.#socket.emit(event, payload, resolve);

@@ -30,7 +30,7 @@ const MAX_EARLY_CANDIDATES = 64;
  * @typedef {object} LinkOptions
  * @property {PlayerId} localId
  * @property {PlayerId} remoteId
- * @property {string | null} [remoteClient]  the software that the other side says it runs.
+ * @property {string | null} [remoteClient]  the software of the other side, by its own account.
  * @property {RTCIceServer[]} [iceServers]
  * @property {boolean} [relayOnly]  let no address of ours but a relay's leave this page.
  * @property {number} [timeoutMs]  how long `connect` may take.

@@ -1,8 +1,8 @@
 /**
- * Takes part in the probes that the service asks for: prepare, ready, start, measure, report, close.
+ * Takes part in the probes that the service requests: prepare, ready, start, measure, report, close.
  *
  * One probe at a time, and each is an object of its own that can only report under its own id. The channel
- * stays open until the service says that both have reported, for the other side may still be measuring. Refuses
+ * stays open until the service announces that both have reported, for the other side may still be measuring. Refuses
  * to know why the service wants the figure.
  */
 
@@ -18,9 +18,9 @@ const LONGEST_MS = 20_000; // above the service's 18 s: one that it has forgotte
  * @property {string} probeSessionId
  * @property {string} peerSubjectId
  * @property {import("./ping.js").PingStatistics | null} statistics
- * @property {string | null} failure  why we could not measure, one word; `null` when we could.
+ * @property {string | null} failure  why we could not measure, a short fixed text; `null` when we could.
  * @property {{ reason: string, rtt_ms: number | null } | null} verdict  what the service made of both reports;
- *     `null` when it did not say.
+ *     `null` when it sent none.
  */
 
 export class ProbeManager {
@@ -69,7 +69,7 @@ export class ProbeManager {
         this.#onResult?.(result);
       });
     }
-    this.#line.tell("probe_ready", { probe_session_id: prepare.probe_session_id });
+    this.#line.emit("probe_ready", { probe_session_id: prepare.probe_session_id });
   }
 }
 
@@ -105,19 +105,19 @@ class Probe {
       relayOnly: prepare.relay_only ?? false,
       timeoutMs: CONNECT_TIMEOUT_MS,
       sendSignal: (type, payload) =>
-        this.#tell("probe_signal", { target_subject_id: this.#peer, type, payload }),
+        this.#emit("probe_signal", { target_subject_id: this.#peer, type, payload }),
       onMessage: (data) => this.#burst.receive(data),
       onClose: () => this.#burst.stop(),
     });
     this.link = link;
-    this.#burst = new PingBurst((text) => link.send(text));
+    this.#burst = new PingBurst((text) => link.send(text), { thresholdMs: prepare.threshold_ms ?? null });
   }
 
   start() {
     this.#start();
   }
 
-  /** @param {any} verdict  the service's word that it is over */
+  /** @param {any} verdict  by which the service ends it */
   end(verdict) {
     this.#end(verdict);
   }
@@ -160,7 +160,7 @@ class Probe {
     } catch {
       failure = "not_connected";
     }
-    this.#tell("probe_result", {
+    this.#emit("probe_result", {
       rtt_ms: statistics?.medianMs ?? null,
       success: failure === null,
       samples_ms: statistics?.samplesMs ?? [],
@@ -181,8 +181,8 @@ class Probe {
    * @param {string} event
    * @param {object} fields
    */
-  #tell(event, fields) {
-    if (!this.#closed) this.#line.tell(event, { probe_session_id: this.id, ...fields });
+  #emit(event, fields) {
+    if (!this.#closed) this.#line.emit(event, { probe_session_id: this.id, ...fields });
   }
 }
 

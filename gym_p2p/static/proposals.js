@@ -1,7 +1,7 @@
 /**
- * A page's own say before a queue's match is made.
+ * Whether a page accepts a queue's match before it is made.
  *
- * Asks the page's function and answers the service, whatever becomes of the function: the others of the match wait
+ * Calls the page's function and answers the service, whatever becomes of the function: the others of the match wait
  * for the answer. Refuses to know the queue.
  */
 
@@ -29,7 +29,7 @@
 const VERDICTS = ["accept", "reject", "next"];
 
 /**
- * Ask the page, and tell the service; what throws, or is no verdict, is a refusal.
+ * Call the page's function, and send its verdict; what throws, or is no verdict, is a refusal.
  *
  * @param {import("./line.js").ServiceLine} line
  * @param {PreMatch} preMatch
@@ -38,11 +38,11 @@ const VERDICTS = ["accept", "reject", "next"];
 export async function answerProposal(line, preMatch, match) {
   let verdict = "reject";
   try {
-    const said = await preMatch(match);
-    if (said === true) verdict = "accept";
-    else if (typeof said === "string" && VERDICTS.includes(said)) verdict = said;
+    const answer = await preMatch(match);
+    if (answer === true) verdict = "accept";
+    else if (typeof answer === "string" && VERDICTS.includes(answer)) verdict = answer;
   } catch (error) {
     console.error("preMatch failed; the match is refused", error);
   }
-  line.tell("answer_match", { proposal_id: match.proposal_id, verdict });
+  line.emit("answer_match", { proposal_id: match.proposal_id, verdict });
 }

@@ -1,7 +1,7 @@
 /**
- * Where a page waits for its match: seats in a room, or a place in a queue, as the service is asked for them.
+ * Where a page waits for its match: seats in a room, or a place in a queue, as they are requested of the service.
  *
- * Values that can be asked for again after a broken line. Refuses to know the line.
+ * Values that can be requested again after a broken line. Refuses to know the line.
  */
 
 import { CLIENT } from "./line.js";
@@ -21,7 +21,7 @@ import { CLIENT } from "./line.js";
  * @property {string[]} [previousPartners]  subjects whom this one has played with, the latest last.
  * @property {string | null} [groupId]  a group to be brought together again.
  *
- * @typedef {object} Seating  How the service is asked for a place, and told that it is given up.
+ * @typedef {object} Seating  The requests for a place, and for giving it up.
  * @property {[event: string, payload: object]} join
  * @property {[event: string, payload: object]} leave
  */
@@ -39,7 +39,7 @@ export function inRoom({ room, seats, take = null }) {
 
 /**
  * @param {QueueSeating} seating
- * @param {{ asks: boolean, serviceRttMs: number | null }} own  whether the page wants a say before a match is made,
+ * @param {{ asks: boolean, serviceRttMs: number | null }} own  whether the page has to accept a match before it is made,
  *     and its round trip to the service.
  * @returns {Seating}
  */

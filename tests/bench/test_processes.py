@@ -4,20 +4,20 @@ import contextlib
 
 import pytest
 
-from gym_p2p.bench.processes import Worker, ask_all
+from gym_p2p.bench.processes import Worker, request_all
 from gym_p2p.errors import P2PError
 
 
 def test_a_worker_says_what_went_wrong_and_goes_on() -> None:
     with Worker("wire", wire="udp", loop="asyncio") as worker:
         with pytest.raises(P2PError, match="KeyError"):
-            worker.ask("no such thing")
-        assert "127.0.0.1" in worker.ask("offer")
+            worker.request("no such thing")
+        assert "127.0.0.1" in worker.request("offer")
 
 
 def test_a_worker_that_cannot_start_is_an_error_and_not_a_wait() -> None:
     with Worker("player") as worker, pytest.raises(P2PError, match=r"ended by itself|is gone"):
-        worker.ask("bare", frames=1)
+        worker.request("bare", frames=1)
 
 
 def test_closing_twice_is_fine_and_asking_afterwards_is_an_error() -> None:
@@ -25,23 +25,23 @@ def test_closing_twice_is_fine_and_asking_afterwards_is_an_error() -> None:
     worker.close()
     worker.close()
     with pytest.raises((P2PError, ValueError)):
-        worker.ask("offer")
+        worker.request("offer")
 
 
 def test_udp_ends_echo_and_exchange_every_message() -> None:
     with contextlib.ExitStack() as stack:
         one, other = (stack.enter_context(Worker("wire", wire="udp", loop="asyncio")) for _ in range(2))
-        one.ask("finish", answer=other.ask("answer", offer=one.ask("offer")))
-        other.ask("reflect")
-        assert one.ask("echo", count=20)["count"] == 20
-        ask_all(one, other, operation="listen")
-        assert [end["count"] for end in ask_all(one, other, operation="exchange", count=30)] == [30, 30]
+        one.request("finish", answer=other.request("answer", offer=one.request("offer")))
+        other.request("reflect")
+        assert one.request("echo", count=20)["count"] == 20
+        request_all(one, other, operation="listen")
+        assert [end["count"] for end in request_all(one, other, operation="exchange", count=30)] == [30, 30]
 
 
 def test_an_emulated_path_delays_udp_as_it_is_told() -> None:
     with contextlib.ExitStack() as stack:
         arguments = {"wire": "udp", "loop": "product", "emulation": {"one_way_ms": 15.0}}
         one, other = (stack.enter_context(Worker("wire", **arguments)) for _ in range(2))
-        one.ask("finish", answer=other.ask("answer", offer=one.ask("offer")))
-        other.ask("reflect")
-        assert min(one.ask("echoes", count=3, interval_s=0.0)) >= 29_000
+        one.request("finish", answer=other.request("answer", offer=one.request("offer")))
+        other.request("reflect")
+        assert min(one.request("echoes", count=3, interval_s=0.0)) >= 29_000

@@ -7,11 +7,13 @@ import json
 import pytest
 
 from gym_p2p.bench.figures import Report
+from gym_p2p.bench.input_message import INPUT_MESSAGE
 from gym_p2p.bench.rollback import bench_rollback
 from gym_p2p.bench.rollback_match import bench_match
 from gym_p2p.bench.still import StillEnv
 from gym_p2p.bench.table import Table
 from gym_p2p.cli import main
+from gym_p2p.core.wire.messages import decode, encode
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.snapshot import snapshots_named
 
@@ -50,8 +52,10 @@ def test_the_session_the_environments_and_the_messages_are_measured() -> None:
     assert (shown["rally: state"] or 0) > 50
     assert shown["messages"] == pytest.approx(60, abs=3)
     assert 0.3 < (shown["payload"] or 0) <= 2.4
+    assert (shown["inputs: coding"] or 0) > 0
+    assert shown["inputs: size"] == len(encode(INPUT_MESSAGE))
     counts = {one.name: [r.count for r in one.rounds] for one in report.series}
-    assert counts["nothing: tick"] == [64]
+    assert counts["nothing: tick"] == counts["inputs: coding"] == [64]
     assert counts["rally: rollback of 8"][0] >= 3
 
 
@@ -70,3 +74,7 @@ def test_the_table_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> No
     printed = capsys.readouterr().out.splitlines()
     assert max(len(line.rstrip()) for line in printed) <= 80
     assert any(line.startswith("tick, p50") for line in printed)
+
+
+def test_the_message_that_is_measured_travels_whole() -> None:
+    assert decode(encode(INPUT_MESSAGE)) == INPUT_MESSAGE

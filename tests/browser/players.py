@@ -12,7 +12,7 @@ import attrs
 
 from gym_p2p.config import LinkConfig, ServiceConfig
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.api.rooms import MatchFound, MatchSignal
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.net.client.signaling import SignalingClient
@@ -114,10 +114,10 @@ class PythonPlayer:
             timeout_s=15,
         )
 
-        def receive(_sender: SeatId, kind: str, payload: Mapping[str, Any] | None) -> None:
-            connector.receive_signal(kind, payload)
+        def receive(signal: MatchSignal) -> None:
+            connector.receive_signal(signal.type, signal.payload)
 
-        self.client.on_signal = receive
+        self.client.events.listen(MatchSignal, receive)
         return found
 
     async def connect(self) -> Opened:

@@ -1,6 +1,7 @@
 /** Runs the module's arithmetic for the Python tests: a JSON task on stdin, its result on stdout. */
 
 import { readFileSync } from "node:fs";
+import { Burst, isEnough, medianInterval, straddles } from "./static/burst.js";
 import { initiates, keeps, LatencySeries } from "./static/gym_p2p.js";
 
 const tasks = {
@@ -11,7 +12,44 @@ const tasks = {
     for (const poll of polls) series.add(poll);
     return series.statistics();
   },
+  bursts: (scripts) => scripts.map(runBurst),
+  judgements: (cases) =>
+    cases.map(([samplesMs, count, thresholdMs]) => [
+      medianInterval(samplesMs),
+      straddles(samplesMs, thresholdMs),
+      isEnough(samplesMs, count, thresholdMs),
+    ]),
 };
+
+/** One burst on virtual time: `rttsMs` of the n-th ping, warm-ups included; `null` loses it. */
+function runBurst({ thresholdMs, rttsMs, heldUs, stopMs }) {
+  const burst = new Burst(thresholdMs);
+  const pongs = [];
+  let nowMs = 0;
+  burst.start(nowMs);
+  for (let turn = 0; turn < 1000; turn += 1) {
+    for (let output = burst.poll(); output !== null; output = burst.poll()) {
+      if ("statistics" in output) return { ...output.statistics, tookMs: nowMs };
+      const { seq, ts } = JSON.parse(output.text);
+      if (rttsMs[seq] !== null) {
+        const text = JSON.stringify({ type: "pong", seq, ts, held_us: heldUs });
+        pongs.push({ atMs: nowMs + rttsMs[seq], text });
+      }
+    }
+    pongs.sort((one, other) => one.atMs - other.atMs);
+    const dueMs = burst.nextTimeout() ?? Infinity;
+    const nextMs = Math.min(dueMs, pongs[0]?.atMs ?? Infinity);
+    if (stopMs !== null && stopMs < nextMs) {
+      burst.stop();
+      const output = burst.poll();
+      return output && { ...output.statistics, tookMs: stopMs };
+    }
+    nowMs = Math.max(nowMs, nextMs);
+    if (pongs[0]?.atMs <= dueMs) burst.receive(pongs.shift().text, nowMs);
+    else burst.handleTimeout(nowMs);
+  }
+  throw new Error("the burst does not end");
+}
 
 const { task, argument } = JSON.parse(readFileSync(0, "utf8"));
 process.stdout.write(JSON.stringify(tasks[task](argument)));

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gym_p2p.core.api.probes import ProbePrepare, ProbeReport
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
-from gym_p2p.core.probing.report import Mark, ProbeReport
+from gym_p2p.core.probing.report import Mark
 from tests.browser.chromium import Chromium
 from tests.browser.players import PagePlayer, PythonPlayer, run, serving
 
@@ -115,7 +116,7 @@ def test_a_page_whose_player_leaves_in_mid_probe_frees_the_other(
     async def work() -> None:
         async with serving(tmp_path, pages_url) as service, PagePlayer.at(service, "page", chromium) as page:
             async with PythonPlayer.at(service, "leaver") as leaver:
-                leaver.client.on_probe = None  # he never gets ready
+                leaver.client.events.listen(ProbePrepare, lambda _prepare: None)  # and never gets ready
                 probing = service.probe("leaver", "page")
                 await leaver.client.close()
                 assert (await probing).reason in {Reason.LEFT, Reason.ABSENT}

@@ -48,7 +48,7 @@ def test_json_is_one_object_on_standard_output(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["CartPole-v2"], "did you mean CartPole-v"),
+        (["CartPole-v2"], "did you mean 'CartPole-v"),
         (["gym_p2p/Rally-v0", "--env-arg", "size=3"], "with these arguments"),
         (["gym_p2p/Rally-v0", "--env-arg", "points"], "wants KEY=VALUE"),
         (["gym_p2p/Rally-v0", "--save", "get_state"], "belong together"),

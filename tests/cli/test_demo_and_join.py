@@ -109,7 +109,7 @@ def test_ctrl_c_while_the_demo_plays_still_writes_every_export(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["join", "gym_p2p/Raly-v0"], 2, "did you mean gym_p2p/Rally-v0"),
+        (["join", "gym_p2p/Raly-v0"], 2, "did you mean 'gym_p2p/Rally-v0'"),
         (["join", "no_such_module:make"], 2, "no module 'no_such_module'"),
         (["join", "gym_p2p/Rally-v0", "--seat", "middle"], 2, "its seats are 'left', 'right'"),
         (["join", "gym_p2p/Rally-v0", "--env-arg", "points"], 2, "wants KEY=VALUE"),

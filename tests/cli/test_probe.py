@@ -13,7 +13,7 @@ import pytest
 
 from gym_p2p.cli import probe
 from gym_p2p.config import ServiceConfig
-from gym_p2p.core.probing.report import ProbePath, ProbeVerdict
+from gym_p2p.core.api.probes import ProbePath, ProbeVerdict
 from gym_p2p.core.probing.statistics import PingStatistics
 from gym_p2p.errors import ConfigurationError, ServiceUnreachable, UsageError
 from gym_p2p.net.probing.manager import ProbeResult
@@ -142,7 +142,7 @@ def test_the_histogram_counts_every_sample_once() -> None:
                 statistics=PingStatistics((20.0, 22.0, 21.0), count=4),
                 path=ProbePath(local="srflx", remote="relay", protocol="udp"),
                 verdict=ProbeVerdict(
-                    probe_session_id="p", reason="measured", rtt_ms=25.0, marks=frozenset({"one_sided"})
+                    probe_session_id="p", reason="measured", rtt_ms=25.0, marks=("one_sided",)
                 ),
             ),
             ["25.0 ms", "21.0 ms", "25%", "1 of 4", "srflx to relay", "one_sided", "█"],

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from gym_p2p.cli import queue
 from gym_p2p.config import ServiceConfig
+from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.errors import ConfigurationError, ServiceRefused, ServiceUnreachable
@@ -70,7 +71,7 @@ def test_one_look_can_be_json(service: Service, data_dir: Path, capsys: pytest.C
     assert command("--server", service.url, "--data-dir", str(data_dir), "--once", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["type"] == "queues"
-    assert [row.subject_id for row in QueueReport.from_wire(told).queues["lab"]] == ["ann"]
+    assert [row.subject_id for row in decode(QueueReport, told).queues["lab"]] == ["ann"]
 
 
 def test_empty_queues_are_said_to_be_empty(
@@ -196,7 +197,7 @@ def test_the_picture_has_room_in_eighty_columns() -> None:
         probes=12,
         rejections=10,
     )
-    report = QueueReport(queues={"lab": (row,), "[red]": (row,)}, matches=1000, connections=2000)
+    report = QueueReport.of({"lab": (row,), "[red]": (row,)}, matches=1000, connections=2000)
     out = io.StringIO()
     Console(file=out, width=80).print(queue.report_view(report))
     shown = out.getvalue()

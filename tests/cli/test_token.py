@@ -8,7 +8,7 @@ import pytest
 from gym_p2p.cli import main
 from gym_p2p.cli.secret import JOIN_SECRET, secret
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.server.guard.tokens import JoinTokens
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 
 SECRET = "j" * 32
 
@@ -19,10 +19,10 @@ def test_a_token_is_printed_that_the_service_accepts_for_its_time(
     monkeypatch.setenv(JOIN_SECRET, SECRET)
     assert main(["token", "ann", "--experiment", "pilot", "--ttl", "60"]) == 0
     token = capsys.readouterr().out.strip()
-    tokens = JoinTokens(SECRET, "pilot")
+    tokens = TokenSigner(SECRET.encode(), JoinClaims)
     claims = tokens.verify(token, now=time.time())
     assert claims is not None
-    assert claims.subject_id == "ann"
+    assert (claims.subject_id, claims.experiment) == ("ann", "pilot")
     assert tokens.verify(token, now=time.time() + 61) is None
 
 
@@ -32,7 +32,8 @@ def test_the_secret_may_be_in_a_file(
     (tmp_path / "secret").write_text(f"{SECRET}\n")
     monkeypatch.setenv(f"{JOIN_SECRET}_FILE", str(tmp_path / "secret"))
     assert main(["token", "ann"]) == 0
-    assert JoinTokens(SECRET, "default").verify(capsys.readouterr().out.strip(), now=0) is not None
+    tokens = TokenSigner(SECRET.encode(), JoinClaims)
+    assert tokens.verify(capsys.readouterr().out.strip(), now=0) is not None
 
 
 @pytest.mark.parametrize("value", [None, "too short"])

@@ -21,7 +21,7 @@ from gym_p2p.core.match.events import (
     PlayerGone,
 )
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.sync.session import (
+from gym_p2p.core.sync.outputs import (
     Advance,
     FramesConfirmed,
     Load,
@@ -30,8 +30,8 @@ from gym_p2p.core.sync.session import (
     Save,
     Stalled,
     SyncOutput,
-    SyncSession,
 )
+from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.memory import MemoryNetwork, Path, VirtualClock
@@ -64,7 +64,7 @@ def next_state(state: int, inputs: tuple[bytes, ...]) -> int:
 class Player:
     """One player: plays ``frames`` frames an episode, then waits at the next barrier.
 
-    Without a tick he plays each frame as soon as he can; with one, by the clock: a tick of his without a
+    Without a tick it plays each frame as soon as it can; with one, by the clock: a tick of its own without a
     frame is a stalled one.
     """
 
@@ -163,7 +163,7 @@ class Player:
             return
         frame = session.frame
         if frame < self.frames:
-            give = session.give(self._table.action(self.index, frame))
+            give = session.add_local_input(self._table.action(self.index, frame))
             if give is not None:
                 self.driver.command(give)
             self.ticks += 1
@@ -230,7 +230,7 @@ class Table:
     """Players around one network; ``options`` are the sessions'.
 
     Attributes:
-        deaf: pairs of a player and one whose game messages do not reach him any more.
+        deaf: pairs of a player and one whose game messages do not reach them any more.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ class _Player:
 
     def step(self, action: int) -> None:
         frame = self.session.frame
-        self.session.give(self.inputs.encode({0: action}))
+        self.session.add_local_input(self.inputs.encode({0: action}))
         self.tick()
         self.table[frame] = self.rollout.outcome
 
@@ -97,7 +97,7 @@ def test_a_frame_that_was_held_back_by_an_end_counts_as_new_once_the_end_is_take
     player = _Player()
     player.step(1)
     player.step(6)
-    player.session.give(player.inputs.encode({0: 3}))
+    player.session.add_local_input(player.inputs.encode({0: 3}))
     player.hear(6)  # so that frame 1 is played on a guessed 6
     assert not player.rollout.tick().advanced
     assert player.seems_over()
@@ -113,12 +113,12 @@ def test_once_a_tick_was_broken_off_nothing_is_played_or_final_any_more() -> Non
     player.step(1)
     player.step(2)
     player.game.env.unwrapped.interrupted = True
-    player.session.give(player.inputs.encode({0: 3}))
+    player.session.add_local_input(player.inputs.encode({0: 3}))
     with pytest.raises(KeyboardInterrupt):
         player.rollout.tick()
     player.game.env.unwrapped.interrupted = False
     player.hear(4, 5, 6)
     assert player.rollout.broken
-    player.session.give(player.inputs.encode({0: 3}))
+    player.session.add_local_input(player.inputs.encode({0: 3}))
     tick = player.rollout.tick()
     assert (tick.advanced, tick.final, player.rollout.final_count) == (False, [], 0)

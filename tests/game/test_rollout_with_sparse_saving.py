@@ -39,7 +39,7 @@ def _acts(player: int, frame: int) -> int:
 
 
 class _Player:
-    """Seat 0; player 2 is gone after 20 frames, and a stand-in takes his place.
+    """Seat 0; player 2 is gone after 20 frames, and a stand-in takes their place.
 
     Args:
         save_every: frames between two saved states.
@@ -78,7 +78,7 @@ class _Player:
                 self.session.receive(PlayerGone(2, "peer_lost", GONE_AFTER))
             if frame >= LATE:
                 self._hear(1, frame - LATE)
-            self.session.give(self.inputs.encode({0: _acts(0, frame)}))
+            self.session.add_local_input(self.inputs.encode({0: _acts(0, frame)}))
             final_before = self.rollout.final_count
             tick = self.rollout.tick()
             self.rollbacks_before_final += any(one.loaded < final_before for one in tick.rolled_back)

@@ -17,16 +17,17 @@ import attrs
 
 from gym_p2p.cli.join import _terminate_as_interrupt
 from gym_p2p.cli.play import Part, play
+from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import Connected, EpisodeBegan, Interrupted, PlayerGone, Resumed
 from gym_p2p.errors import P2PError
 from gym_p2p.net.links.driver import Driver
-from gym_p2p.net.worker.messages import LinkOpened, MatchMade, Telling
+from gym_p2p.net.worker.messages import LinkOpened, WorkerEvent
 from gym_p2p.play.recorder import Recorder
 from gym_p2p.wrapper import P2POptions
 
 __all__ = ["Wish", "main", "policy"]
 
-_TOLD = (MatchMade, LinkOpened, Connected, EpisodeBegan, Interrupted, Resumed, PlayerGone)
+_TOLD = (MatchFound, LinkOpened, Connected, EpisodeBegan, Interrupted, Resumed, PlayerGone)
 
 _frames: list[float] = []
 _busy_s = 0.0
@@ -94,10 +95,10 @@ def _tap() -> None:
     """Print what is told to the recorder, and (where the network is a thread) what the driver sent."""
     fold, stop = Recorder.fold, Driver.stop
 
-    def tapped_fold(self: Recorder, at_ms: int, telling: Telling) -> None:
-        if isinstance(telling, _TOLD):
-            _print(type(telling).__name__, at=at_ms / 1e3, told=repr(telling), **_figures(telling))
-        fold(self, at_ms, telling)
+    def tapped_fold(self: Recorder, at_ms: int, event: WorkerEvent) -> None:
+        if isinstance(event, _TOLD):
+            _print(type(event).__name__, at=at_ms / 1e3, told=repr(event), **_figures(event))
+        fold(self, at_ms, event)
 
     def tapped_stop(self: Driver) -> None:
         tasks = [repr(task.get_coro()) for task in asyncio.all_tasks()]
@@ -108,8 +109,8 @@ def _tap() -> None:
     Driver.stop = tapped_stop  # type: ignore[method-assign]  # as above
 
 
-def _figures(telling: Telling) -> dict[str, float | str]:
-    match telling:
+def _figures(event: WorkerEvent) -> dict[str, float | str]:
+    match event:
         case LinkOpened(player, waited_s):
             return {"player": player, "waited_s": waited_s}
         case Resumed(player, silent_s):

@@ -14,7 +14,7 @@ import pytest
 
 from gym_p2p import HandshakeRefused, MatchOver, P2PEnv, P2PParallelEnv, PeerLost, UsageError
 from gym_p2p.exports import KINDS, schema
-from gym_p2p.play.session import SessionState
+from gym_p2p.play.progress import SessionState
 from tests.game.environments import LastOneStanding
 from tests.players import Episode, Lobby, Wrapped, act, assert_all_played_the_same, play_episode, together
 from tests.toys import BLEND
@@ -112,7 +112,7 @@ def test_a_reset_in_the_middle_ends_the_episode_for_the_others_and_all_go_on(lob
     assert len(hashes[0]) == (7 + 4) * 3
 
 
-def test_who_is_out_early_plays_the_episode_out_with_his_next_reset(lobby: Lobby) -> None:
+def test_who_is_out_early_plays_the_episode_out_with_their_next_reset(lobby: Lobby) -> None:
     envs = [P2PParallelEnv(LastOneStanding(limit=12), agents=[agent], **lobby.options()) for agent in "abc"]
 
     def play(env: P2PParallelEnv, out_at: int) -> list[int]:
@@ -283,7 +283,7 @@ def test_a_signal_handler_may_close_what_it_interrupts(lobby: Lobby) -> None:
     b.close()
 
 
-def test_who_leaves_after_his_last_step_has_what_he_played_in_his_record(lobby: Lobby) -> None:
+def test_who_leaves_after_their_last_step_has_what_they_played_in_their_record(lobby: Lobby) -> None:
     envs = _blends(lobby, kind="three", seats=(0, 1, 2), fps=30, sync="rollback")
 
     def play(env: P2PEnv) -> None:

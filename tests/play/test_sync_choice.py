@@ -80,8 +80,8 @@ def test_rollback_is_refused_early_where_the_environment_cannot_do_it() -> None:
     assert make_offer(game, SyncConfig(fps=60)).able is False
 
 
-class _Slow(Blend):
-    """A frame of it takes ten times as long as one lasts at ten thousand a second."""
+class _Laborious(Blend):
+    """A game that takes a millisecond a frame, on any machine."""
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         time.sleep(0.001)
@@ -89,7 +89,7 @@ class _Slow(Blend):
 
 
 def test_a_frame_rate_at_which_nothing_can_be_played_again_means_lockstep() -> None:
-    offer = make_offer(make_game(_Slow("multidiscrete")), SyncConfig(fps=10_000))
+    offer = make_offer(make_game(_Laborious("multidiscrete")), SyncConfig(fps=1_000))
     assert offer.able is False
     assert "not even one frame" in offer.why
 
@@ -109,4 +109,4 @@ def test_a_frame_rate_at_which_nothing_can_be_played_again_means_lockstep() -> N
 )
 def test_options_that_make_no_sense_together_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):
-        SyncConfig(**options)  # type: ignore[arg-type]
+        SyncConfig(**options)  # type: ignore[arg-type]  # plain data, checked at run time

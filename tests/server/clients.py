@@ -113,7 +113,7 @@ class Match:
             headers["Content-Encoding"] = encoding
         request = urllib.request.Request(url, body, headers, method="PUT")  # noqa: S310  # ours
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # our own service
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import Service, serve_in_thread
-from gym_p2p.server.guard.tokens import JoinTokens
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from tests.server.clients import Match, Pair, code, health, metrics, settles, stored
 from tests.server.raw import RawClient, candidate, description, match_two
 
@@ -49,8 +49,9 @@ def bystander(service: Service) -> Iterator[Callable[[], None]]:
 def join_token(
     subject: str = "ann", *, secret: str = SECRET, experiment: str = "pilot", age_s: float = 0
 ) -> str:
-    tokens = JoinTokens(secret, experiment)
-    return tokens.issue(subject, expires_at=time.time() + 60 - age_s, token_id="t")  # noqa: S106  # no secret
+    expires_at = time.time() + 60 - age_s
+    claims = JoinClaims(experiment=experiment, subject_id=subject, expires_at=expires_at, token_id="t")  # noqa: S106  # no secret
+    return TokenSigner(secret.encode(), JoinClaims).issue(claims)
 
 
 def test_row_connect_without_with_a_malformed_expired_or_forged_token(tmp_path: Path) -> None:

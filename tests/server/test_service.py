@@ -278,7 +278,7 @@ def test_a_flood_is_refused_and_then_cut_off_while_others_are_served(service: Se
     with RawClient(service.url, subject="ann") as ann, RawClient(service.url, subject="bob") as bob:
         answers = [ann.call("leave_room", {"room": "r"}) for _ in range(200)]
         codes = {answer["error"]["code"] for answer in answers if not answer["ok"]}
-        assert sum(answer["ok"] for answer in answers) >= 100
+        assert sum(answer["ok"] for answer in answers) >= 99  # a burst of 100, less the registration
         assert codes == {"rate_limited"}
         waits = {answer["error"]["retry_after_ms"] for answer in answers if not answer["ok"]}
         assert all(0 < wait_ms <= 34 for wait_ms in waits)  # one thirtieth of a second at most
@@ -291,7 +291,7 @@ def test_a_flood_is_refused_and_then_cut_off_while_others_are_served(service: Se
             except OSError:
                 pass  # cut off, as it should be
             except Exception as error:  # noqa: BLE001  # websockets' own word for it
-                assert "ConnectionClosed" in type(error).__name__  # noqa: PT017
+                assert "ConnectionClosed" in type(error).__name__  # noqa: PT017  # the right one of the two ways
 
         flooding = threading.Thread(target=flood)
         flooding.start()

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.server.guard.tokens import Claims
-from gym_p2p.server.store import DocumentError, ForeignDocumentError, Kind, Store, safe_name
+from gym_p2p.exports.files import path_component
+from gym_p2p.server.guard.tokens import UploadClaims
+from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 
 
-def claims(player: SeatId, players: tuple[SeatId, ...] = ("a", "b")) -> Claims:
-    return Claims(match_id="m", player_id=player, player_ids=players, expires_at=1e12)
+def claims(player: SeatId, players: tuple[SeatId, ...] = ("a", "b")) -> UploadClaims:
+    return UploadClaims(match_id="m", player_id=player, player_ids=players, expires_at=1e12)
 
 
 def document(player: SeatId, hashes: tuple[str, ...] = ("x", "y"), **changes: Any) -> bytes:
@@ -53,12 +54,12 @@ def document(player: SeatId, hashes: tuple[str, ...] = ("x", "y"), **changes: An
     ],
 )
 def test_an_id_becomes_a_harmless_file_name(name: SeatId, file: str) -> None:
-    assert safe_name(name) == file
+    assert path_component(name) == file
 
 
 @given(st.lists(st.text() | st.integers(), unique_by=lambda v: (type(v), v), min_size=2))
 def test_distinct_ids_have_distinct_names_that_stay_in_their_directory(names: list[SeatId]) -> None:
-    files = [safe_name(name) for name in names]
+    files = [path_component(name) for name in names]
     assert len(set(files)) == len(names)
     for file in files:
         assert file
@@ -68,14 +69,14 @@ def test_distinct_ids_have_distinct_names_that_stay_in_their_directory(names: li
 
 
 def test_long_ids_that_differ_at_their_end_have_distinct_names() -> None:
-    assert safe_name("é" * 500 + "a") != safe_name("é" * 500 + "b")
+    assert path_component("é" * 500 + "a") != path_component("é" * 500 + "b")
 
 
 def test_a_document_is_stored_byte_for_byte_and_a_repeated_one_replaces_it(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for _ in range(2):
-        store.put(claims("a"), Kind.SESSION, document("a"))
-    assert store.path("m", "a", Kind.SESSION).read_bytes() == document("a")
+        store.put(claims("a"), "session", document("a"))
+    assert store.path("m", "a", "session").read_bytes() == document("a")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.session.json"]
 
 
@@ -85,27 +86,27 @@ def test_a_document_is_stored_byte_for_byte_and_a_repeated_one_replaces_it(tmp_p
 )
 def test_what_is_no_document_is_refused_and_not_stored(tmp_path: Path, body: bytes) -> None:
     with pytest.raises(DocumentError):
-        Store(tmp_path).put(claims("a"), Kind.SESSION, body)
+        Store(tmp_path).put(claims("a"), "session", body)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("changes", [{"playerId": "b"}, {"gameId": "other"}])
 def test_a_document_of_another_player_or_match_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(ForeignDocumentError):
-        Store(tmp_path).put(claims("a"), Kind.SESSION, document("a", **changes))
+        Store(tmp_path).put(claims("a"), "session", document("a", **changes))
 
 
 def test_a_number_is_not_its_text(tmp_path: Path) -> None:
     with pytest.raises(ForeignDocumentError):
-        Store(tmp_path).put(claims(1), Kind.SESSION, document("1"))
+        Store(tmp_path).put(claims(1), "session", document("1"))
 
 
 def test_the_last_players_document_completes_the_aggregate(tmp_path: Path) -> None:
     store = Store(tmp_path, now=lambda: 5.0)
-    store.put(claims("a"), Kind.MULTIPLAYER, document("a"))
-    store.put(claims("b"), Kind.SESSION, document("b"))
+    store.put(claims("a"), "multiplayer", document("a"))
+    store.put(claims("b"), "session", document("b"))
     assert not store.aggregate_path("m").exists()
-    store.put(claims("b"), Kind.MULTIPLAYER, document("b"))
+    store.put(claims("b"), "multiplayer", document("b"))
     aggregate = json.loads(store.aggregate_path("m").read_bytes())
     assert aggregate["summary"]["fullySynced"] is True
     assert aggregate["aggregatedAt"] == 5000
@@ -113,9 +114,9 @@ def test_the_last_players_document_completes_the_aggregate(tmp_path: Path) -> No
 
 def test_a_final_document_after_a_checkpoint_renews_the_aggregate(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.put(claims("a"), Kind.MULTIPLAYER, document("a"))
-    store.put(claims("b"), Kind.MULTIPLAYER, document("b", hashes=("x",)))
-    store.put(claims("b"), Kind.MULTIPLAYER, document("b", hashes=("x", "z")))
+    store.put(claims("a"), "multiplayer", document("a"))
+    store.put(claims("b"), "multiplayer", document("b", hashes=("x",)))
+    store.put(claims("b"), "multiplayer", document("b", hashes=("x", "z")))
     aggregate = json.loads(store.aggregate_path("m").read_bytes())
     assert aggregate["summary"]["firstHashMismatchFrame"] == {"episode": 1, "frame": 1}
 
@@ -124,8 +125,8 @@ def test_a_document_that_cannot_be_aggregated_is_stored_all_the_same(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(tmp_path)
-    store.put(claims("a"), Kind.MULTIPLAYER, document("a"))
-    store.put(claims("b"), Kind.MULTIPLAYER, document("b", validation=None))
-    assert store.path("m", "b", Kind.MULTIPLAYER).exists()
+    store.put(claims("a"), "multiplayer", document("a"))
+    store.put(claims("b"), "multiplayer", document("b", validation=None))
+    assert store.path("m", "b", "multiplayer").exists()
     assert not store.aggregate_path("m").exists()
     assert "not aggregated" in caplog.text

@@ -202,7 +202,7 @@ def test_when_a_player_vanishes_the_others_end_at_one_frame(players: int, at: in
 
 
 @pytest.mark.parametrize("stand_in", [None, "tests.simulation.test_simulation:stubborn"])
-def test_the_others_can_play_on_without_him(stand_in: str | None) -> None:
+def test_the_others_can_play_on_without_them(stand_in: str | None) -> None:
     options: dict[str, Any] = {"on_peer_loss": "stand_in" if stand_in else "default_action"}
     if stand_in:
         options["stand_in"] = stand_in
@@ -227,7 +227,7 @@ def looking(seat: int, observation: Any, frame: int) -> int:
 def test_a_stand_in_who_looks_does_the_same_at_everybody_whatever_had_been_guessed(
     policy: Callable[[int], Any], prediction: str
 ) -> None:
-    # The one who is nearer to the leaver has more of his inputs, and guessed fewer frames.
+    # The one who is nearer to the leaver has more of their inputs, and guessed fewer frames.
     one_way_ms = {(0, 2): 10, (2, 0): 10, (0, 1): 30, (1, 0): 30, (1, 2): 90, (2, 1): 90}
     result = _match(
         3,
@@ -331,7 +331,7 @@ class Closed(Blends):
     def __init__(self) -> None:
         super().__init__()
         hidden = iter(range(10**9))
-        self.step = lambda action: self._count(action, next(hidden))  # type: ignore[method-assign]
+        self.step = lambda action: self._count(action, next(hidden))  # type: ignore[method-assign]  # what is tested
 
     def _count(self, action: Any, number: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = super().step(action)

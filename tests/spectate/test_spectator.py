@@ -315,8 +315,8 @@ def test_another_environment_is_refused_with_both_sides(lobby: Lobby) -> None:
 
 @pytest.mark.alone
 def test_a_copy_that_goes_another_way_is_found_out(lobby: Lobby) -> None:
-    envs = [_blend(lobby, seat, 100, fps=100, checksum_interval=10) for seat in "ab"]
-    mine = gymnasium.make(BLEND, length=100)
+    envs = [_blend(lobby, seat, 400, fps=100, checksum_interval=10) for seat in "ab"]
+    mine = gymnasium.make(BLEND, length=400)
     spectator = _spectator(lobby, mine)
 
     def watch() -> None:
@@ -327,7 +327,7 @@ def test_a_copy_that_goes_another_way_is_found_out(lobby: Lobby) -> None:
                     mine.unwrapped.skew = 0.25  # type: ignore[attr-defined]  # the toy's own
                 spectator.step()
 
-    *_, found = together(lambda: _play(envs[0], 200, 0), lambda: _play(envs[1], 200, 1), watch)
+    *_, found = together(lambda: _play(envs[0], 400, 0), lambda: _play(envs[1], 400, 1), watch)
     assert isinstance(found, WatchDiverged), found
     assert found.frame == 29
     assert spectator.desyncs == 1

@@ -1,1 +1,1 @@
-"""What clients and the service say to each other, as typed values."""
+"""What clients and the service send each other, as typed values."""

@@ -1,4 +1,4 @@
-"""What rooms and queues both say of the players of a match: tickets, seats, histories and their limits.
+"""What rooms and queues both know of the players of a match: tickets, seats, histories and their limits.
 
 It knows no state.
 """
@@ -9,31 +9,29 @@ from collections.abc import Iterable
 
 import attrs
 
+from gym_p2p.core.api.payloads import MAX_RTT_MS
 from gym_p2p.core.api.queues import MatchProbe
 from gym_p2p.core.api.replies import is_public_id
 from gym_p2p.core.api.rooms import MAX_PLAYERS, MAX_SPECTATORS
 from gym_p2p.core.wire.seats import SeatId, is_seat_id
 
-__all__ = ["MAX_RTT_MS", "GroupHistory", "MakeMatch", "QueueTicket", "QueuedPlayer", "spectators_problem"]
-
-MAX_RTT_MS = 60_000.0
-"""What the wire takes for a round trip (signalling: ``rtt_ms`` lies in 0..60000)."""
+__all__ = ["GroupHistory", "MakeMatch", "QueueTicket", "QueuedPlayer", "spectators_problem"]
 
 
 @attrs.frozen(kw_only=True)
 class QueueTicket:
-    """What somebody says who joins a queue.
+    """What a player brings along on joining a queue.
 
     Attributes:
         queue: which one; who names the same one is matched there.
-        seats: every seat of his environment, in its order: the first in a queue fixes them for the others.
-        take: the seat that he wants; ``None`` takes any.
-        client: the software that he says he runs.
-        asks: whether he wants to be asked before a match is made.
-        rtt_ms: his round trip to the service; ``None`` if unknown.
+        seats: every seat of the environment, in its order: the first in a queue fixes them for the others.
+        take: the seat that is wanted; ``None`` takes any.
+        client: the player's software, by their own account.
+        asks: whether the player votes on a match before it is made.
+        rtt_ms: the player's round trip to the service; ``None`` if unknown.
         group_history: former partners; ``None`` goes by what the service remembers.
-        plays: a digest of what both sides of a match must agree on; ``None`` if he does not say.
-        spectators: to how many he shows the match.
+        plays: a digest of what both sides of a match must agree on; ``None`` if unknown.
+        spectators: to how many the player shows the match.
     """
 
     queue: str
@@ -63,13 +61,13 @@ class QueueTicket:
 
 
 def spectators_problem(spectators: int) -> str | None:
-    """Say what is wrong with how many spectators somebody offers to have, or ``None``."""
+    """Return what is wrong with the number of spectators that somebody offers to have, or ``None``."""
     return None if 0 <= spectators <= MAX_SPECTATORS else f"spectators: wanted 0 to {MAX_SPECTATORS}"
 
 
 @attrs.frozen
 class QueuedPlayer:
-    """One player of a match, with his seat and what is known of his wait."""
+    """One player of a match, with their seat and what is known of their wait."""
 
     subject_id: str
     seat: SeatId
@@ -104,7 +102,7 @@ class GroupHistory:
 
     Attributes:
         previous_partners: their subject ids, the most recent last.
-        source_scene_id: where that group was formed; ``None`` if nobody said.
+        source_scene_id: where that group was formed; ``None`` if unknown.
         group_id: the group's own id; ``None`` if it has none.
     """
 

@@ -1,18 +1,17 @@
-"""What the service tells those who wait in a queue, and what was measured before their match.
+"""What the service announces to those who wait in a queue, and what was measured before their match.
 
-Knows the wire form of these announcements and validates what arrives. It knows no queue: who is told what is
-:mod:`gym_p2p.core.matchmaking.queues`'s to say.
+It knows no queue: who is sent what is :mod:`gym_p2p.core.matchmaking.queues`'s to decide.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
-from gym_p2p.core.wire.json_values import read_list, read_number, read_object, read_optional_number, read_text
-from gym_p2p.errors import ProtocolError
+from gym_p2p.core.api.payloads import Count, Number, Text
 
 __all__ = [
     "MatchFailed",
@@ -21,69 +20,55 @@ __all__ = [
     "PairMeasured",
     "QueueAck",
     "QueueStatus",
+    "Verdict",
     "worst_rtt_ms",
 ]
 
 
+class Verdict(enum.Enum):
+    """What a pre-match hook, or a player, answers to a proposed match."""
+
+    ACCEPT = "accept"
+    """Play."""
+    REJECT = "reject"
+    """Not these: they are put off for the cool-down."""
+    NEXT = "next"
+    """Look for somebody else first: they are put off for a moment only."""
+
+
 @attrs.frozen(kw_only=True)
 class QueueAck:
-    """The service's answer to joining a queue."""
+    """The service's answer to joining a queue.
 
-    queue: str
-    group_size: int
-    """Players in a match: one for each seat."""
-    waiting: int
-    """Who waits by now, this one included."""
+    Attributes:
+        group_size: players in a match: one for each seat.
+        waiting: who waits by now, this one included.
+    """
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return the JSON-ready form."""
-        return attrs.asdict(self)
-
-    @classmethod
-    def from_wire(cls, data: object) -> QueueAck:
-        """Validate and build; raises :class:`ProtocolError`."""
-        fields = read_object(data, "join_queue's answer")
-        return cls(
-            queue=read_text(fields, "queue"),
-            group_size=int(read_number(fields, "group_size")),
-            waiting=int(read_number(fields, "waiting")),
-        )
+    queue: Text
+    group_size: Count
+    waiting: Count
 
 
 @attrs.frozen(kw_only=True)
 class QueueStatus:
-    """Told to everyone in a queue when his own state or the number of those who wait has changed.
+    """Sent to everyone in a queue when their own state or the number of those who wait has changed.
 
     Attributes:
         state: ``waiting``, ``probing``, or ``asking`` (a group is found, its members and the service's hook
-            are asked).
+            vote).
         threshold_ms: the largest round trip of a pair by now; ``None`` if there is no limit.
         probes: how many probes this subject has been in since it joined.
     """
 
-    queue: str
-    state: str
-    waiting: int
-    wait_s: float
-    threshold_ms: float | None
-    probes: int
+    event: ClassVar[str] = "queue_status"
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return the JSON-ready form."""
-        return attrs.asdict(self)
-
-    @classmethod
-    def from_wire(cls, data: object) -> QueueStatus:
-        """Validate and build; raises :class:`ProtocolError`."""
-        fields = read_object(data, "queue_status")
-        return cls(
-            queue=read_text(fields, "queue"),
-            state=read_text(fields, "state"),
-            waiting=int(read_number(fields, "waiting")),
-            wait_s=read_number(fields, "wait_s"),
-            threshold_ms=read_optional_number(fields, "threshold_ms"),
-            probes=int(read_number(fields, "probes")),
-        )
+    queue: Text
+    state: Text
+    waiting: Count
+    wait_s: Number
+    threshold_ms: Number | None
+    probes: Count
 
 
 @attrs.frozen(kw_only=True)
@@ -98,26 +83,8 @@ class PairMeasured:
     """
 
     subjects: tuple[str, str]
-    rtt_ms: float | None
+    rtt_ms: Number | None
     reports: Mapping[str, Mapping[str, Any]]
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return the JSON-ready form."""
-        return {"subjects": list(self.subjects), "rtt_ms": self.rtt_ms, "reports": dict(self.reports)}
-
-    @classmethod
-    def from_wire(cls, data: object) -> PairMeasured:
-        """Validate and build; raises :class:`ProtocolError`."""
-        fields = read_object(data, "pair")
-        subjects = read_list(fields, "subjects")
-        if len(subjects) != 2 or not all(isinstance(subject, str) for subject in subjects):
-            raise ProtocolError("malformed subjects")
-        reports = read_object(fields.get("reports"), "reports")
-        return cls(
-            subjects=(subjects[0], subjects[1]),
-            rtt_ms=read_optional_number(fields, "rtt_ms"),
-            reports={subject: read_object(report, "report") for subject, report in reports.items()},
-        )
 
 
 def worst_rtt_ms(pairs: Sequence[PairMeasured]) -> float | None:
@@ -134,7 +101,7 @@ class MatchProbe:
         pairs: one entry a pair that was probed; empty where the queue probes nobody.
     """
 
-    waited_s: float
+    waited_s: Number
     pairs: tuple[PairMeasured, ...]
 
     def rtt_ms(self, one: str, other: str) -> float | None:
@@ -146,21 +113,10 @@ class MatchProbe:
         """The largest round trip of any pair in ms; ``None`` if nothing was measured."""
         return worst_rtt_ms(self.pairs)
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return the JSON-ready form."""
-        return {"waited_s": self.waited_s, "pairs": [pair.to_wire() for pair in self.pairs]}
-
-    @classmethod
-    def from_wire(cls, data: object) -> MatchProbe:
-        """Validate and build; raises :class:`ProtocolError`."""
-        fields = read_object(data, "probe")
-        pairs = tuple(PairMeasured.from_wire(item) for item in read_list(fields, "pairs"))
-        return cls(waited_s=read_number(fields, "waited_s"), pairs=pairs)
-
 
 @attrs.frozen(kw_only=True)
 class MatchProposed:
-    """A group was found, and this player is asked whether he wants to play in it.
+    """A group was found, and this player votes on whether to play in it.
 
     Attributes:
         proposal_id: what the answer names.
@@ -170,61 +126,26 @@ class MatchProposed:
         answer_within_s: later than this counts as a refusal.
     """
 
-    proposal_id: str
-    queue: str
+    event: ClassVar[str] = "match_proposed"
+
+    proposal_id: Text
+    queue: Text
     subjects: tuple[str, ...]
     probe: MatchProbe
-    answer_within_s: float
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return the JSON-ready form."""
-        return {
-            "proposal_id": self.proposal_id,
-            "queue": self.queue,
-            "subjects": list(self.subjects),
-            "probe": self.probe.to_wire(),
-            "answer_within_s": self.answer_within_s,
-        }
-
-    @classmethod
-    def from_wire(cls, data: object) -> MatchProposed:
-        """Validate and build; raises :class:`ProtocolError`."""
-        fields = read_object(data, "match_proposed")
-        subjects = read_list(fields, "subjects")
-        if not all(isinstance(subject, str) for subject in subjects):
-            raise ProtocolError("malformed subjects")
-        return cls(
-            proposal_id=read_text(fields, "proposal_id"),
-            queue=read_text(fields, "queue"),
-            subjects=tuple(subjects),
-            probe=MatchProbe.from_wire(fields.get("probe")),
-            answer_within_s=read_number(fields, "answer_within_s"),
-        )
+    answer_within_s: Number
 
 
 @attrs.frozen(kw_only=True)
 class MatchFailed:
-    """There is no match for this player; he has left the queue.
+    """There is no match for this player, who has left the queue.
 
     Attributes:
-        reason: ``nobody_else``, ``nobody_near_enough``, or ``no_answer`` (he wanted to be asked, and did not
-            answer).
+        reason: ``nobody_else``, ``nobody_near_enough``, or ``no_answer`` (the player wanted a vote, and
+            did not use it).
     """
 
-    queue: str
-    reason: str
-    waited_s: float
+    event: ClassVar[str] = "match_failed"
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return the JSON-ready form."""
-        return attrs.asdict(self)
-
-    @classmethod
-    def from_wire(cls, data: object) -> MatchFailed:
-        """Validate and build; raises :class:`ProtocolError`."""
-        fields = read_object(data, "match_failed")
-        return cls(
-            queue=read_text(fields, "queue"),
-            reason=read_text(fields, "reason"),
-            waited_s=read_number(fields, "waited_s"),
-        )
+    queue: Text
+    reason: Text
+    waited_s: Number

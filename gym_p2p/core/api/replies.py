@@ -13,6 +13,8 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.core.api.payloads import Event
+
 __all__ = [
     "MAX_CANDIDATE_BYTES",
     "MAX_SDP_BYTES",
@@ -23,9 +25,9 @@ __all__ = [
     "Code",
     "Departed",
     "Description",
+    "Emit",
+    "Notify",
     "Refused",
-    "Send",
-    "ServiceOutput",
     "is_public_id",
 ]
 
@@ -36,7 +38,7 @@ _PUBLIC_ID = re.compile(r"[A-Za-z0-9._:@+-]{1,128}")
 
 
 def is_public_id(value: object) -> bool:
-    """Tell whether this can be a subject's or a room's id."""
+    """Return whether this can be a subject's or a room's id."""
     return isinstance(value, str) and value not in {".", ".."} and _PUBLIC_ID.fullmatch(value) is not None
 
 
@@ -59,11 +61,11 @@ class Code(enum.StrEnum):
     QUEUE_MISMATCH = "queue_mismatch"
     SEAT_TAKEN = "seat_taken"
     NO_SUCH_MATCH = "no_such_match"
-    """Unknown, or another's: the two are not told apart."""
+    """Unknown, or another's: the two are not distinguished."""
     NO_SUCH_PROBE = "no_such_probe"
-    """Unknown, or another's: the two are not told apart."""
+    """Unknown, or another's: the two are not distinguished."""
     NO_SUCH_SUBJECT = "no_such_subject"
-    """Nobody of that name, or he does not want to be found: the two are not told apart."""
+    """Nobody of that name, or nobody who wants to be found: the two are not distinguished."""
     STALE = "stale"
     """What it belongs to has ended."""
     NOT_A_MEMBER = "not_a_member"
@@ -73,9 +75,9 @@ class Code(enum.StrEnum):
 
 @attrs.frozen
 class Accepted:
-    """A yes, with what belongs to it."""
+    """A yes, with what belongs to it: a payload, or the fields of one."""
 
-    fields: Mapping[str, Any] = attrs.field(factory=dict)
+    value: attrs.AttrsInstance | Mapping[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -92,36 +94,45 @@ Answer = Accepted | Refused
 
 
 @attrs.frozen
-class Send:
+class Emit:
     """Request: send this event to this socket."""
 
     socket: str
-    event: str
-    data: Mapping[str, Any]
+    payload: Event
+
+
+@attrs.frozen
+class Notify:
+    """Request: send this event to this subject, on whatever socket it has now."""
+
+    subject_id: str
+    payload: Event
 
 
 @attrs.frozen
 class Close:
-    """Request: drop this socket, after what was sent to it before."""
+    """Request: drop this socket, after what was sent to it before.
+
+    Attributes:
+        at_once: without the time to read that.
+    """
 
     socket: str
     reason: str
+    at_once: bool = False
 
 
 @attrs.frozen
 class Departed:
-    """Event: a player who shows his match to spectators has left it, or the service has lost sight of him."""
+    """Event: a player who shows the match to spectators has left it, or is out of the service's sight."""
 
     match_id: str
     subject_id: str
 
 
-ServiceOutput = Send | Close | Departed
-
-
 @attrs.frozen
 class Description:
-    """A relayed offer or answer."""
+    """A relayed offer or answer: W3C's ``RTCSessionDescriptionInit``."""
 
     type: str
     sdp: str = attrs.field(repr=False)
@@ -131,31 +142,18 @@ class Description:
         """Whether it is beyond what the service relays."""
         return _size_bytes(self.sdp) > MAX_SDP_BYTES
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return the shape of W3C's ``RTCSessionDescriptionInit``."""
-        return {"type": self.type, "sdp": self.sdp}
-
 
 @attrs.frozen
 class Candidate:
-    """A relayed ICE candidate; an empty ``candidate`` is the end of candidates."""
+    """A relayed ICE candidate, W3C's ``RTCIceCandidateInit``; without a text, the end of candidates."""
 
     candidate: str = attrs.field(repr=False)
-    sdp_mid: str | None = None
-    sdp_mline_index: int | None = None
-    username_fragment: str | None = attrs.field(default=None, repr=False)
+    sdpMid: str | None = None  # noqa: N815  # W3C's names
+    sdpMLineIndex: int | None = None  # noqa: N815
+    usernameFragment: str | None = attrs.field(default=None, repr=False)  # noqa: N815
 
     @property
     def too_large(self) -> bool:
         """Whether it is beyond what the service relays."""
-        texts = (self.candidate, self.sdp_mid or "", self.username_fragment or "")
+        texts = (self.candidate, self.sdpMid or "", self.usernameFragment or "")
         return any(_size_bytes(text) > MAX_CANDIDATE_BYTES for text in texts)
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return the shape of W3C's ``RTCIceCandidateInit``."""
-        return {
-            "candidate": self.candidate,
-            "sdpMid": self.sdp_mid,
-            "sdpMLineIndex": self.sdp_mline_index,
-            "usernameFragment": self.username_fragment,
-        }

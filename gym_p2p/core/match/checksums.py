@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from gym_p2p.core.match.events import ChecksumsAgreed, Desynced
 from gym_p2p.core.wire.messages import Checksum
 
-__all__ = ["Digests"]
+__all__ = ["ChecksumHistory"]
 
 _KEPT = 4096
 
 
-class Digests:
-    """The digests of frames that not every player has told yet."""
+class ChecksumHistory:
+    """The digests of frames of which not every player's is here yet."""
 
     def __init__(self, *, local: int, players: int) -> None:
         self._local = local
@@ -50,7 +50,7 @@ class Digests:
         return [event for key in list(self._open) for event in self._complete(key)]
 
     def _complete(self, key: tuple[int, int]) -> Sequence[ChecksumsAgreed]:
-        """Close a frame of which everybody who is left has told his digest."""
+        """Close a frame of which the digest of everybody who is left is here."""
         digests = self._open[key]
         if not self._awaited <= digests.keys():
             return []
@@ -58,7 +58,7 @@ class Digests:
         return [ChecksumsAgreed(*key)] if len(digests) > 1 and len(set(digests.values())) == 1 else []
 
     def awaits(self, players: Iterable[int]) -> bool:
-        """Whether one of these players has not told his digest of a frame of which we told ours."""
+        """Whether a digest of one of these players is missing of a frame of which ours is here."""
         wanted = list(players)
         return any(
             self._local in digests and any(player not in digests for player in wanted)

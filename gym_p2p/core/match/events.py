@@ -1,7 +1,7 @@
-"""What the two halves of a player say to each other: commands down to the match, events up from it.
+"""What passes between the two halves of a player: commands down to the match, events up from it.
 
 The network half (:mod:`gym_p2p.core.match.match`, on the network's thread or process) carries out commands
-and tells events; the user's half gives commands and folds events. All are frozen values of plain data, for
+and emits events; the user's half gives commands and folds events. All are frozen values of plain data, for
 they may cross a pipe. Players are indices into the match's list of players; frames count from 0 in every
 episode, episodes from 1.
 """
@@ -29,6 +29,7 @@ __all__ = [
     "GiveChecksum",
     "GiveInput",
     "GiveState",
+    "HandshakeMismatch",
     "InputsArrived",
     "Interrupted",
     "Leave",
@@ -37,7 +38,6 @@ __all__ = [
     "PlayerFinished",
     "PlayerGone",
     "ProtocolErrorSeen",
-    "Refused",
     "Resumed",
     "SetInputDelay",
     "StateArrived",
@@ -46,7 +46,7 @@ __all__ = [
 Difference = tuple[str, str, str]
 
 
-# Commands: what the user's half asks for.
+# Commands: requests of the user's half.
 
 
 @attrs.frozen
@@ -92,7 +92,7 @@ class GiveChecksum:
 
 @attrs.frozen
 class GiveState:
-    """The local state after a frame at which a player's digest differs, packed; it goes to him alone."""
+    """The local state after a frame at which a player's digest differs, packed; it goes to them alone."""
 
     player: int
     episode: int
@@ -102,7 +102,7 @@ class GiveState:
 
 @attrs.frozen
 class Leave:
-    """Say goodbye; :class:`Left` follows once everybody has what he needs, or after a second."""
+    """Say goodbye; :class:`Left` follows once everybody has what they need, or after a second."""
 
     reason: str
     lost: int | None = None
@@ -116,13 +116,13 @@ Command = BeginEpisode | GiveInput | SetInputDelay | GiveChecksum | GiveState | 
 
 @attrs.frozen
 class Connected:
-    """Every peer's handshake agrees with ours. ``about`` is what each said of himself."""
+    """Every peer's handshake agrees with ours. ``about`` is what each stated beside it."""
 
     about: tuple[Mapping[str, Any] | None, ...]
 
 
 @attrs.frozen
-class Refused:
+class HandshakeMismatch:
     """A peer plays something else: ``(what, ours, theirs)``. The match is over."""
 
     player: int
@@ -172,22 +172,22 @@ class PlayerFinished:
 
 @attrs.frozen
 class PlayerGone:
-    """A player left or was lost. It comes a second time if he fails to hand over inputs he promised.
+    """A player left or was lost. A second one follows if promised inputs are never handed over.
 
-    Of a lost player it comes once everybody who is left has said which of his inputs he holds, and shared
-    those that only some hold; :class:`InputsArrived` brings them.
+    Of a lost player it comes once everybody who is left has reported which of that player's inputs they hold,
+    and shared those that only some hold; :class:`InputsArrived` brings them.
 
     Attributes:
-        reason: ``peer_left``, or ``peer_lost`` (he himself, or somebody whose loss made him leave).
-        frames: how many inputs there will be of him in this episode; the same at everybody who is left.
-        said: his own word for it; ``None`` if he fell silent.
-        lost: the player whose loss made him leave.
+        reason: ``peer_left``, or ``peer_lost`` (this player, or somebody whose loss made this player leave).
+        frames: how many inputs of theirs there will be in this episode; the same at everybody who is left.
+        stated_reason: the reason in their goodbye; ``None`` if they fell silent.
+        lost: the player whose loss made them leave.
     """
 
     player: int
     reason: str
     frames: int
-    said: str | None = None
+    stated_reason: str | None = None
     lost: int | None = None
 
 
@@ -195,7 +195,7 @@ class PlayerGone:
 class FramesAhead:
     """By how many frames we are ahead of the peer who is the farthest behind, averaged; negative if behind.
 
-    Told a few times a second where frames are paced.
+    A few times a second, where frames are paced.
     """
 
     frames: float
@@ -203,14 +203,14 @@ class FramesAhead:
 
 @attrs.frozen
 class Interrupted:
-    """Nothing was heard from a player for the notice time."""
+    """Nothing arrived from a player for the notice time."""
 
     player: int
 
 
 @attrs.frozen
 class Resumed:
-    """He is heard again."""
+    """Something arrived from that player again."""
 
     player: int
     silent_s: float
@@ -237,7 +237,7 @@ class Desynced:
 
 @attrs.frozen
 class StateArrived:
-    """A player's state after the first frame at which his digest differed, packed as he gave it."""
+    """A player's state after the first frame at which the digests differed, packed as given."""
 
     player: int
     episode: int
@@ -270,7 +270,7 @@ class Left:
 
 Event = (
     Connected
-    | Refused
+    | HandshakeMismatch
     | EpisodeBegan
     | EpisodeRefused
     | InputsArrived

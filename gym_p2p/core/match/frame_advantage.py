@@ -1,7 +1,7 @@
 """Who of two players runs ahead, averaged.
 
-Each of two players tells the other with every message how far he believes himself ahead: his own frame,
-less the other's as last heard of. Both are too large by the one-way delay, so that half the difference of
+With every message each of two players reports how far ahead it takes itself to be: its own frame, less the
+other's as last known. Both are too large by the one-way delay, so that half the difference of
 the two is the truth where both ways take alike::
 
     ours = (us - them) + delay        theirs = (them - us) + delay        ahead = (ours - theirs) / 2
@@ -20,7 +20,7 @@ WINDOW = 30
 """Frames that are averaged over, as in GGRS: jitter of single messages must not move the pace."""
 
 LEAST_SAMPLES = 10
-"""Before so many nothing is said."""
+"""Before so many there is no figure."""
 
 
 class FrameAdvantage:

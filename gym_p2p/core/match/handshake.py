@@ -1,77 +1,82 @@
-"""What players have to agree on before they play: in the handshake, and at the barrier before an episode.
+"""What players have to agree on before they play: each greets all others, and who finds a difference refuses.
 
-Pure functions: every player computes the same from the same messages. Refuses to know who sent what when.
+Knows descriptions; refuses to know how they travel and what is in them.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any
 
-from gym_p2p.core.match.events import Difference, EpisodeRefused
-from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, Ready
+from gym_p2p.core.match.events import Connected, Difference, HandshakeMismatch
+from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.match.terms import term_differences
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
+from gym_p2p.core.wire.messages import MAX_DIFFERENCES, PROTOCOL_VERSION, Hello, Refuse, encode
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Seeds", "barrier_refusal", "episode_seed", "handshake_differences"]
+__all__ = ["Handshake", "handshake_differences", "refusal"]
 
 
-class Seeds:
-    """The seeds of a match's episodes: those that a player insists on, and a series after each.
-
-    So an explicit seed makes all episodes after it reproducible, as Gymnasium wants it of ``reset``.
+class Handshake:
+    """One player's handshakes with all others.
 
     Args:
-        match_seed: what the series begins from before anybody insists on a seed.
+        description: what this side is going to play.
+        peers: all others, in the order of their indices.
+
+    Attributes:
+        complete: whether all of them agree with us.
     """
 
-    def __init__(self, match_seed: int) -> None:
-        self._base = match_seed
-        self._drawn = 0
+    def __init__(self, description: Mapping[str, Any], peers: Mapping[int, Peer]) -> None:
+        self._description = description
+        self._peers = peers
+        self._about: list[Mapping[str, Any] | None] = [None] * (len(peers) + 1)
+        self.complete = False
 
-    def agreed(self, ready: Mapping[int, Ready]) -> int:
-        """Return the seed of the episode that these players are ready for."""
-        insisted = next((r.seed for r in ready.values() if r.seed is not None), None)
-        if insisted is not None:
-            self._base, self._drawn = insisted, 0
-            return insisted
-        self._drawn += 1
-        return episode_seed(self._base, self._drawn)
+    def hello(self) -> Hello:
+        """Return our greeting."""
+        return Hello(PROTOCOL_VERSION, JsonObject(self._description))
 
+    def receive(self, peer: Peer, hello: Hello) -> HandshakeMismatch | Connected | None:
+        """Take in a peer's greeting; return what it comes to: :class:`Connected` if it was the last one.
 
-def episode_seed(base: int, number: int) -> int:
-    """Return the seed of the n-th episode after ``base`` for which nobody insists on one: 31 bits."""
-    digest = blake2b(f"{base}/{number}".encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") >> 1
+        Raises:
+            ProtocolError: it is not the first, or no greeting.
+        """
+        if peer.state is not PeerState.GREETING:
+            raise ProtocolError("second handshake")
+        differences = handshake_differences(self._description, hello)
+        if differences:
+            return HandshakeMismatch(peer.index, differences)
+        peer.state = PeerState.PLAYING
+        about = hello.description.get("about")
+        self._about[peer.index] = about if isinstance(about, dict) else {}
+        if self.complete or any(other.state is not PeerState.PLAYING for other in self._peers.values()):
+            return None
+        self.complete = True
+        return Connected(tuple(self._about))
 
 
 def handshake_differences(ours: Mapping[str, Any], hello: Hello) -> tuple[Difference, ...]:
     """Return what the peer is going to play otherwise than we are.
 
     Raises:
-        ProtocolError: he does not say what he is going to play.
+        ProtocolError: the peer does not state what it is going to play.
     """
     if hello.version != PROTOCOL_VERSION:
         return (("protocol version", str(PROTOCOL_VERSION), str(hello.version)),)
-    must, theirs = ours.get("must", {}), hello.description.get("must")
+    theirs = hello.description.get("must")
     if not isinstance(theirs, dict):
         raise ProtocolError("handshake without a description")
-    names: Sequence[str] = [*must, *(name for name in theirs if name not in must)]
-    rows = [(name, str(must.get(name, "(nothing)")), str(theirs.get(name, "(nothing)"))) for name in names]
-    return tuple(row for row in rows if row[1] != row[2])
+    return term_differences(ours.get("must", {}), theirs)
 
 
-def barrier_refusal(local: int, ready: Mapping[int, Ready]) -> EpisodeRefused | None:
-    """Compare what the players want at the barrier; all players come to the same verdict."""
-    for what, wanted in (
-        ("seed", {i: str(r.seed) for i, r in ready.items() if r.seed is not None}),
-        ("options", {i: json.dumps(r.options, sort_keys=True) for i, r in ready.items() if r.options}),
-    ):
-        if len(set(wanted.values())) <= 1:
-            continue
-        own = wanted.get(local)
-        other = next(i for i, value in sorted(wanted.items()) if i != local and value != own)
-        label = f"{what} of episode {ready[local].episode}"
-        return EpisodeRefused(other, ((label, own or "(any)", wanted[other]),))
-    return None
+def refusal(differences: Sequence[Difference]) -> Refuse:
+    """Return the message that lists the differences: as many of them as it may hold."""
+    message = Refuse(tuple(differences[:MAX_DIFFERENCES]))
+    while len(encode(message)) > MAX_CTRL_BYTES:
+        message = Refuse(message.differences[: len(message.differences) // 2])
+    return message

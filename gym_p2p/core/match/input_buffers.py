@@ -1,8 +1,8 @@
 """One player's inputs of one episode, kept until everybody has them.
 
-:class:`Outbox` is what we gave and others have not acknowledged yet, :class:`Inbox` is what arrived of a
-remote player and others may still lack. Inputs are opaque bytes here, in the order of their frames and
-without a gap.
+:class:`LocalInputs` are those that we gave and others have not acknowledged yet, :class:`RemoteInputs` those
+that arrived of a remote player and others may still lack. Inputs are opaque bytes here, in the order of their
+frames and without a gap.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from gym_p2p.core.wire.messages import MAX_INPUTS_PER_MESSAGE
+from gym_p2p.core.wire.messages import INPUT_HEAD_BYTES, MAX_INPUTS_PER_MESSAGE
 
-__all__ = ["Inbox", "Outbox"]
+__all__ = ["LocalInputs", "RemoteInputs"]
 
 NEVER = 1 << 62
 """More frames than any episode has."""
@@ -35,13 +35,13 @@ class _Kept:
 
         Args:
             start: how many frames the recipient holds.
-            budget_bytes: room in the message; every input costs its length and two bytes.
+            budget_bytes: room in the message; every input takes its head too.
         """
         start = max(start, self._base)
         chosen: list[bytes] = []
         for offset in range(start - self._base, len(self._kept)):
             data = self._kept[offset]
-            budget_bytes -= len(data) + 2
+            budget_bytes -= len(data) + INPUT_HEAD_BYTES
             if budget_bytes < 0 or len(chosen) == MAX_INPUTS_PER_MESSAGE:
                 break
             chosen.append(data)
@@ -54,7 +54,7 @@ class _Kept:
             self._base += 1
 
 
-class Outbox(_Kept):
+class LocalInputs(_Kept):
     """The local player's inputs, kept until every peer has them."""
 
     def add(self, data: bytes) -> None:
@@ -63,13 +63,13 @@ class Outbox(_Kept):
         self.count += 1
 
 
-class Inbox(_Kept):
+class RemoteInputs(_Kept):
     """A remote player's inputs as they arrive, handed on in order, and kept for those who may lack them.
 
     ``count`` is how many frames arrived without a gap; this is what gets acknowledged.
     """
 
-    def news(self, start: int, inputs: Sequence[bytes]) -> Sequence[bytes]:
+    def add(self, start: int, inputs: Sequence[bytes]) -> Sequence[bytes]:
         """Return those of the inputs, which begin at frame ``start``, that continue what is here.
 
         Repeated ones are skipped. Inputs that would leave a gap are not taken: the sender repeats

@@ -1,10 +1,23 @@
 """The inputs of one episode between one player and all others: what is here, who lacks what, who is ahead.
 
-Knows counts of every player's inputs at every player, as far as they were told, and what has to be sent on
-account of them; refuses to know channels, barriers and who is lost. Times are monotonic seconds, passed in.
+Knows counts of every player's inputs at every player, as far as they were reported, and what has to be sent
+on account of them; refuses to know channels, barriers and who is lost. Times are monotonic seconds, passed
+in.
 
-One message a frame goes to each peer: everything that he has not acknowledged, what we hold of everyone (our
-acknowledgement, and his row of the N by N matrix), and how far we think ourselves ahead.
+One message a frame goes to each peer: everything that it has not acknowledged, what we hold of everyone (our
+acknowledgement, and our row of the N by N matrix), and how far we think ourselves ahead.
+
+Why this suffices over a channel that loses, doubles and reorders: a message repeats all from the first
+input that its recipient has not acknowledged, so whichever of them arrives fills the gap from its own
+beginning; what it has in common with what is here is skipped, and what would leave a gap is not taken.
+Acknowledgements are counts that only grow, so that an old one changes none. What is confirmed is the least
+entry of the matrix of counts (rows: who reports; columns: whose inputs): below it everybody who plays on
+holds everything, and as rows only grow it never falls back while the same players are there. A player of
+whom there are no more inputs does not hold it up: their column counts as unlimited where it is complete.
+
+Why it comes to rest: a message without inputs is never answered by itself, and one whose inputs are all known
+at most once in a while (:meth:`~gym_p2p.core.match.peer.Peer.may_acknowledge`); the answer has inputs only as
+long as its recipient lacks some, or has not reported to hold what it was sent.
 """
 
 from __future__ import annotations
@@ -12,17 +25,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from gym_p2p.core.match.events import FramesAhead, InputsArrived
-from gym_p2p.core.match.input_buffers import NEVER, Outbox
+from gym_p2p.core.match.input_buffers import NEVER, LocalInputs
 from gym_p2p.core.match.peer import Peer, PeerState
-from gym_p2p.core.wire.messages import MAX_MESSAGE_BYTES, Inputs, Share
+from gym_p2p.core.wire.messages import Inputs, Share, room_for_inputs
 
 __all__ = ["Exchange"]
 
 TICK_MOST_S = 0.25
 """A longer time between two inputs is thinking, and no rate."""
 
-AHEAD_TOLD_S = 0.25
-"""Between two tellings of how far we are ahead: half of what it is averaged over at 60 Hz."""
+AHEAD_INTERVAL_S = 0.25
+"""Between two reports of how far we are ahead: half of what it is averaged over at 60 Hz."""
 
 _SHARE_BYTES = 16_384
 """Of inputs in one message; well below what a control message may be."""
@@ -34,7 +47,7 @@ class Exchange:
     Args:
         local: the local player's index.
         peers: all others, in the order of their indices.
-        paced: whether frames have a time, so that being ahead is worth telling.
+        paced: whether frames have a time, so that being ahead is worth reporting.
 
     Attributes:
         episode: the running one, from 1; 0 before the first.
@@ -49,17 +62,17 @@ class Exchange:
         self._local = local
         self._peers = peers
         self._paced = paced
-        self._outbox = Outbox()
-        self._confirmed_told = 0
+        self._local_inputs = LocalInputs()
+        self._confirmed_reported = 0
         self._given_at: float | None = None
-        self._ahead_told_at = 0.0
+        self._ahead_reported_at = 0.0
 
     def begin(self, episode: int, delays: Mapping[int, int]) -> None:
         """Begin an episode with every player's input delay; forget the one before."""
         self.episode = episode
         self.delay = delays[self._local]
-        self._outbox = Outbox()
-        self._confirmed_told = 0
+        self._local_inputs = LocalInputs()
+        self._confirmed_reported = 0
         for player, peer in self._peers.items():
             peer.begin_episode()
             peer.delay = delays[player]
@@ -67,12 +80,12 @@ class Exchange:
     @property
     def given(self) -> int:
         """How many inputs the local player gave in this episode."""
-        return self._outbox.count
+        return self._local_inputs.count
 
     def held(self) -> list[int]:
         """Return how many inputs are here, of every player."""
-        held = [peer.inbox.count for peer in self._peers.values()]
-        held.insert(self._local, self._outbox.count)
+        held = [peer.remote_inputs.count for peer in self._peers.values()]
+        held.insert(self._local, self._local_inputs.count)
         return held
 
     @property
@@ -83,16 +96,16 @@ class Exchange:
         least: list[int] = list(map(min, zip(*rows, strict=True)))
         for player, peer in self._peers.items():
             if peer.final is not None and least[player] >= peer.final:
-                least[player] = NEVER  # nobody waits for more of him than there is
+                least[player] = NEVER  # nobody waits for more of theirs than there is
         return min(least)
 
     def lacks_ours(self, peer: Peer) -> bool:
-        """Whether he has not acknowledged all of our inputs."""
-        return peer.acknowledged < self._outbox.count
+        """Whether a peer has not acknowledged all of our inputs."""
+        return peer.acknowledged < self._local_inputs.count
 
-    def give(self, data: bytes, now: float) -> FramesAhead | None:
-        """Take the local player's next input; return how far we are ahead if it is time to say so."""
-        self._outbox.add(data)
+    def add_local_input(self, data: bytes, now: float) -> FramesAhead | None:
+        """Take the local player's next input; return how far we are ahead if that is due."""
+        self._local_inputs.add(data)
         if self._given_at is not None:
             self.tick_s += (min(TICK_MOST_S, now - self._given_at) - self.tick_s) / 8
         self._given_at = now
@@ -100,57 +113,57 @@ class Exchange:
 
     def arrived(self, peer: Peer, start: int, inputs: Sequence[bytes], now: float) -> InputsArrived | None:
         """Take inputs of a player; return what is new: inputs, or that everybody holds more by now."""
-        fresh = peer.inbox.news(start, inputs)
+        fresh = peer.remote_inputs.add(start, inputs)
         if fresh:
             for other in self._peers.values():
-                if other.news_since is None and other.playing:
-                    other.news_since = now
+                if other.unreported_since is None and other.playing:
+                    other.unreported_since = now
         self._forget()
         confirmed = self.confirmed
-        if not fresh and confirmed <= self._confirmed_told:
+        if not fresh and confirmed <= self._confirmed_reported:
             return None
-        self._confirmed_told = max(confirmed, self._confirmed_told)
-        return InputsArrived(peer.index, peer.inbox.count - len(fresh), tuple(fresh), confirmed)
+        self._confirmed_reported = max(confirmed, self._confirmed_reported)
+        return InputsArrived(peer.index, peer.remote_inputs.count - len(fresh), tuple(fresh), confirmed)
 
     def message(self, peer: Peer, now: float) -> Inputs:
         """Return what is to be sent to a peer now.
 
-        Where he lacks none of our inputs, but has not said that he holds the others', the newest one is
-        repeated: he answers an input that he has with what he holds.
+        Where it lacks none of our inputs, but has not reported that it holds the others', the newest one is
+        repeated: a peer answers an input that it has with what it holds.
         """
-        outbox, held = self._outbox, self.held()
+        local_inputs, held = self._local_inputs, self.held()
         start = peer.acknowledged
-        if start >= outbox.count > 0 and peer.lacks(held):
-            start = outbox.count - 1
-        start, inputs = outbox.after(start, MAX_MESSAGE_BYTES - 32 - 9 * len(held))
-        peer.inputs_sent_at, peer.news_since = now, None
-        ahead = peer.frames_ahead(outbox.count, self.delay)
+        if start >= local_inputs.count > 0 and peer.lacks(held):
+            start = local_inputs.count - 1
+        start, inputs = local_inputs.after(start, room_for_inputs(len(held)))
+        peer.inputs_sent_at, peer.unreported_since = now, None
+        ahead = peer.frames_ahead(local_inputs.count, self.delay)
         return Inputs(self.episode, start, tuple(held), ahead, inputs, self.delay)
 
     def shares(self, peer: Peer, whose: Peer) -> Iterator[Share]:
         """Return the inputs of another player that a peer may lack."""
         start = peer.received[whose.index]
-        while start < whose.inbox.count:
-            start, inputs = whose.inbox.after(start, _SHARE_BYTES)
+        while start < whose.remote_inputs.count:
+            start, inputs = whose.remote_inputs.after(start, _SHARE_BYTES)
             yield Share(self.episode, whose.index, start, inputs)
             start += len(inputs)
 
     def _forget(self) -> None:
-        """Drop the inputs that everybody has who may need them; of ours the newest stays, to ask with."""
+        """Drop the inputs that everybody has who may need them; of ours the newest stays, to be repeated."""
         peers = [peer for peer in self._peers.values() if peer.present]
-        acknowledged = min([peer.acknowledged for peer in peers], default=self._outbox.count)
-        self._outbox.forget(min(acknowledged, self._outbox.count - 1))
+        acknowledged = min([peer.acknowledged for peer in peers], default=self._local_inputs.count)
+        self._local_inputs.forget(min(acknowledged, self._local_inputs.count - 1))
         for whose, peer in self._peers.items():
             others = [other.received[whose] for other in peers if other is not peer]
-            peer.inbox.forget(min(others, default=peer.inbox.count))
+            peer.remote_inputs.forget(min(others, default=peer.remote_inputs.count))
 
     def _ahead(self, now: float) -> FramesAhead | None:
         peers = [peer for peer in self._peers.values() if peer.state is PeerState.PLAYING]
         for peer in peers:
-            if peer.acknowledged:  # before that, at least one of us speaks without having heard the other
-                peer.ahead.add(peer.frames_ahead(self._outbox.count, self.delay), peer.advantage)
+            if peer.acknowledged:  # before that, one of us has sent without having received
+                peer.ahead.add(peer.frames_ahead(self._local_inputs.count, self.delay), peer.advantage)
         ahead = [frames for peer in peers if (frames := peer.ahead.frames) is not None]
-        if not ahead or now < self._ahead_told_at + AHEAD_TOLD_S:
+        if not ahead or now < self._ahead_reported_at + AHEAD_INTERVAL_S:
             return None
-        self._ahead_told_at = now
+        self._ahead_reported_at = now
         return FramesAhead(max(ahead))

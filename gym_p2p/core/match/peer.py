@@ -1,4 +1,4 @@
-"""One remote player as the match sees him: what he has, what he is owed, and whether he is still there.
+"""One peer as the match sees it: what it has, what it is owed, and whether it is still there.
 
 Knows counters and deadlines of one peer; refuses to know the other peers, the episode's rules and the wire.
 Times are monotonic seconds, passed in.
@@ -14,9 +14,12 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.latency.series import ClockOffset
+from gym_p2p.core.match.events import Pinged
 from gym_p2p.core.match.frame_advantage import FrameAdvantage
-from gym_p2p.core.match.input_buffers import Inbox
-from gym_p2p.core.wire.messages import Inputs, Pong, Ready, Reassembler, Share
+from gym_p2p.core.match.input_buffers import RemoteInputs
+from gym_p2p.core.wire.fragments import Reassembler
+from gym_p2p.core.wire.messages import Inputs, Ping, Pong, Ready, Share
+from gym_p2p.errors import ProtocolError
 
 __all__ = ["Due", "Peer", "PeerState"]
 
@@ -28,7 +31,7 @@ KEEP_ALIVE_S = 0.2
 """Something is sent at least this often. GGRS's value; well below the notice at 0.5 s."""
 
 GREETING_TIMEOUT_S = 10.0
-"""From the link being open to his handshake."""
+"""From the link being open to the peer's handshake."""
 
 FIRST_RTT_S = 0.1
 """Assumed until the first pong."""
@@ -37,22 +40,22 @@ RESEND_LEAST_S = 0.015
 RESEND_MOST_S = 0.25
 
 RESEND_INTERRUPTED_S = 0.03
-"""While nothing is heard of a peer, so that the first moment of a path that carries again is not missed."""
+"""While nothing arrives from a peer, so that the first moment of a path that carries again is not missed."""
 
 ACKNOWLEDGE_LEAST_S = 0.005
 """At most one bare acknowledgement in this time, so that two peers cannot answer each other for ever."""
 
 TICKING_MOST_S = 0.04
-"""A player who gives inputs at this rate or above it sends one message a frame: what he has to acknowledge
+"""A player who gives inputs at this rate or above it sends one message a frame: what there is to acknowledge
 or to repeat goes with the next one, which is not worth a message of its own."""
 
-NEWS_S = 0.03
-NEWS_MOST_S = 0.25
-"""The arrival of inputs is told to the others with our next input, or by itself after so long without one:
+REPORT_S = 0.03
+REPORT_MOST_S = 0.25
+"""The arrival of inputs is reported to the others with our next input, or by itself after so long without:
 after one and a half of our frames, within these bounds."""
 
 SHARES_KEPT = 64
-"""Messages about a player who is not gone yet, from one who knows that he is."""
+"""Of a player who is not gone yet, from peers for whom that player is."""
 
 
 class PeerState(enum.Enum):
@@ -60,15 +63,15 @@ class PeerState(enum.Enum):
 
     CONNECTING = "connecting"
     GREETING = "greeting"
-    """The link is open, his handshake has not come."""
+    """The link is open, the handshake has not come."""
     PLAYING = "playing"
     LEAVING = "leaving"
-    """He said goodbye; his last inputs may still be on the way."""
+    """The goodbye has come; the last inputs may still be on the way."""
     GONE = "gone"
 
 
 class Due(enum.Enum):
-    """What a peer's timers ask for."""
+    """What a peer's timers request."""
 
     PING = "ping"
     RESEND = "resend"
@@ -78,41 +81,41 @@ class Due(enum.Enum):
 
 @attrs.define(eq=False)
 class Peer:
-    """One remote player."""
+    """One remote player's half of the link."""
 
     index: int
     sync: SyncConfig
     players: int
     state: PeerState = PeerState.CONNECTING
-    inbox: Inbox = attrs.field(factory=Inbox)
+    remote_inputs: RemoteInputs = attrs.field(factory=RemoteInputs)
     reassembler: Reassembler = attrs.field(factory=Reassembler)
     clock: ClockOffset = attrs.field(factory=ClockOffset)
     acknowledged: int = 0
-    """How many of our frames he holds."""
+    """How many of our frames it holds."""
     received: list[int] = attrs.field(init=False)
-    """By his own word, for each player."""
+    """How many frames of each player it holds, as it reported."""
     ready: dict[int, Ready] = attrs.field(factory=dict)
-    """The barriers that he waits at, or waited at, by episode; those that we passed are removed."""
+    """The barriers that it waits at, or waited at, by episode; those that we passed are removed."""
     early: Inputs | None = None
-    """His newest inputs of an episode that has not begun here yet."""
+    """The newest inputs of an episode that has not begun here yet."""
     final: int | None = None
-    """How many inputs of him there are, once he is gone or said so."""
+    """How many inputs of it there are, once it is gone or has stated that."""
     shares: list[Share] = attrs.field(factory=list)
-    """His inputs by others' word, which count once he is gone."""
+    """Its inputs as others hold them, which count once it is gone."""
     advantage: int = 0
-    """By how many frames he believes himself ahead of us."""
+    """By how many frames it takes itself to be ahead of us."""
     delay: int = 0
-    """His input delay."""
+    """Its input delay."""
     ahead: FrameAdvantage = attrs.field(factory=FrameAdvantage)
-    news_since: float | None = None
-    """Since when inputs are here of which he has not been told."""
+    unreported_since: float | None = None
+    """Since when inputs are here that were not reported to it."""
     interrupted: bool = False
     srtt_s: float | None = None
     protocol_errors: int = 0
     ping_number: int = 0
     fragment_number: int = 0
     opened_at: float = 0.0
-    heard_at: float = 0.0
+    received_at: float = 0.0
     sent_at: float = 0.0
     pinged_at: float = 0.0
     inputs_sent_at: float = 0.0
@@ -123,25 +126,25 @@ class Peer:
 
     @property
     def present(self) -> bool:
-        """Whether messages can be exchanged with him."""
+        """Whether messages can be exchanged with it."""
         state = self.state
         return state is PeerState.PLAYING or state is PeerState.GREETING or state is PeerState.LEAVING
 
     @property
     def playing(self) -> bool:
-        """Whether inputs are exchanged with him."""
+        """Whether inputs are exchanged with it."""
         return self.state is PeerState.PLAYING or self.state is PeerState.LEAVING
 
     def opened(self, now: float) -> None:
         """Note that the link is open."""
         self.state = PeerState.GREETING
-        self.opened_at = self.heard_at = self.sent_at = self.inputs_sent_at = now
+        self.opened_at = self.received_at = self.sent_at = self.inputs_sent_at = now
         self.pinged_at = now - PING_INTERVAL_S
 
-    def heard(self, now: float) -> float | None:
-        """Note a sign of life; return for how long he had been silent if that had been noticed."""
-        silent_s = now - self.heard_at
-        self.heard_at = now
+    def received_something(self, now: float) -> float | None:
+        """Note a sign of life; return for how long it had been silent if that had been noticed."""
+        silent_s = now - self.received_at
+        self.received_at = now
         if not self.interrupted:
             return None
         self.interrupted = False
@@ -149,16 +152,16 @@ class Peer:
 
     def begin_episode(self) -> None:
         """Forget the inputs of the episode before."""
-        self.inbox = Inbox()
+        self.remote_inputs = RemoteInputs()
         self.acknowledged = 0
         self.received = [0] * self.players
         self.final = None
         self.shares.clear()
         self.ahead = FrameAdvantage()
-        self.news_since = None
+        self.unreported_since = None
 
     def acknowledges(self, message: Inputs, local: int) -> None:
-        """Take over what he says that he holds; counts only ever grow."""
+        """Take over what it reports to hold; counts only ever grow."""
         received = self.received
         for player, count in enumerate(message.received[: self.players]):
             received[player] = max(received[player], count)
@@ -167,30 +170,44 @@ class Peer:
         self.delay = message.delay
 
     def lacks(self, held: Sequence[int]) -> bool:
-        """Whether he has not said that he holds all that we hold, of himself excepted."""
+        """Whether it has not reported to hold all that we hold, its own inputs excepted."""
         received = self.received
         return any(received[player] < count for player, count in enumerate(held) if player != self.index)
 
     def frames_ahead(self, given: int, delay: int) -> int:
-        """Return by how many frames we seem ahead of him: too many by his message's time on the way."""
-        return (given - delay) - (self.inbox.count - self.delay)
+        """Return by how many frames we seem ahead: too many by the time of its message on the way."""
+        return (given - delay) - (self.remote_inputs.count - self.delay)
 
-    def share(self, message: Share) -> None:
-        """Keep his inputs by another's word until he is gone."""
+    def keep_share(self, message: Share) -> None:
+        """Keep its inputs as another holds them until it is gone."""
         if len(self.shares) < SHARES_KEPT:
             self.shares.append(message)
 
-    def measured(self, pong: Pong, now: float) -> float:
-        """Take in a pong; return its round trip in seconds, less the time it lay with the peer."""
+    def ping(self, now: float) -> Ping:
+        """Return the next ping, which is sent now."""
+        ping = Ping(self.ping_number, int(now * 1e6))
+        self.ping_number += 1
+        self.pinged_at = now
+        return ping
+
+    def receive_pong(self, pong: Pong, now: float) -> Pinged:
+        """Take in a pong: its round trip, less the time it lay with the peer, and what it shows of its clock.
+
+        Raises:
+            ProtocolError: it answers no ping of ours.
+        """
+        if pong.sent_us > now * 1e6 or pong.number >= self.ping_number:
+            raise ProtocolError("answer to a ping that was not sent")
         held_s = (pong.replied_us - pong.received_us) / 1e6
         rtt_s = max(0.0, now - pong.sent_us / 1e6 - held_s)
         # RFC 6298, section 2: the smoothing of the round trip, with its gain of 1/8.
         self.srtt_s = rtt_s if self.srtt_s is None else self.srtt_s + (rtt_s - self.srtt_s) / 8
-        return rtt_s
+        self.clock.observe(pong.sent_us / 1e6, pong.received_us / 1e6, pong.replied_us / 1e6, now)
+        return Pinged(self.index, rtt_s * 1e3, self.clock.estimate())
 
     @property
     def one_way_s(self) -> float:
-        """How long a message takes to him, if both ways take alike; 0 before the first pong."""
+        """How long a message takes to it, if both ways take alike; 0 before the first pong."""
         return 0.0 if self.srtt_s is None else self.srtt_s / 2
 
     def resend_after_s(self, tick_s: float) -> float:
@@ -209,7 +226,7 @@ class Peer:
         return self.inputs_sent_at + max(ACKNOWLEDGE_LEAST_S, _while_ticking_s(tick_s)) <= now
 
     def times(self, held: Sequence[int], local: int, tick_s: float) -> tuple[float, float, float, float]:
-        """Return when a ping, an end of his silence, his handshake and our inputs are due, in this order.
+        """Return when a ping, the end of its silence, its handshake and our inputs are due, in this order.
 
         Args:
             held: how many inputs we hold of every player in this episode.
@@ -218,15 +235,15 @@ class Peer:
         """
         ping = min(self.pinged_at + PING_INTERVAL_S, self.sent_at + KEEP_ALIVE_S)
         if self.state is PeerState.GREETING:
-            # His link may open a whole round trip after ours: that is no silence yet.
+            # Its link may open a whole round trip after ours: that is no silence yet.
             return ping, math.inf, self.opened_at + GREETING_TIMEOUT_S, math.inf
         sync = self.sync
         silence_s = sync.disconnect_timeout_s if self.interrupted else sync.disconnect_notice_s
         lacking = self.acknowledged < held[local] or (len(held) > 2 and held[local] and self.lacks(held))
         resend = self.inputs_sent_at + self.resend_after_s(tick_s) if lacking else math.inf
-        if self.news_since is not None:
-            resend = min(resend, self.news_since + min(NEWS_MOST_S, max(NEWS_S, 1.5 * tick_s)))
-        return ping, self.heard_at + silence_s, math.inf, resend
+        if self.unreported_since is not None:
+            resend = min(resend, self.unreported_since + min(REPORT_MOST_S, max(REPORT_S, 1.5 * tick_s)))
+        return ping, self.received_at + silence_s, math.inf, resend
 
     def due(self, held: Sequence[int], local: int, tick_s: float, now: float) -> list[Due]:
         """Return what is due, of a peer who is present."""

@@ -1,17 +1,18 @@
 """States that travel at a desync: cut into parts, put together again, within limits.
 
 Knows bytes; refuses to know what a state is. A peer may send one state a match, and only of a frame at which
-our checksums differed: nobody can be made to hold more than :data:`MAX_STATE_BYTES` for him.
+our checksums differed: nobody can be made to hold more than :data:`MAX_STATE_BYTES` for a peer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gym_p2p.core.wire.messages import MAX_CTRL_BYTES, StatePart
+from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
+from gym_p2p.core.wire.messages import StatePart
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["MAX_STATE_BYTES", "Dumps", "state_parts"]
+__all__ = ["MAX_STATE_BYTES", "StateTransfers", "state_parts"]
 
 MAX_STATE_BYTES = 2**20
 """Compressed. Atari's states take some kilobytes."""
@@ -28,7 +29,7 @@ def state_parts(episode: int, frame: int, data: bytes) -> Sequence[StatePart]:
     return [StatePart(episode, frame, index, len(pieces), piece) for index, piece in enumerate(pieces)]
 
 
-class Dumps:
+class StateTransfers:
     """The states that peers send at a desync."""
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class Dumps:
         self._parts: dict[int, list[bytes]] = {}
 
     def expect(self, player: int, episode: int, frame: int) -> None:
-        """Note that a player's checksum differed; the first such frame is the one of which he may send."""
+        """Note that a player's checksum differed; the first such frame is the one whose state it may send."""
         self._expected.setdefault(player, (episode, frame))
 
     def add(self, player: int, part: StatePart) -> bytes | None:
@@ -48,7 +49,7 @@ class Dumps:
         parts = self._parts.setdefault(player, [])
         expected = self._expected.get(player) == (part.episode, part.frame)
         if not expected or part.index != len(parts) or part.index >= part.count or part.count > _MAX_PARTS:
-            raise ProtocolError("state that nobody asked for")
+            raise ProtocolError("unexpected state")
         parts.append(part.data)
         if len(parts) < part.count:
             return None

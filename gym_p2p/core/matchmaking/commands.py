@@ -1,58 +1,36 @@
-"""The vocabulary of the planner: what it asks for, what it tells, and the answers that it takes.
+"""The vocabulary of the planner and the queues: what they request, what they report, what they are answered.
 
-Requests must be carried out, in their order; events may be ignored. It knows no state.
+Requests must be carried out, in their order; events may be ignored. A planner knows its queue's name, so that
+the queues pass on what comes out of it as it is. It knows no state.
 """
 
 from __future__ import annotations
 
 import contextlib
-import enum
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from gym_p2p.core.api.matches import MAX_RTT_MS
+from gym_p2p.core.api.matches import MakeMatch
+from gym_p2p.core.api.payloads import Count, Number, Text
+from gym_p2p.core.api.queues import PairMeasured, Verdict, worst_rtt_ms
+from gym_p2p.core.api.replies import Notify
+from gym_p2p.core.matchmaking.pairs import Pair
 from gym_p2p.core.matchmaking.strategy import QueuedCandidate
 
 __all__ = [
-    "AskHook",
     "CancelProbe",
-    "Decided",
-    "GaveUp",
-    "Matched",
-    "Pair",
-    "PairProbe",
+    "LogDecision",
     "PlannerOutput",
+    "ProposedMatch",
     "PutOff",
+    "QueueOutput",
     "RequestProbe",
     "TicketRow",
-    "Verdict",
     "Withdrawn",
     "as_verdict",
-    "pair_of",
-    "probes_to_wire",
 ]
-
-Pair = tuple[str, str]
-"""Two subject ids in order, so that a pair has one name."""
-
-
-def pair_of(a: str, b: str) -> Pair:
-    """Return the name of the pair of these two."""
-    return (a, b) if a < b else (b, a)
-
-
-class Verdict(enum.Enum):
-    """What a pre-match hook says to a proposed match."""
-
-    ACCEPT = "accept"
-    """Play."""
-    REJECT = "reject"
-    """Not these: they are put off for the cool-down."""
-    NEXT = "next"
-    """Look for somebody else first: they are put off for a moment only."""
 
 
 def as_verdict(answer: object) -> Verdict:
@@ -70,116 +48,60 @@ def as_verdict(answer: object) -> Verdict:
     raise ValueError(f"a pre-match hook answers True, False or a Verdict, not {answer!r:.80}")
 
 
-def _rtt(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if value is not None and not (math.isfinite(value) and 0 <= value <= MAX_RTT_MS):
-        raise ValueError(f"{attribute.name}: wanted None or 0 to {MAX_RTT_MS:g}, got {value!r}")
-
-
-@attrs.frozen(kw_only=True)
-class PairProbe:
-    """How a probe of a pair ended.
-
-    Attributes:
-        rtt_ms: the pair's round trip, the larger of both medians; ``None`` if it failed.
-        reason: why it failed, as a short fixed text; ``None`` if it did not.
-        blameless: it failed, but not by the pair (one of them was busy): it may be tried again soon.
-        disagree: the two reports differ too much; the planner then asks for one more probe.
-        reports: what each subject reported, JSON-ready, by subject id: RTT, jitter, loss, path.
-    """
-
-    rtt_ms: float | None = attrs.field(validator=_rtt)
-    reason: str | None = None
-    blameless: bool = False
-    disagree: bool = False
-    reports: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return the JSON-ready form."""
-        reports = {subject: dict(report) for subject, report in self.reports.items()}
-        return {"rtt_ms": self.rtt_ms, "disagree": self.disagree, "reports": reports}
-
-
-def probes_to_wire(probes: Mapping[Pair, PairProbe]) -> list[dict[str, Any]]:
-    """Return the JSON-ready form of what was measured between the members of a group."""
-    return [{"subjects": list(pair), **probe.to_wire()} for pair, probe in probes.items()]
-
-
 @attrs.frozen
 class RequestProbe:
-    """Request: probe this pair, and answer with ``Planner.probe_result(probe_no, …)``.
+    """Request: probe this pair, and answer with ``Queues.measured(request, …)``.
 
     Attributes:
-        probe_no: the planner's number of this probe.
+        queue: for which one.
+        probe_no: no two probes of queues that share their serials have the same.
         subjects: whom; neither is in another probe.
         relay_only: over a relay, for there seems to be no direct way.
-        attempt: 2 when the reports of the first one disagreed.
         threshold_ms: what the result will be compared with; ``None`` if there is no limit.
     """
 
+    queue: str
     probe_no: int
     subjects: Pair
     relay_only: bool
-    attempt: int
     threshold_ms: float | None
 
 
 @attrs.frozen
 class CancelProbe:
-    """Request: end this probe; its result is no longer waited for."""
+    """Request: end this probe; its outcome is no longer waited for."""
 
-    probe_no: int
-    subjects: Pair
+    request: RequestProbe
     reason: str
 
 
 @attrs.frozen
-class AskHook:
-    """Request: ask the pre-match hook, and answer with ``Planner.hook_decision(proposal_no, …)``.
+class ProposedMatch:
+    """Request: show this to the service's hook, and answer with ``Queues.hook_decided(proposed, …)``.
 
     Attributes:
-        proposal_no: the planner's number of this proposal.
-        candidates: who is to play.
-        probes: what was measured, one result a pair; empty where nothing was probed.
+        queue: which one.
+        proposal_no: no two proposals of queues that share their serials have the same.
+        candidates: who is to play, with waits and former partners.
+        pairs: what was measured between them; empty where nothing was probed.
     """
 
+    queue: str
     proposal_no: int
     candidates: tuple[QueuedCandidate, ...]
-    probes: Mapping[Pair, PairProbe]
+    pairs: tuple[PairMeasured, ...]
+
+    @property
+    def worst_rtt_ms(self) -> float | None:
+        """The largest round trip of any pair in ms; ``None`` if nothing was measured."""
+        return worst_rtt_ms(self.pairs)
 
 
 @attrs.frozen
 class Withdrawn:
-    """Request: ask nobody about this proposal any more; it has fallen through, or its time is up."""
+    """Request: await nobody's verdict on this proposal any more; it has fallen through, or its time is up."""
 
     proposal_no: int
-
-
-@attrs.frozen
-class Matched:
-    """Request: make this match; its players have left the queue.
-
-    Attributes:
-        proposal_no: the planner's number of the proposal that became this match.
-        subjects: who plays, the seed last.
-        waits_s: how long each has waited, in the same order.
-        probes: what was measured, one result a pair; empty where nothing was probed.
-        relay_only: the way that was measured leads over a relay.
-    """
-
-    proposal_no: int
-    subjects: tuple[str, ...]
-    waits_s: tuple[float, ...]
-    probes: Mapping[Pair, PairProbe]
-    relay_only: bool
-
-
-@attrs.frozen
-class GaveUp:
-    """Request: tell this subject that there is no match for it; it has left the queue."""
-
-    subject_id: str
-    reason: str
-    waited_s: float
 
 
 @attrs.frozen
@@ -192,13 +114,14 @@ class PutOff:
 
 
 @attrs.frozen
-class Decided:
+class LogDecision:
     """Event: a decision was taken, made or rejected; a JSON-ready record for the decision log."""
 
     record: Mapping[str, Any]
 
 
-PlannerOutput = RequestProbe | CancelProbe | AskHook | Withdrawn | Matched | GaveUp | PutOff | Decided
+QueueOutput = RequestProbe | CancelProbe | ProposedMatch | MakeMatch | Notify | LogDecision
+PlannerOutput = QueueOutput | Withdrawn | PutOff
 
 
 @attrs.frozen(kw_only=True)
@@ -206,15 +129,15 @@ class TicketRow:
     """One waiting subject, for a live table of the queue.
 
     Attributes:
-        state: ``waiting``, ``probing``, or ``asking`` (the hook).
+        state: ``waiting``, ``probing``, or ``asking`` (for acceptance).
         threshold_ms: of a pair with somebody who has waited as long; ``None`` if there is no limit.
         best_estimate_ms: to the nearest other one in the queue; ``None`` if unknown.
     """
 
-    subject_id: str
-    state: str
-    wait_s: float
-    threshold_ms: float | None
-    best_estimate_ms: float | None
-    probes: int
-    rejections: int
+    subject_id: Text
+    state: Text
+    wait_s: Number
+    threshold_ms: Number | None
+    best_estimate_ms: Number | None
+    probes: Count
+    rejections: Count

@@ -4,14 +4,14 @@ The records hold raw inputs (waits, estimates and where they came from, measured
 that a log answers questions that nobody had when it was written. Kinds:
 
 ``considered``  a seed and everybody who was free to play with it; ``chosen`` is ``null`` for nobody
-``probed``      a pair's probe: both reports, waits and threshold at that instant; passed, rejected or again
+``probed``      a pair's probe: both reports, waits and threshold at that instant; passed or rejected
 ``made``        a match
 ``rejected``    a proposal that fell through, and why
-``gave_up``     a subject that was told that there is nobody
+``gave_up``     a subject for which there was nobody
 
-Keys are snake_case; ``t`` is the queue's monotonic clock in seconds. :func:`replay` asks of every recorded
-*situation* what another matchmaker would have said. It does not play the queue on: what would have happened
-after a different decision, no log can tell (the simulation can: ``gym-p2p matchmaking simulate``).
+Keys are snake_case; ``t`` is the queue's monotonic clock in seconds. :func:`replay` puts every recorded
+*situation* before another matchmaker. It does not play the queue on: what would have happened
+after a different decision, no log knows (the simulation does: ``gym-p2p matchmaking simulate``).
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from typing import Any
 import attrs
 
 from gym_p2p.core.api.matches import GroupHistory
-from gym_p2p.core.matchmaking.commands import GaveUp, Matched, PairProbe, probes_to_wire
+from gym_p2p.core.api.queues import MatchFailed
 from gym_p2p.core.matchmaking.estimator import Estimate, Source
 from gym_p2p.core.matchmaking.selection import Choice, threshold_of
 from gym_p2p.core.matchmaking.strategy import Matchmaker, QueuedCandidate, require_matchmaker
-from gym_p2p.core.matchmaking.tickets import Probe, Ticket
+from gym_p2p.core.matchmaking.tickets import Probe, Proposal, Ticket
+from gym_p2p.core.probing.outcome import ProbeOutcome
+from gym_p2p.core.probing.report import Mark
 
-__all__ = ["VERSION", "Replay", "considered", "gave_up", "made", "probed", "rejected", "replay"]
+__all__ = ["VERSION", "ReplayedLog", "considered", "gave_up", "made", "probed", "rejected", "replay"]
 
 VERSION = 1
 Record = dict[str, Any]
@@ -54,29 +56,31 @@ def considered(
     }
 
 
-def probed(probe: Probe, result: PairProbe, threshold_ms: float | None, verdict: str, now: float) -> Record:
+def probed(
+    probe: Probe, outcome: ProbeOutcome, threshold_ms: float | None, now: float, *, rejected: bool
+) -> Record:
     """Return the record of a finished probe."""
     return {
         **_head("probed", now),
-        "subjects": list(probe.pair),
+        "subjects": list(probe.request.subjects),
         "waits_s": [t.wait_s(now) for t in sorted((probe.one, probe.other), key=lambda t: t.subject_id)],
-        "attempt": probe.attempt,
-        "relay": probe.relay_only,
+        "attempt": 1 if outcome.earlier is None else 2,
+        "relay": probe.request.relay_only,
         "threshold_ms": threshold_ms,
-        **result.to_wire(),
-        "verdict": verdict,
-        "reason": result.reason,
+        **_found(outcome),
+        "verdict": "rejected" if rejected else "passed",
+        "reason": str(outcome.reason) if outcome.rtt_ms is None else None,
     }
 
 
-def made(matched: Matched, now: float) -> Record:
-    """Return the record of a match."""
+def made(proposal: Proposal, now: float) -> Record:
+    """Return the record of a proposal that became a match."""
     return {
         **_head("made", now),
-        "subjects": list(matched.subjects),
-        "waits_s": list(matched.waits_s),
-        "relay": matched.relay_only,
-        "probes": probes_to_wire(matched.probes),
+        "subjects": [ticket.subject_id for ticket in proposal.members],
+        "waits_s": [ticket.wait_s(now) for ticket in proposal.members],
+        "relay": proposal.relay_only,
+        "probes": [{"subjects": list(pair), **_found(o)} for pair, o in proposal.outcomes.items()],
     }
 
 
@@ -85,21 +89,21 @@ def rejected(subjects: Sequence[str], reason: str, now: float) -> Record:
     return {**_head("rejected", now), "subjects": list(subjects), "reason": reason}
 
 
-def gave_up(outcome: GaveUp, ticket: Ticket, now: float) -> Record:
-    """Return the record of a subject that was told that there is nobody."""
+def gave_up(ticket: Ticket, failed: MatchFailed, now: float) -> Record:
+    """Return the record of a subject for which there was nobody."""
     return {
         **_head("gave_up", now),
-        "subject": outcome.subject_id,
-        "reason": outcome.reason,
-        "wait_s": outcome.waited_s,
+        "subject": ticket.subject_id,
+        "reason": failed.reason,
+        "wait_s": failed.waited_s,
         "probes": ticket.probes,
         "rejections": ticket.rejections,
     }
 
 
 @attrs.define
-class Replay:
-    """What another matchmaker would have said in the recorded situations.
+class ReplayedLog:
+    """What another matchmaker would have chosen in the recorded situations.
 
     Attributes:
         situations: seeds that were considered.
@@ -118,8 +122,8 @@ class Replay:
     skipped: int = 0
 
 
-def replay(log: Iterable[object], matchmaker: Matchmaker) -> Replay:
-    """Ask a matchmaker about every situation in a log.
+def replay(log: Iterable[object], matchmaker: Matchmaker) -> ReplayedLog:
+    """Put every situation in a log before a matchmaker.
 
     Args:
         log: records, as read from the lines of a log; what is none is counted and skipped.
@@ -129,7 +133,7 @@ def replay(log: Iterable[object], matchmaker: Matchmaker) -> Replay:
         TypeError: ``matchmaker`` is none.
     """
     require_matchmaker(matchmaker)
-    outcome = Replay()
+    outcome = ReplayedLog()
     for record in log:
         try:
             _replay_one(record, matchmaker, outcome)
@@ -138,7 +142,7 @@ def replay(log: Iterable[object], matchmaker: Matchmaker) -> Replay:
     return outcome
 
 
-def _replay_one(record: Any, matchmaker: Matchmaker, outcome: Replay) -> None:
+def _replay_one(record: Any, matchmaker: Matchmaker, outcome: ReplayedLog) -> None:
     if record["v"] != VERSION:
         raise ValueError("another version")
     if record["kind"] == "considered":
@@ -163,6 +167,11 @@ def _replay_one(record: Any, matchmaker: Matchmaker, outcome: Replay) -> None:
 
 def _head(kind: str, now: float) -> Record:
     return {"v": VERSION, "t": now, "kind": kind}
+
+
+def _found(outcome: ProbeOutcome) -> Record:
+    disagree = Mark.DISAGREED in outcome.marks
+    return {"rtt_ms": outcome.rtt_ms, "disagree": disagree, "reports": dict(outcome.measured.reports)}
 
 
 def _candidate(candidate: QueuedCandidate) -> Record:

@@ -26,8 +26,9 @@ from operator import add, sub
 
 import attrs
 
-from gym_p2p.core.api.matches import MAX_RTT_MS
+from gym_p2p.core.api.payloads import MAX_RTT_MS
 from gym_p2p.core.matchmaking.coordinates import Coordinate, approach, newcomer
+from gym_p2p.core.matchmaking.pairs import Pair, pair_of
 
 __all__ = ["UNKNOWN", "Estimate", "LatencyEstimator", "Source"]
 
@@ -35,7 +36,7 @@ _MIN_LANDMARKS = 3
 """With one, the bound is the sum of two server round trips; from three on it begins to know where one is."""
 
 _USABLE_ERROR = 0.4
-"""Coordinates that are less sure of themselves say more about where a subject started than about where it
+"""Coordinates that are less sure of themselves depend more on where a subject started than on where it
 is."""
 
 
@@ -72,8 +73,7 @@ class LatencyEstimator:
     Args:
         landmarks: the names of the servers to which subjects measure their round trips.
         between_ms: round trips between two landmarks, where known; either order, each pair once. Without
-        them a
-            way leads over one landmark only, which overestimates between regions.
+            them a way leads over one landmark only, which overestimates between regions.
         pair_ttl_s: how long a measurement of a pair counts. Ten minutes: people stay on their network for
             longer, and routes change more slowly.
         max_entries: how many subjects, and how many pairs, are remembered.
@@ -91,11 +91,11 @@ class LatencyEstimator:
         self._between = _matrix(self._landmarks, between_ms or {})
         self._pair_ttl_s = pair_ttl_s
         self._max_entries = max_entries
-        self._pairs: dict[tuple[str, str], tuple[float, float]] = {}  # to round trip and time
+        self._pairs: dict[Pair, tuple[float, float]] = {}  # to round trip and time
         self._direct: dict[str, tuple[float, ...]] = {}  # subject to its round trips, one a landmark
         self._reach: dict[str, tuple[float, ...]] = {}  # the same over at most one other landmark
         self._partial: set[str] = set()  # who has not reached every landmark
-        self._computed: dict[tuple[str, str], Estimate] = {}  # from landmarks, until one moves
+        self._computed: dict[Pair, Estimate] = {}  # from landmarks, until one moves
         self._coordinates: dict[str, Coordinate] = {}
 
     def place(self, subject_id: str, landmarks: Mapping[str, float]) -> None:
@@ -126,7 +126,7 @@ class LatencyEstimator:
         """
         if not 0 <= rtt_ms <= MAX_RTT_MS or subject_a == subject_b:
             return
-        pair = _pair(subject_a, subject_b)
+        pair = pair_of(subject_a, subject_b)
         self._pairs.pop(pair, None)
         self._pairs[pair] = (rtt_ms, now)
         if len(self._pairs) > self._max_entries:
@@ -168,12 +168,8 @@ class LatencyEstimator:
             return None
         if len(self._computed) >= self._max_entries:
             self._computed.clear()
-        estimate = self._computed[_pair(subject_a, subject_b)] = Estimate(middle_ms, Source.LANDMARKS)
+        estimate = self._computed[pair_of(subject_a, subject_b)] = Estimate(middle_ms, Source.LANDMARKS)
         return estimate
-
-
-def _pair(a: str, b: str) -> tuple[str, str]:
-    return (a, b) if a < b else (b, a)
 
 
 def _usable(rtt_ms: float | None) -> float:

@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 
 from gym_p2p.core.api.matches import GroupHistory
-from gym_p2p.core.matchmaking.commands import Pair, pair_of
+from gym_p2p.core.matchmaking.pairs import Pair, pair_of
 
 __all__ = ["Partners", "RunningLatency"]
 
@@ -42,20 +42,20 @@ class Partners:
 
 
 class RunningLatency:
-    """What the players of running matches say of the round trip between them; nobody's word alone counts."""
+    """What the players of running matches report of the round trip between them; one report alone is none."""
 
     def __init__(self) -> None:
-        self._told: OrderedDict[Pair, dict[str, float]] = OrderedDict()
+        self._reported: OrderedDict[Pair, dict[str, float]] = OrderedDict()
 
-    def tell(self, reporter: str, partner: str, rtt_ms: float) -> float | None:
-        """Take one side's word; return the pair's round trip, the larger of both, once both have spoken."""
+    def report(self, reporter: str, partner: str, rtt_ms: float) -> float | None:
+        """Take one side's figure; return the pair's, the larger of both, once both have reported."""
         pair = pair_of(reporter, partner)
-        told = self._told.setdefault(pair, {})
-        told[reporter] = rtt_ms
-        self._told.move_to_end(pair)
-        if len(self._told) > _PAIRS:
-            self._told.popitem(last=False)
-        if len(told) < 2:
+        reported = self._reported.setdefault(pair, {})
+        reported[reporter] = rtt_ms
+        self._reported.move_to_end(pair)
+        if len(self._reported) > _PAIRS:
+            self._reported.popitem(last=False)
+        if len(reported) < 2:
             return None
-        del self._told[pair]
-        return max(told.values())
+        del self._reported[pair]
+        return max(reported.values())

@@ -1,11 +1,11 @@
-"""The queue: who waits, whom to probe, who plays with whom, and who is told that there is nobody.
+"""One queue: who waits, whom to probe, who plays with whom, and for whom there is nobody.
 
 An I/O-free machine around any :class:`~gym_p2p.core.matchmaking.strategy.Matchmaker`::
 
     ticket:    idle -- chosen --> in a proposal -- every pair passed, hook accepted --> matched
                idle <-- a pair failed, the hook refused, a member left -- in a proposal
                idle -- waited too long --> gave up          any -- leave --> gone
-    proposal:  probing (each pair that is not known yet) --> asking the hook --> a match
+    proposal:  probing (each pair that is not known yet) --> at the hook --> a match
     pair:      failed or out of the question --> put off for the cool-down, not for ever
 
 A ticket is considered when something has changed for it: it has joined, its proposal has fallen through, a
@@ -24,18 +24,21 @@ come out as requests (:mod:`gym_p2p.core.matchmaking.commands`) and back through
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.api.matches import GroupHistory
+from gym_p2p.core.api.matches import QueueTicket
+from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking import decision_log
-from gym_p2p.core.matchmaking.commands import PairProbe, PlannerOutput, TicketRow, Verdict
+from gym_p2p.core.matchmaking.commands import PlannerOutput, TicketRow
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
+from gym_p2p.core.matchmaking.pairs import PairMemory
 from gym_p2p.core.matchmaking.proposals import Engagements
 from gym_p2p.core.matchmaking.queue_state import Books, age
 from gym_p2p.core.matchmaking.selection import Choice, Chooser
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
-from gym_p2p.core.matchmaking.tickets import Action, Budget, PairMemory, Probe, Proposal, Ticket
+from gym_p2p.core.matchmaking.tickets import Action, Budget, Probe, Proposal, Ticket
+from gym_p2p.core.probing.outcome import ProbeOutcome
 
 __all__ = ["Planner"]
 
@@ -45,10 +48,11 @@ class Planner:
 
     Args:
         matchmaker: the strategy.
+        name: the queue's; under it goes everything that comes out. Without one the decision log has none.
         config: how the queue is run.
         estimator: what is known of distances; queues may share one. By default an empty one of its own.
-        ask_hook: whether a pre-match hook is asked before a match is made.
-        log_decisions: whether :class:`~gym_p2p.core.matchmaking.commands.Decided` events are made.
+        ask_hook: whether a pre-match hook has to accept before a match is made.
+        log_decisions: whether :class:`~gym_p2p.core.matchmaking.commands.LogDecision` events are made.
         serials: the numbers of tickets, probes and proposals; no two queues that share them use one twice.
         budget: how often everybody may be probed; queues may share one. By default one of its own.
 
@@ -60,6 +64,7 @@ class Planner:
         self,
         matchmaker: Matchmaker,
         *,
+        name: str = "",
         config: MatchmakingConfig | None = None,
         estimator: LatencyEstimator | None = None,
         ask_hook: bool = False,
@@ -74,7 +79,7 @@ class Planner:
         self._memory = PairMemory(kept_s)
         budget = budget or Budget(self._config.probe_budget, self._config.probe_budget_window_s)
         self._chooser = Chooser(matchmaker, self._config, self._estimator, self._memory, budget)
-        self._books = Books(log=log_decisions, serials=serials or itertools.count(1))
+        self._books = Books(name, log=log_decisions, serials=serials or itertools.count(1))
         self._engagements = Engagements(
             self._books,
             self._chooser,
@@ -85,36 +90,34 @@ class Planner:
             ask_hook=ask_hook,
         )
 
-    def __contains__(self, subject_id: object) -> bool:
-        return subject_id in self._books.tickets
+    @property
+    def name(self) -> str:
+        """The queue's."""
+        return self._books.name
 
     @property
-    def ticket_count(self) -> int:
-        """How many subjects are in the queue, engaged or not."""
-        return len(self._books.queue)
+    def tickets(self) -> Mapping[str, Ticket]:
+        """Who is in the queue, engaged or not, by subject."""
+        return self._books.tickets
 
     # ---- what happens
 
     def enqueue(
         self,
         subject_id: str,
+        wish: QueueTicket,
         now: float,
         *,
-        rtt_ms: float | None = None,
         landmarks: Mapping[str, float] | None = None,
-        group_history: GroupHistory | None = None,
-        role: Hashable = None,
         enqueued_at: float | None = None,
     ) -> bool:
         """Let a subject wait for a match; False if it waits already (nothing changes then).
 
         Args:
             subject_id: who.
+            wish: what it joins with; all in a queue have the same seats, as many as a match has players.
             now: monotonic seconds.
-            rtt_ms: the round trip to the service, if known.
             landmarks: round trips to the landmarks, by name.
-            group_history: former partners.
-            role: what only one member of a match can be; ``None`` goes with everybody.
             enqueued_at: since when it counts as waiting, for one that comes back to its place.
         """
         if subject_id in self._books.tickets:
@@ -122,7 +125,7 @@ class Planner:
         if landmarks:
             self._estimator.place(subject_id, landmarks)
         since = now if enqueued_at is None else min(enqueued_at, now)
-        ticket = Ticket(subject_id, since, self._books.next_serial(), rtt_ms, group_history, role)
+        ticket = Ticket(subject_id, wish, since, self._books.next_serial())
         if self._config.give_up_after_s is not None:
             ticket.end = self._books.agenda.at(since + self._config.give_up_after_s, Action.GIVE_UP, ticket)
         self._books.add(ticket)
@@ -143,7 +146,7 @@ class Planner:
         return True
 
     def dismiss(self, subject_id: str, reason: str, now: float) -> bool:
-        """Send a subject away, whatever it was in, and tell it why; False if it did not wait."""
+        """Send a subject away, whatever it was in; it is sent why. False if it did not wait."""
         ticket = self._books.tickets.get(subject_id)
         if ticket is None:
             return False
@@ -152,16 +155,16 @@ class Planner:
         self._plan(now)
         return True
 
-    def probe_result(self, probe_no: int, result: PairProbe, now: float) -> bool:
+    def probe_ended(self, probe_no: int, outcome: ProbeOutcome, now: float) -> bool:
         """Take the outcome of a requested probe; False if nobody waits for it any more."""
-        taken = self._engagements.finish_probe(probe_no, result, now)
+        taken = self._engagements.finish_probe(probe_no, outcome, now)
         self._plan(now)
         return taken
 
     def hook_decision(self, proposal_no: int, verdict: Verdict, now: float, reason: str = "hook") -> bool:
         """Take the answer of the pre-match hook; False if nobody waits for it any more.
 
-        For a hook that raised, pass ``Verdict.REJECT`` and say so in ``reason``.
+        For a hook that raised, pass ``Verdict.REJECT`` with that as its ``reason``.
         """
         taken = self._engagements.decide(proposal_no, verdict, reason, now)
         self._plan(now)
@@ -175,12 +178,12 @@ class Planner:
 
     def handle_timeout(self, now: float) -> None:
         """Do what has come due by ``now``."""
-        while (alarm := self._books.agenda.pop_due(now)) is not None:
-            target = alarm.target
-            match alarm.action, target:
+        while (timer := self._books.agenda.pop_due(now)) is not None:
+            target = timer.target
+            match timer.action, target:
                 case Action.CONSIDER, Ticket():
                     target.wake = None
-                    self._books.news.add(target)
+                    self._books.changed.add(target)
                 case Action.GIVE_UP, Ticket():
                     self._books.time_is_up(target, now)
                 case Action.END_PROBE, Probe():
@@ -208,10 +211,29 @@ class Planner:
 
     # ---- choosing
 
+    # After every verb the queue is *settled*: no ticket is left for which something has changed. That an idle
+    # ticket need not be looked at until something does change rests on three cases, one for each reason for
+    # which a pair did not come about when it was last considered:
+    #
+    # - the other was engaged: whoever comes free (`Books.freed`) is considered as a seed itself, and looks at
+    #   everybody who is idle, this one included;
+    # - the pair is put off, or has spent its probes: `Choice.again_at` is when that ends, and the seed wakes
+    #   then;
+    # - its threshold is too narrow: the matchmaker says when waiting alone will have changed the answer,
+    #   which is in `again_at` too (never sooner than a pause: a matchmaker that says "now" does not spin).
+    #
+    # It is enough that one of the two wakes, so only the seed sets a timer, and only its newest counts.
+    #
+    # Why it ends: every turn takes a ticket out of `changed`, and only `freed` and an arrival put one in.
+    # `freed` comes of a proposal that has fallen through, and a group that was just refused or has just
+    # failed is put off, or waits for its threshold, before its members are freed: so the same group is not
+    # found twice.
+    #
+    # The oldest first: of two seeds that want the same third, the one that has waited longer gets it.
     def _plan(self, now: float) -> None:
-        while self._books.news:
-            seed = min(self._books.news, key=age)
-            self._books.news.discard(seed)
+        while self._books.changed:
+            seed = min(self._books.changed, key=age)
+            self._books.changed.discard(seed)
             if not (seed.gone or seed.busy):
                 self._consider(seed, now)
 
@@ -223,7 +245,7 @@ class Planner:
         if group is None and (partner := self._relay_partner(seed, now)) is not None:
             group, relay_only = (partner, seed), True
         if choice.fault or (self._books.log and choice.waiting):
-            self._books.decided(
+            self._books.record(
                 decision_log.considered(choice, group, self._matchmaker, self._config.group_size, now)
             )
         if group is not None:
@@ -240,6 +262,10 @@ class Planner:
             seed.wake.cancelled = True
         seed.wake = self._books.agenda.at(min(times), Action.CONSIDER, seed) if times else None
 
+    # A relay adds a detour to every packet of a match, so it is tried late and for few: the seed has waited
+    # for `relay_after_s` and the other for half of it (so that the one who has just come still gets a chance
+    # of a direct way), the last probe of just this pair has found no way at all, and no relay was tried
+    # since. The mark `relay_tried` is set as that probe starts: one a pair, for as long as it is remembered.
     def _relay_partner(self, seed: Ticket, now: float) -> Ticket | None:
         """Return with whom to try a relay, if it is time: direct ways have failed, and both have waited."""
         after_s = self._config.relay_after_s

@@ -1,4 +1,4 @@
-"""The planner's books: who is in the queue, for whom there is news, what has to be told.
+"""The planner's books: who is in the queue, who has to be considered, what has to be carried out.
 
 State and its bookkeeping; the rules are in :mod:`gym_p2p.core.matchmaking.planner` and
 :mod:`gym_p2p.core.matchmaking.proposals`.
@@ -9,9 +9,12 @@ from __future__ import annotations
 import bisect
 from collections import deque
 from collections.abc import Iterator, Mapping
+from typing import Any
 
+from gym_p2p.core.api.queues import MatchFailed
+from gym_p2p.core.api.replies import Notify
 from gym_p2p.core.matchmaking import decision_log
-from gym_p2p.core.matchmaking.commands import Decided, GaveUp, PlannerOutput
+from gym_p2p.core.matchmaking.commands import LogDecision, PlannerOutput
 from gym_p2p.core.matchmaking.tickets import Agenda, Ticket
 
 __all__ = ["Books", "age"]
@@ -21,23 +24,26 @@ class Books:
     """One queue's state, shared by those who change it.
 
     Attributes:
-        agenda: alarms.
+        name: the queue's.
+        agenda: timers.
         tickets: by subject.
         queue: the same, the oldest first.
-        news: tickets for which something has changed since they were last considered.
-        outputs: what has to be carried out or told.
+        changed: tickets for which something has changed since they were last considered.
+        outputs: requests and events, in order.
         log: whether decisions are recorded.
 
     Args:
+        name: as the attribute.
         log: as the attribute.
         serials: the numbers of tickets, probes and proposals.
     """
 
-    def __init__(self, *, log: bool, serials: Iterator[int]) -> None:
+    def __init__(self, name: str, *, log: bool, serials: Iterator[int]) -> None:
+        self.name = name
         self.agenda = Agenda()
         self.tickets: dict[str, Ticket] = {}
         self.queue: list[Ticket] = []
-        self.news: set[Ticket] = set()
+        self.changed: set[Ticket] = set()
         self.outputs: deque[PlannerOutput] = deque()
         self.log = log
         self._serials = serials
@@ -46,15 +52,15 @@ class Books:
         """Put a ticket into the queue, according to its age."""
         self.tickets[ticket.subject_id] = ticket
         bisect.insort(self.queue, ticket, key=age)
-        self.news.add(ticket)
+        self.changed.add(ticket)
 
     def remove(self, ticket: Ticket) -> None:
         """Take a ticket out of the queue."""
         ticket.gone = True
-        ticket.silence()
+        ticket.stop_timers()
         del self.tickets[ticket.subject_id]
         del self.queue[bisect.bisect_left(self.queue, age(ticket), key=age)]
-        self.news.discard(ticket)
+        self.changed.discard(ticket)
 
     def freed(self, ticket: Ticket, now: float) -> None:
         """Take note that a ticket has come out of a probe or a proposal."""
@@ -63,7 +69,7 @@ class Books:
         if ticket.overdue:
             self.give_up(ticket, now)
         else:
-            self.news.add(ticket)
+            self.changed.add(ticket)
 
     def time_is_up(self, ticket: Ticket, now: float) -> None:
         """End a ticket that has waited as long as anybody may; one that is engaged ends when it is free."""
@@ -73,17 +79,17 @@ class Books:
             self.give_up(ticket, now)
 
     def give_up(self, ticket: Ticket, now: float, reason: str | None = None) -> None:
-        """Take a ticket out and tell its subject why; by default, that there is nobody."""
+        """Take a ticket out, and its subject is sent why; by default, that there is nobody."""
         self.remove(ticket)
         nobody = "nobody_near_enough" if ticket.met_anyone else "nobody_else"
-        gave_up = GaveUp(ticket.subject_id, reason or nobody, ticket.wait_s(now))
-        self.outputs.append(gave_up)
+        failed = MatchFailed(queue=self.name, reason=reason or nobody, waited_s=ticket.wait_s(now))
+        self.outputs.append(Notify(ticket.subject_id, failed))
         if self.log:
-            self.decided(decision_log.gave_up(gave_up, ticket, now))
+            self.record(decision_log.gave_up(ticket, failed, now))
 
-    def decided(self, record: Mapping[str, object]) -> None:
-        """Tell of a decision."""
-        self.outputs.append(Decided(record))
+    def record(self, decision: Mapping[str, Any]) -> None:
+        """Report a decision; under the name of the queue, if it has one."""
+        self.outputs.append(LogDecision({"queue": self.name, **decision} if self.name else decision))
 
     def next_serial(self) -> int:
         """Return a new number, for a ticket, a probe or a proposal."""

@@ -14,15 +14,16 @@ import attrs
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.matchmaking.estimator import UNKNOWN, Estimate, LatencyEstimator, Source
+from gym_p2p.core.matchmaking.pairs import PairMemory, PairNote
 from gym_p2p.core.matchmaking.strategy import MatchCandidate, Matchmaker, QueuedCandidate
-from gym_p2p.core.matchmaking.tickets import Budget, PairMemory, PairNote, Ticket
+from gym_p2p.core.matchmaking.tickets import Budget, Ticket
 
 __all__ = ["Choice", "Chooser", "threshold_of"]
 
 _WAKE_LATE_S = 0.01
 """Asking a moment after the threshold has widened: rounding must not make it a moment before."""
 _PAUSE_S = 0.1
-"""At least this long between two looks at the same pair of tickets, whatever a matchmaker says."""
+"""At least this long between two looks at the same pair of tickets, whatever a matchmaker answers."""
 _GROUP_PAUSE_S = 1.0
 """The same in larger groups, where the thresholds between *others* may be what keeps a group from forming."""
 _GROUP_STARTS = 5
@@ -81,7 +82,7 @@ class Chooser:
         for other in tickets:
             if other.probe is not None or other.proposal is not None or other is seed:
                 continue
-            if seed.role is not None and seed.rivals(other):
+            if seed.wish.take is not None and seed.rivals(other):
                 continue
             note = self._memory.get(seed.subject_id, other.subject_id)
             blocked_until = self._blocked_until(seed, other, note, now)
@@ -139,8 +140,8 @@ class Chooser:
     def _shown(self, ticket: Ticket, now: float, estimate: Estimate) -> QueuedCandidate:
         return QueuedCandidate(
             ticket.subject_id,
-            ticket.rtt_ms,
-            ticket.group_history,
+            ticket.wish.rtt_ms,
+            ticket.wish.group_history,
             wait_s=max(0.0, now - ticket.enqueued_at),
             estimate=estimate,
             rejections=ticket.rejections,
@@ -210,7 +211,7 @@ class Chooser:
 
 
 def threshold_of(matchmaker: Matchmaker, wait_a_s: float, wait_b_s: float) -> float | None:
-    """Return a pair's threshold in ms; ``None`` where there is none, or what the matchmaker says is none."""
+    """Return a pair's threshold in ms; ``None`` where there is none, or the matchmaker returns no number."""
     try:
         answer = matchmaker.threshold_ms(wait_a_s, wait_b_s)
         threshold_ms = math.inf if answer is None else float(answer)

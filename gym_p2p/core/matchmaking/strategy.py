@@ -1,8 +1,9 @@
 """How players are put together: the interface of matchmakers, and the three simple ones.
 
-A matchmaker is a strategy and nothing else: it is shown who has arrived and who waits, and says with whom to
-play. It keeps no queue, opens no socket, reads no clock; :class:`~gym_p2p.core.matchmaking.planner.Planner`
-owns the queue, asks for probes and decides when a matchmaker is asked.
+A matchmaker is a strategy and nothing else: it is shown who has arrived and who waits, and chooses with whom
+to play. It keeps no queue, opens no socket, reads no clock;
+:class:`~gym_p2p.core.matchmaking.planner.Planner` owns the queue, requests probes and decides when a
+matchmaker has to choose.
 
 To write one, derive from :class:`Matchmaker` and define :meth:`~Matchmaker.find_match`::
 
@@ -11,7 +12,7 @@ To write one, derive from :class:`Matchmaker` and define :meth:`~Matchmaker.find
             near = [w for w in waiting if region_of(w.subject_id) == region_of(arriving.subject_id)]
             return [*near[: group_size - 1], arriving] if len(near) >= group_size - 1 else None
 
-``waiting`` then holds :class:`QueuedCandidate` objects, which tell more than :class:`MatchCandidate`: how
+``waiting`` then holds :class:`QueuedCandidate` objects, which hold more than :class:`MatchCandidate`: how
 long each has waited, and the estimated round trip between it and the arriving one.
 """
 
@@ -77,9 +78,9 @@ class QueuedCandidate(MatchCandidate):
 class Matchmaker(abc.ABC):
     """The strategy that puts players together; derive from it to bring your own.
 
-    Every method must be a pure function of its arguments and of the constructor's: the planner asks often, in
-    any order, and a recorded queue is replayed through other matchmakers. A method that raises, or a match
-    that is not one, counts as "nobody", is reported, and harms no one else in the queue.
+    Every method must be a pure function of its arguments and of the constructor's: the planner calls them
+    often, in any order, and a recorded queue is replayed through other matchmakers. A method that raises, or
+    a match that is not one, counts as "nobody", is reported, and harms no one else in the queue.
 
     Args:
         max_p2p_rtt_ms: the largest measured round trip of a pair; ``None`` takes every pair, unprobed.
@@ -135,7 +136,7 @@ class Matchmaker(abc.ABC):
 
     # ---- for matchmakers that look at waits and estimates; each has a default that does not
 
-    def rejects_pair(self, measured_rtt_ms: float | None, wait_a_s: float, wait_b_s: float) -> bool:  # noqa: ARG002
+    def rejects_pair(self, measured_rtt_ms: float | None, wait_a_s: float, wait_b_s: float) -> bool:  # noqa: ARG002  # the interface
         """Tell whether a pair must not play *yet*, both having waited that long.
 
         Longer waits may turn a rejection into an acceptance, never the reverse. Infinite waits ask whether
@@ -143,15 +144,15 @@ class Matchmaker(abc.ABC):
         """
         return self.should_reject_for_rtt(measured_rtt_ms)
 
-    def threshold_ms(self, wait_a_s: float, wait_b_s: float) -> float | None:  # noqa: ARG002
+    def threshold_ms(self, wait_a_s: float, wait_b_s: float) -> float | None:  # noqa: ARG002  # the interface
         """Return the largest round trip that a pair may have by now; for tables and the decision log."""
         return self.max_p2p_rtt_ms
 
-    def worth_probing(self, one: QueuedCandidate, other: QueuedCandidate) -> bool:  # noqa: ARG002
+    def worth_probing(self, one: QueuedCandidate, other: QueuedCandidate) -> bool:  # noqa: ARG002  # the interface
         """Tell whether two members of a group might pass; ``other.estimate`` is the one between them."""
         return True
 
-    def next_chance_s(self, arriving: QueuedCandidate, waiting: Sequence[QueuedCandidate]) -> float | None:  # noqa: ARG002
+    def next_chance_s(self, arriving: QueuedCandidate, waiting: Sequence[QueuedCandidate]) -> float | None:  # noqa: ARG002  # the interface
         """Return in how many seconds waiting alone will change the answer for ``arriving``.
 
         ``None``: only an event will (somebody arrives, a pair's cool-down ends).

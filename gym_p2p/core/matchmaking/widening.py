@@ -14,6 +14,15 @@ other. A pair is probed when its estimate is below ``slack · T + margin``: esti
 too early is known later. A pair that has been measured is not estimated: it plays as soon as its threshold
 has reached it.
 
+Both questions come down to one number, the threshold that a pair *wants*: the measured round trip, or
+``(estimate - margin) / slack``. ``T(a, b)`` never falls while both wait, so a pair is possible from the
+moment at which it reaches that number, and the moment follows from inverting T:
+
+- up to T_max the younger wait alone counts, and T is a straight line of it: ``(wanted - T0) / g``;
+- above T_max only the last resort is left. It takes the younger to stand at T_max, ``(T_max - T0) / g``, and
+  the older to have waited ``last_resort_after_s``: the later of both moments;
+- above the last resort there is no such moment, and the pair is never worth a probe.
+
 It knows candidates as values. The seed, the probes and the clock are the planner's.
 """
 
@@ -32,7 +41,7 @@ _RECENT_PARTNERS = 2
 """Playing the same person a third time in a row is what anti-repetition is to prevent."""
 _MANY_REJECTIONS = 5
 _REJECTED_BONUS_S = 20.0
-"""Who has been turned down often is hard to place: he counts as if he had waited this much longer."""
+"""Who has been turned down often is hard to place, and counts as if they had waited this much longer."""
 
 
 class WideningMatchmaker(Matchmaker):
@@ -136,6 +145,7 @@ class WideningMatchmaker(Matchmaker):
         return soonest_s if math.isfinite(soonest_s) else None
 
     def _possible(self, one: MatchCandidate, other: MatchCandidate) -> bool:
+        """Return whether the pair's threshold has reached what it wants; any pair's is at least T0."""
         wanted_ms = self._wanted_ms(one, other)
         if wanted_ms <= self.initial_rtt_ms:
             return True
@@ -150,6 +160,7 @@ class WideningMatchmaker(Matchmaker):
         return (guess_ms - self.margin_ms) / self.slack
 
     def _time_until_possible_s(self, one: MatchCandidate, other: MatchCandidate) -> float:
+        """Return in how many seconds the pair will be possible: T inverted, infinite for never."""
         wanted_ms = self._wanted_ms(one, other)
         younger_s, older_s = sorted((_wait_s(one), _wait_s(other)))
         if wanted_ms <= self.max_p2p_rtt_ms:

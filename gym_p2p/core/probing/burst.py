@@ -18,24 +18,29 @@ What is counted
 ---------------
 The path, and not the programs at its ends: a round trip begins when the ping has reached the socket and ends
 when the pong's datagram has come out of it, as far as the caller can tell. A pong says, beyond the wire's own
-fields, for how long the ping was kept (``held_us``); that is taken off, up to :data:`MOST_HELD_S`, so that
-nobody can talk himself nearer than he is by more than what does not matter. Encryption and the interpreter
+fields, for how long the ping was kept (``held_us``); that is taken off, up to :data:`MOST_HELD_S`, so that a
+player who overstates it appears nearer by no more than what does not matter. Encryption and the interpreter
 take 0.1 to 0.2 ms at each of these four places.
+
+Pages measure by the same rule (``static/burst.js``), and a table of scripted paths that both run holds them
+to it: whatever changes here changes there.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections import deque
 from collections.abc import Sequence
 
 import attrs
 
-from gym_p2p.core.probing.statistics import PingStatistics, median, median_interval
+from gym_p2p.core.api.probes import MAX_PINGS
+from gym_p2p.core.probing.statistics import PingStatistics, median_interval
 from gym_p2p.errors import ConfigurationError, ProtocolError
 
-__all__ = ["MAX_PINGS", "Burst", "Measured", "PingBurst", "SendText"]
+__all__ = ["Burst", "PingBurst", "SendText"]
 
 WARM_UPS = 2
 PING_INTERVAL_S = 0.05
@@ -48,8 +53,6 @@ CHECKPOINTS = (5, 9)
 (94 %), and of 9 all but the two outermost (96 %)."""
 PINGS = 10
 MORE_PINGS = 15
-MAX_PINGS = 64
-"""What a report may list."""
 MOST_HELD_S = 0.002
 """What is believed of the time for which the other side kept a ping."""
 _TOLERANCE_MS = 1.0
@@ -71,14 +74,8 @@ class SendText:
     seq: int | None = None
 
 
-@attrs.frozen
-class Measured:
-    """Event, the last one of a burst."""
-
-    statistics: PingStatistics
-
-
-BurstOutput = SendText | Measured
+BurstOutput = SendText | PingStatistics
+"""The statistics are the last output of a burst."""
 
 
 @attrs.define(eq=False)
@@ -137,11 +134,11 @@ class Burst:
             return False
         if self.threshold_ms is not None:
             return not self.straddles(samples_ms)
-        return interval[1] - interval[0] <= 2 * (_TOLERANCE_MS + _TOLERANCE * median(samples_ms))
+        return interval[1] - interval[0] <= 2 * (_TOLERANCE_MS + _TOLERANCE * statistics.median(samples_ms))
 
 
 class PingBurst:
-    """Measures one peer, and answers his pings.
+    """Measures one peer, and answers its pings.
 
     Feed every text of the channel to :meth:`receive` as soon as it is there, call :meth:`handle_timeout` at
     :meth:`next_timeout`, and carry out what :meth:`poll` returns at once: the round trip of a ping ends when
@@ -260,6 +257,14 @@ class PingBurst:
         self._outputs.append(SendText(_encode("ping", number, int(now * 1000)), seq=number))
         return number
 
+    # Every count at which the burst may end is looked at in order, and each time from the first one on: a
+    # late pong can settle the fifth ping after the ninth, and the verdict of the first five comes before that
+    # of the first nine. A count is judged only once all of its pings are settled, answered or lost, so that
+    # the verdict does not depend on the order in which pongs arrive; later pings, although under way or even
+    # answered, are not part of it.
+    #
+    # Why it ends: every ping settles within PING_TIMEOUT_S of being sent, and the loop leaves undecided only
+    # a goal of PINGS, which is then raised to MORE_PINGS, where `enough` is always true.
     def _judge(self, now: float) -> None:
         """End the burst, or make it longer, at the points where that can be decided."""
         pings = list(self._pings.values())
@@ -277,7 +282,7 @@ class PingBurst:
     def _finish(self, samples_ms: Sequence[float], count: int) -> None:
         borderline = self._burst.straddles(samples_ms)
         self._goal = 0
-        self._outputs.append(Measured(PingStatistics(tuple(samples_ms), count, borderline)))
+        self._outputs.append(PingStatistics(tuple(samples_ms), count, borderline))
 
 
 @attrs.frozen

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 
 import attrs
 
-from gym_p2p.core.probing.report import Mark, ProbeReport
+from gym_p2p.core.api.payloads import MAX_RTT_MS, encode
+from gym_p2p.core.api.probes import ProbeReport
+from gym_p2p.core.api.queues import PairMeasured
+from gym_p2p.core.probing.report import Mark
 
 __all__ = ["ProbeDeadlines", "ProbeOutcome", "Reason"]
 
@@ -34,6 +37,8 @@ class Reason(enum.StrEnum):
     BUSY = "busy"
     """A member is in another probe."""
     CANCELLED = "cancelled"
+    NO_RESULT = "no_result"
+    """Whoever asked for the probe has waited in vain for its end."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,21 +56,25 @@ class ProbeDeadlines:
     """From the first report to doing without the second."""
 
 
+_IN_RANGE = attrs.validators.optional([attrs.validators.ge(0.0), attrs.validators.le(MAX_RTT_MS)])
+
+
 @attrs.frozen(kw_only=True)
 class ProbeOutcome:
     """How a probe ended.
 
     Attributes:
+        probe_session_id: of the last attempt; empty where it has not come to one.
         rtt_ms: the pair's round trip; ``None`` when there is none.
         reports: what each member reported; ``None`` for nothing, or nothing that could be read.
         earlier: the first attempt, when the pair was probed once more.
         took_s: from the creation to the end.
     """
 
-    probe_session_id: str
     subjects: tuple[str, str]
     reason: Reason
-    rtt_ms: float | None = None
+    probe_session_id: str = ""
+    rtt_ms: float | None = attrs.field(default=None, validator=_IN_RANGE)
     marks: frozenset[Mark] = frozenset()
     reports: Mapping[str, ProbeReport | None] = attrs.field(factory=dict)
     earlier: ProbeOutcome | None = None
@@ -76,6 +85,12 @@ class ProbeOutcome:
         """Whether it is the pair that came to nothing, and not one member who was gone or busy."""
         return self.reason in _PAIR_FAILED
 
+    @property
+    def measured(self) -> PairMeasured:
+        """What of it the two, and the service's pre-match hook, are shown before a match."""
+        reports = {subject: encode(r) for subject, r in self.reports.items() if r is not None}
+        return PairMeasured(subjects=self.subjects, rtt_ms=self.rtt_ms, reports=reports)
+
     def after(self, first: ProbeOutcome | None, took_s: float) -> ProbeOutcome:
         """Return the outcome of both attempts: this one's, or the first one's when this one found nothing."""
         if first is not None and self.pair_failed:
@@ -83,4 +98,6 @@ class ProbeOutcome:
         return attrs.evolve(self, earlier=first, took_s=took_s)
 
 
-_PAIR_FAILED = frozenset({Reason.NOT_READY, Reason.NOT_CONNECTED, Reason.NOT_MEASURED, Reason.FAILED})
+_PAIR_FAILED = frozenset(
+    {Reason.NOT_READY, Reason.NOT_CONNECTED, Reason.NOT_MEASURED, Reason.FAILED, Reason.NO_RESULT}
+)

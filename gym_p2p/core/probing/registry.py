@@ -1,35 +1,38 @@
-"""All probes of a service: who is there, who is in which probe, and what came of it.
+"""All probes of a service: who is in which one, and what came of it.
 
 An I/O-free machine. Each verb is one thing that a client, or the service's host, did; what has to be sent is
 collected with :meth:`ProbeRegistry.poll`, and so are the outcomes. By the time that an outcome comes out the
 probe is forgotten and both subjects are free, so nothing that a listener does can leave a trace here.
 
-It knows subjects and their newest sockets, the limits of what a subject may ask for, and which pairs are put
-off for a while. It refuses to know why somebody wants a probe, and draws no ids.
+It knows subjects, and the limits of what they may request. It refuses to know why somebody wants a probe, and
+draws no ids.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
 from gym_p2p.config import IceServer
-from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Description, Refused, Send
+from gym_p2p.core.api.probes import ProbePrepare, ProbeReport
+from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
+from gym_p2p.core.api.requests import ProbeReady, ProbeRequest, ProbeWait, SendProbeSignal
+from gym_p2p.core.presence.presence import Presence
+from gym_p2p.core.presence.rate_limits import Window, too_often
 from gym_p2p.core.probing.outcome import ProbeDeadlines, ProbeOutcome, Reason
-from gym_p2p.core.probing.presence import Presence, ProbeSubject
-from gym_p2p.core.probing.rate_limits import CoolDowns, RequestLimits
-from gym_p2p.core.probing.report import ProbePrepare, ProbeReport
-from gym_p2p.core.probing.session import Ended, ProbeSession
+from gym_p2p.core.probing.session import ProbeSession
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
 from gym_p2p.errors import UsageError
 
 __all__ = ["ProbeEnded", "ProbeRegistry"]
 
 _REMEMBERED = 1024
-"""Ended probes whose members are told ``stale`` instead of ``no_such_probe``."""
+"""Ended probes whose members get ``stale`` instead of ``no_such_probe``."""
+_REQUESTS = 12
+_REQUESTS_WITHIN_S = 600.0
+"""Probes that one client may request: each costs both sides sockets and a second."""
 
 
 @attrs.frozen
@@ -54,41 +57,37 @@ class ProbeRegistry:
     """The probes of one service.
 
     Args:
+        presence: who is there.
         probe_ids: draws a new ``probe_<uuid4>``.
-        ice_servers: what a subject is handed for a probe, with credentials of his own where needed.
-        relay_only: told with every probe; the same as for matches.
+        ice_servers: what a subject is handed for a probe, with credentials of its own where needed.
+        relay_only: announced with every probe; the same as for matches.
         screen: looks into relayed signals; chosen by whether the probe is relay-only.
         deadlines: of every probe.
-        cool_down_s: for how long a failed pair is put off.
-
-    Attributes:
-        put_off: the pairs that should not be probed yet; a host adds those that it rejects.
-        refusals: how often clients were refused, by code.
     """
 
     def __init__(
         self,
+        presence: Presence,
         *,
         probe_ids: Callable[[], str],
         ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         relay_only: bool = False,
         screen: Callable[[bool], Screen] = lambda _relay_only: pass_all,
         deadlines: ProbeDeadlines | None = None,
-        cool_down_s: float = 30.0,
     ) -> None:
+        self._presence = presence
         self._probe_ids = probe_ids
         self._ice_servers = ice_servers
         self._relay_only = relay_only
         self._screen = screen
         self._deadlines = ProbeDeadlines() if deadlines is None else deadlines
-        self.put_off = CoolDowns(cool_down_s)
-        self._requests = RequestLimits()
-        self._present = Presence()
+        self._requests = Window(_REQUESTS, _REQUESTS_WITHIN_S)
+        self._waiting: set[str] = set()
+        """Whom anybody who knows their name may probe."""
         self._probe_of: dict[str, _Probe] = {}  # by subject
         self._probes: dict[str, _Probe] = {}  # by the id of the running attempt
         self._ended: OrderedDict[str, tuple[str, str]] = OrderedDict()
-        self._outputs: deque[Send | ProbeEnded] = deque()
-        self.refusals: Counter[Code] = Counter()
+        self._outputs: deque[Notify | ProbeEnded] = deque()
 
     @property
     def active_count(self) -> int:
@@ -96,30 +95,28 @@ class ProbeRegistry:
         return len(self._probes)
 
     def is_probing(self, subject_id: str) -> bool:
-        """Tell whether a subject is in a probe."""
+        """Return whether a subject is in a probe."""
         return subject_id in self._probe_of
 
-    # ---- who is there
+    # ---- what happens to subjects
 
-    def registered(self, socket: str, subject_id: str, now: float, *, client: str | None = None) -> None:
-        """Note which socket a subject has now; a probe of his goes on over it."""
-        known = self._present.find(subject_id)
-        moved = known is not None and known.socket != socket
-        self._present.arrive(socket, subject_id, client)
+    def rejoined(self, subject_id: str, now: float) -> None:
+        """Note that a subject has a new socket; its probe goes on over it, and it does not wait any more."""
+        self._waiting.discard(subject_id)
         probe = self._probe_of.get(subject_id)
-        if probe is not None and moved:
+        if probe is not None:
             probe.session.rejoined(subject_id)
             self._carry_on(probe, now)
 
-    def disconnected(self, socket: str, now: float) -> None:
-        """Forget a socket; the probe of its subject ends at once. Idempotent."""
-        subject = self._present.leave(socket)
-        probe = None if subject is None else self._probe_of.get(subject.subject_id)
+    def gone(self, subject_id: str, now: float) -> None:
+        """Forget a subject that cannot be reached any more; its probe ends at once. Idempotent."""
+        self._waiting.discard(subject_id)
+        probe = self._probe_of.get(subject_id)
         if probe is not None:
             probe.session.left(now)
             self._carry_on(probe, now)
 
-    # ---- what the host asks for
+    # ---- what the host requests
 
     def create(
         self,
@@ -130,32 +127,35 @@ class ProbeRegistry:
         threshold_ms: float | None = None,
         relay_only: bool = False,
     ) -> str:
-        """Begin a probe; its end is told as :class:`ProbeEnded` under the returned id, always.
+        """Begin a probe; its end comes out as :class:`ProbeEnded` under the returned id, always.
 
         Args:
             one: a registered subject.
             other: another one.
             now: monotonic seconds.
-            threshold_ms: what the result will be compared with: tells the two how exact it has to be.
+            threshold_ms: what the result will be compared with: so the two know how exact it has to be.
             relay_only: over a relay, even where the service as a whole does not insist on it.
 
         Raises:
             UsageError: a subject cannot be probed against itself.
         """
         if one == other:
-            raise UsageError(f"a probe is between two subjects, not {one!r} and himself")
+            raise UsageError(f"a probe is between two subjects, not {one!r} and itself")
         probe_id = self._probe_ids()
-        members = self._present.find(one), self._present.find(other)
-        if members[0] is None or members[1] is None:
+        if not (self._presence.is_there(one) and self._presence.is_there(other)):
             self._end_at_once(probe_id, (one, other), Reason.ABSENT)
         elif self.is_probing(one) or self.is_probing(other):
             self._end_at_once(probe_id, (one, other), Reason.BUSY)
         else:
-            prepares = self._prepares(
-                probe_id, members[0], members[1], threshold_ms, relay_only=relay_only or self._relay_only
+            relay_only = relay_only or self._relay_only
+            prepares = self._prepares(probe_id, (one, other), threshold_ms, relay_only=relay_only)
+            session = ProbeSession(
+                prepares,
+                now,
+                outputs=self._outputs,
+                deadlines=self._deadlines,
+                screen=self._screen(relay_only),
             )
-            screen = self._screen(prepares[one].relay_only)
-            session = ProbeSession(prepares, now, deadlines=self._deadlines, screen=screen)
             self._run(_Probe(probe_id, session, prepares, now), now)
         return probe_id
 
@@ -168,60 +168,54 @@ class ProbeRegistry:
 
     # ---- what clients do
 
-    def wait(self, socket: str, *, waiting: bool) -> Answer:
-        """Say whether anybody who knows this subject's name may probe him."""
-        subject = self._present.on(socket)
-        if subject is None:
-            return self._refuse(Code.UNAUTHENTICATED, _REGISTER_FIRST)
-        subject.waiting = waiting
+    def wait(self, subject_id: str, request: ProbeWait) -> Answer:
+        """Note whether anybody who knows this subject's name may probe it."""
+        if request.waiting:
+            self._waiting.add(subject_id)
+        else:
+            self._waiting.discard(subject_id)
         return Accepted()
 
-    def request(self, socket: str, target_subject_id: str, now: float) -> Answer:
+    def request(self, subject_id: str, request: ProbeRequest, now: float) -> Answer:
         """Begin a probe of a client against one who waits for that."""
-        subject = self._present.on(socket)
-        if subject is None:
-            return self._refuse(Code.UNAUTHENTICATED, _REGISTER_FIRST)
-        target = self._present.find(target_subject_id)
-        if target is None or target is subject or not target.waiting:
-            return self._refuse(Code.NO_SUCH_SUBJECT, "nobody of that name waits to be probed")
-        if self.is_probing(subject.subject_id) or self.is_probing(target_subject_id):
-            return self._refuse(Code.WRONG_STATE, "one of the two is in another probe; try again in a moment")
-        wait_s = self._requests.take(subject.subject_id, now)
+        target = request.target_subject_id
+        if target == subject_id or target not in self._waiting:
+            return Refused(Code.NO_SUCH_SUBJECT, "nobody of that name waits to be probed")
+        if self.is_probing(subject_id) or self.is_probing(target):
+            return Refused(Code.WRONG_STATE, "one of the two is in another probe; try again in a moment")
+        wait_s = self._requests.take(subject_id, now)
         if wait_s is not None:
-            self.refusals[Code.RATE_LIMITED] += 1
-            message = "too many probes; try again in some minutes"
-            return Refused(Code.RATE_LIMITED, message, retry_after_ms=math.ceil(wait_s * 1000))
-        return Accepted({"probe_session_id": self.create(subject.subject_id, target_subject_id, now)})
+            return too_often(wait_s, "too many probes; try again in some minutes")
+        return Accepted({"probe_session_id": self.create(subject_id, target, now)})
 
-    def ready(self, socket: str, probe_session_id: str, now: float) -> Answer:
+    def ready(self, subject_id: str, request: ProbeReady, now: float) -> Answer:
         """A member has prepared."""
-        return self._on_member(
-            socket, probe_session_id, now, lambda session, subject: session.ready(subject, now)
-        )
+        probe = self._probe(subject_id, request.probe_session_id)
+        if isinstance(probe, Refused):
+            return probe
+        answer = probe.session.ready(subject_id, now)
+        self._carry_on(probe, now)
+        return answer
 
-    def signal(
-        self,
-        socket: str,
-        probe_session_id: str,
-        now: float,
-        *,
-        target_subject_id: str,
-        type: str,  # noqa: A002  # the wire's name
-        payload: Description | Candidate | None,
-    ) -> Answer:
+    def signal(self, subject_id: str, request: SendProbeSignal, now: float) -> Answer:
         """A member signals the other one."""
-        return self._on_member(
-            socket,
-            probe_session_id,
-            now,
-            lambda session, subject: session.signal(subject, target_subject_id, type, payload),
-        )
+        probe = self._probe(subject_id, request.probe_session_id)
+        if isinstance(probe, Refused):
+            return probe
+        answer = probe.session.signal(subject_id, request)
+        self._carry_on(probe, now)
+        return answer
 
-    def result(self, socket: str, probe_session_id: str, report: ProbeReport | None, now: float) -> Answer:
+    def result(
+        self, subject_id: str, probe_session_id: str, report: ProbeReport | None, now: float
+    ) -> Answer:
         """A member reports; ``None`` is a report that could not be read, which counts as a failed one."""
-        return self._on_member(
-            socket, probe_session_id, now, lambda session, subject: session.result(subject, report, now)
-        )
+        probe = self._probe(subject_id, probe_session_id)
+        if isinstance(probe, Refused):
+            return probe
+        answer = probe.session.result(subject_id, report, now)
+        self._carry_on(probe, now)
+        return answer
 
     # ---- time and outputs
 
@@ -236,54 +230,35 @@ class ProbeRegistry:
         times = (probe.session.next_timeout() for probe in self._probes.values())
         return min((time for time in times if time is not None), default=None)
 
-    def poll(self) -> Send | ProbeEnded | None:
+    def poll(self) -> Notify | ProbeEnded | None:
         """Return the next request to carry out or the next outcome, or ``None``."""
         return self._outputs.popleft() if self._outputs else None
 
     # ---- inside
 
-    def _on_member(
-        self, socket: str, probe_session_id: str, now: float, act: Callable[[ProbeSession, str], Answer]
-    ) -> Answer:
-        """Let a member act on his probe; unknown and others' probes get the same answer."""
-        subject = self._present.on(socket)
-        if subject is None:
-            return self._refuse(Code.UNAUTHENTICATED, _REGISTER_FIRST)
-        if subject.subject_id in self._ended.get(probe_session_id, ()):
-            return self._refuse(Code.STALE, "this probe has ended")
+    def _probe(self, subject_id: str, probe_session_id: str) -> _Probe | Refused:
+        """Return a member's probe; unknown ones and others' get the same answer."""
+        if subject_id in self._ended.get(probe_session_id, ()):
+            return Refused(Code.STALE, "this probe has ended")
         probe = self._probes.get(probe_session_id)
-        if probe is None or self._probe_of.get(subject.subject_id) is not probe:
-            return self._refuse(Code.NO_SUCH_PROBE, "no such probe")
-        answer = act(probe.session, subject.subject_id)
-        if isinstance(answer, Refused):
-            self.refusals[answer.code] += 1
-        self._carry_on(probe, now)
-        return answer
-
-    def _refuse(self, code: Code, message: str) -> Refused:
-        self.refusals[code] += 1
-        return Refused(code, message)
+        if probe is None or self._probe_of.get(subject_id) is not probe:
+            return Refused(Code.NO_SUCH_PROBE, "no such probe")
+        return probe
 
     def _prepares(
-        self,
-        probe_id: str,
-        one: ProbeSubject,
-        other: ProbeSubject,
-        threshold_ms: float | None,
-        *,
-        relay_only: bool,
+        self, probe_id: str, subjects: tuple[str, str], threshold_ms: float | None, *, relay_only: bool
     ) -> dict[str, ProbePrepare]:
         return {
-            mine.subject_id: ProbePrepare(
+            subject: ProbePrepare.over(
+                self._ice_servers(subject),
                 probe_session_id=probe_id,
-                peer_subject_id=peer.subject_id,
-                ice_servers=tuple(self._ice_servers(mine.subject_id)),
+                peer_subject_id=peer,
                 relay_only=relay_only,
-                peer_client=peer.client,
+                peer_client=self._presence.client_of(peer),
                 threshold_ms=threshold_ms,
                 deadline_ms=self._deadlines.total_s * 1000,
             )
-            for mine, peer in ((one, other), (other, one))
+            for subject, peer in (subjects, subjects[::-1])
         }
 
     def _run(self, probe: _Probe, now: float) -> None:
@@ -293,14 +268,9 @@ class ProbeRegistry:
         self._carry_on(probe, now)
 
     def _carry_on(self, probe: _Probe, now: float) -> None:
-        """Pass on what the probe wants told, each to the socket that its subject has now."""
-        while (output := probe.session.poll()) is not None:
-            if isinstance(output, Ended):
-                self._end(probe, output.outcome, now)
-                return
-            subject = self._present.find(output.subject_id)
-            if subject is not None:
-                self._outputs.append(Send(subject.socket, output.event, output.data))
+        """Take note of what a probe has come to, if it has ended."""
+        if probe.session.outcome is not None:
+            self._end(probe, probe.session.outcome, now)
 
     def _end(self, probe: _Probe, outcome: ProbeOutcome, now: float) -> None:
         del self._probes[outcome.probe_session_id]
@@ -312,8 +282,6 @@ class ProbeRegistry:
         if outcome.reason is Reason.AGAIN:
             self._repeat(probe, outcome, now)
             return
-        if outcome.pair_failed:
-            self.put_off.add(*outcome.subjects, now)
         self._outputs.append(ProbeEnded(probe.probe_id, outcome.after(probe.first, now - probe.created)))
 
     def _repeat(self, probe: _Probe, first: ProbeOutcome, now: float) -> None:
@@ -325,15 +293,17 @@ class ProbeRegistry:
             for subject, prepare in probe.prepares.items()
         }
         probe.first = first
-        screen = self._screen(prepares[first.subjects[0]].relay_only)
         probe.session = ProbeSession(
-            prepares, now, deadlines=self._deadlines, until=until, screen=screen, repeatable=False
+            prepares,
+            now,
+            outputs=self._outputs,
+            deadlines=self._deadlines,
+            until=until,
+            screen=self._screen(prepares[first.subjects[0]].relay_only),
+            repeatable=False,
         )
         self._run(probe, now)
 
     def _end_at_once(self, probe_id: str, subjects: tuple[str, str], reason: Reason) -> None:
         outcome = ProbeOutcome(probe_session_id=probe_id, subjects=subjects, reason=reason)
         self._outputs.append(ProbeEnded(probe_id, outcome))
-
-
-_REGISTER_FIRST = "register_subject comes first"

@@ -10,8 +10,8 @@
 Every state has a deadline, so a probe always ends, and it ends once, with a reason. The service sees no
 channel open: that both descriptions went over is the last that it can know of a connection.
 
-It knows the two members and what they may do when. It refuses to know sockets (it tells subjects) and who
-wants the outcome (:mod:`gym_p2p.core.probing.registry`).
+It knows the two members and what they may do when. It refuses to know sockets, and who wants the outcome
+(:mod:`gym_p2p.core.probing.registry`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,23 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Description, Refused
+from gym_p2p.core.api.payloads import Event
+from gym_p2p.core.api.probes import (
+    ProbeCancel,
+    ProbePrepare,
+    ProbeReport,
+    ProbeSignal,
+    ProbeStart,
+    ProbeVerdict,
+)
+from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
+from gym_p2p.core.api.requests import SendProbeSignal
 from gym_p2p.core.probing.outcome import ProbeDeadlines, ProbeOutcome, Reason
-from gym_p2p.core.probing.report import Mark, ProbePrepare, ProbeReport, ProbeVerdict, Reconciled, reconcile
-from gym_p2p.core.signaling.sdp_filter import Lane, Screen, pass_all
+from gym_p2p.core.probing.report import Mark, Reconciled, reconcile
+from gym_p2p.core.signaling.relay import Relay
+from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
 
-__all__ = ["Ended", "ProbeSession", "ProbeState", "Tell"]
+__all__ = ["ProbeSession", "ProbeState"]
 
 
 class ProbeState(enum.Enum):
@@ -40,42 +51,29 @@ class ProbeState(enum.Enum):
     ENDED = "ended"
 
 
-@attrs.frozen
-class Tell:
-    """Request: send this event to this subject, on whatever socket he has now."""
-
-    subject_id: str
-    event: str
-    data: Mapping[str, Any]
-
-
-@attrs.frozen
-class Ended:
-    """Event, the last one."""
-
-    outcome: ProbeOutcome
-
-
 @attrs.define(eq=False)
 class _Member:
-    lane: Lane
-    """Of his signals."""
     ready: bool = False
     reported: bool = False
     report: ProbeReport | None = None
-    kinds: set[str] = attrs.field(factory=set)
+    signalled: set[str] = attrs.field(factory=set)
+    """The types of signals that went over."""
 
 
 class ProbeSession:
     """The life of one probe.
 
     Args:
-        prepares: what each of the two members is told to prepare, by subject.
+        prepares: what each of the two members has to prepare, by subject.
         now: monotonic seconds.
+        outputs: where what they are to be sent goes.
         deadlines: of every state.
         until: when it ends at the latest, if that is before ``now + deadlines.total_s``.
         screen: looks into relayed signals.
         repeatable: whether reports that disagree end it with ``AGAIN`` instead of the larger figure.
+
+    Attributes:
+        outcome: how it ended; ``None`` until then.
     """
 
     def __init__(
@@ -83,6 +81,7 @@ class ProbeSession:
         prepares: Mapping[str, ProbePrepare],
         now: float,
         *,
+        outputs: deque[Any],
         deadlines: ProbeDeadlines,
         until: float | None = None,
         screen: Screen = pass_all,
@@ -92,6 +91,7 @@ class ProbeSession:
         self.subjects: tuple[str, str] = (first, second)
         self.probe_session_id = prepares[first].probe_session_id
         self.state = ProbeState.PREPARING
+        self.outcome: ProbeOutcome | None = None
         self.until = now + deadlines.total_s if until is None else until
         self._repeatable = repeatable
         self._prepares = prepares
@@ -99,10 +99,10 @@ class ProbeSession:
         self._created = now
         self._due = min(now + deadlines.ready_s, self.until)
         self._measured_by = self._second_report_due = self.until
-        self._members = {subject: _Member(Lane(screen)) for subject in self.subjects}
-        self._outputs: deque[Tell | Ended] = deque()
-        for subject in self.subjects:
-            self._outputs.append(Tell(subject, "probe_prepare", prepares[subject].to_wire()))
+        self._members = {subject: _Member() for subject in self.subjects}
+        self._outputs = outputs
+        self._relay = Relay(outputs, screen)
+        outputs.extend(Notify(subject, prepares[subject]) for subject in self.subjects)
 
     # ---- what the members do
 
@@ -115,41 +115,36 @@ class ProbeSession:
             self.state = ProbeState.CONNECTING
             self._measured_by = min(now + self._deadlines.connect_s + self._deadlines.measure_s, self.until)
             self._due = min(now + self._deadlines.connect_s, self.until)
-            self._tell_both("probe_start", {"probe_session_id": self.probe_session_id})
+            self._notify_both(ProbeStart(probe_session_id=self.probe_session_id))
         return Accepted()
 
     def rejoined(self, subject: str) -> None:
-        """Tell a member on a new socket again what he may have missed on the old one."""
+        """Send a member on a new socket again what it may have missed on the old one."""
         if self.state is ProbeState.PREPARING and not self._members[subject].ready:
-            self._outputs.append(Tell(subject, "probe_prepare", self._prepares[subject].to_wire()))
+            self._outputs.append(Notify(subject, self._prepares[subject]))
 
-    def signal(self, subject: str, target: str, kind: str, payload: Description | Candidate | None) -> Answer:
+    def signal(self, subject: str, request: SendProbeSignal) -> Answer:
         """Relay a connection signal from one member to the other."""
+        target = request.target_subject_id
         if self.state is ProbeState.ENDED:
             return _STALE
         if target not in self.subjects or target == subject:
             return Refused(Code.NOT_A_MEMBER, "only the other member of the probe can be signalled")
         if self.state is ProbeState.PREPARING:
             return Refused(Code.WRONG_STATE, "the probe has not started")
-        passed = self._members[subject].lane.take(payload)
-        if isinstance(passed, Refused):
-            return passed
-        relayed = {
-            "probe_session_id": self.probe_session_id,
-            "type": kind,
-            "from_subject_id": subject,
-            "payload": None if passed.payload is None else passed.payload.to_wire(),
-        }
-        if passed.relayed:
-            self._outputs.append(Tell(target, "probe_signal", relayed))
-        self._members[subject].kinds.add(kind)
-        if self.state is ProbeState.CONNECTING and self._described():
-            self.state = ProbeState.MEASURING
-            self._due = self._measured_by
-        return passed.answer
+        signal = ProbeSignal(
+            probe_session_id=self.probe_session_id, type=request.type, from_subject_id=subject
+        )
+        answer = self._relay.pass_on(signal, request.parsed_payload(), sender=subject, target=target)
+        if isinstance(answer, Accepted):
+            self._members[subject].signalled.add(request.type)
+            if self.state is ProbeState.CONNECTING and self._described():
+                self.state = ProbeState.MEASURING
+                self._due = self._measured_by
+        return answer
 
     def result(self, subject: str, report: ProbeReport | None, now: float) -> Answer:
-        """Take a member's report; only his first one counts. ``None`` is one that could not be read."""
+        """Take a member's report; only the first one counts. ``None`` is one that could not be read."""
         if self.state is ProbeState.ENDED:
             return _STALE
         usable = report is not None and report.rtt_ms is not None
@@ -196,14 +191,10 @@ class ProbeSession:
         """Return when :meth:`handle_timeout` wants to be called; ``None`` at the end."""
         return None if self.state is ProbeState.ENDED else min(self._due, self._second_report_due)
 
-    def poll(self) -> Tell | Ended | None:
-        """Return the next thing to carry out, or ``None``."""
-        return self._outputs.popleft() if self._outputs else None
-
     # ---- inside
 
     def _described(self) -> bool:
-        one, other = (member.kinds for member in self._members.values())
+        one, other = (member.signalled for member in self._members.values())
         return ("offer" in one and "answer" in other) or ("answer" in one and "offer" in other)
 
     def _conclude(self, now: float) -> None:
@@ -221,14 +212,16 @@ class ProbeSession:
             return
         self.state = ProbeState.ENDED
         found = Reconciled(None) if found is None else found
-        verdict = ProbeVerdict(
-            probe_session_id=self.probe_session_id,
-            reason=reason,
-            rtt_ms=found.rtt_ms,
-            marks=frozenset(str(mark) for mark in found.marks),
+        verdict = ProbeVerdict if reason is Reason.MEASURED else ProbeCancel
+        self._notify_both(
+            verdict(
+                probe_session_id=self.probe_session_id,
+                reason=str(reason),
+                rtt_ms=found.rtt_ms,
+                marks=tuple(sorted(str(mark) for mark in found.marks)),
+            )
         )
-        self._tell_both("probe_verdict" if reason is Reason.MEASURED else "probe_cancel", verdict.to_wire())
-        outcome = ProbeOutcome(
+        self.outcome = ProbeOutcome(
             probe_session_id=self.probe_session_id,
             subjects=self.subjects,
             reason=reason,
@@ -237,11 +230,9 @@ class ProbeSession:
             reports={subject: member.report for subject, member in self._members.items()},
             took_s=now - self._created,
         )
-        self._outputs.append(Ended(outcome))
 
-    def _tell_both(self, event: str, data: Mapping[str, Any]) -> None:
-        for subject in self.subjects:
-            self._outputs.append(Tell(subject, event, data))
+    def _notify_both(self, event: Event) -> None:
+        self._outputs.extend(Notify(subject, event) for subject in self.subjects)
 
 
 _STALE = Refused(Code.STALE, "this probe has ended")

@@ -6,11 +6,12 @@ Knows the arithmetic over a few round trips. It refuses to know how they were me
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 
 import attrs
 
-__all__ = ["PingStatistics", "median", "median_interval"]
+__all__ = ["PingStatistics", "median_interval"]
 
 _CONFIDENCE = 0.9
 
@@ -39,7 +40,7 @@ class PingStatistics:
     @property
     def median_ms(self) -> float | None:
         """The median, which is what decides; ``None`` without an answer."""
-        return median(self.samples_ms) if self.samples_ms else None
+        return statistics.median(self.samples_ms) if self.samples_ms else None
 
     @property
     def min_ms(self) -> float | None:
@@ -55,9 +56,9 @@ class PingStatistics:
 
     @property
     def mad_ms(self) -> float | None:
-        """The median absolute deviation from the median: the jitter that a report tells."""
+        """The median absolute deviation from the median: the jitter of a report."""
         middle = self.median_ms
-        return None if middle is None else median([abs(sample - middle) for sample in self.samples_ms])
+        return None if middle is None else statistics.median(abs(s - middle) for s in self.samples_ms)
 
 
 def median_interval(samples: Sequence[float]) -> tuple[float, float] | None:
@@ -78,10 +79,3 @@ def median_interval(samples: Sequence[float]) -> tuple[float, float] | None:
         return None
     ordered = sorted(samples)
     return ordered[rank - 1], ordered[count - rank]
-
-
-def median(values: Sequence[float]) -> float:
-    """Return the middle value, or the mean of the middle two."""
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -1,1 +1,1 @@
-"""Presence, rooms and spectators' seats, as the service keeps them."""
+"""Rooms, spectators, and the whole of the service without its I/O."""

@@ -108,7 +108,7 @@ class IceCandidate:
         match = _CANDIDATE.fullmatch(text.removeprefix("a="))
         if match is None or int(match["port"]) > _MAX_PORT:
             raise ProtocolError("malformed candidate")
-        words = match["extensions"].split()
+        parts = match["extensions"].split()
         return cls(
             foundation=match["foundation"],
             component=int(match["component"]),
@@ -117,7 +117,7 @@ class IceCandidate:
             address=match["address"],
             port=int(match["port"]),
             type=match["type"],
-            extensions=tuple(zip(words[::2], words[1::2], strict=True)),
+            extensions=tuple(zip(parts[::2], parts[1::2], strict=True)),
         )
 
     def to_text(self) -> str:
@@ -165,7 +165,7 @@ class CandidatePolicy:
 
 
 def address_objection(text: str, *, private: bool) -> Drop | None:
-    """Say why nobody should be told to send packets to this address, or ``None``.
+    """Return why nobody should learn of this address to send packets to, or ``None``.
 
     Args:
         text: an IP address; anything else is a host name, in whatever disguise (``127.1``, ``0x7f000001``).

@@ -10,7 +10,7 @@ two sides sort differently) or neither may (the ids tie). So:
 
 * Whoever expects an offer and gets none in time sends its own. So there is an offer, always.
 * Two machines of ours that have both offered: one *keeps*, by a rule that both compute alike and that never
-  ties; the other *yields*. The keeper decides once: either it has asked for its own offer, and then answers
+  ties; the other *yields*. The keeper decides once: either it has requested its own offer, and then answers
   none, or it has answered, and then never offers. The yielder follows whichever it sees. So both settle on
   the same pair of descriptions, whatever the path between them loses, doubles or reorders.
 * A browser knows no such rule: an offer that meets its own makes it roll back and answer. So towards a
@@ -24,35 +24,26 @@ from __future__ import annotations
 import enum
 import re
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
 
 import attrs
 
+from gym_p2p.core.api.replies import Candidate, Description
 from gym_p2p.core.signaling.offerer import initiates, keeps
+from gym_p2p.core.signaling.signals import (
+    AcceptAnswer,
+    AcceptOffer,
+    AddCandidate,
+    CreateOffer,
+    Failed,
+    Negotiated,
+    NegotiationOutput,
+    ReplaceConnection,
+    Role,
+    SendSignal,
+)
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import ProtocolError
 
-__all__ = [
-    "AcceptAnswer",
-    "AcceptOffer",
-    "AddCandidate",
-    "Answer",
-    "Candidate",
-    "CreateOffer",
-    "Failed",
-    "Negotiated",
-    "Negotiation",
-    "NegotiationOutput",
-    "NegotiationState",
-    "Offer",
-    "ReplaceConnection",
-    "Role",
-    "SendSignal",
-    "Signal",
-    "initiates",
-    "parse_signal",
-]
+__all__ = ["MAX_REPLACEMENTS", "Negotiation", "NegotiationState"]
 
 OFFER_PATIENCE_S = 2.0
 """An expected offer that has not come by then is replaced by our own (signalling §3)."""
@@ -63,22 +54,11 @@ REPEAT_INTERVAL_S = 2.0
 REPEATS_BEFORE_YIELDING = 2
 """How often a browser gets our offer again before its own, held meanwhile, is answered instead."""
 
-MAX_SDP_CHARS = 32_768
-"""Ours and Chromium's are about 1,000 characters; a few dozen candidates triple that."""
-
-MAX_CANDIDATE_CHARS = 1_024
 MAX_EARLY_CANDIDATES = 64
 """Candidates kept until the description that they belong to arrives; the oldest go first."""
 
 MAX_REPLACEMENTS = 8
 """New connections begun because the remote side changed its mind; beyond that its offers are ignored."""
-
-
-class Role(enum.Enum):
-    """Which of the two descriptions was ours."""
-
-    OFFERER = "offerer"
-    ANSWERER = "answerer"
 
 
 class NegotiationState(enum.Enum):
@@ -96,144 +76,6 @@ class NegotiationState(enum.Enum):
     SETTLED = "settled"
     """Our offer was answered."""
     FAILED = "failed"
-
-
-@attrs.frozen
-class Offer:
-    """The other side's offer."""
-
-    sdp: str
-
-
-@attrs.frozen
-class Answer:
-    """The other side's answer."""
-
-    sdp: str
-
-
-@attrs.frozen
-class Candidate:
-    """One of the other side's candidates; ``payload`` is W3C's ``RTCIceCandidateInit``."""
-
-    payload: Mapping[str, Any]
-
-    @property
-    def ufrag(self) -> str | None:
-        """The description that it belongs to, where the sender says so."""
-        value = self.payload.get("usernameFragment")
-        return value if isinstance(value, str) and value else None
-
-
-Signal = Offer | Answer | Candidate
-
-
-@attrs.frozen
-class CreateOffer:
-    """Request: make an offer on connection ``attempt`` and hand it to ``local_description``."""
-
-    attempt: int
-
-
-@attrs.frozen
-class AcceptOffer:
-    """Request: apply this offer to connection ``attempt``, hand the answer to ``local_description``."""
-
-    attempt: int
-    sdp: str
-
-
-@attrs.frozen
-class AcceptAnswer:
-    """Request: apply this answer to connection ``attempt``; ``refuse`` if it cannot be applied."""
-
-    attempt: int
-    sdp: str
-
-
-@attrs.frozen
-class AddCandidate:
-    """Request: add this remote candidate to connection ``attempt``, whose remote description is set."""
-
-    attempt: int
-    payload: Mapping[str, Any]
-
-
-@attrs.frozen
-class ReplaceConnection:
-    """Request: close the connection and go on with a fresh one, which is ``attempt`` from now on."""
-
-    attempt: int
-
-
-@attrs.frozen
-class SendSignal:
-    """Request: send this to the other peer. ``type`` and ``payload`` are as they go over the wire."""
-
-    type: str
-    payload: Mapping[str, Any]
-
-
-@attrs.frozen
-class Negotiated:
-    """Event: both descriptions of connection ``attempt`` are known here."""
-
-    attempt: int
-    role: Role
-
-
-@attrs.frozen
-class Failed:
-    """Event, the last one: the deadline passed."""
-
-    reason: str
-
-
-NegotiationOutput = (
-    CreateOffer
-    | AcceptOffer
-    | AcceptAnswer
-    | AddCandidate
-    | ReplaceConnection
-    | SendSignal
-    | Negotiated
-    | Failed
-)
-
-
-def parse_signal(kind: object, payload: object) -> Signal | None:
-    """Return a signal as a value; ``None`` for the end of candidates, which needs no action.
-
-    Raises:
-        ProtocolError: an unknown type, or a payload that is not W3C's for that type.
-    """
-    if kind == "ice-candidate":
-        return _parse_candidate(payload)
-    if kind not in {"offer", "answer"}:
-        raise ProtocolError("signal of an unknown type")
-    if not isinstance(payload, Mapping) or payload.get("type", kind) != kind:
-        raise ProtocolError("description that is not a session description")
-    sdp = payload.get("sdp")
-    if not isinstance(sdp, str) or not sdp:
-        raise ProtocolError("description without an SDP")
-    if len(sdp) > MAX_SDP_CHARS:
-        raise ProtocolError("description too long")
-    return Offer(sdp) if kind == "offer" else Answer(sdp)
-
-
-def _parse_candidate(payload: object) -> Candidate | None:
-    if payload is None:
-        return None
-    if not isinstance(payload, Mapping):
-        raise ProtocolError("candidate that is not an object")
-    text = payload.get("candidate")
-    if text is None or text == "":
-        return None
-    if not isinstance(text, str):
-        raise ProtocolError("candidate that is not a text")
-    if len(text) > MAX_CANDIDATE_CHARS:
-        raise ProtocolError("candidate too long")
-    return Candidate(payload)
 
 
 def _ufrag(sdp: str) -> str | None:
@@ -288,18 +130,17 @@ class Negotiation:
         else:
             self._expect(now)
 
-    def receive(self, signal: Signal, _now: float) -> None:
+    def receive(self, signal: Description | Candidate, _now: float) -> None:
         """Take in a signal of the other peer; what does not fit the state is ignored."""
-        match signal:
-            case Offer(sdp):
-                self._receive_offer(sdp)
-            case Answer(sdp):
-                self._receive_answer(sdp)
-            case Candidate():
-                self._receive_candidate(signal)
+        if isinstance(signal, Candidate):
+            self._receive_candidate(signal)
+        elif signal.type == "offer":
+            self._receive_offer(signal.sdp)
+        else:
+            self._receive_answer(signal.sdp)
 
     def local_description(self, attempt: int, sdp: str, now: float) -> None:
-        """Take in the offer or answer that ``CreateOffer`` or ``AcceptOffer`` asked for."""
+        """Take in the offer or answer that ``CreateOffer`` or ``AcceptOffer`` requested."""
         if attempt != self._attempt:
             return
         if self.state is NegotiationState.OFFERING:
@@ -346,7 +187,7 @@ class Negotiation:
         return self._outputs.popleft() if self._outputs else None
 
     def progress(self) -> str:
-        """Return in words how far it has come, for messages about a failure."""
+        """Return as text how far it has come, for messages about a failure."""
         match self.state:
             case NegotiationState.IDLE | NegotiationState.EXPECTING:
                 return "no offer has come"
@@ -373,6 +214,16 @@ class Negotiation:
             self._due = now + REPEAT_INTERVAL_S
             self._send("offer")
 
+    # An offer can come in any state, once more, late, or against our own. What each case keeps true is that
+    # two machines end with the same pair of descriptions:
+    # - IDLE: nobody has begun here; `start` answers it.
+    # - EXPECTING: what we have waited for. An offer that had to be refused leads back here, hence the bound.
+    # - OFFERING, OFFERED (glare): of two machines exactly one keeps, so exactly one of the two offers lives.
+    #   A browser always gives way to ours; its offer is held for the case that ours never gets through.
+    # - ANSWERED, the same offer: our answer was lost. The same answer again, or the two sides would differ.
+    # - ANSWERING, ANSWERED, another offer: the other side has begun anew, and knows nothing of the old pair.
+    # - SETTLED, FAILED: ours was answered, so theirs is an older one that came late; or it is over.
+    # It ends, for every new connection counts against MAX_REPLACEMENTS.
     def _receive_offer(self, sdp: str) -> None:
         match self.state:
             case NegotiationState.IDLE:
@@ -404,14 +255,15 @@ class Negotiation:
         if self.state is NegotiationState.FAILED:
             return
         if self._belongs(candidate):
-            self._outputs.append(AddCandidate(self._attempt, candidate.payload))
+            self._outputs.append(AddCandidate(self._attempt, candidate))
         else:
             self._early.append(candidate)
 
     def _belongs(self, candidate: Candidate) -> bool:
         if self._remote_sdp is None:
             return False
-        return candidate.ufrag is None or candidate.ufrag == _ufrag(self._remote_sdp)
+        ufrag = candidate.usernameFragment
+        return not ufrag or ufrag == _ufrag(self._remote_sdp)
 
     def _expect(self, now: float) -> None:
         self.state = NegotiationState.EXPECTING
@@ -447,4 +299,4 @@ class Negotiation:
             self._receive_candidate(candidate)
 
     def _send(self, kind: str) -> None:
-        self._outputs.append(SendSignal(kind, {"type": kind, "sdp": self._local_sdp}))
+        self._outputs.append(SendSignal(Description(kind, self._local_sdp)))

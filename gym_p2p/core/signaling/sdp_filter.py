@@ -2,9 +2,7 @@
 
 :class:`SignalScreen` looks into what is relayed: a description has to be one of a data channel and nothing
 else, in lines that everybody splits alike, and candidates are judged one by one
-(:mod:`gym_p2p.core.signaling.ice_candidates`). :class:`Lane` is one direction between two players: it adds
-how much may pass. What is refused is the sender's fault; what is dropped is not for him to decide, and he is
-told how much it was.
+(:mod:`gym_p2p.core.signaling.ice_candidates`).
 
 It knows the few lines of RFC 8866 that carry addresses. It refuses to know who the players are, and what
 else a description says.
@@ -22,11 +20,10 @@ from gym_p2p.core.api.replies import Accepted, Candidate, Code, Description, Ref
 from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, Drop, IceCandidate, address_objection
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["MAX_CANDIDATES", "MAX_DESCRIPTIONS", "Lane", "Screen", "Screened", "SignalScreen", "pass_all"]
+__all__ = ["MAX_CANDIDATES", "Screen", "Screened", "SignalScreen", "pass_all"]
 
 MAX_CANDIDATES = 64
-MAX_DESCRIPTIONS = 4
-"""From one side; the same description again does not count, for it is repeated until answered."""
+"""From one side."""
 
 _LINES = re.compile(r"(?:[a-z]=[ -~]*\r?\n)*(?:[a-z]=[ -~]*)?")
 """Printable ASCII in lines that end as RFC 8866 section 5 has it, and in no other way: some readers also end
@@ -96,8 +93,8 @@ class SignalScreen:
         return screened
 
     def _screen_candidate(self, payload: Candidate) -> Screened | Refused:
-        labels = (payload.sdp_mid or "", payload.username_fragment or "")
-        if not all(map(_LABEL.fullmatch, labels)) or not 0 <= (payload.sdp_mline_index or 0) <= _MAX_INDEX:
+        labels = (payload.sdpMid or "", payload.usernameFragment or "")
+        if not all(map(_LABEL.fullmatch, labels)) or not 0 <= (payload.sdpMLineIndex or 0) <= _MAX_INDEX:
             return Refused(Code.BAD_REQUEST, "malformed sdpMid, sdpMLineIndex or usernameFragment")
         if not payload.candidate:
             return Screened(payload)
@@ -141,58 +138,19 @@ class SignalScreen:
         return candidate.without_relation() if self._policy.relay_only else candidate
 
     def _without_address(self, line: str) -> str:
-        """Return a line without the default address in it, if that is not to be told."""
+        """Return a line without the default address in it, if nobody is to learn that."""
         if self._policy.relay_only and line.startswith("o="):
             origin = _ORIGIN_LINE.fullmatch(line)
             return f"{'o=- 0 0' if origin is None else origin[1]} {_NOWHERE}"
         if not line.startswith("c="):
             return line
         named = _CONNECTION_LINE.fullmatch(line)
-        told = (
+        passes = (
             named is not None
             and not self._policy.relay_only
             and address_objection(named[1], private=self._policy.private) is None
         )
-        return line if told else f"c={_NOWHERE}"
-
-
-class Lane:
-    """One direction of signals between two players.
-
-    Args:
-        screen: looks into each signal.
-    """
-
-    def __init__(self, screen: Screen = pass_all) -> None:
-        self._screen = screen
-        self._descriptions: set[int] = set()
-        self._candidates = 0
-
-    def take(self, payload: Description | Candidate | None) -> Screened | Refused:
-        """Return what is to be relayed of a signal, or why it is refused; counts what it lets through."""
-        if payload is None:
-            return Screened(None)
-        if payload.too_large:
-            return _TOO_MUCH
-        screened = self._screen(payload)
-        if isinstance(screened, Screened) and self._exceeds(payload):
-            return _TOO_MUCH
-        return screened
-
-    def _exceeds(self, payload: Description | Candidate) -> bool:
-        if isinstance(payload, Candidate):
-            if not payload.candidate:  # the end of them
-                return False
-            self._candidates += 1
-            return self._candidates > MAX_CANDIDATES
-        new = hash(payload)
-        if new not in self._descriptions and len(self._descriptions) == MAX_DESCRIPTIONS:
-            return True
-        self._descriptions.add(new)
-        return False
-
-
-_TOO_MUCH = Refused(Code.TOO_LARGE, "the signal is more than what is relayed")
+        return line if passes else f"c={_NOWHERE}"
 
 
 def _description_problem(sdp: str) -> str | None:

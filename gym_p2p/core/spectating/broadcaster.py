@@ -1,11 +1,11 @@
-"""How a player shows his match to spectators: what is sent to whom, and when. He owes them nothing.
+"""How a player shows a match to spectators: what is sent to whom, and when. The player owes them nothing.
 
 An I/O-free machine over :mod:`gym_p2p.core.spectating.log`. Every spectator is a place in the log and a limit
-of what may be on its way to him, so that one who is slow, silent or gone costs the player nothing but that.
+of what may be on its way there, so that one who is slow, silent or gone costs the player nothing but that.
 
 ::
 
-    opened -- Watch --> following -- Took, again and again --> ...
+    opened -- Subscribe --> following -- Acknowledge, again and again --> ...
     any -- silent, takes nothing, or talks nonsense --> dropped
 
 It knows frames as bytes. It knows no environment, no link and no clock.
@@ -23,24 +23,35 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.spectating.log import EpisodeLog, MatchFeedLog, Shown
+from gym_p2p.core.spectating.log import BroadcastLog, LoggedEpisode, Shown
 from gym_p2p.core.spectating.messages import (
     FEED_VERSION,
+    FRAMES_HEAD_BYTES,
+    Acknowledge,
     EpisodeOver,
     Farewell,
     FeedMessage,
     FramesShown,
-    Took,
-    Watch,
+    Subscribe,
     Welcome,
     decode_feed,
     encode_feed,
-    frames_message,
+    encode_frames,
 )
-from gym_p2p.core.wire.messages import MAX_MESSAGE_BYTES, split
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES, split
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["BEAT_S", "SIGN_OF_LIFE_S", "SILENT_S", "STALLED_S", "Drop", "Feed", "FeedOutput", "SendTo"]
+__all__ = [
+    "BEAT_S",
+    "SIGN_OF_LIFE_S",
+    "SILENT_S",
+    "STALLED_S",
+    "Broadcaster",
+    "BroadcasterOutput",
+    "DropSpectator",
+    "SendToSpectator",
+]
 
 BEAT_S = 0.05
 """Frames are sent in batches of so much time: a live view is at most this much later for it."""
@@ -49,23 +60,20 @@ BEAT_BYTES = 16 * 1024
 """To all spectators together: 320 KiB/s, thousands of ordinary frames in a beat."""
 
 WINDOW_BYTES = 64 * 1024
-"""On the way to one spectator, not acknowledged by him: four beats, so that 200 ms of RTT slow nothing."""
+"""On the way to one spectator, not acknowledged: four beats, so that 200 ms of RTT slow nothing."""
 
 SIGN_OF_LIFE_S = 2.0
-"""Both sides say something at least so often."""
+"""Both sides send something at least so often."""
 
 SILENT_S = 10.0
-"""A spectator of whom nothing was heard for so long is dropped; above a few signs of life."""
+"""A spectator from whom nothing has come for so long is dropped; above a few signs of life."""
 
 STALLED_S = 30.0
-"""One who takes nothing of what is on the way for so long is dropped: he may come again."""
-
-_HEAD_BYTES = 40
-"""The kind and four varints of at most 9 bytes each, before the frames."""
+"""One who takes nothing of what is on the way for so long is dropped, and may come again."""
 
 
 @attrs.frozen
-class SendTo:
+class SendToSpectator:
     """Request: send this to a spectator, on the reliable channel."""
 
     spectator: str
@@ -73,50 +81,50 @@ class SendTo:
 
 
 @attrs.frozen
-class Drop:
+class DropSpectator:
     """Request: close the link to this spectator, who is forgotten."""
 
     spectator: str
     reason: str
 
 
-FeedOutput = SendTo | Drop
+BroadcasterOutput = SendToSpectator | DropSpectator
 
 
 @attrs.define(eq=False)
 class _Spectator:
     name: str
-    heard_at: float
+    received_at: float
     moved_at: float
-    """When he last took something, or nothing was on its way."""
-    spoken_at: float
-    asked: Watch | None = None
+    """When something was last acknowledged, or nothing was on its way."""
+    sent_at: float
+    subscription: Subscribe | None = None
     wants: int = 0
-    """The number of the first episode that he still wants to see."""
-    log: EpisodeLog | None = None
-    """The episode that he is shown."""
+    """The number of the first episode that is still wanted."""
+    log: LoggedEpisode | None = None
+    """The episode that is being shown."""
     frame: int = 0
     digest: int = 0
     """How many of its frames and digests were sent."""
     messages: int = 0
     on_the_way: deque[int] = attrs.field(factory=deque)
-    """Sizes of the newest of them, which he has not acknowledged."""
+    """Sizes of the newest of them, which were not acknowledged."""
     on_the_way_bytes: int = 0
 
 
-class Feed:
+class Broadcaster:
     """One player's spectators.
 
     Args:
-        description: what is played, told to each of them first.
+        description: what is played, sent to each of them first.
         log: what there is to show.
     """
 
-    def __init__(self, description: Mapping[str, Any], log: MatchFeedLog | None = None) -> None:
-        self._welcome = Welcome(FEED_VERSION, description)
-        self._log = MatchFeedLog() if log is None else log
+    def __init__(self, description: Mapping[str, Any], log: BroadcastLog | None = None) -> None:
+        self._welcome = Welcome(FEED_VERSION, JsonObject(description))
+        self._log = BroadcastLog() if log is None else log
         self._spectators: dict[str, _Spectator] = {}
-        self._outputs: deque[FeedOutput] = deque()
+        self._outputs: deque[BroadcasterOutput] = deque()
         self._beat_at = 0.0
         self._next_first = 0
         """Whose turn it is to be served first in a beat."""
@@ -143,12 +151,12 @@ class Feed:
         self._send(one, self._welcome, now)
 
     def receive(self, spectator: str, data: bytes, now: float) -> None:
-        """Take in a message of a spectator; one that makes no sense is his last."""
+        """Take in a message of a spectator; one that makes no sense is the last."""
         one = self._spectators.get(spectator)
         if one is None:
             return
         try:
-            self._understand(one, decode_feed(data), now)
+            self._handle(one, decode_feed(data), now)
         except ProtocolError as error:
             self._drop(one, error.problem)
 
@@ -167,64 +175,64 @@ class Feed:
     def handle_timeout(self, now: float) -> None:
         """Send what is due, and drop those who have been silent for too long."""
         for one in list(self._spectators.values()):
-            if one.heard_at + SILENT_S <= now:
+            if one.received_at + SILENT_S <= now:
                 self._drop(one, "silent")
             elif one.on_the_way and one.moved_at + STALLED_S <= now:
                 self._drop(one, "takes nothing")
         if self._beat_at <= now:
             self._beat(now)
         for one in self._spectators.values():
-            if one.spoken_at + SIGN_OF_LIFE_S <= now:
+            if one.sent_at + SIGN_OF_LIFE_S <= now:
                 self._send_sign_of_life(one, now)
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`handle_timeout` is due; ``None`` while there is no spectator."""
         everyone = self._spectators.values()
-        times = [min(one.heard_at + SILENT_S, one.spoken_at + SIGN_OF_LIFE_S) for one in everyone]
+        times = [min(one.received_at + SILENT_S, one.sent_at + SIGN_OF_LIFE_S) for one in everyone]
         times += [one.moved_at + STALLED_S for one in everyone if one.on_the_way]
         if any(map(self._may_send, everyone)):
             times.append(self._beat_at)
         return min(times, default=None)
 
-    def poll(self) -> FeedOutput | None:
+    def poll(self) -> BroadcasterOutput | None:
         """Return the next request, ``None`` when there is none."""
         return self._outputs.popleft() if self._outputs else None
 
     # One spectator.
 
-    def _understand(self, one: _Spectator, message: FeedMessage, now: float) -> None:
+    def _handle(self, one: _Spectator, message: FeedMessage, now: float) -> None:
         match message:
-            case Watch():
-                self._begin(one, message)
-            case Took():
-                self._took(one, message, now)
+            case Subscribe():
+                self._subscribe(one, message)
+            case Acknowledge():
+                self._acknowledged(one, message, now)
             case _:
                 raise ProtocolError("a message that spectators do not send")
-        one.heard_at = now
+        one.received_at = now
 
-    def _begin(self, one: _Spectator, watch: Watch) -> None:
-        if one.asked is not None:
-            raise ProtocolError("asked to watch twice")
-        if watch.version != FEED_VERSION:
-            raise ProtocolError("another version of the feed")
-        one.asked = watch
+    def _subscribe(self, one: _Spectator, wanted: Subscribe) -> None:
+        if one.subscription is not None:
+            raise ProtocolError("second subscription")
+        if wanted.version != FEED_VERSION:
+            raise ProtocolError(f"the spectator's version is {wanted.version}, the player's {FEED_VERSION}")
+        one.subscription = wanted
         newest = self._log.newest
-        if watch.episode:
-            one.wants = watch.episode
+        if wanted.episode:
+            one.wants = wanted.episode
         elif newest is not None:
             one.wants = newest.number + (newest.completed is not None)
 
-    def _took(self, one: _Spectator, took: Took, now: float) -> None:
-        fresh = took.messages - (one.messages - len(one.on_the_way))
+    def _acknowledged(self, one: _Spectator, acknowledge: Acknowledge, now: float) -> None:
+        fresh = acknowledge.messages - (one.messages - len(one.on_the_way))
         if fresh > len(one.on_the_way):
-            raise ProtocolError("took more than was sent")
+            raise ProtocolError("acknowledgement of what was not sent")
         for _ in range(fresh):
             one.on_the_way_bytes -= one.on_the_way.popleft()
             one.moved_at = now
 
     def _drop(self, one: _Spectator, reason: str) -> None:
         del self._spectators[one.name]
-        self._outputs.append(Drop(one.name, reason))
+        self._outputs.append(DropSpectator(one.name, reason))
 
     def _send(self, one: _Spectator, message: FeedMessage, now: float) -> int:
         return self._send_bytes(one, encode_feed(message), now)
@@ -235,9 +243,9 @@ class Feed:
         one.messages += 1
         one.on_the_way.append(len(data))
         one.on_the_way_bytes += len(data)
-        one.spoken_at = now
+        one.sent_at = now
         for piece in split(data, one.messages):
-            self._outputs.append(SendTo(one.name, piece))
+            self._outputs.append(SendToSpectator(one.name, piece))
         return len(data)
 
     def _send_sign_of_life(self, one: _Spectator, now: float) -> None:
@@ -268,19 +276,23 @@ class Feed:
     def _has_more(self, one: _Spectator) -> bool:
         log = one.log
         if log is None:
-            return one.asked is not None and self._next_episode(one) is not None
+            return one.subscription is not None and self._next_episode(one) is not None
         return one.frame < log.count or one.digest < log.digest_count or log.completed is not None
 
-    def _next_episode(self, one: _Spectator) -> EpisodeLog | None:
-        """Return the first episode that can still be shown to him from where he wants it."""
+    def _next_episode(self, one: _Spectator) -> LoggedEpisode | None:
+        """Return the first episode that can still be shown to a spectator from where it is wanted."""
         log = self._log.first_from(one.wants)
         while log is not None and log.base > self._first_frame(one, log):
             log = self._log.first_from(log.number + 1)
         return log
 
     @staticmethod
-    def _first_frame(one: _Spectator, log: EpisodeLog) -> int:
-        return one.asked.frame if one.asked is not None and one.asked.episode == log.number else 0
+    def _first_frame(one: _Spectator, log: LoggedEpisode) -> int:
+        return (
+            one.subscription.frame
+            if one.subscription is not None and one.subscription.episode == log.number
+            else 0
+        )
 
     def _send_due(self, one: _Spectator, limit_bytes: int, now: float) -> int:
         """Send up to about so many bytes; return how many they were."""
@@ -294,8 +306,8 @@ class Feed:
         if log is None:
             return self._enter(one, now)
         if one.frame < log.count:
-            frames = log.piece(one.frame, MAX_MESSAGE_BYTES - _HEAD_BYTES)
-            data = frames_message(log.number, one.frame, log.count, log.seats, frames)
+            frames = log.piece(one.frame, MAX_MESSAGE_BYTES - FRAMES_HEAD_BYTES)
+            data = encode_frames(log.number, one.frame, log.count, frames)
             one.frame += len(frames)
             return self._send_bytes(one, data, now)
         if one.digest < log.digest_count:
@@ -306,7 +318,7 @@ class Feed:
 
     def _enter(self, one: _Spectator, now: float) -> int:
         log = self._next_episode(one)
-        assert log is not None  # noqa: S101 - there is more for him
+        assert log is not None  # noqa: S101 - there is more to show
         one.log, one.frame = log, self._first_frame(one, log)
         one.digest = log.digests_from(one.frame)
         return self._send(one, log.begun, now)

@@ -1,4 +1,4 @@
-"""What a player has to show of his match: the confirmed frames of its newest episodes, encoded once for all.
+"""What a player has to show of a match: the confirmed frames of its newest episodes, encoded once for all.
 
 Knows episodes and sizes; refuses to know who is shown what. Frames stand as they travel; what is too old to
 be kept is forgotten from its beginning.
@@ -12,7 +12,7 @@ import attrs
 
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, encode_frame
 
-__all__ = ["EpisodeLog", "MatchFeedLog", "ShowFrame", "Shown"]
+__all__ = ["BroadcastLog", "LoggedEpisode", "ShowFrame", "Shown"]
 
 MAX_LOG_BYTES = 64 * 2**20
 """Hours of ordinary play; beyond it those who come late wait for the next episode."""
@@ -35,20 +35,18 @@ Shown = EpisodeShown | ShowFrame | FrameDigest | EpisodeOver
 
 
 @attrs.define(eq=False)
-class EpisodeLog:
+class LoggedEpisode:
     """One episode.
 
     Attributes:
         begun: how it began.
-        seats: how many actions a frame has; 0 before the first frame.
         base: the number of the first frame that is still kept.
         frames: the encoded frames from there on.
-        digests: what was compared, in the order in which it was told; the oldest may be forgotten.
+        digests: what was compared, in the order in which it became known; the oldest may be forgotten.
         completed: whether the environment ended it; ``None`` while it runs.
     """
 
     begun: EpisodeShown
-    seats: int = 0
     base: int = 0
     frames: list[bytes] = attrs.field(factory=list)
     digests: list[FrameDigest] = attrs.field(factory=list)
@@ -68,7 +66,7 @@ class EpisodeLog:
 
     @property
     def digest_count(self) -> int:
-        """How many digests were told so far."""
+        """How many digests there were so far."""
         return self._digests_gone + len(self.digests)
 
     def digest(self, index: int) -> FrameDigest:
@@ -83,7 +81,6 @@ class EpisodeLog:
     def add(self, by_seat: Sequence[bytes]) -> int:
         """Take in the next frame; return what it takes."""
         data = encode_frame(by_seat)
-        self.seats = len(by_seat)
         self.frames.append(data)
         size = len(data) + _OBJECT_BYTES
         self.size_bytes += size
@@ -110,7 +107,7 @@ class EpisodeLog:
         self.size_bytes = sum(map(len, self.frames)) + _OBJECT_BYTES * (len(self.frames) + len(self.digests))
 
 
-class MatchFeedLog:
+class BroadcastLog:
     """The newest episodes of a match.
 
     Args:
@@ -119,19 +116,19 @@ class MatchFeedLog:
 
     def __init__(self, max_bytes: int = MAX_LOG_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._episodes: list[EpisodeLog] = []
+        self._episodes: list[LoggedEpisode] = []
         self._size_bytes = 0
 
     @property
-    def newest(self) -> EpisodeLog | None:
+    def newest(self) -> LoggedEpisode | None:
         """The newest episode, which may be over; ``None`` before the first."""
         return self._episodes[-1] if self._episodes else None
 
-    def first_from(self, number: int) -> EpisodeLog | None:
+    def first_from(self, number: int) -> LoggedEpisode | None:
         """Return the first kept episode that has this number or a higher one."""
         return next((episode for episode in self._episodes if episode.number >= number), None)
 
-    def keeps(self, episode: EpisodeLog, frame: int) -> bool:
+    def keeps(self, episode: LoggedEpisode, frame: int) -> bool:
         """Whether an episode is still there from this frame on."""
         return episode in self._episodes and episode.base <= frame
 
@@ -146,7 +143,7 @@ class MatchFeedLog:
         if isinstance(shown, EpisodeShown):
             if running is not None and running.completed is None:
                 running.completed = False
-            self._episodes.append(EpisodeLog(shown))
+            self._episodes.append(LoggedEpisode(shown))
             self._forget(watched_from)
         elif running is None or running.completed is not None:
             return

@@ -1,11 +1,11 @@
-"""How a spectator follows a match: what he is told becomes episodes and frames, each once and in order.
+"""How a spectator follows a match: what arrives becomes episodes and frames, each once and in order.
 
 An I/O-free machine, the other end of :mod:`gym_p2p.core.spectating.broadcaster`. It outlives its links: when
 one player can show the match no more, it goes on with another one from where it stands.
 
 ::
 
-    (no link) -- opened --> asked -- Welcome --> following -- Farewell --> (told) -- closed --> (no link)
+    (no link) -- opened --> subscribed -- Welcome --> following -- Farewell --> (over) -- closed --> (no link)
     any -- silence, nonsense --> Broken, once; then closed
 
 It knows frames as bytes. It knows no environment, no link and no clock.
@@ -18,39 +18,37 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import msgspec
 
 from gym_p2p.core.spectating.broadcaster import SIGN_OF_LIFE_S, SILENT_S
 from gym_p2p.core.spectating.messages import (
     FEED_VERSION,
+    Acknowledge,
     EpisodeOver,
     EpisodeShown,
     Farewell,
     FeedMessage,
     FrameDigest,
     FramesShown,
-    Took,
-    Watch,
+    Subscribe,
     Welcome,
     decode_feed,
     encode_feed,
 )
-from gym_p2p.core.wire.messages import Fragment, Reassembler, decode
+from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Broken", "FollowEvent", "Follower", "FollowerOutput", "Said", "Welcomed"]
+__all__ = ["Broken", "SendToPlayer", "Subscriber", "SubscriberEvent", "SubscriberOutput", "Welcomed"]
 
 MAX_BACKLOG_FRAMES = 65_536
-"""Frames that were told and not shown yet; beyond it nothing is taken. A quarter of an hour at 60 fps."""
+"""Frames that arrived and were not shown yet; beyond it nothing is taken. A quarter of an hour at 60 fps."""
 
 DOUBTED_S = 3.0
 """A player whom the service has lost sight of has so long to give a sign of life; above its interval."""
 
-_FRAGMENT = 0x06
-"""The first byte of a fragment, the one kind that the feed has in common with the match."""
-
 
 @attrs.frozen
-class Said:
+class SendToPlayer:
     """Request: send this to the player, on the reliable channel."""
 
     data: bytes
@@ -58,7 +56,7 @@ class Said:
 
 @attrs.frozen
 class Welcomed:
-    """What is played, as the player's handshake has it; told again by every player who is followed."""
+    """What is played, as the player's handshake has it; sent again by every player who is followed."""
 
     description: Mapping[str, Any]
 
@@ -70,11 +68,11 @@ class Broken:
     reason: str
 
 
-FollowEvent = Welcomed | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell | Broken
-FollowerOutput = Said | FollowEvent
+SubscriberEvent = Welcomed | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell | Broken
+SubscriberOutput = SendToPlayer | SubscriberEvent
 
 
-class Follower:
+class Subscriber:
     """One spectator's view of a match.
 
     Args:
@@ -93,11 +91,11 @@ class Follower:
         """The running episode; ``None`` while there is none."""
         self._linked = False
         self._welcomed = False
-        self._heard_at = self._spoken_at = 0.0
+        self._received_at = self._sent_at = 0.0
         self._messages = self._acknowledged = 0
-        self._told = self._shown = 0
+        self._arrived = self._shown = 0
         self._fragments = Reassembler()
-        self._outputs: deque[FollowerOutput] = deque()
+        self._outputs: deque[SubscriberOutput] = deque()
 
     @property
     def place(self) -> tuple[int, int]:
@@ -107,39 +105,39 @@ class Follower:
     # What happens.
 
     def opened(self, now: float) -> None:
-        """Ask the player at the other end of a new link for the match, from where this spectator stands."""
+        """Subscribe to the match at the other end of a new link, from where this spectator stands."""
         self._linked, self._welcomed = True, False
-        self._heard_at = now
+        self._received_at = now
         self._messages = self._acknowledged = 0
         self._fragments = Reassembler()
         if self._begun is None:
-            self._say(Watch(FEED_VERSION, self.episode + 1 if self.episode else 0, 0), now)
+            self._send(Subscribe(FEED_VERSION, self.episode + 1 if self.episode else 0, 0), now)
         else:
-            self._say(Watch(FEED_VERSION, self.episode, self.frame), now)
+            self._send(Subscribe(FEED_VERSION, self.episode, self.frame), now)
 
     def receive(self, data: bytes, now: float) -> None:
         """Take in a message; one that makes no sense ends the link."""
         if not self._linked:
             return
-        self._heard_at = now
+        self._received_at = now
         try:
-            whole = self._whole(data)
+            whole = self._fragments.add(data)
             if whole is not None:
                 self._messages += 1
-                self._understand(decode_feed(whole))
+                self._handle(decode_feed(whole))
         except ProtocolError as error:
             self._break(error.problem)
             return
         self._acknowledge(now)
 
     def shown(self, frames: int, now: float) -> None:
-        """Note that so many frames, of all that were told, have been shown or are not wanted any more."""
+        """Note that so many frames, of all that arrived, have been shown or are not wanted any more."""
         self._shown = max(self._shown, frames)
         self._acknowledge(now)
 
     def doubt(self, now: float) -> None:
         """Note that the player may be gone: a sign of life has to come soon."""
-        self._heard_at = min(self._heard_at, now + DOUBTED_S - SILENT_S)
+        self._received_at = min(self._received_at, now + DOUBTED_S - SILENT_S)
 
     def closed(self) -> None:
         """Note that the link is gone. Idempotent."""
@@ -151,35 +149,28 @@ class Follower:
         """Give a sign of life, and give up a link over which none comes."""
         if not self._linked:
             return
-        if self._heard_at + SILENT_S <= now:
+        if self._received_at + SILENT_S <= now:
             self._break("silent")
-        elif self._spoken_at + SIGN_OF_LIFE_S <= now:
-            self._say(Took(self._acknowledged), now)
+        elif self._sent_at + SIGN_OF_LIFE_S <= now:
+            self._send(Acknowledge(self._acknowledged), now)
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`handle_timeout` is due; ``None`` without a link."""
-        return min(self._heard_at + SILENT_S, self._spoken_at + SIGN_OF_LIFE_S) if self._linked else None
+        return min(self._received_at + SILENT_S, self._sent_at + SIGN_OF_LIFE_S) if self._linked else None
 
-    def poll(self) -> FollowerOutput | None:
+    def poll(self) -> SubscriberOutput | None:
         """Return the next request or event, ``None`` when there is none."""
         return self._outputs.popleft() if self._outputs else None
 
     # Messages.
 
-    def _whole(self, data: bytes) -> bytes | None:
-        if data[:1] != bytes((_FRAGMENT,)):
-            return data
-        fragment = decode(data)
-        assert isinstance(fragment, Fragment)  # noqa: S101 - by its first byte
-        return self._fragments.add(fragment)
-
-    def _understand(self, message: FeedMessage) -> None:
+    def _handle(self, message: FeedMessage) -> None:
         if not self._welcomed and not isinstance(message, Welcome):
             raise ProtocolError("no welcome")
         match message:
             case Welcome(version, description):
                 if version != FEED_VERSION:
-                    raise ProtocolError("another version of the feed")
+                    raise ProtocolError(f"the player's version is {version}, the spectator's {FEED_VERSION}")
                 self._welcomed = True
                 self._outputs.append(Welcomed(description))
             case EpisodeShown():
@@ -193,13 +184,13 @@ class Follower:
                 self._end(message)
             case Farewell():
                 self._outputs.append(message)
-            case Watch() | Took():
+            case Subscribe() | Acknowledge():
                 raise ProtocolError("a message that players do not send")
 
     def _begin(self, shown: EpisodeShown) -> None:
         if self._begun is not None and shown.episode == self.episode:
             if shown != self._begun:
-                raise ProtocolError("two stories of one episode")
+                raise ProtocolError("one episode with two beginnings")
             return
         if shown.episode <= self.episode:
             raise ProtocolError("an old episode")
@@ -211,14 +202,14 @@ class Follower:
     def _take_frames(self, shown: FramesShown) -> None:
         if not shown.frames:
             if self._begun is not None and shown.episode == self.episode:
-                self._outputs.append(attrs.evolve(shown, start=self.frame))
+                self._outputs.append(msgspec.structs.replace(shown, start=self.frame))
             return
         if self._begun is None or shown.episode != self.episode or shown.start != self.frame:
             raise ProtocolError("frames out of order")
         if len(shown.frames[0]) != self._seats:
             raise ProtocolError("another number of seats")
         self.frame += len(shown.frames)
-        self._told += len(shown.frames)
+        self._arrived += len(shown.frames)
         self._outputs.append(shown)
 
     def _end(self, over: EpisodeOver) -> None:
@@ -227,17 +218,17 @@ class Follower:
         self._begun = None
         self._outputs.append(over)
 
-    # What is said.
+    # What is sent.
 
     def _acknowledge(self, now: float) -> None:
-        takes = self._told - self._shown <= MAX_BACKLOG_FRAMES
+        takes = self._arrived - self._shown <= MAX_BACKLOG_FRAMES
         if self._linked and takes and self._acknowledged < self._messages:
             self._acknowledged = self._messages
-            self._say(Took(self._messages), now)
+            self._send(Acknowledge(self._messages), now)
 
-    def _say(self, message: FeedMessage, now: float) -> None:
-        self._spoken_at = now
-        self._outputs.append(Said(encode_feed(message)))
+    def _send(self, message: FeedMessage, now: float) -> None:
+        self._sent_at = now
+        self._outputs.append(SendToPlayer(encode_feed(message)))
 
     def _break(self, reason: str) -> None:
         self._linked = False

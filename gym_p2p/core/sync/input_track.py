@@ -18,7 +18,7 @@ __all__ = ["InputTrack", "Misprediction"]
 
 @attrs.frozen
 class Misprediction:
-    """A frame was played with another input of a player than he gave."""
+    """A frame was played with another input of a player than the real one."""
 
     frame: int
     player: int
@@ -32,12 +32,12 @@ class InputTrack:
     A guess stands until the input of its frame is known, or until :meth:`rewind` takes it back.
 
     Args:
-        player: his index.
-        default: his input where none of his exists.
+        player: the player's index.
+        default: the input where the player has none.
         predictor: makes the guesses.
 
     Attributes:
-        count: for how many frames his inputs are known.
+        count: for how many frames the inputs are known.
         wrong: the guesses that were played and found wrong since the last :meth:`rewind`.
     """
 
@@ -77,10 +77,10 @@ class InputTrack:
             self._vacate()
 
     def end(self, frames: int) -> None:
-        """Say that he gives ``frames`` inputs and no more: after them his input is the default one.
+        """Let there be ``frames`` inputs and no more: after them the input is the default one.
 
-        It takes effect once they are all known, and can be said again until then. Whatever was guessed of
-        the frames after them is wrong then, the default input too: somebody else may act in his stead.
+        It takes effect once they are all known, and can be corrected until then. Whatever was guessed of
+        the frames after them is wrong then, the default input too: somebody else may act instead.
         """
         if self._end > self.count:
             self._end = max(frames, self.count)
@@ -88,13 +88,13 @@ class InputTrack:
                 self._vacate()
 
     def ended_by(self, frame: int) -> bool:
-        """Whether the frame is past his last input, and known to be."""
+        """Whether the frame is past the last input, and known to be."""
         return self._end <= frame < self.count
 
     def at(self, frame: int) -> bytes:
-        """Return his input of a frame to play: the known one, or a guess.
+        """Return the input of a frame to play: the known one, or a guess.
 
-        Frames are asked for in order; only those after the last one asked for are guessed anew.
+        Frames are requested in order; only those after the last one requested are guessed anew.
         """
         at = frame - self._base
         if at < len(self._inputs):

@@ -1,4 +1,4 @@
-"""What a player probably does where his input has not arrived: predictors of inputs, by name.
+"""What a player probably does where the input has not arrived: predictors of inputs, by name.
 
 Knows inputs as bytes; refuses to know what they mean. A wrong guess costs a rollback and is never part of
 a result, so that players need not use the same predictor.
@@ -6,9 +6,9 @@ a result, so that players need not use the same predictor.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 
+from gym_p2p.config.names import did_you_mean
 from gym_p2p.errors import ConfigurationError
 
 __all__ = [
@@ -34,12 +34,12 @@ default input. Called on the user's thread, once for every guessed frame. What i
 
 
 def repeat_last(history: Sequence[bytes], ahead: int, default: bytes) -> bytes:  # noqa: ARG001 - one shape
-    """Guess that he does the same again."""
+    """Guess the same again."""
     return history[-1]
 
 
 def predict_default(history: Sequence[bytes], ahead: int, default: bytes) -> bytes:  # noqa: ARG001 - one shape
-    """Guess that he does nothing: right where inputs are rare and short."""
+    """Guess that nothing is done: right where inputs are rare and short."""
     return default
 
 
@@ -64,7 +64,6 @@ def predictor_named(name: str) -> Predictor:
     """
     found = _PREDICTORS.get(name)
     if found is None:
-        near = difflib.get_close_matches(name, _PREDICTORS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(_PREDICTORS))}"
-        raise ConfigurationError("prediction", f"no predictor named {name!r}; {hint}")
+        hint = did_you_mean(name, _PREDICTORS)
+        raise ConfigurationError("prediction", f"no predictor named {name!r}{hint}")
     return found

@@ -1,14 +1,14 @@
 """The user's half of a match: which frame can be played, with which inputs, and what has to be played again.
 
 Inputs in; requests and events out. Knows every player's inputs of the running episode; refuses to know the
-network (its news comes as events) and the environment (inputs are bytes, states are frame numbers; whoever
+network (it is known by events) and the environment (inputs are bytes, states are frame numbers; whoever
 polls carries out what is requested).
 
 Frames: state S(f) is the one before frame f's inputs. An input given at frame ``f`` with delay ``d`` takes
 effect at ``f + d``; the first ``d`` frames have the player's default input. Three bounds, each at most the
 next::
 
-    confirmed  every present player holds every input below it: told outside, in exports and checksums
+    confirmed  every present player holds every input below it: public, in exports and checksums
     known      every input below it is here: no rollback reaches below it
     frame      the next one to play; it is at most ``window`` above known
 
@@ -19,10 +19,10 @@ since are played again: once in a tick, and only as the next frame can be played
 
 A tick::
 
-    session.give(data)                          # its GiveInput goes to the network half
+    session.add_local_input(data)                          # its GiveInput goes to the network half
     while (output := session.poll()) is not None:
         ...                                     # carry out the requests, in order
-    session.receive(event)                      # whatever the network half told meanwhile
+    session.receive(event)                      # whatever the network half emitted meanwhile
 
 Without :class:`Advance` of the next frame among the outputs the tick was stalled: it consumed no frame, and
 doing it again changes nothing.
@@ -33,8 +33,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-import attrs
-
 from gym_p2p.core.match.events import (
     FramesAhead,
     GiveInput,
@@ -44,124 +42,20 @@ from gym_p2p.core.match.events import (
     SetInputDelay,
 )
 from gym_p2p.core.sync.input_track import InputTrack, Misprediction
+from gym_p2p.core.sync.outputs import (
+    Advance,
+    FramesConfirmed,
+    Load,
+    Over,
+    RolledBack,
+    Save,
+    Stalled,
+    SyncOutput,
+)
 from gym_p2p.core.sync.prediction import Predictor, repeat_last
 from gym_p2p.core.sync.time_sync import Pace
 
-__all__ = [
-    "Advance",
-    "FramesConfirmed",
-    "Load",
-    "Misprediction",
-    "Over",
-    "RolledBack",
-    "Save",
-    "Stalled",
-    "SyncOutput",
-    "SyncSession",
-]
-
-
-# Requests.
-
-
-@attrs.frozen
-class Save:
-    """Keep the present state as S(frame), in place of an earlier one of that number."""
-
-    frame: int
-
-
-@attrs.frozen
-class Load:
-    """Return to the S(frame) that was saved last; drop the saved states after it."""
-
-    frame: int
-
-
-@attrs.frozen
-class Advance:
-    """Play this frame with these inputs, one for each player.
-
-    Attributes:
-        predicted: the players whose input is a guess; what comes of the frame is provisional as long as
-            its :class:`FramesConfirmed` has not come.
-        again: whether the frame was played before: its outcome replaces the earlier one.
-        absent: the players who are gone, whose input is their default one.
-    """
-
-    frame: int
-    inputs: tuple[bytes, ...]
-    predicted: tuple[int, ...] = ()
-    again: bool = False
-    absent: tuple[int, ...] = ()
-
-
-# Events.
-
-
-@attrs.frozen
-class RolledBack:
-    """Guesses were wrong; the requests that follow correct what was played.
-
-    Attributes:
-        frame: the first frame that was played wrongly.
-        current: the next frame to be played, at that time: ``current - frame`` is the depth.
-        loaded: the frame whose state is loaded: below ``frame`` only with sparse saving.
-        mispredictions: every wrong guess that was found, oldest first.
-    """
-
-    frame: int
-    current: int
-    loaded: int
-    mispredictions: tuple[Misprediction, ...]
-
-    @property
-    def depth(self) -> int:
-        """How many frames were played on wrong grounds."""
-        return self.current - self.frame
-
-
-@attrs.frozen
-class Stalled:
-    """The frame cannot be guessed any more: the inputs of these players are too far behind. Once a frame."""
-
-    frame: int
-    waiting_for: tuple[int, ...]
-
-
-@attrs.frozen
-class FramesConfirmed:
-    """The frames from ``start`` on are final, with these inputs: everybody holds them (in lockstep: we do).
-
-    It comes after the requests that correct those frames. Every frame is told once, in order.
-    """
-
-    start: int
-    inputs: tuple[tuple[bytes, ...], ...]
-
-    @property
-    def end(self) -> int:
-        """The frame after the last one."""
-        return self.start + len(self.inputs)
-
-
-@attrs.frozen
-class Over:
-    """The episode cannot go on past ``frame``: a player's input of it will never come.
-
-    It is told once. The state is S(frame), final, and the same at all players who are left.
-
-    Attributes:
-        reason: ``peer_left``, ``peer_lost`` or ``peer_reset`` (he went on to the next episode).
-        player: who did it, or was lost.
-    """
-
-    frame: int
-    reason: str
-    player: int
-
-
-SyncOutput = Save | Load | Advance | RolledBack | Stalled | FramesConfirmed | Over
+__all__ = ["SyncSession"]
 
 
 class SyncSession:
@@ -169,12 +63,12 @@ class SyncSession:
 
     Args:
         local: the local player's index.
-        default_inputs: every player's input where none of his exists: of the first frames of a delay, and
-            after he is gone. The same on all sides, or players who play on without a leaver differ.
+        default_inputs: every player's input where there is none of theirs: in the first frames of a delay,
+            and after they are gone. The same on all sides, or players who play on without a leaver differ.
         window: how many frames beyond the known inputs are played on guesses; 0 is lockstep.
         input_delay: frames between giving an input and its effect.
         delays: every player's input delay as the episode began, where it is known. The inputs of a
-            player's delayed frames are his default ones, so that waiting for them would be in vain: they
+            player's delayed frames are the default ones, so that waiting for them would be in vain: they
             do not count against the window.
         predictor: makes the guesses.
         save_every: frames between two states saved for the sake of guesses. 1 is right where saving is
@@ -186,7 +80,7 @@ class SyncSession:
             input. Otherwise the episode is over after their last one.
 
     Attributes:
-        over: why the episode cannot go on, once :class:`Over` was told.
+        over: why the episode cannot go on, once :class:`Over` was polled.
     """
 
     def __init__(
@@ -233,7 +127,7 @@ class SyncSession:
 
     @property
     def confirmed(self) -> int:
-        """How many frames were told to be final."""
+        """How many frames are final, and were emitted as such."""
         return self._confirmed
 
     @property
@@ -255,7 +149,7 @@ class SyncSession:
         """Start the episode: return the inputs of the delayed frames, to be given first."""
         return [self._give(self._default) for _ in range(self._delay)]
 
-    def give(self, data: bytes) -> GiveInput | None:
+    def add_local_input(self, data: bytes) -> GiveInput | None:
         """Give the local input for the current frame, before polling.
 
         Returns:
@@ -269,7 +163,7 @@ class SyncSession:
         return None if self._own.count > self._frame + self._delay else self._give(data)
 
     def set_input_delay(self, frames: int) -> Sequence[SetInputDelay | GiveInput]:
-        """Change the local input delay from the next :meth:`give` on; return what goes to the network half.
+        """Change the local input delay from the next input on; return what goes to the network half.
 
         No frame is without an input and none has two: where the delay grows, the newest input is repeated
         for the frames between; where it shrinks, as many of the next inputs have no effect.
@@ -280,7 +174,7 @@ class SyncSession:
         return [SetInputDelay(frames)] + [self._give(repeated) for _ in range(self._own.count, reached)]
 
     def receive(self, event: InputsArrived | PlayerFinished | PlayerGone | FramesAhead) -> None:
-        """Take in what the network half tells."""
+        """Take in an event of the network half."""
         match event:
             case InputsArrived(player, start, inputs, confirmed):
                 self._tracks[player].learn(start, inputs)
@@ -317,6 +211,27 @@ class SyncSession:
 
     # One tick.
 
+    # What there is to do now, in four steps. It is planned anew whenever everything was polled, so several
+    # times a tick; with nothing new in between it plans nothing.
+    #
+    # Invariants. confirmed <= known and confirmed <= frame: nothing that is public is ever played again.
+    # Every frame from ``confirmed`` up to ``frame`` was played with the inputs that the tracks hold, but
+    # for those in ``wrong``. S(f) is saved for an f at most the first frame that was guessed, so a rollback
+    # finds its state.
+    #
+    # 1. The end, once it is reached and all inputs up to it are known. It comes first, for nothing may be
+    #    played past it; and it corrects by itself what was guessed, so that every player stops in the same
+    #    state.
+    # 2. The rollback, at most one a tick: together with the frame that it makes way for, or between ticks,
+    #    before the input of the frame is here. Not while stalled: every late input would play the same
+    #    frames again, to no use, as the next frame that is shown depends on the last of them.
+    # 3. The frame: after the rollback, for it begins in the corrected state. Or the stall, once.
+    # 4. What is final: last, as it may be stated only of frames whose correction was requested before. A
+    #    wrong guess that step 2 has left standing holds it back.
+    #
+    # Why it comes to rest: step 2 leaves no wrong guesses, step 3 uses up the input that it needs or marks
+    # the stall as reported, and step 4 moves up to a bound that only new inputs move. So a second plan
+    # finds nothing.
     def _plan(self) -> None:
         known = min([track.count for track in self._tracks])
         end = self._limit() if self._limits else None
@@ -341,7 +256,11 @@ class SyncSession:
         self._confirm(min(held_by_all, known, corrected))
 
     def _in_reach(self, known: int) -> bool:
-        """Whether the current frame may be played on what is known."""
+        """Whether the current frame may be played on what is known.
+
+        It may if all inputs of the frame ``window`` before it are known. Those of a player's delayed frames
+        always are: they are the default ones.
+        """
         lowest = self._frame - self._window
         if lowest < known:
             return True
@@ -363,7 +282,7 @@ class SyncSession:
         self._outputs.append(Advance(frame, tuple(inputs), tuple(predicted), again, absent))
 
     def _save(self, frame: int, *, guessing: bool) -> None:
-        """Ask for S(frame) where a rollback may want it, or the caller does."""
+        """Request S(frame) where a rollback may want it, or the caller does."""
         saved = self._saved
         newest = saved[-1] if saved else None
         if newest == frame:
@@ -393,7 +312,7 @@ class SyncSession:
             self._play(again, again=True)
         self._frame = end
 
-    # What is final.
+    # What is final, and the end.
 
     def _confirm(self, end: int) -> None:
         start = self._confirmed
@@ -417,7 +336,7 @@ class SyncSession:
         return min(over, key=lambda one: one.frame)
 
     def _finish(self, over: Over) -> None:
-        """Go to the last state that all players can reach, and say that the episode is over."""
+        """Go to the last state that all players can reach, and end the episode there."""
         found = [one for track in self._tracks for one in track.wrong if one.frame < over.frame]
         found.sort(key=lambda one: one.frame)
         if found or over.frame < self._frame:

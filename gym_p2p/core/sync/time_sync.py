@@ -30,7 +30,7 @@ MOST_INTEGRAL = 0.05
 """Clocks do not differ by more; above it a long stall would be remembered for too long."""
 
 LOWER_AFTER = 8
-"""Measurements in a row, a second or so apart each, that must ask for less before the delay is lowered."""
+"""Measurements in a row, a second or so apart each, that must call for less before the delay is lowered."""
 
 
 class Pace:
@@ -89,7 +89,7 @@ class AutoDelay:
         """Take a measurement; return the new delay if it is another than before.
 
         Where the measurement lies near the edge between two delays, the longer one stays: it is lowered
-        to the longest that any of the newest :data:`LOWER_AFTER` measurements asked for, once all of them
+        to the longest that any of the newest :data:`LOWER_AFTER` measurements called for, once all of them
         would be content with less even if the path were a quarter of a frame longer.
         """
         wanted = delay_for(one_way_ms, jitter_ms, fps=self._fps, most=self._most)

@@ -1,138 +1,190 @@
-"""The fields of messages: numbers, byte strings and JSON, to and from bytes.
+"""Messages to bytes and back, strictly: MessagePack of tagged ``msgspec.Struct`` classes, within limits.
 
-Whole numbers are unsigned LEB128 varints (as in Protocol Buffers), signed ones zigzag first. Knows nothing of
-the messages; whatever does not fit is a :class:`~gym_p2p.errors.ProtocolError`.
+Knows what every set of messages has in common; refuses to know the messages. Whatever bytes arrive,
+:meth:`Codec.decode` returns a message or raises :class:`~gym_p2p.errors.ProtocolError`.
+
+Layout. A message is a MessagePack array: its kind (a number), then all its fields in the order of its class,
+none left out and none added::
+
+    [0x11, 7, 1000000]  ->  93 11 07 ce 00 0f 42 40
+
+A *greeting* is such an array without its first byte, so that it begins with its kind and the protocol's
+version (below 128) in one byte each. Those two bytes, and the layout of
+:mod:`gym_p2p.core.wire.fragments`, stay the same in every version: whatever else may change, two sides can
+find out that their versions differ. No other message begins so, for the first byte of an array is
+above 0x7F.
+
+Free-form mappings are JSON in a string: what may travel is then what may stand in a configuration and in the
+exports, whole numbers of any length among it and NaN not.
 """
 
 from __future__ import annotations
 
 import json
-import struct
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Generic, TypeVar
 
+import attrs
+import msgspec
+
+from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
 from gym_p2p.errors import ProtocolError
 
-__all__ = [
-    "Reader",
-    "read_json",
-    "read_mapping",
-    "unpack",
-    "write_json",
-    "write_varint",
-    "write_zigzag",
-]
+__all__ = ["MAX_SEED", "Codec", "Count", "Digest", "JsonObject", "Reason", "Seed", "Version", "WireMessage"]
 
-_LAST_SHIFT = 7 * 8
-"""Of a varint's ninth byte, which has to be its last."""
+MAX_SEED = 2**64 - 1
+"""NumPy takes any number; this many bits are more than anybody draws."""
+
+_MAX_VERSION = 127
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""Of frames, episodes, messages; or the index of one."""
+
+Seed = Annotated[int, msgspec.Meta(ge=0)]
+"""Up to :data:`MAX_SEED`, above which MessagePack has no whole numbers."""
+
+Digest = Annotated[bytes, msgspec.Meta(min_length=1, max_length=64)]
+
+Reason = Annotated[str, msgspec.Meta(max_length=200)]
+
+Version = Annotated[int, msgspec.Meta(ge=0, le=_MAX_VERSION)]
 
 
-class Reader:
-    """Reads one message's fields; every shortage is a :class:`ProtocolError`."""
+class WireMessage(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What every class of messages derives from, with ``tag`` as its kind. Fields have no defaults."""
 
-    __slots__ = ("_at", "_data")
 
-    def __init__(self, data: bytes, at: int) -> None:
-        self._data = data
-        self._at = at
+M = TypeVar("M", bound=WireMessage)
 
-    def varint(self) -> int:
-        """Read a whole number."""
-        data, at = self._data, self._at
-        if at < len(data) and data[at] < 0x80:  # nearly all of them
-            self._at = at + 1
-            return data[at]
-        return self.varints(1)[0]
 
-    def varints(self, count: int) -> list[int]:
-        """Read several numbers: a call for each would take longer than the reading."""
-        data, at = self._data, self._at
-        values: list[int] = []
-        value = shift = 0
-        while len(values) < count:
-            if at == len(data):
-                raise ProtocolError("truncated message")
-            byte = data[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                values.append(value)
-                value = shift = 0
-            elif shift == _LAST_SHIFT:
-                raise ProtocolError("number too long")
+class JsonObject(Mapping[str, Any]):
+    """A mapping of plain data as the value of a field; on the wire it is JSON in a string.
+
+    Args:
+        value: what it holds. Whether that can travel shows when it is encoded.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Mapping[str, Any]) -> None:
+        self._value = value
+
+    def __getitem__(self, name: str) -> Any:
+        return self._value[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._value)
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __repr__(self) -> str:
+        return f"JsonObject({self._value!r})"
+
+
+class Codec(Generic[M]):
+    """The bytes of one set of messages.
+
+    Args:
+        messages: the union of the classes, without those of greetings.
+        greetings: the classes of greetings, whose first field is the version; each with what makes one of
+            a version other than ours, of which nothing but the version is read.
+        version: ours.
+    """
+
+    def __init__(self, messages: Any, greetings: Mapping[type[M], Callable[[int], M]], version: int) -> None:
+        self._encoder = msgspec.msgpack.Encoder(enc_hook=_to_wire)
+        self._decoder = msgspec.msgpack.Decoder(messages, dec_hook=_from_wire)
+        self._kinds = frozenset(map(_kind_of, messages.__args__))
+        self._greetings = greetings
+        self._greeting_of = {_kind_of(cls): _Greeting.of(cls, other) for cls, other in greetings.items()}
+        self._version = version
+
+    def encode(self, message: M) -> bytes:
+        """Return the message's bytes, which may be more than one message of a link may have (``split``).
+
+        Raises:
+            ValueError, TypeError: what is in the message cannot travel (NaN in a mapping, say).
+        """
+        data = self._encoder.encode(message)
+        return data[1:] if type(message) in self._greetings else data
+
+    def decode(self, data: bytes) -> M:
+        """Return the message that these bytes are.
+
+        Raises:
+            ProtocolError: they are none; its ``problem`` says why.
+        """
+        if not data:
+            raise ProtocolError("empty message")
+        if len(data) > MAX_CTRL_BYTES:
+            raise ProtocolError("message too long")
+        try:
+            greeting = self._greeting_of.get(data[0])
+            if greeting is not None:
+                message: M = self._decode_greeting(data, greeting)
             else:
-                shift += 7
-        self._at = at
-        return values
+                message = self._decoder.decode(data)
+        except msgspec.ValidationError as error:
+            raise ProtocolError("wrong shape" if self._knows(data) else "unknown kind of message") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ProtocolError("malformed message") from error
+        return message
 
-    def blob(self, limit: int) -> bytes:
-        """Read a length of at most ``limit``, and as many bytes."""
-        size = self.varint()
-        if size > limit:
-            raise ProtocolError("number out of range")
-        at = self._at
-        end = self._at = at + size
-        if end > len(self._data):
-            raise ProtocolError("truncated message")
-        return self._data[at:end]
+    def _knows(self, data: bytes) -> bool:
+        """Whether this begins like one of the messages."""
+        is_array = data[0] >> 4 == 0x9 and len(data) > 1
+        return data[0] in self._greeting_of or (is_array and data[1] in self._kinds)
 
-    def rest(self) -> bytes:
-        """Read all that is left."""
-        data = self._data[self._at :]
-        self._at = len(self._data)
-        return data
-
-    @property
-    def at_end(self) -> bool:
-        """Whether everything has been read."""
-        return self._at >= len(self._data)
-
-    def finish(self) -> None:
-        """Refuse what follows the last field."""
-        if self._at != len(self._data):
-            raise ProtocolError("bytes after the end of a message")
+    def _decode_greeting(self, data: bytes, greeting: _Greeting) -> Any:
+        if len(data) < 2:
+            raise ProtocolError("malformed message")
+        version = data[1]
+        if version > _MAX_VERSION:
+            raise ProtocolError("wrong shape")
+        if version != self._version:
+            return greeting.of_version(version)
+        return greeting.decoder.decode(greeting.first_byte + data)
 
 
-def write_varint(out: bytearray, value: int) -> None:
-    """Append a whole number from 0."""
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
+@attrs.frozen
+class _Greeting:
+    """How one class of greetings is read."""
+
+    first_byte: bytes
+    """Of the array that it would be."""
+    decoder: msgspec.msgpack.Decoder[Any]
+    of_version: Callable[[int], Any]
+
+    @classmethod
+    def of(cls, kind: type[WireMessage], of_version: Callable[[int], Any]) -> _Greeting:
+        fields = 1 + len(kind.__struct_fields__)
+        return cls(bytes((0x90 + fields,)), msgspec.msgpack.Decoder(kind, dec_hook=_from_wire), of_version)
 
 
-def write_zigzag(out: bytearray, value: int) -> None:
-    """Append a whole number of either sign."""
-    write_varint(out, value << 1 if value >= 0 else (-value << 1) - 1)
+def _kind_of(cls: type[WireMessage]) -> Any:
+    return cls.__struct_config__.tag
 
 
-def write_json(out: bytearray, value: Any) -> None:
-    """Append plain data; NaN and infinities raise ``ValueError``."""
-    out += json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+def _to_wire(value: Any) -> Any:
+    """Return what stands for a value that MessagePack has no form for."""
+    if isinstance(value, JsonObject):
+        return json.dumps(dict(value), separators=(",", ":"), allow_nan=False)
+    raise TypeError(f"a {type(value).__name__} cannot travel")
+
+
+def _from_wire(_cls: type[Any], text: Any) -> JsonObject:
+    """Return the mapping for what stands in a field of type :class:`JsonObject`, the only one of ours."""
+    if not isinstance(text, str):
+        raise ProtocolError("wrong shape")
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise ProtocolError("malformed JSON") from None
+    if not isinstance(value, dict):
+        raise ProtocolError("wrong shape")
+    return JsonObject(value)
 
 
 def _refuse_constant(_text: str) -> Any:
     raise ProtocolError("malformed JSON")
-
-
-def read_json(data: bytes) -> Any:
-    """Return plain data; raises :class:`ProtocolError`."""
-    try:
-        return json.loads(data, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise ProtocolError("malformed JSON") from None
-
-
-def read_mapping(data: bytes) -> dict[str, Any]:
-    """Return a mapping; raises :class:`ProtocolError`."""
-    value = read_json(data)
-    if not isinstance(value, dict):
-        raise ProtocolError("wrong shape")
-    return value
-
-
-def unpack(layout: struct.Struct, reader: Reader) -> tuple[int, ...]:
-    """Return what is left, which must be exactly this layout."""
-    data = reader.rest()
-    if len(data) != layout.size:
-        raise ProtocolError("truncated message")
-    return layout.unpack(data)

@@ -1,8 +1,8 @@
 """The report card: can this environment be played by peers, and in which mode?
 
-Knows which runs tell, and what follows from them. Peers each run their own copy, so that all copies have to
-agree whatever else is different: an object that was played before and a fresh one, another process with
-other hashes of text and another time of day, other code that draws from the global generators in between.
+Knows which runs are needed, and what follows from them. Peers each run their own copy, so that all copies
+have to agree whatever else is different: an object that was played before and a fresh one, another process
+with other hashes of text and another time of day, other code that draws from the global generators meanwhile.
 Whether it can also be rolled back is for :mod:`gym_p2p.game.state.proof` to say.
 """
 
@@ -23,9 +23,9 @@ from gym_p2p.game.determinism.comparisons import (
     equal,
     from_processes,
 )
-from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, recipe_of
-from gym_p2p.game.determinism.report_card import NEEDED, RANDOM, Check, ReportCard, Verdict
-from gym_p2p.game.determinism.trial import Broke, Run, play
+from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, portable_recipe
+from gym_p2p.game.determinism.report_card import NEEDED, RANDOM, CardCheck, ReportCard, SyncVerdict
+from gym_p2p.game.determinism.trial import Broke, Run, play_trial
 from gym_p2p.game.env import isolation
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import GlobalRandom
@@ -68,7 +68,7 @@ def check_env_determinism(
         options: what ``reset`` gets.
         default_actions: as for :func:`~gym_p2p.game.env.seats.make_game`.
         fresh_process: whether to try other processes too.
-        on_progress: is told what is being done.
+        on_progress: is called with what is being done.
 
     Returns:
         The card. Global random state is afterwards what it was before.
@@ -95,7 +95,7 @@ def check_env_determinism(
 
 @attrs.frozen
 class _Settings:
-    """What was asked for."""
+    """The arguments of the examination."""
 
     make_env: MakeEnv
     env_args: dict[str, Any]
@@ -127,7 +127,7 @@ class _Examination:
 
     def __init__(self, settings: _Settings, on_progress: Callable[[str], None]) -> None:
         self._settings = settings
-        self._tell = on_progress
+        self._report_progress = on_progress
         self._identity: dict[str, str] = {}
         self._strategy: str | None = None
         self._random_use: list[str] = []
@@ -139,14 +139,16 @@ class _Examination:
         self._random_use += [f"{name} when made" for name in before.moved()]
         self._identity = game.describe()
         try:
-            self._tell("trying how its state can be saved")
+            self._report_progress("trying how its state can be saved")
             choice = self._choice()
             self._strategy = choice.snapshots.name if choice.snapshots is not None else None
-            self._tell("playing it")
+            self._report_progress("playing it")
             originals = [self._play(game, seed) for seed in self._settings.seeds]
             checks, states = self._comparisons(game, originals, fresh_process=fresh_process)
         except Broke as error:
-            return self._card((Check("it can be played", passed=False, detail=str(error)),), (), None, None)
+            return self._card(
+                (CardCheck("it can be played", passed=False, detail=str(error)),), (), None, None
+            )
         finally:
             game.close()
         for run in originals:
@@ -172,22 +174,22 @@ class _Examination:
 
     def _comparisons(
         self, game: Game, originals: list[Run], *, fresh_process: bool
-    ) -> tuple[list[Check], Check]:
+    ) -> tuple[list[CardCheck], CardCheck]:
         """Play the same again in every other way."""
         with contextlib.ExitStack() as stack:
-            others: list[FreshProcess] | str = "not asked for"
+            others: list[FreshProcess] | str = "not requested"
             if fresh_process:
-                self._tell("starting fresh processes")
+                self._report_progress("starting fresh processes")
                 others = self._started(originals, stack)
-            self._tell("playing the same again")
+            self._report_progress("playing the same again")
             again = self._compared("same process", originals, lambda run: self._play(game, run.seed, run))
-            self._tell("playing the same with a fresh object, other global random state")
+            self._report_progress("playing the same with a fresh object, other global random state")
             fresh = self._settings.new_game()
             stack.callback(fresh.close)
             object_ = self._compared(
                 "fresh object", originals, lambda run: self._play(fresh, run.seed, run, disturb=True)
             )
-            self._tell("waiting for the fresh processes")
+            self._report_progress("waiting for the fresh processes")
             process, far = from_processes(originals, others)
         near = [*again.runs, *object_.runs]
         checks = [again.check, object_.check, process, compared_infos(originals, [*near, *far])]
@@ -198,7 +200,7 @@ class _Examination:
         names = settings.hooks is not None and all(isinstance(hook, str) for hook in settings.hooks)
         portable = self._strategy != "hooks" or names
         try:
-            recipe = recipe_of(settings.make_env, settings.env_args)
+            recipe = portable_recipe(settings.make_env, settings.env_args)
             job = {
                 "options": settings.options,
                 "default_actions": settings.default_actions,
@@ -214,7 +216,7 @@ class _Examination:
         return started
 
     def _play(self, game: Game, seed: int, like: Run | None = None, *, disturb: bool = False) -> Run:
-        return play(
+        return play_trial(
             game,
             seed=seed,
             steps=self._settings.steps,
@@ -231,20 +233,22 @@ class _Examination:
             for run in originals:
                 runs.append(play_again(run))  # noqa: PERF401 those before the one that breaks count too
         except Broke as error:
-            return Compared(Check(name, passed=False, detail=str(error)), runs)
+            return Compared(CardCheck(name, passed=False, detail=str(error)), runs)
         return Compared(equal(name, originals, runs), runs)
 
-    def _random_check(self) -> Check:
+    def _random_check(self) -> CardCheck:
         if self._settings.isolate:
-            return Check(RANDOM, passed=True, detail="isolated: it has streams of its own")
+            return CardCheck(RANDOM, passed=True, detail="isolated: it has streams of its own")
         used = ", ".join(self._random_use)
-        return Check(RANDOM, passed=not used, detail=f"draws from or seeds {used}" if used else "not used")
+        return CardCheck(
+            RANDOM, passed=not used, detail=f"draws from or seeds {used}" if used else "not used"
+        )
 
     def _advice(self) -> str | None:
         """Find out whether streams of its own would help."""
         if not self._random_use or self._settings.isolate:
             return None
-        self._tell("trying it with global random streams of its own")
+        self._report_progress("trying it with global random streams of its own")
         isolated = attrs.evolve(self._settings, isolate=True)
         card = _Examination(isolated, lambda _what: None).card(fresh_process=False)
         if card.verdict == "unfit":
@@ -253,7 +257,7 @@ class _Examination:
 
     def _card(
         self,
-        checks: tuple[Check, ...],
+        checks: tuple[CardCheck, ...],
         originals: tuple[Run, ...],
         choice: SnapshotChoice | None,
         advice: str | None,
@@ -282,13 +286,13 @@ class _Examination:
         )
 
 
-def _after_restore(choice: SnapshotChoice) -> Check:
-    return Check("after a restore", passed=choice.snapshots is not None, detail=choice.reason)
+def _after_restore(choice: SnapshotChoice) -> CardCheck:
+    return CardCheck("after a restore", passed=choice.snapshots is not None, detail=choice.reason)
 
 
 def _verdict(
-    checks: tuple[Check, ...], originals: tuple[Run, ...], choice: SnapshotChoice | None
-) -> tuple[Verdict, str]:
+    checks: tuple[CardCheck, ...], originals: tuple[Run, ...], choice: SnapshotChoice | None
+) -> tuple[SyncVerdict, str]:
     for check in checks:
         if check.passed is False and check.name in NEEDED:
             return "unfit", f"{check.name}: {check.detail}{_from_random(checks)}"
@@ -304,7 +308,7 @@ def _verdict(
     return "rollback", f"deterministic, and exactly restored by {choice.snapshots.name}"
 
 
-def _from_random(checks: tuple[Check, ...]) -> str:
+def _from_random(checks: tuple[CardCheck, ...]) -> str:
     used = [check.detail for check in checks if check.name == RANDOM and check.passed is False]
     return f"; it {used[0]}" if used else ""
 

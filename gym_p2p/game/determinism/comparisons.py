@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe
-from gym_p2p.game.determinism.report_card import Check
+from gym_p2p.game.determinism.report_card import CardCheck
 from gym_p2p.game.determinism.trial import Run, first_difference
 from gym_p2p.game.state.fields import differences
 
@@ -19,32 +19,32 @@ HASH_SEEDS = (1, 2)
 class Compared:
     """Runs that should have been the originals, and whether they were."""
 
-    check: Check
+    check: CardCheck
     runs: list[Run]
 
 
-def equal(name: str, originals: list[Run], runs: list[Run]) -> Check:
+def equal(name: str, originals: list[Run], runs: list[Run]) -> CardCheck:
     """Say whether runs returned the same as the originals, frame by frame."""
     for one, other in zip(originals, runs, strict=True):
         difference = first_difference(one, other)
         if difference is not None:
-            return Check(name, passed=False, detail=difference)
+            return CardCheck(name, passed=False, detail=difference)
     frames = sum(len(run.actions) for run in originals)
-    return Check(name, passed=True, detail=f"the same outcomes over {frames} frames")
+    return CardCheck(name, passed=True, detail=f"the same outcomes over {frames} frames")
 
 
-def from_processes(originals: list[Run], others: list[FreshProcess] | str) -> tuple[Check, list[Run]]:
+def from_processes(originals: list[Run], others: list[FreshProcess] | str) -> tuple[CardCheck, list[Run]]:
     """Say what came back from the fresh processes, or why there were none; return their runs too."""
     name = "fresh process"
     if isinstance(others, str):
-        return Check(name, passed=None, detail=f"not tried: {others}"), []
+        return CardCheck(name, passed=None, detail=f"not tried: {others}"), []
     runs: list[Run] = []
-    check = Check(name, passed=None, detail="")
+    check = CardCheck(name, passed=None, detail="")
     for other in others:
         try:
             found = other.result()
         except NoRecipe as problem:
-            return Check(name, passed=None, detail=f"not tried: {problem}"), runs
+            return CardCheck(name, passed=None, detail=f"not tried: {problem}"), runs
         runs += found
         check = equal(name, originals, found)
         if not check.passed:
@@ -54,19 +54,21 @@ def from_processes(originals: list[Run], others: list[FreshProcess] | str) -> tu
     return attrs.evolve(check, detail=detail), runs
 
 
-def compared_infos(originals: list[Run], others: list[Run]) -> Check:
+def compared_infos(originals: list[Run], others: list[Run]) -> CardCheck:
     """Say whether every run gave the same infos. Players do not depend on it; learners may."""
     by_seed = {run.seed: run for run in originals}
     if any(digest is None for run in originals for digest in run.infos):
-        return Check("info", passed=None, detail="not compared: it has something other than plain data")
+        return CardCheck("info", passed=None, detail="not compared: it has something other than plain data")
     for run in others:
         for frame, pair in enumerate(zip(by_seed[run.seed].infos, run.infos, strict=False)):
             if pair[0] != pair[1]:
-                return Check("info", passed=False, detail=f"differs at frame {frame} with seed {run.seed}")
-    return Check("info", passed=True, detail="the same in every run")
+                return CardCheck(
+                    "info", passed=False, detail=f"differs at frame {frame} with seed {run.seed}"
+                )
+    return CardCheck("info", passed=True, detail="the same in every run")
 
 
-def compared_states(originals: list[Run], near: list[Run], far: list[Run]) -> Check:
+def compared_states(originals: list[Run], near: list[Run], far: list[Run]) -> CardCheck:
     """Say whether two players could compare their states.
 
     Args:
@@ -77,12 +79,12 @@ def compared_states(originals: list[Run], near: list[Run], far: list[Run]) -> Ch
     name = "state checksum"
     by_seed = {run.seed: run.state for run in originals}
     if any(state is None for state in by_seed.values()):
-        return Check(name, passed=None, detail="none: outcomes are compared instead")
+        return CardCheck(name, passed=None, detail="none: outcomes are compared instead")
     for run in [*near, *far]:
         ours = by_seed[run.seed]
         found = differences(ours, run.state, most=1) if ours is not None and run.state is not None else []
         if found:
             path, one, other = found[0]
-            return Check(name, passed=False, detail=f"players would differ in {path}: {one} and {other}")
+            return CardCheck(name, passed=False, detail=f"players would differ in {path}: {one} and {other}")
     where = "every run" if far else "every run of this process"
-    return Check(name, passed=True, detail=f"the same after {where}")
+    return CardCheck(name, passed=True, detail=f"the same after {where}")

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gym_p2p.game.determinism.trial import Run, play
+from gym_p2p.config.names import name_of
+from gym_p2p.game.determinism.trial import Run, play_trial
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
 
-__all__ = ["FreshProcess", "NoRecipe", "recipe_of"]
+__all__ = ["FreshProcess", "NoRecipe", "portable_recipe"]
 
 _TIMEOUT_S = 120.0  # the import of a large framework takes tens of seconds on a cold disk
 
@@ -34,7 +35,7 @@ class NoRecipe(Exception):
     """An environment that another process cannot make; the text says why."""
 
 
-def recipe_of(make_env: Any, env_args: Mapping[str, Any]) -> dict[str, Any]:
+def portable_recipe(make_env: Any, env_args: Mapping[str, Any]) -> dict[str, Any]:
     """Return, as plain JSON data, how another process makes an environment.
 
     Raises:
@@ -47,7 +48,7 @@ def recipe_of(make_env: Any, env_args: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(make_env, str):
         recipe = {"name": make_env, "args": [], "kwargs": dict(env_args)}
     else:
-        name = f"{getattr(make_env, '__module__', '')}:{getattr(make_env, '__qualname__', '')}"
+        name = name_of(make_env)
         if not _is_found(name, make_env):
             raise NoRecipe("make_env is no name and no function of a module that another process can import")
         recipe = {"callable": name, "args": list(args), "kwargs": dict(env_args)}
@@ -62,7 +63,7 @@ class FreshProcess:
     """A process that plays some runs again; it begins at once.
 
     Args:
-        recipe: what :func:`recipe_of` returned.
+        recipe: what :func:`portable_recipe` returned.
         runs: what is played again.
         hash_seed: the process's ``PYTHONHASHSEED``.
         settings: ``options``, ``default_actions``, ``strategy``, ``hooks`` (names only) and ``isolate``.
@@ -123,20 +124,15 @@ def _is_found(name: str, wanted: Any) -> bool:
     if module in {"", "__main__"} or "<" in path or not path:
         return False
     try:
-        return _find(name) is wanted
-    except (ImportError, AttributeError):
+        return pkgutil.resolve_name(name) is wanted
+    except (ImportError, AttributeError, ValueError):
         return False
-
-
-def _find(name: str) -> Any:
-    module, _, path = name.partition(":")
-    return functools.reduce(getattr, path.split("."), importlib.import_module(module))
 
 
 def _make(recipe: Mapping[str, Any]) -> Any:
     if "name" in recipe:
         return load_environment(recipe["name"], recipe["kwargs"])
-    return _find(recipe["callable"])(*recipe["args"], **recipe["kwargs"])
+    return pkgutil.resolve_name(recipe["callable"])(*recipe["args"], **recipe["kwargs"])
 
 
 def _main() -> None:
@@ -147,7 +143,7 @@ def _main() -> None:
     if job["isolate"]:
         game = isolate_global_random(game)
     runs = [
-        play(
+        play_trial(
             game,
             seed=run["seed"],
             steps=len(run["actions"]),

@@ -8,9 +8,9 @@ import attrs
 
 from gym_p2p.game.state.proof import Tried
 
-__all__ = ["NEEDED", "RANDOM", "Check", "ReportCard", "Verdict"]
+__all__ = ["NEEDED", "RANDOM", "CardCheck", "ReportCard", "SyncVerdict"]
 
-Verdict = Literal["rollback", "lockstep", "unfit"]
+SyncVerdict = Literal["rollback", "lockstep", "unfit"]
 
 NEEDED = ("it can be played", "same process", "fresh object", "fresh process")
 """The checks without which no mode is possible."""
@@ -22,7 +22,7 @@ _MARKS = {True: "yes", False: "NO", None: "-"}
 
 
 @attrs.frozen
-class Check:
+class CardCheck:
     """One question and its answer.
 
     Attributes:
@@ -59,15 +59,15 @@ class ReportCard:
     versions: dict[str, str]
     frames: int
     seeds: tuple[int, ...]
-    verdict: Verdict
+    verdict: SyncVerdict
     why: str
-    checks: tuple[Check, ...]
+    checks: tuple[CardCheck, ...]
     strategies: tuple[Tried, ...]
     strategy: str | None
     step_us: float | None
     rollback_depths: dict[int, int]
 
-    def check(self, name: str) -> Check:
+    def check(self, name: str) -> CardCheck:
         """Return the check of that name."""
         return next(check for check in self.checks if check.name == name)
 

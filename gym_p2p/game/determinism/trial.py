@@ -23,10 +23,10 @@ from gym_p2p.game.env.isolation import GlobalRandom
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state.fields import Fields, differences
 from gym_p2p.game.state.fields_json import fields_from_json, fields_to_json
-from gym_p2p.game.state.proof import outcome_digests, random_actor
+from gym_p2p.game.state.proof import Actor, outcome_digests, random_actor
 from gym_p2p.game.state.snapshot import snapshots_named
 
-__all__ = ["Broke", "Run", "first_difference", "play"]
+__all__ = ["Broke", "Run", "first_difference", "play_trial"]
 
 
 class Broke(Exception):
@@ -78,7 +78,7 @@ class Run:
         )
 
 
-def play(
+def play_trial(
     game: Game,
     *,
     seed: int,
@@ -104,14 +104,13 @@ def play(
     Raises:
         Broke: the environment raised an error.
     """
-    actor = random_actor(game, seed)
     codecs = [game.codec(seat) for seat in game.seats]
-    record: list[tuple[bytes, ...]] = []
-    steps_us: list[float] = []
+    choose = random_actor(game, seed) if actions is None else _repeated(game, actions)
+    recording = _Recording()
     before = GlobalRandom.now()
     outcome = _guarded("reset", lambda: game.reset(seed, options))
     use = [f"{name} in reset" for name in before.moved()]
-    frames, infos = [_digests(game, outcome)], [_info_digest(outcome)]
+    recording.add(game, outcome)
     before = GlobalRandom.now()
     for frame in range(steps if actions is None else len(actions)):
         if outcome.ended:
@@ -119,27 +118,49 @@ def play(
         if disturb:
             random.random()
             np.random.random()
-        if actions is None:
-            joint = actor(outcome, frame)
-        else:
-            joint = [codec.decode(data) for codec, data in zip(codecs, actions[frame], strict=True)]
-        record.append(tuple(codec.encode(one) for codec, one in zip(codecs, joint, strict=True)))
+        joint = choose(outcome, frame)
+        recording.actions.append(tuple(codec.encode(one) for codec, one in zip(codecs, joint, strict=True)))
         started = time.perf_counter()
         outcome = _guarded(f"step {frame}", lambda joint=joint: game.step(joint))
-        steps_us.append((time.perf_counter() - started) * 1e6)
-        frames.append(_digests(game, outcome))
-        infos.append(_info_digest(outcome))
+        recording.steps_us.append((time.perf_counter() - started) * 1e6)
+        recording.add(game, outcome)
     if not disturb:
         use += [f"{name} in step" for name in before.moved()]
-    return Run(
-        seed=seed,
-        actions=tuple(record),
-        frames=tuple(frames),
-        infos=tuple(infos),
-        state=_state(game, strategy, hooks),
-        random_use=tuple(use),
-        step_us=statistics.median(steps_us) if steps_us else None,
-    )
+    return recording.as_run(seed, _state(game, strategy, hooks), tuple(use))
+
+
+@attrs.define(eq=False)
+class _Recording:
+    """A run that is under way."""
+
+    actions: list[tuple[bytes, ...]] = attrs.field(factory=list)
+    frames: list[dict[str, str]] = attrs.field(factory=list)
+    infos: list[str | None] = attrs.field(factory=list)
+    steps_us: list[float] = attrs.field(factory=list)
+
+    def add(self, game: Game, outcome: Outcome) -> None:
+        """Write down what ``reset`` or a step returned."""
+        self.frames.append(_digests(game, outcome))
+        self.infos.append(_info_digest(outcome))
+
+    def as_run(self, seed: int, state: Fields | None, random_use: tuple[str, ...]) -> Run:
+        """Return it as the run that it has become."""
+        return Run(
+            seed=seed,
+            actions=tuple(self.actions),
+            frames=tuple(self.frames),
+            infos=tuple(self.infos),
+            state=state,
+            random_use=random_use,
+            step_us=statistics.median(self.steps_us) if self.steps_us else None,
+        )
+
+
+def _repeated(game: Game, actions: Sequence[Sequence[bytes]]) -> Actor:
+    codecs = [game.codec(seat) for seat in game.seats]
+    return lambda _outcome, frame: [
+        codec.decode(data) for codec, data in zip(codecs, actions[frame], strict=True)
+    ]
 
 
 def first_difference(one: Run, other: Run) -> str | None:

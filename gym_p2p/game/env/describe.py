@@ -22,24 +22,20 @@ from gymnasium import spaces
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import checksum
 
-__all__ = ["describe", "layers"]
+__all__ = ["LOCAL_ARGUMENTS", "RECORDERS", "describe", "layers"]
 
 _MAX_TEXT = 160  # longer ones end in a digest of the whole
 
-_LOCAL_ARGUMENTS = frozenset({"render_mode", "auto_rom_install_path", "env", "self"})
+LOCAL_ARGUMENTS = frozenset({"render_mode", "auto_rom_install_path"})
+"""Arguments that concern this machine and its screen, and not the game."""
 
-_ONLOOKERS = frozenset(
-    {
-        # Wrappers that watch the game and change nothing in it.
-        "PassiveEnvChecker",
-        "OrderEnforcing",
-        "OrderEnforcingWrapper",
-        "HumanRendering",
-        "RenderCollection",
-        "RecordVideo",
-        "RecordEpisodeStatistics",
-    }
-)
+_NO_SETTINGS = LOCAL_ARGUMENTS | {"env", "self"}
+
+RECORDERS = frozenset({"RecordVideo", "RecordEpisodeStatistics", "HumanRendering", "RenderCollection"})
+"""Gymnasium's wrappers that keep or show what was played: a frame that is played again is in it twice."""
+
+_ONLOOKERS = RECORDERS | {"PassiveEnvChecker", "OrderEnforcing", "OrderEnforcingWrapper"}
+"""Wrappers that watch the game and change nothing in it."""
 
 _ONLY_DRAW = frozenset({"pygame", "pygame-ce", "pyglet"})
 
@@ -99,7 +95,7 @@ def _arguments(base: Any) -> dict[str, Any]:
     else:  # by convention, constructors keep their arguments under the same names
         names = inspect.signature(type(base).__init__).parameters
         arguments = {name: getattr(base, name) for name in names if hasattr(base, name)}
-    return {key: value for key, value in arguments.items() if key not in _LOCAL_ARGUMENTS}
+    return {key: value for key, value in arguments.items() if key not in _NO_SETTINGS}
 
 
 def _as_text(value: Any) -> str:  # noqa: PLR0911 one for each kind of data
@@ -128,9 +124,7 @@ def _wrappers(env: Any) -> Iterator[str]:
         if layer is env.unwrapped or name in _ONLOOKERS:
             continue
         arguments = getattr(layer, "_saved_kwargs", {})  # gymnasium.utils.RecordConstructorArgs
-        shown = [
-            f"{key}={_as_text(value)}" for key, value in arguments.items() if key not in _LOCAL_ARGUMENTS
-        ]
+        shown = [f"{key}={_as_text(value)}" for key, value in arguments.items() if key not in _NO_SETTINGS]
         yield f"{name}({', '.join(shown)})" if shown else name
 
 

@@ -7,7 +7,6 @@ Knows where Gymnasium, PettingZoo and other packages keep what they make. A name
 from __future__ import annotations
 
 import copy
-import difflib
 import importlib
 import importlib.util
 import pkgutil
@@ -20,6 +19,7 @@ import gymnasium
 import pettingzoo
 from gymnasium import spaces
 
+from gym_p2p.config.names import did_you_mean
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.game import Game
@@ -205,5 +205,4 @@ def _is_identifier(name: str) -> bool:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+    return did_you_mean(name, known, most=3, list_all=False)

@@ -65,6 +65,24 @@ class ParallelGame(Game):
         )
         return self._outcome(observations, rewards, terminations, truncations, infos)
 
+    # PettingZoo speaks in mappings over the agents that lived when the step began; an agent may appear late,
+    # and may be left out once it is gone. A seat stays for the whole episode, and goes through three phases,
+    # forward only: *unborn* (a blank observation), *alive*, *over*.
+    #
+    # A flag counts in the first frame that it is given in, and then for good: what the environment says of a
+    # seat that was over changes nothing any more, whether it repeats the flag or takes it back. So a seat is
+    # over by one of the two flags, or by both if they came together, and an outcome's flags never go back.
+    #
+    # An agent that took part in this step (it has a reward), does not live after it and got no flag has been
+    # dropped by the environment: its seat is truncated, or its player would wait for ever. The
+    # reward is what sets it apart from an unborn one. ``reset`` hands in no rewards: nobody is dropped by it.
+    #
+    # The episode ends when every seat is over, or when nobody lives: then the unborn will never be born, for
+    # an environment without agents is not stepped.
+    #
+    # Observations are copied twice, on their way into the progress and out of it: a snapshot shares the
+    # progress, and a user may write into what they got.
+
     def _outcome(
         self,
         observations: Mapping[Any, Any],
@@ -78,15 +96,20 @@ class ParallelGame(Game):
         seen, rewarded, informed, terminated, truncated = [], [], [], [], []
         for index, seat in enumerate(self.seats):
             was_over = before.terminations[index] or before.truncations[index]
-            by_end = before.terminations[index] or bool(terminations.get(seat, False) and not was_over)
-            by_limit = before.truncations[index] or bool(truncations.get(seat, False) and not was_over)
-            vanished = seat in rewards and seat not in alive and not (was_over or by_end or by_limit)
-            news = observations.get(seat) if not was_over else None
-            seen.append(before.last_observations[index] if news is None else fresh(news))
-            rewarded.append(0.0 if was_over else float(rewards.get(seat, 0.0)))
-            informed.append({} if was_over else fresh(dict(infos.get(seat) or {})))
+            if was_over:
+                observation, reward, info = None, 0.0, {}
+                by_end, by_limit = before.terminations[index], before.truncations[index]
+            else:
+                observation, reward = observations.get(seat), float(rewards.get(seat, 0.0))
+                info = fresh(dict(infos.get(seat) or {}))
+                by_end, by_limit = bool(terminations.get(seat, False)), bool(truncations.get(seat, False))
+                dropped = seat in rewards and seat not in alive
+                by_limit = by_limit or (dropped and not by_end)
+            seen.append(before.last_observations[index] if observation is None else fresh(observation))
+            rewarded.append(reward)
+            informed.append(info)
             terminated.append(by_end)
-            truncated.append(by_limit or vanished)
+            truncated.append(by_limit)
         self.progress = _Progress(tuple(terminated), tuple(truncated), tuple(seen))
         over = [a or b for a, b in zip(terminated, truncated, strict=True)]
         return Outcome(

@@ -7,8 +7,8 @@ function is called with arguments from there.
 
 from __future__ import annotations
 
-import importlib
 import json
+import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,12 +18,10 @@ import pettingzoo
 from gymnasium.envs.registration import EnvSpec
 
 from gym_p2p.errors import UsageError
+from gym_p2p.game.env.describe import LOCAL_ARGUMENTS
 from gym_p2p.game.env.load import load_environment
 
 __all__ = ["Recipe", "named_recipe", "recipe_of"]
-
-_LOCAL_ARGUMENTS = frozenset({"render_mode", "auto_rom_install_path"})
-"""What concerns this machine and its screen, and not the game."""
 
 
 @attrs.frozen
@@ -84,7 +82,7 @@ class Recipe:
 
 def named_recipe(name: str, kwargs: Mapping[str, Any]) -> Recipe | None:
     """Return the recipe of a name and its arguments; None if these are no plain data."""
-    plain = _plain({key: value for key, value in kwargs.items() if key not in _LOCAL_ARGUMENTS})
+    plain = _plain({key: value for key, value in kwargs.items() if key not in LOCAL_ARGUMENTS})
     return None if plain is None else Recipe(name, plain)
 
 
@@ -98,14 +96,14 @@ def recipe_of(env: Any) -> Recipe | None:
     if spec is None:
         return None
     try:
-        told: dict[str, Any] = json.loads(spec.to_json())
+        data: dict[str, Any] = json.loads(spec.to_json())
     except (TypeError, ValueError):
         return None
-    wrappers = told.get("additional_wrappers") or ()
-    if not isinstance(told.get("entry_point"), str) or any(one.get("kwargs") is None for one in wrappers):
+    wrappers = data.get("additional_wrappers") or ()
+    if not isinstance(data.get("entry_point"), str) or any(one.get("kwargs") is None for one in wrappers):
         return None
-    kwargs = {key: value for key, value in told.get("kwargs", {}).items() if key not in _LOCAL_ARGUMENTS}
-    return Recipe(str(told["id"]), kwargs, {**told, "kwargs": kwargs})
+    kwargs = {key: value for key, value in data.get("kwargs", {}).items() if key not in LOCAL_ARGUMENTS}
+    return Recipe(str(data["id"]), kwargs, {**data, "kwargs": kwargs})
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any] | None:
@@ -134,14 +132,10 @@ def _is_registered(spec: Mapping[str, Any]) -> bool:
 
 def _found(name: Any) -> Any:
     """Return what ``module:path`` names, None if there is no such thing. The module is imported."""
-    module, _, path = str(name).partition(":")
     try:
-        found: Any = importlib.import_module(module)
-        for part in filter(None, path.split(".")):
-            found = getattr(found, part)
+        return pkgutil.resolve_name(str(name))
     except (ImportError, AttributeError, ValueError):
         return None
-    return found
 
 
 def _is_environment(found: Any) -> bool:

@@ -1,7 +1,7 @@
 """Whose part of a joint action is whose: one :class:`Game` over every kind of environment.
 
 Knows Gymnasium environments with joint actions, PettingZoo's parallel and AEC environments, and single-agent
-environments that others watch. The session above never asks which of them it plays.
+environments that others watch. To the session above they are all the same.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import pettingzoo
 from gymnasium import spaces
 from pettingzoo.utils.conversions import aec_to_parallel
 
+from gym_p2p.config.checks import require_whole
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment
-from gym_p2p.game.env.describe import layers
+from gym_p2p.game.env.describe import RECORDERS, layers
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.joint import JointGame, SingleGame
 from gym_p2p.game.env.parallel import ParallelGame
@@ -24,8 +25,6 @@ from gym_p2p.game.outcome import Outcome
 __all__ = ["Game", "Outcome", "make_game"]
 
 _log = logging.getLogger(__name__)
-
-_RECORDERS = frozenset({"RecordVideo", "RecordEpisodeStatistics", "HumanRendering", "RenderCollection"})
 
 _WHAT_WORKS = (
     "a gymnasium.Env whose action space is a Dict, Tuple, MultiDiscrete or MultiBinary (one part a player), "
@@ -54,8 +53,7 @@ def make_game(env: Any, *, watchers: int = 0, default_actions: Any = None) -> Ga
         UnsupportedEnvironment: it cannot be split into seats; the message says what was found and what works.
         ConfigurationError: ``watchers`` or ``default_actions`` do not fit this environment.
     """
-    if isinstance(watchers, bool) or not isinstance(watchers, int) or watchers < 0:
-        raise ConfigurationError("watchers", f"wanted a whole number from 0, got {watchers!r}")
+    require_whole("watchers", watchers, 0)
     single = isinstance(env, gymnasium.Env) and not _is_joint(env.action_space)
     if watchers and not single:
         raise ConfigurationError("watchers", "only a single-agent environment has watching seats")
@@ -98,7 +96,7 @@ def _parallel_form(env: Any) -> Any:
 def _warn_about_recorders(env: Any) -> None:
     for layer in layers(env):
         name = type(layer).__name__
-        if name in _RECORDERS:
+        if name in RECORDERS:
             _log.warning(
                 "%s is inside the peer-to-peer wrapper: it will also record or show frames that are "
                 "played again after a correction; put it outside, around the wrapper",

@@ -225,17 +225,17 @@ def read_replay(path: str | Path) -> Replay:
 def _read_header(data: bytes, path: object) -> tuple[bytes, ReplayHeader]:
     line = data[: data.find(b"\n", 0, MAX_HEADER_BYTES) + 1]
     try:
-        told = msgspec.json.decode(line)
+        fields = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        told = None
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
+        fields = None
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise UnreadableReplay(path, f"is no recorded match: its first line is not that of a {SUFFIX} file")
-    if told.get("version") != FORMAT_VERSION:
+    if fields.get("version") != FORMAT_VERSION:
         raise UnreadableReplay(
-            path, f"has format version {told.get('version')!r}, and this gym_p2p reads {FORMAT_VERSION}"
+            path, f"has format version {fields.get('version')!r}, and this gym_p2p reads {FORMAT_VERSION}"
         )
     try:
-        return line, msgspec.convert(told, ReplayHeader)
+        return line, msgspec.convert(fields, ReplayHeader)
     except (msgspec.ValidationError, UnicodeDecodeError) as error:
         raise DamagedReplay(path, "the header", f"it is not as this version writes it ({error})") from error
 

@@ -162,7 +162,7 @@ def verify_replay(
     """
     game = game_of(replay.header, make_env)
     try:
-        run = _Run(game, _snapshots(replay, game) if compare_states else None)
+        run = _Playback(game, _snapshots(replay, game) if compare_states else None)
         warnings = tuple(_warnings(replay.header, game))
         differences = [
             found for episode in replay.episodes if (found := run.play(episode, watch)) is not None
@@ -207,7 +207,7 @@ class _Stopped(Exception):
         self.now = str(now)
 
 
-class _Run:
+class _Playback:
     """Plays the episodes of one match again, one after the other."""
 
     def __init__(self, game: Game, snapshots: Snapshots | None) -> None:
@@ -313,7 +313,7 @@ def _compare(frame: int, what: str, recorded: object, now: object) -> None:
 def _compare_frame(frame: int, episode: ReplayEpisode, outcome: Outcome) -> None:
     ends, rewards = ends_of(outcome), episode.rewards[frame]
     if ends != episode.ends[frame]:
-        raise _Stopped(frame, "ends", _told_ends(episode.ends[frame]), _told_ends(ends))
+        raise _Stopped(frame, "ends", _named_ends(episode.ends[frame]), _named_ends(ends))
     if list(map(_bits, rewards)) != list(map(_bits, outcome.rewards)):
         raise _Stopped(frame, "rewards", list(rewards), list(outcome.rewards))
 
@@ -322,6 +322,6 @@ def _bits(number: float) -> bytes:
     return struct.pack("<d", number) if number == number else _NAN  # noqa: PLR0124 - false for NaN alone
 
 
-def _told_ends(ends: bytes) -> list[str]:
+def _named_ends(ends: bytes) -> list[str]:
     names = ("none", "terminated", "truncated", "both")
     return [names[end] if end < len(names) else f"unknown ({end})" for end in ends]

@@ -145,8 +145,8 @@ class ReplayWriter:
         self._episode: _Episode | None = None
         self._episodes = self._frames = 0
         self._closed = False
-        told = {"format": FORMAT, "version": FORMAT_VERSION, **attrs.asdict(header)}
-        line = msgspec.json.encode(told) + b"\n"
+        fields = {"format": FORMAT, "version": FORMAT_VERSION, **attrs.asdict(header)}
+        line = msgspec.json.encode(fields) + b"\n"
         self._digest = digest_of_header(line)
         try:
             self._file: IO[bytes] | None = partial_path(self.path).open("xb")

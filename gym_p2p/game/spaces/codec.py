@@ -27,6 +27,12 @@ _MAX_TABLE = 4096  # actions of a Discrete that are looked up instead of worked 
 class ActionCodec:
     """Checks, encodes and decodes the actions of one seat.
 
+    >>> codec = ActionCodec(spaces.MultiDiscrete([3, 300]), seat="left")
+    >>> codec.encode(codec.check([2, 7])).hex()
+    '02000700'
+    >>> codec.decode(bytes.fromhex("02000700"))
+    array([2, 7])
+
     Attributes:
         space: the action space.
         max_bytes: no encoded action is longer. Where the space sets no limit (``Sequence``) this is
@@ -80,7 +86,7 @@ class ActionCodec:
         try:
             canonical = self._encoding.check(action)
         except ActionProblem as problem:
-            raise InvalidAction(self._seat, f"action{_joined(problem)}") from None
+            raise InvalidAction(self._seat, f"action{_where_and_what(problem)}") from None
         if self._encoding.max_bytes is None:
             size = len(self.encode(canonical))
             if size > MAX_ACTION_BYTES:
@@ -135,7 +141,7 @@ class ActionCodec:
         try:
             action = self._encoding.from_json(data)
         except ActionProblem as problem:
-            raise InvalidAction(self._seat, f"action{_joined(problem)}") from None
+            raise InvalidAction(self._seat, f"action{_where_and_what(problem)}") from None
         return self.check(action)
 
     def _fill_tables(self, space: Any) -> None:
@@ -147,6 +153,6 @@ class ActionCodec:
             self._of_bytes[bytes(out)] = action
 
 
-def _joined(problem: ActionProblem) -> str:
+def _where_and_what(problem: ActionProblem) -> str:
     text = str(problem)
     return text if text.startswith("[") else f": {text}"

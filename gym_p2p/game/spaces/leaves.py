@@ -80,7 +80,13 @@ class Encoding(abc.ABC):
 
 
 def write_varint(value: int, out: bytearray) -> None:
-    """Append an unsigned number in groups of 7 bits, the lowest first (LEB128)."""
+    """Append an unsigned number in groups of 7 bits, the lowest first (LEB128).
+
+    >>> out = bytearray()
+    >>> write_varint(300, out)
+    >>> out.hex(), read_varint(bytes(out), 0)
+    ('ac02', (300, 2))
+    """
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
         value >>= 7
@@ -103,7 +109,11 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def varint_size(value: int) -> int:
-    """Return the length of an unsigned number's varint."""
+    """Return the length of an unsigned number's varint.
+
+    >>> [varint_size(value) for value in (0, 127, 128, 2**64 - 1)]
+    [1, 1, 2, 10]
+    """
     return max(1, (value.bit_length() + 6) // 7)
 
 

@@ -28,12 +28,12 @@ from gym_p2p.game.state.graph import contents_of
 from gym_p2p.game.state.handles import is_handle, is_left_alone, module_of
 from gym_p2p.game.state.kinds import Entry
 
-__all__ = ["Difference", "Fields", "differences", "fields_of"]
+__all__ = ["FieldDifference", "Fields", "differences", "fields_of"]
 
 Fields = dict[str, Any]
 """Plain data by path."""
 
-Difference = tuple[str, str, str]
+FieldDifference = tuple[str, str, str]
 """A path, what we have there, and what they have there."""
 
 ABSENT = "(absent)"
@@ -62,8 +62,8 @@ def fields_of(roots: Mapping[str, Any], entries: Iterable[Entry], *, sharing: bo
     Args:
         roots: what the paths begin with.
         entries: what :func:`~gym_p2p.game.state.graph.record` copied. Of objects that are not in it only the
-            class is told.
-        sharing: whether what is met again is told as such; if not, its fields are told again.
+            class is noted.
+        sharing: whether what is met again is noted as such; if not, its fields stand there again.
     """
     return _Flattening(*contents_of(entries), sharing=sharing).run(roots)
 
@@ -204,8 +204,11 @@ class _Flattening:
 
 def differences(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], *, most: int = 20, longest: int = 80
-) -> list[Difference]:
+) -> list[FieldDifference]:
     """Name the fields in which two states differ.
+
+    >>> differences({"ball": [1.0, 2.0]}, {"ball": [1.0, 2.5], "wind": 3})
+    [('ball[1]', '2.0', '2.5'), ('wind', '(absent)', '3')]
 
     Args:
         ours: our fields.
@@ -216,9 +219,9 @@ def differences(
     Returns:
         ``(path, ours, theirs)``, the shallowest first; ``"(absent)"`` stands for what one side lacks.
     """
-    found: list[Difference] = []
+    found: list[FieldDifference] = []
     for path in dict.fromkeys([*ours, *theirs]):
-        for inner, one, other in _within(path, ours.get(path, _NOTHING), theirs.get(path, _NOTHING)):
+        for inner, one, other in _differing_parts(path, ours.get(path, _NOTHING), theirs.get(path, _NOTHING)):
             if len(found) == most:
                 return found
             found.append((inner, _shown(one, longest), _shown(other, longest)))
@@ -228,7 +231,22 @@ def differences(
 _NOTHING = object()
 
 
-def _within(path: str, one: Any, other: Any) -> Iterable[tuple[str, Any, Any]]:
+# Where two values differ is found by descending as long as both sides have the same form.
+#
+# It is equal what has the same checksum, and nothing else: ``==`` says of NaN that it differs from itself,
+# and of 0.0 and -0.0, or of 1 and True, that they are the same. So the checksum decides at every level, and
+# what it calls equal is not entered: the walk costs as much as the differing branches are long.
+#
+# It yields something wherever the checksums differ, so that a desync always names a field: a checksum is over
+# a dict's items, a list's length and items, an array's dtype, shape and items, and each branch compares all
+# of these by the same rule, or yields the whole value. Hence keys are matched by their checksums, too: 1 and
+# True are one key to Python, and two to it. And hence an array's items are compared by their bytes, which
+# may tell apart two NaNs that are equal; the item's checksum decides about these.
+#
+# It ends: fields are trees (a state that contains itself has been written as ``{"same as": path}``).
+
+
+def _differing_parts(path: str, one: Any, other: Any) -> Iterable[tuple[str, Any, Any]]:
     """Yield where two values differ, as deep inside as they have the same form."""
     if one is _NOTHING or other is _NOTHING:
         yield path, one, other
@@ -236,14 +254,16 @@ def _within(path: str, one: Any, other: Any) -> Iterable[tuple[str, Any, Any]]:
         return
     elif isinstance(one, dict) and isinstance(other, dict):
         as_object = "class" in one
-        for key in dict.fromkeys([*one, *other]):
+        ours, theirs = ({checksum(key): (key, item) for key, item in side.items()} for side in (one, other))
+        for form, (key, _) in (ours | theirs).items():
             inner = f"{path}.{key}" if as_object else f"{path}[{_text(key)}]"
-            yield from _within(inner, one.get(key, _NOTHING), other.get(key, _NOTHING))
+            our_item, their_item = (side.get(form, (key, _NOTHING))[1] for side in (ours, theirs))
+            yield from _differing_parts(inner, our_item, their_item)
     elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
         for index, pair in enumerate(zip(one, other, strict=True)):
-            yield from _within(f"{path}[{index}]", *pair)
+            yield from _differing_parts(f"{path}[{index}]", *pair)
     elif isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and _alike(one, other):
-        for place in np.argwhere(one != other):
+        for place in np.argwhere((_item_bytes(one) != _item_bytes(other)).any(axis=-1)):
             at = tuple(map(int, place))
             if checksum(one[at]) != checksum(other[at]):
                 yield f"{path}{list(at) if at else ''}", one[at], other[at]
@@ -253,6 +273,11 @@ def _within(path: str, one: Any, other: Any) -> Iterable[tuple[str, Any, Any]]:
 
 def _alike(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
     return one.shape == other.shape and one.dtype == other.dtype and one.dtype.names is None
+
+
+def _item_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return every item's bytes along one more axis."""
+    return np.frombuffer(array.tobytes(), np.uint8).reshape(*array.shape, array.dtype.itemsize)
 
 
 def _shown(value: Any, longest: int) -> str:

@@ -34,6 +34,21 @@ MAX_OBJECTS = 50_000
 """More than any environment met has by two orders; a walk that runs into the interpreter itself ends here."""
 
 
+# Why a list of shallow copies is a whole state. The walk's invariant: every object that was popped and may
+# change has an entry with what was in it, one level deep, and what is in it has been popped, is on the
+# stack, or cannot change. So at the end each object's own level is in exactly one place, and putting back
+# means writing every level into its own object; the references between them were never touched.
+#
+# The entries may be put back in any order, because no entry writes into another one's object. Two arrays
+# over the same memory do, and write the same bytes, for all copies are of one moment: nothing plays during
+# the walk. A dict's keys are hashed when they are put in, which is right because a key's hash may not
+# change (Python's own rule).
+#
+# It ends: an object is entered once, by its id. An id names an object only as long as the object lives; all
+# of these do, for the walk makes none: each is held by a root, or by the copy of what it was found in. The
+# stack is a list, so that a long chain of objects is no deep recursion. The order is of no consequence.
+
+
 def record(roots: Iterable[Any], *, apart_from: Iterable[Any] = ()) -> list[Entry]:
     """Copy the contents of everything that can be reached from some objects.
 
@@ -85,6 +100,9 @@ def contents_of(entries: Iterable[Entry]) -> tuple[dict[int, Any], dict[int, dic
 def has_emulator(entries: Iterable[Entry]) -> bool:
     """Whether an emulator's own saving is among what was recorded."""
     return any(put is put_emulator for put, _, _ in entries)
+
+
+# Breadth first: the first path that is found is a shortest one, which is also the easiest to read.
 
 
 def path_to(wanted: Any, roots: Mapping[str, Any]) -> str | None:

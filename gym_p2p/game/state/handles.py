@@ -47,7 +47,7 @@ _CONSTANTS = frozenset(
 """What Gymnasium and PettingZoo keep of how an environment was made, and what they hold constant."""
 
 OUTSIDE = _VIEWERS | _LAZY | _CONSTANTS
-"""The names of attributes that may be outside the state; :func:`is_left_alone` tells."""
+"""The names of attributes that may be outside the state; :func:`is_left_alone` decides."""
 
 LEAVES: set[type] = set()
 """The types met so far in which a walk need not look."""
@@ -55,7 +55,7 @@ LEAVES: set[type] = set()
 _HANDLES: set[type] = set()
 
 _KNOWN: set[type] = set()
-"""The types that :func:`is_leaf_type` has been asked about."""
+"""The types that :func:`is_leaf_type` has classified."""
 
 # What has nothing in it that could change.
 _ATOMS = (
@@ -90,7 +90,7 @@ def is_leaf_type(kind: type) -> bool:
     elif _is_handle_type(kind):
         LEAVES.add(kind)
         _HANDLES.add(kind)
-    _KNOWN.add(kind)  # last, for other threads ask too
+    _KNOWN.add(kind)  # last, for other threads look here too
     return kind in LEAVES
 
 

@@ -182,6 +182,27 @@ class _Moment:
     fields: Fields | None
 
 
+# What the proof proves. The original is played once: states, actions, outcomes. Three of its moments are
+# kept, as snapshots and, where a strategy can be read, as fields. Each moment is then restored three times:
+#
+# 1. *Load, and follow the original.* What the strategy forgets is at this time as the end of the original
+#    left it: the state is a mixture of two moments, and its fields or its future are others.
+# 2. *Load, and take a wrong turn*, by other actions than the original's. What a load hands to the game from
+#    the snapshot itself, and not from a copy, is written into by the play that follows.
+# 3. *Load, and follow again.* A snapshot that was written into is another state by now. The first restore
+#    cannot show this, for until then nobody had loaded it.
+#
+# Both the fields and the future are compared, as neither sees everything: a state may be out of Python's
+# reach, and a future of a few frames may not depend on all of the state.
+#
+# The latest moment comes first, so that every load goes back in time. This is how a session loads; no
+# strategy has to be able to go *forward* to a moment of a future that was given up.
+#
+# A play in which no outcome ever changes would prove nothing, and so is refused (``_changed``). What is not
+# proved: states that were not met in the play, and what another process makes of them; the report card goes
+# on there.
+
+
 class _Proof:
     """The trial of one strategy."""
 
@@ -299,7 +320,8 @@ class _Proof:
         now = self._now()
         if now is None or fields_checksum(now) == fields_checksum(wanted):
             return
-        path, was, is_now = differences(wanted, now, most=1)[0]
+        found = differences(wanted, now, most=1)  # none where the same fields came in another order
+        path, was, is_now = found[0] if found else ("the order of the fields", "another", "not restored")
         raise _NotExact(f"{what}: {path} was {was}, and is {is_now}")
 
 

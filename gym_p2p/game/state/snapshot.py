@@ -20,7 +20,7 @@ import pettingzoo
 
 from gym_p2p.errors import UnsupportedEnvironment, UsageError
 from gym_p2p.game.checksum import checksum
-from gym_p2p.game.env.describe import layers
+from gym_p2p.game.env.describe import RECORDERS, layers
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.state import graph
 from gym_p2p.game.state.fields import Fields, fields_of
@@ -44,8 +44,6 @@ Hooks = tuple[Hook, Hook]
 ``load(env, state)`` that get ``env.unwrapped``. Wrappers around it are kept by us."""
 
 _OFFERED = (("get_state", "set_state"), ("save_state", "load_state"))
-
-_RECORDERS = frozenset({"RecordVideo", "RecordEpisodeStatistics", "HumanRendering", "RenderCollection"})
 
 _PETTINGZOO_ATTRIBUTES = (
     *("agents", "agent_selection", "rewards", "_cumulative_rewards"),
@@ -93,7 +91,7 @@ class Snapshots:
         self.name = strategy.name
 
     def save(self) -> Snapshot:
-        """Return this moment. Whoever holds it should :meth:`free` it when he needs it no more.
+        """Return this moment. Whoever holds it should :meth:`free` it once it is needed no more.
 
         Raises:
             UnsupportedEnvironment: something came into the state that cannot be saved.
@@ -101,7 +99,7 @@ class Snapshots:
         try:
             return Snapshot(self._strategy.save(), self._game.progress)
         except Unreachable as problem:
-            raise UnsupportedEnvironment(_told(problem, self._game)) from problem
+            raise UnsupportedEnvironment(_located(problem, self._game)) from problem
 
     def load(self, snapshot: Snapshot) -> None:
         """Go back to a moment of the running episode; may be done any number of times.
@@ -163,7 +161,7 @@ class _Layers:
 
     def __init__(self, env: Any) -> None:
         self._env = env
-        self._outside = [layer for layer in layers(env) if type(layer).__name__ in _RECORDERS]
+        self._outside = [layer for layer in layers(env) if type(layer).__name__ in RECORDERS]
         self._roots = [layer for layer in layers(env) if layer not in self._outside]
         emulated = graph.has_emulator(graph.record(self._roots, apart_from=self._outside))
         self.name = "layers and emulator" if emulated else "layers"
@@ -187,6 +185,20 @@ class _Saved:
     entries: list[Entry]
 
 
+# An environment that offers to save itself knows best what its state is, but not what stands around it. So
+# a moment has three parts, and their order in ``load`` matters:
+#
+# 1. What the environment gave goes back through its own function, which may replace any object that it
+#    owns.
+# 2. The attributes of PettingZoo's interface, which such functions often forget, are written over that: if
+#    the function did set them, to equal values, nothing changes.
+# 3. The wrappers, recorded as a graph that ends at the environment (``apart_from``): what they hold is put
+#    back last, into the same objects, together with what is in the attributes of 2.
+#
+# A wrapper that refers to an *inner* object of the environment would go stale in 1, if the environment
+# replaces it. That is found out by proof, like everything that a strategy gets wrong.
+
+
 class _Calls:
     """Two functions that save and load the environment itself; its wrappers are copied."""
 
@@ -197,7 +209,7 @@ class _Calls:
         self._save = save
         self._load = load
         self._outside = [
-            layer for layer in layers(env) if layer is self._base or type(layer).__name__ in _RECORDERS
+            layer for layer in layers(env) if layer is self._base or type(layer).__name__ in RECORDERS
         ]
         self._roots = [layer for layer in layers(env) if layer not in self._outside]
         # Who plays, and what PettingZoo's interface says of them, is often forgotten.
@@ -241,7 +253,7 @@ def strategies_for(game: Game, hooks: Hooks | None) -> Iterator[tuple[str, Strat
     try:
         layered = _Layers(game.env)
     except Unreachable as problem:
-        yield "layers", _told(problem, game)
+        yield "layers", _located(problem, game)
     else:
         yield layered.name, layered
 
@@ -296,7 +308,7 @@ def _roots(found: Sequence[Any], env: Any, progress: Any) -> dict[str, Any]:
     return {**roots, "progress": progress}
 
 
-def _told(problem: Unreachable, game: Game) -> str:
+def _located(problem: Unreachable, game: Game) -> str:
     """Say where it is that cannot be saved."""
     if problem.found is None:
         return str(problem)

@@ -1,1 +1,1 @@
-"""The Socket.IO client of the service, and what a player asks of it."""
+"""The Socket.IO client of the service, and what a player requests of it."""

@@ -22,9 +22,9 @@ class Credentials:
     """One client's, over all its lines.
 
     Attributes:
-        token: the join token; ``None`` for a service that asks for none.
+        token: the join token; ``None`` for a service that wants none.
         resume_token: lets the next line take the present one's place; ``None`` before the service gave one.
-        subject_id: who the service says that this is; ``None`` before it did.
+        subject_id: who this is by the service's account; ``None`` before it gave one.
     """
 
     token: str | None = attrs.field(default=None, repr=False)

@@ -11,6 +11,7 @@ from typing import Self
 
 import aiohttp
 
+from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.errors import ProtocolError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.service_connection import check_url, in_words
@@ -66,7 +67,7 @@ class QueueView:
         if status in {401, 403}:
             raise ServiceRefused("unauthenticated", "it does not know this operator token")
         try:
-            return QueueReport.from_wire(answer)
+            return decode(QueueReport, answer)
         except ProtocolError:
             problem = f"what answers there shows no queues (HTTP {status})"
             raise ServiceUnreachable(self._url, problem) from None

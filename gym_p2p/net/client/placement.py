@@ -1,89 +1,148 @@
-"""What a player asks of the service to get a match: seats in a room, or a place in a queue.
+"""A place in a room or a queue: requested, requested again after a broken line, and the match it leads to.
 
-Values that can be asked for again after a broken line. Knows their wire form, and no line.
+It knows what has been announced of the place. It refuses to know how the line is kept.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.net.client.service_connection import CLIENT
+from gym_p2p.core.api.payloads import Event
+from gym_p2p.core.api.queues import MatchFailed, QueueStatus
+from gym_p2p.core.api.requests import JoinQueue, JoinRoom, LeaveQueue, LeaveRoom
+from gym_p2p.core.api.rooms import MatchFound, RoomStatus
+from gym_p2p.errors import ConnectFailed, NoMatch, P2PError, ServiceRefused, ServiceUnreachable
+from gym_p2p.net.client.line import Line
 
-__all__ = ["QueueSeating", "RoomSeating", "Seating"]
+__all__ = ["Place", "Placement"]
 
-
-@attrs.frozen
-class RoomSeating:
-    """Seats in a room; ``take=None`` takes any free one."""
-
-    room: str
-    seats: tuple[SeatId, ...]
-    take: tuple[SeatId, ...] | None
-    spectators: int = 0
-
-    join_event = "join_room"
-    leave_event = "leave_room"
-
-    @property
-    def where(self) -> str:
-        """The place, in words."""
-        return f"room {self.room!r}"
-
-    def to_join(self) -> dict[str, Any]:
-        """Return the payload of joining."""
-        take = None if self.take is None else list(self.take)
-        return {
-            "room": self.room,
-            "seats": list(self.seats),
-            "take": take,
-            "client": CLIENT,
-            "spectators": self.spectators,
-        }
-
-    def to_leave(self) -> Mapping[str, Any]:
-        """Return the payload of leaving."""
-        return {"room": self.room}
+_LEAVE_TIMEOUT_S = 2.0
+"""Who leaves is in a hurry, and the service notices by itself. Below ``bridge.STOP_TIMEOUT_S``."""
+_JOIN_ATTEMPTS = 4
+_LONGEST_RETRY_S = 3.0
+"""A join that the service refuses for its haste is repeated when the service allows it, if that is soon."""
 
 
 @attrs.frozen
-class QueueSeating:
-    """A place in a queue."""
+class Place:
+    """Where a match is waited for."""
 
-    ticket: QueueTicket
-
-    join_event = "join_queue"
-    leave_event = "leave_queue"
-
-    @property
-    def where(self) -> str:
-        """The place, in words."""
-        return f"queue {self.ticket.queue!r}"
-
-    def to_join(self) -> dict[str, Any]:
-        """Return the payload of joining."""
-        ticket = self.ticket
-        history = ticket.group_history
-        return {
-            "queue": ticket.queue,
-            "seats": list(ticket.seats),
-            "take": ticket.take,
-            "client": CLIENT,
-            "asks": ticket.asks,
-            "rtt_ms": ticket.rtt_ms,
-            "plays": ticket.plays,
-            "previous_partners": [] if history is None else list(history.previous_partners),
-            "group_id": None if history is None else history.group_id,
-            "spectators": ticket.spectators,
-        }
-
-    def to_leave(self) -> Mapping[str, Any]:
-        """Return the payload of leaving."""
-        return {"queue": self.ticket.queue}
+    name: str
+    join: JoinRoom | JoinQueue
+    leave: LeaveRoom | LeaveQueue
 
 
-Seating = RoomSeating | QueueSeating
+# The future of the match is made before the place is requested, for the match may be announced before the
+# answer is here; a refusal brings the one before back, which somebody may be waiting for. It ends once, in
+# one of four ways: the match, the queue's giving up, a place that is lost to somebody else, the end of the
+# client. A broken line is none of them: the place is requested again on the next one, with the seats that
+# were granted.
+
+
+class Placement:
+    """The place of one client, if it has one.
+
+    Attributes:
+        match: the match that was found, if any.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self.match: MatchFound | None = None
+        self._line = line
+        self._place: Place | None = None
+        self._status: RoomStatus | QueueStatus | None = None
+        self._found: asyncio.Future[MatchFound] | None = None
+
+    async def join(self, place: Place) -> Mapping[str, Any]:
+        """Request a place, and return the answer; :meth:`settle` what came of it."""
+        before, self._found = self._found, asyncio.get_running_loop().create_future()
+        try:
+            return await self._request(place)
+        except P2PError:
+            self._found = before
+            raise
+
+    def settle(self, place: Place, status: RoomStatus | None = None) -> None:
+        """Hold this place from now on: the one to request again."""
+        self._place = place
+        self._status = status or self._status
+
+    async def join_again(self) -> None:
+        """Request the place once more if the line broke between joining and the match."""
+        if self._place is None or self._found is None or self._found.done():
+            return
+        try:
+            await self._request(self._place)
+        except ServiceUnreachable:
+            pass  # broken again: the next round repeats it
+        except P2PError as error:
+            self.fail(error)
+
+    async def wait(self, timeout_s: float) -> MatchFound:
+        """Wait for the match; see :meth:`SignalingClient.wait_for_match`."""
+        if self._found is None:
+            raise RuntimeError("join_room() comes first")
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._found), timeout_s)
+        except TimeoutError:
+            raise ConnectFailed(
+                f"the other players of {'the place' if self._place is None else self._place.name}",
+                waited_s=timeout_s,
+                seen=self._seen(),
+                advice="Start the other players with the same one, at the same service.",
+            ) from None
+
+    async def leave(self) -> None:
+        """Give up the place, whether waiting or playing. Does nothing where there is no line."""
+        place, self._place = self._place, None
+        if place is None or not self._line.up:
+            return
+        with contextlib.suppress(P2PError, TimeoutError):
+            async with asyncio.timeout(_LEAVE_TIMEOUT_S):
+                await self._line.flush()  # what was sent before is still for the others
+                await self._line.request(place.leave if self.match is None else LeaveRoom(self.match.room))
+
+    def receive(self, announced: Event) -> None:
+        """Take in an announcement, if it is about the place."""
+        match announced:
+            case MatchFound():
+                if self._found is not None and not self._found.done():
+                    self.match = announced
+                    self._found.set_result(announced)
+            case MatchFailed():
+                self.fail(NoMatch(announced.queue, announced.reason, announced.waited_s))
+            case RoomStatus() | QueueStatus():
+                self._status = announced
+
+    def fail(self, error: P2PError) -> None:
+        """End the wait for the match."""
+        if self._found is not None and not self._found.done():
+            self._found.set_exception(error)
+            self._found.exception()  # taken note of: nobody may be waiting
+
+    async def _request(self, place: Place) -> Mapping[str, Any]:
+        """Request a place, and again where the service only wants it to be less often."""
+        for _ in range(_JOIN_ATTEMPTS - 1):
+            try:
+                return await self._line.request(place.join)
+            except ServiceRefused as error:
+                if error.retry_after_s is None or error.retry_after_s > _LONGEST_RETRY_S:
+                    raise
+                await asyncio.sleep(error.retry_after_s)
+        return await self._line.request(place.join)
+
+    def _seen(self) -> str:
+        if not self._line.up:
+            return "the line to the service is broken"
+        match self._status:
+            case QueueStatus(waiting=waiting, state=state):
+                return f"{waiting} in the queue, and {state}"
+            case RoomStatus(seats_free=seats_free) if seats_free:
+                return f"seats still free: {list(seats_free)}"
+            case _:
+                return "nothing yet"

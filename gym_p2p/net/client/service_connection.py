@@ -1,7 +1,7 @@
 """One line to the service: opened with a deadline, registered, hung up.
 
 It turns the Socket.IO library's many ways to fail into our errors, and sees to it that a line which did not
-come about leaves no task and no socket. What is said over the line is not its business.
+come about leaves no task and no socket. What is sent over the line is not its business.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ADVICE = {
     "unauthenticated": "whoever runs the service makes one with `gym-p2p token`; it goes into GYM_P2P_TOKEN",
     "duplicate_session": "end the other program, or wait 15 s if it is gone already",
 }
-"""What to do, by the code of what was said at the door."""
+"""What to do, by the code of a refusal at the door."""
 _ANOTHER_SERVICE = "what answers there is no gym_p2p service"
 
 Handlers = Mapping[str, Callable[..., None]]
@@ -99,9 +99,9 @@ async def _connect_and_register(
 ) -> float:
     await sio.connect(url, auth=credentials.to_auth(), transports=["websocket"], wait_timeout=timeout_s)
     registration = {"subject_id": subject_id, "client": CLIENT}
-    asked = time.monotonic()
+    sent_at = time.monotonic()
     answer = accepted(await sio.call("register_subject", registration, timeout=timeout_s), url)
-    rtt_ms = (time.monotonic() - asked) * 1e3
+    rtt_ms = (time.monotonic() - sent_at) * 1e3
     if answer.get("service") != "gym_p2p":
         raise ServiceUnreachable(url, _ANOTHER_SERVICE)
     if not sio.connected:
@@ -157,9 +157,9 @@ def _seconds(milliseconds: object) -> float | None:
 
 
 def _raise_refusal(refusals: list[object]) -> None:
-    """Raise what the service said when it did not let us in, if it did."""
-    said = refusals[0] if refusals else None
-    error = said.get("data") if isinstance(said, Mapping) else None
+    """Raise the service's reason for not letting us in, if it gave one."""
+    answer = refusals[0] if refusals else None
+    error = answer.get("data") if isinstance(answer, Mapping) else None
     if isinstance(error, Mapping) and "code" in error:
         refusal = _refusal(error)
         advice = _ADVICE.get(refusal.code)
@@ -168,7 +168,7 @@ def _raise_refusal(refusals: list[object]) -> None:
 
 
 def in_words(error: BaseException) -> str:
-    """Say what the client library's error means, without its internals."""
+    """Return what the client library's error means, without its internals."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, aiohttp.ClientConnectorDNSError):

@@ -1,8 +1,9 @@
-"""The signalling client: one player's line to the service.
+"""The signalling client: what one player requests of the service, and what the service announces to them.
 
-It finds the service, says who the player is, takes seats, learns of the match, and carries connection
-signals. When the line breaks it is taken up again in the background, quietly: a match that is running does
-not need it. It knows Socket.IO; what the signals mean is the caller's, and it never logs their contents.
+It takes places in rooms and queues, waits for the match, and carries connection signals. Everything that the
+service announces comes out of one stream of typed events. When the line breaks it is taken up again in the
+background, quietly: a match that is running does not need it. What the signals mean is the caller's to know,
+and their contents are never logged.
 
 Everything here happens on the event loop that called :meth:`SignalingClient.connect`.
 """
@@ -10,175 +11,69 @@ Everything here happens on the event loop that called :meth:`SignalingClient.con
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 import logging
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import aiohttp
 import attrs
-import socketio
 
+from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueAck, QueueStatus
-from gym_p2p.core.api.replies import is_public_id
-from gym_p2p.core.api.rooms import JoinAck, MatchFound, PeerLeft, RoomStatus
+from gym_p2p.core.api.payloads import Event, decode
+from gym_p2p.core.api.queues import MatchFailed, QueueAck
+from gym_p2p.core.api.requests import JoinQueue, JoinRoom, LeaveQueue, LeaveRoom, SendMatchSignal, Watch
+from gym_p2p.core.api.rooms import JoinAck, MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
 from gym_p2p.core.api.spectators import WatchedMatch
-from gym_p2p.core.matchmaking.commands import Verdict
-from gym_p2p.core.wire.seats import SeatId, is_seat_id
-from gym_p2p.errors import (
-    ConfigurationError,
-    ConnectFailed,
-    NoMatch,
-    P2PError,
-    ProtocolError,
-    ServiceRefused,
-    ServiceUnreachable,
-)
-from gym_p2p.net.client.callbacks import Inbox, call_safely
-from gym_p2p.net.client.credentials import Credentials
-from gym_p2p.net.client.placement import QueueSeating, RoomSeating, Seating
-from gym_p2p.net.client.service_connection import accepted, check_url, hang_up, open_line
+from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.errors import ProtocolError, ServiceRefused, ServiceUnreachable
+from gym_p2p.net.client.events import EventStream, LineChanged
+from gym_p2p.net.client.line import Line
+from gym_p2p.net.client.placement import Place, Placement
+from gym_p2p.net.client.service_connection import CLIENT
 
-__all__ = ["OnPeerLeft", "OnProbeEvent", "OnSignal", "SignalingClient"]
+__all__ = ["SignalingClient"]
 
 _LOG = logging.getLogger(__name__)
-_ANSWER_TIMEOUT_S = 5.0
-_LEAVE_TIMEOUT_S = 2.0
-"""Who leaves is in a hurry, and the service notices without being told. Below ``bridge.STOP_TIMEOUT_S``."""
-_RECONNECT_FIRST_S = 0.25
-_RECONNECT_MAX_S = 5.0
-"""Between attempts; half of it is random, so that the clients of a restarted service do not come as one."""
-_JOIN_ATTEMPTS = 4
-_LONGEST_RETRY_S = 3.0
-"""A join that the service refuses for its haste is repeated when the service says, if that is soon."""
-_MAX_KEPT = 256
-"""Events kept for a line that is being taken up again."""
-
-
-OnSignal = Callable[[SeatId, str, Mapping[str, Any] | None], None]
-"""``(from_player_id, type, payload)``."""
-OnPeerLeft = Callable[[SeatId, str], None]
-"""``(player_id, reason)``."""
-OnProbeEvent = Callable[[str, object], None]
-"""``(event, payload)``, the payload as it came."""
-
-_SPECTATOR_EVENTS = ("spectator_joined", "spectator_left", "watch_over")
-_PROBE_EVENTS = ("probe_prepare", "probe_start", "probe_signal", "probe_cancel", "probe_verdict")
 
 
 class SignalingClient:
     """One subject's connection to the service. :meth:`close` it when done, whatever happened.
 
-    Args:
-        on_signal: called with every signal of this match; may also be set later.
-        on_peer_left: called when the service lost sight of another player; may also be set later.
-        on_room_status: called with the seats that are still free, whenever that changes.
-        on_connection: called with False when the line breaks, True when it is up again.
-
     Attributes:
-        on_queue_status: called with the state of one's place in a queue, whenever it changes.
-        on_match_proposed: called when a queue has found a match and asks for this player's say; answered
-            with :meth:`answer_match`. Only for a ticket that ``asks``.
-        on_spectator: called with the events about spectators and their payloads: ``spectator_joined`` and
-            ``spectator_left`` at the player who shows the match, ``watch_over`` at the spectator.
-        on_probe: called with every event of a probe; set once, it outlives every line.
-        service_rtt_ms: the round trip to the service when the line was opened; ``None`` before.
+        events: what the service announces (:mod:`gym_p2p.core.api.events`), and
+            :class:`~gym_p2p.net.client.events.LineChanged`. Of signals and departures those of this match.
     """
 
-    on_room_status: Callable[[RoomStatus], None] | None
-    on_queue_status: Callable[[QueueStatus], None] | None
-    on_match_proposed: Callable[[MatchProposed], None] | None
-    on_connection: Callable[[bool], None] | None
-    on_probe: OnProbeEvent | None
-    service_rtt_ms: float | None
-
-    def __init__(
-        self,
-        *,
-        on_signal: OnSignal | None = None,
-        on_peer_left: OnPeerLeft | None = None,
-        on_room_status: Callable[[RoomStatus], None] | None = None,
-        on_connection: Callable[[bool], None] | None = None,
-    ) -> None:
-        self._signals = Inbox(on_signal)
-        self._departures = Inbox(on_peer_left)
-        self._spectators = Inbox()
-        self.on_room_status = on_room_status
-        self.on_connection = on_connection
-        self.on_queue_status = None
-        self.on_match_proposed = None
-        self.on_probe = None
-        self.service_rtt_ms = None
-        self._url = ""
-        self._credentials = Credentials()
-        self._subject_id = ""
-        self._http: aiohttp.ClientSession | None = None
-        self._sio: socketio.AsyncClient | None = None
-        self._seating: Seating | None = None
-        self._seats_free: tuple[SeatId, ...] | None = None
-        self._queue_status: QueueStatus | None = None
-        self._match: MatchFound | None = None
-        self._game_id: str | None = None
-        """The match that is played or watched, whose signals are ours."""
-        self._found: asyncio.Future[MatchFound] | None = None
-        self._registered = asyncio.Event()
-        self._lost = asyncio.Event()
-        self._outgoing: asyncio.Queue[tuple[str, Mapping[str, Any]]] = asyncio.Queue(_MAX_KEPT)
-        self._tasks: list[asyncio.Task[None]] = []
-        self._replaced = False
+    def __init__(self) -> None:
+        self.events = EventStream()
+        self._line = Line(self._receive)
+        self._keeping: asyncio.Task[None] | None = None
+        self._placement = Placement(self._line)
+        self._watched_id: str | None = None
+        """The match that is watched, whose signals are ours where none is played."""
         self._closed = False
-
-    @property
-    def connected(self) -> bool:
-        """Whether the service can be reached at this moment."""
-        return self._registered.is_set()
-
-    @property
-    def subject_id(self) -> str:
-        """Who the service takes this client for: the one that it asked to be, or its join token's."""
-        return self._credentials.subject_id or self._subject_id
 
     @property
     def match(self) -> MatchFound | None:
         """The match that was found, if any."""
-        return self._match
+        return self._placement.match
 
     @property
-    def on_signal(self) -> OnSignal | None:
-        """The handler of signals; whatever came before there was one is handed to it when it is set."""
-        return self._signals.handler
-
-    @on_signal.setter
-    def on_signal(self, handler: OnSignal | None) -> None:
-        self._signals.attach(handler)
+    def connected(self) -> bool:
+        """Whether the service can be reached at this moment."""
+        return self._line.up
 
     @property
-    def on_peer_left(self) -> OnPeerLeft | None:
-        """The handler of departures; whatever came before there was one is handed to it when it is set."""
-        return self._departures.handler
-
-    @on_peer_left.setter
-    def on_peer_left(self, handler: OnPeerLeft | None) -> None:
-        self._departures.attach(handler)
-
-    @property
-    def on_spectator(self) -> Callable[[str, object], None] | None:
-        """The handler of spectators; whatever came before there was one is handed to it when it is set."""
-        return self._spectators.handler
-
-    @on_spectator.setter
-    def on_spectator(self, handler: Callable[[str, object], None] | None) -> None:
-        self._spectators.attach(handler)
+    def subject_id(self) -> str:
+        """Who the service takes this client for: the one that it wanted to be, or its join token's."""
+        return self._line.subject_id
 
     async def connect(self, url: str, subject_id: str, timeout_s: float, *, token: str | None = None) -> None:
         """Find the service and register.
 
         Args:
             url: where it is.
-            subject_id: who this is; a service that asks for join tokens goes by the token instead.
+            subject_id: who this is; a service that wants join tokens goes by the token instead.
             timeout_s: for all of it.
             token: the join token; ``None`` takes the environment's ``GYM_P2P_TOKEN``, if there is one.
 
@@ -188,23 +83,14 @@ class SignalingClient:
             ServiceRefused: it would not have this subject, or wants a (better) join token.
         """
         self._require_open()
-        if self._http is not None:
-            raise RuntimeError("connect() has been called before")
-        check_url(url)
-        if not is_public_id(subject_id):
-            raise ConfigurationError(
-                "subject_id", f"wanted 1 to 128 of A-Z a-z 0-9 . _ : @ + -, got {subject_id!r}"
-            )
-        self._url, self._subject_id = url, subject_id
-        self._credentials = Credentials.of(token)
-        self._http = aiohttp.ClientSession()
         try:
-            await self._open_line(timeout_s)
+            await self._line.open(url, subject_id, timeout_s, token=token)
         except BaseException:
             await self.close()
             raise
-        for name, work in (("keep", self._keep_line()), ("send", self._send_outgoing())):
-            self._tasks.append(asyncio.create_task(work, name=f"gym_p2p signalling {name}"))
+        self._keeping = asyncio.create_task(self._keep_line(), name="gym_p2p signalling keep")
+
+    # ---- requests
 
     async def join_room(
         self,
@@ -220,19 +106,26 @@ class SignalingClient:
             room: any id; who names the same one meets there.
             seats: every seat of the environment, in its order.
             take: the seats wanted; ``None`` takes any free one.
-            spectators: to how many the match is shown, who come with :attr:`on_spectator`.
+            spectators: to how many the match is shown, who come as ``SpectatorJoined``.
 
         Raises:
             ServiceRefused: ``room_full``, ``room_mismatch``, ``seat_taken`` and the like.
             ServiceUnreachable: the service did not answer in time.
             ProtocolError: its answer makes no sense.
         """
+        wanted = JoinRoom(
+            room=room,
+            seats=list(seats),
+            take=None if take is None else list(take),
+            client=CLIENT,
+            spectators=spectators,
+        )
         self._require_open()
-        seating = RoomSeating(room, tuple(seats), None if take is None else tuple(take), spectators)
-        ack = JoinAck.from_wire(await self._take_place(seating))
-        # From now on the seats that we got are the ones to ask for again.
-        self._seating = attrs.evolve(seating, take=ack.seats_taken)
-        self._seats_free = ack.seats_free
+        place = Place(f"room {room!r}", wanted, LeaveRoom(room))
+        ack = decode(JoinAck, await self._placement.join(place), "answer to join_room")
+        # From now on the seats that we got are the ones to request again.
+        place = attrs.evolve(place, join=attrs.evolve(wanted, take=list(ack.seats_taken)))
+        self._placement.settle(place, RoomStatus(room=ack.room, seats_free=ack.seats_free))
         return ack
 
     async def join_queue(self, ticket: QueueTicket) -> QueueAck:
@@ -243,16 +136,17 @@ class SignalingClient:
             ServiceUnreachable: the service did not answer in time.
             ProtocolError: its answer makes no sense.
         """
+        wanted = JoinQueue.of(ticket, client=CLIENT, rtt_ms=self._line.service_rtt_ms)
         self._require_open()
-        seating = QueueSeating(attrs.evolve(ticket, rtt_ms=self.service_rtt_ms))
-        ack = QueueAck.from_wire(await self._take_place(seating))
-        self._seating = seating
+        place = Place(f"queue {ticket.queue!r}", wanted, LeaveQueue(ticket.queue))
+        ack = decode(QueueAck, await self._placement.join(place), "answer to join_queue")
+        self._placement.settle(place)
         return ack
 
     async def watch(
         self, *, room: str | None = None, match_id: str | None = None, avoid: SeatId | None = None
     ) -> WatchedMatch:
-        """Watch a running match; whatever was watched before is over. Tells :attr:`on_spectator` its end.
+        """Watch a running match; whatever was watched before is over. Its end comes as ``WatchOver``.
 
         Args:
             room: the match's room, or ``None``.
@@ -264,9 +158,9 @@ class SignalingClient:
             ServiceUnreachable: the service did not answer in time.
             ProtocolError: its answer makes no sense.
         """
-        wanted = {"room": room, "match_id": match_id, "avoid": avoid}
-        watched = WatchedMatch.from_wire(await self.request("watch", wanted))
-        self._game_id = watched.match_id
+        answer = await self.request(Watch(room, match_id, avoid))
+        watched = decode(WatchedMatch, answer, "answer to watch")
+        self._watched_id = watched.match_id
         return watched
 
     async def wait_for_match(self, timeout_s: float) -> MatchFound:
@@ -280,304 +174,85 @@ class SignalingClient:
             ProtocolError: the announcement makes no sense.
         """
         self._require_open()
-        if self._found is None:
-            raise RuntimeError("join_room() comes first")
-        try:
-            return await asyncio.wait_for(asyncio.shield(self._found), timeout_s)
-        except TimeoutError:
-            where = self._seating.where if self._seating is not None else "the place"
-            raise ConnectFailed(
-                f"the other players of {where}",
-                waited_s=timeout_s,
-                seen=self._seen(),
-                advice="Start the other players with the same one, at the same service.",
-            ) from None
+        return await self._placement.wait(timeout_s)
+
+    def send(self, payload: Event) -> None:
+        """Send an event, in order, when the line permits; never waits and never raises.
+
+        A refusal is logged; for those who need the answer there is :meth:`request`.
+        """
+        self._line.send(payload)
 
     def send_signal(
         self,
         game_id: str,
         target: SeatId,
-        type: str,  # noqa: A002  # the wire's name
+        type: Any,  # noqa: A002  # the wire's name
         payload: Mapping[str, Any] | None,
     ) -> None:
-        """Send a connection signal, in order, when the line permits; never waits and never raises."""
-        signal = {"game_id": game_id, "target_player_id": target, "type": type, "payload": payload}
-        self.send("webrtc_signal", signal)
+        """Send a connection signal to another player, or to a spectator, of a match; see :meth:`send`."""
+        self.send(SendMatchSignal(game_id, target, type, None if payload is None else dict(payload)))
 
-    def send(self, event: str, payload: Mapping[str, Any]) -> None:
-        """Send an event, in order, when the line permits; never waits and never raises.
-
-        A refusal is logged; for those who need the answer there is :meth:`request`.
-        """
-        try:
-            self._outgoing.put_nowait((event, payload))
-        except asyncio.QueueFull:
-            _LOG.warning("%s was dropped: the service has been away for too long", event)
-
-    async def request(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def request(self, payload: Event) -> Mapping[str, Any]:
         """Send an event and return the accepted answer's fields.
 
         Raises:
-            ServiceRefused: the service said no.
+            ServiceRefused: the service's answer is no.
             ServiceUnreachable: there is no line, or no answer in time.
         """
         self._require_open()
-        return await self._request(event, payload)
-
-    def answer_match(self, proposal_id: str, verdict: Verdict) -> None:
-        """Say what becomes of a proposed match; never waits and never raises."""
-        self.send("answer_match", {"proposal_id": proposal_id, "verdict": verdict.value})
+        return await self._line.request(payload)
 
     async def leave(self) -> None:
         """Give up the place, whether waiting or playing. Does nothing where there is no line."""
-        seating, self._seating = self._seating, None
-        if seating is None or not self._registered.is_set():
-            return
-        with contextlib.suppress(P2PError, TimeoutError):
-            async with asyncio.timeout(_LEAVE_TIMEOUT_S):
-                await self._outgoing.join()  # what was sent before is still for the others
-                if self._match is not None:
-                    await self._request("leave_room", {"room": self._match.room})
-                else:
-                    await self._request(seating.leave_event, seating.to_leave())
+        await self._placement.leave()
 
     async def close(self) -> None:
         """Hang up; leaves no task and no socket. Idempotent, and never raises."""
         self._closed = True
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        sio, self._sio = self._sio, None
-        if sio is not None:
-            await hang_up(sio)
-        http, self._http = self._http, None
-        if http is not None:
-            await http.close()
-        self._registered.clear()
-        self._fail_waiting(ServiceUnreachable(self._url, "the client was closed"))
+        keeping, self._keeping = self._keeping, None
+        if keeping is not None:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+        await self._line.close()
+        self._placement.fail(ServiceUnreachable(self._line.url, "the client was closed"))
 
-    # ---- the line
-
-    async def _open_line(self, timeout_s: float) -> None:
-        """Connect and register; leaves nothing behind when it fails."""
-        if self._http is None:
-            raise RuntimeError("connect() comes first")
-        self._sio, self.service_rtt_ms = await open_line(
-            self._url,
-            self._subject_id,
-            http=self._http,
-            handlers=self._handlers(),
-            on_break=self._on_break,
-            timeout_s=timeout_s,
-            credentials=self._credentials,
-        )
-        self._lost.clear()
-        self._registered.set()
-
-    def _handlers(self) -> dict[str, Callable[..., None]]:
-        return {
-            "match_found": self._on_match_found,
-            "match_failed": self._on_match_failed,
-            "match_proposed": self._on_match_proposed,
-            "room_status": self._on_room_status,
-            "queue_status": self._on_queue_status,
-            "peer_left": self._on_peer_left,
-            "webrtc_signal": self._on_signal,
-            "replaced": self._on_replaced,
-            **{event: functools.partial(self._on_probe_event, event) for event in _PROBE_EVENTS},
-            **{event: functools.partial(self._on_spectator_event, event) for event in _SPECTATOR_EVENTS},
-        }
+    # ---- inside
 
     async def _keep_line(self) -> None:
-        """Take the line up again whenever it breaks."""
-        while True:
-            await self._lost.wait()
-            self._tell_connection(up=False)
-            if self._replaced:
-                return
-            delay_s = _RECONNECT_FIRST_S
-            while not self._registered.is_set():
-                await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
-                delay_s = min(2 * delay_s, _RECONNECT_MAX_S)
-                try:
-                    await self._open_line(_ANSWER_TIMEOUT_S)
-                except P2PError as error:
-                    _LOG.debug("the service is still away: %s", type(error).__name__)
-                    if isinstance(error, ServiceRefused) and error.code == "unauthenticated":
-                        _LOG.warning("the service does not let this client in again: %s", error.detail)
-                        self._fail_waiting(error)
-                        return
-            _LOG.debug("the service is back")
-            self._tell_connection(up=True)
-            await self._sit_down_again()
-
-    async def _sit_down_again(self) -> None:
-        """Ask for the seats again if the broken line came between joining and the match."""
-        if self._seating is None or self._found is None or self._found.done():
-            return
         try:
-            await self._ask_for_place(self._seating)
-        except ServiceUnreachable:
-            pass  # broken again: the next round asks again
-        except P2PError as error:
-            self._fail_waiting(error)
-
-    async def _take_place(self, seating: Seating) -> Mapping[str, Any]:
-        """Ask for a place; the match may be announced before the answer is here."""
-        before, self._found = self._found, asyncio.get_running_loop().create_future()
-        try:
-            return await self._ask_for_place(seating)
-        except P2PError:
-            self._found = before
-            raise
-
-    async def _ask_for_place(self, seating: Seating) -> Mapping[str, Any]:
-        """Ask for a place, and again where the service only wants it to be less often."""
-        for _ in range(_JOIN_ATTEMPTS - 1):
-            try:
-                return await self._request(seating.join_event, seating.to_join())
-            except ServiceRefused as error:
-                if error.retry_after_s is None or error.retry_after_s > _LONGEST_RETRY_S:
-                    raise
-                await asyncio.sleep(error.retry_after_s)
-        return await self._request(seating.join_event, seating.to_join())
-
-    async def _send_outgoing(self) -> None:
-        while True:
-            event, payload = await self._outgoing.get()
-            await self._registered.wait()
-            await self._emit(event, payload)
-            self._outgoing.task_done()
-
-    async def _emit(self, event: str, payload: Mapping[str, Any]) -> None:
-        try:
-            if self._sio is not None:
-                await self._sio.emit(event, payload, callback=functools.partial(_log_refusal, event))
-        except socketio.exceptions.SocketIOError:
-            _LOG.warning("%s was lost with the line to the service", event)
-
-    async def _request(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Send an event and return the accepted answer's fields."""
-        sio = self._sio
-        if sio is None or not self._registered.is_set():
-            raise ServiceUnreachable(self._url, "the line is broken")
-        try:
-            answer = await sio.call(event, payload, timeout=_ANSWER_TIMEOUT_S)
-        except socketio.exceptions.SocketIOError:
-            raise ServiceUnreachable(self._url, f"no answer to {event}") from None
-        return accepted(answer, self._url)
-
-    def _tell_connection(self, *, up: bool) -> None:
-        if self.on_connection is not None:
-            call_safely(self.on_connection, up)
+            async for up in self._line.keep():
+                self.events.put(LineChanged(up))
+                if up:
+                    await self._placement.join_again()
+        except ServiceRefused as error:
+            self._placement.fail(error)
 
     def _require_open(self) -> None:
         if self._closed:
             raise RuntimeError("this signalling client has been closed")
 
-    def _seen(self) -> str:
-        if not self._registered.is_set():
-            return "the line to the service is broken"
-        if self._queue_status is not None:
-            return f"{self._queue_status.waiting} in the queue, and {self._queue_status.state}"
-        return f"seats still free: {list(self._seats_free)}" if self._seats_free else "nothing yet"
-
-    # ---- what the service says
-
-    def _on_break(self, *_reason: Any) -> None:
-        self._registered.clear()
-        self._lost.set()
-
-    def _on_match_found(self, data: object = None) -> None:
+    def _receive(self, event: str, data: object = None) -> None:
+        """Take in what the service announces."""
+        kind = SERVICE_EVENTS[event]
         try:
-            match = MatchFound.from_wire(data)
+            payload = decode(kind, data, event)
         except ProtocolError as error:
-            self._fail_waiting(error)
+            if kind in {MatchFound, MatchFailed}:
+                self._placement.fail(error)
+            else:
+                _LOG.warning("the service: %s", error)
             return
-        if self._found is not None and not self._found.done():
-            self._match, self._game_id = match, match.match_id
-            self._found.set_result(match)
-
-    def _on_match_failed(self, data: object = None) -> None:
-        try:
-            failed = MatchFailed.from_wire(data)
-        except ProtocolError as error:
-            self._fail_waiting(error)
-            return
-        self._fail_waiting(NoMatch(failed.queue, failed.reason, failed.waited_s))
-
-    def _on_match_proposed(self, data: object = None) -> None:
-        try:
-            proposed = MatchProposed.from_wire(data)
-        except ProtocolError as error:
-            _LOG.warning("the service: %s", error)
-            return
-        if self.on_match_proposed is not None:
-            call_safely(self.on_match_proposed, proposed)
-
-    def _on_queue_status(self, data: object = None) -> None:
-        try:
-            status = QueueStatus.from_wire(data)
-        except ProtocolError as error:
-            _LOG.warning("the service: %s", error)
-            return
-        self._queue_status = status
-        if self.on_queue_status is not None:
-            call_safely(self.on_queue_status, status)
-
-    def _on_room_status(self, data: object = None) -> None:
-        try:
-            status = RoomStatus.from_wire(data)
-        except ProtocolError as error:
-            _LOG.warning("the service: %s", error)
-            return
-        self._seats_free = status.seats_free
-        if self.on_room_status is not None:
-            call_safely(self.on_room_status, status)
-
-    def _on_peer_left(self, data: object = None) -> None:
-        try:
-            left = PeerLeft.from_wire(data)
-        except ProtocolError as error:
-            _LOG.warning("the service: %s", error)
-            return
-        if self._match is not None and left.match_id == self._match.match_id:
-            self._departures.put(left.player_id, left.reason)
-
-    def _on_signal(self, data: object = None) -> None:
-        if not isinstance(data, Mapping) or self._game_id is None or data.get("game_id") != self._game_id:
-            _LOG.debug("a signal of another match was ignored")
-            return
-        sender, kind, payload = data.get("from_player_id"), data.get("type"), data.get("payload")
-        if not is_seat_id(sender) or not isinstance(kind, str) or not isinstance(payload, Mapping | None):
-            _LOG.warning("the service: malformed webrtc_signal")
-            return
-        self._signals.put(sender, kind, payload)
-
-    def _on_probe_event(self, event: str, data: object = None) -> None:
-        if self.on_probe is not None:
-            call_safely(self.on_probe, event, data)
-
-    def _on_spectator_event(self, event: str, data: object = None) -> None:
-        self._spectators.put(event, data)
-
-    def _on_replaced(self, _data: object = None) -> None:
-        self._replaced = True
-        _LOG.warning("another client has registered as %s; this one is cut off", self.subject_id)
-        message = "another client has registered as the same subject"
-        self._fail_waiting(ServiceRefused("replaced", message))
-
-    def _fail_waiting(self, error: P2PError) -> None:
-        if self._found is not None and not self._found.done():
-            self._found.set_exception(error)
-            self._found.exception()  # taken note of: nobody may be waiting
-
-
-def _log_refusal(event: str, answer: object = None) -> None:
-    if isinstance(answer, Mapping) and answer.get("ok") is False:
-        error = answer.get("error")
-        code = error.get("code") if isinstance(error, Mapping) else None
-        # An event may cross the end of what it belongs to.
-        level = logging.DEBUG if code == "stale" else logging.WARNING
-        _LOG.log(level, "the service refused %s: %s", event, code)
+        match payload:
+            case MatchSignal(game_id=match_id) | PeerLeft(match_id=match_id):
+                if match_id != (self._watched_id if self.match is None else self.match.match_id):
+                    _LOG.debug("%s of another match was ignored", event)
+                    return
+            case Replaced():
+                self._line.give_up()
+                _LOG.warning("another client has registered as %s; this one is cut off", self.subject_id)
+                message = "another client has registered as the same subject"
+                self._placement.fail(ServiceRefused("replaced", message))
+            case _:
+                self._placement.receive(payload)
+        self.events.put(payload)

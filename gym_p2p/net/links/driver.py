@@ -1,6 +1,6 @@
 """Moves bytes and time between a match machine and its links.
 
-Knows the machine's verbs and the links' shape; refuses to know what is said. The clock is a structural
+Knows the machine's verbs and the links' shape; refuses to know what is sent. The clock is a structural
 type, so that the same driver runs on an event loop and on the virtual time of
 :mod:`gym_p2p.net.links.memory`.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from gym_p2p.core.match.events import Command, Event
-from gym_p2p.core.match.match import Match, Send
+from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.links.transport import Link, LinkState
 
@@ -84,13 +84,13 @@ class Driver:
 
     def _pump(self) -> None:
         while (output := self._match.poll()) is not None:
-            if isinstance(output, Send):
+            if isinstance(output, Transmit):
                 self._send(output)
             else:
                 self._emit(output)
         self._schedule()
 
-    def _send(self, request: Send) -> None:
+    def _send(self, request: Transmit) -> None:
         link = self._links.get(request.player)
         if link is None:
             return

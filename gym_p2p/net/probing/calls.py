@@ -10,7 +10,9 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from gym_p2p.config import LinkConfig
-from gym_p2p.errors import ConnectFailed, P2PError
+from gym_p2p.core.api.requests import ProbeWait
+from gym_p2p.errors import ConnectFailed
+from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
 
@@ -18,7 +20,7 @@ __all__ = ["answer_probes", "probe_peer"]
 
 _SIGN_IN_TIMEOUT_S = 10.0
 _PROBE_TIMEOUT_S = 30.0
-"""Above what the service allows a probe, and what this side waits for a service that says nothing."""
+"""Above what the service allows a probe, and what this side waits for a service that is silent."""
 
 
 async def probe_peer(
@@ -34,15 +36,12 @@ async def probe_peer(
     Raises:
         ServiceRefused: ``no_such_subject`` when nobody of that name waits.
         ServiceUnreachable: there is no service.
-        ConnectFailed: the service asked for the probe and then said nothing more.
+        ConnectFailed: the service took the request for the probe and then was silent.
     """
     results: asyncio.Queue[ProbeResult] = asyncio.Queue()
-    async with _signed_in(server_url, subject_id) as client:
-        manager = ProbeManager(
-            client, client.subject_id, link=link, pings=pings, on_result=results.put_nowait
-        )
+    async with _probing(server_url, subject_id, link, pings, results) as (_client, manager):
+        await manager.request(target_subject_id)
         try:
-            await manager.request(target_subject_id)
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 while _goes_on(result := await results.get()):
                     pass
@@ -53,8 +52,6 @@ async def probe_peer(
                 seen="no request of the service to prepare",
                 advice="Is the line to the service alive? Try again.",
             ) from None
-        finally:
-            await manager.close()
     return result
 
 
@@ -84,59 +81,46 @@ async def answer_probes(
         ServiceUnreachable: there is no service.
     """
     results: asyncio.Queue[ProbeResult] = asyncio.Queue()
-    async with _signed_in(server_url, subject_id) as client:
-        manager = ProbeManager(
-            client, client.subject_id, link=link, pings=pings, on_result=results.put_nowait
-        )
-        lines = _Lines(client, manager)
-        try:
-            await manager.wait_for_requests()
-            if on_waiting is not None:
-                on_waiting()
-            answered = 0
-            while count is None or answered < count:
-                result = await results.get()
-                answered += not _goes_on(result)
-                on_result(result)
-        finally:
-            await lines.close()
-            await manager.close()
+    async with _probing(server_url, subject_id, link, pings, results) as (client, manager):
 
+        def wait_again(line: LineChanged) -> None:
+            if line.up:  # the service has forgotten with the old one that we wait
+                client.send(ProbeWait(waiting=True))
 
-class _Lines:
-    """Says again, on every new line to the service, that we wait: it forgets with the old one."""
-
-    def __init__(self, client: SignalingClient, manager: ProbeManager) -> None:
-        self._manager = manager
-        self._tasks: set[asyncio.Task[None]] = set()
-        client.on_connection = self._changed
-
-    def _changed(self, up: bool) -> None:  # noqa: FBT001  # the shape of on_connection
-        if up:
-            task = asyncio.get_running_loop().create_task(self._say())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _say(self) -> None:
-        with contextlib.suppress(P2PError):  # broken again: the next line says it
-            await self._manager.wait_for_requests()
-
-    async def close(self) -> None:
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        client.events.listen(LineChanged, wait_again)
+        await manager.wait_for_requests()
+        if on_waiting is not None:
+            on_waiting()
+        answered = 0
+        while count is None or answered < count:
+            result = await results.get()
+            answered += not _goes_on(result)
+            on_result(result)
 
 
 @contextlib.asynccontextmanager
-async def _signed_in(server_url: str, subject_id: str) -> AsyncIterator[SignalingClient]:
+async def _probing(
+    server_url: str,
+    subject_id: str,
+    link: LinkConfig | None,
+    pings: int | None,
+    results: asyncio.Queue[ProbeResult],
+) -> AsyncIterator[tuple[SignalingClient, ProbeManager]]:
+    """Sign in, take part in probes, and hang up."""
     client = SignalingClient()
     try:
         await client.connect(server_url, subject_id, timeout_s=_SIGN_IN_TIMEOUT_S)
-        yield client
+        manager = ProbeManager(
+            client, client.subject_id, link=link, pings=pings, on_result=results.put_nowait
+        )
+        try:
+            yield client, manager
+        finally:
+            await manager.close()
     finally:
         await client.close()
 
 
 def _goes_on(result: ProbeResult) -> bool:
-    """Tell whether the service probes the pair once more."""
+    """Return whether the service probes the pair once more."""
     return result.verdict is not None and result.verdict.reason == "again"

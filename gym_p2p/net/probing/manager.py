@@ -1,9 +1,9 @@
-"""ProbeManager: takes part in the probes that the service asks for, over a signalling client.
+"""ProbeManager: takes part in the probes that the service requests, over a signalling client.
 
-prepare -> ready -> start -> measure -> result, and the channel stays open until the service says that both
-have reported, for the other side may still be measuring. It knows the events of the wire and one active
-probe; every probe is an object of its own that can only ever report under its own id. It refuses to know
-why the service wants the figure.
+prepare -> ready -> start -> measure -> result, and the channel stays open until the service announces the
+end, for the other side may still be measuring. It knows the events of the wire and one active probe; every
+probe is an object of its own that can only ever report under its own id. It refuses to know why the service
+wants the figure.
 """
 
 from __future__ import annotations
@@ -16,11 +16,20 @@ from typing import Any, Protocol
 import attrs
 
 from gym_p2p.config import LinkConfig
+from gym_p2p.core.api.payloads import Event
+from gym_p2p.core.api.probes import (
+    ProbeCancel,
+    ProbePath,
+    ProbePrepare,
+    ProbeSignal,
+    ProbeStart,
+    ProbeVerdict,
+)
+from gym_p2p.core.api.requests import ProbeReady, ProbeRequest, ProbeWait, ReportProbe, SendProbeSignal
 from gym_p2p.core.probing.burst import Burst
-from gym_p2p.core.probing.report import ProbePath, ProbePrepare, ProbeReport, ProbeVerdict
 from gym_p2p.core.probing.statistics import PingStatistics
-from gym_p2p.errors import P2PError, ProtocolError
-from gym_p2p.net.client.signaling import OnProbeEvent
+from gym_p2p.errors import P2PError
+from gym_p2p.net.client.events import EventStream
 from gym_p2p.net.probing.probe import ProbeConnection
 
 __all__ = ["ProbeLine", "ProbeManager", "ProbeResult"]
@@ -28,22 +37,27 @@ __all__ = ["ProbeLine", "ProbeManager", "ProbeResult"]
 _log = logging.getLogger(__name__)
 
 GRACE_S = 2.0
-"""From our report to closing the channel without a word of the service (signalling §2)."""
+"""From our report to closing the channel when the service announces no end (signalling §2)."""
 _LONGEST_S = 20.0
 """A probe that the service has forgotten ends by itself; above its 18 s."""
 _STATS_GRACE_S = 0.5
 """The stats report takes a round trip, during the pings; it is not worth waiting longer for."""
 
+_ProbeEvent = ProbePrepare | ProbeStart | ProbeSignal | ProbeVerdict
+_EVENTS: tuple[type[_ProbeEvent], ...] = (ProbePrepare, ProbeStart, ProbeSignal, ProbeVerdict, ProbeCancel)
+
 
 class ProbeLine(Protocol):
     """What probes need of a line; a :class:`~gym_p2p.net.client.signaling.SignalingClient` is one."""
 
-    on_probe: OnProbeEvent | None
+    @property
+    def events(self) -> EventStream:
+        """What the service announces."""
 
-    def send(self, event: str, payload: Mapping[str, Any]) -> None:
+    def send(self, payload: Event) -> None:
         """Send an event, in order, when the line permits; never raises."""
 
-    async def request(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def request(self, payload: Event) -> Mapping[str, Any]:
         """Send an event and return the accepted answer's fields."""
 
 
@@ -54,8 +68,8 @@ class ProbeResult:
     Attributes:
         statistics: our own measurement; ``None`` when it did not come to that.
         ice_rtt_ms: a single reading of the stats report, for comparison.
-        failure: why we could not measure, one word; ``None`` when we could.
-        verdict: what the service made of both reports; ``None`` when it did not say.
+        failure: why we could not measure, a short fixed text; ``None`` when we could.
+        verdict: what the service made of both reports; ``None`` when it did not come.
     """
 
     probe_session_id: str
@@ -66,12 +80,28 @@ class ProbeResult:
     failure: str | None = None
     verdict: ProbeVerdict | None = None
 
+    def to_report(self) -> ReportProbe:
+        """Return what the service is sent of it."""
+        statistics = self.statistics
+        if statistics is None:
+            return ReportProbe(probe_session_id=self.probe_session_id, success=False, failure=self.failure)
+        return ReportProbe(
+            probe_session_id=self.probe_session_id,
+            rtt_ms=statistics.median_ms,
+            success=bool(statistics.samples_ms),
+            samples_ms=statistics.samples_ms,
+            jitter_ms=statistics.mad_ms,
+            loss=statistics.loss,
+            path=self.path,
+            failure=self.failure,
+        )
+
 
 class ProbeManager:
     """Answers the service's probes for one subject, one at a time; a new one closes the one before.
 
     Args:
-        client: the signalling client; its ``on_probe`` belongs to this manager until :meth:`close`.
+        client: the signalling client; this manager listens to its events of probes until :meth:`close`.
         subject_id: who the client has registered as.
         link: how peers are reached: that of the matches to come, so that the measured path is the played one.
         pings: exactly so many pings in every probe; ``None`` is as many as the decision needs.
@@ -92,9 +122,10 @@ class ProbeManager:
         self._link = LinkConfig() if link is None else link
         self._pings = pings
         self._on_result = on_result
-        self._active: _Run | None = None
+        self._active: _ProbeRun | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        client.on_probe = self._receive
+        for kind in _EVENTS:
+            client.events.listen(kind, self._receive)
 
     @property
     def active(self) -> ProbeConnection | None:
@@ -102,75 +133,56 @@ class ProbeManager:
         return None if self._active is None else self._active.connection
 
     async def request(self, target_subject_id: str) -> str:
-        """Ask the service for a probe against a subject who waits for that; returns the probe's id.
+        """Request a probe against a subject who waits for that; returns the probe's id.
 
         Raises:
             ServiceRefused: ``no_such_subject``, ``wrong_state``, ``rate_limited``.
             ServiceUnreachable: no answer.
         """
-        answer = await self._client.request("probe_request", {"target_subject_id": target_subject_id})
+        answer = await self._client.request(ProbeRequest(target_subject_id))
         return str(answer.get("probe_session_id"))
 
     async def wait_for_requests(self, *, waiting: bool = True) -> None:
-        """Say whether anybody who knows this subject's name may probe it; to be said again on every line.
+        """Let anybody who knows this subject's name probe it, or nobody; to be repeated on every line.
 
         Raises:
             ServiceRefused: the service would not.
             ServiceUnreachable: no answer.
         """
-        await self._client.request("probe_wait", {"waiting": waiting})
+        await self._client.request(ProbeWait(waiting))
 
     async def close(self) -> None:
-        """End the probe that is under way and hear of no other. Idempotent."""
-        if self._client.on_probe == self._receive:
-            self._client.on_probe = None
+        """End the probe that is under way and take part in no other. Idempotent."""
+        for kind in _EVENTS:
+            self._client.events.ignore(kind, self._receive)
         self._replace(None)
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    # ---- what the service says
-
-    def _receive(self, event: str, payload: object) -> None:
-        try:
-            if event == "probe_prepare":
-                self._prepare(ProbePrepare.from_wire(payload))
-            elif isinstance(payload, Mapping) and self._active is not None:
-                self._pass_on(self._active, event, payload)
-        except ProtocolError as error:
-            _log.warning("the service: %s: %s", event, error)
-
-    def _pass_on(self, run: _Run, event: str, payload: Mapping[str, Any]) -> None:
-        if payload.get("probe_session_id") != run.prepare.probe_session_id:
-            _log.debug("%s of another probe was ignored", event)
-        elif event == "probe_start":
-            run.started.set()
-        elif event == "probe_signal":
-            run.connection.receive_signal(payload.get("type"), payload.get("payload"))
-        else:
-            run.end(ProbeVerdict.from_wire(payload))
+    def _receive(self, event: _ProbeEvent) -> None:
+        if isinstance(event, ProbePrepare):
+            self._prepare(event)
+            return
+        run = self._active
+        if run is None or event.probe_session_id != run.prepare.probe_session_id:
+            _log.debug("%s of another probe was ignored", event.event)
+            return
+        match event:
+            case ProbeStart():
+                run.started.set()
+            case ProbeSignal():
+                run.connection.receive_signal(event.type, event.payload)
+            case ProbeVerdict():
+                run.end(event)
 
     def _prepare(self, prepare: ProbePrepare) -> None:
         active = self._active
         if active is None or active.prepare.probe_session_id != prepare.probe_session_id:
-            self._replace(self._new_run(prepare))
-        self._client.send("probe_ready", {"probe_session_id": prepare.probe_session_id})
+            link = attrs.evolve(self._link, relay_only=self._link.relay_only or prepare.relay_only)
+            self._replace(_ProbeRun(prepare, self._client, self._subject_id, link, self._pings))
+        self._client.send(ProbeReady(prepare.probe_session_id))
 
-    # ---- runs
-
-    def _new_run(self, prepare: ProbePrepare) -> _Run:
-        link = attrs.evolve(self._link, relay_only=self._link.relay_only or prepare.relay_only)
-        connection = ProbeConnection(
-            local_id=self._subject_id,
-            peer_id=prepare.peer_subject_id,
-            send_signal=_Signals(self._client, prepare).send,
-            link=link,
-            ice_servers=prepare.ice_servers,
-            peer_is_ours=(prepare.peer_client or "").startswith("gym_p2p/"),
-            burst=Burst(threshold_ms=prepare.threshold_ms, pings=self._pings),
-        )
-        return _Run(prepare, connection, self._client)
-
-    def _replace(self, run: _Run | None) -> None:
+    def _replace(self, run: _ProbeRun | None) -> None:
         before, self._active = self._active, run
         if before is not None and before.task is not None:
             before.task.cancel()
@@ -179,16 +191,16 @@ class ProbeManager:
             self._tasks.add(run.task)
             run.task.add_done_callback(self._tasks.discard)
 
-    async def _carry_out(self, run: _Run) -> None:
+    async def _carry_out(self, run: _ProbeRun) -> None:
         try:
             result = await run.run()
             if self._active is run:
                 self._active = None
-                self._tell(result)
+                self._report_result(result)
         finally:
             await run.connection.close()
 
-    def _tell(self, result: ProbeResult) -> None:
+    def _report_result(self, result: ProbeResult) -> None:
         if self._on_result is None:
             return
         try:
@@ -197,36 +209,36 @@ class ProbeManager:
             _log.exception("in a callback of a probe")
 
 
-@attrs.frozen
-class _Signals:
-    """Translates the connector's signals of one probe."""
-
-    client: ProbeLine
-    prepare: ProbePrepare
-
-    def send(self, kind: str, payload: Mapping[str, Any]) -> None:
-        signal = {
-            "probe_session_id": self.prepare.probe_session_id,
-            "target_subject_id": self.prepare.peer_subject_id,
-            "type": kind,
-            "payload": payload,
-        }
-        self.client.send("probe_signal", signal)
+# A run ends at the latest _LONGEST_S + GRACE_S after its preparation. First it waits for its own measurement
+# or for the service's end of the probe, whichever comes first: an end while we measure makes the measurement
+# worthless. With a measurement it reports and waits for the end once more, for GRACE_S, with the channel
+# still open: the other side's last pings are answered by it, and the service ends the probe only when both
+# have reported.
 
 
-class _Run:
+class _ProbeRun:
     """One probe from its preparation to its end."""
 
-    def __init__(self, prepare: ProbePrepare, connection: ProbeConnection, client: ProbeLine) -> None:
+    def __init__(
+        self, prepare: ProbePrepare, client: ProbeLine, subject_id: str, link: LinkConfig, pings: int | None
+    ) -> None:
         self.prepare = prepare
-        self.connection = connection
+        self.connection = ProbeConnection(
+            local_id=subject_id,
+            peer_id=prepare.peer_subject_id,
+            send_signal=self._send_signal,
+            link=link,
+            ice_servers=prepare.ice_servers,
+            peer_is_ours=(prepare.peer_client or "").startswith("gym_p2p/"),
+            burst=Burst(threshold_ms=prepare.threshold_ms, pings=pings),
+        )
         self.started = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
         self._client = client
         self._ended: asyncio.Future[ProbeVerdict] = asyncio.get_running_loop().create_future()
 
     def end(self, verdict: ProbeVerdict) -> None:
-        """Take note of what the service says about the end."""
+        """Take in the service's verdict, which is the end."""
         if not self._ended.done():
             self._ended.set_result(verdict)
 
@@ -238,7 +250,7 @@ class _Run:
             await asyncio.wait(either, timeout=_LONGEST_S, return_when=asyncio.FIRST_COMPLETED)
             if measuring.done():
                 result = measuring.result()
-                self._report(result)
+                self._client.send(result.to_report())
                 await asyncio.wait({self._ended}, timeout=GRACE_S)
             else:
                 failure = self._ended.result().reason if self._ended.done() else "deadline"
@@ -287,10 +299,7 @@ class _Run:
             failure=failure,
         )
 
-    def _report(self, result: ProbeResult) -> None:
-        if result.statistics is None:
-            report = ProbeReport(rtt_ms=None, failure=result.failure)
-        else:
-            report = ProbeReport.of(result.statistics, result.path)
-        payload = {"probe_session_id": result.probe_session_id, **report.to_wire()}
-        self._client.send("probe_result", payload)
+    def _send_signal(self, kind: Any, payload: Mapping[str, Any]) -> None:
+        prepare = self.prepare
+        signal = SendProbeSignal(prepare.probe_session_id, prepare.peer_subject_id, kind, dict(payload))
+        self._client.send(signal)

@@ -1,4 +1,4 @@
-"""ProbeConnection: a temporary connection to one peer, to measure how far away he is.
+"""ProbeConnection: a temporary connection to one peer, to measure how far away it is.
 
 It connects as a match does (the same peer connection, negotiation and ICE policy), measures with
 :mod:`gym_p2p.core.probing.burst`, answers the other side's pings for as long as it is open, and is closed. It
@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gym_p2p.config import IceServer, LinkConfig
+from gym_p2p.core.api.probes import ProbePath
 from gym_p2p.core.latency.webrtc_stats import extract_connection, extract_round_trip
-from gym_p2p.core.probing.burst import Burst, Measured, PingBurst, SendText
-from gym_p2p.core.probing.report import ProbePath
+from gym_p2p.core.probing.burst import Burst, PingBurst, SendText
 from gym_p2p.core.probing.statistics import PingStatistics
 from gym_p2p.core.signaling.offerer import initiates, keeps
 from gym_p2p.core.wire.messages import Channel
@@ -51,7 +51,7 @@ class ProbeConnection:
         on_closed: called when an open channel is closed, from whichever side.
 
     Attributes:
-        failure: why there is no connection, one word; ``None`` while there may be one.
+        failure: why there is no connection, a short fixed text; ``None`` while there may be one.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class ProbeConnection:
         """Find our addresses ahead of time.
 
         Raises:
-            ConnectFailed: there is none to offer; :attr:`failure` says why.
+            ConnectFailed: there is none to offer; see :attr:`failure`.
         """
         try:
             async with asyncio.timeout(self._connect_timeout_s):
@@ -124,7 +124,7 @@ class ProbeConnection:
         """Start, and return once the channel is open.
 
         Raises:
-            ConnectFailed: it did not come to that; :attr:`failure` says why.
+            ConnectFailed: it did not come to that; see :attr:`failure`.
             UsageError: it has been closed.
         """
         self.start()
@@ -137,7 +137,7 @@ class ProbeConnection:
         self._connector.receive_signal(kind, payload)
 
     def is_ready(self) -> bool:
-        """Tell whether the channel is open."""
+        """Return whether the channel is open."""
         return self._connection.state is LinkState.OPEN
 
     async def measure_rtt(self) -> PingStatistics | None:
@@ -230,8 +230,8 @@ class ProbeConnection:
                     # One that cannot be sent is as good as lost.
                     if self._connection.send(Channel.GAME, text) and number is not None:
                         self._burst.sent(number, self._connection.sent_at)
-                case Measured(statistics):
-                    self._end_measuring(statistics)
+                case PingStatistics():
+                    self._end_measuring(output)
         due = None if self._closed else self._burst.next_timeout()
         if self._timer is not None:
             self._timer.cancel()

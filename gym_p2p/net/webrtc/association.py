@@ -60,6 +60,11 @@ _crc32c = rtcsctptransport.crc32c  # type: ignore[attr-defined]  # aiortc's own 
 _WHOLE_UNORDERED = bytes((0, 7))
 """The head of a DATA chunk that is a whole unordered message (section 3.3.1)."""
 
+_AFTER_HEADER, _AFTER_SACK = 12, 28
+"""Where the first chunk begins, and the one behind a plain acknowledgement."""
+
+_DATA_HEAD_BYTES = 16
+
 _DATA = struct.Struct("!HLHHL")
 _TAG = struct.Struct("!L")
 _CHECKSUM = struct.Struct("<L")
@@ -139,21 +144,42 @@ class Association:
             await self._handle_data(data)
         await self._catch_up()
 
+    # A shortcut through aiortc's ``_handle_data``, which parses a packet into chunk objects, sorts the data
+    # into streams and acknowledges. Nearly every packet of a match is of one form (RFC 9260, section 3)::
+    #
+    #     0      4     8          12                        28 (12 without SACK)
+    #     ports  tag   checksum   [SACK: no gaps, no dups]  DATA: whole, unordered, binary
+    #
+    # The invariant: when this returns True, the association is in the state that ``_handle_data`` would have
+    # led to; when it returns False, nothing was touched, and ``_handle_data`` gets the packet. Hence every
+    # condition is checked before the first change, the costliest (the checksum) last. They are these.
+    #
+    # * The packet holds nothing else: the DATA chunk, padded to four bytes, ends where the packet does. It is
+    #   not empty, and is no text and no DCEP message: only binary messages take the short way.
+    # * It is the next in sequence, and nothing is missing before it: then "the highest number received" is
+    #   all that has to be noted. Serial numbers wrap around at 2**32.
+    # * The channel is known, and no stream is being reset, which would have to look at every number.
+    # * It is for this association, and whole: tag and checksum are those that aiortc wants to see. What is
+    #   forged or damaged is aiortc's to drop.
+    #
+    # An acknowledgement that came along is only remembered: ``_handle`` looks at it after the message has
+    # been delivered, as it does on the long way (see ``_defer``), for what it leads to is work that no player
+    # waits for. The handler of a message may send, which takes the acknowledgement of this very packet along
+    # and clears ``_sack_needed``: so that is checked again after it.
+
     async def _deliver_at_once(self, data: bytes) -> bool:
         """Deliver a packet of one whole message, in sequence, and at most an acknowledgement before it.
 
-        Nearly every packet of a match is like this; the state afterwards is the one that aiortc's own way
-        leads to. False, with nothing done, for any other packet.
+        False, with nothing done, for any other packet.
         """
         sctp = self._sctp
-        start = 28 if data[12:16] == _PLAIN_SACK else 12
+        start = _AFTER_SACK if data[12:16] == _PLAIN_SACK else _AFTER_HEADER
         if (
-            data[start : start + 2] != _WHOLE_UNORDERED
+            len(data) <= start + _DATA_HEAD_BYTES
+            or data[start : start + 2] != _WHOLE_UNORDERED
             or sctp._sack_misordered
             or sctp._last_received_tsn is None
         ):
-            return False
-        if len(data) <= start + 16:
             return False
         length, tsn, stream, _, kind = _DATA.unpack_from(data, start + 2)
         tag, checksum = _TAG.unpack_from(data, 4)[0], _CHECKSUM.unpack_from(data, 8)[0]
@@ -163,17 +189,17 @@ class Association:
             or kind != WEBRTC_BINARY
             or channel is None
             or sctp._reconfig_deferred is not None
-            or length <= 16
+            or length <= _DATA_HEAD_BYTES
             or start + (length + 3) // 4 * 4 != len(data)
             or tag != sctp._local_verification_tag
             or checksum != _crc32c(data[:8] + bytes(4) + data[12:])
         ):
             return False
-        if start == 28:
-            self._deferred = SackChunk(body=data[16:28])
+        if start == _AFTER_SACK:
+            self._deferred = SackChunk(body=data[16:_AFTER_SACK])
         sctp._last_received_tsn = tsn
         sctp._sack_needed = True
-        channel.emit("message", data[start + 16 : start + length])
+        channel.emit("message", data[start + _DATA_HEAD_BYTES : start + length])
         if sctp._sack_needed:
             await self._acknowledge()
         return True
@@ -230,8 +256,10 @@ class Association:
     async def _acknowledge(self) -> None:
         """Acknowledge now what cannot wait, the rest soon."""
         sctp = self._sctp
-        news = 2 if self._acknowledged is None else (sctp._last_received_tsn - self._acknowledged) % 2**32
-        if news >= 2 or sctp._sack_misordered or sctp._sack_duplicates:
+        unacknowledged = (
+            2 if self._acknowledged is None else (sctp._last_received_tsn - self._acknowledged) % 2**32
+        )
+        if unacknowledged >= 2 or sctp._sack_misordered or sctp._sack_duplicates:
             self._note_acknowledged()
             await self._send_sack()
         else:

@@ -1,4 +1,4 @@
-"""The two data channels of a connection: how they are made, and that they are open before anything is heard.
+"""The two data channels of a connection: how they are made, and that they are open before anything arrives.
 
 Knows labels, ids, reliability and message sizes. Refuses to know the connection's life beyond "both open" and
 "one has closed".
@@ -12,7 +12,8 @@ from typing import Any
 
 from aiortc import RTCDataChannel, RTCPeerConnection
 
-from gym_p2p.core.wire.messages import MAX_MESSAGE_BYTES, Channel
+from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
+from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.links.transport import OnMessage
 from gym_p2p.net.webrtc.association import Association
 from gym_p2p.net.webrtc.stats import ChannelCounters
@@ -66,7 +67,7 @@ class Channels:
         return list(self._channels.values())
 
     def expect(self, *, negotiated_game: bool, creates_game: bool) -> None:
-        """Say what the connection is to have: both channels by fixed ids, or the game channel in-band."""
+        """Declare what the connection is to have: both channels by fixed ids, or the game channel in-band."""
         if negotiated_game:
             self._required.add(Channel.CTRL)
         if Channel.GAME not in self._channels and (negotiated_game or creates_game):

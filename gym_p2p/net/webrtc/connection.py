@@ -90,7 +90,7 @@ class PeerConnection:
         self._state = LinkState.CONNECTING
         self._settled: asyncio.Future[LinkState] = asyncio.get_running_loop().create_future()
         policy = RTCIceTransportPolicy.RELAY if link.relay_only else RTCIceTransportPolicy.ALL
-        # Never None, which would mean a public STUN server; ours are asked by the gatherer.
+        # Never None, which would mean a public STUN server; ours are queried by the gatherer.
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[], iceTransportPolicy=policy))
         self._channels = Channels(
             self._pc,
@@ -147,7 +147,7 @@ class PeerConnection:
         return self._sockets.arrived_at
 
     async def gather(self) -> None:
-        """Bind our addresses and ask the ICE servers for more; returns when a description can be made.
+        """Bind our addresses and query the ICE servers for more; returns when a description can be made.
 
         Raises:
             ConnectFailed: there is no address to offer.
@@ -159,11 +159,11 @@ class PeerConnection:
         await asyncio.shield(self._gathering)
 
     def ask_ice_servers(self, servers: Sequence[IceServer]) -> None:
-        """Ask these servers too: for a connection gathered before the match handed them out.
+        """Query these servers too: for a connection gathered before the match handed them out.
 
         What they answer is in the description, or goes to ``on_candidate`` when that is out already.
         """
-        self._gatherer.ask(servers)
+        self._gatherer.add_servers(servers)
 
     async def create_offer(self, *, negotiated_game: bool) -> str:
         """Return our offer's SDP.
@@ -244,7 +244,7 @@ class PeerConnection:
         """Return in words what was seen of both sides, for messages about a failure."""
         local = Counter(c.type for c in self._layers.connection.local_candidates)
         return (
-            f"our candidates: {_count(local)}{' (servers still asked)' if self._gatherer.pending else ''}; "
+            f"our candidates: {_count(local)}{' (servers still queried)' if self._gatherer.pending else ''}; "
             f"theirs: {_count(self._seen)}; ICE {self._layers.ice.state}, DTLS {self._layers.dtls.state}, "
             f"SCTP {self._layers.sctp.state}; channels: {self._channels.describe()}"
         )
@@ -368,8 +368,8 @@ class PeerConnection:
     async def _linger(self) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + LINGER_S
-        # aiortc tells nobody of acknowledgements, hence the looking again and again.
-        while self._association.owes and loop.time() < until and self.connectionState == "connected":  # noqa: ASYNC110
+        # aiortc announces no acknowledgements, hence the looking again and again.
+        while self._association.owes and loop.time() < until and self.connectionState == "connected":  # noqa: ASYNC110  # see above
             await asyncio.sleep(0.002)
         # What aiortc itself has queued goes out when the loop turns.
         await asyncio.sleep(0)

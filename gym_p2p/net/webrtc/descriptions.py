@@ -21,7 +21,7 @@ __all__ = ["RemoteDescription", "candidate_payload", "parse_candidate", "parse_d
 
 
 _TYPES = {"host", "srflx", "relay"}
-"""What can be signalled and aioice can pair; a peer-reflexive candidate is found, not told."""
+"""What can be signalled and aioice can pair; a peer-reflexive candidate is found, not signalled."""
 
 
 @attrs.frozen

@@ -1,7 +1,7 @@
 """Our own addresses: the machine's at once, a STUN or TURN server's view of us when it comes.
 
 aioice waits for its servers before it has any candidate at all, five seconds for a dead one. Here the
-machine's own addresses are ready in a millisecond; every server of the list is asked at the same time, and
+machine's own addresses are ready in a millisecond; every server of the list is queried at the same time, and
 what it answers joins the description, or is handed on as a candidate of its own when that is out already.
 """
 
@@ -62,7 +62,7 @@ class Gatherer:
         return bool(self._tasks)
 
     async def gather(self) -> None:
-        """Bind the machine's addresses and ask the servers; with relays alone, wait for the first of them."""
+        """Bind the machine's addresses and query the servers; with relays alone, wait for the first one."""
         connection = self._connection
         connection._local_candidates_start = True
         addresses = [] if self._relay_only else host_addresses()
@@ -75,8 +75,8 @@ class Gatherer:
         while self._relay_only and self._tasks and not connection._local_candidates:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
-    def ask(self, servers: Sequence[IceServer]) -> None:
-        """Ask these servers too, at once or when gathering begins."""
+    def add_servers(self, servers: Sequence[IceServer]) -> None:
+        """Query these servers too, at once or when gathering begins."""
         if self._hosts is None:
             self._servers += tuple(servers)
         elif not self._closed:
@@ -105,18 +105,18 @@ class Gatherer:
         elif parsed["scheme"] == "stun" and not self._relay_only:
             address = (parsed["host"], parsed["port"])
             for protocol in hosts:
-                # aioice asks over IPv4 alone.
+                # aioice queries over IPv4 alone.
                 if ipaddress.ip_address(protocol.local_candidate.host).version == 4:
                     self._run(url, functools.partial(self._reflexive, protocol, address))
 
     def _run(self, url: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        async def ask() -> None:
+        async def query() -> None:
             try:
                 await asyncio.wait_for(work(), SERVER_TIMEOUT_S)
             except Exception as error:  # noqa: BLE001  # whatever a server or the resolver does, others remain
                 _log.warning("ICE server %s gave no candidate: %s", url, str(error) or type(error).__name__)
 
-        task = asyncio.get_running_loop().create_task(ask())
+        task = asyncio.get_running_loop().create_task(query())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

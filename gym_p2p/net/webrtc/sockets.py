@@ -158,7 +158,7 @@ class Sockets:
         datagram = bytes(request)
         self.requests_sent += 1
         transactions: dict[bytes, Any] = pair.protocol.transactions
-        transactions[request.transaction_id] = _Ping(key, self._note_response)
+        transactions[request.transaction_id] = _MeasuringRequest(key, self._note_response)
         pair.protocol.transport.sendto(datagram, pair.remote_addr)
         return request.transaction_id
 
@@ -173,7 +173,7 @@ class Sockets:
             self._answered.set_result(round_trip_s)
 
 
-class _Ping:
+class _MeasuringRequest:
     """One measuring request, made just before it is sent; stands in aioice's table of transactions."""
 
     def __init__(self, key: bytes, on_response: Callable[[float, aioice.stun.Message], None]) -> None:

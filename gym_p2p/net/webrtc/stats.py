@@ -1,7 +1,7 @@
 """The W3C stats report of a connection, which aiortc itself leaves empty for data channels.
 
 Knows the layers' counters and the shapes of webrtc-stats. Refuses to measure: the round trip in it is the
-newest that :class:`~gym_p2p.net.webrtc.sockets.Sockets` has, and ``responsesReceived`` tells how fresh it is.
+newest that :class:`~gym_p2p.net.webrtc.sockets.Sockets` has, and ``responsesReceived`` shows how fresh it is.
 """
 
 from __future__ import annotations
@@ -108,10 +108,10 @@ def _local_candidate(layers: Internals, sockets: Sockets, pair: aioice.ice.Candi
         entry["relayProtocol"] = getattr(pair.protocol, "relay_protocol", None)
     elif sockets.mapped_address is not None and sockets.mapped_address != pair.local_addr:
         host, port = sockets.mapped_address
-        told = any(
+        signalled = any(
             c.type == "srflx" and (c.host, c.port) == (host, port) for c in layers.connection.local_candidates
         )
-        entry |= {"candidateType": "srflx" if told else "prflx", "address": host, "port": port}
+        entry |= {"candidateType": "srflx" if signalled else "prflx", "address": host, "port": port}
         entry |= {"relatedAddress": base.host, "relatedPort": base.port}
     return entry
 

@@ -1,6 +1,6 @@
-"""Shows a player's match to his spectators: a connection to each.
+"""Shows a player's match to spectators: a connection to each.
 
-Every one is driven by :class:`gym_p2p.core.spectating.broadcaster.Feed`.
+Every one is driven by :class:`gym_p2p.core.spectating.broadcaster.Broadcaster`.
 
 Part of the player's network half. Whatever a spectator does, or this module itself, ends here and never
 reaches the match. It refuses to know frames and the environment.
@@ -16,17 +16,17 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import LinkConfig
-from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.api.requests import DropSpectator
+from gym_p2p.core.api.rooms import MatchFound, MatchSignal
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft
-from gym_p2p.core.spectating.broadcaster import Feed, SendTo
+from gym_p2p.core.spectating.broadcaster import Broadcaster, SendToSpectator
 from gym_p2p.core.spectating.log import Shown
 from gym_p2p.core.wire.messages import Channel
-from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import ConnectFailed, ProtocolError
+from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
-from gym_p2p.net.loop import Alarm, unless
+from gym_p2p.net.loop import LoopTimer, unless
 from gym_p2p.net.webrtc import PeerConnection
 
 __all__ = ["FeedServer"]
@@ -44,8 +44,8 @@ class _Guest:
     connector: Connector
     gone: asyncio.Event = attrs.field(factory=asyncio.Event)
     open: PeerConnection | None = None
-    told: bool = False
-    """Whether the service knows already that he is gone."""
+    gone_at_service: bool = False
+    """Whether the service knows already that they are gone."""
 
 
 class FeedServer:
@@ -72,22 +72,23 @@ class FeedServer:
         self._found = found
         self._limit = limit
         self._link = attrs.evolve(link, relay_only=True) if found.relay_only else link
-        self._feed = Feed(description)
+        self._feed = Broadcaster(description)
         self._guests: dict[str, _Guest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._alarm = Alarm(self._wake)
+        self._alarm = LoopTimer(self._wake)
         self._closing = False
-        client.on_spectator = self._on_event
+        client.events.listen(SpectatorJoined, self._joined)
+        client.events.listen(SpectatorLeft, self._left)
 
     def show(self, shown: Shown) -> None:
         """Take in what became final."""
         self._safely(lambda: self._feed.show(shown))
 
-    def receive_signal(self, sender: SeatId, kind: str, payload: Mapping[str, Any] | None) -> None:
+    def receive_signal(self, signal: MatchSignal) -> None:
         """Take in a connection signal, if it is a spectator's."""
-        guest = self._guests.get(str(sender))
+        guest = self._guests.get(str(signal.from_player_id))
         if guest is not None:
-            guest.connector.receive_signal(kind, payload)
+            guest.connector.receive_signal(signal.type, signal.payload)
 
     async def close(self, reason: str) -> None:
         """Say farewell and close every connection."""
@@ -98,7 +99,7 @@ class FeedServer:
         self._safely(lambda: self._feed.farewell(reason, self._alarm.now))
         self._alarm.set(None)
         for guest in self._guests.values():
-            guest.told = True
+            guest.gone_at_service = True
             guest.gone.set()
         if self._tasks:
             _, stuck = await asyncio.wait(self._tasks, timeout=2 * FAREWELL_S)
@@ -108,21 +109,12 @@ class FeedServer:
 
     # Who comes and goes.
 
-    def _on_event(self, event: str, data: object) -> None:
-        try:
-            if event == "spectator_joined":
-                self._joined(SpectatorJoined.from_wire(data))
-            elif event == "spectator_left":
-                self._left(SpectatorLeft.from_wire(data))
-        except ProtocolError as error:
-            _log.warning("the service: %s", error)
-
     def _joined(self, joined: SpectatorJoined) -> None:
         name = joined.spectator_id
         if joined.match_id != self._found.match_id or name in self._guests or self._closing:
             return
         if len(self._guests) >= self._limit:
-            self._client.send("drop_spectator", {"spectator_id": name})
+            self._client.send(DropSpectator(name))
             return
         self._guests[name] = guest = _Guest(self._connector(name))
         task = asyncio.get_running_loop().create_task(self._serve(name, guest), name="gym_p2p spectator")
@@ -132,7 +124,7 @@ class FeedServer:
     def _left(self, left: SpectatorLeft) -> None:
         guest = self._guests.get(left.spectator_id)
         if guest is not None:
-            guest.told = True
+            guest.gone_at_service = True
             guest.gone.set()
 
     async def _serve(self, name: str, guest: _Guest) -> None:
@@ -147,8 +139,8 @@ class FeedServer:
         finally:
             self._feed.closed(name)
             del self._guests[name]
-            if not guest.told:
-                self._client.send("drop_spectator", {"spectator_id": name})
+            if not guest.gone_at_service:
+                self._client.send(DropSpectator(name))
             if guest.open is not None:
                 await guest.open.close()
 
@@ -203,7 +195,7 @@ class FeedServer:
             guest = self._guests.get(output.spectator)
             if guest is None:
                 continue
-            if isinstance(output, SendTo):
+            if isinstance(output, SendToSpectator):
                 if guest.open is not None:
                     guest.open.send(Channel.CTRL, output.data)
             else:

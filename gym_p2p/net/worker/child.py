@@ -16,24 +16,25 @@ from typing import cast
 
 from gym_p2p.core.match.events import Leave
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.worker.factory import NetworkHalf, network_half
-from gym_p2p.net.worker.messages import Plan, Telling, WatchPlan
+from gym_p2p.net.worker.factory import make_worker
+from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, WorkerEvent
 from gym_p2p.net.worker.pipe import FrameReader, pack
+from gym_p2p.net.worker.worker import NetworkWorker
 
 __all__ = ["main"]
 
 _log = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT_S = 2.0
-"""The user's process may be busy or gone; it has this long to take what was told last."""
+"""The user's process may be busy or gone; it has this long to take the last events."""
 
 
 class _Pipe(asyncio.Protocol):
     """The child's end: a plan first, then commands; the stream's end is the user's process's end."""
 
     def __init__(self) -> None:
-        self.planned: asyncio.Future[NetworkHalf] = asyncio.get_running_loop().create_future()
-        self._half: NetworkHalf | None = None
+        self.planned: asyncio.Future[NetworkWorker] = asyncio.get_running_loop().create_future()
+        self._worker: NetworkWorker | None = None
         self._reader = FrameReader()
         self._transport: asyncio.WriteTransport | None = None
         self._closed = asyncio.Event()
@@ -44,28 +45,28 @@ class _Pipe(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for value in self._reader.feed(data):
-            if isinstance(value, Plan | WatchPlan):
+            if isinstance(value, PlayerPlan | SpectatorPlan):
                 # At once: the next command may have come with it, and it may be to leave.
-                self._half = network_half(value, self.tell)
-                self.planned.set_result(self._half)
-            elif self._half is not None:
-                self._half.command(value)
+                self._worker = make_worker(value, self.emit)
+                self.planned.set_result(self._worker)
+            elif self._worker is not None:
+                self._worker.command(value)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         self._transport = None
         self._closed.set()
-        if self._half is None:
+        if self._worker is None:
             self.planned.cancel()
         else:
             # The user's process died: the peers need not wait for a time-out to learn of it.
-            self._half.command(Leave("process_died"))
+            self._worker.command(Leave("process_died"))
 
-    def tell(self, timestamp_ms: int, telling: Telling) -> None:
-        """Pass on what happened."""
+    def emit(self, timestamp_ms: int, event: WorkerEvent) -> None:
+        """Pass on an event."""
         transport = self._transport
         if transport is None:
             return
-        frame = pack((timestamp_ms, telling))
+        frame = pack((timestamp_ms, event))
         if transport.get_write_buffer_size() == 0:
             # At once: uvloop's transport would write when the loop turns, after all else that is to be done.
             try:
@@ -76,7 +77,7 @@ class _Pipe(asyncio.Protocol):
             transport.write(frame)
 
     async def finish(self) -> None:
-        """Deliver what was told, and close."""
+        """Deliver every event, and close."""
         if self._transport is not None:
             self._transport.close()
             with contextlib.suppress(TimeoutError):
@@ -87,10 +88,10 @@ async def _run(fd: int) -> None:
     loop = asyncio.get_running_loop()
     _, pipe = await loop.create_connection(_Pipe, sock=socket.socket(fileno=fd))
     try:
-        half = await pipe.planned
+        worker = await pipe.planned
     except asyncio.CancelledError:
         return
-    await half.run()
+    await worker.run()
     await pipe.finish()
 
 

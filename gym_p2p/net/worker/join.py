@@ -12,21 +12,14 @@ import json
 from collections.abc import Callable
 
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.api.queues import MatchProposed, QueueStatus
+from gym_p2p.core.api.rooms import MatchFound, RoomStatus
 from gym_p2p.errors import ConnectFailed
+from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.service_connection import CLIENT
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.probing.manager import ProbeManager
-from gym_p2p.net.worker.messages import (
-    Plan,
-    Proposed,
-    Queued,
-    QueueNews,
-    Seated,
-    ServiceSeen,
-    Telling,
-    Waiting,
-)
+from gym_p2p.net.worker.messages import JoinEvent, PlayerPlan, ServiceReachable
 
 __all__ = ["Meeting"]
 
@@ -39,13 +32,13 @@ class Meeting:
     Args:
         plan: which room or queue, and which seats.
         client: not connected yet; closed by the caller.
-        tell: called with what happens on the way.
+        emit: takes what happens on the way.
     """
 
-    def __init__(self, plan: Plan, client: SignalingClient, tell: Callable[[Telling], None]) -> None:
+    def __init__(self, plan: PlayerPlan, client: SignalingClient, emit: Callable[[JoinEvent], None]) -> None:
         self._plan = plan
         self._client = client
-        self._tell = tell
+        self._emit = emit
 
     async def find_match(self) -> MatchFound:
         """Return the match.
@@ -59,45 +52,46 @@ class Meeting:
         await self._client.connect(
             config.server_url, self._plan.subject_id, timeout_s=SIGN_IN_TIMEOUT_S, token=config.token
         )
-        self._client.on_connection = lambda up: self._tell(ServiceSeen(up))
+        self._client.events.listen(LineChanged, self._on_line)
         try:
             if config.queue is None:
                 return await self._from_room()
             return await self._from_queue(config.queue)
         finally:
-            self._client.on_connection = None  # a running match does not need the service
+            self._client.events.ignore(LineChanged, self._on_line)  # a running match does not need it
+
+    def _on_line(self, changed: LineChanged) -> None:
+        self._emit(ServiceReachable(changed.up))
 
     async def _from_room(self) -> MatchFound:
         plan, client = self._plan, self._client
-        client.on_room_status = lambda status: self._tell(Waiting(status.seats_free))
+        client.events.listen(RoomStatus, self._emit)
         spectators = plan.config.spectators
         ack = await client.join_room(plan.config.room, plan.seats, plan.take, spectators=spectators)
-        self._tell(Seated(ack.seats_taken))
-        if ack.seats_free:
-            self._tell(Waiting(ack.seats_free))
+        self._emit(ack)
         return await client.wait_for_match(plan.config.sync.room_timeout_s)
 
     async def _from_queue(self, queue: str) -> MatchFound:
         plan, client = self._plan, self._client
-        client.on_queue_status = lambda status: self._tell(QueueNews(status))
-        client.on_match_proposed = lambda match: self._tell(Proposed(match))
+        client.events.listen(QueueStatus, self._emit)
+        client.events.listen(MatchProposed, self._emit)
         take = None if plan.take is None else plan.take[0]
         ticket = QueueTicket(
             queue=queue,
             seats=plan.seats,
             take=take,
             client=CLIENT,
-            asks=plan.asks,
+            asks=plan.votes,
             spectators=plan.config.spectators,
             plays=_digest(plan.description.get("must")),
         )
         probes = ProbeManager(client, client.subject_id, link=plan.config.link)
         try:
             ack = await client.join_queue(ticket)
-            self._tell(Queued(ack.queue, ack.waiting))
+            self._emit(ack)
             return await client.wait_for_match(plan.config.sync.room_timeout_s)
         except (asyncio.CancelledError, ConnectFailed):
-            await client.leave()  # no place is kept for one who goes by himself
+            await client.leave()  # no place is kept for one who goes of their own accord
             raise
         finally:
             await probes.close()

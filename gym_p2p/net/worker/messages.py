@@ -1,60 +1,58 @@
-"""What the two halves of a player say to each other beyond the match itself: the plan, and how it goes.
+"""What the two halves of a player or a spectator exchange beyond the match itself: plans, commands, events.
 
-Values that may cross a pipe. The match's own commands and events are :mod:`gym_p2p.core.match.events`.
+Values that may cross a pipe. The match's own commands and events are :mod:`gym_p2p.core.match.events`; what
+the service says on the way to a match goes on as it came, as the values of :mod:`gym_p2p.core.api`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
 from gym_p2p.config import P2PConfig
-from gym_p2p.core.api.queues import MatchProposed, QueueStatus
-from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
+from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.match.events import Command, Event
-from gym_p2p.core.matchmaking.commands import Verdict
 from gym_p2p.core.spectating.log import Shown
-from gym_p2p.core.spectating.subscriber import FollowEvent
+from gym_p2p.core.spectating.subscriber import SubscriberEvent
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError
 
 __all__ = [
-    "AnswerProposal",
-    "Failed",
-    "HasShown",
+    "Emit",
+    "JoinEvent",
     "LinkOpened",
-    "MatchMade",
-    "News",
-    "Order",
-    "Plan",
+    "PlayerPlan",
     "Polled",
-    "Proposed",
-    "QueueNews",
-    "Queued",
-    "Seated",
-    "ServiceSeen",
-    "Stopped",
-    "Telling",
-    "Waiting",
+    "ReleaseFrames",
+    "ServiceReachable",
+    "SpectatorPlan",
+    "Vote",
     "WatchEnded",
-    "WatchNews",
-    "WatchPlan",
-    "Watched",
+    "WatchEvent",
+    "WorkerCommand",
+    "WorkerEvent",
+    "WorkerFailed",
+    "WorkerStopped",
 ]
 
 
+# Plans: what the network half is to do.
+
+
 @attrs.frozen(kw_only=True)
-class Plan:
-    """What the network half is to do.
+class PlayerPlan:
+    """A player's match.
 
     Attributes:
         seats: every seat of the environment, in its order.
         take: the seats of this player; ``None`` takes any free one.
         description: what both sides must agree on (``must``) and what they need not (``about``).
+        votes: whether the user's half votes on a queue's match before it is made.
     """
 
     config: P2PConfig
@@ -62,21 +60,12 @@ class Plan:
     seats: tuple[SeatId, ...]
     take: tuple[SeatId, ...] | None
     description: Mapping[str, Any]
-    asks: bool = False
-    """Whether the user's half wants a say before a queue's match is made."""
-
-
-@attrs.frozen
-class AnswerProposal:
-    """Command: what becomes of a proposed match, for this player's part."""
-
-    proposal_id: str
-    verdict: Verdict
+    votes: bool = False
 
 
 @attrs.frozen(kw_only=True)
-class WatchPlan:
-    """What the network half of a spectator is to do.
+class SpectatorPlan:
+    """A match to watch.
 
     Attributes:
         seats: how many the environment has.
@@ -89,64 +78,35 @@ class WatchPlan:
     match_id: str | None
 
 
+# Commands.
+
+
 @attrs.frozen
-class HasShown:
-    """Command: so many frames, of all that were told, are shown, or not wanted any more."""
+class Vote:
+    """What becomes of a proposed match, for this player's part."""
+
+    proposal_id: str
+    verdict: Verdict
+
+
+@attrs.frozen
+class ReleaseFrames:
+    """So many frames, of all that were received, are shown, or not wanted any more."""
 
     frames: int
 
 
-Order = Command | AnswerProposal | Shown | HasShown
+WorkerCommand = Command | Vote | Shown | ReleaseFrames
+
+
+# Events.
 
 
 @attrs.frozen
-class Queued:
-    """The service gave this player a place in the queue."""
-
-    queue: str
-    waiting: int
-
-
-@attrs.frozen
-class QueueNews:
-    """The place in the queue, when it has changed."""
-
-    status: QueueStatus
-
-
-@attrs.frozen
-class Proposed:
-    """The queue has found a match; only where the plan ``asks``."""
-
-    match: MatchProposed
-
-
-@attrs.frozen
-class Seated:
-    """The service gave this player these seats of the room."""
-
-    seats: tuple[SeatId, ...]
-
-
-@attrs.frozen
-class Waiting:
-    """Seats of the room that are still free."""
-
-    seats_free: tuple[SeatId, ...]
-
-
-@attrs.frozen
-class ServiceSeen:
-    """The line to the service has broken, or is up again."""
+class ServiceReachable:
+    """The line to the service has broken, or is up again; only on the way to a match."""
 
     up: bool
-
-
-@attrs.frozen
-class MatchMade:
-    """The room is full, or the queue has found a match."""
-
-    found: MatchFound
 
 
 @attrs.frozen
@@ -166,22 +126,15 @@ class Polled:
 
 
 @attrs.frozen
-class Failed:
+class WorkerFailed:
     """It went no further."""
 
     error: P2PError
 
 
 @attrs.frozen
-class Stopped:
-    """Nothing runs any more; nothing will be told."""
-
-
-@attrs.frozen
-class Watched:
-    """The service has named a player who shows the match; again, if another one has to."""
-
-    match: WatchedMatch
+class WorkerStopped:
+    """Nothing runs any more; no event follows."""
 
 
 @attrs.frozen
@@ -189,14 +142,16 @@ class WatchEnded:
     """Nobody shows the match any more.
 
     Attributes:
-        reason: what the last player said who took his leave; ``source_lost`` if none did.
+        reason: of the last farewell; ``source_lost`` if there was none.
     """
 
     reason: str
 
 
-WatchNews = Watched | FollowEvent | WatchEnded
-"""What a spectator's network half tells."""
-News = Queued | QueueNews | Proposed | Seated | Waiting | ServiceSeen | MatchMade
+JoinEvent = JoinAck | RoomStatus | QueueAck | QueueStatus | MatchProposed | MatchFound | ServiceReachable
 """On the way to a match."""
-Telling = Event | News | WatchNews | LinkOpened | Polled | Failed | Stopped
+WatchEvent = WatchedMatch | SubscriberEvent | WatchEnded
+"""Of a spectator's network half; a ``WatchedMatch`` again where another player has to show the match."""
+WorkerEvent = Event | JoinEvent | WatchEvent | LinkOpened | Polled | WorkerFailed | WorkerStopped
+Emit = Callable[[int, WorkerEvent], None]
+"""Takes the Unix time in milliseconds, and what happened."""

@@ -1,54 +1,47 @@
 """The network half of a spectator: from signing in to the end of the match, over as many players as it takes.
 
-Asks the service who shows the match, connects to him, and follows
-(:mod:`gym_p2p.core.spectating.subscriber`); when he can show it no more, asks for another one and goes on
-from where the spectator stands. It refuses to know the environment. ``Stopped`` is always the last thing that
-it tells.
+Requests from the service who shows the match, connects to that player, and follows
+(:mod:`gym_p2p.core.spectating.subscriber`); when they can show it no more, requests another one and goes on
+from where the spectator stands. It refuses to know the environment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import attrs
 
+from gym_p2p.core.api.rooms import MatchSignal
 from gym_p2p.core.api.spectators import WatchedMatch, WatchOver
 from gym_p2p.core.match.events import Leave
 from gym_p2p.core.spectating.messages import Farewell
-from gym_p2p.core.spectating.subscriber import Broken, Follower, Said
+from gym_p2p.core.spectating.subscriber import Broken, SendToPlayer, Subscriber
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import (
     ConnectFailed,
     NetworkError,
     P2PError,
-    ProtocolError,
     ServiceRefused,
     ServiceUnreachable,
 )
-from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
-from gym_p2p.net.loop import Alarm, unless
+from gym_p2p.net.loop import LoopTimer, unless
 from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.net.worker.join import SIGN_IN_TIMEOUT_S
 from gym_p2p.net.worker.messages import (
-    Failed,
-    HasShown,
-    Order,
-    Stopped,
-    Telling,
-    Watched,
+    Emit,
+    ReleaseFrames,
+    SpectatorPlan,
     WatchEnded,
-    WatchPlan,
+    WorkerCommand,
 )
+from gym_p2p.net.worker.worker import NetworkWorker
 
-__all__ = ["Watcher"]
+__all__ = ["SpectatorWorker"]
 
 _log = logging.getLogger(__name__)
 
@@ -63,56 +56,37 @@ _NOT_YET = frozenset({"no_such_match", "rate_limited"})
 _BUSY = frozenset({"room_full", "rate_limited"})
 
 
-class Watcher:
-    """One spectator's network half. Every method is called on its event loop."""
+class SpectatorWorker(NetworkWorker):
+    """One spectator's network half.
 
-    def __init__(self, plan: WatchPlan, tell: Callable[[int, Telling], None]) -> None:
-        """Prepare; nothing happens before :meth:`run`.
+    Args:
+        plan: what to do.
+        emit: takes its events.
+    """
 
-        Args:
-            plan: what to do.
-            tell: called with the Unix time in milliseconds and what happened.
-        """
+    def __init__(self, plan: SpectatorPlan, emit: Emit) -> None:
+        super().__init__(emit)
         self._plan = plan
-        self._tell_at = tell
-        self._follower = Follower(plan.seats)
-        self._client = SignalingClient()
-        self._client.on_spectator = self._on_event
-        self._over = asyncio.Event()
+        self._follower = Subscriber(plan.seats)
+        self._client.events.listen(WatchOver, self._on_watch_over)
         self._lost = asyncio.Event()
         """Nothing more comes from the player who is followed."""
         self._watched: WatchedMatch | None = None
         self._open: PeerConnection | None = None
-        self._alarm = Alarm(self._wake)
+        self._alarm = LoopTimer(self._wake)
         self._left = False
         """Whether the one who is followed has said farewell."""
         self._reason = "source_lost"
 
-    async def run(self) -> None:
-        """Watch one match; returns when it is over. Whatever happens ends in ``Stopped``."""
-        try:
-            await unless(self._over, self._watch())
-        except P2PError as error:
-            self._tell(Failed(error))
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - told to the caller, whatever it is
-            _log.exception("the network half failed")
-            self._tell(Failed(NetworkError(f"the network half failed: {type(error).__name__}: {error}")))
-        finally:
-            self._alarm.set(None)
-            await self._client.close()
-            self._tell(Stopped())
-
-    def command(self, command: Order) -> None:
+    def command(self, command: WorkerCommand) -> None:
         """Carry out a command of the user's half."""
         if isinstance(command, Leave):
             self._over.set()
-        elif isinstance(command, HasShown):
+        elif isinstance(command, ReleaseFrames):
             self._follower.shown(command.frames, self._alarm.now)
             self._pump()
 
-    async def _watch(self) -> None:
+    async def _work(self) -> None:
         config = self._plan.config
         await self._client.connect(
             config.server_url, self._plan.subject_id, timeout_s=SIGN_IN_TIMEOUT_S, token=config.token
@@ -121,14 +95,14 @@ class Watcher:
         failures = 0
         while watched is not None:
             self._watched = watched
-            self._tell(Watched(watched))
+            self._emit(watched)
             before = self._follower.place
             problem = await self._follow(watched)
             failures = failures + 1 if before == self._follower.place and not self._left else 0
             if failures == _MAX_FAILURES:
                 raise problem or NetworkError("the match was to be watched, and nothing was shown")
             watched = await self._another(watched)
-        self._tell(WatchEnded(self._reason))
+        self._emit(WatchEnded(self._reason))
 
     # Who shows the match.
 
@@ -143,7 +117,7 @@ class Watcher:
         began = self._alarm.now
         while True:
             try:
-                return await self._ask(self._plan.match_id)
+                return await self._request(self._plan.match_id)
             except ServiceRefused as error:
                 if error.code not in _NOT_YET:
                     raise
@@ -157,7 +131,7 @@ class Watcher:
         until = self._alarm.now + AGAIN_S
         while self._alarm.now < until:
             try:
-                return await self._ask(before.match_id, avoid=before.source)
+                return await self._request(before.match_id, avoid=before.source)
             except ServiceRefused as error:
                 if error.code not in _BUSY:
                     return None
@@ -166,7 +140,7 @@ class Watcher:
             await asyncio.sleep(_RETRY_S)
         return None
 
-    async def _ask(self, match_id: str | None, *, avoid: SeatId | None = None) -> WatchedMatch:
+    async def _request(self, match_id: str | None, *, avoid: SeatId | None = None) -> WatchedMatch:
         room = self._plan.config.room if match_id is None else None
         return await self._client.watch(room=room, match_id=match_id, avoid=avoid)
 
@@ -182,11 +156,11 @@ class Watcher:
     # Following.
 
     async def _follow(self, watched: WatchedMatch) -> P2PError | None:
-        """Follow one player as long as he shows the match; return why there was no connection to him."""
+        """Follow one player as long as they show the match; return why there was no connection."""
         self._lost.clear()
         self._left = False
         connector = self._connector(watched)
-        self._client.on_signal = partial(_pass_on, watched.source, connector)
+        self._client.events.listen(MatchSignal, partial(_pass_on, watched.source, connector))
         try:
             if await unless(self._lost, connector.connect()) is not None:
                 await self._lost.wait()
@@ -237,15 +211,8 @@ class Watcher:
         self._follower.receive(data if isinstance(data, bytes) else data.encode(), self._alarm.now)
         self._pump()
 
-    def _on_event(self, event: str, data: object) -> None:
-        if event != "watch_over" or self._watched is None:
-            return
-        try:
-            over = WatchOver.from_wire(data)
-        except ProtocolError as error:
-            _log.warning("the service: %s", error)
-            return
-        if over.match_id != self._watched.match_id:
+    def _on_watch_over(self, over: WatchOver) -> None:
+        if self._watched is None or over.match_id != self._watched.match_id:
             return
         if self._open is None:
             self._lost.set()
@@ -260,7 +227,7 @@ class Watcher:
     def _pump(self) -> None:
         while (output := self._follower.poll()) is not None:
             match output:
-                case Said(data):
+                case SendToPlayer(data):
                     if self._open is not None:
                         self._open.send(Channel.CTRL, data)
                 case Broken(reason):
@@ -270,15 +237,14 @@ class Watcher:
                     self._left, self._reason = True, reason
                     self._lost.set()
                 case _:
-                    self._tell(output)
+                    self._emit(output)
         self._alarm.set(self._follower.next_timeout())
 
-    def _tell(self, telling: Telling) -> None:
-        self._tell_at(time.time_ns() // 1_000_000, telling)
+    async def _clean_up(self) -> None:
+        self._alarm.set(None)
+        await self._client.close()
 
 
-def _pass_on(
-    source: SeatId, connector: Connector, sender: SeatId, kind: str, payload: Mapping[str, Any] | None
-) -> None:
-    if sender == source:
-        connector.receive_signal(kind, payload)
+def _pass_on(source: SeatId, connector: Connector, signal: MatchSignal) -> None:
+    if signal.from_player_id == source:
+        connector.receive_signal(signal.type, signal.payload)

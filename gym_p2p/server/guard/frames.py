@@ -23,7 +23,7 @@ import attrs
 import msgspec
 import socketio.packet
 
-from gym_p2p.server.guard.rate_limits import KeyedLimits
+from gym_p2p.core.presence.rate_limits import Rate
 
 __all__ = ["GUARD_KEY", "VIOLATION", "ConnectionGuard", "FrameGuard", "StrictJson", "StrictPacket"]
 
@@ -187,14 +187,14 @@ class FrameGuard:
     Args:
         app: what is guarded.
         connects: new websockets of one address; ``None`` counts none.
-        on_refusal: called with a word for every websocket that is turned away here.
+        on_refusal: called with a reason for every websocket that is turned away here.
     """
 
     def __init__(
         self,
         app: App,
         *,
-        connects: KeyedLimits | None = None,
+        connects: Rate | None = None,
         on_refusal: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         self._app = app

@@ -1,19 +1,16 @@
-"""What stands between a socket and the machines: who comes in, how often he may join, and what is counted.
+"""What stands between a socket and the machines: who comes in, how much one may do, and what is counted.
 
-Knows the events by which somebody asks for a place. What each guard does is in its own module.
+Knows the events that request a place. It keeps no clock.
 """
 
 from __future__ import annotations
 
-import math
-import time
-
 import attrs
 
-from gym_p2p.core.api.replies import Answer, Code, Refused
+from gym_p2p.core.api.replies import Answer, Refused
+from gym_p2p.core.presence.rate_limits import Rate, Window, too_often
 from gym_p2p.server.guard.admission import Admission
 from gym_p2p.server.guard.metrics import ServiceMetrics
-from gym_p2p.server.guard.rate_limits import KeyedLimits
 
 __all__ = ["Guards"]
 
@@ -22,51 +19,61 @@ _LEAVES = frozenset({"leave_room", "leave_queue"})
 _PLACES = _JOINS | {"watch"}
 
 
-def _default_joins() -> KeyedLimits:
-    return KeyedLimits(per_s=1.0, burst=3)
+def _strikes() -> Window:
+    return Window(most=2, window_s=10.0)
+
+
+def _bursts() -> Window:
+    return Window(most=1, window_s=1.0)
+
+
+def _violations() -> Window:
+    return Window(most=9, window_s=10.0)
 
 
 @attrs.frozen(kw_only=True)
 class Guards:
-    """The guards of one service; by default those of a laboratory.
+    """The guards of one service.
 
     Attributes:
         admission: the door.
+        events: of each socket.
         joins: joins of rooms and queues, and wishes to watch, by subject.
         metrics: where everything is counted.
     """
 
-    admission: Admission = attrs.field(factory=Admission)
-    joins: KeyedLimits = attrs.field(factory=_default_joins)
-    metrics: ServiceMetrics = attrs.field(factory=ServiceMetrics)
+    admission: Admission
+    events: Rate
+    joins: Rate
+    metrics: ServiceMetrics
+    _strikes: Window = attrs.field(init=False, factory=_strikes)
+    _bursts: Window = attrs.field(init=False, factory=_bursts)
+    """One burst over the limit is one strike, however many events it had."""
+    _violations: Window = attrs.field(init=False, factory=_violations)
 
-    def admit(self, socket: str, auth: object) -> Refused | None:
-        """Let a socket in, or say why not."""
-        refused = self.admission.admit(socket, auth)
-        if refused is not None:
-            self.metrics.refused(refused.code)
-        return refused
+    def struck_out(self, socket: str, now: float) -> bool:
+        """Count an event over the limit; return whether the socket is to be closed for that."""
+        return self._bursts.take(socket, now) is None and self._strikes.take(socket, now) is not None
 
-    def refuse_join(self, event: str, subject_id: str | None) -> Refused | None:
+    def violated(self, socket: str, now: float) -> bool:
+        """Count something that no honest client sends; return whether the socket is to be closed for that."""
+        self.metrics.refused("violation")
+        return self._violations.take(socket, now) is not None
+
+    def refuse_join(self, event: str, subject_id: str | None, now: float) -> Refused | None:
         """Say that a subject joins too often; ``None`` if it does not, or this event is no joining."""
         if event not in _PLACES or subject_id is None:
             return None
-        wait_s = self.joins.take(subject_id, time.monotonic())
+        wait_s = self.joins.take(subject_id, now)
         if wait_s is None:
             return None
-        message = f"at most {self.joins.per_s:g} joins a second"
-        return Refused(Code.RATE_LIMITED, message, retry_after_ms=math.ceil(wait_s * 1000))
+        return too_often(wait_s, f"at most {self.joins.per_s:g} joins a second")
 
-    def answered(self, socket: str, event: str, answer: Answer) -> None:
+    def answered(self, socket: str, event: str, answer: Answer, now: float) -> None:
         """Count an answer to a client."""
         if isinstance(answer, Refused):
             self.metrics.refused(answer.code)
         elif event in _JOINS:
-            self.metrics.joined(socket, time.monotonic())
+            self.metrics.joined(socket, now)
         elif event in _LEAVES:
             self.metrics.left(socket)
-
-    def left(self, socket: str) -> None:
-        """Forget a socket. Idempotent."""
-        self.admission.left(socket)
-        self.metrics.left(socket)

@@ -3,7 +3,7 @@
 Every service has a registry of its own, so that two in one process do not add up. Labels are words of ours
 (codes, reasons, kinds) and names of queues, up to a bound; never a subject, a room or an address.
 
-It knows what is counted and under which name. When something happened is told to it, or asked for at the
+It knows what is counted and under which name. When something happened is reported to it, or read at the
 time of a scrape.
 """
 
@@ -13,19 +13,20 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
 
 import attrs
 import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from gym_p2p.core.api.queues import MatchProbe
+from gym_p2p.core.api.payloads import Event
+from gym_p2p.core.api.probes import ProbeSignal
+from gym_p2p.core.api.queues import MatchFailed
+from gym_p2p.core.api.rooms import MatchFound, MatchSignal
 from gym_p2p.core.probing.outcome import ProbeOutcome
 
 __all__ = ["Counts", "QueueRow", "ServiceMetrics"]
 
-_SIGNALS = frozenset({"webrtc_signal", "probe_signal"})
 _MAX_QUEUES = 50
 """Names of queues come from clients; each one is a time series for good."""
 _LAG_INTERVAL_S = 0.25
@@ -46,7 +47,7 @@ class QueueRow:
 
 @attrs.frozen(kw_only=True)
 class Counts:
-    """What is asked for at the time of a scrape."""
+    """What is read at the time of a scrape."""
 
     connections: Callable[[], int] = lambda: 0
     matches: Callable[[], int] = lambda: 0
@@ -59,7 +60,7 @@ class ServiceMetrics:
     """The numbers of one service.
 
     Attributes:
-        counts: what is asked for at the time of a scrape; set by whoever has it.
+        counts: what is read at the time of a scrape; set by whoever has it.
     """
 
     def __init__(self) -> None:
@@ -107,30 +108,31 @@ class ServiceMetrics:
         self._probes.labels(str(outcome.reason)).inc()
 
     def joined(self, socket: str, now: float) -> None:
-        """Note that a player waits for a match from now on, unless he does already."""
+        """Note that a player waits for a match from now on, unless they do already."""
         self._joined_at.setdefault(socket, now)
 
     def left(self, socket: str) -> None:
         """Note that a player waits no more, or is gone. Idempotent."""
         self._joined_at.pop(socket, None)
 
-    def sent(self, socket: str, event: str, data: Mapping[str, Any], now: float) -> None:
+    def sent(self, socket: str, payload: Event, now: float) -> None:
         """Count what is sent to a client, if it is a signal or a match."""
-        if event in _SIGNALS:
-            self._signals.labels(event).inc()
-        elif event == "match_found":
-            self._matched.inc()
-            joined_at = self._joined_at.pop(socket, None)
-            if joined_at is not None:
-                self._to_match.observe(now - joined_at)
-            rtt_ms = _measured_rtt_ms(data.get("probe"))
-            if rtt_ms is not None:
-                self._match_rtt.observe(rtt_ms / 1000)
-        elif event == "match_failed":
-            self.left(socket)
+        match payload:
+            case MatchSignal() | ProbeSignal():
+                self._signals.labels(payload.event).inc()
+            case MatchFound(probe=probe):
+                self._matched.inc()
+                joined_at = self._joined_at.pop(socket, None)
+                if joined_at is not None:
+                    self._to_match.observe(now - joined_at)
+                rtt_ms = None if probe is None else probe.worst_rtt_ms
+                if rtt_ms is not None:
+                    self._match_rtt.observe(rtt_ms / 1000)
+            case MatchFailed():
+                self.left(socket)
 
     def refused(self, reason: str) -> None:
-        """Count a refusal or a dropped socket, by a word of ours."""
+        """Count a refusal or a dropped socket, by its reason."""
         self._refusals.labels(reason).inc()
 
     async def watch_loop(self) -> None:
@@ -139,10 +141,6 @@ class ServiceMetrics:
             due = time.monotonic() + _LAG_INTERVAL_S
             await asyncio.sleep(_LAG_INTERVAL_S)
             self._lag.observe(max(0.0, time.monotonic() - due))
-
-
-def _measured_rtt_ms(probe: object) -> float | None:
-    return None if probe is None else MatchProbe.from_wire(probe).worst_rtt_ms
 
 
 class _Scrape(Collector):

@@ -1,14 +1,8 @@
-"""Signed, self-contained tokens of three kinds: to store documents, to take part, to look into the service.
+"""Signed, self-contained tokens: what somebody may do, said in claims that only the service can have signed.
 
-* Upload tokens say who may store which player's documents. Their secret lives in the data directory, so that
-  a document which a player's machine kept while the service was away is still accepted after the service's
-  restart.
-* Join tokens say who may take part in which experiment, until when; signed by whoever invites the players. A
-  token is two base64url parts, the claims as JSON and their HMAC-SHA256, so that the one who invites (a web
-  page's server, ``gym-p2p token``) needs nothing but the secret.
-* Operator tokens say who may look into a running service. They are sealed with the secret of the data
-  directory, so that whoever can read that may look, and nobody else; short-lived, for they travel in a
-  header.
+A token is two base64url parts, the claims as JSON and their HMAC-SHA256, so that whoever invites players (a
+web page's server, ``gym-p2p token``) needs nothing but the secret. What a token is for is part of its key:
+one secret's tokens for different purposes open nothing of each other's.
 
 This module knows no HTTP, no socket and no match, and not what there is to see.
 """
@@ -19,9 +13,9 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import secrets
 from pathlib import Path
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import attrs
 import msgspec
@@ -29,18 +23,9 @@ import msgspec
 from gym_p2p.core.api.replies import is_public_id
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.exports.files import write_bytes
 
-__all__ = [
-    "Claims",
-    "JoinClaims",
-    "JoinTokens",
-    "OperatorTokens",
-    "TokenSigner",
-    "load_secret",
-    "read_secret",
-    "seal",
-    "unseal",
-]
+__all__ = ["JoinClaims", "OperatorClaims", "TokenSigner", "UploadClaims", "load_secret", "read_secret"]
 
 _SECRET_BYTES = 32  # as long as the hash, RFC 2104 section 3
 _SECRET_NAME = ".token-secret"  # noqa: S105  # a file's name
@@ -49,8 +34,14 @@ _MAX_TOKEN_CHARS = 16 * 1024
 
 
 @attrs.frozen(kw_only=True)
-class Claims:
-    """What a token says."""
+class UploadClaims:
+    """Who may store which player's documents.
+
+    Signed with the secret of the data directory, so that a document which a player's machine kept while the
+    service was away is still accepted after the service's restart.
+    """
+
+    PURPOSE: ClassVar = b"gym_p2p upload token"
 
     match_id: str
     player_id: SeatId
@@ -60,54 +51,91 @@ class Claims:
     """Unix seconds."""
 
 
-class TokenSigner:
-    """Issues and verifies tokens with one secret."""
+@attrs.frozen(kw_only=True)
+class OperatorClaims:
+    """Whoever holds it may look into a running service; short-lived, for it travels in a header.
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    Signed with the secret of the data directory, so that whoever can read that may look, and nobody else.
+    """
 
-    def issue(self, claims: Claims) -> str:
-        """Return the token that says this."""
-        return seal(self._secret, msgspec.json.encode(claims))
+    PURPOSE: ClassVar = b"gym_p2p operator token"
 
-    def verify(self, token: str, *, now: float) -> Claims | None:
+    expires_at: float
+    """Unix seconds."""
+
+
+@attrs.frozen(kw_only=True)
+class JoinClaims:
+    """Who may take part in which experiment; signed with the secret of whoever invites the players.
+
+    Raises:
+        ConfigurationError: there can be no such subject.
+    """
+
+    PURPOSE: ClassVar = b"gym_p2p join token"
+
+    experiment: str
+    subject_id: str
+    expires_at: float
+    """Unix seconds."""
+    token_id: str
+    """Makes two tokens of one subject differ, and one traceable to whom it was given."""
+
+    def __attrs_post_init__(self) -> None:
+        if not is_public_id(self.subject_id):
+            wanted = "wanted 1 to 128 of A-Z a-z 0-9 . _ : @ + -"
+            raise ConfigurationError("subject", f"{wanted}, got {self.subject_id!r}")
+
+
+class _Claims(Protocol):
+    PURPOSE: ClassVar[bytes]
+
+    @property
+    def expires_at(self) -> float: ...
+
+
+_C = TypeVar("_C", bound=_Claims)
+
+
+class TokenSigner(Generic[_C]):
+    """Issues and verifies the tokens of one kind with one secret.
+
+    Args:
+        secret: whoever has it can make tokens.
+        kind: the class of their claims.
+    """
+
+    def __init__(self, secret: bytes, kind: type[_C]) -> None:
+        self._key = hmac.digest(secret, kind.PURPOSE, hashlib.sha256)
+        self._kind = kind
+
+    def issue(self, claims: _C) -> str:
+        """Return the token that says this, as text that fits into a header."""
+        body = _encode(msgspec.json.encode(claims))
+        return f"{body}.{self._signature(body)}"
+
+    def verify(self, token: str, *, now: float) -> _C | None:
         """Return what a token says, or ``None`` when it is not ours, was changed, or has expired.
+
+        Takes the same time whatever is wrong with a signature.
 
         Args:
             token: what the client showed.
             now: Unix seconds.
         """
-        body = unseal(self._secret, token)
-        if body is None:
+        if len(token) > _MAX_TOKEN_CHARS or not token.isascii():
+            return None
+        body, _, signature = token.partition(".")
+        if not hmac.compare_digest(self._signature(body), signature):
             return None
         try:
-            claims = msgspec.json.decode(body, type=Claims)
-        except ValueError:
+            claims = msgspec.json.decode(_decode(body), type=self._kind)
+        except (ValueError, binascii.Error):
             return None
         return claims if now < claims.expires_at else None
 
-
-def seal(key: bytes, body: bytes) -> str:
-    """Return a body with its signature, as text that fits into a header."""
-    text = _encode(body)
-    return f"{text}.{_encode(_sign(key, text))}"
-
-
-def unseal(key: bytes, token: str) -> bytes | None:
-    """Return the body of what :func:`seal` made with this key, else ``None``; takes the same time anyway."""
-    if len(token) > _MAX_TOKEN_CHARS or not token.isascii():
-        return None
-    text, _, signature = token.partition(".")
-    if not hmac.compare_digest(_encode(_sign(key, text)), signature):
-        return None
-    try:
-        return _decode(text)
-    except (ValueError, binascii.Error):
-        return None
-
-
-def _sign(key: bytes, text: str) -> bytes:
-    return hmac.digest(key, text.encode("ascii"), hashlib.sha256)
+    def _signature(self, body: str) -> str:
+        return _encode(hmac.digest(self._key, body.encode("ascii"), hashlib.sha256))
 
 
 def load_secret(directory: Path) -> bytes:
@@ -139,13 +167,10 @@ def read_secret(directory: Path) -> bytes:
 
 def _publish(path: Path, secret: bytes) -> None:
     """Make the file appear whole or not at all, unless another process was first."""
+    # By a link, which replaces nothing, unlike a rename.
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secret)
-            file.flush()
-            os.fsync(file.fileno())
+        write_bytes(draft, [secret], mode=0o600)
         path.hardlink_to(draft)
     except FileExistsError:
         pass
@@ -159,104 +184,3 @@ def _encode(data: bytes) -> str:
 
 def _decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-_OPERATOR_PURPOSE = b"gym_p2p operator token"
-"""Keeps one secret's tokens of different kinds apart: a player's upload token opens nothing here."""
-
-
-@attrs.frozen(kw_only=True)
-class _Claims:
-    expires_at: float
-    """Unix seconds."""
-
-
-class OperatorTokens:
-    """Issues and verifies the operator tokens of one service.
-
-    Args:
-        secret: of its data directory.
-    """
-
-    def __init__(self, secret: bytes) -> None:
-        self._key = hmac.digest(secret, _OPERATOR_PURPOSE, hashlib.sha256)
-
-    def issue(self, *, expires_at: float) -> str:
-        """Return a token that is good until then (Unix seconds)."""
-        return seal(self._key, msgspec.json.encode(_Claims(expires_at=expires_at)))
-
-    def verify(self, token: str, *, now: float) -> bool:
-        """Tell whether a token lets its bearer look.
-
-        Args:
-            token: what the client showed.
-            now: Unix seconds.
-        """
-        body = unseal(self._key, token)
-        if body is None:
-            return False
-        try:
-            return now < msgspec.json.decode(body, type=_Claims).expires_at
-        except ValueError:
-            return False
-
-
-_JOIN_PURPOSE = b"gym_p2p join token"
-"""Keeps one secret's tokens of different kinds apart."""
-
-
-@attrs.frozen(kw_only=True)
-class JoinClaims:
-    """What a join token says."""
-
-    experiment: str
-    subject_id: str
-    expires_at: float
-    """Unix seconds."""
-    token_id: str
-    """Makes two tokens of one subject differ, and one traceable to whom it was given."""
-
-
-class JoinTokens:
-    """Issues and verifies the join tokens of one experiment.
-
-    Args:
-        secret: shared by those who invite and the service.
-        experiment: what a token has to be for.
-    """
-
-    def __init__(self, secret: str, experiment: str) -> None:
-        self._key = hmac.digest(secret.encode(), _JOIN_PURPOSE, hashlib.sha256)
-        self._experiment = experiment
-
-    def issue(self, subject_id: str, *, expires_at: float, token_id: str) -> str:
-        """Return a token.
-
-        Raises:
-            ConfigurationError: there can be no such subject.
-        """
-        if not is_public_id(subject_id):
-            raise ConfigurationError(
-                "subject", f"wanted 1 to 128 of A-Z a-z 0-9 . _ : @ + -, got {subject_id!r}"
-            )
-        claims = JoinClaims(
-            experiment=self._experiment, subject_id=subject_id, expires_at=expires_at, token_id=token_id
-        )
-        return seal(self._key, msgspec.json.encode(claims))
-
-    def verify(self, token: str, *, now: float) -> JoinClaims | None:
-        """Return what a token says, or ``None`` when it does not let its bearer in.
-
-        Args:
-            token: what the client showed.
-            now: Unix seconds.
-        """
-        body = unseal(self._key, token)
-        if body is None:
-            return None
-        try:
-            claims = msgspec.json.decode(body, type=JoinClaims)
-        except ValueError:
-            return None
-        valid = claims.experiment == self._experiment and is_public_id(claims.subject_id)
-        return claims if valid and now < claims.expires_at else None

@@ -1,7 +1,7 @@
 """The decision log: one JSON line for every decision of the queues, made and rejected.
 
-It knows a file. What stands in a record is :mod:`gym_p2p.core.matchmaking.decision_log`'s to say; ``gym-p2p
-matchmaking replay`` reads it.
+It knows a file. What stands in a record is for :mod:`gym_p2p.core.matchmaking.decision_log` to decide;
+``gym-p2p matchmaking replay`` reads it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 class DecisionLog:
     """A file to which records are appended; made at the first one, in a folder that exists.
 
-    A disk that is full or gone is told once, and does not stop the queues.
+    A disk that is full or gone is reported once, and does not stop the queues.
     """
 
     def __init__(self, path: Path) -> None:

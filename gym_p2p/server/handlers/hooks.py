@@ -15,8 +15,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from gym_p2p.core.matchmaking.commands import Verdict, as_verdict
-from gym_p2p.core.matchmaking.queue_commands import ProposedMatch
+from gym_p2p.core.api.queues import Verdict
+from gym_p2p.core.matchmaking.commands import ProposedMatch, as_verdict
 
 __all__ = ["HookCaller", "PreMatchHook"]
 
@@ -32,7 +32,7 @@ MAX_THREADS = 16
 
 
 class HookCaller:
-    """Asks one hook, with a deadline.
+    """Calls one hook, with a deadline.
 
     Args:
         hook: the user's.
@@ -44,8 +44,8 @@ class HookCaller:
         self._timeout_s = timeout_s
         self._threads = threading.BoundedSemaphore(MAX_THREADS)
 
-    async def ask(self, proposed: ProposedMatch) -> tuple[Verdict, str]:
-        """Return the verdict, and in a word where it comes from: ``hook``, or what the hook did instead."""
+    async def decide(self, proposed: ProposedMatch) -> tuple[Verdict, str]:
+        """Return the verdict, and where it comes from: ``hook``, or what the hook did instead."""
         try:
             async with asyncio.timeout(self._timeout_s) as deadline:
                 return as_verdict(await self._answer(proposed)), "hook"

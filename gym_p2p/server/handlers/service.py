@@ -1,74 +1,48 @@
-"""The Socket.IO side of the service: events in, machine, events out.
+"""The Socket.IO side of the service, around its dispatcher and its machines.
 
-:class:`SignalingService` registers its handlers on a given ``AsyncServer``, our own or a host application's.
-Handlers never wait: each decodes, asks the machine, and returns the acknowledgement; whatever is to be sent
-to others is carried out, in order, by one task. It knows sockets, limits and the clock; who may do what is
-the machines' to say. Session descriptions and credentials never reach the log.
+:class:`SignalingService` registers itself on a given ``AsyncServer``, our own or a host application's. Its
+handlers never wait: each hands its event to the dispatcher and returns the acknowledgement; whatever else the
+machines want done is done, in order, by one task. It knows websockets, the event loop and the clock; who may
+do what is for them to decide. Session descriptions and credentials never reach the log.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import importlib.metadata
 import inspect
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-import attrs
 import socketio
 
-from gym_p2p.core.api.replies import Accepted, Answer, Close, Code, Departed, Refused, Send, ServiceOutput
-from gym_p2p.core.matchmaking.commands import TicketRow
-from gym_p2p.core.matchmaking.queues import Queues
+from gym_p2p.core.api.matches import MakeMatch
+from gym_p2p.core.api.payloads import encode
+from gym_p2p.core.api.replies import Answer, Close, Emit, Refused
+from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch
 from gym_p2p.core.probing.outcome import ProbeOutcome
-from gym_p2p.core.probing.registry import ProbeRegistry
-from gym_p2p.core.service.rooms import Rooms
-from gym_p2p.core.service.spectators import Watching
+from gym_p2p.core.probing.registry import ProbeEnded
+from gym_p2p.core.service.machines import MachineFailed, Machines, ServiceOutput
 from gym_p2p.server.guard.frames import GUARD_KEY, VIOLATION, ConnectionGuard
-from gym_p2p.server.guard.guards import Guards
-from gym_p2p.server.guard.rate_limits import SocketLimits
-from gym_p2p.server.handlers import payloads
+from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.decision_log import DecisionLog
-from gym_p2p.server.handlers.hooks import PreMatchHook
-from gym_p2p.server.handlers.probing import OnOutcome, Probing
-from gym_p2p.server.handlers.queueing import Queueing
-from gym_p2p.server.handlers.spectating import Spectating
+from gym_p2p.server.handlers.dispatcher import Dispatcher
+from gym_p2p.server.handlers.hooks import HookCaller
+from gym_p2p.server.handlers.probe_calls import OnOutcome, ProbeCalls
 
-__all__ = ["VERSION", "SignalingService"]
+__all__ = ["SignalingService"]
 
 _LOG = logging.getLogger(__name__)
-
-VERSION = importlib.metadata.version("gym_p2p")
-"""What the service says it is."""
 
 _NAMESPACE = "/"
 _MAX_QUEUED_PACKETS = 64
 """A reader this far behind is dropped (Nakama's outgoing_queue_size)."""
-_AFTER_A_BUG_S = 0.1
-"""A pause, so that one that comes again and again leaves room for everything else."""
 _GOODBYE_S = 1.0
-"""From telling a client to go to closing its websocket under it."""
-
+"""From a client's goodbye to closing its websocket under it."""
 
 _HostHandler = Callable[..., object]
-_T = TypeVar("_T")
-
-
-class _Machine(Protocol):
-    def handle_timeout(self, now: float) -> None: ...
-    def next_timeout(self) -> float | None: ...
-    def poll(self) -> ServiceOutput | None: ...
-
-
-@attrs.frozen
-class _Connection:
-    limits: SocketLimits
-    guard: ConnectionGuard | None
-    """``None`` where a host's application has no :class:`FrameGuard` around it."""
 
 
 class SignalingService:
@@ -76,16 +50,11 @@ class SignalingService:
 
     Args:
         sio: an ``AsyncServer`` with ``async_handlers=False``, so that one client's events keep their order.
-        rooms: the machine of rooms and matches.
-        probes: the machine of probes.
-        queues: the machine of queues.
-        watching: the machine of spectators, over the same rooms.
-        pre_match: asked before a queue's match is made; ``None`` where ``queues`` was made without one.
-        hook_timeout_s: how long it may think.
-        decision_log: where the queues' decisions go; ``None`` keeps none.
-        guards: who comes in, and what is counted.
-        events_per_s: sustained events of one socket.
-        event_burst: events of one socket at once.
+        machines: what wants something done.
+        dispatcher: what is done with every event.
+        metrics: what is sent is counted there.
+        hook: asked before a queue's match is made; ``None`` where the queues were made without one.
+        decision_log: where the queues' decisions go.
 
     Call :meth:`start` on the server's event loop, and :meth:`stop` there when done.
     """
@@ -93,67 +62,54 @@ class SignalingService:
     def __init__(
         self,
         sio: socketio.AsyncServer,
-        rooms: Rooms,
-        probes: ProbeRegistry,
-        queues: Queues,
+        machines: Machines,
+        dispatcher: Dispatcher,
         *,
-        watching: Watching,
-        pre_match: PreMatchHook | None = None,
-        hook_timeout_s: float = 5.0,
-        decision_log: DecisionLog | None = None,
-        guards: Guards | None = None,
-        events_per_s: float,
-        event_burst: int,
+        metrics: ServiceMetrics,
+        hook: HookCaller | None,
+        decision_log: DecisionLog,
     ) -> None:
         self._sio = sio
-        self._rooms = rooms
-        self._guards = Guards() if guards is None else guards
-        self._events_per_s = events_per_s
-        self._event_burst = event_burst
-        self._connections: dict[str, _Connection] = {}
+        self._machines = machines
+        self._dispatcher = dispatcher
+        self._metrics = metrics
+        self._hook = hook
+        self._decision_log = decision_log
+        self._guards: dict[str, ConnectionGuard | None] = {}
+        """By socket; ``None`` where a host's application has no ``FrameGuard`` around it."""
+        self._calls = ProbeCalls()
         self._wake = asyncio.Event()
-        self._probing = Probing(probes, self._wake.set)
-        self._queueing = Queueing(
-            queues,
-            rooms,
-            self._probing,
-            hook=pre_match,
-            hook_timeout_s=hook_timeout_s,
-            log=decision_log,
-            on_work=self._wake.set,
-        )
-        self._spectating = Spectating(watching)
-        # The queues first, the spectators last: what they want, or hear, of the others is done in one turn.
-        self._machines: tuple[_Machine, ...] = (self._queueing, rooms, self._probing, self._spectating)
-        self._pump_task: asyncio.Task[None] | None = None
-        self._lag_task: asyncio.Task[None] | None = None
-        self._closing: set[asyncio.Task[None]] = set()
-        self._handlers: Mapping[str, Callable[[str, Any], Answer]] = {
-            "register_subject": self._register_subject,
-            "join_room": self._join_room,
-            "leave_room": self._leave_room,
-            "webrtc_signal": self._webrtc_signal,
-            **self._probing.handlers,
-            **self._queueing.handlers,
-            **self._spectating.handlers,
-        }
+        self._own_tasks: set[asyncio.Task[None]] = set()
 
     @property
     def connection_count(self) -> int:
         """Sockets connected at present."""
-        return len(self._connections)
-
-    def queue_tables(self) -> dict[str, list[TicketRow]]:
-        """Return who waits in which queue; see :meth:`Queues.tables`."""
-        return self._queueing.tables()
+        return len(self._guards)
 
     async def probe(self, one: str, other: str, *, threshold_ms: float | None = None) -> ProbeOutcome:
-        """Measure the latency between two registered subjects; see :meth:`Probing.probe`."""
-        return await self._probing.probe(one, other, threshold_ms=threshold_ms)
+        """Measure the latency between two subjects; takes 18 s at most.
+
+        Being cancelled ends the probe and frees both.
+
+        Args:
+            one: a registered subject.
+            other: another one.
+            threshold_ms: what the result will be compared with: so the two know how exact it has to be.
+
+        Raises:
+            UsageError: both are the same subject.
+        """
+        probe_id = self._machines.probe(one, other, time.monotonic(), threshold_ms=threshold_ms)
+        self._wake.set()
+        try:
+            return await self._calls.outcome(probe_id)
+        finally:
+            self._machines.cancel_probe(probe_id, time.monotonic())
+            self._wake.set()
 
     def on_probe_outcome(self, listener: OnOutcome) -> None:
-        """Call a listener with the outcome of every probe, whoever asked for it."""
-        self._probing.listen(listener)
+        """Call a listener with the outcome of every probe, whoever requested it."""
+        self._calls.listeners.append(listener)
 
     def start(self, *, catch_unknown: bool = False) -> None:
         """Register the handlers and begin to send.
@@ -164,24 +120,26 @@ class SignalingService:
         hosts = dict(self._sio.handlers.get(_NAMESPACE, {}))
         self._sio.on("connect", functools.partial(self._connect, hosts.get("connect")))
         self._sio.on("disconnect", functools.partial(self._disconnect, hosts.get("disconnect")))
-        for event in self._handlers:
+        for event in [*self._dispatcher.events, *([VIOLATION] if catch_unknown else [])]:
             self._sio.on(event, functools.partial(self._on_event, event))
         if catch_unknown:
-            self._sio.on(VIOLATION, self._on_violation)
-            self._sio.on("*", self._on_unknown)
-        self._probing.listen(self._guards.metrics.probe_ended)
-        self._pump_task = asyncio.create_task(self._pump(), name="gym_p2p signalling pump")
-        self._lag_task = asyncio.create_task(self._guards.metrics.watch_loop(), name="gym_p2p loop lag")
+            self._sio.on("*", self._on_event)
+        self.on_probe_outcome(self._metrics.probe_ended)
+        self._own(self._pump())
+        self._own(self._metrics.watch_loop())
 
     async def stop(self) -> None:
         """Stop sending, and end the probes. Idempotent."""
-        own = (self._pump_task, self._lag_task)
-        tasks = [*self._closing, *(task for task in own if task is not None)]
+        tasks = tuple(self._own_tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._queueing.close()
-        self._probing.close()
+        self._decision_log.close()
+        for probe_id in self._calls.waiting:
+            self._machines.cancel_probe(probe_id, time.monotonic())
+        while (output := self._machines.poll()) is not None:
+            if isinstance(output, ProbeEnded):
+                self._calls.announce(output)
 
     # ---- what the Socket.IO library calls
 
@@ -189,7 +147,7 @@ class SignalingService:
         self, host: _HostHandler | None, sid: str, environ: Mapping[str, Any], auth: object = None
     ) -> object:
         """Let a socket in, and ask the host's own handler, which may refuse it."""
-        self._on_connect(sid, environ, auth)
+        self._let_in(sid, environ, auth)
         if host is None:
             return None
         accepted = False
@@ -198,198 +156,102 @@ class SignalingService:
             accepted = answer is not False
         finally:
             if not accepted:
-                self._on_disconnect(sid, "refused by the host")
+                self._forget(sid, "refused by the host")
         return answer
 
     async def _disconnect(self, host: _HostHandler | None, sid: str, reason: str = "") -> None:
-        self._on_disconnect(sid, reason)
+        self._forget(sid, reason)
         if host is not None:
             await _call_host(host, sid, reason)
 
-    def _on_connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
-        now = time.monotonic()
+    def _let_in(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
         guard = environ.get("asgi.scope", {}).get(GUARD_KEY)
-        refused = self._guards.admit(sid, auth)
+        refused = self._dispatcher.connected(sid, auth, time.monotonic())
         if refused is not None:
             _LOG.debug("socket %s refused: %s", sid, refused.code)
-            self._close_soon(guard, _GOODBYE_S)
+            self._own(self._close(None, guard, _GOODBYE_S))
             raise socketio.exceptions.ConnectionRefusedError(refused.message, _error(refused))
-        limits = SocketLimits(self._events_per_s, self._event_burst, now)
-        self._connections[sid] = _Connection(limits, guard)
-        self._rooms.connected(sid, now)
+        self._guards[sid] = guard
         self._wake.set()
         _LOG.debug("socket %s connected", sid)
 
-    def _on_disconnect(self, sid: str, reason: str = "") -> None:
-        if self._connections.pop(sid, None) is None:
-            return
-        self._guards.left(sid)
-        subject_id = self._rooms.subject_on(sid)
-        if subject_id is not None:
-            self._queueing.disconnected(subject_id)
-        self._spectating.disconnected(sid)
-        self._rooms.disconnected(sid)
-        self._probing.disconnected(sid)
-        self._wake.set()
-        _LOG.debug("socket %s disconnected: %s", sid, reason)
-
     def _on_event(self, event: str, sid: str, *arguments: Any) -> dict[str, Any]:
-        answer: Answer
-        refused = self._refuse_flood(sid) or self._guards.refuse_join(event, self._rooms.subject_on(sid))
-        try:
-            answer = refused or self._handlers[event](sid, arguments[0] if arguments else None)
-        except payloads.RequestError as error:
-            answer = Refused(Code.BAD_REQUEST, str(error))
-        except Exception:  # noqa: BLE001  # a bug of ours must not reach the client, nor end his connection
-            _LOG.exception("handling %s", event)
-            answer = Refused(Code.UNAVAILABLE, "the service failed; its log says why")
+        payload = arguments[0] if arguments else None
+        answer = self._dispatcher.receive(event, payload, sid, time.monotonic())
         self._wake.set()
-        self._guards.answered(sid, event, answer)
         if isinstance(answer, Refused):
             _LOG.debug("socket %s: %s refused: %s", sid, event, answer.code)
         return _acknowledge(answer)
 
-    def _on_violation(self, sid: str, *_arguments: Any) -> None:
-        connection = self._connections.get(sid)
-        if connection is not None:
-            self._guards.metrics.refused("violation")
-            connection.limits.violate(time.monotonic())
-            self._drop_if_exhausted(sid, connection)
+    def _forget(self, sid: str, reason: str) -> None:
+        self._guards.pop(sid, None)
+        self._dispatcher.disconnected(sid, time.monotonic())
+        self._wake.set()
+        _LOG.debug("socket %s disconnected: %s", sid, reason)
 
-    def _on_unknown(self, _event: str, sid: str, *_arguments: Any) -> dict[str, Any]:
-        self._on_violation(sid)
-        return _acknowledge(Refused(Code.BAD_REQUEST, "no such event"))
-
-    # ---- the events
-
-    def _register_subject(self, sid: str, payload: object) -> Answer:
-        subject_id = self._guards.admission.subject_of(sid)
-        request: payloads.RegisterFixed | payloads.RegisterSubject
-        if subject_id is None:
-            request = payloads.decode(payloads.RegisterSubject, payload)
-            subject_id = request.subject_id
-        else:
-            request = payloads.decode(payloads.RegisterFixed, payload)
-        answer = self._rooms.register(sid, subject_id)
-        if isinstance(answer, Refused):
-            return answer
-        self._probing.registered(sid, subject_id, request.named_client)
-        resume_token = self._guards.admission.registered(sid)
-        resume = {} if resume_token is None else {"resume_token": resume_token}
-        return Accepted({**answer.fields, **resume, "service": "gym_p2p", "version": VERSION})
-
-    def _join_room(self, sid: str, payload: object) -> Answer:
-        queued = self._queueing.refuse_if_queued(sid)
-        if queued is not None:
-            return queued
-        request = payloads.decode(payloads.JoinRoom, payload)
-        return self._rooms.join(
-            sid,
-            room=request.room,
-            seats=request.seats,
-            take=request.take,
-            client=request.client,
-            spectators=request.spectators,
-        )
-
-    def _leave_room(self, sid: str, payload: object) -> Answer:
-        return self._rooms.leave(sid, room=payloads.decode(payloads.LeaveRoom, payload).room)
-
-    def _webrtc_signal(self, sid: str, payload: object) -> Answer:
-        request = payloads.decode(payloads.WebrtcSignal, payload)
-        return self._spectating.signal(sid, request) or self._rooms.signal(
-            sid,
-            game_id=request.game_id,
-            target_player_id=request.target_player_id,
-            type=request.type,
-            payload=request.parsed_payload(),
-        )
-
-    # ---- sending
+    # ---- what the dispatcher wants done
 
     async def _pump(self) -> None:
-        """Carry out the machines' requests, each one's in order, and tell them the time."""
+        """Carry out what the dispatcher wants, in order, and call it when its time has come."""
         while True:
-            deadlines = [d for machine in self._machines if (d := machine.next_timeout()) is not None]
-            timeout_s = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+            due = self._machines.next_timeout()
+            timeout_s = None if due is None else max(0.0, due - time.monotonic())
             try:
                 async with asyncio.timeout(timeout_s):
                     await self._wake.wait()
             except TimeoutError:
-                for machine in self._machines:
-                    await self._unharmed(functools.partial(machine.handle_timeout, time.monotonic()))
+                self._machines.handle_timeout(time.monotonic())
             self._wake.clear()
-            for machine in self._machines:
-                while (output := await self._unharmed(machine.poll)) is not None:
+            while (output := self._machines.poll()) is not None:
+                try:
                     await self._carry_out(output)
-
-    async def _unharmed(self, work: Callable[[], _T]) -> _T | None:
-        """Let a machine work; one that raises must stop neither itself nor the others."""
-        try:
-            return work()
-        except Exception:  # noqa: BLE001  # see above
-            _LOG.exception("in the service")
-            self._wake.set()  # what it has left undone is for the next turn
-            await asyncio.sleep(_AFTER_A_BUG_S)
-            return None
+                except Exception:  # noqa: BLE001  # one socket's trouble must not stop the others
+                    _LOG.exception("sending")
 
     async def _carry_out(self, output: ServiceOutput) -> None:
-        try:
-            match output:
-                case Send(socket, event, data):
-                    self._guards.metrics.sent(socket, event, data, time.monotonic())
-                    await self._send(socket, event, data)
-                case Close(socket, reason):
-                    self._drop(socket, reason, grace_s=_GOODBYE_S)
-                case Departed():
-                    self._spectating.departed(output)
-        except Exception:  # noqa: BLE001  # one socket's trouble must not stop the others
-            _LOG.exception("sending")
+        match output:
+            case Emit():
+                self._metrics.sent(output.socket, output.payload, time.monotonic())
+                await self._emit(output)
+            case Close(socket, reason, at_once):
+                self._drop(socket, reason, grace_s=0.0 if at_once else _GOODBYE_S)
+            case ProbeEnded():
+                self._calls.announce(output)
+            case ProposedMatch() if self._hook is not None:
+                self._own(self._consult(self._hook, output))
+            case LogDecision(record):
+                self._decision_log.append(record)
+            case MakeMatch(queue, _, players):
+                _LOG.info("queue %s: a match of %d", queue, len(players))
+            case MachineFailed(error):
+                _LOG.error("in the service", exc_info=error)
 
-    async def _send(self, sid: str, event: str, data: Mapping[str, Any]) -> None:
-        if sid not in self._connections:
+    async def _emit(self, output: Emit) -> None:
+        sid = output.socket
+        if sid not in self._guards:
             return
         if self._queued_packets(sid) > _MAX_QUEUED_PACKETS:
             self._drop(sid, "it does not read", grace_s=0.0)
             return
-        await self._sio.emit(event, dict(data), to=sid)
+        await self._sio.emit(output.payload.event, encode(output.payload), to=sid)
+
+    async def _consult(self, hook: HookCaller, proposed: ProposedMatch) -> None:
+        verdict, reason = await hook.decide(proposed)
+        self._machines.hook_decided(proposed, verdict, reason, time.monotonic())
+        self._wake.set()
 
     def _queued_packets(self, sid: str) -> int:
         transport_sid = self._sio.manager.eio_sid_from_sid(sid, _NAMESPACE)
         transport = self._sio.eio.sockets.get(transport_sid)
         return 0 if transport is None else int(transport.queue.qsize())
 
-    # ---- limits and goodbyes
-
-    def _refuse_flood(self, sid: str) -> Refused | None:
-        connection = self._connections.get(sid)
-        if connection is None:
-            return Refused(Code.UNAUTHENTICATED, "not connected")
-        if connection.limits.take(time.monotonic()):
-            return None
-        self._drop_if_exhausted(sid, connection)
-        message = f"at most {self._events_per_s:g} events a second"
-        retry_after_ms = math.ceil(connection.limits.wait_s * 1000)
-        return Refused(Code.RATE_LIMITED, message, retry_after_ms=retry_after_ms)
-
-    def _drop_if_exhausted(self, sid: str, connection: _Connection) -> None:
-        if connection.limits.exhausted:
-            _LOG.warning("socket %s dropped: too many events, or malformed ones", sid)
-            self._drop(sid, "limits exceeded", grace_s=0.0)
+    # ---- goodbyes
 
     def _drop(self, sid: str, reason: str, *, grace_s: float) -> None:
         """Forget a socket at once, and close it as soon as it has had the time to read its goodbye."""
-        connection = self._connections.get(sid)
-        if connection is None:
-            return
-        _LOG.debug("socket %s: closing: %s", sid, reason)
-        self._close_soon(connection.guard, grace_s, sid=sid)
-        self._on_disconnect(sid, reason)
-
-    def _close_soon(self, guard: ConnectionGuard | None, grace_s: float, *, sid: str | None = None) -> None:
-        task = asyncio.create_task(self._close(sid, guard, grace_s))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        if sid in self._guards:
+            self._own(self._close(sid, self._guards[sid], grace_s))
+            self._forget(sid, reason)
 
     async def _close(self, sid: str | None, guard: ConnectionGuard | None, grace_s: float) -> None:
         if sid is not None:  # otherwise the library has refused it, and said so
@@ -398,6 +260,12 @@ class SignalingService:
         if guard is not None:
             await asyncio.sleep(grace_s)
             await guard.close()
+
+    def _own(self, work: Any) -> None:
+        """Run a coroutine until it ends, or :meth:`stop` does."""
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._own_tasks.add(task)
+        task.add_done_callback(self._own_tasks.discard)
 
 
 async def _call_host(handler: _HostHandler, *arguments: Any) -> object:
@@ -411,7 +279,7 @@ async def _call_host(handler: _HostHandler, *arguments: Any) -> object:
 def _acknowledge(answer: Answer) -> dict[str, Any]:
     if isinstance(answer, Refused):
         return {"ok": False, "error": _error(answer)}
-    return {"ok": True, **answer.fields}
+    return {"ok": True, **encode(answer.value)}
 
 
 def _error(refused: Refused) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.barrier import episode_seed
 from gym_p2p.core.match.events import (
     BeginEpisode,
     ChecksumsAgreed,
@@ -13,6 +14,7 @@ from gym_p2p.core.match.events import (
     EpisodeBegan,
     EpisodeRefused,
     GiveChecksum,
+    HandshakeMismatch,
     Interrupted,
     Leave,
     Left,
@@ -20,17 +22,50 @@ from gym_p2p.core.match.events import (
     PlayerFinished,
     PlayerGone,
     ProtocolErrorSeen,
-    Refused,
     Resumed,
 )
-from gym_p2p.core.match.handshake import episode_seed
-from gym_p2p.core.match.match import Match, Send
-from gym_p2p.core.wire.messages import Channel, Checksum, Hello, Ready, encode
+from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.fragments import Reassembler, split
+from gym_p2p.core.wire.messages import (
+    PROTOCOL_VERSION,
+    Channel,
+    Checksum,
+    Goodbye,
+    Hello,
+    Holdings,
+    Inputs,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    Refuse,
+    Share,
+    StatePart,
+    decode,
+    encode,
+)
 from gym_p2p.net.links.memory import Path
 from tests.core.tables import Table, plain_action
 
+OTHERS: list[Message] = [
+    Ready(1, 1, JsonObject({"level": 1}), 0, 0),
+    Inputs(1, 0, (0, 1), 0, (b"a",), 0),
+    Ping(0, 1),
+    Pong(0, 0, 1, 2),
+    Checksum(1, 0, b"digest"),
+    Share(1, 0, 0, (b"a",)),
+    Holdings(1, ()),
+    StatePart(1, 0, 0, 1, b"state"),
+    Refuse((("a", "b", "c"),)),
+    Goodbye("normal", 1, None),
+]
+"""Of the other player of two."""
 
-def greeted_match(*, hello: bytes = encode(Hello(1, {"must": {}}))) -> Match:
+LONG = {"must": {"game": "x" * 20_000}, "about": {}}
+
+
+def greeted_match(*, hello: bytes = encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}})))) -> Match:
     """A match of two to whom the other player has just said hello."""
     match = Match(local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig())
     match.opened(1, 0.0)
@@ -157,24 +192,57 @@ def test_another_game_on_the_other_side_is_refused_with_both_sides_values() -> N
     table = Table(2, descriptions={1: other})
     table.connect()
     table.run(1.0, until=lambda: False)
-    (refused,) = table.seats[0].events_of(Refused)[:1]
+    (refused,) = table.seats[0].events_of(HandshakeMismatch)[:1]
     assert set(refused.differences) == {("game", "counting", "chess"), ("pieces", "(nothing)", "32")}
-    (refused,) = table.seats[1].events_of(Refused)[:1]
+    (refused,) = table.seats[1].events_of(HandshakeMismatch)[:1]
     assert set(refused.differences) == {("game", "chess", "counting"), ("pieces", "32", "(nothing)")}
     assert not table.seats[0].events_of(Connected)
 
 
 def test_a_long_description_travels_in_fragments() -> None:
-    long = {"must": {"game": "x" * 20_000}, "about": {}}
-    table = Table(2, path=Path(one_way_ms=5), descriptions={0: long, 1: long})
+    table = Table(2, path=Path(one_way_ms=5), descriptions={0: LONG, 1: LONG})
     table.connect()
     assert table.run()
 
 
 def test_another_protocol_version_is_named_in_the_refusal() -> None:
     match = greeted_match(hello=bytes([1, 9]) + b"{whatever a later version says")
-    (refused,) = [output for output in outputs_of(match) if isinstance(output, Refused)]
-    assert refused.differences == (("protocol version", "1", "9"),)
+    (refused,) = [output for output in outputs_of(match) if isinstance(output, HandshakeMismatch)]
+    assert refused.differences == (("protocol version", "2", "9"),)
+
+
+def test_a_long_greeting_of_version_1_is_refused_with_both_versions() -> None:
+    greeting = b'\x01\x01{"must":{"game":"' + b"x" * 2000 + b'"}}'
+    match = Match(local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig())
+    match.opened(1, 0.0)
+    for piece in (b"\x06\x01\x00\x02" + greeting[:1144], b"\x06\x01\x01\x02" + greeting[1144:]):
+        match.receive(1, piece, 0.0)
+    (refused,) = [output for output in outputs_of(match) if isinstance(output, HandshakeMismatch)]
+    assert refused.differences == (("protocol version", "2", "1"),)
+
+
+def test_our_greeting_begins_with_its_kind_and_our_version_so_that_version_1_can_refuse_it() -> None:
+    match = Match(local=0, players=2, description=LONG, match_seed=1, sync=SyncConfig())
+    match.opened(1, 0.0)
+    first, *others = [output.data for output in outputs_of(match) if isinstance(output, Transmit)]
+    assert first[:6] == bytes([6, 1, 0, 1 + len(others), 0x01, 2])
+
+
+def test_a_description_of_any_size_is_answered_with_a_refusal_that_can_be_sent() -> None:
+    names = {f"{number:05}\ud800": "x" for number in range(3500)}
+    match = Match(local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig())
+    match.opened(1, 0.0)
+    for piece in split(encode(Hello(PROTOCOL_VERSION, JsonObject({"must": names}))), 1):
+        match.receive(1, piece, 0.0)
+    outputs = outputs_of(match)
+    (refused,) = [output for output in outputs if isinstance(output, HandshakeMismatch)]
+    assert len(refused.differences) == 3500
+    assert refused.differences[0] == ("00000\\ud800", "(nothing)", "x")
+    reassembler = Reassembler()
+    sent = [reassembler.add(output.data) for output in outputs if isinstance(output, Transmit)]
+    refusal = decode(sent[-1] or b"")
+    assert isinstance(refusal, Refuse)
+    assert refusal.differences == refused.differences[:64]
 
 
 def test_a_player_who_vanishes_is_noticed_and_then_lost_at_the_configured_times() -> None:
@@ -240,7 +308,7 @@ def test_a_leaver_hands_over_his_last_inputs_before_he_is_gone(loss: float) -> N
     assert table.run(10.0, until=lambda: other.over is not None and bool(leaver.events_of(Left)))
     assert other.over is not None
     assert (other.over.reason, other.over.frame) == ("peer_left", given)
-    assert other.events_of(PlayerGone)[0].said == "normal"
+    assert other.events_of(PlayerGone)[0].stated_reason == "normal"
 
 
 def test_a_reset_in_mid_episode_ends_the_episode_of_the_others_and_the_next_one_begins() -> None:
@@ -267,12 +335,26 @@ def test_no_bytes_from_a_peer_can_do_more_than_be_counted(garbage: list[bytes]) 
     assert any(isinstance(output, Connected) for output in outputs_of(match))
 
 
+@given(st.data())
+def test_no_message_with_bytes_changed_can_do_more_than_be_counted(data: st.DataObject) -> None:
+    match = greeted_match()
+    match.command(BeginEpisode(seed=1), 0.0)
+    for number, message in enumerate(OTHERS):
+        changed = bytearray(encode(message))
+        for _ in range(data.draw(st.integers(0, 2))):
+            changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+        match.receive(1, bytes(changed), number * 0.001)
+        match.handle_timeout(number * 0.001)
+    errors = [output for output in outputs_of(match) if isinstance(output, ProtocolErrorSeen)]
+    assert [error.total for error in errors] == list(range(1, len(errors) + 1))
+
+
 def test_garbage_is_counted_and_the_match_goes_on() -> None:
     table = Table(2, path=Path(one_way_ms=5), frames=60)
     table.connect()
     table.run(until=lambda: len(table.seats[0].played) == 10)
     link = table.network.link(1, 0)
-    for data in (b"", b"\xff", b"\x10", b"\x10\x01\x80", b"\x01\x01{", b"x" * 70_000, "text"):
+    for data in (b"", b"\xff", b"\x97\x10", b"\x97\x10\x01\x80", b"\x01\x02{", b"x" * 70_000, "text"):
         link.send(Channel.GAME, data)
     assert table.run()
     errors = table.seats[0].events_of(ProtocolErrorSeen)
@@ -310,9 +392,12 @@ def test_agreement_needs_every_player() -> None:
 def test_a_leaver_waits_for_the_others_checksum_of_a_frame_that_he_checked() -> None:
     match = greeted_match()
     match.command(BeginEpisode(seed=1), 0.0)
-    match.receive(1, encode(Ready(1, None, None, 0)), 0.0)
+    match.receive(1, encode(Ready(1, None, None, 0, 0)), 0.0)
     match.command(GiveChecksum(9, b"ours"), 0.1)
     match.command(Leave("normal"), 0.1)
     assert not [output for output in outputs_of(match) if isinstance(output, Left)]
     match.receive(1, encode(Checksum(1, 9, b"theirs")), 0.2)
-    assert [type(output) for output in outputs_of(match) if not isinstance(output, Send)] == [Desynced, Left]
+    assert [type(output) for output in outputs_of(match) if not isinstance(output, Transmit)] == [
+        Desynced,
+        Left,
+    ]

@@ -6,8 +6,9 @@ import pytest
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import EpisodeBegan, GiveInput, Interrupted
-from gym_p2p.core.match.match import Match, Send
-from gym_p2p.core.wire.messages import Hello, Inputs, Ping, decode, encode
+from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, Inputs, Ping, decode, encode
 from gym_p2p.net.links.memory import Path
 from tests.core.tables import Table
 
@@ -50,15 +51,15 @@ def test_a_path_slower_than_the_notice_is_no_interruption() -> None:
 def test_pings_do_not_fall_together_with_something_that_is_done_once_a_second() -> None:
     match = Match(local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig())
     match.opened(1, 0.0)
-    match.receive(1, encode(Hello(1, {"must": {}})), 0.0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}))), 0.0)
     pinged: list[float] = []
     for tick in range(30 * 60):
         now = tick / 60
-        match.receive(1, encode(Inputs(0, 0, (tick, tick), 0, ())), now)
+        match.receive(1, encode(Inputs(0, 0, (tick, tick), 0, (), 0)), now)
         match.command(GiveInput(tick, b"x"), now)
         match.handle_timeout(now)
         while (output := match.poll()) is not None:
-            if isinstance(output, Send) and isinstance(decode(output.data), Ping):
+            if isinstance(output, Transmit) and isinstance(decode(output.data), Ping):
                 pinged.append(now)
     assert len(pinged) >= 15
     together = [when for when in pinged[1:] if abs(when - round(when)) < 0.03]

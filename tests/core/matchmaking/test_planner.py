@@ -11,18 +11,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.api.matches import GroupHistory
+from gym_p2p.core.api.matches import GroupHistory, MakeMatch, QueueTicket
+from gym_p2p.core.api.probes import ProbeReport
+from gym_p2p.core.api.queues import MatchFailed, Verdict
+from gym_p2p.core.api.replies import Notify
 from gym_p2p.core.matchmaking.commands import (
-    AskHook,
     CancelProbe,
-    Decided,
-    GaveUp,
-    Matched,
-    PairProbe,
+    LogDecision,
     PlannerOutput,
+    ProposedMatch,
     PutOff,
     RequestProbe,
-    Verdict,
 )
 from gym_p2p.core.matchmaking.decision_log import replay
 from gym_p2p.core.matchmaking.planner import Planner
@@ -35,9 +34,23 @@ from gym_p2p.core.matchmaking.strategy import (
     QueuedCandidate,
 )
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
+from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
+from gym_p2p.core.probing.report import Mark
 from gym_p2p.simulation.population import Population
-from gym_p2p.simulation.queue import Arrivals, simulate
+from gym_p2p.simulation.queue import Arrivals, simulate_queue
 from tests.core.examples import examples
+
+
+def wish(size: int = 2, **more: Any) -> QueueTicket:
+    return QueueTicket(queue="lab", seats=tuple(range(size)), **more)
+
+
+def found(
+    subjects: tuple[str, str], rtt_ms: float | None, reason: Reason = Reason.FAILED, **more: Any
+) -> ProbeOutcome:
+    """Return the outcome of a probe; the ``reason`` is of one that has found nothing."""
+    reason = reason if rtt_ms is None else Reason.MEASURED
+    return ProbeOutcome(subjects=subjects, reason=reason, rtt_ms=rtt_ms, **more)
 
 
 class Queue:
@@ -46,10 +59,11 @@ class Queue:
     def __init__(self, matchmaker: Matchmaker, *, ask_hook: bool = False, **config: Any) -> None:
         self.planner = Planner(matchmaker, config=MatchmakingConfig(**config), ask_hook=ask_hook)
         self.outputs: list[PlannerOutput] = []
+        self.size = config.get("group_size", 2)
 
     def join(self, *names: str, now: float = 0.0, **options: Any) -> None:
         for name in names:
-            assert self.planner.enqueue(name, now, **options)
+            assert self.planner.enqueue(name, wish(self.size, **options), now)
         self.collect()
 
     def collect(self) -> None:
@@ -65,9 +79,8 @@ class Queue:
     def answer(
         self, rtt_ms: float | None, now: float, request: RequestProbe | None = None, **more: Any
     ) -> bool:
-        taken = self.planner.probe_result(
-            (request or self.probe()).probe_no, PairProbe(rtt_ms=rtt_ms, **more), now
-        )
+        request = request or self.probe()
+        taken = self.planner.probe_ended(request.probe_no, found(request.subjects, rtt_ms, **more), now)
         self.collect()
         return taken
 
@@ -77,7 +90,7 @@ class Queue:
         return left
 
     def decide(self, verdict: Verdict, now: float) -> bool:
-        taken = self.planner.hook_decision(self.all(AskHook)[-1].proposal_no, verdict, now)
+        taken = self.planner.hook_decision(self.all(ProposedMatch)[-1].proposal_no, verdict, now)
         self.collect()
         return taken
 
@@ -92,11 +105,12 @@ class Queue:
 
     @property
     def matches(self) -> list[tuple[str, ...]]:
-        return [matched.subjects for matched in self.all(Matched)]
+        """Whoever joined first sits first: nobody asks for a seat here."""
+        return [tuple(player.subject_id for player in match.players) for match in self.all(MakeMatch)]
 
 
 def records(queue: Queue, kind: str) -> list[dict[str, Any]]:
-    return [dict(decided.record) for decided in queue.all(Decided) if decided.record["kind"] == kind]
+    return [dict(decided.record) for decided in queue.all(LogDecision) if decided.record["kind"] == kind]
 
 
 def test_without_a_threshold_two_are_matched_at_once_and_unprobed() -> None:
@@ -104,7 +118,7 @@ def test_without_a_threshold_two_are_matched_at_once_and_unprobed() -> None:
     queue.join("a", "b")
     assert queue.matches == [("a", "b")]
     assert not queue.all(RequestProbe)
-    assert queue.planner.ticket_count == 0
+    assert not queue.planner.tickets
     assert queue.planner.next_timeout() is None
 
 
@@ -113,10 +127,11 @@ def test_with_a_threshold_a_match_is_made_when_the_probe_has_passed() -> None:
     queue.join("a", "b")
     assert queue.probe().subjects == ("a", "b")
     assert not queue.matches
-    queue.answer(99.0, 2.0, reports={"a": {"rtt_ms": 99.0}})
-    (matched,) = queue.all(Matched)
-    assert matched.probes["a", "b"].reports == {"a": {"rtt_ms": 99.0}}
-    assert matched.waits_s == (2.0, 2.0)
+    queue.answer(99.0, 2.0, reports={"a": ProbeReport(rtt_ms=99.0, success=True), "b": None})
+    (match,) = queue.all(MakeMatch)
+    (pair,) = match.players[0].probe.pairs
+    assert {name: report["rtt_ms"] for name, report in pair.reports.items()} == {"a": 99.0}
+    assert [player.probe.waited_s for player in match.players] == [2.0, 2.0]
 
 
 @pytest.mark.parametrize("rtt_ms", [None, 100.5])
@@ -171,15 +186,16 @@ def test_who_leaves_mid_probe_frees_the_other_at_once() -> None:
     assert not queue.leave("a", 2.0)
 
 
-def test_reports_that_disagree_are_probed_once_more_and_then_taken() -> None:
+def test_what_reports_that_disagreed_twice_amount_to_is_taken_and_logged_as_such() -> None:
     queue = Queue(FIFOMatchmaker(100))
     queue.join("a", "b")
-    queue.answer(80.0, 1.0, disagree=True)
-    assert queue.probe().attempt == 2
-    assert not queue.matches
-    queue.answer(90.0, 2.0, disagree=True)
-    assert len(queue.all(RequestProbe)) == 2
+    disagreed = frozenset({Mark.DISAGREED})
+    first = found(("a", "b"), 80.0, marks=disagreed)
+    queue.answer(90.0, 2.0, marks=disagreed, earlier=first)
+    assert len(queue.all(RequestProbe)) == 1
     assert queue.matches == [("a", "b")]
+    (probed,) = records(queue, "probed")
+    assert (probed["rtt_ms"], probed["disagree"], probed["attempt"]) == (90.0, True, 2)
 
 
 def test_a_group_is_probed_pair_by_pair_and_made_when_every_pair_has_passed() -> None:
@@ -251,29 +267,29 @@ def test_the_last_resort_is_a_known_pair_rather_than_nobody() -> None:
 def test_the_relay_is_tried_for_a_pair_without_a_direct_way() -> None:
     queue = Queue(WideningMatchmaker(), relay_after_s=20.0)
     queue.join("a", "b")
-    queue.answer(None, 10.0, reason="connect_timeout")
+    queue.answer(None, 10.0, reason=Reason.NOT_CONNECTED)
     queue.run_until(20.0)
     assert queue.probe().relay_only
     queue.answer(100.0, 22.0)
-    (matched,) = queue.all(Matched)
-    assert matched.relay_only
+    (match,) = queue.all(MakeMatch)
+    assert match.relay_only
 
 
 def test_who_finds_nobody_is_told_so_in_time() -> None:
     queue = Queue(WideningMatchmaker())
     queue.join("a")
     queue.run_until(60.0)
-    assert queue.all(GaveUp) == [GaveUp("a", "nobody_else", 60.0)]
-    assert queue.planner.ticket_count == 0
+    assert queue.all(Notify) == [Notify("a", MatchFailed(queue="", reason="nobody_else", waited_s=60.0))]
+    assert not queue.planner.tickets
 
 
-def test_who_is_engaged_when_his_time_is_up_gives_up_as_soon_as_he_is_free() -> None:
+def test_who_is_engaged_when_time_is_up_gives_up_as_soon_as_they_are_free() -> None:
     queue = Queue(FIFOMatchmaker(100), give_up_after_s=5.0)
     queue.join("a", "b")
     queue.run_until(6.0)
-    assert not queue.all(GaveUp)
+    assert not queue.all(Notify)
     queue.answer(500.0, 6.0)
-    assert {gave_up.subject_id for gave_up in queue.all(GaveUp)} == {"a", "b"}
+    assert {gave_up.subject_id for gave_up in queue.all(Notify)} == {"a", "b"}
 
 
 def test_a_match_that_is_found_late_is_still_made() -> None:
@@ -287,16 +303,16 @@ def test_a_match_that_is_found_late_is_still_made() -> None:
 def test_joining_twice_changes_nothing() -> None:
     queue = Queue(FIFOMatchmaker())
     queue.join("a")
-    assert not queue.planner.enqueue("a", 1.0)
-    assert queue.planner.ticket_count == 1
+    assert not queue.planner.enqueue("a", wish(), 1.0)
+    assert len(queue.planner.tickets) == 1
 
 
-def test_who_comes_back_keeps_his_place() -> None:
+def test_who_comes_back_keeps_their_place() -> None:
     queue = Queue(FIFOMatchmaker(100))
     queue.join("late", now=10.0)
     queue.planner.leave("late", 10.0)
     queue.join("a", now=11.0)
-    queue.planner.enqueue("late", 12.0, enqueued_at=10.0)
+    queue.planner.enqueue("late", wish(), 12.0, enqueued_at=10.0)
     assert [row.subject_id for row in queue.planner.table(12.0)] == ["late", "a"]
 
 
@@ -317,15 +333,16 @@ def test_a_subject_is_not_probed_beyond_its_budget() -> None:
 def asked(**config: Any) -> Queue:
     queue = Queue(FIFOMatchmaker(100), ask_hook=True, **config)
     queue.join("a", "b")
-    queue.answer(40.0, 1.0, reports={"a": {"jitter_ms": 1.0}})
+    queue.answer(40.0, 1.0, reports={"a": ProbeReport(rtt_ms=40.0, success=True, jitter_ms=1.0)})
     return queue
 
 
 def test_the_hook_is_shown_the_candidates_and_what_was_measured() -> None:
     queue = asked()
-    (ask,) = queue.all(AskHook)
-    assert [candidate.subject_id for candidate in ask.candidates] == ["a", "b"]
-    assert ask.probes["a", "b"].reports["a"] == {"jitter_ms": 1.0}
+    (proposed,) = queue.all(ProposedMatch)
+    assert [candidate.subject_id for candidate in proposed.candidates] == ["a", "b"]
+    (pair,) = proposed.pairs
+    assert (pair.subjects, pair.reports["a"]["jitter_ms"]) == (("a", "b"), 1.0)
     assert not queue.matches
 
 
@@ -341,9 +358,9 @@ def test_a_pair_that_the_hook_refused_is_asked_about_again_later(verdict: Verdic
     queue = asked()
     queue.decide(verdict, 2.0)
     queue.run_until(2.0 + again_s - 0.1)
-    assert len(queue.all(AskHook)) == 1
+    assert len(queue.all(ProposedMatch)) == 1
     queue.run_until(2.0 + again_s)
-    assert len(queue.all(AskHook)) == 2
+    assert len(queue.all(ProposedMatch)) == 2
     assert len(queue.all(RequestProbe)) == 1
 
 
@@ -397,7 +414,7 @@ def test_a_faulty_matchmaker_is_reported_and_locks_nobody(answer: object) -> Non
     assert not queue.matches
     assert records(queue, "considered")[-1]["fault"]
     queue.run_until(60.0)
-    assert len(queue.all(GaveUp)) == 2
+    assert len(queue.all(Notify)) == 2
 
 
 class Vague(FIFOMatchmaker):
@@ -410,7 +427,7 @@ class Vague(FIFOMatchmaker):
     def threshold_ms(self, wait_a_s: float, wait_b_s: float) -> float | None:  # noqa: ARG002 - the interface
         return self._answer  # type: ignore[return-value]  # what this test is about
 
-    def next_chance_s(self, arriving: QueuedCandidate, waiting: Sequence[QueuedCandidate]) -> float | None:  # noqa: ARG002
+    def next_chance_s(self, arriving: QueuedCandidate, waiting: Sequence[QueuedCandidate]) -> float | None:  # noqa: ARG002  # the interface
         return self._answer  # type: ignore[return-value]  # what this test is about
 
 
@@ -446,7 +463,7 @@ def test_every_decision_leaves_a_json_record_made_and_rejected() -> None:
     queue.answer(500.0, 1.0)
     queue.answer(20.0, 2.0)
     queue.run_until(61.0)
-    log = [json.loads(json.dumps(decided.record, allow_nan=False)) for decided in queue.all(Decided)]
+    log = [json.loads(json.dumps(decided.record, allow_nan=False)) for decided in queue.all(LogDecision)]
     kinds = [record["kind"] for record in log]
     assert {"considered", "probed", "rejected", "made", "gave_up"} <= set(kinds)
     verdicts = [(r["rtt_ms"], r["threshold_ms"], r["verdict"]) for r in log if r["kind"] == "probed"]
@@ -456,7 +473,7 @@ def test_every_decision_leaves_a_json_record_made_and_rejected() -> None:
 @pytest.mark.slow
 def test_a_log_replayed_under_its_own_policy_differs_in_nothing() -> None:
     log: list[Any] = []
-    simulate(Population(1, 200), WideningMatchmaker(), Arrivals(count=200), on_decision=log.append)
+    simulate_queue(Population(1, 200), WideningMatchmaker(), Arrivals(count=200), on_decision=log.append)
     outcome = replay(json.loads(json.dumps(log)), WideningMatchmaker())
     assert outcome.situations == outcome.same > 100
     assert set(outcome.verdicts) == {"passed->passed", "rejected->rejected"}
@@ -466,7 +483,7 @@ def test_a_log_replayed_under_another_policy_shows_what_would_differ() -> None:
     queue = Queue(FIFOMatchmaker(100))
     queue.join("a", "b")
     queue.answer(90.0, 1.0)
-    log = [decided.record for decided in queue.all(Decided)]
+    log = [decided.record for decided in queue.all(LogDecision)]
     outcome = replay([*log, None, {"v": 99}, "text"], WideningMatchmaker())
     assert outcome.verdicts == {"passed->rejected": 1}
     assert outcome.skipped == 3
@@ -480,8 +497,8 @@ def test_a_log_replayed_under_another_policy_shows_what_would_differ() -> None:
 @pytest.mark.slow
 def test_widening_is_near_and_probes_little() -> None:
     population = Population(0, 1000)
-    ours = simulate(population, WideningMatchmaker(), Arrivals(count=2000)).figures()
-    fifo = simulate(population, FIFOMatchmaker(), Arrivals(count=2000)).figures()
+    ours = simulate_queue(population, WideningMatchmaker(), Arrivals(count=2000)).figures()
+    fifo = simulate_queue(population, FIFOMatchmaker(), Arrivals(count=2000)).figures()
     assert ours["rtt_p50_ms"] is not None
     assert fifo["rtt_p50_ms"] is not None
     assert ours["rtt_p50_ms"] <= 45
@@ -493,8 +510,8 @@ def test_widening_is_near_and_probes_little() -> None:
 @pytest.mark.slow
 def test_without_landmarks_widening_still_beats_the_sum_of_server_round_trips() -> None:
     population, arrivals = Population(0, 1000), Arrivals(count=1500)
-    ours = simulate(population, WideningMatchmaker(), arrivals, landmarks=False).figures()
-    theirs = simulate(population, LatencyFIFOMatchmaker(200, 150), arrivals).figures()
+    ours = simulate_queue(population, WideningMatchmaker(), arrivals, landmarks=False).figures()
+    theirs = simulate_queue(population, LatencyFIFOMatchmaker(200, 150), arrivals).figures()
     assert (ours["rtt_p50_ms"] or 999) < (theirs["rtt_p50_ms"] or 0)
     assert (ours["unmatched"] or 0) < (theirs["unmatched"] or 0)
 
@@ -503,7 +520,7 @@ def test_without_landmarks_widening_still_beats_the_sum_of_server_round_trips() 
 @pytest.mark.parametrize("group_size", [3, 4])
 def test_groups_of_a_population_are_made_and_everybody_ends(group_size: int) -> None:
     config = MatchmakingConfig(group_size=group_size, give_up_after_s=120.0)
-    outcome = simulate(Population(2, 1000), WideningMatchmaker(), Arrivals(count=600), config=config)
+    outcome = simulate_queue(Population(2, 1000), WideningMatchmaker(), Arrivals(count=600), config=config)
     assert outcome.matches * group_size + outcome.unmatched == 600
     assert outcome.matches * group_size > 400
 
@@ -529,7 +546,7 @@ class AnyQueue(RuleBasedStateMachine):
         self.size = 2
         self.waiting: dict[str, float] = {}
         self.probes: dict[int, RequestProbe] = {}
-        self.hooks: dict[int, AskHook] = {}
+        self.hooks: dict[int, ProposedMatch] = {}
 
     @precondition(lambda self: self.planner is None)
     @rule(
@@ -556,9 +573,8 @@ class AnyQueue(RuleBasedStateMachine):
     def join(self, name: str, rtt_ms: float | None, ago_s: float) -> None:
         assert self.planner is not None
         since = self.now - ago_s
-        assert self.planner.enqueue(name, self.now, rtt_ms=rtt_ms, enqueued_at=since) is (
-            name not in self.waiting
-        )
+        joined = self.planner.enqueue(name, wish(self.size, rtt_ms=rtt_ms), self.now, enqueued_at=since)
+        assert joined is (name not in self.waiting)
         self.waiting.setdefault(name, since)
         self.collect()
 
@@ -574,20 +590,14 @@ class AnyQueue(RuleBasedStateMachine):
     @rule(
         place=st.integers(0, 20),
         rtt_ms=st.none() | st.sampled_from([10.0, 70.0, 120.0, 180.0, 400.0]),
-        disagree=st.booleans(),
+        reason=st.sampled_from([Reason.FAILED, Reason.BUSY]),
     )
-    def answer(
-        self,
-        place: int,
-        rtt_ms: float | None,
-        disagree: bool,  # noqa: FBT001 - Hypothesis passes it by name
-    ) -> None:
+    def answer(self, place: int, rtt_ms: float | None, reason: Reason) -> None:
         assert self.planner is not None
         number = sorted(self.probes)[place % len(self.probes)]
-        del self.probes[number]
-        result = PairProbe(rtt_ms=rtt_ms, disagree=disagree and rtt_ms is not None)
-        assert self.planner.probe_result(number, result, self.now)
-        assert not self.planner.probe_result(number, result, self.now)
+        outcome = found(self.probes.pop(number).subjects, rtt_ms, reason)
+        assert self.planner.probe_ended(number, outcome, self.now)
+        assert not self.planner.probe_ended(number, outcome, self.now)
         self.collect()
 
     @precondition(lambda self: self.hooks)
@@ -628,18 +638,19 @@ class AnyQueue(RuleBasedStateMachine):
                     assert set(output.subjects) <= set(self.waiting), "probed, and not in the queue"
                     self.probes[output.probe_no] = output
                 case CancelProbe():
-                    del self.probes[output.probe_no]
-                case AskHook():
+                    del self.probes[output.request.probe_no]
+                case ProposedMatch():
                     self.hooks[output.proposal_no] = output
-                case Matched():
-                    assert len(set(output.subjects)) == self.size
-                    for name in output.subjects:
-                        del self.waiting[name]  # KeyError: in two matches, or not waiting
-                    assert len(output.probes) == self.size * (self.size - 1) / 2
-                    assert all(result.rtt_ms is not None for result in output.probes.values())
-                case GaveUp():
-                    del self.waiting[output.subject_id]
-                case Decided():
+                case MakeMatch():
+                    assert [player.seat for player in output.players] == list(range(self.size))
+                    for player in output.players:
+                        del self.waiting[player.subject_id]  # KeyError: in two matches, or not waiting
+                    pairs = output.players[0].probe.pairs
+                    assert len({pair.subjects for pair in pairs}) == self.size * (self.size - 1) / 2
+                    assert all(pair.rtt_ms is not None for pair in pairs)
+                case Notify(subject_id, MatchFailed()):
+                    del self.waiting[subject_id]
+                case LogDecision():
                     json.dumps(output.record, allow_nan=False)
                 case PutOff():
                     assert output.until > self.now
@@ -654,7 +665,7 @@ class AnyQueue(RuleBasedStateMachine):
         if self.planner is not None:
             self.advance(self.now + 60.0 + 3 * (2 * 20.0) + 2 * 5.0)
             assert not self.waiting
-            assert self.planner.ticket_count == 0
+            assert not self.planner.tickets
             assert self.planner.next_timeout() is None
 
 

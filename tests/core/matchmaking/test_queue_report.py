@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gym_p2p.core.api.matches import QueueTicket
+from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.matchmaking.report import QueueReport
@@ -19,8 +20,8 @@ def row(subject_id: str, **more: Any) -> TicketRow:
     return TicketRow(subject_id=subject_id, **{**known, **more})
 
 
-REPORT = QueueReport(
-    queues={
+REPORT = QueueReport.of(
+    {
         "lab": (
             row("ann", wait_s=9.0, threshold_ms=None),
             row("bob", state="probing", best_estimate_ms=40.0),
@@ -33,11 +34,11 @@ REPORT = QueueReport(
 
 
 def test_a_report_survives_the_wire() -> None:
-    assert QueueReport.from_wire(json.loads(json.dumps(REPORT.to_wire()))) == REPORT
+    assert decode(QueueReport, json.loads(json.dumps(encode(REPORT)))) == REPORT
 
 
 def test_totals_are_over_all_queues() -> None:
-    assert REPORT.to_wire()["totals"] == {
+    assert encode(REPORT)["totals"] == {
         "queues": 2,
         "tickets": 3,
         "states": {"waiting": 2, "probing": 1},
@@ -45,7 +46,7 @@ def test_totals_are_over_all_queues() -> None:
         "matches": 4,
         "connections": 11,
     }
-    assert QueueReport(queues={}, matches=0, connections=0).longest_wait_s == 0.0
+    assert QueueReport.of({}, matches=0, connections=0).totals.longest_wait_s == 0.0
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_totals_are_over_all_queues() -> None:
 )
 def test_what_is_no_report_is_a_protocol_error(broken: object) -> None:
     with pytest.raises(ProtocolError):
-        QueueReport.from_wire(broken)
+        decode(QueueReport, broken)
 
 
 @pytest.mark.parametrize(("crowd", "estimated"), [(3, True), (65, False)])

@@ -9,19 +9,22 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import MakeMatch, QueueTicket
-from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueStatus
-from gym_p2p.core.api.replies import Accepted, Answer, Code, Refused
-from gym_p2p.core.matchmaking.commands import PairProbe, Verdict
-from gym_p2p.core.matchmaking.queue_commands import (
-    EndProbe,
+from gym_p2p.core.api.payloads import encode
+from gym_p2p.core.api.probes import ProbeReport
+from gym_p2p.core.api.queues import MatchFailed, Verdict
+from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
+from gym_p2p.core.matchmaking.commands import (
+    CancelProbe,
     LogDecision,
-    MeasurePair,
     ProposedMatch,
     QueueOutput,
-    Tell,
+    RequestProbe,
 )
-from gym_p2p.core.matchmaking.queues import PLACE_KEPT_S, STATUS_ANYWAY_S, Queues
+from gym_p2p.core.matchmaking.membership import PLACE_KEPT_S
+from gym_p2p.core.matchmaking.queues import Queues
+from gym_p2p.core.matchmaking.status import STATUS_ANYWAY_S
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker
+from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
 from tests.core.examples import examples
 
 
@@ -46,20 +49,19 @@ class Lab:
         return [output for output in self.outputs if isinstance(output, kind)]
 
     def told(self, name: str, event: str) -> list[Any]:
-        readers: dict[str, Any] = {
-            "queue_status": QueueStatus,
-            "match_proposed": MatchProposed,
-            "match_failed": MatchFailed,
-        }
-        tells = [tell for tell in self.all(Tell) if (tell.subject_id, tell.event) == (name, event)]
-        return [readers[event].from_wire(tell.data) for tell in tells]
+        sent = self.all(Notify)
+        return [n.payload for n in sent if (n.subject_id, n.payload.event) == (name, event)]
 
-    def measure(self, rtt_ms: float | None, **more: Any) -> None:
-        """Answer the newest probe."""
-        wanted = self.all(MeasurePair)[-1]
-        reports = {name: {"rtt_ms": rtt_ms} for name in wanted.request.subjects}
-        result = PairProbe(rtt_ms=rtt_ms, reports=reports, **more)
-        self.queues.measured(wanted.queue, wanted.request.probe_no, result, self.now)
+    def measure(self, rtt_ms: float | None, reason: Reason = Reason.FAILED) -> None:
+        """Answer the newest probe; for the ``reason`` where it has found nothing."""
+        request = self.all(RequestProbe)[-1]
+        outcome = ProbeOutcome(
+            subjects=request.subjects,
+            reason=reason if rtt_ms is None else Reason.MEASURED,
+            rtt_ms=rtt_ms,
+            reports={n: ProbeReport(rtt_ms=rtt_ms, success=rtt_ms is not None) for n in request.subjects},
+        )
+        self.queues.measured(request, outcome, self.now)
         self.collect()
 
     def say(self, name: str, verdict: Verdict) -> Answer:
@@ -72,7 +74,7 @@ class Lab:
     def decide(self, verdict: Verdict) -> None:
         """Answer the newest question to the service's hook."""
         proposed = self.all(ProposedMatch)[-1]
-        self.queues.hook_decided(proposed.queue, proposed.proposal_no, verdict, self.now)
+        self.queues.hook_decided(proposed, verdict, self.now)
         self.collect()
 
     def wait(self, seconds: float) -> None:
@@ -103,7 +105,7 @@ def test_two_who_pass_the_probe_are_seated_in_a_match_that_tells_what_was_measur
     ann, bob = lab.all(MakeMatch)[0].players
     assert (ann.probe.waited_s, bob.probe.waited_s) == (2.0, 0.0)
     assert ann.probe.rtt_ms("bob", "ann") == 40.0
-    assert ann.probe.pairs[0].reports["ann"] == {"rtt_ms": 40.0}
+    assert ann.probe.pairs[0].reports["ann"]["rtt_ms"] == 40.0
     assert lab.queues.waiting_count == 0
 
 
@@ -165,7 +167,7 @@ def test_the_service_remembers_who_has_played_with_whom() -> None:
     assert last == {"ann": ["bob", "eve"], "bob": ["ann"]}
 
 
-def test_the_word_of_one_player_about_a_running_match_does_not_count() -> None:
+def test_the_report_of_one_player_about_a_running_match_does_not_count() -> None:
     lab = Lab(500.0)
     lab.queues.observe("ann", "bob", 20.0, lab.now)
     for name in ("ann", "bob"):
@@ -182,7 +184,7 @@ def test_the_budget_of_probes_is_one_for_all_queues() -> None:
         lab.join(f"peer-{queue}", queue=queue)
         lab.queues.leave("ann", lab.now)
         lab.collect()
-    assert len(lab.all(MeasurePair)) == 2
+    assert len(lab.all(RequestProbe)) == 2
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,7 @@ def test_joining_twice_changes_nothing_and_two_queues_at_once_are_refused() -> N
     lab.join("ann")
     again = lab.join("ann")
     assert isinstance(again, Accepted)
-    assert again.fields["waiting"] == 1
+    assert encode(again.value)["waiting"] == 1
     elsewhere = lab.join("ann", queue="other")
     assert isinstance(elsewhere, Refused)
     assert elsewhere.code is Code.WRONG_STATE
@@ -335,7 +337,7 @@ def test_a_broken_line_ends_the_probe_and_keeps_the_place_for_a_while() -> None:
     lab.join("bob")
     lab.queues.gone("ann", lab.now)
     lab.collect()
-    assert len(lab.all(EndProbe)) == 1
+    assert len(lab.all(CancelProbe)) == 1
     lab.wait(PLACE_KEPT_S - 1.0)
     lab.join("ann")
     rows = lab.queues.tables(lab.now)["lab"]
@@ -359,7 +361,7 @@ def test_who_has_waited_too_long_is_told_why() -> None:
     assert lab.queues.queue_of("ann") is None
 
 
-def test_everybody_is_told_where_he_stands_when_that_changes_and_now_and_then() -> None:
+def test_everybody_is_told_where_they_stand_when_that_changes_and_now_and_then() -> None:
     lab = Lab()
     lab.join("ann")
     lab.wait(0.5)
@@ -423,7 +425,7 @@ def test_a_late_answer_of_the_hook_says_nothing_about_a_later_queue_of_the_same_
     lab.join("dan", seats=("north", "south"))
     lab.measure(40.0)
     assert len(lab.all(ProposedMatch)) == 2
-    lab.queues.hook_decided(late.queue, late.proposal_no, Verdict.ACCEPT, lab.now)
+    lab.queues.hook_decided(late, Verdict.ACCEPT, lab.now)
     lab.collect()
     assert not lab.matches
 
@@ -456,7 +458,7 @@ def test_a_probe_that_failed_through_nobodys_fault_is_tried_again_soon() -> None
     lab = Lab(pass_over_s=5.0, cooldown_s=30.0)
     lab.join("ann")
     lab.join("bob")
-    lab.measure(None, reason="busy", blameless=True)
+    lab.measure(None, Reason.BUSY)
     lab.wait(6.0)
     lab.measure(30.0)
     assert len(lab.matches) == 1
@@ -498,7 +500,7 @@ class QueuesUnderStress(RuleBasedStateMachine):
         self.waiting.discard(name)
         self.lab.collect()
 
-    @precondition(lambda self: self.lab.all(MeasurePair))
+    @precondition(lambda self: self.lab.all(RequestProbe))
     @rule(rtt_ms=st.sampled_from([20.0, 90.0, None]))
     def measure(self, rtt_ms: float | None) -> None:
         self.lab.measure(rtt_ms)
@@ -525,7 +527,7 @@ class QueuesUnderStress(RuleBasedStateMachine):
                 assert len(players) == 2
                 assert players <= self.waiting
                 self.waiting -= players
-            elif isinstance(output, Tell) and output.event == "match_failed":
+            elif isinstance(output, Notify) and output.payload.event == "match_failed":
                 assert output.subject_id in self.waiting
                 self.waiting.discard(output.subject_id)
         self.seen = len(self.lab.outputs)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.core.probing.burst import Burst, Measured, PingBurst, SendText
+from gym_p2p.core.probing.burst import Burst, PingBurst, SendText
 from gym_p2p.core.probing.statistics import PingStatistics, median_interval
 from gym_p2p.errors import ConfigurationError
 
@@ -51,8 +51,8 @@ class Path:
 
     def _carry_out(self) -> None:
         while (output := self.burst.poll()) is not None:
-            if isinstance(output, Measured):
-                self.found = output.statistics
+            if isinstance(output, PingStatistics):
+                self.found = output
                 continue
             message = json.loads(output.text)
             assert message["type"] == "ping"
@@ -98,7 +98,7 @@ def test_the_time_for_which_a_peer_kept_a_ping_is_told_and_taken_off() -> None:
 
 
 @pytest.mark.parametrize("held_us", [2_001, 45_000, 1e300])
-def test_a_peer_cannot_talk_himself_nearer_by_more_than_two_milliseconds(held_us: float) -> None:
+def test_a_peer_cannot_appear_nearer_by_more_than_two_milliseconds(held_us: float) -> None:
     assert one_sample_ms(held_us=held_us) == pytest.approx(48.0)
 
 
@@ -112,7 +112,7 @@ def pong(number: int, **more: object) -> str:
 
 
 def measured(burst: PingBurst) -> PingStatistics:
-    (found,) = [output.statistics for output in iter(burst.poll, None) if isinstance(output, Measured)]
+    (found,) = [output for output in iter(burst.poll, None) if isinstance(output, PingStatistics)]
     return found
 
 
@@ -208,8 +208,7 @@ def test_a_repeated_pong_counts_once_and_an_invented_one_not_at_all() -> None:
     burst.receive('{"type":"pong","seq":3}', 0.041)
     burst.handle_timeout(0.061)
     burst.receive('{"type":"pong","seq":3}', 0.081)
-    (measured,) = (output for output in iter(burst.poll, None) if isinstance(output, Measured))
-    assert measured.statistics.samples_ms == pytest.approx((20.0, 20.0))
+    assert measured(burst).samples_ms == pytest.approx((20.0, 20.0))
 
 
 def test_a_ping_is_answered_at_once_before_and_after_a_burst_too() -> None:
@@ -307,7 +306,7 @@ def test_statistics_are_those_of_the_samples() -> None:
     assert (found.lost, found.loss) == (1, 0.2)
 
 
-def cut_short(answered: int) -> list[Measured]:
+def cut_short(answered: int) -> list[PingStatistics]:
     """Stop a burst after so many answers, with one more ping under way."""
     burst = PingBurst()
     burst.start(0.0)
@@ -321,13 +320,13 @@ def cut_short(answered: int) -> list[Measured]:
     while (output := burst.poll()) is not None:
         outputs.append(output)
     assert not burst.running
-    return [output for output in outputs if isinstance(output, Measured)]
+    return [output for output in outputs if isinstance(output, PingStatistics)]
 
 
 def test_a_burst_that_is_cut_short_keeps_what_was_answered() -> None:
-    (measured,) = cut_short(4)
-    assert len(measured.statistics.samples_ms) == 4
-    assert measured.statistics.lost == 0
+    (found,) = cut_short(4)
+    assert len(found.samples_ms) == 4
+    assert found.lost == 0
 
 
 def test_two_answers_of_a_burst_that_is_cut_short_are_too_few() -> None:

@@ -166,7 +166,7 @@ def test_relay_only_lets_relays_through_alone(kind: str) -> None:
     assert objection(RELAYS, line(kind="relay", address="127.0.0.1")) is Drop.LOOPBACK
 
 
-@pytest.mark.parametrize(("address", "hidden"), [(PUBLIC, "0.0.0.0"), ("2606:2800::1", "::")])  # noqa: S104
+@pytest.mark.parametrize(("address", "hidden"), [(PUBLIC, "0.0.0.0"), ("2606:2800::1", "::")])  # noqa: S104  # nobody listens there
 def test_what_is_behind_a_relay_is_hidden(address: str, hidden: str) -> None:
     text = line(kind="relay", address=address, more=" raddr 203.0.113.9 rport 4711 generation 0")
     shown = IceCandidate.parse(text).without_relation().to_text()

@@ -7,7 +7,8 @@ import pytest
 
 from gym_p2p.core.api.replies import Accepted, Candidate, Code, Description, Refused
 from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, Drop
-from gym_p2p.core.signaling.sdp_filter import Lane, Screened, SignalScreen
+from gym_p2p.core.signaling.relay import Lane
+from gym_p2p.core.signaling.sdp_filter import Screened, SignalScreen
 
 PUBLIC, PRIVATE, LOOPBACK = "93.184.216.34", "192.168.1.7", "127.0.0.1"
 HEAD = (
@@ -160,7 +161,7 @@ def test_a_trickled_candidate_is_relayed_dropped_or_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"sdp_mid": "0\r\n"}, {"username_fragment": "\x00"}, {"sdp_mline_index": -1}, {"sdp_mid": "é"}]
+    "change", [{"sdpMid": "0\r\n"}, {"usernameFragment": "\x00"}, {"sdpMLineIndex": -1}, {"sdpMid": "é"}]
 )
 def test_what_goes_with_a_candidate_is_looked_at_too(change: dict[str, Any]) -> None:
     signal = attrs.evolve(Candidate(candidate(PUBLIC)), **change)

@@ -13,24 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym_p2p.core.signaling.negotiation import (
-    MAX_REPLACEMENTS,
+from gym_p2p.core.api.payloads import encode
+from gym_p2p.core.api.replies import Candidate, Description
+from gym_p2p.core.signaling.negotiation import MAX_REPLACEMENTS, Negotiation, NegotiationState
+from gym_p2p.core.signaling.offerer import initiates
+from gym_p2p.core.signaling.signals import (
     AcceptAnswer,
     AcceptOffer,
     AddCandidate,
-    Answer,
-    Candidate,
     CreateOffer,
     Failed,
     Negotiated,
-    Negotiation,
     NegotiationOutput,
-    NegotiationState,
-    Offer,
     ReplaceConnection,
     Role,
     SendSignal,
-    initiates,
     parse_signal,
 )
 from gym_p2p.core.wire.seats import SeatId
@@ -41,6 +38,14 @@ Deliver = Callable[[str, Mapping[str, Any]], None]
 
 def sdp(ufrag: str) -> str:
     return f"v=0\r\na=ice-ufrag:{ufrag}\r\n"
+
+
+def offer(text: str) -> Description:
+    return Description("offer", text)
+
+
+def answer(text: str) -> Description:
+    return Description("answer", text)
 
 
 def drain(machine: Negotiation) -> list[NegotiationOutput]:
@@ -64,7 +69,7 @@ def offered(machine: Negotiation, now: float = 0.0) -> Negotiation:
     machine.handle_timeout(now + 2.0)
     assert CreateOffer(0) in drain(machine)
     machine.local_description(0, sdp("mine"), now)
-    assert drain(machine) == [SendSignal("offer", {"type": "offer", "sdp": sdp("mine")})]
+    assert drain(machine) == [SendSignal(Description("offer", sdp("mine")))]
     return machine
 
 
@@ -116,7 +121,7 @@ class TestWhoInitiates:
         if initiates(a, b) and initiates(b, c):
             assert initiates(a, c)
 
-    def test_a_player_cannot_negotiate_with_himself(self) -> None:
+    def test_a_player_cannot_negotiate_with_themselves(self) -> None:
         with pytest.raises(ConfigurationError, match="another player"):
             make("a", "a")
 
@@ -148,11 +153,11 @@ class TestParsing:
             parse_signal(kind, payload)
 
     def test_w3c_payloads_become_values(self) -> None:
-        assert parse_signal("offer", {"type": "offer", "sdp": "v=0", "extra": 1}) == Offer("v=0")
-        assert parse_signal("answer", {"sdp": "v=0"}) == Answer("v=0")
+        assert parse_signal("offer", {"type": "offer", "sdp": "v=0", "extra": 1}) == offer("v=0")
+        assert parse_signal("answer", {"sdp": "v=0"}) == answer("v=0")
         candidate = parse_signal("ice-candidate", {"candidate": "candidate:1", "usernameFragment": "ab"})
         assert isinstance(candidate, Candidate)
-        assert candidate.ufrag == "ab"
+        assert candidate.usernameFragment == "ab"
 
 
 class TestOneMachine:
@@ -173,10 +178,10 @@ class TestOneMachine:
 
     def test_an_offer_that_came_before_the_start_is_answered_even_by_the_initiator(self) -> None:
         machine = make("a", "b")
-        machine.receive(Offer(sdp("his")), 0.0)
+        machine.receive(offer(sdp("theirs")), 0.0)
         assert drain(machine) == []
         machine.start(0.0)
-        assert drain(machine) == [AcceptOffer(0, sdp("his"))]
+        assert drain(machine) == [AcceptOffer(0, sdp("theirs"))]
 
     def test_an_unanswered_offer_is_repeated_every_two_seconds_and_a_second_start_changes_nothing(
         self,
@@ -186,32 +191,32 @@ class TestOneMachine:
         for now in (2.0, 4.0, 6.0):
             assert machine.next_timeout() == now
             machine.handle_timeout(now)
-            assert drain(machine) == [SendSignal("offer", {"type": "offer", "sdp": sdp("mine")})]
+            assert drain(machine) == [SendSignal(Description("offer", sdp("mine")))]
 
     def test_the_same_offer_again_gets_the_same_answer_again(self) -> None:
         machine = make("b", "a")
         machine.start(0.0)
-        machine.receive(Offer(sdp("his")), 0.1)
-        machine.receive(Offer(sdp("his")), 0.2)
-        assert drain(machine) == [AcceptOffer(0, sdp("his"))]
+        machine.receive(offer(sdp("theirs")), 0.1)
+        machine.receive(offer(sdp("theirs")), 0.2)
+        assert drain(machine) == [AcceptOffer(0, sdp("theirs"))]
         machine.local_description(0, sdp("mine"), 0.3)
-        answer = SendSignal("answer", {"type": "answer", "sdp": sdp("mine")})
-        assert drain(machine) == [answer, Negotiated(0, Role.ANSWERER)]
-        machine.receive(Offer(sdp("his")), 0.4)
-        assert drain(machine) == [answer]
+        repeated = SendSignal(Description("answer", sdp("mine")))
+        assert drain(machine) == [repeated, Negotiated(0, Role.ANSWERER)]
+        machine.receive(offer(sdp("theirs")), 0.4)
+        assert drain(machine) == [repeated]
 
     def test_an_answer_settles_an_offer_and_a_second_answer_is_ignored(self) -> None:
         machine = offered(make("a", "b"))
-        machine.receive(Answer(sdp("his")), 0.5)
-        assert drain(machine) == [AcceptAnswer(0, sdp("his")), Negotiated(0, Role.OFFERER)]
-        machine.receive(Answer(sdp("other")), 0.6)
-        machine.receive(Offer(sdp("late")), 0.7)
+        machine.receive(answer(sdp("theirs")), 0.5)
+        assert drain(machine) == [AcceptAnswer(0, sdp("theirs")), Negotiated(0, Role.OFFERER)]
+        machine.receive(answer(sdp("other")), 0.6)
+        machine.receive(offer(sdp("late")), 0.7)
         assert drain(machine) == []
         assert machine.next_timeout() is None
 
     def test_the_keeper_ignores_an_offer_that_crosses_its_own(self) -> None:
         machine = offered(make("a", "b"))
-        machine.receive(Offer(sdp("his")), 0.1)
+        machine.receive(offer(sdp("theirs")), 0.1)
         assert drain(machine) == []
 
     def test_the_other_one_yields_with_a_fresh_connection_and_ignores_what_its_old_one_still_produces(
@@ -220,42 +225,42 @@ class TestOneMachine:
         machine = make("b", "a")
         machine.start(0.0)
         machine.handle_timeout(2.0)
-        machine.receive(Offer(sdp("his")), 2.1)
-        assert drain(machine) == [CreateOffer(0), ReplaceConnection(1), AcceptOffer(1, sdp("his"))]
+        machine.receive(offer(sdp("theirs")), 2.1)
+        assert drain(machine) == [CreateOffer(0), ReplaceConnection(1), AcceptOffer(1, sdp("theirs"))]
         machine.local_description(0, sdp("too late"), 2.2)
         assert drain(machine) == []
         machine.local_description(1, sdp("mine"), 2.3)
-        assert drain(machine)[0] == SendSignal("answer", {"type": "answer", "sdp": sdp("mine")})
-        machine.receive(Answer(sdp("to my old offer")), 2.4)
+        assert drain(machine)[0] == SendSignal(Description("answer", sdp("mine")))
+        machine.receive(answer(sdp("to my old offer")), 2.4)
         assert drain(machine) == []
 
     def test_early_candidates_wait_for_their_own_description_and_others_never_pass(self) -> None:
         machine = make("b", "a")
         machine.start(0.0)
-        payloads: list[dict[str, Any]] = [
-            {"candidate": "candidate:1", "usernameFragment": "his"},
-            {"candidate": "candidate:2", "usernameFragment": "older"},
-            {"candidate": "candidate:3"},
+        candidates = [
+            Candidate("candidate:1", usernameFragment="theirs"),
+            Candidate("candidate:2", usernameFragment="older"),
+            Candidate("candidate:3"),
         ]
-        for payload in payloads:
-            machine.receive(Candidate(payload), 0.1)
+        for candidate in candidates:
+            machine.receive(candidate, 0.1)
         assert drain(machine) == []
-        machine.receive(Offer(sdp("his")), 0.2)
+        machine.receive(offer(sdp("theirs")), 0.2)
         assert drain(machine) == [
-            AcceptOffer(0, sdp("his")),
-            AddCandidate(0, payloads[0]),
-            AddCandidate(0, payloads[2]),
+            AcceptOffer(0, sdp("theirs")),
+            AddCandidate(0, candidates[0]),
+            AddCandidate(0, candidates[2]),
         ]
-        machine.receive(Candidate({"candidate": "candidate:4", "usernameFragment": "his"}), 0.3)
-        machine.receive(Candidate({"candidate": "candidate:5", "usernameFragment": "older"}), 0.3)
+        machine.receive(Candidate("candidate:4", usernameFragment="theirs"), 0.3)
+        machine.receive(Candidate("candidate:5", usernameFragment="older"), 0.3)
         assert [type(o) for o in drain(machine)] == [AddCandidate]
 
     def test_a_flood_of_early_candidates_is_bounded(self) -> None:
         machine = make("b", "a")
         machine.start(0.0)
         for number in range(1000):
-            machine.receive(Candidate({"candidate": f"candidate:{number}"}), 0.1)
-        machine.receive(Offer(sdp("his")), 0.2)
+            machine.receive(Candidate(f"candidate:{number}"), 0.1)
+        machine.receive(offer(sdp("theirs")), 0.2)
         assert len(drain(machine)) == 1 + 64
 
     def test_another_offer_after_our_answer_replaces_the_connection_but_not_for_ever(self) -> None:
@@ -263,7 +268,7 @@ class TestOneMachine:
         machine.start(0.0)
         replaced = 0
         for number in range(50):
-            machine.receive(Offer(sdp(f"his{number}")), 0.1)
+            machine.receive(offer(sdp(f"theirs{number}")), 0.1)
             for output in drain(machine):
                 replaced += isinstance(output, ReplaceConnection)
                 if isinstance(output, AcceptOffer):
@@ -273,35 +278,35 @@ class TestOneMachine:
     def test_a_refused_offer_is_forgotten_and_the_next_one_answered(self) -> None:
         machine = make("b", "a")
         machine.start(0.0)
-        machine.receive(Offer("garbage"), 0.1)
+        machine.receive(offer("garbage"), 0.1)
         drain(machine)
         machine.refuse(0, 0.2)
         machine.refuse(0, 0.2)
         assert drain(machine) == [ReplaceConnection(1)]
-        machine.receive(Offer(sdp("his")), 0.3)
-        assert drain(machine) == [AcceptOffer(1, sdp("his"))]
+        machine.receive(offer(sdp("theirs")), 0.3)
+        assert drain(machine) == [AcceptOffer(1, sdp("theirs"))]
 
     def test_a_refused_answer_leaves_the_offer_standing(self) -> None:
         machine = offered(make("a", "b"))
-        machine.receive(Answer("garbage"), 0.1)
+        machine.receive(answer("garbage"), 0.1)
         drain(machine)
         machine.refuse(0, 0.2)
         machine.handle_timeout(2.2)
         assert [type(o) for o in drain(machine)] == [SendSignal]
-        machine.receive(Answer(sdp("his")), 2.3)
-        assert drain(machine)[0] == AcceptAnswer(0, sdp("his"))
+        machine.receive(answer(sdp("theirs")), 2.3)
+        assert drain(machine)[0] == AcceptAnswer(0, sdp("theirs"))
 
     def test_a_browsers_offer_gives_way_to_ours_until_ours_has_gone_unanswered_through_two_repetitions(
         self,
     ) -> None:
         machine = offered(make("b", "a", remote_is_ours=False))
-        machine.receive(Offer(sdp("his")), 0.1)
+        machine.receive(offer(sdp("theirs")), 0.1)
         assert drain(machine) == []
         machine.handle_timeout(2.0)
         machine.handle_timeout(4.0)
         assert [type(o) for o in drain(machine)] == [SendSignal, SendSignal]
         machine.handle_timeout(6.0)
-        assert drain(machine) == [ReplaceConnection(1), AcceptOffer(1, sdp("his"))]
+        assert drain(machine) == [ReplaceConnection(1), AcceptOffer(1, sdp("theirs"))]
 
     @pytest.mark.parametrize(
         ("bring", "reason"), [(offered, "not answered"), (lambda m: m.start(0.0), "not ready")]
@@ -318,8 +323,8 @@ class TestOneMachine:
         assert isinstance(output, Failed)
         assert reason in output.reason
         assert machine.next_timeout() is None
-        machine.receive(Answer(sdp("late")), 7.0)
-        machine.receive(Candidate({"candidate": "candidate:1"}), 7.0)
+        machine.receive(answer(sdp("late")), 7.0)
+        machine.receive(Candidate("candidate:1"), 7.0)
         assert drain(machine) == []
 
 
@@ -364,16 +369,16 @@ class Peer:
                 assert self.local is not None
                 assert self.remote is None
                 self.remote = ("answer", text)
-            case AddCandidate(_, payload):
+            case AddCandidate(_, candidate):
                 assert self.remote is not None, "a candidate came before the remote description"
-                self.candidates.add(payload["candidate"])
+                self.candidates.add(candidate.candidate)
             case ReplaceConnection(attempt):
                 self.attempt, self.local, self.remote, self.candidates = attempt, None, None, set()
-            case SendSignal(kind, payload):
-                self.world.send(self, kind, payload)
+            case SendSignal(description):
+                self.world.send(self, description.type, encode(description))
                 ufrag = f"{self.name}{self.attempt}"
-                candidate = {"candidate": f"candidate of {ufrag}", "usernameFragment": ufrag}
-                self.world.send(self, "ice-candidate", candidate)
+                payload = {"candidate": f"candidate of {ufrag}", "usernameFragment": ufrag}
+                self.world.send(self, "ice-candidate", payload)
 
     def _make(self, kind: str, attempt: int) -> None:
         self.busy = True

@@ -42,3 +42,28 @@ def test_a_name_can_be_registered_again_only_for_the_same_predictor() -> None:
     assert predictor_named(name) is second_newest
     with pytest.raises(ConfigurationError, match="another predictor"):
         register_predictor(name, repeat_last)
+
+
+def test_predictors_have_names_and_a_wrong_name_suggests_the_right_one() -> None:
+    def silent(_history: Sequence[bytes], _ahead: int, _default: bytes) -> bytes:
+        return b""
+
+    register_predictor("silent", silent)
+    register_predictor("silent", silent)
+    assert predictor_named("silent") is silent
+    assert predictor_named("default")([b"x"], 1, b"-") == b"-"
+    with pytest.raises(ConfigurationError, match="another predictor"):
+        register_predictor("silent", predictor_named("default"))
+    with pytest.raises(ConfigurationError, match="'repeat_last'"):
+        predictor_named("repeat-last")
+
+
+def test_a_name_like_no_other_is_answered_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigurationError, match="known are default, repeat_last"):
+        predictor_named("zzz")
+
+
+def test_the_predictors_that_come_with_the_package() -> None:
+    assert predictor_named("repeat_last") is repeat_last
+    assert repeat_last([b"a", b"b"], 3, b"-") == b"b"
+    assert predict_default([b"a", b"b"], 3, b"-") == b"-"

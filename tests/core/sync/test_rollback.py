@@ -85,8 +85,8 @@ def test_what_every_player_confirms_is_the_plain_run_over_any_network(
 def stalls_demanded(lag: int, delays: tuple[int, int], window: int, frames: int) -> tuple[int, int]:
     """Theory: how many ticks each of two players must stall, who start together and guess ``window`` frames.
 
-    At tick t a player knows what the other had given by tick t - lag: his delay's frames at first, then one
-    more for every frame that he had played.
+    At tick t a player knows what the other had given by tick t - lag: the frames of its delay at first, then
+    one more for every frame that it had played.
     """
     lag = max(1, lag)  # what is given in a tick is of use in the next one
     played: list[list[int]] = [[], []]  # by tick: how many frames each has given inputs for
@@ -232,7 +232,7 @@ def test_no_frame_is_final_that_somebody_else_cannot_play_yet() -> None:
     knows, deaf, unheard = table.seats
     table.deaf.add((deaf.index, unheard.index))
     table.run(0.1, until=lambda: False)
-    here, there = (seat.match._peers[unheard.index].inbox.count for seat in (knows, deaf))
+    here, there = (seat.match._peers[unheard.index].remote_inputs.count for seat in (knows, deaf))
     assert here > there == len(knows.confirmed)
     table.deaf.clear()
     table.run(0.2, until=lambda: False)

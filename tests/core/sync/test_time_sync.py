@@ -7,8 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.frame_advantage import FrameAdvantage
-from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.core.sync.time_sync import MOST, AutoDelay, Pace, delay_for
 from gym_p2p.net.links.memory import Path
 from tests.core.tables import TICK_S, Player, Table, rollback_table
@@ -87,16 +85,6 @@ def test_of_three_players_all_keep_up_with_the_slowest() -> None:
     assert max(frames) - min(frames) <= 2
 
 
-def test_the_advantage_is_half_the_difference_of_what_both_believe() -> None:
-    advantage = FrameAdvantage()
-    seen: list[float | None] = []
-    for ours, theirs in [(5, 1)] * 10 + [(3, 3)] * 30:
-        advantage.add(ours, theirs)
-        seen.append(advantage.frames)
-    assert seen[:10] == [None] * 9 + [2.0]
-    assert seen[-1] == 0.0
-
-
 @given(st.lists(st.tuples(st.floats(-1000, 1000), st.integers(0, 40)), max_size=50))
 def test_the_pace_is_only_ever_slowed_down_and_within_bounds(observed: list[tuple[float, int]]) -> None:
     pace, frame = Pace(), 0
@@ -108,13 +96,6 @@ def test_the_pace_is_only_ever_slowed_down_and_within_bounds(observed: list[tupl
 def test_who_is_behind_does_not_slow_down() -> None:
     pace = Pace()
     assert [pace.observe(-3.0, frame) for frame in range(0, 600, 15)] == [1.0] * 40
-
-
-def test_the_pacer_lengthens_a_frame_by_as_much_as_it_is_told() -> None:
-    pacer = Pacer(50)
-    assert pacer.wait_s(0.0) == 0.0
-    assert pacer.wait_s(0.0, stretch=1.1) == pytest.approx(0.02)
-    assert pacer.wait_s(0.02) == pytest.approx(0.022)
 
 
 @pytest.mark.parametrize(

@@ -38,14 +38,14 @@ def test_arguments_reach_the_constructor() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("CartPol-v1", "no environment 'CartPol-v1'; did you mean CartPole-v1"),
-        ("gym_p2p/Raly-v0", "did you mean gym_p2p/Rally-v0"),
+        ("CartPol-v1", "no environment 'CartPol-v1'; did you mean 'CartPole-v1'"),
+        ("gym_p2p/Raly-v0", "did you mean 'gym_p2p/Rally-v0'"),
         ("Foraging-8x8-9p-9f-v9", "name that too: package:Foraging-8x8-9p-9f-v9"),
-        ("gym_p2p.envs.raly", "no module 'gym_p2p.envs.raly'; did you mean gym_p2p.envs.rally"),
-        ("pettingzoo.atari.ponk_v3", "did you mean pettingzoo.atari.pong_v3"),
+        ("gym_p2p.envs.raly", "no module 'gym_p2p.envs.raly'; did you mean 'gym_p2p.envs.rally'"),
+        ("pettingzoo.atari.ponk_v3", "did you mean 'pettingzoo.atari.pong_v3'"),
         ("no_such_package.thing", "no module 'no_such_package.thing'"),
         ("no_such_package:thing", "no module 'no_such_package'"),
-        ("gym_p2p.envs.rally:parallel_emv", "no function 'parallel_emv'; did you mean parallel_env"),
+        ("gym_p2p.envs.rally:parallel_emv", "no function 'parallel_emv'; did you mean 'parallel_env'"),
         ("gym_p2p.envs.rally:SEATS", "no function 'SEATS'"),
         ("gym_p2p.envs.court", "neither parallel_env nor env"),
         ("tests.game.policies:lazy_import", "needs the package 'no_such_dependency'"),
@@ -102,7 +102,7 @@ def test_a_policy_can_be_imported() -> None:
     ("name", "message"),
     [
         ("scripted", "CartPoleEnv has no scripted policy"),
-        ("randon", "did you mean random"),
+        ("randon", "did you mean 'random'"),
         ("tests.game.policies:never", "no function 'never'"),
     ],
 )

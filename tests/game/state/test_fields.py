@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gym_p2p.game.checksum import checksum
 from gym_p2p.game.state.fields import differences, fields_of
@@ -72,6 +74,45 @@ def test_every_kind_of_difference_is_seen(change: Any, path: str | None) -> None
     assert found
     if path is not None:
         assert path in [where for where, _, _ in found]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "paths"),
+    [
+        (np.array([0.0, 1.0]), np.array([-0.0, 1.0]), ["x[0]"]),
+        (np.array([[1, 0]], np.float32), np.array([[1, -0.0]], np.float32), ["x[0, 1]"]),
+        (np.array(0.0), np.array(-0.0), ["x"]),
+        ({1: "a"}, {True: "a"}, ["x[1]", "x[True]"]),
+        ({1: {0.0: 2}}, {1: {0: 2}}, ["x[1][0.0]", "x[1][0]"]),
+        (1, True, ["x"]),
+    ],
+)
+def test_values_that_only_compare_equal_are_told_apart_as_checksums_do(
+    ours: Any, theirs: Any, paths: list[str]
+) -> None:
+    assert [path for path, _, _ in differences({"x": ours}, {"x": theirs})] == paths
+
+
+_SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 2),
+    st.sampled_from([0.0, -0.0, 1.0, float("nan")]),
+    st.text(max_size=1),
+)
+_ARRAYS = st.lists(
+    st.sampled_from([0.0, -0.0, 1.0, float("nan"), -float("nan")]), min_size=1, max_size=3
+).map(np.array)
+_VALUES = st.recursive(
+    _SCALARS | _ARRAYS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_SCALARS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(_VALUES, _VALUES)
+def test_a_difference_is_named_exactly_where_checksums_differ(ours: Any, theirs: Any) -> None:
+    assert bool(differences({"x": ours}, {"x": theirs})) == (checksum(ours) != checksum(theirs))
 
 
 def test_sharing_is_part_of_a_state() -> None:

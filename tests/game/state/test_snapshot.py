@@ -207,21 +207,21 @@ def test_a_freed_snapshot_is_refused_and_freeing_twice_is_fine() -> None:
 @pytest.mark.parametrize("make", [unruly.Walker, _RallyLike])
 def test_checksums_follow_the_state_and_the_fields_tell_where(make: Any) -> None:
     ours, theirs = make_game(make()), make_game(make())
-    mine, his = _proven(ours), _proven(theirs)
+    mine, yours = _proven(ours), _proven(theirs)
     for game in (ours, theirs):
         game.reset(seed=5)
         _played(game, [1, 2, 0])
-    before, other = mine.save(), his.save()
-    assert mine.checksum(before) == his.checksum(other)
+    before, other = mine.save(), yours.save()
+    assert mine.checksum(before) == yours.checksum(other)
     theirs.env.unwrapped.trail[2] += 1
-    behind = his.save()
-    assert mine.checksum(before) != his.checksum(behind)
-    one, two = mine.fields(before), his.fields(behind)
+    behind = yours.save()
+    assert mine.checksum(before) != yours.checksum(behind)
+    one, two = mine.fields(before), yours.fields(behind)
     assert one is not None
     assert two is not None
     assert any("trail[2]" in path or "state[1][2]" in path for path, _, _ in differences(one, two))
     ours.step([1])
-    assert mine.checksum(before) == his.checksum(other), "a snapshot is of its moment"
+    assert mine.checksum(before) == yours.checksum(other), "a snapshot is of its moment"
 
 
 def test_a_strategy_can_be_had_by_name() -> None:
@@ -284,5 +284,5 @@ def test_rendering_between_save_and_load_is_not_undone() -> None:
     screen = env.unwrapped.screen  # type: ignore[attr-defined]  # CartPole's own
     assert screen is not None
     snapshots.load(snapshot)
-    assert env.unwrapped.screen is screen  # type: ignore[attr-defined]
+    assert env.unwrapped.screen is screen  # type: ignore[attr-defined]  # CartPole's own
     game.close()

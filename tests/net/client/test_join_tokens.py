@@ -12,16 +12,18 @@ import pytest
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import ServiceRefused
+from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.server import Service, serve_in_thread
-from gym_p2p.server.guard.tokens import JoinTokens
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 
 SECRET = "j" * 32
 
 
 def token(subject: str, *, lifetime_s: float = 60.0) -> str:
-    tokens = JoinTokens(SECRET, "default")
-    return tokens.issue(subject, expires_at=time.time() + lifetime_s, token_id="t")  # noqa: S106  # no secret
+    expires_at = time.time() + lifetime_s
+    claims = JoinClaims(experiment="default", subject_id=subject, expires_at=expires_at, token_id="t")  # noqa: S106  # no secret
+    return TokenSigner(SECRET.encode(), JoinClaims).issue(claims)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,8 @@ def test_without_a_valid_token_the_service_refuses_and_says_so(service: Service,
 def test_a_second_client_is_refused_and_a_broken_line_comes_back_to_its_seat(service: Service) -> None:
     async def main() -> None:
         heard: list[bool] = []
-        ann = SignalingClient(on_connection=heard.append)
+        ann = SignalingClient()
+        ann.events.listen(LineChanged, lambda line: heard.append(line.up))
         await ann.connect(service.url, "x", timeout_s=5, token=token("carl"))
         await ann.join_room("resume", ["first", "second"], ["second"])
         other = SignalingClient()
@@ -84,9 +87,9 @@ def test_a_second_client_is_refused_and_a_broken_line_comes_back_to_its_seat(ser
         assert caught.value.code == "duplicate_session"
         assert heard == []
         # As when the network is gone: the client hears nothing, and the service has not noticed.
-        assert ann._sio is not None
-        ann._sio.handlers.clear()
-        ann._on_break()
+        assert ann._line._sio is not None
+        ann._line._sio.handlers.clear()
+        ann._line._on_break()
         bob = SignalingClient()
         await bob.connect(service.url, "x", timeout_s=5, token=token("dora"))
         for _ in range(200):

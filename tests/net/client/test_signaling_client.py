@@ -15,7 +15,7 @@ import uvicorn
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.api.rooms import MatchFound, RoomStatus
+from gym_p2p.core.api.rooms import MatchFound, MatchSignal, PeerLeft, RoomStatus
 from gym_p2p.errors import (
     ConfigurationError,
     ConnectFailed,
@@ -23,6 +23,7 @@ from gym_p2p.errors import (
     ServiceRefused,
     ServiceUnreachable,
 )
+from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.server import Service, serve_in_thread
 
@@ -38,13 +39,24 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @contextlib.asynccontextmanager
-async def connected(url: str, subject: str, **callbacks: Any) -> AsyncIterator[SignalingClient]:
-    client = SignalingClient(**callbacks)
+async def connected(
+    url: str, subject: str, listen: tuple[type, Callable[[Any], None]] | None = None
+) -> AsyncIterator[SignalingClient]:
+    client = SignalingClient()
+    if listen is not None:
+        client.events.listen(*listen)
     try:
         await client.connect(url, subject, timeout_s=5)
         yield client
     finally:
         await client.close()
+
+
+def listening(heard: list[bool]) -> SignalingClient:
+    """A client that notes whether its line is up."""
+    client = SignalingClient()
+    client.events.listen(LineChanged, lambda line: heard.append(line.up))
+    return client
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -84,7 +96,7 @@ def test_two_clients_meet_and_their_signals_keep_their_order(service: Service) -
         got: list[Any] = []
         async with (
             connected(service.url, "ann") as ann,
-            connected(service.url, "bob", on_signal=lambda *signal: got.append(signal)) as bob,
+            connected(service.url, "bob", (MatchSignal, got.append)) as bob,
         ):
             ack = await ann.join_room("order", SEATS, ["second"])
             assert (ack.seats_taken, ack.seats_free) == (("second",), ("first",))
@@ -98,8 +110,8 @@ def test_two_clients_meet_and_their_signals_keep_their_order(service: Service) -
             for text in texts:
                 ann.send_signal(found.match_id, "first", "ice-candidate", {"candidate": text})
             assert await until(lambda: len(got) == 60)
-            assert [signal[2]["candidate"] for signal in got] == texts
-            assert {signal[:2] for signal in got} == {("second", "ice-candidate")}
+            assert [signal.payload["candidate"] for signal in got] == texts
+            assert {(signal.from_player_id, signal.type) for signal in got} == {("second", "ice-candidate")}
 
     run(main())
 
@@ -112,9 +124,12 @@ def test_signals_and_departures_wait_for_their_handler(service: Service) -> None
             await ann.leave()
             await asyncio.sleep(0.3)
             got: list[Any] = []
-            bob.on_signal = lambda *signal: got.append(signal)
-            bob.on_peer_left = lambda *gone: got.append(gone)
-            assert got == [("first", "offer", OFFER), ("first", "left")]
+            bob.events.listen(MatchSignal, got.append)
+            bob.events.listen(PeerLeft, got.append)
+            assert got == [
+                MatchSignal(type="offer", from_player_id="first", game_id=found.match_id, payload=OFFER),
+                PeerLeft(match_id=found.match_id, player_id="first", reason="left"),
+            ]
 
     run(main())
 
@@ -122,7 +137,7 @@ def test_signals_and_departures_wait_for_their_handler(service: Service) -> None
 def test_those_who_wait_hear_who_comes_and_goes(service: Service) -> None:
     async def main() -> None:
         heard: list[RoomStatus] = []
-        async with connected(service.url, "ann", on_room_status=heard.append) as ann:
+        async with connected(service.url, "ann", (RoomStatus, heard.append)) as ann:
             await ann.join_room("waiting", [0, 1, 2])
             async with connected(service.url, "bob") as bob:
                 await bob.join_room("waiting", [0, 1, 2])
@@ -291,7 +306,7 @@ def test_a_callback_that_raises_does_not_cut_the_line(
     async def main() -> None:
         async with (
             connected(service.url, "ann") as ann,
-            connected(service.url, "bob", on_signal=broken) as bob,
+            connected(service.url, "bob", (MatchSignal, broken)) as bob,
         ):
             found, _ = await meet(ann, bob, "broken")
             ann.send_signal(found.match_id, "second", "offer", OFFER)
@@ -322,7 +337,7 @@ def test_a_client_closed_while_the_service_is_away_ends_its_wait(tmp_path: Path)
     async def main() -> None:
         with serve_in_thread(config) as service:
             url = service.url
-            ann = SignalingClient(on_connection=heard.append)
+            ann = listening(heard)
             await ann.connect(url, "ann", timeout_s=5)
             await ann.join_room("r", SEATS, ["second"])
             waiting = asyncio.create_task(ann.wait_for_match(20))
@@ -345,7 +360,7 @@ def test_a_seat_is_taken_again_after_the_services_restart(tmp_path: Path) -> Non
     async def main() -> None:
         with serve_in_thread(config) as service:
             url = service.url
-            ann = SignalingClient(on_connection=heard.append)
+            ann = listening(heard)
             await ann.connect(url, "ann", timeout_s=5)
             await ann.join_room("r", SEATS, ["second"])
         with serve_in_thread(config):
@@ -364,7 +379,7 @@ def test_a_match_outlives_the_service_quietly(tmp_path: Path, caplog: pytest.Log
 
     async def main() -> None:
         with serve_in_thread(config) as service:
-            ann, bob = SignalingClient(on_connection=heard.append), SignalingClient()
+            ann, bob = listening(heard), SignalingClient()
             for client, name in ((ann, "ann"), (bob, "bob")):
                 await client.connect(service.url, name, timeout_s=5)
             found, _ = await meet(ann, bob, "r")
@@ -384,7 +399,7 @@ def test_of_two_clients_with_one_subject_the_older_one_is_cut_off_for_good(servi
     heard: list[bool] = []
 
     async def main() -> None:
-        async with connected(service.url, "twin", on_connection=heard.append) as older:
+        async with connected(service.url, "twin", (LineChanged, lambda line: heard.append(line.up))) as older:
             await older.join_room("twins", SEATS)
             async with connected(service.url, "twin") as newer:
                 with pytest.raises(ServiceRefused) as caught:

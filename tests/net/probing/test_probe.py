@@ -8,7 +8,7 @@ import functools
 import json
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ import pytest
 
 import gym_p2p
 from gym_p2p.config import LinkConfig, LinkEmulation, ServiceConfig
+from gym_p2p.core.api.payloads import Event, decode, encode
+from gym_p2p.core.api.probes import ProbePath, ProbePrepare, ProbeReport
+from gym_p2p.core.api.requests import ReportProbe, SendProbeSignal
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
-from gym_p2p.core.probing.report import ProbePath, ProbePrepare, ProbeReport
 from gym_p2p.errors import ConnectFailed, P2PError, ServiceRefused, UsageError
-from gym_p2p.net.client.signaling import OnProbeEvent, SignalingClient
+from gym_p2p.net.client.events import LineChanged
+from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
 from gym_p2p.net.probing.probe import ProbeConnection
 from gym_p2p.server import Service
@@ -203,9 +206,9 @@ def test_a_reconnected_client_is_probed_by_the_same_listener(tmp_path: Path) -> 
     async def main() -> None:
         async with players(tmp_path, "ann", "bob") as (service, (ann, bob)):
             up: list[bool] = []
-            bob.client.on_connection = up.append
-            assert bob.client._sio is not None
-            await bob.client._sio.disconnect()
+            bob.client.events.listen(LineChanged, lambda line: up.append(line.up))
+            assert bob.client._line._sio is not None
+            await bob.client._line._sio.disconnect()
             await eventually(lambda: up == [False, True])
             assert (await service.probe("ann", "bob")).reason is Reason.MEASURED
             await eventually(lambda: len(ann.results) == len(bob.results) == 1)
@@ -291,31 +294,31 @@ def test_a_client_asks_for_a_probe_of_one_who_waits(tmp_path: Path) -> None:
 class Line:
     """One side's line to a fake service: sends what a test wants, relays signals, keeps the rest."""
 
-    on_probe: OnProbeEvent | None = None
-
     def __init__(self, name: str) -> None:
         self.name = name
+        self.client = SignalingClient()
+        self.events = self.client.events
+        self.receive: Callable[[str, Any], None] = self.client._receive
         self.partner: Line | None = None
         self.sent: list[tuple[str, Mapping[str, Any]]] = []
 
-    def send(self, event: str, payload: Mapping[str, Any]) -> None:
-        self.sent.append((event, payload))
-        if event == "probe_signal" and self.partner is not None:
-            asyncio.get_running_loop().call_soon(
-                self.partner.tell, event, {**payload, "from_subject_id": self.name}
-            )
+    def send(self, payload: Event) -> None:
+        fields = encode(payload)
+        self.sent.append((payload.event, fields))
+        if isinstance(payload, SendProbeSignal) and self.partner is not None:
+            relayed = {**fields, "from_subject_id": self.name}
+            asyncio.get_running_loop().call_soon(self.partner.tell, "probe_signal", relayed)
 
-    async def request(self, event: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        raise AssertionError(f"{event} {payload}")
+    async def request(self, payload: Event) -> Mapping[str, Any]:
+        raise AssertionError(str(payload))
 
     def tell(self, event: str, payload: Any) -> None:
-        assert self.on_probe is not None
-        self.on_probe(event, payload)
+        self.receive(event, payload)
 
     def prepare(self, probe_id: str, **options: Any) -> None:
         assert self.partner is not None
         prepare = ProbePrepare(probe_session_id=probe_id, peer_subject_id=self.partner.name, **options)
-        self.tell("probe_prepare", prepare.to_wire())
+        self.tell("probe_prepare", encode(prepare))
 
     def start(self, probe_id: str) -> None:
         self.tell("probe_start", {"probe_session_id": probe_id})
@@ -324,7 +327,7 @@ class Line:
         return [payload["probe_session_id"] for name, payload in self.sent if name == event]
 
     def reports(self) -> dict[str, ProbeReport]:
-        return {p["probe_session_id"]: ProbeReport.from_wire(p) for n, p in self.sent if n == "probe_result"}
+        return {p["probe_session_id"]: decode(ProbeReport, p) for n, p in self.sent if n == "probe_result"}
 
 
 @contextlib.asynccontextmanager
@@ -337,7 +340,8 @@ async def two_lines() -> AsyncIterator[tuple[Line, Line, ProbeManager, ProbeMana
     finally:
         for manager in managers:
             await manager.close()
-    assert ann.on_probe is None
+    ann.prepare("probe_late")
+    assert "probe_late" not in ann.named("probe_ready")
 
 
 def test_a_new_prepare_closes_the_old_probe_which_never_reports() -> None:
@@ -458,13 +462,10 @@ class BrowserProbe:
         self.browser = Browser(self._send_signal)
         self.samples_ms: list[float] = []
         self._tasks: list[asyncio.Task[None]] = []
-        line.on_probe = self._receive
+        line.receive = self._receive
 
-    def _send_signal(self, kind: str, payload: Mapping[str, Any]) -> None:
-        self.line.send(
-            "probe_signal",
-            {"probe_session_id": "probe_1", "target_subject_id": "?", "type": kind, "payload": payload},
-        )
+    def _send_signal(self, kind: Any, payload: Mapping[str, Any]) -> None:
+        self.line.send(SendProbeSignal("probe_1", "?", kind, dict(payload)))
 
     def _receive(self, event: str, payload: Any) -> None:
         if event == "probe_start":
@@ -481,14 +482,8 @@ class BrowserProbe:
         for number in range(5):
             await self._ping(number)
             await asyncio.sleep(0.1)
-        self.line.send(
-            "probe_result",
-            {
-                "probe_session_id": "probe_1",
-                "rtt_ms": round(statistics.median(self.samples_ms)),
-                "success": True,
-            },
-        )
+        rtt_ms = round(statistics.median(self.samples_ms))
+        self.line.send(ReportProbe(probe_session_id="probe_1", rtt_ms=rtt_ms, success=True))
 
     async def _ping(self, number: int) -> None:
         channel, sent = self.browser.channel, time.perf_counter()

@@ -1,4 +1,4 @@
-"""A handful of probes on two known paths; the whole series is ``python -m tests.bench.probe_accuracy``."""
+"""A handful of probes on two known paths; the whole series is ``python -m benchmarks.probe_accuracy``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.probe_accuracy import Path_, measure_path, peers, service, target_ms
+from benchmarks.probe_accuracy import measure_path, peers, service
+from benchmarks.probe_figures import LabPath, target_ms
 from tests.lab.fixtures import MakeLab
 
 pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.usefixtures("lab_possible")]
@@ -24,7 +25,7 @@ def test_both_sides_report_a_known_path_and_not_a_farther_one(make_lab: MakeLab,
     with service(lab, tmp_path) as serving, peers(lab, "a", "b") as running:
         clean, shaken = (
             measure_path(lab, serving, running, path, probes=PROBES)
-            for path in (Path_(50.0), Path_(20.0, 5.0, 0.02))
+            for path in (LabPath(50.0), LabPath(20.0, 5.0, 0.02))
         )
     assert clean.truth_ms == pytest.approx(50.0, abs=0.5)
     assert shaken.truth_ms == pytest.approx(28.4, abs=1.5)

@@ -461,7 +461,7 @@ class TestAddresses:
             started = loop.time()
             await connect(one, other)
             assert loop.time() - started < 0.5
-            assert "servers still asked" in one.connection.describe()
+            assert "servers still queried" in one.connection.describe()
             await one.connection.close()
             await other.connection.close()
             silent.close()
@@ -508,16 +508,16 @@ class TestAddresses:
             offer = await one.connection.create_offer(negotiated_game=True)
             assert "relay" not in offer
             answer = await other.connection.accept_offer(_without_candidates(offer), negotiated_game=True)
-            # Ours alone reach him nowhere: his only candidate is one at which nobody is.
+            # Ours alone reach the other nowhere: its only candidate is one at which nobody is.
             nobody = "a=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\na=ice-ufrag"
             await one.connection.accept_answer(_without_candidates(answer).replace("a=ice-ufrag", nobody))
             await eventually(lambda: len(one.late) == 1)
             assert one.connection.state is LinkState.CONNECTING
             await other.connection.add_candidate(one.late[0])
-            (his,) = (line for line in answer.split("\r\n") if line.startswith("a=candidate"))
+            (only,) = (line for line in answer.split("\r\n") if line.startswith("a=candidate"))
             for protocol in one.connection._layers.connection._protocols[:1]:
                 protocol.transport = _Switch(protocol.transport, broken=True)  # type: ignore[assignment]  # stands in
-            await one.connection.add_candidate({"candidate": his})
+            await one.connection.add_candidate({"candidate": only})
             await one.connection.wait_until_open()
             report = await one.connection.getStats()
             assert report["L"]["candidateType"] == "relay"
@@ -557,7 +557,7 @@ class TestAddresses:
 
 
 class _StunServer(asyncio.DatagramProtocol):
-    """Says to everyone that he is at 198.51.100.5:4444, after a moment."""
+    """Says to everyone that they are at 198.51.100.5:4444, after a moment."""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport

@@ -9,19 +9,20 @@ import pytest
 
 from gym_p2p.config import P2PConfig, ServiceConfig, SyncConfig
 from gym_p2p.core.api.matches import QueueTicket
+from gym_p2p.core.api.queues import QueueAck
 from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.worker.join import Meeting
-from gym_p2p.net.worker.messages import Plan, Queued, ServiceSeen, Telling
+from gym_p2p.net.worker.messages import JoinEvent, PlayerPlan, ServiceReachable
 from gym_p2p.server import Service, serve_in_thread
 
 SEATS = ("left", "right")
 
 
-def plan(url: str, *, patience_s: float = 20.0) -> Plan:
+def plan(url: str, *, patience_s: float = 20.0) -> PlayerPlan:
     sync = SyncConfig(room_timeout_s=patience_s)
     config = P2PConfig(server_url=url, queue="lab", sync=sync)
-    return Plan(config=config, subject_id="ann", seats=SEATS, take=None, description={})
+    return PlayerPlan(config=config, subject_id="ann", seats=SEATS, take=None, description={})
 
 
 async def comes_true(condition: Callable[[], bool]) -> bool:
@@ -37,20 +38,20 @@ async def longest_wait_s(service: Service) -> float:
     client = SignalingClient()
     await client.connect(service.url, "ann", timeout_s=5)
     await client.join_queue(QueueTicket(queue="lab", seats=SEATS))
-    waited_s = service.queue_report().longest_wait_s
+    waited_s = service.queue_report().totals.longest_wait_s
     await client.close()
     return waited_s
 
 
 @pytest.mark.parametrize("politely", [True, False])
-def test_only_one_whose_line_broke_comes_back_to_his_place(tmp_path: Path, politely: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_only_one_whose_line_broke_comes_back_to_their_place(tmp_path: Path, politely: bool) -> None:  # noqa: FBT001 - a parameter of the test
     async def main(service: Service) -> None:
-        told: list[Telling] = []
+        events: list[JoinEvent] = []
         client = SignalingClient()
-        meeting = asyncio.create_task(Meeting(plan(service.url), client, told.append).find_match())
-        assert await comes_true(lambda: any(isinstance(telling, Queued) for telling in told))
-        assert await comes_true(lambda: service.queue_report().longest_wait_s > 0.5)
-        before_s = service.queue_report().longest_wait_s
+        meeting = asyncio.create_task(Meeting(plan(service.url), client, events.append).find_match())
+        assert await comes_true(lambda: any(isinstance(event, QueueAck) for event in events))
+        assert await comes_true(lambda: service.queue_report().totals.longest_wait_s > 0.5)
+        before_s = service.queue_report().totals.longest_wait_s
         if politely:
             meeting.cancel()
         else:
@@ -70,7 +71,7 @@ def test_who_has_no_more_patience_has_left_the_queue(tmp_path: Path) -> None:
     async def main(service: Service) -> None:
         client = SignalingClient()
         with pytest.raises(ConnectFailed, match="queue 'lab'"):
-            await Meeting(plan(service.url, patience_s=0.3), client, lambda _telling: None).find_match()
+            await Meeting(plan(service.url, patience_s=0.3), client, lambda _event: None).find_match()
         assert not service.queue_report().queues
         await client.close()
 
@@ -79,17 +80,17 @@ def test_who_has_no_more_patience_has_left_the_queue(tmp_path: Path) -> None:
 
 
 def test_one_who_waits_is_told_that_the_service_is_away_and_back(tmp_path: Path) -> None:
-    told: list[Telling] = []
+    events: list[JoinEvent] = []
 
     def seen() -> list[bool]:
-        return [telling.up for telling in told if isinstance(telling, ServiceSeen)]
+        return [event.up for event in events if isinstance(event, ServiceReachable)]
 
     async def main() -> None:
         client = SignalingClient()
         with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
             port = int(service.url.rpartition(":")[2])
-            meeting = asyncio.create_task(Meeting(plan(service.url), client, told.append).find_match())
-            assert await comes_true(lambda: any(isinstance(telling, Queued) for telling in told))
+            meeting = asyncio.create_task(Meeting(plan(service.url), client, events.append).find_match())
+            assert await comes_true(lambda: any(isinstance(event, QueueAck) for event in events))
             assert seen() == []
         assert await comes_true(lambda: seen() == [False])
         with serve_in_thread(ServiceConfig(port=port, data_dir=str(tmp_path))) as again:
@@ -109,11 +110,11 @@ def test_a_bug_in_the_queues_stops_neither_rooms_nor_the_service(
         raise RuntimeError(f"a bug at {now}")
 
     async def main(service: Service) -> None:
-        service._assembly.queues.handle_timeout = broken  # type: ignore[method-assign]  # no real bug at hand
+        service._assembly.machines.queues.handle_timeout = broken  # type: ignore[method-assign]  # no real bug at hand
         ann, bob, eve = clients = [SignalingClient() for _ in range(3)]
         for client, name in zip(clients, ("ann", "bob", "eve"), strict=True):
             await client.connect(service.url, name, timeout_s=5)
-        await eve.join_queue(QueueTicket(queue="lab", seats=SEATS))  # who is to be told how it stands
+        await eve.join_queue(QueueTicket(queue="lab", seats=SEATS))  # who is to be events how it stands
         assert await comes_true(lambda: "a bug" in caplog.text)
         await ann.join_room("r", SEATS)
         await bob.join_room("r", SEATS)

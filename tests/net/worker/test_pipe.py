@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gym_p2p.core.match.events import EpisodeBegan, GiveInput, InputsArrived, Leave
 from gym_p2p.errors import HandshakeRefused, P2PError, ServiceRefused
-from gym_p2p.net.worker.messages import Failed
+from gym_p2p.net.worker.messages import WorkerFailed
 from gym_p2p.net.worker.pipe import FrameReader, pack
 
 values = st.one_of(
@@ -41,7 +41,7 @@ def test_values_survive_a_stream_cut_anywhere(sent: list[Any], size: int) -> Non
     [HandshakeRefused("b", [("game", "x", "y")]), ServiceRefused("room_full", "the room is full")],
 )
 def test_errors_arrive_with_their_fields_and_their_text(error: P2PError) -> None:
-    (received,) = FrameReader().feed(pack((1, Failed(error))))
+    (received,) = FrameReader().feed(pack((1, WorkerFailed(error))))
     arrived = received[1].error
     assert type(arrived) is type(error)
     assert str(arrived) == str(error)

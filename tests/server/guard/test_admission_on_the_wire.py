@@ -12,17 +12,18 @@ import pytest
 
 from gym_p2p.config import IceServer, ServiceConfig
 from gym_p2p.server import Service, serve_in_thread
-from gym_p2p.server.guard.tokens import JoinTokens
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from tests.server.clients import metrics
 from tests.server.raw import OFFER, RawClient, candidate, match_two
 
 SECRET = "j" * 32
 TURN_SECRET = "t" * 32
-TOKENS = JoinTokens(SECRET, "pilot")
 
 
 def token(subject: str, *, lifetime_s: float = 60.0) -> str:
-    return TOKENS.issue(subject, expires_at=time.time() + lifetime_s, token_id="t")  # noqa: S106  # no secret
+    expires_at = time.time() + lifetime_s
+    claims = JoinClaims(experiment="pilot", subject_id=subject, expires_at=expires_at, token_id="t")  # noqa: S106  # no secret
+    return TokenSigner(SECRET.encode(), JoinClaims).issue(claims)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def test_the_metrics_count_what_happened_and_name_nobody(tmp_path: Path) -> None
                 if ("gym_p2p_probes_total", "failed") in seen:
                     break
                 time.sleep(0.02)
-            with urllib.request.urlopen(f"{service.url}/metrics", timeout=5) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"{service.url}/metrics", timeout=5) as answer:  # noqa: S310  # our own service
                 text = answer.read().decode()
     assert seen["gym_p2p_connections", ""] == 2
     assert seen["gym_p2p_matches_running", ""] == 1

@@ -3,20 +3,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from typing import Any
 
 import pytest
 
 from gym_p2p.config import IceServer, ServiceConfig
 from gym_p2p.core.api.replies import Code, Refused
+from gym_p2p.core.presence.rate_limits import Rate
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.server.guard.admission import Admission
-from gym_p2p.server.guard.rate_limits import KeyedLimits, SocketLimits
-from gym_p2p.server.guard.tokens import Claims, JoinTokens, TokenSigner
+from gym_p2p.server.guard.admission import Admission, Identity
+from gym_p2p.server.guard.guards import Guards
+from gym_p2p.server.guard.metrics import ServiceMetrics
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner, UploadClaims
 from gym_p2p.server.guard.turn import TurnCredentials, ice_servers_for
 
 SECRET = "s" * 32
-TOKENS = JoinTokens(SECRET, "pilot")
+TOKENS = TokenSigner(SECRET.encode(), JoinClaims)
 
 
 class Clock:
@@ -27,12 +28,13 @@ class Clock:
         return self.now
 
 
-def token(subject: str = "ann", *, expires_at: float = 2_000.0, tokens: JoinTokens = TOKENS) -> str:
-    return tokens.issue(subject, expires_at=expires_at, token_id="t1")  # noqa: S106  # no secret
+def token(subject: str = "ann", *, secret: str = SECRET, experiment: str = "pilot") -> str:
+    claims = JoinClaims(experiment=experiment, subject_id=subject, expires_at=2_000.0, token_id="t1")  # noqa: S106  # no secret
+    return TokenSigner(secret.encode(), JoinClaims).issue(claims)
 
 
-def code(refused: Refused | None) -> Code:
-    assert refused is not None
+def code(refused: object) -> Code:
+    assert isinstance(refused, Refused)
     return refused.code
 
 
@@ -51,14 +53,14 @@ def flipped(text: str, place: int) -> str:
 
 
 FORGED = {
-    "another secret": token(tokens=JoinTokens("x" * 32, "pilot")),
-    "another experiment": token(tokens=JoinTokens(SECRET, "main study")),
+    "another secret": token(secret="x" * 32),
+    "another experiment": token(experiment="main study"),
     "changed claims": flipped(token(), 5),
     "changed signature": flipped(token(), -10 % len(token())),
     "no signature": token().partition(".")[0],
     "empty signature": token().partition(".")[0] + ".",
-    "an upload token of the same secret": TokenSigner(SECRET.encode()).issue(
-        Claims(match_id="m", player_id=1, player_ids=(1, 2), expires_at=9e9)
+    "an upload token of the same secret": TokenSigner(SECRET.encode(), UploadClaims).issue(
+        UploadClaims(match_id="m", player_id=1, player_ids=(1, 2), expires_at=9e9)
     ),
     "empty": "",
     "a dot": ".",
@@ -71,7 +73,8 @@ FORGED = {
 
 @pytest.mark.parametrize("shown", FORGED.values(), ids=FORGED.keys())
 def test_what_was_not_signed_for_this_experiment_is_no_token(shown: str) -> None:
-    assert TOKENS.verify(shown, now=0) is None
+    admission = Admission(SECRET, "pilot", now=Clock(0.0))
+    assert code(admission.identify({"token": shown})) is Code.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("subject", ["", "../../etc", "a/b", "x" * 129, "a\x00"])
@@ -83,95 +86,53 @@ def test_no_token_is_made_for_what_can_be_no_subject(subject: str) -> None:
 # ---- admission
 
 
-def test_in_a_laboratory_everybody_comes_in_and_says_who_he_is() -> None:
-    laboratory = Admission()
-    assert laboratory.admit("s", None) is None
-    assert laboratory.subject_of("s") is None
-    assert laboratory.registered("s") is None
-    laboratory.left("s")
+def test_in_a_laboratory_everybody_comes_in_and_has_yet_to_say_who_it_is() -> None:
+    assert Admission().identify(None) == Identity()
+
+
+def test_a_token_says_who_comes_in_and_what_else_is_shown_is_passed_on() -> None:
+    admission = Admission(SECRET, "pilot", now=Clock())
+    assert admission.identify({"token": token()}) == Identity("ann")
+    assert admission.identify({"token": token(), "resume_token": "r"}) == Identity("ann", "r")
 
 
 @pytest.mark.parametrize(
     "auth", [None, "token", [], {}, {"token": None}, {"token": {}}, {"token": FORGED["changed claims"]}]
 )
-def test_who_shows_no_valid_token_does_not_come_in_and_leaves_no_trace(auth: object) -> None:
-    admission = Admission(TOKENS, now=Clock())
-    assert code(admission.admit("s", auth)) is Code.UNAUTHENTICATED
-    assert admission.session_count == 0
-    assert admission.subject_of("s") is None
+def test_who_shows_no_valid_token_does_not_come_in(auth: object) -> None:
+    assert code(Admission(SECRET, "pilot", now=Clock()).identify(auth)) is Code.UNAUTHENTICATED
 
 
 def test_a_forged_and_an_expired_token_are_not_told_apart() -> None:
-    admission = Admission(TOKENS, now=Clock(3_000.0))
-    answers = {admission.admit("s", {"token": shown}) for shown in (token(), FORGED["changed claims"])}
+    admission = Admission(SECRET, "pilot", now=Clock(3_000.0))
+    answers = {admission.identify({"token": shown}) for shown in (token(), FORGED["changed claims"])}
     assert len(answers) == 1
-
-
-def test_a_second_socket_comes_in_with_the_resume_token_alone() -> None:
-    admission = Admission(TOKENS, now=Clock())
-    auth: dict[str, Any] = {"token": token()}
-    assert admission.admit("first", auth) is None
-    assert code(admission.admit("early", auth)) is Code.DUPLICATE_SESSION
-    resume = admission.registered("first")
-    wrongs: list[object] = [None, "", "x", {}, "\ud800"]
-    for wrong in wrongs:
-        shown = {**auth, "resume_token": wrong}
-        assert code(admission.admit("second", shown)) is Code.DUPLICATE_SESSION
-    assert admission.admit("second", {**auth, "resume_token": resume}) is None
-    assert admission.subject_of("second") == "ann"
-    assert admission.registered("second") != resume
-    assert code(admission.admit("third", {**auth, "resume_token": resume})) is Code.DUPLICATE_SESSION
-
-
-def test_a_subject_whose_sockets_are_gone_needs_no_resume_token() -> None:
-    admission = Admission(TOKENS, now=Clock())
-    admission.admit("first", {"token": token()})
-    resume = admission.registered("first")
-    admission.admit("second", {"token": token(), "resume_token": resume})
-    admission.left("first")
-    assert code(admission.admit("third", {"token": token()})) is Code.DUPLICATE_SESSION
-    admission.left("second")
-    admission.left("second")
-    assert admission.session_count == 0
-    assert admission.admit("third", {"token": token()}) is None
-
-
-def test_a_resume_token_is_nobody_elses() -> None:
-    admission = Admission(TOKENS, now=Clock())
-    admission.admit("ann", {"token": token("ann")})
-    admission.admit("bob", {"token": token("bob")})
-    bobs = admission.registered("bob")
-    admission.registered("ann")
-    assert code(admission.admit("s", {"token": token("ann"), "resume_token": bobs})) is Code.DUPLICATE_SESSION
 
 
 # ---- limits
 
 
-def test_a_keyed_limit_grants_its_burst_and_then_its_rate() -> None:
-    limits = KeyedLimits(per_s=1.0, burst=3)
-    assert [limits.take("ann", 10.0) for _ in range(3)] == [None] * 3
-    assert limits.take("ann", 10.0) == pytest.approx(1.0)
-    assert limits.take("bob", 10.0) is None
-    assert limits.take("ann", 10.75) == pytest.approx(0.25)
-    assert limits.take("ann", 11.0) is None
-    assert limits.take("ann", 11.0) == pytest.approx(1.0)
-    assert [limits.take("ann", 20.0) for _ in range(4)] == [None, None, None, pytest.approx(1.0)]
+def make_guards() -> Guards:
+    return Guards(admission=Admission(), events=Rate(30.0, 100), joins=Rate(1.0, 3), metrics=ServiceMetrics())
 
 
-def test_a_keyed_limit_forgets_whoever_has_all_of_it_again() -> None:
-    limits = KeyedLimits(per_s=1.0, burst=3)
-    for number in range(1_000):
-        limits.take(f"subject{number}", float(number))
-    assert len(limits._full_at) <= 3
+def test_three_bursts_over_the_limit_within_ten_seconds_are_too_many() -> None:
+    guards = make_guards()
+    assert not any(guards.struck_out("s", 0.01 * number) for number in range(50))  # one burst
+    assert not guards.struck_out("s", 2.0)
+    assert not guards.struck_out("t", 2.0)
+    assert guards.struck_out("s", 4.0)
 
 
-def test_a_socket_is_told_how_long_to_wait() -> None:
-    limits = SocketLimits(10.0, 1, 0.0)
-    assert limits.take(0.0)
-    assert not limits.take(0.05)
-    assert limits.wait_s == pytest.approx(0.05)
-    assert limits.take(0.05 + limits.wait_s)
+def test_bursts_that_lie_far_apart_are_forgiven() -> None:
+    guards = make_guards()
+    assert not any(guards.struck_out("s", 6.0 * number) for number in range(10))
+
+
+def test_the_tenth_violation_within_ten_seconds_is_one_too_many() -> None:
+    guards = make_guards()
+    assert [guards.violated("s", 0.5 * number) for number in range(10)] == [False] * 9 + [True]
+    assert not guards.violated("s", 10.0)
 
 
 # ---- TURN

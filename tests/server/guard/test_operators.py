@@ -9,13 +9,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.errors import UsageError
 from gym_p2p.server import Service
-from gym_p2p.server.guard.tokens import Claims, OperatorTokens, TokenSigner, read_secret
+from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims, read_secret
 from tests.server.raw import RawClient
 
 SECRET = bytes(range(32))
+LOOKING = OperatorClaims(expires_at=100.0)
 
 
 def ask(service: Service, *, token: str | None = None, method: str = "GET") -> tuple[int, Any]:
@@ -34,29 +36,32 @@ def ask(service: Service, *, token: str | None = None, method: str = "GET") -> t
 
 
 def operator(data_dir: Path, *, lasts_s: float = 60.0) -> str:
-    return OperatorTokens(read_secret(data_dir)).issue(expires_at=time.time() + lasts_s)
+    return TokenSigner(read_secret(data_dir), OperatorClaims).issue(
+        OperatorClaims(expires_at=time.time() + lasts_s)
+    )
 
 
 def test_a_token_is_good_until_it_expires() -> None:
-    tokens = OperatorTokens(SECRET)
-    token = tokens.issue(expires_at=100.0)
+    tokens = TokenSigner(SECRET, OperatorClaims)
+    token = tokens.issue(LOOKING)
     assert tokens.verify(token, now=99.9)
     assert not tokens.verify(token, now=100.0)
 
 
 def test_a_token_of_another_service_or_a_changed_one_is_not_good() -> None:
-    tokens = OperatorTokens(SECRET)
-    token = tokens.issue(expires_at=100.0)
-    foreign = OperatorTokens(SECRET[::-1]).issue(expires_at=100.0)
+    tokens = TokenSigner(SECRET, OperatorClaims)
+    token = tokens.issue(LOOKING)
+    foreign = TokenSigner(SECRET[::-1], OperatorClaims).issue(LOOKING)
     body, _, signature = token.partition(".")
     wrong = [foreign, "", ".", body, f"{body}.", f"{body}A.{signature}", "naïve.token", "x" * 100_000]
     assert [shown for shown in wrong if tokens.verify(shown, now=0.0)] == []
 
 
 def test_tokens_of_players_and_operators_do_not_open_each_others_doors() -> None:
-    claims = Claims(match_id="m", player_id="a", player_ids=("a", "b"), expires_at=100.0)
-    assert not OperatorTokens(SECRET).verify(TokenSigner(SECRET).issue(claims), now=0.0)
-    assert TokenSigner(SECRET).verify(OperatorTokens(SECRET).issue(expires_at=100.0), now=0.0) is None
+    claims = UploadClaims(match_id="m", player_id="a", player_ids=("a", "b"), expires_at=100.0)
+    uploads, operators = TokenSigner(SECRET, UploadClaims), TokenSigner(SECRET, OperatorClaims)
+    assert operators.verify(uploads.issue(claims), now=0.0) is None
+    assert uploads.verify(operators.issue(LOOKING), now=0.0) is None
 
 
 def test_an_operator_sees_who_waits(service: Service, data_dir: Path) -> None:
@@ -64,12 +69,12 @@ def test_an_operator_sees_who_waits(service: Service, data_dir: Path) -> None:
         assert ann.call("join_queue", {"queue": "lab", "seats": ["a", "b"], "take": "a"})["ok"]
         status, answer = ask(service, token=operator(data_dir))
     assert (status, answer["ok"]) == (200, True)
-    report = QueueReport.from_wire(answer)
+    report = decode(QueueReport, answer)
     (row,) = report.queues["lab"]
     assert (row.subject_id, row.state, row.probes, row.rejections) == ("ann", "waiting", 0, 0)
     assert row.threshold_ms is not None
-    assert 0 <= row.wait_s == report.longest_wait_s < 10
-    assert report.connections == 1
+    assert 0 <= row.wait_s == report.totals.longest_wait_s < 10
+    assert report.totals.connections == 1
     assert answer["totals"]["tickets"] == 1
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.server.guard.tokens import Claims, TokenSigner, load_secret
+from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret
 
-SIGNER = TokenSigner(b"k" * 32)
-CLAIMS = Claims(match_id="m", player_id=1, player_ids=(1, "1"), expires_at=100.0)
+SIGNER = TokenSigner(b"k" * 32, UploadClaims)
+CLAIMS = UploadClaims(match_id="m", player_id=1, player_ids=(1, "1"), expires_at=100.0)
 
 
 def test_a_token_says_what_was_put_in_until_it_expires() -> None:
@@ -23,7 +23,7 @@ def test_a_token_says_what_was_put_in_until_it_expires() -> None:
 
 
 def test_another_services_token_is_refused() -> None:
-    assert TokenSigner(b"x" * 32).verify(SIGNER.issue(CLAIMS), now=0) is None
+    assert TokenSigner(b"x" * 32, UploadClaims).verify(SIGNER.issue(CLAIMS), now=0) is None
 
 
 def test_claims_cannot_be_exchanged_under_a_signature() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from gym_p2p.core.matchmaking.commands import Verdict
-from gym_p2p.core.matchmaking.queue_commands import ProposedMatch
+from gym_p2p.core.api.queues import Verdict
+from gym_p2p.core.matchmaking.commands import ProposedMatch
 from gym_p2p.server.handlers.hooks import MAX_THREADS, HookCaller
 
 PROPOSED = ProposedMatch("lab", 1, (), ())
@@ -25,7 +25,7 @@ def _no_thread_is_left() -> Iterator[None]:
 
 
 def ask(hook: Callable[[ProposedMatch], object], *, timeout_s: float = 5.0) -> tuple[Verdict, str]:
-    return asyncio.run(HookCaller(hook, timeout_s).ask(PROPOSED))
+    return asyncio.run(HookCaller(hook, timeout_s).decide(PROPOSED))
 
 
 async def agrees(proposed: ProposedMatch) -> bool:
@@ -75,7 +75,7 @@ def test_a_hook_that_raises_or_answers_nonsense_has_rejected(hook: Callable[[Pro
 
 def test_a_hook_that_sleeps_has_rejected_in_time_and_holds_nobody_up() -> None:
     async def turns() -> tuple[tuple[Verdict, str], float]:
-        asking = asyncio.create_task(HookCaller(lambda _match: time.sleep(1.5), 0.3).ask(PROPOSED))
+        asking = asyncio.create_task(HookCaller(lambda _match: time.sleep(1.5), 0.3).decide(PROPOSED))
         longest_s = 0.0
         for _ in range(1000):
             if asking.done():
@@ -95,7 +95,7 @@ def test_hooks_that_never_return_do_not_pile_up() -> None:
 
     async def ask_often() -> list[str]:
         caller = HookCaller(lambda _match: released.wait(20.0), 0.2)
-        answers = await asyncio.gather(*(caller.ask(PROPOSED) for _ in range(MAX_THREADS + 3)))
+        answers = await asyncio.gather(*(caller.decide(PROPOSED) for _ in range(MAX_THREADS + 3)))
         return [reason for _verdict, reason in answers]
 
     try:

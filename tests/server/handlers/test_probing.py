@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gym_p2p.core.probing.report import ProbePrepare
+from gym_p2p.core.api.payloads import decode
+from gym_p2p.core.api.probes import ProbePrepare
 from gym_p2p.server import Service
 from tests.server.clients import Pair, code
 from tests.server.raw import OFFER, RawClient, candidate
@@ -20,7 +21,7 @@ def test_an_unmodified_browsers_probe_goes_through(service: Service) -> None:
     with Pair(service) as pair:
         assert pair.probe_id.startswith("probe_")
         for prepared, peer in zip(pair.prepared, pair.names[1::-1], strict=True):
-            read = ProbePrepare.from_wire(prepared)
+            read = decode(ProbePrepare, prepared)
             assert (read.peer_subject_id, read.peer_client) == (peer, None)
             assert prepared["turn_username"] is prepared["turn_credential"] is None
         assert pair.ann.call("probe_signal", pair.signal()) == {"ok": True}

@@ -1,0 +1,35 @@
+"""Every event that the service sends: its name, and the class of its payload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gym_p2p.core.api.payloads import Event
+from gym_p2p.core.api.probes import ProbeCancel, ProbePrepare, ProbeSignal, ProbeStart, ProbeVerdict
+from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueStatus
+from gym_p2p.core.api.rooms import MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
+from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft, WatchOver
+
+__all__ = ["SERVICE_EVENTS"]
+
+_PAYLOADS: tuple[type[Event], ...] = (
+    MatchFailed,
+    MatchFound,
+    MatchProposed,
+    MatchSignal,
+    PeerLeft,
+    ProbeCancel,
+    ProbePrepare,
+    ProbeSignal,
+    ProbeStart,
+    ProbeVerdict,
+    QueueStatus,
+    Replaced,
+    RoomStatus,
+    SpectatorJoined,
+    SpectatorLeft,
+    WatchOver,
+)
+
+SERVICE_EVENTS: Mapping[str, type[Event]] = {payload.event: payload for payload in _PAYLOADS}
+"""What a client decodes an event into."""

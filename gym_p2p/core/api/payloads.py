@@ -1,0 +1,117 @@
+"""How values become what crosses the line between the service and its clients, and come back from there.
+
+Every payload is a frozen attrs value, and its class is its description: types and bounds are ``Annotated``,
+what they cannot express is a validator's. :func:`encode` and :func:`decode` know how to read that; they
+refuse to know any one message.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+
+import attr
+import attrs
+import msgspec
+
+from gym_p2p.config import IceServer
+from gym_p2p.core.wire.seats import MAX_SEATS, is_seat_id
+from gym_p2p.errors import ProtocolError
+
+__all__ = [
+    "MAX_RTT_MS",
+    "Count",
+    "Event",
+    "Label",
+    "Name",
+    "Number",
+    "Rtt",
+    "Seed",
+    "Text",
+    "check_printable",
+    "check_seat",
+    "check_seats",
+    "decode",
+    "encode",
+]
+
+MAX_RTT_MS = 60_000.0
+"""What the wire takes for a round trip (signalling: ``rtt_ms`` lies in 0..60000)."""
+
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Number = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
+Rtt = Annotated[float, msgspec.Meta(ge=0, le=MAX_RTT_MS)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+
+_T = TypeVar("_T")
+_WHERE = re.compile(r" - at `(\$[^`]{0,64})`")
+"""Where the decoder found fault; the rest of its text may quote what was sent."""
+_LEFT_OUT_IF_NONE = frozenset({attrs.fields(IceServer).username, attrs.fields(IceServer).credential})
+"""W3C's ``RTCIceServer`` has no null: a browser would take it for the text ``"null"``."""
+
+
+class Event(attrs.AttrsInstance, Protocol):
+    """A payload that is sent under a name of its own."""
+
+    event: ClassVar[str]
+
+
+def encode(value: attrs.AttrsInstance | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON-ready form of a payload, its keys in the order of the fields."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return attr.asdict(  # tuples as lists, which attrs.asdict would keep
+        value, filter=_is_sent, retain_collection_types=False, value_serializer=_plain
+    )
+
+
+def decode(kind: type[_T], data: object, what: str = "payload") -> _T:
+    """Build a payload from what arrived: nothing is coerced, unknown fields are ignored.
+
+    Args:
+        kind: its class.
+        data: what the JSON decoder made of it.
+        what: what it is called in the error.
+
+    Raises:
+        ProtocolError: it has another shape; the text names the place, and quotes nothing of what was sent.
+    """
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        where = _WHERE.search(str(error))
+        ours = error.__cause__  # a validator's own text
+        problem = f"malformed {what}{f' at {where[1]}' if where else ''}"
+        raise ProtocolError(f"{problem}: {ours}" if type(ours) is ValueError else problem) from None
+
+
+def check_seat(_instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Pass a seat's id."""
+    if not is_seat_id(value):
+        raise ValueError(f"{attribute.name}: wanted a seat's id")
+
+
+def check_seats(_instance: Any, attribute: attrs.Attribute[Any], value: tuple[object, ...]) -> None:
+    """Pass the ids of not too many seats."""
+    if len(value) > MAX_SEATS or not all(map(is_seat_id, value)):
+        raise ValueError(f"{attribute.name}: wanted at most {MAX_SEATS} seats' ids")
+
+
+def check_printable(_instance: Any, attribute: attrs.Attribute[Any], value: str | None) -> None:
+    """Pass a printable text, or ``None``."""
+    if value is not None and not value.isprintable():
+        raise ValueError(f"{attribute.name}: wanted a printable text")
+
+
+def _is_sent(attribute: attrs.Attribute[Any], value: object) -> bool:
+    return value is not None or attribute not in _LEFT_OUT_IF_NONE
+
+
+def _plain(_instance: object, _attribute: attrs.Attribute[Any] | None, value: Any) -> Any:
+    return value.value if isinstance(value, enum.Enum) else value

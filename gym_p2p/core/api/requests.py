@@ -1,0 +1,292 @@
+"""What clients send to the service, as values.
+
+Knows the shapes of what arrives. Whether a well-formed request makes sense is the machines' to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import attrs
+
+from gym_p2p.core.api.matches import GroupHistory, QueueTicket
+from gym_p2p.core.api.payloads import decode
+from gym_p2p.core.api.probes import ProbeReport
+from gym_p2p.core.api.queues import Verdict
+from gym_p2p.core.api.replies import Candidate, Description
+from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.errors import ProtocolError
+
+__all__ = [
+    "AnswerMatch",
+    "DropSpectator",
+    "JoinQueue",
+    "JoinRoom",
+    "LeaveQueue",
+    "LeaveRoom",
+    "MatchLatency",
+    "ProbeMember",
+    "ProbeReady",
+    "ProbeRequest",
+    "ProbeWait",
+    "RegisterSubject",
+    "ReportProbe",
+    "SendMatchSignal",
+    "SendProbeSignal",
+    "StopWatching",
+    "Watch",
+]
+
+_MAX_CLIENT_CHARS = 64
+_MAX_DIGEST_CHARS = 64
+_MAX_PARTNERS = 64
+"""Of the former partners, the most recent ones count."""
+_SignalType = Literal["offer", "answer", "ice-candidate"]
+
+
+@attrs.frozen
+class RegisterSubject:
+    """Who this socket is; where its join token has said so, that is not read."""
+
+    event: ClassVar[str] = "register_subject"
+
+    subject_id: Any = None
+    client: Any = None
+    """The software that it says it is; a browser may send anything under this name."""
+
+    @property
+    def named_client(self) -> str | None:
+        """The software as a short text, or ``None``."""
+        return _named_client(self.client)
+
+
+@attrs.frozen
+class JoinRoom:
+    """Seats wanted in a room."""
+
+    event: ClassVar[str] = "join_room"
+
+    room: str
+    seats: list[SeatId]
+    take: list[SeatId] | None = None
+    client: str | None = None
+    spectators: int = 0
+
+
+@attrs.frozen
+class LeaveRoom:
+    """Seats given up."""
+
+    event: ClassVar[str] = "leave_room"
+
+    room: str
+
+
+@attrs.frozen
+class JoinQueue:
+    """A match wanted with whoever is near."""
+
+    event: ClassVar[str] = "join_queue"
+
+    queue: str
+    seats: list[SeatId]
+    take: SeatId | None = None
+    client: str | None = None
+    asks: bool = False
+    rtt_ms: float | None = None
+    previous_partners: list[str] = attrs.field(factory=list)
+    group_id: str | None = None
+    plays: str | None = None
+    spectators: int = 0
+
+    @classmethod
+    def of(cls, ticket: QueueTicket, *, client: str, rtt_ms: float | None) -> Self:
+        """Return the request of a place in a queue.
+
+        Args:
+            ticket: what is wanted.
+            client: the software that joins.
+            rtt_ms: its round trip to the service.
+        """
+        history = ticket.group_history
+        return cls(
+            queue=ticket.queue,
+            seats=list(ticket.seats),
+            take=ticket.take,
+            client=client,
+            asks=ticket.asks,
+            rtt_ms=rtt_ms,
+            previous_partners=[] if history is None else list(history.previous_partners),
+            group_id=None if history is None else history.group_id,
+            plays=ticket.plays,
+            spectators=ticket.spectators,
+        )
+
+    def to_ticket(self) -> QueueTicket:
+        """Return it as the queues take it."""
+        partners = tuple(self.previous_partners[-_MAX_PARTNERS:])
+        known = partners or self.group_id is not None
+        return QueueTicket(
+            queue=self.queue,
+            seats=tuple(self.seats),
+            take=self.take,
+            client=self.client,
+            asks=self.asks,
+            rtt_ms=self.rtt_ms,
+            plays=None if self.plays is None else self.plays[:_MAX_DIGEST_CHARS],
+            group_history=GroupHistory(list(partners), group_id=self.group_id) if known else None,
+            spectators=self.spectators,
+        )
+
+
+@attrs.frozen
+class LeaveQueue:
+    """A place given up; who does not name the queue leaves it as well."""
+
+    event: ClassVar[str] = "leave_queue"
+
+    queue: str
+
+
+@attrs.frozen
+class AnswerMatch:
+    """A player's vote on a proposed match."""
+
+    event: ClassVar[str] = "answer_match"
+
+    proposal_id: str
+    verdict: Verdict
+
+
+@attrs.frozen
+class MatchLatency:
+    """The recent round trip to another player of a running match."""
+
+    event: ClassVar[str] = "match_latency"
+
+    game_id: str
+    player_id: SeatId
+    rtt_ms: float
+
+
+@attrs.frozen
+class SendMatchSignal:
+    """A connection signal for another player of the match."""
+
+    event: ClassVar[str] = "webrtc_signal"
+
+    game_id: str
+    target_player_id: SeatId
+    type: _SignalType
+    payload: dict[str, Any] | None = attrs.field(default=None, repr=False)
+
+    def parsed_payload(self) -> Description | Candidate | None:
+        """Return the payload as a value; ``None`` is the end of candidates.
+
+        Raises:
+            ProtocolError: it is not what a signal of this type carries.
+        """
+        return _parse_payload(self.type, self.payload)
+
+
+@attrs.frozen
+class Watch:
+    """A running match to be watched, by its room or itself."""
+
+    event: ClassVar[str] = "watch"
+
+    room: str | None = None
+    match_id: str | None = None
+    avoid: SeatId | None = None
+
+
+@attrs.frozen
+class StopWatching:
+    """Whatever is watched is watched no more."""
+
+    event: ClassVar[str] = "stop_watching"
+
+
+@attrs.frozen
+class DropSpectator:
+    """A spectator to whom a player shows the match no more."""
+
+    event: ClassVar[str] = "drop_spectator"
+
+    spectator_id: str
+
+
+@attrs.frozen
+class ProbeMember:
+    """What every event of a probe's member names: the probe."""
+
+    probe_session_id: str
+
+
+@attrs.frozen
+class ProbeReady(ProbeMember):
+    """A member has prepared."""
+
+    event: ClassVar[str] = "probe_ready"
+
+
+@attrs.frozen
+class SendProbeSignal:
+    """A connection signal for the other member of a probe."""
+
+    event: ClassVar[str] = "probe_signal"
+
+    probe_session_id: str
+    target_subject_id: str
+    type: _SignalType
+    payload: dict[str, Any] | None = attrs.field(default=None, repr=False)
+
+    def parsed_payload(self) -> Description | Candidate | None:
+        """Return the payload as a value; see :meth:`SendMatchSignal.parsed_payload`."""
+        return _parse_payload(self.type, self.payload)
+
+
+@attrs.frozen(kw_only=True)
+class ReportProbe(ProbeReport):
+    """What a member has measured."""
+
+    event: ClassVar[str] = "probe_result"
+
+    probe_session_id: str
+
+
+@attrs.frozen
+class ProbeWait:
+    """Whether anybody may request a probe of this subject."""
+
+    event: ClassVar[str] = "probe_wait"
+
+    waiting: bool
+
+
+@attrs.frozen
+class ProbeRequest:
+    """A probe wanted, against one who waits for that."""
+
+    event: ClassVar[str] = "probe_request"
+
+    target_subject_id: str
+
+
+def _named_client(client: object) -> str | None:
+    if not isinstance(client, str) or not 0 < len(client) <= _MAX_CLIENT_CHARS:
+        return None
+    return client if client.isprintable() else None
+
+
+def _parse_payload(
+    type: _SignalType,  # noqa: A002  # the wire's name
+    payload: Mapping[str, Any] | None,
+) -> Description | Candidate | None:
+    if type == "ice-candidate":
+        return None if payload is None else decode(Candidate, payload, "payload.payload")
+    description = decode(Description, payload, "payload.payload")
+    if description.type != type:
+        raise ProtocolError("payload.type differs from type")
+    return description

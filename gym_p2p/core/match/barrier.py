@@ -1,0 +1,134 @@
+"""The barrier before an episode: all players wait at it, and pass it with the same seed and options.
+
+Knows what every player brought to the barrier; refuses to know how that travels and what an episode is. Every
+player computes the same from the same messages, so none has to be in charge.
+
+The last one to be ready waits until the others have learnt of it, by half a round trip: so all begin an
+episode at the same time, and none finds every other input waiting and the next one late.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from gym_p2p.core.match.events import EpisodeBegan, EpisodeRefused
+from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.wire.messages import Ready
+from gym_p2p.errors import ProtocolError
+
+__all__ = ["Barrier", "Seeds", "barrier_refusal", "episode_seed"]
+
+MAX_BARRIERS_AHEAD = 64
+"""A peer that resets without playing may be ahead of us by a few barriers, not by any number."""
+
+
+class Barrier:
+    """The barriers of one match, one after the other.
+
+    Args:
+        local: the local player's index.
+        peers: all others, in the order of their indices.
+        match_seed: what the episodes' seeds come from before anybody insists on one.
+    """
+
+    def __init__(self, *, local: int, peers: Mapping[int, Peer], match_seed: int) -> None:
+        self._local = local
+        self._peers = peers
+        self._seeds = Seeds(match_seed)
+        self._ours: Ready | None = None
+        self._known_at = 0.0
+
+    def wait(self, ready: Ready, now: float) -> None:
+        """Wait before an episode, with what the local player brings."""
+        self._ours = ready
+        self._known_at = now + max([peer.one_way_s for peer in self._peers.values()], default=0.0)
+
+    def receive(self, peer: Peer, ready: Ready, episode: int) -> None:
+        """Take in that a peer waits.
+
+        Args:
+            peer: which one.
+            ready: what it brings.
+            episode: the one that runs here.
+
+        Raises:
+            ProtocolError: it is a barrier that we passed, or one too far ahead.
+        """
+        if not episode < ready.episode <= episode + MAX_BARRIERS_AHEAD:
+            raise ProtocolError("barrier of another episode")
+        peer.ready[ready.episode] = ready
+
+    @property
+    def opens_at(self) -> float | None:
+        """When the barrier opens; ``None`` while somebody is not there."""
+        ours = self._ours
+        if ours is None:
+            return None
+        for peer in self._peers.values():
+            if peer.state is not PeerState.PLAYING or ours.episode not in peer.ready:
+                return None
+        return self._known_at
+
+    def open(self, now: float) -> dict[int, Ready] | None:
+        """Return what every player brought, once, when the barrier opens; ``None`` as long as it does not."""
+        ours, opens_at = self._ours, self.opens_at
+        if ours is None or opens_at is None or now < opens_at:
+            return None
+        self._ours = None
+        return {i: peer.ready.pop(ours.episode) for i, peer in self._peers.items()} | {self._local: ours}
+
+    def agree(self, ready: Mapping[int, Ready]) -> EpisodeBegan | EpisodeRefused:
+        """Return the episode that begins with what the players brought, or why none does."""
+        refusal = barrier_refusal(self._local, ready)
+        if refusal is not None:
+            return refusal
+        seed = self._seeds.agreed(ready)
+        options = next((dict(r.options) for r in ready.values() if r.options), {})
+        delays = tuple([ready[player].delay for player in sorted(ready)])
+        return EpisodeBegan(ready[self._local].episode, seed, options, delays)
+
+
+class Seeds:
+    """The seeds of a match's episodes: those that a player insists on, and a series after each.
+
+    So an explicit seed makes all episodes after it reproducible, as Gymnasium wants it of ``reset``.
+
+    Args:
+        match_seed: what the series begins from before anybody insists on a seed.
+    """
+
+    def __init__(self, match_seed: int) -> None:
+        self._base = match_seed
+        self._drawn = 0
+
+    def agreed(self, ready: Mapping[int, Ready]) -> int:
+        """Return the seed of the episode that these players are ready for."""
+        insisted = next((r.seed for r in ready.values() if r.seed is not None), None)
+        if insisted is not None:
+            self._base, self._drawn = insisted, 0
+            return insisted
+        self._drawn += 1
+        return episode_seed(self._base, self._drawn)
+
+
+def episode_seed(base: int, number: int) -> int:
+    """Return the seed of the n-th episode after ``base`` for which nobody insists on one: 31 bits."""
+    digest = blake2b(f"{base}/{number}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def barrier_refusal(local: int, ready: Mapping[int, Ready]) -> EpisodeRefused | None:
+    """Compare what the players want at the barrier; all players come to the same verdict."""
+    for what, wanted in (
+        ("seed", {i: str(r.seed) for i, r in ready.items() if r.seed is not None}),
+        ("options", {i: json.dumps(dict(r.options), sort_keys=True) for i, r in ready.items() if r.options}),
+    ):
+        if len(set(wanted.values())) <= 1:
+            continue
+        own = wanted.get(local)
+        other = next(i for i, value in sorted(wanted.items()) if i != local and value != own)
+        label = f"{what} of episode {ready[local].episode}"
+        return EpisodeRefused(other, ((label, own or "(any)", wanted[other]),))
+    return None

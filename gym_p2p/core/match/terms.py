@@ -1,0 +1,70 @@
+"""What has to be agreed on before anybody plays together, or watches: compared by field, shown by label.
+
+Knows the fields; refuses to know how they travel, and what a game's topics are.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from gym_p2p.core.match.events import Difference
+
+__all__ = ["Term", "label_of", "term_differences"]
+
+
+class Term(enum.StrEnum):
+    """A field of the terms; sent and compared under this name, whatever its label."""
+
+    GAME = "game"
+    """A mapping of topics to texts."""
+    RELEASE = "release"
+    CHECKSUM_INTERVAL = "checksum_interval"
+    ABSENT_PLAYERS = "absent_players"
+    """How the others play on without a player."""
+
+
+_LABELS: Mapping[str, str] = {
+    Term.RELEASE: "gym_p2p",
+    Term.CHECKSUM_INTERVAL: "checksum interval",
+    Term.ABSENT_PLAYERS: "when a player is gone",
+}
+"""What people read; nothing is compared by it."""
+
+_NOTHING = "(nothing)"
+
+
+def label_of(field: str) -> str:
+    """Return what people read for a field; its own name where there is nothing better."""
+    return _LABELS.get(field, field)
+
+
+def term_differences(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], *, only: Collection[Term] | None = None
+) -> tuple[Difference, ...]:
+    """Return in what two sides' terms differ: what, ours, theirs; what only they have comes last.
+
+    Args:
+        ours: by field; a mapping is compared topic by topic.
+        theirs: the same, as it was received.
+        only: the fields that bind; ``None`` is all of them.
+    """
+    rows: list[Difference] = []
+    for field in [*ours, *(field for field in theirs if field not in ours)]:
+        if only is None or field in only:
+            rows += _rows(field, ours.get(field, _NOTHING), theirs.get(field, _NOTHING))
+    return tuple([(_text(what), _text(one), _text(other)) for what, one, other in rows if one != other])
+
+
+def _rows(field: str, ours: Any, theirs: Any) -> Iterator[Difference]:
+    if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
+        yield label_of(field), str(ours), str(theirs)
+        return
+    for topic in [*ours, *(topic for topic in theirs if topic not in ours)]:
+        yield str(topic), str(ours.get(topic, _NOTHING)), str(theirs.get(topic, _NOTHING))
+
+
+def _text(text: str) -> str:
+    """Return a text that can be encoded and printed: JSON may bring half a surrogate pair."""
+    return text.encode("utf-8", "backslashreplace").decode()

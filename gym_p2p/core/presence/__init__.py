@@ -1,0 +1,1 @@
+"""Who is there: subjects, the sockets that they are on, and how much each may do."""

@@ -1,0 +1,230 @@
+"""Who is there: subjects, their sockets, and the one socket of each that counts.
+
+An I/O-free machine, and the only one of the service that knows sockets; all others know subjects, and what
+they want sent to a subject goes to the socket that it has by then::
+
+    socket:   connected -- register --> the subject's newest -- a newer one registers --> replaced
+              connected -- not registered in time --> closed          every state -- disconnected --> gone
+    subject:  (absent) -- a socket of it is let in, or registers --> there -- the last one gone --> (absent)
+
+In a laboratory everybody may come in, and says when registering who it is. Where a join token has said so
+before, the socket is that subject's for good; then a second socket of a subject comes in only with the
+resume token that the first one got when it registered: a participant who reconnects has it, somebody who has
+merely seen their link does not.
+
+A *place* is what a subject can have one of: seats in a room, or a ticket in a queue. A subject that
+reconnects keeps its place, but has merely inherited it from the older socket: a program that was started
+anew, and knows nothing of it, may take another one instead.
+
+It draws no tokens (they come in through the constructor), and refuses to know what is played.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+
+from gym_p2p.core.api.replies import Close, Code, Emit, Refused, is_public_id
+from gym_p2p.core.api.rooms import Replaced
+
+__all__ = ["Presence", "Registered"]
+
+
+@attrs.define(eq=False)
+class _Subject:
+    subject_id: str
+    admitted: bool
+    """Whether a token has said who it is."""
+    sockets: set[str] = attrs.field(factory=set)
+    """All of which it is known that they are this subject's."""
+    socket: str | None = None
+    """The newest that has registered."""
+    client: str | None = None
+    resume_token: str | None = None
+    placed_on: str | None = None
+    """The socket on which it took its place."""
+
+
+@attrs.frozen
+class Registered:
+    """Who a socket is from now on.
+
+    Attributes:
+        moved: the subject was there before, on an older socket.
+        resume_token: with which its next socket takes this one's place; ``None`` where it needs none.
+    """
+
+    subject_id: str
+    moved: bool
+    resume_token: str | None
+
+
+class Presence:
+    """The subjects of one service.
+
+    Args:
+        register_timeout_s: a socket that has not registered by then is closed; ``None`` keeps it.
+        resume_tokens: draws a new, unguessable text.
+    """
+
+    def __init__(
+        self, *, register_timeout_s: float | None = None, resume_tokens: Callable[[], str] = lambda: ""
+    ) -> None:
+        self._register_timeout_s = register_timeout_s
+        self._resume_tokens = resume_tokens
+        self._sockets: dict[str, _Subject | None] = {}
+        """Whose each is, as far as is known."""
+        self._register_by: dict[str, float] = {}
+        """Until when each of these sockets has to say who it is, the earliest first."""
+        self._subjects: dict[str, _Subject] = {}
+        self._outputs: deque[Emit | Close] = deque()
+
+    # ---- who is there
+
+    def __contains__(self, socket: object) -> bool:
+        return socket in self._sockets
+
+    @property
+    def socket_count(self) -> int:
+        """Sockets that are connected."""
+        return len(self._sockets)
+
+    def subject_on(self, socket: str) -> str | None:
+        """Return whose newest registered socket this is, or ``None``."""
+        subject = self._sockets.get(socket)
+        return subject.subject_id if subject is not None and subject.socket == socket else None
+
+    def socket_of(self, subject_id: str) -> str | None:
+        """Return a subject's newest registered socket, or ``None``."""
+        subject = self._subjects.get(subject_id)
+        return None if subject is None else subject.socket
+
+    def is_there(self, subject_id: str) -> bool:
+        """Return whether a subject has registered and can be reached."""
+        return self.socket_of(subject_id) is not None
+
+    def client_of(self, subject_id: str) -> str | None:
+        """Return a subject's software, by its own account; ``None`` for a browser."""
+        subject = self._subjects.get(subject_id)
+        return None if subject is None else subject.client
+
+    # ---- places
+
+    def take_place(self, subject_id: str) -> None:
+        """Note that a subject takes its place on the socket that it has now."""
+        subject = self._subjects.get(subject_id)
+        if subject is not None:
+            subject.placed_on = subject.socket
+
+    def has_inherited(self, subject_id: str) -> bool:
+        """Return whether the place that a subject has was taken on an older socket."""
+        subject = self._subjects.get(subject_id)
+        return subject is not None and subject.placed_on != subject.socket
+
+    # ---- what sockets do
+
+    def connected(
+        self, socket: str, now: float, *, subject_id: str | None = None, resume_token: object = None
+    ) -> Refused | None:
+        """Let a socket in, or say why not; a refused one leaves no trace.
+
+        Args:
+            socket: the new one.
+            now: monotonic seconds.
+            subject_id: who it is by its token; ``None`` where it has yet to say so itself.
+            resume_token: what it showed as such.
+        """
+        if subject_id is None:
+            self._sockets[socket] = None
+        else:
+            subject = self._subjects.get(subject_id)
+            if subject is None:
+                subject = self._subjects[subject_id] = _Subject(subject_id, admitted=True)
+            elif not _resumes(subject, resume_token):
+                return Refused(Code.DUPLICATE_SESSION, "this subject is connected already")
+            self._tie(socket, subject)
+        if self._register_timeout_s is not None:
+            self._register_by[socket] = now + self._register_timeout_s
+        return None
+
+    def register(self, socket: str, subject_id: object, client: str | None = None) -> Registered | Refused:
+        """Tie a socket to a subject; an older socket of that subject is notified and closed.
+
+        Args:
+            socket: which one.
+            subject_id: who it says it is, as it came; where a token has said so, that counts instead.
+            client: its software, by its own account.
+        """
+        known = self._sockets.get(socket)
+        if known is not None and known.admitted:
+            subject_id = known.subject_id
+        if not isinstance(subject_id, str) or not is_public_id(subject_id):
+            wanted = "1 to 128 characters of A-Z a-z 0-9 . _ : @ + - (and not '.' or '..')"
+            return Refused(Code.BAD_REQUEST, f"subject_id: wanted {wanted}")
+        if known is not None and known.subject_id != subject_id:
+            return Refused(Code.WRONG_STATE, "this socket has registered another subject")
+        self._register_by.pop(socket, None)
+        subject = self._subjects.get(subject_id)
+        if subject is None:
+            subject = self._subjects[subject_id] = _Subject(subject_id, admitted=False)
+        older = subject.socket
+        if older != socket:
+            self._tie(socket, subject)
+            subject.socket, subject.client = socket, client
+        moved = older not in {None, socket}
+        if older is not None and moved:
+            self._replace(subject, older)
+        if subject.admitted:
+            subject.resume_token = self._resume_tokens()
+        return Registered(subject_id, moved, subject.resume_token)
+
+    def disconnected(self, socket: str) -> str | None:
+        """Forget a socket; return the subject that is gone with it, ``None`` if none is. Idempotent."""
+        self._register_by.pop(socket, None)
+        subject = self._sockets.pop(socket, None)
+        if subject is None:
+            return None
+        subject.sockets.discard(socket)
+        if not subject.sockets:
+            del self._subjects[subject.subject_id]
+        if subject.socket != socket:
+            return None
+        subject.socket = subject.placed_on = None
+        return subject.subject_id
+
+    # ---- time and outputs
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what has come due by ``now``."""
+        for socket, deadline in list(self._register_by.items()):
+            if deadline <= now:
+                del self._register_by[socket]
+                self._outputs.append(Close(socket, "not registered in time"))
+
+    def next_timeout(self) -> float | None:
+        """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
+        return next(iter(self._register_by.values()), None)
+
+    def poll(self) -> Emit | Close | None:
+        """Return the next request to carry out, or ``None``."""
+        return self._outputs.popleft() if self._outputs else None
+
+    # ---- inside
+
+    def _tie(self, socket: str, subject: _Subject) -> None:
+        self._sockets[socket] = subject
+        subject.sockets.add(socket)
+
+    def _replace(self, subject: _Subject, older: str) -> None:
+        """Let an older socket know that it counts no more; it is untied when it is gone."""
+        self._outputs.append(Emit(older, Replaced(subject_id=subject.subject_id)))
+        self._outputs.append(Close(older, "replaced by a newer socket of the same subject"))
+
+
+def _resumes(subject: _Subject, resume_token: object) -> bool:
+    if subject.resume_token is None or not isinstance(resume_token, str):
+        return False
+    return hmac.compare_digest(subject.resume_token.encode(), resume_token.encode(errors="surrogatepass"))

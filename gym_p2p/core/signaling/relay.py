@@ -1,0 +1,100 @@
+"""The way of connection signals from one player to another through the service: the same for all who signal.
+
+A :class:`Relay` has a :class:`Lane` for each direction between two members of one match, watch or probe. What
+is too much, or what the screen refuses (:mod:`gym_p2p.core.signaling.sdp_filter`), is the sender's fault;
+what is dropped is not for the sender to decide, who learns how much it was.
+
+It refuses to know who may signal whom: that is checked by whoever calls it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, TypeVar
+
+import attrs
+
+from gym_p2p.core.api.payloads import encode
+from gym_p2p.core.api.probes import ProbeSignal
+from gym_p2p.core.api.replies import Answer, Candidate, Code, Description, Notify, Refused
+from gym_p2p.core.api.rooms import MatchSignal
+from gym_p2p.core.signaling.sdp_filter import MAX_CANDIDATES, Screen, Screened, pass_all
+
+__all__ = ["MAX_DESCRIPTIONS", "Lane", "Relay"]
+
+MAX_DESCRIPTIONS = 4
+"""From one side; the same description again does not count, for it is repeated until answered."""
+
+_TOO_MUCH = Refused(Code.TOO_LARGE, "the signal is more than what is relayed")
+_Signal = TypeVar("_Signal", MatchSignal, ProbeSignal)
+
+
+class Lane:
+    """One direction of signals between two players.
+
+    Args:
+        screen: looks into each signal.
+    """
+
+    def __init__(self, screen: Screen = pass_all) -> None:
+        self._screen = screen
+        self._descriptions: set[int] = set()
+        self._candidates = 0
+
+    def take(self, payload: Description | Candidate | None) -> Screened | Refused:
+        """Return what is to be relayed of a signal, or why it is refused; counts what it lets through."""
+        if payload is None:
+            return Screened(None)
+        if payload.too_large:
+            return _TOO_MUCH
+        screened = self._screen(payload)
+        if isinstance(screened, Screened) and self._exceeds(payload):
+            return _TOO_MUCH
+        return screened
+
+    def _exceeds(self, payload: Description | Candidate) -> bool:
+        if isinstance(payload, Candidate):
+            if not payload.candidate:  # the end of them
+                return False
+            self._candidates += 1
+            return self._candidates > MAX_CANDIDATES
+        new = hash(payload)
+        if new not in self._descriptions and len(self._descriptions) == MAX_DESCRIPTIONS:
+            return True
+        self._descriptions.add(new)
+        return False
+
+
+class Relay:
+    """The signals among the members of one match, watch or probe.
+
+    Args:
+        outputs: where what is relayed goes.
+        screen: looks into each signal.
+    """
+
+    def __init__(self, outputs: deque[Any], screen: Screen = pass_all) -> None:
+        self._outputs = outputs
+        self._screen = screen
+        self._lanes: dict[tuple[str, str], Lane] = {}
+
+    def pass_on(
+        self, signal: _Signal, payload: Description | Candidate | None, *, sender: str, target: str
+    ) -> Answer:
+        """Send a signal to its target, as far as it may pass; return the answer to its sender.
+
+        Args:
+            signal: as the target is to see it, yet without its payload.
+            payload: as the sender sent it.
+            sender: the subject that it comes from.
+            target: the subject that it goes to.
+        """
+        if (sender, target) not in self._lanes:
+            self._lanes[sender, target] = Lane(self._screen)
+        passed = self._lanes[sender, target].take(payload)
+        if isinstance(passed, Refused):
+            return passed
+        if passed.relayed:
+            relayed = None if passed.payload is None else encode(passed.payload)
+            self._outputs.append(Notify(target, attrs.evolve(signal, payload=relayed)))
+        return passed.answer

@@ -1,0 +1,134 @@
+"""What a negotiation takes in and puts out: signals of the other peer, requests, and events.
+
+Requests must be carried out, in their order; events may be ignored. It knows no state.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+
+from gym_p2p.core.api.payloads import decode
+from gym_p2p.core.api.replies import Candidate, Description
+from gym_p2p.errors import ProtocolError
+
+__all__ = [
+    "AcceptAnswer",
+    "AcceptOffer",
+    "AddCandidate",
+    "CreateOffer",
+    "Failed",
+    "Negotiated",
+    "NegotiationOutput",
+    "ReplaceConnection",
+    "Role",
+    "SendSignal",
+    "parse_signal",
+]
+
+
+class Role(enum.Enum):
+    """Which of the two descriptions was ours."""
+
+    OFFERER = "offerer"
+    ANSWERER = "answerer"
+
+
+@attrs.frozen
+class CreateOffer:
+    """Request: make an offer on connection ``attempt`` and hand it to ``local_description``."""
+
+    attempt: int
+
+
+@attrs.frozen
+class AcceptOffer:
+    """Request: apply this offer to connection ``attempt``, hand the answer to ``local_description``."""
+
+    attempt: int
+    sdp: str
+
+
+@attrs.frozen
+class AcceptAnswer:
+    """Request: apply this answer to connection ``attempt``; ``refuse`` if it cannot be applied."""
+
+    attempt: int
+    sdp: str
+
+
+@attrs.frozen
+class AddCandidate:
+    """Request: add this remote candidate to connection ``attempt``, whose remote description is set."""
+
+    attempt: int
+    candidate: Candidate
+
+
+@attrs.frozen
+class ReplaceConnection:
+    """Request: close the connection and go on with a fresh one, which is ``attempt`` from now on."""
+
+    attempt: int
+
+
+@attrs.frozen
+class SendSignal:
+    """Request: send this to the other peer."""
+
+    description: Description
+
+
+@attrs.frozen
+class Negotiated:
+    """Event: both descriptions of connection ``attempt`` are known here."""
+
+    attempt: int
+    role: Role
+
+
+@attrs.frozen
+class Failed:
+    """Event, the last one: the deadline passed."""
+
+    reason: str
+
+
+NegotiationOutput = (
+    CreateOffer
+    | AcceptOffer
+    | AcceptAnswer
+    | AddCandidate
+    | ReplaceConnection
+    | SendSignal
+    | Negotiated
+    | Failed
+)
+
+
+def parse_signal(kind: object, payload: object) -> Description | Candidate | None:
+    """Return a signal as a value; ``None`` for the end of candidates, which needs no action.
+
+    What is larger than the service relays is refused here, too: another service may have relayed it.
+
+    Raises:
+        ProtocolError: an unknown type, or a payload that is not W3C's for that type.
+    """
+    if kind == "ice-candidate" and payload is None:
+        return None
+    if kind not in {"offer", "answer", "ice-candidate"} or not isinstance(payload, Mapping):
+        raise ProtocolError("signal of an unknown type, or without an object as its payload")
+    signal: Description | Candidate
+    if kind == "ice-candidate":
+        if payload.get("candidate") in {None, ""}:
+            return None
+        signal = decode(Candidate, payload, "candidate")
+    else:
+        signal = decode(Description, {"type": kind, **payload}, "description")
+        if signal.type != kind or not signal.sdp:
+            raise ProtocolError("description that is not a session description")
+    if signal.too_large:
+        raise ProtocolError("signal too long")
+    return signal

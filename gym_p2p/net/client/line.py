@@ -1,0 +1,215 @@
+"""A client's line to the service: opened, kept, taken up again whenever it breaks.
+
+It knows when to try again and what may wait for the line. What is sent over it, and what its breaking means,
+is :class:`~gym_p2p.net.client.signaling.SignalingClient`'s to decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import aiohttp
+import socketio
+
+from gym_p2p.core.api.events import SERVICE_EVENTS
+from gym_p2p.core.api.payloads import Event, encode
+from gym_p2p.core.api.replies import is_public_id
+from gym_p2p.errors import ConfigurationError, P2PError, ServiceRefused, ServiceUnreachable
+from gym_p2p.net.client.credentials import Credentials
+from gym_p2p.net.client.service_connection import accepted, check_url, hang_up, open_line
+
+__all__ = ["Line"]
+
+_LOG = logging.getLogger(__name__)
+_ANSWER_TIMEOUT_S = 5.0
+_RECONNECT_FIRST_S = 0.25
+_RECONNECT_MAX_S = 5.0
+"""Between attempts; half of it is random, so that the clients of a restarted service do not come as one."""
+_MAX_WAITING = 256
+"""Events that wait for a line that is being taken up again."""
+
+
+# Of ``_up`` and ``_broken`` at most one is set. ``_broken`` is set by the library alone, when a line that
+# had registered breaks, and cleared by the next registration: a break can therefore come while ``keep`` is
+# still at work on the one before, and is taken up in its next round. Only ``_send_waiting`` takes from the
+# queue, one event at a time, and only once the line is up, so events keep their order over any number of
+# lines; the one that was on its way when a line broke is lost with it, as its answer would be. ``flush``
+# ends because every event that is taken is either sent or lost.
+
+
+class Line:
+    """One client's line. :meth:`close` it in any case.
+
+    Args:
+        on_event: called with the name and the payload of every event, as it came.
+
+    Attributes:
+        url: where the service is.
+        service_rtt_ms: the round trip to the service when the line was opened; ``None`` before.
+    """
+
+    def __init__(self, on_event: Callable[..., None]) -> None:
+        self.url = ""
+        self.service_rtt_ms: float | None = None
+        self._handlers = {name: functools.partial(on_event, name) for name in SERVICE_EVENTS}
+        self._subject_id = ""
+        self._credentials = Credentials()
+        self._http: aiohttp.ClientSession | None = None
+        self._sio: socketio.AsyncClient | None = None
+        self._up = asyncio.Event()
+        self._broken = asyncio.Event()
+        self._given_up = False
+        self._outgoing: asyncio.Queue[Event] = asyncio.Queue(_MAX_WAITING)
+        self._sending: asyncio.Task[None] | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether the service can be reached at this moment."""
+        return self._up.is_set()
+
+    @property
+    def subject_id(self) -> str:
+        """Who the service takes this client for: the one that it wanted to be, or its join token's."""
+        return self._credentials.subject_id or self._subject_id
+
+    async def open(self, url: str, subject_id: str, timeout_s: float, *, token: str | None) -> None:
+        """Find the service and register; see :meth:`SignalingClient.connect`."""
+        if self._http is not None:
+            raise RuntimeError("connect() has been called before")
+        check_url(url)
+        if not is_public_id(subject_id):
+            raise ConfigurationError(
+                "subject_id", f"wanted 1 to 128 of A-Z a-z 0-9 . _ : @ + -, got {subject_id!r}"
+            )
+        self.url, self._subject_id = url, subject_id
+        self._credentials = Credentials.of(token)
+        self._http = aiohttp.ClientSession()
+        await self._register(timeout_s)
+        self._sending = asyncio.create_task(self._send_waiting(), name="gym_p2p signalling send")
+
+    async def keep(self) -> AsyncIterator[bool]:
+        """Take the line up again whenever it breaks: ``False`` when it has broken, ``True`` when it is back.
+
+        Ends once :meth:`give_up` was called.
+
+        Raises:
+            ServiceRefused: the service does not let this client in again.
+        """
+        while True:
+            await self._broken.wait()
+            yield False
+            if self._given_up:
+                return
+            await self._register_again()
+            _LOG.debug("the service is back")
+            yield True
+
+    def give_up(self) -> None:
+        """Do not take the line up again when it breaks."""
+        self._given_up = True
+
+    def send(self, payload: Event) -> None:
+        """Send an event, in order, when the line permits; never waits and never raises.
+
+        A refusal is logged; for those who need the answer there is :meth:`request`.
+        """
+        try:
+            self._outgoing.put_nowait(payload)
+        except asyncio.QueueFull:
+            _LOG.warning("%s was dropped: the service has been away for too long", payload.event)
+
+    async def flush(self) -> None:
+        """Wait until everything that was to be sent has been."""
+        await self._outgoing.join()
+
+    async def request(self, payload: Event) -> Mapping[str, Any]:
+        """Send an event and return the accepted answer's fields.
+
+        Raises:
+            ServiceRefused: the service's answer is no.
+            ServiceUnreachable: there is no line, or no answer in time.
+        """
+        sio = self._sio
+        if sio is None or not self.up:
+            raise ServiceUnreachable(self.url, "the line is broken")
+        try:
+            answer = await sio.call(payload.event, encode(payload), timeout=_ANSWER_TIMEOUT_S)
+        except socketio.exceptions.SocketIOError:
+            raise ServiceUnreachable(self.url, f"no answer to {payload.event}") from None
+        return accepted(answer, self.url)
+
+    async def close(self) -> None:
+        """Hang up; leaves no task and no socket. Idempotent, and never raises."""
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        sio, self._sio = self._sio, None
+        if sio is not None:
+            await hang_up(sio)
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
+        self._up.clear()
+
+    async def _register(self, timeout_s: float) -> None:
+        """Connect and register; leaves no line behind when it fails."""
+        if self._http is None:
+            raise RuntimeError("connect() comes first")
+        self._sio, self.service_rtt_ms = await open_line(
+            self.url,
+            self._subject_id,
+            http=self._http,
+            handlers=self._handlers,
+            on_break=self._on_break,
+            timeout_s=timeout_s,
+            credentials=self._credentials,
+        )
+        self._broken.clear()
+        self._up.set()
+
+    async def _register_again(self) -> None:
+        delay_s = _RECONNECT_FIRST_S
+        while not self.up:
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
+            delay_s = min(2 * delay_s, _RECONNECT_MAX_S)
+            try:
+                await self._register(_ANSWER_TIMEOUT_S)
+            except P2PError as error:
+                _LOG.debug("the service is still away: %s", type(error).__name__)
+                if isinstance(error, ServiceRefused) and error.code == "unauthenticated":
+                    _LOG.warning("the service does not let this client in again: %s", error.detail)
+                    raise
+
+    async def _send_waiting(self) -> None:
+        while True:
+            payload = await self._outgoing.get()
+            await self._up.wait()
+            await self._emit(payload)
+            self._outgoing.task_done()
+
+    async def _emit(self, payload: Event) -> None:
+        event = payload.event
+        try:
+            if self._sio is not None:
+                await self._sio.emit(event, encode(payload), callback=functools.partial(_log_refusal, event))
+        except socketio.exceptions.SocketIOError:
+            _LOG.warning("%s was lost with the line to the service", event)
+
+    def _on_break(self, *_reason: Any) -> None:
+        self._up.clear()
+        self._broken.set()
+
+
+def _log_refusal(event: str, answer: object = None) -> None:
+    if isinstance(answer, Mapping) and answer.get("ok") is False:
+        error = answer.get("error")
+        code = error.get("code") if isinstance(error, Mapping) else None
+        # An event may cross the end of what it belongs to.
+        level = logging.DEBUG if code == "stale" else logging.WARNING
+        _LOG.log(level, "the service refused %s: %s", event, code)

@@ -1,0 +1,193 @@
+"""The connections of one player to all others of a match.
+
+They are prepared while the room still fills, opened side by side, and closed together. Knows signals by who
+sent them; refuses to know what goes over an open connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import attrs
+
+from gym_p2p.config import IceServer, LinkConfig
+from gym_p2p.core.api.rooms import MAX_PLAYERS, MatchFound, MatchPlayer, MatchSignal, PeerLeft
+from gym_p2p.core.wire.messages import Channel
+from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.errors import P2PError, PeerLost
+from gym_p2p.net.client.signaling import SignalingClient
+from gym_p2p.net.connector import Connector
+from gym_p2p.net.links.driver import Driver
+from gym_p2p.net.links.transport import LinkState
+from gym_p2p.net.webrtc import PeerConnection
+
+__all__ = ["Mesh"]
+
+_log = logging.getLogger(__name__)
+
+_DEPARTED_GRACE_S = 2.0
+"""Only the player's line to the service may have broken, with all exchanged that a connection needs."""
+
+
+class _Route:
+    """Where what comes over a connection goes: kept until it is known which player is at the other end.
+
+    The peer's first message may be here before the connector has returned.
+    """
+
+    def __init__(self) -> None:
+        self._driver: Driver | None = None
+        self._player = -1
+        self._early: list[bytes | str] = []
+
+    def message(self, _channel: Channel, data: bytes | str) -> None:
+        """Pass on a message."""
+        if self._driver is None:
+            self._early.append(data)
+        else:
+            self._driver.message(self._player, data)
+
+    def state(self, state: LinkState) -> None:
+        """Pass on a state."""
+        if self._driver is not None:
+            self._driver.link_state(self._player, state)
+
+    def lead_to(self, driver: Driver, player: int) -> None:
+        """Pass on everything from now on, and what came before."""
+        self._driver, self._player = driver, player
+        for data in self._early:
+            driver.message(player, data)
+        self._early = []
+
+
+class Mesh:
+    """One player's connections. :meth:`close` it in any case.
+
+    Args:
+        client: carries the signals.
+        link: how the others are reached.
+    """
+
+    def __init__(self, client: SignalingClient, link: LinkConfig) -> None:
+        self._client = client
+        self._link = link
+        self._prepared: list[PeerConnection] = []
+        self._connections: dict[PeerConnection, _Route] = {}
+        self._connectors: dict[SeatId, Connector] = {}
+        self._departures: dict[SeatId, asyncio.Event] = {}
+        """Set once the service has lost sight of that player."""
+
+    async def prepare(self, count: int) -> None:
+        """Gather candidates and make certificates for so many others."""
+        self._prepared = [self._make_connection(self._link, ()) for _ in range(min(count, MAX_PLAYERS - 1))]
+        await asyncio.gather(*(connection.gather() for connection in self._prepared))
+
+    async def expect(self, found: MatchFound) -> None:
+        """Be ready for the signals of the match's players; :meth:`open` comes next."""
+        for peer in found.peers:
+            self._connectors[peer.player_id] = self._connector(found, peer)
+            self._departures[peer.player_id] = asyncio.Event()
+        # There may be fewer players than seats, or only relays are allowed.
+        unused, self._prepared = self._prepared, []
+        for connection in unused:
+            del self._connections[connection]
+        await asyncio.gather(*(connection.close() for connection in unused))
+
+    async def open(
+        self, found: MatchFound, driver: Driver, on_open: Callable[[int, PeerConnection], None]
+    ) -> None:
+        """Connect to everybody.
+
+        Args:
+            found: the match.
+            driver: takes over every connection as soon as it is open.
+            on_open: called just before, with the player's index.
+
+        Raises:
+            ConnectFailed: somebody cannot be reached.
+            PeerLost: somebody left before the connection was open.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for player, peer in enumerate(found.players):
+                    if peer.player_id != found.player_id:
+                        group.create_task(self._connect(player, peer.player_id, driver, on_open))
+        except* P2PError as failed:
+            raise failed.exceptions[0] from None
+
+    def receive_signal(self, signal: MatchSignal) -> bool:
+        """Take in a connection signal; return whether it was a player's."""
+        connector = self._connectors.get(signal.from_player_id)
+        if connector is None:
+            return False
+        connector.receive_signal(signal.type, signal.payload)
+        return True
+
+    def peer_left(self, left: PeerLeft) -> None:
+        """Note that the service has lost sight of a player."""
+        departure = self._departures.get(left.player_id)
+        if departure is not None:
+            departure.set()
+
+    async def close(self) -> None:
+        """Close every connection; what goes wrong is logged."""
+        closing = [connection.close() for connection in self._connections]
+        for result in await asyncio.gather(*closing, return_exceptions=True):
+            if isinstance(result, BaseException):
+                _log.warning("closing failed: %r", result)
+
+    def _make_connection(self, link: LinkConfig, ice_servers: Sequence[IceServer]) -> PeerConnection:
+        route = _Route()
+        connection = PeerConnection(
+            link=link,
+            ice_servers=ice_servers,
+            on_message=route.message,
+            on_state=route.state,
+        )
+        self._connections[connection] = route
+        return connection
+
+    def _connector(self, found: MatchFound, peer: MatchPlayer) -> Connector:
+        link, first = self._link, None
+        if found.relay_only and not link.relay_only:
+            # What was gathered ahead of time holds this machine's addresses: not for this match.
+            link = attrs.evolve(link, relay_only=True)
+        elif self._prepared:
+            first = self._prepared.pop()
+            first.ask_ice_servers(found.ice_servers)
+        return Connector(
+            local_id=found.player_id,
+            remote_id=peer.player_id,
+            make_connection=partial(self._make_connection, link, found.ice_servers),
+            first=first,
+            send_signal=partial(self._client.send_signal, found.match_id, peer.player_id),
+            remote_is_ours=(peer.client or "").startswith("gym_p2p/"),
+            timeout_s=link.connect_timeout_s,
+        )
+
+    async def _connect(
+        self, player: int, peer: SeatId, driver: Driver, on_open: Callable[[int, PeerConnection], None]
+    ) -> None:
+        connection = await self._opened(peer)
+        on_open(player, connection)
+        driver.attach(player, connection)
+        self._connections[connection].lead_to(driver, player)
+
+    async def _opened(self, peer: SeatId) -> PeerConnection:
+        """Return the open connection; not for long after the peer has left the service without one."""
+        opening = asyncio.ensure_future(self._connectors[peer].connect())
+        departing = asyncio.ensure_future(self._departures[peer].wait())
+        try:
+            await asyncio.wait({opening, departing}, return_when=asyncio.FIRST_COMPLETED)
+            if not opening.done():
+                await asyncio.wait({opening}, timeout=_DEPARTED_GRACE_S)
+            if not opening.done():
+                raise PeerLost(peer, "they left before the connection was open")
+            return opening.result()
+        finally:
+            for task in (opening, departing):
+                task.cancel()
+            await asyncio.gather(opening, departing, return_exceptions=True)

@@ -1,0 +1,148 @@
+"""The network half in a process of its own, at the other end of a socket pair."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+from gym_p2p.core.match.events import Leave
+from gym_p2p.errors import NetworkError
+from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, StampedEvent, drain
+from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, WorkerCommand, WorkerFailed, WorkerStopped
+from gym_p2p.net.worker.pipe import FrameReader, pack
+
+__all__ = ["ProcessBridge"]
+
+_log = logging.getLogger(__name__)
+
+
+class ProcessBridge:
+    """The network half in a process of its own, at the other end of a socket pair."""
+
+    def __init__(self, plan: PlayerPlan | SpectatorPlan) -> None:
+        """Start the process; it signs in and connects at once."""
+        self._socket, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._process = _start_child(theirs)
+        except OSError as error:
+            self._socket.close()
+            raise NetworkError(f"the network process could not start: {error}") from error
+        # Waiting is up to poll: a time-out on the socket would be a system call or two more a step.
+        self._socket.settimeout(0)
+        self._readable = select.poll()
+        self._readable.register(self._socket, select.POLLIN)
+        self._reader = FrameReader()
+        self._events: deque[StampedEvent] = deque()
+        self._stopped = False
+        self._closed = False
+        self._send(pack(plan))
+
+    def command(self, command: WorkerCommand) -> None:
+        """Give a command."""
+        self._send(pack(command))
+
+    def receive(self, timeout_s: float) -> StampedEvent | None:
+        """Return the next event."""
+        if not self._events and not self._stopped:
+            self._read(timeout_s)
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        self._stopped = self._stopped or isinstance(event[1], WorkerStopped)
+        return event
+
+    def close(self, goodbye: Leave) -> list[StampedEvent]:
+        """Say goodbye and stop the process."""
+        if self._closed:
+            return []
+        self._closed = True
+        self.command(goodbye)
+        try:
+            return drain(self)
+        finally:
+            self._socket.close()
+            self._reap()
+
+    def _reap(self) -> None:
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except BaseException as error:
+            if isinstance(error, subprocess.TimeoutExpired):
+                _log.error("the network process did not stop; killing it")
+            self._process.kill()
+            self._process.wait(STOP_TIMEOUT_S)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+
+    def _send(self, frame: bytes) -> None:
+        try:
+            sent = self._socket.send(frame)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            # The network process is gone; reading says so, in its place among the events.
+            _log.debug("command not delivered: %s", error)
+            return
+        if sent < len(frame):
+            self._send_slowly(frame[sent:])
+
+    def _send_slowly(self, frame: bytes) -> None:
+        """Wait for room: the plan may be longer than what the socket takes at once."""
+        try:
+            self._socket.settimeout(STOP_TIMEOUT_S)
+            self._socket.sendall(frame)
+        except OSError as error:
+            # Half a frame may be out, and nothing makes sense after it: reading finds the end, and says so.
+            _log.warning("the network process takes no commands: %s", error)
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        finally:
+            self._socket.settimeout(0)
+
+    def _read(self, timeout_s: float) -> None:
+        """Read what is there, waiting until something whole has come or the time is over."""
+        deadline = time.monotonic() + timeout_s
+        left_s = timeout_s
+        while not self._events:
+            if not self._readable.poll(left_s * 1e3):
+                return
+            left_s = max(0.0, deadline - time.monotonic())
+            try:
+                data = self._socket.recv(65_536)
+            except OSError:
+                data = b""
+            if not data:
+                self._end_of_stream()
+                return
+            self._events.extend(self._reader.feed(data))
+
+    def _end_of_stream(self) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        code = self._process.poll()
+        error = NetworkError(f"the network process ended by itself (exit code {code})")
+        self._events.extend([(now_ms, WorkerFailed(error)), (now_ms, WorkerStopped())])
+
+
+def _start_child(theirs: socket.socket) -> subprocess.Popen[bytes]:
+    # The child must find this very package, wherever the parent has it from; -P keeps the working
+    # directory out. Its own process group keeps a Ctrl-C at the terminal from reaching it: the user's
+    # half decides when the match ends.
+    root = str(Path(__file__).resolve().parents[3])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-P", "-m", "gym_p2p.net.worker.child", str(theirs.fileno())],
+        pass_fds=(theirs.fileno(),),
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": path},
+        process_group=0,
+        restore_signals=True,
+    )

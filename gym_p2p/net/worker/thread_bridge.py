@@ -1,0 +1,125 @@
+"""The network half in a thread of the user's process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import sys
+import threading
+import time
+
+from gym_p2p.core.match.events import Leave
+from gym_p2p.errors import NetworkError
+from gym_p2p.net.loop import run_loop
+from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, StampedEvent, drain
+from gym_p2p.net.worker.factory import make_worker
+from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, WorkerCommand, WorkerStopped
+from gym_p2p.net.worker.worker import NetworkWorker
+
+__all__ = ["ThreadBridge"]
+
+_log = logging.getLogger(__name__)
+
+SWITCH_INTERVAL_S = 1e-4
+"""With the default of 5 ms a busy user thread makes a 50 ms round trip last seconds; this keeps it at 51."""
+
+
+class _SwitchInterval:
+    """Shortens the interpreter's switch interval while at least one network thread runs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 0.0
+
+    def acquire(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._before = sys.getswitchinterval()
+                sys.setswitchinterval(min(SWITCH_INTERVAL_S, self._before))
+
+    def release(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                sys.setswitchinterval(self._before)
+
+
+_switch_interval = _SwitchInterval()
+
+
+class ThreadBridge:
+    """The network half in a thread."""
+
+    def __init__(self, plan: PlayerPlan | SpectatorPlan) -> None:
+        """Start the thread; it signs in and connects at once."""
+        self._events: queue.SimpleQueue[StampedEvent] = queue.SimpleQueue()
+        self._started: queue.SimpleQueue[asyncio.AbstractEventLoop | None] = queue.SimpleQueue()
+        self._worker: NetworkWorker | None = None
+        self._stopped = False
+        self._closed = False
+        _switch_interval.acquire()
+        self._thread = threading.Thread(target=self._main, args=(plan,), name="gym_p2p-network", daemon=True)
+        try:
+            self._thread.start()
+            self._loop = self._running_loop()
+        except BaseException:
+            _switch_interval.release()
+            raise
+
+    def command(self, command: WorkerCommand) -> None:
+        """Give a command."""
+        with contextlib.suppress(RuntimeError):  # the loop has closed: the match is over
+            self._loop.call_soon_threadsafe(self._carry_out, command)
+
+    def receive(self, timeout_s: float) -> StampedEvent | None:
+        """Return the next event."""
+        if self._stopped:
+            return None
+        try:
+            event = self._events.get(timeout=timeout_s) if timeout_s > 0 else self._events.get_nowait()
+        except queue.Empty:
+            return None
+        self._stopped = isinstance(event[1], WorkerStopped)
+        return event
+
+    def close(self, goodbye: Leave) -> list[StampedEvent]:
+        """Say goodbye and stop the thread."""
+        if self._closed:
+            return []
+        self._closed = True
+        self.command(goodbye)
+        try:
+            events = drain(self)
+            self._thread.join(STOP_TIMEOUT_S)
+            if self._thread.is_alive():
+                _log.error("the network thread did not stop")
+        finally:
+            _switch_interval.release()
+        return events
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        loop = self._started.get()
+        if loop is None:
+            raise NetworkError("the network thread could not start; its traceback is on standard error")
+        return loop
+
+    def _carry_out(self, command: WorkerCommand) -> None:
+        if self._worker is not None:
+            self._worker.command(command)
+
+    def _main(self, plan: PlayerPlan | SpectatorPlan) -> None:
+        try:
+            run_loop(self._run(plan))
+        finally:
+            # Second ones are ignored; without the first the user's thread would wait for nothing.
+            self._started.put(None)
+            self._events.put((time.time_ns() // 1_000_000, WorkerStopped()))
+
+    async def _run(self, plan: PlayerPlan | SpectatorPlan) -> None:
+        self._worker = make_worker(plan, lambda at_ms, event: self._events.put((at_ms, event)))
+        self._started.put(asyncio.get_running_loop())
+        await self._worker.run()

@@ -1,0 +1,112 @@
+"""A match on the network as one player holds it: from the moment the players have met up to goodbye.
+
+Everything here exists from that moment on. Runs on the user's thread; refuses to know in which state the
+session is: what follows from an end is :mod:`gym_p2p.play.session`'s to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
+from gym_p2p.errors import ConnectFailed, NetworkError, PeerLost
+from gym_p2p.game.replay.writer import ReplayWriter
+from gym_p2p.play.episode import Ending, LiveEpisode
+from gym_p2p.play.match_client import MatchClient
+from gym_p2p.play.played_match import PlayedMatch
+from gym_p2p.play.recorder import Recorder
+
+__all__ = ["LiveMatch"]
+
+
+@attrs.define(eq=False, kw_only=True)
+class LiveMatch:
+    """One player's match.
+
+    Attributes:
+        client: of the network half.
+        recorder: of the match.
+        played: what its episodes are played with.
+        replay: its recording; ``None`` where there is none.
+        episode: the newest; ``None`` before the first.
+        episodes_begun: how many there were.
+    """
+
+    client: MatchClient
+    recorder: Recorder
+    played: PlayedMatch
+    replay: ReplayWriter | None = None
+    episode: LiveEpisode | None = None
+    episodes_begun: int = 0
+    _frames_before: int = attrs.field(init=False, default=0)
+
+    @property
+    def frame(self) -> int:
+        """The next frame of the newest episode."""
+        return 0 if self.episode is None else self.episode.frame
+
+    @property
+    def frames_total(self) -> int:
+        """How many frames were played in all episodes."""
+        return self._frames_before + self.frame
+
+    @property
+    def own_seats_ended(self) -> bool:
+        """Whether every local seat of the newest episode has ended."""
+        if self.episode is None:
+            return False
+        outcome = self.episode.outcome
+        return all(outcome.terminations[seat] or outcome.truncations[seat] for seat in self.played.own)
+
+    def await_episode(self, seed: int | None, options: Mapping[str, Any] | None) -> EpisodeBegan:
+        """Wait at the barrier until everybody is there; :meth:`begin_episode` comes next.
+
+        Raises:
+            HandshakeRefused: the players want different seeds or options.
+            PeerLost, NetworkError: there will be no episode.
+        """
+        command = BeginEpisode(seed, None if options is None else dict(options), self.played.input_delay)
+        self.client.command(command)
+        began = self.client.wait_for(
+            EpisodeBegan,
+            self.played.config.input_timeout_s,
+            "the episode",
+            "The others must call reset() too.",
+        )
+        self.settle()  # what came at the barrier made frames of the episode before final
+        return began
+
+    def ending_at_barrier(self, error: PeerLost | NetworkError | KeyboardInterrupt) -> Ending:
+        """Return the end that :meth:`await_episode` puts to the match by raising."""
+        match error:
+            case PeerLost():
+                return Ending(
+                    "peer_lost" if self.client.gone is None else self.client.gone.reason, error.peer
+                )
+            case ConnectFailed():
+                return Ending("input_timeout")
+            case NetworkError():
+                return Ending("network_failed")
+            case _:
+                return Ending("interrupted")
+
+    def begin_episode(self, began: EpisodeBegan) -> LiveEpisode:
+        """Begin the episode that everybody has begun."""
+        frames_before = self.frames_total
+        episode = LiveEpisode(self.played, began, client=self.client, recorder=self.recorder)
+        self.episode, self._frames_before = episode, frames_before
+        self.episodes_begun += 1
+        return episode
+
+    def drain(self) -> None:
+        """Take in all events that are there, and record what became final by them."""
+        self.client.drain()
+        self.settle()
+
+    def settle(self) -> None:
+        """Record what has become final of the newest episode."""
+        if self.episode is not None:
+            self.episode.settle()

@@ -1,0 +1,151 @@
+"""How a match comes about: what this player brings, meeting the others, and what all agree on.
+
+Runs on the user's thread. Refuses to know what becomes of the match: that is
+:mod:`gym_p2p.play.live_match`'s and :mod:`gym_p2p.play.session`'s to know.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gym_p2p.config import P2PConfig
+from gym_p2p.config.names import load_callable
+from gym_p2p.core.api.queues import QueueStatus
+from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.sync.prediction import predictor_named
+from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.exports import check_directory
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.recipe import Recipe
+from gym_p2p.play.broadcast import Broadcast
+from gym_p2p.play.handshake import agreed, holders, make_plan
+from gym_p2p.play.live_match import LiveMatch
+from gym_p2p.play.match_client import MatchClient
+from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
+from gym_p2p.play.pre_match import load_pre_match
+from gym_p2p.play.recorder import Recorder, check_record, now_ms, open_replay
+from gym_p2p.play.sync_mode import SyncOffer, make_offer
+
+__all__ = ["UPLOAD_LIMIT_S", "MatchSetup"]
+
+_log = logging.getLogger(__name__)
+
+UPLOAD_LIMIT_S = 5.0
+"""How long an end waits for the service to store the documents before it leaves them to the spool."""
+
+
+class MatchSetup:
+    """One player's way to a match. After a failure it may be tried again.
+
+    Args:
+        game: the local copy.
+        seats: the seats that this player takes; ``None`` takes any free one.
+        config: everything else.
+
+    Attributes:
+        seats: the player's, as wanted, and once a match is found, as they are.
+        recorder: of the newest match that was found, also if its players have not met.
+
+    Raises:
+        ConfigurationError: a function cannot be loaded, or several seats are wanted of a queue.
+    """
+
+    def __init__(self, game: Game, seats: Sequence[SeatId] | None, config: P2PConfig) -> None:
+        self._game = game
+        self._config = config
+        self._vote = load_pre_match(config.pre_match)
+        stand_in = config.sync.stand_in
+        self._stand_in = None if stand_in is None else load_callable("stand_in", stand_in)
+        if config.queue is not None and seats is not None and len(seats) > 1:
+            raise ConfigurationError("queue", "puts one player on each seat; take a single one")
+        self._wanted = None if seats is None else tuple(seats)
+        self._client: MatchClient | None = None
+        self.seats: tuple[SeatId, ...] | None = self._wanted
+        self.recorder: Recorder | None = None
+
+    @property
+    def queue_status(self) -> QueueStatus | None:
+        """Where this player stands in a queue, while they wait in one."""
+        return None if self._client is None else self._client.queue_status
+
+    def meet(self, check: Callable[[], None], *, environment: Recipe | None) -> LiveMatch:
+        """Meet the others, and agree with them.
+
+        Args:
+            check: called before every wait; raises to give up.
+            environment: how the environment was made, where that is known better than it knows itself.
+
+        Raises:
+            NetworkError, PeerError: no match came about; nothing is left running.
+            UnsupportedEnvironment, ConfigurationError: this player cannot do what is configured.
+        """
+        config = self._config
+        if config.exports.directory is not None:
+            check_directory(config.exports.directory)  # before anybody else is kept waiting
+        check_record(config)
+        predictor_named(config.sync.prediction)
+        offer = make_offer(self._game, config.sync)
+        votes = self._vote is not None
+        plan = make_plan(self._game, config, take=self._wanted, votes=votes, offer=offer)
+        client = MatchClient(plan, vote=self._vote, record=self._begin_record, check=check)
+        self._client = client
+        try:
+            recorder, about = client.meet()
+            return self._agree(client, recorder, about, offer, environment)
+        except BaseException as error:
+            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
+            client.close(reason)
+            if self.recorder is not None:
+                self.recorder.record.terminate(reason, partial=True, frame=0, now_ms=now_ms())
+                self.recorder.finish(UPLOAD_LIMIT_S)
+            raise
+
+    def _begin_record(self, found: MatchFound) -> Recorder:
+        self.recorder = Recorder(found=found, game=self._game, config=self._config)
+        return self.recorder
+
+    def _agree(
+        self,
+        client: MatchClient,
+        recorder: Recorder,
+        about: Sequence[Mapping[str, Any] | None],
+        offer: SyncOffer,
+        environment: Recipe | None,
+    ) -> LiveMatch:
+        """Return the match of players who have met.
+
+        Args:
+            client: which has met the others.
+            recorder: of the match.
+            about: what every player sent about themselves, in the match's order.
+            offer: our own of a sync mode.
+            environment: see :meth:`meet`.
+        """
+        found, game = recorder.found, self._game
+        self.seats = found.seats_taken
+        held = holders(game, found)
+        choice = agreed(found, about, offer)
+        _log.info("played in %s: %s", choice.mode, choice.why)
+        recorder.record.sync = choice.to_export()
+        sinks: list[EpisodeSink] = []
+        played = PlayedMatch(
+            game=game,
+            holders=held,
+            local=held[game.seats.index(found.seats_taken[0])],
+            config=self._config.sync,
+            choice=choice,
+            stand_in=self._stand_in,
+            record=recorder.record,
+            sinks=sinks,
+            command=client.command,
+            now_ms=now_ms,
+        )
+        replay = open_replay(game, found, self._config, snapshots=choice.compared_by, environment=environment)
+        if replay is not None:
+            sinks.append(replay)
+        if self._config.spectators:
+            sinks.append(Broadcast(client.command, snapshots=choice.compared_by))
+        return LiveMatch(client=client, recorder=recorder, played=played, replay=replay)

@@ -1,0 +1,61 @@
+"""The measurements beside the package: their arithmetic, and that each can be started as its README says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from benchmarks.probe_figures import ROUND_TRIPS_MS, LabPath, paths, probed, summarize, target_ms, truth
+
+ROOT = Path(__file__).parents[2]
+MEASURING = ("probe_accuracy", "probe_chromium")
+
+
+@pytest.mark.parametrize("name", MEASURING)
+def test_a_measurement_explains_its_options_and_is_in_the_readme(name: str) -> None:
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--help"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "--probes" in shown
+    readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert f"python -m benchmarks.{name}" in readme
+    assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} >= set(MEASURING)
+
+
+def test_the_package_does_not_ship_them() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["tool"]["setuptools"]["packages"]["find"]["include"] == ["gym_p2p*"]
+
+
+def test_the_truth_of_a_path_is_the_median_of_both_ways_together() -> None:
+    assert truth([10.0], [15.0]) == 25.0
+    shaken = truth([10.0, 12.0, 30.0], [10.0, 12.0, 30.0])
+    assert shaken == 40.0, "the middle one of the sums 20, 22, 22, 24, 40, 40, 42, 42, 60"
+
+
+def test_figures_are_held_to_a_millisecond_and_two_percent() -> None:
+    assert target_ms(0.0) == 1.0
+    assert target_ms(100.0) == 3.0
+    line = summarize([49.0, 50.0, 51.0, 60.0], 50.0)
+    assert (line.median_ms, line.error_ms, line.p95_error_ms, line.within) == (50.5, 0.5, 10.0, 0.75)
+
+
+def test_every_path_is_measured_clean_and_shaken() -> None:
+    chosen = paths(ROUND_TRIPS_MS, in_order=True)
+    assert len(chosen) == 2 * len(ROUND_TRIPS_MS)
+    assert chosen[1].settings == {"one_way_ms": 10.0, "jitter_ms": 0.0, "loss": 0.0, "in_order": False}
+    assert chosen[-1].name == "200 ms +5 ms, 2%, in order"
+
+
+def test_outcomes_are_sorted_into_reports_of_each_side_and_failures() -> None:
+    report = {"rtt_ms": 50.2, "samples_ms": [50.0, 50.2, 50.4]}
+    measured = {"reason": "measured", "rtt_ms": 50.3, "took_s": 0.6, "repeated": False}
+    failed = {"reason": "timeout", "rtt_ms": None, "took_s": 9.0, "repeated": True, "reports": {"a": None}}
+    found = probed(
+        LabPath(50.0), (50.0, None), [{**measured, "reports": {"a": report, "b": None}}, failed], [51.0], 0.1
+    )
+    assert found.sides_ms == {"a": [50.2]}
+    assert (found.pair_ms, found.failed, found.samples, found.took_s) == ([50.3], ["timeout"], [3], [0.6])

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import attrs
+import pytest
+
+from gym_p2p.core.api.matches import GroupHistory, QueueTicket
+from gym_p2p.core.api.payloads import decode, encode
+from gym_p2p.core.api.probes import ProbeReport
+from gym_p2p.core.api.replies import Candidate, Description
+from gym_p2p.core.api.requests import (
+    JoinQueue,
+    RegisterSubject,
+    ReportProbe,
+    SendMatchSignal,
+    SendProbeSignal,
+    Watch,
+)
+from gym_p2p.errors import ProtocolError
+
+TICKET = QueueTicket(queue="q", seats=("a", 1), take=1, plays="digest", asks=True, spectators=2)
+
+
+def on_wire(payload: Any) -> Any:
+    return json.loads(json.dumps(encode(payload)))
+
+
+@pytest.mark.parametrize(
+    "history", [None, GroupHistory(["ann", "bob"]), GroupHistory([], group_id="g"), GroupHistory(["ann"])]
+)
+def test_a_ticket_survives_the_wire(history: GroupHistory | None) -> None:
+    ticket = attrs.evolve(TICKET, group_history=history)
+    wanted = JoinQueue.of(ticket, client="gym_p2p/1", rtt_ms=12.5)
+    read = decode(JoinQueue, on_wire(wanted)).to_ticket()
+    assert read == attrs.evolve(ticket, client="gym_p2p/1", rtt_ms=12.5)
+
+
+def test_of_many_former_partners_the_most_recent_count_and_a_long_digest_is_cut() -> None:
+    partners = [f"s{number}" for number in range(100)]
+    fields = {"queue": "q", "seats": ["a", "b"], "previous_partners": partners, "plays": "x" * 100}
+    ticket = decode(JoinQueue, fields).to_ticket()
+    assert ticket.group_history == GroupHistory(partners[-64:])
+    assert ticket.plays == "x" * 64
+
+
+@pytest.mark.parametrize(
+    ("client", "named"),
+    [("gym_p2p/1", "gym_p2p/1"), (None, None), ("", None), ("x" * 65, None), ("a\n", None), ({"a": 1}, None)],
+)
+def test_whatever_a_browser_calls_itself_it_registers(client: object, named: str | None) -> None:
+    request = decode(RegisterSubject, {"subject_id": "ann", "client": client, "more": 1})
+    assert request.named_client == named
+
+
+def signal(kind: type[SendMatchSignal | SendProbeSignal], **fields: object) -> Any:
+    to = {"game_id": "m", "target_player_id": 1} if kind is SendMatchSignal else {"target_subject_id": "bob"}
+    return decode(kind, {"probe_session_id": "p", **to, **fields})
+
+
+@pytest.mark.parametrize("kind", [SendMatchSignal, SendProbeSignal])
+def test_a_signals_payload_is_read_by_its_type(kind: type[SendMatchSignal | SendProbeSignal]) -> None:
+    offer = signal(kind, type="offer", payload={"type": "offer", "sdp": "SECRET", "more": 1})
+    assert offer.parsed_payload() == Description("offer", "SECRET")
+    assert "SECRET" not in repr(offer)
+    candidate = {"candidate": "c", "sdpMid": None, "sdpMLineIndex": 0}
+    assert signal(kind, type="ice-candidate", payload=candidate).parsed_payload() == Candidate("c", None, 0)
+    assert signal(kind, type="ice-candidate").parsed_payload() is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("offer", None),
+        ("offer", {"type": "offer"}),
+        ("offer", {"type": "answer", "sdp": ""}),
+        ("offer", {"type": "offer", "sdp": 5}),
+        ("ice-candidate", {}),
+        ("ice-candidate", {"candidate": "c", "sdpMLineIndex": "0"}),
+        ("ice-candidate", {"candidate": "c", "sdpMLineIndex": True}),
+    ],
+)
+def test_a_payload_of_another_shape_is_a_protocol_error(kind: str, payload: object) -> None:
+    with pytest.raises(ProtocolError):
+        signal(SendMatchSignal, type=kind, payload=payload).parsed_payload()
+
+
+def test_a_report_is_read_without_its_probe() -> None:
+    sent = ReportProbe(probe_session_id="p", rtt_ms=5.0, success=True, samples_ms=(5.0,))
+    assert decode(ProbeReport, on_wire(sent)) == ProbeReport(rtt_ms=5.0, success=True, samples_ms=(5.0,))
+
+
+def test_a_seats_number_and_its_text_stay_apart() -> None:
+    for avoid in (1, "1"):
+        assert decode(Watch, on_wire(Watch(room="r", avoid=avoid))).avoid == avoid
+    with pytest.raises(ProtocolError):
+        decode(Watch, {"room": "r", "avoid": True})

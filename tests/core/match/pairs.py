@@ -1,0 +1,48 @@
+"""Matches that hand each other every message at once, for what needs no network and no time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
+from gym_p2p.core.match.match import Match, Transmit
+
+
+class Pair:
+    """Two matches that hand each other every message at once."""
+
+    def __init__(self, players: int = 2) -> None:
+        sync = SyncConfig()
+        description: dict[str, Any] = {"must": {}}
+        self.matches = [
+            Match(local=i, players=players, description=description, match_seed=7, sync=sync)
+            for i in range(players)
+        ]
+        self.events: list[list[object]] = [[] for _ in self.matches]
+        for i, match in enumerate(self.matches):
+            for j in range(players):
+                if i != j:
+                    match.opened(j, 0.0)
+        self.deliver()
+
+    def deliver(self) -> None:
+        moved = True
+        while moved:
+            moved = False
+            for i, match in enumerate(self.matches):
+                while (output := match.poll()) is not None:
+                    moved = True
+                    if isinstance(output, Transmit):
+                        self.matches[output.player].receive(i, output.data, 0.0)
+                    else:
+                        self.events[i].append(output)
+
+    def begin(self, *seeds: int | None) -> int:
+        """Pass a barrier; return the seed that everybody got."""
+        for match, seed in zip(self.matches, seeds, strict=True):
+            match.command(BeginEpisode(seed), 0.0)
+        self.deliver()
+        seeds_seen = {[e.seed for e in events if isinstance(e, EpisodeBegan)][-1] for events in self.events}
+        assert len(seeds_seen) == 1
+        return seeds_seen.pop()

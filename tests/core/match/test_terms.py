@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from gym_p2p.core.match.terms import Term, label_of, term_differences
+
+GAME, RELEASE = Term.GAME.value, Term.RELEASE.value
+
+
+def test_equal_terms_have_no_differences() -> None:
+    terms = {GAME: {"environment": "Rally"}, RELEASE: "1"}
+    assert term_differences(terms, dict(terms)) == ()
+
+
+def test_a_mapping_is_compared_topic_by_topic_and_anything_else_as_a_whole() -> None:
+    ours = {GAME: {"environment": "Rally", "points": "3"}, RELEASE: "1"}
+    theirs = {GAME: {"environment": "Rally", "points": "5"}, RELEASE: "2"}
+    assert term_differences(ours, theirs) == (("points", "3", "5"), (label_of(Term.RELEASE), "1", "2"))
+
+
+def test_what_one_side_alone_has_differs_from_nothing() -> None:
+    ours, theirs = {GAME: {"a": "1"}}, {GAME: {"b": "2"}, RELEASE: "1"}
+    assert term_differences(ours, theirs) == (
+        ("a", "1", "(nothing)"),
+        ("b", "(nothing)", "2"),
+        (label_of(Term.RELEASE), "(nothing)", "1"),
+    )
+
+
+def test_only_the_fields_that_bind_are_compared() -> None:
+    ours, theirs = {GAME: {"a": "1"}, RELEASE: "1"}, {GAME: {"a": "2"}, "news": "x"}
+    assert term_differences(ours, theirs, only={Term.GAME}) == (("a", "1", "2"),)
+
+
+@pytest.mark.parametrize("game", [None, 3, "chess", ["a"]])
+def test_a_game_that_is_no_mapping_differs_as_a_whole(game: object) -> None:
+    ((what, ours, theirs),) = term_differences({GAME: {"a": "1"}}, {GAME: game})
+    assert (what, ours, theirs) == ("game", "{'a': '1'}", str(game))
+
+
+def test_every_difference_can_be_printed_whatever_came() -> None:
+    rows = term_differences({}, {"\ud800": "\udfff", GAME: {"\ud800": "x"}})
+    for row in rows:
+        assert [text.encode() for text in row]

@@ -1,0 +1,152 @@
+"""The machines of a service behind sockets, without a server: verbs take sockets, outputs are polled."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gym_p2p.config import IceServer, MatchmakingConfig
+from gym_p2p.core.api import requests
+from gym_p2p.core.api.payloads import encode
+from gym_p2p.core.api.replies import Answer, Candidate, Code, Description, Refused
+from gym_p2p.core.matchmaking.queues import Queues
+from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker, Matchmaker
+from gym_p2p.core.presence.presence import Presence
+from gym_p2p.core.probing.registry import ProbeRegistry
+from gym_p2p.core.service.machines import Machines, ServiceOutput
+from gym_p2p.core.service.rooms import Rooms
+from gym_p2p.core.service.spectators import Spectators
+from gym_p2p.core.wire.seats import SeatId
+
+__all__ = ["Desk"]
+
+UNREGISTERED = Refused(Code.UNAUTHENTICATED, "not registered")
+
+
+def token(match_id: str, player_id: SeatId, _everyone: object) -> str:
+    return f"token/{match_id}/{player_id!r}"
+
+
+class Desk:
+    """One service on virtual time.
+
+    Attributes:
+        now: the time of everything that is done.
+    """
+
+    def __init__(
+        self,
+        *,
+        register_timeout_s: float | None = None,
+        matchmaker: Matchmaker | None = None,
+        matchmaking: MatchmakingConfig | None = None,
+        ask_hook: bool = False,
+        ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
+        spectators_ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
+        watch_ids: Callable[[], str] | None = None,
+        seeds: Callable[[], int] | None = None,
+        issue_token: Callable[[str, SeatId, tuple[SeatId, ...]], str] = token,
+        relay_only: bool = False,
+    ) -> None:
+        match_ids, numbers, probes, watches = (itertools.count(start) for start in (1, 2**32 - 5, 1, 0))
+        presence = Presence(register_timeout_s=register_timeout_s)
+        self.now = 0.0
+        self.rooms = Rooms(
+            presence,
+            match_ids=lambda: f"match-{next(match_ids)}",
+            seeds=seeds or (lambda: next(numbers) % 2**32),
+            issue_token=issue_token,
+            ice_servers=ice_servers,
+            relay_only=relay_only,
+        )
+        self.machines = Machines(
+            presence=presence,
+            rooms=self.rooms,
+            spectators=Spectators(
+                self.rooms,
+                watch_ids=watch_ids or (lambda: f"w{next(watches)}"),
+                ice_servers=spectators_ice_servers,
+            ),
+            probes=ProbeRegistry(
+                presence, probe_ids=lambda: f"probe_{next(probes)}", ice_servers=ice_servers
+            ),
+            queues=Queues(matchmaker or FIFOMatchmaker(), config=matchmaking, ask_hook=ask_hook),
+        )
+
+    def connected(self, socket: str) -> None:
+        assert self.machines.presence.connected(socket, self.now) is None
+
+    def register(self, socket: str, subject_id: object, client: object = None) -> Answer:
+        answer = self.machines.register(socket, requests.RegisterSubject(subject_id, client), self.now)
+        self.machines.settle(self.now)
+        return answer
+
+    def disconnected(self, socket: str) -> None:
+        self.machines.disconnected(socket, self.now)
+
+    def join(
+        self,
+        socket: str,
+        *,
+        room: str,
+        seats: Sequence[SeatId],
+        take: Sequence[SeatId] | None = None,
+        **more: Any,
+    ) -> Answer:
+        request = requests.JoinRoom(room, list(seats), None if take is None else list(take), **more)
+        return self._do(socket, lambda who: self.machines.join_room(who, request, self.now))
+
+    def leave(self, socket: str, *, room: str) -> Answer:
+        return self._do(socket, lambda who: self.rooms.leave(who, requests.LeaveRoom(room)))
+
+    def signal(
+        self,
+        socket: str,
+        *,
+        game_id: str,
+        target_player_id: SeatId,
+        payload: Description | Candidate | None,
+    ) -> Answer:
+        kind: Any = payload.type if isinstance(payload, Description) else "ice-candidate"
+        wire = None if payload is None else encode(payload)
+        request = requests.SendMatchSignal(game_id, target_player_id, kind, wire)
+        return self._do(socket, lambda who: self.machines.signal(who, request, self.now))
+
+    def watch(self, socket: str, **where: Any) -> Answer:
+        watch = self.machines.spectators.watch
+        return self._do(socket, lambda who: watch(who, requests.Watch(**where)))
+
+    def stop_watching(self, socket: str) -> Answer:
+        return self._do(socket, self.machines.spectators.stop)
+
+    def drop_spectator(self, socket: str, spectator_id: str) -> Answer:
+        drop = self.machines.spectators.drop
+        return self._do(socket, lambda who: drop(who, requests.DropSpectator(spectator_id)))
+
+    def join_queue(self, socket: str, queue: str = "q", **more: Any) -> Answer:
+        request = requests.JoinQueue(queue, [0, 1], **more)
+        return self._do(socket, lambda who: self.machines.join_queue(who, request, self.now))
+
+    def probe_ready(self, socket: str, probe_session_id: str) -> Answer:
+        ready = self.machines.probes.ready
+        return self._do(socket, lambda who: ready(who, requests.ProbeReady(probe_session_id), self.now))
+
+    def probe_result(self, socket: str, **payload: Any) -> Answer:
+        return self._do(socket, lambda who: self.machines.probe_result(who, payload, self.now))
+
+    def handle_timeout(self, now: float) -> None:
+        self.now = now
+        self.machines.handle_timeout(now)
+
+    def next_timeout(self) -> float | None:
+        return self.machines.next_timeout()
+
+    def poll(self) -> ServiceOutput | None:
+        return self.machines.poll()
+
+    def _do(self, socket: str, verb: Callable[[str], Answer]) -> Answer:
+        subject_id = self.machines.presence.subject_on(socket)
+        answer = UNREGISTERED if subject_id is None else verb(subject_id)
+        self.machines.settle(self.now)
+        return answer

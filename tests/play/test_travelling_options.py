@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.play.handshake import travelled
+
+OVERHEAD = len('{"x":""}')
+
+
+@pytest.mark.parametrize(
+    ("options", "arrive"),
+    [(None, None), ({}, {}), ({"a": (1, 2)}, {"a": [1, 2]}), ({"wide": 2**200}, {"wide": 2**200})],
+)
+def test_options_arrive_as_json_has_them(
+    options: dict[str, Any] | None, arrive: dict[str, Any] | None
+) -> None:
+    assert travelled(options) == arrive
+
+
+@pytest.mark.parametrize("options", [{"x": float("nan")}, {"x": object()}, {"x": b"bytes"}])
+def test_options_that_json_does_not_have_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="travel to the peers as JSON"):
+        travelled(options)
+
+
+def test_options_longer_than_a_message_are_refused_with_both_numbers() -> None:
+    longest = {"x": "y" * (MAX_OPTIONS_BYTES - OVERHEAD)}
+    assert travelled(longest) == longest
+    with pytest.raises(
+        ConfigurationError, match=f"{MAX_OPTIONS_BYTES + 1} bytes as JSON, and {MAX_OPTIONS_BYTES}"
+    ):
+        travelled({"x": longest["x"] + "y"})

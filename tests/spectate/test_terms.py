@@ -1,0 +1,81 @@
+"""Whether an environment is the players': by field, whatever the fields are called for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gym_p2p.config import P2PConfig, SyncConfig
+from gym_p2p.core.match import terms as match_terms
+from gym_p2p.core.match.handshake import handshake_differences
+from gym_p2p.core.match.terms import Term, label_of
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello
+from gym_p2p.errors import HandshakeRefused
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.seats import make_game
+from gym_p2p.play.handshake import make_plan
+from gym_p2p.play.sync_mode import SyncOffer
+from gym_p2p.spectate.terms import WatchedTerms
+from tests.toys import Blend
+
+OFFER = SyncOffer(wants="auto", able=False, why="a test")
+
+
+def _game(length: int = 40) -> Game:
+    return make_game(Blend(length=length))
+
+
+def _shown(**sync: Any) -> dict[str, Any]:
+    """Return what a player shows to spectators, of a game of 40 frames."""
+    config = P2PConfig(sync=SyncConfig(**sync))
+    return dict(make_plan(_game(), config, take=None, votes=False, offer=OFFER).description)
+
+
+@pytest.fixture(params=["as it is", "reworded"])
+def labels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "reworded":
+        monkeypatch.setattr(match_terms, "_LABELS", {term: f"the {term} in other words" for term in Term})
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("labels")
+def test_a_spectator_of_the_same_game_is_let_in_whatever_the_players_agreed_on_among_themselves() -> None:
+    for sync in ({}, {"checksum_interval": 7}, {"on_peer_loss": "default_action"}):
+        WatchedTerms.from_wire(_shown(**sync)).check(_game(), source="a")
+
+
+@pytest.mark.usefixtures("labels")
+def test_another_game_is_refused_with_both_sides() -> None:
+    with pytest.raises(HandshakeRefused) as refused:
+        WatchedTerms.from_wire(_shown()).check(_game(length=41), source="a")
+    assert refused.value.peer == "a"
+    assert refused.value.differences == (("argument length", "41", "40"),)
+
+
+def test_another_release_is_refused_under_its_label(labels: str) -> None:
+    shown = _shown()
+    shown["must"] = {**shown["must"], Term.RELEASE: "0.0.1"}
+    with pytest.raises(HandshakeRefused) as refused:
+        WatchedTerms.from_wire(shown).check(_game(), source=None)
+    ((label, _, theirs),) = refused.value.differences
+    assert (label, theirs) == (label_of(Term.RELEASE), "0.0.1")
+    assert ("other words" in label) == (labels == "reworded")
+
+
+@pytest.mark.parametrize("nonsense", [{}, {"must": 7}, {"must": {"game": "chess"}}, {"must": {"game": {}}}])
+def test_who_shows_no_terms_shows_another_game(nonsense: dict[str, Any]) -> None:
+    terms = WatchedTerms.from_wire({**nonsense, "checked_every": "often", "isolates_random": "yes"})
+    assert (terms.checked_every, terms.isolates_random) == (None, False)
+    with pytest.raises(HandshakeRefused):
+        terms.check(_game(), source="a")
+
+
+def test_players_compare_every_field_and_each_topic_of_the_game(labels: str) -> None:
+    ours, theirs = _shown(), _shown(checksum_interval=7, on_peer_loss="default_action")
+    theirs["must"] = {**theirs["must"], Term.GAME: {**theirs["must"][Term.GAME], "seats": "one"}}
+    rows = handshake_differences(ours, Hello(PROTOCOL_VERSION, JsonObject(theirs)))
+    wanted = ["seats", label_of(Term.CHECKSUM_INTERVAL), label_of(Term.ABSENT_PLAYERS)]
+    assert [row[0] for row in rows] == wanted
+    assert ("when a player is gone" in wanted) == (labels == "as it is")

@@ -1,0 +1,78 @@
+"""Errors travel between processes as they are, and say which option, player or place they are about."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+
+import pytest
+
+from gym_p2p import errors
+from gym_p2p.errors import (
+    ConfigurationError,
+    ConnectFailed,
+    DamagedReplay,
+    HandshakeRefused,
+    InvalidAction,
+    MatchOver,
+    MatchRefused,
+    NoMatch,
+    P2PError,
+    PeerLost,
+    ProtocolError,
+    ServiceRefused,
+    ServiceUnreachable,
+    UnreadableReplay,
+    UnsupportedEnvironment,
+    WatchDiverged,
+)
+
+EXAMPLES = [
+    ConfigurationError("fps", "wanted 0.01 to 10000, got 0"),
+    ConnectFailed(
+        "the channel to 'right'", waited_s=15.0, seen="host candidates", advice="Use a TURN server."
+    ),
+    DamagedReplay("m.p2preplay", "record 3", "its digest is another one"),
+    HandshakeRefused("right", [("fps", "30", "60"), ("wrappers", "none", "TimeLimit")]),
+    InvalidAction("left", "wanted a whole number from 0 to 2, got int 3"),
+    MatchOver("peer_left"),
+    MatchRefused("duel", ("ann", "bob"), 123.4),
+    MatchRefused("duel", ("ann", "bob"), None),
+    NoMatch("duel", "nobody_near_enough", 60.0),
+    PeerLost("right", "nothing came for 2 s"),
+    ProtocolError("malformed action"),
+    ServiceRefused("room_full", "it has two players", retry_after_s=3.0),
+    ServiceUnreachable("http://127.0.0.1:8765", "connection refused"),
+    UnreadableReplay("m.p2preplay", "is empty"),
+    UnsupportedEnvironment("CartPole has one seat"),
+    WatchDiverged(2, -1, "the state", theirs="aa", ours="bb"),
+]
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_an_error_comes_out_of_a_pipe_as_it_went_in(error: P2PError) -> None:
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301  # what is tested
+    assert type(back) is type(error)
+    assert str(back) == str(error)
+    assert vars(back) == vars(error)
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_what_an_error_is_about_stands_in_its_text_and_in_its_fields(error: P2PError) -> None:
+    assert str(error)
+    for name, value in vars(error).items():
+        assert f"{name}:" in (inspect.getdoc(type(error)) or ""), f"{name} is not documented"
+        if isinstance(value, str) and name not in {"reason", "code"}:
+            assert value in str(error)
+
+
+def test_every_error_that_has_data_of_its_own_is_among_the_examples() -> None:
+    kinds = {getattr(errors, name) for name in errors.__all__}
+    assert {kind for kind in kinds if "__init__" in vars(kind)} <= {type(error) for error in EXAMPLES}
+
+
+def test_a_configuration_error_is_a_value_error_and_an_unsupported_environment_a_type_error() -> None:
+    assert issubclass(ConfigurationError, ValueError)
+    assert issubclass(InvalidAction, ValueError)
+    assert issubclass(UnreadableReplay, ValueError)
+    assert issubclass(UnsupportedEnvironment, TypeError)
