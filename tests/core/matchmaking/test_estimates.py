@@ -94,6 +94,7 @@ def test_memory_is_bounded() -> None:
     assert known.estimate("s99", "t99", 0.0).source is Source.MEASURED
 
 
+@pytest.mark.slow
 def test_coordinates_learn_a_plane_that_they_have_never_seen() -> None:
     chance = random.Random(1)
     places = {f"h{n}": (chance.uniform(0, 200), chance.uniform(0, 100)) for n in range(40)}

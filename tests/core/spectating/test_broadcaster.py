@@ -267,6 +267,7 @@ def _assert_one_story(seen: list[Any], lengths: list[int]) -> None:
         assert not ends[0].completed  # it could not be shown to its end by the one who was followed last
 
 
+@pytest.mark.slow
 def test_what_is_too_much_to_keep_is_forgotten_and_late_comers_wait_for_the_next_episode() -> None:
     party = Party(Broadcaster(DESCRIPTION, BroadcastLog(max_bytes=100_000)))
     party.join("early")
