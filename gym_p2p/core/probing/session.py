@@ -23,7 +23,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.api.payloads import Event
+from gym_p2p.core.api.payloads import Payload
 from gym_p2p.core.api.probes import (
     ProbeCancel,
     ProbePrepare,
@@ -232,7 +232,7 @@ class ProbeSession:
             took_s=now - self._created,
         )
 
-    def _notify_both(self, event: Event) -> None:
+    def _notify_both(self, event: Payload) -> None:
         self._outputs.extend(Notify(subject, event) for subject in self.subjects)
 
 

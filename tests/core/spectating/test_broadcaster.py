@@ -15,7 +15,7 @@ from gym_p2p.core.spectating.broadcaster import (
     STALLED_S,
     WINDOW_BYTES,
     Broadcaster,
-    DropSpectator,
+    DisconnectSpectator,
     SendToSpectator,
 )
 from gym_p2p.core.spectating.log import BroadcastLog
@@ -306,4 +306,4 @@ def test_a_spectator_of_another_version_is_dropped_with_both_versions(version: i
     party.feed.receive("s", bytes([0x40, version, 0, 0]), party.now)
     requests = list(iter(party.feed.poll, None))
     reason = f"the spectator's version is {version}, the player's {FEED_VERSION}"
-    assert requests[-1] == DropSpectator("s", reason)
+    assert requests[-1] == DisconnectSpectator("s", reason)
