@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.parallel"] if importlib.util.find_spec("xdist") else []
 
-settings.register_profile("save", max_examples=5, deadline=None)
+settings.register_profile("save", max_examples=4, deadline=None)
 settings.register_profile("quick", max_examples=15, deadline=None)
 settings.register_profile("thorough", max_examples=100, deadline=None)
 

@@ -285,6 +285,7 @@ def assert_quick(times_s: list[float]) -> None:
     assert max(times_s) < QUICK_S
 
 
+@pytest.mark.alone
 def test_row_a_thousand_events_a_second_from_one_socket(tmp_path: Path) -> None:
     with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
         with RawClient(service.url, subject="flood") as flood, RawClient(service.url, subject="bob") as bob:
@@ -317,6 +318,7 @@ UPGRADE = (
 )
 
 
+@pytest.mark.alone
 def test_row_five_hundred_connects_in_a_second(tmp_path: Path) -> None:
     with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
         address = ("127.0.0.1", int(service.url.rpartition(":")[2]))

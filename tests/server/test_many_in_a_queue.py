@@ -54,7 +54,7 @@ CONFIG = MatchmakingConfig(
     hook_timeout_s=HOOK_S,
 )
 
-pytestmark = pytest.mark.timeout(170)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(170)]
 
 
 def near_ones_first() -> WideningMatchmaker:

@@ -218,6 +218,7 @@ def test_a_size_that_cannot_be_is_refused(size: Any) -> None:
         LatencySeries(size)
 
 
+@pytest.mark.slow
 def test_statistics_can_be_read_while_another_thread_records() -> None:
     series = LatencySeries(50)
     stop = threading.Event()

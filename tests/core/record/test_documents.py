@@ -304,6 +304,7 @@ def test_players_whose_ids_read_alike_keep_apart() -> None:
     assert actions == {"1": [{"frame": 0, "action": 1}], '"1"': [{"frame": 0, "action": 2}]}
 
 
+@pytest.mark.slow
 def test_values_of_other_libraries_become_jsons() -> None:
     numpy = pytest.importorskip("numpy")
     value = {1: numpy.int64(3), "f": numpy.float32(0.5), "a": numpy.arange(2), "n": float("nan"), "o": b"x"}
