@@ -19,8 +19,8 @@ from typing import Any
 import attrs
 import pytest
 
-from gym_p2p.bench.figures import percentile
 from gym_p2p.config import MatchmakingConfig, ServiceConfig
+from gym_p2p.core.latency.statistics import nearest_rank
 from gym_p2p.core.matchmaking.decision_log import replay
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from gym_p2p.server import Service, serve_in_thread
@@ -200,7 +200,7 @@ def show(story: Story) -> None:
     probes = collections.Counter(record["reason"] or record["verdict"] for record in story.lines("probed"))
     lines = [
         f"all ended after {story.took_s:.1f} s; CPU of the service {story.service_cpu_s:.2f} s",
-        f"{len(waits)} matched after {statistics.median(waits):.2f} s, p95 {percentile(waits, 0.95):.2f} s",
+        f"{len(waits)} matched after {statistics.median(waits):.2f} s, p95 {nearest_rank(waits, 0.95):.2f} s",
         f"{len(rtts)} matches over {statistics.median(rtts):.0f} ms (p50), {max(rtts):.0f} ms (max)",
         f"probes: {dict(probes)}; rejected: {len(story.lines('rejected'))}",
         *(f"  {end}: {count}" for end, count in sorted(ends.items())),
