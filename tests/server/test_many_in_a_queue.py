@@ -45,7 +45,7 @@ GIVE_UP_S = 12.0
 PROBE_S = 6.0
 HOOK_S = 1.0
 LONGEST_WAIT_S = GIVE_UP_S + PROBE_S + 2 * HOOK_S + 1.0 + 3.0
-"""Who is engaged when their time is up gives up as soon as they are free; the last 3 s are a busy machine's."""
+"""Who is engaged when their time is up gives up once they are free; the last 3 s are a busy machine's."""
 CONFIG = MatchmakingConfig(
     give_up_after_s=GIVE_UP_S,
     cooldown_s=3.0,
