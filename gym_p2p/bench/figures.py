@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
-__all__ = ["Report", "Round", "Row", "Series", "less", "percentile"]
+from gym_p2p.core.latency.statistics import nearest_rank
+
+__all__ = ["Report", "Round", "Row", "Series", "less"]
 
 
 @attrs.frozen
@@ -23,7 +24,7 @@ class Round:
     @classmethod
     def of(cls, samples: Sequence[float]) -> Round:
         """Return the round that samples make, of which there is at least one."""
-        return cls(len(samples), statistics.median(samples), percentile(samples, 0.99))
+        return cls(len(samples), statistics.median(samples), nearest_rank(samples, 0.99))
 
 
 @attrs.frozen(kw_only=True)
@@ -96,16 +97,6 @@ class Report:
         ratios = [{"per_floor": row.per_floor, "per_anchor": row.per_anchor} for row in self.rows]
         plain = attrs.asdict(self)
         return {**plain, "rows": [row | ratio for row, ratio in zip(plain["rows"], ratios, strict=True)]}
-
-
-def percentile(samples: Sequence[float], share: float) -> float:
-    """Return the nearest-rank percentile of samples, of which there is at least one.
-
-    >>> percentile([3.0, 1.0, 2.0], 0.5), percentile([3.0, 1.0, 2.0], 0.99)
-    (2.0, 3.0)
-    """
-    ordered = sorted(samples)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def less(value: float | None, part: float | None) -> float | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 
-from gym_p2p.bench.figures import Report, Row, percentile
+from gym_p2p.bench.figures import Report, Row
 from gym_p2p.bench.rollback import NETWORK
 from gym_p2p.bench.run import Progress, Rounds, matches, service
+from gym_p2p.core.latency.statistics import nearest_rank
 
 __all__ = ["bench_match"]
 
@@ -49,7 +50,7 @@ def bench_match(*, rounds: int = 3, frames: int = 600, progress: Progress) -> Re
             Row("processor time, p99", "us", step.p99),
             Row("stalls", "%", 100 * sum(one["stalls"] for one in seen) / played),
             Row("ticks that roll back", "%", 100 * len(depths) / played),
-            Row("  depth, p50", "1", percentile(depths, 0.5) if depths else None),
+            Row("  depth, p50", "1", nearest_rank(depths, 0.5) if depths else None),
             Row("  depth, most", "1", max(depths, default=None)),
             Row("frames played again", "%", 100 * sum(one["again"] for one in seen) / played),
         ],

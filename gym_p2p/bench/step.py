@@ -6,8 +6,9 @@ import contextlib
 
 import attrs
 
-from gym_p2p.bench.figures import Report, Row, less, percentile
+from gym_p2p.bench.figures import Report, Row, less
 from gym_p2p.bench.run import Progress, Rounds, matches, service, turns, wires
+from gym_p2p.core.latency.statistics import nearest_rank
 
 __all__ = ["bench_learner", "bench_step"]
 
@@ -112,7 +113,7 @@ def bench_learner(
                 seen: list[float] = pair.one.request("round_trips")[before:]
                 if seen:
                     trips.add(f"RTT, {case.name}", seen)
-                    trips.add(f"RTT, {case.name}: p95", [percentile(seen, 0.95)])
+                    trips.add(f"RTT, {case.name}: p95", [nearest_rank(seen, 0.95)])
     return Report(
         bench="step",
         settings={"rounds": rounds, "frames": frames, "learner_ms": learner_ms, "fps": fps},

@@ -102,7 +102,10 @@ def run(arguments: argparse.Namespace) -> int:
         with _terminate_as_interrupt(), _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
             summary = play(part, report)  # what an environment or a policy prints is none of our output
     except (NoMatch, MatchRefused) as error:
-        print(f"gym-p2p join: {error.problem}{_advice(error)}", file=sys.stderr)
+        advice = "with --on-refusal requeue it waits for somebody else"
+        if isinstance(error, NoMatch):
+            advice = "run it again to wait again (serve --give-up-after S sets for how long)"
+        print(f"gym-p2p join: {error.problem}; {advice}", file=sys.stderr)
         return 3  # as for every other side that would not
     if arguments.json or arguments.lines:
         print(json.dumps({"type": "summary", **attrs.asdict(summary)}), flush=True)
@@ -129,13 +132,6 @@ def _limit_or_name(text: str | None) -> float | str | None:
         return None if text is None else float(text)
     except ValueError:
         return text
-
-
-def _advice(error: NoMatch | MatchRefused) -> str:
-    """Return what to do next, as a command line."""
-    if isinstance(error, NoMatch):
-        return "; run it again to wait again (serve --give-up-after S sets for how long)"
-    return "; with --on-refusal requeue it waits for somebody else"
 
 
 @contextlib.contextmanager
@@ -180,7 +176,7 @@ def _logged_above(console: Console) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the match as Ctrl-C does: goodbye said, exports written."""
+    """Let SIGTERM end the match as Ctrl-C does: with a goodbye and the exports."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt

@@ -80,9 +80,14 @@ def _play(replay: Replay, arguments: argparse.Namespace) -> Verification:
     """Verify the recording, and hand every frame to whoever wants it."""
     make = _maker(replay, arguments)
     mode = _render_mode(replay, make, arguments)
-    with contextlib.ExitStack() as stack:
-        outputs: list[Callable[[ReplayStep], None]] = []
-        closing: list[Callable[[bool], None]] = []
+    outputs: list[Callable[[ReplayStep], None]] = []
+    closing: list[Callable[[bool], None]] = []
+
+    def watch(step: ReplayStep) -> None:
+        for output in outputs:
+            output(step)
+
+    with _progress(replay) as advance:
         pictures = _pictures(replay, mode, arguments)
         if pictures is not None:
             outputs.append(lambda step: _show(step, pictures))
@@ -94,13 +99,13 @@ def _play(replay: Replay, arguments: argparse.Namespace) -> Verification:
             file = TransitionFile(arguments.to, replay)
             outputs.append(file.write)
             closing.append(lambda keep: file.close(keep=keep))
-        outputs.append(stack.enter_context(_progress(replay)))
+        outputs.append(advance)
         agreed = False
         try:
             verification = verify_replay(
                 replay,
                 lambda: make(mode),
-                watch=_all(outputs),
+                watch=watch,
                 compare_states=mode is None and arguments.env is None,
             )
             agreed = verification.agreed
@@ -108,14 +113,6 @@ def _play(replay: Replay, arguments: argparse.Namespace) -> Verification:
             for close in closing:
                 close(agreed)
     return verification
-
-
-def _all(outputs: list[Callable[[ReplayStep], None]]) -> Callable[[ReplayStep], None]:
-    def watch(step: ReplayStep) -> None:
-        for output in outputs:
-            output(step)
-
-    return watch
 
 
 def _maker(replay: Replay, arguments: argparse.Namespace) -> Callable[[str | None], Any]:

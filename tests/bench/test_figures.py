@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from gym_p2p.bench.figures import Report, Round, Row, Series, percentile
+from gym_p2p.bench.figures import Report, Round, Row, Series
 from gym_p2p.bench.run import Rounds, turns
+from gym_p2p.core.latency.statistics import nearest_rank
 
 
-def test_a_round_has_the_median_and_the_nearest_rank_percentile() -> None:
+def test_a_round_has_the_median_and_the_nearest_rank_nearest_rank() -> None:
     one = Round.of([float(number) for number in range(1, 201)])
     assert one == Round(200, 100.5, 198.0)
-    assert percentile([5.0], 0.99) == 5.0
+    assert nearest_rank([5.0], 0.99) == 5.0
 
 
 def test_a_series_is_the_median_over_its_rounds_and_skips_empty_ones() -> None:
