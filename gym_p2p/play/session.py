@@ -24,12 +24,7 @@ from typing import Any
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import (
-    MatchOver,
-    NetworkError,
-    PeerLost,
-    UsageError,
-)
+from gym_p2p.errors import MatchOver, NetworkError, PeerLost, UsageError
 from gym_p2p.exports import Finished
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe

@@ -17,13 +17,7 @@ from gym_p2p.config import DEFAULT_SERVER_URL, P2PConfig, config_from_options
 from gym_p2p.config.names import did_you_mean
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import (
-    ConfigurationError,
-    ConnectFailed,
-    MatchOver,
-    UsageError,
-    WatchDiverged,
-)
+from gym_p2p.errors import ConfigurationError, ConnectFailed, MatchOver, UsageError, WatchDiverged
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome, fresh

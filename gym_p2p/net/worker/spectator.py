@@ -20,25 +20,13 @@ from gym_p2p.core.spectating.messages import Farewell
 from gym_p2p.core.spectating.subscriber import Broken, SendToPlayer, Subscriber
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import (
-    ConnectFailed,
-    NetworkError,
-    P2PError,
-    ServiceRefused,
-    ServiceUnreachable,
-)
+from gym_p2p.errors import ConnectFailed, NetworkError, P2PError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
 from gym_p2p.net.loop import LoopTimer, unless
 from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.net.worker.join import SIGN_IN_TIMEOUT_S
-from gym_p2p.net.worker.messages import (
-    Emit,
-    ReleaseFrames,
-    SpectatorPlan,
-    WatchEnded,
-    WorkerCommand,
-)
+from gym_p2p.net.worker.messages import Emit, ReleaseFrames, SpectatorPlan, WatchEnded, WorkerCommand
 from gym_p2p.net.worker.worker import NetworkWorker
 
 __all__ = ["SpectatorWorker"]
