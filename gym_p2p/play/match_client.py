@@ -144,13 +144,7 @@ class MatchClient:
         while self.receive(0) is not None:
             pass
 
-    def wait_for(
-        self,
-        kind: type[_T],
-        limit_s: float,
-        what: str,
-        advice: str,
-    ) -> _T:
+    def wait_for(self, kind: type[_T], limit_s: float, what: str, advice: str) -> _T:
         """Return the next event of a kind.
 
         Raises:

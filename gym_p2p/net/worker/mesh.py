@@ -142,10 +142,7 @@ class Mesh:
     def _make_connection(self, link: LinkConfig, ice_servers: Sequence[IceServer]) -> PeerConnection:
         route = _Route()
         connection = PeerConnection(
-            link=link,
-            ice_servers=ice_servers,
-            on_message=route.message,
-            on_state=route.state,
+            link=link, ice_servers=ice_servers, on_message=route.message, on_state=route.state
         )
         self._connections[connection] = route
         return connection
