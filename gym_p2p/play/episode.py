@@ -17,7 +17,7 @@ from gym_p2p.core.match.events import EpisodeBegan
 from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction, FinalFrame
 from gym_p2p.net.worker.messages import WorkerFailed, WorkerStopped
 from gym_p2p.play.match_client import MatchClient
@@ -115,7 +115,7 @@ class LiveEpisode:
         """
         runner, advanced = self._runner, False
         deadline = time.monotonic() + self._config.input_timeout_s
-        result = self._ended()
+        result = self._shown(advanced=False) if self._over is not None or runner.rollout.over else None
         if result is None:
             self._client.drain()
         while result is None:
@@ -163,9 +163,7 @@ class LiveEpisode:
             self._over = Ending("protocol_error")
             return False
         for correction in tick.corrections:
-            if (
-                correction.frame <= self.frame_shown
-            ):  # one held back, for it seemed to be the end, was not shown
+            if correction.frame <= self.frame_shown:  # one that seemed to be the end was held back
                 self._corrections.append(correction)
         if self._config.view == "confirmed":
             self._unseen.extend(tick.final)
@@ -178,10 +176,6 @@ class LiveEpisode:
         wait_s = self._pacer.wait_s(time.monotonic(), stretch=self._runner.session.stretch)
         if wait_s > 0:
             time.sleep(wait_s)
-
-    def _ended(self) -> Outcome | Ending | None:
-        """Return what is still to be shown of an episode in which nothing is played any more."""
-        return self._shown(advanced=False) if self._over is not None or self._runner.rollout.over else None
 
     def _shown(self, *, advanced: bool) -> Outcome | Ending | None:
         """Return what this step shows; ``None`` if that has to be waited for."""
@@ -203,15 +197,5 @@ class LiveEpisode:
         if self._over is not None:
             return self._over
         if may_repeat and not self._runner.awaits_end():
-            return _again(self.outcome)
+            return self.outcome.repeated()
         return None
-
-
-def _again(outcome: Outcome) -> Outcome:
-    """Return what a step shows to which no new final frame belongs: the last one, without its rewards."""
-    return attrs.evolve(
-        outcome,
-        observations=fresh(outcome.observations),
-        rewards=(0.0,) * len(outcome.rewards),
-        infos=fresh(outcome.infos),
-    )

@@ -58,8 +58,7 @@ class LiveMatch:
         """Whether every local seat of the newest episode has ended."""
         if self.episode is None:
             return False
-        outcome = self.episode.outcome
-        return all(outcome.terminations[seat] or outcome.truncations[seat] for seat in self.played.own)
+        return all(map(self.episode.outcome.over_for, self.played.own))
 
     def await_episode(self, seed: int | None, options: Mapping[str, Any] | None) -> EpisodeBegan:
         """Wait at the barrier until everybody is there; :meth:`begin_episode` comes next.

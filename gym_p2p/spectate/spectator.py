@@ -20,7 +20,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, ConnectFailed, MatchOver, UsageError, WatchDiverged
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.net.worker.messages import SpectatorPlan
 from gym_p2p.spectate.playback import ShownEpisode, comparing_snapshots
 from gym_p2p.spectate.watch_client import ReceivedEpisode, WatchClient
@@ -185,13 +185,15 @@ class Spectator:
             raise UsageError("no episode is running: call reset() first")
         reason = self._wait_for_frame(client, running)
         if reason is not None:
-            return self._truncated(running.outcome, reason)
-        self.actions = dict(zip(self.seats, running.play_next(self._game), strict=True))
+            return self._shown(running.outcome.cut_short(reason, None))
+        self.actions = self._of(running.play_next(self._game))
         client.shown(1)
         self._compare(running)
-        outcome = running.outcome
-        over = [a or b for a, b in zip(outcome.terminations, outcome.truncations, strict=True)]
-        self.agents = [] if outcome.ended else [s for s, o in zip(self.seats, over, strict=True) if not o]
+        return self._shown(running.outcome)
+
+    def _shown(self, outcome: Outcome) -> tuple[Any, Any, Any, Any, Any]:
+        living = [seat for index, seat in enumerate(self.seats) if not outcome.over_for(index)]
+        self.agents = [] if outcome.ended else living
         return (
             self._of(outcome.observations),
             self._of(outcome.rewards),
@@ -294,17 +296,6 @@ class Spectator:
             client.wait()
             self._compare(running)
         return None
-
-    def _truncated(self, last: Outcome, reason: str) -> tuple[Any, Any, Any, Any, Any]:
-        self.agents = []
-        info = {"p2p": {"reason": reason, "player": None}}
-        return (
-            self._of([fresh(observation) for observation in last.observations]),
-            dict.fromkeys(self.seats, 0.0),
-            dict.fromkeys(self.seats, False),
-            dict.fromkeys(self.seats, True),
-            {seat: dict(info) for seat in self.seats},
-        )
 
     # What the players compared.
 
