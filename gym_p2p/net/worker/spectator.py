@@ -111,7 +111,12 @@ class SpectatorWorker(NetworkWorker):
                     raise
                 waited_s, retry_s = self._alarm.now - began, error.retry_after_s or _RETRY_S
                 if limit_s <= waited_s:
-                    raise self._nothing_to_watch(waited_s) from error
+                    raise ConnectFailed(
+                        f"a match to watch in {self._plan.match_id or f'room {self._plan.config.room!r}'}",
+                        waited_s=waited_s,
+                        seen="no match that anybody shows",
+                        advice="Its players have to allow spectators (spectators=N, or join --spectators N).",
+                    ) from error
             await asyncio.sleep(min(retry_s, limit_s - waited_s))
 
     async def _another(self, before: WatchedMatch) -> WatchedMatch | None:
@@ -131,15 +136,6 @@ class SpectatorWorker(NetworkWorker):
     async def _request(self, match_id: str | None, *, avoid: SeatId | None = None) -> WatchedMatch:
         room = self._plan.config.room if match_id is None else None
         return await self._client.watch(room=room, match_id=match_id, avoid=avoid)
-
-    def _nothing_to_watch(self, waited_s: float) -> ConnectFailed:
-        what = self._plan.match_id or f"room {self._plan.config.room!r}"
-        return ConnectFailed(
-            f"a match to watch in {what}",
-            waited_s=waited_s,
-            seen="no match that anybody shows",
-            advice="Its players have to allow spectators (spectators=N, or join --spectators N).",
-        )
 
     # Following.
 
@@ -165,8 +161,7 @@ class SpectatorWorker(NetworkWorker):
 
     def _connector(self, watched: WatchedMatch) -> Connector:
         link = self._plan.config.link
-        if watched.relay_only:
-            link = attrs.evolve(link, relay_only=True)
+        link = attrs.evolve(link, relay_only=link.relay_only or watched.relay_only)
 
         def make() -> PeerConnection:
             def on_state(state: LinkState) -> None:

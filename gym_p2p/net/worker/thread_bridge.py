@@ -34,14 +34,14 @@ class _SwitchInterval:
         self._users = 0
         self._before = 0.0
 
-    def acquire(self) -> None:
+    def __enter__(self) -> None:
         with self._lock:
             self._users += 1
             if self._users == 1:
                 self._before = sys.getswitchinterval()
                 sys.setswitchinterval(min(SWITCH_INTERVAL_S, self._before))
 
-    def release(self) -> None:
+    def __exit__(self, *_error: object) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0:
@@ -57,23 +57,21 @@ class ThreadBridge:
     def __init__(self, plan: PlayerPlan | SpectatorPlan) -> None:
         """Start the thread; it signs in and connects at once."""
         self._events: queue.SimpleQueue[StampedEvent] = queue.SimpleQueue()
-        self._started: queue.SimpleQueue[asyncio.AbstractEventLoop | None] = queue.SimpleQueue()
-        self._worker: NetworkWorker | None = None
+        self._started: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, NetworkWorker] | None]
+        self._started = queue.SimpleQueue()
         self._stopped = False
         self._closed = False
-        _switch_interval.acquire()
         self._thread = threading.Thread(target=self._main, args=(plan,), name="gym_p2p-network", daemon=True)
-        try:
-            self._thread.start()
-            self._loop = self._running_loop()
-        except BaseException:
-            _switch_interval.release()
-            raise
+        self._thread.start()
+        started = self._started.get()
+        if started is None:
+            raise NetworkError("the network thread could not start; its traceback is on standard error")
+        self._loop, self._worker = started
 
     def command(self, command: WorkerCommand) -> None:
         """Give a command."""
         with contextlib.suppress(RuntimeError):  # the loop has closed: the match is over
-            self._loop.call_soon_threadsafe(self._carry_out, command)
+            self._loop.call_soon_threadsafe(self._worker.command, command)
 
     def receive(self, timeout_s: float) -> StampedEvent | None:
         """Return the next event."""
@@ -92,34 +90,22 @@ class ThreadBridge:
             return []
         self._closed = True
         self.command(goodbye)
-        try:
-            events = drain(self)
-            self._thread.join(STOP_TIMEOUT_S)
-            if self._thread.is_alive():
-                _log.error("the network thread did not stop")
-        finally:
-            _switch_interval.release()
+        events = drain(self)
+        self._thread.join(STOP_TIMEOUT_S)
+        if self._thread.is_alive():
+            _log.error("the network thread did not stop")
         return events
-
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        loop = self._started.get()
-        if loop is None:
-            raise NetworkError("the network thread could not start; its traceback is on standard error")
-        return loop
-
-    def _carry_out(self, command: WorkerCommand) -> None:
-        if self._worker is not None:
-            self._worker.command(command)
 
     def _main(self, plan: PlayerPlan | SpectatorPlan) -> None:
         try:
-            run_loop(self._run(plan))
+            with _switch_interval:
+                run_loop(self._run(plan))
         finally:
             # Second ones are ignored; without the first the user's thread would wait for nothing.
             self._started.put(None)
             self._events.put((time.time_ns() // 1_000_000, WorkerStopped()))
 
     async def _run(self, plan: PlayerPlan | SpectatorPlan) -> None:
-        self._worker = make_worker(plan, lambda at_ms, event: self._events.put((at_ms, event)))
-        self._started.put(asyncio.get_running_loop())
-        await self._worker.run()
+        worker = make_worker(plan, lambda at_ms, event: self._events.put((at_ms, event)))
+        self._started.put((asyncio.get_running_loop(), worker))
+        await worker.run()
