@@ -49,12 +49,6 @@ class Ending:
 class LiveEpisode:
     """A running episode.
 
-    Args:
-        match: what it is an episode of.
-        began: what the players agreed on for it.
-        client: of the network half, where it has begun.
-        recorder: of the match.
-
     Attributes:
         seed: the agreed one.
         outcome: what was shown last, at first what ``reset`` gave.

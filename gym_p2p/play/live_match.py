@@ -27,8 +27,6 @@ class LiveMatch:
     """One player's match.
 
     Attributes:
-        client: of the network half.
-        recorder: of the match.
         played: what its episodes are played with.
         replay: its recording; ``None`` where there is none.
         episode: the newest; ``None`` before the first.

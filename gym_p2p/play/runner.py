@@ -36,12 +36,7 @@ _JITTERS = 3.0
 
 
 class EpisodeRunner:
-    """A running episode: begins when made, with the delayed frames' inputs and the game's reset.
-
-    Args:
-        match: what it is an episode of; it is begun in the record of that.
-        began: what the players agreed on for it.
-    """
+    """A running episode: begins when made, with the delayed frames' inputs and the game's reset."""
 
     def __init__(self, match: PlayedMatch, began: EpisodeBegan) -> None:
         self._match = match

@@ -41,9 +41,7 @@ class MatchSetup:
     """One player's way to a match. After a failure it may be tried again.
 
     Args:
-        game: the local copy.
         seats: the seats that this player takes; ``None`` takes any free one.
-        config: everything else.
 
     Attributes:
         seats: the player's, as wanted, and once a match is found, as they are.
@@ -115,15 +113,7 @@ class MatchSetup:
         offer: SyncOffer,
         environment: Recipe | None,
     ) -> LiveMatch:
-        """Return the match of players who have met.
-
-        Args:
-            client: which has met the others.
-            recorder: of the match.
-            about: what every player sent about themselves, in the match's order.
-            offer: our own of a sync mode.
-            environment: see :meth:`meet`.
-        """
+        """Return the match of players who have met."""
         found, game = recorder.found, self._game
         self.seats = found.seats_taken
         held = holders(game, found)

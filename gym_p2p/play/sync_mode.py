@@ -158,10 +158,6 @@ def _able(config: SyncConfig, snapshots: Snapshots, cost: str, window: int) -> S
 def agree(own: SyncOffer, others: Mapping[Any, SyncOffer]) -> SyncChoice:
     """Return how the match is played; every player comes to the same mode.
 
-    Args:
-        own: the local player's offer.
-        others: the others', by player id.
-
     Raises:
         HandshakeRefused: one insists on rollback, and another one on lockstep or cannot do it.
     """

@@ -85,9 +85,6 @@ class Figures:
     def paths(self, seats: Sequence[SeatId]) -> dict[tuple[int, int], Path]:
         """Return the directed paths between players, by index.
 
-        Args:
-            seats: one a player.
-
         Raises:
             ConfigurationError: a number out of range, or a pair of other seats.
         """

@@ -41,11 +41,6 @@ class VirtualPlayer:
     """One virtual player.
 
     Args:
-        setting: of the match.
-        index: which one this is.
-        game: the player's copy.
-        choice: how frames are kept together.
-        clock: of the match.
         network: of the match; :meth:`connect` joins it.
 
     Attributes:

@@ -46,12 +46,7 @@ DepartureOutput = tuple[Peer, Share | Holdings] | InputsArrived | PlayerGone
 
 
 class Departures:
-    """The players who are gone from one match, and the agreements about them.
-
-    Args:
-        exchange: of the inputs.
-        peers: all others, in the order of their indices.
-    """
+    """The players who are gone from one match, and the agreements about them."""
 
     def __init__(self, exchange: InputExchange, peers: Mapping[int, Peer]) -> None:
         self._exchange = exchange

@@ -53,8 +53,6 @@ class FeedServer:
     """One player's spectators. Every method is called on the event loop, and none raises.
 
     Args:
-        client: the line to the service.
-        found: the match.
         limit: how many spectators there may be.
         link: how they are reached, as the players are.
         description: what is played, as the handshake has it.

@@ -29,12 +29,7 @@ SIGN_IN_TIMEOUT_S = 10.0
 async def find_match(
     plan: PlayerPlan, client: SignalingClient, emit: Callable[[JoinEvent], None]
 ) -> MatchFound:
-    """Return the match.
-
-    Args:
-        plan: which room or queue, and which seats.
-        client: not connected yet; closed by the caller.
-        emit: takes what happens on the way.
+    """Return the match; ``client`` is not connected yet, and closed by the caller.
 
     Raises:
         ServiceUnreachable, ServiceRefused: there is no service, or it would not.

@@ -64,12 +64,7 @@ class _Route:
 
 
 class Mesh:
-    """One player's connections. :meth:`close` it in any case.
-
-    Args:
-        client: carries the signals.
-        link: how the others are reached.
-    """
+    """One player's connections. :meth:`close` it in any case."""
 
     def __init__(self, client: SignalingClient, link: LinkConfig) -> None:
         self._client = client

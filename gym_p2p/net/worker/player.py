@@ -77,12 +77,7 @@ class _LatencyReports:
 
 
 class PlayerWorker(NetworkWorker):
-    """One player's network half.
-
-    Args:
-        plan: what to do.
-        emit: takes its events.
-    """
+    """One player's network half."""
 
     def __init__(self, plan: PlayerPlan, emit: Emit) -> None:
         super().__init__(emit)

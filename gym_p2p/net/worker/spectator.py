@@ -45,12 +45,7 @@ _BUSY = frozenset({"room_full", "rate_limited"})
 
 
 class SpectatorWorker(NetworkWorker):
-    """One spectator's network half.
-
-    Args:
-        plan: what to do.
-        emit: takes its events.
-    """
+    """One spectator's network half."""
 
     def __init__(self, plan: SpectatorPlan, emit: Emit) -> None:
         super().__init__(emit)

@@ -18,11 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class NetworkWorker(abc.ABC):
-    """One match's network half. Every method, the constructor included, is called on its event loop.
-
-    Args:
-        emit: takes its events.
-    """
+    """One match's network half. Every method, the constructor included, is called on its event loop."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit_at = emit
