@@ -44,7 +44,7 @@ class LiveMatch:
     @property
     def frame(self) -> int:
         """The next frame of the newest episode."""
-        return 0 if self.episode is None else self.episode.frame
+        return 0 if self.episode is None else self.episode.runner.session.frame
 
     @property
     def frames_total(self) -> int:

@@ -259,7 +259,7 @@ class Session:
         try:
             result = episode.step(actions)
         except BaseException as error:
-            if episode.broken:
+            if episode.runner.rollout.broken:
                 self._end(_broken_off(error))
             raise
         if isinstance(result, Ending):

@@ -251,7 +251,7 @@ class Match:
         reason = "peer_lost" if because_of_a_loss else "peer_left"
         lost = message.lost if message.lost is not None and message.lost < self._players else None
         self._outputs.emit(PlayerGone(peer.index, reason, message.frames, message.reason, lost))
-        self._outputs.emit_all(self._checksums.leave(peer.index))
+        self._outputs.emit(*self._checksums.leave(peer.index))
         self._arrived(peer, (), 0, now)
 
     def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:  # noqa: ARG002 - one shape
@@ -369,7 +369,7 @@ class Match:
             else:
                 self._outputs.emit(output)
                 if isinstance(output, PlayerGone):
-                    self._outputs.emit_all(self._checksums.leave(output.player))
+                    self._outputs.emit(*self._checksums.leave(output.player))
 
     def _broadcast(self, message: Message, now: float) -> None:
         for peer in self._peers.values():

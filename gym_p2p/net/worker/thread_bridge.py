@@ -10,10 +10,9 @@ import sys
 import threading
 import time
 
-from gym_p2p.core.match.events import Leave
 from gym_p2p.errors import NetworkError
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, StampedEvent, drain
+from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge, StampedEvent
 from gym_p2p.net.worker.factory import make_worker
 from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, WorkerCommand, WorkerStopped
 from gym_p2p.net.worker.worker import NetworkWorker
@@ -51,16 +50,15 @@ class _SwitchInterval:
 _switch_interval = _SwitchInterval()
 
 
-class ThreadBridge:
+class ThreadBridge(Bridge):
     """The network half in a thread."""
 
     def __init__(self, plan: PlayerPlan | SpectatorPlan) -> None:
         """Start the thread; it signs in and connects at once."""
+        super().__init__()
         self._events: queue.SimpleQueue[StampedEvent] = queue.SimpleQueue()
         self._started: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, NetworkWorker] | None]
         self._started = queue.SimpleQueue()
-        self._stopped = False
-        self._closed = False
         self._thread = threading.Thread(target=self._main, args=(plan,), name="gym_p2p-network", daemon=True)
         self._thread.start()
         started = self._started.get()
@@ -84,17 +82,10 @@ class ThreadBridge:
         self._stopped = isinstance(event[1], WorkerStopped)
         return event
 
-    def close(self, goodbye: Leave) -> list[StampedEvent]:
-        """Say goodbye and stop the thread."""
-        if self._closed:
-            return []
-        self._closed = True
-        self.command(goodbye)
-        events = drain(self)
+    def _clean_up(self) -> None:
         self._thread.join(STOP_TIMEOUT_S)
         if self._thread.is_alive():
             _log.error("the network thread did not stop")
-        return events
 
     def _main(self, plan: PlayerPlan | SpectatorPlan) -> None:
         try:
