@@ -262,7 +262,9 @@ class Spectator:
             if self._running is not None:
                 self._compare(self._running)
             if client.episodes:
-                self._look_back(self._running)
+                before = self._running
+                if before is not None and before.outcome.ended and before.received.newest > before.frame:
+                    self._diverged(before, before.frame, "frames", "the episode goes on", "it has ended")
                 return client.episodes[0]
             if client.ended is not None:
                 raise MatchOver(client.ended)
@@ -274,11 +276,6 @@ class Spectator:
                     advice="Call reset() again to wait on.",
                 )
             client.wait()
-
-    def _look_back(self, running: ShownEpisode | None) -> None:
-        """See that an episode that has ended here had no more frames."""
-        if running is not None and running.outcome.ended and running.received.newest > running.frame:
-            self._diverged(running, running.frame, "frames", "the episode goes on", "it has ended")
 
     def _wait_for_frame(self, client: WatchClient, running: ShownEpisode) -> str | None:
         """Wait for the next frame; return why there will be none."""

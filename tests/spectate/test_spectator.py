@@ -26,15 +26,7 @@ from gym_p2p import (
 )
 from gym_p2p.envs.rally import parallel_env
 from gym_p2p.game.env.seats import make_game
-from tests.players import (
-    Lobby,
-    act,
-    left_running,
-    play_episode,
-    play_oracle,
-    together,
-    until,
-)
+from tests.players import Lobby, act, left_running, play_episode, play_oracle, together, until
 from tests.toys import BLEND
 
 
