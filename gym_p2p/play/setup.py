@@ -120,7 +120,10 @@ class MatchSetup:
         choice = agreed(found, about, offer)
         _log.info("played in %s: %s", choice.mode, choice.why)
         recorder.record.sync = choice.to_export()
-        sinks: list[EpisodeSink] = []
+        replay = open_replay(game, found, self._config, snapshots=choice.compared_by, environment=environment)
+        sinks: list[EpisodeSink] = [] if replay is None else [replay]
+        if self._config.spectators:
+            sinks.append(Broadcast(client.command, snapshots=choice.compared_by))
         played = PlayedMatch(
             game=game,
             holders=held,
@@ -133,11 +136,6 @@ class MatchSetup:
             command=client.command,
             now_ms=now_ms,
         )
-        replay = open_replay(game, found, self._config, snapshots=choice.compared_by, environment=environment)
-        if replay is not None:
-            sinks.append(replay)
-        if self._config.spectators:
-            sinks.append(Broadcast(client.command, snapshots=choice.compared_by))
         return LiveMatch(client=client, recorder=recorder, played=played, replay=replay)
 
 
