@@ -172,8 +172,8 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
         outcome = self.p2p.reset(seed, options)
         if isinstance(self.env, _SeatsOf):
             self.env.seed_generator(seed)
-        seat = self._index
-        return outcome.observations[seat], outcome.infos[seat]
+        index = self._game.seats.index(self.p2p.seat)
+        return outcome.observations[index], outcome.infos[index]
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Play one frame, once everybody's action of it is here.
@@ -185,23 +185,19 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
             UsageError: no episode is running.
         """
         seat = self.p2p.seat
-        result = self.p2p.step({seat: self._game.codec(seat).check(action)})
-        index = self._index
+        outcome = self.p2p.step({seat: self._game.codec(seat).check(action)})
+        index = self._game.seats.index(seat)
         return (
-            result.observations[index],
-            result.rewards[index],
-            result.terminations[index],
-            result.truncations[index],
-            result.infos[index],
+            outcome.observations[index],
+            outcome.rewards[index],
+            outcome.terminations[index],
+            outcome.truncations[index],
+            outcome.infos[index],
         )
 
     def close(self) -> None:
         """Say goodbye, write and upload the exports, close the environment. Idempotent."""
         self.p2p.close()
-
-    @property
-    def _index(self) -> int:
-        return self._game.seats.index(self.p2p.seat)
 
 
 class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # PettingZoo has no types

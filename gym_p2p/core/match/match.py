@@ -20,7 +20,7 @@ those who are left agree on the last frame: :mod:`gym_p2p.core.match.membership`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gym_p2p.config import SyncConfig
@@ -100,6 +100,8 @@ class Match:
         self._peers = {i: Peer(index=i, sync=sync, players=players) for i in range(players) if i != local}
         self._players = players
         self._outputs = Outputs()
+        self.poll: Callable[[], MatchOutput | None] = self._outputs.poll
+        """Returns the next request or event, ``None`` when there is none."""
         self._handshake = Handshake(description, self._peers)
         self._barrier = Barrier(local=local, peers=self._peers, match_seed=match_seed)
         self._exchange = InputExchange(local=local, peers=self._peers, paced=sync.fps is not None)
@@ -212,10 +214,6 @@ class Match:
         if opens_at is not None:
             due.append(opens_at)
         return min(due, default=None)
-
-    def poll(self) -> MatchOutput | None:
-        """Return the next request or event, ``None`` when there is none."""
-        return self._outputs.poll()
 
     # Messages.
 

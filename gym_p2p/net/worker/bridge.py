@@ -12,15 +12,12 @@ import abc
 import time
 
 from gym_p2p.core.match.events import Leave
-from gym_p2p.net.worker.messages import WorkerCommand, WorkerEvent
+from gym_p2p.net.worker.messages import StampedEvent, WorkerCommand
 
-__all__ = ["STOP_TIMEOUT_S", "Bridge", "StampedEvent"]
+__all__ = ["STOP_TIMEOUT_S", "Bridge"]
 
 STOP_TIMEOUT_S = 5.0
 """More than a goodbye (1 s) and closing the sockets need; after it the network half is abandoned."""
-
-StampedEvent = tuple[int, WorkerEvent]
-"""The Unix time in milliseconds, and what happened."""
 
 
 class Bridge(abc.ABC):

@@ -14,8 +14,15 @@ from collections import deque
 from pathlib import Path
 
 from gym_p2p.errors import NetworkError
-from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge, StampedEvent
-from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, WorkerCommand, WorkerFailed, WorkerStopped
+from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge
+from gym_p2p.net.worker.messages import (
+    PlayerPlan,
+    SpectatorPlan,
+    StampedEvent,
+    WorkerCommand,
+    WorkerFailed,
+    WorkerStopped,
+)
 from gym_p2p.net.worker.pipe import FrameReader, pack
 
 __all__ = ["ProcessBridge"]

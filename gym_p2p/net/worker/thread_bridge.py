@@ -12,9 +12,9 @@ import time
 
 from gym_p2p.errors import NetworkError
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge, StampedEvent
+from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge
 from gym_p2p.net.worker.factory import make_worker
-from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, WorkerCommand, WorkerStopped
+from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, StampedEvent, WorkerCommand, WorkerStopped
 from gym_p2p.net.worker.worker import NetworkWorker
 
 __all__ = ["ThreadBridge"]
@@ -97,6 +97,6 @@ class ThreadBridge(Bridge):
             self._events.put((time.time_ns() // 1_000_000, WorkerStopped()))
 
     async def _run(self, plan: PlayerPlan | SpectatorPlan) -> None:
-        worker = make_worker(plan, lambda at_ms, event: self._events.put((at_ms, event)))
+        worker = make_worker(plan, self._events.put)
         self._started.put((asyncio.get_running_loop(), worker))
         await worker.run()
