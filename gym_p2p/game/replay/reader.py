@@ -26,12 +26,11 @@ from gym_p2p.game.replay.records import (
     FORMAT_VERSION,
     MAX_HEADER_BYTES,
     Begun,
-    Check,
     Closed,
     Ended,
     Frames,
     RawRecord,
-    StateCheck,
+    Record,
     decode,
     digest_of_header,
     raw_records,
@@ -80,24 +79,24 @@ class ReplayHeader:
 
 @attrs.frozen(kw_only=True)
 class ReplayEpisode:
-    """One episode: what it began with, and every confirmed frame; see :class:`Frames` for the columns.
+    """One episode.
 
-    ``completed`` is None if the file ends within the episode.
+    Attributes:
+        number: its number in the match.
+        begun: what it began with.
+        columns: every confirmed frame.
+        completed: None if the file ends within the episode.
     """
 
     number: int
     begun: Begun
-    inputs: tuple[tuple[bytes, ...], ...]
-    rewards: tuple[tuple[float, ...], ...]
-    ends: tuple[bytes, ...]
-    checks: tuple[Check, ...]
-    states: tuple[StateCheck, ...]
-    completed: bool | None
+    columns: Frames
+    completed: bool | None = None
 
     @property
     def frames(self) -> int:
         """How many frames it has."""
-        return len(self.inputs)
+        return len(self.columns.inputs)
 
 
 @attrs.frozen(kw_only=True)
@@ -215,7 +214,7 @@ def read_replay(path: str | Path) -> Replay:
     return Replay(
         path=str(path),
         header=header,
-        episodes=tuple(reader.finished()),
+        episodes=tuple(reader.episodes),
         reason=None if reader.closed is None else reader.closed.reason,
         missing=None if reader.closed is not None else reader.missing(cut_bytes=len(data) - end),
         fingerprint=fingerprint.hex(),
@@ -240,27 +239,14 @@ def _read_header(data: bytes, path: object) -> tuple[bytes, ReplayHeader]:
         raise DamagedReplay(path, "the header", f"it is not as this version writes it ({error})") from error
 
 
-@attrs.define
-class _Growing:
-    """An episode while its records are read."""
-
-    begun: Begun
-    inputs: list[tuple[bytes, ...]] = attrs.field(factory=list)
-    rewards: list[tuple[float, ...]] = attrs.field(factory=list)
-    ends: list[bytes] = attrs.field(factory=list)
-    checks: list[Check] = attrs.field(factory=list)
-    states: list[StateCheck] = attrs.field(factory=list)
-    completed: bool | None = None
-
-
 class _Reader:
     """Makes episodes of records, and refuses an order that no recording has."""
 
     def __init__(self, path: object, seats: int) -> None:
         self._path = path
         self._seats = seats
-        self._episodes: list[_Growing] = []
         self._open = False
+        self.episodes: list[ReplayEpisode] = []
         self.closed: Closed | None = None
 
     def take(self, record: RawRecord) -> None:
@@ -271,36 +257,16 @@ class _Reader:
             raise DamagedReplay(self._path, record.where, problem)
         match value:
             case Begun():
-                self._episodes.append(_Growing(value))
+                number = len(self.episodes)
+                self.episodes.append(ReplayEpisode(number=number, begun=value, columns=Frames.none(0)))
                 self._open = True
             case Frames():
-                episode = self._episodes[-1]
-                episode.inputs += value.inputs
-                episode.rewards += value.rewards
-                episode.ends += value.ends
-                episode.checks += value.checks
-                episode.states += value.states
+                self.episodes[-1].columns.extend(value)
             case Ended():
-                self._episodes[-1].completed = value.completed
+                self.episodes[-1] = attrs.evolve(self.episodes[-1], completed=value.completed)
                 self._open = False
             case Closed():
                 self.closed = value
-
-    def finished(self) -> list[ReplayEpisode]:
-        """Return the episodes."""
-        return [
-            ReplayEpisode(
-                number=number,
-                begun=episode.begun,
-                inputs=tuple(episode.inputs),
-                rewards=tuple(episode.rewards),
-                ends=tuple(episode.ends),
-                checks=tuple(episode.checks),
-                states=tuple(episode.states),
-                completed=episode.completed,
-            )
-            for number, episode in enumerate(self._episodes)
-        ]
 
     def missing(self, *, cut_bytes: int) -> str:
         """Say what is not there of a file without an end."""
@@ -310,15 +276,15 @@ class _Reader:
     @property
     def place(self) -> str:
         """How far the records have been read, in words."""
-        if not self._episodes:
+        if not self.episodes:
             return "before the first episode"
-        frames = len(self._episodes[-1].inputs)
-        where = f"frame {frames} of" if self._open else "the end of"
-        return f"{'at' if self._open else 'after'} {where} episode {len(self._episodes) - 1}"
+        newest = self.episodes[-1]
+        where = f"at frame {newest.frames} of" if self._open else "after the end of"
+        return f"{where} episode {newest.number}"
 
-    def _problem(self, value: Begun | Frames | Ended | Closed | None) -> str | None:
+    def _problem(self, value: Record) -> str | None:
         """Say why this record cannot come next; None if it can."""
-        at = len(self._episodes[-1].inputs) if self._open else None
+        at = self.episodes[-1].frames if self._open else None
         problem: str | None = None
         match value:
             case Begun() if at is not None:
@@ -330,7 +296,7 @@ class _Reader:
             case Ended(frames=frames) if frames != at:
                 problem = f"the episode had {frames} frames, and {at} are here"
             case Closed(episodes=episodes, frames=frames):
-                here = (len(self._episodes), sum(len(episode.inputs) for episode in self._episodes))
+                here = (len(self.episodes), sum(episode.frames for episode in self.episodes))
                 if at is not None or here != (episodes, frames):
                     problem = f"{episodes} episodes of {frames} frames were recorded, and {here[1]} are here"
         return problem
