@@ -17,7 +17,6 @@ import attrs
 from gym_p2p.errors import P2PError, UsageError
 from gym_p2p.game.determinism.comparisons import (
     HASH_SEEDS,
-    Compared,
     compared_infos,
     compared_states,
     equal,
@@ -153,9 +152,8 @@ class _Examination:
             game.close()
         for run in originals:
             self._random_use += [use for use in run.random_use if use not in self._random_use]
-        checks.append(_after_restore(choice))
-        checks.append(self._random_check())
-        checks.append(states)
+        restored = CardCheck("after a restore", passed=choice.snapshots is not None, detail=choice.reason)
+        checks += [restored, self._random_check(), states]
         return self._card(tuple(checks), tuple(originals), choice, self._advice())
 
     def _choice(self) -> SnapshotChoice:
@@ -182,17 +180,19 @@ class _Examination:
                 self._report_progress("starting fresh processes")
                 others = self._started(originals, stack)
             self._report_progress("playing the same again")
-            again = self._compared("same process", originals, lambda run: self._play(game, run.seed, run))
+            same, again = self._compared(
+                "same process", originals, lambda run: self._play(game, run.seed, run)
+            )
             self._report_progress("playing the same with a fresh object, other global random state")
             fresh = self._settings.new_game()
             stack.callback(fresh.close)
-            object_ = self._compared(
+            object_, anew = self._compared(
                 "fresh object", originals, lambda run: self._play(fresh, run.seed, run, disturb=True)
             )
             self._report_progress("waiting for the fresh processes")
             process, far = from_processes(originals, others)
-        near = [*again.runs, *object_.runs]
-        checks = [again.check, object_.check, process, compared_infos(originals, [*near, *far])]
+        near = [*again, *anew]
+        checks = [same, object_, process, compared_infos(originals, [*near, *far])]
         return checks, compared_states(originals, near, far)
 
     def _started(self, originals: list[Run], stack: contextlib.ExitStack) -> list[FreshProcess] | str:
@@ -227,14 +227,16 @@ class _Examination:
             disturb=disturb,
         )
 
-    def _compared(self, name: str, originals: list[Run], play_again: Callable[[Run], Run]) -> Compared:
+    def _compared(
+        self, name: str, originals: list[Run], play_again: Callable[[Run], Run]
+    ) -> tuple[CardCheck, list[Run]]:
         runs: list[Run] = []
         try:
             for run in originals:
                 runs.append(play_again(run))  # noqa: PERF401 those before the one that breaks count too
         except Broke as error:
-            return Compared(CardCheck(name, passed=False, detail=str(error)), runs)
-        return Compared(equal(name, originals, runs), runs)
+            return CardCheck(name, passed=False, detail=str(error)), runs
+        return equal(name, originals, runs), runs
 
     def _random_check(self) -> CardCheck:
         if self._settings.isolate:
@@ -284,10 +286,6 @@ class _Examination:
             step_us=step_us,
             rollback_depths=depths,
         )
-
-
-def _after_restore(choice: SnapshotChoice) -> CardCheck:
-    return CardCheck("after a restore", passed=choice.snapshots is not None, detail=choice.reason)
 
 
 def _verdict(

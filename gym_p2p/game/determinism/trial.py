@@ -6,11 +6,10 @@ there are and what follows from them.
 
 from __future__ import annotations
 
-import base64
 import random
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -22,7 +21,6 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import GlobalRandom
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state.fields import Fields, differences
-from gym_p2p.game.state.fields_json import fields_from_json, fields_to_json
 from gym_p2p.game.state.proof import Actor, outcome_digests, random_actor
 from gym_p2p.game.state.snapshot import snapshots_named
 
@@ -54,28 +52,6 @@ class Run:
     state: Fields | None
     random_use: tuple[str, ...] = ()
     step_us: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON data, without what only its own process needs."""
-        return {
-            "seed": self.seed,
-            "actions": [[base64.b64encode(one).decode() for one in joint] for joint in self.actions],
-            "frames": list(self.frames),
-            "infos": list(self.infos),
-            "state": None if self.state is None else fields_to_json(self.state),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Run:
-        """Return the run of a JSON form."""
-        state = data["state"]
-        return cls(
-            seed=data["seed"],
-            actions=tuple(tuple(map(base64.b64decode, joint)) for joint in data["actions"]),
-            frames=tuple(data["frames"]),
-            infos=tuple(data["infos"]),
-            state=None if state is None else fields_from_json(state),
-        )
 
 
 def play_trial(

@@ -107,9 +107,7 @@ class Snapshots:
         Raises:
             UsageError: it was freed.
         """
-        if snapshot.content is _FREED:
-            raise UsageError("this snapshot was freed")
-        self._strategy.load(snapshot.content)
+        self._strategy.load(_kept(snapshot))
         self._game.progress = snapshot.progress
 
     def free(self, snapshot: Snapshot) -> None:
@@ -125,10 +123,9 @@ class Snapshots:
         Raises:
             UsageError: it was freed.
         """
-        if snapshot.content is _FREED:
-            raise UsageError("this snapshot was freed")
+        content = _kept(snapshot)
         try:
-            return self._strategy.fields(snapshot.content, snapshot.progress)
+            return self._strategy.fields(content, snapshot.progress)
         except Unreachable:
             return None
 
@@ -141,11 +138,14 @@ class Snapshots:
         return None if fields is None else fields_checksum(fields)
 
 
-class _Freed:
-    """What is in a snapshot that was freed."""
+_FREED = object()
+"""What is in a snapshot that was freed."""
 
 
-_FREED = _Freed()
+def _kept(snapshot: Snapshot) -> Any:
+    if snapshot.content is _FREED:
+        raise UsageError("this snapshot was freed")
+    return snapshot.content
 
 
 def fields_checksum(fields: Fields) -> str | None:
@@ -245,7 +245,8 @@ def strategies_for(game: Game, hooks: Hooks | None) -> Iterator[tuple[str, Strat
     """
     base = game.env.unwrapped
     if hooks is not None:
-        yield "hooks", _hooked(game, hooks)
+        save_hook, load_hook = (_bound(base, hook) for hook in hooks)
+        yield "hooks", _Calls("hooks", game.env, save_hook, load_hook)
     for save, load in _OFFERED:
         if _callable_with(getattr(base, save, None), 0) and _callable_with(getattr(base, load, None), 1):
             name = f"{save}/{load}"
@@ -271,12 +272,6 @@ def snapshots_named(game: Game, name: str, *, hooks: Hooks | None = None) -> Sna
         if found == name and not isinstance(strategy, str):
             return Snapshots(game, strategy)
     raise UnsupportedEnvironment(f"{type(game.env.unwrapped).__name__} cannot be saved by {name!r}")
-
-
-def _hooked(game: Game, hooks: Hooks) -> _Calls:
-    base = game.env.unwrapped
-    save, load = (_bound(base, hook) for hook in hooks)
-    return _Calls("hooks", game.env, save, load)
 
 
 def _bound(base: Any, hook: Hook) -> Callable[..., Any]:
