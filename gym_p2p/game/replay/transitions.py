@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +36,7 @@ from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.replay.reader import Replay
 from gym_p2p.game.replay.verify import ReplayStep, Verification, verify_replay
+from gym_p2p.game.spaces.leaves import finite_json
 
 __all__ = ["COLUMNS", "TransitionFile", "rows", "write_transitions"]
 
@@ -160,7 +160,9 @@ class _JsonLines:
         self._file = file
 
     def add(self, row: dict[str, Any], _game: Game) -> None:
-        self._file.write(json.dumps(_finite(row), allow_nan=False, separators=(",", ":")).encode() + b"\n")
+        self._file.write(
+            json.dumps(finite_json(row), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        )
 
     def finish(self) -> None:
         """Nothing is left to be written."""
@@ -191,7 +193,7 @@ class _Parquet:
     def add(self, row: dict[str, Any], game: Game) -> None:
         if self._writer is None:
             self._begin(game)
-        self._waiting.append({**row, **{name: json.dumps(_finite(row[name])) for name in self._texts}})
+        self._waiting.append({**row, **{name: json.dumps(finite_json(row[name])) for name in self._texts}})
         if len(self._waiting) >= _BATCH_ROWS:
             self._flush()
 
@@ -303,15 +305,4 @@ def _nested(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, list | tuple):
         return [_nested(item) for item in value]
-    return value
-
-
-def _finite(value: Any) -> Any:
-    """Replace what JSON has no numbers for by texts."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
     return value
