@@ -87,19 +87,15 @@ class _Isolated(Game):
         self._game.progress, self._streams = value
 
     def action_space(self, seat: SeatId) -> gymnasium.Space[Any]:
-        """See :class:`Game`."""
         return self._game.action_space(seat)
 
     def observation_space(self, seat: SeatId) -> gymnasium.Space[Any]:
-        """See :class:`Game`."""
         return self._game.observation_space(seat)
 
     def codec(self, seat: SeatId) -> ActionCodec:
-        """See :class:`Game`."""
         return self._game.codec(seat)
 
     def default_action(self, seat: SeatId) -> Any:
-        """See :class:`Game`."""
         return self._game.default_action(seat)
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
@@ -115,11 +111,9 @@ class _Isolated(Game):
             return self._game.step(actions)
 
     def render(self) -> Any:
-        """See :class:`Game`."""
         return self._game.render()
 
     def close(self) -> None:
-        """See :class:`Game`."""
         self._game.close()
 
     def describe(self) -> dict[str, str]:
