@@ -26,6 +26,7 @@ from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, porta
 from gym_p2p.game.determinism.report_card import NEEDED, RANDOM, CardCheck, ReportCard, SyncVerdict
 from gym_p2p.game.determinism.trial import Broke, Run, play_trial
 from gym_p2p.game.env import isolation
+from gym_p2p.game.env.describe import split_versions
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import GlobalRandom
 from gym_p2p.game.env.load import load_environment
@@ -146,7 +147,7 @@ class _Examination:
             checks, states = self._comparisons(game, originals, fresh_process=fresh_process)
         except Broke as error:
             return self._card(
-                (CardCheck("it can be played", passed=False, detail=str(error)),), (), None, None
+                [CardCheck("it can be played", passed=False, detail=str(error))], [], None, None
             )
         finally:
             game.close()
@@ -154,7 +155,7 @@ class _Examination:
             self._random_use += [use for use in run.random_use if use not in self._random_use]
         restored = CardCheck("after a restore", passed=choice.snapshots is not None, detail=choice.reason)
         checks += [restored, self._random_check(), states]
-        return self._card(tuple(checks), tuple(originals), choice, self._advice())
+        return self._card(checks, originals, choice, self._advice())
 
     def _choice(self) -> SnapshotChoice:
         """Try all strategies, on a copy of their own: a wrong one may leave it broken."""
@@ -259,8 +260,8 @@ class _Examination:
 
     def _card(
         self,
-        checks: tuple[CardCheck, ...],
-        originals: tuple[Run, ...],
+        checks: list[CardCheck],
+        originals: list[Run],
         choice: SnapshotChoice | None,
         advice: str | None,
     ) -> ReportCard:
@@ -271,16 +272,12 @@ class _Examination:
         verdict, why = _verdict(checks, originals, choice)
         return ReportCard(
             environment=self._identity["environment"],
-            versions={
-                k.removeprefix("version of "): v
-                for k, v in self._identity.items()
-                if k.startswith("version of ")
-            },
+            versions=split_versions(self._identity)[1],
             frames=sum(len(run.actions) for run in originals),
             seeds=self._settings.seeds,
             verdict=verdict,
             why=why if advice is None else f"{why}; {advice}",
-            checks=checks,
+            checks=tuple(checks),
             strategies=choice.tried if choice is not None else (),
             strategy=self._strategy,
             step_us=step_us,
@@ -289,26 +286,22 @@ class _Examination:
 
 
 def _verdict(
-    checks: tuple[CardCheck, ...], originals: tuple[Run, ...], choice: SnapshotChoice | None
+    checks: list[CardCheck], originals: list[Run], choice: SnapshotChoice | None
 ) -> tuple[SyncVerdict, str]:
     for check in checks:
         if check.passed is False and check.name in NEEDED:
-            return "unfit", f"{check.name}: {check.detail}{_from_random(checks)}"
+            random_use = [
+                f"; it {one.detail}" for one in checks if one.name == RANDOM and one.passed is False
+            ]
+            return "unfit", "".join([f"{check.name}: {check.detail}", *random_use])
     if len({frozenset(frame.items()) for run in originals for frame in run.frames}) < 2:
         return "unfit", "nothing changed while it was played, so that nothing was shown"
     if choice is None or choice.snapshots is None:
         return "lockstep", "no exact way was found to save and restore its state"
     if choice.rollback_depth(_RATES_HZ[0]) < 1:
-        return (
-            "lockstep",
-            f"its state can be restored, but no frame can be played again in 1/{_RATES_HZ[0]} s",
-        )
+        why = f"its state can be restored, but no frame can be played again in 1/{_RATES_HZ[0]} s"
+        return "lockstep", why
     return "rollback", f"deterministic, and exactly restored by {choice.snapshots.name}"
-
-
-def _from_random(checks: tuple[CardCheck, ...]) -> str:
-    used = [check.detail for check in checks if check.name == RANDOM and check.passed is False]
-    return f"; it {used[0]}" if used else ""
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ function is called with arguments from there.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.describe import LOCAL_ARGUMENTS
-from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.load import import_namespace, load_environment
 
 __all__ = ["Recipe", "named_recipe", "recipe_of"]
 
@@ -121,12 +122,10 @@ def _is_function(name: str) -> bool:
 
 def _is_registered(spec: Mapping[str, Any]) -> bool:
     """Whether this very entry point belongs to the id, by what is installed here."""
-    env_id = spec.get("id")
-    package = str(env_id).partition("/")[0] if "/" in str(env_id) else ""
-    for candidate in (package, f"{package}.envs"):
-        if env_id not in gymnasium.registry and package.isidentifier():
-            _found(f"{candidate}:")
-    known = gymnasium.registry.get(str(env_id))
+    env_id = str(spec.get("id"))
+    with contextlib.suppress(ImportError):
+        import_namespace(env_id)
+    known = gymnasium.registry.get(env_id)
     return known is not None and known.entry_point == spec.get("entry_point")
 
 

@@ -19,6 +19,7 @@ import pettingzoo
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import DamagedReplay, UnreadableReplay
+from gym_p2p.game.env.describe import split_versions
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe, recipe_of
 from gym_p2p.game.replay.records import (
@@ -40,8 +41,6 @@ from gym_p2p.version import __version__
 __all__ = ["SUFFIX", "Replay", "ReplayEpisode", "ReplayHeader", "here", "read_replay", "replay_header"]
 
 SUFFIX = ".p2preplay"
-
-_VERSION_OF = "version of "
 
 
 @attrs.frozen(kw_only=True)
@@ -152,13 +151,14 @@ def replay_header(
         snapshots: the snapshot strategy of state digests, if any are going to be recorded.
     """
     description, versions = here(game)
+    single = isinstance(game.env, gymnasium.Env) and game.env.action_space is game.action_space(game.seats[0])
     return ReplayHeader(
         match_id=match_id,
         player_id=player_id,
         seats=game.seats,
         players=tuple(dict(player) for player in players),
         environment=environment or recipe_of(game.env),
-        watchers=_watchers_of(game),
+        watchers=len(game.seats) - 1 if single else 0,
         isolated=isolated,
         snapshots=snapshots,
         description=description,
@@ -168,21 +168,11 @@ def replay_header(
     )
 
 
-def _watchers_of(game: Game) -> int:
-    """Return how many seats of a single-agent environment only watch."""
-    single = isinstance(game.env, gymnasium.Env) and game.env.action_space is game.action_space(game.seats[0])
-    return len(game.seats) - 1 if single else 0
-
-
 def here(game: Game) -> tuple[dict[str, str], dict[str, str]]:
     """Return what describes this game, and the versions of all that takes part in it, as of now."""
-    described = game.describe()
-    versions = {"python": platform.python_version(), "gym_p2p": __version__}
-    versions["pettingzoo"] = pettingzoo.__version__
-    for topic, text in described.items():
-        if topic.startswith(_VERSION_OF):
-            versions[topic.removeprefix(_VERSION_OF)] = text
-    return {t: text for t, text in described.items() if not t.startswith(_VERSION_OF)}, versions
+    description, versions = split_versions(game.describe())
+    ours = {"python": platform.python_version(), "gym_p2p": __version__}
+    return description, {**ours, "pettingzoo": pettingzoo.__version__, **versions}
 
 
 def read_replay(path: str | Path) -> Replay:

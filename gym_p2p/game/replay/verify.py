@@ -197,15 +197,14 @@ def _warnings(header: ReplayHeader, game: Game) -> Iterator[str]:
             yield f"{topic}: recorded {was or 'nothing'}, here {is_now or 'nothing'}"
 
 
+@attrs.frozen
 class _Stopped(Exception):
     """An episode cannot be played on: something differs."""
 
-    def __init__(self, frame: int, what: str, recorded: object, now: object) -> None:
-        super().__init__(what)
-        self.frame = frame
-        self.what = what
-        self.recorded = str(recorded)
-        self.now = str(now)
+    frame: int
+    what: str
+    recorded: str = attrs.field(converter=str)
+    here: str = attrs.field(converter=str)
 
 
 class _Playback:
@@ -226,14 +225,8 @@ class _Playback:
                 if watch is not None:
                     watch(step)
         except _Stopped as stopped:
-            return Difference(
-                episode=episode.number,
-                frame=stopped.frame,
-                what=stopped.what,
-                recorded=stopped.recorded,
-                here=stopped.now,
-                checked=self._checked,
-            )
+            found = attrs.asdict(stopped)
+            return Difference(episode=episode.number, **found, checked=self._checked)
         return None
 
     def _steps(self, episode: ReplayEpisode) -> Iterator[ReplayStep]:
