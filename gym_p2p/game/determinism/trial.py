@@ -31,9 +31,9 @@ class Broke(Exception):
     """The environment raised an error of its own while it was played."""
 
 
-@attrs.frozen
+@attrs.define
 class Run:
-    """What came of one episode.
+    """What came of one episode; grows while it is played.
 
     Attributes:
         seed: the episode's seed.
@@ -46,12 +46,17 @@ class Run:
     """
 
     seed: int
-    actions: tuple[tuple[bytes, ...], ...]
-    frames: tuple[dict[str, str], ...]
-    infos: tuple[str | None, ...]
-    state: Fields | None
-    random_use: tuple[str, ...] = ()
+    actions: list[tuple[bytes, ...]] = attrs.field(factory=list)
+    frames: list[dict[str, str]] = attrs.field(factory=list)
+    infos: list[str | None] = attrs.field(factory=list)
+    state: Fields | None = None
+    random_use: list[str] = attrs.field(factory=list)
     step_us: float | None = None
+
+    def add(self, game: Game, outcome: Outcome) -> None:
+        """Write down what ``reset`` or a step returned."""
+        self.frames.append(_digests(game, outcome))
+        self.infos.append(_info_digest(outcome))
 
 
 def play_trial(
@@ -68,10 +73,10 @@ def play_trial(
     """Play an episode and write it down.
 
     Args:
-        game: the game; it is reset.
-        seed: its seed.
+        game: is reset, with this seed and these options.
+        seed: of the episode.
         steps: how many at most.
-        options: what ``reset`` gets.
+        options: of the episode.
         actions: the encoded actions of every frame; at random if there are none.
         strategy: by which the last state is read.
         hooks: as for :func:`~gym_p2p.game.state.snapshot.snapshots_named`.
@@ -82,11 +87,11 @@ def play_trial(
     """
     codecs = [game.codec(seat) for seat in game.seats]
     choose = random_actor(game, seed) if actions is None else _repeated(game, actions)
-    recording = _Recording()
+    run, steps_us = Run(seed), list[float]()
     before = GlobalRandom.now()
     outcome = _guarded("reset", lambda: game.reset(seed, options))
-    use = [f"{name} in reset" for name in before.moved()]
-    recording.add(game, outcome)
+    run.random_use += [f"{name} in reset" for name in before.moved()]
+    run.add(game, outcome)
     before = GlobalRandom.now()
     for frame in range(steps if actions is None else len(actions)):
         if outcome.ended:
@@ -95,41 +100,16 @@ def play_trial(
             random.random()
             np.random.random()
         joint = choose(outcome, frame)
-        recording.actions.append(tuple(codec.encode(one) for codec, one in zip(codecs, joint, strict=True)))
+        run.actions.append(tuple(codec.encode(one) for codec, one in zip(codecs, joint, strict=True)))
         started = time.perf_counter()
         outcome = _guarded(f"step {frame}", lambda joint=joint: game.step(joint))
-        recording.steps_us.append((time.perf_counter() - started) * 1e6)
-        recording.add(game, outcome)
+        steps_us.append((time.perf_counter() - started) * 1e6)
+        run.add(game, outcome)
     if not disturb:
-        use += [f"{name} in step" for name in before.moved()]
-    return recording.as_run(seed, _state(game, strategy, hooks), tuple(use))
-
-
-@attrs.define(eq=False)
-class _Recording:
-    """A run that is under way."""
-
-    actions: list[tuple[bytes, ...]] = attrs.field(factory=list)
-    frames: list[dict[str, str]] = attrs.field(factory=list)
-    infos: list[str | None] = attrs.field(factory=list)
-    steps_us: list[float] = attrs.field(factory=list)
-
-    def add(self, game: Game, outcome: Outcome) -> None:
-        """Write down what ``reset`` or a step returned."""
-        self.frames.append(_digests(game, outcome))
-        self.infos.append(_info_digest(outcome))
-
-    def as_run(self, seed: int, state: Fields | None, random_use: tuple[str, ...]) -> Run:
-        """Return it as the run that it has become."""
-        return Run(
-            seed=seed,
-            actions=tuple(self.actions),
-            frames=tuple(self.frames),
-            infos=tuple(self.infos),
-            state=state,
-            random_use=random_use,
-            step_us=statistics.median(self.steps_us) if self.steps_us else None,
-        )
+        run.random_use += [f"{name} in step" for name in before.moved()]
+    run.state = _state(game, strategy, hooks)
+    run.step_us = statistics.median(steps_us) if steps_us else None
+    return run
 
 
 def _repeated(game: Game, actions: Sequence[Sequence[bytes]]) -> Actor:

@@ -31,7 +31,7 @@ Policy = Callable[[Any, int], Any]
 
 
 def load_environment(name: str, kwargs: Mapping[str, Any] | None = None) -> Any:
-    """Make an environment from its name.
+    """Make an environment from its name and its constructor's arguments.
 
     * ``CartPole-v1``, ``gym_p2p/Rally-v0``: a Gymnasium id, else one of PettingZoo's parallel registry
       (``atari/pong-v3``). A namespace that is a package is imported first.
@@ -40,10 +40,6 @@ def load_environment(name: str, kwargs: Mapping[str, Any] | None = None) -> Any:
     * ``mpe2.simple_spread_v3``: a module with ``parallel_env``, else ``env``. PettingZoo's Atari games find
       the ROMs that come with ``ale-py``.
     * ``my_module:make_env``: a function.
-
-    Args:
-        name: one of these.
-        kwargs: the constructor's arguments.
 
     Raises:
         UsageError: nothing goes by that name, or it does not take these arguments.

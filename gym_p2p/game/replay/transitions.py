@@ -99,14 +99,9 @@ def write_transitions(
 
 
 class TransitionFile:
-    """A file of transitions; it appears under its name when it is closed and kept.
+    """A file of transitions, as :func:`write_transitions` makes it; Parquet keeps where they came from.
 
-    Args:
-        path: ends in ``.jsonl`` or ``.parquet``.
-        replay: whose transitions it holds; Parquet keeps where they came from.
-
-    Raises:
-        ConfigurationError: neither of the two, no file can be written, or pyarrow is not installed.
+    It appears under its name when it is closed and kept.
     """
 
     def __init__(self, path: str | Path, replay: Replay) -> None:
@@ -205,9 +200,8 @@ class _Parquet:
 
     def _begin(self, game: Game | None) -> None:
         pa = self._pa
-        seats: tuple[SeatId, ...] = () if game is None else game.seats
-        acted = [game.action_space(seat) for seat in seats] if game else []
-        observed = [game.observation_space(seat) for seat in seats] if game else []
+        acted = [game.action_space(seat) for seat in game.seats] if game else []
+        observed = [game.observation_space(seat) for seat in game.seats] if game else []
         if acted and all(isinstance(space, spaces.Discrete) for space in acted):
             action = pa.from_numpy_dtype(_dtype_of(acted))
         else:

@@ -142,13 +142,7 @@ class ReplayWriter:
         return self._digest.hex()
 
     def begin_episode(self, seed: int, options: Mapping[str, Any] | None, first: Outcome) -> None:
-        """Begin an episode; one that is running ends, not completed.
-
-        Args:
-            seed: the agreed one.
-            options: the agreed ones.
-            first: what ``reset`` gave.
-        """
+        """Begin an episode with what ``reset`` was given and gave; a running one ends, not completed."""
         self.end_episode(completed=False)
         self._episode = _Episode(OutcomeChecksum(self._seats), first)
         seen = checksum(first.observations).hex()
@@ -213,11 +207,7 @@ class ReplayWriter:
         self._episodes += 1
 
     def close(self, reason: str = "normal") -> None:
-        """End the recording and give the file its name. Idempotent.
-
-        Args:
-            reason: why the match ended.
-        """
+        """End the recording, with the reason why the match ended, and give the file its name. Idempotent."""
         if self._closed:
             return
         self._closed = True
