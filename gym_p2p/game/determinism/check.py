@@ -9,7 +9,7 @@ Whether it can also be rolled back is for :mod:`gym_p2p.game.state.proof` to say
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -89,7 +89,7 @@ def check_env_determinism(
         options,
         default_actions,
     )
-    with _global_random_kept():
+    with GlobalRandom.kept():
         return _Examination(settings, on_progress or (lambda _what: None)).card(fresh_process=fresh_process)
 
 
@@ -181,15 +181,11 @@ class _Examination:
                 self._report_progress("starting fresh processes")
                 others = self._started(originals, stack)
             self._report_progress("playing the same again")
-            same, again = self._compared(
-                "same process", originals, lambda run: self._play(game, run.seed, run)
-            )
+            same, again = self._play_again("same process", game, originals)
             self._report_progress("playing the same with a fresh object, other global random state")
             fresh = self._settings.new_game()
             stack.callback(fresh.close)
-            object_, anew = self._compared(
-                "fresh object", originals, lambda run: self._play(fresh, run.seed, run, disturb=True)
-            )
+            object_, anew = self._play_again("fresh object", fresh, originals, disturb=True)
             self._report_progress("waiting for the fresh processes")
             process, far = from_processes(originals, others)
         near = [*again, *anew]
@@ -228,13 +224,14 @@ class _Examination:
             disturb=disturb,
         )
 
-    def _compared(
-        self, name: str, originals: list[Run], play_again: Callable[[Run], Run]
+    def _play_again(
+        self, name: str, game: Game, originals: list[Run], *, disturb: bool = False
     ) -> tuple[CardCheck, list[Run]]:
         runs: list[Run] = []
         try:
             for run in originals:
-                runs.append(play_again(run))  # noqa: PERF401 those before the one that breaks count too
+                again = self._play(game, run.seed, run, disturb=disturb)
+                runs.append(again)  # those before the one that breaks count too
         except Broke as error:
             return CardCheck(name, passed=False, detail=str(error)), runs
         return equal(name, originals, runs), runs
@@ -290,10 +287,8 @@ def _verdict(
 ) -> tuple[SyncVerdict, str]:
     for check in checks:
         if check.passed is False and check.name in NEEDED:
-            random_use = [
-                f"; it {one.detail}" for one in checks if one.name == RANDOM and one.passed is False
-            ]
-            return "unfit", "".join([f"{check.name}: {check.detail}", *random_use])
+            uses = [f"; it {one.detail}" for one in checks if one.name == RANDOM and one.passed is False]
+            return "unfit", "".join([f"{check.name}: {check.detail}", *uses])
     if len({frozenset(frame.items()) for run in originals for frame in run.frames}) < 2:
         return "unfit", "nothing changed while it was played, so that nothing was shown"
     if choice is None or choice.snapshots is None:
@@ -302,12 +297,3 @@ def _verdict(
         why = f"its state can be restored, but no frame can be played again in 1/{_RATES_HZ[0]} s"
         return "lockstep", why
     return "rollback", f"deterministic, and exactly restored by {choice.snapshots.name}"
-
-
-@contextlib.contextmanager
-def _global_random_kept() -> Iterator[None]:
-    before = GlobalRandom.now()
-    try:
-        yield
-    finally:
-        before.put_back()

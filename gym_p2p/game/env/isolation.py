@@ -44,6 +44,16 @@ class GlobalRandom:
         numpy = np.random.RandomState(seed % _NUMPY_SEEDS).get_state(legacy=False)
         return cls(random.Random(seed).getstate(), dict(numpy))
 
+    @classmethod
+    @contextlib.contextmanager
+    def kept(cls) -> Iterator[None]:
+        """Set them back at the end to where they stand now."""
+        before = cls.now()
+        try:
+            yield
+        finally:
+            before.put_back()
+
     def put_back(self) -> None:
         """Set both of them to here."""
         random.setstate(self.standard)
@@ -122,10 +132,9 @@ class _Isolated(Game):
 
     @contextlib.contextmanager
     def _own_streams(self) -> Iterator[None]:
-        others = GlobalRandom.now()
-        self._streams.put_back()
-        try:
-            yield
-        finally:
-            self._streams = GlobalRandom.now()
-            others.put_back()
+        with GlobalRandom.kept():
+            self._streams.put_back()
+            try:
+                yield
+            finally:
+                self._streams = GlobalRandom.now()

@@ -137,18 +137,9 @@ def replay_header(
     isolated: bool = False,
     snapshots: str | None = None,
 ) -> ReplayHeader:
-    """Return the header of a match of this game that is about to be recorded.
+    """Return the header of a match of this game, before its first reset; see :class:`ReplayHeader`.
 
-    Args:
-        game: the game, before its first reset.
-        match_id: the match.
-        recorded_ms: the Unix time.
-        player_id: whose recording it is.
-        players: who sits where.
-        sync: how the frames are kept together, plain data.
-        environment: how to make it again; None asks the environment itself.
-        isolated: whether the game isolates the global random generators.
-        snapshots: the snapshot strategy of state digests, if any are going to be recorded.
+    Without an ``environment``, how to make it again is what it knows of itself.
     """
     description, versions = here(game)
     single = isinstance(game.env, gymnasium.Env) and game.env.action_space is game.action_space(game.seats[0])
