@@ -137,11 +137,6 @@ def _wrappers(env: Any) -> Iterator[str]:
         yield f"{name}({', '.join(shown)})" if shown else name
 
 
-def _space_text(space: gymnasium.Space[Any]) -> str:
-    # Numpy shortens long bounds in a repr, and in its own way in each version.
-    return _shortened(" ".join(repr(space).split()), digest_of=_space_data(space))
-
-
 def _space_data(space: gymnasium.Space[Any]) -> Any:  # noqa: PLR0911 one for each kind of space
     """Return a space as plain data with exact bounds."""
     kind = type(space).__name__
@@ -171,7 +166,11 @@ def _shortened(text: str, *, digest_of: Any = None) -> str:
 
 def _per_seat(topic: str, by_seat: Mapping[SeatId, gymnasium.Space[Any]]) -> dict[str, str]:
     """Say it once if it is the same for every seat."""
-    texts = {seat: _space_text(space) for seat, space in by_seat.items()}
+    # Numpy shortens long bounds in a repr, and in its own way in each version: hence the digest of the data.
+    texts = {
+        seat: _shortened(" ".join(repr(space).split()), digest_of=_space_data(space))
+        for seat, space in by_seat.items()
+    }
     if len(set(texts.values())) == 1:
         return {f"{topic} of every seat": next(iter(texts.values()))}
     return {f"{topic} of {seat!r}": text for seat, text in texts.items()}

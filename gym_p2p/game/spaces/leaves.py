@@ -127,13 +127,11 @@ def _take(data: bytes, at: int, size_bytes: int) -> bytes:
 
 def shown(value: Any) -> str:
     """Show what came, in a line that fits a message."""
-    text = f"{type(value).__name__} {value!r}" if not isinstance(value, np.ndarray) else _shown_array(value)
+    text = f"{type(value).__name__} {value!r}"
+    if isinstance(value, np.ndarray):
+        text = f"{value.dtype} array of shape {value.shape}: {np.array2string(value, threshold=20)}"
     text = " ".join(text.split())
     return text if len(text) <= 120 else text[:117] + "..."
-
-
-def _shown_array(array: np.ndarray[Any, Any]) -> str:
-    return f"{array.dtype} array of shape {array.shape}: {np.array2string(array, threshold=20)}"
 
 
 def whole_number(value: Any) -> int | None:

@@ -13,7 +13,7 @@ import collections
 import functools
 import random
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -125,6 +125,15 @@ def _visit_value(get: Callable[[Any], Any], put: Put) -> Visit:
     return visit
 
 
+def _visit_parts(parts: Callable[[Any], Iterable[Any]]) -> Visit:
+    """Return how to visit what cannot change itself, and has parts that may."""
+
+    def visit(found: Any, _entries: list[Entry], stack: list[Any]) -> None:
+        stack += [part for part in parts(found) if type(part) not in LEAVES]
+
+    return visit
+
+
 def _visit_nothing(_found: Any, _entries: list[Entry], _stack: list[Any]) -> None:
     pass
 
@@ -222,10 +231,6 @@ def _visit_items(found: Iterable[Any], _entries: list[Entry], stack: list[Any]) 
     stack += [item for item in found if type(item) not in LEAVES]
 
 
-def _visit_proxy(found: Mapping[Any, Any], _entries: list[Entry], stack: list[Any]) -> None:
-    stack += [item for item in found.values() if type(item) not in LEAVES]
-
-
 def _visit_array(found: np.ndarray[Any, Any], entries: list[Entry], stack: list[Any]) -> None:
     if not found.flags.writeable:
         if found.base is not None:  # somebody else may still write into it
@@ -255,19 +260,6 @@ def _visit_function(found: Any, entries: list[Entry], stack: list[Any]) -> None:
 
 def _put_cell(cell: Any, content: Any) -> None:
     cell.cell_contents = content
-
-
-def _visit_method(found: Any, _entries: list[Entry], stack: list[Any]) -> None:
-    stack += [found.__self__, found.__func__]
-
-
-def _visit_builtin(found: Any, _entries: list[Entry], stack: list[Any]) -> None:
-    if found.__self__ is not None and type(found.__self__) not in LEAVES:
-        stack.append(found.__self__)
-
-
-def _visit_partial(found: Any, _entries: list[Entry], stack: list[Any]) -> None:
-    stack += [found.func, *found.args, *found.keywords.values()]
 
 
 def _put_generator(found: np.random.Generator, content: Any) -> None:
@@ -325,11 +317,11 @@ _BASES: tuple[tuple[type, Visit], ...] = (
     (np.ndarray, _visit_array),
     (bytearray, _visit_value(lambda found: found[:], _put_slice)),
     (array.array, _visit_value(lambda found: found[:], _put_slice)),
-    (types.MappingProxyType, _visit_proxy),
+    (types.MappingProxyType, _visit_parts(lambda found: found.values())),
     (types.FunctionType, _visit_function),
-    (types.MethodType, _visit_method),
-    (types.BuiltinMethodType, _visit_builtin),
-    (functools.partial, _visit_partial),
+    (types.MethodType, _visit_parts(lambda found: (found.__self__, found.__func__))),
+    (types.BuiltinMethodType, _visit_parts(lambda found: (found.__self__,))),
+    (functools.partial, _visit_parts(lambda found: (found.func, *found.args, *found.keywords.values()))),
     (np.random.Generator, _visit_value(lambda found: found.bit_generator.state, _put_generator)),
     (np.random.RandomState, _visit_value(lambda found: found.get_state(legacy=False), _put_random_state)),
     (np.random.BitGenerator, _visit_value(lambda found: found.state, _put_bits)),
