@@ -22,7 +22,8 @@ from xdist.scheduler import LoadFileScheduling
 
 __all__: list[str] = []
 
-WORKERS_A_PROCESSOR = 2
+WORKERS_BEYOND_PROCESSORS = 1
+"""Tests wait more than half of their time; more workers than this stretch the times that they take."""
 TOGETHER = ("tests/browser/",)
 
 
@@ -35,7 +36,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):  # this is a worker
         return
     if config.pluginmanager.hasplugin("xdist") and option.numprocesses is None and option.dist == "no":
-        option.numprocesses = WORKERS_A_PROCESSOR * (os.cpu_count() or 1)
+        option.numprocesses = (os.cpu_count() or 1) + WORKERS_BEYOND_PROCESSORS
         option.dist = "loadfile"
         option.loadscopereorder = False
 

@@ -43,6 +43,7 @@ def _nothing_is_left_running() -> Iterator[None]:
 # The service.
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("network", ["thread", "process"])
 def test_without_a_service_the_address_is_named_at_once(network: str, lobby: Lobby) -> None:
     with socket.socket() as unused:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.config.checks import is_a, optional, secret_text
+from gym_p2p.config.checks import is_text, optional, secret_text
 from gym_p2p.config.mappings import from_mapping
 from gym_p2p.errors import ConfigurationError
 
@@ -23,8 +23,8 @@ class IceServer:
     """A STUN or TURN server, as in W3C's ``RTCIceServer``."""
 
     urls: tuple[str, ...] = attrs.field(converter=_urls)
-    username: str | None = attrs.field(default=None, validator=optional(is_a(str)))
-    credential: str | None = attrs.field(default=None, validator=optional(secret_text()), repr=False)
+    username: str | None = attrs.field(default=None, validator=optional(is_text))
+    credential: str | None = attrs.field(default=None, validator=optional(secret_text(1)), repr=False)
 
     @urls.validator
     def _check_urls(self, _attribute: attrs.Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:

@@ -6,10 +6,9 @@ documents say, and no failure of a disk or of the network gets past :meth:`Expor
 
 from __future__ import annotations
 
+from gym_p2p.core.record.documents import KINDS, Kind
 from gym_p2p.exports.exporter import Exporter, Finished
 from gym_p2p.exports.files import (
-    KINDS,
-    Kind,
     check_directory,
     document_path,
     schema,
@@ -17,7 +16,7 @@ from gym_p2p.exports.files import (
     write_document,
 )
 from gym_p2p.exports.spool import FlushResult, SpoolEntry, flush_spool
-from gym_p2p.exports.upload import Reply, Upload, Verdict, upload
+from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 
 __all__ = [
     "KINDS",
@@ -28,7 +27,7 @@ __all__ = [
     "Reply",
     "SpoolEntry",
     "Upload",
-    "Verdict",
+    "UploadOutcome",
     "check_directory",
     "document_path",
     "flush_spool",

@@ -18,11 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 
 from gym_p2p.config import ExportConfig
-from gym_p2p.exports.files import Kind, check_directory, document_path, encode, write_document
+from gym_p2p.core.record.documents import Kind
+from gym_p2p.exports.encoding import dismantle, encode
+from gym_p2p.exports.files import check_directory, document_path, write_document
 from gym_p2p.exports.spool import SpoolEntry, flush_spool
-from gym_p2p.exports.upload import Reply, Upload, Verdict, upload
+from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 
 __all__ = ["Exporter", "Finished"]
 
@@ -37,7 +40,8 @@ _CHECKPOINT_SHARE = 0.05
 """The share of time that checkpoints may take at most: in a very long match they grow rarer."""
 
 
-_ROWS_AT_ONCE = 1024
+AnyDocument = Mapping[str, Any] | msgspec.Struct
+"""What becomes an object of JSON's."""
 
 
 @attrs.frozen
@@ -76,7 +80,7 @@ class Exporter:
         *,
         game_id: str,
         player_id: str | int,
-        build: Callable[[], Mapping[str, Mapping[str, Any]]],
+        build: Callable[[], Mapping[str, AnyDocument]],
         server_url: str | None = None,
         token: str | None = None,
     ) -> None:
@@ -97,7 +101,7 @@ class Exporter:
         self._paths: dict[str, Path] = {}
         self._problems: list[str] = []
         self._entry: SpoolEntry | None = None
-        self._final: Mapping[str, Any] | None = None
+        self._final: AnyDocument | None = None
         self._upload_until = 0.0
         self._reply: Reply | None = None
         self._finished: Finished | None = None
@@ -124,8 +128,8 @@ class Exporter:
         self._ended.set()
         self._thread.join(max(0.0, self._upload_until - time.monotonic()))
         reply = self._reply
-        uploaded = reply is not None and reply.verdict is Verdict.STORED
-        refused = reply is not None and reply.verdict is Verdict.REFUSED
+        uploaded = reply is not None and reply.outcome is UploadOutcome.STORED
+        refused = reply is not None and reply.outcome is UploadOutcome.REFUSED
         if self._target is not None and not uploaded:
             self._problem(
                 "the upload", reply.detail if reply is not None and reply.detail else "no answer in time"
@@ -165,7 +169,7 @@ class Exporter:
     def _checkpoint(self) -> None:
         with self._writing:
             if not self._ending.is_set():
-                _dismantle(self._write())
+                dismantle(self._write())
 
     def _upload(self) -> None:
         if self._target is None or self._final is None:
@@ -178,7 +182,7 @@ class Exporter:
 
     # Writing, under its lock.
 
-    def _write(self) -> Mapping[str, Mapping[str, Any]]:
+    def _write(self) -> Mapping[str, AnyDocument]:
         """Build and write the documents; what fails is noted, and the others are written all the same."""
         try:
             documents = self._build()
@@ -216,13 +220,3 @@ class Exporter:
     def _problem(self, what: str, detail: str) -> None:
         _log.warning("exports: %s failed: %s", what, detail)
         self._problems.append(f"{what}: {detail}")
-
-
-def _dismantle(value: Any) -> None:
-    """Empty a document bit by bit: freed in one go, a million rows hold the interpreter lock for long."""
-    if isinstance(value, Mapping):
-        for item in value.values():
-            _dismantle(item)
-    elif isinstance(value, list):
-        while value:
-            del value[-_ROWS_AT_ONCE:]

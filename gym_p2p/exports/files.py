@@ -13,38 +13,32 @@ import json
 import os
 import re
 import secrets
-import typing
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO
 
 import msgspec
 
+from gym_p2p.core.record.documents import KINDS, Kind
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.exports.encoding import encode
 
 __all__ = [
     "KINDS",
     "Kind",
     "check_directory",
     "document_path",
-    "encode",
     "path_component",
+    "replacing",
     "schema",
     "write_all",
     "write_bytes",
     "write_document",
 ]
 
-Kind = Literal["session", "validation", "multiplayer"]
-
-KINDS: tuple[Kind, ...] = typing.get_args(Kind)
-
 _MAX_COMPONENT = 120
 """With the longest suffix and a temporary's prefix below the 255 bytes that file systems allow."""
-
-_CHUNK_ITEMS = 1024
-"""List items that are encoded in one go: less than a millisecond of holding the interpreter lock."""
 
 
 def path_component(name: str | int) -> str:
@@ -108,8 +102,8 @@ def check_directory(directory: str | Path) -> Path:
     return path
 
 
-def write_document(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a document as JSON so that a reader sees the old one or the new one, never a part.
+def write_document(path: Path, document: Mapping[str, Any] | msgspec.Struct) -> None:
+    """Write a document as JSON, as :func:`write_bytes` does.
 
     Raises:
         OSError: the file could not be written; the old one is untouched.
@@ -118,7 +112,10 @@ def write_document(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def write_all(
-    directory: str | Path, game_id: str, player_id: str | int, documents: Mapping[str, Mapping[str, Any]]
+    directory: str | Path,
+    game_id: str,
+    player_id: str | int,
+    documents: Mapping[str, Mapping[str, Any] | msgspec.Struct],
 ) -> dict[str, Path]:
     """Write several documents of one player; return where they are.
 
@@ -132,17 +129,31 @@ def write_all(
 
 
 def write_bytes(path: Path, chunks: Iterable[bytes], *, mode: int = 0o666) -> None:
-    """Write a file through a temporary one in the same folder: write, flush to disk, rename.
+    """Write a file so that a reader sees the old one or the new one, never a part.
 
     Raises:
         OSError: the file could not be written; what was there before is untouched.
+    """
+    with replacing(path, mode=mode) as file:
+        file.writelines(chunks)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """Open a temporary file that takes the place of ``path`` at the end, once it is whole and on the disk.
+
+    When it returns, the new file outlasts a power cut, its name and a new folder's included. When the block
+    raises, what was there before is untouched, and nothing is left over.
+
+    Raises:
+        OSError: the file could not be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - from a descriptor, for its mode
-            file.writelines(chunks)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -152,24 +163,6 @@ def write_bytes(path: Path, chunks: Iterable[bytes], *, mode: int = 0o666) -> No
         raise
     _sync_folder(path.parent)
     _sync_folder(path.parent.parent)  # where the folder itself may be new
-
-
-def encode(value: Any) -> Iterator[bytes]:
-    """Yield a value as JSON, in pieces small enough that no other thread has to wait for long."""
-    if isinstance(value, Mapping):
-        separator = b"{"
-        for key, item in value.items():
-            yield separator + msgspec.json.encode(str(key)) + b":"
-            yield from encode(item)
-            separator = b","
-        yield b"}" if value else b"{}"
-    elif isinstance(value, list) and len(value) > _CHUNK_ITEMS:
-        for start in range(0, len(value), _CHUNK_ITEMS):
-            piece = msgspec.json.encode(value[start : start + _CHUNK_ITEMS])
-            yield (b"," if start else b"[") + piece[1:-1]
-        yield b"]"
-    else:
-        yield msgspec.json.encode(value)
 
 
 def _kind(kind: str) -> str:

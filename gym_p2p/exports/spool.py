@@ -1,9 +1,9 @@
 """What could not be uploaded yet, on disk: nothing is lost and nothing is sent twice at a time.
 
-An entry is a small file beside the documents that says where one of them has to go, with the token (so it
-is readable by its owner only). Whoever sends it holds a lock on the entry meanwhile; the lock ends with the
-process, however that ends. An entry is written *before* the upload begins and removed once the service
-has the document, so a process that is killed in between leaves it for the next one.
+An entry is a small file beside the documents: where one of them has to go, and the token (so it is readable
+by its owner only). Whoever sends it holds a lock on the entry meanwhile; the lock ends with the process,
+however that ends. An entry is written *before* the upload begins and removed once the service has the
+document, so a process that is killed in between leaves it for the next one.
 
 The lock is on the file, not on its name, hence the check after taking it that the name still stands for it.
 """
@@ -14,7 +14,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,8 +21,8 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from gym_p2p.exports.files import path_component, write_bytes
-from gym_p2p.exports.upload import Reply, Upload, Verdict, upload
+from gym_p2p.exports.files import path_component, replacing, write_bytes
+from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 
 __all__ = ["FlushResult", "SpoolEntry", "flush_spool"]
 
@@ -79,17 +78,15 @@ class SpoolEntry:
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = spool / f"{path_component(game_id)}.{path_component(player_id)}.{kind}.json"
         path = _short_enough(path)
-        temporary = spool / f".{secrets.token_hex(8)}.tmp"
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE)
+        descriptor = -1
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            relative = os.path.relpath(document, directory)
-            os.write(descriptor, _encoded(target, document=relative, kind=kind))
-            os.fsync(descriptor)
-            temporary.replace(path)
+            with replacing(path, mode=_PRIVATE) as file:
+                descriptor = os.dup(file.fileno())  # shares the lock, and keeps it when the file is closed
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file.write(_encoded(target, document=os.path.relpath(document, directory), kind=kind))
         except BaseException:
-            os.close(descriptor)
-            temporary.unlink(missing_ok=True)
+            if descriptor >= 0:
+                os.close(descriptor)
             raise
         return cls(target, document, kind, path, descriptor)
 
@@ -140,10 +137,10 @@ class SpoolEntry:
             sent = [self.document.read_bytes()] if body is None else body
             reply = upload(self.target, sent, deadline_s=deadline_s, give_up=give_up)
         except OSError as error:
-            reply = Reply(Verdict.REFUSED, f"the document cannot be read: {error}")
-        if reply.verdict is Verdict.STORED:
+            reply = Reply(UploadOutcome.REFUSED, f"the document cannot be read: {error}")
+        if reply.outcome is UploadOutcome.STORED:
             self._remove()
-        elif reply.verdict is Verdict.REFUSED:
+        elif reply.outcome is UploadOutcome.REFUSED:
             _log.warning("upload of %s refused: %s", self.document.name, reply.detail)
             _set_aside(self._path, reply.detail)
         return reply
@@ -175,7 +172,7 @@ def flush_spool(
         directory: the exports' folder.
         server_url: the service's address, as it was when the entries were written.
         deadline_s: no attempt begins after this many seconds.
-        give_up: asked between two entries.
+        give_up: called between two entries.
     """
     directory = Path(directory)
     ends_at = time.monotonic() + deadline_s
@@ -194,11 +191,11 @@ def flush_spool(
             reply = entry.send(deadline_s=max(0.0, ends_at - time.monotonic()), give_up=lambda: True)
         finally:
             entry.release()
-        if reply.verdict is Verdict.UNREACHABLE:
+        if reply.outcome is UploadOutcome.UNREACHABLE:
             failures += 1
             _log.info("%s waits for the next chance: %s", entry.document.name, reply.detail)
         else:
-            (stored if reply.verdict is Verdict.STORED else refused).append(entry.document)
+            (stored if reply.outcome is UploadOutcome.STORED else refused).append(entry.document)
     return FlushResult(tuple(stored), tuple(refused), len(_entries(directory)))
 
 

@@ -1,4 +1,4 @@
-"""One document to the service over HTTP: sent, and believed to be stored only when the service says so.
+"""One document to the service over HTTP: sent, and taken for stored only when the service confirms it.
 
 It knows the address of a document at the service and what its answers mean; it refuses to know files.
 Proxies of the environment are not used: signalling does not use them either, and they would see the token.
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 import attrs
 import msgspec
 
-__all__ = ["Reply", "Upload", "Verdict", "upload"]
+__all__ = ["Reply", "Upload", "UploadOutcome", "upload"]
 
 _ATTEMPT_TIMEOUT_S = 5.0
 """The longest wait for one connect, one write or one read."""
@@ -35,7 +35,7 @@ _REFUSALS = frozenset({400, 401, 403, 409, 410, 411, 413, 414, 415, 422, 431})
 Not 404: a service that is just starting behind its load balancer answers so."""
 
 
-class Verdict(enum.Enum):
+class UploadOutcome(enum.Enum):
     """What became of an upload."""
 
     STORED = "stored"
@@ -48,9 +48,9 @@ class Verdict(enum.Enum):
 
 @attrs.frozen
 class Reply:
-    """A verdict, and why."""
+    """What became of an upload, and why."""
 
-    verdict: Verdict
+    outcome: UploadOutcome
     detail: str = ""
 
 
@@ -92,7 +92,7 @@ def upload(
         target: where to.
         body: the JSON, in pieces.
         deadline_s: seconds from now in which a further attempt may begin; no read or write outlasts it.
-        give_up: asked after an attempt that failed; True ends it.
+        give_up: called after an attempt that failed; True ends it.
     """
     packed = gzip.compress(b"".join(body), compresslevel=5, mtime=0)
     ends_at = time.monotonic() + deadline_s
@@ -100,7 +100,7 @@ def upload(
     while True:
         left_s = ends_at - time.monotonic()
         reply = _attempt(target, packed, timeout_s=min(_ATTEMPT_TIMEOUT_S, max(left_s, _FIRST_PAUSE_S)))
-        if reply.verdict is not Verdict.UNREACHABLE or give_up():
+        if reply.outcome is not UploadOutcome.UNREACHABLE or give_up():
             return reply
         # Between half the pause and the whole of it, so that the players of a match do not come together.
         wait_s = pause_s * random.uniform(0.5, 1.0)
@@ -114,15 +114,15 @@ def _attempt(target: Upload, packed: bytes, *, timeout_s: float) -> Reply:
     try:
         request = _request(target, packed)
         with _OPENER.open(request, timeout=timeout_s) as response:
-            return _judge(response.read(_MAX_ANSWER_BYTES))
+            return _read_answer(response.read(_MAX_ANSWER_BYTES))
     except urllib.error.HTTPError as error:
         with error:
-            verdict = Verdict.REFUSED if error.code in _REFUSALS else Verdict.UNREACHABLE
-            return Reply(verdict, f"HTTP {error.code} {error.reason}")
+            outcome = UploadOutcome.REFUSED if error.code in _REFUSALS else UploadOutcome.UNREACHABLE
+            return Reply(outcome, f"HTTP {error.code} {error.reason}")
     except ValueError as error:  # a malformed URL or token
-        return Reply(Verdict.REFUSED, str(error))
+        return Reply(UploadOutcome.REFUSED, str(error))
     except (OSError, http.client.HTTPException) as error:
-        return Reply(Verdict.UNREACHABLE, str(error) or type(error).__name__)
+        return Reply(UploadOutcome.UNREACHABLE, str(error) or type(error).__name__)
 
 
 def _request(target: Upload, packed: bytes) -> urllib.request.Request:
@@ -137,15 +137,15 @@ def _request(target: Upload, packed: bytes) -> urllib.request.Request:
     return urllib.request.Request(url, data=packed, headers=headers, method="PUT")  # noqa: S310 - checked above
 
 
-def _judge(answer: bytes) -> Reply:
-    """Return the verdict of a 200: stored only if it says so, for anything might answer at an address."""
+def _read_answer(answer: bytes) -> Reply:
+    """Read a 200: stored only if it confirms that, for anything might answer at an address."""
     try:
-        said = msgspec.json.decode(answer)
+        content = msgspec.json.decode(answer)
     except msgspec.DecodeError:
-        said = None
-    if isinstance(said, dict) and said.get("ok") is True and said.get("stored") is True:
-        return Reply(Verdict.STORED)
-    return Reply(Verdict.UNREACHABLE, "the answer does not say that it was stored")
+        content = None
+    if isinstance(content, dict) and content.get("ok") is True and content.get("stored") is True:
+        return Reply(UploadOutcome.STORED)
+    return Reply(UploadOutcome.UNREACHABLE, "the answer does not say that it was stored")
 
 
 def _quoted(text: str) -> str:

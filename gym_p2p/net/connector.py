@@ -19,8 +19,8 @@ from gym_p2p.core.signaling.signals import (
     AcceptOffer,
     AddCandidate,
     CreateOffer,
-    Failed,
     Negotiated,
+    NegotiationFailed,
     NegotiationOutput,
     ReplaceConnection,
     SendSignal,
@@ -162,7 +162,7 @@ class Connector:
                 _log.debug(
                     "descriptions agreed with %r as %s, attempt %d", self._remote_id, role.value, attempt
                 )
-            case Failed(reason):
+            case NegotiationFailed(reason):
                 raise self._failure(started, reason)
 
     async def _accept_offer(self, attempt: int, sdp: str) -> None:

@@ -1,8 +1,8 @@
-"""LatencyTelemetry: polls a peer connection about once a second and keeps what it found.
+"""Polls a peer connection about once a second; :class:`LatencyTelemetry` keeps what it found.
 
 It knows one asyncio event loop, when the next poll is due, and that the connection may be somebody else's
-object that raises, hangs or talks nonsense. The arithmetic is in :mod:`gym_p2p.core.latency.series`, the
-reading of reports in :mod:`gym_p2p.core.latency.webrtc_stats`. It refuses to know what a game is: nothing
+object that raises, hangs or talks nonsense. Samples and statistics are in :mod:`gym_p2p.core.latency.series`,
+the reading of reports in :mod:`gym_p2p.core.latency.webrtc_stats`. It refuses to know what a game is: nothing
 here runs on, or waits for, the thread that plays.
 """
 
@@ -16,8 +16,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
 import attrs
+import msgspec
 
-from gym_p2p.core.latency.series import LatencySeries, Poll, Quality, QualityChange, QualityMonitor
+from gym_p2p.core.latency.quality import Quality, QualityChange, QualityMonitor
+from gym_p2p.core.latency.series import LatencySeries, Poll
 from gym_p2p.core.latency.webrtc_stats import (
     ConnectionDetails,
     Freshness,
@@ -27,7 +29,7 @@ from gym_p2p.core.latency.webrtc_stats import (
 )
 from gym_p2p.errors import ConfigurationError, UsageError
 
-__all__ = ["LatencyTelemetry", "PeerConnectionLike"]
+__all__ = ["LatencyPoller", "LatencyTelemetry", "PeerConnectionLike"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,36 +53,27 @@ class PeerConnectionLike(Protocol):
         """Return a report as :func:`~gym_p2p.core.latency.webrtc_stats.extract_round_trip` takes it."""
 
 
-class LatencyTelemetry:
-    """Collects the round trips of one peer connection, about one a second for about ten minutes.
+class LatencyPoller:
+    """Polls one peer connection and passes every poll on; it keeps none.
 
-    The methods belong to the event loop's thread, except :meth:`get_samples` and :meth:`get_stats`, which
-    any thread may call, and :meth:`stop`.
+    The methods belong to the event loop's thread, except :meth:`stop`, which any thread may call.
 
     Args:
         peer_connection: anything with an async ``getStats()`` and a ``connectionState``.
         poll_interval_ms: the time between two polls.
-        max_samples: how many samples are kept; older ones are dropped.
         on_poll: called with every poll, on the loop's thread.
-        on_quality_change: called with every change of the quality, on the loop's thread.
-        warning_ms: a round trip strictly above this is ``warning``.
-        critical_ms: a round trip strictly above this is ``critical``.
         wall_clock: Unix time in seconds, for the samples' timestamps. The schedule is on the loop's clock.
 
     Raises:
-        ConfigurationError: an interval, size or threshold that cannot be.
+        ConfigurationError: an interval that cannot be.
     """
 
     def __init__(
         self,
         peer_connection: PeerConnectionLike | None,
         poll_interval_ms: float = 1000,
-        max_samples: int = 600,
         *,
         on_poll: Callable[[Poll], None] | None = None,
-        on_quality_change: Callable[[QualityChange], None] | None = None,
-        warning_ms: float = 150.0,
-        critical_ms: float = 300.0,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         if not (math.isfinite(poll_interval_ms) and poll_interval_ms >= _LEAST_INTERVAL_MS):
@@ -89,11 +82,8 @@ class LatencyTelemetry:
             )
         self._peer_connection = peer_connection
         self._interval_s = poll_interval_ms / 1000
-        self._series = LatencySeries(max_samples)
-        self._monitor = QualityMonitor(warning_ms, critical_ms)
         self._freshness = Freshness()
         self._on_poll = on_poll
-        self._on_quality_change = on_quality_change
         self._wall_clock = wall_clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -111,11 +101,6 @@ class LatencyTelemetry:
         """How often a poll or a callback failed; each is logged, none is raised."""
         return self._errors
 
-    @property
-    def quality(self) -> Quality | None:
-        """The grade of the newest sample; ``None`` before the first."""
-        return self._monitor.status
-
     def start(self) -> None:
         """Begin to poll, the first time one interval from now. Does nothing while it runs.
 
@@ -125,7 +110,7 @@ class LatencyTelemetry:
         loop = _running_loop()
         if loop is None:
             raise UsageError(
-                "LatencyTelemetry.start() needs a running asyncio event loop: call it from a coroutine"
+                f"{type(self).__name__}.start() needs a running asyncio event loop: call it from a coroutine"
             )
         if self._task is not None and self._loop is loop:
             return
@@ -134,7 +119,7 @@ class LatencyTelemetry:
         self._task = loop.create_task(self._run(), name="gym_p2p latency telemetry")
 
     def stop(self) -> None:
-        """Stop polling and keep the samples. Twice is fine, from any thread, also when the loop is closed."""
+        """Stop polling. Twice is fine, from any thread, also when the loop is closed."""
         task, self._task = self._task, None
         if task is None or self._loop is None or self._loop.is_closed():
             return
@@ -147,17 +132,6 @@ class LatencyTelemetry:
         """Go on with another connection to the same peer; what was collected stays."""
         self._peer_connection = peer_connection
         self._freshness.reset()
-
-    def get_samples(self) -> list[dict[str, Any]]:
-        """Return a copy of the samples: ``{"timestamp": Unix ms, "rttMs": float}``, oldest first."""
-        return self._series.samples()
-
-    def get_stats(self) -> dict[str, Any] | None:
-        """Return statistics as plain data, or ``None`` without a sample.
-
-        See :meth:`gym_p2p.core.latency.series.LatencySeries.statistics` for the keys.
-        """
-        return self._series.statistics()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -181,11 +155,10 @@ class LatencyTelemetry:
             return
         if poll.rtt_ms is None:  # the outage is as old as the question, not as the giving up
             poll = attrs.evolve(poll, timestamp_ms=asked_ms)
-        self._series.add(poll)
-        self._tell(self._on_poll, poll)
-        change = None if poll.rtt_ms is None else self._monitor.observe(poll.rtt_ms)
-        if change is not None:
-            self._tell(self._on_quality_change, change)
+        self._deliver(poll)
+
+    def _deliver(self, poll: Poll) -> None:
+        self._call(self._on_poll, poll)
 
     async def _take(self) -> Poll | None:
         """Poll once; ``None`` before the connection was connected for the first time."""
@@ -200,7 +173,7 @@ class LatencyTelemetry:
         reading = extract_round_trip(report)
         if reading is None:
             return self._found(PollStatus.STALE, details)
-        status = self._freshness.judge(reading)
+        status = self._freshness.classify(reading)
         return self._found(status, details, reading.rtt_ms if status is PollStatus.FRESH else None)
 
     async def _report(self, connection: PeerConnectionLike) -> Any:
@@ -234,7 +207,7 @@ class LatencyTelemetry:
     def _now_ms(self) -> int:
         return round(self._wall_clock() * 1000)
 
-    def _tell(self, callback: Callable[[_T], None] | None, value: _T) -> None:
+    def _call(self, callback: Callable[[_T], None] | None, value: _T) -> None:
         if callback is None:
             return
         try:
@@ -248,6 +221,69 @@ class LatencyTelemetry:
         first = self._errors == 1 and not isinstance(error, TimeoutError)
         level = logging.WARNING if first else logging.DEBUG
         _log.log(level, "latency telemetry: a %s failed (%d so far): %r", what, self._errors, error)
+
+
+class LatencyTelemetry(LatencyPoller):
+    """Collects the round trips of one peer connection, about one a second for about ten minutes.
+
+    The methods belong to the event loop's thread, except :meth:`get_samples` and :meth:`get_stats`, which
+    any thread may call, and :meth:`stop`.
+
+    Args:
+        peer_connection: anything with an async ``getStats()`` and a ``connectionState``.
+        poll_interval_ms: the time between two polls.
+        max_samples: how many samples are kept; older ones are dropped.
+        on_poll: called with every poll, on the loop's thread.
+        on_quality_change: called with every change of the quality, on the loop's thread.
+        warning_ms: a round trip strictly above this is ``warning``.
+        critical_ms: a round trip strictly above this is ``critical``.
+        wall_clock: Unix time in seconds, for the samples' timestamps. The schedule is on the loop's clock.
+
+    Raises:
+        ConfigurationError: an interval, size or threshold that cannot be.
+    """
+
+    def __init__(
+        self,
+        peer_connection: PeerConnectionLike | None,
+        poll_interval_ms: float = 1000,
+        max_samples: int = 600,
+        *,
+        on_poll: Callable[[Poll], None] | None = None,
+        on_quality_change: Callable[[QualityChange], None] | None = None,
+        warning_ms: float = 150.0,
+        critical_ms: float = 300.0,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(peer_connection, poll_interval_ms, on_poll=on_poll, wall_clock=wall_clock)
+        self._series = LatencySeries(max_samples)
+        self._monitor = QualityMonitor(warning_ms, critical_ms)
+        self._on_quality_change = on_quality_change
+
+    @property
+    def quality(self) -> Quality | None:
+        """The grade of the newest sample; ``None`` before the first."""
+        return self._monitor.status
+
+    def get_samples(self) -> list[dict[str, Any]]:
+        """Return a copy of the samples: ``{"timestamp": Unix ms, "rttMs": float}``, oldest first."""
+        samples: list[dict[str, Any]] = msgspec.to_builtins(self._series.samples())
+        return samples
+
+    def get_stats(self) -> dict[str, Any] | None:
+        """Return statistics as plain data, or ``None`` without a sample.
+
+        See :class:`gym_p2p.core.latency.statistics.LatencyStatistics` for the keys.
+        """
+        stats: dict[str, Any] | None = msgspec.to_builtins(self._series.statistics())
+        return stats
+
+    def _deliver(self, poll: Poll) -> None:
+        self._series.add(poll)
+        super()._deliver(poll)
+        change = None if poll.rtt_ms is None else self._monitor.observe(poll.rtt_ms)
+        if change is not None:
+            self._call(self._on_quality_change, change)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

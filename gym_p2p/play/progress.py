@@ -7,7 +7,7 @@ import enum
 import attrs
 
 from gym_p2p.core.api.queues import QueueStatus
-from gym_p2p.core.record.match_log import SyncTotals
+from gym_p2p.core.record.match_record import SyncTotals
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.setup import MatchSetup

@@ -1,4 +1,4 @@
-"""Keeps one player's record of a match: folds what is told into the documents and keeps them on disk.
+"""Keeps one player's record of a match: folds events into it and keeps its documents on disk.
 
 Knows the record, the game's way to write actions as JSON, and the exporter. The user's thread folds; the
 exporter's thread builds documents from the same record meanwhile, which is made for that.
@@ -7,18 +7,15 @@ exporter's thread builds documents from the same record meanwhile, which is made
 from __future__ import annotations
 
 import logging
-import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
+import msgspec
 
-from gym_p2p.config import P2PConfig, to_mapping
-from gym_p2p.config.names import name_of
+from gym_p2p.config import P2PConfig
 from gym_p2p.core.api.rooms import MatchFound
-from gym_p2p.core.latency.series import QualityMonitor
 from gym_p2p.core.match.events import (
     ChecksumsAgreed,
     Desynced,
@@ -29,16 +26,20 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
     Resumed,
 )
+from gym_p2p.core.record.documents import KINDS, Document, Kind, build_document
+from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports import Exporter, Finished, check_directory
+from gym_p2p.exports.encoding import to_data
 from gym_p2p.exports.files import path_component
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.replay.reader import SUFFIX, replay_header
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.net.worker.messages import LinkOpened, Polled, WorkerEvent
-from gym_p2p.version import __version__
+from gym_p2p.play.exported import exported_config, exported_probe, software
 
 __all__ = ["Recorder", "check_record", "now_ms", "open_replay"]
 
@@ -51,16 +52,6 @@ _NOTHING = Finished(paths={}, uploaded=False, spooled=False, problems=())
 def now_ms() -> int:
     """Return the Unix time in milliseconds."""
     return time.time_ns() // 1_000_000
-
-
-@attrs.define(eq=False)
-class _Peer:
-    """What the health of one peer's link is made of."""
-
-    quality: QualityMonitor
-    packets_received: int = 0
-    gap_count: int = 0
-    rtt_ms: float | None = None
 
 
 class Recorder:
@@ -81,30 +72,26 @@ class Recorder:
             found: the match.
             game: the local copy.
             config: as configured.
-            clock_ms: tells the Unix time in milliseconds.
+            clock_ms: returns the Unix time in milliseconds.
             exports: whether documents are written and uploaded, as the configuration has it.
         """
         self.found = found
         self._game = game
         self._clock_ms = clock_ms
         self._players = [player.player_id for player in found.players]
-        telemetry = config.telemetry
-        self._peers = {
-            index: _Peer(QualityMonitor(telemetry.warning_ms, telemetry.critical_ms))
-            for index, player in enumerate(found.players)
-            if player.player_id != found.player_id
-        }
         self.record = MatchRecord(
             game_id=found.match_id,
             player_id=found.player_id,
             players=game.seats,
             peers=[player.player_id for player in found.peers],
             session_start_ms=clock_ms(),
-            environment={**game.describe(), **_software()},
-            config=_told_config(config),
-            max_samples=telemetry.max_samples,
+            environment={**game.describe(), **software()},
+            config=exported_config(config),
+            max_samples=config.telemetry.max_samples,
+            warning_ms=config.telemetry.warning_ms,
+            critical_ms=config.telemetry.critical_ms,
         )
-        self.record.probe = _told_probe(found)
+        self.record.probe = exported_probe(found)
         self._exporter = self._make_exporter(config) if exports else None
         self.finished: Finished | None = None
         self.checksums_agreed = 0
@@ -113,53 +100,60 @@ class Recorder:
 
     def fold(self, at_ms: int, event: WorkerEvent) -> None:
         """Take in an event of the network half."""
+        record = self.record
         match event:
             case InputsArrived(player, _, inputs, confirmed):
-                self.record.inputs_received(len(inputs))
-                self.record.confirmed(confirmed - 1)
-                self._peers[player].packets_received += 1
+                record.inputs_received += len(inputs)
+                record.episode.confirmed(confirmed - 1)
+                self._link(player).packets_received += 1
             case Polled(player, poll):
-                self.record.poll(self._players[player], poll)
+                self._link(player).polled(poll, frame=record.frame_now)
             case LinkOpened(player, _):
-                self.record.linked(self._players[player])
+                self._link(player).open = True
             case Pinged(player, rtt_ms, _):
-                self._health(player, rtt_ms)
-            case ChecksumsAgreed(episode, frame):
+                self._link(player).pinged(rtt_ms)
+            case ChecksumsAgreed(number, frame):
                 self.checksums_agreed += 1
-                self.record.verified(frame, episode=episode)
-            case Desynced(episode, frame, player, ours, theirs):
+                if (episode := record.called(number)) is not None:
+                    episode.verified(frame)
+            case Desynced(number, frame, player, ours, theirs):
                 self.desyncs += 1
                 self.desynced_with = self._players[player]
                 _log.warning("desync with %r found at frame %d", self.desynced_with, frame)
-                self.record.desync(frame, ours.hex(), theirs.hex(), at_ms, episode=episode)
+                if (episode := record.called(number)) is not None:
+                    episode.desync(frame, ours.hex(), theirs.hex(), at_ms)
             case Interrupted(player):
-                self._peers[player].gap_count += 1
-                self._disconnection("interrupted", at_ms)
+                self._link(player).gap_count += 1
+                self._disconnected("interrupted", at_ms)
             case Resumed(_, silent_s):
-                self.record.reconnection_attempt(
-                    duration_ms=silent_s * 1e3, outcome="success", attempts=1, now_ms=at_ms
+                record.attempts.append(
+                    ReconnectionAttempt(
+                        timestamp=at_ms, duration=silent_s * 1e3, outcome="success", attempts=1
+                    )
                 )
             case PlayerGone(_, "peer_lost", _, None):
-                self._disconnection("closed", at_ms)
+                self._disconnected("closed", at_ms)
             case ProtocolErrorSeen(_, problem, _):
-                self.record.protocol_error(problem)
+                record.protocol_error(problem)
 
-    def document(self, kind: str) -> dict[str, Any]:
-        """Build one document as of now; callable from any thread, at any time."""
-        build = {
-            "session": self.record.session,
-            "validation": self.record.validation,
-            "multiplayer": self.record.multiplayer,
-        }[kind]
-        return build(self._clock_ms(), self._decode)
+    def document(self, kind: Kind) -> dict[str, Any]:
+        """Return one document as of now, as plain data; callable from any thread, at any time."""
+        data: dict[str, Any] = to_data(self._build(kind))
+        return data
 
-    def documents(self) -> dict[str, dict[str, Any]]:
+    def documents(self) -> dict[str, Document]:
         """Build all three."""
-        return {kind: self.document(kind) for kind in ("session", "validation", "multiplayer")}
+        return {kind: self._build(kind) for kind in KINDS}
+
+    def latency(self) -> dict[SeatId, dict[str, Any] | None]:
+        """Return every link's statistics as plain data, ``None`` without samples."""
+        links = self.record.links.items()
+        return {peer: msgspec.to_builtins(link.series.statistics()) for peer, link in links}
 
     def rtt_ms(self, player: int) -> float | None:
         """Return the newest round trip of the protocol's own pings; ``None`` before the first."""
-        return self._peers[player].rtt_ms
+        health = self._link(player).health
+        return None if health is None else health.rtt
 
     def finish(self, deadline_s: float) -> Finished:
         """Write the final documents and hand them to the service, or spool them. Idempotent."""
@@ -178,25 +172,21 @@ class Recorder:
             token=self.found.token,
         )
 
-    def _health(self, player: int, rtt_ms: float) -> None:
-        peer = self._peers[player]
-        peer.rtt_ms = rtt_ms
-        peer.quality.observe(rtt_ms)
-        self.record.health(
-            self._players[player],
-            rtt_ms=rtt_ms,
-            packets_received=peer.packets_received,
-            gap_count=peer.gap_count,
-            status=str(peer.quality.status),
-        )
+    def _build(self, kind: Kind) -> Document:
+        return build_document(kind, self.record, self._clock_ms(), self._decode)
 
-    def _disconnection(self, dc_state: str, at_ms: int) -> None:
-        self.record.disconnection(
-            frame=None,
-            detecting_peer=self.found.player_id,
-            ice_state=None,
-            dc_state=dc_state,
-            now_ms=at_ms,
+    def _link(self, player: int) -> LinkRecord:
+        return self.record.links[self._players[player]]
+
+    def _disconnected(self, dc_state: str, at_ms: int) -> None:
+        self.record.disconnections.append(
+            Disconnection(
+                timestamp=at_ms,
+                frame=self.record.frame_now,
+                detecting_peer=self.found.player_id,
+                ice_state=None,
+                dc_state=dc_state,
+            )
         )
 
     def _decode(self, seat: int, data: bytes) -> Any:
@@ -221,12 +211,12 @@ def check_record(config: P2PConfig) -> None:
 def open_replay(
     game: Game, found: MatchFound, config: P2PConfig, *, snapshots: str | None, environment: Recipe | None
 ) -> ReplayWriter | None:
-    """Begin to record a match; ``None`` if that was not asked for.
+    """Begin to record a match; ``None`` without a path for it.
 
     Args:
         game: before its first reset.
         found: the match.
-        config: says where.
+        config: with the path.
         snapshots: the strategy's name where the players compare states.
         environment: how the environment was made, where that is known better than it knows itself.
 
@@ -247,62 +237,9 @@ def open_replay(
             {"player_id": p.player_id, "subject_id": p.subject_id, "seats": list(p.seats)}
             for p in found.players
         ],
-        sync=_told_config(config)["sync"],
+        sync=exported_config(config)["sync"],
         environment=environment,
         isolated=config.sync.isolate_random,
         snapshots=snapshots,
     )
     return ReplayWriter(path, header, checked_every=config.sync.checked_every)
-
-
-def _software() -> dict[str, str]:
-    return {
-        "gym_p2p": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
-
-
-def _told_config(config: P2PConfig) -> dict[str, Any]:
-    """Return the configuration as it is exported: without credentials."""
-    told = to_mapping(config)
-    told.pop("token")
-    if callable(config.pre_match):
-        told["pre_match"] = name_of(config.pre_match)
-    sync = told["sync"]
-    if callable(sync["stand_in"]):
-        sync["stand_in"] = name_of(sync["stand_in"])
-    if sync["snapshot_hooks"] is not None:
-        hooks = sync["snapshot_hooks"]
-        sync["snapshot_hooks"] = [hook if isinstance(hook, str) else name_of(hook) for hook in hooks]
-    for server in told["link"]["ice_servers"]:
-        server.pop("credential", None)
-    return told
-
-
-def _told_probe(found: MatchFound) -> dict[str, Any] | None:
-    """Return what was measured before the match as it is exported, both sides' values."""
-    if found.probe is None:
-        return None
-    return {
-        "queue": found.queue,
-        "waitedMs": found.probe.waited_s * 1e3,
-        "pairs": [
-            {
-                "subjects": list(pair.subjects),
-                "rttMs": pair.rtt_ms,
-                "reports": {subject: _told_report(report) for subject, report in pair.reports.items()},
-            }
-            for pair in found.probe.pairs
-        ],
-    }
-
-
-def _told_report(report: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "rttMs": report.get("rtt_ms"),
-        "samplesMs": report.get("samples_ms"),
-        "jitterMs": report.get("jitter_ms"),
-        "loss": report.get("loss"),
-        "path": report.get("path"),
-    }

@@ -47,7 +47,6 @@ class EpisodeRunner:
     def __init__(self, match: PlayedMatch, began: EpisodeBegan) -> None:
         self._match = match
         self._inputs = match.inputs
-        self._record = match.record
         self._command = match.command
         self._others = match.inputs.players - 1
         self._paths: dict[int, _PathEstimate] = {}
@@ -63,7 +62,7 @@ class EpisodeRunner:
             stand_in=match.stand_in,
         )
         match.states.begin_episode(began.episode, self.rollout.fields)
-        self._record.begin_episode(match.now_ms(), number=began.episode)
+        self._record = match.record.begin_episode(match.now_ms(), number=began.episode)
         self._record.input_delay(0, self.session.input_delay)
         for give in self.session.begin():
             self._send_input(give)
@@ -111,7 +110,7 @@ class EpisodeRunner:
                 sink.checksum(checked.frame, checked.digest)
             self._command(GiveChecksum(checked.frame, bytes.fromhex(checked.digest), self._episode))
         if self.rollout.over:
-            self._record.end_episode(self._match.now_ms())
+            self._record.end(self._match.now_ms())
             for sink in self._match.sinks:
                 sink.end_episode(completed=True)
         return tick
@@ -129,7 +128,7 @@ class EpisodeRunner:
 
     def _send_input(self, give: GiveInput) -> None:
         self._command(give)
-        self._record.inputs_sent(self._others)
+        self._match.record.inputs_sent += self._others
 
     def _follow(self, delay: AutoDelay, player: int, rtt_ms: float) -> None:
         """Set the input delay by the path to the farthest player."""

@@ -22,6 +22,7 @@ from functools import partial
 from typing import Any
 
 from gym_p2p.config import P2PConfig
+from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import (
     MatchOver,
@@ -205,9 +206,9 @@ class Session:
         if recorder is None:
             return {}
         self._drain()
-        return {peer: recorder.record.latency(peer) for peer in self.peers}
+        return recorder.latency()
 
-    def document(self, kind: str) -> dict[str, Any]:
+    def document(self, kind: Kind) -> dict[str, Any]:
         """Build one of the three documents as of now (as of the end, after it).
 
         Raises:

@@ -83,9 +83,9 @@ class StateExchange:
         episode, frame = key
         for path, one, other in found:
             _log.warning("desync at frame %d: %s is %s here and %s there", frame, path, one, other)
-        self._record.state_difference(
-            frame, found, ours=fields_to_json(ours), theirs=fields_to_json(theirs), episode=episode
-        )
+        record = self._record.called(episode)
+        if record is not None:
+            record.state_difference(frame, found, ours=fields_to_json(ours), theirs=fields_to_json(theirs))
 
 
 def _unpacked(data: bytes) -> dict[str, object]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -18,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import socketio
-import uvicorn
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
-from gym_p2p.core.presence.rate_limits import Rate
+from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.server.factory import Assembly, open_secret
@@ -33,6 +31,7 @@ from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.handlers.service import SignalingService
+from gym_p2p.server.listener import MAX_FRAME_BYTES, listen, serving
 from gym_p2p.server.store import Store
 from gym_p2p.server.web import Uploads, make_web_app
 from gym_p2p.version import __version__
@@ -45,12 +44,9 @@ _LIBRARY_LOG.setLevel(logging.ERROR)
 """Below WARNING the Socket.IO library writes whole packets (SDP, addresses), and its one warning is that a
 client is gone by the time something is sent to it, which is nothing to warn of."""
 
-_MAX_FRAME_BYTES = 64 * 1024
-"""Four times the largest signal."""
 _PING_INTERVAL_S = 10
 _PING_TIMEOUT_S = 5
 """A dead socket is noticed within 15 s instead of the library's 45 s."""
-_STOP_DEADLINE_S = 5
 _THREAD_DEADLINE_S = 30.0
 
 
@@ -102,7 +98,7 @@ class Service:
                 cannot be written.
         """
         async with contextlib.AsyncExitStack() as stack:
-            listener = stack.enter_context(contextlib.closing(_listen(self.config.host, self.config.port)))
+            listener = stack.enter_context(contextlib.closing(listen(self.config.host, self.config.port)))
             secret, store = self._open_data_dir()
             tokens = TokenSigner(secret, UploadClaims)
             sio, signaling = self._make_signaling(tokens)
@@ -119,13 +115,10 @@ class Service:
             )
             guarded = FrameGuard(
                 socketio.ASGIApp(sio, other_asgi_app=web),
-                connects=Rate(self.config.connects_per_s, self.config.connect_burst),
+                connects=RateLimit(self.config.connects_per_s, self.config.connect_burst),
                 on_refusal=self._metrics.refused,
             )
-            server = _Server(_uvicorn_config(guarded))
-            serving = asyncio.create_task(server.serve(sockets=[listener]), name="gym_p2p service")
-            stack.push_async_callback(_end_serving, server, serving)
-            await _until_started(server, serving)
+            await stack.enter_async_context(serving(guarded, listener))
             self._port = listener.getsockname()[1]
             self._stack = stack.pop_all()
         _LOG.info("serving on port %d", self._port)
@@ -183,7 +176,7 @@ class Service:
             async_handlers=False,
             # Not the empty list, which would switch the check of origins off.
             cors_allowed_origins=list(self.config.cors_origins) or None,
-            max_http_buffer_size=_MAX_FRAME_BYTES,
+            max_http_buffer_size=MAX_FRAME_BYTES,
             ping_interval=_PING_INTERVAL_S,
             ping_timeout=_PING_TIMEOUT_S,
             serializer=StrictPacket,
@@ -268,59 +261,3 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the program: it may be a test, a notebook or a trainer."""
-        yield
-
-
-def _uvicorn_config(app: Any) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        lifespan="off",
-        log_config=None,
-        log_level="warning",  # below it, uvicorn writes addresses and whole frames
-        access_log=False,
-        server_header=False,
-        ws="websockets-sansio",
-        ws_max_size=_MAX_FRAME_BYTES,
-        ws_per_message_deflate=False,
-        ws_ping_interval=None,  # Engine.IO has its own
-        timeout_graceful_shutdown=_STOP_DEADLINE_S,
-    )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a bound socket; a restart finds the port free although old connections linger."""
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as error:
-        raise ConfigurationError("host", f"no such address: {host!r}") from error
-    listener = socket.socket(family, kind, proto)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen()  # now, for two sockets may be bound to a port as long as neither listens
-    except OSError as error:
-        listener.close()
-        problem = f"cannot listen on {host}:{port}: {error.strerror}"
-        raise ConfigurationError("port", f"{problem}; choose another one, or 0 for any") from error
-    return listener
-
-
-async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
-    while not server.started:
-        if serving.done():
-            await serving
-            raise RuntimeError("the web server ended before it had started")
-        await asyncio.sleep(0.005)
-
-
-async def _end_serving(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
-    server.should_exit = True
-    await serving

@@ -20,7 +20,7 @@ from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from gym_p2p.core.presence.presence import Presence
-from gym_p2p.core.presence.rate_limits import Rate
+from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.core.probing.registry import ProbeRegistry
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.core.service.rooms import Rooms
@@ -119,8 +119,8 @@ class Assembly:
         config, hook = self._config, self._pre_match
         guards = Guards(
             admission=Admission(config.join_secret, config.experiment),
-            events=Rate(config.events_per_s, config.event_burst),
-            joins=Rate(config.joins_per_s, config.join_burst),
+            events=RateLimit(config.events_per_s, config.event_burst),
+            joins=RateLimit(config.joins_per_s, config.join_burst),
             metrics=self._metrics,
         )
         machines = self.machines

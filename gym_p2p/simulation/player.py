@@ -14,6 +14,7 @@ from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import PollStatus
 from gym_p2p.core.match.events import BeginEpisode, Connected, EpisodeBegan, Event, Pinged, PlayerGone
 from gym_p2p.core.match.match import Match
+from gym_p2p.core.record.documents import KINDS
 from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.game.env.game import Game
@@ -131,7 +132,7 @@ class VirtualPlayer:
         counters.bytes = self._driver.game_bytes_sent
         return SimulatedPlayer(
             confirmed=self._frames.confirmed,
-            exports=self._recorder.documents(),
+            exports={kind: self._recorder.document(kind) for kind in KINDS},
             counters=counters,
             ending=self.ending or "unfinished",
         )

@@ -18,6 +18,7 @@ from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import GroupHistory, MakeMatch, QueueTicket
 from gym_p2p.core.api.queues import MatchFailed
 from gym_p2p.core.api.replies import Notify
+from gym_p2p.core.latency.statistics import nearest_rank
 from gym_p2p.core.matchmaking.commands import LogDecision, RequestProbe
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.planner import Planner
@@ -94,9 +95,7 @@ class QueueResults:
 
 def _percentile(values: Sequence[float], percent: float) -> float | None:
     """Return the nearest-rank percentile, ``None`` of nothing."""
-    if not values:
-        return None
-    return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
+    return nearest_rank(values, percent / 100) if values else None
 
 
 def simulate_queue(

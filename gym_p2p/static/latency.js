@@ -6,7 +6,7 @@
  */
 
 const SOURCE = "candidate-pair.currentRoundTripTime";
-const MAX_RTT_MS = 3_600_000;
+const MAX_MEASURED_RTT_MS = 3_600_000;
 const MAX_OUTAGES = 1000;
 const JITTER_GAIN = 1 / 16; // RFC 3550, 6.4.1
 
@@ -53,7 +53,7 @@ function selectedPair(report) {
 export function readRoundTrip(report) {
   const pair = selectedPair(report);
   const rttMs = typeof pair?.currentRoundTripTime === "number" ? pair.currentRoundTripTime * 1000 : NaN;
-  if (!(rttMs >= 0 && rttMs <= MAX_RTT_MS)) return null;
+  if (!(rttMs >= 0 && rttMs <= MAX_MEASURED_RTT_MS)) return null;
   const requests = pair.requestsSent;
   return {
     rttMs,
@@ -88,26 +88,26 @@ export function readPath(report) {
  */
 class Freshness {
   /** @type {Map<string, number>} */ #answered = new Map();
-  /** @type {number | null} */ #askedAtAnswer = null;
-  /** @type {number | null} */ #asked = null;
+  /** @type {number | null} */ #requestsAtAnswer = null;
+  /** @type {number | null} */ #requests = null;
   #repeated = false;
 
   /**
    * @param {RoundTrip} reading
    * @returns {PollStatus}
    */
-  judge(reading) {
+  classify(reading) {
     const count = reading.responsesReceived;
     const fresh = count === null || count > (this.#answered.get(reading.pairId) ?? 0);
     if (count !== null) this.#answered.set(reading.pairId, count);
     if (fresh) {
-      this.#asked = this.#askedAtAnswer = reading.requestsSent;
+      this.#requests = this.#requestsAtAnswer = reading.requestsSent;
       this.#repeated = false;
       return "fresh";
     }
     const overdue =
-      this.#asked === null || this.#askedAtAnswer === null ? this.#repeated : this.#asked > this.#askedAtAnswer;
-    this.#asked = reading.requestsSent;
+      this.#requests === null || this.#requestsAtAnswer === null ? this.#repeated : this.#requests > this.#requestsAtAnswer;
+    this.#requests = reading.requestsSent;
     this.#repeated = true;
     return overdue ? "unanswered" : "stale";
   }
@@ -290,7 +290,7 @@ export class LatencyTelemetry {
       return without("failed");
     }
     const reading = readRoundTrip(report);
-    const status = reading === null ? "stale" : this.#freshness.judge(reading);
+    const status = reading === null ? "stale" : this.#freshness.classify(reading);
     return {
       timestampMs,
       rttMs: reading !== null && status === "fresh" ? reading.rttMs : null,

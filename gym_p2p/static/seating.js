@@ -39,8 +39,8 @@ export function inRoom({ room, seats, take = null }) {
 
 /**
  * @param {QueueSeating} seating
- * @param {{ asks: boolean, serviceRttMs: number | null }} own  whether the page has to accept a match before it is made,
- *     and its round trip to the service.
+ * @param {{ asks: boolean, serviceRttMs: number | null }} own  whether the page has to accept a match before it is
+ *     made, and its round trip to the service.
  * @returns {Seating}
  */
 export function inQueue({ queue, seats, take = null, previousPartners = [], groupId = null }, own) {

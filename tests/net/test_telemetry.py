@@ -1,97 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import selectors
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from gym_p2p.core.latency.series import Poll, Quality, QualityChange
+from gym_p2p.core.latency.quality import Quality, QualityChange
+from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import PollStatus
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.net.telemetry import LatencyTelemetry
+from gym_p2p.net.telemetry import LatencyPoller, LatencyTelemetry
+from tests.net.virtual_time import FakeConnection, VirtualTimeLoop, on_virtual_time, stats_of, telemetry_on
 
 WALL_START_S = 1_700_000_000.0
-
-
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock jumps to the next deadline instead of waiting for it."""
-
-    def __init__(self) -> None:
-        super().__init__(_JumpingSelector(self))
-        self.now_s = 0.0
-
-    def time(self) -> float:
-        return self.now_s
-
-
-class _JumpingSelector(selectors.DefaultSelector):
-    def __init__(self, loop: VirtualTimeLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is not None and timeout > 0:
-            self._loop.now_s += timeout
-        return super().select(0)
-
-
-class FakeConnection:
-    """A foreign peer connection: W3C's names, a scripted answer a poll."""
-
-    def __init__(self, rtt_s: float | None = 0.05) -> None:
-        self.connectionState = "connected"
-        self.rtt_s = rtt_s
-        self.answered: int | None = 0
-        self.calls: list[float] = []
-        self.under_way = 0
-        self.most_under_way = 0
-        self.before: Callable[[], Awaitable[None]] | None = None
-
-    async def getStats(self) -> dict[str, Any]:  # noqa: N802 - W3C's name
-        self.calls.append(asyncio.get_running_loop().time())
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
-        try:
-            if self.before is not None:
-                await self.before()
-        finally:
-            self.under_way -= 1
-        return self.report()
-
-    def report(self) -> dict[str, Any]:
-        pair: dict[str, Any] = {"id": "P", "type": "candidate-pair", "localCandidateId": "L"}
-        if self.rtt_s is not None:
-            pair["currentRoundTripTime"] = self.rtt_s
-        if self.answered is not None:
-            self.answered += 1
-            pair["responsesReceived"] = self.answered
-        transport = {"id": "T", "type": "transport", "selectedCandidatePairId": "P"}
-        return {"T": SimpleNamespace(**transport), "P": pair}
-
-
-def on_virtual_time(main: Callable[[VirtualTimeLoop], Coroutine[Any, Any, None]]) -> None:
-    loop = VirtualTimeLoop()
-    try:
-        loop.run_until_complete(main(loop))
-        loop.run_until_complete(asyncio.sleep(0))
-        assert not asyncio.all_tasks(loop), "a task was left behind"
-    finally:
-        loop.close()
-
-
-def telemetry_on(loop: VirtualTimeLoop, connection: Any, **options: Any) -> LatencyTelemetry:
-    return LatencyTelemetry(connection, wall_clock=lambda: WALL_START_S + loop.time(), **options)
-
-
-def stats_of(telemetry: LatencyTelemetry) -> dict[str, Any]:
-    stats = telemetry.get_stats()
-    assert stats is not None
-    return stats
 
 
 def test_the_first_sample_comes_one_interval_after_start_and_then_one_each() -> None:
@@ -259,145 +181,6 @@ def test_a_report_without_a_usable_round_trip_gives_no_sample(rtt_s: Any) -> Non
     on_virtual_time(main)
 
 
-def test_a_slow_report_neither_overlaps_the_next_nor_shifts_the_schedule() -> None:
-    async def main(loop: VirtualTimeLoop) -> None:
-        connection = FakeConnection()
-        connection.before = lambda: asyncio.sleep(0.7)
-        telemetry = telemetry_on(loop, connection)
-        telemetry.start()
-        await asyncio.sleep(100.8)
-        telemetry.stop()
-        assert connection.most_under_way == 1
-        assert connection.calls == pytest.approx([float(second) for second in range(1, 101)])
-
-    on_virtual_time(main)
-
-
-def test_a_loop_that_stood_still_makes_up_one_poll_and_keeps_the_grid() -> None:
-    async def main(loop: VirtualTimeLoop) -> None:
-        connection = FakeConnection()
-        telemetry = telemetry_on(loop, connection)
-        telemetry.start()
-        await asyncio.sleep(1.5)
-        loop.now_s = 6.3
-        await asyncio.sleep(2)
-        telemetry.stop()
-        assert connection.calls == pytest.approx([1.0, 6.3, 7.0, 8.0])
-
-    on_virtual_time(main)
-
-
-def test_a_report_that_raises_is_counted_and_the_next_poll_happens() -> None:
-    async def main(loop: VirtualTimeLoop) -> None:
-        connection = FakeConnection()
-
-        async def fail() -> None:
-            raise OSError("gone")
-
-        connection.before = fail
-        telemetry = telemetry_on(loop, connection)
-        telemetry.start()
-        await asyncio.sleep(3.5)
-        connection.before = None
-        await asyncio.sleep(1)
-        telemetry.stop()
-        stats = stats_of(telemetry)
-        assert (stats["sampleCount"], stats["missed"], telemetry.errors) == (1, 3, 3)
-        assert stats["outages"] == [{"startMs": 1_700_000_001_000, "endMs": 1_700_000_004_000}]
-
-    on_virtual_time(main)
-
-
-@pytest.mark.parametrize("result", [None, 7, {"plain": "dict"}])
-def test_a_getstats_that_is_not_async_is_counted(result: Any) -> None:
-    async def main(loop: VirtualTimeLoop) -> None:
-        connection = SimpleNamespace(connectionState="connected", getStats=lambda: result)
-        telemetry = telemetry_on(loop, connection)
-        telemetry.start()
-        await asyncio.sleep(2.5)
-        telemetry.stop()
-        assert telemetry.errors == 2
-
-    on_virtual_time(main)
-
-
-def test_a_getstats_that_cancels_itself_does_not_stop_the_polling() -> None:
-    async def main(loop: VirtualTimeLoop) -> None:
-        connection = FakeConnection()
-
-        async def cancelled() -> None:
-            raise asyncio.CancelledError
-
-        connection.before = cancelled
-        telemetry = telemetry_on(loop, connection)
-        telemetry.start()
-        await asyncio.sleep(2.5)
-        telemetry.stop()
-        assert (len(connection.calls), telemetry.errors) == (2, 2)
-
-    on_virtual_time(main)
-
-
-def test_a_report_that_hangs_is_cancelled_and_counts_as_missed() -> None:
-    async def main(loop: VirtualTimeLoop) -> None:
-        connection = FakeConnection()
-        connection.before = lambda: asyncio.sleep(1e6)
-        telemetry = telemetry_on(loop, connection)
-        telemetry.start()
-        await asyncio.sleep(3.5)
-        assert connection.most_under_way == 1
-        connection.before = None
-        await asyncio.sleep(2)
-        telemetry.stop()
-        assert connection.under_way == 0
-        stats = stats_of(telemetry)
-        assert stats["missed"] >= 2
-        assert stats["sampleCount"] >= 1
-
-    on_virtual_time(main)
-
-
-def test_a_report_that_ignores_its_cancellation_is_not_begun_a_second_time() -> None:
-    async def main(loop: VirtualTimeLoop) -> None:
-        connection = FakeConnection()
-        release = asyncio.Event()
-
-        async def stubborn() -> None:
-            while not release.is_set():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await release.wait()
-
-        connection.before = stubborn
-        telemetry = telemetry_on(loop, connection)
-        telemetry.start()
-        await asyncio.sleep(5.5)
-        assert len(connection.calls) == 1
-        connection.before = None
-        release.set()
-        await asyncio.sleep(2)
-        telemetry.stop()
-        assert connection.most_under_way == 1
-        assert stats_of(telemetry)["sampleCount"] == 2
-
-    on_virtual_time(main)
-
-
-def test_stop_in_the_middle_of_a_report_leaves_nothing_running() -> None:
-    async def main(loop: VirtualTimeLoop) -> None:
-        connection = FakeConnection()
-        connection.before = lambda: asyncio.sleep(1e6)
-        telemetry = telemetry_on(loop, connection)
-        telemetry.start()
-        await asyncio.sleep(1.5)
-        assert connection.under_way == 1
-        telemetry.stop()
-        await asyncio.sleep(0.1)
-        assert connection.under_way == 0
-        assert telemetry.get_stats() is None
-
-    on_virtual_time(main)
-
-
 def test_a_replaced_connection_is_followed_and_nothing_is_lost() -> None:
     async def main(loop: VirtualTimeLoop) -> None:
         old, new = FakeConnection(0.01), FakeConnection(0.03)
@@ -532,3 +315,26 @@ def test_stop_works_from_another_thread_and_after_the_loop_closed() -> None:
     loop.close()
     telemetry.stop()
     assert stats_of(telemetry)["sampleCount"] == kept
+
+
+def test_a_poller_passes_every_poll_on_until_it_is_stopped() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        polls: list[Poll] = []
+        connection = FakeConnection(rtt_s=0.02)
+        poller = LatencyPoller(
+            connection, 500, on_poll=polls.append, wall_clock=lambda: WALL_START_S + loop.time()
+        )
+        poller.start()
+        await asyncio.sleep(1.1)
+        connection.connectionState = "disconnected"
+        await asyncio.sleep(0.5)
+        poller.stop()
+        await asyncio.sleep(2)
+        assert [(poll.rtt_ms, poll.status) for poll in polls] == [
+            (20.0, PollStatus.FRESH),
+            (20.0, PollStatus.FRESH),
+            (None, PollStatus.DISCONNECTED),
+        ]
+        assert [poll.timestamp_ms - 1_700_000_000_000 for poll in polls] == [500, 1000, 1500]
+
+    on_virtual_time(main)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from gym_p2p.core.match.events import Desynced, GiveState, StateArrived
+from gym_p2p.core.record.documents import build_document
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.fields import Fields
@@ -44,11 +47,13 @@ class _Side:
         self.exchange.begin_episode(episode, lambda frame: self._states if frame == 9 else None)
 
     def differs(self, episode: int, frame: int = 9, player: int = 1) -> None:
-        self.record.desync(frame, "aa", "bb", 0, episode=episode)
+        if (record := self.record.called(episode)) is not None:
+            record.desync(frame, "aa", "bb", 0)
         self.exchange.receive(Desynced(episode, frame, player, b"a", b"b"))
 
     def events(self) -> list[dict[str, Any]]:
-        events = self.record.multiplayer(0, lambda _seat, _data: None)["validation"]["allDesyncEvents"]
+        document = build_document("multiplayer", self.record, 0, lambda _seat, _data: None)
+        events = msgspec.to_builtins(document)["validation"]["allDesyncEvents"]
         assert isinstance(events, list)
         return events
 

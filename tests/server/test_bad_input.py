@@ -33,7 +33,7 @@ QUICK_S = 0.5
 
 @pytest.fixture
 def bystander(service: Service) -> Iterator[Callable[[], None]]:
-    """Somebody who uses the service all the while; call it to see that he is still served, and quickly."""
+    """Somebody who uses the service all the while; call it to see that they are still served, and quickly."""
     with RawClient(service.url, subject=f"bystander{time.monotonic_ns()}") as client:
 
         def served() -> None:
@@ -112,7 +112,7 @@ def test_row_reserved_unknown_malformed_binary_oversized_frames(
         for frame in dropped:
             client.send(frame)
         assert code(client.call("drop_tables", {})) == "bad_request"
-        assert client.call("leave_room", {"room": "r"})["ok"]  # he is still who he was
+        assert client.call("leave_room", {"room": "r"})["ok"]  # still who they were
         assert metrics(service)["gym_p2p_refusals_total", "violation"] == before + len(dropped) + 1
         for frame in dropped[:2]:
             client.send(frame)
@@ -285,6 +285,7 @@ def assert_quick(times_s: list[float]) -> None:
     assert max(times_s) < QUICK_S
 
 
+@pytest.mark.alone
 def test_row_a_thousand_events_a_second_from_one_socket(tmp_path: Path) -> None:
     with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
         with RawClient(service.url, subject="flood") as flood, RawClient(service.url, subject="bob") as bob:
@@ -317,6 +318,7 @@ UPGRADE = (
 )
 
 
+@pytest.mark.alone
 def test_row_five_hundred_connects_in_a_second(tmp_path: Path) -> None:
     with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
         address = ("127.0.0.1", int(service.url.rpartition(":")[2]))

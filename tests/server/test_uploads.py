@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gym_p2p.config import ServiceConfig
-from gym_p2p.exports.upload import Upload, Verdict, upload
+from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.server import Service, serve_in_thread
 from tests.server.clients import Match, stored
 from tests.server.raw import RawClient, match_two
@@ -153,7 +153,7 @@ def test_our_own_uploader_is_understood_whatever_the_seats_are_called(
             body = json.loads(match.document())
             body["playerId"] = found["player_id"]
             reply = upload(target, [json.dumps(body).encode()], deadline_s=5)
-            assert reply.verdict is Verdict.STORED
+            assert reply.outcome is UploadOutcome.STORED
     assert len(stored(data_dir, match)) == 3  # two documents, and the aggregate
     assert "aggregate.json" in stored(data_dir, match)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gym_p2p.core.api.payloads import Event
+from gym_p2p.core.api.payloads import Payload
 from gym_p2p.core.api.probes import ProbeCancel, ProbePrepare, ProbeSignal, ProbeStart, ProbeVerdict
 from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueStatus
 from gym_p2p.core.api.rooms import MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
@@ -12,7 +12,7 @@ from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft, WatchOve
 
 __all__ = ["SERVICE_EVENTS"]
 
-_PAYLOADS: tuple[type[Event], ...] = (
+_PAYLOADS: tuple[type[Payload], ...] = (
     MatchFailed,
     MatchFound,
     MatchProposed,
@@ -31,5 +31,5 @@ _PAYLOADS: tuple[type[Event], ...] = (
     WatchOver,
 )
 
-SERVICE_EVENTS: Mapping[str, type[Event]] = {payload.event: payload for payload in _PAYLOADS}
+SERVICE_EVENTS: Mapping[str, type[Payload]] = {payload.event: payload for payload in _PAYLOADS}
 """What a client decodes an event into."""

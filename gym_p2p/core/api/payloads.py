@@ -24,10 +24,10 @@ from gym_p2p.errors import ProtocolError
 __all__ = [
     "MAX_RTT_MS",
     "Count",
-    "Event",
     "Label",
     "Name",
     "Number",
+    "Payload",
     "Rtt",
     "Seed",
     "Text",
@@ -56,8 +56,8 @@ _LEFT_OUT_IF_NONE = frozenset({attrs.fields(IceServer).username, attrs.fields(Ic
 """W3C's ``RTCIceServer`` has no null: a browser would take it for the text ``"null"``."""
 
 
-class Event(attrs.AttrsInstance, Protocol):
-    """A payload that is sent under a name of its own."""
+class Payload(attrs.AttrsInstance, Protocol):
+    """What is sent under the name of an event of its own."""
 
     event: ClassVar[str]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.api.payloads import Event
+from gym_p2p.core.api.payloads import Payload
 
 __all__ = [
     "MAX_CANDIDATE_BYTES",
@@ -98,7 +98,7 @@ class Emit:
     """Request: send this event to this socket."""
 
     socket: str
-    payload: Event
+    payload: Payload
 
 
 @attrs.frozen
@@ -106,7 +106,7 @@ class Notify:
     """Request: send this event to this subject, on whatever socket it has now."""
 
     subject_id: str
-    payload: Event
+    payload: Payload
 
 
 @attrs.frozen

@@ -1,4 +1,4 @@
-"""Reading W3C webrtc-stats reports, whoever made them: the round trip, the path, and whether it is news.
+"""Reading W3C webrtc-stats reports, whoever made them: the round trip, the path, and whether it is new.
 
 It knows the names of webrtc-stats and trusts nothing behind them: keys may be missing, values may be of
 any type, attributes may raise. It refuses to know where a report comes from and what becomes of the
@@ -15,7 +15,7 @@ from typing import Any, Literal
 import attrs
 
 __all__ = [
-    "MAX_RTT_MS",
+    "MAX_MEASURED_RTT_MS",
     "ConnectionDetails",
     "Freshness",
     "PollStatus",
@@ -24,7 +24,7 @@ __all__ = [
     "extract_round_trip",
 ]
 
-MAX_RTT_MS = 3_600_000.0
+MAX_MEASURED_RTT_MS = 3_600_000.0
 """An hour. What took longer is no measurement: STUN gives up after 39.5 s (RFC 8489, 6.2.1)."""
 
 
@@ -36,7 +36,7 @@ class PollStatus(enum.StrEnum):
     STALE = "stale"
     """No new measurement, and no sign that anything went unanswered."""
     UNANSWERED = "unanswered"
-    """No new measurement although one was asked for at least one poll ago."""
+    """No new measurement although a request was under way at least one poll ago."""
     DISCONNECTED = "disconnected"
     """The connection, open before, is not ``connected``."""
     FAILED = "failed"
@@ -74,7 +74,7 @@ def extract_round_trip(report: Any) -> RoundTrip | None:
     try:
         pair = _selected_pair(_by_id(report))
         seconds = None if pair is None else _number(_get(pair, "currentRoundTripTime"))
-        if seconds is None or not 0 <= seconds * 1000 <= MAX_RTT_MS:
+        if seconds is None or not 0 <= seconds * 1000 <= MAX_MEASURED_RTT_MS:
             return None
         return RoundTrip(
             rtt_ms=seconds * 1000,
@@ -162,17 +162,17 @@ class Freshness:
     """
 
     _answered: dict[str, int] = attrs.field(factory=dict, init=False)
-    _asked_at_answer: int | None = attrs.field(default=None, init=False)
-    _asked: int | None = attrs.field(default=None, init=False)
+    _requests_at_answer: int | None = attrs.field(default=None, init=False)
+    _requests: int | None = attrs.field(default=None, init=False)
     _repeated: bool = attrs.field(default=False, init=False)
 
     def reset(self) -> None:
         """Forget the counters: another connection's begin anew."""
         self._answered.clear()
-        self._asked_at_answer = self._asked = None
+        self._requests_at_answer = self._requests = None
         self._repeated = False
 
-    def judge(self, reading: RoundTrip) -> PollStatus:
+    def classify(self, reading: RoundTrip) -> PollStatus:
         """Return ``FRESH``, ``STALE`` or ``UNANSWERED`` for the newest reading."""
         count = reading.responses_received
         fresh = count is None or count > self._answered.get(reading.pair_id, 0)
@@ -181,12 +181,12 @@ class Freshness:
                 self._answered.clear()
             self._answered[reading.pair_id] = count
         if fresh:
-            self._asked = self._asked_at_answer = reading.requests_sent
+            self._requests = self._requests_at_answer = reading.requests_sent
             self._repeated = False
             return PollStatus.FRESH
-        if self._asked is None or self._asked_at_answer is None:
+        if self._requests is None or self._requests_at_answer is None:
             overdue = self._repeated
         else:
-            overdue = self._asked > self._asked_at_answer
-        self._asked, self._repeated = reading.requests_sent, True
+            overdue = self._requests > self._requests_at_answer
+        self._requests, self._repeated = reading.requests_sent, True
         return PollStatus.UNANSWERED if overdue else PollStatus.STALE

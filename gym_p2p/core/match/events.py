@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.latency.series import ClockEstimate
+from gym_p2p.core.latency.clock import ClockEstimate
 
 __all__ = [
     "BeginEpisode",

@@ -29,7 +29,7 @@ from gym_p2p.core.match.input_buffers import NEVER, LocalInputs
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.wire.messages import Inputs, Share, room_for_inputs
 
-__all__ = ["Exchange"]
+__all__ = ["InputExchange"]
 
 TICK_MOST_S = 0.25
 """A longer time between two inputs is thinking, and no rate."""
@@ -41,7 +41,7 @@ _SHARE_BYTES = 16_384
 """Of inputs in one message; well below what a control message may be."""
 
 
-class Exchange:
+class InputExchange:
     """The exchange of one episode after the other.
 
     Args:

@@ -47,7 +47,7 @@ from gym_p2p.core.match.events import (
     StateArrived,
 )
 from gym_p2p.core.match.handshake import Handshake, refusal
-from gym_p2p.core.match.input_exchange import Exchange
+from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.membership import DepartureOutput, Departures
 from gym_p2p.core.match.outputs import MatchOutput, Outputs, Transmit
 from gym_p2p.core.match.peer import Due, Peer, PeerState
@@ -102,7 +102,7 @@ class Match:
         self._outputs = Outputs()
         self._handshake = Handshake(description, self._peers)
         self._barrier = Barrier(local=local, peers=self._peers, match_seed=match_seed)
-        self._exchange = Exchange(local=local, peers=self._peers, paced=sync.fps is not None)
+        self._exchange = InputExchange(local=local, peers=self._peers, paced=sync.fps is not None)
         self._departures = Departures(self._exchange, self._peers)
         self._checksums = ChecksumHistory(local=local, players=players)
         self._transfers = StateTransfers()

@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from gym_p2p.core.match.events import InputsArrived, PlayerGone
-from gym_p2p.core.match.input_exchange import Exchange
+from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.wire.messages import Holdings, Share
 from gym_p2p.errors import ProtocolError
@@ -53,7 +53,7 @@ class Departures:
         peers: all others, in the order of their indices.
     """
 
-    def __init__(self, exchange: Exchange, peers: Mapping[int, Peer]) -> None:
+    def __init__(self, exchange: InputExchange, peers: Mapping[int, Peer]) -> None:
         self._exchange = exchange
         self._peers = peers
         self._ours: Holdings | None = None

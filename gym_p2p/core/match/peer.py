@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import attrs
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.latency.series import ClockOffset
+from gym_p2p.core.latency.clock import ClockOffset
 from gym_p2p.core.match.events import Pinged
 from gym_p2p.core.match.frame_advantage import FrameAdvantage
 from gym_p2p.core.match.input_buffers import RemoteInputs

@@ -1,24 +1,35 @@
 """Who is in a queue, for what, and whose place is kept: the members of one queue, and the places of all.
 
-It knows tickets and what they must have in common. It refuses to know how anybody is matched.
+It knows tickets, what they must have in common, and of what parts a queue is made. It refuses to know how
+anybody is matched.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
+
 import attrs
 
+from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.queues import QueueAck
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Refused
 from gym_p2p.core.matchmaking.acceptance import Acceptance
+from gym_p2p.core.matchmaking.commands import QueueOutput
+from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.planner import Planner
 from gym_p2p.core.matchmaking.status import StatusUpdates
+from gym_p2p.core.matchmaking.strategy import Matchmaker
+from gym_p2p.core.matchmaking.tickets import Budget
 from gym_p2p.core.wire.seats import SeatId
 
-__all__ = ["PLACE_KEPT_S", "KeptPlaces", "MatchQueue"]
+__all__ = ["PLACE_KEPT_S", "KeptPlaces", "MatchQueue", "QueueFactory"]
 
 PLACE_KEPT_S = 30.0
 """For so long after their line broke somebody can come back to their place."""
+_HOOK_MARGIN_S = 1.0
+"""The planner's own deadline is above those of both steps of acceptance."""
 
 
 @attrs.define(eq=False)
@@ -93,6 +104,55 @@ class MatchQueue:
         self.acceptance.forget(subject_id)
         self.status.forget(subject_id)
         self.empty_at = None if self.members else now
+
+
+class QueueFactory:
+    """Makes the queues of one service: under one policy, with one budget of probes, and numbers of their own.
+
+    Args:
+        matchmaker: the strategy.
+        config: how the queues are run.
+        estimator: what is known of distances.
+        ask_hook: whether the service has a pre-match hook.
+        log_decisions: whether decisions are recorded.
+        outputs: where the proposals go that await players.
+    """
+
+    def __init__(
+        self,
+        matchmaker: Matchmaker,
+        config: MatchmakingConfig,
+        estimator: LatencyEstimator,
+        *,
+        ask_hook: bool,
+        log_decisions: bool,
+        outputs: deque[QueueOutput],
+    ) -> None:
+        self._matchmaker = matchmaker
+        self._config = config
+        self._estimator = estimator
+        self._ask_hook = ask_hook
+        self._log_decisions = log_decisions
+        self._outputs = outputs
+        self._serials = itertools.count(1)
+        self._budget = Budget(config.probe_budget, config.probe_budget_window_s)
+
+    def open(self, wish: QueueTicket) -> MatchQueue:
+        """Return a new queue for what a ticket wishes, without anybody in it."""
+        config, within_s = self._config, self._config.hook_timeout_s
+        hook_s = 2 * within_s + _HOOK_MARGIN_S
+        planner = Planner(
+            self._matchmaker,
+            name=wish.queue,
+            config=attrs.evolve(config, group_size=len(wish.seats), hook_timeout_s=hook_s),
+            estimator=self._estimator,
+            ask_hook=True,
+            log_decisions=self._log_decisions,
+            serials=self._serials,
+            budget=self._budget,
+        )
+        acceptance = Acceptance(hook=self._ask_hook, within_s=within_s, outputs=self._outputs)
+        return MatchQueue(wish.seats, wish.plays, planner, acceptance, StatusUpdates(wish.queue))
 
 
 class KeptPlaces:

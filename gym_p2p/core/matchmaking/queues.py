@@ -19,7 +19,6 @@ requests, and back through the verbs.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 
@@ -30,7 +29,7 @@ from gym_p2p.core.api.matches import MakeMatch, QueueTicket
 from gym_p2p.core.api.queues import MatchFailed, Verdict
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.matchmaking import decision_log
-from gym_p2p.core.matchmaking.acceptance import Acceptance, Decision
+from gym_p2p.core.matchmaking.acceptance import Decision
 from gym_p2p.core.matchmaking.commands import (
     CancelProbe,
     LogDecision,
@@ -42,19 +41,15 @@ from gym_p2p.core.matchmaking.commands import (
 )
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.history import Partners, RunningLatency
-from gym_p2p.core.matchmaking.membership import KeptPlaces, MatchQueue
-from gym_p2p.core.matchmaking.planner import Planner
-from gym_p2p.core.matchmaking.status import StatusUpdates
+from gym_p2p.core.matchmaking.membership import KeptPlaces, MatchQueue, QueueFactory
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
-from gym_p2p.core.matchmaking.tickets import Budget, Ticket
+from gym_p2p.core.matchmaking.tickets import Ticket
 from gym_p2p.core.probing.outcome import ProbeOutcome
 
 __all__ = ["Queues"]
 
 _MAX_ESTIMATED = 64
 """Estimates for a table are a look at every pair: these take about 10 ms, in which nothing is relayed."""
-_HOOK_MARGIN_S = 1.0
-"""The planner's own deadline is above those of both steps."""
 
 
 class Queues:
@@ -80,19 +75,23 @@ class Queues:
         ask_hook: bool = False,
         log_decisions: bool = True,
     ) -> None:
-        self._matchmaker = require_matchmaker(matchmaker)
         self._config = config or MatchmakingConfig()
         self._estimator = estimator or LatencyEstimator()
-        self._ask_hook = ask_hook
         self._log_decisions = log_decisions
+        self._outputs: deque[QueueOutput] = deque()
+        self._factory = QueueFactory(
+            require_matchmaker(matchmaker),
+            self._config,
+            self._estimator,
+            ask_hook=ask_hook,
+            log_decisions=log_decisions,
+            outputs=self._outputs,
+        )
         self._queues: dict[str, MatchQueue] = {}
         self._queue_of: dict[str, MatchQueue] = {}
         self._places = KeptPlaces()
-        self._serials = itertools.count(1)
-        self._budget = Budget(self._config.probe_budget, self._config.probe_budget_window_s)
         self._partners = Partners()
         self._running = RunningLatency()
-        self._outputs: deque[QueueOutput] = deque()
 
     @property
     def waiting_count(self) -> int:
@@ -255,23 +254,7 @@ class Queues:
             return queue
         if queue is not None and queue.members:
             return None
-        hook_s = 2 * self._config.hook_timeout_s + _HOOK_MARGIN_S
-        planner = Planner(
-            self._matchmaker,
-            name=ticket.queue,
-            config=attrs.evolve(self._config, group_size=len(ticket.seats), hook_timeout_s=hook_s),
-            estimator=self._estimator,
-            ask_hook=True,
-            log_decisions=self._log_decisions,
-            serials=self._serials,
-            budget=self._budget,
-        )
-        acceptance = Acceptance(
-            hook=self._ask_hook, within_s=self._config.hook_timeout_s, outputs=self._outputs
-        )
-        status = StatusUpdates(ticket.queue)
-        queue = MatchQueue(ticket.seats, ticket.plays, planner, acceptance, status)
-        self._queues[ticket.queue] = queue
+        queue = self._queues[ticket.queue] = self._factory.open(ticket)
         return queue
 
     def _enter(

@@ -1,8 +1,8 @@
 """How much one may do: each of many sockets, subjects, addresses or pairs, by a key.
 
-Two measures of "too often". A :class:`Rate` bounds the long run and lets a burst through; a :class:`Window`
-bounds what happens within any stretch of its length. Neither costs anything for a key that has been quiet
-for long enough, so nobody has to take keys out. Both know time only as an argument.
+Two measures of "too often". A :class:`RateLimit` bounds the long run and lets a burst through; a
+:class:`SlidingWindow` bounds what happens within any stretch of its length. Neither costs anything for a key
+that has been quiet for long enough, so nobody has to take keys out. Both know time only as an argument.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import attrs
 
 from gym_p2p.core.api.replies import Code, Refused
 
-__all__ = ["Rate", "Window", "too_often"]
+__all__ = ["RateLimit", "SlidingWindow", "too_often"]
 
 _ROUNDING_S = 1e-9
 
@@ -25,7 +25,7 @@ def too_often(wait_s: float, message: str) -> Refused:
 
 
 @attrs.define(eq=False)
-class Rate:
+class RateLimit:
     """A sustained rate for each key, and a burst at once.
 
     The generic cell rate algorithm (ITU-T I.371, annex A): of a key it keeps only when all of its burst is
@@ -56,7 +56,7 @@ class Rate:
 
 
 @attrs.define(eq=False)
-class Window:
+class SlidingWindow:
     """At most so many for each key, in any ``window_s`` seconds."""
 
     most: int

@@ -20,7 +20,7 @@ from gym_p2p.core.api.probes import ProbePrepare, ProbeReport
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.api.requests import ProbeReady, ProbeRequest, ProbeWait, SendProbeSignal
 from gym_p2p.core.presence.presence import Presence
-from gym_p2p.core.presence.rate_limits import Window, too_often
+from gym_p2p.core.presence.rate_limits import SlidingWindow, too_often
 from gym_p2p.core.probing.outcome import ProbeDeadlines, ProbeOutcome, Reason
 from gym_p2p.core.probing.session import ProbeSession
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
@@ -81,7 +81,7 @@ class ProbeRegistry:
         self._relay_only = relay_only
         self._screen = screen
         self._deadlines = ProbeDeadlines() if deadlines is None else deadlines
-        self._requests = Window(_REQUESTS, _REQUESTS_WITHIN_S)
+        self._requests = SlidingWindow(_REQUESTS, _REQUESTS_WITHIN_S)
         self._waiting: set[str] = set()
         """Whom anybody who knows their name may probe."""
         self._probe_of: dict[str, _Probe] = {}  # by subject

@@ -8,11 +8,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 
-import attrs
-
 from gym_p2p.core.api.probes import ProbeReport
 
-__all__ = ["Mark", "Reconciled", "reconcile"]
+__all__ = ["Mark", "reconcile"]
 
 _DISAGREE_MS = 8.0
 _DISAGREE = 0.25
@@ -29,24 +27,17 @@ class Mark(enum.StrEnum):
     """The two sides' medians differ by more than 25 % and 8 ms; the larger one counts."""
 
 
-@attrs.frozen
-class Reconciled:
-    """The pair's figure by both reports; ``rtt_ms`` is ``None`` when neither has one."""
+def reconcile(reports: Sequence[ProbeReport | None]) -> tuple[float | None, frozenset[Mark]]:
+    """Return the pair's round trip in ms by both sides' reports, and what is noteworthy about it.
 
-    rtt_ms: float | None
-    marks: frozenset[Mark] = frozenset()
-
-
-def reconcile(reports: Sequence[ProbeReport | None]) -> Reconciled:
-    """Return what two sides' reports amount to; ``None`` is a report that did not come.
-
-    The larger median counts, so that nobody gains by reporting too little.
+    The larger median counts, so that nobody gains by reporting too little; ``None`` where neither has one. A
+    report that is ``None`` did not come.
     """
     medians = [report.rtt_ms for report in reports if report is not None and report.rtt_ms is not None]
     if not medians:
-        return Reconciled(None)
+        return None, frozenset()
     if len(medians) == 1:
-        return Reconciled(medians[0], frozenset({Mark.ONE_SIDED}))
+        return medians[0], frozenset({Mark.ONE_SIDED})
     low, high = min(medians), max(medians)
     disagree = high - low > max(_DISAGREE_MS, _DISAGREE * low)
-    return Reconciled(high, frozenset({Mark.DISAGREED}) if disagree else frozenset())
+    return high, frozenset({Mark.DISAGREED}) if disagree else frozenset()

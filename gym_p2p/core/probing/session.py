@@ -23,7 +23,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.api.payloads import Event
+from gym_p2p.core.api.payloads import Payload
 from gym_p2p.core.api.probes import (
     ProbeCancel,
     ProbePrepare,
@@ -35,7 +35,7 @@ from gym_p2p.core.api.probes import (
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.api.requests import SendProbeSignal
 from gym_p2p.core.probing.outcome import ProbeDeadlines, ProbeOutcome, Reason
-from gym_p2p.core.probing.report import Mark, Reconciled, reconcile
+from gym_p2p.core.probing.report import Mark, reconcile
 from gym_p2p.core.signaling.relay import Relay
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
 
@@ -199,39 +199,40 @@ class ProbeSession:
 
     def _conclude(self, now: float) -> None:
         """End with what the reports amount to."""
-        found = reconcile([member.report for member in self._members.values()])
-        if found.rtt_ms is None:
+        rtt_ms, marks = reconcile([member.report for member in self._members.values()])
+        if rtt_ms is None:
             self._end(Reason.FAILED, now)
-        elif Mark.DISAGREED in found.marks and self._repeatable:
-            self._end(Reason.AGAIN, now, found)
+        elif Mark.DISAGREED in marks and self._repeatable:
+            self._end(Reason.AGAIN, now, rtt_ms, marks)
         else:
-            self._end(Reason.MEASURED, now, found)
+            self._end(Reason.MEASURED, now, rtt_ms, marks)
 
-    def _end(self, reason: Reason, now: float, found: Reconciled | None = None) -> None:
+    def _end(
+        self, reason: Reason, now: float, rtt_ms: float | None = None, marks: frozenset[Mark] = frozenset()
+    ) -> None:
         if self.state is ProbeState.ENDED:
             return
         self.state = ProbeState.ENDED
-        found = Reconciled(None) if found is None else found
         verdict = ProbeVerdict if reason is Reason.MEASURED else ProbeCancel
         self._notify_both(
             verdict(
                 probe_session_id=self.probe_session_id,
                 reason=str(reason),
-                rtt_ms=found.rtt_ms,
-                marks=tuple(sorted(str(mark) for mark in found.marks)),
+                rtt_ms=rtt_ms,
+                marks=tuple(sorted(str(mark) for mark in marks)),
             )
         )
         self.outcome = ProbeOutcome(
             probe_session_id=self.probe_session_id,
             subjects=self.subjects,
             reason=reason,
-            rtt_ms=found.rtt_ms,
-            marks=found.marks,
+            rtt_ms=rtt_ms,
+            marks=marks,
             reports={subject: member.report for subject, member in self._members.items()},
             took_s=now - self._created,
         )
 
-    def _notify_both(self, event: Event) -> None:
+    def _notify_both(self, event: Payload) -> None:
         self._outputs.extend(Notify(subject, event) for subject in self.subjects)
 
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from gym_p2p.core.latency.statistics import nearest_rank
+
 __all__ = ["PingStatistics", "median_interval"]
 
 _CONFIDENCE = 0.9
@@ -50,9 +52,7 @@ class PingStatistics:
     @property
     def p95_ms(self) -> float | None:
         """The 95th percentile by nearest rank."""
-        if not self.samples_ms:
-            return None
-        return sorted(self.samples_ms)[math.ceil(0.95 * len(self.samples_ms)) - 1]
+        return nearest_rank(self.samples_ms, 0.95) if self.samples_ms else None
 
     @property
     def mad_ms(self) -> float | None:

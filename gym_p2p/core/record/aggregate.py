@@ -10,11 +10,12 @@ same. Actions are compared by value, an action being named by (episode, frame, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import attrs
 
+from gym_p2p.core.record.building import unique_names
 from gym_p2p.core.wire.seats import SeatId, is_seat_id
 from gym_p2p.errors import ProtocolError
 
@@ -45,7 +46,7 @@ def aggregate(
     Raises:
         ProtocolError: a document has not the shape of a multiplayer document.
     """
-    names = _names(documents)
+    names = unique_names(documents, quoted=repr)
     hashes = _compare(names, {player: _hashes(doc) for player, doc in documents.items()})
     actions = _compare(names, {player: _actions(doc) for player, doc in documents.items()})
     return {
@@ -202,13 +203,3 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(_same, a, b))
     return bool(a == b)
-
-
-def _names(players: Iterable[SeatId]) -> dict[SeatId, str]:
-    """Name players as JSON keys; ``1`` and ``"1"`` in one match stay apart as ``1`` and ``'1'``."""
-    ids: Sequence[SeatId] = list(players)
-    plain = [str(player) for player in ids]
-    return {
-        player: name if plain.count(name) == 1 else repr(player)
-        for player, name in zip(ids, plain, strict=True)
-    }

@@ -276,7 +276,7 @@ class Machines:
 
     def _cancel_probe(self, request: RequestProbe, now: float) -> None:
         """End a queue's probe, whose outcome it does not want any more."""
-        probe_id = next((probe_id for probe_id, one in self._requested.items() if one is request), None)
+        probe_id = next((probe_id for probe_id, one in self._requested.items() if one == request), None)
         if probe_id is not None:
             del self._requested[probe_id]
             self.probes.cancel(probe_id, now)

@@ -97,6 +97,11 @@ class Rooms:
 
     # ---- what a client does
 
+    # The order of the checks keeps a refusal from costing what it need not. What is wrong with the request by
+    # itself comes before anything is given up; requesting what one has already is no change, and so comes
+    # before the refusal of who has a place; and a room is there only from its first member on, so that a
+    # newcomer who is refused leaves none behind. A seat is given last, and the match begun right after the
+    # last one: so every match begins with each seat taken once, and no full room waits.
     def join(self, subject_id: str, request: JoinRoom) -> Answer:
         """Take seats in a room, whose first one fixes its seat list; the last seat taken makes the match."""
         problem = join_problem(request)

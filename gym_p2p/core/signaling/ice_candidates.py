@@ -22,7 +22,7 @@ import attrs
 
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["CandidatePolicy", "Drop", "IceCandidate", "address_objection"]
+__all__ = ["CandidatePolicy", "DropReason", "IceCandidate", "address_objection"]
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -66,7 +66,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
 
 
-class Drop(enum.StrEnum):
+class DropReason(enum.StrEnum):
     """Why a candidate is not passed on; also the name of a counter."""
 
     MALFORMED = "malformed"
@@ -149,22 +149,22 @@ class CandidatePolicy:
     private: bool
     relay_only: bool = False
 
-    def objection(self, candidate: IceCandidate) -> Drop | None:
+    def objection(self, candidate: IceCandidate) -> DropReason | None:
         """Say why a candidate is not to be passed on, or ``None``."""
         if self.relay_only and candidate.type != "relay":
-            return Drop.NOT_RELAY
+            return DropReason.NOT_RELAY
         transport = candidate.transport.lower()
         if transport not in {"udp", "tcp"}:
-            return Drop.TRANSPORT
+            return DropReason.TRANSPORT
         active = transport == "tcp" and ("tcptype", "active") in candidate.extensions
         if candidate.port < _FIRST_USER_PORT and not (active and candidate.port == _DISCARD_PORT):
-            return Drop.PORT
+            return DropReason.PORT
         if _MDNS_NAME.fullmatch(candidate.address):
             return None
         return address_objection(candidate.address, private=self.private)
 
 
-def address_objection(text: str, *, private: bool) -> Drop | None:
+def address_objection(text: str, *, private: bool) -> DropReason | None:
     """Return why nobody should learn of this address to send packets to, or ``None``.
 
     Args:
@@ -174,9 +174,9 @@ def address_objection(text: str, *, private: bool) -> Drop | None:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        return Drop.HOSTNAME
+        return DropReason.HOSTNAME
     if "%" in text:  # a zone has a meaning on one machine alone, RFC 4007 section 6
-        return Drop.LINK_LOCAL
+        return DropReason.LINK_LOCAL
     objections = (_objection(one, private=private) for one in _meanings(address))
     return next((drop for drop in objections if drop is not None), None)
 
@@ -198,14 +198,14 @@ def _meanings(address: _Address) -> Iterator[_Address]:
         yield ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
 
 
-def _objection(address: _Address, *, private: bool) -> Drop | None:
+def _objection(address: _Address, *, private: bool) -> DropReason | None:
     never = (
-        (Drop.UNSPECIFIED, address.is_unspecified or address in _THIS_NETWORK),
-        (Drop.METADATA, address in _METADATA),
-        (Drop.BROADCAST, address == _BROADCAST),
-        (Drop.MULTICAST, address.is_multicast),
-        (Drop.LINK_LOCAL, address.is_link_local),
-        (Drop.RESERVED, address in _FUTURE_USE),
+        (DropReason.UNSPECIFIED, address.is_unspecified or address in _THIS_NETWORK),
+        (DropReason.METADATA, address in _METADATA),
+        (DropReason.BROADCAST, address == _BROADCAST),
+        (DropReason.MULTICAST, address.is_multicast),
+        (DropReason.LINK_LOCAL, address.is_link_local),
+        (DropReason.RESERVED, address in _FUTURE_USE),
     )
     for drop, applies in never:
         if applies:
@@ -213,6 +213,6 @@ def _objection(address: _Address, *, private: bool) -> Drop | None:
     if private:
         return None
     if address.is_loopback:
-        return Drop.LOOPBACK
+        return DropReason.LOOPBACK
     site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
-    return None if address.is_global and not site_local else Drop.PRIVATE
+    return None if address.is_global and not site_local else DropReason.PRIVATE

@@ -34,8 +34,8 @@ from gym_p2p.core.signaling.signals import (
     AcceptOffer,
     AddCandidate,
     CreateOffer,
-    Failed,
     Negotiated,
+    NegotiationFailed,
     NegotiationOutput,
     ReplaceConnection,
     Role,
@@ -170,7 +170,7 @@ class Negotiation:
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         if self._deadline is not None and self._deadline <= now and not self._done:
-            self._outputs.append(Failed(self.progress()))
+            self._outputs.append(NegotiationFailed(self.progress()))
             self.state = NegotiationState.FAILED
             self._due = None
         elif self._due is not None and self._due <= now:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import attrs
 
 from gym_p2p.core.api.replies import Accepted, Candidate, Code, Description, Refused
-from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, Drop, IceCandidate, address_objection
+from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, DropReason, IceCandidate, address_objection
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["MAX_CANDIDATES", "Screen", "Screened", "SignalScreen", "pass_all"]
@@ -51,7 +51,7 @@ class Screened:
     """
 
     payload: Description | Candidate | None
-    dropped: tuple[Drop, ...] = ()
+    dropped: tuple[DropReason, ...] = ()
     relayed: bool = True
 
     @property
@@ -99,9 +99,9 @@ class SignalScreen:
         if not payload.candidate:
             return Screened(payload)
         judged = self._judge(payload.candidate)
-        if judged is Drop.MALFORMED:
+        if judged is DropReason.MALFORMED:
             return Refused(Code.BAD_REQUEST, "malformed candidate")
-        if isinstance(judged, Drop):
+        if isinstance(judged, DropReason):
             return Screened(None, (judged,), relayed=False)
         return Screened(attrs.evolve(payload, candidate=judged.to_text()))
 
@@ -113,11 +113,11 @@ class SignalScreen:
         if sum(line.startswith(_CANDIDATE_LINE) for line in lines) > MAX_CANDIDATES:
             return Refused(Code.TOO_LARGE, f"a description has at most {MAX_CANDIDATES} candidates")
         kept: list[str] = []
-        dropped: list[Drop] = []
+        dropped: list[DropReason] = []
         for line in lines:
             if line.startswith(_CANDIDATE_LINE):
                 judged = self._judge(line)
-                if isinstance(judged, Drop):
+                if isinstance(judged, DropReason):
                     dropped.append(judged)
                 else:
                     kept.append(f"a={judged.to_text()}")
@@ -127,11 +127,11 @@ class SignalScreen:
             return Screened(payload)
         return Screened(attrs.evolve(payload, sdp="\r\n".join(kept)), tuple(dropped))
 
-    def _judge(self, text: str) -> IceCandidate | Drop:
+    def _judge(self, text: str) -> IceCandidate | DropReason:
         try:
             candidate = IceCandidate.parse(text)
         except ProtocolError:
-            return Drop.MALFORMED
+            return DropReason.MALFORMED
         drop = self._policy.objection(candidate)
         if drop is not None:
             return drop

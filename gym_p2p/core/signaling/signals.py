@@ -19,8 +19,8 @@ __all__ = [
     "AcceptOffer",
     "AddCandidate",
     "CreateOffer",
-    "Failed",
     "Negotiated",
+    "NegotiationFailed",
     "NegotiationOutput",
     "ReplaceConnection",
     "Role",
@@ -90,7 +90,7 @@ class Negotiated:
 
 
 @attrs.frozen
-class Failed:
+class NegotiationFailed:
     """Event, the last one: the deadline passed."""
 
     reason: str
@@ -104,7 +104,7 @@ NegotiationOutput = (
     | ReplaceConnection
     | SendSignal
     | Negotiated
-    | Failed
+    | NegotiationFailed
 )
 
 

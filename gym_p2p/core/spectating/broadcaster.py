@@ -49,7 +49,7 @@ __all__ = [
     "STALLED_S",
     "Broadcaster",
     "BroadcasterOutput",
-    "DropSpectator",
+    "DisconnectSpectator",
     "SendToSpectator",
 ]
 
@@ -81,14 +81,14 @@ class SendToSpectator:
 
 
 @attrs.frozen
-class DropSpectator:
+class DisconnectSpectator:
     """Request: close the link to this spectator, who is forgotten."""
 
     spectator: str
     reason: str
 
 
-BroadcasterOutput = SendToSpectator | DropSpectator
+BroadcasterOutput = SendToSpectator | DisconnectSpectator
 
 
 @attrs.define(eq=False)
@@ -232,7 +232,7 @@ class Broadcaster:
 
     def _drop(self, one: _Spectator, reason: str) -> None:
         del self._spectators[one.name]
-        self._outputs.append(DropSpectator(one.name, reason))
+        self._outputs.append(DisconnectSpectator(one.name, reason))
 
     def _send(self, one: _Spectator, message: FeedMessage, now: float) -> int:
         return self._send_bytes(one, encode_feed(message), now)

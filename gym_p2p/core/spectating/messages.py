@@ -3,7 +3,7 @@
 Knows bytes and limits; refuses to know what a message means. The layout is that of
 :mod:`gym_p2p.core.wire.codec`, with kinds of its own; the greetings are :class:`Subscribe` and
 :class:`Welcome`. It all goes over the one reliable channel of a link that carries no match. Test vectors of
-every message are in ``tests/core/wire/vectors.json``.
+every message are in ``docs/vectors/peer.json``.
 """
 
 from __future__ import annotations

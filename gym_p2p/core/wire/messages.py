@@ -2,7 +2,7 @@
 
 Knows bytes and limits; refuses to know what a message means. The layout is that of
 :mod:`gym_p2p.core.wire.codec`; the greeting is :class:`Hello`. Test vectors of every message are in
-``tests/core/wire/vectors.json``.
+``docs/vectors/peer.json``.
 """
 
 from __future__ import annotations

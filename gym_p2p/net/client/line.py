@@ -17,7 +17,7 @@ import aiohttp
 import socketio
 
 from gym_p2p.core.api.events import SERVICE_EVENTS
-from gym_p2p.core.api.payloads import Event, encode
+from gym_p2p.core.api.payloads import Payload, encode
 from gym_p2p.core.api.replies import is_public_id
 from gym_p2p.errors import ConfigurationError, P2PError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.credentials import Credentials
@@ -64,7 +64,7 @@ class Line:
         self._up = asyncio.Event()
         self._broken = asyncio.Event()
         self._given_up = False
-        self._outgoing: asyncio.Queue[Event] = asyncio.Queue(_MAX_WAITING)
+        self._outgoing: asyncio.Queue[Payload] = asyncio.Queue(_MAX_WAITING)
         self._sending: asyncio.Task[None] | None = None
 
     @property
@@ -113,7 +113,7 @@ class Line:
         """Do not take the line up again when it breaks."""
         self._given_up = True
 
-    def send(self, payload: Event) -> None:
+    def send(self, payload: Payload) -> None:
         """Send an event, in order, when the line permits; never waits and never raises.
 
         A refusal is logged; for those who need the answer there is :meth:`request`.
@@ -127,7 +127,7 @@ class Line:
         """Wait until everything that was to be sent has been."""
         await self._outgoing.join()
 
-    async def request(self, payload: Event) -> Mapping[str, Any]:
+    async def request(self, payload: Payload) -> Mapping[str, Any]:
         """Send an event and return the accepted answer's fields.
 
         Raises:
@@ -193,7 +193,7 @@ class Line:
             await self._emit(payload)
             self._outgoing.task_done()
 
-    async def _emit(self, payload: Event) -> None:
+    async def _emit(self, payload: Payload) -> None:
         event = payload.event
         try:
             if self._sio is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.api.payloads import Event
+from gym_p2p.core.api.payloads import Payload
 from gym_p2p.core.api.queues import MatchFailed, QueueStatus
 from gym_p2p.core.api.requests import JoinQueue, JoinRoom, LeaveQueue, LeaveRoom
 from gym_p2p.core.api.rooms import MatchFound, RoomStatus
@@ -107,7 +107,7 @@ class Placement:
                 await self._line.flush()  # what was sent before is still for the others
                 await self._line.request(place.leave if self.match is None else LeaveRoom(self.match.room))
 
-    def receive(self, announced: Event) -> None:
+    def receive(self, announced: Payload) -> None:
         """Take in an announcement, if it is about the place."""
         match announced:
             case MatchFound():

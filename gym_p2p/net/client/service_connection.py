@@ -19,6 +19,8 @@ from typing import Any
 import aiohttp
 import socketio
 
+from gym_p2p.core.api.payloads import encode
+from gym_p2p.core.api.requests import RegisterSubject
 from gym_p2p.errors import ConfigurationError, P2PError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.credentials import Credentials
 
@@ -98,9 +100,9 @@ async def _connect_and_register(
     sio: socketio.AsyncClient, url: str, subject_id: str, credentials: Credentials, timeout_s: float
 ) -> float:
     await sio.connect(url, auth=credentials.to_auth(), transports=["websocket"], wait_timeout=timeout_s)
-    registration = {"subject_id": subject_id, "client": CLIENT}
+    registration = RegisterSubject(subject_id, CLIENT)
     sent_at = time.monotonic()
-    answer = accepted(await sio.call("register_subject", registration, timeout=timeout_s), url)
+    answer = accepted(await sio.call(registration.event, encode(registration), timeout=timeout_s), url)
     rtt_ms = (time.monotonic() - sent_at) * 1e3
     if answer.get("service") != "gym_p2p":
         raise ServiceUnreachable(url, _ANOTHER_SERVICE)

@@ -19,7 +19,7 @@ import attrs
 
 from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.api.payloads import Event, decode
+from gym_p2p.core.api.payloads import Payload, decode
 from gym_p2p.core.api.queues import MatchFailed, QueueAck
 from gym_p2p.core.api.requests import JoinQueue, JoinRoom, LeaveQueue, LeaveRoom, SendMatchSignal, Watch
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
@@ -176,7 +176,7 @@ class SignalingClient:
         self._require_open()
         return await self._placement.wait(timeout_s)
 
-    def send(self, payload: Event) -> None:
+    def send(self, payload: Payload) -> None:
         """Send an event, in order, when the line permits; never waits and never raises.
 
         A refusal is logged; for those who need the answer there is :meth:`request`.
@@ -193,7 +193,7 @@ class SignalingClient:
         """Send a connection signal to another player, or to a spectator, of a match; see :meth:`send`."""
         self.send(SendMatchSignal(game_id, target, type, None if payload is None else dict(payload)))
 
-    async def request(self, payload: Event) -> Mapping[str, Any]:
+    async def request(self, payload: Payload) -> Mapping[str, Any]:
         """Send an event and return the accepted answer's fields.
 
         Raises:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import attrs
 
 from gym_p2p.config import LinkConfig
-from gym_p2p.core.api.payloads import Event
+from gym_p2p.core.api.payloads import Payload
 from gym_p2p.core.api.probes import (
     ProbeCancel,
     ProbePath,
@@ -54,10 +54,10 @@ class ProbeLine(Protocol):
     def events(self) -> EventStream:
         """What the service announces."""
 
-    def send(self, payload: Event) -> None:
+    def send(self, payload: Payload) -> None:
         """Send an event, in order, when the line permits; never raises."""
 
-    async def request(self, payload: Event) -> Mapping[str, Any]:
+    async def request(self, payload: Payload) -> Mapping[str, Any]:
         """Send an event and return the accepted answer's fields."""
 
 

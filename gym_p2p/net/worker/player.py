@@ -1,7 +1,7 @@
 """The network half of one player, from signing in to goodbye.
 
 Strings the pieces together: the way to a match, the mesh of connections, the match machine with its driver,
-the feed for spectators, and a latency telemetry for every link. Runs on an event loop that nothing else
+the feed for spectators, and a latency poller for every link. Runs on an event loop that nothing else
 blocks, in a thread or a process of its own (:mod:`gym_p2p.net.worker.bridge`); refuses to know the
 environment.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import statistics
+from collections import deque
 
 from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
 from gym_p2p.core.api.rooms import MatchFound, MatchSignal, PeerLeft
@@ -21,7 +23,7 @@ from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDig
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.loop import LoopClock
-from gym_p2p.net.telemetry import LatencyTelemetry
+from gym_p2p.net.telemetry import LatencyPoller
 from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.net.worker.broadcast import FeedServer
 from gym_p2p.net.worker.join import Meeting
@@ -43,28 +45,35 @@ _log = logging.getLogger(__name__)
 
 _FIRST_REPORT_MS = 10_000
 _REPORT_EVERY_MS = 60_000
+_REPORTED_SAMPLES = 600
+"""Bounds what is kept where the wall clock is set back."""
 
 
 class _LatencyReports:
-    """Reports to the service, now and then, how far the players are apart: its queues learn from it."""
+    """Reports to the service, now and then, how far the players are apart: its queues learn from it.
+
+    Each report is the median of the round trips since the one before.
+    """
 
     def __init__(self, client: SignalingClient, found: MatchFound) -> None:
         self._client = client
         self._found = found
         self._due_ms: dict[int, int] = {}
+        self._rtts_ms: dict[int, deque[float]] = {}
 
-    def due(self, player: int, now_ms: int) -> bool:
-        """Whether it is time to report on a player; first once there is something to report."""
-        due_ms = self._due_ms.setdefault(player, now_ms + _FIRST_REPORT_MS)
-        if now_ms < due_ms:
-            return False
-        self._due_ms[player] = now_ms + _REPORT_EVERY_MS
-        return True
-
-    def send(self, player: int, rtt_ms: float) -> None:
-        """Report a median round trip."""
-        player_id = self._found.players[player].player_id
-        self._client.send(MatchLatency(self._found.match_id, player_id, rtt_ms))
+    def polled(self, player: int, poll: Poll) -> None:
+        """Take in a poll of the link to a player; report if it is time, and there is something to report."""
+        rtts_ms = self._rtts_ms.setdefault(player, deque(maxlen=_REPORTED_SAMPLES))
+        due_ms = self._due_ms.setdefault(player, poll.timestamp_ms + _FIRST_REPORT_MS)
+        if poll.rtt_ms is not None:
+            rtts_ms.append(poll.rtt_ms)
+        if poll.timestamp_ms < due_ms:
+            return
+        self._due_ms[player] = poll.timestamp_ms + _REPORT_EVERY_MS
+        if rtts_ms:
+            player_id = self._found.players[player].player_id
+            self._client.send(MatchLatency(self._found.match_id, player_id, statistics.median(rtts_ms)))
+            rtts_ms.clear()
 
 
 class PlayerWorker(NetworkWorker):
@@ -80,7 +89,7 @@ class PlayerWorker(NetworkWorker):
         self._plan = plan
         self._mesh = Mesh(self._client, plan.config.link)
         self._driver: Driver | None = None
-        self._telemetry: dict[int, LatencyTelemetry] = {}
+        self._pollers: list[LatencyPoller] = []
         self._reports: _LatencyReports | None = None
         self._feed: FeedServer | None = None
         self._goodbye = "failed"
@@ -124,7 +133,7 @@ class PlayerWorker(NetworkWorker):
 
         def on_open(player: int, connection: PeerConnection) -> None:
             self._emit(LinkOpened(player, loop.time() - began))
-            self._start_telemetry(player, connection)
+            self._start_polling(player, connection)
 
         await self._mesh.open(found, driver, on_open)
         await self._over.wait()
@@ -162,26 +171,19 @@ class PlayerWorker(NetworkWorker):
             description={**self._plan.description, **shown},
         )
 
-    def _start_telemetry(self, player: int, connection: PeerConnection) -> None:
-        config = self._plan.config.telemetry
-        telemetry = LatencyTelemetry(
+    def _start_polling(self, player: int, connection: PeerConnection) -> None:
+        poller = LatencyPoller(
             connection,
-            poll_interval_ms=config.poll_interval_ms,
-            max_samples=config.max_samples,
-            warning_ms=config.warning_ms,
-            critical_ms=config.critical_ms,
+            self._plan.config.telemetry.poll_interval_ms,
             on_poll=lambda poll: self._polled(player, poll),
         )
-        telemetry.start()
-        self._telemetry[player] = telemetry
+        poller.start()
+        self._pollers.append(poller)
 
     def _polled(self, player: int, poll: Poll) -> None:
         self._emit(Polled(player, poll))
-        reports = self._reports
-        if reports is not None and reports.due(player, poll.timestamp_ms):
-            statistics = self._telemetry[player].get_stats()
-            if statistics is not None:
-                reports.send(player, statistics["medianMs"])
+        if self._reports is not None:
+            self._reports.polled(player, poll)
 
     # What arrives.
 
@@ -195,8 +197,8 @@ class PlayerWorker(NetworkWorker):
             self._over.set()
 
     async def _clean_up(self) -> None:
-        for telemetry in self._telemetry.values():
-            telemetry.stop()
+        for poller in self._pollers:
+            poller.stop()
         if self._driver is not None:
             self._driver.stop()
         if self._feed is not None:

@@ -23,7 +23,7 @@ import attrs
 import msgspec
 import socketio.packet
 
-from gym_p2p.core.presence.rate_limits import Rate
+from gym_p2p.core.presence.rate_limits import RateLimit
 
 __all__ = ["GUARD_KEY", "VIOLATION", "ConnectionGuard", "FrameGuard", "StrictJson", "StrictPacket"]
 
@@ -194,7 +194,7 @@ class FrameGuard:
         self,
         app: App,
         *,
-        connects: Rate | None = None,
+        connects: RateLimit | None = None,
         on_refusal: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         self._app = app

@@ -8,7 +8,7 @@ from __future__ import annotations
 import attrs
 
 from gym_p2p.core.api.replies import Answer, Refused
-from gym_p2p.core.presence.rate_limits import Rate, Window, too_often
+from gym_p2p.core.presence.rate_limits import RateLimit, SlidingWindow, too_often
 from gym_p2p.server.guard.admission import Admission
 from gym_p2p.server.guard.metrics import ServiceMetrics
 
@@ -19,16 +19,16 @@ _LEAVES = frozenset({"leave_room", "leave_queue"})
 _PLACES = _JOINS | {"watch"}
 
 
-def _strikes() -> Window:
-    return Window(most=2, window_s=10.0)
+def _strikes() -> SlidingWindow:
+    return SlidingWindow(most=2, window_s=10.0)
 
 
-def _bursts() -> Window:
-    return Window(most=1, window_s=1.0)
+def _bursts() -> SlidingWindow:
+    return SlidingWindow(most=1, window_s=1.0)
 
 
-def _violations() -> Window:
-    return Window(most=9, window_s=10.0)
+def _violations() -> SlidingWindow:
+    return SlidingWindow(most=9, window_s=10.0)
 
 
 @attrs.frozen(kw_only=True)
@@ -43,13 +43,13 @@ class Guards:
     """
 
     admission: Admission
-    events: Rate
-    joins: Rate
+    events: RateLimit
+    joins: RateLimit
     metrics: ServiceMetrics
-    _strikes: Window = attrs.field(init=False, factory=_strikes)
-    _bursts: Window = attrs.field(init=False, factory=_bursts)
+    _strikes: SlidingWindow = attrs.field(init=False, factory=_strikes)
+    _bursts: SlidingWindow = attrs.field(init=False, factory=_bursts)
     """One burst over the limit is one strike, however many events it had."""
-    _violations: Window = attrs.field(init=False, factory=_violations)
+    _violations: SlidingWindow = attrs.field(init=False, factory=_violations)
 
     def struck_out(self, socket: str, now: float) -> bool:
         """Count an event over the limit; return whether the socket is to be closed for that."""

@@ -19,7 +19,7 @@ import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from gym_p2p.core.api.payloads import Event
+from gym_p2p.core.api.payloads import Payload
 from gym_p2p.core.api.probes import ProbeSignal
 from gym_p2p.core.api.queues import MatchFailed
 from gym_p2p.core.api.rooms import MatchFound, MatchSignal
@@ -115,7 +115,7 @@ class ServiceMetrics:
         """Note that a player waits no more, or is gone. Idempotent."""
         self._joined_at.pop(socket, None)
 
-    def sent(self, socket: str, payload: Event, now: float) -> None:
+    def sent(self, socket: str, payload: Payload, now: float) -> None:
         """Count what is sent to a client, if it is a signal or a match."""
         match payload:
             case MatchSignal() | ProbeSignal():

@@ -9,13 +9,24 @@ import pytest
 from gym_p2p.core.api.matches import GroupHistory, QueueTicket
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.probes import ProbeReport
+from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.api.replies import Candidate, Description
 from gym_p2p.core.api.requests import (
+    AnswerMatch,
+    DropSpectator,
     JoinQueue,
+    JoinRoom,
+    LeaveQueue,
+    LeaveRoom,
+    MatchLatency,
+    ProbeReady,
+    ProbeRequest,
+    ProbeWait,
     RegisterSubject,
     ReportProbe,
     SendMatchSignal,
     SendProbeSignal,
+    StopWatching,
     Watch,
 )
 from gym_p2p.errors import ProtocolError
@@ -25,6 +36,66 @@ TICKET = QueueTicket(queue="q", seats=("a", 1), take=1, plays="digest", asks=Tru
 
 def on_wire(payload: Any) -> Any:
     return json.loads(json.dumps(encode(payload)))
+
+
+@pytest.mark.parametrize(
+    ("request_", "event", "written"),
+    [
+        (
+            RegisterSubject("ann", "gym_p2p/1"),
+            "register_subject",
+            '{"subject_id":"ann","client":"gym_p2p/1"}',
+        ),
+        (
+            JoinRoom("r", ["a", 1], None, "gym_p2p/1", 2),
+            "join_room",
+            '{"room":"r","seats":["a",1],"take":null,"client":"gym_p2p/1","spectators":2}',
+        ),
+        (LeaveRoom("r"), "leave_room", '{"room":"r"}'),
+        (
+            JoinQueue("q", ["a", "b"], rtt_ms=1.5),
+            "join_queue",
+            (
+                '{"queue":"q","seats":["a","b"],"take":null,"client":null,"asks":false,"rtt_ms":1.5,'
+                '"previous_partners":[],"group_id":null,"plays":null,"spectators":0}'
+            ),
+        ),
+        (LeaveQueue("q"), "leave_queue", '{"queue":"q"}'),
+        (AnswerMatch("p", Verdict.NEXT), "answer_match", '{"proposal_id":"p","verdict":"next"}'),
+        (MatchLatency("m", 1, 2.5), "match_latency", '{"game_id":"m","player_id":1,"rtt_ms":2.5}'),
+        (
+            SendMatchSignal("m", "b", "ice-candidate"),
+            "webrtc_signal",
+            '{"game_id":"m","target_player_id":"b","type":"ice-candidate","payload":null}',
+        ),
+        (Watch(match_id="m", avoid=1), "watch", '{"room":null,"match_id":"m","avoid":1}'),
+        (StopWatching(), "stop_watching", "{}"),
+        (DropSpectator("w"), "drop_spectator", '{"spectator_id":"w"}'),
+        (ProbeReady("p"), "probe_ready", '{"probe_session_id":"p"}'),
+        (
+            SendProbeSignal("p", "bob", "offer", {"type": "offer", "sdp": "v=0"}),
+            "probe_signal",
+            (
+                '{"probe_session_id":"p","target_subject_id":"bob","type":"offer",'
+                '"payload":{"type":"offer","sdp":"v=0"}}'
+            ),
+        ),
+        (
+            ReportProbe(probe_session_id="p", success=False, failure="no_address"),
+            "probe_result",
+            (
+                '{"rtt_ms":null,"success":false,"samples_ms":[],"jitter_ms":null,"loss":null,"path":null,'
+                '"failure":"no_address","probe_session_id":"p"}'
+            ),
+        ),
+        (ProbeWait(waiting=True), "probe_wait", '{"waiting":true}'),
+        (ProbeRequest("bob"), "probe_request", '{"target_subject_id":"bob"}'),
+    ],
+)
+def test_every_request_to_the_byte(request_: Any, event: str, written: str) -> None:
+    assert request_.event == event
+    assert json.dumps(encode(request_), separators=(",", ":")) == written
+    assert decode(type(request_), json.loads(written)) == request_
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import FramesAhead, InputsArrived
 from gym_p2p.core.match.frame_advantage import LEAST_SAMPLES
-from gym_p2p.core.match.input_exchange import AHEAD_INTERVAL_S, Exchange
+from gym_p2p.core.match.input_exchange import AHEAD_INTERVAL_S, InputExchange
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from gym_p2p.core.wire.messages import MAX_INPUT_BYTES, Inputs, encode
@@ -14,11 +14,11 @@ from gym_p2p.core.wire.messages import MAX_INPUT_BYTES, Inputs, encode
 FRAME_S = 1 / 60
 
 
-def exchange(players: int = 3, *, paced: bool = False) -> tuple[Exchange, dict[int, Peer]]:
+def exchange(players: int = 3, *, paced: bool = False) -> tuple[InputExchange, dict[int, Peer]]:
     peers = {index: Peer(index=index, sync=SyncConfig(), players=players) for index in range(1, players)}
     for peer in peers.values():
         peer.state = PeerState.PLAYING
-    one = Exchange(local=0, peers=peers, paced=paced)
+    one = InputExchange(local=0, peers=peers, paced=paced)
     one.begin(1, dict.fromkeys(range(players), 0))
     return one, peers
 

@@ -47,6 +47,7 @@ def test_a_path_slower_than_the_notice_is_no_interruption() -> None:
     assert not [event for seat in table.seats for event in seat.events_of(Interrupted)]
 
 
+@pytest.mark.slow
 def test_pings_do_not_fall_together_with_something_that_is_done_once_a_second() -> None:
     match = Match(local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig())
     match.opened(1, 0.0)

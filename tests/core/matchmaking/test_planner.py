@@ -1,116 +1,31 @@
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.api.matches import GroupHistory, MakeMatch, QueueTicket
+from gym_p2p.core.api.matches import GroupHistory, MakeMatch
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import MatchFailed, Verdict
 from gym_p2p.core.api.replies import Notify
 from gym_p2p.core.matchmaking.commands import (
     CancelProbe,
-    LogDecision,
     PlannerOutput,
     ProposedMatch,
     PutOff,
     RequestProbe,
 )
-from gym_p2p.core.matchmaking.decision_log import replay
+from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.planner import Planner
 from gym_p2p.core.matchmaking.strategy import (
     FIFOMatchmaker,
     GroupReunionMatchmaker,
-    LatencyFIFOMatchmaker,
-    MatchCandidate,
-    Matchmaker,
-    QueuedCandidate,
 )
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
-from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
+from gym_p2p.core.probing.outcome import Reason
 from gym_p2p.core.probing.report import Mark
-from gym_p2p.simulation.population import Population
-from gym_p2p.simulation.queue import Arrivals, simulate_queue
-from tests.core.examples import examples
-
-
-def wish(size: int = 2, **more: Any) -> QueueTicket:
-    return QueueTicket(queue="lab", seats=tuple(range(size)), **more)
-
-
-def found(
-    subjects: tuple[str, str], rtt_ms: float | None, reason: Reason = Reason.FAILED, **more: Any
-) -> ProbeOutcome:
-    """Return the outcome of a probe; the ``reason`` is of one that has found nothing."""
-    reason = reason if rtt_ms is None else Reason.MEASURED
-    return ProbeOutcome(subjects=subjects, reason=reason, rtt_ms=rtt_ms, **more)
-
-
-class Queue:
-    """A planner, and what came out of it, by kind."""
-
-    def __init__(self, matchmaker: Matchmaker, *, ask_hook: bool = False, **config: Any) -> None:
-        self.planner = Planner(matchmaker, config=MatchmakingConfig(**config), ask_hook=ask_hook)
-        self.outputs: list[PlannerOutput] = []
-        self.size = config.get("group_size", 2)
-
-    def join(self, *names: str, now: float = 0.0, **options: Any) -> None:
-        for name in names:
-            assert self.planner.enqueue(name, wish(self.size, **options), now)
-        self.collect()
-
-    def collect(self) -> None:
-        self.outputs += iter(self.planner.poll, None)
-
-    def all(self, kind: type) -> list[Any]:
-        return [output for output in self.outputs if isinstance(output, kind)]
-
-    def probe(self, *, number: int = -1) -> RequestProbe:
-        request: RequestProbe = self.all(RequestProbe)[number]
-        return request
-
-    def answer(
-        self, rtt_ms: float | None, now: float, request: RequestProbe | None = None, **more: Any
-    ) -> bool:
-        request = request or self.probe()
-        taken = self.planner.probe_ended(request.probe_no, found(request.subjects, rtt_ms, **more), now)
-        self.collect()
-        return taken
-
-    def leave(self, name: str, now: float) -> bool:
-        left = self.planner.leave(name, now)
-        self.collect()
-        return left
-
-    def decide(self, verdict: Verdict, now: float) -> bool:
-        taken = self.planner.hook_decision(self.all(ProposedMatch)[-1].proposal_no, verdict, now)
-        self.collect()
-        return taken
-
-    def run_until(self, now: float) -> None:
-        for _ in range(1000):
-            due = self.planner.next_timeout()
-            if due is None or due > now:
-                return
-            self.planner.handle_timeout(due)
-            self.collect()
-        pytest.fail("the planner wants to be called again and again")
-
-    @property
-    def matches(self) -> list[tuple[str, ...]]:
-        """Whoever joined first sits first: nobody asks for a seat here."""
-        return [tuple(player.subject_id for player in match.players) for match in self.all(MakeMatch)]
-
-
-def records(queue: Queue, kind: str) -> list[dict[str, Any]]:
-    return [dict(decided.record) for decided in queue.all(LogDecision) if decided.record["kind"] == kind]
+from tests.core.matchmaking.planner_lab import Queue, found, records, wish
 
 
 def test_without_a_threshold_two_are_matched_at_once_and_unprobed() -> None:
@@ -387,66 +302,6 @@ def test_who_leaves_while_the_hook_is_asked_ends_the_proposal() -> None:
     assert not queue.matches
 
 
-# ---- plug-ins
-
-
-class Faulty(Matchmaker):
-    def __init__(self, answer: object) -> None:
-        super().__init__()
-        self._answer = answer
-
-    def find_match(
-        self,
-        arriving: MatchCandidate,
-        waiting: list[MatchCandidate],
-        group_size: int,  # noqa: ARG002 - part of the interface
-    ) -> list[MatchCandidate] | None:
-        waiting.clear()  # forbidden, and harmless
-        if isinstance(self._answer, Exception):
-            raise self._answer
-        return [MatchCandidate(name) if name != "me" else arriving for name in self._answer]  # type: ignore[attr-defined]  # a list, for every other answer
-
-
-@pytest.mark.parametrize("answer", [ValueError("no"), ["me"], ["me", "a"], ["x", "me"], ["me", "me"]])
-def test_a_faulty_matchmaker_is_reported_and_locks_nobody(answer: object) -> None:
-    queue = Queue(Faulty(answer))
-    queue.join("a", "b")
-    assert not queue.matches
-    assert records(queue, "considered")[-1]["fault"]
-    queue.run_until(60.0)
-    assert len(queue.all(Notify)) == 2
-
-
-class Vague(FIFOMatchmaker):
-    """Answers what is no number."""
-
-    def __init__(self, answer: object) -> None:
-        super().__init__(100.0)
-        self._answer = answer
-
-    def threshold_ms(self, wait_a_s: float, wait_b_s: float) -> float | None:  # noqa: ARG002 - the interface
-        return self._answer  # type: ignore[return-value]  # what this test is about
-
-    def next_chance_s(self, arriving: QueuedCandidate, waiting: Sequence[QueuedCandidate]) -> float | None:  # noqa: ARG002  # the interface
-        return self._answer  # type: ignore[return-value]  # what this test is about
-
-
-@pytest.mark.parametrize("answer", ["soon", math.nan, math.inf, -1.0, []])
-def test_a_matchmaker_whose_numbers_are_none_stops_nobody(answer: object) -> None:
-    queue = Queue(Vague(answer))
-    queue.join("a")
-    queue.run_until(5.0)
-    assert [row.threshold_ms for row in queue.planner.table(5.0)] == [None]
-    queue.join("b", now=5.0)
-    queue.answer(20.0, 5.5)
-    assert queue.matches == [("a", "b")]
-
-
-def test_a_matchmaker_of_the_wrong_type_is_a_type_error_at_once() -> None:
-    with pytest.raises(TypeError):
-        Planner(FIFOMatchmaker)  # type: ignore[arg-type]  # what this test is about
-
-
 def test_former_partners_meet_again_through_the_planner() -> None:
     queue = Queue(GroupReunionMatchmaker(fallback_to_fifo=False), give_up_after_s=None)
     queue.join("a", "b")
@@ -454,230 +309,71 @@ def test_former_partners_meet_again_through_the_planner() -> None:
     assert queue.matches == [("b", "c")]
 
 
-# ---- the decision log
+def test_landmarks_spare_a_pair_that_is_far_apart_the_probe() -> None:
+    estimator = LatencyEstimator(landmarks=("east", "north", "west"))
+    planner = Planner(WideningMatchmaker(), estimator=estimator)
+    planner.enqueue("a", wish(), 0.0, landmarks={"east": 5.0, "north": 90.0, "west": 140.0})
+    planner.enqueue("b", wish(), 0.0, landmarks={"east": 140.0, "north": 90.0, "west": 5.0})
+    assert not [output for output in iter(planner.poll, None) if isinstance(output, RequestProbe)]
+    planner.enqueue("c", wish(), 0.0, landmarks={"east": 7.0, "north": 92.0, "west": 138.0})
+    (request,) = [output for output in iter(planner.poll, None) if isinstance(output, RequestProbe)]
+    assert request.subjects == ("a", "c")
 
 
-def test_every_decision_leaves_a_json_record_made_and_rejected() -> None:
-    queue = Queue(FIFOMatchmaker(100))
-    queue.join("a", "b", "c")
-    queue.answer(500.0, 1.0)
-    queue.answer(20.0, 2.0)
-    queue.run_until(61.0)
-    log = [json.loads(json.dumps(decided.record, allow_nan=False)) for decided in queue.all(LogDecision)]
-    kinds = [record["kind"] for record in log]
-    assert {"considered", "probed", "rejected", "made", "gave_up"} <= set(kinds)
-    verdicts = [(r["rtt_ms"], r["threshold_ms"], r["verdict"]) for r in log if r["kind"] == "probed"]
-    assert verdicts == [(500.0, 100, "rejected"), (20.0, 100, "passed")]
+def test_a_planner_that_keeps_no_log_decides_the_same() -> None:
+    planner = Planner(FIFOMatchmaker(100), log_decisions=False, config=MatchmakingConfig(give_up_after_s=5.0))
+    for name in ("a", "b", "c"):
+        planner.enqueue(name, wish(), 0.0)
+    outputs: list[PlannerOutput] = []
+    for rtt_ms in (500.0, 20.0):
+        outputs += iter(planner.poll, None)
+        request = outputs[-1]
+        assert isinstance(request, RequestProbe)
+        planner.probe_ended(request.probe_no, found(request.subjects, rtt_ms), 1.0)
+    planner.handle_timeout(6.0)
+    outputs += iter(planner.poll, None)
+    assert [type(output) for output in outputs] == [RequestProbe, PutOff, RequestProbe, MakeMatch, Notify]
 
 
-def test_a_log_replayed_under_its_own_policy_differs_in_nothing() -> None:
-    log: list[Any] = []
-    simulate_queue(Population(1, 200), WideningMatchmaker(), Arrivals(count=200), on_decision=log.append)
-    outcome = replay(json.loads(json.dumps(log)), WideningMatchmaker())
-    assert outcome.situations == outcome.same > 100
-    assert set(outcome.verdicts) == {"passed->passed", "rejected->rejected"}
+def test_nobody_is_sent_away_who_does_not_wait() -> None:
+    assert not Planner(FIFOMatchmaker()).dismiss("a", "no_answer", 0.0)
 
 
-def test_a_log_replayed_under_another_policy_shows_what_would_differ() -> None:
-    queue = Queue(FIFOMatchmaker(100))
+def test_a_relay_is_not_tried_by_those_who_have_spent_their_probes() -> None:
+    queue = Queue(WideningMatchmaker(), relay_after_s=20.0, probe_budget=1)
     queue.join("a", "b")
-    queue.answer(90.0, 1.0)
-    log = [decided.record for decided in queue.all(LogDecision)]
-    outcome = replay([*log, None, {"v": 99}, "text"], WideningMatchmaker())
-    assert outcome.verdicts == {"passed->rejected": 1}
-    assert outcome.skipped == 3
-    alone = replay(log, GroupReunionMatchmaker(fallback_to_fifo=False))
-    assert alone.differences == [{"t": 0.0, "seed": "b", "chosen": ["a", "b"], "would_choose": None}]
+    queue.answer(None, 10.0, reason=Reason.NOT_CONNECTED)
+    queue.run_until(50.0)
+    assert len(queue.all(RequestProbe)) == 1
 
 
-# ---- a population
+def test_who_gets_too_far_even_after_any_wait_is_put_off() -> None:
+    queue = Queue(WideningMatchmaker(last_resort_rtt_ms=None))
+    queue.join("a", "b")
+    queue.answer(151.0, 1.0)
+    assert [put_off.reason for put_off in queue.all(PutOff)] == ["too_far"]
 
 
-@pytest.mark.slow
-def test_widening_is_near_and_probes_little() -> None:
-    population = Population(0, 1000)
-    ours = simulate_queue(population, WideningMatchmaker(), Arrivals(count=2000)).figures()
-    fifo = simulate_queue(population, FIFOMatchmaker(), Arrivals(count=2000)).figures()
-    assert ours["rtt_p50_ms"] is not None
-    assert fifo["rtt_p50_ms"] is not None
-    assert ours["rtt_p50_ms"] <= 45
-    assert fifo["rtt_p50_ms"] > 2 * ours["rtt_p50_ms"]
-    assert 0 < (ours["probes_per_match"] or 0) <= 1.5
-    assert (ours["unmatched"] or 0) < 0.03
+def test_a_group_is_of_those_who_might_all_play_with_each_other() -> None:
+    queue = Queue(WideningMatchmaker(), group_size=3)
+    queue.planner.observe("a", "b", 140.0, 0.0)
+    queue.join("a", "b", "c")
+    assert not queue.all(RequestProbe)
+    queue.join("d")
+    assert queue.all(RequestProbe)
+    assert all({"a", "b"} != set(request.subjects) for request in queue.all(RequestProbe))
 
 
-@pytest.mark.slow
-def test_without_landmarks_widening_still_beats_the_sum_of_server_round_trips() -> None:
-    population, arrivals = Population(0, 1000), Arrivals(count=1500)
-    ours = simulate_queue(population, WideningMatchmaker(), arrivals, landmarks=False).figures()
-    theirs = simulate_queue(population, LatencyFIFOMatchmaker(200, 150), arrivals).figures()
-    assert (ours["rtt_p50_ms"] or 999) < (theirs["rtt_p50_ms"] or 0)
-    assert (ours["unmatched"] or 0) < (theirs["unmatched"] or 0)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("group_size", [3, 4])
-def test_groups_of_a_population_are_made_and_everybody_ends(group_size: int) -> None:
-    config = MatchmakingConfig(group_size=group_size, give_up_after_s=120.0)
-    outcome = simulate_queue(Population(2, 1000), WideningMatchmaker(), Arrivals(count=600), config=config)
-    assert outcome.matches * group_size + outcome.unmatched == 600
-    assert outcome.matches * group_size > 400
-
-
-# ---- invariants
-
-NAMES = [f"s{number}" for number in range(7)]
-MAKERS: Sequence[Matchmaker] = (
-    FIFOMatchmaker(100),
-    LatencyFIFOMatchmaker(200, 100),
-    GroupReunionMatchmaker(100),
-    WideningMatchmaker(),
-)
-
-
-class AnyQueue(RuleBasedStateMachine):
-    """Joins, leaves, answers, silence and time in any order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-        self.planner: Planner | None = None
-        self.size = 2
-        self.waiting: dict[str, float] = {}
-        self.probes: dict[int, RequestProbe] = {}
-        self.hooks: dict[int, ProposedMatch] = {}
-
-    @precondition(lambda self: self.planner is None)
-    @rule(
-        maker=st.sampled_from(MAKERS),
-        size=st.integers(2, 3),
-        ask_hook=st.booleans(),
-        relay=st.sampled_from([None, 10.0]),
-        budget=st.sampled_from([2, 12]),
-    )
-    def start(
-        self,
-        maker: Matchmaker,
-        size: int,
-        ask_hook: bool,  # noqa: FBT001 - Hypothesis passes it by name
-        relay: float | None,
-        budget: int,
-    ) -> None:
-        config = MatchmakingConfig(group_size=size, relay_after_s=relay, probe_budget=budget)
-        self.size = size
-        self.planner = Planner(maker, config=config, ask_hook=ask_hook)
-
-    @precondition(lambda self: self.planner is not None)
-    @rule(name=st.sampled_from(NAMES), rtt_ms=st.none() | st.floats(0, 200), ago_s=st.floats(0, 50))
-    def join(self, name: str, rtt_ms: float | None, ago_s: float) -> None:
-        assert self.planner is not None
-        since = self.now - ago_s
-        joined = self.planner.enqueue(name, wish(self.size, rtt_ms=rtt_ms), self.now, enqueued_at=since)
-        assert joined is (name not in self.waiting)
-        self.waiting.setdefault(name, since)
-        self.collect()
-
-    @precondition(lambda self: self.planner is not None)
-    @rule(name=st.sampled_from(NAMES))
-    def leave(self, name: str) -> None:
-        assert self.planner is not None
-        assert self.planner.leave(name, self.now) is (name in self.waiting)
-        self.waiting.pop(name, None)
-        self.collect()
-
-    @precondition(lambda self: self.probes)
-    @rule(
-        place=st.integers(0, 20),
-        rtt_ms=st.none() | st.sampled_from([10.0, 70.0, 120.0, 180.0, 400.0]),
-        reason=st.sampled_from([Reason.FAILED, Reason.BUSY]),
-    )
-    def answer(self, place: int, rtt_ms: float | None, reason: Reason) -> None:
-        assert self.planner is not None
-        number = sorted(self.probes)[place % len(self.probes)]
-        outcome = found(self.probes.pop(number).subjects, rtt_ms, reason)
-        assert self.planner.probe_ended(number, outcome, self.now)
-        assert not self.planner.probe_ended(number, outcome, self.now)
-        self.collect()
-
-    @precondition(lambda self: self.hooks)
-    @rule(place=st.integers(0, 20), verdict=st.sampled_from(Verdict))
-    def decide(self, place: int, verdict: Verdict) -> None:
-        assert self.planner is not None
-        number = sorted(self.hooks)[place % len(self.hooks)]
-        del self.hooks[number]
-        self.planner.hook_decision(number, verdict, self.now)
-        assert not self.planner.hook_decision(number, verdict, self.now)
-        self.collect()
-
-    @precondition(lambda self: self.planner is not None)
-    @rule(pause_s=st.sampled_from([0.01, 1.0, 4.0, 15.0, 40.0]))
-    def wait(self, pause_s: float) -> None:
-        self.advance(self.now + pause_s)
-
-    def advance(self, until: float) -> None:
-        assert self.planner is not None
-        for _ in range(2000):
-            due = self.planner.next_timeout()
-            if due is None or due > until:
-                break
-            self.now = max(self.now, due)
-            self.planner.handle_timeout(self.now)
-            self.collect()
-        else:
-            pytest.fail("the planner wants to be called again and again")
-        self.now = until
-
-    def collect(self) -> None:
-        assert self.planner is not None
-        for output in iter(self.planner.poll, None):
-            match output:
-                case RequestProbe():
-                    busy = {name for request in self.probes.values() for name in request.subjects}
-                    assert not busy & set(output.subjects), "in two probes"
-                    assert set(output.subjects) <= set(self.waiting), "probed, and not in the queue"
-                    self.probes[output.probe_no] = output
-                case CancelProbe():
-                    del self.probes[output.request.probe_no]
-                case ProposedMatch():
-                    self.hooks[output.proposal_no] = output
-                case MakeMatch():
-                    assert [player.seat for player in output.players] == list(range(self.size))
-                    for player in output.players:
-                        del self.waiting[player.subject_id]  # KeyError: in two matches, or not waiting
-                    pairs = output.players[0].probe.pairs
-                    assert len({pair.subjects for pair in pairs}) == self.size * (self.size - 1) / 2
-                    assert all(pair.rtt_ms is not None for pair in pairs)
-                case Notify(subject_id, MatchFailed()):
-                    del self.waiting[subject_id]
-                case LogDecision():
-                    json.dumps(output.record, allow_nan=False)
-                case PutOff():
-                    assert output.until > self.now
-
-    @invariant()
-    def the_queue_holds_who_waits(self) -> None:
-        if self.planner is not None:
-            assert {row.subject_id for row in self.planner.table(self.now)} == set(self.waiting)
-
-    def teardown(self) -> None:
-        """With everybody silent from now on, every ticket ends."""
-        if self.planner is not None:
-            self.advance(self.now + 60.0 + 3 * (2 * 20.0) + 2 * 5.0)
-            assert not self.waiting
-            assert not self.planner.tickets
-            assert self.planner.next_timeout() is None
-
-
-AnyQueue.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)
-TestAnyQueue = AnyQueue.TestCase
-
-
-@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: type(maker).__name__)
-@pytest.mark.parametrize("rtt_ms", [0.0, 59.0, 99.0])
-def test_two_compatible_tickets_are_matched_in_bounded_time(maker: Matchmaker, rtt_ms: float) -> None:
-    queue = Queue(maker)
-    queue.join("a", rtt_ms=40.0)
-    queue.join("b", now=7.0, rtt_ms=40.0)
-    queue.answer(rtt_ms, 8.0)
-    queue.run_until(30.0)
+def test_a_probe_outlives_its_proposal_and_what_it_measured_is_of_use() -> None:
+    queue = Queue(FIFOMatchmaker(100), group_size=4, give_up_after_s=None)
+    queue.join("a", "b", "c", "d")
+    queue.answer(500.0, 1.0, queue.probe(number=0))
+    states = {row.subject_id: row.state for row in queue.planner.table(1.0)}
+    assert states == {"a": "waiting", "b": "waiting", "c": "probing", "d": "probing"}
+    queue.answer(50.0, 2.0, queue.probe(number=1))
+    queue.join("e", now=3.0)
+    for number in range(2, 20):
+        if not queue.matches:
+            queue.answer(50.0, 4.0, queue.probe(number=number))
     assert len(queue.matches) == 1
+    assert [request.subjects for request in queue.all(RequestProbe)].count(("c", "d")) == 1

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.core.presence.rate_limits import Rate, Window, too_often
+from gym_p2p.core.presence.rate_limits import RateLimit, SlidingWindow, too_often
 
 
 def test_a_rate_grants_its_burst_and_then_its_rate() -> None:
-    limits = Rate(per_s=1.0, burst=3)
+    limits = RateLimit(per_s=1.0, burst=3)
     assert [limits.take("ann", 10.0) for _ in range(3)] == [None] * 3
     assert limits.take("ann", 10.0) == pytest.approx(1.0)
     assert limits.take("bob", 10.0) is None
@@ -19,14 +19,14 @@ def test_a_rate_grants_its_burst_and_then_its_rate() -> None:
 
 
 def test_a_rate_forgets_whoever_has_all_of_it_again() -> None:
-    limits = Rate(per_s=1.0, burst=3)
+    limits = RateLimit(per_s=1.0, burst=3)
     for number in range(1_000):
         limits.take(f"subject{number}", float(number))
     assert len(limits._full_at) <= 3
 
 
 def test_whoever_is_refused_learns_how_long_to_wait() -> None:
-    limits = Rate(per_s=10.0, burst=1)
+    limits = RateLimit(per_s=10.0, burst=1)
     assert limits.take("s", 0.0) is None
     wait_s = limits.take("s", 0.05)
     assert wait_s == pytest.approx(0.05)
@@ -36,7 +36,7 @@ def test_whoever_is_refused_learns_how_long_to_wait() -> None:
 
 
 def test_a_window_grants_so_many_in_any_stretch_of_its_length() -> None:
-    limits = Window(most=2, window_s=10.0)
+    limits = SlidingWindow(most=2, window_s=10.0)
     assert [limits.take("ann", now) for now in (0.0, 4.0)] == [None, None]
     assert limits.take("ann", 9.0) == pytest.approx(1.0)
     assert limits.take("bob", 9.0) is None
@@ -46,7 +46,7 @@ def test_a_window_grants_so_many_in_any_stretch_of_its_length() -> None:
 
 
 def test_a_window_forgets_whoever_has_all_of_it_again() -> None:
-    limits = Window(most=2, window_s=3.0)
+    limits = SlidingWindow(most=2, window_s=3.0)
     for number in range(1_000):
         limits.take(f"subject{number}", float(number))
     assert len(limits._taken) <= 3
@@ -54,7 +54,7 @@ def test_a_window_forgets_whoever_has_all_of_it_again() -> None:
 
 @given(st.lists(st.integers(0, 4), max_size=60))
 def test_no_stretch_of_a_window_ever_has_more_than_it_grants(pauses: list[int]) -> None:
-    limits, now, granted = Window(most=3, window_s=5.0), 0, []
+    limits, now, granted = SlidingWindow(most=3, window_s=5.0), 0, []
     for pause in pauses:
         now += pause
         if limits.take("s", now) is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gym_p2p.core.api.probes import ProbeReport
-from gym_p2p.core.probing.report import Mark, Reconciled, reconcile
+from gym_p2p.core.probing.report import Mark, reconcile
 
 FAILED = ProbeReport(success=False, failure="not_connected")
 
@@ -16,13 +16,13 @@ def report(rtt_ms: float) -> ProbeReport:
 
 @pytest.mark.parametrize("reports", [[], [None, None], [FAILED, None], [FAILED, FAILED]])
 def test_without_a_usable_report_there_is_no_figure(reports: list[ProbeReport | None]) -> None:
-    assert reconcile(reports) == Reconciled(None)
+    assert reconcile(reports) == (None, frozenset())
 
 
 @pytest.mark.parametrize("other", [None, FAILED])
 def test_one_usable_report_is_enough_and_is_marked(other: ProbeReport | None) -> None:
     for reports in ([report(20.0), other], [other, report(20.0)]):
-        assert reconcile(reports) == Reconciled(20.0, frozenset({Mark.ONE_SIDED}))
+        assert reconcile(reports) == (20.0, frozenset({Mark.ONE_SIDED}))
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_the_larger_median_counts_and_two_that_differ_too_much_are_marked(
 ) -> None:
     marks = frozenset({Mark.DISAGREED}) if disagree else frozenset()
     for reports in ([report(low), report(high)], [report(high), report(low)]):
-        assert reconcile(reports) == Reconciled(high, marks)
+        assert reconcile(reports) == (high, marks)

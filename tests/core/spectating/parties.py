@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.spectating.broadcaster import Broadcaster, DropSpectator, SendToSpectator
+from gym_p2p.core.spectating.broadcaster import Broadcaster, DisconnectSpectator, SendToSpectator
 from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeShown, FramesShown
 from gym_p2p.core.spectating.subscriber import SendToPlayer, Subscriber
@@ -68,8 +68,8 @@ class Party:
                         self.seen[name].append(output)
             for request in iter(self.feed.poll, None):
                 moved = True
-                assert isinstance(request, DropSpectator | SendToSpectator)
-                if isinstance(request, DropSpectator):
+                assert isinstance(request, DisconnectSpectator | SendToSpectator)
+                if isinstance(request, DisconnectSpectator):
                     self.dropped[request.spectator] = request.reason
                     gone = self.followers.pop(request.spectator, None)
                     if gone is not None:

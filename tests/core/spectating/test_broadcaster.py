@@ -15,7 +15,7 @@ from gym_p2p.core.spectating.broadcaster import (
     STALLED_S,
     WINDOW_BYTES,
     Broadcaster,
-    DropSpectator,
+    DisconnectSpectator,
     SendToSpectator,
 )
 from gym_p2p.core.spectating.log import BroadcastLog
@@ -100,7 +100,7 @@ def test_between_two_episodes_one_waits_for_the_next() -> None:
     assert party.kinds("s") == [Welcomed, EpisodeShown]
 
 
-def test_one_who_is_behind_sees_the_end_of_his_episode_while_the_next_one_runs() -> None:
+def test_one_who_is_behind_sees_the_end_of_their_episode_while_the_next_one_runs() -> None:
     party = Party()
     party.show(begun(1), *(frame(number) for number in range(5000)))
     party.join("s")
@@ -267,6 +267,7 @@ def _assert_one_story(seen: list[Any], lengths: list[int]) -> None:
         assert not ends[0].completed  # it could not be shown to its end by the one who was followed last
 
 
+@pytest.mark.slow
 def test_what_is_too_much_to_keep_is_forgotten_and_late_comers_wait_for_the_next_episode() -> None:
     party = Party(Broadcaster(DESCRIPTION, BroadcastLog(max_bytes=100_000)))
     party.join("early")
@@ -306,4 +307,4 @@ def test_a_spectator_of_another_version_is_dropped_with_both_versions(version: i
     party.feed.receive("s", bytes([0x40, version, 0, 0]), party.now)
     requests = list(iter(party.feed.poll, None))
     reason = f"the spectator's version is {version}, the player's {FEED_VERSION}"
-    assert requests[-1] == DropSpectator("s", reason)
+    assert requests[-1] == DisconnectSpectator("s", reason)

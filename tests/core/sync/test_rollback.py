@@ -143,6 +143,7 @@ def test_at_most_one_rollback_a_tick() -> None:
         assert len(set(currents)) == len(currents)
 
 
+@pytest.mark.slow
 def test_the_predictor_decides_how_often_is_rolled_back() -> None:
     def rollbacks(**options: Any) -> int:
         table = rollback_table(2, one_way_ms=50, frames=200, **options)
@@ -180,6 +181,7 @@ def test_a_paced_match_sends_one_game_message_a_frame_to_each_peer(one_way_ms: f
         assert (seat.driver.game_bytes_sent - size_bytes) / 5 <= 2_400 * peers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size_bytes", [0, 1, 40, 512])
 def test_inputs_of_any_size_are_played(size_bytes: int) -> None:
     def action(player: int, frame: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The test vectors of both wires: ``vectors.json``, and what its fields are as values of our classes.
+"""The test vectors of both wires: ``docs/vectors/peer.json``, and its fields as values of our classes.
 
 ``python -m tests.core.wire.vectors`` writes the bytes anew, after a change of the layout or of the examples.
 """
@@ -18,7 +18,7 @@ from gym_p2p.core.wire import messages as match
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import decode, encode
 
-PATH = Path(__file__).parent / "vectors.json"
+PATH = Path(__file__).parents[3] / "docs" / "vectors" / "peer.json"
 
 WIRES: dict[str, tuple[Any, Callable[[Any], bytes], Callable[[bytes], Any]]] = {
     "match": (match, encode, decode),

@@ -16,7 +16,7 @@ import pytest
 
 import gym_p2p
 from gym_p2p.config import LinkConfig, LinkEmulation, ServiceConfig
-from gym_p2p.core.api.payloads import Event, decode, encode
+from gym_p2p.core.api.payloads import Payload, decode, encode
 from gym_p2p.core.api.probes import ProbePath, ProbePrepare, ProbeReport
 from gym_p2p.core.api.requests import ReportProbe, SendProbeSignal
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
@@ -302,14 +302,14 @@ class Line:
         self.partner: Line | None = None
         self.sent: list[tuple[str, Mapping[str, Any]]] = []
 
-    def send(self, payload: Event) -> None:
+    def send(self, payload: Payload) -> None:
         fields = encode(payload)
         self.sent.append((payload.event, fields))
         if isinstance(payload, SendProbeSignal) and self.partner is not None:
             relayed = {**fields, "from_subject_id": self.name}
             asyncio.get_running_loop().call_soon(self.partner.tell, "probe_signal", relayed)
 
-    async def request(self, payload: Event) -> Mapping[str, Any]:
+    async def request(self, payload: Payload) -> Mapping[str, Any]:
         raise AssertionError(str(payload))
 
     def tell(self, event: str, payload: Any) -> None:

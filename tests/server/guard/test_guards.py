@@ -8,7 +8,7 @@ import pytest
 
 from gym_p2p.config import IceServer, ServiceConfig
 from gym_p2p.core.api.replies import Code, Refused
-from gym_p2p.core.presence.rate_limits import Rate
+from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.server.guard.admission import Admission, Identity
 from gym_p2p.server.guard.guards import Guards
@@ -113,7 +113,9 @@ def test_a_forged_and_an_expired_token_are_not_told_apart() -> None:
 
 
 def make_guards() -> Guards:
-    return Guards(admission=Admission(), events=Rate(30.0, 100), joins=Rate(1.0, 3), metrics=ServiceMetrics())
+    return Guards(
+        admission=Admission(), events=RateLimit(30.0, 100), joins=RateLimit(1.0, 3), metrics=ServiceMetrics()
+    )
 
 
 def test_three_bursts_over_the_limit_within_ten_seconds_are_too_many() -> None:

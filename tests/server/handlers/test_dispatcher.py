@@ -8,7 +8,7 @@ import pytest
 
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.replies import Accepted, Answer, Close, Code, Refused
-from gym_p2p.core.presence.rate_limits import Rate
+from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.server.guard.admission import Admission
 from gym_p2p.server.guard.guards import Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
@@ -21,13 +21,13 @@ SEATS = {"room": "r", "seats": [0, 1]}
 class Service:
     """A dispatcher in a laboratory; ``ann`` is connected and registered."""
 
-    def __init__(self, *, events: Rate | None = None) -> None:
+    def __init__(self, *, events: RateLimit | None = None) -> None:
         self.metrics = ServiceMetrics()
         self.desk = Desk()
         guards = Guards(
             admission=Admission(),
-            events=events or Rate(30.0, 100),
-            joins=Rate(1.0, 3),
+            events=events or RateLimit(30.0, 100),
+            joins=RateLimit(1.0, 3),
             metrics=self.metrics,
         )
         self.dispatcher = Dispatcher(self.desk.machines, guards)
@@ -96,7 +96,7 @@ def test_the_tenth_event_that_does_not_exist_closes_the_socket() -> None:
 
 
 def test_a_flood_is_refused_with_a_time_and_its_third_burst_closes_the_socket() -> None:
-    service = Service(events=Rate(10.0, 2))
+    service = Service(events=RateLimit(10.0, 2))
     assert isinstance(service.receive("leave_queue"), Accepted)
     for burst in range(3):
         assert service.closed() == []

@@ -22,8 +22,8 @@ from gym_p2p.core.signaling.signals import (
     AcceptOffer,
     AddCandidate,
     CreateOffer,
-    Failed,
     Negotiated,
+    NegotiationFailed,
     NegotiationOutput,
     ReplaceConnection,
     Role,
@@ -320,7 +320,7 @@ class TestOneMachine:
         machine.handle_timeout(5.0)
         machine.handle_timeout(6.0)
         (output,) = drain(machine)
-        assert isinstance(output, Failed)
+        assert isinstance(output, NegotiationFailed)
         assert reason in output.reason
         assert machine.next_timeout() is None
         machine.receive(answer(sdp("late")), 7.0)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import random
 import statistics
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_p2p.core.probing.burst import Burst, PingBurst, SendText
-from gym_p2p.core.probing.statistics import PingStatistics, median_interval
+from gym_p2p.core.probing.statistics import PingStatistics
 from gym_p2p.errors import ConfigurationError
 
 INTERVAL_S, TIMEOUT_S = 0.05, 1.0
@@ -279,33 +278,6 @@ def test_every_burst_ends_with_as_many_samples_as_it_counts(
     assert path.burst.next_timeout() is None
 
 
-@pytest.mark.parametrize(("count", "rank"), [(5, 1), (7, 1), (8, 2), (9, 2), (10, 2), (15, 4), (20, 6)])
-def test_the_interval_of_the_median_is_that_of_the_tables(count: int, rank: int) -> None:
-    samples = [float(number) for number in range(1, count + 1)]
-    assert median_interval(samples[::-1]) == (rank, count + 1 - rank)
-
-
-def test_fewer_than_five_samples_have_no_interval() -> None:
-    assert median_interval([1.0, 2.0, 3.0, 4.0]) is None
-
-
-def test_the_interval_holds_the_median_as_often_as_it_says() -> None:
-    draw = random.Random(5)
-    truth = math.log(2)  # of the exponential distribution
-    held = 0
-    for _ in range(2000):
-        interval = median_interval([draw.expovariate(1.0) for _ in range(9)])
-        assert interval is not None
-        held += interval[0] <= truth <= interval[1]
-    assert 0.94 < held / 2000 < 0.98
-
-
-def test_statistics_are_those_of_the_samples() -> None:
-    found = PingStatistics((10.0, 30.0, 20.0, 90.0), count=5)
-    assert (found.median_ms, found.min_ms, found.p95_ms, found.mad_ms) == (25.0, 10.0, 90.0, 10.0)
-    assert (found.lost, found.loss) == (1, 0.2)
-
-
 def cut_short(answered: int) -> list[PingStatistics]:
     """Stop a burst after so many answers, with one more ping under way."""
     burst = PingBurst()
@@ -331,3 +303,23 @@ def test_a_burst_that_is_cut_short_keeps_what_was_answered() -> None:
 
 def test_two_answers_of_a_burst_that_is_cut_short_are_too_few() -> None:
     assert cut_short(2) == []
+
+
+def test_a_burst_that_does_not_run_wants_nothing_and_a_second_start_changes_nothing() -> None:
+    burst = PingBurst()
+    burst.handle_timeout(1.0)
+    burst.receive(pong(0), 1.0)
+    burst.sent(0, 1.0)
+    assert (burst.next_timeout(), texts(burst)) == (None, [])
+    burst.start(2.0)
+    burst.start(2.5)
+    assert len(texts(burst)) == 2
+
+
+def test_before_the_first_answer_only_a_warm_ups_pong_counts() -> None:
+    burst = PingBurst()
+    burst.start(0.0)
+    texts(burst)
+    burst.receive(pong(7), 0.1)
+    burst.handle_timeout(0.1)
+    assert texts(burst) == []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, Drop, IceCandidate, address_objection
+from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, DropReason, IceCandidate, address_objection
 from gym_p2p.errors import ProtocolError
 
 INTERNET = CandidatePolicy(private=False)
@@ -27,7 +27,7 @@ def line(
     return f"candidate:1467250027 1 {transport} 2122260223 {address} {port} typ {kind}{more}"
 
 
-def objection(policy: CandidatePolicy, text: str) -> Drop | None:
+def objection(policy: CandidatePolicy, text: str) -> DropReason | None:
     return policy.objection(IceCandidate.parse(text))
 
 
@@ -79,40 +79,42 @@ def test_what_is_no_candidate_is_a_protocol_error(text: str) -> None:
 @pytest.mark.parametrize(
     ("address", "drop"),
     [
-        ("0.0.0.0", Drop.UNSPECIFIED),  # noqa: S104  # nobody listens there
-        ("0.1.2.3", Drop.UNSPECIFIED),
-        ("::", Drop.UNSPECIFIED),
-        ("::ffff:0.0.0.0", Drop.UNSPECIFIED),
-        ("224.0.0.1", Drop.MULTICAST),
-        ("239.255.255.250", Drop.MULTICAST),
-        ("ff02::1", Drop.MULTICAST),
-        ("::ffff:224.0.0.1", Drop.MULTICAST),
-        ("255.255.255.255", Drop.BROADCAST),
-        ("169.254.1.1", Drop.LINK_LOCAL),
-        ("fe80::1", Drop.LINK_LOCAL),
-        ("fe80::1%eth0", Drop.LINK_LOCAL),
-        ("::ffff:169.254.1.1", Drop.LINK_LOCAL),
-        ("169.254.169.254", Drop.METADATA),
-        ("::ffff:169.254.169.254", Drop.METADATA),
-        ("::ffff:a9fe:a9fe", Drop.METADATA),
-        ("64:ff9b::169.254.169.254", Drop.METADATA),
-        ("::169.254.169.254", Drop.METADATA),
-        ("2002:a9fe:a9fe::1", Drop.METADATA),
-        ("fd00:ec2::254", Drop.METADATA),
-        ("168.63.129.16", Drop.METADATA),
-        ("100.100.100.200", Drop.METADATA),
-        ("240.0.0.1", Drop.RESERVED),
-        ("localhost", Drop.HOSTNAME),
-        ("example.org", Drop.HOSTNAME),
-        ("a.b.local", Drop.HOSTNAME),
-        (".local", Drop.HOSTNAME),
-        ("127.1", Drop.HOSTNAME),
-        ("0x7f000001", Drop.HOSTNAME),
-        ("2130706433", Drop.HOSTNAME),
-        ("0177.0.0.1", Drop.HOSTNAME),
+        ("0.0.0.0", DropReason.UNSPECIFIED),  # noqa: S104  # nobody listens there
+        ("0.1.2.3", DropReason.UNSPECIFIED),
+        ("::", DropReason.UNSPECIFIED),
+        ("::ffff:0.0.0.0", DropReason.UNSPECIFIED),
+        ("224.0.0.1", DropReason.MULTICAST),
+        ("239.255.255.250", DropReason.MULTICAST),
+        ("ff02::1", DropReason.MULTICAST),
+        ("::ffff:224.0.0.1", DropReason.MULTICAST),
+        ("255.255.255.255", DropReason.BROADCAST),
+        ("169.254.1.1", DropReason.LINK_LOCAL),
+        ("fe80::1", DropReason.LINK_LOCAL),
+        ("fe80::1%eth0", DropReason.LINK_LOCAL),
+        ("::ffff:169.254.1.1", DropReason.LINK_LOCAL),
+        ("169.254.169.254", DropReason.METADATA),
+        ("::ffff:169.254.169.254", DropReason.METADATA),
+        ("::ffff:a9fe:a9fe", DropReason.METADATA),
+        ("64:ff9b::169.254.169.254", DropReason.METADATA),
+        ("::169.254.169.254", DropReason.METADATA),
+        ("2002:a9fe:a9fe::1", DropReason.METADATA),
+        ("fd00:ec2::254", DropReason.METADATA),
+        ("168.63.129.16", DropReason.METADATA),
+        ("100.100.100.200", DropReason.METADATA),
+        ("240.0.0.1", DropReason.RESERVED),
+        ("localhost", DropReason.HOSTNAME),
+        ("example.org", DropReason.HOSTNAME),
+        ("a.b.local", DropReason.HOSTNAME),
+        (".local", DropReason.HOSTNAME),
+        ("127.1", DropReason.HOSTNAME),
+        ("0x7f000001", DropReason.HOSTNAME),
+        ("2130706433", DropReason.HOSTNAME),
+        ("0177.0.0.1", DropReason.HOSTNAME),
     ],
 )
-def test_an_address_that_nobody_may_name_is_dropped_even_in_a_laboratory(address: str, drop: Drop) -> None:
+def test_an_address_that_nobody_may_name_is_dropped_even_in_a_laboratory(
+    address: str, drop: DropReason
+) -> None:
     for policy in (LABORATORY, INTERNET):
         assert objection(policy, line(address=address)) is drop
 
@@ -120,50 +122,50 @@ def test_an_address_that_nobody_may_name_is_dropped_even_in_a_laboratory(address
 @pytest.mark.parametrize(
     ("address", "drop"),
     [
-        ("127.0.0.1", Drop.LOOPBACK),
-        ("127.8.8.8", Drop.LOOPBACK),
-        ("::1", Drop.LOOPBACK),
-        ("::ffff:127.0.0.1", Drop.LOOPBACK),
-        ("10.1.2.3", Drop.PRIVATE),
-        ("172.16.0.1", Drop.PRIVATE),
-        ("192.168.1.7", Drop.PRIVATE),
-        ("100.64.0.1", Drop.PRIVATE),
-        ("192.0.2.1", Drop.PRIVATE),
-        ("198.18.0.1", Drop.PRIVATE),
-        ("fd12:3456::1", Drop.PRIVATE),
-        ("fec0::1", Drop.PRIVATE),
-        ("::ffff:10.0.0.1", Drop.PRIVATE),
-        ("64:ff9b::10.0.0.1", Drop.PRIVATE),
+        ("127.0.0.1", DropReason.LOOPBACK),
+        ("127.8.8.8", DropReason.LOOPBACK),
+        ("::1", DropReason.LOOPBACK),
+        ("::ffff:127.0.0.1", DropReason.LOOPBACK),
+        ("10.1.2.3", DropReason.PRIVATE),
+        ("172.16.0.1", DropReason.PRIVATE),
+        ("192.168.1.7", DropReason.PRIVATE),
+        ("100.64.0.1", DropReason.PRIVATE),
+        ("192.0.2.1", DropReason.PRIVATE),
+        ("198.18.0.1", DropReason.PRIVATE),
+        ("fd12:3456::1", DropReason.PRIVATE),
+        ("fec0::1", DropReason.PRIVATE),
+        ("::ffff:10.0.0.1", DropReason.PRIVATE),
+        ("64:ff9b::10.0.0.1", DropReason.PRIVATE),
     ],
 )
-def test_a_private_address_passes_in_a_laboratory_alone(address: str, drop: Drop) -> None:
+def test_a_private_address_passes_in_a_laboratory_alone(address: str, drop: DropReason) -> None:
     assert objection(LABORATORY, line(address=address)) is None
     assert objection(INTERNET, line(address=address)) is drop
 
 
 @pytest.mark.parametrize("port", [0, 1, 9, 22, 53, 1023])
 def test_a_port_of_the_systems_services_is_dropped(port: int) -> None:
-    assert objection(INTERNET, line(port=port)) is Drop.PORT
+    assert objection(INTERNET, line(port=port)) is DropReason.PORT
     assert objection(INTERNET, line(port=1024)) is None
 
 
 def test_the_discard_port_passes_for_an_active_tcp_candidate_alone() -> None:
     assert objection(INTERNET, line(transport="tcp", port=9, more=" tcptype active")) is None
-    assert objection(INTERNET, line(transport="tcp", port=9, more=" tcptype passive")) is Drop.PORT
-    assert objection(INTERNET, line(transport="udp", port=9, more=" tcptype active")) is Drop.PORT
-    assert objection(INTERNET, line(transport="tcp", port=8, more=" tcptype active")) is Drop.PORT
+    assert objection(INTERNET, line(transport="tcp", port=9, more=" tcptype passive")) is DropReason.PORT
+    assert objection(INTERNET, line(transport="udp", port=9, more=" tcptype active")) is DropReason.PORT
+    assert objection(INTERNET, line(transport="tcp", port=8, more=" tcptype active")) is DropReason.PORT
 
 
 def test_only_udp_and_tcp_are_spoken() -> None:
-    assert objection(INTERNET, line(transport="sctp")) is Drop.TRANSPORT
+    assert objection(INTERNET, line(transport="sctp")) is DropReason.TRANSPORT
 
 
 @pytest.mark.parametrize("kind", ["host", "srflx", "prflx"])
 def test_relay_only_lets_relays_through_alone(kind: str) -> None:
-    assert objection(RELAYS, line(kind=kind)) is Drop.NOT_RELAY
-    assert objection(RELAYS, line(kind=kind, address="x.local")) is Drop.NOT_RELAY
+    assert objection(RELAYS, line(kind=kind)) is DropReason.NOT_RELAY
+    assert objection(RELAYS, line(kind=kind, address="x.local")) is DropReason.NOT_RELAY
     assert objection(RELAYS, line(kind="relay")) is None
-    assert objection(RELAYS, line(kind="relay", address="127.0.0.1")) is Drop.LOOPBACK
+    assert objection(RELAYS, line(kind="relay", address="127.0.0.1")) is DropReason.LOOPBACK
 
 
 @pytest.mark.parametrize(("address", "hidden"), [(PUBLIC, "0.0.0.0"), ("2606:2800::1", "::")])  # noqa: S104  # nobody listens there

@@ -94,6 +94,7 @@ def test_memory_is_bounded() -> None:
     assert known.estimate("s99", "t99", 0.0).source is Source.MEASURED
 
 
+@pytest.mark.slow
 def test_coordinates_learn_a_plane_that_they_have_never_seen() -> None:
     chance = random.Random(1)
     places = {f"h{n}": (chance.uniform(0, 200), chance.uniform(0, 100)) for n in range(40)}
@@ -150,3 +151,11 @@ def test_a_population_is_made_by_its_seed() -> None:
     one, again, other = Population(1, 50), Population(1, 50), Population(2, 50)
     assert one.players == again.players != other.players
     assert one.rtt_ms(*one.players[:2]) == again.rtt_ms(*reversed(again.players[:2]))
+
+
+def test_landmarks_that_two_have_not_in_common_are_no_estimate() -> None:
+    names = ("a", "b", "c", "d", "e", "f")
+    estimator = LatencyEstimator(landmarks=names)
+    estimator.place("one", {"a": 10.0, "b": 20.0, "c": 30.0})
+    estimator.place("other", {"d": 10.0, "e": 20.0, "f": 30.0})
+    assert estimator.estimate("one", "other", 0.0) is UNKNOWN

@@ -42,7 +42,7 @@ def report(**pair: Any) -> dict[str, dict[str, Any]]:
 
 
 class Hostile:
-    """Raises from whatever is asked of it."""
+    """Raises from whatever is requests of it."""
 
     def __getattr__(self, name: str) -> Any:
         message = f"no {name} here"
@@ -159,52 +159,52 @@ def test_a_connection_with_an_unknown_candidate_is_unknown() -> None:
     assert extract_connection(entries) == ConnectionDetails("unknown", "host", None, "udp", None)
 
 
-def reading(answered: int | None, asked: int | None = None, pair: str = "P") -> RoundTrip:
-    return RoundTrip(1.0, pair, answered, asked)
+def reading(answered: int | None, requests: int | None = None, pair: str = "P") -> RoundTrip:
+    return RoundTrip(1.0, pair, answered, requests)
 
 
 def test_a_reading_is_fresh_only_when_more_answers_came() -> None:
     freshness = Freshness()
     counts = [3, 5, 5, 5, 6, 6, 6, 7, 7, 8, 8, 8]
-    fresh = [freshness.judge(reading(count)) is PollStatus.FRESH for count in counts]
+    fresh = [freshness.classify(reading(count)) is PollStatus.FRESH for count in counts]
     assert fresh == [True, True, False, False, True, False, False, True, False, True, False, False]
 
 
 def test_a_report_without_the_counter_is_always_fresh() -> None:
     freshness = Freshness()
-    assert [freshness.judge(reading(None)) for _ in range(3)] == [PollStatus.FRESH] * 3
+    assert [freshness.classify(reading(None)) for _ in range(3)] == [PollStatus.FRESH] * 3
 
 
 def test_a_first_reading_that_nothing_answered_is_not_fresh() -> None:
-    assert Freshness().judge(reading(0)) is PollStatus.STALE
+    assert Freshness().classify(reading(0)) is PollStatus.STALE
 
 
 def test_a_pair_that_was_selected_before_is_not_fresh_without_a_new_answer() -> None:
     freshness = Freshness()
-    assert freshness.judge(reading(5, pair="A")) is PollStatus.FRESH
-    assert freshness.judge(reading(2, pair="B")) is PollStatus.FRESH
-    assert freshness.judge(reading(5, pair="A")) is not PollStatus.FRESH
+    assert freshness.classify(reading(5, pair="A")) is PollStatus.FRESH
+    assert freshness.classify(reading(2, pair="B")) is PollStatus.FRESH
+    assert freshness.classify(reading(5, pair="A")) is not PollStatus.FRESH
 
 
 def test_an_answer_in_flight_is_not_overdue_but_one_a_poll_later_is() -> None:
     freshness = Freshness()
-    assert freshness.judge(reading(5, asked=5)) is PollStatus.FRESH
-    assert freshness.judge(reading(5, asked=6)) is PollStatus.STALE
-    assert freshness.judge(reading(5, asked=7)) is PollStatus.UNANSWERED
-    assert freshness.judge(reading(6, asked=8)) is PollStatus.FRESH
-    assert freshness.judge(reading(6, asked=8)) is PollStatus.STALE
+    assert freshness.classify(reading(5, requests=5)) is PollStatus.FRESH
+    assert freshness.classify(reading(5, requests=6)) is PollStatus.STALE
+    assert freshness.classify(reading(5, requests=7)) is PollStatus.UNANSWERED
+    assert freshness.classify(reading(6, requests=8)) is PollStatus.FRESH
+    assert freshness.classify(reading(6, requests=8)) is PollStatus.STALE
 
 
 def test_nothing_asked_is_nothing_unanswered() -> None:
     freshness = Freshness()
-    freshness.judge(reading(5, asked=6))
-    assert [freshness.judge(reading(5, asked=6)) for _ in range(5)] == [PollStatus.STALE] * 5
+    freshness.classify(reading(5, requests=6))
+    assert [freshness.classify(reading(5, requests=6)) for _ in range(5)] == [PollStatus.STALE] * 5
 
 
 def test_without_a_count_of_requests_the_second_repeat_is_overdue() -> None:
     freshness = Freshness()
-    freshness.judge(reading(5))
-    assert [freshness.judge(reading(5)) for _ in range(3)] == [
+    freshness.classify(reading(5))
+    assert [freshness.classify(reading(5)) for _ in range(3)] == [
         PollStatus.STALE,
         PollStatus.UNANSWERED,
         PollStatus.UNANSWERED,
@@ -213,13 +213,13 @@ def test_without_a_count_of_requests_the_second_repeat_is_overdue() -> None:
 
 def test_another_connections_counters_begin_anew() -> None:
     freshness = Freshness()
-    freshness.judge(reading(50))
+    freshness.classify(reading(50))
     freshness.reset()
-    assert freshness.judge(reading(1)) is PollStatus.FRESH
+    assert freshness.classify(reading(1)) is PollStatus.FRESH
 
 
 def test_pairs_are_remembered_within_bounds() -> None:
     freshness = Freshness()
     for number in range(1000):
-        assert freshness.judge(reading(1, pair=str(number))) is PollStatus.FRESH
+        assert freshness.classify(reading(1, pair=str(number))) is PollStatus.FRESH
     assert len(freshness._answered) <= 256

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from gym_p2p.core.api.replies import Accepted, Candidate, Code, Description, Refused
-from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, Drop
+from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, DropReason
 from gym_p2p.core.signaling.relay import Lane
 from gym_p2p.core.signaling.sdp_filter import Screened, SignalScreen
 
@@ -69,9 +69,9 @@ def test_bad_candidates_are_cut_out_of_a_description_and_the_rest_is_kept() -> N
     )
     screened = passed(screen(mixed))
     assert sdp(screened) == offer(f"a={candidate(PUBLIC)}", "a=mid:0").sdp
-    assert screened.dropped == (Drop.PRIVATE, Drop.METADATA, Drop.MALFORMED)
+    assert screened.dropped == (DropReason.PRIVATE, DropReason.METADATA, DropReason.MALFORMED)
     assert screened.answer == Accepted({"dropped": 3})
-    assert screen.dropped == {Drop.PRIVATE: 1, Drop.METADATA: 1, Drop.MALFORMED: 1}
+    assert screen.dropped == {DropReason.PRIVATE: 1, DropReason.METADATA: 1, DropReason.MALFORMED: 1}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_relay_only_leaves_no_address_but_the_relays() -> None:
     assert "a=candidate:1 1 udp 2122260223 93.184.216.99 50000 typ relay raddr 0.0.0.0 rport 9" in sdp(
         screened
     )
-    assert screened.dropped == (Drop.NOT_RELAY, Drop.NOT_RELAY)
+    assert screened.dropped == (DropReason.NOT_RELAY, DropReason.NOT_RELAY)
 
 
 def test_relay_only_hides_an_origin_that_is_none() -> None:
@@ -157,7 +157,7 @@ def test_a_trickled_candidate_is_relayed_dropped_or_refused() -> None:
     assert passed(screen(Candidate(candidate(PRIVATE)))).relayed is False
     assert refused(screen(Candidate("candidate:rubbish"))) is Code.BAD_REQUEST
     assert passed(screen(Candidate(""))).relayed
-    assert screen.dropped == {Drop.PRIVATE: 1}
+    assert screen.dropped == {DropReason.PRIVATE: 1}
 
 
 @pytest.mark.parametrize(

@@ -248,3 +248,34 @@ def test_an_impossible_threshold_is_refused_at_once(value: float) -> None:
 def test_a_widening_that_cannot_be_is_refused_at_once(options: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError):
         WideningMatchmaker(**options)
+
+
+def test_above_the_last_resort_there_is_no_chance_and_below_it_a_known_one() -> None:
+    matchmaker = WideningMatchmaker(last_resort_rtt_ms=200.0, last_resort_after_s=45.0)
+    me = queued("me", wait_s=10.0)
+
+    def measured(rtt_ms: float) -> QueuedCandidate:
+        return QueuedCandidate("a", wait_s=20.0, estimate=Estimate(rtt_ms, Source.MEASURED, exact=True))
+
+    assert matchmaker.next_chance_s(me, [measured(201.0)]) is None
+    assert matchmaker.next_chance_s(me, [measured(180.0)]) == 25.0
+    assert matchmaker.next_chance_s(me, [measured(120.0)]) == 10.0
+    assert WideningMatchmaker(last_resort_rtt_ms=None).next_chance_s(me, [measured(180.0)]) is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), "60", True])
+def test_what_is_no_number_of_milliseconds_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="initial_rtt_ms"):
+        WideningMatchmaker(initial_rtt_ms=value)
+
+
+@pytest.mark.parametrize("value", ["60", True])
+def test_a_threshold_of_the_wrong_type_is_a_type_error(value: Any) -> None:
+    with pytest.raises(TypeError, match="max_p2p_rtt_ms"):
+        FIFOMatchmaker(value)
+
+
+def test_the_limit_of_the_sum_is_no_option() -> None:
+    nothing: Any = None
+    with pytest.raises(ConfigurationError, match="max_server_rtt_ms"):
+        LatencyFIFOMatchmaker(nothing)

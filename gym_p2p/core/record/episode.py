@@ -1,0 +1,233 @@
+"""One episode of a match, as it is recorded.
+
+It knows what is worth keeping of frames; it refuses to know what becomes of it and how it came about. Inputs
+stay the bytes that they are until a document is built. Frames count from 0, times are Unix milliseconds.
+
+One thread may record while another reads, without a lock: lists only ever grow and are read by one call
+into C that runs no Python code, or up to a length that is taken once; the rest are single values that are
+replaced whole. The newest frames may be missing from what is read, but what is there is consistent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from gym_p2p.core.record.plain import plain
+from gym_p2p.core.wire.seats import SeatId
+
+__all__ = ["Corrections", "Desync", "EpisodeRecord", "EpisodeView", "Rollback", "StateDump"]
+
+
+@attrs.frozen
+class Desync:
+    """A checked frame whose checksums differ."""
+
+    frame: int
+    ours: str
+    theirs: str
+    timestamp_ms: int
+    verified_frame: int
+    """The newest frame by then of which all had the same checksum; -1 for none."""
+
+
+@attrs.frozen
+class StateDump:
+    """Both states after a checked frame whose checksums differ.
+
+    Attributes:
+        differences: ``(path, ours, theirs)`` as texts, the shallowest first, not necessarily all.
+        ours: every field of the state as plain data, by path.
+        theirs: the same of the other player.
+    """
+
+    differences: tuple[tuple[str, str, str], ...]
+    ours: dict[str, Any]
+    theirs: dict[str, Any]
+
+
+@attrs.frozen
+class Rollback:
+    """Frames that were simulated again because an input of the first one had been mispredicted."""
+
+    frame: int
+    current_frame: int
+    player: SeatId
+    predicted: bytes
+    actual: bytes
+    timestamp_ms: int
+
+    @property
+    def frames(self) -> int:
+        """How many there were."""
+        return self.current_frame - self.frame
+
+
+@attrs.define(eq=False)
+class Corrections:
+    """What guessing cost in an episode."""
+
+    mispredictions: int = 0
+    """Inputs that had been guessed wrong."""
+    resimulated: int = 0
+    """Frames that were played again."""
+    stalls: int = 0
+    """Frames that could not be guessed any more and had to be waited for."""
+
+
+@attrs.define(eq=False)
+class EpisodeRecord:
+    """One episode: for every seat the inputs as they were applied, one a frame, from frame 0 on.
+
+    Attributes:
+        number: of the episodes that were begun here, from 1 on.
+        called: its number among the players, who count those that did not begin too.
+        checksums: ``(frame, digest)``, in any order; the newest of a frame counts.
+        dumps: by frame, of the first difference with some player.
+        input_delays: ``(frame, delay)``: the local player's input delay from that frame on.
+        ended_ms: ``None`` while it is played.
+        completed: whether the environment ended it, and not a reset or a departure.
+    """
+
+    number: int
+    seat_inputs: tuple[list[bytes], ...]
+    called: int = attrs.field(default=0, kw_only=True)
+    checksums: list[tuple[int, str]] = attrs.field(factory=list, init=False)
+    desyncs: list[Desync] = attrs.field(factory=list, init=False)
+    dumps: dict[int, StateDump] = attrs.field(factory=dict, init=False)
+    rollbacks: list[Rollback] = attrs.field(factory=list, init=False)
+    corrections: Corrections = attrs.field(factory=Corrections, init=False)
+    input_delays: list[tuple[int, int]] = attrs.field(factory=list, init=False)
+    confirmed_frame: int = attrs.field(default=-1, init=False)
+    verified_frame: int = attrs.field(default=-1, init=False)
+    ended_ms: int | None = attrs.field(default=None, init=False)
+    completed: bool = attrs.field(default=False, init=False)
+    _appends: tuple[Callable[[bytes], None], ...] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._appends = tuple(inputs.append for inputs in self.seat_inputs)
+
+    @property
+    def frames(self) -> int:
+        """How many frames every seat's input is recorded of.
+
+        Seats are appended to in their order, so that it is the last one's count that is whole.
+        """
+        return len(self.seat_inputs[-1])
+
+    def frame(self, inputs: Sequence[bytes]) -> None:
+        """Record a confirmed frame: every seat's input as it was applied, in the order of the seats.
+
+        This is the hot path: one append a seat. Frames are recorded once and in order, hence with rollback
+        only when nothing can change them any more.
+        """
+        for append, data in zip(self._appends, inputs, strict=True):
+            append(data)
+
+    def checksum(self, frame: int, digest: str) -> None:
+        """Record the local checksum of a confirmed frame."""
+        self.checksums.append((frame, digest))
+
+    def confirmed(self, frame: int) -> None:
+        """Note that the inputs up to this frame are everybody's, where that is ahead of :meth:`frame`."""
+        self.confirmed_frame = max(self.confirmed_frame, frame)
+
+    def verified(self, frame: int) -> None:
+        """Note that all players have the same checksum of this frame."""
+        self.verified_frame = max(self.verified_frame, frame)
+
+    def desync(self, frame: int, ours: str, theirs: str, now_ms: int) -> None:
+        """Record that a player's checksum of a frame differs from ours."""
+        self.desyncs.append(Desync(frame, ours, theirs, now_ms, self.verified_frame))
+
+    def state_difference(
+        self,
+        frame: int,
+        differences: Sequence[tuple[str, str, str]],
+        *,
+        ours: Mapping[str, Any],
+        theirs: Mapping[str, Any],
+    ) -> None:
+        """Record both states of a frame at which they differ, and in which fields."""
+        self.dumps.setdefault(frame, StateDump(tuple(differences), plain(ours), plain(theirs)))
+
+    def rollback(
+        self,
+        *,
+        frame: int,
+        current_frame: int,
+        player: SeatId,
+        predicted: bytes,
+        actual: bytes,
+        now_ms: int,
+    ) -> None:
+        """Record that ``frame`` to ``current_frame`` were simulated again for a mispredicted input."""
+        self.rollbacks.append(Rollback(frame, current_frame, player, predicted, actual, now_ms))
+
+    def corrected(self, *, mispredictions: int = 0, resimulated: int = 0, stalls: int = 0) -> None:
+        """Count what guessing cost: wrong guesses, frames played again, frames that had to be waited for."""
+        self.corrections.mispredictions += mispredictions
+        self.corrections.resimulated += resimulated
+        self.corrections.stalls += stalls
+
+    def input_delay(self, frame: int, delay: int) -> None:
+        """Record the local player's input delay from a frame on."""
+        self.input_delays.append((frame, delay))
+
+    def end(self, now_ms: int, *, completed: bool = True) -> None:
+        """Note that it came to its end; the first one counts.
+
+        Args:
+            now_ms: Unix milliseconds.
+            completed: whether the environment ended it, and not a reset or a departure.
+        """
+        if self.ended_ms is None:
+            self.ended_ms = now_ms
+            self.completed = completed
+
+    def view(self) -> EpisodeView:
+        """Return the episode as it is now. What stands for a frame is read before the frames are counted."""
+        verified = self.verified_frame
+        confirmed = -1 if self.completed else self.confirmed_frame  # inputs may be given ahead of an end
+        hashes = tuple(sorted(dict(self.checksums.copy()).items()))
+        desyncs, rollbacks = tuple(self.desyncs.copy()), tuple(self.rollbacks.copy())
+        frames = self.frames
+        return EpisodeView(
+            number=self.number,
+            seat_inputs=self.seat_inputs,
+            frames=frames,
+            hashes=hashes,
+            desyncs=desyncs,
+            dumps=self.dumps.copy(),
+            rollbacks=rollbacks,
+            input_delays=tuple(self.input_delays.copy()),
+            confirmed_frame=max(confirmed, frames - 1),
+            verified_frame=verified,
+            ended_ms=self.ended_ms,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class EpisodeView:
+    """An episode at one moment; the record may go on growing."""
+
+    number: int
+    seat_inputs: tuple[list[bytes], ...]
+    frames: int
+    """The number of frames that every seat's input is recorded of: how far to read ``seat_inputs``."""
+    hashes: tuple[tuple[int, str], ...]
+    """The checksums by frame, sorted; of a frame that was checked twice the newer one."""
+    desyncs: tuple[Desync, ...]
+    dumps: Mapping[int, StateDump]
+    rollbacks: tuple[Rollback, ...]
+    input_delays: tuple[tuple[int, int], ...]
+    confirmed_frame: int
+    verified_frame: int
+    ended_ms: int | None
+
+    @property
+    def longest_rollback(self) -> int:
+        """The deepest correction, in frames; 0 without one."""
+        return max((event.frames for event in self.rollbacks), default=0)

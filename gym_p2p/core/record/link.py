@@ -1,0 +1,92 @@
+"""One link to another player, as it is recorded: its latency, its path, its health.
+
+It knows what was measured; it refuses to know who measures, and what time it is.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from gym_p2p.core.latency.quality import Quality, QualityMonitor
+from gym_p2p.core.latency.series import LatencySeries, Poll
+from gym_p2p.core.latency.webrtc_stats import ConnectionDetails
+from gym_p2p.core.record.parts import Connection, ConnectionPath, Count, DocumentPart, Milliseconds
+
+__all__ = ["UNKNOWN_CONNECTION", "Health", "LinkRecord"]
+
+UNKNOWN_CONNECTION = Connection(type="unknown", connection_details=ConnectionPath())
+"""Of a link whose path is not known."""
+
+
+class Health(DocumentPart, frozen=True, kw_only=True):
+    """A link's state as the protocol sees it, by its own pings."""
+
+    rtt: Milliseconds | None
+    """The newest round trip, in milliseconds; null is unknown."""
+    latency: Milliseconds | None
+    """Half of it, in milliseconds; null is unknown."""
+    packets_received: Count
+    """Messages with inputs that had arrived by the newest ping."""
+    gap_count: Count
+    """How often nothing was heard for long."""
+    status: Quality
+    """The grade of the round trip."""
+
+
+@attrs.define(eq=False)
+class LinkRecord:
+    """One link. One thread may record while another reads; what is read is replaced whole.
+
+    Attributes:
+        series: the round trips, kept here and nowhere else.
+        connection: its path.
+        health: ``None`` before the first ping came back.
+        open: whether it was ever open.
+    """
+
+    series: LatencySeries
+    _monitor: QualityMonitor
+    connection: Connection = attrs.field(default=UNKNOWN_CONNECTION, init=False)
+    health: Health | None = attrs.field(default=None, init=False)
+    open: bool = attrs.field(default=False, init=False)
+    packets_received: int = attrs.field(default=0, init=False)
+    gap_count: int = attrs.field(default=0, init=False)
+    _details: ConnectionDetails | None = attrs.field(default=None, init=False)
+
+    def polled(self, poll: Poll, *, frame: int | None) -> None:
+        """Record what a poll found: a round trip, an outage, a path if it is another than before.
+
+        Args:
+            poll: as it was made.
+            frame: of the running episode; ``None`` before the first.
+        """
+        self.series.add(poll)
+        details = poll.connection
+        if details is None:
+            return
+        self.open = True
+        if details != self._details:
+            self._details = details
+            self.connection = Connection(
+                type=details.type,
+                connection_details=ConnectionPath(
+                    local_candidate_type=details.local_candidate_type,
+                    remote_candidate_type=details.remote_candidate_type,
+                    protocol=details.protocol,
+                    relay_protocol=details.relay_protocol,
+                    detected_at_frame=frame,
+                    timestamp=poll.timestamp_ms,
+                ),
+            )
+
+    def pinged(self, rtt_ms: float) -> None:
+        """Record that one of the protocol's own pings came back."""
+        self._monitor.observe(rtt_ms)
+        assert self._monitor.status is not None  # noqa: S101 - it has just observed
+        self.health = Health(
+            rtt=rtt_ms,
+            latency=rtt_ms / 2,
+            packets_received=self.packets_received,
+            gap_count=self.gap_count,
+            status=self._monitor.status,
+        )

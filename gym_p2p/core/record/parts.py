@@ -1,0 +1,171 @@
+"""What the documents have in common: their parts as types, of which the published schemas are generated.
+
+It knows the keys that the analysis scripts of this field read, and what each means: an attribute's docstring
+is the description of its key in the schema. It refuses to know how a match is recorded.
+
+An instance is JSON-ready by ``msgspec``; no document has a key that its type has not.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from gym_p2p.core.latency.statistics import Count, Milliseconds
+from gym_p2p.core.wire.seats import SeatId
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "AtLeastMinusOne",
+    "Connection",
+    "ConnectionPath",
+    "Count",
+    "Disconnection",
+    "Document",
+    "DocumentPart",
+    "EpisodeNumber",
+    "FocusLoss",
+    "InputCounts",
+    "Milliseconds",
+    "ReconnectionAttempt",
+    "Reconnections",
+    "StateDifference",
+]
+
+SCHEMA_VERSION: Literal[1] = 1
+"""Raised when a key changes its meaning or goes away; a new key does not raise it."""
+
+AtLeastMinusOne = Annotated[int, Meta(ge=-1)]
+EpisodeNumber = Annotated[int, Meta(ge=1)]
+
+
+class DocumentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
+    """A part of a document. It is in no cycle, hence of no interest to the garbage collector."""
+
+
+class Document(DocumentPart, frozen=True, kw_only=True):
+    """A document: whose it is, and of which match."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    """The version of this schema; raised when a key changes its meaning or goes away."""
+    game_id: str
+    """The match's id."""
+    player_id: SeatId
+    """The id of the player whose account this is."""
+
+
+class ConnectionPath(DocumentPart, frozen=True, kw_only=True):
+    """The path of a link in W3C's words (webrtc-stats), and when it was seen to be that."""
+
+    local_candidate_type: str | None = None
+    """host, srflx, prflx or relay; null is unknown."""
+    remote_candidate_type: str | None = None
+    """host, srflx, prflx or relay; null is unknown."""
+    protocol: str | None = None
+    """udp or tcp; null is unknown."""
+    relay_protocol: str | None = None
+    """udp, tcp or tls between this player and the relay; null without a relay."""
+    detected_at_frame: Count | None = None
+    """The frame of the running episode; null before the first, and while no path is known."""
+    timestamp: int | None = None
+    """When it was detected, in Unix milliseconds; null while no path is known."""
+
+
+class Connection(DocumentPart, frozen=True, kw_only=True):
+    """The worst link."""
+
+    type: Literal["direct", "relay", "unknown"]
+    """Whether the link leads over a relay."""
+    connection_details: ConnectionPath
+    """The path of the link."""
+
+
+class InputCounts(DocumentPart, frozen=True, kw_only=True):
+    """Inputs that travelled, over all episodes."""
+
+    sent_via_p2p: Count = field(name="sentViaP2P")
+    """Inputs sent to peers directly."""
+    sent_via_socket_io: Count = field(default=0, name="sentViaSocketIO")
+    """Inputs sent through the service, which relays none: 0."""
+    received_via_p2p: Count = field(name="receivedViaP2P")
+    """Inputs received from peers directly."""
+    received_via_socket_io: Count = field(default=0, name="receivedViaSocketIO")
+    """Inputs received through the service, which relays none: 0."""
+
+
+class Disconnection(DocumentPart, frozen=True, kw_only=True):
+    """A link that broke."""
+
+    timestamp: int
+    """When that was noticed, in Unix milliseconds."""
+    frame: Count | None
+    """The frame of the running episode; null before the first."""
+    detecting_peer: SeatId
+    """The id of the player who noticed."""
+    ice_state: str | None
+    """ICE's state in W3C's words; null is unknown."""
+    dc_state: str | None
+    """The data channel's state in W3C's words, or interrupted; null is unknown."""
+
+
+class ReconnectionAttempt(DocumentPart, frozen=True, kw_only=True):
+    """The way back, or the vain search for it."""
+
+    timestamp: int
+    """When it ended, in Unix milliseconds."""
+    duration: Milliseconds
+    """How long the match paused for it, in milliseconds."""
+    outcome: str
+    """success or timeout."""
+    attempts: Count
+    """How often it was tried."""
+
+
+class Reconnections(DocumentPart, frozen=True, kw_only=True):
+    """Links that broke and came back."""
+
+    disconnections: list[Disconnection]
+    """Links that broke, in the order in which that was noticed."""
+    attempts: list[ReconnectionAttempt]
+    """Ways back, in the order of their ends."""
+    total_pause_duration_ms: Milliseconds
+    """How long the match paused for them, in milliseconds."""
+
+
+class StateDifference(DocumentPart, frozen=True):
+    """A field in which two states differ."""
+
+    path: str
+    """Where it is in the state."""
+    ours: str
+    """Its value here, as text."""
+    theirs: str
+    """Its value at the other player, as text."""
+
+
+class BackgroundPeriod(DocumentPart, frozen=True, kw_only=True):
+    """A period in which the player did not see the game."""
+
+    start: float
+    """Its begin, in Unix milliseconds."""
+    end: float
+    """Its end, in Unix milliseconds."""
+    duration_ms: Milliseconds
+    """How long it was, in milliseconds."""
+
+
+class FocusLoss(DocumentPart, frozen=True, kw_only=True):
+    """When the game was in the background, of a player in a browser."""
+
+    background_periods: list[BackgroundPeriod]
+    """Every period in the background, oldest first."""
+    total_background_ms: Milliseconds
+    """The length of all periods, in milliseconds."""
+    period_count: Count
+    """How many periods there were."""
+    timeout_ms: Milliseconds
+    """How long a period may be, in milliseconds."""
+    was_timeout_triggered: bool
+    """Whether a period was longer than that."""

@@ -1,0 +1,178 @@
+"""The session document: how one player's session of a match went, over all episodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import field
+
+from gym_p2p.core.latency.statistics import LatencyStatistics
+from gym_p2p.core.record.building import Decode, input_counts, latency_by_peer, pause_ms
+from gym_p2p.core.record.episode import Rollback
+from gym_p2p.core.record.link import UNKNOWN_CONNECTION
+from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.record.parts import (
+    Connection,
+    Count,
+    Document,
+    DocumentPart,
+    EpisodeNumber,
+    FocusLoss,
+    InputCounts,
+    Reconnections,
+)
+from gym_p2p.core.record.plain import plain
+from gym_p2p.core.wire.seats import SeatId
+
+__all__ = ["SessionDocument", "session_document"]
+
+
+class RollbackEvent(DocumentPart, frozen=True, kw_only=True):
+    """Frames that were played again because an input had been guessed wrong."""
+
+    frame: Count
+    """The first frame that was played again."""
+    current_frame: Count
+    """The frame that was to be played next."""
+    rollback_frames: Count
+    """How many frames were played again."""
+    player_id: SeatId
+    """The id of the player on the seat whose input had been guessed wrong."""
+    predicted_action: Any
+    """The guess, as the seat's action space writes it."""
+    actual_action: Any
+    """The seat's action, as its action space writes it."""
+    timestamp: int
+    """When it was noticed, in Unix milliseconds."""
+
+
+class Rollbacks(DocumentPart, frozen=True, kw_only=True):
+    """What guessing cost, over all episodes."""
+
+    count: Count
+    """How often the past was corrected."""
+    max_frames: Count
+    """The deepest correction, in frames."""
+    events: list[RollbackEvent]
+    """Every correction, oldest first."""
+    mispredictions: Count
+    """Inputs that had been guessed wrong."""
+    resimulated_frames: Count
+    """Frames that were played again."""
+    stalls: Count
+    """Frames that had to be waited for, beyond the prediction window."""
+
+
+class InputDelay(DocumentPart, frozen=True):
+    """The local player's input delay from a frame of an episode on."""
+
+    episode: EpisodeNumber
+    """The episode."""
+    frame: Count
+    """The first frame with this delay."""
+    frames: Count
+    """The frames from an input to its effect."""
+
+
+class SessionSync(DocumentPart, frozen=True, kw_only=True):
+    """How frames were kept together."""
+
+    p2p_hash_mismatches: Count = field(name="p2pHashMismatches")
+    """Checked frames whose checksums differed."""
+    chosen: dict[str, Any] | None
+    """The sync mode and why it was chosen; null before the players have agreed."""
+    input_delays: list[InputDelay]
+    """The local player's input delay from a frame of an episode on."""
+
+
+class SessionQuality(DocumentPart, frozen=True, kw_only=True):
+    """Whether the service had to take over. It does not."""
+
+    p2p_fallback_triggered: bool = field(default=False, name="p2pFallbackTriggered")
+    """Whether inputs went through the service."""
+    p2p_fallback_frame: Count | None = field(default=None, name="p2pFallbackFrame")
+    """The first frame for which they did; null if none."""
+
+
+class FrameTotals(DocumentPart, frozen=True):
+    """Frames over all episodes."""
+
+    total: Count
+    """Frames that every player's input is recorded of."""
+
+
+class SessionDocument(Document, frozen=True, kw_only=True):
+    """How one player's session of a match went."""
+
+    connection: Connection
+    """The worst link by median round trip."""
+    inputs: InputCounts
+    """Inputs that travelled, over all episodes."""
+    rollbacks: Rollbacks
+    """What guessing cost, over all episodes."""
+    sync: SessionSync
+    """How frames were kept together."""
+    quality: SessionQuality = SessionQuality()
+    """Whether the service had to take over. It does not."""
+    frames: FrameTotals
+    """Frames over all episodes."""
+    reconnection: Reconnections
+    """Links that broke and came back."""
+    latency: LatencyStatistics | None
+    """The worst link by median; null without a sample."""
+    latency_by_peer: dict[str, LatencyStatistics | None]
+    """Every link, by the peer's id; null without a sample."""
+    focus_loss: FocusLoss | None = None
+    """Null for a peer that cannot lose focus."""
+
+
+def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
+    """Build the session document as of now."""
+    episodes = record.views()
+    events = [event for episode in episodes for event in episode.rollbacks]
+    totals = record.totals()
+    worst = record.worst_link()
+    return SessionDocument(
+        game_id=record.game_id,
+        player_id=record.player_id,
+        connection=UNKNOWN_CONNECTION if worst is None else worst.connection,
+        inputs=input_counts(record),
+        rollbacks=Rollbacks(
+            count=len(events),
+            max_frames=max((event.frames for event in events), default=0),
+            events=[_rollback_event(record, event, decode) for event in events],
+            mispredictions=totals.mispredictions,
+            resimulated_frames=totals.resimulated,
+            stalls=totals.stalls,
+        ),
+        sync=SessionSync(
+            p2p_hash_mismatches=sum(len(episode.desyncs) for episode in episodes),
+            chosen=plain(record.sync),
+            input_delays=[
+                InputDelay(episode.number, frame, delay)
+                for episode in episodes
+                for frame, delay in episode.input_delays
+            ],
+        ),
+        frames=FrameTotals(sum(episode.frames for episode in episodes)),
+        reconnection=Reconnections(
+            disconnections=record.disconnections.copy(),
+            attempts=record.attempts.copy(),
+            total_pause_duration_ms=pause_ms(record),
+        ),
+        latency=None if worst is None else worst.series.statistics(),
+        latency_by_peer=latency_by_peer(record),
+    )
+
+
+def _rollback_event(record: MatchRecord, event: Rollback, decode: Decode) -> RollbackEvent:
+    seat = record.players.index(event.player)
+    return RollbackEvent(
+        frame=event.frame,
+        current_frame=event.current_frame,
+        rollback_frames=event.frames,
+        player_id=event.player,
+        predicted_action=plain(decode(seat, event.predicted)),
+        actual_action=plain(decode(seat, event.actual)),
+        timestamp=event.timestamp_ms,
+    )

@@ -1,0 +1,71 @@
+"""What a player brings to a match, as it stands in the documents: the configuration, the probe, the software.
+
+Knows which of it is for nobody's eyes; refuses to know what becomes of it.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+from gym_p2p.config import P2PConfig, to_mapping
+from gym_p2p.config.names import name_of
+from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.version import __version__
+
+__all__ = ["exported_config", "exported_probe", "software"]
+
+
+def software() -> dict[str, str]:
+    """Return what this player runs on."""
+    return {
+        "gym_p2p": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def exported_config(config: P2PConfig) -> dict[str, Any]:
+    """Return the configuration as it is exported: without credentials."""
+    exported = to_mapping(config)
+    exported.pop("token")
+    if callable(config.pre_match):
+        exported["pre_match"] = name_of(config.pre_match)
+    sync = exported["sync"]
+    if callable(sync["stand_in"]):
+        sync["stand_in"] = name_of(sync["stand_in"])
+    if sync["snapshot_hooks"] is not None:
+        hooks = sync["snapshot_hooks"]
+        sync["snapshot_hooks"] = [hook if isinstance(hook, str) else name_of(hook) for hook in hooks]
+    for server in exported["link"]["ice_servers"]:
+        server.pop("credential", None)
+    return exported
+
+
+def exported_probe(found: MatchFound) -> dict[str, Any] | None:
+    """Return what was measured before the match as it is exported, both sides' values."""
+    if found.probe is None:
+        return None
+    return {
+        "queue": found.queue,
+        "waitedMs": found.probe.waited_s * 1e3,
+        "pairs": [
+            {
+                "subjects": list(pair.subjects),
+                "rttMs": pair.rtt_ms,
+                "reports": {subject: _exported_report(report) for subject, report in pair.reports.items()},
+            }
+            for pair in found.probe.pairs
+        ],
+    }
+
+
+def _exported_report(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "rttMs": report.get("rtt_ms"),
+        "samplesMs": report.get("samples_ms"),
+        "jitterMs": report.get("jitter_ms"),
+        "loss": report.get("loss"),
+        "path": report.get("path"),
+    }

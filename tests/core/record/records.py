@@ -1,0 +1,72 @@
+"""Records to build documents of, and their documents, held against the schemas."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from gym_p2p.core.latency.series import Poll
+from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
+from gym_p2p.core.record.documents import build_document
+from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.exports import KINDS, schema
+from tests.requirements import require
+
+try:
+    from jsonschema import Draft202012Validator
+except ModuleNotFoundError:  # the core's tests run without it; those of the schemas say so
+    Draft202012Validator = None
+
+START_MS = 1_700_000_000_000
+
+
+def validator(kind: str) -> Any:
+    require("jsonschema.validators", "pip install jsonschema")
+    return Draft202012Validator(schema(kind))
+
+
+def decode(_seat: int, data: bytes) -> int:
+    return data[0]
+
+
+def new_record(players: tuple[SeatId, ...] = (0, 1), player_id: SeatId = 0, **options: Any) -> MatchRecord:
+    return MatchRecord(
+        game_id="match-1",
+        player_id=player_id,
+        players=players,
+        peers=[player for player in players if player != player_id],
+        session_start_ms=START_MS,
+        environment={"id": "CartPole-v1", "versions": ("1", "2")},
+        config={"sync": {"mode": "lockstep", "input_delay": 0, "fps": float("inf")}},
+        **options,
+    )
+
+
+def played(record: MatchRecord, frames: int = 5) -> MatchRecord:
+    episode = record.begin_episode(START_MS)
+    for frame in range(frames):
+        episode.frame([bytes([frame]), bytes([10 + frame])])
+    return record
+
+
+def documents(record: MatchRecord, now_ms: int = START_MS + 5000) -> dict[str, dict[str, Any]]:
+    """Build all three, and hold them against their schemas and against JSON itself."""
+    built: dict[str, Any] = {
+        kind: msgspec.to_builtins(build_document(kind, record, now_ms, decode)) for kind in KINDS
+    }
+    for kind, document in built.items():
+        if Draft202012Validator is not None:
+            validator(kind).validate(document)
+        assert json.loads(json.dumps(document, allow_nan=False)) == document
+    return built
+
+
+def fresh(rtt_ms: float, second: int = 1, connection: ConnectionDetails | None = None) -> Poll:
+    return Poll(START_MS + 1000 * second, rtt_ms, PollStatus.FRESH, connection)
+
+
+def poll(record: MatchRecord, peer: SeatId, found: Poll) -> None:
+    record.links[peer].polled(found, frame=record.frame_now)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+
+from gym_p2p.core.record.episode import EpisodeRecord
+from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.errors import ConfigurationError, UsageError
+from tests.core.record.records import START_MS, documents, fresh, new_record, played, poll
+
+
+def test_problems_that_a_peer_makes_up_do_not_grow_the_record_without_bound() -> None:
+    record = new_record()
+    for number in range(1000):
+        record.protocol_error(f"problem {number}")
+    errors = documents(record)["multiplayer"]["protocolErrors"]
+    assert len(errors) <= 65
+    assert sum(errors.values()) == 1000
+
+
+def test_the_first_end_counts_and_freezes_the_documents() -> None:
+    record = played(new_record())
+    poll(record, 1, fresh(5))
+    record.terminate("normal", partial=False, frame=4, now_ms=START_MS + 3000)
+    record.terminate("peer_lost", partial=True, frame=9, now_ms=START_MS + 9000, disconnected_player=1)
+    assert record.termination is not None
+    first, later = documents(record, START_MS + 10_000), documents(record, START_MS + 99_000)
+    assert first == later
+    assert first["multiplayer"]["exportTimestamp"] == START_MS + 3000
+    assert first["multiplayer"]["sessionDurationMs"] == 3000
+    assert first["multiplayer"]["sessionStatus"]["terminationReason"] == "normal"
+    assert first["multiplayer"]["sessionStatus"]["isPartial"] is False
+
+
+@pytest.mark.parametrize(("players", "peers"), [((), ()), ((1, 1), (1,)), ((0, 1), (0, 1)), ((0, 1), (1, 1))])
+def test_players_that_cannot_be_are_refused(players: tuple[SeatId, ...], peers: tuple[SeatId, ...]) -> None:
+    with pytest.raises(ConfigurationError):
+        MatchRecord(
+            game_id="m",
+            player_id=0,
+            players=players,
+            peers=peers,
+            session_start_ms=0,
+            environment={},
+            config={},
+        )
+
+
+def test_an_event_of_an_episode_before_any_began_is_a_clear_error() -> None:
+    with pytest.raises(UsageError, match="begin_episode"):
+        new_record().episode.checksum(0, "x")
+
+
+def test_a_frame_that_is_half_recorded_is_not_seen_yet() -> None:
+    episode = EpisodeRecord(1, ([b"a", b"b"], [b"a"]))
+    assert (episode.view().frames, episode.view().confirmed_frame) == (1, 0)
+
+
+def test_what_comes_late_belongs_to_the_episode_that_it_is_about() -> None:
+    record = new_record()
+    episode = record.begin_episode(START_MS, number=1)
+    for frame in range(10):
+        episode.frame([bytes([frame]), bytes([frame])])
+    record.begin_episode(START_MS + 100, number=3)  # of the second one the players disagreed at the barrier
+    first_called, third_called = record.called(1), record.called(3)
+    assert first_called is not None
+    assert third_called is not None
+    first_called.verified(9)
+    first_called.desync(4, "aa", "bb", START_MS + 110)
+    first_called.state_difference(4, [("x", "1", "2")], ours={"x": 1}, theirs={"x": 2})
+    third_called.desync(0, "aa", "bb", START_MS + 110)
+    assert record.called(2) is None  # of nothing that was played
+    first, second = documents(record)["multiplayer"]["validation"]["episodes"]
+    assert (first["verifiedFrame"], first["desyncCount"]) == (9, 1)
+    assert (second["verifiedFrame"], second["desyncCount"]) == (-1, 1)
+    events = documents(record)["multiplayer"]["validation"]["allDesyncEvents"]
+    assert [(event["episode"], event["frame"], event["hasStateDump"]) for event in events] == [
+        (1, 4, True),
+        (2, 0, False),
+    ]
+
+
+def test_nothing_is_confirmed_behind_an_episodes_end() -> None:
+    record = played(new_record(), 5)
+    record.episode.confirmed(8)  # inputs that were given ahead, with an input delay
+    assert documents(record)["multiplayer"]["validation"]["episodes"][0]["confirmedFrame"] == 8
+    record.end_episode(START_MS + 100, completed=True)
+    assert documents(record)["multiplayer"]["validation"]["episodes"][0]["confirmedFrame"] == 4

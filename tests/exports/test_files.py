@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.exports import KINDS, check_directory, document_path, schema, write_all, write_document
+from gym_p2p.exports.files import replacing, write_bytes
+
+
+def test_a_document_lies_under_its_game_and_player() -> None:
+    assert document_path("out", "game-1", "alice", "session") == Path("out/game-1/alice.session.json")
+    assert document_path("out", "game-1", 0, "multiplayer") == Path("out/game-1/0.multiplayer.json")
+
+
+ids = st.one_of(
+    st.integers(),
+    st.text(),
+    st.text(alphabet="./\\~%\0 1-A", max_size=6),
+    st.sampled_from(
+        ["..", ".", "../../etc/passwd", "a/b", "", "\ud800", "con", ".spool", "x" * 5000, "é" * 500]
+    ),
+)
+
+
+@given(ids, ids)
+def test_no_id_leaves_its_folder_and_different_ids_never_meet(one: str | int, other: str | int) -> None:
+    path = document_path("out", str(one), one, "session")
+    assert path.parts[0] == "out"
+    assert len(path.parts) == 3
+    assert ".." not in path.parts
+    assert not any(part.startswith(".") for part in path.parts)
+    assert all(len(os.fsencode(part)) <= 200 for part in path.parts)
+    assert "\0" not in str(path)
+    same = document_path("out", "g", one, "session") == document_path("out", "g", other, "session")
+    assert same == (one == other and type(one) is type(other))
+
+
+def test_an_id_of_a_number_and_its_text_are_two_files() -> None:
+    assert document_path("out", "g", 1, "session") != document_path("out", "g", "1", "session")
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="session, validation, multiplayer"):
+        document_path("out", "g", 0, "../evil")
+    with pytest.raises(ConfigurationError):
+        schema("nothing")
+
+
+def test_written_documents_are_read_back_and_leave_no_temporary_file(tmp_path: Path) -> None:
+    documents: dict[str, dict[str, Any]] = {kind: {"kind": kind} for kind in KINDS}
+    paths = write_all(tmp_path, "g", 0, documents)
+    assert {kind: json.loads(path.read_text()) for kind, path in paths.items()} == documents
+    assert sorted(path.name for path in (tmp_path / "g").iterdir()) == sorted(p.name for p in paths.values())
+
+
+def test_what_cannot_be_written_leaves_the_old_document(tmp_path: Path) -> None:
+    path = document_path(tmp_path, "g", 0, "session")
+    write_document(path, {"version": 1})
+    with pytest.raises(TypeError):
+        write_document(path, {"version": 2, "wrong": object()})
+    assert json.loads(path.read_text()) == {"version": 1}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_writer_killed_at_any_moment_leaves_a_whole_document(tmp_path: Path) -> None:
+    path = document_path(tmp_path, "g", 0, "multiplayer")
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom gym_p2p.exports import write_document\n"
+        "number = int(sys.argv[2])\n"
+        "while True:\n"
+        "    number += 1\n"
+        "    write_document(Path(sys.argv[1]), {'number': number, 'rows': [number] * 50_000})\n"
+    )
+    seen = set()
+    for round_number in range(6):
+        start = 1000 * (round_number + 1)
+        writer = subprocess.Popen([sys.executable, "-c", program, str(path), str(start)])
+        try:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                if path.exists() and json.loads(path.read_bytes())["number"] > start:
+                    break
+                time.sleep(0.002)
+            time.sleep(0.003 * round_number)
+        finally:
+            writer.send_signal(signal.SIGKILL)
+            writer.wait(10)
+        document = json.loads(path.read_bytes())
+        assert document["rows"] == [document["number"]] * 50_000
+        seen.add(document["number"])
+    assert len(seen) == 6
+
+
+def test_a_folder_that_cannot_be_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    for wrong in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "nul\0"):
+        with pytest.raises(ConfigurationError, match="cannot write to"):
+            check_directory(wrong)
+    assert check_directory(tmp_path / "new" / "folder").is_dir()
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+def test_a_file_that_is_not_finished_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    with replacing(path, mode=0o600) as file:
+        file.write(b"old")
+        assert not path.exists()
+    with pytest.raises(ZeroDivisionError):
+        write_bytes(path, _interrupted())
+    assert path.read_bytes() == b"old"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(path.parent.iterdir()) == [path]
+
+
+def _interrupted() -> Iterator[bytes]:
+    yield b"new" * 10_000
+    raise ZeroDivisionError

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gym_p2p.exports import flush_spool
+from tests.exports.service import TOKEN, Service, away, entries, spool
+
+
+def test_a_spooled_document_is_sent_at_the_next_chance_and_only_once(tmp_path: Path) -> None:
+    with Service.running() as service:
+        path = spool(tmp_path, service.url)
+        assert stat.S_IMODE(entries(tmp_path)[0].stat().st_mode) == 0o600
+        result = flush_spool(tmp_path, service.url + "/", deadline_s=10)
+        assert (result.stored, result.refused, result.waiting) == ((path,), (), 0)
+        assert flush_spool(tmp_path, service.url, deadline_s=10).stored == ()
+        assert [document for _, _, document in service.received] == [{"playerId": 0}]
+
+
+def test_nothing_is_lost_while_the_service_is_away(tmp_path: Path) -> None:
+    url = away()
+    for player in range(5):
+        spool(tmp_path, url, player)
+    assert flush_spool(tmp_path, url, deadline_s=10).waiting == 5
+    assert len(entries(tmp_path)) == 5
+
+
+def test_one_document_that_the_service_chokes_on_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    with Service.running(500) as service:
+        for player in range(3):
+            spool(tmp_path, service.url, player)
+        result = flush_spool(tmp_path, service.url, deadline_s=10)
+        assert (len(result.stored), result.waiting) == (2, 1)
+
+
+def test_a_refused_document_is_set_aside_with_the_reason_and_without_the_token(tmp_path: Path) -> None:
+    with Service.running(403) as service:
+        path = spool(tmp_path, service.url)
+        result = flush_spool(tmp_path, service.url, deadline_s=10)
+        assert (result.refused, result.waiting) == ((path,), 0)
+        (aside,) = (tmp_path / ".spool" / "refused").glob("*.json")
+        text = aside.read_text()
+        assert "403" in json.loads(text)["reason"]
+        assert TOKEN not in text
+        assert path.exists()
+        flush_spool(tmp_path, service.url, deadline_s=10)
+        assert service.requests == 1
+
+
+def test_a_document_for_another_service_is_not_sent_to_this_one(tmp_path: Path) -> None:
+    with Service.running() as service:
+        spool(tmp_path, "http://127.0.0.1:9")
+        assert flush_spool(tmp_path, service.url, deadline_s=10).waiting == 1
+        assert service.requests == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"\xff",
+        b'{"serverUrl":1}',
+        b'{"serverUrl":"u","urlPath":"/","token":"t","document":"../../etc/passwd","kind":"multiplayer"}',
+    ],
+)
+def test_an_entry_that_is_not_ours_is_set_aside(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".spool").mkdir()
+    (tmp_path / ".spool" / "x.json").write_bytes(content)
+    result = flush_spool(tmp_path, "http://127.0.0.1:9", deadline_s=1)
+    assert result.waiting == 0
+    assert len(list((tmp_path / ".spool" / "refused").iterdir())) == 1
+
+
+def test_an_entry_whose_document_is_gone_is_set_aside(tmp_path: Path) -> None:
+    spool(tmp_path, "http://127.0.0.1:9").unlink()
+    assert flush_spool(tmp_path, "http://127.0.0.1:9", deadline_s=1).waiting == 0
+
+
+def test_an_empty_or_missing_spool_is_fine(tmp_path: Path) -> None:
+    assert flush_spool(tmp_path / "nowhere", "http://127.0.0.1:9", deadline_s=1).waiting == 0
+
+
+def test_two_processes_that_flush_one_spool_send_nothing_twice(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom gym_p2p.exports import flush_spool\n"
+        "print('ready', flush=True)\nsys.stdin.readline()\n"
+        "print(len(flush_spool(sys.argv[1], sys.argv[2], deadline_s=30).stored), flush=True)\n"
+    )
+    with Service.running(delay_s=0.01) as service:
+        for player in range(30):
+            spool(tmp_path, service.url, player)
+        flushers = [
+            subprocess.Popen(
+                [sys.executable, "-c", program, str(tmp_path), service.url],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(2)
+        ]
+        for flusher in flushers:
+            assert flusher.stdout is not None
+            assert flusher.stdout.readline() == "ready\n"
+        counts = [int(flusher.communicate("go\n", timeout=60)[0]) for flusher in _started(flushers)]
+        assert sorted(document["playerId"] for _, _, document in service.received) == list(range(30))
+        assert sum(counts) == 30
+        assert min(counts) > 0
+    assert entries(tmp_path) == []
+
+
+def _started(flushers: list[subprocess.Popen[str]]) -> list[subprocess.Popen[str]]:
+    for flusher in flushers:
+        assert flusher.stdin is not None
+        flusher.stdin.write("go\n")
+        flusher.stdin.flush()
+    return flushers

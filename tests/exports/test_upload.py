@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+import time
+import urllib.parse
+
+import pytest
+
+from gym_p2p.exports import UploadOutcome, upload
+from tests.exports.service import TOKEN, Service, away, target
+
+
+def test_an_upload_carries_the_token_and_the_gzipped_document_to_its_address() -> None:
+    with Service.running() as service:
+        reply = upload(target(service.url + "/", "a/b é"), [b'{"a":', b"1}"], deadline_s=5)
+        assert reply.outcome is UploadOutcome.STORED
+        ((path, headers, document),) = service.received
+    assert document == {"a": 1}
+    assert headers["Authorization"] == f"Bearer {TOKEN}"
+    assert headers["Content-Encoding"] == "gzip"
+    prefix, player, kind = path.rsplit("/", 2)
+    assert (prefix, kind) == ("/v1/matches/m/players", "multiplayer")
+    assert json.loads(urllib.parse.unquote(player)) == "a/b é"
+
+
+def test_the_player_one_and_the_player_named_1_have_two_addresses() -> None:
+    assert target("http://x", 1).path.endswith("/players/1/multiplayer")
+    assert target("http://x", "1").path.endswith("/players/%221%22/multiplayer")
+
+
+def test_the_token_is_not_in_the_representation() -> None:
+    assert TOKEN not in repr(target("http://x"))
+
+
+def test_a_failing_service_is_tried_again_until_it_has_stored() -> None:
+    with Service.running(500, 503, 404, 429) as service:
+        assert upload(target(service.url), [b"{}"], deadline_s=20).outcome is UploadOutcome.STORED
+        assert (service.requests, len(service.received)) == (5, 1)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 413])
+def test_a_refusal_is_not_repeated(status: int) -> None:
+    with Service.running(status) as service:
+        reply = upload(target(service.url), [b"{}"], deadline_s=20)
+        assert reply.outcome is UploadOutcome.REFUSED
+        assert str(status) in reply.detail
+        assert service.requests == 1
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>", b"[]", b'{"ok":true}', b'{"ok":true,"stored":false}'])
+def test_an_answer_that_does_not_say_stored_is_no_acknowledgement(answer: bytes) -> None:
+    with Service.running(answer=answer) as service:
+        reply = upload(target(service.url), [b"{}"], deadline_s=0)
+        assert reply.outcome is UploadOutcome.UNREACHABLE
+        assert service.requests == 1
+
+
+def test_a_service_that_is_away_costs_no_more_than_the_deadline() -> None:
+    url = away()
+    began = time.monotonic()
+    assert upload(target(url), [b"{}"], deadline_s=0.5).outcome is UploadOutcome.UNREACHABLE
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "nonsense", "ftp://127.0.0.1"])
+def test_an_address_that_is_not_http_is_refused(url: str) -> None:
+    assert upload(target(url), [b"{}"], deadline_s=5).outcome is UploadOutcome.REFUSED
