@@ -55,8 +55,14 @@ class Run:
 
     def add(self, game: Game, outcome: Outcome) -> None:
         """Write down what ``reset`` or a step returned."""
-        self.frames.append(_digests(game, outcome))
-        self.infos.append(_info_digest(outcome))
+        try:
+            self.frames.append(outcome_digests(game, outcome))
+        except TypeError as error:
+            raise Broke(f"what it returned cannot be compared: {error}") from error
+        try:
+            self.infos.append(checksum(list(outcome.infos)).hex())
+        except TypeError:
+            self.infos.append(None)
 
 
 def play_trial(
@@ -146,29 +152,10 @@ def _guarded(what: str, call: Any) -> Outcome:
     return outcome
 
 
-def _digests(game: Game, outcome: Outcome) -> dict[str, str]:
-    try:
-        return outcome_digests(game, outcome)
-    except TypeError as error:
-        raise Broke(f"what it returned cannot be compared: {error}") from error
-
-
-def _info_digest(outcome: Outcome) -> str | None:
-    try:
-        return checksum(list(outcome.infos)).hex()
-    except TypeError:
-        return None
-
-
 def _state(game: Game, strategy: str | None, hooks: Any) -> Fields | None:
     if strategy is None:
         return None
     try:
-        snapshots = snapshots_named(game, strategy, hooks=hooks)
-        snapshot = snapshots.save()
+        return snapshots_named(game, strategy, hooks=hooks).fields_now()
     except UnsupportedEnvironment:
         return None
-    try:
-        return snapshots.fields(snapshot)
-    finally:
-        snapshots.free(snapshot)

@@ -7,6 +7,7 @@ every player's copy of the environment is stepped with the same objects.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -83,10 +84,7 @@ class ActionCodec:
             data = self._bytes_of.get(action)
             if data is not None:
                 return self._of_bytes[data]
-        try:
-            canonical = self._encoding.check(action)
-        except ActionProblem as problem:
-            raise InvalidAction(self._seat, f"action{_where_and_what(problem)}") from None
+        canonical = self._converted(self._encoding.check, action)
         if self._encoding.max_bytes is None:
             size = len(self.encode(canonical))
             if size > MAX_ACTION_BYTES:
@@ -109,20 +107,16 @@ class ActionCodec:
         Raises:
             ProtocolError: they are not the bytes of exactly one action of this space.
         """
-        if self._of_bytes:
-            action = self._of_bytes.get(data)
-            if action is None:
-                raise ProtocolError("malformed action")
-            return action
-        if len(data) > self.max_bytes:
-            raise ProtocolError("malformed action")
         try:
-            action, end = self._encoding.read(data, 0)
-        except Malformed:
-            raise ProtocolError("malformed action") from None
-        if end != len(data):
-            raise ProtocolError("malformed action")
-        return action
+            if self._of_bytes:
+                return self._of_bytes[data]
+            if len(data) <= self.max_bytes:
+                action, end = self._encoding.read(data, 0)
+                if end == len(data):
+                    return action
+        except (KeyError, Malformed):
+            pass
+        raise ProtocolError("malformed action")
 
     def to_json(self, action: Any) -> Any:
         """Return a canonical action as plain JSON data that :meth:`from_json` turns back exactly.
@@ -138,11 +132,15 @@ class ActionCodec:
         Raises:
             InvalidAction: it is none of this space's actions.
         """
+        return self.check(self._converted(self._encoding.from_json, data))
+
+    def _converted(self, convert: Callable[[Any], Any], action: Any) -> Any:
         try:
-            action = self._encoding.from_json(data)
+            return convert(action)
         except ActionProblem as problem:
-            raise InvalidAction(self._seat, f"action{_where_and_what(problem)}") from None
-        return self.check(action)
+            what = str(problem)
+            text = f"action{what}" if what.startswith("[") else f"action: {what}"
+            raise InvalidAction(self._seat, text) from None
 
     def _fill_tables(self, space: Any) -> None:
         for number in range(int(space.start), int(space.start) + int(space.n)):
@@ -151,8 +149,3 @@ class ActionCodec:
             self._encoding.write(action, out)
             self._bytes_of[number] = bytes(out)
             self._of_bytes[bytes(out)] = action
-
-
-def _where_and_what(problem: ActionProblem) -> str:
-    text = str(problem)
-    return text if text.startswith("[") else f": {text}"

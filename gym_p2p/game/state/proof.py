@@ -268,7 +268,7 @@ class _Proof:
             self._changed |= self._digests[-1] != before
             if outcome.ended:
                 break
-        self._last_fields = self._now()
+        self._last_fields = self._snapshots.fields_now()
 
     def _restore(self, moment: _Moment) -> None:
         """Go back for the future, for a wrong turn, and for the future again."""
@@ -307,17 +307,10 @@ class _Proof:
     def _step(self, actions: Sequence[Any]) -> Outcome:
         return _timed(self._steps_us, self._game.step, actions)
 
-    def _now(self) -> Fields | None:
-        snapshot = self._snapshots.save()
-        try:
-            return self._snapshots.fields(snapshot)
-        finally:
-            self._snapshots.free(snapshot)
-
     def _compare_fields(self, wanted: Fields | None, what: str) -> None:
         if wanted is None:
             return
-        now = self._now()
+        now = self._snapshots.fields_now()
         if now is None or fields_checksum(now) == fields_checksum(wanted):
             return
         found = differences(wanted, now, most=1)  # none where the same fields came in another order

@@ -129,6 +129,14 @@ class Snapshots:
         except Unreachable:
             return None
 
+    def fields_now(self) -> Fields | None:
+        """Save, and return what was saved as :meth:`fields` does."""
+        snapshot = self.save()
+        try:
+            return self.fields(snapshot)
+        finally:
+            self.free(snapshot)
+
     def checksum(self, snapshot: Snapshot) -> str | None:
         """Return 16 hex digits over the saved state, or None where it cannot be read.
 
