@@ -40,7 +40,7 @@ class _GymnasiumGame(Game):
     def _outcome(
         self, observation: Any, rewards: tuple[float, ...], ends: tuple[Any, Any], info: dict[Any, Any]
     ) -> Outcome:
-        terminations, truncations = map(self._flags, ends)
+        terminations, truncations = self._flags(ends[0]), self._flags(ends[1])
         return Outcome(
             observations=self._observations(observation),
             rewards=rewards,
@@ -55,10 +55,13 @@ class _GymnasiumGame(Game):
         """Return the environment's action."""
 
     def _observations(self, observation: Any) -> tuple[Any, ...]:
-        return tuple([fresh(observation) for _ in self.seats])
+        return self._for_all(observation)
 
     def _infos(self, info: dict[Any, Any]) -> tuple[dict[Any, Any], ...]:
-        return tuple([fresh(info) for _ in self.seats])
+        return self._for_all(info)
+
+    def _for_all(self, value: Any) -> tuple[Any, ...]:
+        return tuple([fresh(value) for _ in self.seats])
 
     def _rewards(self, reward: Any, _info: dict[Any, Any]) -> tuple[float, ...]:
         return (float(reward),) * len(self.seats)
@@ -102,12 +105,12 @@ class JointGame(_GymnasiumGame):
     def _observations(self, observation: Any) -> tuple[Any, ...]:
         if self._split_observation:
             return tuple([fresh(observation[seat]) for seat in self.seats])
-        return super()._observations(observation)
+        return self._for_all(observation)
 
     def _infos(self, info: dict[Any, Any]) -> tuple[dict[Any, Any], ...]:
         if info and info.keys() == self._seat_set and all(isinstance(i, dict) for i in info.values()):
             return tuple([fresh(info[seat]) for seat in self.seats])
-        return super()._infos(info)
+        return self._for_all(info)
 
     def _rewards(self, reward: Any, info: dict[Any, Any]) -> tuple[float, ...]:
         own_rewards = info.get("rewards")

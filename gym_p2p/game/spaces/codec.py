@@ -7,7 +7,6 @@ every player's copy of the environment is stepped with the same objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -84,7 +83,10 @@ class ActionCodec:
             data = self._bytes_of.get(action)
             if data is not None:
                 return self._of_bytes[data]
-        canonical = self._converted(self._encoding.check, action)
+        try:
+            canonical = self._encoding.check(action)
+        except ActionProblem as problem:
+            raise self._refused(problem) from None
         if self._encoding.max_bytes is None:
             size = len(self.encode(canonical))
             if size > MAX_ACTION_BYTES:
@@ -132,15 +134,15 @@ class ActionCodec:
         Raises:
             InvalidAction: it is none of this space's actions.
         """
-        return self.check(self._converted(self._encoding.from_json, data))
-
-    def _converted(self, convert: Callable[[Any], Any], action: Any) -> Any:
         try:
-            return convert(action)
+            action = self._encoding.from_json(data)
         except ActionProblem as problem:
-            what = str(problem)
-            text = f"action{what}" if what.startswith("[") else f"action: {what}"
-            raise InvalidAction(self._seat, text) from None
+            raise self._refused(problem) from None
+        return self.check(action)
+
+    def _refused(self, problem: ActionProblem) -> InvalidAction:
+        what = str(problem)
+        return InvalidAction(self._seat, f"action{what}" if what.startswith("[") else f"action: {what}")
 
     def _fill_tables(self, space: Any) -> None:
         for number in range(int(space.start), int(space.start) + int(space.n)):

@@ -83,8 +83,10 @@ class _DictEncoding(Encoding):
             item.write(action[key], out)
 
     def read(self, data: bytes, at: int) -> tuple[Any, int]:
-        parts, at = _read_parts(self._items.values(), data, at)
-        return dict(zip(self._items, parts, strict=True)), at
+        parts = {}
+        for key, item in self._items.items():
+            parts[key], at = item.read(data, at)
+        return parts, at
 
     def to_json(self, action: Any) -> Any:
         return {str(key): item.to_json(action[key]) for key, item in self._items.items()}

@@ -194,12 +194,10 @@ def _refuse_outside(array: Any, inside: Any, wanted: str) -> None:
 class _ArrayEncoding(Encoding):
     """Arrays of one dtype and shape between two bounds."""
 
-    _kinds = "iub"
-    """Of the dtypes that are taken."""
-
     def __init__(self, space: Any, low: Any, high: Any, numbers: str | None = None) -> None:
         self._dtype = np.dtype(space.dtype)
         self._shape = tuple(space.shape)
+        self._kinds = "iubf" if self._dtype.kind == "f" else "iub"  # of the dtypes that are taken
         self._count = int(np.prod(self._shape, dtype=np.int64))
         self._low, self._high = np.asarray(low), np.asarray(high)
         bounds = f"of shape {self._shape}, from {_flat(self._low)} to {_flat(self._high)}"
@@ -211,9 +209,18 @@ class _ArrayEncoding(Encoding):
 
     def check(self, action: Any) -> Any:
         array = _as_array(action, self._shape, self._wanted, self._kinds)
+        if self._dtype.kind == "f" and array.dtype != self._dtype:
+            return self._rounded(array)
         # before the cast, which would wrap around
         _refuse_outside(array, (self._low <= array) & (array <= self._high), self._wanted)
         return array.astype(self._dtype)
+
+    def _rounded(self, array: np.ndarray[Any, Any]) -> Any:
+        with np.errstate(over="ignore"):
+            cast = array.astype(self._dtype)
+        overflown = np.isinf(cast) & np.isfinite(array)
+        _refuse_outside(array, (self._low <= cast) & (cast <= self._high) & ~overflown, self._wanted)
+        return cast
 
     def to_json(self, action: Any) -> Any:
         return action.tolist()
@@ -269,20 +276,8 @@ class _BoxEncoding(_ArrayEncoding):
         super().__init__(space, space.low, space.high)
         if self._dtype.char == "g":
             raise UnsupportedSpace("a Box of longdouble (its size differs between machines; use float64)")
-        if self._dtype.kind == "f":
-            self._kinds += "f"
         self._wire = self._dtype.newbyteorder("<")
         self.max_bytes = self._count * self._dtype.itemsize
-
-    def check(self, action: Any) -> Any:
-        if self._dtype.kind != "f" or getattr(action, "dtype", None) == self._dtype:
-            return super().check(action)
-        array = _as_array(action, self._shape, self._wanted, self._kinds)
-        with np.errstate(over="ignore"):
-            cast = array.astype(self._dtype)
-        overflown = np.isinf(cast) & np.isfinite(array)
-        _refuse_outside(array, (self._low <= cast) & (cast <= self._high) & ~overflown, self._wanted)
-        return cast
 
     def write(self, action: Any, out: bytearray) -> None:
         out += action.astype(self._wire).tobytes()

@@ -14,6 +14,7 @@ import functools
 import random
 import types
 from collections.abc import Callable, Iterable
+from operator import attrgetter, methodcaller
 from typing import Any
 
 import numpy as np
@@ -317,15 +318,15 @@ _BASES: tuple[tuple[type, Visit], ...] = (
     (np.ndarray, _visit_array),
     (bytearray, _visit_value(lambda found: found[:], _put_slice)),
     (array.array, _visit_value(lambda found: found[:], _put_slice)),
-    (types.MappingProxyType, _visit_parts(lambda found: found.values())),
+    (types.MappingProxyType, _visit_parts(methodcaller("values"))),
     (types.FunctionType, _visit_function),
-    (types.MethodType, _visit_parts(lambda found: (found.__self__, found.__func__))),
+    (types.MethodType, _visit_parts(attrgetter("__self__", "__func__"))),
     (types.BuiltinMethodType, _visit_parts(lambda found: (found.__self__,))),
     (functools.partial, _visit_parts(lambda found: (found.func, *found.args, *found.keywords.values()))),
-    (np.random.Generator, _visit_value(lambda found: found.bit_generator.state, _put_generator)),
-    (np.random.RandomState, _visit_value(lambda found: found.get_state(legacy=False), _put_random_state)),
-    (np.random.BitGenerator, _visit_value(lambda found: found.state, _put_bits)),
-    (random.Random, _visit_value(lambda found: found.getstate(), _put_random)),
+    (np.random.Generator, _visit_value(attrgetter("bit_generator.state"), _put_generator)),
+    (np.random.RandomState, _visit_value(methodcaller("get_state", legacy=False), _put_random_state)),
+    (np.random.BitGenerator, _visit_value(attrgetter("state"), _put_bits)),
+    (random.Random, _visit_value(methodcaller("getstate"), _put_random)),
 )
 
 ATTRIBUTE_PUTS.add(_put_object)

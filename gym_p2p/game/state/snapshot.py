@@ -107,7 +107,9 @@ class Snapshots:
         Raises:
             UsageError: it was freed.
         """
-        self._strategy.load(_kept(snapshot))
+        if snapshot.content is _FREED:
+            raise UsageError("this snapshot was freed")
+        self._strategy.load(snapshot.content)
         self._game.progress = snapshot.progress
 
     def free(self, snapshot: Snapshot) -> None:
@@ -123,9 +125,10 @@ class Snapshots:
         Raises:
             UsageError: it was freed.
         """
-        content = _kept(snapshot)
+        if snapshot.content is _FREED:
+            raise UsageError("this snapshot was freed")
         try:
-            return self._strategy.fields(content, snapshot.progress)
+            return self._strategy.fields(snapshot.content, snapshot.progress)
         except Unreachable:
             return None
 
@@ -148,12 +151,6 @@ class Snapshots:
 
 _FREED = object()
 """What is in a snapshot that was freed."""
-
-
-def _kept(snapshot: Snapshot) -> Any:
-    if snapshot.content is _FREED:
-        raise UsageError("this snapshot was freed")
-    return snapshot.content
 
 
 def fields_checksum(fields: Fields) -> str | None:
