@@ -207,5 +207,5 @@ def test_old_recording_is_read(tmp_path: Path) -> None:
     assert replay.header == header()
     assert (replay.frames, replay.reason, replay.missing) == (6, "done", None)
     assert [episode.completed for episode in replay.episodes] == [True, False]
-    assert [state.digest for state in replay.episodes[0].columns.states] == ["ab" * 8]
+    assert [state.digest for state in replay.episodes[0].states] == ["ab" * 8]
     assert replay.episodes[1].begun.options == {"level": 1}

@@ -8,7 +8,7 @@ written; whether the match really went so, only playing it again can tell.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,13 @@ from gym_p2p.game.replay.records import (
     FORMAT_VERSION,
     MAX_HEADER_BYTES,
     Begun,
+    Check,
     Closed,
     Ended,
     Frames,
     RawRecord,
     Record,
+    StateCheck,
     decode,
     digest_of_header,
     raw_records,
@@ -78,24 +80,24 @@ class ReplayHeader:
 
 @attrs.frozen(kw_only=True)
 class ReplayEpisode:
-    """One episode.
+    """One episode: what it began with, and every confirmed frame; see :class:`Frames` for the columns.
 
-    Attributes:
-        number: its number in the match.
-        begun: what it began with.
-        columns: every confirmed frame.
-        completed: None if the file ends within the episode.
+    ``completed`` is None if the file ends within the episode.
     """
 
     number: int
     begun: Begun
-    columns: Frames
-    completed: bool | None = None
+    inputs: tuple[tuple[bytes, ...], ...]
+    rewards: tuple[tuple[float, ...], ...]
+    ends: tuple[bytes, ...]
+    checks: tuple[Check, ...]
+    states: tuple[StateCheck, ...]
+    completed: bool | None
 
     @property
     def frames(self) -> int:
         """How many frames it has."""
-        return len(self.columns.inputs)
+        return len(self.inputs)
 
 
 @attrs.frozen(kw_only=True)
@@ -195,7 +197,7 @@ def read_replay(path: str | Path) -> Replay:
     return Replay(
         path=str(path),
         header=header,
-        episodes=tuple(reader.episodes),
+        episodes=tuple(reader.finished()),
         reason=None if reader.closed is None else reader.closed.reason,
         missing=None if reader.closed is not None else reader.missing(cut_bytes=len(data) - end),
         fingerprint=fingerprint.hex(),
@@ -220,6 +222,19 @@ def _read_header(data: bytes, path: object) -> tuple[bytes, ReplayHeader]:
         raise DamagedReplay(path, "the header", f"it is not as this version writes it ({error})") from error
 
 
+@attrs.define
+class _Growing:
+    """An episode while its records are read."""
+
+    begun: Begun
+    columns: Frames = attrs.field(factory=lambda: Frames.none(0))
+    completed: bool | None = None
+
+    @property
+    def frames(self) -> int:
+        return len(self.columns.inputs)
+
+
 class _Reader:
     """Makes episodes of records, and refuses an order that no recording has."""
 
@@ -227,7 +242,7 @@ class _Reader:
         self._path = path
         self._seats = seats
         self._open = False
-        self.episodes: list[ReplayEpisode] = []
+        self._episodes: list[_Growing] = []
         self.closed: Closed | None = None
 
     def take(self, record: RawRecord) -> None:
@@ -238,16 +253,23 @@ class _Reader:
             raise DamagedReplay(self._path, record.where, problem)
         match value:
             case Begun():
-                number = len(self.episodes)
-                self.episodes.append(ReplayEpisode(number=number, begun=value, columns=Frames.none(0)))
+                self._episodes.append(_Growing(value))
                 self._open = True
             case Frames():
-                self.episodes[-1].columns.extend(value)
+                self._episodes[-1].columns.extend(value)
             case Ended():
-                self.episodes[-1] = attrs.evolve(self.episodes[-1], completed=value.completed)
+                self._episodes[-1].completed = value.completed
                 self._open = False
             case Closed():
                 self.closed = value
+
+    def finished(self) -> Iterator[ReplayEpisode]:
+        """Yield the episodes."""
+        for number, episode in enumerate(self._episodes):
+            columns = attrs.asdict(episode.columns, recurse=False)
+            del columns["first"]
+            rows = {name: tuple(column) for name, column in columns.items()}
+            yield ReplayEpisode(number=number, begun=episode.begun, completed=episode.completed, **rows)
 
     def missing(self, *, cut_bytes: int) -> str:
         """Say what is not there of a file without an end."""
@@ -257,15 +279,14 @@ class _Reader:
     @property
     def place(self) -> str:
         """How far the records have been read, in words."""
-        if not self.episodes:
+        if not self._episodes:
             return "before the first episode"
-        newest = self.episodes[-1]
-        where = f"at frame {newest.frames} of" if self._open else "after the end of"
-        return f"{where} episode {newest.number}"
+        where = f"at frame {self._episodes[-1].frames} of" if self._open else "after the end of"
+        return f"{where} episode {len(self._episodes) - 1}"
 
     def _problem(self, value: Record) -> str | None:
         """Say why this record cannot come next; None if it can."""
-        at = self.episodes[-1].frames if self._open else None
+        at = self._episodes[-1].frames if self._open else None
         problem: str | None = None
         match value:
             case Begun() if at is not None:
@@ -277,7 +298,7 @@ class _Reader:
             case Ended(frames=frames) if frames != at:
                 problem = f"the episode had {frames} frames, and {at} are here"
             case Closed(episodes=episodes, frames=frames):
-                here = (len(self.episodes), sum(episode.frames for episode in self.episodes))
+                here = (len(self._episodes), sum(episode.frames for episode in self._episodes))
                 if at is not None or here != (episodes, frames):
                     problem = f"{episodes} episodes of {frames} frames were recorded, and {here[1]} are here"
         return problem

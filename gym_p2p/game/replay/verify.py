@@ -21,7 +21,7 @@ from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.replay.reader import Replay, ReplayEpisode, ReplayHeader, here
-from gym_p2p.game.replay.records import Check, Frames
+from gym_p2p.game.replay.records import Check
 from gym_p2p.game.replay.writer import ends_of
 from gym_p2p.game.state.snapshot import Snapshots, snapshots_named
 
@@ -180,7 +180,7 @@ def verify_replay(
 
 
 def _snapshots(replay: Replay, game: Game) -> Snapshots | None:
-    taken = any(episode.columns.states for episode in replay.episodes)
+    taken = any(episode.states for episode in replay.episodes)
     name = replay.header.snapshots
     return snapshots_named(game, name) if taken and name is not None and name != "hooks" else None
 
@@ -230,21 +230,21 @@ class _Playback:
         return None
 
     def _steps(self, episode: ReplayEpisode) -> Iterator[ReplayStep]:
-        game, begun, columns = self._game, episode.begun, episode.columns
+        game, begun = self._game, episode.begun
         before = _called(-1, lambda: game.reset(begun.seed, dict(begun.options) or None))
         _compare(-1, "observations", begun.observations, checksum(before.observations).hex())
         self._checked = -1
         digests = OutcomeChecksum(len(game.seats))
-        checks = {check.frame: check for check in columns.checks}
-        states = {state.frame: state.digest for state in columns.states}
-        for frame, inputs in enumerate(columns.inputs):
+        checks = {check.frame: check for check in episode.checks}
+        states = {state.frame: state.digest for state in episode.states}
+        for frame, inputs in enumerate(episode.inputs):
             if before.ended:
                 raise _Stopped(
                     frame, "frames", f"{episode.frames} frames", f"{frame}, then the episode ended"
                 )
             actions = self._actions(frame, inputs)
             outcome = _called(frame, functools.partial(game.step, actions))
-            _compare_frame(frame, columns, outcome)
+            _compare_frame(frame, episode, outcome)
             digests.update(frame, inputs, outcome)
             if frame in states:
                 self._check_state(frame, states[frame])
@@ -301,10 +301,10 @@ def _compare(frame: int, what: str, recorded: object, now: object) -> None:
         raise _Stopped(frame, what, recorded, now)
 
 
-def _compare_frame(frame: int, columns: Frames, outcome: Outcome) -> None:
-    ends, rewards = ends_of(outcome), columns.rewards[frame]
-    if ends != columns.ends[frame]:
-        raise _Stopped(frame, "ends", _named_ends(columns.ends[frame]), _named_ends(ends))
+def _compare_frame(frame: int, episode: ReplayEpisode, outcome: Outcome) -> None:
+    ends, rewards = ends_of(outcome), episode.rewards[frame]
+    if ends != episode.ends[frame]:
+        raise _Stopped(frame, "ends", _named_ends(episode.ends[frame]), _named_ends(ends))
     if list(map(_bits, rewards)) != list(map(_bits, outcome.rewards)):
         raise _Stopped(frame, "rewards", list(rewards), list(outcome.rewards))
 

@@ -80,10 +80,10 @@ def test_a_recorded_match_is_read_and_comes_out_the_same_when_it_is_played_again
     assert replay.header.environment == named_recipe(name, kwargs)
     for episode, was in zip(replay.episodes, played, strict=True):
         assert episode.begun.seed == was.seed
-        assert list(episode.columns.inputs) == was.inputs
-        assert list(episode.columns.rewards) == [outcome.rewards for outcome in was.outcomes]
+        assert list(episode.inputs) == was.inputs
+        assert list(episode.rewards) == [outcome.rewards for outcome in was.outcomes]
         assert episode.completed == was.outcomes[-1].ended
-    assert replay.episodes[0].columns.inputs != replay.episodes[1].columns.inputs
+    assert replay.episodes[0].inputs != replay.episodes[1].inputs
     verification = verify_replay(replay)
     assert verification.ok
     assert verification.warnings == ()
@@ -285,7 +285,7 @@ def test_a_file_that_was_cut_anywhere_is_read_up_to_there_and_says_so(rally: Pat
         assert found.missing is not None
         assert "the end of the recording is missing" in found.missing
         for mine, its in zip(found.episodes, replay.episodes, strict=False):
-            assert mine.columns.inputs == its.columns.inputs[: mine.frames]
+            assert mine.inputs == its.inputs[: mine.frames]
         seen.add(found.frames)
     assert len(seen) > 4
     verification = verify_replay(found)
@@ -591,7 +591,7 @@ def test_recorded_digests_of_states_are_compared(tmp_path: Path) -> None:
     writer.checksum(0, told)
     writer.close()
     replay = read_replay(writer.path)
-    assert [state.frame for state in replay.episodes[0].columns.states] == [0]
+    assert [state.frame for state in replay.episodes[0].states] == [0]
     assert verify_replay(replay).ok
 
     def make_env() -> Any:
