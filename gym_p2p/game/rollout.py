@@ -259,10 +259,10 @@ class Rollout:
 
     def _by_seat(self, advance: Advance) -> tuple[bytes, ...]:
         by_seat = self._inputs.by_seat(advance.inputs)
-        stand_in, seen = self._stand_in, self.outcome.observations
+        stand_in = self._stand_in
         if not advance.absent or stand_in is None:
             return by_seat
-        index_of = self._game.seats.index
+        seen, index_of = self.outcome.observations, self._game.seats.index
         return self._inputs.replaced(
             by_seat, advance.absent, lambda seat: stand_in(seat, seen[index_of(seat)], advance.frame)
         )
