@@ -49,10 +49,6 @@ class WatchedTerms:
     def check(self, game: Game, *, source: SeatId | None) -> None:
         """Refuse a game that is not the players'.
 
-        Args:
-            game: the spectator's.
-            source: the player who shows the match, as far as that is known.
-
         Raises:
             HandshakeRefused: with what differs.
         """
