@@ -81,12 +81,12 @@ class SyncOffer:
     window: int = 0
     save_every: int = 1
 
-    def to_wire(self) -> dict[str, Any]:
+    def as_sent(self) -> dict[str, Any]:
         """Return what the others receive."""
         return {"wants": self.wants, "able": self.able, "why": self.why, "strategy": self.strategy}
 
     @classmethod
-    def from_wire(cls, data: object) -> SyncOffer:
+    def received(cls, data: object) -> SyncOffer:
         """Read what another player sent; who sends nothing sensible plays in lockstep."""
         fields = data if isinstance(data, Mapping) else {}
         wants, why, strategy = fields.get("wants"), fields.get("why"), fields.get("strategy")
