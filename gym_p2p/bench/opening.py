@@ -16,7 +16,7 @@ from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import Connected, Leave
 from gym_p2p.errors import P2PError
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.worker.messages import LinkOpened, PlayerPlan, WorkerEvent, WorkerFailed
+from gym_p2p.net.worker.messages import LinkOpened, PlayerPlan, StampedEvent, WorkerFailed
 from gym_p2p.net.worker.player import PlayerWorker
 
 __all__ = ["OpeningStation"]
@@ -97,7 +97,8 @@ class _Half:
         self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.worker = PlayerWorker(plan, self._note)
 
-    def _note(self, _at_ms: int, event: WorkerEvent) -> None:
+    def _note(self, stamped: StampedEvent) -> None:
+        event = stamped[1]
         self.at[type(event)] = time.perf_counter()
         if isinstance(event, Connected) and not self.connected.done():
             self.connected.set_result(None)

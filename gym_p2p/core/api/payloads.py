@@ -36,6 +36,7 @@ __all__ = [
     "check_seats",
     "decode",
     "encode",
+    "prepare",
 ]
 
 MAX_RTT_MS = 60_000.0
@@ -89,6 +90,16 @@ def decode(kind: type[_T], data: object, what: str = "payload") -> _T:
         ours = error.__cause__  # a validator's own text
         problem = f"malformed {what}{f' at {where[1]}' if where else ''}"
         raise ProtocolError(f"{problem}: {ours}" if type(ours) is ValueError else problem) from None
+
+
+# msgspec describes a class to itself when it is first decoded, and shows the description to every thread
+# before it is complete, for the sake of recursive types. Two threads that decode a class for the first time
+# at the same moment (two players in one process) crash it: seen with 0.22, for attrs classes and its
+# own alike. So classes are prepared as modules are imported, which one thread does at a time.
+def prepare(*kinds: type) -> None:
+    """Let threads decode these classes, and all that they hold, from now on."""
+    for kind in kinds:
+        msgspec.json.Decoder(kind)
 
 
 def check_seat(_instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:

@@ -45,7 +45,6 @@ class InputExchange:
     """The exchange of one episode after the other.
 
     Args:
-        local: the local player's index.
         peers: all others, in the order of their indices.
         paced: whether frames have a time, so that being ahead is worth reporting.
 
