@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from gym_p2p.bench.anchors import open_aioice, open_aiortc, see_loopback
@@ -33,27 +32,26 @@ class OpeningStation:
     def __init__(self) -> None:
         see_loopback()
 
-    @property
-    def operations(self) -> Mapping[str, Callable[..., Any]]:
-        """The requests that it takes; all times are milliseconds."""
-        return {
-            "ours": lambda **arguments: _run(run_loop, _open_ours(**arguments)),
-            "aioice": lambda: {"open_ms": _run(asyncio.run, open_aioice()) * 1e3},
-            "aiortc": lambda stun: {"open_ms": _run(asyncio.run, open_aiortc(stun)) * 1e3},
-        }
+    def ours(self, **arguments: Any) -> dict[str, float]:
+        """Open a match; return the parts of the time."""
+        opened: list[dict[str, float]] = []
+
+        async def main() -> None:
+            opened.append(await _open_ours(**arguments))
+
+        run_loop(main())
+        return opened[0]
+
+    def aioice(self) -> float:
+        """Connect by bare aioice; return the milliseconds."""
+        return asyncio.run(open_aioice()) * 1e3
+
+    def aiortc(self, stun: str | None) -> float:
+        """Connect by bare aiortc; return the milliseconds."""
+        return asyncio.run(open_aiortc(stun)) * 1e3
 
     def close(self) -> None:
         """Nothing outlives an operation."""
-
-
-def _run(runner: Callable[[Coroutine[Any, Any, None]], Any], work: Coroutine[Any, Any, Any]) -> Any:
-    results = []
-
-    async def main() -> None:
-        results.append(await work)
-
-    runner(main())
-    return results[0]
 
 
 async def _open_ours(url: str, room: str, stun: str | None) -> dict[str, float]:
@@ -81,7 +79,7 @@ async def _open_ours(url: str, room: str, stun: str | None) -> dict[str, float]:
 
 
 class _Half:
-    """The network half of one player, and when it told what."""
+    """The network half of one player, and when it reported what."""
 
     def __init__(self, url: str, room: str, seat: str, stun: str | None) -> None:
         servers = [] if stun is None else [{"urls": [stun]}]

@@ -137,13 +137,13 @@ class _TablePlayer:
 
     def outgoing(self) -> list[bytes]:
         """Return what this player sends before the first frame; the episode begins when it is time."""
-        said = []
+        sent = []
         while (output := self._match.poll()) is not None:
             if isinstance(output, Transmit):
-                said.append(output.data)
+                sent.append(output.data)
             elif isinstance(output, EpisodeBegan):
                 self._begun = self._begin(output)
-        return said
+        return sent
 
     def tick(self, arrived: Sequence[bytes], plan: Plan, now: float) -> tuple[TickCost, list[bytes]]:
         """Play a tick; return what it cost, and the messages to the other player."""

@@ -89,4 +89,4 @@ def test_a_count_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit) as ended:
         main(["bench", "echo", "--rounds", "0"])
     assert ended.value.code == 2
-    assert "more than 0" in capsys.readouterr().err
+    assert "from 1" in capsys.readouterr().err
