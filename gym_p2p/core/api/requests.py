@@ -6,11 +6,10 @@ Knows the shapes of what arrives. Whether a well-formed request makes sense is t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import attrs
 
-from gym_p2p.core.api.matches import GroupHistory, QueueTicket
 from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import Verdict
@@ -21,7 +20,6 @@ from gym_p2p.errors import ProtocolError
 __all__ = [
     "AnswerMatch",
     "DropSpectator",
-    "JoinQueue",
     "JoinRoom",
     "LeaveQueue",
     "LeaveRoom",
@@ -39,9 +37,6 @@ __all__ = [
 ]
 
 _MAX_CLIENT_CHARS = 64
-_MAX_DIGEST_CHARS = 64
-_MAX_PARTNERS = 64
-"""Of the former partners, the most recent ones count."""
 _SignalType = Literal["offer", "answer", "ice-candidate"]
 
 
@@ -81,63 +76,6 @@ class LeaveRoom:
     event: ClassVar[str] = "leave_room"
 
     room: str
-
-
-@attrs.frozen
-class JoinQueue:
-    """A match wanted with whoever is near."""
-
-    event: ClassVar[str] = "join_queue"
-
-    queue: str
-    seats: list[SeatId]
-    take: SeatId | None = None
-    client: str | None = None
-    asks: bool = False
-    rtt_ms: float | None = None
-    previous_partners: list[str] = attrs.field(factory=list)
-    group_id: str | None = None
-    plays: str | None = None
-    spectators: int = 0
-
-    @classmethod
-    def of(cls, ticket: QueueTicket, *, client: str, rtt_ms: float | None) -> Self:
-        """Return the request of a place in a queue.
-
-        Args:
-            ticket: what is wanted.
-            client: the software that joins.
-            rtt_ms: its round trip to the service.
-        """
-        history = ticket.group_history
-        return cls(
-            queue=ticket.queue,
-            seats=list(ticket.seats),
-            take=ticket.take,
-            client=client,
-            asks=ticket.asks,
-            rtt_ms=rtt_ms,
-            previous_partners=[] if history is None else list(history.previous_partners),
-            group_id=None if history is None else history.group_id,
-            plays=ticket.plays,
-            spectators=ticket.spectators,
-        )
-
-    def to_ticket(self) -> QueueTicket:
-        """Return it as the queues take it."""
-        partners = tuple(self.previous_partners[-_MAX_PARTNERS:])
-        known = partners or self.group_id is not None
-        return QueueTicket(
-            queue=self.queue,
-            seats=tuple(self.seats),
-            take=self.take,
-            client=self.client,
-            asks=self.asks,
-            rtt_ms=self.rtt_ms,
-            plays=None if self.plays is None else self.plays[:_MAX_DIGEST_CHARS],
-            group_history=GroupHistory(list(partners), group_id=self.group_id) if known else None,
-            spectators=self.spectators,
-        )
 
 
 @attrs.frozen

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import attrs
 
 from gym_p2p.core.api import requests
-from gym_p2p.core.api.matches import MakeMatch
+from gym_p2p.core.api.matches import MakeMatch, QueueTicket
 from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import Verdict
@@ -106,12 +106,11 @@ class Machines:
             self.queues.leave(subject_id, now)
         return self.rooms.join(subject_id, request)
 
-    def join_queue(self, subject_id: str, request: requests.JoinQueue, now: float) -> Answer:
+    def join_queue(self, subject_id: str, ticket: QueueTicket, now: float) -> Answer:
         """Wait for a match, which nobody can who has a seat; an inherited ticket gives way to another one."""
         engaged = self.rooms.vacate(subject_id)
         if engaged is not None:
             return engaged
-        ticket = request.to_ticket()
         answer = self.queues.join(subject_id, ticket, now)
         waits = self.queues.queue_of(subject_id) is not None
         if isinstance(answer, Refused) and waits and self.presence.has_inherited(subject_id):

@@ -7,6 +7,7 @@ import pytest
 
 from gym_p2p.core.api import requests
 from gym_p2p.core.api.events import SERVICE_EVENTS
+from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.queues import QueueAck
 from gym_p2p.core.api.rooms import JoinAck
@@ -16,7 +17,7 @@ from tests.core.api.vectors import VECTORS, cases
 
 REQUESTS: dict[str, Any] = {
     cls.event: cls
-    for cls in vars(requests).values()
+    for cls in [*vars(requests).values(), QueueTicket]
     if isinstance(cls, type) and attrs.has(cls) and hasattr(cls, "event")
 }
 
