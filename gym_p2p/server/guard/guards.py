@@ -19,18 +19,6 @@ _LEAVES = frozenset({"leave_room", "leave_queue"})
 _PLACES = _JOINS | {"watch"}
 
 
-def _strikes() -> SlidingWindow:
-    return SlidingWindow(most=2, window_s=10.0)
-
-
-def _bursts() -> SlidingWindow:
-    return SlidingWindow(most=1, window_s=1.0)
-
-
-def _violations() -> SlidingWindow:
-    return SlidingWindow(most=9, window_s=10.0)
-
-
 @attrs.frozen(kw_only=True)
 class Guards:
     """The guards of one service.
@@ -46,10 +34,10 @@ class Guards:
     events: RateLimit
     joins: RateLimit
     metrics: ServiceMetrics
-    _strikes: SlidingWindow = attrs.field(init=False, factory=_strikes)
-    _bursts: SlidingWindow = attrs.field(init=False, factory=_bursts)
+    _strikes: SlidingWindow = attrs.field(init=False, factory=lambda: SlidingWindow(2, window_s=10.0))
+    _bursts: SlidingWindow = attrs.field(init=False, factory=lambda: SlidingWindow(1, window_s=1.0))
     """One burst over the limit is one strike, however many events it had."""
-    _violations: SlidingWindow = attrs.field(init=False, factory=_violations)
+    _violations: SlidingWindow = attrs.field(init=False, factory=lambda: SlidingWindow(9, window_s=10.0))
 
     def struck_out(self, socket: str, now: float) -> bool:
         """Count an event over the limit; return whether the socket is to be closed for that."""
