@@ -9,7 +9,9 @@ from typing import Any
 
 import attrs
 
-__all__ = ["Report", "Round", "Row", "Series", "less", "percentile", "summarize"]
+from gym_p2p.core.latency.statistics import nearest_rank
+
+__all__ = ["Report", "Round", "Row", "Series", "less", "summarize"]
 
 
 @attrs.frozen
@@ -105,16 +107,6 @@ class Report:
         }
 
 
-def percentile(samples: Sequence[float], share: float) -> float:
-    """Return the nearest-rank percentile of samples, of which there is at least one.
-
-    >>> percentile([3.0, 1.0, 2.0], 0.5), percentile([3.0, 1.0, 2.0], 0.99)
-    (2.0, 3.0)
-    """
-    ordered = sorted(samples)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
-
-
 def less(value: float | None, part: float | None) -> float | None:
     """Return what remains of a figure without a part of it; ``None`` where either is unknown."""
     return None if value is None or part is None else value - part
@@ -124,7 +116,7 @@ def summarize(samples: Sequence[float]) -> Round:
     """Return the round that these samples make; without any, its figures are NaN."""
     if not samples:
         return Round(0, math.nan, math.nan)
-    return Round(len(samples), statistics.median(samples), percentile(samples, 0.99))
+    return Round(len(samples), statistics.median(samples), nearest_rank(samples, 0.99))
 
 
 def _ratio(ours: float | None, other: float | None) -> float | None:

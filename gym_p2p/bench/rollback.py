@@ -10,12 +10,13 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.bench.figures import Report, Row, less, percentile, summarize
+from gym_p2p.bench.figures import Report, Row, less, summarize
 from gym_p2p.bench.input_message import INPUT_MESSAGE, measure_input_message
 from gym_p2p.bench.player import FRAMES_MOST
 from gym_p2p.bench.run import Progress, Rounds
 from gym_p2p.bench.still import StillEnv
 from gym_p2p.bench.table import WINDOW, Plan, Table, TickCost
+from gym_p2p.core.latency.statistics import nearest_rank
 from gym_p2p.core.wire.messages import encode
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.errors import UsageError
@@ -180,7 +181,7 @@ class _Bench:
         """Measure ticks that play ``depth`` frames again, less those that do not."""
         costs = self._play(count, late=depth, change=lambda frame: frame // HELD % 2)
         plain = [cost.playing_us for cost in costs if not cost.played_again]
-        usual = percentile(plain, 0.5)
+        usual = nearest_rank(plain, 0.5)
         deep = [cost.playing_us - usual for cost in costs if cost.played_again == depth]
         self._keep({f"rollback of {depth}": deep}, keep=keep)
 

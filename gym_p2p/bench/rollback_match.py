@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 
-from gym_p2p.bench.figures import Report, Row, percentile
+from gym_p2p.bench.figures import Report, Row
 from gym_p2p.bench.rollback import NETWORK
 from gym_p2p.bench.run import Progress, Rounds, matches, service
+from gym_p2p.core.latency.statistics import nearest_rank
 
 __all__ = ["bench_match"]
 
@@ -49,7 +50,7 @@ def bench_match(*, rounds: int = 3, frames: int = 600, progress: Progress) -> Re
             Row(what="processor time, p99", unit="us", ours=step.p99),
             Row(what="stalls", unit="%", ours=100 * sum(one["stalls"] for one in seen) / played),
             Row(what="ticks that roll back", unit="%", ours=100 * len(depths) / played),
-            Row(what="  depth, p50", unit="1", ours=percentile(depths, 0.5) if depths else None),
+            Row(what="  depth, p50", unit="1", ours=nearest_rank(depths, 0.5) if depths else None),
             Row(what="  depth, most", unit="1", ours=max(depths, default=None)),
             Row(what="frames played again", unit="%", ours=100 * sum(one["again"] for one in seen) / played),
         ],

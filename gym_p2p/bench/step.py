@@ -6,8 +6,9 @@ import contextlib
 
 import attrs
 
-from gym_p2p.bench.figures import Report, Row, less, percentile, summarize
+from gym_p2p.bench.figures import Report, Row, less, summarize
 from gym_p2p.bench.run import Progress, Rounds, matches, service, wires
+from gym_p2p.core.latency.statistics import nearest_rank
 
 __all__ = ["bench_learner", "bench_step"]
 
@@ -138,7 +139,7 @@ def bench_learner(
 def _add_round_trips(trips: Rounds, name: str, seen: list[float]) -> None:
     if seen:
         trips.add(name, summarize(seen))
-        trips.add(f"{name}: p95", summarize([percentile(seen, 0.95)]))
+        trips.add(f"{name}: p95", summarize([nearest_rank(seen, 0.95)]))
 
 
 def _beside(what: str, unit: str, values: list[float | None]) -> Row:

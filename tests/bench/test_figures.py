@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from gym_p2p.bench.figures import Report, Round, Row, Series, percentile, summarize
+from gym_p2p.bench.figures import Report, Round, Row, Series, summarize
+from gym_p2p.core.latency.statistics import nearest_rank
 
 
 def test_a_round_has_the_median_and_the_nearest_rank_percentile() -> None:
     one = summarize([float(number) for number in range(1, 201)])
     assert one == Round(200, 100.5, 198.0)
-    assert percentile([5.0], 0.99) == 5.0
+    assert nearest_rank([5.0], 0.99) == 5.0
 
 
 def test_a_series_is_the_median_over_its_rounds_and_skips_empty_ones() -> None:

@@ -169,7 +169,7 @@ class PagePlayer:
     ) -> AsyncIterator[PagePlayer]:
         """A player who has registered, with the ``module`` or the ``plain`` client; closed at the end.
 
-        With a ``verdict`` he wants a say before a queue's match, and says that.
+        With a ``verdict`` it has to accept before a queue's match is made, and answers that.
         """
         async with chromium.page() as page:
             plain = kind == "plain"

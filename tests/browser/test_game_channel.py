@@ -62,7 +62,7 @@ def test_a_page_connects_with_a_python_player_whose_id_ties_with_its_own(
             PagePlayer.at(service, "page", chromium, kind=kind) as page,
         ):
             ours, _ = await meet(python, page, TIE)
-            assert ours.took_ms >= PATIENCE_MS, "somebody offered before his patience was over"
+            assert ours.took_ms >= PATIENCE_MS, "somebody offered before their patience was over"
 
     run(work())
 
@@ -125,7 +125,7 @@ def test_two_players_who_each_expect_the_other_to_offer_connect(
             PagePlayer.at(service, "page", chromium, kind=kind) as page,
         ):
             ours, _ = await meet(python, page, SORTED_OTHERWISE[::-1])
-            assert ours.took_ms >= PATIENCE_MS, "somebody offered before his patience was over"
+            assert ours.took_ms >= PATIENCE_MS, "somebody offered before their patience was over"
 
     run(work())
 

@@ -19,8 +19,8 @@ from typing import Any
 import attrs
 import pytest
 
-from gym_p2p.bench.figures import percentile
 from gym_p2p.config import MatchmakingConfig, ServiceConfig
+from gym_p2p.core.latency.statistics import nearest_rank
 from gym_p2p.core.matchmaking.decision_log import replay
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from gym_p2p.server import Service, serve_in_thread
@@ -45,7 +45,7 @@ GIVE_UP_S = 12.0
 PROBE_S = 6.0
 HOOK_S = 1.0
 LONGEST_WAIT_S = GIVE_UP_S + PROBE_S + 2 * HOOK_S + 1.0 + 3.0
-"""Who is engaged when his time is up gives up as soon as he is free; the last 3 s are a busy machine's."""
+"""Who is engaged when their time is up gives up once they are free; the last 3 s are a busy machine's."""
 CONFIG = MatchmakingConfig(
     give_up_after_s=GIVE_UP_S,
     cooldown_s=3.0,
@@ -148,7 +148,7 @@ async def arrive(player: Player, url: str) -> None:
 
 
 async def come_again(story: Story, service: Service) -> None:
-    """Everybody, in whatever way his wait ended, is probed once more, and queues once more."""
+    """Everybody, in whatever way their wait ended, is probed once more, and queues once more."""
     story.moods = {player.name: player.mood for player in story.players}
     for player in story.players:
         player.mood = Mood.PLAIN
@@ -200,7 +200,7 @@ def show(story: Story) -> None:
     probes = collections.Counter(record["reason"] or record["verdict"] for record in story.lines("probed"))
     lines = [
         f"all ended after {story.took_s:.1f} s; CPU of the service {story.service_cpu_s:.2f} s",
-        f"{len(waits)} matched after {statistics.median(waits):.2f} s, p95 {percentile(waits, 0.95):.2f} s",
+        f"{len(waits)} matched after {statistics.median(waits):.2f} s, p95 {nearest_rank(waits, 0.95):.2f} s",
         f"{len(rtts)} matches over {statistics.median(rtts):.0f} ms (p50), {max(rtts):.0f} ms (max)",
         f"probes: {dict(probes)}; rejected: {len(story.lines('rejected'))}",
         *(f"  {end}: {count}" for end, count in sorted(ends.items())),
@@ -244,7 +244,7 @@ def test_nobody_is_in_two_matches_and_both_players_are_told_of_the_same(story: S
     made = [set(record["subjects"]) for record in story.lines("made")]
     gone = {player.name for player in story.players if player.left}
     for group in found.values():
-        # Somebody's line can break in the very moment in which his match is made.
+        # Somebody's line can break in the very moment in which their match is made.
         assert any(group <= subjects and subjects - group <= gone for subjects in made), group
 
 

@@ -113,5 +113,9 @@ def _percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def nearest_rank(values: Sequence[float], share: float) -> float:
-    """Return the percentile of a non-empty sequence that is one of its values."""
+    """Return the percentile of a non-empty sequence that is one of its values.
+
+    >>> nearest_rank([3.0, 1.0, 2.0], 0.5), nearest_rank([3.0, 1.0, 2.0], 0.99)
+    (2.0, 3.0)
+    """
     return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]

@@ -132,7 +132,7 @@ def test_a_second_leaver_during_the_agreement_leaves_the_others_identical(
     assert_same_end(survivors)
 
 
-def test_a_survivor_who_leaves_as_soon_as_he_knows_the_end_takes_nothing_with_him() -> None:
+def test_a_survivor_who_leaves_once_they_know_the_end_takes_nothing_with_them() -> None:
     table = run_up(4)
     reached, second, third, leaver = table.seats
     lose_last_inputs(table, leaver, reached, [second, third], 5)
@@ -142,7 +142,7 @@ def test_a_survivor_who_leaves_as_soon_as_he_knows_the_end_takes_nothing_with_hi
     assert_same_end([reached, second, third])
 
 
-def test_who_leaves_before_a_loss_is_known_has_shared_what_only_he_holds() -> None:
+def test_who_leaves_before_a_loss_is_known_has_shared_what_only_they_hold() -> None:
     table = run_up(4)
     first, second, polite, leaver = table.seats
     lose_last_inputs(table, leaver, polite, [first, second], 5)
@@ -166,7 +166,9 @@ def test_a_player_whom_one_cannot_hear_any_more_is_dropped_by_all() -> None:
     assert table.run(5, until=lambda: unheard.over is not None)
 
 
-def test_the_last_inputs_of_a_polite_leaver_are_shared_when_he_is_killed_before_handing_them_over() -> None:
+def test_the_last_inputs_of_a_polite_leaver_are_shared_when_they_are_killed_before_handing_them_over() -> (
+    None
+):
     table = run_up(3)
     reached, other, leaver = table.seats
     table.deaf.add((other.index, leaver.index))
@@ -212,7 +214,7 @@ def test_what_is_said_of_another_set_of_leavers_is_no_agreement() -> None:
     assert gone(match) == [PlayerGone(3, "peer_lost", 0), PlayerGone(4, "peer_lost", 2)]
 
 
-def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_he_is_gone() -> None:
+def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_they_are_gone() -> None:
     match = greeted_match(4)
     match.closed(3, 0.1)
     match.receive(1, encode(Share(0, 3, 0, (b"a", b"b"))), 0.1)
@@ -225,7 +227,7 @@ def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_he_
     assert gone(match) == [PlayerGone(3, "peer_lost", 2)]
 
 
-def test_inputs_of_another_by_hearsay_count_only_once_he_is_gone() -> None:
+def test_inputs_of_another_by_hearsay_count_only_once_they_are_gone() -> None:
     match = greeted_match(3)
     match.receive(1, encode(Share(0, 2, 0, (b"forged",))), 0.1)
     assert match._peers[2].remote_inputs.count == 0

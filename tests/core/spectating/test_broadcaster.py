@@ -100,7 +100,7 @@ def test_between_two_episodes_one_waits_for_the_next() -> None:
     assert party.kinds("s") == [Welcomed, EpisodeShown]
 
 
-def test_one_who_is_behind_sees_the_end_of_his_episode_while_the_next_one_runs() -> None:
+def test_one_who_is_behind_sees_the_end_of_their_episode_while_the_next_one_runs() -> None:
     party = Party()
     party.show(begun(1), *(frame(number) for number in range(5000)))
     party.join("s")
