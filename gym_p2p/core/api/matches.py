@@ -12,7 +12,7 @@ import attrs
 
 from gym_p2p.core.api.payloads import MAX_RTT_MS
 from gym_p2p.core.api.queues import MatchProbe
-from gym_p2p.core.api.replies import is_public_id
+from gym_p2p.core.api.replies import PUBLIC_ID, is_public_id
 from gym_p2p.core.api.rooms import MAX_PLAYERS, MAX_SPECTATORS
 from gym_p2p.core.wire.seats import SeatId, is_seat_id
 
@@ -70,7 +70,7 @@ class QueueTicket:
     def problem(self) -> str | None:
         """What is wrong with it, or ``None``."""
         if not is_public_id(self.queue):
-            return "queue: wanted 1 to 128 characters of A-Z a-z 0-9 . _ : @ + - (and not '.' or '..')"
+            return f"queue: wanted {PUBLIC_ID}"
         if not 2 <= len(self.seats) <= MAX_PLAYERS or not all(map(is_seat_id, self.seats)):
             return f"seats: wanted 2 to {MAX_PLAYERS} seat ids: a queue puts one player on each"
         if len(set(self.seats)) != len(self.seats):

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 MAX_RTT_MS = 60_000.0
-"""What the wire takes for a round trip (signalling: ``rtt_ms`` lies in 0..60000)."""
+"""What the wire takes for a round trip (docs/protocol.md, "Probes")."""
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]

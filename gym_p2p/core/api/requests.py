@@ -5,17 +5,13 @@ Knows the shapes of what arrives. Whether a well-formed request makes sense is t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import attrs
 
-from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import Verdict
-from gym_p2p.core.api.replies import Candidate, Description
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import ProtocolError
 
 __all__ = [
     "AnswerMatch",
@@ -24,7 +20,6 @@ __all__ = [
     "LeaveQueue",
     "LeaveRoom",
     "MatchLatency",
-    "ProbeMember",
     "ProbeReady",
     "ProbeRequest",
     "ProbeWait",
@@ -32,12 +27,13 @@ __all__ = [
     "ReportProbe",
     "SendMatchSignal",
     "SendProbeSignal",
+    "SignalType",
     "StopWatching",
     "Watch",
 ]
 
 _MAX_CLIENT_CHARS = 64
-_SignalType = Literal["offer", "answer", "ice-candidate"]
+SignalType = Literal["offer", "answer", "ice-candidate"]
 
 
 @attrs.frozen
@@ -53,7 +49,10 @@ class RegisterSubject:
     @property
     def named_client(self) -> str | None:
         """The software as a short text, or ``None``."""
-        return _named_client(self.client)
+        client = self.client
+        if not isinstance(client, str) or not 0 < len(client) <= _MAX_CLIENT_CHARS:
+            return None
+        return client if client.isprintable() else None
 
 
 @attrs.frozen
@@ -116,16 +115,8 @@ class SendMatchSignal:
 
     game_id: str
     target_player_id: SeatId
-    type: _SignalType
+    type: SignalType
     payload: dict[str, Any] | None = attrs.field(default=None, repr=False)
-
-    def parsed_payload(self) -> Description | Candidate | None:
-        """Return the payload as a value; ``None`` is the end of candidates.
-
-        Raises:
-            ProtocolError: it is not what a signal of this type carries.
-        """
-        return _parse_payload(self.type, self.payload)
 
 
 @attrs.frozen
@@ -156,17 +147,12 @@ class DropSpectator:
 
 
 @attrs.frozen
-class ProbeMember:
-    """What every event of a probe's member names: the probe."""
-
-    probe_session_id: str
-
-
-@attrs.frozen
-class ProbeReady(ProbeMember):
+class ProbeReady:
     """A member has prepared."""
 
     event: ClassVar[str] = "probe_ready"
+
+    probe_session_id: str
 
 
 @attrs.frozen
@@ -177,12 +163,8 @@ class SendProbeSignal:
 
     probe_session_id: str
     target_subject_id: str
-    type: _SignalType
+    type: SignalType
     payload: dict[str, Any] | None = attrs.field(default=None, repr=False)
-
-    def parsed_payload(self) -> Description | Candidate | None:
-        """Return the payload as a value; see :meth:`SendMatchSignal.parsed_payload`."""
-        return _parse_payload(self.type, self.payload)
 
 
 @attrs.frozen(kw_only=True)
@@ -210,21 +192,3 @@ class ProbeRequest:
     event: ClassVar[str] = "probe_request"
 
     target_subject_id: str
-
-
-def _named_client(client: object) -> str | None:
-    if not isinstance(client, str) or not 0 < len(client) <= _MAX_CLIENT_CHARS:
-        return None
-    return client if client.isprintable() else None
-
-
-def _parse_payload(
-    type: _SignalType,  # noqa: A002  # the wire's name
-    payload: Mapping[str, Any] | None,
-) -> Description | Candidate | None:
-    if type == "ice-candidate":
-        return None if payload is None else decode(Candidate, payload, "payload.payload")
-    description = decode(Description, payload, "payload.payload")
-    if description.type != type:
-        raise ProtocolError("payload.type differs from type")
-    return description

@@ -135,7 +135,7 @@ class ProbeSession:
         signal = ProbeSignal(
             probe_session_id=self.probe_session_id, type=request.type, from_subject_id=subject
         )
-        answer = self._relay.pass_on(signal, request.parsed_payload(), sender=subject, target=target)
+        answer = self._relay.pass_on(signal, request.payload, sender=subject, target=target)
         if isinstance(answer, Accepted):
             self._members[subject].signalled.add(request.type)
             if self.state is ProbeState.CONNECTING and self._described():

@@ -134,7 +134,7 @@ class Machines:
 
     def probe_result(self, subject_id: str, payload: object, now: float) -> Answer:
         """Take a report; one that cannot be read is refused, and counts as a failed measurement."""
-        probe_id = decode(requests.ProbeMember, payload).probe_session_id
+        probe_id = decode(requests.ProbeReady, payload).probe_session_id
         try:
             report = decode(ProbeReport, payload)
         except ProtocolError:

@@ -37,7 +37,7 @@ __all__ = ["ProbeLine", "ProbeManager", "ProbeResult"]
 _log = logging.getLogger(__name__)
 
 GRACE_S = 2.0
-"""From our report to closing the channel when the service announces no end (signalling §2)."""
+"""From our report to closing the channel when the service announces no end (docs/protocol.md, "Probes")."""
 _LONGEST_S = 20.0
 """A probe that the service has forgotten ends by itself; above its 18 s."""
 _STATS_GRACE_S = 0.5

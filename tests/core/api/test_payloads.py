@@ -25,6 +25,7 @@ from gym_p2p.core.api.queues import (
 from gym_p2p.core.api.requests import AnswerMatch, SendMatchSignal
 from gym_p2p.core.api.rooms import JoinAck, MatchSignal, PeerLeft, RoomStatus
 from gym_p2p.core.api.spectators import WatchedMatch, WatchedPlayer, WatchOver
+from gym_p2p.core.signaling.signals import parse_payload
 from gym_p2p.core.wire.seats import MAX_SEATS
 from gym_p2p.errors import ProtocolError
 
@@ -163,7 +164,7 @@ def test_requests_are_read_as_they_are_written() -> None:
         "payload": {"type": "answer", "sdp": ""},
     }
     with pytest.raises(ProtocolError):
-        decode(SendMatchSignal, wanted).parsed_payload()
+        parse_payload("offer", decode(SendMatchSignal, wanted).payload)
 
 
 def test_fields_that_are_no_payload_are_written_as_they_are() -> None:

@@ -28,6 +28,7 @@ from gym_p2p.core.api.requests import (
     StopWatching,
     Watch,
 )
+from gym_p2p.core.signaling.signals import parse_payload
 from gym_p2p.errors import ProtocolError
 
 TICKET = QueueTicket(queue="q", seats=("a", 1), take=1, plays="digest", asks=True, spectators=2)
@@ -133,11 +134,13 @@ def signal(kind: type[SendMatchSignal | SendProbeSignal], **fields: object) -> A
 @pytest.mark.parametrize("kind", [SendMatchSignal, SendProbeSignal])
 def test_a_signals_payload_is_read_by_its_type(kind: type[SendMatchSignal | SendProbeSignal]) -> None:
     offer = signal(kind, type="offer", payload={"type": "offer", "sdp": "SECRET", "more": 1})
-    assert offer.parsed_payload() == Description("offer", "SECRET")
+    assert parse_payload(offer.type, offer.payload) == Description("offer", "SECRET")
     assert "SECRET" not in repr(offer)
     candidate = {"candidate": "c", "sdpMid": None, "sdpMLineIndex": 0}
-    assert signal(kind, type="ice-candidate", payload=candidate).parsed_payload() == Candidate("c", None, 0)
-    assert signal(kind, type="ice-candidate").parsed_payload() is None
+    assert parse_payload(
+        "ice-candidate", signal(kind, type="ice-candidate", payload=candidate).payload
+    ) == Candidate("c", None, 0)
+    assert parse_payload("ice-candidate", signal(kind, type="ice-candidate").payload) is None
 
 
 @pytest.mark.parametrize(
@@ -154,7 +157,7 @@ def test_a_signals_payload_is_read_by_its_type(kind: type[SendMatchSignal | Send
 )
 def test_a_payload_of_another_shape_is_a_protocol_error(kind: str, payload: object) -> None:
     with pytest.raises(ProtocolError):
-        signal(SendMatchSignal, type=kind, payload=payload).parsed_payload()
+        parse_payload(kind, signal(SendMatchSignal, type=kind, payload=payload).payload)
 
 
 def test_a_report_is_read_without_its_probe() -> None:
