@@ -137,10 +137,7 @@ class Service:
     async def probe(self, one: str, other: str, *, threshold_ms: float | None = None) -> ProbeOutcome:
         """Measure the latency between two registered subjects, on the service's event loop.
 
-        Args:
-            one: a subject.
-            other: another one.
-            threshold_ms: what the result will be compared with: so the two know how exact it has to be.
+        See :meth:`~gym_p2p.server.handlers.service.SignalingService.probe`.
 
         Raises:
             UsageError: both are the same subject, or the service does not run.

@@ -27,8 +27,7 @@ from gym_p2p.core.signaling.ice_candidates import CandidatePolicy
 from gym_p2p.core.signaling.sdp_filter import Screen, SignalScreen
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.server.guard.admission import Admission
-from gym_p2p.server.guard.guards import Guards
+from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret
 from gym_p2p.server.guard.turn import ice_servers_for

@@ -34,8 +34,7 @@ from gym_p2p.core.api.probes import (
 )
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.api.requests import SendProbeSignal
-from gym_p2p.core.probing.outcome import ProbeDeadlines, ProbeOutcome, Reason
-from gym_p2p.core.probing.report import Mark, reconcile
+from gym_p2p.core.probing.outcome import Mark, ProbeDeadlines, ProbeOutcome, Reason, reconcile
 from gym_p2p.core.signaling.relay import Relay
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
 

@@ -152,17 +152,7 @@ class Machines:
     # ---- what the host requests, and answers
 
     def probe(self, one: str, other: str, now: float, *, threshold_ms: float | None = None) -> str:
-        """Begin a probe; its end comes out as ``ProbeEnded`` under the returned id, always.
-
-        Args:
-            one: a registered subject.
-            other: another one.
-            now: monotonic seconds.
-            threshold_ms: what the result will be compared with: so the two know how exact it has to be.
-
-        Raises:
-            UsageError: both are the same subject.
-        """
+        """Begin a probe; see :meth:`~gym_p2p.core.probing.registry.ProbeRegistry.create`."""
         probe_id = self.probes.create(one, other, now, threshold_ms=threshold_ms)
         self.settle(now)
         return probe_id

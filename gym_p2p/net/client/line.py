@@ -111,10 +111,7 @@ class Line:
         self._given_up = True
 
     def send(self, payload: Payload) -> None:
-        """Send an event, in order, when the line permits; never waits and never raises.
-
-        A refusal is logged; for those who need the answer there is :meth:`request`.
-        """
+        """Send an event; see :meth:`SignalingClient.send`."""
         try:
             self._outgoing.put_nowait(payload)
         except asyncio.QueueFull:
@@ -125,12 +122,7 @@ class Line:
         await self._outgoing.join()
 
     async def request(self, payload: Payload) -> Mapping[str, Any]:
-        """Send an event and return the accepted answer's fields.
-
-        Raises:
-            ServiceRefused: the service's answer is no.
-            ServiceUnreachable: there is no line, or no answer in time.
-        """
+        """Send an event, and return the answer; see :meth:`SignalingClient.request`."""
         sio = self._sio
         if sio is None or not self.up:
             raise ServiceUnreachable(self.url, "the line is broken")

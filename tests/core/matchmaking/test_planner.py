@@ -23,8 +23,7 @@ from gym_p2p.core.matchmaking.strategy import (
     GroupReunionMatchmaker,
 )
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
-from gym_p2p.core.probing.outcome import Reason
-from gym_p2p.core.probing.report import Mark
+from gym_p2p.core.probing.outcome import Mark, Reason
 from tests.core.matchmaking.planner_lab import Queue, found, records, wish
 
 

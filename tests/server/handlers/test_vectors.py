@@ -13,8 +13,7 @@ from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.replies import Answer, Emit, Refused
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.server.factory import assemble
-from gym_p2p.server.guard.admission import Admission
-from gym_p2p.server.guard.guards import Guards
+from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims
 from gym_p2p.server.handlers.dispatcher import Dispatcher
