@@ -12,7 +12,6 @@ from gym_p2p.exports.files import (
     check_directory,
     document_path,
     schema,
-    write_all,
     write_document,
 )
 from gym_p2p.exports.spool import FlushResult, SpoolEntry, flush_spool
@@ -33,6 +32,5 @@ __all__ = [
     "flush_spool",
     "schema",
     "upload",
-    "write_all",
     "write_document",
 ]

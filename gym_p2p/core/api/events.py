@@ -15,7 +15,6 @@ from gym_p2p.core.api.probes import (
 )
 from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueAck, QueueStatus
 from gym_p2p.core.api.replies import Candidate, Description
-from gym_p2p.core.api.requests import ProbeMember
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft, WatchedMatch, WatchOver
 
@@ -43,4 +42,4 @@ _PAYLOADS: tuple[type[Payload], ...] = (
 SERVICE_EVENTS: Mapping[str, type[Payload]] = {payload.event: payload for payload in _PAYLOADS}
 """What a client decodes an event into."""
 
-prepare(*_PAYLOADS, JoinAck, QueueAck, WatchedMatch, Candidate, Description, ProbeMember, ProbeReport)
+prepare(*_PAYLOADS, JoinAck, QueueAck, WatchedMatch, Candidate, Description, ProbeReport)

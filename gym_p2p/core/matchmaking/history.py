@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 
-from gym_p2p.core.api.matches import GroupHistory
 from gym_p2p.core.matchmaking.pairs import Pair, pair_of
 
 __all__ = ["Partners", "RunningLatency"]
@@ -35,10 +34,9 @@ class Partners:
         while len(self._of) > _SUBJECTS:
             self._of.popitem(last=False)
 
-    def history(self, subject_id: str) -> GroupHistory | None:
-        """Return a subject's former partners, the most recent last; ``None`` without any."""
-        partners = self._of.get(subject_id)
-        return None if partners is None else GroupHistory(list(partners))
+    def of(self, subject_id: str) -> tuple[str, ...]:
+        """Return a subject's former partners, the most recent last."""
+        return tuple(self._of.get(subject_id, ()))
 
 
 class RunningLatency:

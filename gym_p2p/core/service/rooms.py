@@ -163,9 +163,7 @@ class Rooms:
             from_player_id=room.members[subject_id].player_id,
             game_id=room.match_id,
         )
-        return room.relay.pass_on(
-            signal, request.parsed_payload(), sender=subject_id, target=target.subject_id
-        )
+        return room.relay.pass_on(signal, request.payload, sender=subject_id, target=target.subject_id)
 
     def gone(self, subject_id: str) -> None:
         """Free the seats of a subject that cannot be reached any more. Idempotent."""

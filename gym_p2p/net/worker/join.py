@@ -16,7 +16,6 @@ from gym_p2p.core.api.queues import MatchProposed, QueueStatus
 from gym_p2p.core.api.rooms import MatchFound, RoomStatus
 from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.events import LineChanged
-from gym_p2p.net.client.service_connection import CLIENT
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.probing.manager import ProbeManager
 from gym_p2p.net.worker.messages import JoinEvent, PlayerPlan, ServiceReachable
@@ -69,7 +68,6 @@ async def _from_queue(
         queue=queue,
         seats=plan.seats,
         take=None if plan.take is None else plan.take[0],
-        client=CLIENT,
         asks=plan.votes,
         spectators=plan.config.spectators,
         plays=_digest(plan.description.get("must")),

@@ -5,8 +5,7 @@ from gym_p2p.core.matchmaking.history import Partners
 
 
 def partners_of(partners: Partners, subject: str) -> list[str] | None:
-    found = partners.history(subject)
-    return None if found is None else found.previous_partners
+    return list(partners.of(subject)) or None
 
 
 def test_who_has_not_played_has_no_history() -> None:

@@ -18,9 +18,8 @@ from gym_p2p.core.api.probes import ProbeCancel, ProbePath, ProbePrepare, ProbeR
 from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Description, Notify, Refused
 from gym_p2p.core.api.requests import ProbeReady, ProbeRequest, ProbeWait, SendProbeSignal
 from gym_p2p.core.presence.presence import Presence, Registered
-from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
+from gym_p2p.core.probing.outcome import Mark, ProbeOutcome, Reason
 from gym_p2p.core.probing.registry import ProbeEnded, ProbeRegistry
-from gym_p2p.core.probing.report import Mark
 from gym_p2p.errors import ProtocolError, UsageError
 from tests.core.examples import examples
 

@@ -110,7 +110,7 @@ def test_a_bug_in_the_queues_stops_neither_rooms_nor_the_service(
         raise RuntimeError(f"a bug at {now}")
 
     async def main(service: Service) -> None:
-        service._assembly.machines.queues.handle_timeout = broken  # type: ignore[method-assign]  # no real bug at hand
+        service._machines.queues.handle_timeout = broken  # type: ignore[method-assign]  # no real bug at hand
         ann, bob, eve = clients = [SignalingClient() for _ in range(3)]
         for client, name in zip(clients, ("ann", "bob", "eve"), strict=True):
             await client.connect(service.url, name, timeout_s=5)
