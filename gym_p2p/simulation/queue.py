@@ -189,7 +189,7 @@ class _Day:
         history = self._partners.get(player.subject_id)
         self._results.arrivals += 1
         wish = QueueTicket(
-            queue=self._planner.name,
+            queue="",
             seats=self._seats,
             rtt_ms=reach[LANDMARKS[0]],
             group_history=None if history is None else GroupHistory(history),
