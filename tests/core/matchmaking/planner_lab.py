@@ -15,6 +15,7 @@ from gym_p2p.core.matchmaking.commands import (
     ProposedMatch,
     RequestProbe,
 )
+from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.planner import Planner
 from gym_p2p.core.matchmaking.strategy import (
     Matchmaker,
@@ -38,7 +39,10 @@ class Queue:
     """A planner, and what came out of it, by kind."""
 
     def __init__(self, matchmaker: Matchmaker, *, ask_hook: bool = False, **config: Any) -> None:
-        self.planner = Planner(matchmaker, config=MatchmakingConfig(**config), ask_hook=ask_hook)
+        self.estimator = LatencyEstimator()
+        self.planner = Planner(
+            matchmaker, config=MatchmakingConfig(**config), estimator=self.estimator, ask_hook=ask_hook
+        )
         self.outputs: list[PlannerOutput] = []
         self.size = config.get("group_size", 2)
 

@@ -11,7 +11,7 @@ from gym_p2p.core.matchmaking.commands import (
     CancelProbe,
     LogDecision,
 )
-from gym_p2p.core.matchmaking.membership import PLACE_KEPT_S
+from gym_p2p.core.matchmaking.memory import PLACE_KEPT_S
 from tests.core.matchmaking.queues_lab import Lab
 
 

@@ -161,7 +161,7 @@ def test_a_widening_pair_that_was_too_far_plays_once_the_threshold_has_reached_i
 
 def test_far_estimates_are_probed_only_when_waiting_has_made_them_acceptable() -> None:
     queue = Queue(WideningMatchmaker())
-    queue.planner.observe("a", "b", 110.0, -300.0)
+    queue.estimator.observe("a", "b", 110.0, -300.0)
     queue.join("a", "b")
     assert not queue.all(RequestProbe)
     queue.run_until(20.0)
@@ -335,7 +335,7 @@ def test_a_planner_that_keeps_no_log_decides_the_same() -> None:
 
 
 def test_nobody_is_sent_away_who_does_not_wait() -> None:
-    assert not Planner(FIFOMatchmaker()).dismiss("a", "no_answer", 0.0)
+    assert not Planner(FIFOMatchmaker()).leave("a", 0.0, dismissed="no_answer")
 
 
 def test_a_relay_is_not_tried_by_those_who_have_spent_their_probes() -> None:
@@ -355,7 +355,7 @@ def test_who_gets_too_far_even_after_any_wait_is_put_off() -> None:
 
 def test_a_group_is_of_those_who_might_all_play_with_each_other() -> None:
     queue = Queue(WideningMatchmaker(), group_size=3)
-    queue.planner.observe("a", "b", 140.0, 0.0)
+    queue.estimator.observe("a", "b", 140.0, 0.0)
     queue.join("a", "b", "c")
     assert not queue.all(RequestProbe)
     queue.join("d")
