@@ -216,11 +216,7 @@ def test_an_outer_time_limit_and_statistics_work_on_a_match(lobby: Lobby) -> Non
 
 def test_the_exports_before_a_match_say_what_to_do() -> None:
     env = P2PEnv(_rally(), seat="left")
-    for export in (
-        env.export_session_metrics,
-        env.export_validation_data,
-        env.export_multiplayer_metrics,
-    ):
+    for export in (env.export_session_metrics, env.export_validation_data, env.export_multiplayer_metrics):
         with pytest.raises(UsageError, match="call reset"):
             export()
     env.close()
@@ -228,11 +224,7 @@ def test_the_exports_before_a_match_say_what_to_do() -> None:
 
 def test_the_exports_are_valid_during_and_after_a_match_and_stay_the_same(lobby: Lobby) -> None:
     def documents() -> list[dict[str, Any]]:
-        return [
-            env.export_session_metrics(),
-            env.export_validation_data(),
-            env.export_multiplayer_metrics(),
-        ]
+        return [env.export_session_metrics(), env.export_validation_data(), env.export_multiplayer_metrics()]
 
     with auto_peers([lambda: P2PEnv(_rally(), seat="right", **lobby.options())]):
         env = P2PEnv(

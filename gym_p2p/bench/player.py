@@ -62,12 +62,7 @@ class PlayerStation:
         return (time.perf_counter() - began) * 1e3
 
     def play(
-        self,
-        *,
-        frames: int,
-        learner_ms: float = 0.0,
-        fps: float | None = None,
-        stock_switching: bool = False,
+        self, *, frames: int, learner_ms: float = 0.0, fps: float | None = None, stock_switching: bool = False
     ) -> dict[str, Any]:
         """Play frames; return what each step and the process's processor time a frame took, in us.
 

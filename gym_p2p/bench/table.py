@@ -60,12 +60,7 @@ class Table:
     """
 
     def __init__(
-        self,
-        games: Sequence[Game],
-        snapshots: Sequence[Snapshots],
-        *,
-        plans: Sequence[Plan],
-        late: int,
+        self, games: Sequence[Game], snapshots: Sequence[Snapshots], *, plans: Sequence[Plan], late: int
     ) -> None:
         sync = SyncConfig(mode="rollback", fps=FPS, prediction_window=WINDOW)
         self._halves = [

@@ -45,8 +45,7 @@ examples:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument(
-        "env",
-        help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function",
+        "env", help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function"
     )
     parser.add_argument("--server", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s")
     place = parser.add_mutually_exclusive_group()

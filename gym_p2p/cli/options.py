@@ -118,10 +118,7 @@ def emulation(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _add_exports(exports: argparse._ArgumentGroup) -> None:
     exports.add_argument(
-        "--exports",
-        default="p2p-exports",
-        metavar="DIR",
-        help="the documents' folder (default: %(default)s)",
+        "--exports", default="p2p-exports", metavar="DIR", help="the documents' folder (default: %(default)s)"
     )
     exports.add_argument(
         "--record",

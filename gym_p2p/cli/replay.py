@@ -103,10 +103,7 @@ def _play(replay: Replay, arguments: argparse.Namespace) -> Verification:
         agreed = False
         try:
             verification = verify_replay(
-                replay,
-                lambda: make(mode),
-                watch=watch,
-                compare_states=mode is None and arguments.env is None,
+                replay, lambda: make(mode), watch=watch, compare_states=mode is None and arguments.env is None
             )
             agreed = verification.agreed
         finally:

@@ -108,11 +108,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--window", type=count, default=8, metavar="N", help="frames predicted (default: 8)")
     parser.add_argument(
-        "--jobs",
-        type=count,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="at once (default: one a core)",
+        "--jobs", type=count, default=os.cpu_count() or 1, metavar="N", help="at once (default: one a core)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a match")
 
@@ -132,11 +128,7 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--reorder", type=between(0, 1), default=0.0, metavar="P", help="share held back")
     network.add_argument("--duplicate", type=between(0, 1), default=0.0, metavar="P", help="share doubled")
     network.add_argument(
-        "--repeat",
-        type=count,
-        default=1,
-        metavar="N",
-        help="matches of each kind (default: 1)",
+        "--repeat", type=count, default=1, metavar="N", help="matches of each kind (default: 1)"
     )
 
 

@@ -162,11 +162,7 @@ class SpoolEntry:
 
 
 def flush_spool(
-    directory: str | Path,
-    server_url: str,
-    *,
-    deadline_s: float,
-    give_up: Callable[[], bool] = lambda: False,
+    directory: str | Path, server_url: str, *, deadline_s: float, give_up: Callable[[], bool] = lambda: False
 ) -> FlushResult:
     """Send what waits for this service, each once; stop when it seems to be away.
 

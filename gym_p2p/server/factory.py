@@ -93,10 +93,7 @@ def assemble(
 
 
 def _machines(
-    config: ServiceConfig,
-    tokens: TokenSigner[UploadClaims],
-    queues: Queues,
-    screen: Callable[[bool], Screen],
+    config: ServiceConfig, tokens: TokenSigner[UploadClaims], queues: Queues, screen: Callable[[bool], Screen]
 ) -> Machines:
     def issue_token(match_id: str, player_id: SeatId, player_ids: tuple[SeatId, ...]) -> str:
         expires_at = time.time() + config.token_lifetime_s
@@ -119,10 +116,7 @@ def _machines(
         screen=screen,
     )
     spectators = Spectators(
-        rooms,
-        watch_ids=lambda: f"spectator-{secrets.token_hex(16)}",
-        ice_servers=for_matches,
-        screen=screen,
+        rooms, watch_ids=lambda: f"spectator-{secrets.token_hex(16)}", ice_servers=for_matches, screen=screen
     )
     probes = ProbeRegistry(
         presence,

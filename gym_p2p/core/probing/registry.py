@@ -119,13 +119,7 @@ class ProbeRegistry:
     # ---- what the host requests
 
     def create(
-        self,
-        one: str,
-        other: str,
-        now: float,
-        *,
-        threshold_ms: float | None = None,
-        relay_only: bool = False,
+        self, one: str, other: str, now: float, *, threshold_ms: float | None = None, relay_only: bool = False
     ) -> str:
         """Begin a probe; its end comes out as :class:`ProbeEnded` under the returned id, always.
 

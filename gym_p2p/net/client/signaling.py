@@ -93,12 +93,7 @@ class SignalingClient:
     # ---- requests
 
     async def join_room(
-        self,
-        room: str,
-        seats: Sequence[SeatId],
-        take: Sequence[SeatId] | None = None,
-        *,
-        spectators: int = 0,
+        self, room: str, seats: Sequence[SeatId], take: Sequence[SeatId] | None = None, *, spectators: int = 0
     ) -> JoinAck:
         """Take seats in a room; then :meth:`wait_for_match`.
 

@@ -9,19 +9,10 @@ from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import MatchFailed, Verdict
 from gym_p2p.core.api.replies import Notify
-from gym_p2p.core.matchmaking.commands import (
-    CancelProbe,
-    PlannerOutput,
-    ProposedMatch,
-    PutOff,
-    RequestProbe,
-)
+from gym_p2p.core.matchmaking.commands import CancelProbe, PlannerOutput, ProposedMatch, PutOff, RequestProbe
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.planner import Planner
-from gym_p2p.core.matchmaking.strategy import (
-    FIFOMatchmaker,
-    GroupReunionMatchmaker,
-)
+from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker, GroupReunionMatchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from gym_p2p.core.probing.outcome import Mark, Reason
 from tests.core.matchmaking.planner_lab import Queue, found, records, wish

@@ -130,10 +130,7 @@ def test_a_probe_goes_from_prepare_to_the_larger_of_two_medians(service: Service
     assert service.report("bob", probe_id, 22.0) == Accepted()
     outcome = service.outcomes[probe_id]
     assert (outcome.reason, outcome.rtt_ms, outcome.marks) == (Reason.MEASURED, 22.0, frozenset())
-    assert outcome.reports == {
-        "ann": measured(20.0),
-        "bob": measured(22.0),
-    }
+    assert outcome.reports == {"ann": measured(20.0), "bob": measured(22.0)}
     assert outcome.took_s == pytest.approx(0.4)
     assert service.events("ann") == ["probe_prepare", "probe_start", "probe_signal", "probe_verdict"]
     assert service.free()

@@ -102,12 +102,7 @@ class Desk:
         return self._do(socket, lambda who: self.rooms.leave(who, requests.LeaveRoom(room)))
 
     def signal(
-        self,
-        socket: str,
-        *,
-        game_id: str,
-        target_player_id: SeatId,
-        payload: Description | Candidate | None,
+        self, socket: str, *, game_id: str, target_player_id: SeatId, payload: Description | Candidate | None
     ) -> Answer:
         kind: Any = payload.type if isinstance(payload, Description) else "ice-candidate"
         wire = None if payload is None else encode(payload)
