@@ -162,10 +162,9 @@ class Match:
         match command:
             case GiveInput(frame, data):
                 if frame == exchange.given:
-                    ahead = exchange.add_local_input(data, now)
+                    events = exchange.add_local_input(data, now)
                     self._broadcast_inputs(now)
-                    if ahead is not None:
-                        self._outputs.emit(ahead)
+                    self._outputs.emit(*events)
             case SetInputDelay(frames):
                 exchange.delay = frames
             case BeginEpisode(seed, options, delay):
