@@ -16,7 +16,7 @@ from gymnasium.utils import RecordConstructorArgs
 from pettingzoo.utils import BaseParallelWrapper
 from typing_extensions import Unpack
 
-from gym_p2p.config import P2PConfig, config_from_options
+from gym_p2p.config import IceServer, P2PConfig, config_from_options, to_mapping
 from gym_p2p.core.api.queues import MatchProposed
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnvironment
@@ -139,10 +139,15 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
         default_actions: Any = None,
         **options: Unpack[P2POptions],
     ) -> None:
-        RecordConstructorArgs.__init__(
-            self, seat=seat, watchers=watchers, default_actions=default_actions, **options
-        )
         config = config_from_options(options)
+        RecordConstructorArgs.__init__(
+            self,
+            _disable_deepcopy=True,  # a policy may be large, or hold what cannot be copied
+            seat=seat,
+            watchers=watchers,
+            default_actions=default_actions,
+            **_without_secrets(options),
+        )
         game = _isolated(make_game(env, watchers=watchers, default_actions=default_actions), config)
         wrapped = env if isinstance(env, gymnasium.Env) else _SeatsOf(game)
         gymnasium.Wrapper.__init__(self, wrapped)
@@ -293,6 +298,22 @@ class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # Pe
         """Return the living local agents' parts of what all seats got."""
         seats = self._game.seats
         return {agent: values[seats.index(agent)] for agent in self.agents}
+
+
+def _without_secrets(options: P2POptions) -> dict[str, Any]:
+    """Return the options that a spec may name: it travels as JSON, and ends up in logs and papers.
+
+    Whoever makes the environment again from its spec passes the token by ``GYM_P2P_TOKEN``.
+    """
+    recorded: dict[str, Any] = {name: value for name, value in options.items() if name != "token"}
+    if "ice_servers" in recorded:
+        recorded["ice_servers"] = [_without_credentials(server) for server in recorded["ice_servers"]]
+    return recorded
+
+
+def _without_credentials(server: Any) -> dict[str, Any]:
+    plain = to_mapping(server) if isinstance(server, IceServer) else dict(server)
+    return {name: value for name, value in plain.items() if name not in {"username", "credential"}}
 
 
 class _SeatsOf(gymnasium.Env[Any, Any]):
