@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import gymnasium
+import numpy as np
 import pettingzoo
 from gymnasium import spaces
 
@@ -91,11 +92,29 @@ def _random_policy(space: gymnasium.Space[Any], seed: int) -> Policy:
     own.seed(seed)
 
     def policy(observation: Any, _frame: int) -> Any:
-        masked = isinstance(own, spaces.Discrete) and isinstance(observation, Mapping)
-        mask = observation.get("action_mask") if masked else None
-        return own.sample(mask) if mask is not None else own.sample()
+        mask = observation.get("action_mask") if isinstance(observation, Mapping) else None
+        return own.sample(_sampling_mask(own, mask))
 
     return policy
+
+
+def _sampling_mask(space: gymnasium.Space[Any], mask: Any) -> Any:
+    """Return a mask as Gymnasium samples by it, whatever it is made of; None where it does not fit the space.
+
+    Of a ``MultiDiscrete`` it is one mask for each part, or all of them in one row.
+    """
+    if mask is None or not isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        return None
+    try:
+        if isinstance(space, spaces.Discrete):
+            fits = np.asarray(mask).astype(bool).astype(np.int8)
+            return fits if fits.shape == (space.n,) else None
+        if space.nvec.ndim != 1:
+            return None
+        row = np.concatenate([np.ravel(part) for part in mask]).astype(bool).astype(np.int8)
+    except (TypeError, ValueError):
+        return None
+    return tuple(np.split(row, np.cumsum(space.nvec)[:-1])) if row.size == space.nvec.sum() else None
 
 
 def import_namespace(env_id: str) -> None:

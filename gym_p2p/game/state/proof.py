@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -114,10 +114,17 @@ def random_actor(game: Game, seed: int = 0) -> Actor:
     codecs = [game.codec(seat) for seat in game.seats]
 
     def act(outcome: Outcome, frame: int) -> list[Any]:
-        seen = zip(policies, codecs, outcome.observations, strict=True)
-        return [codec.check(policy(observation, frame)) for policy, codec, observation in seen]
+        seen = zip(policies, codecs, outcome.observations, outcome.infos, strict=True)
+        return [codec.check(policy(_with_mask(o, info), frame)) for policy, codec, o, info in seen]
 
     return act
+
+
+def _with_mask(observation: Any, info: Mapping[Any, Any]) -> Any:
+    """Return an observation with the action mask, which PettingZoo allows in either place."""
+    if isinstance(observation, Mapping) and "action_mask" in observation:
+        return observation
+    return {"action_mask": info["action_mask"]} if "action_mask" in info else observation
 
 
 def choose_snapshots(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -9,6 +10,7 @@ from gymnasium import spaces
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.state.proof import random_actor
 from tests.game.environments import Echo
 
 
@@ -110,3 +112,22 @@ def test_a_policy_that_does_not_exist_is_refused(name: str, message: str) -> Non
     game: Any = make_game(load_environment("CartPole-v1"))
     with pytest.raises(UsageError, match=message):
         load_policy(name, game, "player")
+
+
+@pytest.mark.parametrize("form", [list, lambda m: np.array(m, bool), lambda m: np.array(m, np.int64)])
+def test_an_action_mask_counts_whatever_it_is_made_of(form: Any) -> None:
+    env = Echo(spaces.Tuple([spaces.Discrete(5), spaces.MultiDiscrete([3, 2])]))
+    game = make_game(env)
+    one, two = (load_policy("random", game, seat, seed=1) for seat in game.seats)
+    assert {one({"action_mask": form([0, 1, 0, 0, 1])}, n) for n in range(40)} == {1, 4}
+    for mask in ((form([0, 0, 1]), form([1, 0])), form([0, 0, 1, 1, 0])):
+        assert {tuple(two({"action_mask": mask}, n)) for n in range(20)} == {(2, 0)}
+
+
+def test_the_action_mask_may_be_in_the_info() -> None:
+    game = make_game(Echo(spaces.Tuple([spaces.Discrete(5)] * 2)))
+    info = {"action_mask": [False, False, False, True, False]}
+    outcome = attrs.evolve(game.reset(1), infos=(info, {}))
+    act = random_actor(game)
+    assert {act(outcome, frame)[0] for frame in range(20)} == {3}
+    assert len({act(outcome, frame)[1] for frame in range(40)}) > 1
