@@ -29,7 +29,7 @@ from gym_p2p.game.env import isolation
 from gym_p2p.game.env.describe import split_versions
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import GlobalRandom
-from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.load import load_environment, own_words
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.proof import SnapshotChoice, choose_snapshots, require_hooks
 from gym_p2p.game.state.snapshot import Hooks
@@ -119,7 +119,7 @@ class _Settings:
         except P2PError:
             raise
         except Exception as error:
-            raise UsageError(f"make_env raised {type(error).__name__}: {error}") from error
+            raise UsageError(f"make_env raised {own_words(error)}") from error
 
 
 class _Examination:
@@ -167,7 +167,7 @@ class _Examination:
         except P2PError:
             raise
         except Exception as error:
-            raise Broke(f"reset raised {type(error).__name__}: {error}"[:300]) from error
+            raise Broke(f"reset raised {own_words(error)}") from error
         finally:
             own.close()
 

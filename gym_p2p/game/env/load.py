@@ -9,7 +9,9 @@ from __future__ import annotations
 import copy
 import importlib
 import importlib.util
+import inspect
 import pkgutil
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -22,10 +24,12 @@ from gymnasium import spaces
 
 from gym_p2p.config.names import did_you_mean
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import UsageError
+from gym_p2p.errors import P2PError, UsageError
 from gym_p2p.game.env.game import Game
 
-__all__ = ["Policy", "import_namespace", "load_environment", "load_policy"]
+__all__ = ["Policy", "import_namespace", "load_environment", "load_policy", "own_words"]
+
+_MAX_WORDS = 300
 
 Policy = Callable[[Any, int], Any]
 """``policy(observation, frame) -> action``."""
@@ -124,7 +128,7 @@ def import_namespace(env_id: str) -> None:
         return
     for candidate in (namespace, f"{namespace}.envs"):
         if _exists(candidate):
-            importlib.import_module(candidate)
+            _import(candidate)
 
 
 def _by_id(env_id: str, kwargs: Mapping[str, Any] | None, *, name: str, module: ModuleType | None) -> Any:
@@ -142,8 +146,10 @@ def _by_id(env_id: str, kwargs: Mapping[str, Any] | None, *, name: str, module: 
     if callable(own_make):
         try:
             return own_make(env_id, **dict(kwargs or {}))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"cannot make {name}: {error}") from error
+        except (P2PError, MemoryError):
+            raise
+        except Exception as error:
+            raise UsageError(f"cannot make {name}: it raised {own_words(error)}") from error
     known = dict.fromkeys([*gymnasium.registry, *pettingzoo.parallel_registry])
     raise UsageError(
         f"no environment {env_id!r}{_near(env_id, known)}. If another package registers it, name that too: "
@@ -175,12 +181,44 @@ def _with_roms(module: str, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
 def _call(make: Callable[..., Any], name: str, kwargs: Mapping[str, Any] | None) -> Any:
     try:
         return make(**dict(kwargs or {}))
-    except TypeError as error:
-        raise UsageError(f"cannot make {name} with these arguments: {error}") from error
+    except (P2PError, MemoryError):
+        raise
     except ModuleNotFoundError as error:
         raise UsageError(f"{name} needs the package {error.name!r}; pip install it") from error
     except gymnasium.error.Error as error:
         raise UsageError(f"cannot make {name}: {error}") from error
+    except Exception as error:
+        if isinstance(error, TypeError) and _is_refused_call(make, dict(kwargs or {}), error):
+            raise UsageError(f"cannot make {name} with these arguments: {error}") from error
+        raise UsageError(f"cannot make {name}: it raised {own_words(error)}") from error
+
+
+def own_words(error: BaseException) -> str:
+    """Return in one line what an error of an environment says, and where it was raised.
+
+    >>> try:
+    ...     compile("1 +", "game.py", "exec")
+    ... except SyntaxError as error:
+    ...     own_words(error)
+    'SyntaxError: invalid syntax (game.py, line 1)'
+    """
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    said = said if len(said) <= _MAX_WORDS else f"{said[: _MAX_WORDS - 3]}..."
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) or not frames:
+        return said
+    return f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name})"
+
+
+def _is_refused_call(make: Callable[..., Any], kwargs: Mapping[str, Any], error: TypeError) -> bool:
+    """Whether it is about these arguments, and not about those of a call further inside."""
+    try:
+        inspect.signature(make).bind(**kwargs)
+    except TypeError:
+        return True
+    except ValueError:  # it has no signature to ask
+        return False
+    return any(f"unexpected keyword argument {key!r}" in str(error) for key in kwargs)
 
 
 def _import(name: str) -> ModuleType:
@@ -192,6 +230,10 @@ def _import(name: str) -> ModuleType:
         if error.name is not None and not f"{name}.".startswith(f"{error.name}."):
             raise UsageError(f"{name} needs the package {error.name!r}; pip install it") from error
         raise UsageError(f"no module {name!r}{_near(name, _siblings(name))}") from error
+    except (P2PError, MemoryError):
+        raise
+    except Exception as error:
+        raise UsageError(f"cannot import {name}: it raised {own_words(error)}") from error
 
 
 def _siblings(name: str) -> list[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -131,3 +132,31 @@ def test_the_action_mask_may_be_in_the_info() -> None:
     act = random_actor(game)
     assert {act(outcome, frame)[0] for frame in range(20)} == {3}
     assert len({act(outcome, frame)[1] for frame in range(40)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("raise OSError('no ROM file')", r"import {0}: it raised OSError: no ROM file \({0}.py, line 1"),
+        ("def make() return", r"import {0}: it raised SyntaxError: .*{0}.py, line 1\)"),
+        (
+            "def make(): raise ValueError('a\\nb')",
+            r"make {0}:make: it raised ValueError: a b \({0}.py, line 1, in make\)",
+        ),
+        ("def make(): len(3)", r"make {0}:make: it raised TypeError: object of type 'int' .*line 1"),
+        (
+            "def in_(a): ...\ndef make(): in_()",
+            r"make {0}:make: it raised TypeError: in_\(\) missing .*line 2",
+        ),
+        ("def make(size): ...", "make {0}:make with these arguments: .*size"),
+    ],
+)
+def test_what_an_environment_raises_is_said_in_its_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, said: str, request: pytest.FixtureRequest
+) -> None:
+    name = f"broken_{abs(hash(request.node.name))}"
+    (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match=said.format(name)) as error:
+        load_environment(f"{name}:make")
+    assert "\n" not in str(error.value)
