@@ -25,6 +25,7 @@ from gym_p2p.game.state.fields import Fields, differences
 from gym_p2p.game.state.snapshot import Hooks, Snapshot, Snapshots, Strategy, fields_checksum, strategies_for
 
 __all__ = [
+    "FRAMES",
     "Actor",
     "SnapshotChoice",
     "Tried",
@@ -37,7 +38,7 @@ __all__ = [
 Actor = Callable[[Outcome, int], Sequence[Any]]
 """``actor(outcome, frame) -> actions``: every seat's canonical action of a frame, in seat order."""
 
-_FRAMES = 24  # three windows of 8, the default prediction window
+FRAMES = 24  # three windows of 8, the default prediction window
 _WRONG_TURN = 3  # frames
 
 _US = 1e6
@@ -134,7 +135,7 @@ def choose_snapshots(
     actor: Actor | None = None,
     seed: int = 1,
     options: dict[str, Any] | None = None,
-    frames: int = _FRAMES,
+    frames: int = FRAMES,
     exhaustive: bool = False,
 ) -> SnapshotChoice:
     """Find the best way of saving and restoring a game that is exact.
