@@ -20,15 +20,7 @@ from gym_p2p.envs import rally_view
 from gym_p2p.envs.court import BALL_RADIUS, FACES, HEIGHT, PADDLE_HALF, PIXEL, WIDTH, Court
 from gym_p2p.errors import ConfigurationError, UsageError
 
-__all__ = [
-    "ACTIONS",
-    "OBSERVED",
-    "SEATS",
-    "RallyEnv",
-    "RallyParallelEnv",
-    "parallel_env",
-    "scripted_policy",
-]
+__all__ = ["ACTIONS", "OBSERVED", "SEATS", "RallyEnv", "RallyParallelEnv", "parallel_env", "scripted_policy"]
 
 SEATS = ("left", "right")
 

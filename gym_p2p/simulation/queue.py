@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.api.matches import GroupHistory, MakeMatch, QueueTicket
+from gym_p2p.core.api.matches import MakeMatch, QueueTicket
 from gym_p2p.core.api.queues import MatchFailed
 from gym_p2p.core.api.replies import Notify
 from gym_p2p.core.latency.statistics import nearest_rank
@@ -124,32 +124,26 @@ def simulate_queue(
         estimator=population.estimator() if landmarks else LatencyEstimator(),
         log_decisions=on_decision is not None,
     )
-    seats = tuple(range(config.group_size))
-    return _Day(population, planner, seats, arrivals, landmarks=landmarks, on_decision=on_decision).run()
+    return _Day(population, planner, config.group_size, arrivals, landmarks, on_decision).run()
 
 
+@attrs.define(eq=False)
 class _Day:
-    def __init__(
-        self,
-        population: Population,
-        planner: Planner,
-        seats: tuple[int, ...],
-        arrivals: Arrivals,
-        *,
-        landmarks: bool,
-        on_decision: Callable[[Mapping[str, Any]], None] | None,
-    ) -> None:
-        self._population = population
-        self._planner = planner
-        self._seats = seats
-        self._arrivals = arrivals
-        self._landmarks = landmarks
-        self._on_decision = on_decision
-        self._random = random.Random(f"arrivals:{arrivals.seed}")
-        self._probes: list[tuple[float, int, ProbeOutcome]] = []
-        self._partners: dict[str, list[str]] = {}
-        self._players = {player.subject_id: player for player in population.players}
-        self._results = QueueResults()
+    _population: Population
+    _planner: Planner
+    _group_size: int
+    _arrivals: Arrivals
+    _landmarks: bool
+    _on_decision: Callable[[Mapping[str, Any]], None] | None
+    _random: random.Random = attrs.field(init=False)
+    _probes: list[tuple[float, int, ProbeOutcome]] = attrs.field(init=False, factory=list)
+    _partners: dict[str, list[str]] = attrs.field(init=False, factory=dict)
+    _players: dict[str, Player] = attrs.field(init=False)
+    _results: QueueResults = attrs.field(init=False, factory=QueueResults)
+
+    def __attrs_post_init__(self) -> None:
+        self._random = random.Random(f"arrivals:{self._arrivals.seed}")
+        self._players = {player.subject_id: player for player in self._population.players}
 
     def run(self) -> QueueResults:
         """Play until everybody's ticket has ended."""
@@ -186,13 +180,12 @@ class _Day:
         while player.subject_id in self._planner.tickets:
             player = self._random.choice(self._population.players)
         reach = self._population.landmark_rtts_ms(player)
-        history = self._partners.get(player.subject_id)
         self._results.arrivals += 1
         wish = QueueTicket(
-            queue=self._planner.name,
-            seats=self._seats,
+            queue="",
+            seats=tuple(range(self._group_size)),
             rtt_ms=reach[LANDMARKS[0]],
-            group_history=None if history is None else GroupHistory(history),
+            previous_partners=tuple(self._partners.get(player.subject_id, ())),
         )
         self._planner.enqueue(player.subject_id, wish, now, landmarks=reach if self._landmarks else None)
 

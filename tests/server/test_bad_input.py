@@ -434,10 +434,7 @@ def test_row_joins_beyond_one_a_second_are_told_when_to_come_again(service: Serv
 
 
 def test_row_more_than_twelve_probes_in_ten_minutes(service: Service) -> None:
-    with (
-        RawClient(service.url, subject="curious") as ann,
-        RawClient(service.url, subject="patient") as bob,
-    ):
+    with RawClient(service.url, subject="curious") as ann, RawClient(service.url, subject="patient") as bob:
         for _ in range(12):
             assert bob.call("probe_wait", {"waiting": True})["ok"]
             assert ann.call("probe_request", {"target_subject_id": "patient"})["ok"]

@@ -47,11 +47,7 @@ HOOK_S = 1.0
 LONGEST_WAIT_S = GIVE_UP_S + PROBE_S + 2 * HOOK_S + 1.0 + 3.0
 """Who is engaged when their time is up gives up once they are free; the last 3 s are a busy machine's."""
 CONFIG = MatchmakingConfig(
-    give_up_after_s=GIVE_UP_S,
-    cooldown_s=3.0,
-    pass_over_s=0.5,
-    probe_timeout_s=PROBE_S,
-    hook_timeout_s=HOOK_S,
+    give_up_after_s=GIVE_UP_S, cooldown_s=3.0, pass_over_s=0.5, probe_timeout_s=PROBE_S, hook_timeout_s=HOOK_S
 )
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(170)]

@@ -45,6 +45,7 @@ class _Open:
     deadline: float
 
 
+@attrs.define(eq=False, kw_only=True)
 class Acceptance:
     """Who has to accept which proposal of one queue.
 
@@ -54,13 +55,13 @@ class Acceptance:
         outputs: where the proposals go.
     """
 
-    def __init__(self, *, hook: bool, within_s: float, outputs: deque[QueueOutput]) -> None:
-        self._hook = hook
-        self._within_s = within_s
-        self._at_hook: set[int] = set()
-        self._open: dict[str, _Open] = {}  # by the proposal's id on the wire
-        self._silences: Counter[str] = Counter()
-        self._outputs = outputs
+    _hook: bool
+    _within_s: float
+    _outputs: deque[QueueOutput]
+    _at_hook: set[int] = attrs.field(init=False, factory=set)
+    _open: dict[str, _Open] = attrs.field(init=False, factory=dict)
+    """By the proposal's id on the wire."""
+    _silences: Counter[str] = attrs.field(init=False, factory=Counter)
 
     # ---- a proposal comes, and may go
 

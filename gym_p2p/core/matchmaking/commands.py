@@ -16,7 +16,7 @@ from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.payloads import Count, Number, Text
 from gym_p2p.core.api.queues import PairMeasured, Verdict, worst_rtt_ms
 from gym_p2p.core.api.replies import Notify
-from gym_p2p.core.matchmaking.pairs import Pair
+from gym_p2p.core.matchmaking.memory import Pair
 from gym_p2p.core.matchmaking.strategy import QueuedCandidate
 
 __all__ = [

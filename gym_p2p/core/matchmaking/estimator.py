@@ -28,7 +28,7 @@ import attrs
 
 from gym_p2p.core.api.payloads import MAX_RTT_MS
 from gym_p2p.core.matchmaking.coordinates import Coordinate, approach, newcomer
-from gym_p2p.core.matchmaking.pairs import Pair, pair_of
+from gym_p2p.core.matchmaking.memory import Pair, pair_of
 
 __all__ = ["UNKNOWN", "Estimate", "LatencyEstimator", "Source"]
 

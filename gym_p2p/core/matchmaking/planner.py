@@ -32,12 +32,13 @@ from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking import decision_log
 from gym_p2p.core.matchmaking.commands import PlannerOutput, TicketRow
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
-from gym_p2p.core.matchmaking.pairs import PairMemory
+from gym_p2p.core.matchmaking.memory import PairMemory
 from gym_p2p.core.matchmaking.proposals import Engagements
 from gym_p2p.core.matchmaking.queue_state import Books, age
 from gym_p2p.core.matchmaking.selection import Choice, Chooser
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
-from gym_p2p.core.matchmaking.tickets import Action, Budget, Probe, Proposal, Ticket
+from gym_p2p.core.matchmaking.tickets import Action, Probe, Proposal, Ticket
+from gym_p2p.core.presence.rate_limits import SlidingWindow
 from gym_p2p.core.probing.outcome import ProbeOutcome
 
 __all__ = ["Planner"]
@@ -70,30 +71,25 @@ class Planner:
         ask_hook: bool = False,
         log_decisions: bool = True,
         serials: Iterator[int] | None = None,
-        budget: Budget | None = None,
+        budget: SlidingWindow | None = None,
     ) -> None:
         self._matchmaker = require_matchmaker(matchmaker)
         self._config = config or MatchmakingConfig()
         self._estimator = estimator or LatencyEstimator()
         kept_s = max(self._config.cooldown_s, self._config.pass_over_s, self._config.trust_measured_s)
         self._memory = PairMemory(kept_s)
-        budget = budget or Budget(self._config.probe_budget, self._config.probe_budget_window_s)
+        budget = budget or SlidingWindow(self._config.probe_budget, self._config.probe_budget_window_s)
         self._chooser = Chooser(matchmaker, self._config, self._estimator, self._memory, budget)
-        self._books = Books(name, log=log_decisions, serials=serials or itertools.count(1))
+        self._books = Books(name, log_decisions, serials or itertools.count(1))
         self._engagements = Engagements(
-            self._books,
-            self._chooser,
-            self._config,
+            books=self._books,
+            chooser=self._chooser,
+            config=self._config,
             estimator=self._estimator,
             memory=self._memory,
             budget=budget,
             ask_hook=ask_hook,
         )
-
-    @property
-    def name(self) -> str:
-        """The queue's."""
-        return self._books.name
 
     @property
     def tickets(self) -> Mapping[str, Ticket]:
@@ -114,7 +110,7 @@ class Planner:
         """Let a subject wait for a match; False if it waits already (nothing changes then).
 
         Args:
-            subject_id: who.
+            subject_id: who joins.
             wish: what it joins with; all in a queue have the same seats, as many as a match has players.
             now: monotonic seconds.
             landmarks: round trips to the landmarks, by name.
@@ -125,32 +121,25 @@ class Planner:
         if landmarks:
             self._estimator.place(subject_id, landmarks)
         since = now if enqueued_at is None else min(enqueued_at, now)
-        ticket = Ticket(subject_id, wish, since, self._books.next_serial())
+        ticket = Ticket(subject_id, wish, since, next(self._books.serials))
         if self._config.give_up_after_s is not None:
             ticket.end = self._books.agenda.at(since + self._config.give_up_after_s, Action.GIVE_UP, ticket)
         self._books.add(ticket)
         self._plan(now)
         return True
 
-    def leave(self, subject_id: str, now: float) -> bool:
+    def leave(self, subject_id: str, now: float, *, dismissed: str | None = None) -> bool:
         """Take a subject out of the queue, whatever it was in; its partners are free at once.
 
-        False if it did not wait.
+        One that is ``dismissed`` is sent this reason. False if it did not wait.
         """
         ticket = self._books.tickets.get(subject_id)
         if ticket is None:
             return False
-        self._books.remove(ticket)
-        self._engagements.leave(ticket, now)
-        self._plan(now)
-        return True
-
-    def dismiss(self, subject_id: str, reason: str, now: float) -> bool:
-        """Send a subject away, whatever it was in; it is sent why. False if it did not wait."""
-        ticket = self._books.tickets.get(subject_id)
-        if ticket is None:
-            return False
-        self._books.give_up(ticket, now, reason)
+        if dismissed is None:
+            self._books.remove(ticket)
+        else:
+            self._books.give_up(ticket, now, dismissed)
         self._engagements.leave(ticket, now)
         self._plan(now)
         return True
@@ -169,10 +158,6 @@ class Planner:
         taken = self._engagements.decide(proposal_no, verdict, reason, now)
         self._plan(now)
         return taken
-
-    def observe(self, subject_a: str, subject_b: str, rtt_ms: float, now: float) -> None:
-        """Learn from a running match: the recent median round trip between two of its players."""
-        self._estimator.observe(subject_a, subject_b, rtt_ms, now)
 
     # ---- time and outputs
 
@@ -284,15 +269,14 @@ class Planner:
 
     def _row(self, ticket: Ticket, now: float, *, estimates: bool) -> TicketRow:
         others = [other for other in self._books.queue if other is not ticket] if estimates else []
-        guesses = [self._chooser.estimate(ticket, other, now) for other in others]
-        known = [guess.rtt_ms for guess in guesses if guess.rtt_ms is not None]
+        guesses_ms = [self._chooser.estimate(ticket, other, now).rtt_ms for other in others]
         state = "probing" if ticket.probe else "asking" if ticket.proposal else "waiting"
         return TicketRow(
             subject_id=ticket.subject_id,
             state=state,
             wait_s=ticket.wait_s(now),
             threshold_ms=self._chooser.threshold_ms(ticket, ticket, now),
-            best_estimate_ms=min(known, default=None),
+            best_estimate_ms=min((ms for ms in guesses_ms if ms is not None), default=None),
             probes=ticket.probes,
             rejections=ticket.rejections,
         )

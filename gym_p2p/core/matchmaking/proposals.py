@@ -22,53 +22,40 @@ is *at the hook*, and has a deadline. In numbers, with ``n`` members::
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Sequence
+
+import attrs
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import MakeMatch, QueuedPlayer
-from gym_p2p.core.api.queues import MatchProbe, PairMeasured, Verdict
+from gym_p2p.core.api.queues import MatchProbe, Verdict
 from gym_p2p.core.matchmaking import decision_log
-from gym_p2p.core.matchmaking.commands import (
-    CancelProbe,
-    ProposedMatch,
-    PutOff,
-    RequestProbe,
-    Withdrawn,
-)
+from gym_p2p.core.matchmaking.commands import CancelProbe, ProposedMatch, PutOff, RequestProbe, Withdrawn
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
-from gym_p2p.core.matchmaking.pairs import Pair, PairMemory, pair_of
+from gym_p2p.core.matchmaking.memory import Pair, PairMemory, pair_of, trusted
 from gym_p2p.core.matchmaking.queue_state import Books
 from gym_p2p.core.matchmaking.selection import Chooser
-from gym_p2p.core.matchmaking.tickets import Action, Budget, Probe, Proposal, Ticket
+from gym_p2p.core.matchmaking.tickets import Action, Probe, Proposal, Ticket
+from gym_p2p.core.presence.rate_limits import SlidingWindow
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
 
 __all__ = ["Engagements"]
 
 
+@attrs.define(eq=False, kw_only=True)
 class Engagements:
     """Every proposal and every probe of one queue."""
 
-    def __init__(
-        self,
-        books: Books,
-        chooser: Chooser,
-        config: MatchmakingConfig,
-        *,
-        estimator: LatencyEstimator,
-        memory: PairMemory,
-        budget: Budget,
-        ask_hook: bool,
-    ) -> None:
-        self._books = books
-        self._chooser = chooser
-        self._config = config
-        self._estimator = estimator
-        self._memory = memory
-        self._budget = budget
-        self._ask_hook = ask_hook
-        self._probes: dict[int, Probe] = {}
-        self._proposals: dict[int, Proposal] = {}
+    _books: Books
+    _chooser: Chooser
+    _config: MatchmakingConfig
+    _estimator: LatencyEstimator
+    _memory: PairMemory
+    _budget: SlidingWindow
+    _ask_hook: bool
+    _probes: dict[int, Probe] = attrs.field(init=False, factory=dict)
+    _proposals: dict[int, Proposal] = attrs.field(init=False, factory=dict)
 
     def finish_probe(self, probe_no: int, outcome: ProbeOutcome, now: float) -> bool:
         """Take a probe's outcome; False if nobody waits for it any more."""
@@ -100,23 +87,25 @@ class Engagements:
         """End what a ticket that has left the queue took part in; the others are free at once."""
         if ticket.proposal is not None:
             self._dissolve(ticket.proposal, "left", now)
-        if ticket.probe is not None:
-            self._cancel(ticket.probe, "left", now)
+        if (probe := ticket.probe) is not None:
+            self._end_probe(probe)
+            self._books.outputs.append(CancelProbe(probe.request, "left"))
+            self._free(probe, now)
 
     # ---- proposals
 
     def propose(self, members: tuple[Ticket, ...], now: float, *, relay_only: bool) -> None:
         """Hold these for a match: probe what is not known yet, show it to the hook, make it."""
-        proposal = Proposal(self._books.next_serial(), members, relay_only)
+        proposal = Proposal(next(self._books.serials), members, relay_only)
         self._proposals[proposal.number] = proposal
         for ticket in members:
             ticket.proposal = proposal
             self._books.changed.discard(ticket)
-        for one, other in proposal.pairs:
+        for one, other in itertools.combinations(members, 2):
             pair = pair_of(one.subject_id, other.subject_id)
             note = self._memory.get(*pair)
-            if note is not None and note.measured is not None and self._chooser.trusts(note, now):
-                proposal.outcomes[pair] = note.measured
+            if note is not None and (measured := trusted(note, now)) is not None:
+                proposal.outcomes[pair] = measured
                 proposal.relay_only = proposal.relay_only or note.measured_relay
             elif self._chooser.probes or relay_only:
                 proposal.missing.append((one, other))
@@ -144,22 +133,21 @@ class Engagements:
         self._close(proposal)
         for ticket in proposal.members:
             self._books.remove(ticket)
-        players = _seated(proposal.members, proposal.measured, now)
-        seats = proposal.members[-1].wish.seats
+        players, seats = _seated(proposal, now), proposal.members[-1].wish.seats
         self._books.outputs.append(MakeMatch(self._books.name, seats, players, proposal.relay_only))
         if self._books.log:
             self._books.record(decision_log.made(proposal, now))
 
     def _refuse(self, proposal: Proposal, verdict: Verdict, reason: str, now: float) -> None:
         """Put off the seed with each of the others: the same group cannot come up again at once."""
-        config = self._config
-        put_off_s = config.cooldown_s if verdict is Verdict.REJECT else config.pass_over_s
-        for other in proposal.members[:-1]:
-            pair = pair_of(proposal.members[-1].subject_id, other.subject_id)
-            self._put_off(pair, now + put_off_s, f"{reason}:{verdict.value}", now)
+        put_off_s = self._config.cooldown_s if verdict is Verdict.REJECT else self._config.pass_over_s
+        reason = f"{reason}:{verdict.value}"
+        *others, seed = proposal.members
+        for other in others:
+            self._put_off(pair_of(seed.subject_id, other.subject_id), now + put_off_s, reason, now)
         for ticket in proposal.members:
             ticket.rejections += 1
-        self._dissolve(proposal, f"{reason}:{verdict.value}", now)
+        self._dissolve(proposal, reason, now)
 
     def _dissolve(self, proposal: Proposal, reason: str, now: float) -> None:
         """End a proposal; its probes in flight go on, for what they measure is of use."""
@@ -186,7 +174,7 @@ class Engagements:
     def _start_probe(self, proposal: Proposal, one: Ticket, other: Ticket, now: float) -> None:
         request = RequestProbe(
             self._books.name,
-            self._books.next_serial(),
+            next(self._books.serials),
             pair_of(one.subject_id, other.subject_id),
             proposal.relay_only,
             self._chooser.threshold_ms(one, other, now),
@@ -197,7 +185,7 @@ class Engagements:
         for ticket in (one, other):
             ticket.probe = probe
             ticket.probes += 1
-            self._budget.spend(ticket.subject_id, now)
+            self._budget.count(ticket.subject_id, now)
         if proposal.relay_only:
             self._memory.touch(request.subjects, now).relay_tried = True
         self._books.outputs.append(request)
@@ -210,11 +198,9 @@ class Engagements:
         if probe.proposal is not None:
             probe.proposal.probing -= 1
 
-    def _cancel(self, probe: Probe, reason: str, now: float) -> None:
-        self._end_probe(probe)
-        self._books.outputs.append(CancelProbe(probe.request, reason))
-        for ticket in (probe.one, probe.other):
-            self._books.freed(ticket, now)
+    def _free(self, probe: Probe, now: float) -> None:
+        self._books.freed(probe.one, now)
+        self._books.freed(probe.other, now)
 
     # What the outcome of a probe means depends on two questions that have nothing to do with each other:
     # whether the pair may play *by now*, and whether anybody still waits for it (`probe.proposal`).
@@ -244,8 +230,7 @@ class Engagements:
             probe.other.rejections += 1
             self._put_off_if_hopeless(request.subjects, outcome, now)
         if proposal is None:
-            self._books.freed(probe.one, now)
-            self._books.freed(probe.other, now)
+            self._free(probe, now)
         elif rejected:
             self._dissolve(proposal, "probe_failed" if outcome.rtt_ms is None else "above_threshold", now)
         else:
@@ -256,7 +241,8 @@ class Engagements:
         note = self._memory.touch(request.subjects, now)
         note.failed = outcome.pair_failed
         if outcome.rtt_ms is not None:
-            note.measured, note.measured_at, note.measured_relay = outcome, now, request.relay_only
+            note.measured, note.trusted_until = outcome, now + self._config.trust_measured_s
+            note.measured_relay = request.relay_only
             if not request.relay_only:
                 self._estimator.observe(*request.subjects, outcome.rtt_ms, now)
 
@@ -274,10 +260,9 @@ class Engagements:
         self._books.outputs.append(PutOff(pair, until, reason))
 
 
-def _seated(
-    members: Sequence[Ticket], measured: tuple[PairMeasured, ...], now: float
-) -> tuple[QueuedPlayer, ...]:
+def _seated(proposal: Proposal, now: float) -> tuple[QueuedPlayer, ...]:
     """Give each member the seat it wants, and the free ones to the others in their order; seat by seat."""
+    members, measured = proposal.members, proposal.measured
     seats = members[-1].wish.seats
     wanted = {ticket.wish.take for ticket in members}
     free = deque(seat for seat in seats if seat not in wanted)

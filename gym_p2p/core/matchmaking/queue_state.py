@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import attrs
+
 from gym_p2p.core.api.queues import MatchFailed
 from gym_p2p.core.api.replies import Notify
 from gym_p2p.core.matchmaking import decision_log
@@ -20,36 +22,32 @@ from gym_p2p.core.matchmaking.tickets import Agenda, Ticket
 __all__ = ["Books", "age"]
 
 
+@attrs.define(eq=False)
 class Books:
     """One queue's state, shared by those who change it.
 
     Attributes:
-        name: the queue's.
+        name: the queue's; empty where the decision log is to have none.
+        log: whether decisions are recorded.
+        serials: the numbers of tickets, probes and proposals.
         agenda: timers.
         tickets: by subject.
         queue: the same, the oldest first.
         changed: tickets for which something has changed since they were last considered.
         outputs: requests and events, in order.
-        log: whether decisions are recorded.
-
-    Args:
-        name: as the attribute.
-        log: as the attribute.
-        serials: the numbers of tickets, probes and proposals.
     """
 
-    def __init__(self, name: str, *, log: bool, serials: Iterator[int]) -> None:
-        self.name = name
-        self.agenda = Agenda()
-        self.tickets: dict[str, Ticket] = {}
-        self.queue: list[Ticket] = []
-        self.changed: set[Ticket] = set()
-        self.outputs: deque[PlannerOutput] = deque()
-        self.log = log
-        self._serials = serials
+    name: str
+    log: bool
+    serials: Iterator[int]
+    agenda: Agenda = attrs.field(init=False, factory=Agenda)
+    tickets: dict[str, Ticket] = attrs.field(init=False, factory=dict)
+    queue: list[Ticket] = attrs.field(init=False, factory=list)
+    changed: set[Ticket] = attrs.field(init=False, factory=set)
+    outputs: deque[PlannerOutput] = attrs.field(init=False, factory=deque)
 
     def add(self, ticket: Ticket) -> None:
-        """Put a ticket into the queue, according to its age."""
+        """Put a ticket into the queue, by its age."""
         self.tickets[ticket.subject_id] = ticket
         bisect.insort(self.queue, ticket, key=age)
         self.changed.add(ticket)
@@ -90,10 +88,6 @@ class Books:
     def record(self, decision: Mapping[str, Any]) -> None:
         """Report a decision; under the name of the queue, if it has one."""
         self.outputs.append(LogDecision({"queue": self.name, **decision} if self.name else decision))
-
-    def next_serial(self) -> int:
-        """Return a new number, for a ticket, a probe or a proposal."""
-        return next(self._serials)
 
 
 def age(ticket: Ticket) -> tuple[float, int]:

@@ -19,6 +19,7 @@ requests, and back through the verbs.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 
@@ -29,7 +30,7 @@ from gym_p2p.core.api.matches import MakeMatch, QueueTicket
 from gym_p2p.core.api.queues import MatchFailed, Verdict
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.matchmaking import decision_log
-from gym_p2p.core.matchmaking.acceptance import Decision
+from gym_p2p.core.matchmaking.acceptance import Acceptance, Decision
 from gym_p2p.core.matchmaking.commands import (
     CancelProbe,
     LogDecision,
@@ -40,16 +41,20 @@ from gym_p2p.core.matchmaking.commands import (
     Withdrawn,
 )
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
-from gym_p2p.core.matchmaking.history import Partners, RunningLatency
-from gym_p2p.core.matchmaking.membership import KeptPlaces, MatchQueue, QueueFactory
+from gym_p2p.core.matchmaking.membership import MatchQueue, StatusUpdates
+from gym_p2p.core.matchmaking.memory import KeptPlaces, Partners, RunningLatency
+from gym_p2p.core.matchmaking.planner import Planner
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.tickets import Ticket
+from gym_p2p.core.presence.rate_limits import SlidingWindow
 from gym_p2p.core.probing.outcome import ProbeOutcome
 
 __all__ = ["Queues"]
 
 _MAX_ESTIMATED = 64
 """Estimates for a table are a look at every pair: these take about 10 ms, in which nothing is relayed."""
+_HOOK_MARGIN_S = 1.0
+"""The planner's own deadline is above those of both steps of acceptance."""
 
 
 class Queues:
@@ -75,18 +80,14 @@ class Queues:
         ask_hook: bool = False,
         log_decisions: bool = True,
     ) -> None:
+        self._matchmaker = require_matchmaker(matchmaker)
         self._config = config or MatchmakingConfig()
         self._estimator = estimator or LatencyEstimator()
+        self._ask_hook = ask_hook
         self._log_decisions = log_decisions
+        self._serials = itertools.count(1)
+        self._budget = SlidingWindow(self._config.probe_budget, self._config.probe_budget_window_s)
         self._outputs: deque[QueueOutput] = deque()
-        self._factory = QueueFactory(
-            require_matchmaker(matchmaker),
-            self._config,
-            self._estimator,
-            ask_hook=ask_hook,
-            log_decisions=log_decisions,
-            outputs=self._outputs,
-        )
         self._queues: dict[str, MatchQueue] = {}
         self._queue_of: dict[str, MatchQueue] = {}
         self._places = KeptPlaces()
@@ -132,7 +133,7 @@ class Queues:
         if there is not None:
             return there.join_again(subject_id, ticket)
         if ticket.group_history is None:
-            ticket = attrs.evolve(ticket, group_history=self._partners.history(subject_id))
+            ticket = attrs.evolve(ticket, previous_partners=self._partners.of(subject_id))
         queue = self._queue_for(ticket)
         if queue is None:
             return self._queues[ticket.queue].refusal(ticket)
@@ -254,8 +255,25 @@ class Queues:
             return queue
         if queue is not None and queue.members:
             return None
-        queue = self._queues[ticket.queue] = self._factory.open(ticket)
+        queue = self._queues[ticket.queue] = self._new_queue(ticket)
         return queue
+
+    def _new_queue(self, wish: QueueTicket) -> MatchQueue:
+        """Return a queue for what a ticket wishes; all share one budget of probes, and their numbers."""
+        within_s = self._config.hook_timeout_s
+        hook_s = 2 * within_s + _HOOK_MARGIN_S
+        planner = Planner(
+            self._matchmaker,
+            name=wish.queue,
+            config=attrs.evolve(self._config, group_size=len(wish.seats), hook_timeout_s=hook_s),
+            estimator=self._estimator,
+            ask_hook=True,
+            log_decisions=self._log_decisions,
+            serials=self._serials,
+            budget=self._budget,
+        )
+        acceptance = Acceptance(hook=self._ask_hook, within_s=within_s, outputs=self._outputs)
+        return MatchQueue(wish.queue, wish.seats, wish.plays, planner, acceptance, StatusUpdates(wish.queue))
 
     def _enter(
         self, queue: MatchQueue, subject_id: str, ticket: QueueTicket, since: float | None, now: float
@@ -312,5 +330,5 @@ class Queues:
         self._carry_on(queue, now)
         for subject_id in () if decision is None else decision.silent:
             if subject_id in queue.planner.tickets and queue.acceptance.is_too_silent(subject_id):
-                queue.planner.dismiss(subject_id, "no_answer", now)
+                queue.planner.leave(subject_id, now, dismissed="no_answer")
         self._carry_on(queue, now)

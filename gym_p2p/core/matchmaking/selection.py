@@ -14,9 +14,10 @@ import attrs
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.matchmaking.estimator import UNKNOWN, Estimate, LatencyEstimator, Source
-from gym_p2p.core.matchmaking.pairs import PairMemory, PairNote
+from gym_p2p.core.matchmaking.memory import PairMemory, PairNote, trusted
 from gym_p2p.core.matchmaking.strategy import MatchCandidate, Matchmaker, QueuedCandidate
-from gym_p2p.core.matchmaking.tickets import Budget, Ticket
+from gym_p2p.core.matchmaking.tickets import Ticket
+from gym_p2p.core.presence.rate_limits import SlidingWindow
 
 __all__ = ["Choice", "Chooser", "threshold_of"]
 
@@ -49,6 +50,7 @@ class Choice:
     fault: str | None = None
 
 
+@attrs.define(eq=False)
 class Chooser:
     """Asks one matchmaker about one queue.
 
@@ -56,21 +58,16 @@ class Chooser:
         probes: whether pairs are probed at all.
     """
 
-    def __init__(
-        self,
-        matchmaker: Matchmaker,
-        config: MatchmakingConfig,
-        estimator: LatencyEstimator,
-        memory: PairMemory,
-        budget: Budget,
-    ) -> None:
-        self._matchmaker = matchmaker
-        self._config = config
-        self._estimator = estimator
-        self._memory = memory
-        self._budget = budget
-        has_threshold = matchmaker.max_p2p_rtt_ms is not None
-        self.probes = config.probe == "always" or (config.probe == "threshold" and has_threshold)
+    _matchmaker: Matchmaker
+    _config: MatchmakingConfig
+    _estimator: LatencyEstimator
+    _memory: PairMemory
+    _budget: SlidingWindow
+    probes: bool = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        has_threshold = self._matchmaker.max_p2p_rtt_ms is not None
+        self.probes = self._config.probe == "always" or (self._config.probe == "threshold" and has_threshold)
 
     def choose(self, seed: Ticket, tickets: Sequence[Ticket], now: float) -> Choice:
         """Return with whom ``seed`` is to play, of those who are idle."""
@@ -89,7 +86,7 @@ class Chooser:
             if blocked_until is not None:
                 again_at = min(again_at, blocked_until)
                 continue
-            candidate = self._shown(other, now, self._estimate(other, seed, note, now))
+            candidate = self.show(other, now, self._estimate(other, seed, note, now))
             by_id[other.subject_id] = other
             (later if self._known_too_far(seed, other, note, now) else waiting).append(candidate)
         shown = (*waiting, *later)
@@ -104,22 +101,25 @@ class Chooser:
             again_at = min(again_at, now + max(later_s, pause_s))
         return Choice(arriving, shown, group, again_at if math.isfinite(again_at) else None)
 
-    def show(self, ticket: Ticket, now: float, *, beside: Ticket | None = None) -> QueuedCandidate:
-        """Return a ticket as matchmakers see it, with the estimate to the ticket ``beside`` it."""
-        return self._shown(ticket, now, UNKNOWN if beside is None else self.estimate(ticket, beside, now))
+    def show(self, ticket: Ticket, now: float, estimate: Estimate = UNKNOWN) -> QueuedCandidate:
+        """Return a ticket as matchmakers see it, with the estimate to the one that it is shown beside."""
+        return QueuedCandidate(
+            ticket.subject_id,
+            ticket.wish.rtt_ms,
+            ticket.wish.group_history,
+            wait_s=max(0.0, now - ticket.enqueued_at),
+            estimate=estimate,
+            rejections=ticket.rejections,
+        )
 
     def estimate(self, one: Ticket, other: Ticket, now: float) -> Estimate:
         """Return the round trip between two tickets, exact if they have just been probed."""
         return self._estimate(one, other, self._memory.get(one.subject_id, other.subject_id), now)
 
     def _estimate(self, one: Ticket, other: Ticket, note: PairNote | None, now: float) -> Estimate:
-        if note is not None and note.measured is not None and self.trusts(note, now):
-            return Estimate(note.measured.rtt_ms, Source.MEASURED, exact=True)
+        if (measured := trusted(note, now)) is not None:
+            return Estimate(measured.rtt_ms, Source.MEASURED, exact=True)
         return self._estimator.estimate(one.subject_id, other.subject_id, now)
-
-    def trusts(self, note: PairNote, now: float) -> bool:
-        """Tell whether a pair has been measured recently enough to need no probe."""
-        return now < note.measured_at + self._config.trust_measured_s
 
     def rejects(self, rtt_ms: float | None, one: Ticket, other: Ticket, now: float) -> bool:
         """Tell whether this measured round trip keeps the two from playing by now."""
@@ -137,16 +137,6 @@ class Chooser:
         """Tell whether a subject has been probed as often as it may."""
         return self._budget.free_at(ticket.subject_id, now) is not None
 
-    def _shown(self, ticket: Ticket, now: float, estimate: Estimate) -> QueuedCandidate:
-        return QueuedCandidate(
-            ticket.subject_id,
-            ticket.wish.rtt_ms,
-            ticket.wish.group_history,
-            wait_s=max(0.0, now - ticket.enqueued_at),
-            estimate=estimate,
-            rejections=ticket.rejections,
-        )
-
     def _rejects(self, rtt_ms: float | None, wait_a_s: float, wait_b_s: float) -> bool:
         try:
             return bool(self._matchmaker.rejects_pair(rtt_ms, wait_a_s, wait_b_s))
@@ -158,9 +148,8 @@ class Chooser:
         if note is not None:
             if now < note.put_off_until:
                 return note.put_off_until
-            if note.measured is not None and self.trusts(note, now):
-                trusted_until = note.measured_at + self._config.trust_measured_s
-                return trusted_until if self.hopeless(note.measured.rtt_ms) else None
+            if (measured := trusted(note, now)) is not None:
+                return note.trusted_until if self.hopeless(measured.rtt_ms) else None
         if not self.probes:
             return None
         one_at = self._budget.free_at(one.subject_id, now)
@@ -170,9 +159,8 @@ class Chooser:
         return max(one_at, other_at)
 
     def _known_too_far(self, one: Ticket, other: Ticket, note: PairNote | None, now: float) -> bool:
-        if note is None or note.measured is None or not self.trusts(note, now):
-            return False
-        return self.rejects(note.measured.rtt_ms, one, other, now)
+        measured = trusted(note, now)
+        return measured is not None and self.rejects(measured.rtt_ms, one, other, now)
 
     def _ask(
         self, arriving: QueuedCandidate, waiting: list[QueuedCandidate], by_id: dict[str, Ticket], now: float
@@ -207,7 +195,8 @@ class Chooser:
             return False
         if self._known_too_far(one, other, note, now):
             return False
-        return self._matchmaker.worth_probing(self.show(one, now), self.show(other, now, beside=one))
+        beside = self.show(other, now, self._estimate(other, one, note, now))
+        return self._matchmaker.worth_probing(self.show(one, now), beside)
 
 
 def threshold_of(matchmaker: Matchmaker, wait_a_s: float, wait_b_s: float) -> float | None:
@@ -226,11 +215,7 @@ def _check(
     offered: Sequence[MatchCandidate],
     group_size: int,
 ) -> None:
-    """Check that a matchmaker's answer is a group.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Raise :exc:`ValueError` if a matchmaker's answer is no group."""
     chosen = [candidate.subject_id for candidate in found]
     if len(chosen) != group_size or len(set(chosen)) != group_size:
         raise ValueError(f"find_match returned {len(set(chosen))} candidates for a group of {group_size}")

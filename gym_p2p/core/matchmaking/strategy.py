@@ -19,14 +19,13 @@ long each has waited, and the estimated round trip between it and the arriving o
 from __future__ import annotations
 
 import abc
-import math
 from collections.abc import Sequence
 
 import attrs
 
+from gym_p2p.config.checks import require_number
 from gym_p2p.core.api.matches import GroupHistory
 from gym_p2p.core.matchmaking.estimator import UNKNOWN, Estimate
-from gym_p2p.errors import ConfigurationError
 
 __all__ = [
     "FIFOMatchmaker",
@@ -82,17 +81,23 @@ class Matchmaker(abc.ABC):
     often, in any order, and a recorded queue is replayed through other matchmakers. A method that raises, or
     a match that is not one, counts as "nobody", is reported, and harms no one else in the queue.
 
-    Args:
-        max_p2p_rtt_ms: the largest measured round trip of a pair; ``None`` takes every pair, unprobed.
-
     Attributes:
-        max_p2p_rtt_ms: as given. With ``None`` nobody is probed unless the queue insists on it.
+        max_p2p_rtt_ms: the largest measured round trip of a pair. ``None`` takes every pair, and nobody is
+            probed unless the queue insists on it.
+
+    Raises:
+        TypeError: it is no number.
+        ConfigurationError: it is out of range.
     """
 
     max_p2p_rtt_ms: float | None = None
 
     def __init__(self, max_p2p_rtt_ms: float | None = None) -> None:
-        self.max_p2p_rtt_ms = _limit("max_p2p_rtt_ms", max_p2p_rtt_ms)
+        if max_p2p_rtt_ms is not None:
+            if isinstance(max_p2p_rtt_ms, bool) or not isinstance(max_p2p_rtt_ms, int | float):
+                raise TypeError(f"max_p2p_rtt_ms: wanted milliseconds or None, got {max_p2p_rtt_ms!r}")
+            require_number("max_p2p_rtt_ms", max_p2p_rtt_ms, 0)
+        self.max_p2p_rtt_ms = max_p2p_rtt_ms
 
     @abc.abstractmethod
     def find_match(
@@ -161,11 +166,7 @@ class Matchmaker(abc.ABC):
 
 
 class FIFOMatchmaker(Matchmaker):
-    """Whoever has waited longest, whatever the distance.
-
-    Args:
-        max_p2p_rtt_ms: the largest measured round trip of a pair; ``None`` takes every pair, unprobed.
-    """
+    """Whoever has waited longest, whatever the distance."""
 
     def find_match(
         self, arriving: MatchCandidate, waiting: list[MatchCandidate], group_size: int
@@ -187,10 +188,8 @@ class LatencyFIFOMatchmaker(Matchmaker):
 
     def __init__(self, max_server_rtt_ms: float, max_p2p_rtt_ms: float | None = None) -> None:
         super().__init__(max_p2p_rtt_ms)
-        limit = _limit("max_server_rtt_ms", max_server_rtt_ms)
-        if limit is None:
-            raise ConfigurationError("max_server_rtt_ms", "wanted a number, got None")
-        self.max_server_rtt_ms = limit
+        require_number("max_server_rtt_ms", max_server_rtt_ms, 0)
+        self.max_server_rtt_ms = max_server_rtt_ms
 
     def rank_candidates(
         self, arriving: MatchCandidate, waiting: list[MatchCandidate], group_size: int
@@ -268,13 +267,3 @@ def _first(
 
 def _played(one: MatchCandidate, other: MatchCandidate) -> bool:
     return other.subject_id in one.previous_partners or one.subject_id in other.previous_partners
-
-
-def _limit(name: str, value: float | None) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name}: wanted a number of milliseconds or None, got {value!r}")
-    if not (math.isfinite(value) and value >= 0):
-        raise ConfigurationError(name, f"wanted 0 or more, got {value!r}")
-    return value

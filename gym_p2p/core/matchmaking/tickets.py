@@ -6,7 +6,6 @@ decides.
 
 from __future__ import annotations
 
-import collections
 import enum
 import heapq
 import itertools
@@ -16,10 +15,10 @@ import attrs
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.queues import PairMeasured
 from gym_p2p.core.matchmaking.commands import RequestProbe
-from gym_p2p.core.matchmaking.pairs import Pair
+from gym_p2p.core.matchmaking.memory import Pair
 from gym_p2p.core.probing.outcome import ProbeOutcome
 
-__all__ = ["Action", "Agenda", "Budget", "PlannerTimer", "Probe", "Proposal", "Ticket"]
+__all__ = ["Action", "Agenda", "PlannerTimer", "Probe", "Proposal", "Ticket"]
 
 
 class Action(enum.Enum):
@@ -137,40 +136,6 @@ class Proposal:
     """Of the hook, while its verdict is awaited."""
 
     @property
-    def pairs(self) -> list[tuple[Ticket, Ticket]]:
-        """Every pair of members."""
-        return list(itertools.combinations(self.members, 2))
-
-    @property
     def measured(self) -> tuple[PairMeasured, ...]:
         """What was measured, as the members are shown it."""
         return tuple(outcome.measured for outcome in self.outcomes.values())
-
-
-class Budget:
-    """How many probes a subject may still take part in, within a sliding window."""
-
-    def __init__(self, limit: int, window_s: float) -> None:
-        self._limit = limit
-        self._window_s = window_s
-        self._by_subject: dict[str, collections.deque[float]] = {}
-        self._all: collections.deque[tuple[float, str]] = collections.deque()
-
-    def spend(self, subject_id: str, now: float) -> None:
-        """Count one probe."""
-        while self._all and self._all[0][0] + self._window_s <= now:
-            _when, subject = self._all.popleft()
-            times = self._by_subject[subject]
-            times.popleft()
-            if not times:
-                del self._by_subject[subject]
-        self._all.append((now, subject_id))
-        self._by_subject.setdefault(subject_id, collections.deque()).append(now)
-
-    def free_at(self, subject_id: str, now: float) -> float | None:
-        """Return when the subject may be probed again; ``None``: now."""
-        times = self._by_subject.get(subject_id)
-        if times is None or len(times) < self._limit:
-            return None
-        free_at = times[len(times) - self._limit] + self._window_s
-        return free_at if now < free_at else None

@@ -31,9 +31,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from gym_p2p.config.checks import require_number
 from gym_p2p.core.matchmaking.estimator import UNKNOWN, Estimate
 from gym_p2p.core.matchmaking.strategy import MatchCandidate, Matchmaker, QueuedCandidate
-from gym_p2p.errors import ConfigurationError
 
 __all__ = ["WideningMatchmaker"]
 
@@ -80,22 +80,27 @@ class WideningMatchmaker(Matchmaker):
         repeat_penalty_s: float = 10.0,
         reunion_bonus_s: float = 0.0,
     ) -> None:
-        super().__init__(_at_least("max_p2p_rtt_ms", max_p2p_rtt_ms, 0.0))
-        self.initial_rtt_ms = _at_least("initial_rtt_ms", initial_rtt_ms, 0.0)
-        if initial_rtt_ms > max_p2p_rtt_ms:
-            raise ConfigurationError(
-                "initial_rtt_ms", f"wanted at most max_p2p_rtt_ms, got {initial_rtt_ms:g}"
-            )
-        self.widen_ms_per_s = _at_least("widen_ms_per_s", widen_ms_per_s, 0.001)
-        self.last_resort_rtt_ms = last_resort_rtt_ms
+        require_number("max_p2p_rtt_ms", max_p2p_rtt_ms, 0)
+        super().__init__(max_p2p_rtt_ms)
+        require_number("initial_rtt_ms", initial_rtt_ms, 0, max_p2p_rtt_ms)
+        require_number("widen_ms_per_s", widen_ms_per_s, 0.001)
         if last_resort_rtt_ms is not None:
-            _at_least("last_resort_rtt_ms", last_resort_rtt_ms, max_p2p_rtt_ms)
-        self.last_resort_after_s = _at_least("last_resort_after_s", last_resort_after_s, 0.0)
-        self.slack = _at_least("slack", slack, 1.0)
-        self.margin_ms = _at_least("margin_ms", margin_ms, 0.0)
-        self.assumed_rtt_ms = _at_least("assumed_rtt_ms", assumed_rtt_ms, 0.0)
-        self.repeat_penalty_s = _at_least("repeat_penalty_s", repeat_penalty_s, 0.0)
-        self.reunion_bonus_s = _at_least("reunion_bonus_s", reunion_bonus_s, 0.0)
+            require_number("last_resort_rtt_ms", last_resort_rtt_ms, max_p2p_rtt_ms)
+        require_number("last_resort_after_s", last_resort_after_s, 0)
+        require_number("slack", slack, 1)
+        require_number("margin_ms", margin_ms, 0)
+        require_number("assumed_rtt_ms", assumed_rtt_ms, 0)
+        require_number("repeat_penalty_s", repeat_penalty_s, 0)
+        require_number("reunion_bonus_s", reunion_bonus_s, 0)
+        self.initial_rtt_ms = initial_rtt_ms
+        self.widen_ms_per_s = widen_ms_per_s
+        self.last_resort_rtt_ms = last_resort_rtt_ms
+        self.last_resort_after_s = last_resort_after_s
+        self.slack = slack
+        self.margin_ms = margin_ms
+        self.assumed_rtt_ms = assumed_rtt_ms
+        self.repeat_penalty_s = repeat_penalty_s
+        self.reunion_bonus_s = reunion_bonus_s
         self._widest_after_s = (max_p2p_rtt_ms - initial_rtt_ms) / widen_ms_per_s
 
     def threshold_ms(self, wait_a_s: float, wait_b_s: float) -> float:
@@ -111,12 +116,15 @@ class WideningMatchmaker(Matchmaker):
         """Tell whether the pair's threshold has not reached the measured round trip yet."""
         return measured_rtt_ms is None or measured_rtt_ms > self.threshold_ms(wait_a_s, wait_b_s)
 
-    def worth_probing(self, one: QueuedCandidate, other: QueuedCandidate) -> bool:
-        """Tell whether the estimate is near enough to the pair's threshold.
+    def worth_probing(self, one: MatchCandidate, other: MatchCandidate) -> bool:
+        """Tell whether the pair's threshold has reached what it wants; any pair's is at least T0.
 
         Of an unknown pair the difference of both round trips to the service is a lower bound.
         """
-        return self._possible(one, other)
+        wanted_ms = self._wanted_ms(one, other)
+        if wanted_ms <= self.initial_rtt_ms:
+            return True
+        return wanted_ms <= self.threshold_ms(_wait_s(one), _wait_s(other))
 
     def rank_candidates(
         self, arriving: MatchCandidate, waiting: list[MatchCandidate], group_size: int
@@ -125,7 +133,7 @@ class WideningMatchmaker(Matchmaker):
         scored = [
             (self._score(arriving, candidate), place, candidate)
             for place, candidate in enumerate(waiting)
-            if self._possible(arriving, candidate)
+            if self.worth_probing(arriving, candidate)
         ]
         if len(scored) + 1 < group_size:
             return []
@@ -143,13 +151,6 @@ class WideningMatchmaker(Matchmaker):
         times_s = [self._time_until_possible_s(arriving, candidate) for candidate in waiting]
         soonest_s = min(times_s, default=math.inf)
         return soonest_s if math.isfinite(soonest_s) else None
-
-    def _possible(self, one: MatchCandidate, other: MatchCandidate) -> bool:
-        """Return whether the pair's threshold has reached what it wants; any pair's is at least T0."""
-        wanted_ms = self._wanted_ms(one, other)
-        if wanted_ms <= self.initial_rtt_ms:
-            return True
-        return wanted_ms <= self.threshold_ms(_wait_s(one), _wait_s(other))
 
     def _wanted_ms(self, one: MatchCandidate, other: MatchCandidate) -> float:
         """Return the threshold at which a pair is worth a probe, or plays if it has been measured."""
@@ -201,11 +202,3 @@ def _floor_ms(one: MatchCandidate, other: MatchCandidate) -> float:
     if one.rtt_ms is None or other.rtt_ms is None:
         return 0.0
     return abs(one.rtt_ms - other.rtt_ms)
-
-
-def _at_least(name: str, value: float, low: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ConfigurationError(name, f"wanted a number, got {value!r}")
-    if value < low:
-        raise ConfigurationError(name, f"wanted {low:g} or more, got {value!r}")
-    return value

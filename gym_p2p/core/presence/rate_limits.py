@@ -62,19 +62,29 @@ class SlidingWindow:
     most: int
     window_s: float
     _taken: OrderedDict[str, deque[float]] = attrs.field(init=False, factory=OrderedDict)
-    """When, of each key; in the order of the latest grants."""
+    """When, of each key, the latest ``most`` of them; in the order of the latest grants."""
 
     def take(self, key: str, now: float) -> float | None:
         """Count one; where it is one too many, return the seconds until the next may come."""
-        self._forget(now)
-        taken = self._taken.setdefault(key, deque())
-        while taken and taken[0] + self.window_s <= now:
-            taken.popleft()
-        if len(taken) >= self.most:
-            return taken[0] + self.window_s - now
-        taken.append(now)
-        self._taken.move_to_end(key)
+        free_at = self.free_at(key, now)
+        if free_at is not None:
+            return free_at - now
+        self.count(key, now)
         return None
+
+    def count(self, key: str, now: float) -> None:
+        """Count one, even one too many."""
+        self._forget(now)
+        self._taken.setdefault(key, deque(maxlen=self.most)).append(now)
+        self._taken.move_to_end(key)
+
+    def free_at(self, key: str, now: float) -> float | None:
+        """Return when the next may come; ``None``: now."""
+        taken = self._taken.get(key)
+        if taken is None or len(taken) < self.most:
+            return None
+        free_at = taken[0] + self.window_s
+        return free_at if now < free_at else None
 
     def _forget(self, now: float) -> None:
         """Drop those whose allowance is whole again."""

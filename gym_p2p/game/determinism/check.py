@@ -258,11 +258,7 @@ class _Examination:
         return f"with its global random state isolated it would be fit for {card.verdict}"
 
     def _card(
-        self,
-        checks: list[CardCheck],
-        originals: list[Run],
-        choice: SnapshotChoice | None,
-        advice: str | None,
+        self, checks: list[CardCheck], originals: list[Run], choice: SnapshotChoice | None, advice: str | None
     ) -> ReportCard:
         step_us = choice.step_us if choice is not None else None
         if step_us is None and originals:

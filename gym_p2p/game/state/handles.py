@@ -30,9 +30,7 @@ from gymnasium.envs.registration import EnvSpec
 __all__ = ["LEAVES", "OUTSIDE", "is_handle", "is_leaf_type", "is_left_alone", "module_of"]
 
 _VIEWERS = frozenset(
-    {
-        *("viewer", "_viewer", "renderer", "_renderer", "mujoco_renderer", "visualizer", "window", "_window"),
-    }
+    {*("viewer", "_viewer", "renderer", "_renderer", "mujoco_renderer", "visualizer", "window", "_window")}
 )
 """Attributes of these names may hold a class of the environment's own that draws. It is left alone if what it
 holds draws, or is of another language."""

@@ -253,10 +253,7 @@ class _Proof:
         if not self._changed:
             return Tried(name, exact=False, reason="nothing was proved: nothing changed while it was played")
         times = f"{len(self._loads_us)} restores over {len(self._digests)} frames"
-        costs = {
-            "save_us": statistics.median(self._saves_us),
-            "load_us": statistics.median(self._loads_us),
-        }
+        costs = {"save_us": statistics.median(self._saves_us), "load_us": statistics.median(self._loads_us)}
         return Tried(name, exact=True, reason=f"every future after {times} was the original one", **costs)
 
     def _play(self, moments: list[_Moment]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
@@ -16,7 +16,7 @@ from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Goodbye, Hello, Holdings, Share, encode
 from gym_p2p.net.links.memory import Path
-from tests.core.examples import rarely
+from tests.core.examples import examples, rarely
 from tests.core.match.pairs import Pair
 from tests.core.tables import TICK_S, Player, Table, next_state, rollback_table
 
@@ -261,3 +261,39 @@ def test_a_goodbye_for_anothers_polite_goodbye_is_no_loss() -> None:
     trio.matches[1].command(Leave("peer_left", lost=0), 0.0)
     trio.deliver()
     assert PlayerGone(1, "peer_left", 0, "peer_left", 0) in trio.events[2]
+
+
+@pytest.mark.parametrize("window", [0, WINDOW])
+@pytest.mark.parametrize("players", [2, 3, 4])
+@given(
+    gaps=st.lists(st.floats(0, 30), min_size=3, max_size=3),
+    polite=st.lists(st.booleans(), min_size=3, max_size=3),
+    loss=st.floats(0, 0.1),
+    seed=st.integers(0, 1000),
+)
+@example(gaps=[0.0] * 3, polite=[False] * 3, loss=0.0, seed=0)
+@example(gaps=[0.0] * 3, polite=[True] * 3, loss=0.0, seed=0)
+@settings(max_examples=examples(25), deadline=None)
+def test_for_whoever_is_left_alone_every_frame_becomes_final(
+    players: int, window: int, gaps: list[float], polite: list[bool], loss: float, seed: int
+) -> None:
+    table = rollback_table(
+        players,
+        path=Path(one_way_ms=30, loss=loss, jitter_ms=5),
+        seed=seed,
+        frames=60,
+        sync=SyncConfig(disconnect_notice_s=0.3, disconnect_timeout_s=1.0, checksum_interval=10),
+        window=window,
+        delays=dict.fromkeys(range(players), 0 if window else WINDOW),
+        continue_without_leavers=True,
+    )
+    last, *leavers = table.seats
+    assert table.run(5, until=lambda: all(seat.session is not None for seat in table.seats))
+    for leaver, gap, politely in zip(leavers, gaps, polite, strict=False):
+        ticks(table, gap)
+        if politely:
+            leaver.leave()
+        else:
+            leaver.vanish()
+    assert table.run(30, until=lambda: len(last.confirmed) == last.frames)
+    assert [advance.inputs for advance in last.played] == [inputs for inputs, _ in last.confirmed]

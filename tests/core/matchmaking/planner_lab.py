@@ -9,16 +9,10 @@ import pytest
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import MakeMatch, QueueTicket
 from gym_p2p.core.api.queues import Verdict
-from gym_p2p.core.matchmaking.commands import (
-    LogDecision,
-    PlannerOutput,
-    ProposedMatch,
-    RequestProbe,
-)
+from gym_p2p.core.matchmaking.commands import LogDecision, PlannerOutput, ProposedMatch, RequestProbe
+from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.planner import Planner
-from gym_p2p.core.matchmaking.strategy import (
-    Matchmaker,
-)
+from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
 
 
@@ -38,7 +32,10 @@ class Queue:
     """A planner, and what came out of it, by kind."""
 
     def __init__(self, matchmaker: Matchmaker, *, ask_hook: bool = False, **config: Any) -> None:
-        self.planner = Planner(matchmaker, config=MatchmakingConfig(**config), ask_hook=ask_hook)
+        self.estimator = LatencyEstimator()
+        self.planner = Planner(
+            matchmaker, config=MatchmakingConfig(**config), estimator=self.estimator, ask_hook=ask_hook
+        )
         self.outputs: list[PlannerOutput] = []
         self.size = config.get("group_size", 2)
 

@@ -5,26 +5,16 @@ from typing import Any
 import pytest
 
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.api.matches import GroupHistory, MakeMatch
+from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import MatchFailed, Verdict
 from gym_p2p.core.api.replies import Notify
-from gym_p2p.core.matchmaking.commands import (
-    CancelProbe,
-    PlannerOutput,
-    ProposedMatch,
-    PutOff,
-    RequestProbe,
-)
+from gym_p2p.core.matchmaking.commands import CancelProbe, PlannerOutput, ProposedMatch, PutOff, RequestProbe
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.planner import Planner
-from gym_p2p.core.matchmaking.strategy import (
-    FIFOMatchmaker,
-    GroupReunionMatchmaker,
-)
+from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker, GroupReunionMatchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
-from gym_p2p.core.probing.outcome import Reason
-from gym_p2p.core.probing.report import Mark
+from gym_p2p.core.probing.outcome import Mark, Reason
 from tests.core.matchmaking.planner_lab import Queue, found, records, wish
 
 
@@ -162,7 +152,7 @@ def test_a_widening_pair_that_was_too_far_plays_once_the_threshold_has_reached_i
 
 def test_far_estimates_are_probed_only_when_waiting_has_made_them_acceptable() -> None:
     queue = Queue(WideningMatchmaker())
-    queue.planner.observe("a", "b", 110.0, -300.0)
+    queue.estimator.observe("a", "b", 110.0, -300.0)
     queue.join("a", "b")
     assert not queue.all(RequestProbe)
     queue.run_until(20.0)
@@ -305,7 +295,7 @@ def test_who_leaves_while_the_hook_is_asked_ends_the_proposal() -> None:
 def test_former_partners_meet_again_through_the_planner() -> None:
     queue = Queue(GroupReunionMatchmaker(fallback_to_fifo=False), give_up_after_s=None)
     queue.join("a", "b")
-    queue.join("c", group_history=GroupHistory(["b"]))
+    queue.join("c", previous_partners=("b",))
     assert queue.matches == [("b", "c")]
 
 
@@ -336,7 +326,7 @@ def test_a_planner_that_keeps_no_log_decides_the_same() -> None:
 
 
 def test_nobody_is_sent_away_who_does_not_wait() -> None:
-    assert not Planner(FIFOMatchmaker()).dismiss("a", "no_answer", 0.0)
+    assert not Planner(FIFOMatchmaker()).leave("a", 0.0, dismissed="no_answer")
 
 
 def test_a_relay_is_not_tried_by_those_who_have_spent_their_probes() -> None:
@@ -356,7 +346,7 @@ def test_who_gets_too_far_even_after_any_wait_is_put_off() -> None:
 
 def test_a_group_is_of_those_who_might_all_play_with_each_other() -> None:
     queue = Queue(WideningMatchmaker(), group_size=3)
-    queue.planner.observe("a", "b", 140.0, 0.0)
+    queue.estimator.observe("a", "b", 140.0, 0.0)
     queue.join("a", "b", "c")
     assert not queue.all(RequestProbe)
     queue.join("d")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.matchmaking.tickets import Action, Agenda, Budget, Ticket
+from gym_p2p.core.matchmaking.tickets import Action, Agenda, Ticket
 
 
 def ticket(name: str, take: str | None = None) -> Ticket:
@@ -31,16 +31,3 @@ def test_two_are_rivals_who_want_the_same_seat() -> None:
     assert ticket("ann", "left").rivals(ticket("bob", "left"))
     assert not ticket("ann", "left").rivals(ticket("bob", "right"))
     assert not ticket("ann").rivals(ticket("bob"))
-
-
-def test_a_budget_is_free_again_when_the_window_has_moved_on() -> None:
-    budget = Budget(limit=2, window_s=10.0)
-    assert budget.free_at("ann", 0.0) is None
-    budget.spend("ann", 0.0)
-    budget.spend("ann", 4.0)
-    budget.spend("bob", 5.0)
-    assert budget.free_at("ann", 5.0) == 10.0
-    assert budget.free_at("ann", 10.0) is None
-    assert budget.free_at("bob", 5.0) is None
-    budget.spend("bob", 20.0)
-    assert budget.free_at("ann", 20.0) is None

@@ -60,3 +60,16 @@ def test_no_stretch_of_a_window_ever_has_more_than_it_grants(pauses: list[int]) 
         if limits.take("s", now) is None:
             granted.append(now)
     assert all(later >= earlier + 5 for earlier, later in zip(granted, granted[3:], strict=False))
+
+
+def test_a_budget_is_free_again_when_the_window_has_moved_on() -> None:
+    budget = SlidingWindow(most=2, window_s=10.0)
+    assert budget.free_at("ann", 0.0) is None
+    budget.count("ann", 0.0)
+    budget.count("ann", 4.0)
+    budget.count("bob", 5.0)
+    assert budget.free_at("ann", 5.0) == 10.0
+    assert budget.free_at("ann", 10.0) is None
+    assert budget.free_at("bob", 5.0) is None
+    budget.count("bob", 20.0)
+    assert budget.free_at("ann", 20.0) is None

@@ -30,12 +30,7 @@ from gym_p2p.core.spectating.messages import (
     Subscribe,
     encode_feed,
 )
-from gym_p2p.core.spectating.subscriber import (
-    MAX_BACKLOG_FRAMES,
-    Broken,
-    Subscriber,
-    Welcomed,
-)
+from gym_p2p.core.spectating.subscriber import MAX_BACKLOG_FRAMES, Broken, Subscriber, Welcomed
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from tests.core.examples import examples
 from tests.core.spectating.parties import DESCRIPTION, SEATS, Party, begun, frame
