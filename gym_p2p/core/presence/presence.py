@@ -131,11 +131,7 @@ class Presence:
     ) -> Refused | None:
         """Let a socket in, or say why not; a refused one leaves no trace.
 
-        Args:
-            socket: the new one.
-            now: monotonic seconds.
-            subject_id: who it is by its token; ``None`` where it has yet to say so itself.
-            resume_token: what it showed as such.
+        Who it is comes from its token; ``None`` where it has yet to say so itself.
         """
         if subject_id is None:
             self._sockets[socket] = None
@@ -153,10 +149,7 @@ class Presence:
     def register(self, socket: str, subject_id: object, client: str | None = None) -> Registered | Refused:
         """Tie a socket to a subject; an older socket of that subject is notified and closed.
 
-        Args:
-            socket: which one.
-            subject_id: who it says it is, as it came; where a token has said so, that counts instead.
-            client: its software, by its own account.
+        Who it says it is comes as it came; where a token has said so, that counts instead.
         """
         known = self._sockets.get(socket)
         if known is not None and known.admitted:
@@ -174,8 +167,9 @@ class Presence:
             self._tie(socket, subject)
             subject.socket, subject.client = socket, client
         moved = older not in {None, socket}
-        if older is not None and moved:
-            self._replace(subject, older)
+        if older is not None and moved:  # it counts no more, and is untied when it is gone
+            self._outputs.append(Emit(older, Replaced(subject_id=subject_id)))
+            self._outputs.append(Close(older, "replaced by a newer socket of the same subject"))
         if subject.admitted:
             subject.resume_token = self._resume_tokens()
         return Registered(subject_id, moved, subject.resume_token)
@@ -216,11 +210,6 @@ class Presence:
     def _tie(self, socket: str, subject: _Subject) -> None:
         self._sockets[socket] = subject
         subject.sockets.add(socket)
-
-    def _replace(self, subject: _Subject, older: str) -> None:
-        """Let an older socket know that it counts no more; it is untied when it is gone."""
-        self._outputs.append(Emit(older, Replaced(subject_id=subject.subject_id)))
-        self._outputs.append(Close(older, "replaced by a newer socket of the same subject"))
 
 
 def _resumes(subject: _Subject, resume_token: object) -> bool:

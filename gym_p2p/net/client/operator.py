@@ -45,10 +45,7 @@ class QueueView:
         await self._http.close()
 
     async def fetch(self, token: str) -> QueueReport:
-        """Return the queues as they are now.
-
-        Args:
-            token: an operator's.
+        """Return the queues as they are now, to the holder of an operator's token.
 
         Raises:
             ServiceRefused: ``unauthenticated``: the token is not this service's, or has expired.

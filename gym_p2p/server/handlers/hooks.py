@@ -32,12 +32,7 @@ MAX_THREADS = 16
 
 
 class HookCaller:
-    """Calls one hook, with a deadline.
-
-    Args:
-        hook: the user's.
-        timeout_s: when it has not answered by then, it has rejected.
-    """
+    """Calls a user's hook; one that has not answered within ``timeout_s`` has rejected."""
 
     def __init__(self, hook: PreMatchHook, timeout_s: float) -> None:
         self._hook = hook
