@@ -16,15 +16,13 @@ from gymnasium.utils import RecordConstructorArgs
 from pettingzoo.utils import BaseParallelWrapper
 from typing_extensions import Unpack
 
-from gym_p2p.config import P2PConfig, config_from_options
+from gym_p2p.config import IceServer, P2PConfig, config_from_options, to_mapping
 from gym_p2p.core.api.queues import MatchProposed
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.outcome import Outcome, fresh
-from gym_p2p.play.episode import Ending
 from gym_p2p.play.reentrancy import close_when_dropped
 from gym_p2p.play.session import Session
 
@@ -141,10 +139,15 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
         default_actions: Any = None,
         **options: Unpack[P2POptions],
     ) -> None:
-        RecordConstructorArgs.__init__(
-            self, seat=seat, watchers=watchers, default_actions=default_actions, **options
-        )
         config = config_from_options(options)
+        RecordConstructorArgs.__init__(
+            self,
+            _disable_deepcopy=True,  # a policy may be large, or hold what cannot be copied
+            seat=seat,
+            watchers=watchers,
+            default_actions=default_actions,
+            **_without_secrets(options),
+        )
         game = _isolated(make_game(env, watchers=watchers, default_actions=default_actions), config)
         wrapped = env if isinstance(env, gymnasium.Env) else _SeatsOf(game)
         gymnasium.Wrapper.__init__(self, wrapped)
@@ -174,8 +177,8 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
         outcome = self.p2p.reset(seed, options)
         if isinstance(self.env, _SeatsOf):
             self.env.seed_generator(seed)
-        seat = self._index
-        return outcome.observations[seat], outcome.infos[seat]
+        index = self._game.seats.index(self.p2p.seat)
+        return outcome.observations[index], outcome.infos[index]
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Play one frame, once everybody's action of it is here.
@@ -187,26 +190,19 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
             UsageError: no episode is running.
         """
         seat = self.p2p.seat
-        result = self.p2p.step({seat: self._game.codec(seat).check(action)})
-        if isinstance(result, Ending):
-            last = self.p2p.outcome
-            return fresh(last.observations[self._index]), 0.0, False, True, _why(result)
-        index = self._index
+        outcome = self.p2p.step({seat: self._game.codec(seat).check(action)})
+        index = self._game.seats.index(seat)
         return (
-            result.observations[index],
-            result.rewards[index],
-            result.terminations[index],
-            result.truncations[index],
-            result.infos[index],
+            outcome.observations[index],
+            outcome.rewards[index],
+            outcome.terminations[index],
+            outcome.truncations[index],
+            outcome.infos[index],
         )
 
     def close(self) -> None:
         """Say goodbye, write and upload the exports, close the environment. Idempotent."""
         self.p2p.close()
-
-    @property
-    def _index(self) -> int:
-        return self._game.seats.index(self.p2p.seat)
 
 
 class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # PettingZoo has no types
@@ -271,25 +267,7 @@ class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # Pe
         self, actions: Mapping[Any, Any]
     ) -> tuple[dict[Any, Any], dict[Any, float], dict[Any, bool], dict[Any, bool], dict[Any, dict[str, Any]]]:
         """Play one frame with the living local agents' actions; see :meth:`P2PEnv.step`."""
-        result = self.p2p.step(self._checked(actions))
-        if isinstance(result, Ending):
-            last, agents = self.p2p.outcome, self.agents
-            answer = (
-                {agent: fresh(obs) for agent, obs in self._of(last.observations).items()},
-                dict.fromkeys(agents, 0.0),
-                dict.fromkeys(agents, False),
-                dict.fromkeys(agents, True),
-                {agent: _why(result) for agent in agents},
-            )
-            self.agents = []
-            return answer
-        return self._answer(result)
-
-    def close(self) -> None:
-        """Say goodbye, write and upload the exports, close the environment. Idempotent."""
-        self.p2p.close()
-
-    def _answer(self, outcome: Outcome) -> tuple[Any, Any, Any, Any, Any]:
+        outcome = self.p2p.step(self._checked(actions))
         terminations, truncations = self._of(outcome.terminations), self._of(outcome.truncations)
         answer = (
             self._of(outcome.observations),
@@ -300,6 +278,10 @@ class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # Pe
         )
         self.agents = [agent for agent in self.agents if not (terminations[agent] or truncations[agent])]
         return answer
+
+    def close(self) -> None:
+        """Say goodbye, write and upload the exports, close the environment. Idempotent."""
+        self.p2p.close()
 
     def _checked(self, actions: Mapping[Any, Any]) -> dict[SeatId, Any]:
         checked: dict[SeatId, Any] = {}
@@ -316,6 +298,22 @@ class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # Pe
         """Return the living local agents' parts of what all seats got."""
         seats = self._game.seats
         return {agent: values[seats.index(agent)] for agent in self.agents}
+
+
+def _without_secrets(options: P2POptions) -> dict[str, Any]:
+    """Return the options that a spec may name: it travels as JSON, and ends up in logs and papers.
+
+    Whoever makes the environment again from its spec passes the token by ``GYM_P2P_TOKEN``.
+    """
+    recorded: dict[str, Any] = {name: value for name, value in options.items() if name != "token"}
+    if "ice_servers" in recorded:
+        recorded["ice_servers"] = [_without_credentials(server) for server in recorded["ice_servers"]]
+    return recorded
+
+
+def _without_credentials(server: Any) -> dict[str, Any]:
+    plain = to_mapping(server) if isinstance(server, IceServer) else dict(server)
+    return {name: value for name, value in plain.items() if name not in {"username", "credential"}}
 
 
 class _SeatsOf(gymnasium.Env[Any, Any]):
@@ -356,7 +354,3 @@ def _any_seat(game: Game) -> SeatId:
             )
             raise UnsupportedEnvironment(message)
     return first
-
-
-def _why(ending: Ending) -> dict[str, Any]:
-    return {"p2p": {"reason": ending.reason, "player": ending.player}}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,11 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose how many examples Hypothesis tries: most where nothing may be missed, fewest at every save."""
+    """Heed Ctrl-C, and choose how many examples Hypothesis tries: most where nothing may be missed."""
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # in a shell's background; programs would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("GYM_P2P_REQUIRE_ALL") == "1":
         settings.load_profile("thorough")
     elif "not slow" in config.option.markexpr:

@@ -1,4 +1,4 @@
-"""One player in a process of his own, for the tests that interrupt, stop and kill it.
+"""One player in a process of its own, for the tests that interrupt, stop and kill it.
 
 It catches nothing and closes nothing: what is left in order when it dies is the package's doing. Run as
 ``python -m tests.lone_player '{"seat": "a", "options": {...}, "arguments": {...}}'``; it says ``ready``,

@@ -253,7 +253,7 @@ def test_the_services_hook_sees_what_was_measured_and_decides(
 
 
 class _Vanishing:
-    """Somebody who is matched out of a queue, and gone before he has connected."""
+    """Somebody who is matched out of a queue, and gone before they have connected."""
 
     def __init__(self, url: str, queue: str, seats: tuple[str, ...]) -> None:
         self._url, self._queue, self._seats = url, queue, seats

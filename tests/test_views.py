@@ -189,3 +189,43 @@ def test_the_confirmed_view_shows_every_final_frame_once_in_order_and_on_time(
         assert player.results[-1][2], "the end is shown, and shown last"
         assert statistics.median(player.intervals_s) <= 1.3 / FPS
         assert player.corrections == 0, "nothing that was shown was wrong"
+
+
+@pytest.mark.parametrize("network", ["thread", "process"])
+@pytest.mark.parametrize("view", ["predicted", "confirmed"])
+@pytest.mark.parametrize("sync", ["rollback", "lockstep"])
+def test_who_is_left_alone_plays_on_to_the_end(lobby: Lobby, sync: Any, view: Any, network: Any) -> None:
+    length = 80
+    options = lobby.options(
+        sync=sync,
+        view=view,
+        network=network,
+        fps=200,
+        on_peer_loss="default_action",
+        disconnect_timeout_s=1.0,
+    )
+    one, other = (P2PEnv(_Pair(length), seat=seat, **options) for seat in (0, 1))
+
+    def leave() -> None:
+        other.reset(seed=SEED)
+        for _ in range(20):
+            other.step(other.action_space.sample())
+        other.close()
+
+    def stay() -> int:
+        one.reset()
+        for steps in range(1, 4 * length):
+            _, _, terminated, truncated, info = one.step(one.action_space.sample())
+            if terminated or truncated:
+                assert "p2p" not in info
+                return steps
+        return 0
+
+    began = time.monotonic()
+    _, steps = together(leave, stay)
+    assert time.monotonic() - began < 15
+    one.close()
+    (episode,) = one.export_multiplayer_metrics()["validation"]["episodes"]
+    assert (episode["confirmedFrame"], episode["totalFrames"]) == (length - 1, length)
+    assert isinstance(steps, int)
+    assert steps >= length

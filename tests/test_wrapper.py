@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +18,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import RecordEpisodeStatistics, TimeLimit
 
 import gym_p2p.envs  # noqa: F401 registers
-from gym_p2p import P2PEnv, UnsupportedEnvironment, UsageError
+from gym_p2p import IceServer, P2PEnv, UnsupportedEnvironment, UsageError
 from gym_p2p.exports import schema
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.wrapper import P2POptions
@@ -188,6 +189,38 @@ def test_the_spec_travels_as_json_and_makes_the_wrapper_again() -> None:
         made.close()
 
 
+SERVER: dict[str, Any] = {"urls": ["turn:relay.example"], "username": "us3r", "credential": "s3cret-too"}
+
+
+@pytest.mark.parametrize("server", [SERVER, IceServer(**SERVER)], ids=["mapping", "value"])
+def test_the_spec_names_no_secret(server: Any) -> None:
+    env = P2PEnv(_rally(), seat="left", token="tok3n-s3cret", ice_servers=[server])  # noqa: S106 - made up
+    spec = env.spec
+    assert spec is not None
+    for text in (spec.to_json(), repr(spec), repr(env), str(env), repr(env.p2p)):
+        assert "s3cret" not in text
+        assert "us3r" not in text
+    assert "turn:relay.example" in spec.to_json()
+    again = gymnasium.make(EnvSpec.from_json(spec.to_json()))
+    assert again.get_wrapper_attr("p2p").config.token is None
+
+
+class _Policy:
+    """What cannot be copied: it holds a lock, as whatever runs a model does."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def act(self, _seat: Any, _observation: Any, frame: int) -> int:
+        return frame % 2
+
+
+def test_arguments_are_not_copied() -> None:
+    policy = _Policy()
+    env = P2PEnv(_rally(), seat="left", on_peer_loss="stand_in", stand_in=policy.act)
+    assert env.p2p.config.sync.stand_in == policy.act
+
+
 def test_the_spec_survives_other_wrappers_outside() -> None:
     inner = P2PEnv(_rally(), seat="left", ice_servers=[{"urls": ["stun:127.0.0.1"]}])
     env = RecordEpisodeStatistics(TimeLimit(inner, 20))
@@ -216,11 +249,7 @@ def test_an_outer_time_limit_and_statistics_work_on_a_match(lobby: Lobby) -> Non
 
 def test_the_exports_before_a_match_say_what_to_do() -> None:
     env = P2PEnv(_rally(), seat="left")
-    for export in (
-        env.export_session_metrics,
-        env.export_validation_data,
-        env.export_multiplayer_metrics,
-    ):
+    for export in (env.export_session_metrics, env.export_validation_data, env.export_multiplayer_metrics):
         with pytest.raises(UsageError, match="call reset"):
             export()
     env.close()
@@ -228,11 +257,7 @@ def test_the_exports_before_a_match_say_what_to_do() -> None:
 
 def test_the_exports_are_valid_during_and_after_a_match_and_stay_the_same(lobby: Lobby) -> None:
     def documents() -> list[dict[str, Any]]:
-        return [
-            env.export_session_metrics(),
-            env.export_validation_data(),
-            env.export_multiplayer_metrics(),
-        ]
+        return [env.export_session_metrics(), env.export_validation_data(), env.export_multiplayer_metrics()]
 
     with auto_peers([lambda: P2PEnv(_rally(), seat="right", **lobby.options())]):
         env = P2PEnv(

@@ -13,13 +13,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from gym_p2p import (
-    ConfigurationError,
-    InvalidAction,
-    MatchOver,
-    P2PEnv,
-    UsageError,
-)
+from gym_p2p import ConfigurationError, InvalidAction, MatchOver, P2PEnv, UsageError
 from tests.players import Lobby, auto_peers, left_running, play_episode, together, until
 from tests.toys import BLEND
 

@@ -16,13 +16,7 @@ from typing import Any
 import gymnasium
 import pytest
 
-from gym_p2p import (
-    HandshakeRefused,
-    P2PEnv,
-    P2PError,
-    ServiceRefused,
-    ServiceUnreachable,
-)
+from gym_p2p import HandshakeRefused, P2PEnv, P2PError, ServiceRefused, ServiceUnreachable
 from gym_p2p.config import ServiceConfig
 from gym_p2p.net.worker import join
 from gym_p2p.server import serve_in_thread

@@ -6,9 +6,9 @@ import contextlib
 import socket
 from collections.abc import Iterator
 
-from gym_p2p.bench.figures import Report, Row, summarize
+from gym_p2p.bench.figures import Report, Row
 from gym_p2p.bench.processes import Worker
-from gym_p2p.bench.run import Progress, Rounds, new_room, players, service
+from gym_p2p.bench.run import Progress, Rounds, new_room, players, service, turns
 
 __all__ = ["bench_connect"]
 
@@ -27,21 +27,19 @@ def bench_connect(*, rounds: int = 7, unreachable_stun: bool = False, progress: 
         url = stack.enter_context(service())
         opening = stack.enter_context(Worker("opening"))
         pair = stack.enter_context(players())
-        for number in range(-1, rounds):
-            progress("warming up" if number < 0 else f"round {number + 1} of {rounds}")
-            into = found if number >= 0 else Rounds("ms")
-            _open_bare(opening, into)
-            _open_ours(opening, url, into)
+        for _ in turns(found, rounds, progress):
+            found.add("bare aioice", [opening.request("aioice")])
+            found.add("bare aiortc", [opening.request("aiortc", stun=None)])
+            _open_ours(opening, url, found)
             for network in ("thread", "process"):
                 took_ms = pair.request("open", url=url, room=new_room(), options={"network": network})
                 pair.request("close")
-                into.add(f"reset, network={network}", summarize([max(took_ms)]))
+                found.add(f"reset, network={network}", [max(took_ms)])
         if unreachable_stun:
             progress("with a STUN server that never answers")
             with _silent_server() as stun:
                 _open_ours(opening, url, found, stun)
-                took_ms = [opening.request("aiortc", stun=stun)["open_ms"]]
-                found.add("bare aiortc, dead STUN", summarize(took_ms))
+                found.add("bare aiortc, dead STUN", [opening.request("aiortc", stun=stun)])
     return Report(
         bench="connect",
         settings={"rounds": rounds, "unreachable_stun": unreachable_stun},
@@ -54,23 +52,18 @@ def bench_connect(*, rounds: int = 7, unreachable_stun: bool = False, progress: 
     )
 
 
-def _open_bare(opening: Worker, found: Rounds) -> None:
-    found.add("bare aioice", summarize([opening.request("aioice")["open_ms"]]))
-    found.add("bare aiortc", summarize([opening.request("aiortc", stun=None)["open_ms"]]))
-
-
 def _open_ours(opening: Worker, url: str, found: Rounds, stun: str | None = None) -> None:
     times = opening.request("ours", url=url, room=new_room(), stun=stun)
     suffix = "" if stun is None else ", dead STUN"
     for name, key in (("sign in", "match_ms"), ("open", "open_ms"), ("agree", "agreed_ms")):
-        found.add(f"{name}{suffix}", summarize([times[key]]))
+        found.add(f"{name}{suffix}", [times[key]])
 
 
 def _rows(found: Rounds, *, unreachable_stun: bool) -> list[Row]:
     floor, anchor = found.series("bare aioice").p50, found.series("bare aiortc").p50
 
     def row(what: str, name: str, **beside: float | None) -> Row:
-        return Row(what=what, unit="ms", ours=found.series(name).p50, **beside)
+        return Row(what, "ms", found.series(name).p50, **beside)
 
     rows = [
         row("match found to channels open", "open", floor=floor, anchor=anchor),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from gym_p2p.bench.figures import Report, Row
-from gym_p2p.bench.run import Progress, Rounds, wires
+from gym_p2p.bench.run import Progress, Rounds, turns, wires
 
 __all__ = ["bench_echo"]
 
@@ -26,12 +26,10 @@ def bench_echo(*, rounds: int = 5, echoes: int = 800, progress: Progress) -> Rep
         progress("connecting")
         pairs = {name: stack.enter_context(wires(*what)) for name, what in _VARIANTS.items()}
         for pair in pairs.values():
-            pair.ends[1].request("reflect")
-            pair.ends[0].request("echo", count=min(WARM_UP, echoes))
-        for number in range(rounds):
-            progress(f"round {number + 1} of {rounds}")
+            pair.other.request("reflect")
+        for count in turns(found, rounds, progress, count=echoes, warm_up=WARM_UP):
             for name, pair in pairs.items():
-                found.add(name, pair.ends[0].request("echo", count=echoes))
+                found.add(name, pair.one.request("echo", count=count))
     ours, udp, aiortc = (found.series(name) for name in ("ours", "UDP on asyncio", "bare aiortc"))
     quick = found.series("UDP on the product's loop")
     return Report(
@@ -42,9 +40,9 @@ def bench_echo(*, rounds: int = 5, echoes: int = 800, progress: Progress) -> Rep
             "anchor: a data channel of bare aiortc on asyncio, unordered, never repeated",
         ),
         rows=(
-            Row(what="echo p50", unit="us", ours=ours.p50, floor=udp.p50, anchor=aiortc.p50),
-            Row(what="echo p99", unit="us", ours=ours.p99, floor=udp.p99, anchor=aiortc.p99),
-            Row(what="echo p50, same loop", unit="us", ours=ours.p50, floor=quick.p50),
+            Row("echo p50", "us", ours.p50, floor=udp.p50, anchor=aiortc.p50),
+            Row("echo p99", "us", ours.p99, floor=udp.p99, anchor=aiortc.p99),
+            Row("echo p50, same loop", "us", ours.p50, floor=quick.p50),
         ),
         series=found.all(),
     )

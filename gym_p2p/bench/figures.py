@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ import attrs
 
 from gym_p2p.core.latency.statistics import nearest_rank
 
-__all__ = ["Report", "Round", "Row", "Series", "less", "summarize"]
+__all__ = ["Report", "Round", "Row", "Series", "less"]
 
 
 @attrs.frozen
@@ -21,6 +20,11 @@ class Round:
     count: int
     p50: float
     p99: float
+
+    @classmethod
+    def of(cls, samples: Sequence[float]) -> Round:
+        """Return the round that samples make, of which there is at least one."""
+        return cls(len(samples), statistics.median(samples), nearest_rank(samples, 0.99))
 
 
 @attrs.frozen(kw_only=True)
@@ -39,27 +43,23 @@ class Series:
     @property
     def p50(self) -> float | None:
         """The median of the rounds' medians; ``None`` without samples."""
-        return self._over_rounds("p50")
+        return statistics.median(one.p50 for one in self.rounds) if self.rounds else None
 
     @property
     def p99(self) -> float | None:
         """The median of the rounds' 99th percentiles; ``None`` without samples."""
-        return self._over_rounds("p99")
-
-    def _over_rounds(self, field: str) -> float | None:
-        values = [getattr(one, field) for one in self.rounds if one.count]
-        return statistics.median(values) if values else None
+        return statistics.median(one.p99 for one in self.rounds) if self.rounds else None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Row:
     """One line of a report: ours beside its floor and its anchor; ``None`` is "there is none"."""
 
     what: str
     unit: str
     ours: float | None
-    floor: float | None = None
-    anchor: float | None = None
+    floor: float | None = attrs.field(default=None, kw_only=True)
+    anchor: float | None = attrs.field(default=None, kw_only=True)
 
     @property
     def per_floor(self) -> float | None:
@@ -94,29 +94,14 @@ class Report:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as plain JSON-ready data."""
-        return {
-            "bench": self.bench,
-            "settings": dict(self.settings),
-            "notes": list(self.notes),
-            "columns": list(self.columns),
-            "rows": [
-                {**attrs.asdict(row), "per_floor": row.per_floor, "per_anchor": row.per_anchor}
-                for row in self.rows
-            ],
-            "series": [attrs.asdict(one) for one in self.series],
-        }
+        ratios = [{"per_floor": row.per_floor, "per_anchor": row.per_anchor} for row in self.rows]
+        plain = attrs.asdict(self)
+        return {**plain, "rows": [row | ratio for row, ratio in zip(plain["rows"], ratios, strict=True)]}
 
 
 def less(value: float | None, part: float | None) -> float | None:
     """Return what remains of a figure without a part of it; ``None`` where either is unknown."""
     return None if value is None or part is None else value - part
-
-
-def summarize(samples: Sequence[float]) -> Round:
-    """Return the round that these samples make; without any, its figures are NaN."""
-    if not samples:
-        return Round(0, math.nan, math.nan)
-    return Round(len(samples), statistics.median(samples), nearest_rank(samples, 0.99))
 
 
 def _ratio(ours: float | None, other: float | None) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from gym_p2p.bench.figures import Round, summarize
 from gym_p2p.core.wire.messages import Inputs, decode, encode
 
 __all__ = ["INPUT_MESSAGE", "measure_input_message"]
@@ -18,7 +17,7 @@ _BATCH = 50
 """Messages a sample: one alone is not far above the clock's own cost."""
 
 
-def measure_input_message(samples: int) -> Round:
+def measure_input_message(samples: int) -> list[float]:
     """Encode and decode the message so often (times the batch); return microseconds a message."""
     took_us = []
     for _ in range(samples):
@@ -26,4 +25,4 @@ def measure_input_message(samples: int) -> Round:
         for _ in range(_BATCH):
             decode(encode(INPUT_MESSAGE))
         took_us.append((time.perf_counter_ns() - began) / 1e3 / _BATCH)
-    return summarize(took_us)
+    return took_us

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from gym_p2p.bench.anchors import open_aioice, open_aiortc, see_loopback
@@ -17,7 +16,7 @@ from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import Connected, Leave
 from gym_p2p.errors import P2PError
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.worker.messages import LinkOpened, PlayerPlan, WorkerEvent, WorkerFailed
+from gym_p2p.net.worker.messages import LinkOpened, PlayerPlan, StampedEvent, WorkerFailed
 from gym_p2p.net.worker.player import PlayerWorker
 
 __all__ = ["OpeningStation"]
@@ -33,27 +32,26 @@ class OpeningStation:
     def __init__(self) -> None:
         see_loopback()
 
-    @property
-    def operations(self) -> Mapping[str, Callable[..., Any]]:
-        """The requests that it takes; all times are milliseconds."""
-        return {
-            "ours": lambda **arguments: _run(run_loop, _open_ours(**arguments)),
-            "aioice": lambda: {"open_ms": _run(asyncio.run, open_aioice()) * 1e3},
-            "aiortc": lambda stun: {"open_ms": _run(asyncio.run, open_aiortc(stun)) * 1e3},
-        }
+    def ours(self, **arguments: Any) -> dict[str, float]:
+        """Open a match; return the parts of the time."""
+        opened: list[dict[str, float]] = []
+
+        async def main() -> None:
+            opened.append(await _open_ours(**arguments))
+
+        run_loop(main())
+        return opened[0]
+
+    def aioice(self) -> float:
+        """Connect by bare aioice; return the milliseconds."""
+        return asyncio.run(open_aioice()) * 1e3
+
+    def aiortc(self, stun: str | None) -> float:
+        """Connect by bare aiortc; return the milliseconds."""
+        return asyncio.run(open_aiortc(stun)) * 1e3
 
     def close(self) -> None:
         """Nothing outlives an operation."""
-
-
-def _run(runner: Callable[[Coroutine[Any, Any, None]], Any], work: Coroutine[Any, Any, Any]) -> Any:
-    results = []
-
-    async def main() -> None:
-        results.append(await work)
-
-    runner(main())
-    return results[0]
 
 
 async def _open_ours(url: str, room: str, stun: str | None) -> dict[str, float]:
@@ -81,7 +79,7 @@ async def _open_ours(url: str, room: str, stun: str | None) -> dict[str, float]:
 
 
 class _Half:
-    """The network half of one player, and when it told what."""
+    """The network half of one player, and when it reported what."""
 
     def __init__(self, url: str, room: str, seat: str, stun: str | None) -> None:
         servers = [] if stun is None else [{"urls": [stun]}]
@@ -99,7 +97,8 @@ class _Half:
         self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.worker = PlayerWorker(plan, self._note)
 
-    def _note(self, _at_ms: int, event: WorkerEvent) -> None:
+    def _note(self, stamped: StampedEvent) -> None:
+        event = stamped[1]
         self.at[type(event)] = time.perf_counter()
         if isinstance(event, Connected) and not self.connected.done():
             self.connected.set_result(None)

@@ -6,13 +6,9 @@ import itertools
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
-import attrs
-
 from gym_p2p.bench.anchors import see_loopback
-from gym_p2p.bench.figures import summarize
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.errors import UsageError
 from gym_p2p.wrapper import P2PEnv
@@ -44,20 +40,6 @@ class PlayerStation:
         self._env: P2PEnv | None = None
         self._switch_interval_s = sys.getswitchinterval()
 
-    @property
-    def operations(self) -> Mapping[str, Callable[..., Any]]:
-        """The requests that it takes."""
-        return {
-            "open": self._open,
-            "play": self._play,
-            "rally": self._rally,
-            "rollbacks": self._rollbacks,
-            "bare": self._bare,
-            "idle": self._idle,
-            "round_trips": self._round_trips,
-            "close": self.close,
-        }
-
     def close(self) -> None:
         """Leave the match. Idempotent."""
         if self._env is not None:
@@ -70,7 +52,7 @@ class PlayerStation:
             raise UsageError("no match is open")
         return self._env
 
-    def _open(self, url: str, room: str, options: dict[str, Any]) -> float:
+    def open(self, url: str, room: str, options: dict[str, Any]) -> float:
         """Begin a match; return how long ``reset`` took, in milliseconds."""
         self._env = P2PEnv(
             _long_game(), seat=self._seat, server_url=url, room=room, exports=None, upload=False, **options
@@ -79,15 +61,10 @@ class PlayerStation:
         self._env.reset()
         return (time.perf_counter() - began) * 1e3
 
-    def _play(
-        self,
-        *,
-        frames: int,
-        learner_ms: float = 0.0,
-        fps: float | None = None,
-        stock_switching: bool = False,
+    def play(
+        self, *, frames: int, learner_ms: float = 0.0, fps: float | None = None, stock_switching: bool = False
     ) -> dict[str, Any]:
-        """Play frames; return the steps' round, and the processor time a frame of this process, in us.
+        """Play frames; return what each step and the process's processor time a frame took, in us.
 
         Args:
             frames: how many.
@@ -116,13 +93,13 @@ class PlayerStation:
                     raise UsageError(f"the match ended: {info['p2p']}")
                 env.reset()
         cpu_us = (time.process_time() - cpu_s) * 1e6 / max(1, frames)
-        return {"step": attrs.asdict(summarize(took_us)), "cpu_us": cpu_us}
+        return {"step": took_us, "cpu_us": cpu_us}
 
-    def _rally(self, frames: int) -> dict[str, Any]:
+    def rally(self, frames: int) -> dict[str, Any]:
         """Play frames at the match's own pace, changing the action now and then.
 
-        Returns the round of the steps' processor time, in us, that of the times from one frame's end to the
-        next one's, in ms, and the share of these that are on time.
+        Returns each step's processor time, in us, the times from one frame's end to the next one's, in ms,
+        and the share of these that are on time.
         """
         env, shift = self._playing, 3 if self._seat == "right" else 0
         took_us, ended = [], []
@@ -134,12 +111,12 @@ class PlayerStation:
         between = [(after - before) * 1e3 for before, after in itertools.pairwise(ended)]
         latest_ms = ON_TIME_FRAMES * 1e3 / (env.p2p.config.sync.fps or math.inf)
         return {
-            "step": attrs.asdict(summarize(took_us)),
-            "interval": attrs.asdict(summarize(between)),
+            "step": took_us,
+            "interval": between,
             "on_time": sum(one <= latest_ms for one in between) / max(1, len(between)),
         }
 
-    def _rollbacks(self) -> dict[str, Any]:
+    def rollbacks(self) -> dict[str, Any]:
         """Return what guessing has come to in this match so far."""
         document = self._playing.export_session_metrics()
         rollbacks = document["rollbacks"]
@@ -150,8 +127,8 @@ class PlayerStation:
             "stalls": rollbacks["stalls"],
         }
 
-    def _bare(self, frames: int) -> dict[str, Any]:
-        """Step the bare environment; return its round in microseconds."""
+    def bare(self, frames: int) -> list[float]:
+        """Step the bare environment; return microseconds each."""
         env = _long_game()
         env.reset(seed=1)
         took_us = []
@@ -162,9 +139,9 @@ class PlayerStation:
             if terminated or truncated:
                 env.reset()
         env.close()
-        return attrs.asdict(summarize(took_us))
+        return took_us
 
-    def _idle(self, seconds: float) -> dict[str, float]:
+    def idle(self, seconds: float) -> dict[str, float]:
         """Do nothing; return the processor seconds that the process used, and the polls it made."""
         before, cpu_s = self._polls(), time.process_time()
         time.sleep(seconds)
@@ -173,7 +150,7 @@ class PlayerStation:
     def _polls(self) -> int:
         return sum(one["polls"] for one in self._playing.p2p.latency().values() if one is not None)
 
-    def _round_trips(self) -> list[float]:
+    def round_trips(self) -> list[float]:
         """Return the round trips that telemetry has seen in this match, in milliseconds, oldest first."""
         known = [one for one in self._playing.p2p.latency().values() if one is not None]
         return [sample["rttMs"] for one in known for sample in one["samples"]]

@@ -14,12 +14,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
+
+import attrs
 
 from gym_p2p.errors import P2PError
 
-__all__ = ["RESPONSE_TIMEOUT_S", "Worker", "request_all"]
+__all__ = ["RESPONSE_TIMEOUT_S", "Pair", "Worker"]
 
 RESPONSE_TIMEOUT_S = 60.0
 """Longer than any round lasts."""
@@ -38,7 +39,7 @@ class Worker:
 
     def __init__(self, kind: str, **arguments: Any) -> None:
         self._kind = kind
-        self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._responses: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         # Its own process group: a Ctrl-C reaches it as the end of its input.
@@ -56,9 +57,7 @@ class Worker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def send_request(self, operation: str, **arguments: Any) -> None:
@@ -77,15 +76,15 @@ class Worker:
             P2PError: it failed, ended, or does not answer in time.
         """
         try:
-            line = self._answers.get(timeout=timeout_s)
+            line = self._responses.get(timeout=timeout_s)
         except queue.Empty:
             raise P2PError(f"a bench process ({self._kind}) did not answer in {timeout_s:g} s") from None
         if line is None:
             raise P2PError(f"a bench process ({self._kind}) ended by itself")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise P2PError(f"a bench process ({self._kind}) failed: {answer['error']}")
-        return answer["result"]
+        response = json.loads(line)
+        if "error" in response:
+            raise P2PError(f"a bench process ({self._kind}) failed: {response['error']}")
+        return response["result"]
 
     def request(self, operation: str, **arguments: Any) -> Any:
         """Send a request and return the response."""
@@ -108,12 +107,27 @@ class Worker:
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
-            self._answers.put(line)
-        self._answers.put(None)
+            self._responses.put(line)
+        self._responses.put(None)
 
 
-def request_all(*workers: Worker, operation: str, **arguments: Any) -> list[Any]:
-    """Send several workers the same request at the same time; return their responses."""
-    for worker in workers:
-        worker.send_request(operation, **arguments)
-    return [worker.response() for worker in workers]
+@attrs.frozen(eq=False)
+class Pair:
+    """Two players of a match, or the two ends of a wire; what is measured at one, is at the first."""
+
+    one: Worker
+    other: Worker
+
+    def send_request(self, operation: str, **arguments: Any) -> None:
+        """Send both the same request; :meth:`response` has to follow."""
+        self.one.send_request(operation, **arguments)
+        self.other.send_request(operation, **arguments)
+
+    def response(self) -> list[Any]:
+        """Return both responses."""
+        return [self.one.response(), self.other.response()]
+
+    def request(self, operation: str, **arguments: Any) -> list[Any]:
+        """Send both the same request at the same time; return their responses."""
+        self.send_request(operation, **arguments)
+        return self.response()

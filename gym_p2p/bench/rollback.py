@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.bench.figures import Report, Row, less, summarize
+from gym_p2p.bench.figures import Report, Row, less
 from gym_p2p.bench.input_message import INPUT_MESSAGE, measure_input_message
 from gym_p2p.bench.player import FRAMES_MOST
-from gym_p2p.bench.run import Progress, Rounds
+from gym_p2p.bench.run import Progress, Rounds, turns
 from gym_p2p.bench.still import StillEnv
 from gym_p2p.bench.table import WINDOW, Plan, Table, TickCost
 from gym_p2p.core.latency.statistics import nearest_rank
@@ -60,19 +60,15 @@ def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) ->
     found, notes = Rounds("us"), list[str]()
     still = _Bench(_Benched("nothing", StillEnv, _by_name), found)
     benches = [_Bench(subject, found) for subject in _subjects(notes)]
-    for number in range(-1, rounds):
-        progress("warming up" if number < 0 else f"round {number + 1} of {rounds}")
-        count = frames if number >= 0 else WARM_UP
-        still.parts(count, keep=number >= 0)
-        still.held(count, keep=number >= 0)
+    for count in turns(found, rounds, progress, count=frames, warm_up=WARM_UP):
+        still.parts(count)
+        still.held(count)
         for depth in (WINDOW // 2, WINDOW):
-            still.rollbacks(count, depth, keep=number >= 0)
-        coding = measure_input_message(count)
-        if number >= 0:
-            found.add("inputs: coding", coding)
+            still.rollbacks(count, depth)
+        found.add("inputs: coding", measure_input_message(count))
         for bench in benches:
-            bench.parts(max(WARM_UP, count // 4), keep=number >= 0)
-            bench.rollbacks(count, WINDOW, keep=number >= 0)
+            bench.parts(max(WARM_UP, count // 4))
+            bench.rollbacks(count, WINDOW)
     progress("messages, on virtual time")
     rows = [
         *_session_rows(found),
@@ -146,7 +142,7 @@ class _Bench:
         for game in self._games:
             game.close()
 
-    def parts(self, count: int, *, keep: bool) -> None:
+    def parts(self, count: int) -> None:
         """Measure a bare step, saving, loading and hashing, one by one and taking turns."""
         took: dict[str, list[float]] = {}
         saving, emulator = self._snapshots[0], getattr(self._bare.unwrapped, "ale", None)
@@ -163,27 +159,23 @@ class _Bench:
             saving.free(snapshot)
             if emulator is not None:
                 _time_clone(took, emulator)
-        self._keep(took, keep=keep)
+        for what, samples in took.items():
+            self._add(what, samples)
 
-    def held(self, count: int, *, keep: bool) -> None:
+    def held(self, count: int) -> None:
         """Measure ticks in which every guess holds."""
         costs = self._play(count, late=ON_TIME_LATE, change=lambda _frame: 0)
         quiet = [cost for cost in costs if not cost.played_again]
-        self._keep(
-            {
-                "tick": [cost.playing_us for cost in quiet],
-                "network half of a tick": [cost.network_us for cost in quiet],
-            },
-            keep=keep,
-        )
+        self._add("tick", [cost.playing_us for cost in quiet])
+        self._add("network half of a tick", [cost.network_us for cost in quiet])
 
-    def rollbacks(self, count: int, depth: int, *, keep: bool) -> None:
+    def rollbacks(self, count: int, depth: int) -> None:
         """Measure ticks that play ``depth`` frames again, less those that do not."""
         costs = self._play(count, late=depth, change=lambda frame: frame // HELD % 2)
         plain = [cost.playing_us for cost in costs if not cost.played_again]
         usual = nearest_rank(plain, 0.5)
         deep = [cost.playing_us - usual for cost in costs if cost.played_again == depth]
-        self._keep({f"rollback of {depth}": deep}, keep=keep)
+        self._add(f"rollback of {depth}", deep)
 
     def rows(self) -> list[Row]:
         """Return the environment's part of the table."""
@@ -191,20 +183,15 @@ class _Bench:
         rollback = self._found.series(f"{self.name}: rollback of {WINDOW}").p50
         parts = _sum_of_parts(p50["env.step"], p50["save"], p50["load"])
         bare = _sum_of_parts(p50["env.step"], p50["clone"], p50["restore"])
-        emulated = Row(what="  emulator alone", unit="us", ours=rollback, floor=bare)
+        target = _OF_PARTS * parts if self.name == "pong" and parts is not None else None
+        emulated = Row("  emulator alone", "us", rollback, floor=bare)
         return [
-            Row(what=f"{self.name}: env.step", unit="us", ours=p50["env.step"]),
-            Row(what=f"{self.name}: save", unit="us", ours=p50["save"], floor=p50["clone"]),
-            Row(what=f"{self.name}: load", unit="us", ours=p50["load"], floor=p50["restore"]),
-            Row(what=f"{self.name}: hash", unit="us", ours=p50["hash"]),
-            Row(what=f"{self.name}: state", unit="B", ours=float(self._state_bytes)),
-            Row(
-                what=f"{self.name}: rollback",
-                unit="us",
-                ours=rollback,
-                floor=parts,
-                anchor=_OF_PARTS * parts if self.name == "pong" and parts is not None else None,
-            ),
+            Row(f"{self.name}: env.step", "us", p50["env.step"]),
+            Row(f"{self.name}: save", "us", p50["save"], floor=p50["clone"]),
+            Row(f"{self.name}: load", "us", p50["load"], floor=p50["restore"]),
+            Row(f"{self.name}: hash", "us", p50["hash"]),
+            Row(f"{self.name}: state", "B", float(self._state_bytes)),
+            Row(f"{self.name}: rollback", "us", rollback, floor=parts, anchor=target),
             *([] if bare is None else [emulated]),
         ]
 
@@ -217,10 +204,8 @@ class _Bench:
         gc.collect()
         return table.play(count)
 
-    def _keep(self, took: Mapping[str, Sequence[float]], *, keep: bool) -> None:
-        for what, samples in took.items():
-            if keep and samples:
-                self._found.add(f"{self.name}: {what}", summarize(samples))
+    def _add(self, what: str, samples: Sequence[float]) -> None:
+        self._found.add(f"{self.name}: {what}", samples)
 
 
 def _saving(games: Sequence[Game]) -> list[Snapshots]:
@@ -267,11 +252,11 @@ def _session_rows(found: Rounds) -> list[Row]:
     deep, half = (found.series(f"nothing: rollback of {depth}").p50 for depth in (WINDOW, WINDOW // 2))
     again = None if deep is None or half is None else (deep - half) / (WINDOW - WINDOW // 2) - own
     return [
-        Row(what="tick, p50", unit="us", ours=less(tick.p50, own), anchor=_TICK_P50_US),
-        Row(what="tick, p99", unit="us", ours=less(tick.p99, own), anchor=_TICK_P99_US),
-        Row(what="  network half, p50", unit="us", ours=network.p50),
-        Row(what="  network half, p99", unit="us", ours=network.p99),
-        Row(what="again, a frame", unit="us", ours=again, anchor=_AGAIN_US),
+        Row("tick, p50", "us", less(tick.p50, own), anchor=_TICK_P50_US),
+        Row("tick, p99", "us", less(tick.p99, own), anchor=_TICK_P99_US),
+        Row("  network half, p50", "us", network.p50),
+        Row("  network half, p99", "us", network.p99),
+        Row("again, a frame", "us", again, anchor=_AGAIN_US),
     ]
 
 
@@ -287,8 +272,8 @@ def _message_rows(found: Rounds, frames: int) -> list[Row]:
     counters = result.players["left"].counters
     seconds = result.seconds
     return [
-        Row(what="inputs: coding", unit="us", ours=found.series("inputs: coding").p50),
-        Row(what="inputs: size", unit="B", ours=float(len(encode(INPUT_MESSAGE)))),
-        Row(what="messages", unit="1/s", ours=counters.messages / seconds, anchor=_MESSAGES),
-        Row(what="payload", unit="KB/s", ours=counters.bytes / seconds / 1e3, anchor=_KB),
+        Row("inputs: coding", "us", found.series("inputs: coding").p50),
+        Row("inputs: size", "B", float(len(encode(INPUT_MESSAGE)))),
+        Row("messages", "1/s", counters.messages / seconds, anchor=_MESSAGES),
+        Row("payload", "KB/s", counters.bytes / seconds / 1e3, anchor=_KB),
     ]

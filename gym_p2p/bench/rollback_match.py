@@ -29,7 +29,7 @@ def bench_match(*, rounds: int = 3, frames: int = 600, progress: Progress) -> Re
                 steps.add("processor time of a step", one["step"])
                 intervals.add("from frame to frame", one["interval"])
                 on_time.append(one["on_time"])
-        seen = [player.request("rollbacks") for player in pair.players]
+        seen = pair.request("rollbacks")
     step, interval = steps.series("processor time of a step"), intervals.series("from frame to frame")
     played = sum(one["frames"] for one in seen)
     depths = [depth for one in seen for depth in one["depths"]]
@@ -43,16 +43,16 @@ def bench_match(*, rounds: int = 3, frames: int = 600, progress: Progress) -> Re
             "floor: a frame's time",
         ),
         rows=[
-            Row(what="frames on time", unit="%", ours=100 * sum(on_time) / len(on_time)),
-            Row(what="frame to frame, p50", unit="ms", ours=interval.p50, floor=FRAME_MS),
-            Row(what="frame to frame, p99", unit="ms", ours=interval.p99, floor=FRAME_MS),
-            Row(what="processor time, p50", unit="us", ours=step.p50),
-            Row(what="processor time, p99", unit="us", ours=step.p99),
-            Row(what="stalls", unit="%", ours=100 * sum(one["stalls"] for one in seen) / played),
-            Row(what="ticks that roll back", unit="%", ours=100 * len(depths) / played),
-            Row(what="  depth, p50", unit="1", ours=nearest_rank(depths, 0.5) if depths else None),
-            Row(what="  depth, most", unit="1", ours=max(depths, default=None)),
-            Row(what="frames played again", unit="%", ours=100 * sum(one["again"] for one in seen) / played),
+            Row("frames on time", "%", 100 * sum(on_time) / len(on_time)),
+            Row("frame to frame, p50", "ms", interval.p50, floor=FRAME_MS),
+            Row("frame to frame, p99", "ms", interval.p99, floor=FRAME_MS),
+            Row("processor time, p50", "us", step.p50),
+            Row("processor time, p99", "us", step.p99),
+            Row("stalls", "%", 100 * sum(one["stalls"] for one in seen) / played),
+            Row("ticks that roll back", "%", 100 * len(depths) / played),
+            Row("  depth, p50", "1", nearest_rank(depths, 0.5) if depths else None),
+            Row("  depth, most", "1", max(depths, default=None)),
+            Row("frames played again", "%", 100 * sum(one["again"] for one in seen) / played),
         ],
         series=[*steps.all(), *intervals.all()],
         columns=("ours", "floor", "target"),

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-import attrs
-
 from gym_p2p.bench.figures import Round, Series
-from gym_p2p.bench.processes import Worker, request_all
+from gym_p2p.bench.processes import Pair, Worker
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import serve_in_thread
 
-__all__ = ["PlayerPair", "Progress", "Rounds", "Wires", "matches", "new_room", "players", "service", "wires"]
+__all__ = ["Progress", "Rounds", "matches", "new_room", "players", "service", "turns", "wires"]
 
 Progress = Callable[[str], None]
 """Is called with what goes on, in words."""
@@ -26,15 +24,20 @@ _numbers = itertools.count(1)
 
 
 class Rounds:
-    """Collects rounds by the name of their series."""
+    """Collects rounds by the name of their series, all of one unit."""
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
         self._rounds: dict[str, list[Round]] = {}
 
-    def add(self, name: str, one: Round | Mapping[str, Any]) -> None:
-        """Add a round, as it is or as a worker reported it."""
-        self._rounds.setdefault(name, []).append(one if isinstance(one, Round) else Round(**one))
+    def add(self, name: str, samples: Sequence[float]) -> None:
+        """Add a round; without samples there was none."""
+        if samples:
+            self._rounds.setdefault(name, []).append(Round.of(samples))
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._rounds.clear()
 
     def series(self, name: str) -> Series:
         """Return what was collected under a name."""
@@ -45,26 +48,19 @@ class Rounds:
         return [self.series(name) for name in self._rounds]
 
 
-@attrs.frozen(eq=False)
-class PlayerPair:
-    """Two players in workers of their own, in a match that is open."""
+def turns(
+    found: Rounds, rounds: int, progress: Progress, *, count: int = 1, warm_up: int = 1
+) -> Iterator[int]:
+    """Yield how many samples to take of everything in turn: a few to warm up, then ``count`` a round.
 
-    players: tuple[Worker, Worker]
-
-    def request(self, operation: str, **arguments: Any) -> list[Any]:
-        """Send both players a request at the same time; return their responses."""
-        return request_all(*self.players, operation=operation, **arguments)
-
-
-@attrs.frozen(eq=False)
-class Wires:
-    """The two ends of a wire, in workers of their own; the first one measures."""
-
-    ends: tuple[Worker, Worker]
-
-    def request(self, operation: str, **arguments: Any) -> list[Any]:
-        """Send both ends a request at the same time; return their responses."""
-        return request_all(*self.ends, operation=operation, **arguments)
+    What warming up finds is forgotten.
+    """
+    progress("warming up")
+    yield min(warm_up, count)
+    found.forget()
+    for number in range(1, rounds + 1):
+        progress(f"round {number} of {rounds}")
+        yield count
 
 
 @contextlib.contextmanager
@@ -78,29 +74,27 @@ def service() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def players() -> Iterator[PlayerPair]:
+def players() -> Iterator[Pair]:
     """Start two players who have no match yet."""
     with Worker("player", seat="left") as left, Worker("player", seat="right") as right:
-        yield PlayerPair((left, right))
+        yield Pair(left, right)
 
 
 @contextlib.contextmanager
-def matches(url: str, wanted: Mapping[_K, Mapping[str, Any]]) -> Iterator[dict[_K, PlayerPair]]:
+def matches(url: str, wanted: Mapping[_K, Mapping[str, Any]]) -> Iterator[dict[_K, Pair]]:
     """Open matches of two at the same time, each with its options of :class:`~gym_p2p.wrapper.P2PEnv`."""
     with contextlib.ExitStack() as stack:
         opened = {key: stack.enter_context(players()) for key in wanted}
         for key, options in wanted.items():
             room = new_room()
-            for player in opened[key].players:
-                player.send_request("open", url=url, room=room, options=options)
+            opened[key].send_request("open", url=url, room=room, options=options)
         for pair in opened.values():
-            for player in pair.players:
-                player.response()
+            pair.response()
         yield opened
 
 
 @contextlib.contextmanager
-def wires(wire: str, loop: str, emulation: Mapping[str, Any] | None = None) -> Iterator[Wires]:
+def wires(wire: str, loop: str, emulation: Mapping[str, Any] | None = None) -> Iterator[Pair]:
     """Open a wire between two workers; see :class:`~gym_p2p.bench.wire_end.WireStation`."""
     arguments = {"wire": wire, "loop": loop, "emulation": emulation}
     with Worker("wire", **arguments) as one, Worker("wire", **arguments) as other:
@@ -108,7 +102,7 @@ def wires(wire: str, loop: str, emulation: Mapping[str, Any] | None = None) -> I
         other.send_request("finish", answer=None)
         one.request("finish", answer=answer)
         other.response()
-        yield Wires((one, other))
+        yield Pair(one, other)
 
 
 def new_room() -> str:

@@ -6,8 +6,8 @@ import contextlib
 
 import attrs
 
-from gym_p2p.bench.figures import Report, Row, less, summarize
-from gym_p2p.bench.run import Progress, Rounds, matches, service, wires
+from gym_p2p.bench.figures import Report, Row, less
+from gym_p2p.bench.run import Progress, Rounds, matches, service, turns, wires
 from gym_p2p.core.latency.statistics import nearest_rank
 
 __all__ = ["bench_learner", "bench_step"]
@@ -28,16 +28,14 @@ def bench_step(*, rounds: int = 5, frames: int = 1000, progress: Progress) -> Re
         best.request("listen")
         usual = stack.enter_context(wires("aiortc", "asyncio"))
         usual.request("listen_by_future")
-        for number in range(-1, rounds):
-            progress("warming up" if number < 0 else f"round {number + 1} of {rounds}")
-            into, count = (found, frames) if number >= 0 else (Rounds("us"), min(WARM_UP, frames))
-            into.add("bare exchange", best.request("exchange", count=count)[0])
-            into.add("usual exchange", usual.request("exchange_by_future", count=count)[0])
+        for count in turns(found, rounds, progress, count=frames, warm_up=WARM_UP):
+            found.add("bare exchange", best.request("exchange", count=count)[0])
+            found.add("usual exchange", usual.request("exchange_by_future", count=count)[0])
             for network, pair in opened.items():
-                into.add("bare env.step", pair.players[0].request("bare", frames=count))
+                found.add("bare env.step", pair.one.request("bare", frames=count))
                 one = pair.request("play", frames=count)[0]
-                into.add(f"step, network={network}", one["step"])
-                into.add(f"user's process, network={network}", summarize([one["cpu_us"]]))
+                found.add(f"step, network={network}", one["step"])
+                found.add(f"user's process, network={network}", [one["cpu_us"]])
     return Report(
         bench="step",
         settings={"rounds": rounds, "frames": frames, "environment": "gym_p2p/Rally-v0"},
@@ -54,23 +52,18 @@ def bench_step(*, rounds: int = 5, frames: int = 1000, progress: Progress) -> Re
 
 def _step_rows(found: Rounds) -> list[Row]:
     best, usual, bare = (found.series(n) for n in ("bare exchange", "usual exchange", "bare env.step"))
-    rows = [Row(what="env.step alone p50", unit="us", ours=bare.p50)]
+    rows = [Row("env.step alone p50", "us", bare.p50)]
     for network in NETWORKS:
         step = found.series(f"step, network={network}")
         own50, own99 = less(step.p50, bare.p50), less(step.p99, bare.p50)
         what = f"beyond env.step, network={network}"
         rows += [
-            Row(what=f"{what}, p50", unit="us", ours=own50, floor=best.p50, anchor=usual.p50),
-            Row(what=f"{what}, p99", unit="us", ours=own99, floor=best.p99, anchor=usual.p99),
+            Row(f"{what}, p50", "us", own50, floor=best.p50, anchor=usual.p50),
+            Row(f"{what}, p99", "us", own99, floor=best.p99, anchor=usual.p99),
         ]
-    rows += [
-        Row(
-            what=f"processor time a step, network={network}",
-            unit="us",
-            ours=found.series(f"user's process, network={network}").p50,
-        )
-        for network in NETWORKS
-    ]
+    for network in NETWORKS:
+        used = found.series(f"user's process, network={network}")
+        rows.append(Row(f"processor time a step, network={network}", "us", used.p50))
     return rows
 
 
@@ -111,13 +104,16 @@ def bench_learner(
         for number in range(rounds):
             for case, pair in opened.items():
                 progress(f"round {number + 1} of {rounds}: {case.name}")
-                before = len(pair.players[0].request("round_trips"))
+                before = len(pair.one.request("round_trips"))
                 stock = case.stock_switching
                 one = pair.request(
                     "play", frames=frames, learner_ms=learner_ms, fps=fps, stock_switching=stock
                 )
                 steps.add(f"step, {case.name}", one[0]["step"])
-                _add_round_trips(trips, f"RTT, {case.name}", pair.players[0].request("round_trips")[before:])
+                seen: list[float] = pair.one.request("round_trips")[before:]
+                if seen:
+                    trips.add(f"RTT, {case.name}", seen)
+                    trips.add(f"RTT, {case.name}: p95", [nearest_rank(seen, 0.95)])
     return Report(
         bench="step",
         settings={"rounds": rounds, "frames": frames, "learner_ms": learner_ms, "fps": fps},
@@ -136,12 +132,6 @@ def bench_learner(
     )
 
 
-def _add_round_trips(trips: Rounds, name: str, seen: list[float]) -> None:
-    if seen:
-        trips.add(name, summarize(seen))
-        trips.add(f"{name}: p95", summarize([nearest_rank(seen, 0.95)]))
-
-
 def _beside(what: str, unit: str, values: list[float | None]) -> Row:
     ours, floor, anchor = values
-    return Row(what=what, unit=unit, ours=ours, floor=floor, anchor=anchor)
+    return Row(what, unit, ours, floor=floor, anchor=anchor)

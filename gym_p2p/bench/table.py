@@ -60,12 +60,7 @@ class Table:
     """
 
     def __init__(
-        self,
-        games: Sequence[Game],
-        snapshots: Sequence[Snapshots],
-        *,
-        plans: Sequence[Plan],
-        late: int,
+        self, games: Sequence[Game], snapshots: Sequence[Snapshots], *, plans: Sequence[Plan], late: int
     ) -> None:
         sync = SyncConfig(mode="rollback", fps=FPS, prediction_window=WINDOW)
         self._halves = [
@@ -137,13 +132,13 @@ class _TablePlayer:
 
     def outgoing(self) -> list[bytes]:
         """Return what this player sends before the first frame; the episode begins when it is time."""
-        said = []
+        sent = []
         while (output := self._match.poll()) is not None:
             if isinstance(output, Transmit):
-                said.append(output.data)
+                sent.append(output.data)
             elif isinstance(output, EpisodeBegan):
                 self._begun = self._begin(output)
-        return said
+        return sent
 
     def tick(self, arrived: Sequence[bytes], plan: Plan, now: float) -> tuple[TickCost, list[bytes]]:
         """Play a tick; return what it cost, and the messages to the other player."""

@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from gym_p2p.bench.figures import Report, Round, Row, summarize
-from gym_p2p.bench.run import PlayerPair, Progress, Rounds, matches, new_room, players, service, wires
+from gym_p2p.bench.figures import Report, Row, less
+from gym_p2p.bench.processes import Pair
+from gym_p2p.bench.run import Progress, Rounds, matches, new_room, players, service, wires
 
 __all__ = ["bench_telemetry"]
 
@@ -91,15 +92,15 @@ def _measure_steps(url: str, rounds: int, round_s: float, steps: Rounds, progres
     progress("connecting")
     options = {name: {"poll_interval_ms": interval_ms} for name, interval_ms in _INTERVALS_MS.items()}
     with matches(url, options) as opened:
-        warm = [pair.request("play", frames=WARM_UP)[0]["step"]["p50"] for pair in opened.values()]
-        frames = max(10, int(round_s * 1e6 / statistics.median(warm)))
+        warm = [pair.request("play", frames=WARM_UP)[0]["step"] for pair in opened.values()]
+        frames = max(10, int(round_s * 1e6 / statistics.median(map(statistics.median, warm))))
         for number in range(rounds):
             for name, pair in opened.items():
                 progress(f"round {number + 1} of {rounds}: steps, telemetry {name}")
                 steps.add(f"step, telemetry {name}", pair.request("play", frames=frames)[0]["step"])
 
 
-def _measure_cost(pair: PlayerPair, url: str, seconds: float, cost: Rounds) -> None:
+def _measure_cost(pair: Pair, url: str, seconds: float, cost: Rounds) -> None:
     """Compare the processor time of idle players; the network is in the same process here."""
     used: list[list[dict[str, float]]] = []
     for interval_ms in (OFF_MS, FAST_MS):
@@ -112,54 +113,46 @@ def _measure_cost(pair: PlayerPair, url: str, seconds: float, cost: Rounds) -> N
         for idle, polling in zip(*used, strict=True)
         if polling["polls"]
     ]
-    cost.add("poll, processor time", summarize(polls_us))
+    cost.add("poll, processor time", polls_us)
 
 
 def _measure_path(
-    pair: PlayerPair, url: str, rtt_ms: float, added: dict[str, float], seconds: float, *, busy: bool
-) -> tuple[Round, Round]:
+    pair: Pair, url: str, rtt_ms: float, added: dict[str, float], seconds: float, *, busy: bool
+) -> tuple[list[float], list[float]]:
     """Measure one path by telemetry and by plain UDP at the same time, in milliseconds."""
     emulation = {**added, "one_way_ms": rtt_ms / 2}
     _open(pair, url, emulation=emulation, poll_interval_ms=PATH_POLL_MS)
     with wires("udp", "product", emulation) as udp:
-        udp.ends[1].request("reflect")
+        udp.other.request("reflect")
         count = max(1, int(seconds / (UDP_INTERVAL_S + rtt_ms / 1e3)))
-        udp.ends[0].send_request("echoes", count=count, interval_s=UDP_INTERVAL_S)
-        _pass_time(pair, seconds, busy=busy)
-        truth_us: list[float] = udp.ends[0].response()
-    seen_ms: list[float] = pair.players[0].request("round_trips")
+        udp.one.send_request("echo", count=count, interval_s=UDP_INTERVAL_S)
+        if busy:
+            pair.request("play", frames=1, learner_ms=seconds * 1e3)
+        else:
+            time.sleep(seconds)
+        truth_us: list[float] = udp.one.response()
+    seen_ms: list[float] = pair.one.request("round_trips")
     pair.request("close")
-    return summarize(seen_ms), summarize([one / 1e3 for one in truth_us])
+    return seen_ms, [one / 1e3 for one in truth_us]
 
 
-def _open(pair: PlayerPair, url: str, **options: Any) -> None:
+def _open(pair: Pair, url: str, **options: Any) -> None:
     pair.request("open", url=url, room=new_room(), options=options)
-
-
-def _pass_time(pair: PlayerPair, seconds: float, *, busy: bool) -> None:
-    if busy:
-        pair.request("play", frames=1, learner_ms=seconds * 1e3)
-    else:
-        time.sleep(seconds)
 
 
 def _step_rows(steps: Rounds) -> list[Row]:
     off, slow, fast = (steps.series(f"step, telemetry {name}") for name in _INTERVALS_MS)
     return [
-        Row(what="step p50, telemetry at 1 Hz", unit="us", ours=slow.p50, floor=off.p50, anchor=fast.p50),
-        Row(what="step p99, telemetry at 1 Hz", unit="us", ours=slow.p99, floor=off.p99, anchor=fast.p99),
+        Row("step p50, telemetry at 1 Hz", "us", slow.p50, floor=off.p50, anchor=fast.p50),
+        Row("step p99, telemetry at 1 Hz", "us", slow.p99, floor=off.p99, anchor=fast.p99),
     ]
 
 
 def _cost_rows(cost: Rounds) -> list[Row]:
     poll_us = cost.series("poll, processor time").p50
     return [
-        Row(what="processor time of a poll", unit="us", ours=poll_us),
-        Row(
-            what="share of a core at 1 Hz",
-            unit="%",
-            ours=None if poll_us is None else poll_us / 1e4,
-        ),
+        Row("processor time of a poll", "us", poll_us),
+        Row("share of a core at 1 Hz", "%", None if poll_us is None else poll_us / 1e4),
     ]
 
 
@@ -167,7 +160,6 @@ def _path_rows(paths: Rounds, round_trips_ms: Sequence[float]) -> list[Row]:
     rows = []
     for rtt_ms in round_trips_ms:
         ours, udp = paths.series(f"telemetry over {rtt_ms:g} ms"), paths.series(f"UDP over {rtt_ms:g} ms")
-        rows.append(Row(what=f"median RTT, path of {rtt_ms:g} ms", unit="ms", ours=ours.p50, floor=udp.p50))
-        error = None if ours.p50 is None or udp.p50 is None else ours.p50 - udp.p50
-        rows.append(Row(what=f"error, path of {rtt_ms:g} ms", unit="ms", ours=error))
+        rows.append(Row(f"median RTT, path of {rtt_ms:g} ms", "ms", ours.p50, floor=udp.p50))
+        rows.append(Row(f"error, path of {rtt_ms:g} ms", "ms", less(ours.p50, udp.p50)))
     return rows

@@ -13,9 +13,6 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, TypeVar
 
-import attrs
-
-from gym_p2p.bench.figures import summarize
 from gym_p2p.bench.wires import UdpWire, Wire
 from gym_p2p.config import LinkEmulation
 from gym_p2p.net.loop import run_loop
@@ -68,21 +65,17 @@ class WireStation:
         self._thread.start()
         self._loop, self._wire = self._started.get(timeout=CALL_TIMEOUT_S)
 
-    @property
-    def operations(self) -> Mapping[str, Callable[..., Any]]:
-        """The requests that it takes."""
-        return {
-            "offer": lambda: self._call(self._wire.offer()),
-            "answer": lambda offer: self._call(self._wire.answer(offer)),
-            "finish": lambda answer: self._call(self._wire.finish(answer)),
-            "reflect": self._reflect,
-            "echo": lambda count: attrs.asdict(summarize(self._call(self._echo(count)))),
-            "echoes": lambda count, interval_s: self._call(self._echo(count, interval_s)),
-            "listen": self._listen,
-            "listen_by_future": self._listen_by_future,
-            "exchange": lambda count: attrs.asdict(summarize(self._exchange(count))),
-            "exchange_by_future": lambda count: attrs.asdict(summarize(self._exchange_by_future(count))),
-        }
+    def offer(self) -> str:
+        """See :class:`~gym_p2p.bench.wires.Wire`."""
+        return self._call(self._wire.offer())
+
+    def answer(self, offer: str) -> str:
+        """See :class:`~gym_p2p.bench.wires.Wire`."""
+        return self._call(self._wire.answer(offer))
+
+    def finish(self, answer: str | None) -> None:
+        """See :class:`~gym_p2p.bench.wires.Wire`."""
+        self._call(self._wire.finish(answer))
 
     def close(self) -> None:
         """End the loop's thread."""
@@ -100,12 +93,15 @@ class WireStation:
     def _call(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(CALL_TIMEOUT_S)
 
-    def _reflect(self) -> None:
+    def reflect(self) -> None:
         """Send back whatever comes, from now on."""
         self._wire.receive = self._wire.send
 
-    async def _echo(self, count: int, interval_s: float = 0.0) -> list[float]:
+    def echo(self, count: int, interval_s: float = 0.0) -> list[float]:
         """Return the round trips of so many messages in microseconds, without those that were lost."""
+        return self._call(self._echo(count, interval_s))
+
+    async def _echo(self, count: int, interval_s: float) -> list[float]:
         came = asyncio.Event()
         arrived = 0.0
 
@@ -131,11 +127,11 @@ class WireStation:
                 await asyncio.sleep(interval_s)
         return took_us
 
-    def _listen(self) -> None:
-        """Count arrivals from now on; both ends do before either calls :meth:`_exchange`."""
+    def listen(self) -> None:
+        """Count arrivals from now on; both ends do before either calls :meth:`exchange`."""
         self._wire.receive = self._arrivals.receive
 
-    def _exchange(self, count: int) -> list[float]:
+    def exchange(self, count: int) -> list[float]:
         """Exchange messages in lockstep from this thread, the quickest way known; return microseconds each.
 
         A frame is: send ours, wait for the other's. ``call_soon_threadsafe`` hands over, a raw lock wakes.
@@ -149,11 +145,11 @@ class WireStation:
             took_us.append((time.perf_counter() - began) * 1e6)
         return took_us
 
-    def _listen_by_future(self) -> None:
-        """As :meth:`_listen`, for :meth:`_exchange_by_future`."""
+    def listen_by_future(self) -> None:
+        """As :meth:`listen`, for :meth:`exchange_by_future`."""
         self._wire.receive = self._queue.put_nowait
 
-    def _exchange_by_future(self, count: int) -> list[float]:
+    def exchange_by_future(self, count: int) -> list[float]:
         """Exchange messages in lockstep the usual way: a coroutine a frame, its result awaited here."""
 
         async def frame(message: bytes) -> None:

@@ -11,12 +11,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from gym_p2p.bench.connect import bench_connect
+from gym_p2p.bench.echo import bench_echo
 from gym_p2p.bench.figures import Report
+from gym_p2p.bench.rollback import bench_rollback
+from gym_p2p.bench.rollback_match import bench_match
 from gym_p2p.bench.run import Progress
+from gym_p2p.bench.step import bench_learner, bench_step
+from gym_p2p.bench.telemetry import bench_telemetry
+from gym_p2p.cli.options import above_zero, count
 
-__all__ = ["add_parser", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 
-EXAMPLES = """\
+DESCRIPTION = "Measure on this machine what things cost; nothing leaves it. Each takes about 30 s."
+EPILOG = """\
 examples:
   gym-p2p bench step                      a step in lockstep, unpaced, beside bare exchanges
   gym-p2p bench step --learner-ms 15      paced, with a learner computing between steps
@@ -29,21 +37,15 @@ Figures depend on the machine and on what else it does: compare the columns of o
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add this command."""
-    parser = subparsers.add_parser(
-        "bench",
-        help="measure what things cost, beside floors and anchors",
-        description="Measure on this machine what things cost; nothing leaves it. Each takes about 30 s.",
-        epilog=EXAMPLES,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
     parser.add_argument(
         "what",
         choices=tuple(_BENCHES),
         help="connect: to open channels; echo: 64 bytes there and back; step: a step in lockstep; "
         "rollback: what guessing costs; telemetry: its effect on steps, and its error",
     )
-    parser.add_argument("--rounds", type=_positive(int), metavar="N", help="how often all take their turn")
+    parser.add_argument("--rounds", type=count, metavar="N", help="how often all take their turn")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every round")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     connect = parser.add_argument_group("connect")
@@ -51,27 +53,31 @@ def add_parser(subparsers: Any) -> None:
         "--unreachable-stun", action="store_true", help="also with a STUN server that never answers"
     )
     counts = parser.add_argument_group("echo, step and rollback")
-    counts.add_argument("--count", type=_positive(int), metavar="N", help="echoes or frames a round")
+    counts.add_argument("--count", type=count, metavar="N", help="echoes or frames a round")
     step = parser.add_argument_group("step")
     step.add_argument(
         "--learner-ms",
-        type=_positive(float),
+        type=above_zero,
         metavar="MS",
         help="compute this long between steps, paced at 60 a second, and compare where the network runs",
     )
     rollback = parser.add_argument_group("rollback")
     rollback.add_argument("--match", action="store_true", help="a real match of two processes, in real time")
     paths = parser.add_argument_group("telemetry")
-    paths.add_argument("--seconds", type=_positive(float), metavar="S", help="how long a path is measured")
+    paths.add_argument("--seconds", type=above_zero, metavar="S", help="how long a path is measured")
     paths.add_argument("--jitter-ms", type=float, default=0.0, metavar="MS", help="mean extra delay")
     paths.add_argument("--loss", type=float, default=0.0, metavar="P", help="share of lost datagrams")
     paths.add_argument("--busy", action="store_true", help="the players compute without pause meanwhile")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    report = _BENCHES[args.what](args, _quiet if args.quiet else _print_progress)
+
+    def progress(text: str) -> None:
+        if not args.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    report = _BENCHES[args.what](args, progress)
     if args.json:
         print(json.dumps(report.to_mapping(), allow_nan=False))
     else:
@@ -79,24 +85,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-# Each imports what it needs alone: --help stays quick.
-
-
 def _connect(args: argparse.Namespace, progress: Progress) -> Report:
-    from gym_p2p.bench.connect import bench_connect  # noqa: PLC0415  # --help stays quick
-
     return bench_connect(unreachable_stun=args.unreachable_stun, progress=progress, **_given(args, "rounds"))
 
 
 def _echo(args: argparse.Namespace, progress: Progress) -> Report:
-    from gym_p2p.bench.echo import bench_echo  # noqa: PLC0415  # --help stays quick
-
     return bench_echo(progress=progress, **_given(args, "rounds", echoes="count"))
 
 
 def _step(args: argparse.Namespace, progress: Progress) -> Report:
-    from gym_p2p.bench.step import bench_learner, bench_step  # noqa: PLC0415  # --help stays quick
-
     given = _given(args, "rounds", frames="count")
     if args.learner_ms is None:
         return bench_step(progress=progress, **given)
@@ -104,16 +101,11 @@ def _step(args: argparse.Namespace, progress: Progress) -> Report:
 
 
 def _rollback(args: argparse.Namespace, progress: Progress) -> Report:
-    from gym_p2p.bench.rollback import bench_rollback  # noqa: PLC0415  # --help stays quick
-    from gym_p2p.bench.rollback_match import bench_match  # noqa: PLC0415  # --help stays quick
-
     bench = bench_match if args.match else bench_rollback
     return bench(progress=progress, **_given(args, "rounds", frames="count"))
 
 
 def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
-    from gym_p2p.bench.telemetry import bench_telemetry  # noqa: PLC0415  # --help stays quick
-
     return bench_telemetry(
         jitter_ms=args.jitter_ms,
         loss=args.loss,
@@ -138,24 +130,6 @@ def _given(args: argparse.Namespace, *same: str, **renamed: str) -> dict[str, An
     return {
         name: getattr(args, option) for name, option in names.items() if getattr(args, option) is not None
     }
-
-
-def _positive(kind: type[int | float]) -> Callable[[str], int | float]:
-    def read(text: str) -> int | float:
-        value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"wanted more than 0, got {text}")
-        return value
-
-    return read
-
-
-def _print_progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _quiet(_text: str) -> None:
-    """Print nothing."""
 
 
 def _print(report: Report) -> None:

@@ -6,15 +6,17 @@ import argparse
 import contextlib
 import json
 import sys
-from typing import Any
 
 from gym_p2p.cli.options import add_env_argument, count, env_arguments, find_local_modules
 from gym_p2p.errors import UsageError
 from gym_p2p.game.determinism.check import check_env_determinism
-from gym_p2p.game.determinism.report_card import ReportCard
 
-__all__ = ["add_parser", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 
+DESCRIPTION = (
+    "Run copies of an environment against each other, here and in fresh processes, and try "
+    "how its state can be saved and restored. Nothing leaves this machine."
+)
 EPILOG = """\
 examples:
   gym-p2p check CartPole-v1
@@ -25,15 +27,8 @@ The verdict is ROLLBACK, LOCKSTEP (both: exit code 0) or UNFIT (exit code 1).
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add this command."""
-    parser = subparsers.add_parser(
-        "check",
-        help="find out whether an environment can be played by peers, and in which mode",
-        description="Run copies of an environment against each other, here and in fresh processes, and try "
-        "how its state can be saved and restored. Nothing leaves this machine.",
-        epilog=EPILOG,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
     parser.add_argument(
         "env", metavar="ENV", help="a Gymnasium or PettingZoo id, a module with parallel_env, module:function"
     )
@@ -57,7 +52,6 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--no-fresh-process", action="store_true", help="stay in this process")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,19 +63,15 @@ def run(arguments: argparse.Namespace) -> int:
     find_local_modules()
     # Some packages greet on standard output when they are imported.
     with contextlib.redirect_stdout(sys.stderr):
-        card = _card(arguments)
+        card = check_env_determinism(
+            arguments.env,
+            env_args=env_arguments(arguments.env_arg),
+            steps=arguments.steps,
+            seeds=arguments.seed or (1, 2),
+            snapshots=None if arguments.save is None else (arguments.save, arguments.load),
+            isolate_global_random=arguments.isolate_global_random,
+            fresh_process=not arguments.no_fresh_process,
+            on_progress=lambda what: print(f"{what} ...", file=sys.stderr, flush=True),
+        )
     print(json.dumps(card.to_json(), allow_nan=False) if arguments.json else card)
     return 1 if card.verdict == "unfit" else 0
-
-
-def _card(arguments: argparse.Namespace) -> ReportCard:
-    return check_env_determinism(
-        arguments.env,
-        env_args=env_arguments(arguments.env_arg),
-        steps=arguments.steps,
-        seeds=arguments.seed or (1, 2),
-        snapshots=None if arguments.save is None else (arguments.save, arguments.load),
-        isolate_global_random=arguments.isolate_global_random,
-        fresh_process=not arguments.no_fresh_process,
-        on_progress=lambda what: print(f"{what} ...", file=sys.stderr, flush=True),
-    )

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import queue
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.text import Text
 
-from gym_p2p.cli.live import match_table, picture_panel, summary_table
-from gym_p2p.cli.options import add_match_options, env_arguments, find_local_modules
+from gym_p2p.cli.live import live_view, match_table, picture_panel, summary_table
+from gym_p2p.cli.options import MATCH_OPTIONS, add_match_options, env_arguments, find_local_modules
 from gym_p2p.cli.play import Status, Summary
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.wire.seats import SeatId
@@ -31,7 +27,7 @@ from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.replay.reader import SUFFIX
 from gym_p2p.server import serve_in_thread
 
-__all__ = ["add_parser", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 
 BUNDLED = "gym_p2p/Rally-v0"
 
@@ -42,7 +38,8 @@ FPS = 30.0
 END_TIMEOUT_S = 20.0
 """From asking the players to stop until they are killed: a goodbye, the exports, an upload."""
 
-EXAMPLES = """\
+DESCRIPTION = "Start a service and the players of a match, each a process of its own, and show them."
+EPILOG = """\
 examples:
   gym-p2p demo                                      the bundled game, about ten seconds
   gym-p2p demo --one-way-ms 40 --jitter-ms 3        the same over an emulated path
@@ -51,20 +48,13 @@ examples:
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add this command."""
-    parser = subparsers.add_parser(
-        "demo",
-        help="a whole match on this machine: service, players, measurements, exports",
-        description="Start a service and the players of a match, each a process of its own, and show them.",
-        epilog=EXAMPLES,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
     parser.add_argument("--env", default=BUNDLED, help="as for join (default: %(default)s)")
     parser.add_argument("--players", type=int, metavar="N", help="default: as many as there are seats")
     parser.add_argument("--policy", help="as for join (default: scripted for the bundled game, else random)")
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and no live view")
     add_match_options(parser, frames=FRAMES, fps=FPS)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -114,17 +104,14 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
 def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: int) -> list[str]:
     bundled = arguments.env == BUNDLED
     command = [sys.executable, "-m", "gym_p2p", "join", arguments.env, "--lines", "--server", url]
-    command += ["--seat", str(seat), "--watchers", str(watchers), "--exports", arguments.exports]
+    command += ["--seat", str(seat), "--watchers", str(watchers)]
     command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
-    command += ["--frames", str(arguments.frames), "--fps", str(arguments.fps)]
     if arguments.record is not None:
         command += ["--record", *([_recording(arguments.record, seat)] if arguments.record else [])]
-    command += ["--input-delay", str(arguments.input_delay), "--log-level", arguments.log_level]
-    command += ["--sync", arguments.sync, "--view", arguments.view]
-    command += ["--one-way-ms", str(arguments.one_way_ms), "--jitter-ms", str(arguments.jitter_ms)]
-    command += ["--loss", str(arguments.loss), "--spectators", str(arguments.spectators)]
-    for option, value in (("--seed", arguments.seed), ("--network", arguments.network)):
-        command += [] if value is None else [option, str(value)]
+    for name in (*MATCH_OPTIONS, "log_level"):
+        value = getattr(arguments, name)
+        if value is not None:
+            command += [f"--{name.replace('_', '-')}", str(value)]
     for pair in arguments.env_arg:
         command += ["--env-arg", pair]
     return [*command, "--picture"] if bundled else command
@@ -137,7 +124,7 @@ def _recording(path: str, seat: SeatId) -> str:
 
 
 class _PlayerProcess:
-    """A player's process and what it last reported."""
+    """A player's process and what it last reported, as its reader's thread has it."""
 
     def __init__(self, command: Sequence[str], seat: SeatId) -> None:
         self.status = Status(seat=seat, state="starting")
@@ -146,7 +133,6 @@ class _PlayerProcess:
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, process_group=0
         )
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -156,51 +142,39 @@ class _PlayerProcess:
 
     @property
     def failed(self) -> bool:
-        return not self.running and self._lines.empty() and self.summary is None
-
-    def update(self) -> None:
-        """Take in what it reported since."""
-        while not self._lines.empty():
-            line = json.loads(self._lines.get())
-            kind = line.pop("type")
-            if kind == "status":
-                self.status = Status(**line)
-            elif kind == "summary":
-                self.summary = Summary(**{**line, "status": Status(**line["status"])})
-                self.status = self.summary.status
+        return not self.running and self.summary is None
 
     def stop(self) -> None:
         """Let it say goodbye and write its exports."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+        self._process.terminate()
 
     def kill(self) -> None:
         """End it if it still runs."""
-        if self._process.poll() is None:
+        with self._process:
             self._process.kill()
-        self._process.wait()
-        self._reader.join(1.0)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+            self._reader.join(1.0)
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
-            self._lines.put(line)
+            report = json.loads(line)
+            kind = report.pop("type")
+            if kind == "status":
+                self.status = Status(**report)
+            elif kind == "summary":
+                self.status = Status(**report.pop("status"))
+                self.summary = Summary(status=self.status, **report)
 
 
 def _watch(players: Sequence[_PlayerProcess], arguments: argparse.Namespace) -> bool:
     """Show the match until everybody has ended; return whether it was interrupted."""
     interrupted = False
     deadline: float | None = None
-    with _view(arguments) as live:
+    with live_view(_screen, Console(stderr=True), hidden=arguments.json) as show:
         while True:
             try:
                 if not any(player.running for player in players):
                     break
-                for player in players:
-                    player.update()
-                if live is not None:
-                    live.update(_screen(players))
+                show(players)
                 if deadline is None and any(player.failed for player in players):
                     deadline = _stop(players)
                 if deadline is not None and deadline < time.monotonic():
@@ -209,8 +183,6 @@ def _watch(players: Sequence[_PlayerProcess], arguments: argparse.Namespace) -> 
             except KeyboardInterrupt:
                 interrupted = True
                 deadline = _stop(players)
-    for player in players:
-        player.update()
     return interrupted
 
 
@@ -220,19 +192,10 @@ def _stop(players: Sequence[_PlayerProcess]) -> float:
     return time.monotonic() + END_TIMEOUT_S
 
 
-@contextlib.contextmanager
-def _view(arguments: argparse.Namespace) -> Iterator[Live | None]:
-    if arguments.json or not sys.stderr.isatty():
-        yield None
-        return
-    with Live(console=Console(stderr=True), refresh_per_second=10, transient=True) as live:
-        yield live
-
-
 def _screen(players: Sequence[_PlayerProcess]) -> RenderableType:
     first = players[0].status
     title = f"{first.seat} and the others, frame {first.frame}"
-    return Group(picture_panel(first, title), match_table(player.status for player in players))
+    return Group(picture_panel(first.picture, title), match_table(player.status for player in players))
 
 
 def _aggregate(data_dir: Path, summaries: Sequence[Summary]) -> dict[str, Any] | None:

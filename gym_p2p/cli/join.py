@@ -9,14 +9,12 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import attrs
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.logging import RichHandler
 
-from gym_p2p.cli.live import match_table, picture_panel, queue_line, summary_table
+from gym_p2p.cli.live import live_view, match_table, picture_panel, queue_line, summary_table
 from gym_p2p.cli.options import (
     add_match_options,
     count,
@@ -30,12 +28,12 @@ from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchRefused, NoMatch, UsageError
 from gym_p2p.wrapper import P2POptions
 
-__all__ = ["EXIT_NO_MATCH", "add_parser", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 
-EXIT_NO_MATCH = 3
-"""As for every other side that would not."""
-
-EXAMPLES = """\
+DESCRIPTION = (
+    "Play a seat of an environment, with a policy, against who joins the same room, or whom a queue finds."
+)
+EPILOG = """\
 examples:
   gym-p2p join gym_p2p/Rally-v0 --policy scripted
   gym-p2p join gym_p2p/Rally-v0 --queue lab --pre-match 80 --on-refusal requeue
@@ -44,18 +42,10 @@ examples:
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add this command."""
-    parser = subparsers.add_parser(
-        "join",
-        help="play a seat of an environment against anyone on a service",
-        description="Play a seat of an environment, with a policy, against who joins the same room, or "
-        "whom a queue finds.",
-        epilog=EXAMPLES,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
     parser.add_argument(
-        "env",
-        help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function",
+        "env", help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function"
     )
     parser.add_argument("--server", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s")
     place = parser.add_mutually_exclusive_group()
@@ -85,7 +75,6 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no live view")
     parser.add_argument("--lines", action="store_true", help="print every status as a line of JSON")
     add_match_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -112,8 +101,11 @@ def run(arguments: argparse.Namespace) -> int:
         with _terminate_as_interrupt(), _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
             summary = play(part, report)  # what an environment or a policy prints is none of our output
     except (NoMatch, MatchRefused) as error:
-        print(f"gym-p2p join: {error.problem}{_advice(error)}", file=sys.stderr)
-        return EXIT_NO_MATCH
+        advice = "with --on-refusal requeue it waits for somebody else"
+        if isinstance(error, NoMatch):
+            advice = "run it again to wait again (serve --give-up-after S sets for how long)"
+        print(f"gym-p2p join: {error.problem}; {advice}", file=sys.stderr)
+        return 3  # as for every other side that would not
     if arguments.json or arguments.lines:
         print(json.dumps({"type": "summary", **attrs.asdict(summary)}), flush=True)
     else:
@@ -141,13 +133,6 @@ def _limit_or_name(text: str | None) -> float | str | None:
         return text
 
 
-def _advice(error: NoMatch | MatchRefused) -> str:
-    """Return what to do next, as a command line."""
-    if isinstance(error, NoMatch):
-        return "; run it again to wait again (serve --give-up-after S sets for how long)"
-    return "; with --on-refusal requeue it waits for somebody else"
-
-
 @contextlib.contextmanager
 def _shown(arguments: argparse.Namespace) -> Iterator[Callable[[Status], None]]:
     if arguments.lines:
@@ -158,26 +143,16 @@ def _shown(arguments: argparse.Namespace) -> Iterator[Callable[[Status], None]]:
 
         yield print_line
         return
-    if arguments.json:
-        yield lambda _status: None
-        return
     console = Console(stderr=True)
-    with _logged_above(console):
-        if not console.is_terminal:
-            yield lambda _status: None
-            return
-        with Live(console=console, refresh_per_second=5, transient=True) as live:
-
-            def show(status: Status) -> None:
-                live.update(_picture(status))
-
-            yield show
+    log = contextlib.nullcontext() if arguments.json else _logged_above(console)
+    with log, live_view(_picture, console, hidden=arguments.json) as show:
+        yield show
 
 
 def _picture(status: Status) -> RenderableType:
     if status.queue is not None:
         return queue_line(status.queue)
-    return Group(picture_panel(status, str(status.seat)), match_table([status]))
+    return Group(picture_panel(status.picture, str(status.seat)), match_table([status]))
 
 
 @contextlib.contextmanager
@@ -200,7 +175,7 @@ def _logged_above(console: Console) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the match as Ctrl-C does: goodbye said, exports written."""
+    """Let SIGTERM end the match as Ctrl-C does: with a goodbye and the exports."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -13,7 +15,37 @@ from rich.text import Text
 from gym_p2p.cli.play import Status, Summary
 from gym_p2p.core.api.queues import QueueStatus
 
-__all__ = ["match_table", "picture_panel", "queue_line", "summary_table"]
+__all__ = [
+    "bare_table",
+    "checks_cell",
+    "live_view",
+    "match_table",
+    "picture_panel",
+    "queue_line",
+    "summary_table",
+]
+
+_T = TypeVar("_T")
+
+
+@contextlib.contextmanager
+def live_view(
+    draw: Callable[[_T], RenderableType], console: Console, *, hidden: bool
+) -> Iterator[Callable[[_T], None]]:
+    """Yield what shows a state in place of the one before; nothing does where there is no terminal."""
+    if hidden or not console.is_terminal:
+        yield lambda _state: None
+        return
+    with Live(console=console, refresh_per_second=10, transient=True) as live:
+        yield lambda state: live.update(draw(state))
+
+
+def bare_table(*columns: str, figures: tuple[str, ...] = ()) -> Table:
+    """Return a table without lines: columns of words, then figures to the right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in (*columns, *figures):
+        table.add_column(name, justify="right" if name in figures else "left", no_wrap=True)
+    return table
 
 
 def match_table(statuses: Iterable[Status]) -> RenderableType:
@@ -24,17 +56,18 @@ def match_table(statuses: Iterable[Status]) -> RenderableType:
 
 
 def _links_table(statuses: Iterable[Status]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for name in ("seat", "state", "ep", "frame", "fps", "reward", "peer"):
-        table.add_column(name, no_wrap=True)
-    for name in ("RTT ms", "median", "p95", "jitter"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = bare_table(
+        *("seat", "state", "ep", "frame", "fps", "reward", "peer"),
+        figures=("RTT ms", "median", "p95", "jitter"),
+    )
     table.add_column("checksums")
     for status in statuses:
         links: Mapping[str, dict[str, Any] | None] = status.latency or {"": None}
         for number, (peer, latency) in enumerate(links.items()):
-            cells = _player_cells(status) if number == 0 else [""] * 6
-            table.add_row(*cells, peer, *_latency_cells(latency), _checks(status) if number == 0 else "")
+            first = number == 0
+            cells = _player_cells(status) if first else [""] * 6
+            checks = checks_cell(status.checksums_agreed, status.desyncs) if first else ""
+            table.add_row(*cells, peer, *_latency_cells(latency), checks)
     return table
 
 
@@ -48,11 +81,11 @@ def queue_line(status: QueueStatus) -> Text:
     )
 
 
-def picture_panel(status: Status, title: str) -> RenderableType:
+def picture_panel(picture: str | None, title: str) -> RenderableType:
     """Return the environment's picture, if there is one."""
-    if status.picture is None:
+    if picture is None:
         return Text("")
-    return Panel(Text.from_ansi(status.picture), title=title, expand=False, border_style="dim")
+    return Panel(Text.from_ansi(picture), title=title, expand=False, border_style="dim")
 
 
 def summary_table(summaries: Iterable[Summary]) -> RenderableType:
@@ -86,7 +119,8 @@ def _latency_cells(latency: Mapping[str, Any] | None) -> list[str]:
     return [f"{latency[key]:.1f}" for key in ("nowMs", "medianMs", "p95Ms", "jitterMs")]
 
 
-def _checks(status: Status) -> Text:
-    if status.desyncs:
-        return Text(f"{status.desyncs} differ", style="bold red")
-    return Text(f"{status.checksums_agreed} equal", style="green" if status.checksums_agreed else "dim")
+def checks_cell(agreed: int, desyncs: int) -> Text:
+    """Return how many checksums agreed, or that some did not."""
+    if desyncs:
+        return Text(f"{desyncs} differ", style="bold red")
+    return Text(f"{agreed} equal", style="green" if agreed else "dim")

@@ -16,16 +16,17 @@ from rich.console import Console
 from rich.table import Table
 
 from gym_p2p.cli.matchmakers import KNOWN_MATCHMAKERS, add_set_option, make_matchmaker
-from gym_p2p.cli.options import count, find_local_modules
+from gym_p2p.cli.options import above_zero, count, find_local_modules
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.matchmaking.decision_log import ReplayedLog, replay
 from gym_p2p.errors import UsageError
 from gym_p2p.simulation.population import Population
 from gym_p2p.simulation.queue import Arrivals, QueueResults, simulate_queue
 
-__all__ = ["add_parser", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 
-EXAMPLES = """\
+DESCRIPTION = "Find out what a matchmaking policy does. Nothing leaves this machine."
+EPILOG = """\
 examples:
   gym-p2p matchmaking simulate --arrivals 100000 --json
   gym-p2p matchmaking simulate --per-s 0.1 --matchmaker widening --set initial_rtt_ms=80
@@ -45,14 +46,8 @@ _COLUMNS = (
 _SHOWN_DIFFERENCES = 10
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add this command."""
-    parser = subparsers.add_parser(
-        "matchmaking",
-        help="simulate a queue under a policy, or replay a decision log under another one",
-        description="Find out what a matchmaking policy does. Nothing leaves this machine.",
-        epilog=EXAMPLES,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
     what = parser.add_subparsers(dest="what", required=True, metavar="what")
     simulation = what.add_parser("simulate", help="a made-up population through the real planner")
     simulation.add_argument(
@@ -66,7 +61,7 @@ def add_parser(subparsers: Any) -> None:
         "--arrivals", type=count, default=10_000, metavar="N", help="default: %(default)s"
     )
     simulation.add_argument(
-        "--per-s", type=_above_zero, default=1.0, metavar="R", help="arrivals a second (default: 1)"
+        "--per-s", type=above_zero, default=1.0, metavar="R", help="arrivals a second (default: 1)"
     )
     simulation.add_argument(
         "--population", type=count, metavar="N", help="different people (default: a quarter of the arrivals)"
@@ -83,15 +78,12 @@ def add_parser(subparsers: Any) -> None:
     again.add_argument("--matchmaker", required=True, metavar="NAME", help="as for simulate")
     add_set_option(again)
     again.add_argument("--json", action="store_true", help="print one JSON object, with every difference")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Simulate or replay, and print."""
     find_local_modules()
-    if arguments.what == "replay":
-        return _replay(arguments)
-    return _simulate(arguments)
+    return _replay(arguments) if arguments.what == "replay" else _simulate(arguments)
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
@@ -192,10 +184,3 @@ def _print_replay(outcome: ReplayedLog) -> None:
 
 def _names(group: list[str] | None) -> str:
     return "nobody" if group is None else "+".join(group)
-
-
-def _above_zero(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"wanted a number above 0, got {text}")
-    return number

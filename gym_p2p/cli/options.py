@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,15 +14,26 @@ from gym_p2p.errors import UsageError
 from gym_p2p.wrapper import P2POptions
 
 __all__ = [
+    "MATCH_OPTIONS",
+    "above_zero",
+    "add_emulation_options",
     "add_env_argument",
     "add_match_options",
+    "between",
     "count",
+    "emulation",
     "env_arguments",
     "find_local_modules",
     "frames_or_auto",
     "match_options",
     "seat_id",
 ]
+
+MATCH_OPTIONS = (
+    *("frames", "fps", "seed", "input_delay", "sync", "view", "network", "spectators"),
+    *("one_way_ms", "jitter_ms", "loss", "exports"),
+)
+"""What :func:`add_match_options` reads as one value each: all but ``--env-arg`` and ``--record``."""
 
 
 def add_env_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
@@ -82,6 +95,11 @@ def _add_network(network: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="show the match to up to N spectators (default: 0)",
     )
+    add_emulation_options(network)
+
+
+def add_emulation_options(network: argparse._ArgumentGroup) -> None:
+    """Add the options of an emulated path, which :func:`emulation` reads."""
     network.add_argument(
         "--one-way-ms", type=float, default=0.0, metavar="MS", help="emulated delay of what this side sends"
     )
@@ -93,12 +111,14 @@ def _add_network(network: argparse._ArgumentGroup) -> None:
     )
 
 
+def emulation(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of a :class:`~gym_p2p.config.LinkEmulation` that were given."""
+    return {name: getattr(arguments, name) for name in ("one_way_ms", "jitter_ms", "loss")}
+
+
 def _add_exports(exports: argparse._ArgumentGroup) -> None:
     exports.add_argument(
-        "--exports",
-        default="p2p-exports",
-        metavar="DIR",
-        help="the documents' folder (default: %(default)s)",
+        "--exports", default="p2p-exports", metavar="DIR", help="the documents' folder (default: %(default)s)"
     )
     exports.add_argument(
         "--record",
@@ -119,11 +139,7 @@ def match_options(arguments: argparse.Namespace) -> P2POptions:
         "spectators": arguments.spectators,
         "exports": arguments.exports,
         "record": arguments.exports if arguments.record == "" else arguments.record,
-        "emulation": {
-            "one_way_ms": arguments.one_way_ms,
-            "jitter_ms": arguments.jitter_ms,
-            "loss": arguments.loss,
-        },
+        "emulation": emulation(arguments),
     }
     if arguments.network is not None:
         options["network"] = arguments.network
@@ -148,7 +164,10 @@ def env_arguments(pairs: list[str]) -> dict[str, Any]:
         key, separator, value = pair.partition("=")
         if not separator or not key.isidentifier():
             raise UsageError(f"--env-arg wants KEY=VALUE, got {pair!r}")
-        arguments[key] = _json_or_text(value)
+        try:
+            arguments[key] = json.loads(value)
+        except ValueError:
+            arguments[key] = value
     return arguments
 
 
@@ -174,8 +193,21 @@ def count(text: str) -> int:
     return number
 
 
-def _json_or_text(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except ValueError:
+def above_zero(text: str) -> float:
+    """Read a number above 0."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"wanted a number above 0, got {text}")
+    return number
+
+
+def between(least: float, most: float) -> Callable[[str], float]:
+    """Return what reads a number of that range."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"wanted {least:g} to {most:g}, got {text}")
         return value
+
+    return number

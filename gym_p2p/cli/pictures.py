@@ -19,7 +19,7 @@ import numpy as np
 
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["Gif", "Mp4", "Pictures", "Window", "open_video"]
+__all__ = ["Gif", "Mp4", "Pace", "Pictures", "Window", "open_video"]
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -168,6 +168,21 @@ class Mp4(Pictures):
         self._target.close(keep=keep and self._writer is not None)
 
 
+class Pace:
+    """Waits until every frame is due; the first one is so at once."""
+
+    def __init__(self, fps: float) -> None:
+        self._interval_s = 1 / fps
+        self._due_s: float | None = None
+
+    def wait(self) -> None:
+        """Wait for the next frame's time; what was lost by more than one frame is not made up for."""
+        now = time.monotonic()
+        due_s = now if self._due_s is None else self._due_s + self._interval_s
+        self._due_s = max(due_s, now - self._interval_s)
+        time.sleep(max(0.0, self._due_s - now))
+
+
 class Window(Pictures):
     """A window that shows the pictures at their pace; closing it ends the show.
 
@@ -184,8 +199,7 @@ class Window(Pictures):
             ) from error
         self._pygame = pygame
         self._title = title
-        self._pace_s = 1 / fps
-        self._due_s: float | None = None
+        self._pace = Pace(fps)
         self._screen: Any = None
         self.open = True
 
@@ -201,9 +215,7 @@ class Window(Pictures):
         surface = pygame.surfarray.make_surface(picture.swapaxes(0, 1))
         pygame.transform.scale(surface, self._screen.get_size(), self._screen)
         pygame.display.flip()
-        now = time.monotonic()
-        self._due_s = now if self._due_s is None else max(self._due_s + self._pace_s, now - self._pace_s)
-        time.sleep(max(0.0, self._due_s - now))
+        self._pace.wait()
 
     def close(self, *, keep: bool) -> None:  # noqa: ARG002 - there is nothing to keep
         """Close the window."""

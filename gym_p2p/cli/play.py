@@ -94,8 +94,9 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     Raises:
         P2PError: there was no match.
     """
+    rendering = {"render_mode": "ansi"} if part.picture else {}
     env = P2PEnv(
-        load_environment(part.env, _with_picture(part)),
+        load_environment(part.env, {**part.env_args, **rendering}),
         seat=part.seat,
         watchers=part.watchers,
         **part.options,
@@ -121,10 +122,6 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         uploaded=bool(finished and finished.uploaded),
         problems=finished.problems if finished else (),
     )
-
-
-def _with_picture(part: Part) -> dict[str, Any]:
-    return {**part.env_args, "render_mode": "ansi"} if part.picture else dict(part.env_args)
 
 
 class _SeatedPlayer:

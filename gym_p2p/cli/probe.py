@@ -16,16 +16,17 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gym_p2p.cli.options import count
+from gym_p2p.cli.options import add_emulation_options, count, emulation
 from gym_p2p.config import DEFAULT_SERVER_URL, LinkConfig, LinkEmulation
 from gym_p2p.core.api.probes import MAX_PINGS
 from gym_p2p.errors import ConfigurationError, ServiceRefused, UsageError
 from gym_p2p.net.probing.calls import answer_probes, probe_peer
 from gym_p2p.net.probing.manager import ProbeResult
 
-__all__ = ["add_parser", "histogram", "result_document", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_options", "histogram", "result_document", "run"]
 
-EXAMPLES = """\
+DESCRIPTION = "Measure the latency to another player over a channel like that of a match."
+EPILOG = """\
 examples:
   gym-p2p probe --wait --as ann                     (one terminal: waits until somebody probes it)
   gym-p2p probe ann                                 (the other one)
@@ -38,14 +39,8 @@ _BINS = 8
 _BAR_CHARS = 40
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add this command."""
-    parser = subparsers.add_parser(
-        "probe",
-        help="measure the latency to somebody who waits for that on a service",
-        description="Measure the latency to another player over a channel like that of a match.",
-        epilog=EXAMPLES,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
     parser.add_argument("peer", nargs="?", metavar="PEER", help="the name under which the other one waits")
     parser.add_argument("--wait", action="store_true", help="wait to be probed, until Ctrl-C")
     parser.add_argument("--server", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s")
@@ -57,16 +52,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print every result as a line of JSON")
     network = parser.add_argument_group("network")
     network.add_argument("--relay-only", action="store_true", help="use relays (TURN) alone")
-    network.add_argument(
-        "--one-way-ms", type=float, default=0.0, metavar="MS", help="emulated delay of what this side sends"
-    )
-    network.add_argument(
-        "--jitter-ms", type=float, default=0.0, metavar="MS", help="emulated mean extra delay (exponential)"
-    )
-    network.add_argument(
-        "--loss", type=float, default=0.0, metavar="P", help="emulated share of lost datagrams, 0 to 1"
-    )
-    parser.set_defaults(run=run)
+    add_emulation_options(network)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -119,10 +105,7 @@ async def _wait(arguments: argparse.Namespace, subject: str) -> int:
 
 
 def _link(arguments: argparse.Namespace) -> LinkConfig:
-    emulation = LinkEmulation(
-        one_way_ms=arguments.one_way_ms, jitter_ms=arguments.jitter_ms, loss=arguments.loss
-    )
-    return LinkConfig(relay_only=arguments.relay_only, emulation=emulation)
+    return LinkConfig(relay_only=arguments.relay_only, emulation=LinkEmulation(**emulation(arguments)))
 
 
 def result_document(result: ProbeResult) -> dict[str, Any]:

@@ -7,15 +7,14 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from gym_p2p.cli.options import between
 from gym_p2p.config import DEFAULT_SERVER_URL, ServiceConfig
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.commands import TicketRow
@@ -24,7 +23,7 @@ from gym_p2p.errors import ConfigurationError, ServiceRefused, ServiceUnreachabl
 from gym_p2p.net.client.operator import QueueView
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, read_secret
 
-__all__ = ["add_parser", "report_view", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_options", "report_view", "run"]
 
 _TOKEN = "GYM_P2P_OPERATOR_TOKEN"  # noqa: S105  # the name of a variable
 _OWN_TOKEN_S = 60.0
@@ -32,7 +31,8 @@ _OWN_TOKEN_S = 60.0
 _PRINTED_TOKEN_S = 12 * 3600.0
 """A working day."""
 _NAME_IT = f"give the service's own with --data-dir, or set {_TOKEN}"
-_EPILOG = f"""\
+DESCRIPTION = "Show the queues of a running service: states, waits, thresholds, estimates, probes."
+EPILOG = f"""\
 Only the service's operator may look: whoever can read the secret in its --data-dir. From another machine:
 
   gym-p2p queue --print-token --data-dir DIR                              (where the service runs)
@@ -40,14 +40,8 @@ Only the service's operator may look: whoever can read the secret in its --data-
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add this command."""
-    parser = subparsers.add_parser(
-        "queue",
-        help="watch who waits in the queues of a running service",
-        description="Show the queues of a running service: states, waits, thresholds, estimates, probes.",
-        epilog=_EPILOG,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
     parser.add_argument(
         "--server", "--server-url", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s"
     )
@@ -58,12 +52,11 @@ def add_parser(subparsers: Any) -> None:
         help="the service's, which holds its secret (default: %(default)s)",
     )
     parser.add_argument(
-        "--interval", type=_interval, default=1.0, metavar="S", help="between two looks (default: 1)"
+        "--interval", type=between(0.1, 3600), default=1.0, metavar="S", help="between two looks (default: 1)"
     )
     parser.add_argument("--once", action="store_true", help="look once")
     parser.add_argument("--json", action="store_true", help="print every look as a line of JSON")
     parser.add_argument("--print-token", action="store_true", help=f"print a token for {_TOKEN}, and end")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,21 +73,15 @@ async def _watch(arguments: argparse.Namespace) -> None:
     async with QueueView(arguments.server) as view:
         report = await _look(view, arguments)
         if arguments.json or arguments.once or not console.is_terminal:
-            await _print(view, arguments, report)
+            _print(report, as_json=arguments.json)
+            while not arguments.once:
+                await asyncio.sleep(arguments.interval)
+                _print(await _look(view, arguments), as_json=arguments.json)
             return
         with Live(report_view(report), console=console, auto_refresh=False) as live:
             while True:
                 await asyncio.sleep(arguments.interval)
                 live.update(await _picture(view, arguments), refresh=True)
-
-
-async def _print(view: QueueView, arguments: argparse.Namespace, report: QueueReport) -> None:
-    """Print look after look, for a file, a pipe or a program."""
-    show: Callable[[QueueReport], None] = _print_json if arguments.json else _print_table
-    show(report)
-    while not arguments.once:
-        await asyncio.sleep(arguments.interval)
-        show(await _look(view, arguments))
 
 
 async def _picture(view: QueueView, arguments: argparse.Namespace) -> RenderableType:
@@ -161,17 +148,9 @@ def _ms(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f}"
 
 
-def _print_json(report: QueueReport) -> None:
-    line = {"type": "queues", "timestamp_ms": time.time_ns() // 1_000_000, **encode(report)}
-    print(json.dumps(line, allow_nan=False), flush=True)
-
-
-def _print_table(report: QueueReport) -> None:
-    Console().print(report_view(report))
-
-
-def _interval(text: str) -> float:
-    seconds = float(text)
-    if not 0.1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"wanted 0.1 to 3600 s, got {text}")
-    return seconds
+def _print(report: QueueReport, *, as_json: bool) -> None:
+    if as_json:
+        line = {"type": "queues", "timestamp_ms": time.time_ns() // 1_000_000, **encode(report)}
+        print(json.dumps(line, allow_nan=False), flush=True)
+    else:
+        Console().print(report_view(report))

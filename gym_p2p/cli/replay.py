@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -17,19 +16,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from gym_p2p.cli.options import add_env_argument, env_arguments, find_local_modules
-from gym_p2p.cli.pictures import Pictures, Window, open_video
+from gym_p2p.cli.options import add_env_argument, between, env_arguments, find_local_modules
+from gym_p2p.cli.pictures import Pace, Pictures, Window, open_video
 from gym_p2p.errors import ConfigurationError, DamagedReplay, UsageError
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.replay.reader import Replay, read_replay
 from gym_p2p.game.replay.transitions import TransitionFile
 from gym_p2p.game.replay.verify import ReplayStep, Verification, game_of, verify_replay
 
-__all__ = ["add_parser", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 
 _DEFAULT_FPS = 30.0
 
-EXAMPLES = """\
+DESCRIPTION = "Play a recorded match again in this fresh process, and compare all that was recorded."
+EPILOG = """\
 examples:
   gym-p2p replay match.p2preplay                          play it again, compare everything
   gym-p2p replay match.p2preplay --video match.gif        and write what it looked like
@@ -41,24 +41,19 @@ reward, terminated, truncated, next_observation, last.
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add this command."""
-    parser = subparsers.add_parser(
-        "replay",
-        help="play a recorded match again: verify it, show it, write its transitions",
-        description="Play a recorded match again in this fresh process, and compare all that was recorded.",
-        epilog=EXAMPLES,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
     parser.add_argument("file", metavar="FILE", help="a recording (join --record)")
     parser.add_argument("--env", help="the environment, as for join, where the file does not name it")
     add_env_argument(parser)
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--render", action="store_true", help="show it in a window")
     shown.add_argument("--video", metavar="FILE", help="write a .gif or .mp4, one picture a frame")
-    parser.add_argument("--fps", type=_fps, metavar="F", help="frames a second (default: as it was played)")
+    parser.add_argument(
+        "--fps", type=between(0.1, 1000), metavar="F", help="frames a second (default: as it was played)"
+    )
     parser.add_argument("--to", metavar="FILE", help="write the transitions to a .jsonl or .parquet")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,41 +80,36 @@ def _play(replay: Replay, arguments: argparse.Namespace) -> Verification:
     """Verify the recording, and hand every frame to whoever wants it."""
     make = _maker(replay, arguments)
     mode = _render_mode(replay, make, arguments)
-    with contextlib.ExitStack() as stack:
-        outputs: list[Callable[[ReplayStep], None]] = []
-        closing: list[Callable[[bool], None]] = []
+    outputs: list[Callable[[ReplayStep], None]] = []
+    closing: list[Callable[[bool], None]] = []
+
+    def watch(step: ReplayStep) -> None:
+        for output in outputs:
+            output(step)
+
+    with _progress(replay) as advance:
         pictures = _pictures(replay, mode, arguments)
         if pictures is not None:
             outputs.append(lambda step: _show(step, pictures))
             closing.append(lambda keep: pictures.close(keep=keep))
         elif mode == "human":
-            outputs.append(_Pace(_fps_of(replay, arguments)))
+            pace = Pace(_fps_of(replay, arguments))  # it draws into a window of its own
+            outputs.append(lambda _step: pace.wait())
         if arguments.to is not None:
             file = TransitionFile(arguments.to, replay)
             outputs.append(file.write)
             closing.append(lambda keep: file.close(keep=keep))
-        outputs.append(stack.enter_context(_progress(replay)))
+        outputs.append(advance)
         agreed = False
         try:
             verification = verify_replay(
-                replay,
-                lambda: make(mode),
-                watch=_all(outputs),
-                compare_states=mode is None and arguments.env is None,
+                replay, lambda: make(mode), watch=watch, compare_states=mode is None and arguments.env is None
             )
             agreed = verification.agreed
         finally:
             for close in closing:
                 close(agreed)
     return verification
-
-
-def _all(outputs: list[Callable[[ReplayStep], None]]) -> Callable[[ReplayStep], None]:
-    def watch(step: ReplayStep) -> None:
-        for output in outputs:
-            output(step)
-
-    return watch
 
 
 def _maker(replay: Replay, arguments: argparse.Namespace) -> Callable[[str | None], Any]:
@@ -175,19 +165,6 @@ def _show(step: ReplayStep, pictures: Pictures) -> None:
         kind = f"an array of shape {picture.shape}" if isinstance(picture, np.ndarray) else type(picture)
         raise ConfigurationError("render", f"wanted a picture of (height, width, 3), got {kind}")
     pictures.add(picture.astype(np.uint8, copy=False))
-
-
-class _Pace:
-    """Waits until every frame is due, for an environment that draws into a window of its own."""
-
-    def __init__(self, fps: float) -> None:
-        self._pace_s = 1 / fps
-        self._due_s = time.monotonic()
-
-    def __call__(self, _step: ReplayStep) -> None:
-        now = time.monotonic()
-        self._due_s = max(self._due_s + self._pace_s, now - self._pace_s)
-        time.sleep(max(0.0, self._due_s - now))
 
 
 def _fps_of(replay: Replay, arguments: argparse.Namespace) -> float:
@@ -255,10 +232,3 @@ def _print(verification: Verification, arguments: argparse.Namespace) -> None:
     for path in filter(None, (arguments.video, arguments.to)):
         written = "written" if verification.agreed else "not written, for the match is not as recorded"
         console.print(f"{path}: {written}", highlight=False, markup=False)
-
-
-def _fps(text: str) -> float:
-    fps = float(text)
-    if not 0.1 <= fps <= 1000:
-        raise argparse.ArgumentTypeError(f"wanted 0.1 to 1000, got {text}")
-    return fps

@@ -15,17 +15,16 @@ from gym_p2p.cli.secret import JOIN_SECRET, TURN_SECRET, secret
 from gym_p2p.config import IceServer, MatchmakingConfig, ServiceConfig
 from gym_p2p.config.names import load_named
 from gym_p2p.core.matchmaking.strategy import Matchmaker
-from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.server.app import Service, new_event_loop
 
-__all__ = ["EXIT_CANNOT_START", "add_parser", "run"]
-
-EXIT_CANNOT_START = 2
-"""As argparse's own for a wrong option."""
+__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 
 _DEFAULTS = ServiceConfig()
 _TURN_USERNAME = "GYM_P2P_TURN_USERNAME"
 _TURN_CREDENTIAL = "GYM_P2P_TURN_CREDENTIAL"
-_EPILOG = f"""\
+DESCRIPTION = "Run the service where players meet, signal each other, and leave their documents."
+EPILOG = f"""\
 ICE servers: --ice-server stun:stun.example.org:3478 --ice-server turn:turn.example.org:3478
 None is needed where the players reach each other directly (one machine, one local network).
 A TURN server's credentials are made for each player from {TURN_SECRET}, which it shares with the
@@ -38,15 +37,8 @@ Secrets have at least 32 characters; NAME_FILE names a file that holds one.
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the ``serve`` command."""
-    parser = subparsers.add_parser(
-        "serve",
-        help="run the service where players meet",
-        description="Run the service where players meet, signal each other, and leave their documents.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
     _add_access_options(parser)
     parser.add_argument(
         "--port", type=int, default=_DEFAULTS.port, help="port, 0 for any free one (default: %(default)s)"
@@ -59,13 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     _add_path_options(parser)
     add_queue_options(parser)
-    parser.add_argument(
-        "--log-level",
-        choices=("debug", "info", "warning", "error"),
-        default="warning",
-        help="what is logged to stderr (default: %(default)s)",
-    )
-    parser.set_defaults(run=run, log_format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    parser.set_defaults(log_format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 def _add_access_options(parser: argparse.ArgumentParser) -> None:
@@ -115,55 +101,46 @@ def _add_path_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until interrupted; returns the exit code."""
-    try:
-        config = ServiceConfig(
-            host=args.host,
-            open=args.open,
-            join_secret=secret(JOIN_SECRET),
-            experiment=args.experiment,
-            private_candidates=args.private_candidates,
-            turn_secret=secret(TURN_SECRET),
-            port=args.port,
-            data_dir=args.data_dir,
-            ice_servers=tuple(_ice_server(text) for text in args.ice_server),
-            relay_only=args.relay_only,
-            cors_origins=args.cors_origin,
-            matchmaking=MatchmakingConfig(give_up_after_s=args.give_up_after),
-            log_decisions=args.decision_log,
-        )
-        find_local_modules()
-        matchmaker = make_matchmaker(args.matchmaker, args.set)
-        hook = None if args.pre_match is None else load_named("pre_match", args.pre_match)
-        return _serve(config, matchmaker, hook)
-    except UsageError as error:
-        print(f"gym-p2p serve: {error}", file=sys.stderr)
-        return EXIT_CANNOT_START
-
-
-def _serve(config: ServiceConfig, matchmaker: Matchmaker, hook: Callable[..., object] | None) -> int:
-    from gym_p2p.server.app import Service, new_event_loop  # noqa: PLC0415  # keeps --help fast
-
-    async def main() -> None:
-        stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopped.set)
-        service = Service(config, matchmaker=matchmaker, pre_match=hook)
-        await service.start()
-        try:
-            print(f"gym_p2p service ready at {service.url}", flush=True)
-            if config.open and not config.on_loopback:
-                print(_open_warning(config.host), file=sys.stderr, flush=True)
-            if config.private_candidates is None and not config.passes_private_candidates:
-                print(_PRIVATE_NOTE, file=sys.stderr, flush=True)
-            await stopped.wait()
-        finally:
-            await service.stop()
-
+    """Serve until interrupted."""
+    config = ServiceConfig(
+        host=args.host,
+        open=args.open,
+        join_secret=secret(JOIN_SECRET),
+        experiment=args.experiment,
+        private_candidates=args.private_candidates,
+        turn_secret=secret(TURN_SECRET),
+        port=args.port,
+        data_dir=args.data_dir,
+        ice_servers=tuple(_ice_server(text) for text in args.ice_server),
+        relay_only=args.relay_only,
+        cors_origins=args.cors_origin,
+        matchmaking=MatchmakingConfig(give_up_after_s=args.give_up_after),
+        log_decisions=args.decision_log,
+    )
+    find_local_modules()
+    matchmaker = make_matchmaker(args.matchmaker, args.set)
+    hook = None if args.pre_match is None else load_named("pre_match", args.pre_match)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(main())
+        runner.run(_serve(config, matchmaker, hook))
     return 0
+
+
+async def _serve(config: ServiceConfig, matchmaker: Matchmaker, hook: Callable[..., object] | None) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    service = Service(config, matchmaker=matchmaker, pre_match=hook)
+    await service.start()
+    try:
+        print(f"gym_p2p service ready at {service.url}", flush=True)
+        if config.open and not config.on_loopback:
+            print(_OPEN_WARNING.format(config.host), file=sys.stderr, flush=True)
+        if config.private_candidates is None and not config.passes_private_candidates:
+            print(_PRIVATE_NOTE, file=sys.stderr, flush=True)
+        await stopped.wait()
+    finally:
+        await service.stop()
 
 
 def _ice_server(url: str) -> IceServer:
@@ -182,10 +159,8 @@ _PRIVATE_NOTE = (
     "in one network, start with --private-candidates; --no-private-candidates silences this."
 )
 
-
-def _open_warning(host: str) -> str:
-    return (
-        f"warning: listening on {host}: every machine that reaches this address can take seats under any "
-        "name, and nothing is encrypted between it and this service. Use it in a network that you trust, or "
-        "put a TLS proxy in front."
-    )
+_OPEN_WARNING = (
+    "warning: listening on {}: every machine that reaches this address can take seats under any name, and "
+    "nothing is encrypted between it and this service. Use it in a network that you trust, or put a TLS "
+    "proxy in front."
+)

@@ -7,9 +7,9 @@ import concurrent.futures
 import itertools
 import json
 import os
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import get_context
+from statistics import fmean
 from typing import Any
 
 import attrs
@@ -19,6 +19,7 @@ from rich.table import Table
 
 from gym_p2p.cli.options import (
     add_env_argument,
+    between,
     count,
     env_arguments,
     find_local_modules,
@@ -31,9 +32,13 @@ from gym_p2p.game.env.load import load_environment, load_policy
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.simulation import Simulation, simulate
 
-__all__ = ["add_parser", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 
-EXAMPLES = """\
+DESCRIPTION = (
+    "Play whole matches of an environment on virtual time, in this machine alone, and print "
+    "reward, rollbacks, mispredictions and stalls against delay."
+)
+EPILOG = """\
 examples:
   gym-p2p simulate gym_p2p/Rally-v0 --policy scripted
   gym-p2p simulate gym_p2p/Rally-v0 --one-way-ms 0 25 50 100 200 --jitter-ms 5 --loss 0.02 --repeat 5
@@ -74,15 +79,8 @@ class _MatchRow:
     why: str
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add this command."""
-    parser = subparsers.add_parser(
-        "simulate",
-        help="play matches on virtual time, and see what delay does",
-        description="Play whole matches of an environment on virtual time, in this machine alone, and print "
-        "reward, rollbacks, mispredictions and stalls against delay.",
-        epilog=EXAMPLES,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
     parser.add_argument(
         "env", help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function"
     )
@@ -110,14 +108,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--window", type=count, default=8, metavar="N", help="frames predicted (default: 8)")
     parser.add_argument(
-        "--jobs",
-        type=count,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="at once (default: one a core)",
+        "--jobs", type=count, default=os.cpu_count() or 1, metavar="N", help="at once (default: one a core)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a match")
-    parser.set_defaults(run=run)
 
 
 def _add_network_options(parser: argparse.ArgumentParser) -> None:
@@ -131,15 +124,11 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         help="one or more delays to compare (default: 0 25 50 100)",
     )
     network.add_argument("--jitter-ms", type=float, default=0.0, metavar="MS", help="mean, exponential")
-    network.add_argument("--loss", type=_share, default=0.0, metavar="P", help="share lost, 0 to 1")
-    network.add_argument("--reorder", type=_share, default=0.0, metavar="P", help="share held back")
-    network.add_argument("--duplicate", type=_share, default=0.0, metavar="P", help="share doubled")
+    network.add_argument("--loss", type=between(0, 1), default=0.0, metavar="P", help="share lost, 0 to 1")
+    network.add_argument("--reorder", type=between(0, 1), default=0.0, metavar="P", help="share held back")
+    network.add_argument("--duplicate", type=between(0, 1), default=0.0, metavar="P", help="share doubled")
     network.add_argument(
-        "--repeat",
-        type=count,
-        default=1,
-        metavar="N",
-        help="matches of each kind (default: 1)",
+        "--repeat", type=count, default=1, metavar="N", help="matches of each kind (default: 1)"
     )
 
 
@@ -154,7 +143,9 @@ def run(arguments: argparse.Namespace) -> int:
             rows.append(row)
             status.update(f"{len(rows)} of {len(tasks)} matches")
             if arguments.json:
-                print(json.dumps({"type": "simulation", **_plain(row)}, allow_nan=False), flush=True)
+                rewards = {str(seat): reward for seat, reward in row.rewards.items()}
+                line = {"type": "simulation", **attrs.asdict(row), "rewards": rewards}
+                print(json.dumps(line, allow_nan=False), flush=True)
     if not arguments.json:
         Console().print(_table(rows, arguments.env))
         for why in dict.fromkeys(f"{row.sync}: {row.why}" for row in rows):
@@ -243,10 +234,6 @@ def _row(task: _Task, result: Simulation) -> _MatchRow:
     )
 
 
-def _plain(row: _MatchRow) -> dict[str, Any]:
-    return {**attrs.asdict(row), "rewards": {str(seat): reward for seat, reward in row.rewards.items()}}
-
-
 def _table(rows: Sequence[_MatchRow], env: str) -> Table:
     table = Table(
         title=f"{env}: rewards, and what keeping together cost",
@@ -265,24 +252,13 @@ def _table(rows: Sequence[_MatchRow], env: str) -> Table:
         table.add_row(
             f"{one_way_ms:g}",
             sync,
-            *(f"{_mean(row.rewards[seat] for row in group):.1f}" for seat in seats),
-            f"{_mean(row.frames / row.seconds for row in group):.1f}",
-            f"{_mean(row.rollbacks for row in group):.0f}",
+            *(f"{fmean(row.rewards[seat] for row in group):.1f}" for seat in seats),
+            f"{fmean(row.frames / row.seconds for row in group):.1f}",
+            f"{fmean(row.rollbacks for row in group):.0f}",
             f"{max(row.depth for row in group)}",
-            f"{_mean(row.resimulated for row in group):.0f}",
-            f"{_mean(row.mispredictions for row in group):.0f}",
-            f"{_mean(row.stalls for row in group):.0f}",
-            f"{_mean(row.bytes_per_s for row in group):.0f}",
+            f"{fmean(row.resimulated for row in group):.0f}",
+            f"{fmean(row.mispredictions for row in group):.0f}",
+            f"{fmean(row.stalls for row in group):.0f}",
+            f"{fmean(row.bytes_per_s for row in group):.0f}",
         )
     return table
-
-
-def _mean(figures: Iterator[float]) -> float:
-    return statistics.fmean(figures)
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"wanted 0 to 1, got {text}")
-    return value

@@ -10,26 +10,20 @@ from gym_p2p.cli.options import count
 from gym_p2p.cli.secret import JOIN_SECRET, secret
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 
-__all__ = ["add_parser", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 
-_DEFAULT_TTL_S = 3600
-_EPILOG = f"""\
+DESCRIPTION = "Make a token that lets one participant take part, for a while, under one name."
+EPILOG = f"""\
 The secret is the service's: {JOIN_SECRET}, or the file that {JOIN_SECRET}_FILE names.
 The participant's program finds the token in GYM_P2P_TOKEN; a web page passes it on as
 io(url, {{auth: {{token}}}}).
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the ``token`` command."""
-    parser = subparsers.add_parser(
-        "token",
-        help="make a join token for a participant",
-        description="Make a token that lets one participant take part, for a while, under one name.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
     parser.add_argument("subject", metavar="SUBJECT", help="who the player is to the service and the others")
     parser.add_argument(
         "--experiment",
@@ -40,11 +34,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--ttl",
         type=count,
-        default=_DEFAULT_TTL_S,
+        default=3600,
         metavar="S",
         help="seconds in which the player may connect (default: %(default)s); who is connected stays",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,8 +46,6 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: there is no secret, or no such subject can be.
     """
-    from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner  # noqa: PLC0415  # keeps --help fast
-
     config = ServiceConfig(join_secret=secret(JOIN_SECRET), experiment=args.experiment)
     if config.join_secret is None:
         raise ConfigurationError(JOIN_SECRET, "is not set; it has to be the service's")

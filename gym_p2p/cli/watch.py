@@ -7,27 +7,31 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import attrs
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.panel import Panel
 from rich.table import Table
-from rich.text import Text
 
+from gym_p2p.cli.live import bare_table, checks_cell, live_view, picture_panel
 from gym_p2p.cli.options import add_env_argument, count, env_arguments, find_local_modules
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchOver, WatchDiverged
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.spectate.spectator import Spectator
 
-__all__ = ["add_parser", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 
 REPORT_INTERVAL_S = 0.1
 
-EXAMPLES = """\
+_LIVE_ONLY = frozenset({"picture", "state", "frame", "behind"})
+"""What the summary leaves out."""
+
+DESCRIPTION = (
+    "Look on at a running match: every confirmed frame from the episode's first on, played "
+    "in an environment of one's own; first the past, as fast as it can be played, then live."
+)
+EPILOG = """\
 examples:
   gym-p2p watch gym_p2p/Rally-v0 --picture                the match in room "default" of a service here
   gym-p2p watch pettingzoo.atari.pong_v3 --env-arg obs_type=ram --room lab --server http://10.0.0.5:8765
@@ -37,15 +41,8 @@ Some player of the match has to allow it: join --spectators N. The players do no
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add this command."""
-    parser = subparsers.add_parser(
-        "watch",
-        help="look on at a running match",
-        description="Look on at a running match: every confirmed frame from the episode's first on, played "
-        "in an environment of one's own; first the past, as fast as it can be played, then live.",
-        epilog=EXAMPLES,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
     parser.add_argument("env", help="the players' environment, as for join")
     parser.add_argument("--server", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s")
     place = parser.add_mutually_exclusive_group()
@@ -60,7 +57,6 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--picture", action="store_true", help="show the environment's ansi rendering")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no live view")
-    parser.set_defaults(run=run)
 
 
 @attrs.define(kw_only=True)
@@ -103,7 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
         compare_states=not arguments.picture,
     )
     sight = _Sight()
-    with _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr), spectator:
+    view = live_view(_picture, Console(stderr=True), hidden=arguments.json)
+    with view as report, contextlib.redirect_stdout(sys.stderr), spectator:
         try:
             _watch(spectator, sight, arguments, report)
         except KeyboardInterrupt:
@@ -115,7 +112,12 @@ def run(arguments: argparse.Namespace) -> int:
         except WatchDiverged as error:
             sight.ending, sight.desyncs = "diverged", spectator.desyncs
             print(f"gym-p2p watch: {error}", file=sys.stderr)
-    _print(sight, as_json=arguments.json)
+    if arguments.json:
+        seen = attrs.asdict(sight, filter=lambda field, _value: field.name not in _LIVE_ONLY)
+        print(json.dumps({"type": "summary", **seen}))
+    else:
+        sight.state = sight.ending
+        Console().print(_table(sight))
     return sight.exit_code
 
 
@@ -159,35 +161,15 @@ def _look(spectator: Spectator, sight: _Sight, *, picture: bool) -> None:
         sight.picture = rendered if isinstance(rendered, str) else None
 
 
-@contextlib.contextmanager
-def _shown(arguments: argparse.Namespace) -> Iterator[Callable[[_Sight], None]]:
-    console = Console(stderr=True)
-    if arguments.json or not console.is_terminal:
-        yield lambda _sight: None
-        return
-    with Live(console=console, refresh_per_second=10, transient=True) as live:
-        yield lambda sight: live.update(_drawn(sight))
-
-
-def _drawn(sight: _Sight) -> RenderableType:
+def _picture(sight: _Sight) -> RenderableType:
     if sight.picture is None:
         return _table(sight)
-    picture = Panel(
-        Text.from_ansi(sight.picture), title=f"frame {sight.frame}", expand=False, border_style="dim"
-    )
-    return Group(picture, _table(sight))
+    return Group(picture_panel(sight.picture, f"frame {sight.frame}"), _table(sight))
 
 
 def _table(sight: _Sight) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for name in ("state", "ep", "frames", "behind", "shown by", "rewards", "checksums"):
-        table.add_column(name, no_wrap=True)
+    table = bare_table("state", "ep", "frames", "behind", "shown by", "rewards", "checksums")
     rewards = ", ".join(f"{seat} {reward:g}" for seat, reward in sight.rewards.items())
-    checked = (
-        Text(f"{sight.desyncs} differ", style="bold red")
-        if sight.desyncs
-        else Text(f"{sight.checksums_agreed} equal", style="green" if sight.checksums_agreed else "dim")
-    )
     table.add_row(
         sight.state,
         str(sight.episodes),
@@ -195,18 +177,6 @@ def _table(sight: _Sight) -> Table:
         str(sight.behind),
         sight.source or "-",
         rewards or "-",
-        checked,
+        checks_cell(sight.checksums_agreed, sight.desyncs),
     )
     return table
-
-
-def _print(sight: _Sight, *, as_json: bool) -> None:
-    if as_json:
-        seen = {name: value for name, value in attrs.asdict(sight).items() if name not in _LIVE_ONLY}
-        print(json.dumps({"type": "summary", **seen}))
-        return
-    sight.state = sight.ending
-    Console().print(_table(sight))
-
-
-_LIVE_ONLY = frozenset({"picture", "state", "frame", "behind"})

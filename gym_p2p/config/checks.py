@@ -40,8 +40,7 @@ def require_number(option: str, value: Any, low: float, high: float | None = Non
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ConfigurationError(option, f"wanted a number, got {value!r}")
-    if value < low or (high is not None and value > high):
-        raise ConfigurationError(option, f"wanted {_bounds(low, high)}, got {value!r}")
+    _require_within(option, value, low, high)
 
 
 def require_whole(option: str, value: Any, low: int, high: int | None = None) -> None:
@@ -56,45 +55,29 @@ def require_whole(option: str, value: Any, low: int, high: int | None = None) ->
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(option, f"wanted a whole number, got {value!r}")
+    _require_within(option, value, low, high)
+
+
+def _require_within(option: str, value: float, low: float, high: float | None) -> None:
     if value < low or (high is not None and value > high):
-        raise ConfigurationError(option, f"wanted {_bounds(low, high)}, got {value!r}")
-
-
-def _bounds(low: float, high: float | None) -> str:
-    shown = [
-        str(bound) if isinstance(bound, int) else f"{bound:g}" for bound in (low, high) if bound is not None
-    ]
-    return f"at least {shown[0]}" if high is None else " to ".join(shown)
+        shown = [str(b) if isinstance(b, int) else f"{b:g}" for b in (low, high) if b is not None]
+        wanted = f"at least {shown[0]}" if high is None else " to ".join(shown)
+        raise ConfigurationError(option, f"wanted {wanted}, got {value!r}")
 
 
 def in_range(low: float, high: float) -> Validator:
     """Return a validator: a finite number within these bounds."""
-
-    def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        require_number(attribute.name, value, low, high)
-
-    return check
+    return lambda _instance, attribute, value: require_number(attribute.name, value, low, high)
 
 
 def whole_in_range(low: int, high: int, *, also: str | None = None) -> Validator:
     """Return a validator: a whole number within these bounds, or this text."""
 
     def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if also is not None and isinstance(value, str):
-            if value != also:
-                raise ConfigurationError(attribute.name, f"wanted a whole number or {also}, got {value!r}")
-            return
-        require_whole(attribute.name, value, low, high)
-
-    return check
-
-
-def one_of(*allowed: str) -> Validator:
-    """Return a validator: one of these texts."""
-
-    def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value not in allowed:
-            raise ConfigurationError(attribute.name, f"wanted one of {', '.join(allowed)}, got {value!r}")
+        if also is None or not isinstance(value, str):
+            require_whole(attribute.name, value, low, high)
+        elif value != also:
+            raise ConfigurationError(attribute.name, f"wanted a whole number or {also}, got {value!r}")
 
     return check
 
@@ -109,34 +92,32 @@ def optional(inner: Validator) -> Validator:
     return check
 
 
-def is_a(wanted: type[Any]) -> Validator:
-    """Return a validator: an object of this class."""
+def _passing(passes: Callable[[Any], bool], wanted: str, *, shown: bool = True) -> Validator:
+    """Return a validator: what passes; anything else is refused with what was wanted, and shown."""
 
     def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not isinstance(value, wanted):
-            raise ConfigurationError(attribute.name, f"wanted a {wanted.__name__}, got {value!r}")
+        if not passes(value):
+            came = f", got {value!r}" if shown else ""
+            raise ConfigurationError(attribute.name, f"wanted {wanted}{came}")
 
     return check
+
+
+def one_of(*allowed: str) -> Validator:
+    """Return a validator: one of these texts."""
+    return _passing(lambda value: value in allowed, f"one of {', '.join(allowed)}")
+
+
+def is_a(wanted: type[Any]) -> Validator:
+    """Return a validator: an object of this class."""
+    return _passing(lambda value: isinstance(value, wanted), f"a {wanted.__name__}")
 
 
 def secret_text(least_chars: int = 0) -> Validator:
     """Return a validator: a text of so many characters; what came is never shown, not even a wrong one."""
     wanted = f"at least {least_chars} characters" if least_chars > 1 else "a text"
-
-    def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not isinstance(value, str) or len(value) < least_chars:
-            raise ConfigurationError(attribute.name, f"wanted {wanted}")
-
-    return check
+    return _passing(lambda value: isinstance(value, str) and len(value) >= least_chars, wanted, shown=False)
 
 
-def is_boolean(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    """Pass True and False."""
-    if not isinstance(value, bool):
-        raise ConfigurationError(attribute.name, f"wanted true or false, got {value!r}")
-
-
-def is_text(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    """Pass a text that is not empty."""
-    if not isinstance(value, str) or not value:
-        raise ConfigurationError(attribute.name, f"wanted a non-empty text, got {value!r}")
+is_boolean = _passing(lambda value: isinstance(value, bool), "true or false")
+is_text = _passing(lambda value: isinstance(value, str) and value != "", "a non-empty text")

@@ -20,15 +20,7 @@ from gym_p2p.envs import rally_view
 from gym_p2p.envs.court import BALL_RADIUS, FACES, HEIGHT, PADDLE_HALF, PIXEL, WIDTH, Court
 from gym_p2p.errors import ConfigurationError, UsageError
 
-__all__ = [
-    "ACTIONS",
-    "OBSERVED",
-    "SEATS",
-    "RallyEnv",
-    "RallyParallelEnv",
-    "parallel_env",
-    "scripted_policy",
-]
+__all__ = ["ACTIONS", "OBSERVED", "SEATS", "RallyEnv", "RallyParallelEnv", "parallel_env", "scripted_policy"]
 
 SEATS = ("left", "right")
 
@@ -130,6 +122,17 @@ class _Rally:
     def _new_court(self, chance: int) -> Court:
         return Court(chance=chance, points_to_win=self.points, max_frames=self.max_frames)
 
+    def _begin(self, generator: np.random.Generator) -> dict[str, Any]:
+        self.court = self._new_court(int(generator.integers(1, 2**32)))
+        return {seat: _observe(self.court, seat) for seat in SEATS}
+
+    def _advance(self, actions: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float], bool, bool]:
+        """Return every seat's observation and reward, and whether the game is won, or else cut off."""
+        won = float(self.court.step(int(actions["left"]), int(actions["right"])))
+        seen = {seat: _observe(self.court, seat) for seat in SEATS}
+        is_won = self.court.won
+        return seen, {"left": won, "right": -won}, is_won, not is_won and self.court.timed_out
+
 
 class RallyEnv(_Rally, gymnasium.Env[dict[str, Any], dict[str, Any]]):
     """Rally as a ``gymnasium.Env`` whose action and observation are dicts over ``"left"`` and ``"right"``.
@@ -154,24 +157,18 @@ class RallyEnv(_Rally, gymnasium.Env[dict[str, Any], dict[str, Any]]):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Begin a game; ``options`` are ignored."""
         gymnasium.Env.reset(self, seed=seed, options=options)
-        self.court = self._new_court(int(self.np_random.integers(1, 2**32)))
-        return {seat: _observe(self.court, seat) for seat in SEATS}, {}
+        return self._begin(self.np_random), {}
 
     def step(self, action: dict[str, Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Advance a frame with ``{"left": …, "right": …}``."""
-        won = float(self.court.step(int(action["left"]), int(action["right"])))
-        info = {"rewards": {"left": won, "right": -won}}
-        observation = {seat: _observe(self.court, seat) for seat in SEATS}
-        return observation, won, self.court.won, not self.court.won and self.court.timed_out, info
+        seen, rewards, terminated, truncated = self._advance(action)
+        return seen, rewards["left"], terminated, truncated, {"rewards": rewards}
 
 
 class RallyParallelEnv(_Rally, pettingzoo.ParallelEnv):  # type: ignore[misc]  # PettingZoo has no types
     """Rally as a PettingZoo ``ParallelEnv`` with the agents ``"left"`` and ``"right"``.
 
-    Args:
-        points: how many win the game (terminated).
-        max_frames: after so many frames the game is cut off (truncated). 60 are a second of play.
-        render_mode: ``"rgb_array"``, ``"ansi"`` or None.
+    The arguments are :class:`RallyEnv`'s.
     """
 
     metadata: ClassVar[dict[str, Any]] = {**rally_view.METADATA, "name": "rally_v0"}
@@ -204,9 +201,8 @@ class RallyParallelEnv(_Rally, pettingzoo.ParallelEnv):  # type: ignore[misc]  #
         del options
         if seed is not None or self._np_random is None:
             self._np_random, _ = seeding.np_random(seed)
-        self.court = self._new_court(int(self._np_random.integers(1, 2**32)))
         self.agents = list(SEATS)
-        return {seat: _observe(self.court, seat) for seat in SEATS}, {seat: {} for seat in SEATS}
+        return self._begin(self._np_random), {seat: {} for seat in SEATS}
 
     def step(
         self, actions: Mapping[str, Any]
@@ -214,18 +210,11 @@ class RallyParallelEnv(_Rally, pettingzoo.ParallelEnv):  # type: ignore[misc]  #
         """Advance a frame with both agents' actions."""
         if not self.agents:
             raise UsageError("the game is over; call reset first")
-        won = float(self.court.step(int(actions["left"]), int(actions["right"])))
-        terminated = self.court.won
-        truncated = not terminated and self.court.timed_out
+        seen, rewards, terminated, truncated = self._advance(actions)
         if terminated or truncated:
             self.agents = []
-        return (
-            {seat: _observe(self.court, seat) for seat in SEATS},
-            {"left": won, "right": -won},
-            dict.fromkeys(SEATS, terminated),
-            dict.fromkeys(SEATS, truncated),
-            {seat: {} for seat in SEATS},
-        )
+        ends = dict.fromkeys(SEATS, terminated), dict.fromkeys(SEATS, truncated)
+        return seen, rewards, *ends, {seat: {} for seat in SEATS}
 
     def state(self) -> np.ndarray[Any, np.dtype[np.int16]]:
         """Return the court as the left player sees it: all there is to see."""

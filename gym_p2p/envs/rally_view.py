@@ -11,16 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gym_p2p.envs.court import (
-    BALL_RADIUS,
-    FACES,
-    HEIGHT,
-    PADDLE_HALF,
-    PIXEL,
-    WIDTH,
-    Court,
-    Paddle,
-)
+from gym_p2p.envs.court import BALL_RADIUS, FACES, HEIGHT, PADDLE_HALF, PIXEL, WIDTH, Court, Paddle
 
 __all__ = ["METADATA", "picture", "text"]
 

@@ -8,13 +8,7 @@ from __future__ import annotations
 
 from gym_p2p.core.record.documents import KINDS, Kind
 from gym_p2p.exports.exporter import Exporter, Finished
-from gym_p2p.exports.files import (
-    check_directory,
-    document_path,
-    schema,
-    write_all,
-    write_document,
-)
+from gym_p2p.exports.files import check_directory, document_path, schema, write_document
 from gym_p2p.exports.spool import FlushResult, SpoolEntry, flush_spool
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 
@@ -33,6 +27,5 @@ __all__ = [
     "flush_spool",
     "schema",
     "upload",
-    "write_all",
     "write_document",
 ]

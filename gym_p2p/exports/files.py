@@ -32,7 +32,6 @@ __all__ = [
     "path_component",
     "replacing",
     "schema",
-    "write_all",
     "write_bytes",
     "write_document",
 ]
@@ -109,23 +108,6 @@ def write_document(path: Path, document: Mapping[str, Any] | msgspec.Struct) -> 
         OSError: the file could not be written; the old one is untouched.
     """
     write_bytes(path, encode(document))
-
-
-def write_all(
-    directory: str | Path,
-    game_id: str,
-    player_id: str | int,
-    documents: Mapping[str, Mapping[str, Any] | msgspec.Struct],
-) -> dict[str, Path]:
-    """Write several documents of one player; return where they are.
-
-    Raises:
-        OSError: as :func:`write_document`; those before are written.
-    """
-    paths = {kind: document_path(directory, game_id, player_id, kind) for kind in documents}
-    for kind, path in paths.items():
-        write_document(path, documents[kind])
-    return paths
 
 
 def write_bytes(path: Path, chunks: Iterable[bytes], *, mode: int = 0o666) -> None:

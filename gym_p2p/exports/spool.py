@@ -46,6 +46,10 @@ class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     kind: str
 
 
+_DECODER = msgspec.json.Decoder(_Written)
+"""Made on import, for exporters' threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
+
+
 @attrs.frozen
 class FlushResult:
     """What a flush did, by the documents' paths; the rest is still waiting, or being sent by another."""
@@ -112,7 +116,7 @@ class SpoolEntry:
 
     @classmethod
     def _read(cls, path: Path, directory: Path, descriptor: int) -> SpoolEntry:
-        written = msgspec.json.decode(path.read_bytes(), type=_Written)
+        written = _DECODER.decode(path.read_bytes())
         document = (directory / written.document).resolve()
         if not document.is_relative_to(directory.resolve()):
             raise ValueError("the document lies outside the exports' folder")
@@ -158,11 +162,7 @@ class SpoolEntry:
 
 
 def flush_spool(
-    directory: str | Path,
-    server_url: str,
-    *,
-    deadline_s: float,
-    give_up: Callable[[], bool] = lambda: False,
+    directory: str | Path, server_url: str, *, deadline_s: float, give_up: Callable[[], bool] = lambda: False
 ) -> FlushResult:
     """Send what waits for this service, each once; stop when it seems to be away.
 

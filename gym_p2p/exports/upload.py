@@ -77,11 +77,7 @@ class Upload:
 
 
 def upload(
-    target: Upload,
-    body: Iterable[bytes],
-    *,
-    deadline_s: float,
-    give_up: Callable[[], bool] = lambda: False,
+    target: Upload, body: Iterable[bytes], *, deadline_s: float, give_up: Callable[[], bool] = lambda: False
 ) -> Reply:
     """Send a document; repeat with growing pauses until it is stored, refused, or the time is up.
 

@@ -83,14 +83,6 @@ def _writer_of_subclass(value: Any, path: tuple[Any, ...]) -> Callable[[Any, _Em
     )
 
 
-def _write_none(_value: None, emit: _Emit, _path: tuple[Any, ...]) -> None:
-    emit(b"N")
-
-
-def _write_bool(value: Any, emit: _Emit, _path: tuple[Any, ...]) -> None:
-    emit(b"T" if value else b"F")
-
-
 def _write_int(value: int, emit: _Emit, _path: tuple[Any, ...]) -> None:
     value = int(value)
     body = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
@@ -172,8 +164,8 @@ def _array_body(array: np.ndarray[Any, Any]) -> bytes:
 
 
 _WRITERS: dict[type, Callable[[Any, _Emit, tuple[Any, ...]], None]] = {
-    type(None): _write_none,
-    bool: _write_bool,
+    type(None): lambda _value, emit, _path: emit(b"N"),
+    bool: lambda value, emit, _path: emit(b"T" if value else b"F"),
     int: _write_int,
     float: _write_float,
     str: _write_text,

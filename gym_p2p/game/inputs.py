@@ -27,11 +27,9 @@ class SeatInputs:
     def __init__(self, game: Game, holders: Sequence[int], local: int) -> None:
         self._seats = game.seats
         self._holders = tuple(holders)
-        self._own = tuple(seat for seat, player in zip(game.seats, holders, strict=True) if player == local)
         self._codecs = [game.codec(seat) for seat in game.seats]
-        self._codec_of = {seat: game.codec(seat) for seat in game.seats}
-        self._own_codecs = [game.codec(seat) for seat in self._own]
-        self._defaults = {seat: game.default_action(seat) for seat in game.seats}
+        self._defaults = [game.codec(seat).encode(game.default_action(seat)) for seat in game.seats]
+        self._own = [(game.seats[index], self._codecs[index]) for index in self._held_by(local)]
         self._one_each = self._holders == tuple(range(len(self._holders)))
 
     @property
@@ -41,22 +39,20 @@ class SeatInputs:
 
     def default_of(self, player: int) -> bytes:
         """Return a player's input where they give none: their seats' default actions."""
-        held = [seat for seat, holder in zip(self._seats, self._holders, strict=True) if holder == player]
-        return _joined([self._codec_of[seat].encode(self._defaults[seat]) for seat in held])
+        return _joined([self._defaults[index] for index in self._held_by(player)])
 
     def difference(self, player: int, one: bytes, other: bytes) -> tuple[int, bytes, bytes]:
         """Return a seat (by index) in which two inputs of a player differ, with both actions' bytes.
 
         It is the first such seat; where the inputs are equal, the player's first one.
         """
-        held = [seat for seat, holder in enumerate(self._holders) if holder == player]
+        held = self._held_by(player)
         rows = list(zip(held, _parts(one, len(held)), _parts(other, len(held)), strict=True))
         return next((row for row in rows if row[1] != row[2]), rows[0])
 
     def encode(self, actions: Mapping[SeatId, Any]) -> bytes:
         """Return the local player's input of their seats' canonical actions."""
-        parts = [codec.encode(actions[seat]) for seat, codec in zip(self._own, self._own_codecs, strict=True)]
-        return _joined(parts)
+        return _joined([codec.encode(actions[seat]) for seat, codec in self._own])
 
     def by_seat(self, inputs: Sequence[bytes]) -> tuple[bytes, ...]:
         """Return every seat's action bytes of every player's input.
@@ -89,6 +85,9 @@ class SeatInputs:
             ProtocolError: some bytes are no action of their seat.
         """
         return [codec.decode(data) for codec, data in zip(self._codecs, by_seat, strict=True)]
+
+    def _held_by(self, player: int) -> list[int]:
+        return [index for index, holder in enumerate(self._holders) if holder == player]
 
 
 def _joined(parts: Sequence[bytes]) -> bytes:

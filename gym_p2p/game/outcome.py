@@ -22,6 +22,34 @@ class Outcome:
     ended: bool
     """Whether the episode is over for every seat: the next call has to be ``reset``."""
 
+    def over_for(self, seat: int) -> bool:
+        """Whether the episode is over for a seat, by its index."""
+        return self.terminations[seat] or self.truncations[seat]
+
+    def repeated(self) -> Outcome:
+        """Return what a step shows to which no frame belongs: the same again, without rewards."""
+        rewards = (0.0,) * len(self.rewards)
+        return attrs.evolve(
+            self, observations=fresh(self.observations), rewards=rewards, infos=fresh(self.infos)
+        )
+
+    def cut_short(self, reason: str, player: Any) -> Outcome:
+        """Return how an episode ends that the environment does not end: all seats are truncated.
+
+        Args:
+            reason: why; every info holds it under ``"p2p"``.
+            player: whose doing it was; ``None`` if nobody's.
+        """
+        seats = len(self.rewards)
+        return Outcome(
+            observations=fresh(self.observations),
+            rewards=(0.0,) * seats,
+            terminations=(False,) * seats,
+            truncations=(True,) * seats,
+            infos=tuple([{"p2p": {"reason": reason, "player": player}} for _ in range(seats)]),
+            ended=True,
+        )
+
 
 _IMMUTABLE = frozenset({float, int, bool, str, bytes, type(None), np.float32, np.float64, np.int64})
 

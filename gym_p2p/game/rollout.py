@@ -259,14 +259,13 @@ class Rollout:
 
     def _by_seat(self, advance: Advance) -> tuple[bytes, ...]:
         by_seat = self._inputs.by_seat(advance.inputs)
-        if advance.absent and self._stand_in is not None:
-            by_seat = self._inputs.replaced(by_seat, advance.absent, self._stood_in(advance.frame))
-        return by_seat
-
-    def _stood_in(self, frame: int) -> Callable[[SeatId], Any]:
-        stand_in, outcome, seats = self._stand_in, self.outcome, self._game.seats
-        assert stand_in is not None  # noqa: S101 - the caller has checked
-        return lambda seat: stand_in(seat, outcome.observations[seats.index(seat)], frame)
+        stand_in = self._stand_in
+        if not advance.absent or stand_in is None:
+            return by_seat
+        seen, index_of = self.outcome.observations, self._game.seats.index
+        return self._inputs.replaced(
+            by_seat, advance.absent, lambda seat: stand_in(seat, seen[index_of(seat)], advance.frame)
+        )
 
     def _save(self, frame: int, tick: Tick) -> None:
         if frame > self.final_count or self._saved.get(frame) is None:

@@ -11,9 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gym_p2p.core.api.payloads import encode
-from gym_p2p.core.api.replies import Candidate
 from gym_p2p.core.signaling.negotiation import Negotiation, NegotiationState
-from gym_p2p.core.signaling.offerer import initiates
 from gym_p2p.core.signaling.signals import (
     AcceptAnswer,
     AcceptOffer,
@@ -68,8 +66,6 @@ class Connector:
         first: PeerConnection | None = None,
         offers_first: bool | None = None,
     ) -> None:
-        if offers_first is None:
-            offers_first = initiates(local_id, remote_id) is True
         self._machine = Negotiation(
             local_id=local_id,
             remote_id=remote_id,
@@ -146,12 +142,13 @@ class Connector:
             case CreateOffer(attempt):
                 sdp = await self._current.create_offer(negotiated_game=self._remote_is_ours)
                 self._machine.local_description(attempt, sdp, self._loop.time())
-            case AcceptOffer(attempt, sdp):
-                await self._accept_offer(attempt, sdp)
-            case AcceptAnswer(attempt, sdp):
-                await self._accept_answer(attempt, sdp)
-            case AddCandidate(_, candidate):
-                await self._add_candidate(candidate)
+            case AcceptOffer() | AcceptAnswer() | AddCandidate():
+                try:
+                    await self._apply(output)
+                except ProtocolError as error:
+                    self._count(error)
+                    if not isinstance(output, AddCandidate):
+                        self._machine.refuse(output.attempt, self._loop.time())
             case ReplaceConnection():
                 self._current.detach()
                 self._close(self._current)
@@ -165,27 +162,16 @@ class Connector:
             case NegotiationFailed(reason):
                 raise self._failure(started, reason)
 
-    async def _accept_offer(self, attempt: int, sdp: str) -> None:
-        try:
-            answer = await self._current.accept_offer(sdp, negotiated_game=self._remote_is_ours)
-        except ProtocolError as error:
-            self._count(error)
-            self._machine.refuse(attempt, self._loop.time())
-        else:
-            self._machine.local_description(attempt, answer, self._loop.time())
-
-    async def _accept_answer(self, attempt: int, sdp: str) -> None:
-        try:
-            await self._current.accept_answer(sdp)
-        except ProtocolError as error:
-            self._count(error)
-            self._machine.refuse(attempt, self._loop.time())
-
-    async def _add_candidate(self, candidate: Candidate) -> None:
-        try:
-            await self._current.add_candidate(encode(candidate))
-        except ProtocolError as error:
-            self._count(error)
+    async def _apply(self, output: AcceptOffer | AcceptAnswer | AddCandidate) -> None:
+        """Hand the connection what the peer sent; raises :class:`ProtocolError`."""
+        match output:
+            case AcceptOffer(attempt, sdp):
+                answer = await self._current.accept_offer(sdp, negotiated_game=self._remote_is_ours)
+                self._machine.local_description(attempt, answer, self._loop.time())
+            case AcceptAnswer(_, sdp):
+                await self._current.accept_answer(sdp)
+            case AddCandidate(_, candidate):
+                await self._current.add_candidate(encode(candidate))
 
     @property
     def _current(self) -> PeerConnection:

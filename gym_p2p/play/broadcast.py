@@ -22,7 +22,6 @@ class Broadcast:
     """Shows one match; a :class:`~gym_p2p.play.played_match.EpisodeSink`.
 
     Args:
-        command: takes what goes to the network half.
         snapshots: the name of the strategy by which the players save the states that they compare; ``None``
             where they compare none.
     """

@@ -17,7 +17,7 @@ from gym_p2p.core.match.events import EpisodeBegan
 from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction, FinalFrame
 from gym_p2p.net.worker.messages import WorkerFailed, WorkerStopped
 from gym_p2p.play.match_client import MatchClient
@@ -49,13 +49,8 @@ class Ending:
 class LiveEpisode:
     """A running episode.
 
-    Args:
-        match: what it is an episode of.
-        began: what the players agreed on for it.
-        client: of the network half, where it has begun.
-        recorder: of the match.
-
     Attributes:
+        runner: plays its frames.
         seed: the agreed one.
         outcome: what was shown last, at first what ``reset`` gave.
         frame_shown: the frame that it is of; -1 for ``reset``.
@@ -66,36 +61,16 @@ class LiveEpisode:
     ) -> None:
         self._client = client
         self._recorder = recorder
-        self._runner = EpisodeRunner(match, began)
+        self.runner = EpisodeRunner(match, began)
         self._config = match.config
         self._pacer = Pacer(match.config.fps)
         self._unseen: deque[FinalFrame] = deque()
         self._corrections: deque[Correction] = deque(maxlen=_CORRECTIONS_KEPT)
         self._over: Ending | None = None
-        client.listener = self._runner.receive
+        client.listener = self.runner.receive
         self.seed = began.seed
-        self.outcome = self._runner.rollout.outcome
+        self.outcome = self.runner.rollout.outcome
         self.frame_shown = -1
-
-    @property
-    def frame(self) -> int:
-        """The next frame to be played."""
-        return self._runner.session.frame
-
-    @property
-    def input_delay(self) -> int:
-        """Frames between giving an action and its effect, at present."""
-        return self._runner.session.input_delay
-
-    @property
-    def confirmed(self) -> int:
-        """How many frames are final."""
-        return self._runner.rollout.final_count
-
-    @property
-    def broken(self) -> bool:
-        """Whether the environment's own exception, or a Ctrl-C in it, has left it within a frame."""
-        return self._runner.rollout.broken
 
     # One step plays one frame, and may take several turns of the loop until there is something to show.
     #
@@ -113,9 +88,9 @@ class LiveEpisode:
         In lockstep that is the frame, once everybody's inputs are here; where inputs are predicted, see
         ``view``. An end is shown once it is final.
         """
-        runner, advanced = self._runner, False
+        runner, advanced = self.runner, False
         deadline = time.monotonic() + self._config.input_timeout_s
-        result = self._ended()
+        result = self._shown(advanced=False) if self._over is not None or runner.rollout.over else None
         if result is None:
             self._client.drain()
         while result is None:
@@ -140,8 +115,8 @@ class LiveEpisode:
     def await_final(self, limit_s: float) -> None:
         """Wait until every frame that was played is final, or will not be; records them."""
         deadline = time.monotonic() + limit_s
-        rollout = self._runner.rollout
-        while self._over is None and rollout.final_count < self.frame:
+        rollout = self.runner.rollout
+        while self._over is None and rollout.final_count < self.runner.session.frame:
             self._client.drain()
             self._advance()
             if rollout.over or rollout.broken or deadline <= time.monotonic():
@@ -157,40 +132,34 @@ class LiveEpisode:
     def _advance(self) -> bool:
         """Play what can be played, take note of an end; return whether the next frame was played."""
         try:
-            tick = self._runner.advance()
+            tick = self.runner.advance()
         except ProtocolError as error:
             self._recorder.record.protocol_error(error.problem)
             self._over = Ending("protocol_error")
             return False
         for correction in tick.corrections:
-            if (
-                correction.frame <= self.frame_shown
-            ):  # one held back, for it seemed to be the end, was not shown
+            if correction.frame <= self.frame_shown:  # one that seemed to be the end was held back
                 self._corrections.append(correction)
         if self._config.view == "confirmed":
             self._unseen.extend(tick.final)
-        if tick.over is not None and not self._runner.rollout.over:
+        if tick.over is not None and not self.runner.rollout.over:
             self._over = Ending(tick.over.reason, self._client.player_id(tick.over.player))
         return tick.advanced
 
     def _pace(self) -> None:
         """Wait until the next frame is due."""
-        wait_s = self._pacer.wait_s(time.monotonic(), stretch=self._runner.session.stretch)
+        wait_s = self._pacer.wait_s(time.monotonic(), stretch=self.runner.session.stretch)
         if wait_s > 0:
             time.sleep(wait_s)
 
-    def _ended(self) -> Outcome | Ending | None:
-        """Return what is still to be shown of an episode in which nothing is played any more."""
-        return self._shown(advanced=False) if self._over is not None or self._runner.rollout.over else None
-
     def _shown(self, *, advanced: bool) -> Outcome | Ending | None:
         """Return what this step shows; ``None`` if that has to be waited for."""
-        rollout = self._runner.rollout
+        rollout = self.runner.rollout
         if self._config.view == "confirmed":
             return self._next_final(may_repeat=advanced)
-        if rollout.over or (advanced and not self._runner.awaits_end()):
+        if rollout.over or (advanced and not self.runner.awaits_end()):
             ended_at = rollout.ended_at if rollout.over else None
-            self.frame_shown = self._runner.session.frame - 1 if ended_at is None else ended_at
+            self.frame_shown = self.runner.session.frame - 1 if ended_at is None else ended_at
             self.outcome = rollout.outcome
             return self.outcome
         return self._over
@@ -202,16 +171,6 @@ class LiveEpisode:
             return final.outcome
         if self._over is not None:
             return self._over
-        if may_repeat and not self._runner.awaits_end():
-            return _again(self.outcome)
+        if may_repeat and not self.runner.awaits_end():
+            return self.outcome.repeated()
         return None
-
-
-def _again(outcome: Outcome) -> Outcome:
-    """Return what a step shows to which no new final frame belongs: the last one, without its rewards."""
-    return attrs.evolve(
-        outcome,
-        observations=fresh(outcome.observations),
-        rewards=(0.0,) * len(outcome.rewards),
-        infos=fresh(outcome.infos),
-    )

@@ -19,11 +19,7 @@ __all__ = ["exported_config", "exported_probe", "software"]
 
 def software() -> dict[str, str]:
     """Return what this player runs on."""
-    return {
-        "gym_p2p": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
+    return {"gym_p2p": __version__, "python": platform.python_version(), "platform": platform.platform()}
 
 
 def exported_config(config: P2PConfig) -> dict[str, Any]:

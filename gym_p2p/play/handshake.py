@@ -46,7 +46,7 @@ def make_plan(
         Term.CHECKSUM_INTERVAL.value: _interval(sync),
         Term.ABSENT_PLAYERS.value: _gone(game, sync),
     }
-    about = {"input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.to_wire()}
+    about = {"input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.as_sent()}
     return PlayerPlan(
         config=_without_callables(config),
         subject_id=config.subject_id or f"anonymous-{secrets.token_hex(6)}",
@@ -74,7 +74,7 @@ def agreed(found: MatchFound, about: Sequence[Mapping[str, Any] | None], offer: 
         HandshakeRefused: one insists on what another one cannot, or does not want to, do.
     """
     others = {
-        player.player_id: SyncOffer.from_wire((theirs or {}).get("sync"))
+        player.player_id: SyncOffer.received((theirs or {}).get("sync"))
         for player, theirs in zip(found.players, about, strict=True)
         if player.player_id != found.player_id
     }

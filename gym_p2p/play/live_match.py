@@ -27,8 +27,6 @@ class LiveMatch:
     """One player's match.
 
     Attributes:
-        client: of the network half.
-        recorder: of the match.
         played: what its episodes are played with.
         replay: its recording; ``None`` where there is none.
         episode: the newest; ``None`` before the first.
@@ -46,7 +44,7 @@ class LiveMatch:
     @property
     def frame(self) -> int:
         """The next frame of the newest episode."""
-        return 0 if self.episode is None else self.episode.frame
+        return 0 if self.episode is None else self.episode.runner.session.frame
 
     @property
     def frames_total(self) -> int:
@@ -58,8 +56,7 @@ class LiveMatch:
         """Whether every local seat of the newest episode has ended."""
         if self.episode is None:
             return False
-        outcome = self.episode.outcome
-        return all(outcome.terminations[seat] or outcome.truncations[seat] for seat in self.played.own)
+        return all(map(self.episode.outcome.over_for, self.played.own))
 
     def await_episode(self, seed: int | None, options: Mapping[str, Any] | None) -> EpisodeBegan:
         """Wait at the barrier until everybody is there; :meth:`begin_episode` comes next.

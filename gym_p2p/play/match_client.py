@@ -133,8 +133,7 @@ class MatchClient:
         if stamped is None:
             return self._end if timeout_s > 0 else None
         at_ms, event = stamped
-        self._keep(event)
-        self._fold(at_ms, event)
+        self._take(at_ms, event)
         if self._recorder is None:
             self._follow_queue(event)
         return event
@@ -144,13 +143,7 @@ class MatchClient:
         while self.receive(0) is not None:
             pass
 
-    def wait_for(
-        self,
-        kind: type[_T],
-        limit_s: float,
-        what: str,
-        advice: str,
-    ) -> _T:
+    def wait_for(self, kind: type[_T], limit_s: float, what: str, advice: str) -> _T:
         """Return the next event of a kind.
 
         Raises:
@@ -181,7 +174,7 @@ class MatchClient:
         self.queue_status = None
         index = None if lost is None else self._player_ids.index(lost)
         for at_ms, event in self._bridge.close(Leave(reason, index)):
-            self._fold(at_ms, event)
+            self._take(at_ms, event)
 
     def player_id(self, player: int) -> SeatId:
         """Return a player's id by their index; only once the match is known."""
@@ -218,8 +211,8 @@ class MatchClient:
         if verdict is Verdict.REJECT and self._plan.config.on_refusal == "raise":
             raise MatchRefused(match.queue, match.subjects, match.probe.worst_rtt_ms)
 
-    def _keep(self, event: WorkerEvent) -> None:
-        """Keep what stays true, for whoever needs it later: nobody may be waiting for it now."""
+    def _take(self, at_ms: int, event: WorkerEvent) -> None:
+        """Fold an event into the record; keep what stays true, for nobody may be waiting for it now."""
         match event:
             case InputsArrived():
                 pass  # of nearly all events the record keeps what has to be kept
@@ -232,8 +225,6 @@ class MatchClient:
                 self._end = self._end or event
             case PlayerGone():
                 self.gone = self.gone or event
-
-    def _fold(self, at_ms: int, event: WorkerEvent) -> None:
         if self._recorder is not None:
             self._recorder.fold(at_ms, event)
         self.listener(event)

@@ -75,14 +75,15 @@ class PlayedMatch:
     inputs: SeatInputs = attrs.field(init=False)
     own: tuple[int, ...] = attrs.field(init=False)
     states: StateExchange = attrs.field(init=False)
-    auto_delay: AutoDelay | None = attrs.field(init=False)
+    auto_delay: AutoDelay | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         """Derive the rest."""
         self.inputs = SeatInputs(self.game, self.holders, self.local)
         self.own = tuple(seat for seat, holder in enumerate(self.holders) if holder == self.local)
         self.states = StateExchange(self.record, self.command)
-        self.auto_delay = _auto_delay(self.config)
+        if self.config.input_delay == "auto" and self.config.fps is not None:
+            self.auto_delay = AutoDelay(fps=self.config.fps, most=self.config.prediction_window)
 
     @property
     def input_delay(self) -> int:
@@ -91,9 +92,3 @@ class PlayedMatch:
             return self.auto_delay.frames
         assert isinstance(self.config.input_delay, int)  # noqa: S101 - "auto" comes with a delay that follows
         return self.config.input_delay
-
-
-def _auto_delay(config: SyncConfig) -> AutoDelay | None:
-    if config.input_delay != "auto" or config.fps is None:
-        return None
-    return AutoDelay(fps=config.fps, most=config.prediction_window)

@@ -53,7 +53,7 @@ def progress_of(state: SessionState, setup: MatchSetup, match: LiveMatch | None)
     recorder, queue_status = setup.recorder, setup.queue_status
     if recorder is None:
         return Progress(state=state, queue_status=queue_status)
-    episode = None if match is None else match.episode
+    runner = None if match is None or match.episode is None else match.episode.runner
     return Progress(
         match_id=recorder.found.match_id,
         player_id=recorder.found.player_id,
@@ -64,8 +64,8 @@ def progress_of(state: SessionState, setup: MatchSetup, match: LiveMatch | None)
         checksums_agreed=recorder.checksums_agreed,
         desyncs=recorder.desyncs,
         sync=None if match is None else match.played.choice.mode,
-        confirmed=0 if episode is None else episode.confirmed,
-        input_delay=0 if episode is None else episode.input_delay,
+        confirmed=0 if runner is None else runner.rollout.final_count,
+        input_delay=0 if runner is None else runner.session.input_delay,
         totals=recorder.record.totals(),
         queue_status=queue_status,
     )

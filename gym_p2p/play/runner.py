@@ -26,7 +26,6 @@ from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.sync.time_sync import AutoDelay
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Rollout, Tick
 from gym_p2p.play.played_match import PlayedMatch
 
@@ -37,12 +36,7 @@ _JITTERS = 3.0
 
 
 class EpisodeRunner:
-    """A running episode: begins when made, with the delayed frames' inputs and the game's reset.
-
-    Args:
-        match: what it is an episode of; it is begun in the record of that.
-        began: what the players agreed on for it.
-    """
+    """A running episode: begins when made, with the delayed frames' inputs and the game's reset."""
 
     def __init__(self, match: PlayedMatch, began: EpisodeBegan) -> None:
         self._match = match
@@ -124,7 +118,7 @@ class EpisodeRunner:
         if self.rollout.final_count >= self.session.frame or self.rollout.over:
             return False
         own = self._match.own
-        return outcome.ended or any(_ended(outcome, seat) and not _ended(final, seat) for seat in own)
+        return outcome.ended or any(outcome.over_for(seat) and not final.over_for(seat) for seat in own)
 
     def _send_input(self, give: GiveInput) -> None:
         self._command(give)
@@ -179,10 +173,6 @@ class _PathEstimate:
     @property
     def jitter_ms(self) -> float:
         return _JITTERS * self._deviation_ms / 2
-
-
-def _ended(outcome: Outcome, seat: int) -> bool:
-    return outcome.terminations[seat] or outcome.truncations[seat]
 
 
 def _sync_session(match: PlayedMatch, began: EpisodeBegan) -> SyncSession:

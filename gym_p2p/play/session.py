@@ -24,12 +24,7 @@ from typing import Any
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import (
-    MatchOver,
-    NetworkError,
-    PeerLost,
-    UsageError,
-)
+from gym_p2p.errors import MatchOver, NetworkError, PeerLost, UsageError
 from gym_p2p.exports import Finished
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
@@ -101,8 +96,10 @@ class Session:
                 self._leave_episode(match, match.episode)
             return self._begin_episode(match, seed, options)
 
-    def step(self, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
+    def step(self, actions: Mapping[SeatId, Any]) -> Outcome:
         """Play one frame with the local seats' canonical actions, once everybody's inputs are here.
+
+        Where the match ends before the environment does, all seats are truncated and every info says why.
 
         Raises:
             MatchOver: the match has ended.
@@ -257,33 +254,33 @@ class Session:
         match.recorder.record.end_episode(now_ms(), completed=False)
         self.state = SessionState.BETWEEN
 
-    def _step(self, episode: LiveEpisode, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
+    def _step(self, episode: LiveEpisode, actions: Mapping[SeatId, Any]) -> Outcome:
         """Play one frame, and see to what follows from an end."""
         try:
             result = episode.step(actions)
         except BaseException as error:
-            if episode.broken:
+            if episode.runner.rollout.broken:
                 self._end(_broken_off(error))
             raise
         if isinstance(result, Ending):
-            return self._end(result)
+            self._end(result)
+            return episode.outcome.cut_short(result.reason, result.player)
         if result.ended:
             self.state = SessionState.BETWEEN
         return result
 
     # Ends.
 
-    def _end(self, ending: Ending) -> Ending:
+    def _end(self, ending: Ending) -> None:
         """Take note of an end that is not the environment's."""
         if self.recorder is not None:
             self.recorder.record.end_episode(now_ms(), completed=False)
         if ending.reason == "peer_reset":
             self.state = SessionState.BETWEEN
-            return ending
+            return
         self._over(ending)
         if self.config.sync.on_peer_loss == "raise" and ending.reason in _LOSSES:
             raise PeerLost(ending.player, ending.reason)
-        return ending
 
     def _over(self, ending: Ending) -> None:
         self.state = SessionState.OVER
@@ -295,26 +292,21 @@ class Session:
             if reason == "normal" and self.state is SessionState.PLAYING:
                 self._newest_episode.await_final(FINAL_LIMIT_S)
         finally:
-            self._say_goodbye(self._ending or Ending(reason), reason)
+            try:
+                if self._match is not None:
+                    self._say_goodbye(self._match, self._ending or Ending(reason))
+            finally:
+                self._terminate(reason, partial=reason != "normal")
+                if self.recorder is not None:
+                    self.recorder.finish(UPLOAD_LIMIT_S)
 
-    def _say_goodbye(self, ending: Ending, reason: str) -> None:
-        match = self._match
-        if match is None:
-            self._end_record(reason, partial=reason != "normal")
-            return
+    def _say_goodbye(self, match: LiveMatch, ending: Ending) -> None:
         match.client.close(ending.reason, lost=ending.player if ending.reason in _LOSSES else None)
         try:
             match.settle()
         finally:
             if match.replay is not None:
                 match.replay.close(ending.reason)
-            self._end_record(reason, partial=reason != "normal")
-
-    def _end_record(self, reason: str, *, partial: bool) -> None:
-        """Write and upload what there is of a record."""
-        self._terminate(reason, partial=partial)
-        if self.recorder is not None:
-            self.recorder.finish(UPLOAD_LIMIT_S)
 
     def _terminate(self, reason: str, *, partial: bool, player: SeatId | None = None) -> None:
         """Note in the record that, and why, the match is over."""

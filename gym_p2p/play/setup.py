@@ -12,8 +12,9 @@ from typing import Any
 
 from gym_p2p.config import P2PConfig
 from gym_p2p.config.names import load_callable
-from gym_p2p.core.api.queues import QueueStatus
+from gym_p2p.core.api.queues import MatchProposed, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.matchmaking.commands import as_verdict
 from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
@@ -23,9 +24,8 @@ from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.play.broadcast import Broadcast
 from gym_p2p.play.handshake import agreed, holders, make_plan
 from gym_p2p.play.live_match import LiveMatch
-from gym_p2p.play.match_client import MatchClient
+from gym_p2p.play.match_client import MatchClient, Voter
 from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
-from gym_p2p.play.pre_match import load_pre_match
 from gym_p2p.play.recorder import Recorder, check_record, now_ms, open_replay
 from gym_p2p.play.sync_mode import SyncOffer, make_offer
 
@@ -41,9 +41,7 @@ class MatchSetup:
     """One player's way to a match. After a failure it may be tried again.
 
     Args:
-        game: the local copy.
         seats: the seats that this player takes; ``None`` takes any free one.
-        config: everything else.
 
     Attributes:
         seats: the player's, as wanted, and once a match is found, as they are.
@@ -56,7 +54,7 @@ class MatchSetup:
     def __init__(self, game: Game, seats: Sequence[SeatId] | None, config: P2PConfig) -> None:
         self._game = game
         self._config = config
-        self._vote = load_pre_match(config.pre_match)
+        self._vote = _load_pre_match(config.pre_match)
         stand_in = config.sync.stand_in
         self._stand_in = None if stand_in is None else load_callable("stand_in", stand_in)
         if config.queue is not None and seats is not None and len(seats) > 1:
@@ -115,22 +113,17 @@ class MatchSetup:
         offer: SyncOffer,
         environment: Recipe | None,
     ) -> LiveMatch:
-        """Return the match of players who have met.
-
-        Args:
-            client: which has met the others.
-            recorder: of the match.
-            about: what every player sent about themselves, in the match's order.
-            offer: our own of a sync mode.
-            environment: see :meth:`meet`.
-        """
+        """Return the match of players who have met."""
         found, game = recorder.found, self._game
         self.seats = found.seats_taken
         held = holders(game, found)
         choice = agreed(found, about, offer)
         _log.info("played in %s: %s", choice.mode, choice.why)
         recorder.record.sync = choice.to_export()
-        sinks: list[EpisodeSink] = []
+        replay = open_replay(game, found, self._config, snapshots=choice.compared_by, environment=environment)
+        sinks: list[EpisodeSink] = [] if replay is None else [replay]
+        if self._config.spectators:
+            sinks.append(Broadcast(client.command, snapshots=choice.compared_by))
         played = PlayedMatch(
             game=game,
             holders=held,
@@ -143,9 +136,39 @@ class MatchSetup:
             command=client.command,
             now_ms=now_ms,
         )
-        replay = open_replay(game, found, self._config, snapshots=choice.compared_by, environment=environment)
-        if replay is not None:
-            sinks.append(replay)
-        if self._config.spectators:
-            sinks.append(Broadcast(client.command, snapshots=choice.compared_by))
         return LiveMatch(client=client, recorder=recorder, played=played, replay=replay)
+
+
+def _load_pre_match(configured: Any) -> Voter | None:
+    """Return the option ``pre_match`` as a function that never raises; ``None`` for ``None``.
+
+    Args:
+        configured: a callable, ``"module:function"``, or the largest acceptable round trip in ms. With a
+            limit a match in which a pair was not measured is refused.
+
+    Raises:
+        ConfigurationError: it is none of these, or names nothing that can be called.
+    """
+    if configured is None:
+        return None
+    if isinstance(configured, int | float) and not isinstance(configured, bool):
+        limit_ms = float(configured)
+        if not limit_ms >= 0:
+            raise ConfigurationError("pre_match", f"wanted a limit of 0 ms or more, got {configured!r}")
+        return lambda match: _within(match, limit_ms)
+    function = load_callable("pre_match", configured)
+    return lambda match: _vote(function, match)
+
+
+def _within(match: MatchProposed, limit_ms: float) -> Verdict:
+    measured = [pair.rtt_ms for pair in match.probe.pairs]
+    near = bool(measured) and all(rtt_ms is not None and rtt_ms <= limit_ms for rtt_ms in measured)
+    return Verdict.ACCEPT if near else Verdict.REJECT
+
+
+def _vote(function: Callable[[MatchProposed], object], match: MatchProposed) -> Verdict:
+    try:
+        return as_verdict(function(match))
+    except Exception:  # noqa: BLE001 - the user's bug is a no, and must not leave the others waiting
+        _log.exception("pre_match failed; the match is refused")
+        return Verdict.REJECT

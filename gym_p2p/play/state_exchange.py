@@ -26,12 +26,7 @@ _MAX_PLAIN_BYTES = 16 * MAX_STATE_BYTES
 
 
 class StateExchange:
-    """One match's exchange of states: of the first frame that differs from a player's, once with each.
-
-    Args:
-        record: takes the differences.
-        command: takes what goes to the network half.
-    """
+    """One match's exchange of states: of the first frame that differs from a player's, once with each."""
 
     def __init__(self, record: MatchRecord, command: Callable[[GiveState], None]) -> None:
         self._record = record

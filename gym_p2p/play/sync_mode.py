@@ -15,7 +15,7 @@ import attrs
 from gym_p2p.config import SyncConfig
 from gym_p2p.errors import HandshakeRefused, UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.state.proof import SnapshotChoice, choose_snapshots
+from gym_p2p.game.state.proof import choose_snapshots
 from gym_p2p.game.state.snapshot import Snapshots
 
 __all__ = ["SyncChoice", "SyncOffer", "agree", "make_offer"]
@@ -81,12 +81,12 @@ class SyncOffer:
     window: int = 0
     save_every: int = 1
 
-    def to_wire(self) -> dict[str, Any]:
+    def as_sent(self) -> dict[str, Any]:
         """Return what the others receive."""
         return {"wants": self.wants, "able": self.able, "why": self.why, "strategy": self.strategy}
 
     @classmethod
-    def from_wire(cls, data: object) -> SyncOffer:
+    def received(cls, data: object) -> SyncOffer:
         """Read what another player sent; who sends nothing sensible plays in lockstep."""
         fields = data if isinstance(data, Mapping) else {}
         wants, why, strategy = fields.get("wants"), fields.get("why"), fields.get("strategy")
@@ -122,45 +122,30 @@ def make_offer(game: Game, config: SyncConfig, *, real_time: bool = True) -> Syn
                 "Use sync='lockstep', or give snapshot_hooks; `gym-p2p check` tells more"
             )
         return SyncOffer(wants="auto", able=False, why=found.reason)
-    if not real_time:
-        return _able(config, found.snapshots, "", config.prediction_window)
-    return _costed(found, config, found.snapshots)
-
-
-def _costed(found: SnapshotChoice, config: SyncConfig, snapshots: Snapshots) -> SyncOffer:
-    window = config.prediction_window
-    depth = window if config.fps is None else found.rollback_depth(config.fps)
-    if config.mode == "auto" and depth < 1:
-        why = f"not even one frame can be played again within a frame at {config.fps:g} frames a second"
-        return SyncOffer(wants="auto", able=False, why=why)
-    dear = found.save_us is not None and found.step_us is not None and found.save_us > found.step_us
-    offer = _able(
-        config,
-        snapshots,
-        "" if config.fps is None else f", {depth} frames can be played again within one",
-        window if config.mode == "rollback" else min(window, depth),
-    )
-    # Half the window balances the states that are saved against the frames that are played again.
-    return attrs.evolve(offer, save_every=max(2, window // 2) if dear else 1)
-
-
-def _able(config: SyncConfig, snapshots: Snapshots, cost: str, window: int) -> SyncOffer:
+    window, cost, save_every = config.prediction_window, "", 1
+    if real_time:
+        depth = window if config.fps is None else found.rollback_depth(config.fps)
+        if config.mode == "auto" and depth < 1:
+            why = f"not even one frame can be played again within a frame at {config.fps:g} frames a second"
+            return SyncOffer(wants="auto", able=False, why=why)
+        if found.save_us is not None and found.step_us is not None and found.save_us > found.step_us:
+            # Half the window balances the states that are saved against the frames that are played again.
+            save_every = max(2, window // 2)
+        window = window if config.mode == "rollback" else min(window, depth)
+        cost = "" if config.fps is None else f", {depth} frames can be played again within one"
     return SyncOffer(
         wants=config.mode,
         able=True,
-        why=f"exact by {snapshots.name}{cost}",
-        strategy=snapshots.name,
-        snapshots=snapshots,
+        why=f"exact by {found.snapshots.name}{cost}",
+        strategy=found.snapshots.name,
+        snapshots=found.snapshots,
         window=window,
+        save_every=save_every,
     )
 
 
 def agree(own: SyncOffer, others: Mapping[Any, SyncOffer]) -> SyncChoice:
     """Return how the match is played; every player comes to the same mode.
-
-    Args:
-        own: the local player's offer.
-        others: the others', by player id.
 
     Raises:
         HandshakeRefused: one insists on rollback, and another one on lockstep or cannot do it.

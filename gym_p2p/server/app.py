@@ -24,8 +24,9 @@ from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.core.probing.outcome import ProbeOutcome
-from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.server.factory import Assembly, open_secret
+from gym_p2p.core.service.machines import Machines
+from gym_p2p.errors import UsageError
+from gym_p2p.server.factory import assemble, open_secret
 from gym_p2p.server.guard.frames import FrameGuard, StrictPacket
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
@@ -99,15 +100,25 @@ class Service:
         """
         async with contextlib.AsyncExitStack() as stack:
             listener = stack.enter_context(contextlib.closing(listen(self.config.host, self.config.port)))
-            secret, store = self._open_data_dir()
+            directory = Path(self.config.data_dir)
+            secret = open_secret(directory)
             tokens = TokenSigner(secret, UploadClaims)
-            sio, signaling = self._make_signaling(tokens)
-            self._signaling = signaling
+            sio = self._make_sio()
+            self._signaling = signaling = assemble(
+                sio,
+                self.config,
+                tokens,
+                metrics=self._metrics,
+                matchmaker=self._matchmaker,
+                pre_match=self._pre_match,
+            )
             signaling.start(catch_unknown=True)
             stack.push_async_callback(signaling.stop)
             stack.push_async_callback(sio.shutdown)
             web = make_web_app(
-                uploads=Uploads(store=store, tokens=tokens, max_bytes=self.config.max_upload_bytes),
+                uploads=Uploads(
+                    store=Store(directory), tokens=tokens, max_bytes=self.config.max_upload_bytes
+                ),
                 health=self._health,
                 metrics=self._metrics.exposition,
                 operators=TokenSigner(secret, OperatorClaims),
@@ -126,10 +137,7 @@ class Service:
     async def probe(self, one: str, other: str, *, threshold_ms: float | None = None) -> ProbeOutcome:
         """Measure the latency between two registered subjects, on the service's event loop.
 
-        Args:
-            one: a subject.
-            other: another one.
-            threshold_ms: what the result will be compared with: so the two know how exact it has to be.
+        See :meth:`~gym_p2p.server.handlers.service.SignalingService.probe`.
 
         Raises:
             UsageError: both are the same subject, or the service does not run.
@@ -144,33 +152,20 @@ class Service:
         Raises:
             UsageError: the service does not run.
         """
-        if self._signaling is None:
-            raise UsageError("start() comes first")
-        tables = self._assembly.machines.queues.tables(time.monotonic())
+        machines = self._machines
+        tables = machines.queues.tables(time.monotonic())
         return QueueReport.of(
             {name: tuple(rows) for name, rows in tables.items()},
-            matches=self._assembly.machines.rooms.match_count,
-            connections=self._assembly.machines.presence.socket_count,
+            matches=machines.rooms.match_count,
+            connections=machines.presence.socket_count,
         )
 
     async def stop(self) -> None:
         """Close every connection and stop listening. Idempotent."""
         await self._stack.aclose()
 
-    def _open_data_dir(self) -> tuple[bytes, Store]:
-        directory = Path(self.config.data_dir)
-        secret = open_secret(directory)
-        try:
-            return secret, Store(directory)
-        except OSError as error:
-            raise ConfigurationError(
-                "data_dir", f"cannot use {directory}: {error.strerror or error}"
-            ) from error
-
-    def _make_signaling(
-        self, tokens: TokenSigner[UploadClaims]
-    ) -> tuple[socketio.AsyncServer, SignalingService]:
-        sio = socketio.AsyncServer(
+    def _make_sio(self) -> socketio.AsyncServer:
+        return socketio.AsyncServer(
             async_mode="asgi",
             transports=["websocket"],
             async_handlers=False,
@@ -183,21 +178,19 @@ class Service:
             logger=_LIBRARY_LOG,
             engineio_logger=_LIBRARY_LOG,
         )
-        assembly = self._assembly = Assembly(
-            self.config,
-            tokens,
-            metrics=self._metrics,
-            matchmaker=self._matchmaker,
-            pre_match=self._pre_match,
-        )
-        return sio, assembly.on(sio)
+
+    @property
+    def _machines(self) -> Machines:
+        if self._signaling is None:
+            raise UsageError("start() comes first")
+        return self._signaling.machines
 
     def _health(self) -> dict[str, Any]:
         return {
             "version": __version__,
-            "rooms": self._assembly.machines.rooms.room_count,
-            "matches": self._assembly.machines.rooms.match_count,
-            "connections": self._assembly.machines.presence.socket_count,
+            "rooms": self._machines.rooms.room_count,
+            "matches": self._machines.rooms.match_count,
+            "connections": self._machines.presence.socket_count,
         }
 
 
@@ -208,12 +201,7 @@ def serve_in_thread(
     matchmaker: Matchmaker | None = None,
     pre_match: PreMatchHook | None = None,
 ) -> Iterator[Service]:
-    """Run a service on a thread of its own for the length of a ``with`` block.
-
-    Args:
-        config: as :class:`Service`.
-        matchmaker: as :class:`Service`.
-        pre_match: as :class:`Service`.
+    """Run a :class:`Service` on a thread of its own for the length of a ``with`` block.
 
     Raises:
         ConfigurationError: as :meth:`Service.start`.

@@ -44,6 +44,11 @@ class _Header:
     playerId: int | str  # noqa: N815
 
 
+_HEADER = msgspec.json.Decoder(_Header)
+"""Made on import, for uploads are stored by threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
+_DOCUMENT = msgspec.json.Decoder(dict[str, Any])
+
+
 class Store:
     """The documents under one data directory.
 
@@ -73,7 +78,7 @@ class Store:
             ForeignDocumentError: it says that it belongs to another match or player.
             OSError: it could not be stored.
         """
-        header = _decode(body, _Header)
+        header = _decode(body, _HEADER)
         if (header.gameId, header.playerId) != (claims.match_id, claims.player_id):
             raise ForeignDocumentError("the document's gameId and playerId are not those of the token")
         write_bytes(self.path(claims.match_id, claims.player_id, kind), [body])
@@ -86,7 +91,7 @@ class Store:
             if not all(path.exists() for path in paths.values()):
                 return
             try:
-                documents = {p: _decode(path.read_bytes(), dict[str, Any]) for p, path in paths.items()}
+                documents = {p: _decode(path.read_bytes(), _DOCUMENT) for p, path in paths.items()}
                 result = aggregate(
                     documents, game_id=claims.match_id, aggregated_at_ms=round(self._now() * 1000)
                 )
@@ -97,8 +102,8 @@ class Store:
         _LOG.info("match %s: all documents are in, aggregate stored", claims.match_id)
 
 
-def _decode(body: bytes, shape: type[_Shape]) -> _Shape:
+def _decode(body: bytes, decoder: msgspec.json.Decoder[_Shape]) -> _Shape:
     try:
-        return msgspec.json.decode(body, type=shape)
+        return decoder.decode(body)
     except (ValueError, RecursionError):
         raise DocumentError("not a JSON document with gameId and playerId") from None

@@ -1,11 +1,11 @@
-"""The arguments of a simulation, checked: refused with the option's name, not somewhere within the match.
+"""The arguments of a simulated match, checked: refused with the option's name, not within the match.
 
 Knows the ranges that make sense; refuses to know how a match is played.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -13,15 +13,19 @@ import attrs
 from gym_p2p.config import SyncConfig
 from gym_p2p.config.checks import require_number, require_whole
 from gym_p2p.config.names import did_you_mean
+from gym_p2p.core.api.rooms import MAX_PLAYERS, MatchFound, MatchPlayer
 from gym_p2p.core.wire.codec import MAX_SEED
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.net.links.memory import Path
 
-__all__ = ["BySeat", "Figure", "Figures", "check_plain"]
+__all__ = ["BySeat", "Figure", "Figures", "Policy", "Setting", "check_plain"]
 
 Figure = float | Mapping[tuple[Any, Any], float]
 """One number for all paths, or one for each directed pair of seats (others: 0)."""
+
+Policy = Callable[[Any, int], Any]
+"""``policy(observation, frame) -> action``."""
 
 _MOST_MS = 60_000.0
 _MOST_DRIFT = 0.5
@@ -85,9 +89,6 @@ class Figures:
     def paths(self, seats: Sequence[SeatId]) -> dict[tuple[int, int], Path]:
         """Return the directed paths between players, by index.
 
-        Args:
-            seats: one a player.
-
         Raises:
             ConfigurationError: a number out of range, or a pair of other seats.
         """
@@ -118,3 +119,59 @@ def _check_figure(name: str, figure: Figure, seats: Sequence[SeatId]) -> None:
     for pair in figure if isinstance(figure, Mapping) else ():
         if not (isinstance(pair, tuple) and len(pair) == 2 and set(pair) <= set(seats)):
             raise ConfigurationError(name, f"{pair!r} is no pair of the seats {list(seats)}")
+
+
+@attrs.frozen
+class Setting:
+    """What the players of a simulated match have in common.
+
+    Attributes:
+        seats: every seat, one a player.
+        policies: by seat.
+        config: how frames are kept together.
+        by_seat: what is particular to some players.
+        frames: after so many the match ends.
+        seed: of the episode.
+
+    Raises:
+        ConfigurationError: policies for other seats than there are, or something particular to no seat.
+    """
+
+    seats: tuple[SeatId, ...]
+    policies: Mapping[SeatId, Policy]
+    config: SyncConfig
+    by_seat: BySeat
+    frames: int
+    seed: int
+
+    def __attrs_post_init__(self) -> None:
+        """Check that everything is of the same seats."""
+        if set(self.policies) != set(self.seats):
+            problem = f"wanted one for each of {list(self.seats)}, got {list(self.policies)}"
+            raise ConfigurationError("policies", problem)
+        if not 2 <= len(self.seats) <= MAX_PLAYERS:
+            problem = f"a match has 2 to {MAX_PLAYERS} players, got {len(self.seats)}"
+            raise ConfigurationError("policies", problem)
+        self.by_seat.check(self.seats)
+
+    def config_of(self, seat: SeatId) -> SyncConfig:
+        """Return how the player of a seat keeps frames together."""
+        delays = self.by_seat.input_delay
+        return attrs.evolve(self.config, input_delay=delays[seat]) if seat in delays else self.config
+
+    def found_by(self, seat: SeatId) -> MatchFound:
+        """Return the match as the player of a seat would have learned of it."""
+        players = [
+            MatchPlayer(player_id=s, subject_id=f"simulated-{s}", seats=(s,), client=None) for s in self.seats
+        ]
+        return MatchFound(
+            match_id=f"simulated-{self.seed}",
+            room="simulation",
+            player_id=seat,
+            seats_taken=(seat,),
+            players=tuple(players),
+            seed=self.seed % 2**32,
+            ice_servers=(),
+            relay_only=False,
+            token="simulated",  # noqa: S106 - nothing is uploaded
+        )

@@ -16,10 +16,9 @@ from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.snapshot import snapshots_named
 from gym_p2p.net.links.memory import MemoryNetwork, Path, VirtualClock
 from gym_p2p.play.sync_mode import SyncChoice, agree, make_offer
-from gym_p2p.simulation.arguments import BySeat, Figure, Figures, check_plain
+from gym_p2p.simulation.arguments import BySeat, Figure, Figures, Policy, Setting, check_plain
 from gym_p2p.simulation.player import VirtualPlayer
 from gym_p2p.simulation.results import Simulation
-from gym_p2p.simulation.setting import Policy, Setting
 
 __all__ = ["simulate"]
 
@@ -123,7 +122,7 @@ def _play(
         for index, (game, choice) in enumerate(zip(games, choices, strict=True))
     ]
     for player in players:
-        player.connect(len(players))
+        player.connect()
     slowest_ms = max(path.one_way_ms + path.jitter_ms for path in paths.values())
     frame_s = 1 / (setting.config.fps or 60) + 2e-3 * slowest_ms
     limit_s = _GREETING_S + _SLACK * setting.frames * frame_s

@@ -5,8 +5,9 @@ Knows the player's own part; refuses to know how the match is set up and what be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from gym_p2p.config import ExportConfig, P2PConfig
 from gym_p2p.config.names import load_callable
@@ -17,19 +18,19 @@ from gym_p2p.core.match.match import Match
 from gym_p2p.core.record.documents import KINDS
 from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.core.wire.messages import Channel
+from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Tick
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.memory import MemoryNetwork, VirtualClock
-from gym_p2p.net.links.transport import LinkState
 from gym_p2p.net.worker.messages import LinkOpened, Polled
 from gym_p2p.play.played_match import PlayedMatch
 from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.runner import EpisodeRunner
 from gym_p2p.play.sync_mode import SyncChoice
-from gym_p2p.simulation.frames import FrameCollector
-from gym_p2p.simulation.results import Counters, SimulatedPlayer
-from gym_p2p.simulation.setting import Setting
+from gym_p2p.simulation.arguments import Setting
+from gym_p2p.simulation.results import ConfirmedFrame, Counters, SimulatedPlayer
 
 __all__ = ["VirtualPlayer"]
 
@@ -41,11 +42,6 @@ class VirtualPlayer:
     """One virtual player.
 
     Args:
-        setting: of the match.
-        index: which one this is.
-        game: the player's copy.
-        choice: how frames are kept together.
-        clock: of the match.
         network: of the match; :meth:`connect` joins it.
 
     Attributes:
@@ -90,7 +86,7 @@ class VirtualPlayer:
             sync=config,
         )
         self._driver = Driver(match, clock=clock, emit=self._on_event)
-        self._frames = FrameCollector(game, index)
+        self._frames = _FrameCollector(game, index)
         self._played = PlayedMatch(
             game=game,
             holders=range(len(setting.seats)),
@@ -116,11 +112,13 @@ class VirtualPlayer:
             return "no episode yet"
         return f"frame {self._runner.session.frame}, {self._runner.rollout.final_count} final"
 
-    def connect(self, players: int) -> None:
+    def connect(self) -> None:
         """Open the links to everybody."""
-        others = [other for other in range(players) if other != self._index]
+        others = [other for other in range(len(self._setting.seats)) if other != self._index]
         for other in others:
-            self._wire(other)
+            link = self._network.link(self._index, other)
+            link.on_message = partial(self._on_message, other)
+            link.on_state = partial(self._driver.link_state, other)
         for other in others:
             self._recorder.fold(self._now_ms(), LinkOpened(other, 0.0))
             self._driver.attach(other, self._network.link(self._index, other))
@@ -139,16 +137,8 @@ class VirtualPlayer:
 
     # The network.
 
-    def _wire(self, other: int) -> None:
-        link = self._network.link(self._index, other)
-
-        def on_message(_channel: Channel, data: bytes | str) -> None:
-            self._driver.message(other, data)
-
-        def on_state(state: LinkState) -> None:
-            self._driver.link_state(other, state)
-
-        link.on_message, link.on_state = on_message, on_state
+    def _on_message(self, other: int, _channel: Channel, data: bytes | str) -> None:
+        self._driver.message(other, data)
 
     def _on_event(self, event: Event) -> None:
         # The driver is not re-entrant: what follows from its events comes after them, in their order.
@@ -160,7 +150,8 @@ class VirtualPlayer:
             case Connected():
                 self._driver.command(BeginEpisode(self._setting.seed, None, self._played.input_delay))
             case EpisodeBegan():
-                self._begin(event)
+                self._runner = EpisodeRunner(self._played, event)
+                self._later(self._play)
             case Pinged(player, rtt_ms, _):
                 self._recorder.fold(
                     self._now_ms(), Polled(player, Poll(self._now_ms(), rtt_ms, PollStatus.FRESH))
@@ -174,10 +165,6 @@ class VirtualPlayer:
             self._finish(event.reason)
 
     # The game.
-
-    def _begin(self, began: EpisodeBegan) -> None:
-        self._runner = EpisodeRunner(self._played, began)
-        self._later(self._play)
 
     def _play(self) -> None:
         runner = self._runner
@@ -240,3 +227,39 @@ class VirtualPlayer:
 
     def _now_ms(self) -> int:
         return EPOCH_MS + round(self._clock.time() * 1e3)
+
+
+class _FrameCollector:
+    """Collects the player's final frames as the results show them; one of the match's sinks."""
+
+    def __init__(self, game: Game, index: int) -> None:
+        self.confirmed: list[ConfirmedFrame] = []
+        self._game = game
+        self._index = index
+        self._checksum = OutcomeChecksum(len(game.seats))
+
+    def begin_episode(self, seed: int, options: Mapping[str, Any] | None, first_outcome: Outcome) -> None:
+        """Nothing is collected of it."""
+
+    def checksum(self, frame: int, digest: str) -> None:
+        """Every frame has its own here."""
+
+    def end_episode(self, *, completed: bool) -> None:
+        """Nothing follows."""
+
+    def frame(self, by_seat: Sequence[bytes], outcome: Outcome) -> None:
+        number, seat = len(self.confirmed), self._index
+        self._checksum.update(number, by_seat, outcome)
+        codecs = map(self._game.codec, self._game.seats)
+        actions = [codec.to_json(codec.decode(data)) for codec, data in zip(codecs, by_seat, strict=True)]
+        self.confirmed.append(
+            ConfirmedFrame(
+                frame=number,
+                actions=dict(zip(self._game.seats, actions, strict=True)),
+                observation=outcome.observations[seat],
+                reward=outcome.rewards[seat],
+                terminated=outcome.terminations[seat],
+                truncated=outcome.truncations[seat],
+                checksum=self._checksum.digest(outcome),
+            )
+        )

@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.api.matches import GroupHistory, MakeMatch, QueueTicket
+from gym_p2p.core.api.matches import MakeMatch, QueueTicket
 from gym_p2p.core.api.queues import MatchFailed
 from gym_p2p.core.api.replies import Notify
 from gym_p2p.core.latency.statistics import nearest_rank
@@ -180,13 +180,12 @@ class _Day:
         while player.subject_id in self._planner.tickets:
             player = self._random.choice(self._population.players)
         reach = self._population.landmark_rtts_ms(player)
-        history = self._partners.get(player.subject_id)
         self._results.arrivals += 1
         wish = QueueTicket(
             queue="",
             seats=tuple(range(self._group_size)),
             rtt_ms=reach[LANDMARKS[0]],
-            group_history=None if history is None else GroupHistory(history),
+            previous_partners=tuple(self._partners.get(player.subject_id, ())),
         )
         self._planner.enqueue(player.subject_id, wish, now, landmarks=reach if self._landmarks else None)
 

@@ -6,7 +6,6 @@ Knows outcomes, snapshots and digests; refuses to know how the frames arrive, an
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -59,18 +58,15 @@ class ShownEpisode:
         """
         by_seat = self.received.frames.popleft()
         actions = [game.codec(seat).decode(data) for seat, data in zip(game.seats, by_seat, strict=True)]
-        self._digest(by_seat, game.step(actions))
-        return actions
-
-    def _digest(self, by_seat: Sequence[bytes], outcome: Outcome) -> None:
+        self.outcome = outcome = game.step(actions)
         self._digests.update(self.frame, by_seat, outcome)
-        self.outcome = outcome
-        checked = self.checked_every is not None and (self.frame + 1) % self.checked_every == 0
-        if checked or (outcome.ended and self.checked_every is not None):
+        every = self.checked_every
+        if every is not None and (outcome.ended or (self.frame + 1) % every == 0):
             self._own[self.frame] = self._digests.digest(outcome), self._state()
             if len(self._own) > _OWN_DIGESTS_KEPT:
                 del self._own[next(iter(self._own))]
         self.frame += 1
+        return actions
 
     def compared(self) -> list[tuple[int, str, str, str]]:
         """Return and forget what can be compared: frame, what it is of, theirs, ours."""

@@ -17,16 +17,10 @@ from gym_p2p.config import DEFAULT_SERVER_URL, P2PConfig, config_from_options
 from gym_p2p.config.names import did_you_mean
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import (
-    ConfigurationError,
-    ConnectFailed,
-    MatchOver,
-    UsageError,
-    WatchDiverged,
-)
+from gym_p2p.errors import ConfigurationError, ConnectFailed, MatchOver, UsageError, WatchDiverged
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.net.worker.messages import SpectatorPlan
 from gym_p2p.spectate.playback import ShownEpisode, comparing_snapshots
 from gym_p2p.spectate.watch_client import ReceivedEpisode, WatchClient
@@ -191,13 +185,15 @@ class Spectator:
             raise UsageError("no episode is running: call reset() first")
         reason = self._wait_for_frame(client, running)
         if reason is not None:
-            return self._truncated(running.outcome, reason)
-        self.actions = dict(zip(self.seats, running.play_next(self._game), strict=True))
+            return self._shown(running.outcome.cut_short(reason, None))
+        self.actions = self._of(running.play_next(self._game))
         client.shown(1)
         self._compare(running)
-        outcome = running.outcome
-        over = [a or b for a, b in zip(outcome.terminations, outcome.truncations, strict=True)]
-        self.agents = [] if outcome.ended else [s for s, o in zip(self.seats, over, strict=True) if not o]
+        return self._shown(running.outcome)
+
+    def _shown(self, outcome: Outcome) -> tuple[Any, Any, Any, Any, Any]:
+        living = [seat for index, seat in enumerate(self.seats) if not outcome.over_for(index)]
+        self.agents = [] if outcome.ended else living
         return (
             self._of(outcome.observations),
             self._of(outcome.rewards),
@@ -266,7 +262,9 @@ class Spectator:
             if self._running is not None:
                 self._compare(self._running)
             if client.episodes:
-                self._look_back(self._running)
+                before = self._running
+                if before is not None and before.outcome.ended and before.received.newest > before.frame:
+                    self._diverged(before, before.frame, "frames", "the episode goes on", "it has ended")
                 return client.episodes[0]
             if client.ended is not None:
                 raise MatchOver(client.ended)
@@ -278,11 +276,6 @@ class Spectator:
                     advice="Call reset() again to wait on.",
                 )
             client.wait()
-
-    def _look_back(self, running: ShownEpisode | None) -> None:
-        """See that an episode that has ended here had no more frames."""
-        if running is not None and running.outcome.ended and running.received.newest > running.frame:
-            self._diverged(running, running.frame, "frames", "the episode goes on", "it has ended")
 
     def _wait_for_frame(self, client: WatchClient, running: ShownEpisode) -> str | None:
         """Wait for the next frame; return why there will be none."""
@@ -300,17 +293,6 @@ class Spectator:
             client.wait()
             self._compare(running)
         return None
-
-    def _truncated(self, last: Outcome, reason: str) -> tuple[Any, Any, Any, Any, Any]:
-        self.agents = []
-        info = {"p2p": {"reason": reason, "player": None}}
-        return (
-            self._of([fresh(observation) for observation in last.observations]),
-            dict.fromkeys(self.seats, 0.0),
-            dict.fromkeys(self.seats, False),
-            dict.fromkeys(self.seats, True),
-            {seat: dict(info) for seat in self.seats},
-        )
 
     # What the players compared.
 

@@ -37,7 +37,7 @@ class WatchedTerms:
     isolates_random: bool
 
     @classmethod
-    def from_wire(cls, description: Mapping[str, Any]) -> WatchedTerms:
+    def received(cls, description: Mapping[str, Any]) -> WatchedTerms:
         """Read what the player sent who shows the match; what makes no sense is as if it were not there."""
         agreed, every = description.get("must"), description.get("checked_every")
         return cls(
@@ -48,10 +48,6 @@ class WatchedTerms:
 
     def check(self, game: Game, *, source: SeatId | None) -> None:
         """Refuse a game that is not the players'.
-
-        Args:
-            game: the spectator's.
-            source: the player who shows the match, as far as that is known.
 
         Raises:
             HandshakeRefused: with what differs.

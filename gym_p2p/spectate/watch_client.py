@@ -145,7 +145,7 @@ class WatchClient:
                 self.match = event
                 _log.info("watching %s, shown by %s", event.match_id, event.source)
             case Welcomed(description) if self.terms is None:
-                self.terms = WatchedTerms.from_wire(description)
+                self.terms = WatchedTerms.received(description)
             case EpisodeShown():
                 self._newest = ReceivedEpisode(event)
                 self.episodes.append(self._newest)

@@ -161,7 +161,7 @@ export class GymP2PClient {
   }
 
   /**
-   * Make a link to another player of the match, whose `connect` is the page's to call. His signals so far are
+   * Make a link to another player of the match, whose `connect` is the page's to call. Their signals so far are
    * handed to it.
    *
    * @param {PlayerId} playerId

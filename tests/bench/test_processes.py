@@ -4,13 +4,13 @@ import contextlib
 
 import pytest
 
-from gym_p2p.bench.processes import Worker, request_all
+from gym_p2p.bench.processes import Pair, Worker
 from gym_p2p.errors import P2PError
 
 
 def test_a_worker_says_what_went_wrong_and_goes_on() -> None:
     with Worker("wire", wire="udp", loop="asyncio") as worker:
-        with pytest.raises(P2PError, match="KeyError"):
+        with pytest.raises(P2PError, match="AttributeError"):
             worker.request("no such thing")
         assert "127.0.0.1" in worker.request("offer")
 
@@ -33,9 +33,10 @@ def test_udp_ends_echo_and_exchange_every_message() -> None:
         one, other = (stack.enter_context(Worker("wire", wire="udp", loop="asyncio")) for _ in range(2))
         one.request("finish", answer=other.request("answer", offer=one.request("offer")))
         other.request("reflect")
-        assert one.request("echo", count=20)["count"] == 20
-        request_all(one, other, operation="listen")
-        assert [end["count"] for end in request_all(one, other, operation="exchange", count=30)] == [30, 30]
+        assert len(one.request("echo", count=20)) == 20
+        both = Pair(one, other)
+        both.request("listen")
+        assert [len(took_us) for took_us in both.request("exchange", count=30)] == [30, 30]
 
 
 def test_an_emulated_path_delays_udp_as_it_is_told() -> None:
@@ -44,4 +45,4 @@ def test_an_emulated_path_delays_udp_as_it_is_told() -> None:
         one, other = (stack.enter_context(Worker("wire", **arguments)) for _ in range(2))
         one.request("finish", answer=other.request("answer", offer=one.request("offer")))
         other.request("reflect")
-        assert min(one.request("echoes", count=3, interval_s=0.0)) >= 29_000
+        assert min(one.request("echo", count=3)) >= 29_000

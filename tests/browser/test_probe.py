@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from gym_p2p.core.api.probes import ProbePrepare, ProbeReport
-from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
-from gym_p2p.core.probing.report import Mark
+from gym_p2p.core.probing.outcome import Mark, ProbeOutcome, Reason
 from tests.browser.chromium import Chromium
 from tests.browser.players import PagePlayer, PythonPlayer, run, serving
 

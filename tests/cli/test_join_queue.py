@@ -73,7 +73,7 @@ def test_two_players_of_a_queue_are_probed_matched_and_play(tmp_path: Path, serv
     assert pair["rttMs"] <= 500
 
 
-def test_a_player_whom_nobody_joins_is_shown_his_place_and_told_so(
+def test_a_player_whom_nobody_joins_is_shown_their_place_and_told_so(
     tmp_path: Path, impatient: Service
 ) -> None:
     code, out, err = ends(join(tmp_path, impatient, "--queue", "lonely", "--lines"))

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gym_p2p.cli import matchmaking
+from gym_p2p.cli.commands import make_parser
 from gym_p2p.errors import UsageError
 
 PLUG_IN = """
@@ -24,9 +23,7 @@ FOUR = {"fifo", "latency-fifo", "reunion", "widening"}
 
 
 def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser(prog="gym-p2p")
-    matchmaking.add_parser(parser.add_subparsers(required=True))
-    parsed = parser.parse_args(["matchmaking", *arguments])
+    parsed = make_parser(["matchmaking"]).parse_args(["matchmaking", *arguments])
     code: int = parsed.run(parsed)
     return code
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gym_p2p.cli import probe
+from gym_p2p.cli.commands import make_parser
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.probes import ProbePath, ProbeVerdict
 from gym_p2p.core.probing.statistics import PingStatistics
@@ -30,9 +30,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def command(*arguments: str) -> int:
     """Run ``gym-p2p probe`` in this process."""
-    parser = argparse.ArgumentParser()
-    probe.add_parser(parser.add_subparsers())
-    parsed = parser.parse_args(["probe", *arguments])
+    parsed = make_parser(["probe"]).parse_args(["probe", *arguments])
     code: int = parsed.run(parsed)
     return code
 

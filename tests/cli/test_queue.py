@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import json
@@ -17,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from gym_p2p.cli import queue
+from gym_p2p.cli.commands import make_parser
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.matchmaking.commands import TicketRow
@@ -50,9 +50,7 @@ def waiting(service: Service) -> Iterator[None]:
 
 def command(*arguments: str) -> int:
     """Run ``gym-p2p queue`` in this process."""
-    parser = argparse.ArgumentParser()
-    queue.add_parser(parser.add_subparsers())
-    parsed = parser.parse_args(["queue", *arguments])
+    parsed = make_parser(["queue"]).parse_args(["queue", *arguments])
     code: int = parsed.run(parsed)
     return code
 

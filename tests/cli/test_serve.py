@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import os
 import select
 import signal
@@ -11,22 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from gym_p2p.cli import serve
+from gym_p2p.cli import main, serve
 
-PROGRAM = """
-import argparse, sys
-from gym_p2p.cli import serve
-parser = argparse.ArgumentParser(prog="gym-p2p")
-serve.add_parser(parser.add_subparsers(required=True))
-args = parser.parse_args()
-sys.exit(args.run(args))
-"""
 ROOT = Path(__file__).parents[2]
 
 
 def start(*options: str, data_dir: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "serve", "--data-dir", str(data_dir), *options],
+        [sys.executable, "-m", "gym_p2p", "serve", "--data-dir", str(data_dir), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -68,7 +59,7 @@ def test_a_port_in_use_is_one_clear_line_and_an_exit_code(
     port = first_line(serving).rpartition(":")[2].strip()
     second = start("--port", port, data_dir=tmp_path / "other")
     _, errors = second.communicate(timeout=20)
-    assert second.returncode == serve.EXIT_CANNOT_START
+    assert second.returncode == 2
     assert errors.count("\n") == 1
     assert "in use" in errors
 
@@ -96,10 +87,7 @@ def test_listening_beyond_loopback_is_warned_of(tmp_path: Path) -> None:
 def test_a_wrong_option_is_one_clear_line(
     options: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parser = argparse.ArgumentParser()
-    serve.add_parser(parser.add_subparsers())
-    args = parser.parse_args(["serve", *options])
-    assert args.run(args) == serve.EXIT_CANNOT_START
+    assert main(["serve", *options]) == 2
     errors = capsys.readouterr().err
     assert errors.startswith("gym-p2p serve: ")
     assert errors.count("\n") == 1

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gym_p2p.cli import serve
+from gym_p2p.cli import main
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.errors import NoMatch
 from gym_p2p.net.client.signaling import SignalingClient
@@ -133,10 +132,7 @@ def test_a_wrong_option_is_one_clear_line(
 ) -> None:
     monkeypatch.chdir(lab)
     monkeypatch.syspath_prepend(str(lab))
-    parser = argparse.ArgumentParser()
-    serve.add_parser(parser.add_subparsers())
-    args = parser.parse_args(["serve", *options])
-    assert args.run(args) == serve.EXIT_CANNOT_START
+    assert main(["serve", *options]) == 2
     errors = capsys.readouterr().err
     assert errors.startswith("gym-p2p serve: ")
     assert errors.count("\n") == 1
@@ -144,8 +140,6 @@ def test_a_wrong_option_is_one_clear_line(
 
 
 def test_a_limit_that_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    serve.add_parser(parser.add_subparsers())
     with pytest.raises(SystemExit):
-        parser.parse_args(["serve", "--give-up-after", "soon"])
+        main(["serve", "--give-up-after", "soon"])
     assert "or 'never', got 'soon'" in capsys.readouterr().err

@@ -41,7 +41,7 @@ def test_what_can_be_called_is_kept_as_it_comes(name: str) -> None:
 
 def test_plain_data_becomes_the_configurations_classes() -> None:
     config = config_from_options(
-        {"ice_servers": [{"urls": ["stun:stun.example"]}], "emulation": {"loss": 0.5}},
+        {"ice_servers": [{"urls": ["stun:stun.example"]}], "emulation": {"loss": 0.5}}
     )
     for name in PLAIN:
         assert isinstance(getattr(config.link, name), get_origin(_type_of(name)) or _type_of(name))

@@ -137,7 +137,7 @@ def test_the_frame_limit_truncates() -> None:
         assert truncated is (frame == 20)
 
 
-def test_each_player_sees_the_court_from_his_own_side() -> None:
+def test_each_player_sees_the_court_from_their_own_side() -> None:
     for observation, *_ in _scripted_game(RallyEnv(), 6, 400):
         left, right = observation["left"], observation["right"]
         assert left[_FIELD["ball_vx"]] == -right[_FIELD["ball_vx"]]

@@ -23,11 +23,7 @@ class Service:
     """A tiny stand-in for the service: scripted statuses, then 200; it keeps what it was sent."""
 
     def __init__(
-        self,
-        *statuses: int,
-        answer: bytes = b'{"ok":true,"stored":true}',
-        delay_s: float = 0,
-        port: int = 0,
+        self, *statuses: int, answer: bytes = b'{"ok":true,"stored":true}', delay_s: float = 0, port: int = 0
     ) -> None:
         self.received: list[tuple[str, dict[str, str], Any]] = []
         self.statuses = list(statuses)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.exports import KINDS, check_directory, document_path, schema, write_all, write_document
+from gym_p2p.exports import KINDS, check_directory, document_path, schema, write_document
 from gym_p2p.exports.files import replacing, write_bytes
 
 
@@ -60,7 +60,9 @@ def test_an_unknown_kind_is_refused() -> None:
 
 def test_written_documents_are_read_back_and_leave_no_temporary_file(tmp_path: Path) -> None:
     documents: dict[str, dict[str, Any]] = {kind: {"kind": kind} for kind in KINDS}
-    paths = write_all(tmp_path, "g", 0, documents)
+    paths = {kind: document_path(tmp_path, "g", 0, kind) for kind in documents}
+    for kind, path in paths.items():
+        write_document(path, documents[kind])
     assert {kind: json.loads(path.read_text()) for kind, path in paths.items()} == documents
     assert sorted(path.name for path in (tmp_path / "g").iterdir()) == sorted(p.name for p in paths.values())
 

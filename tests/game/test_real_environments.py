@@ -46,10 +46,7 @@ _ALL = {
         distribution="pettingzoo",
     ),
     "simple_spread": _Real(
-        "mpe2.simple_spread_v3",
-        ("mpe2", "pygame"),
-        ("agent_0", "agent_1", "agent_2"),
-        distribution="mpe2",
+        "mpe2.simple_spread_v3", ("mpe2", "pygame"), ("agent_0", "agent_1", "agent_2"), distribution="mpe2"
     ),
     "simple_spread, continuous": _Real(
         "mpe2.simple_spread_v3",

@@ -124,10 +124,7 @@ def main() -> None:
         echo(options.bind)
         return
     ping = Ping(
-        options.to,
-        count=options.count,
-        interval_s=options.interval_ms / 1e3,
-        wait_s=options.wait_ms / 1e3,
+        options.to, count=options.count, interval_s=options.interval_ms / 1e3, wait_s=options.wait_ms / 1e3
     )
     sys.stdout.write(json.dumps(ping.run()) + "\n")
 

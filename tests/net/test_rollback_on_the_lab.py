@@ -129,7 +129,7 @@ def test_two_play_on_alike_when_the_third_is_killed(make_lab: MakeLab, tmp_path:
     assert len(rows) == 420
     played = [row["action"] for row in rows]
     changes = [at for at in range(1, 420) if played[at] != played[at - 1]]
-    assert 60 < changes[-1] < 360, "he played, and then gave his default action to the end"
+    assert 60 < changes[-1] < 360, "they played, and then the default action to the end"
     assert played[-1] == 0
     assert len({row["frame"] for row in documents[0]["validation"]["allHashes"]}) >= 40
     _assert_oracle(survivors[0], THREE)

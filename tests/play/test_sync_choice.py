@@ -23,7 +23,7 @@ LOCKSTEP = SyncOffer(wants="lockstep", able=False, why="lockstep was asked for")
 
 def _all_choices(offers: list[SyncOffer]) -> list[str]:
     """Return what each of the players comes to, knowing of the others what travels."""
-    told = [SyncOffer.from_wire(offer.to_wire()) for offer in offers]
+    told = [SyncOffer.received(offer.as_sent()) for offer in offers]
     choices = []
     for index, own in enumerate(offers):
         others = {number: offer for number, offer in enumerate(told) if number != index}
@@ -55,7 +55,7 @@ def test_states_are_compared_only_where_all_save_them_in_the_same_way() -> None:
 
 def test_a_peer_who_says_nothing_sensible_is_played_with_in_lockstep() -> None:
     for nonsense in (None, 7, {}, {"wants": 3, "able": "yes"}):
-        assert agree(ABLE, {"b": SyncOffer.from_wire(nonsense)}).mode == "lockstep"
+        assert agree(ABLE, {"b": SyncOffer.received(nonsense)}).mode == "lockstep"
 
 
 def test_a_refusal_names_both_sides_reasons() -> None:

@@ -2,7 +2,7 @@
 
 Each player has a place in a :class:`World`, which knows the round trip between any two of them and which
 pairs do not get through to each other. He answers probes as a peer would, with a description there and back
-and a result after about the time that measuring takes; his :class:`Mood` says when he does not.
+and a result after about the time that measuring takes; the :class:`Mood` says when not.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ class Mood(enum.Enum):
 
     PLAIN = "plain"
     SILENT = "never answers probe_prepare"
-    LEAVES = "leaves the queue while he waits"
-    DROPS = "his line breaks while he waits"
+    LEAVES = "leaves the queue while waiting"
+    DROPS = "the line breaks while waiting"
     LEAVES_PROBE = "leaves the queue when a probe starts"
-    DROPS_PROBE = "his line breaks when a probe starts"
+    DROPS_PROBE = "the line breaks when a probe starts"
     ACCEPTS = "asks, and accepts"
     REFUSES = "asks, and refuses"
     HESITATES = "asks, and never answers"
 
     @property
     def asks(self) -> bool:
-        """Whether he wants a say."""
+        """Whether this player wants a vote."""
         return self in {Mood.ACCEPTS, Mood.REFUSES, Mood.HESITATES}
 
     @property
     def quits(self) -> bool:
-        """Whether he ends his wait himself."""
+        """Whether this player ends the wait."""
         return self in {Mood.LEAVES, Mood.DROPS, Mood.LEAVES_PROBE, Mood.DROPS_PROBE}
 
 
@@ -160,11 +160,11 @@ class Player:
     """One simulated player.
 
     Attributes:
-        told: every ``match_found`` and ``match_failed`` that he was told, in order.
-        proposals: how many matches he was asked about.
-        joined_at: when he joined the queue, in monotonic seconds.
-        ended_at: when his wait ended.
-        left: his wait ended by his own doing.
+        told: every ``match_found`` and ``match_failed`` that came, in order.
+        proposals: how many matches this player was asked about.
+        joined_at: when the player joined the queue, in monotonic seconds.
+        ended_at: when the wait ended.
+        left: the player ended the wait.
     """
 
     def __init__(self, name: str, mood: Mood, world: World, *, patience_s: float = 1.0) -> None:
@@ -191,7 +191,7 @@ class Player:
 
     @property
     def match(self) -> Mapping[str, Any] | None:
-        """The last match that he was told of."""
+        """The last match that was announced."""
         return next((payload for event, payload in reversed(self.told) if event == "match_found"), None)
 
     async def come(self, url: str) -> None:
@@ -201,7 +201,7 @@ class Player:
             self._wire = await Wire.open(url, self.name, self._receive)
 
     async def join(self, queue: str) -> None:
-        """Join a queue; his wait ends when he is told, or by himself."""
+        """Join a queue; the wait ends by an announcement, or by the player."""
         self._ended.clear()
         ticket = {
             "queue": queue,
@@ -217,7 +217,7 @@ class Player:
             self._start(self._quit_later())
 
     async def end_of_wait(self, timeout_s: float) -> bool:
-        """Return whether his wait has ended within the time."""
+        """Return whether the wait has ended within the time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._ended.wait()

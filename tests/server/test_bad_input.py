@@ -33,7 +33,7 @@ QUICK_S = 0.5
 
 @pytest.fixture
 def bystander(service: Service) -> Iterator[Callable[[], None]]:
-    """Somebody who uses the service all the while; call it to see that he is still served, and quickly."""
+    """Somebody who uses the service all the while; call it to see that they are still served, and quickly."""
     with RawClient(service.url, subject=f"bystander{time.monotonic_ns()}") as client:
 
         def served() -> None:
@@ -112,7 +112,7 @@ def test_row_reserved_unknown_malformed_binary_oversized_frames(
         for frame in dropped:
             client.send(frame)
         assert code(client.call("drop_tables", {})) == "bad_request"
-        assert client.call("leave_room", {"room": "r"})["ok"]  # he is still who he was
+        assert client.call("leave_room", {"room": "r"})["ok"]  # still who they were
         assert metrics(service)["gym_p2p_refusals_total", "violation"] == before + len(dropped) + 1
         for frame in dropped[:2]:
             client.send(frame)
@@ -434,10 +434,7 @@ def test_row_joins_beyond_one_a_second_are_told_when_to_come_again(service: Serv
 
 
 def test_row_more_than_twelve_probes_in_ten_minutes(service: Service) -> None:
-    with (
-        RawClient(service.url, subject="curious") as ann,
-        RawClient(service.url, subject="patient") as bob,
-    ):
+    with RawClient(service.url, subject="curious") as ann, RawClient(service.url, subject="patient") as bob:
         for _ in range(12):
             assert bob.call("probe_wait", {"waiting": True})["ok"]
             assert ann.call("probe_request", {"target_subject_id": "patient"})["ok"]

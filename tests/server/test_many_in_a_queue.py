@@ -45,13 +45,9 @@ GIVE_UP_S = 12.0
 PROBE_S = 6.0
 HOOK_S = 1.0
 LONGEST_WAIT_S = GIVE_UP_S + PROBE_S + 2 * HOOK_S + 1.0 + 3.0
-"""Who is engaged when his time is up gives up as soon as he is free; the last 3 s are a busy machine's."""
+"""Who is engaged when their time is up gives up once they are free; the last 3 s are a busy machine's."""
 CONFIG = MatchmakingConfig(
-    give_up_after_s=GIVE_UP_S,
-    cooldown_s=3.0,
-    pass_over_s=0.5,
-    probe_timeout_s=PROBE_S,
-    hook_timeout_s=HOOK_S,
+    give_up_after_s=GIVE_UP_S, cooldown_s=3.0, pass_over_s=0.5, probe_timeout_s=PROBE_S, hook_timeout_s=HOOK_S
 )
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(170)]
@@ -148,7 +144,7 @@ async def arrive(player: Player, url: str) -> None:
 
 
 async def come_again(story: Story, service: Service) -> None:
-    """Everybody, in whatever way his wait ended, is probed once more, and queues once more."""
+    """Everybody, in whatever way their wait ended, is probed once more, and queues once more."""
     story.moods = {player.name: player.mood for player in story.players}
     for player in story.players:
         player.mood = Mood.PLAIN
@@ -244,7 +240,7 @@ def test_nobody_is_in_two_matches_and_both_players_are_told_of_the_same(story: S
     made = [set(record["subjects"]) for record in story.lines("made")]
     gone = {player.name for player in story.players if player.left}
     for group in found.values():
-        # Somebody's line can break in the very moment in which his match is made.
+        # Somebody's line can break in the very moment in which their match is made.
         assert any(group <= subjects and subjects - group <= gone for subjects in made), group
 
 

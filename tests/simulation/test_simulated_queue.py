@@ -7,10 +7,7 @@ import pytest
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.matchmaking.decision_log import replay
-from gym_p2p.core.matchmaking.strategy import (
-    FIFOMatchmaker,
-    LatencyFIFOMatchmaker,
-)
+from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker, LatencyFIFOMatchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from gym_p2p.simulation.population import Population
 from gym_p2p.simulation.queue import Arrivals, simulate_queue

@@ -13,7 +13,7 @@ import jsonschema
 import numpy as np
 import pytest
 from gymnasium import spaces
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gym_p2p import ConfigurationError, UnsupportedEnvironment
@@ -89,9 +89,21 @@ networks = st.fixed_dictionaries(
 )
 
 
+NEAR_THE_THRESHOLD = {
+    "one_way_ms": 90,
+    "jitter_ms": 0,
+    "loss": 0.05,
+    "reorder": 0,
+    "duplicate": 0.3,
+    "network_seed": 116,
+    "input_delay": 4,
+}
+
+
 @pytest.mark.parametrize("players", [2, 3, 4])
 @settings(max_examples=12, deadline=None)
 @given(network=networks)
+@example(network=NEAR_THE_THRESHOLD)
 def test_whatever_the_network_every_player_plays_what_one_plain_environment_would(
     players: int, network: dict[str, Any]
 ) -> None:
@@ -100,7 +112,8 @@ def test_whatever_the_network_every_player_plays_what_one_plain_environment_woul
     assert {len(player.confirmed) for player in result.players.values()} == {90}
     assert _assert_oracle(result, lambda: Blends(players)) == 90
     if network["one_way_ms"] > network["input_delay"] * 17 + 17:
-        assert all(player.counters.rollbacks > 0 for player in result.players.values())
+        # Somebody has to, but not everybody: the others' inputs may all be there for who runs behind.
+        assert any(player.counters.rollbacks > 0 for player in result.players.values())
 
 
 def test_a_delay_beyond_the_window_stalls_and_changes_nothing() -> None:

@@ -26,15 +26,7 @@ from gym_p2p import (
 )
 from gym_p2p.envs.rally import parallel_env
 from gym_p2p.game.env.seats import make_game
-from tests.players import (
-    Lobby,
-    act,
-    left_running,
-    play_episode,
-    play_oracle,
-    together,
-    until,
-)
+from tests.players import Lobby, act, left_running, play_episode, play_oracle, together, until
 from tests.toys import BLEND
 
 
@@ -160,12 +152,12 @@ def test_spectators_who_vanish_or_stop_reading_cost_the_players_nothing(lobby: L
     seats = parallel_env().possible_agents
     envs = [_rally(lobby, seat) for seat in seats]
     spectators = [_spectator(lobby, parallel_env(), network="process") for _ in range(2)]
-    ready = threading.Barrier(3, timeout=20)
+    ready = threading.Barrier(3, timeout=40)
     took: dict[str, float] = {}
 
     def play(env: P2PEnv, salt: int) -> None:
         env.reset(seed=11)
-        ready.wait()
+        ready.wait()  # until the spectators are there, whose processes may take long to start
         began = time.monotonic()
         for frame in range(240):
             env.step(act(env.action_space, frame, salt))
@@ -174,16 +166,17 @@ def test_spectators_who_vanish_or_stop_reading_cost_the_players_nothing(lobby: L
         took[f"closing {salt}"] = time.monotonic() - began - took[f"playing {salt}"]
 
     def disturb() -> list[int]:
-        ready.wait()
         for spectator in spectators:
             spectator.reset()
+        ready.wait()
+        for spectator in spectators:
             for _ in range(20):
                 spectator.step()
         children = [c for c in psutil.Process().children() if "gym_p2p.net.worker.child" in c.cmdline()]
         (children[0]).kill()
         (children[1]).suspend()
         frames = [spectator.frame for spectator in spectators]
-        time.sleep(5)
+        until(lambda: len(took) == 4, 30)
         children[1].kill()
         for spectator in spectators:
             with pytest.raises(NetworkError, match="by itself"):
@@ -322,10 +315,11 @@ def test_a_copy_that_goes_another_way_is_found_out(lobby: Lobby) -> None:
     def watch() -> None:
         with spectator:
             spectator.reset()
-            for frame in range(100):
-                if frame == 25:
+            while spectator.agents:
+                if spectator.frame == 25:
                     mine.unwrapped.skew = 0.25  # type: ignore[attr-defined]  # the toy's own
                 spectator.step()
+            spectator.reset()  # who comes late gets all frames first, and then what the players compared
 
     *_, found = together(lambda: _play(envs[0], 400, 0), lambda: _play(envs[1], 400, 1), watch)
     assert isinstance(found, WatchDiverged), found

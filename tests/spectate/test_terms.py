@@ -43,13 +43,13 @@ def labels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 @pytest.mark.usefixtures("labels")
 def test_a_spectator_of_the_same_game_is_let_in_whatever_the_players_agreed_on_among_themselves() -> None:
     for sync in ({}, {"checksum_interval": 7}, {"on_peer_loss": "default_action"}):
-        WatchedTerms.from_wire(_shown(**sync)).check(_game(), source="a")
+        WatchedTerms.received(_shown(**sync)).check(_game(), source="a")
 
 
 @pytest.mark.usefixtures("labels")
 def test_another_game_is_refused_with_both_sides() -> None:
     with pytest.raises(HandshakeRefused) as refused:
-        WatchedTerms.from_wire(_shown()).check(_game(length=41), source="a")
+        WatchedTerms.received(_shown()).check(_game(length=41), source="a")
     assert refused.value.peer == "a"
     assert refused.value.differences == (("argument length", "41", "40"),)
 
@@ -58,7 +58,7 @@ def test_another_release_is_refused_under_its_label(labels: str) -> None:
     shown = _shown()
     shown["must"] = {**shown["must"], Term.RELEASE: "0.0.1"}
     with pytest.raises(HandshakeRefused) as refused:
-        WatchedTerms.from_wire(shown).check(_game(), source=None)
+        WatchedTerms.received(shown).check(_game(), source=None)
     ((label, _, theirs),) = refused.value.differences
     assert (label, theirs) == (label_of(Term.RELEASE), "0.0.1")
     assert ("other words" in label) == (labels == "reworded")
@@ -66,7 +66,7 @@ def test_another_release_is_refused_under_its_label(labels: str) -> None:
 
 @pytest.mark.parametrize("nonsense", [{}, {"must": 7}, {"must": {"game": "chess"}}, {"must": {"game": {}}}])
 def test_who_shows_no_terms_shows_another_game(nonsense: dict[str, Any]) -> None:
-    terms = WatchedTerms.from_wire({**nonsense, "checked_every": "often", "isolates_random": "yes"})
+    terms = WatchedTerms.received({**nonsense, "checked_every": "often", "isolates_random": "yes"})
     assert (terms.checked_every, terms.isolates_random) == (None, False)
     with pytest.raises(HandshakeRefused):
         terms.check(_game(), source="a")

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gym_p2p.core.api.payloads import Payload
-from gym_p2p.core.api.probes import ProbeCancel, ProbePrepare, ProbeSignal, ProbeStart, ProbeVerdict
-from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueStatus
-from gym_p2p.core.api.rooms import MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
-from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft, WatchOver
+from gym_p2p.core.api.payloads import Payload, prepare
+from gym_p2p.core.api.probes import (
+    ProbeCancel,
+    ProbePrepare,
+    ProbeReport,
+    ProbeSignal,
+    ProbeStart,
+    ProbeVerdict,
+)
+from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueAck, QueueStatus
+from gym_p2p.core.api.replies import Candidate, Description
+from gym_p2p.core.api.rooms import JoinAck, MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
+from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft, WatchedMatch, WatchOver
 
 __all__ = ["SERVICE_EVENTS"]
 
@@ -33,3 +41,5 @@ _PAYLOADS: tuple[type[Payload], ...] = (
 
 SERVICE_EVENTS: Mapping[str, type[Payload]] = {payload.event: payload for payload in _PAYLOADS}
 """What a client decodes an event into."""
+
+prepare(*_PAYLOADS, JoinAck, QueueAck, WatchedMatch, Candidate, Description, ProbeReport)

@@ -6,21 +6,27 @@ It knows no state.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import attrs
 
 from gym_p2p.core.api.payloads import MAX_RTT_MS
 from gym_p2p.core.api.queues import MatchProbe
-from gym_p2p.core.api.replies import is_public_id
+from gym_p2p.core.api.replies import PUBLIC_ID, is_public_id
 from gym_p2p.core.api.rooms import MAX_PLAYERS, MAX_SPECTATORS
 from gym_p2p.core.wire.seats import SeatId, is_seat_id
 
 __all__ = ["GroupHistory", "MakeMatch", "QueueTicket", "QueuedPlayer", "spectators_problem"]
 
 
+_MAX_PARTNERS = 64
+"""Of the former partners, the most recent ones count."""
+_MAX_DIGEST_CHARS = 64
+
+
 @attrs.frozen(kw_only=True)
 class QueueTicket:
-    """What a player brings along on joining a queue.
+    """A match wanted with whoever is near: what a player brings along on joining a queue.
 
     Attributes:
         queue: which one; who names the same one is matched there.
@@ -29,10 +35,14 @@ class QueueTicket:
         client: the player's software, by their own account.
         asks: whether the player votes on a match before it is made.
         rtt_ms: the player's round trip to the service; ``None`` if unknown.
-        group_history: former partners; ``None`` goes by what the service remembers.
+        previous_partners: the most recent last; where there are none and no group, it goes by what the
+            service remembers.
+        group_id: of the group that these are; ``None`` if it has none.
         plays: a digest of what both sides of a match must agree on; ``None`` if unknown.
         spectators: to how many the player shows the match.
     """
+
+    event: ClassVar[str] = "join_queue"
 
     queue: str
     seats: tuple[SeatId, ...]
@@ -40,15 +50,27 @@ class QueueTicket:
     client: str | None = None
     asks: bool = False
     rtt_ms: float | None = None
-    group_history: GroupHistory | None = None
+    previous_partners: tuple[str, ...] = ()
+    group_id: str | None = None
     plays: str | None = None
     spectators: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "previous_partners", self.previous_partners[-_MAX_PARTNERS:])
+        object.__setattr__(self, "plays", self.plays and self.plays[:_MAX_DIGEST_CHARS])
+
+    @property
+    def group_history(self) -> GroupHistory | None:
+        """The former partners, and their group; ``None`` without any."""
+        if not self.previous_partners and self.group_id is None:
+            return None
+        return GroupHistory(self.previous_partners, group_id=self.group_id)
 
     @property
     def problem(self) -> str | None:
         """What is wrong with it, or ``None``."""
         if not is_public_id(self.queue):
-            return "queue: wanted 1 to 128 characters of A-Z a-z 0-9 . _ : @ + - (and not '.' or '..')"
+            return f"queue: wanted {PUBLIC_ID}"
         if not 2 <= len(self.seats) <= MAX_PLAYERS or not all(map(is_seat_id, self.seats)):
             return f"seats: wanted 2 to {MAX_PLAYERS} seat ids: a queue puts one player on each"
         if len(set(self.seats)) != len(self.seats):

@@ -8,12 +8,12 @@ refuse to know any one message.
 from __future__ import annotations
 
 import enum
+import functools
 import re
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
-import attr
 import attrs
 import msgspec
 
@@ -36,10 +36,11 @@ __all__ = [
     "check_seats",
     "decode",
     "encode",
+    "prepare",
 ]
 
 MAX_RTT_MS = 60_000.0
-"""What the wire takes for a round trip (signalling: ``rtt_ms`` lies in 0..60000)."""
+"""What the wire takes for a round trip (docs/protocol.md, "Probes")."""
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -52,8 +53,7 @@ Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 _T = TypeVar("_T")
 _WHERE = re.compile(r" - at `(\$[^`]{0,64})`")
 """Where the decoder found fault; the rest of its text may quote what was sent."""
-_LEFT_OUT_IF_NONE = frozenset({attrs.fields(IceServer).username, attrs.fields(IceServer).credential})
-"""W3C's ``RTCIceServer`` has no null: a browser would take it for the text ``"null"``."""
+_ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
 class Payload(attrs.AttrsInstance, Protocol):
@@ -66,9 +66,11 @@ def encode(value: attrs.AttrsInstance | Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON-ready form of a payload, its keys in the order of the fields."""
     if isinstance(value, Mapping):
         return dict(value)
-    return attr.asdict(  # tuples as lists, which attrs.asdict would keep
-        value, filter=_is_sent, retain_collection_types=False, value_serializer=_plain
-    )
+    kind = type(value)
+    items = [(name, getattr(value, name)) for name in _names(kind)]
+    if kind is IceServer:  # W3C's has no null: a browser would take it for the text "null"
+        items = [(name, item) for name, item in items if item is not None]
+    return {name: item if type(item) in _ATOMS else _plain(item) for name, item in items}
 
 
 def decode(kind: type[_T], data: object, what: str = "payload") -> _T:
@@ -91,6 +93,16 @@ def decode(kind: type[_T], data: object, what: str = "payload") -> _T:
         raise ProtocolError(f"{problem}: {ours}" if type(ours) is ValueError else problem) from None
 
 
+# msgspec describes a class to itself when it is first decoded, and shows the description to every thread
+# before it is complete, for the sake of recursive types. Two threads that decode a class for the first time
+# at the same moment (two players in one process) crash it: seen with 0.22, for attrs classes and its
+# own alike. So classes are prepared as modules are imported, which one thread does at a time.
+def prepare(*kinds: type) -> None:
+    """Let threads decode these classes, and all that they hold, from now on."""
+    for kind in kinds:
+        msgspec.json.Decoder(kind)
+
+
 def check_seat(_instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
     """Pass a seat's id."""
     if not is_seat_id(value):
@@ -109,9 +121,16 @@ def check_printable(_instance: Any, attribute: attrs.Attribute[Any], value: str 
         raise ValueError(f"{attribute.name}: wanted a printable text")
 
 
-def _is_sent(attribute: attrs.Attribute[Any], value: object) -> bool:
-    return value is not None or attribute not in _LEFT_OUT_IF_NONE
+@functools.cache
+def _names(kind: type[attrs.AttrsInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(kind))
 
 
-def _plain(_instance: object, _attribute: attrs.Attribute[Any] | None, value: Any) -> Any:
-    return value.value if isinstance(value, enum.Enum) else value
+def _plain(value: Any) -> Any:
+    if type(value) in _ATOMS:
+        return value
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, enum.Enum) else encode(value)

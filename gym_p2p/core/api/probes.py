@@ -1,7 +1,7 @@
 """What the service and the two sides of a probe send each other about it.
 
 It refuses to know how a report came about, and how two of them become one number
-(:mod:`gym_p2p.core.probing.report`).
+(:mod:`gym_p2p.core.probing.outcome`).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from gym_p2p.core.api.payloads import Payload
 __all__ = [
     "MAX_CANDIDATE_BYTES",
     "MAX_SDP_BYTES",
+    "PUBLIC_ID",
     "Accepted",
     "Answer",
     "Candidate",
@@ -34,6 +35,8 @@ __all__ = [
 MAX_SDP_BYTES = 16 * 1024
 """A data-channel description with dozens of candidates stays below 8 KiB."""
 MAX_CANDIDATE_BYTES = 512
+PUBLIC_ID = "1 to 128 characters of A-Z a-z 0-9 . _ : @ + - (and not '.' or '..')"
+"""What a subject's, a room's or a queue's id is, in words."""
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9._:@+-]{1,128}")
 
 

@@ -5,28 +5,22 @@ Knows the shapes of what arrives. Whether a well-formed request makes sense is t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import attrs
 
-from gym_p2p.core.api.matches import GroupHistory, QueueTicket
-from gym_p2p.core.api.payloads import decode
+from gym_p2p.core.api.payloads import prepare
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import Verdict
-from gym_p2p.core.api.replies import Candidate, Description
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import ProtocolError
 
 __all__ = [
     "AnswerMatch",
     "DropSpectator",
-    "JoinQueue",
     "JoinRoom",
     "LeaveQueue",
     "LeaveRoom",
     "MatchLatency",
-    "ProbeMember",
     "ProbeReady",
     "ProbeRequest",
     "ProbeWait",
@@ -34,15 +28,13 @@ __all__ = [
     "ReportProbe",
     "SendMatchSignal",
     "SendProbeSignal",
+    "SignalType",
     "StopWatching",
     "Watch",
 ]
 
 _MAX_CLIENT_CHARS = 64
-_MAX_DIGEST_CHARS = 64
-_MAX_PARTNERS = 64
-"""Of the former partners, the most recent ones count."""
-_SignalType = Literal["offer", "answer", "ice-candidate"]
+SignalType = Literal["offer", "answer", "ice-candidate"]
 
 
 @attrs.frozen
@@ -58,7 +50,10 @@ class RegisterSubject:
     @property
     def named_client(self) -> str | None:
         """The software as a short text, or ``None``."""
-        return _named_client(self.client)
+        client = self.client
+        if not isinstance(client, str) or not 0 < len(client) <= _MAX_CLIENT_CHARS:
+            return None
+        return client if client.isprintable() else None
 
 
 @attrs.frozen
@@ -81,63 +76,6 @@ class LeaveRoom:
     event: ClassVar[str] = "leave_room"
 
     room: str
-
-
-@attrs.frozen
-class JoinQueue:
-    """A match wanted with whoever is near."""
-
-    event: ClassVar[str] = "join_queue"
-
-    queue: str
-    seats: list[SeatId]
-    take: SeatId | None = None
-    client: str | None = None
-    asks: bool = False
-    rtt_ms: float | None = None
-    previous_partners: list[str] = attrs.field(factory=list)
-    group_id: str | None = None
-    plays: str | None = None
-    spectators: int = 0
-
-    @classmethod
-    def of(cls, ticket: QueueTicket, *, client: str, rtt_ms: float | None) -> Self:
-        """Return the request of a place in a queue.
-
-        Args:
-            ticket: what is wanted.
-            client: the software that joins.
-            rtt_ms: its round trip to the service.
-        """
-        history = ticket.group_history
-        return cls(
-            queue=ticket.queue,
-            seats=list(ticket.seats),
-            take=ticket.take,
-            client=client,
-            asks=ticket.asks,
-            rtt_ms=rtt_ms,
-            previous_partners=[] if history is None else list(history.previous_partners),
-            group_id=None if history is None else history.group_id,
-            plays=ticket.plays,
-            spectators=ticket.spectators,
-        )
-
-    def to_ticket(self) -> QueueTicket:
-        """Return it as the queues take it."""
-        partners = tuple(self.previous_partners[-_MAX_PARTNERS:])
-        known = partners or self.group_id is not None
-        return QueueTicket(
-            queue=self.queue,
-            seats=tuple(self.seats),
-            take=self.take,
-            client=self.client,
-            asks=self.asks,
-            rtt_ms=self.rtt_ms,
-            plays=None if self.plays is None else self.plays[:_MAX_DIGEST_CHARS],
-            group_history=GroupHistory(list(partners), group_id=self.group_id) if known else None,
-            spectators=self.spectators,
-        )
 
 
 @attrs.frozen
@@ -178,16 +116,8 @@ class SendMatchSignal:
 
     game_id: str
     target_player_id: SeatId
-    type: _SignalType
+    type: SignalType
     payload: dict[str, Any] | None = attrs.field(default=None, repr=False)
-
-    def parsed_payload(self) -> Description | Candidate | None:
-        """Return the payload as a value; ``None`` is the end of candidates.
-
-        Raises:
-            ProtocolError: it is not what a signal of this type carries.
-        """
-        return _parse_payload(self.type, self.payload)
 
 
 @attrs.frozen
@@ -218,17 +148,12 @@ class DropSpectator:
 
 
 @attrs.frozen
-class ProbeMember:
-    """What every event of a probe's member names: the probe."""
-
-    probe_session_id: str
-
-
-@attrs.frozen
-class ProbeReady(ProbeMember):
+class ProbeReady:
     """A member has prepared."""
 
     event: ClassVar[str] = "probe_ready"
+
+    probe_session_id: str
 
 
 @attrs.frozen
@@ -239,12 +164,8 @@ class SendProbeSignal:
 
     probe_session_id: str
     target_subject_id: str
-    type: _SignalType
+    type: SignalType
     payload: dict[str, Any] | None = attrs.field(default=None, repr=False)
-
-    def parsed_payload(self) -> Description | Candidate | None:
-        """Return the payload as a value; see :meth:`SendMatchSignal.parsed_payload`."""
-        return _parse_payload(self.type, self.payload)
 
 
 @attrs.frozen(kw_only=True)
@@ -274,19 +195,20 @@ class ProbeRequest:
     target_subject_id: str
 
 
-def _named_client(client: object) -> str | None:
-    if not isinstance(client, str) or not 0 < len(client) <= _MAX_CLIENT_CHARS:
-        return None
-    return client if client.isprintable() else None
-
-
-def _parse_payload(
-    type: _SignalType,  # noqa: A002  # the wire's name
-    payload: Mapping[str, Any] | None,
-) -> Description | Candidate | None:
-    if type == "ice-candidate":
-        return None if payload is None else decode(Candidate, payload, "payload.payload")
-    description = decode(Description, payload, "payload.payload")
-    if description.type != type:
-        raise ProtocolError("payload.type differs from type")
-    return description
+prepare(
+    RegisterSubject,
+    JoinRoom,
+    LeaveRoom,
+    LeaveQueue,
+    AnswerMatch,
+    MatchLatency,
+    SendMatchSignal,
+    Watch,
+    StopWatching,
+    DropSpectator,
+    ProbeReady,
+    SendProbeSignal,
+    ReportProbe,
+    ProbeWait,
+    ProbeRequest,
+)

@@ -13,15 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-__all__ = [
-    "Count",
-    "LatencyStatistics",
-    "Milliseconds",
-    "Outage",
-    "Sample",
-    "figures",
-    "nearest_rank",
-]
+__all__ = ["Count", "LatencyStatistics", "Milliseconds", "Outage", "Sample", "figures", "nearest_rank"]
 
 Count = Annotated[int, Meta(ge=0)]
 Milliseconds = Annotated[float, Meta(ge=0)]

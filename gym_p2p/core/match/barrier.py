@@ -28,7 +28,6 @@ class Barrier:
     """The barriers of one match, one after the other.
 
     Args:
-        local: the local player's index.
         peers: all others, in the order of their indices.
         match_seed: what the episodes' seeds come from before anybody insists on one.
     """
@@ -46,12 +45,7 @@ class Barrier:
         self._known_at = now + max([peer.one_way_s for peer in self._peers.values()], default=0.0)
 
     def receive(self, peer: Peer, ready: Ready, episode: int) -> None:
-        """Take in that a peer waits.
-
-        Args:
-            peer: which one.
-            ready: what it brings.
-            episode: the one that runs here.
+        """Take in that a peer waits, while ``episode`` runs here.
 
         Raises:
             ProtocolError: it is a barrier that we passed, or one too far ahead.
@@ -94,9 +88,6 @@ class Seeds:
     """The seeds of a match's episodes: those that a player insists on, and a series after each.
 
     So an explicit seed makes all episodes after it reproducible, as Gymnasium wants it of ``reset``.
-
-    Args:
-        match_seed: what the series begins from before anybody insists on a seed.
     """
 
     def __init__(self, match_seed: int) -> None:

@@ -45,7 +45,6 @@ class InputExchange:
     """The exchange of one episode after the other.
 
     Args:
-        local: the local player's index.
         peers: all others, in the order of their indices.
         paced: whether frames have a time, so that being ahead is worth reporting.
 
@@ -103,13 +102,20 @@ class InputExchange:
         """Whether a peer has not acknowledged all of our inputs."""
         return peer.acknowledged < self._local_inputs.count
 
-    def add_local_input(self, data: bytes, now: float) -> FramesAhead | None:
-        """Take the local player's next input; return how far we are ahead if that is due."""
+    def add_local_input(self, data: bytes, now: float) -> Sequence[FramesAhead | InputsArrived]:
+        """Take the local player's next input; return what follows: how far we are ahead, if that is due.
+
+        Where nobody else plays any more, nothing comes that could report it: then this input is what makes
+        its frame one that everybody who plays on has.
+        """
         self._local_inputs.add(data)
         if self._given_at is not None:
             self.tick_s += (min(TICK_MOST_S, now - self._given_at) - self.tick_s) / 8
         self._given_at = now
-        return self._ahead(now) if self._paced else None
+        follows: list[FramesAhead | InputsArrived | None] = [self._ahead(now) if self._paced else None]
+        if not any(peer.state is PeerState.PLAYING for peer in self._peers.values()):
+            follows += [self.arrived(p, p.remote_inputs.count, (), now) for p in self._peers.values()]
+        return [event for event in follows if event is not None]
 
     def arrived(self, peer: Peer, start: int, inputs: Sequence[bytes], now: float) -> InputsArrived | None:
         """Take inputs of a player; return what is new: inputs, or that everybody holds more by now."""

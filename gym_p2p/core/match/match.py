@@ -20,7 +20,7 @@ those who are left agree on the last frame: :mod:`gym_p2p.core.match.membership`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gym_p2p.config import SyncConfig
@@ -100,6 +100,8 @@ class Match:
         self._peers = {i: Peer(index=i, sync=sync, players=players) for i in range(players) if i != local}
         self._players = players
         self._outputs = Outputs()
+        self.poll: Callable[[], MatchOutput | None] = self._outputs.poll
+        """Returns the next request or event, ``None`` when there is none."""
         self._handshake = Handshake(description, self._peers)
         self._barrier = Barrier(local=local, peers=self._peers, match_seed=match_seed)
         self._exchange = InputExchange(local=local, peers=self._peers, paced=sync.fps is not None)
@@ -160,10 +162,9 @@ class Match:
         match command:
             case GiveInput(frame, data):
                 if frame == exchange.given:
-                    ahead = exchange.add_local_input(data, now)
+                    events = exchange.add_local_input(data, now)
                     self._broadcast_inputs(now)
-                    if ahead is not None:
-                        self._outputs.emit(ahead)
+                    self._outputs.emit(*events)
             case SetInputDelay(frames):
                 exchange.delay = frames
             case BeginEpisode(seed, options, delay):
@@ -213,10 +214,6 @@ class Match:
             due.append(opens_at)
         return min(due, default=None)
 
-    def poll(self) -> MatchOutput | None:
-        """Return the next request or event, ``None`` when there is none."""
-        return self._outputs.poll()
-
     # Messages.
 
     def _handle(self, peer: Peer, message: Message, now: float) -> None:
@@ -251,7 +248,7 @@ class Match:
         reason = "peer_lost" if because_of_a_loss else "peer_left"
         lost = message.lost if message.lost is not None and message.lost < self._players else None
         self._outputs.emit(PlayerGone(peer.index, reason, message.frames, message.reason, lost))
-        self._outputs.emit_all(self._checksums.leave(peer.index))
+        self._outputs.emit(*self._checksums.leave(peer.index))
         self._arrived(peer, (), 0, now)
 
     def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:  # noqa: ARG002 - one shape
@@ -369,7 +366,7 @@ class Match:
             else:
                 self._outputs.emit(output)
                 if isinstance(output, PlayerGone):
-                    self._outputs.emit_all(self._checksums.leave(output.player))
+                    self._outputs.emit(*self._checksums.leave(output.player))
 
     def _broadcast(self, message: Message, now: float) -> None:
         for peer in self._peers.values():

@@ -46,24 +46,15 @@ DepartureOutput = tuple[Peer, Share | Holdings] | InputsArrived | PlayerGone
 
 
 class Departures:
-    """The players who are gone from one match, and the agreements about them.
-
-    Args:
-        exchange: of the inputs.
-        peers: all others, in the order of their indices.
-    """
+    """The players who are gone from one match, and the agreements about them."""
 
     def __init__(self, exchange: InputExchange, peers: Mapping[int, Peer]) -> None:
         self._exchange = exchange
         self._peers = peers
         self._ours: Holdings | None = None
         self._theirs: dict[int, Holdings] = {}
-        self._agreed = True
-
-    @property
-    def open(self) -> bool:
+        self.open = False
         """Whether an agreement is being looked for."""
-        return not self._agreed
 
     def lose(self, peer: Peer, now: float) -> Iterator[DepartureOutput]:
         """Count a player as gone, who fell silent or whose link is closed.
@@ -138,7 +129,7 @@ class Departures:
         """Share what we hold of those who are gone, report how much that is, and see whether all have."""
         gone = [self._peers[player] for player in self._gone()]
         ours = Holdings(self._exchange.episode, tuple([(one.index, one.remote_inputs.count) for one in gone]))
-        self._ours, self._agreed = ours, False
+        self._ours, self.open = ours, True
         for peer in self._peers.values():
             if peer.present:
                 for whose in gone:
@@ -149,9 +140,9 @@ class Departures:
     def _agree(self, now: float) -> Iterator[DepartureOutput]:
         """Fix how many inputs there are of each player who is gone, once everybody has reported."""
         reports = self._reports()
-        if reports is None or self._agreed:
+        if reports is None or not self.open:
             return
-        self._agreed = True
+        self.open = False
         for player in self._gone():
             peer = self._peers[player]
             frames = max([dict(holdings.held)[player] for holdings in reports])

@@ -7,7 +7,6 @@ is due.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 
 import attrs
 
@@ -39,11 +38,7 @@ class Outputs:
     def __init__(self) -> None:
         self._outputs: deque[MatchOutput] = deque()
 
-    def emit(self, event: Event) -> None:
-        """Append an event."""
-        self._outputs.append(event)
-
-    def emit_all(self, events: Iterable[Event]) -> None:
+    def emit(self, *events: Event) -> None:
         """Append events."""
         self._outputs.extend(events)
 

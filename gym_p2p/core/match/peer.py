@@ -211,11 +211,7 @@ class Peer:
         return 0.0 if self.srtt_s is None else self.srtt_s / 2
 
     def resend_after_s(self, tick_s: float) -> float:
-        """How long an unacknowledged input waits before it is sent again.
-
-        Args:
-            tick_s: the time between two of our inputs.
-        """
+        """How long an unacknowledged input waits before it is sent again."""
         if self.interrupted:
             return RESEND_INTERRUPTED_S
         rtt_s = FIRST_RTT_S if self.srtt_s is None else self.srtt_s

@@ -28,8 +28,7 @@ from gym_p2p.core.matchmaking.estimator import Estimate, Source
 from gym_p2p.core.matchmaking.selection import Choice, threshold_of
 from gym_p2p.core.matchmaking.strategy import Matchmaker, QueuedCandidate, require_matchmaker
 from gym_p2p.core.matchmaking.tickets import Probe, Proposal, Ticket
-from gym_p2p.core.probing.outcome import ProbeOutcome
-from gym_p2p.core.probing.report import Mark
+from gym_p2p.core.probing.outcome import Mark, ProbeOutcome
 
 __all__ = ["VERSION", "ReplayedLog", "considered", "gave_up", "made", "probed", "rejected", "replay"]
 

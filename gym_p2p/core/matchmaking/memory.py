@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import attrs
 
-from gym_p2p.core.api.matches import GroupHistory
 from gym_p2p.core.probing.outcome import ProbeOutcome
 
 __all__ = [
@@ -107,10 +106,9 @@ class Partners:
         while len(self._of) > _SUBJECTS:
             self._of.popitem(last=False)
 
-    def history(self, subject_id: str) -> GroupHistory | None:
-        """Return a subject's former partners, the most recent last; ``None`` without any."""
-        partners = self._of.get(subject_id)
-        return None if partners is None else GroupHistory(list(partners))
+    def of(self, subject_id: str) -> tuple[str, ...]:
+        """Return a subject's former partners, the most recent last."""
+        return tuple(self._of.get(subject_id, ()))
 
 
 class RunningLatency:

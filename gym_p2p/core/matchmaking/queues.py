@@ -131,7 +131,7 @@ class Queues:
         if there is not None:
             return there.join_again(subject_id, ticket)
         if ticket.group_history is None:
-            ticket = attrs.evolve(ticket, group_history=self._partners.history(subject_id))
+            ticket = attrs.evolve(ticket, previous_partners=self._partners.of(subject_id))
         queue = self._queue_for(ticket)
         if queue is None:
             return self._queues[ticket.queue].refusal(ticket)

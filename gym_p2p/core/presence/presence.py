@@ -27,7 +27,7 @@ from collections.abc import Callable
 
 import attrs
 
-from gym_p2p.core.api.replies import Close, Code, Emit, Refused, is_public_id
+from gym_p2p.core.api.replies import PUBLIC_ID, Close, Code, Emit, Refused, is_public_id
 from gym_p2p.core.api.rooms import Replaced
 
 __all__ = ["Presence", "Registered"]
@@ -162,8 +162,7 @@ class Presence:
         if known is not None and known.admitted:
             subject_id = known.subject_id
         if not isinstance(subject_id, str) or not is_public_id(subject_id):
-            wanted = "1 to 128 characters of A-Z a-z 0-9 . _ : @ + - (and not '.' or '..')"
-            return Refused(Code.BAD_REQUEST, f"subject_id: wanted {wanted}")
+            return Refused(Code.BAD_REQUEST, f"subject_id: wanted {PUBLIC_ID}")
         if known is not None and known.subject_id != subject_id:
             return Refused(Code.WRONG_STATE, "this socket has registered another subject")
         self._register_by.pop(socket, None)

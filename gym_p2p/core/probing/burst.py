@@ -1,8 +1,8 @@
 """The ping burst: one peer's latency, measured over an open channel.
 
-Knows the pings and pongs of the wire (text JSON, signalling §2), when the next one is due, when enough has
-been seen, and the statistics of what came back. It refuses to know what carries the texts and what the
-result is used for.
+Knows the pings and pongs of the wire (text JSON; docs/protocol.md, "Probes"), when the next one is due, when
+enough has been seen, and the statistics of what came back. It refuses to know what carries the texts and
+what the result is used for.
 
 How many pings
 --------------

@@ -119,13 +119,7 @@ class ProbeRegistry:
     # ---- what the host requests
 
     def create(
-        self,
-        one: str,
-        other: str,
-        now: float,
-        *,
-        threshold_ms: float | None = None,
-        relay_only: bool = False,
+        self, one: str, other: str, now: float, *, threshold_ms: float | None = None, relay_only: bool = False
     ) -> str:
         """Begin a probe; its end comes out as :class:`ProbeEnded` under the returned id, always.
 
@@ -190,32 +184,23 @@ class ProbeRegistry:
 
     def ready(self, subject_id: str, request: ProbeReady, now: float) -> Answer:
         """A member has prepared."""
-        probe = self._probe(subject_id, request.probe_session_id)
-        if isinstance(probe, Refused):
-            return probe
-        answer = probe.session.ready(subject_id, now)
-        self._carry_on(probe, now)
-        return answer
+        return self._let(
+            subject_id, request.probe_session_id, now, lambda probe: probe.ready(subject_id, now)
+        )
 
     def signal(self, subject_id: str, request: SendProbeSignal, now: float) -> Answer:
         """A member signals the other one."""
-        probe = self._probe(subject_id, request.probe_session_id)
-        if isinstance(probe, Refused):
-            return probe
-        answer = probe.session.signal(subject_id, request)
-        self._carry_on(probe, now)
-        return answer
+        return self._let(
+            subject_id, request.probe_session_id, now, lambda probe: probe.signal(subject_id, request)
+        )
 
     def result(
         self, subject_id: str, probe_session_id: str, report: ProbeReport | None, now: float
     ) -> Answer:
         """A member reports; ``None`` is a report that could not be read, which counts as a failed one."""
-        probe = self._probe(subject_id, probe_session_id)
-        if isinstance(probe, Refused):
-            return probe
-        answer = probe.session.result(subject_id, report, now)
-        self._carry_on(probe, now)
-        return answer
+        return self._let(
+            subject_id, probe_session_id, now, lambda probe: probe.result(subject_id, report, now)
+        )
 
     # ---- time and outputs
 
@@ -236,14 +221,18 @@ class ProbeRegistry:
 
     # ---- inside
 
-    def _probe(self, subject_id: str, probe_session_id: str) -> _Probe | Refused:
-        """Return a member's probe; unknown ones and others' get the same answer."""
+    def _let(
+        self, subject_id: str, probe_session_id: str, now: float, act: Callable[[ProbeSession], Answer]
+    ) -> Answer:
+        """Let a member act in its probe; unknown ones and others' get the same answer."""
         if subject_id in self._ended.get(probe_session_id, ()):
             return Refused(Code.STALE, "this probe has ended")
         probe = self._probes.get(probe_session_id)
         if probe is None or self._probe_of.get(subject_id) is not probe:
             return Refused(Code.NO_SUCH_PROBE, "no such probe")
-        return probe
+        answer = act(probe.session)
+        self._carry_on(probe, now)
+        return answer
 
     def _prepares(
         self, probe_id: str, subjects: tuple[str, str], threshold_ms: float | None, *, relay_only: bool
@@ -269,10 +258,9 @@ class ProbeRegistry:
 
     def _carry_on(self, probe: _Probe, now: float) -> None:
         """Take note of what a probe has come to, if it has ended."""
-        if probe.session.outcome is not None:
-            self._end(probe, probe.session.outcome, now)
-
-    def _end(self, probe: _Probe, outcome: ProbeOutcome, now: float) -> None:
+        outcome = probe.session.outcome
+        if outcome is None:
+            return
         del self._probes[outcome.probe_session_id]
         self._ended[outcome.probe_session_id] = outcome.subjects
         if len(self._ended) > _REMEMBERED:

@@ -34,8 +34,7 @@ from gym_p2p.core.api.probes import (
 )
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.api.requests import SendProbeSignal
-from gym_p2p.core.probing.outcome import ProbeDeadlines, ProbeOutcome, Reason
-from gym_p2p.core.probing.report import Mark, reconcile
+from gym_p2p.core.probing.outcome import Mark, ProbeDeadlines, ProbeOutcome, Reason, reconcile
 from gym_p2p.core.signaling.relay import Relay
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
 
@@ -135,7 +134,7 @@ class ProbeSession:
         signal = ProbeSignal(
             probe_session_id=self.probe_session_id, type=request.type, from_subject_id=subject
         )
-        answer = self._relay.pass_on(signal, request.parsed_payload(), sender=subject, target=target)
+        answer = self._relay.pass_on(signal, request.payload, sender=subject, target=target)
         if isinstance(answer, Accepted):
             self._members[subject].signalled.add(request.type)
             if self.state is ProbeState.CONNECTING and self._described():

@@ -154,14 +154,7 @@ class EpisodeRecord:
         self.dumps.setdefault(frame, StateDump(tuple(differences), plain(ours), plain(theirs)))
 
     def rollback(
-        self,
-        *,
-        frame: int,
-        current_frame: int,
-        player: SeatId,
-        predicted: bytes,
-        actual: bytes,
-        now_ms: int,
+        self, *, frame: int, current_frame: int, player: SeatId, predicted: bytes, actual: bytes, now_ms: int
     ) -> None:
         """Record that ``frame`` to ``current_frame`` were simulated again for a mispredicted input."""
         self.rollbacks.append(Rollback(frame, current_frame, player, predicted, actual, now_ms))

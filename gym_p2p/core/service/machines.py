@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import attrs
 
 from gym_p2p.core.api import requests
-from gym_p2p.core.api.matches import MakeMatch
+from gym_p2p.core.api.matches import MakeMatch, QueueTicket
 from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import Verdict
@@ -106,12 +106,11 @@ class Machines:
             self.queues.leave(subject_id, now)
         return self.rooms.join(subject_id, request)
 
-    def join_queue(self, subject_id: str, request: requests.JoinQueue, now: float) -> Answer:
+    def join_queue(self, subject_id: str, ticket: QueueTicket, now: float) -> Answer:
         """Wait for a match, which nobody can who has a seat; an inherited ticket gives way to another one."""
         engaged = self.rooms.vacate(subject_id)
         if engaged is not None:
             return engaged
-        ticket = request.to_ticket()
         answer = self.queues.join(subject_id, ticket, now)
         waits = self.queues.queue_of(subject_id) is not None
         if isinstance(answer, Refused) and waits and self.presence.has_inherited(subject_id):
@@ -135,7 +134,7 @@ class Machines:
 
     def probe_result(self, subject_id: str, payload: object, now: float) -> Answer:
         """Take a report; one that cannot be read is refused, and counts as a failed measurement."""
-        probe_id = decode(requests.ProbeMember, payload).probe_session_id
+        probe_id = decode(requests.ProbeReady, payload).probe_session_id
         try:
             report = decode(ProbeReport, payload)
         except ProtocolError:
@@ -153,17 +152,7 @@ class Machines:
     # ---- what the host requests, and answers
 
     def probe(self, one: str, other: str, now: float, *, threshold_ms: float | None = None) -> str:
-        """Begin a probe; its end comes out as ``ProbeEnded`` under the returned id, always.
-
-        Args:
-            one: a registered subject.
-            other: another one.
-            now: monotonic seconds.
-            threshold_ms: what the result will be compared with: so the two know how exact it has to be.
-
-        Raises:
-            UsageError: both are the same subject.
-        """
+        """Begin a probe; see :meth:`~gym_p2p.core.probing.registry.ProbeRegistry.create`."""
         probe_id = self.probes.create(one, other, now, threshold_ms=threshold_ms)
         self.settle(now)
         return probe_id

@@ -12,7 +12,7 @@ import attrs
 
 from gym_p2p.core.api.matches import spectators_problem
 from gym_p2p.core.api.queues import MatchProbe
-from gym_p2p.core.api.replies import Code, Refused, is_public_id
+from gym_p2p.core.api.replies import PUBLIC_ID, Code, Refused, is_public_id
 from gym_p2p.core.api.requests import JoinRoom
 from gym_p2p.core.api.rooms import MAX_PLAYERS
 from gym_p2p.core.signaling.relay import Relay
@@ -116,7 +116,7 @@ def join_problem(request: JoinRoom) -> str | None:
     """Say what is wrong with a join, whatever the room; ``None`` if nothing is."""
     seats, take, client = request.seats, request.take, request.client
     if not is_public_id(request.room):
-        return "room: wanted 1 to 128 characters of A-Z a-z 0-9 . _ : @ + - (and not '.' or '..')"
+        return f"room: wanted {PUBLIC_ID}"
     if not 2 <= len(seats) <= MAX_SEATS or not all(map(is_seat_id, seats)):
         return f"seats: wanted 2 to {MAX_SEATS} seat ids, each a whole number or a printable text"
     if len(set(seats)) != len(seats):

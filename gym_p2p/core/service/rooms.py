@@ -159,13 +159,9 @@ class Rooms:
         if target is None or target.subject_id == subject_id:
             return Refused(Code.NOT_A_MEMBER, "no other player of that id is in this match")
         signal = MatchSignal(
-            type=request.type,
-            from_player_id=room.members[subject_id].player_id,
-            game_id=room.match_id,
+            type=request.type, from_player_id=room.members[subject_id].player_id, game_id=room.match_id
         )
-        return room.relay.pass_on(
-            signal, request.parsed_payload(), sender=subject_id, target=target.subject_id
-        )
+        return room.relay.pass_on(signal, request.payload, sender=subject_id, target=target.subject_id)
 
     def gone(self, subject_id: str) -> None:
         """Free the seats of a subject that cannot be reached any more. Idempotent."""

@@ -187,4 +187,4 @@ class Spectators:
 
 def _pass_on(watch: _Watch, request: SendMatchSignal, sender_id: SeatId, sender: str, target: str) -> Answer:
     signal = MatchSignal(type=request.type, from_player_id=sender_id, game_id=watch.match_id)
-    return watch.relay.pass_on(signal, request.parsed_payload(), sender=sender, target=target)
+    return watch.relay.pass_on(signal, request.payload, sender=sender, target=target)

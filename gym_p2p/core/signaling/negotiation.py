@@ -46,7 +46,8 @@ from gym_p2p.core.wire.seats import SeatId
 __all__ = ["MAX_REPLACEMENTS", "Negotiation", "NegotiationState"]
 
 OFFER_PATIENCE_S = 2.0
-"""An expected offer that has not come by then is replaced by our own (signalling §3)."""
+"""An expected offer that has not come by then is replaced by our own
+(docs/protocol.md, "Signals of a match")."""
 
 REPEAT_INTERVAL_S = 2.0
 """Between two sendings of an unanswered offer."""
@@ -99,7 +100,8 @@ class Negotiation:
     remote_is_ours: bool = attrs.field(kw_only=True)
     """Whether the other side runs this machine too (else: a browser)."""
     state: NegotiationState = attrs.field(init=False, default=NegotiationState.IDLE)
-    _offers_first: bool = attrs.field(kw_only=True)
+    _offers_first: bool | None = attrs.field(kw_only=True, default=None)
+    """Whether to begin with an offer; ``None`` goes by the browsers' rule."""
     _keeps: bool = attrs.field(init=False)
     _attempt: int = attrs.field(init=False, default=0)
     _deadline: float | None = attrs.field(init=False, default=None)
@@ -111,11 +113,9 @@ class Negotiation:
     _early: deque[Candidate] = attrs.field(init=False, factory=lambda: deque(maxlen=MAX_EARLY_CANDIDATES))
     _outputs: deque[NegotiationOutput] = attrs.field(init=False, factory=deque)
 
-    @_offers_first.default
-    def _by_rule(self) -> bool:
-        return initiates(self.local_id, self.remote_id) is True
-
     def __attrs_post_init__(self) -> None:
+        if self._offers_first is None:
+            self._offers_first = initiates(self.local_id, self.remote_id) is True
         self._keeps = keeps(self.local_id, self.remote_id)
 
     def start(self, now: float) -> None:

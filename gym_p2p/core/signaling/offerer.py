@@ -62,5 +62,5 @@ def keeps(local: SeatId, remote: SeatId) -> bool:
         return rule
     ours, theirs = (str(local), isinstance(local, str)), (str(remote), isinstance(remote, str))
     if ours == theirs:
-        raise ConfigurationError("remote_id", f"wanted another player than {local!r} himself")
+        raise ConfigurationError("remote_id", f"wanted another player than {local!r} itself")
     return ours < theirs

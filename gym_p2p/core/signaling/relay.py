@@ -10,6 +10,7 @@ It refuses to know who may signal whom: that is checked by whoever calls it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -19,6 +20,7 @@ from gym_p2p.core.api.probes import ProbeSignal
 from gym_p2p.core.api.replies import Answer, Candidate, Code, Description, Notify, Refused
 from gym_p2p.core.api.rooms import MatchSignal
 from gym_p2p.core.signaling.sdp_filter import MAX_CANDIDATES, Screen, Screened, pass_all
+from gym_p2p.core.signaling.signals import parse_payload
 
 __all__ = ["MAX_DESCRIPTIONS", "Lane", "Relay"]
 
@@ -79,7 +81,7 @@ class Relay:
         self._lanes: dict[tuple[str, str], Lane] = {}
 
     def pass_on(
-        self, signal: _Signal, payload: Description | Candidate | None, *, sender: str, target: str
+        self, signal: _Signal, payload: Mapping[str, Any] | None, *, sender: str, target: str
     ) -> Answer:
         """Send a signal to its target, as far as it may pass; return the answer to its sender.
 
@@ -88,10 +90,14 @@ class Relay:
             payload: as the sender sent it.
             sender: the subject that it comes from.
             target: the subject that it goes to.
+
+        Raises:
+            ProtocolError: the payload is not what a signal of this type carries.
         """
+        parsed = parse_payload(signal.type, payload)
         if (sender, target) not in self._lanes:
             self._lanes[sender, target] = Lane(self._screen)
-        passed = self._lanes[sender, target].take(payload)
+        passed = self._lanes[sender, target].take(parsed)
         if isinstance(passed, Refused):
             return passed
         if passed.relayed:

@@ -25,6 +25,7 @@ __all__ = [
     "ReplaceConnection",
     "Role",
     "SendSignal",
+    "parse_payload",
     "parse_signal",
 ]
 
@@ -108,27 +109,37 @@ NegotiationOutput = (
 )
 
 
-def parse_signal(kind: object, payload: object) -> Description | Candidate | None:
-    """Return a signal as a value; ``None`` for the end of candidates, which needs no action.
+def parse_payload(kind: str, payload: object) -> Description | Candidate | None:
+    """Return the payload of a signal as a value; ``None`` is the end of candidates.
 
-    What is larger than the service relays is refused here, too: another service may have relayed it.
+    Raises:
+        ProtocolError: it is not W3C's for that type.
+    """
+    if kind == "ice-candidate":
+        return None if payload is None else decode(Candidate, payload, "payload.payload")
+    description = decode(Description, payload, "payload.payload")
+    if description.type != kind:
+        raise ProtocolError("payload.type differs from type")
+    return description
+
+
+def parse_signal(kind: object, payload: object) -> Description | Candidate | None:
+    """Return a signal that a service relayed; ``None`` for the end of candidates, which needs no action.
+
+    It may be another service than ours. So it need not repeat its type, what is larger than our service
+    relays is refused here, too, and so is any other type.
 
     Raises:
         ProtocolError: an unknown type, or a payload that is not W3C's for that type.
     """
-    if kind == "ice-candidate" and payload is None:
-        return None
-    if kind not in {"offer", "answer", "ice-candidate"} or not isinstance(payload, Mapping):
-        raise ProtocolError("signal of an unknown type, or without an object as its payload")
-    signal: Description | Candidate
+    fields = payload if isinstance(payload, Mapping) else {}
     if kind == "ice-candidate":
-        if payload.get("candidate") in {None, ""}:
-            return None
-        signal = decode(Candidate, payload, "candidate")
+        ended = payload is None or (isinstance(payload, Mapping) and fields.get("candidate") in (None, ""))
+        signal = None if ended else parse_payload(kind, payload)
+    elif kind in {"offer", "answer"} and fields.get("sdp"):
+        signal = parse_payload(str(kind), {"type": kind, **fields})
     else:
-        signal = decode(Description, {"type": kind, **payload}, "description")
-        if signal.type != kind or not signal.sdp:
-            raise ProtocolError("description that is not a session description")
-    if signal.too_large:
+        raise ProtocolError("signal of an unknown type, or without a description")
+    if signal is not None and signal.too_large:
         raise ProtocolError("signal too long")
     return signal

@@ -117,7 +117,6 @@ class Broadcaster:
 
     Args:
         description: what is played, sent to each of them first.
-        log: what there is to show.
     """
 
     def __init__(self, description: Mapping[str, Any], log: BroadcastLog | None = None) -> None:

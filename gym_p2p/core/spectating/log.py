@@ -108,11 +108,7 @@ class LoggedEpisode:
 
 
 class BroadcastLog:
-    """The newest episodes of a match.
-
-    Args:
-        max_bytes: the most that is kept.
-    """
+    """The newest episodes of a match."""
 
     def __init__(self, max_bytes: int = MAX_LOG_BYTES) -> None:
         self._max_bytes = max_bytes

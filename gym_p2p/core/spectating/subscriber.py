@@ -75,9 +75,6 @@ SubscriberOutput = SendToPlayer | SubscriberEvent
 class Subscriber:
     """One spectator's view of a match.
 
-    Args:
-        seats: how many the environment has.
-
     Attributes:
         episode: the number of the newest episode that was begun; 0 before the first.
         frame: how many of its frames are here.

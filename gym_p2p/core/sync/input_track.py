@@ -32,7 +32,6 @@ class InputTrack:
     A guess stands until the input of its frame is known, or until :meth:`rewind` takes it back.
 
     Args:
-        player: the player's index.
         default: the input where the player has none.
         predictor: makes the guesses.
 

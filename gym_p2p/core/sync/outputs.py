@@ -9,16 +9,7 @@ import attrs
 
 from gym_p2p.core.sync.input_track import Misprediction
 
-__all__ = [
-    "Advance",
-    "FramesConfirmed",
-    "Load",
-    "Over",
-    "RolledBack",
-    "Save",
-    "Stalled",
-    "SyncOutput",
-]
+__all__ = ["Advance", "FramesConfirmed", "Load", "Over", "RolledBack", "Save", "Stalled", "SyncOutput"]
 
 
 # Requests.

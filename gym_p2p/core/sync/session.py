@@ -80,6 +80,9 @@ class SyncSession:
             input. Otherwise the episode is over after their last one.
 
     Attributes:
+        frame: the next one to be played: the state is the one before its inputs.
+        confirmed: how many frames are final, and were emitted as such.
+        input_delay: the local player's, in frames.
         over: why the episode cannot go on, once :class:`Over` was polled.
     """
 
@@ -104,41 +107,26 @@ class SyncSession:
         self._default = default_inputs[local]
         self._assured = tuple(delays or [0] * len(self._tracks)) if window else (0,) * len(self._tracks)
         self._window = window
-        self._delay = input_delay
+        self.input_delay = input_delay
         self._save_every = save_every
         self._keep_every = keep_every
         self._continues = continue_without_leavers
         self._limits: dict[int, tuple[int, str, int]] = {}
         self._vacant: tuple[InputTrack, ...] = ()
-        self._frame = 0
+        self.frame = 0
         self._given_at = -1
         self._stalled_at = -1
         self._held_by_all = 0
-        self._confirmed = 0
+        self.confirmed = 0
         self._saved: list[int] = []
         self._outputs: deque[SyncOutput] = deque()
         self._pace = Pace()
         self.over: Over | None = None
 
     @property
-    def frame(self) -> int:
-        """The next frame to be played: the state is the one before its inputs."""
-        return self._frame
-
-    @property
-    def confirmed(self) -> int:
-        """How many frames are final, and were emitted as such."""
-        return self._confirmed
-
-    @property
-    def input_delay(self) -> int:
-        """The local player's input delay in frames."""
-        return self._delay
-
-    @property
     def needed_from(self) -> int:
         """Saved states below this frame are not loaded any more, once everything was polled."""
-        return self._saved[0] if self._saved else self._confirmed
+        return self._saved[0] if self._saved else self.confirmed
 
     @property
     def stretch(self) -> float:
@@ -147,7 +135,7 @@ class SyncSession:
 
     def begin(self) -> Sequence[GiveInput]:
         """Start the episode: return the inputs of the delayed frames, to be given first."""
-        return [self._give(self._default) for _ in range(self._delay)]
+        return [self._give(self._default) for _ in range(self.input_delay)]
 
     def add_local_input(self, data: bytes) -> GiveInput | None:
         """Give the local input for the current frame, before polling.
@@ -157,10 +145,10 @@ class SyncSession:
             stalled changes nothing), or if the delay was shortened and the frame of its effect has an
             input already.
         """
-        if self._given_at == self._frame:
+        if self._given_at == self.frame:
             return None
-        self._given_at = self._frame
-        return None if self._own.count > self._frame + self._delay else self._give(data)
+        self._given_at = self.frame
+        return None if self._own.count > self.frame + self.input_delay else self._give(data)
 
     def set_input_delay(self, frames: int) -> Sequence[SetInputDelay | GiveInput]:
         """Change the local input delay from the next input on; return what goes to the network half.
@@ -168,8 +156,8 @@ class SyncSession:
         No frame is without an input and none has two: where the delay grows, the newest input is repeated
         for the frames between; where it shrinks, as many of the next inputs have no effect.
         """
-        self._delay = frames
-        reached = self._frame + frames + (self._given_at == self._frame)
+        self.input_delay = frames
+        reached = self.frame + frames + (self._given_at == self.frame)
         repeated = self._own.newest
         return [SetInputDelay(frames)] + [self._give(repeated) for _ in range(self._own.count, reached)]
 
@@ -186,7 +174,7 @@ class SyncSession:
             case PlayerGone(player, reason, frames, _, lost):
                 self._limits[player] = (frames, reason, player if lost is None else lost)
             case FramesAhead(frames):
-                self._pace.observe(frames, self._frame)
+                self._pace.observe(frames, self.frame)
 
     def poll(self) -> SyncOutput | None:
         """Return the next request or event; ``None`` if there is nothing to do now."""
@@ -235,7 +223,7 @@ class SyncSession:
     def _plan(self) -> None:
         known = min([track.count for track in self._tracks])
         end = self._limit() if self._limits else None
-        frame = self._frame
+        frame = self.frame
         if end is not None and end.frame <= frame and end.frame <= known:
             self._finish(end)
             return
@@ -246,12 +234,12 @@ class SyncSession:
             self._roll_back(wrong)
         if advances:
             self._play(frame, again=False)
-            self._frame = frame + 1
+            self.frame = frame + 1
         elif given and self._window and self._stalled_at != frame:
             self._stalled_at = frame
             missing = tuple([track.player for track in self._tracks if track.count == known])
             self._outputs.append(Stalled(frame, missing))
-        corrected = min([track.wrong[0].frame for track in wrong if track.wrong], default=self._frame)
+        corrected = min([track.wrong[0].frame for track in wrong if track.wrong], default=self.frame)
         held_by_all = self._held_by_all if self._window else known
         self._confirm(min(held_by_all, known, corrected))
 
@@ -261,7 +249,7 @@ class SyncSession:
         It may if all inputs of the frame ``window`` before it are known. Those of a player's delayed frames
         always are: they are the default ones.
         """
-        lowest = self._frame - self._window
+        lowest = self.frame - self._window
         if lowest < known:
             return True
         if lowest >= max(self._assured):
@@ -296,7 +284,7 @@ class SyncSession:
 
     def _roll_back(self, wrong: Sequence[InputTrack]) -> None:
         found = sorted([one for track in wrong for one in track.wrong], key=lambda one: one.frame)
-        self._rewind(found[0].frame, self._frame, tuple(found))
+        self._rewind(found[0].frame, self.frame, tuple(found))
 
     def _rewind(self, frame: int, end: int, found: tuple[Misprediction, ...]) -> None:
         """Take back what was played from ``frame`` on, and play up to ``end`` again."""
@@ -304,23 +292,23 @@ class SyncSession:
         while saved[-1] > frame:
             saved.pop()
         if found:
-            self._outputs.append(RolledBack(frame, self._frame, saved[-1], found))
+            self._outputs.append(RolledBack(frame, self.frame, saved[-1], found))
         self._outputs.append(Load(saved[-1]))
         for track in self._tracks:
             track.rewind(frame)
         for again in range(saved[-1], end):
             self._play(again, again=True)
-        self._frame = end
+        self.frame = end
 
     # What is final, and the end.
 
     def _confirm(self, end: int) -> None:
-        start = self._confirmed
+        start = self.confirmed
         if end <= start:
             return
         columns = [track.known(start, end) for track in self._tracks]
         self._outputs.append(FramesConfirmed(start, tuple(zip(*columns, strict=True))))
-        self._confirmed = end
+        self.confirmed = end
         saved = self._saved
         while len(saved) > 1 and saved[1] <= end:
             saved.pop(0)
@@ -339,7 +327,7 @@ class SyncSession:
         """Go to the last state that all players can reach, and end the episode there."""
         found = [one for track in self._tracks for one in track.wrong if one.frame < over.frame]
         found.sort(key=lambda one: one.frame)
-        if found or over.frame < self._frame:
+        if found or over.frame < self.frame:
             first = found[0].frame if found else over.frame
             self._rewind(first, over.frame, tuple(found))
         self._confirm(over.frame)

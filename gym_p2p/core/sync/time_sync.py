@@ -70,10 +70,6 @@ def delay_for(one_way_ms: float, jitter_ms: float, *, fps: float, most: int) -> 
 class AutoDelay:
     """Follows the measured path with the input delay: up at once, down only when it is sure.
 
-    Args:
-        fps: frames a second.
-        most: the longest delay.
-
     Attributes:
         frames: the delay to use.
     """

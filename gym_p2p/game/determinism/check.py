@@ -9,7 +9,7 @@ Whether it can also be rolled back is for :mod:`gym_p2p.game.state.proof` to say
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -17,7 +17,6 @@ import attrs
 from gym_p2p.errors import P2PError, UsageError
 from gym_p2p.game.determinism.comparisons import (
     HASH_SEEDS,
-    Compared,
     compared_infos,
     compared_states,
     equal,
@@ -27,6 +26,7 @@ from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, porta
 from gym_p2p.game.determinism.report_card import NEEDED, RANDOM, CardCheck, ReportCard, SyncVerdict
 from gym_p2p.game.determinism.trial import Broke, Run, play_trial
 from gym_p2p.game.env import isolation
+from gym_p2p.game.env.describe import split_versions
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import GlobalRandom
 from gym_p2p.game.env.load import load_environment
@@ -89,7 +89,7 @@ def check_env_determinism(
         options,
         default_actions,
     )
-    with _global_random_kept():
+    with GlobalRandom.kept():
         return _Examination(settings, on_progress or (lambda _what: None)).card(fresh_process=fresh_process)
 
 
@@ -147,16 +147,15 @@ class _Examination:
             checks, states = self._comparisons(game, originals, fresh_process=fresh_process)
         except Broke as error:
             return self._card(
-                (CardCheck("it can be played", passed=False, detail=str(error)),), (), None, None
+                [CardCheck("it can be played", passed=False, detail=str(error))], [], None, None
             )
         finally:
             game.close()
         for run in originals:
             self._random_use += [use for use in run.random_use if use not in self._random_use]
-        checks.append(_after_restore(choice))
-        checks.append(self._random_check())
-        checks.append(states)
-        return self._card(tuple(checks), tuple(originals), choice, self._advice())
+        restored = CardCheck("after a restore", passed=choice.snapshots is not None, detail=choice.reason)
+        checks += [restored, self._random_check(), states]
+        return self._card(checks, originals, choice, self._advice())
 
     def _choice(self) -> SnapshotChoice:
         """Try all strategies, on a copy of their own: a wrong one may leave it broken."""
@@ -182,17 +181,15 @@ class _Examination:
                 self._report_progress("starting fresh processes")
                 others = self._started(originals, stack)
             self._report_progress("playing the same again")
-            again = self._compared("same process", originals, lambda run: self._play(game, run.seed, run))
+            same, again = self._play_again("same process", game, originals)
             self._report_progress("playing the same with a fresh object, other global random state")
             fresh = self._settings.new_game()
             stack.callback(fresh.close)
-            object_ = self._compared(
-                "fresh object", originals, lambda run: self._play(fresh, run.seed, run, disturb=True)
-            )
+            object_, anew = self._play_again("fresh object", fresh, originals, disturb=True)
             self._report_progress("waiting for the fresh processes")
             process, far = from_processes(originals, others)
-        near = [*again.runs, *object_.runs]
-        checks = [again.check, object_.check, process, compared_infos(originals, [*near, *far])]
+        near = [*again, *anew]
+        checks = [same, object_, process, compared_infos(originals, [*near, *far])]
         return checks, compared_states(originals, near, far)
 
     def _started(self, originals: list[Run], stack: contextlib.ExitStack) -> list[FreshProcess] | str:
@@ -227,14 +224,17 @@ class _Examination:
             disturb=disturb,
         )
 
-    def _compared(self, name: str, originals: list[Run], play_again: Callable[[Run], Run]) -> Compared:
+    def _play_again(
+        self, name: str, game: Game, originals: list[Run], *, disturb: bool = False
+    ) -> tuple[CardCheck, list[Run]]:
         runs: list[Run] = []
         try:
             for run in originals:
-                runs.append(play_again(run))  # noqa: PERF401 those before the one that breaks count too
+                again = self._play(game, run.seed, run, disturb=disturb)
+                runs.append(again)  # those before the one that breaks count too
         except Broke as error:
-            return Compared(CardCheck(name, passed=False, detail=str(error)), runs)
-        return Compared(equal(name, originals, runs), runs)
+            return CardCheck(name, passed=False, detail=str(error)), runs
+        return equal(name, originals, runs), runs
 
     def _random_check(self) -> CardCheck:
         if self._settings.isolate:
@@ -256,11 +256,7 @@ class _Examination:
         return f"with its global random state isolated it would be fit for {card.verdict}"
 
     def _card(
-        self,
-        checks: tuple[CardCheck, ...],
-        originals: tuple[Run, ...],
-        choice: SnapshotChoice | None,
-        advice: str | None,
+        self, checks: list[CardCheck], originals: list[Run], choice: SnapshotChoice | None, advice: str | None
     ) -> ReportCard:
         step_us = choice.step_us if choice is not None else None
         if step_us is None and originals:
@@ -269,16 +265,12 @@ class _Examination:
         verdict, why = _verdict(checks, originals, choice)
         return ReportCard(
             environment=self._identity["environment"],
-            versions={
-                k.removeprefix("version of "): v
-                for k, v in self._identity.items()
-                if k.startswith("version of ")
-            },
+            versions=split_versions(self._identity)[1],
             frames=sum(len(run.actions) for run in originals),
             seeds=self._settings.seeds,
             verdict=verdict,
             why=why if advice is None else f"{why}; {advice}",
-            checks=checks,
+            checks=tuple(checks),
             strategies=choice.tried if choice is not None else (),
             strategy=self._strategy,
             step_us=step_us,
@@ -286,37 +278,18 @@ class _Examination:
         )
 
 
-def _after_restore(choice: SnapshotChoice) -> CardCheck:
-    return CardCheck("after a restore", passed=choice.snapshots is not None, detail=choice.reason)
-
-
 def _verdict(
-    checks: tuple[CardCheck, ...], originals: tuple[Run, ...], choice: SnapshotChoice | None
+    checks: list[CardCheck], originals: list[Run], choice: SnapshotChoice | None
 ) -> tuple[SyncVerdict, str]:
     for check in checks:
         if check.passed is False and check.name in NEEDED:
-            return "unfit", f"{check.name}: {check.detail}{_from_random(checks)}"
+            uses = [f"; it {one.detail}" for one in checks if one.name == RANDOM and one.passed is False]
+            return "unfit", "".join([f"{check.name}: {check.detail}", *uses])
     if len({frozenset(frame.items()) for run in originals for frame in run.frames}) < 2:
         return "unfit", "nothing changed while it was played, so that nothing was shown"
     if choice is None or choice.snapshots is None:
         return "lockstep", "no exact way was found to save and restore its state"
     if choice.rollback_depth(_RATES_HZ[0]) < 1:
-        return (
-            "lockstep",
-            f"its state can be restored, but no frame can be played again in 1/{_RATES_HZ[0]} s",
-        )
+        why = f"its state can be restored, but no frame can be played again in 1/{_RATES_HZ[0]} s"
+        return "lockstep", why
     return "rollback", f"deterministic, and exactly restored by {choice.snapshots.name}"
-
-
-def _from_random(checks: tuple[CardCheck, ...]) -> str:
-    used = [check.detail for check in checks if check.name == RANDOM and check.passed is False]
-    return f"; it {used[0]}" if used else ""
-
-
-@contextlib.contextmanager
-def _global_random_kept() -> Iterator[None]:
-    before = GlobalRandom.now()
-    try:
-        yield
-    finally:
-        before.put_back()

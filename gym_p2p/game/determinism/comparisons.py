@@ -9,18 +9,10 @@ from gym_p2p.game.determinism.report_card import CardCheck
 from gym_p2p.game.determinism.trial import Run, first_difference
 from gym_p2p.game.state.fields import differences
 
-__all__ = ["HASH_SEEDS", "Compared", "compared_infos", "compared_states", "equal", "from_processes"]
+__all__ = ["HASH_SEEDS", "compared_infos", "compared_states", "equal", "from_processes"]
 
 HASH_SEEDS = (1, 2)
 """Of the fresh processes. With this process's own, three orders of what is ordered by hashes."""
-
-
-@attrs.frozen
-class Compared:
-    """Runs that should have been the originals, and whether they were."""
-
-    check: CardCheck
-    runs: list[Run]
 
 
 def equal(name: str, originals: list[Run], runs: list[Run]) -> CardCheck:

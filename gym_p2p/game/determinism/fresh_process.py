@@ -14,14 +14,19 @@ import pkgutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import attrs
+import msgspec
 
 from gym_p2p.config.names import name_of
 from gym_p2p.game.determinism.trial import Run, play_trial
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.state.fields import Fields
+from gym_p2p.game.state.fields_json import fields_from_json, fields_to_json
 
 __all__ = ["FreshProcess", "NoRecipe", "portable_recipe"]
 
@@ -72,12 +77,9 @@ class FreshProcess:
     def __init__(
         self, recipe: Mapping[str, Any], runs: Sequence[Run], hash_seed: int, settings: Mapping[str, Any]
     ) -> None:
-        job = {
-            "path": sys.path,
-            "recipe": dict(recipe),
-            "runs": [attrs_of(run) for run in runs],
-            **settings,
-        }
+        again = [(run.seed, [[action.hex() for action in joint] for joint in run.actions]) for run in runs]
+        job = {"path": sys.path, "recipe": dict(recipe), "runs": again, **settings}
+        self._job = json.dumps(job).encode()
         self.hash_seed = hash_seed
         self._process = subprocess.Popen(
             [sys.executable, "-m", "gym_p2p.game.determinism.fresh_process"],
@@ -86,7 +88,6 @@ class FreshProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        self._job = json.dumps(job).encode()
 
     def result(self) -> list[Run]:
         """Wait for the runs.
@@ -103,7 +104,8 @@ class FreshProcess:
         if self._process.returncode != 0:
             words = err.decode(errors="replace").strip().splitlines() or ["no error message"]
             raise NoRecipe(f"the fresh process failed: {words[-1][:200]}")
-        return [Run.from_json(run) for run in json.loads(out.splitlines()[-1])]
+        found = msgspec.json.decode(out.splitlines()[-1], type=list[Run])
+        return [_with_state(run, fields_from_json) for run in found]
 
     def close(self) -> None:
         """End the process. Idempotent."""
@@ -113,10 +115,9 @@ class FreshProcess:
             self._process.communicate()
 
 
-def attrs_of(run: Run) -> dict[str, Any]:
-    """Return what a fresh process needs to play a run again."""
-    data = run.to_json()
-    return {"seed": data["seed"], "actions": data["actions"]}
+def _with_state(run: Run, convert: Callable[[Fields], Fields]) -> Run:
+    """Return a run with its state, if it has one, from or to JSON data."""
+    return run if run.state is None else attrs.evolve(run, state=convert(run.state))
 
 
 def _is_found(name: str, wanted: Any) -> bool:
@@ -145,17 +146,17 @@ def _main() -> None:
     runs = [
         play_trial(
             game,
-            seed=run["seed"],
-            steps=len(run["actions"]),
+            seed=seed,
+            steps=len(actions),
             options=job["options"],
-            actions=Run.from_json({**run, "frames": [], "infos": [], "state": None}).actions,
+            actions=[list(map(bytes.fromhex, joint)) for joint in actions],
             strategy=job["strategy"],
             hooks=job["hooks"],
         )
-        for run in job["runs"]
+        for seed, actions in job["runs"]
     ]
     print()  # noqa: T201 it ends what the environment may have printed
-    print(json.dumps([run.to_json() for run in runs]))  # noqa: T201 the result
+    print(msgspec.json.encode([_with_state(run, fields_to_json) for run in runs]).decode())  # noqa: T201 the result
 
 
 def _shift_clocks() -> None:

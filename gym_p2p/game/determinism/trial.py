@@ -6,11 +6,10 @@ there are and what follows from them.
 
 from __future__ import annotations
 
-import base64
 import random
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -22,7 +21,6 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import GlobalRandom
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state.fields import Fields, differences
-from gym_p2p.game.state.fields_json import fields_from_json, fields_to_json
 from gym_p2p.game.state.proof import Actor, outcome_digests, random_actor
 from gym_p2p.game.state.snapshot import snapshots_named
 
@@ -33,9 +31,9 @@ class Broke(Exception):
     """The environment raised an error of its own while it was played."""
 
 
-@attrs.frozen
+@attrs.define
 class Run:
-    """What came of one episode.
+    """What came of one episode; grows while it is played.
 
     Attributes:
         seed: the episode's seed.
@@ -48,34 +46,23 @@ class Run:
     """
 
     seed: int
-    actions: tuple[tuple[bytes, ...], ...]
-    frames: tuple[dict[str, str], ...]
-    infos: tuple[str | None, ...]
-    state: Fields | None
-    random_use: tuple[str, ...] = ()
+    actions: list[tuple[bytes, ...]] = attrs.field(factory=list)
+    frames: list[dict[str, str]] = attrs.field(factory=list)
+    infos: list[str | None] = attrs.field(factory=list)
+    state: Fields | None = None
+    random_use: list[str] = attrs.field(factory=list)
     step_us: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON data, without what only its own process needs."""
-        return {
-            "seed": self.seed,
-            "actions": [[base64.b64encode(one).decode() for one in joint] for joint in self.actions],
-            "frames": list(self.frames),
-            "infos": list(self.infos),
-            "state": None if self.state is None else fields_to_json(self.state),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Run:
-        """Return the run of a JSON form."""
-        state = data["state"]
-        return cls(
-            seed=data["seed"],
-            actions=tuple(tuple(map(base64.b64decode, joint)) for joint in data["actions"]),
-            frames=tuple(data["frames"]),
-            infos=tuple(data["infos"]),
-            state=None if state is None else fields_from_json(state),
-        )
+    def add(self, game: Game, outcome: Outcome) -> None:
+        """Write down what ``reset`` or a step returned."""
+        try:
+            self.frames.append(outcome_digests(game, outcome))
+        except TypeError as error:
+            raise Broke(f"what it returned cannot be compared: {error}") from error
+        try:
+            self.infos.append(checksum(list(outcome.infos)).hex())
+        except TypeError:
+            self.infos.append(None)
 
 
 def play_trial(
@@ -92,10 +79,10 @@ def play_trial(
     """Play an episode and write it down.
 
     Args:
-        game: the game; it is reset.
-        seed: its seed.
+        game: is reset, with this seed and these options.
+        seed: of the episode.
         steps: how many at most.
-        options: what ``reset`` gets.
+        options: of the episode.
         actions: the encoded actions of every frame; at random if there are none.
         strategy: by which the last state is read.
         hooks: as for :func:`~gym_p2p.game.state.snapshot.snapshots_named`.
@@ -106,11 +93,11 @@ def play_trial(
     """
     codecs = [game.codec(seat) for seat in game.seats]
     choose = random_actor(game, seed) if actions is None else _repeated(game, actions)
-    recording = _Recording()
+    run, steps_us = Run(seed), list[float]()
     before = GlobalRandom.now()
     outcome = _guarded("reset", lambda: game.reset(seed, options))
-    use = [f"{name} in reset" for name in before.moved()]
-    recording.add(game, outcome)
+    run.random_use += [f"{name} in reset" for name in before.moved()]
+    run.add(game, outcome)
     before = GlobalRandom.now()
     for frame in range(steps if actions is None else len(actions)):
         if outcome.ended:
@@ -119,41 +106,16 @@ def play_trial(
             random.random()
             np.random.random()
         joint = choose(outcome, frame)
-        recording.actions.append(tuple(codec.encode(one) for codec, one in zip(codecs, joint, strict=True)))
+        run.actions.append(tuple(codec.encode(one) for codec, one in zip(codecs, joint, strict=True)))
         started = time.perf_counter()
         outcome = _guarded(f"step {frame}", lambda joint=joint: game.step(joint))
-        recording.steps_us.append((time.perf_counter() - started) * 1e6)
-        recording.add(game, outcome)
+        steps_us.append((time.perf_counter() - started) * 1e6)
+        run.add(game, outcome)
     if not disturb:
-        use += [f"{name} in step" for name in before.moved()]
-    return recording.as_run(seed, _state(game, strategy, hooks), tuple(use))
-
-
-@attrs.define(eq=False)
-class _Recording:
-    """A run that is under way."""
-
-    actions: list[tuple[bytes, ...]] = attrs.field(factory=list)
-    frames: list[dict[str, str]] = attrs.field(factory=list)
-    infos: list[str | None] = attrs.field(factory=list)
-    steps_us: list[float] = attrs.field(factory=list)
-
-    def add(self, game: Game, outcome: Outcome) -> None:
-        """Write down what ``reset`` or a step returned."""
-        self.frames.append(_digests(game, outcome))
-        self.infos.append(_info_digest(outcome))
-
-    def as_run(self, seed: int, state: Fields | None, random_use: tuple[str, ...]) -> Run:
-        """Return it as the run that it has become."""
-        return Run(
-            seed=seed,
-            actions=tuple(self.actions),
-            frames=tuple(self.frames),
-            infos=tuple(self.infos),
-            state=state,
-            random_use=random_use,
-            step_us=statistics.median(self.steps_us) if self.steps_us else None,
-        )
+        run.random_use += [f"{name} in step" for name in before.moved()]
+    run.state = _state(game, strategy, hooks)
+    run.step_us = statistics.median(steps_us) if steps_us else None
+    return run
 
 
 def _repeated(game: Game, actions: Sequence[Sequence[bytes]]) -> Actor:
@@ -190,29 +152,10 @@ def _guarded(what: str, call: Any) -> Outcome:
     return outcome
 
 
-def _digests(game: Game, outcome: Outcome) -> dict[str, str]:
-    try:
-        return outcome_digests(game, outcome)
-    except TypeError as error:
-        raise Broke(f"what it returned cannot be compared: {error}") from error
-
-
-def _info_digest(outcome: Outcome) -> str | None:
-    try:
-        return checksum(list(outcome.infos)).hex()
-    except TypeError:
-        return None
-
-
 def _state(game: Game, strategy: str | None, hooks: Any) -> Fields | None:
     if strategy is None:
         return None
     try:
-        snapshots = snapshots_named(game, strategy, hooks=hooks)
-        snapshot = snapshots.save()
+        return snapshots_named(game, strategy, hooks=hooks).fields_now()
     except UnsupportedEnvironment:
         return None
-    try:
-        return snapshots.fields(snapshot)
-    finally:
-        snapshots.free(snapshot)

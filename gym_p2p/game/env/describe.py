@@ -22,7 +22,9 @@ from gymnasium import spaces
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import checksum
 
-__all__ = ["LOCAL_ARGUMENTS", "RECORDERS", "describe", "layers"]
+__all__ = ["LOCAL_ARGUMENTS", "RECORDERS", "describe", "layers", "split_versions"]
+
+_VERSION_OF = "version of "
 
 _MAX_TEXT = 160  # longer ones end in a digest of the whole
 
@@ -56,7 +58,14 @@ def describe(env: Any, seat_spaces: _Spaces) -> dict[str, str]:
     rom_path = getattr(base, "rom_path", None)
     if isinstance(rom_path, str) and Path(rom_path).is_file():
         topics["game ROM"] = hashlib.blake2b(Path(rom_path).read_bytes(), digest_size=8).hexdigest()
-    return topics | {f"version of {name}": version for name, version in _versions(env)}
+    return topics | {f"{_VERSION_OF}{name}": version for name, version in _versions(env)}
+
+
+def split_versions(description: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a description without the versions in it, and those by package."""
+    versions = {t: text for t, text in description.items() if t.startswith(_VERSION_OF)}
+    rest = {topic: text for topic, text in description.items() if topic not in versions}
+    return rest, {topic.removeprefix(_VERSION_OF): text for topic, text in versions.items()}
 
 
 def layers(env: Any) -> Iterator[Any]:
@@ -128,11 +137,6 @@ def _wrappers(env: Any) -> Iterator[str]:
         yield f"{name}({', '.join(shown)})" if shown else name
 
 
-def _space_text(space: gymnasium.Space[Any]) -> str:
-    # Numpy shortens long bounds in a repr, and in its own way in each version.
-    return _shortened(" ".join(repr(space).split()), digest_of=_space_data(space))
-
-
 def _space_data(space: gymnasium.Space[Any]) -> Any:  # noqa: PLR0911 one for each kind of space
     """Return a space as plain data with exact bounds."""
     kind = type(space).__name__
@@ -162,7 +166,11 @@ def _shortened(text: str, *, digest_of: Any = None) -> str:
 
 def _per_seat(topic: str, by_seat: Mapping[SeatId, gymnasium.Space[Any]]) -> dict[str, str]:
     """Say it once if it is the same for every seat."""
-    texts = {seat: _space_text(space) for seat, space in by_seat.items()}
+    # Numpy shortens long bounds in a repr, and in its own way in each version: hence the digest of the data.
+    texts = {
+        seat: _shortened(" ".join(repr(space).split()), digest_of=_space_data(space))
+        for seat, space in by_seat.items()
+    }
     if len(set(texts.values())) == 1:
         return {f"{topic} of every seat": next(iter(texts.values()))}
     return {f"{topic} of {seat!r}": text for seat, text in texts.items()}
@@ -173,9 +181,8 @@ def _versions(env: Any) -> Iterator[tuple[str, str]]:
     for layer in layers(env):
         for kind in type(layer).__mro__:
             names |= _distributions(kind.__module__)
-    for part in _attributes(
-        env.unwrapped
-    ).values():  # an emulator or a physics engine that the environment holds
+    # An emulator or a physics engine that the environment holds counts too.
+    for part in _attributes(env.unwrapped).values():
         names |= _distributions(type(part).__module__)
     for name in sorted(names - _ONLY_DRAW):
         yield name, importlib.metadata.version(name)

@@ -44,6 +44,16 @@ class GlobalRandom:
         numpy = np.random.RandomState(seed % _NUMPY_SEEDS).get_state(legacy=False)
         return cls(random.Random(seed).getstate(), dict(numpy))
 
+    @classmethod
+    @contextlib.contextmanager
+    def kept(cls) -> Iterator[None]:
+        """Set them back at the end to where they stand now."""
+        before = cls.now()
+        try:
+            yield
+        finally:
+            before.put_back()
+
     def put_back(self) -> None:
         """Set both of them to here."""
         random.setstate(self.standard)
@@ -87,19 +97,15 @@ class _Isolated(Game):
         self._game.progress, self._streams = value
 
     def action_space(self, seat: SeatId) -> gymnasium.Space[Any]:
-        """See :class:`Game`."""
         return self._game.action_space(seat)
 
     def observation_space(self, seat: SeatId) -> gymnasium.Space[Any]:
-        """See :class:`Game`."""
         return self._game.observation_space(seat)
 
     def codec(self, seat: SeatId) -> ActionCodec:
-        """See :class:`Game`."""
         return self._game.codec(seat)
 
     def default_action(self, seat: SeatId) -> Any:
-        """See :class:`Game`."""
         return self._game.default_action(seat)
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
@@ -115,11 +121,9 @@ class _Isolated(Game):
             return self._game.step(actions)
 
     def render(self) -> Any:
-        """See :class:`Game`."""
         return self._game.render()
 
     def close(self) -> None:
-        """See :class:`Game`."""
         self._game.close()
 
     def describe(self) -> dict[str, str]:
@@ -128,10 +132,9 @@ class _Isolated(Game):
 
     @contextlib.contextmanager
     def _own_streams(self) -> Iterator[None]:
-        others = GlobalRandom.now()
-        self._streams.put_back()
-        try:
-            yield
-        finally:
-            self._streams = GlobalRandom.now()
-            others.put_back()
+        with GlobalRandom.kept():
+            self._streams.put_back()
+            try:
+                yield
+            finally:
+                self._streams = GlobalRandom.now()

@@ -5,6 +5,7 @@ Knows how Gymnasium environments for several players lay out what they return.
 
 from __future__ import annotations
 
+import abc
 import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +22,55 @@ from gym_p2p.game.outcome import Outcome, fresh
 __all__ = ["JointGame", "SingleGame"]
 
 
-class JointGame(Game):
+class _GymnasiumGame(Game):
+    """What both share: what the environment returns is every seat's."""
+
+    env: gymnasium.Env[Any, Any]
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
+        """Begin an episode; see :class:`Game`."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self._outcome(observation, (0.0,) * len(self.seats), (False, False), info)
+
+    def step(self, actions: Sequence[Any]) -> Outcome:
+        """Advance one frame; see :class:`Game`."""
+        observation, reward, terminated, truncated, info = self.env.step(self._joint(actions))
+        return self._outcome(observation, self._rewards(reward, info), (terminated, truncated), info)
+
+    def _outcome(
+        self, observation: Any, rewards: tuple[float, ...], ends: tuple[Any, Any], info: dict[Any, Any]
+    ) -> Outcome:
+        terminations, truncations = self._flags(ends[0]), self._flags(ends[1])
+        return Outcome(
+            observations=self._observations(observation),
+            rewards=rewards,
+            terminations=terminations,
+            truncations=truncations,
+            infos=self._infos(info),
+            ended=all(map(operator.or_, terminations, truncations)),
+        )
+
+    @abc.abstractmethod
+    def _joint(self, actions: Sequence[Any]) -> Any:
+        """Return the environment's action."""
+
+    def _observations(self, observation: Any) -> tuple[Any, ...]:
+        return self._for_all(observation)
+
+    def _infos(self, info: dict[Any, Any]) -> tuple[dict[Any, Any], ...]:
+        return self._for_all(info)
+
+    def _for_all(self, value: Any) -> tuple[Any, ...]:
+        return tuple([fresh(value) for _ in self.seats])
+
+    def _rewards(self, reward: Any, _info: dict[Any, Any]) -> tuple[float, ...]:
+        return (float(reward),) * len(self.seats)
+
+    def _flags(self, value: Any) -> tuple[bool, ...]:
+        return (bool(value),) * len(self.seats)
+
+
+class JointGame(_GymnasiumGame):
     """A ``gymnasium.Env`` whose action is one part for each seat.
 
     What the environment returns is split by these rules:
@@ -34,8 +83,6 @@ class JointGame(Game):
     * Info: where it maps every seat, and only seats, to a dict, each gets its own; else all get the whole.
     """
 
-    env: gymnasium.Env[Any, Any]
-
     def __init__(self, env: gymnasium.Env[Any, Any], default_actions: Any) -> None:
         parts = _action_parts(env.action_space)
         watched = _observation_parts(env.observation_space, tuple(parts))
@@ -45,36 +92,6 @@ class JointGame(Game):
         whole = env.observation_space
         super().__init__(
             env, {s: (p, watched[s] if watched else whole) for s, p in parts.items()}, default_actions
-        )
-
-    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
-        """Begin an episode; see :class:`Game`."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        nobody = (False,) * len(self.seats)
-        return Outcome(
-            observations=self._observations(observation),
-            rewards=(0.0,) * len(self.seats),
-            terminations=nobody,
-            truncations=nobody,
-            infos=self._infos(info),
-            ended=False,
-        )
-
-    def step(self, actions: Sequence[Any]) -> Outcome:
-        """Advance one frame; see :class:`Game`."""
-        observation, reward, terminated, truncated, info = self.env.step(self._joint(actions))
-        own_rewards = info.get("rewards")
-        if isinstance(own_rewards, dict) and own_rewards.keys() == self._seat_set:
-            reward = own_rewards  # type: ignore[assignment]  # wider than Gymnasium's contract, as in LBF
-        terminations = self._flags(terminated)
-        truncations = self._flags(truncated)
-        return Outcome(
-            observations=self._observations(observation),
-            rewards=self._rewards(reward),
-            terminations=terminations,
-            truncations=truncations,
-            infos=self._infos(info),
-            ended=all(map(operator.or_, terminations, truncations)),
         )
 
     def _joint(self, actions: Sequence[Any]) -> Any:
@@ -88,14 +105,17 @@ class JointGame(Game):
     def _observations(self, observation: Any) -> tuple[Any, ...]:
         if self._split_observation:
             return tuple([fresh(observation[seat]) for seat in self.seats])
-        return tuple([fresh(observation) for _ in self.seats])
+        return self._for_all(observation)
 
     def _infos(self, info: dict[Any, Any]) -> tuple[dict[Any, Any], ...]:
         if info and info.keys() == self._seat_set and all(isinstance(i, dict) for i in info.values()):
             return tuple([fresh(info[seat]) for seat in self.seats])
-        return tuple([fresh(info) for _ in self.seats])
+        return self._for_all(info)
 
-    def _rewards(self, reward: Any) -> tuple[float, ...]:
+    def _rewards(self, reward: Any, info: dict[Any, Any]) -> tuple[float, ...]:
+        own_rewards = info.get("rewards")
+        if isinstance(own_rewards, dict) and own_rewards.keys() == self._seat_set:
+            reward = own_rewards  # wider than Gymnasium's contract, as in LBF
         if type(reward) is float:
             return (reward,) * len(self.seats)
         return tuple(map(float, self._per_seat(reward)))
@@ -140,10 +160,8 @@ def _observation_parts(
     return None
 
 
-class SingleGame(Game):
+class SingleGame(_GymnasiumGame):
     """A single-agent ``gymnasium.Env``: the seat ``"player"`` acts, the others watch the same episode."""
-
-    env: gymnasium.Env[Any, Any]
 
     def __init__(self, env: gymnasium.Env[Any, Any], watchers: int, default_actions: Any) -> None:
         seen = env.observation_space
@@ -156,27 +174,5 @@ class SingleGame(Game):
             default_actions = {"player": default_actions}
         super().__init__(env, table, default_actions)
 
-    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
-        """Begin an episode; see :class:`Game`."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        return self._outcome(observation, 0.0, info, terminated=False, truncated=False)
-
-    def step(self, actions: Sequence[Any]) -> Outcome:
-        """Advance one frame; see :class:`Game`."""
-        observation, reward, terminated, truncated, info = self.env.step(actions[0])
-        return self._outcome(
-            observation, float(reward), info, terminated=bool(terminated), truncated=bool(truncated)
-        )
-
-    def _outcome(
-        self, observation: Any, reward: float, info: dict[Any, Any], *, terminated: bool, truncated: bool
-    ) -> Outcome:
-        count = len(self.seats)
-        return Outcome(
-            observations=tuple(fresh(observation) for _ in self.seats),
-            rewards=(reward,) * count,
-            terminations=(terminated,) * count,
-            truncations=(truncated,) * count,
-            infos=tuple(fresh(info) for _ in self.seats),
-            ended=terminated or truncated,
-        )
+    def _joint(self, actions: Sequence[Any]) -> Any:
+        return actions[0]

@@ -24,14 +24,14 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.game import Game
 
-__all__ = ["Policy", "load_environment", "load_policy"]
+__all__ = ["Policy", "import_namespace", "load_environment", "load_policy"]
 
 Policy = Callable[[Any, int], Any]
 """``policy(observation, frame) -> action``."""
 
 
 def load_environment(name: str, kwargs: Mapping[str, Any] | None = None) -> Any:
-    """Make an environment from its name.
+    """Make an environment from its name and its constructor's arguments.
 
     * ``CartPole-v1``, ``gym_p2p/Rally-v0``: a Gymnasium id, else one of PettingZoo's parallel registry
       (``atari/pong-v3``). A namespace that is a package is imported first.
@@ -40,10 +40,6 @@ def load_environment(name: str, kwargs: Mapping[str, Any] | None = None) -> Any:
     * ``mpe2.simple_spread_v3``: a module with ``parallel_env``, else ``env``. PettingZoo's Atari games find
       the ROMs that come with ``ale-py``.
     * ``my_module:make_env``: a function.
-
-    Args:
-        name: one of these.
-        kwargs: the constructor's arguments.
 
     Raises:
         UsageError: nothing goes by that name, or it does not take these arguments.
@@ -102,12 +98,19 @@ def _random_policy(space: gymnasium.Space[Any], seed: int) -> Policy:
     return policy
 
 
+def import_namespace(env_id: str) -> None:
+    """Import the package that an unregistered id names before its slash, for that may register it."""
+    namespace, slash, _ = env_id.partition("/")
+    if env_id in gymnasium.registry or not slash or not namespace.isidentifier():
+        return
+    for candidate in (namespace, f"{namespace}.envs"):
+        if _exists(candidate):
+            importlib.import_module(candidate)
+
+
 def _by_id(env_id: str, kwargs: Mapping[str, Any] | None, *, name: str, module: ModuleType | None) -> Any:
-    namespace = env_id.partition("/")[0] if "/" in env_id else ""
-    if module is None and env_id not in gymnasium.registry:
-        for candidate in (namespace, f"{namespace}.envs"):
-            if namespace.isidentifier() and _exists(candidate):
-                importlib.import_module(candidate)
+    if module is None:
+        import_namespace(env_id)
     if env_id in gymnasium.registry:
         # Its passive checker warns of every reward that is one number a player.
         quiet = {"disable_env_checker": True, **dict(kwargs or {})}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -93,7 +94,7 @@ class ParallelGame(Game):
     ) -> Outcome:
         before = self.progress
         alive = set(self.env.agents)
-        seen, rewarded, informed, terminated, truncated = [], [], [], [], []
+        rows = []
         for index, seat in enumerate(self.seats):
             was_over = before.terminations[index] or before.truncations[index]
             if was_over:
@@ -105,21 +106,13 @@ class ParallelGame(Game):
                 by_end, by_limit = bool(terminations.get(seat, False)), bool(truncations.get(seat, False))
                 dropped = seat in rewards and seat not in alive
                 by_limit = by_limit or (dropped and not by_end)
-            seen.append(before.last_observations[index] if observation is None else fresh(observation))
-            rewarded.append(reward)
-            informed.append(info)
-            terminated.append(by_end)
-            truncated.append(by_limit)
-        self.progress = _Progress(tuple(terminated), tuple(truncated), tuple(seen))
-        over = [a or b for a, b in zip(terminated, truncated, strict=True)]
-        return Outcome(
-            observations=tuple(map(fresh, seen)),
-            rewards=tuple(rewarded),
-            terminations=tuple(terminated),
-            truncations=tuple(truncated),
-            infos=tuple(informed),
-            ended=all(over) or not alive,
-        )
+            observation = before.last_observations[index] if observation is None else fresh(observation)
+            rows.append((observation, reward, by_end, by_limit, info))
+        seen, rewarded, terminated, truncated, informed = zip(*rows, strict=True)
+        self.progress = _Progress(terminated, truncated, seen)
+        over = all(map(operator.or_, terminated, truncated))
+        shown = tuple(map(fresh, seen))
+        return Outcome(shown, rewarded, terminated, truncated, informed, ended=over or not alive)
 
     def _unborn(self) -> _Progress:
         nobody = (False,) * len(self.seats)

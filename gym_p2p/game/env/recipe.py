@@ -7,9 +7,10 @@ function is called with arguments from there.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -19,9 +20,11 @@ from gymnasium.envs.registration import EnvSpec
 
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.describe import LOCAL_ARGUMENTS
-from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.load import import_namespace, load_environment
 
 __all__ = ["Recipe", "named_recipe", "recipe_of"]
+
+_ENVIRONMENTS = (gymnasium.Env, pettingzoo.ParallelEnv, pettingzoo.AECEnv)
 
 
 @attrs.frozen
@@ -59,31 +62,35 @@ class Recipe:
         Raises:
             UsageError: it would; the message says what.
         """
-        for name, is_harmless in self._calls():
-            if not is_harmless(_found(name)):
+        for name, harmless in self._calls():
+            found = _found(name)
+            if not (isinstance(found, type) and issubclass(found, harmless)):
                 raise UsageError(
                     f"the file would call {name!r} to make its environment. A file may come from anyone, so "
                     "only environments are made from what it says; if you trust this one, name the function "
                     "yourself (--env, or make_env)"
                 )
 
-    def _calls(self) -> Iterator[tuple[Any, Callable[[Any], bool]]]:
-        """Yield what is going to be called by a name that is no well-known one, and what it has to be."""
+    def _calls(self) -> Iterator[tuple[Any, tuple[type, ...]]]:
+        """Yield the names, but the well-known ones, of what is going to be called, and what it has to be."""
         if self.spec is None:
             if _is_function(self.name):
-                yield self.name, _is_environment
+                yield self.name, _ENVIRONMENTS
             return
         wrappers = self.spec.get("additional_wrappers") or ()
         for wrapper in wrappers if isinstance(wrappers, list | tuple) else (None,):
-            yield wrapper.get("entry_point") if isinstance(wrapper, Mapping) else None, _is_wrapper
+            yield wrapper.get("entry_point") if isinstance(wrapper, Mapping) else None, (gymnasium.Wrapper,)
         if not _is_registered(self.spec):
-            yield self.spec.get("entry_point"), _is_environment
+            yield self.spec.get("entry_point"), _ENVIRONMENTS
 
 
 def named_recipe(name: str, kwargs: Mapping[str, Any]) -> Recipe | None:
     """Return the recipe of a name and its arguments; None if these are no plain data."""
-    plain = _plain({key: value for key, value in kwargs.items() if key not in LOCAL_ARGUMENTS})
-    return None if plain is None else Recipe(name, plain)
+    ours = {key: value for key, value in kwargs.items() if key not in LOCAL_ARGUMENTS}
+    try:
+        return Recipe(name, json.loads(json.dumps(ours, allow_nan=False)))
+    except (TypeError, ValueError):
+        return None
 
 
 def recipe_of(env: Any) -> Recipe | None:
@@ -106,14 +113,6 @@ def recipe_of(env: Any) -> Recipe | None:
     return Recipe(str(data["id"]), kwargs, {**data, "kwargs": kwargs})
 
 
-def _plain(value: dict[str, Any]) -> dict[str, Any] | None:
-    try:
-        travelled: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError):
-        return None
-    return travelled
-
-
 def _is_function(name: str) -> bool:
     package, _, rest = name.rpartition(":")
     return bool(package) and all(part.isidentifier() for part in rest.split("."))
@@ -121,12 +120,10 @@ def _is_function(name: str) -> bool:
 
 def _is_registered(spec: Mapping[str, Any]) -> bool:
     """Whether this very entry point belongs to the id, by what is installed here."""
-    env_id = spec.get("id")
-    package = str(env_id).partition("/")[0] if "/" in str(env_id) else ""
-    for candidate in (package, f"{package}.envs"):
-        if env_id not in gymnasium.registry and package.isidentifier():
-            _found(f"{candidate}:")
-    known = gymnasium.registry.get(str(env_id))
+    env_id = str(spec.get("id"))
+    with contextlib.suppress(ImportError):
+        import_namespace(env_id)
+    known = gymnasium.registry.get(env_id)
     return known is not None and known.entry_point == spec.get("entry_point")
 
 
@@ -136,12 +133,3 @@ def _found(name: Any) -> Any:
         return pkgutil.resolve_name(str(name))
     except (ImportError, AttributeError, ValueError):
         return None
-
-
-def _is_environment(found: Any) -> bool:
-    kinds = (gymnasium.Env, pettingzoo.ParallelEnv, pettingzoo.AECEnv)
-    return isinstance(found, type) and issubclass(found, kinds)
-
-
-def _is_wrapper(found: Any) -> bool:
-    return isinstance(found, type) and issubclass(found, gymnasium.Wrapper)

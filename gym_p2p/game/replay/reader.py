@@ -8,7 +8,7 @@ written; whether the match really went so, only playing it again can tell.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pettingzoo
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import DamagedReplay, UnreadableReplay
+from gym_p2p.game.env.describe import split_versions
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe, recipe_of
 from gym_p2p.game.replay.records import (
@@ -31,6 +32,7 @@ from gym_p2p.game.replay.records import (
     Ended,
     Frames,
     RawRecord,
+    Record,
     StateCheck,
     decode,
     digest_of_header,
@@ -41,8 +43,6 @@ from gym_p2p.version import __version__
 __all__ = ["SUFFIX", "Replay", "ReplayEpisode", "ReplayHeader", "here", "read_replay", "replay_header"]
 
 SUFFIX = ".p2preplay"
-
-_VERSION_OF = "version of "
 
 
 @attrs.frozen(kw_only=True)
@@ -139,27 +139,19 @@ def replay_header(
     isolated: bool = False,
     snapshots: str | None = None,
 ) -> ReplayHeader:
-    """Return the header of a match of this game that is about to be recorded.
+    """Return the header of a match of this game, before its first reset; see :class:`ReplayHeader`.
 
-    Args:
-        game: the game, before its first reset.
-        match_id: the match.
-        recorded_ms: the Unix time.
-        player_id: whose recording it is.
-        players: who sits where.
-        sync: how the frames are kept together, plain data.
-        environment: how to make it again; None asks the environment itself.
-        isolated: whether the game isolates the global random generators.
-        snapshots: the snapshot strategy of state digests, if any are going to be recorded.
+    Without an ``environment``, how to make it again is what it knows of itself.
     """
     description, versions = here(game)
+    single = isinstance(game.env, gymnasium.Env) and game.env.action_space is game.action_space(game.seats[0])
     return ReplayHeader(
         match_id=match_id,
         player_id=player_id,
         seats=game.seats,
         players=tuple(dict(player) for player in players),
         environment=environment or recipe_of(game.env),
-        watchers=_watchers_of(game),
+        watchers=len(game.seats) - 1 if single else 0,
         isolated=isolated,
         snapshots=snapshots,
         description=description,
@@ -169,21 +161,11 @@ def replay_header(
     )
 
 
-def _watchers_of(game: Game) -> int:
-    """Return how many seats of a single-agent environment only watch."""
-    single = isinstance(game.env, gymnasium.Env) and game.env.action_space is game.action_space(game.seats[0])
-    return len(game.seats) - 1 if single else 0
-
-
 def here(game: Game) -> tuple[dict[str, str], dict[str, str]]:
     """Return what describes this game, and the versions of all that takes part in it, as of now."""
-    described = game.describe()
-    versions = {"python": platform.python_version(), "gym_p2p": __version__}
-    versions["pettingzoo"] = pettingzoo.__version__
-    for topic, text in described.items():
-        if topic.startswith(_VERSION_OF):
-            versions[topic.removeprefix(_VERSION_OF)] = text
-    return {t: text for t, text in described.items() if not t.startswith(_VERSION_OF)}, versions
+    description, versions = split_versions(game.describe())
+    ours = {"python": platform.python_version(), "gym_p2p": __version__}
+    return description, {**ours, "pettingzoo": pettingzoo.__version__, **versions}
 
 
 def read_replay(path: str | Path) -> Replay:
@@ -245,12 +227,12 @@ class _Growing:
     """An episode while its records are read."""
 
     begun: Begun
-    inputs: list[tuple[bytes, ...]] = attrs.field(factory=list)
-    rewards: list[tuple[float, ...]] = attrs.field(factory=list)
-    ends: list[bytes] = attrs.field(factory=list)
-    checks: list[Check] = attrs.field(factory=list)
-    states: list[StateCheck] = attrs.field(factory=list)
+    columns: Frames = attrs.field(factory=lambda: Frames.none(0))
     completed: bool | None = None
+
+    @property
+    def frames(self) -> int:
+        return len(self.columns.inputs)
 
 
 class _Reader:
@@ -259,8 +241,8 @@ class _Reader:
     def __init__(self, path: object, seats: int) -> None:
         self._path = path
         self._seats = seats
-        self._episodes: list[_Growing] = []
         self._open = False
+        self._episodes: list[_Growing] = []
         self.closed: Closed | None = None
 
     def take(self, record: RawRecord) -> None:
@@ -274,33 +256,20 @@ class _Reader:
                 self._episodes.append(_Growing(value))
                 self._open = True
             case Frames():
-                episode = self._episodes[-1]
-                episode.inputs += value.inputs
-                episode.rewards += value.rewards
-                episode.ends += value.ends
-                episode.checks += value.checks
-                episode.states += value.states
+                self._episodes[-1].columns.extend(value)
             case Ended():
                 self._episodes[-1].completed = value.completed
                 self._open = False
             case Closed():
                 self.closed = value
 
-    def finished(self) -> list[ReplayEpisode]:
-        """Return the episodes."""
-        return [
-            ReplayEpisode(
-                number=number,
-                begun=episode.begun,
-                inputs=tuple(episode.inputs),
-                rewards=tuple(episode.rewards),
-                ends=tuple(episode.ends),
-                checks=tuple(episode.checks),
-                states=tuple(episode.states),
-                completed=episode.completed,
-            )
-            for number, episode in enumerate(self._episodes)
-        ]
+    def finished(self) -> Iterator[ReplayEpisode]:
+        """Yield the episodes."""
+        for number, episode in enumerate(self._episodes):
+            columns = attrs.asdict(episode.columns, recurse=False)
+            del columns["first"]
+            rows = {name: tuple(column) for name, column in columns.items()}
+            yield ReplayEpisode(number=number, begun=episode.begun, completed=episode.completed, **rows)
 
     def missing(self, *, cut_bytes: int) -> str:
         """Say what is not there of a file without an end."""
@@ -312,13 +281,12 @@ class _Reader:
         """How far the records have been read, in words."""
         if not self._episodes:
             return "before the first episode"
-        frames = len(self._episodes[-1].inputs)
-        where = f"frame {frames} of" if self._open else "the end of"
-        return f"{'at' if self._open else 'after'} {where} episode {len(self._episodes) - 1}"
+        where = f"at frame {self._episodes[-1].frames} of" if self._open else "after the end of"
+        return f"{where} episode {len(self._episodes) - 1}"
 
-    def _problem(self, value: Begun | Frames | Ended | Closed | None) -> str | None:
+    def _problem(self, value: Record) -> str | None:
         """Say why this record cannot come next; None if it can."""
-        at = len(self._episodes[-1].inputs) if self._open else None
+        at = self._episodes[-1].frames if self._open else None
         problem: str | None = None
         match value:
             case Begun() if at is not None:
@@ -330,7 +298,7 @@ class _Reader:
             case Ended(frames=frames) if frames != at:
                 problem = f"the episode had {frames} frames, and {at} are here"
             case Closed(episodes=episodes, frames=frames):
-                here = (len(self._episodes), sum(len(episode.inputs) for episode in self._episodes))
+                here = (len(self._episodes), sum(episode.frames for episode in self._episodes))
                 if at is not None or here != (episodes, frames):
                     problem = f"{episodes} episodes of {frames} frames were recorded, and {here[1]} are here"
         return problem

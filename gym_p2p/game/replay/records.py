@@ -40,6 +40,7 @@ __all__ = [
     "Ended",
     "Frames",
     "RawRecord",
+    "Record",
     "StateCheck",
     "decode",
     "digest_of_header",
@@ -90,9 +91,9 @@ class StateCheck:
     digest: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class Frames:
-    """Consecutive frames: for each of them, and in each for every seat.
+    """Consecutive frames: for each of them, and in each for every seat. Grows while a file is made or read.
 
     Attributes:
         first: the number of the first one.
@@ -104,11 +105,24 @@ class Frames:
     """
 
     first: int
-    inputs: tuple[tuple[bytes, ...], ...]
-    rewards: tuple[tuple[float, ...], ...]
-    ends: tuple[bytes, ...]
-    checks: tuple[Check, ...]
-    states: tuple[StateCheck, ...] = ()
+    inputs: list[tuple[bytes, ...]]
+    rewards: list[tuple[float, ...]]
+    ends: list[bytes]
+    checks: list[Check]
+    states: list[StateCheck] = attrs.field(factory=list)
+
+    @classmethod
+    def none(cls, first: int) -> Frames:
+        """Return no frames yet, from this one on."""
+        return cls(first=first, inputs=[], rewards=[], ends=[], checks=[])
+
+    def extend(self, later: Frames) -> None:
+        """Take in the frames that follow."""
+        self.inputs += later.inputs
+        self.rewards += later.rewards
+        self.ends += later.ends
+        self.checks += later.checks
+        self.states += later.states
 
 
 @attrs.frozen(kw_only=True)
@@ -158,18 +172,17 @@ class RawRecord:
         return _where(self.number, self.offset)
 
 
+Record = Begun | Frames | Ended | Closed | None
+"""What a record says; None is the header's."""
+
+
 def digest_of_header(line: bytes) -> bytes:
     """Return the digest that the header line has."""
     return hashlib.blake2b(line, digest_size=_DIGEST_BYTES).digest()
 
 
-def encode(value: Begun | Frames | Ended | Closed | None, before: bytes) -> tuple[bytes, bytes]:
-    """Return a record as it stands in the file, and its digest.
-
-    Args:
-        value: what it says; None is the header's record.
-        before: the digest before it.
-    """
+def encode(value: Record, before: bytes) -> tuple[bytes, bytes]:
+    """Return a record as it stands in the file behind a digest, and its own digest."""
     kind = b"H" if value is None else _KIND_OF[type(value)]
     payload = b"" if value is None else zlib.compress(msgspec.msgpack.encode(value))
     digest = _chained(before, kind, payload)
@@ -200,8 +213,8 @@ def raw_records(data: bytes, offset: int, digest: bytes, path: object) -> Iterat
         number, offset = number + 1, end
 
 
-def decode(record: RawRecord, path: object) -> Begun | Frames | Ended | Closed | None:
-    """Return what a record says; None for the header's.
+def decode(record: RawRecord, path: object) -> Record:
+    """Return what a record says.
 
     Raises:
         DamagedReplay: nothing that this version writes.
@@ -217,7 +230,7 @@ def decode(record: RawRecord, path: object) -> Begun | Frames | Ended | Closed |
         packed = inflate.decompress(record.payload, _MAX_PAYLOAD_BYTES)
         if not inflate.eof:
             raise DamagedReplay(path, where, "it is not whole, or too large")
-        found: Begun | Frames | Ended | Closed = msgspec.msgpack.decode(packed, type=cls)
+        found: Record = msgspec.msgpack.decode(packed, type=cls)
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DamagedReplay(path, where, f"it cannot be read ({error})") from error
     return found

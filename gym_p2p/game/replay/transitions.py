@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +36,7 @@ from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.replay.reader import Replay
 from gym_p2p.game.replay.verify import ReplayStep, Verification, verify_replay
+from gym_p2p.game.spaces.leaves import finite_json
 
 __all__ = ["COLUMNS", "TransitionFile", "rows", "write_transitions"]
 
@@ -99,14 +99,9 @@ def write_transitions(
 
 
 class TransitionFile:
-    """A file of transitions; it appears under its name when it is closed and kept.
+    """A file of transitions, as :func:`write_transitions` makes it; Parquet keeps where they came from.
 
-    Args:
-        path: ends in ``.jsonl`` or ``.parquet``.
-        replay: whose transitions it holds; Parquet keeps where they came from.
-
-    Raises:
-        ConfigurationError: neither of the two, no file can be written, or pyarrow is not installed.
+    It appears under its name when it is closed and kept.
     """
 
     def __init__(self, path: str | Path, replay: Replay) -> None:
@@ -160,7 +155,9 @@ class _JsonLines:
         self._file = file
 
     def add(self, row: dict[str, Any], _game: Game) -> None:
-        self._file.write(json.dumps(_finite(row), allow_nan=False, separators=(",", ":")).encode() + b"\n")
+        self._file.write(
+            json.dumps(finite_json(row), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        )
 
     def finish(self) -> None:
         """Nothing is left to be written."""
@@ -191,7 +188,7 @@ class _Parquet:
     def add(self, row: dict[str, Any], game: Game) -> None:
         if self._writer is None:
             self._begin(game)
-        self._waiting.append({**row, **{name: json.dumps(_finite(row[name])) for name in self._texts}})
+        self._waiting.append({**row, **{name: json.dumps(finite_json(row[name])) for name in self._texts}})
         if len(self._waiting) >= _BATCH_ROWS:
             self._flush()
 
@@ -203,9 +200,8 @@ class _Parquet:
 
     def _begin(self, game: Game | None) -> None:
         pa = self._pa
-        seats: tuple[SeatId, ...] = () if game is None else game.seats
-        acted = [game.action_space(seat) for seat in seats] if game else []
-        observed = [game.observation_space(seat) for seat in seats] if game else []
+        acted = [game.action_space(seat) for seat in game.seats] if game else []
+        observed = [game.observation_space(seat) for seat in game.seats] if game else []
         if acted and all(isinstance(space, spaces.Discrete) for space in acted):
             action = pa.from_numpy_dtype(_dtype_of(acted))
         else:
@@ -303,15 +299,4 @@ def _nested(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, list | tuple):
         return [_nested(item) for item in value]
-    return value
-
-
-def _finite(value: Any) -> Any:
-    """Replace what JSON has no numbers for by texts."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
     return value

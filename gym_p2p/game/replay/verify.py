@@ -7,6 +7,7 @@ episode, the frame and what it is; nothing of an episode is believed from there 
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -196,15 +197,14 @@ def _warnings(header: ReplayHeader, game: Game) -> Iterator[str]:
             yield f"{topic}: recorded {was or 'nothing'}, here {is_now or 'nothing'}"
 
 
+@attrs.frozen
 class _Stopped(Exception):
     """An episode cannot be played on: something differs."""
 
-    def __init__(self, frame: int, what: str, recorded: object, now: object) -> None:
-        super().__init__(what)
-        self.frame = frame
-        self.what = what
-        self.recorded = str(recorded)
-        self.now = str(now)
+    frame: int
+    what: str
+    recorded: str = attrs.field(converter=str)
+    here: str = attrs.field(converter=str)
 
 
 class _Playback:
@@ -225,14 +225,8 @@ class _Playback:
                 if watch is not None:
                     watch(step)
         except _Stopped as stopped:
-            return Difference(
-                episode=episode.number,
-                frame=stopped.frame,
-                what=stopped.what,
-                recorded=stopped.recorded,
-                here=stopped.now,
-                checked=self._checked,
-            )
+            found = attrs.asdict(stopped)
+            return Difference(episode=episode.number, **found, checked=self._checked)
         return None
 
     def _steps(self, episode: ReplayEpisode) -> Iterator[ReplayStep]:
@@ -249,7 +243,7 @@ class _Playback:
                     frame, "frames", f"{episode.frames} frames", f"{frame}, then the episode ended"
                 )
             actions = self._actions(frame, inputs)
-            outcome = self._step(frame, actions)
+            outcome = _called(frame, functools.partial(game.step, actions))
             _compare_frame(frame, episode, outcome)
             digests.update(frame, inputs, outcome)
             if frame in states:
@@ -277,9 +271,6 @@ class _Playback:
         except ProtocolError:
             shown = [data.hex() for data in inputs]
             raise _Stopped(frame, "actions", shown, "not all of these are actions of their seats") from None
-
-    def _step(self, frame: int, actions: Sequence[Any]) -> Outcome:
-        return _called(frame, lambda: self._game.step(actions))
 
     def _check_state(self, frame: int, recorded: str) -> None:
         if self._snapshots is not None:

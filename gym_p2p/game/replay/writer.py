@@ -30,6 +30,7 @@ from gym_p2p.game.replay.records import (
     Closed,
     Ended,
     Frames,
+    Record,
     StateCheck,
     digest_of_header,
     encode,
@@ -83,28 +84,8 @@ class _Episode:
     digests: OutcomeChecksum
     outcome: Outcome
     frames: int = 0
-    written: int = 0
-    inputs: list[tuple[bytes, ...]] = attrs.field(factory=list)
-    rewards: list[tuple[float, ...]] = attrs.field(factory=list)
-    ends: list[bytes] = attrs.field(factory=list)
-    checks: list[Check] = attrs.field(factory=list)
-    states: list[StateCheck] = attrs.field(factory=list)
+    waiting: Frames = attrs.field(factory=lambda: Frames.none(0))
     digests_by_frame: dict[int, str] = attrs.field(factory=dict)
-
-    def take(self) -> Frames:
-        """Return what has to be written."""
-        frames = Frames(
-            first=self.written,
-            inputs=tuple(self.inputs),
-            rewards=tuple(self.rewards),
-            ends=tuple(self.ends),
-            checks=tuple(self.checks),
-            states=tuple(self.states),
-        )
-        self.written = self.frames
-        for column in (self.inputs, self.rewards, self.ends, self.checks, self.states):
-            column.clear()
-        return frames
 
 
 class ReplayWriter:
@@ -161,13 +142,7 @@ class ReplayWriter:
         return self._digest.hex()
 
     def begin_episode(self, seed: int, options: Mapping[str, Any] | None, first: Outcome) -> None:
-        """Begin an episode; one that is running ends, not completed.
-
-        Args:
-            seed: the agreed one.
-            options: the agreed ones.
-            first: what ``reset`` gave.
-        """
+        """Begin an episode with what ``reset`` was given and gave; a running one ends, not completed."""
         self.end_episode(completed=False)
         self._episode = _Episode(OutcomeChecksum(self._seats), first)
         seen = checksum(first.observations).hex()
@@ -181,16 +156,17 @@ class ReplayWriter:
         """
         episode = self._running()
         episode.digests.update(episode.frames, by_seat, outcome)
-        episode.inputs.append(tuple(by_seat))
-        episode.rewards.append(outcome.rewards)
-        episode.ends.append(ends_of(outcome))
+        waiting = episode.waiting
+        waiting.inputs.append(tuple(by_seat))
+        waiting.rewards.append(outcome.rewards)
+        waiting.ends.append(ends_of(outcome))
         episode.frames += 1
         self._frames += 1
         episode.outcome = outcome
         if outcome.ended or episode.frames % self._checked_every == 0:
             self._check(episode)
-        if len(episode.inputs) >= _FLUSH_FRAMES or self._flushed_s + _FLUSH_S <= self._clock():
-            self._write(episode.take())
+        if len(waiting.inputs) >= _FLUSH_FRAMES or self._flushed_s + _FLUSH_S <= self._clock():
+            self._write_waiting(episode)
 
     def checksum(self, frame: int, digest: str) -> None:
         """Take in what the players compared of a checked frame; may come after later frames.
@@ -211,7 +187,7 @@ class ReplayWriter:
             self._fail(f"the checksum of frame {frame} is not that of the frames that were recorded")
         state = digest.removeprefix(own)
         if state:
-            episode.states.append(StateCheck(frame=frame, digest=state))
+            episode.waiting.states.append(StateCheck(frame=frame, digest=state))
 
     def end_episode(self, *, completed: bool) -> None:
         """End the running episode, if there is one; its last frame is checked in any case.
@@ -224,18 +200,14 @@ class ReplayWriter:
             return
         if episode.frames and episode.frames - 1 not in episode.digests_by_frame:
             self._check(episode)
-        if episode.inputs or episode.states:
-            self._write(episode.take())
+        if episode.waiting.inputs or episode.waiting.states:
+            self._write_waiting(episode)
         self._write(Ended(frames=episode.frames, completed=completed))
         self._episode = None
         self._episodes += 1
 
     def close(self, reason: str = "normal") -> None:
-        """End the recording and give the file its name. Idempotent.
-
-        Args:
-            reason: why the match ended.
-        """
+        """End the recording, with the reason why the match ended, and give the file its name. Idempotent."""
         if self._closed:
             return
         self._closed = True
@@ -260,10 +232,14 @@ class ReplayWriter:
         """Note what is known of the newest frame."""
         frame, digest = episode.frames - 1, episode.digests.digest(episode.outcome)
         seen = checksum(episode.outcome.observations).hex()
-        episode.checks.append(Check(frame=frame, digest=digest, observations=seen))
+        episode.waiting.checks.append(Check(frame=frame, digest=digest, observations=seen))
         episode.digests_by_frame[frame] = digest
 
-    def _write(self, value: Begun | Frames | Ended | Closed | None) -> None:
+    def _write_waiting(self, episode: _Episode) -> None:
+        self._write(episode.waiting)
+        episode.waiting = Frames.none(episode.frames)
+
+    def _write(self, value: Record) -> None:
         record, self._digest = encode(value, self._digest)
         self._append(record)
         self._flushed_s = self._clock()

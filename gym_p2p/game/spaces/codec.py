@@ -86,7 +86,7 @@ class ActionCodec:
         try:
             canonical = self._encoding.check(action)
         except ActionProblem as problem:
-            raise InvalidAction(self._seat, f"action{_where_and_what(problem)}") from None
+            raise self._refused(problem) from None
         if self._encoding.max_bytes is None:
             size = len(self.encode(canonical))
             if size > MAX_ACTION_BYTES:
@@ -109,20 +109,16 @@ class ActionCodec:
         Raises:
             ProtocolError: they are not the bytes of exactly one action of this space.
         """
-        if self._of_bytes:
-            action = self._of_bytes.get(data)
-            if action is None:
-                raise ProtocolError("malformed action")
-            return action
-        if len(data) > self.max_bytes:
-            raise ProtocolError("malformed action")
         try:
-            action, end = self._encoding.read(data, 0)
-        except Malformed:
-            raise ProtocolError("malformed action") from None
-        if end != len(data):
-            raise ProtocolError("malformed action")
-        return action
+            if self._of_bytes:
+                return self._of_bytes[data]
+            if len(data) <= self.max_bytes:
+                action, end = self._encoding.read(data, 0)
+                if end == len(data):
+                    return action
+        except (KeyError, Malformed):
+            pass
+        raise ProtocolError("malformed action")
 
     def to_json(self, action: Any) -> Any:
         """Return a canonical action as plain JSON data that :meth:`from_json` turns back exactly.
@@ -141,8 +137,12 @@ class ActionCodec:
         try:
             action = self._encoding.from_json(data)
         except ActionProblem as problem:
-            raise InvalidAction(self._seat, f"action{_where_and_what(problem)}") from None
+            raise self._refused(problem) from None
         return self.check(action)
+
+    def _refused(self, problem: ActionProblem) -> InvalidAction:
+        what = str(problem)
+        return InvalidAction(self._seat, f"action{what}" if what.startswith("[") else f"action: {what}")
 
     def _fill_tables(self, space: Any) -> None:
         for number in range(int(space.start), int(space.start) + int(space.n)):
@@ -151,8 +151,3 @@ class ActionCodec:
             self._encoding.write(action, out)
             self._bytes_of[number] = bytes(out)
             self._of_bytes[bytes(out)] = action
-
-
-def _where_and_what(problem: ActionProblem) -> str:
-    text = str(problem)
-    return text if text.startswith("[") else f": {text}"

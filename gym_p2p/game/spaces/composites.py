@@ -6,7 +6,7 @@ Knows ``Tuple``, ``Dict``, ``Sequence`` and ``OneOf``, and picks the encoding fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,32 +33,25 @@ class _TupleEncoding(Encoding):
 
     def __init__(self, space: spaces.Tuple[Any]) -> None:
         self._items = [encoding_of(item) for item in space.spaces]
-        self.max_bytes = _sum_of_limits(self._items)
+        self.max_bytes = _limit(self._items, sum)
 
     def default(self) -> Any:
         return tuple(item.default() for item in self._items)
 
     def check(self, action: Any) -> Any:
-        if not isinstance(action, Sequence | np.ndarray) or isinstance(action, str | bytes):
-            raise ActionProblem(f"wanted a tuple of {len(self._items)} items, got {shown(action)}")
+        wanted = f"wanted a tuple of {len(self._items)} items"
+        _refuse_no_sequence(action, wanted)
         if len(action) != len(self._items):
-            raise ActionProblem(
-                f"wanted a tuple of {len(self._items)} items, got {len(action)}: {shown(action)}"
-            )
-        return tuple(
-            _check_part(e, part, i) for i, (e, part) in enumerate(zip(self._items, action, strict=True))
-        )
+            raise ActionProblem(f"{wanted}, got {len(action)}: {shown(action)}")
+        parts = zip(self._items, action, strict=True)
+        return tuple(_check_part(item, part, index) for index, (item, part) in enumerate(parts))
 
     def write(self, action: Any, out: bytearray) -> None:
         for item, part in zip(self._items, action, strict=True):
             item.write(part, out)
 
     def read(self, data: bytes, at: int) -> tuple[Any, int]:
-        parts = []
-        for item in self._items:
-            part, at = item.read(data, at)
-            parts.append(part)
-        return tuple(parts), at
+        return _read_parts(self._items, data, at)
 
     def to_json(self, action: Any) -> Any:
         return [item.to_json(part) for item, part in zip(self._items, action, strict=True)]
@@ -74,7 +67,7 @@ class _DictEncoding(Encoding):
 
     def __init__(self, space: spaces.Dict) -> None:
         self._items = {key: encoding_of(item) for key, item in space.spaces.items()}
-        self.max_bytes = _sum_of_limits(list(self._items.values()))
+        self.max_bytes = _limit(self._items.values(), sum)
 
     def default(self) -> Any:
         return {key: item.default() for key, item in self._items.items()}
@@ -121,8 +114,7 @@ class _SequenceEncoding(Encoding):
         return ()
 
     def check(self, action: Any) -> Any:
-        if not isinstance(action, Sequence | np.ndarray) or isinstance(action, str | bytes):
-            raise ActionProblem(f"wanted a tuple of any length, got {shown(action)}")
+        _refuse_no_sequence(action, "wanted a tuple of any length")
         return tuple(_check_part(self._item, part, index) for index, part in enumerate(action))
 
     def write(self, action: Any, out: bytearray) -> None:
@@ -134,11 +126,7 @@ class _SequenceEncoding(Encoding):
         count, at = read_varint(data, at)
         if count > len(data):  # every item has a byte at least
             raise Malformed
-        parts = []
-        for _ in range(count):
-            part, at = self._item.read(data, at)
-            parts.append(part)
-        return tuple(parts), at
+        return _read_parts([self._item] * count, data, at)
 
     def to_json(self, action: Any) -> Any:
         return [self._item.to_json(part) for part in action]
@@ -152,9 +140,7 @@ class _OneOfEncoding(Encoding):
 
     def __init__(self, space: spaces.OneOf[Any]) -> None:
         self._options = [encoding_of(option) for option in space.spaces]
-        longest: int | None = 0
-        for option in self._options:
-            longest = None if longest is None or option.max_bytes is None else max(longest, option.max_bytes)
+        longest = _limit(self._options, max)
         self.max_bytes = None if longest is None else varint_size(len(self._options) - 1) + longest
 
     def default(self) -> Any:
@@ -198,13 +184,23 @@ def _check_part(encoding: Encoding, part: Any, where: Any) -> Any:
         raise ActionProblem(f"[{where!r}]: {problem}") from None
 
 
-def _sum_of_limits(encodings: list[Encoding]) -> int | None:
-    total = 0
+def _refuse_no_sequence(action: Any, wanted: str) -> None:
+    if not isinstance(action, Sequence | np.ndarray) or isinstance(action, str | bytes):
+        raise ActionProblem(f"{wanted}, got {shown(action)}")
+
+
+def _read_parts(encodings: Iterable[Encoding], data: bytes, at: int) -> tuple[tuple[Any, ...], int]:
+    parts = []
     for encoding in encodings:
-        if encoding.max_bytes is None:
-            return None
-        total += encoding.max_bytes
-    return total
+        part, at = encoding.read(data, at)
+        parts.append(part)
+    return tuple(parts), at
+
+
+def _limit(encodings: Iterable[Encoding], of_all: Callable[[Iterable[int]], int]) -> int | None:
+    """Return the sum, or the maximum, of the encodings' limits; None if one of them has none."""
+    limits = [encoding.max_bytes for encoding in encodings]
+    return None if None in limits else of_all(limit for limit in limits if limit is not None)
 
 
 _ENCODINGS: tuple[tuple[type[spaces.Space[Any]], Callable[[Any], Encoding]], ...] = (

@@ -11,6 +11,7 @@ be compared, predicted and hashed as bytes.
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "Encoding",
     "Malformed",
     "UnsupportedSpace",
+    "finite_json",
     "read_varint",
     "shown",
     "varint_size",
@@ -125,13 +127,11 @@ def _take(data: bytes, at: int, size_bytes: int) -> bytes:
 
 def shown(value: Any) -> str:
     """Show what came, in a line that fits a message."""
-    text = f"{type(value).__name__} {value!r}" if not isinstance(value, np.ndarray) else _shown_array(value)
+    text = f"{type(value).__name__} {value!r}"
+    if isinstance(value, np.ndarray):
+        text = f"{value.dtype} array of shape {value.shape}: {np.array2string(value, threshold=20)}"
     text = " ".join(text.split())
     return text if len(text) <= 120 else text[:117] + "..."
-
-
-def _shown_array(array: np.ndarray[Any, Any]) -> str:
-    return f"{array.dtype} array of shape {array.shape}: {np.array2string(array, threshold=20)}"
 
 
 def whole_number(value: Any) -> int | None:
@@ -191,63 +191,72 @@ def _refuse_outside(array: Any, inside: Any, wanted: str) -> None:
         raise ActionProblem(f"wanted {wanted}, got {array[where]!s}{at}")
 
 
-class _MultiDiscreteEncoding(Encoding):
-    """Every ``item - start`` as an unsigned integer of the same, smallest sufficient size."""
+class _ArrayEncoding(Encoding):
+    """Arrays of one dtype and shape between two bounds."""
 
-    def __init__(self, space: spaces.MultiDiscrete[Any]) -> None:
+    def __init__(self, space: Any, low: Any, high: Any, numbers: str | None = None) -> None:
         self._dtype = np.dtype(space.dtype)
         self._shape = tuple(space.shape)
-        self._start = np.asarray(space.start)
-        self._last = self._start + (np.asarray(space.nvec) - 1)
-        # Differences modulo 2**64 are right whatever the dtype's range.
-        self._origin = self._start.astype(np.uint64)
-        self._span = self._last.astype(np.uint64) - self._origin
-        largest = int(self._span.max(initial=0))
-        self._wire = np.dtype("<u1" if largest < 2**8 else "<u2" if largest < 2**16 else "<u8")
-        self.max_bytes = self._span.size * self._wire.itemsize
-        self._wanted = (
-            f"whole numbers of shape {self._shape}, from {_flat(self._start)} to {_flat(self._last)}"
-        )
+        self._kinds = "iubf" if self._dtype.kind == "f" else "iub"  # of the dtypes that are taken
+        self._count = int(np.prod(self._shape, dtype=np.int64))
+        self._low, self._high = np.asarray(low), np.asarray(high)
+        bounds = f"of shape {self._shape}, from {_flat(self._low)} to {_flat(self._high)}"
+        self._wanted = f"{numbers or self._dtype} numbers {bounds}"
 
     def default(self) -> Any:
-        return np.clip(np.zeros(self._shape, self._dtype), self._start, self._last).astype(self._dtype)
+        # clip makes a scalar of an array of shape ()
+        return np.asarray(np.clip(np.zeros(self._shape, self._dtype), self._low, self._high), self._dtype)
 
     def check(self, action: Any) -> Any:
-        array = _as_array(action, self._shape, self._wanted, "iub")
-        _refuse_outside(array, (self._start <= array) & (array <= self._last), self._wanted)
+        array = _as_array(action, self._shape, self._wanted, self._kinds)
+        if self._dtype.kind == "f" and array.dtype != self._dtype:
+            return self._rounded(array)
+        # before the cast, which would wrap around
+        _refuse_outside(array, (self._low <= array) & (array <= self._high), self._wanted)
         return array.astype(self._dtype)
 
-    def write(self, action: Any, out: bytearray) -> None:
-        out += (action.astype(np.uint64) - self._origin).astype(self._wire).tobytes()
-
-    def read(self, data: bytes, at: int) -> tuple[Any, int]:
-        size = self._span.size * self._wire.itemsize
-        steps = np.frombuffer(_take(data, at, size), self._wire).reshape(self._shape).astype(np.uint64)
-        if (steps > self._span).any():
-            raise Malformed
-        return (steps + self._origin).astype(self._dtype), at + size
+    def _rounded(self, array: np.ndarray[Any, Any]) -> Any:
+        with np.errstate(over="ignore"):
+            cast = array.astype(self._dtype)
+        overflown = np.isinf(cast) & np.isfinite(array)
+        _refuse_outside(array, (self._low <= cast) & (cast <= self._high) & ~overflown, self._wanted)
+        return cast
 
     def to_json(self, action: Any) -> Any:
         return action.tolist()
 
 
-class _MultiBinaryEncoding(Encoding):
+class _MultiDiscreteEncoding(_ArrayEncoding):
+    """Every ``item - start`` as an unsigned integer of the same, smallest sufficient size."""
+
+    def __init__(self, space: spaces.MultiDiscrete[Any]) -> None:
+        start = np.asarray(space.start)
+        super().__init__(space, start, start + (np.asarray(space.nvec) - 1), "whole")
+        # Differences modulo 2**64 are right whatever the dtype's range.
+        self._origin = self._low.astype(np.uint64)
+        self._span = self._high.astype(np.uint64) - self._origin
+        largest = int(self._span.max(initial=0))
+        self._wire = np.dtype("<u1" if largest < 2**8 else "<u2" if largest < 2**16 else "<u8")
+        self.max_bytes = self._count * self._wire.itemsize
+
+    def write(self, action: Any, out: bytearray) -> None:
+        out += (action.astype(np.uint64) - self._origin).astype(self._wire).tobytes()
+
+    def read(self, data: bytes, at: int) -> tuple[Any, int]:
+        size = self._count * self._wire.itemsize
+        steps = np.frombuffer(_take(data, at, size), self._wire).reshape(self._shape).astype(np.uint64)
+        if (steps > self._span).any():
+            raise Malformed
+        return (steps + self._origin).astype(self._dtype), at + size
+
+
+class _MultiBinaryEncoding(_ArrayEncoding):
     """One bit an item, the first in the highest bit."""
 
     def __init__(self, space: spaces.MultiBinary) -> None:
-        self._dtype = np.dtype(space.dtype)
-        self._shape = tuple(space.shape)
-        self._count = int(np.prod(self._shape, dtype=np.int64))
+        super().__init__(space, 0, 1)
         self.max_bytes = (self._count + 7) // 8
         self._wanted = f"zeros and ones of shape {self._shape}"
-
-    def default(self) -> Any:
-        return np.zeros(self._shape, self._dtype)
-
-    def check(self, action: Any) -> Any:
-        array = _as_array(action, self._shape, self._wanted, "iub")
-        _refuse_outside(array, (array == 0) | (array == 1), self._wanted)
-        return array.astype(self._dtype)
 
     def write(self, action: Any, out: bytearray) -> None:
         out += np.packbits(action.astype(np.uint8), axis=None).tobytes()
@@ -259,48 +268,22 @@ class _MultiBinaryEncoding(Encoding):
             raise Malformed
         return bits[: self._count].astype(self._dtype).reshape(self._shape), at + size
 
-    def to_json(self, action: Any) -> Any:
-        return action.tolist()
 
-
-class _BoxEncoding(Encoding):
+class _BoxEncoding(_ArrayEncoding):
     """The items' own bytes, little-endian."""
 
     def __init__(self, space: spaces.Box[Any]) -> None:
-        self._dtype = np.dtype(space.dtype)
+        super().__init__(space, space.low, space.high)
         if self._dtype.char == "g":
             raise UnsupportedSpace("a Box of longdouble (its size differs between machines; use float64)")
-        self._shape = tuple(space.shape)
-        self._low, self._high = space.low, space.high
         self._wire = self._dtype.newbyteorder("<")
-        self.max_bytes = int(np.prod(self._shape, dtype=np.int64)) * self._dtype.itemsize
-        bounds = f"from {_flat(self._low)} to {_flat(self._high)}"
-        self._wanted = f"{self._dtype} numbers of shape {self._shape}, {bounds}"
-
-    def default(self) -> Any:
-        # clip makes a scalar of an array of shape ()
-        return np.asarray(np.clip(np.zeros(self._shape, self._dtype), self._low, self._high), self._dtype)
-
-    def check(self, action: Any) -> Any:
-        floating = self._dtype.kind == "f"
-        array = _as_array(action, self._shape, self._wanted, "iubf" if floating else "iub")
-        if not floating:  # before the cast, which would wrap around
-            _refuse_outside(array, (self._low <= array) & (array <= self._high), self._wanted)
-            return array.astype(self._dtype)
-        if array.dtype == self._dtype:
-            _refuse_outside(array, (self._low <= array) & (array <= self._high), self._wanted)
-            return array.copy()
-        with np.errstate(over="ignore"):
-            cast = array.astype(self._dtype)
-        overflown = np.isinf(cast) & np.isfinite(array)
-        _refuse_outside(array, (self._low <= cast) & (cast <= self._high) & ~overflown, self._wanted)
-        return cast
+        self.max_bytes = self._count * self._dtype.itemsize
 
     def write(self, action: Any, out: bytearray) -> None:
         out += action.astype(self._wire).tobytes()
 
     def read(self, data: bytes, at: int) -> tuple[Any, int]:
-        size = int(self.max_bytes or 0)
+        size = self._count * self._dtype.itemsize
         body = _take(data, at, size)
         if self._dtype.kind == "b" and any(byte > 1 for byte in body):
             raise Malformed
@@ -310,7 +293,7 @@ class _BoxEncoding(Encoding):
         return array, at + size
 
     def to_json(self, action: Any) -> Any:
-        return _infinities_as_text(action.tolist())
+        return finite_json(action.tolist())
 
     def from_json(self, data: Any) -> Any:
         return self.check(_infinities_from_text(data))
@@ -323,10 +306,13 @@ def _flat(bounds: np.ndarray[Any, Any]) -> str:
     return " ".join(np.array2string(bounds, threshold=12, separator=",").split())
 
 
-def _infinities_as_text(data: Any) -> Any:
-    if isinstance(data, list):
-        return [_infinities_as_text(item) for item in data]
-    return str(data) if isinstance(data, float) and data in {float("inf"), float("-inf")} else data
+def finite_json(data: Any) -> Any:
+    """Replace the floats that JSON has no numbers for by the texts ``"inf"``, ``"-inf"`` and ``"nan"``."""
+    if isinstance(data, float):
+        return data if math.isfinite(data) else str(data)
+    if isinstance(data, dict):
+        return {key: finite_json(item) for key, item in data.items()}
+    return [finite_json(item) for item in data] if isinstance(data, list) else data
 
 
 def _infinities_from_text(data: Any) -> Any:

@@ -27,9 +27,7 @@ from gymnasium.envs.registration import EnvSpec
 __all__ = ["LEAVES", "OUTSIDE", "is_handle", "is_leaf_type", "is_left_alone", "module_of"]
 
 _VIEWERS = frozenset(
-    {
-        *("viewer", "_viewer", "renderer", "_renderer", "mujoco_renderer", "visualizer", "window", "_window"),
-    }
+    {*("viewer", "_viewer", "renderer", "_renderer", "mujoco_renderer", "visualizer", "window", "_window")}
 )
 """Attributes of these names are no state, unless plain data is in them: the classes are often the
 environment's own."""

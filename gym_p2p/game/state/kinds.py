@@ -13,7 +13,8 @@ import collections
 import functools
 import random
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from operator import attrgetter, methodcaller
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ def visit_of(found: Any) -> Visit:
     if is_leaf_type(kind):
         visit: Visit = _visit_nothing
     elif hasattr(kind, "cloneSystemState") and hasattr(kind, "restoreSystemState"):
-        visit = _visit_emulator
+        visit = _visit_value(_saved_emulator, put_emulator)
     else:
         visit = _visit_by_base(found)
     VISITS[kind] = visit
@@ -112,6 +113,24 @@ def _both(first: Visit, second: Visit) -> Visit:
     def visit(found: Any, entries: list[Entry], stack: list[Any]) -> None:
         first(found, entries, stack)
         second(found, entries, stack)
+
+    return visit
+
+
+def _visit_value(get: Callable[[Any], Any], put: Put) -> Visit:
+    """Return how to visit what has one value that nothing else is in."""
+
+    def visit(found: Any, entries: list[Entry], _stack: list[Any]) -> None:
+        entries.append((put, found, get(found)))
+
+    return visit
+
+
+def _visit_parts(parts: Callable[[Any], Iterable[Any]]) -> Visit:
+    """Return how to visit what cannot change itself, and has parts that may."""
+
+    def visit(found: Any, _entries: list[Entry], stack: list[Any]) -> None:
+        stack += [part for part in parts(found) if type(part) not in LEAVES]
 
     return visit
 
@@ -189,46 +208,28 @@ def _put_dict(found: dict[Any, Any], content: dict[Any, Any]) -> None:
 
 
 def _visit_list(found: list[Any], entries: list[Entry], stack: list[Any]) -> None:
-    entries.append((_put_list, found, found[:]))
+    entries.append((_put_slice, found, found[:]))
     if len(found) > _FEW and _only_leaves(map(type, found)):
         return
     stack += [item for item in found if type(item) not in LEAVES]
 
 
-def _put_list(found: Any, content: Any) -> None:
+def _put_slice(found: Any, content: Any) -> None:
     found[:] = content
 
 
-def _visit_deque(found: Any, entries: list[Entry], stack: list[Any]) -> None:
-    entries.append((_put_deque, found, list(found)))
-    stack += [item for item in found if type(item) not in LEAVES]
-
-
-def _put_deque(found: Any, content: list[Any]) -> None:
+def _put_deque(found: Any, content: Any) -> None:
     found.clear()
     found.extend(content)
 
 
-def _visit_set(found: set[Any], entries: list[Entry], stack: list[Any]) -> None:
-    entries.append((_put_set, found, set(found)))
-    stack += [item for item in found if type(item) not in LEAVES]
-
-
-def _put_set(found: set[Any], content: set[Any]) -> None:
+def _put_set(found: Any, content: Any) -> None:
     set.clear(found)
     set.update(found, content)
 
 
 def _visit_items(found: Iterable[Any], _entries: list[Entry], stack: list[Any]) -> None:
     stack += [item for item in found if type(item) not in LEAVES]
-
-
-def _visit_proxy(found: Mapping[Any, Any], _entries: list[Entry], stack: list[Any]) -> None:
-    stack += [item for item in found.values() if type(item) not in LEAVES]
-
-
-def _visit_plain_buffer(found: Any, entries: list[Entry], _stack: list[Any]) -> None:
-    entries.append((_put_list, found, found[:]))
 
 
 def _visit_array(found: np.ndarray[Any, Any], entries: list[Entry], stack: list[Any]) -> None:
@@ -262,46 +263,16 @@ def _put_cell(cell: Any, content: Any) -> None:
     cell.cell_contents = content
 
 
-def _visit_method(found: Any, _entries: list[Entry], stack: list[Any]) -> None:
-    stack += [found.__self__, found.__func__]
-
-
-def _visit_builtin(found: Any, _entries: list[Entry], stack: list[Any]) -> None:
-    if found.__self__ is not None and type(found.__self__) not in LEAVES:
-        stack.append(found.__self__)
-
-
-def _visit_partial(found: Any, _entries: list[Entry], stack: list[Any]) -> None:
-    stack += [found.func, *found.args, *found.keywords.values()]
-
-
-def _visit_generator(found: np.random.Generator, entries: list[Entry], _stack: list[Any]) -> None:
-    bits = found.bit_generator
-    entries.append((_put_generator, found, bits.state))
-
-
 def _put_generator(found: np.random.Generator, content: Any) -> None:
     found.bit_generator.state = content
 
 
-def _visit_bits(found: Any, entries: list[Entry], _stack: list[Any]) -> None:
-    entries.append((_put_bits, found, found.state))
-
-
-def _put_bits(found: Any, content: Any) -> None:
+def _put_bits(found: np.random.BitGenerator, content: Any) -> None:
     found.state = content
-
-
-def _visit_random_state(found: np.random.RandomState, entries: list[Entry], _stack: list[Any]) -> None:
-    entries.append((_put_random_state, found, found.get_state(legacy=False)))
 
 
 def _put_random_state(found: np.random.RandomState, content: Any) -> None:
     found.set_state(content)
-
-
-def _visit_random(found: random.Random, entries: list[Entry], _stack: list[Any]) -> None:
-    entries.append((_put_random, found, found.getstate()))
 
 
 def _put_random(found: random.Random, content: Any) -> None:
@@ -321,11 +292,8 @@ class _Clone:
         self._free(self.state)
 
 
-def _visit_emulator(found: Any, entries: list[Entry], _stack: list[Any]) -> None:
-    if hasattr(found, "deleteState"):
-        entries.append((put_emulator, found, _Clone(found)))
-    else:
-        entries.append((put_emulator, found, found.cloneSystemState()))
+def _saved_emulator(found: Any) -> Any:
+    return _Clone(found) if hasattr(found, "deleteState") else found.cloneSystemState()
 
 
 def put_emulator(found: Any, content: Any) -> None:
@@ -344,21 +312,21 @@ _BASES: tuple[tuple[type, Visit], ...] = (
     (dict, _visit_dict),
     (list, _visit_list),
     (tuple, _visit_items),
-    (set, _visit_set),
+    (set, _both(_visit_value(set, _put_set), _visit_items)),
     (frozenset, _visit_items),
-    (collections.deque, _visit_deque),
+    (collections.deque, _both(_visit_value(list, _put_deque), _visit_items)),
     (np.ndarray, _visit_array),
-    (bytearray, _visit_plain_buffer),
-    (array.array, _visit_plain_buffer),
-    (types.MappingProxyType, _visit_proxy),
+    (bytearray, _visit_value(lambda found: found[:], _put_slice)),
+    (array.array, _visit_value(lambda found: found[:], _put_slice)),
+    (types.MappingProxyType, _visit_parts(methodcaller("values"))),
     (types.FunctionType, _visit_function),
-    (types.MethodType, _visit_method),
-    (types.BuiltinMethodType, _visit_builtin),
-    (functools.partial, _visit_partial),
-    (np.random.Generator, _visit_generator),
-    (np.random.RandomState, _visit_random_state),
-    (np.random.BitGenerator, _visit_bits),
-    (random.Random, _visit_random),
+    (types.MethodType, _visit_parts(attrgetter("__self__", "__func__"))),
+    (types.BuiltinMethodType, _visit_parts(lambda found: (found.__self__,))),
+    (functools.partial, _visit_parts(lambda found: (found.func, *found.args, *found.keywords.values()))),
+    (np.random.Generator, _visit_value(attrgetter("bit_generator.state"), _put_generator)),
+    (np.random.RandomState, _visit_value(methodcaller("get_state", legacy=False), _put_random_state)),
+    (np.random.BitGenerator, _visit_value(attrgetter("state"), _put_bits)),
+    (random.Random, _visit_value(methodcaller("getstate"), _put_random)),
 )
 
 ATTRIBUTE_PUTS.add(_put_object)

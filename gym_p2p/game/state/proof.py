@@ -12,7 +12,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -42,6 +42,8 @@ _WRONG_TURN = 3  # frames
 
 _US = 1e6
 
+_T = TypeVar("_T")
+
 
 @attrs.frozen
 class Tried:
@@ -68,19 +70,33 @@ class SnapshotChoice:
 
     Attributes:
         snapshots: what saves and restores; None where only lockstep can play this game.
-        reason: why this one, or why none.
-        tried: every strategy that was tried, in order.
+        tried: every strategy that was tried, in order; the first exact one was chosen.
         step_us: median cost of a step of the game in microseconds; None if no step was made.
-        save_us: median cost of a save.
-        load_us: median cost of a load.
     """
 
     snapshots: Snapshots | None
-    reason: str
     tried: tuple[Tried, ...]
     step_us: float | None
-    save_us: float | None
-    load_us: float | None
+
+    @property
+    def reason(self) -> str:
+        """Why this one, or why none."""
+        shown = self.tried if self._chosen is None else [self._chosen]
+        return "; ".join(f"{one.name}: {one.reason}" for one in shown)
+
+    @property
+    def save_us(self) -> float | None:
+        """Median cost of a save."""
+        return None if self._chosen is None else self._chosen.save_us
+
+    @property
+    def load_us(self) -> float | None:
+        """Median cost of a load."""
+        return None if self._chosen is None else self._chosen.load_us
+
+    @property
+    def _chosen(self) -> Tried | None:
+        return next((one for one in self.tried if one.exact), None)
 
     def rollback_depth(self, hz: float) -> int:
         """Return how many frames can be played again within one frame of this rate, beside its own step.
@@ -133,29 +149,20 @@ def choose_snapshots(
         UsageError: the hooks are no methods of this environment.
     """
     tried: list[Tried] = []
-    chosen: tuple[Snapshots, Tried] | None = None
+    chosen: Snapshots | None = None
     steps_us: list[float] = []
     game.reset(seed, options)  # some environments have their parts only after it
     for name, strategy in strategies_for(game, hooks):
         if isinstance(strategy, str):
             tried.append(Tried(name, exact=False, reason=strategy))
             continue
-        result = _Proof(game, strategy, actor or random_actor(game, seed), (seed, options, frames)).run(
-            steps_us
-        )
-        tried.append(result)
-        if result.exact and chosen is None:
-            chosen = Snapshots(game, strategy), result
+        proof = _Proof(game, strategy, actor or random_actor(game, seed), (seed, options, frames))
+        tried.append(proof.run(steps_us))
+        if tried[-1].exact and chosen is None:
+            chosen = Snapshots(game, strategy)
             if not exhaustive:
                 break
-    step_us = statistics.median(steps_us) if steps_us else None
-    if chosen is None:
-        why = "; ".join(f"{one.name}: {one.reason}" for one in tried)
-        return SnapshotChoice(None, why, tuple(tried), step_us, None, None)
-    snapshots, result = chosen
-    return SnapshotChoice(
-        snapshots, f"{result.name}: {result.reason}", tuple(tried), step_us, result.save_us, result.load_us
-    )
+    return SnapshotChoice(chosen, tuple(tried), statistics.median(steps_us) if steps_us else None)
 
 
 def outcome_digests(game: Game, outcome: Outcome) -> dict[str, str]:
@@ -238,10 +245,7 @@ class _Proof:
         if not self._changed:
             return Tried(name, exact=False, reason="nothing was proved: nothing changed while it was played")
         times = f"{len(self._loads_us)} restores over {len(self._digests)} frames"
-        costs = {
-            "save_us": statistics.median(self._saves_us),
-            "load_us": statistics.median(self._loads_us),
-        }
+        costs = {"save_us": statistics.median(self._saves_us), "load_us": statistics.median(self._loads_us)}
         return Tried(name, exact=True, reason=f"every future after {times} was the original one", **costs)
 
     def _play(self, moments: list[_Moment]) -> None:
@@ -250,9 +254,7 @@ class _Proof:
         outcome = self._game.reset(self._seed, self._options)
         before = outcome_digests(self._game, outcome)
         for frame in range(self._frames):
-            started = time.perf_counter()
-            snapshot = self._snapshots.save()
-            self._saves_us.append((time.perf_counter() - started) * _US)
+            snapshot = _timed(self._saves_us, self._snapshots.save)
             if frame in marks:
                 moments.append(_Moment(frame, snapshot, self._snapshots.fields(snapshot)))
             else:
@@ -263,7 +265,7 @@ class _Proof:
             self._changed |= self._digests[-1] != before
             if outcome.ended:
                 break
-        self._last_fields = self._now()
+        self._last_fields = self._snapshots.fields_now()
 
     def _restore(self, moment: _Moment) -> None:
         """Go back for the future, for a wrong turn, and for the future again."""
@@ -275,9 +277,7 @@ class _Proof:
         self._follow(moment, " the third time")
 
     def _load(self, moment: _Moment, when: str) -> None:
-        started = time.perf_counter()
-        self._snapshots.load(moment.snapshot)
-        self._loads_us.append((time.perf_counter() - started) * _US)
+        _timed(self._loads_us, self._snapshots.load, moment.snapshot)
         self._compare_fields(moment.fields, f"frame {moment.frame} restored{when} is another one")
 
     def _follow(self, moment: _Moment, when: str) -> None:
@@ -302,27 +302,25 @@ class _Proof:
                 return
 
     def _step(self, actions: Sequence[Any]) -> Outcome:
-        started = time.perf_counter()
-        outcome = self._game.step(actions)
-        self._steps_us.append((time.perf_counter() - started) * _US)
-        return outcome
-
-    def _now(self) -> Fields | None:
-        snapshot = self._snapshots.save()
-        try:
-            return self._snapshots.fields(snapshot)
-        finally:
-            self._snapshots.free(snapshot)
+        return _timed(self._steps_us, self._game.step, actions)
 
     def _compare_fields(self, wanted: Fields | None, what: str) -> None:
         if wanted is None:
             return
-        now = self._now()
+        now = self._snapshots.fields_now()
         if now is None or fields_checksum(now) == fields_checksum(wanted):
             return
         found = differences(wanted, now, most=1)  # none where the same fields came in another order
         path, was, is_now = found[0] if found else ("the order of the fields", "another", "not restored")
         raise _NotExact(f"{what}: {path} was {was}, and is {is_now}")
+
+
+def _timed(costs_us: list[float], call: Callable[..., _T], *arguments: Any) -> _T:
+    """Call something, and note what it cost."""
+    started = time.perf_counter()
+    result = call(*arguments)
+    costs_us.append((time.perf_counter() - started) * _US)
+    return result
 
 
 def require_hooks(hooks: Any) -> Hooks:

@@ -132,6 +132,14 @@ class Snapshots:
         except Unreachable:
             return None
 
+    def fields_now(self) -> Fields | None:
+        """Save, and return what was saved as :meth:`fields` does."""
+        snapshot = self.save()
+        try:
+            return self.fields(snapshot)
+        finally:
+            self.free(snapshot)
+
     def checksum(self, snapshot: Snapshot) -> str | None:
         """Return 16 hex digits over the saved state, or None where it cannot be read.
 
@@ -141,11 +149,8 @@ class Snapshots:
         return None if fields is None else fields_checksum(fields)
 
 
-class _Freed:
-    """What is in a snapshot that was freed."""
-
-
-_FREED = _Freed()
+_FREED = object()
+"""What is in a snapshot that was freed."""
 
 
 def fields_checksum(fields: Fields) -> str | None:
@@ -245,7 +250,8 @@ def strategies_for(game: Game, hooks: Hooks | None) -> Iterator[tuple[str, Strat
     """
     base = game.env.unwrapped
     if hooks is not None:
-        yield "hooks", _hooked(game, hooks)
+        save_hook, load_hook = (_bound(base, hook) for hook in hooks)
+        yield "hooks", _Calls("hooks", game.env, save_hook, load_hook)
     for save, load in _OFFERED:
         if _callable_with(getattr(base, save, None), 0) and _callable_with(getattr(base, load, None), 1):
             name = f"{save}/{load}"
@@ -271,12 +277,6 @@ def snapshots_named(game: Game, name: str, *, hooks: Hooks | None = None) -> Sna
         if found == name and not isinstance(strategy, str):
             return Snapshots(game, strategy)
     raise UnsupportedEnvironment(f"{type(game.env.unwrapped).__name__} cannot be saved by {name!r}")
-
-
-def _hooked(game: Game, hooks: Hooks) -> _Calls:
-    base = game.env.unwrapped
-    save, load = (_bound(base, hook) for hook in hooks)
-    return _Calls("hooks", game.env, save, load)
 
 
 def _bound(base: Any, hook: Hook) -> Callable[..., Any]:

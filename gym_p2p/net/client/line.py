@@ -18,10 +18,9 @@ import socketio
 
 from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.payloads import Payload, encode
-from gym_p2p.core.api.replies import is_public_id
+from gym_p2p.core.api.replies import PUBLIC_ID, is_public_id
 from gym_p2p.errors import ConfigurationError, P2PError, ServiceRefused, ServiceUnreachable
-from gym_p2p.net.client.credentials import Credentials
-from gym_p2p.net.client.service_connection import accepted, check_url, hang_up, open_line
+from gym_p2p.net.client.service_connection import Credentials, accepted, check_url, hang_up, open_line
 
 __all__ = ["Line"]
 
@@ -83,9 +82,7 @@ class Line:
             raise RuntimeError("connect() has been called before")
         check_url(url)
         if not is_public_id(subject_id):
-            raise ConfigurationError(
-                "subject_id", f"wanted 1 to 128 of A-Z a-z 0-9 . _ : @ + -, got {subject_id!r}"
-            )
+            raise ConfigurationError("subject_id", f"wanted {PUBLIC_ID}, got {subject_id!r}")
         self.url, self._subject_id = url, subject_id
         self._credentials = Credentials.of(token)
         self._http = aiohttp.ClientSession()
@@ -114,10 +111,7 @@ class Line:
         self._given_up = True
 
     def send(self, payload: Payload) -> None:
-        """Send an event, in order, when the line permits; never waits and never raises.
-
-        A refusal is logged; for those who need the answer there is :meth:`request`.
-        """
+        """Send an event; see :meth:`SignalingClient.send`."""
         try:
             self._outgoing.put_nowait(payload)
         except asyncio.QueueFull:
@@ -128,12 +122,7 @@ class Line:
         await self._outgoing.join()
 
     async def request(self, payload: Payload) -> Mapping[str, Any]:
-        """Send an event and return the accepted answer's fields.
-
-        Raises:
-            ServiceRefused: the service's answer is no.
-            ServiceUnreachable: there is no line, or no answer in time.
-        """
+        """Send an event, and return the answer; see :meth:`SignalingClient.request`."""
         sio = self._sio
         if sio is None or not self.up:
             raise ServiceUnreachable(self.url, "the line is broken")
@@ -207,9 +196,11 @@ class Line:
 
 
 def _log_refusal(event: str, answer: object = None) -> None:
-    if isinstance(answer, Mapping) and answer.get("ok") is False:
-        error = answer.get("error")
-        code = error.get("code") if isinstance(error, Mapping) else None
+    try:
+        accepted(answer, "")
+    except ServiceRefused as error:
         # An event may cross the end of what it belongs to.
-        level = logging.DEBUG if code == "stale" else logging.WARNING
-        _LOG.log(level, "the service refused %s: %s", event, code)
+        level = logging.DEBUG if error.code == "stale" else logging.WARNING
+        _LOG.log(level, "the service refused %s: %s", event, error.code)
+    except ServiceUnreachable:
+        pass

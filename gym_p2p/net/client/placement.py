@@ -12,9 +12,10 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import Payload
 from gym_p2p.core.api.queues import MatchFailed, QueueStatus
-from gym_p2p.core.api.requests import JoinQueue, JoinRoom, LeaveQueue, LeaveRoom
+from gym_p2p.core.api.requests import JoinRoom, LeaveQueue, LeaveRoom
 from gym_p2p.core.api.rooms import MatchFound, RoomStatus
 from gym_p2p.errors import ConnectFailed, NoMatch, P2PError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.line import Line
@@ -33,7 +34,7 @@ class Place:
     """Where a match is waited for."""
 
     name: str
-    join: JoinRoom | JoinQueue
+    join: JoinRoom | QueueTicket
     leave: LeaveRoom | LeaveQueue
 
 

@@ -14,17 +14,18 @@ import os
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, Self
 
 import aiohttp
+import attrs
+import msgspec
 import socketio
 
-from gym_p2p.core.api.payloads import encode
+from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.requests import RegisterSubject
-from gym_p2p.errors import ConfigurationError, P2PError, ServiceRefused, ServiceUnreachable
-from gym_p2p.net.client.credentials import Credentials
+from gym_p2p.errors import ConfigurationError, P2PError, ProtocolError, ServiceRefused, ServiceUnreachable
 
-__all__ = ["CLIENT", "accepted", "check_url", "hang_up", "in_words", "open_line"]
+__all__ = ["CLIENT", "Credentials", "accepted", "check_url", "hang_up", "in_words", "open_line"]
 
 _LIBRARY_LOG = logging.getLogger("gym_p2p.net.library")
 _LIBRARY_LOG.setLevel(logging.CRITICAL)  # it writes whole packets, and calls a lost line a warning
@@ -42,7 +43,41 @@ _ADVICE = {
 """What to do, by the code of a refusal at the door."""
 _ANOTHER_SERVICE = "what answers there is no gym_p2p service"
 
+_TOKEN_VARIABLE = "GYM_P2P_TOKEN"  # noqa: S105  # a name; it keeps the token off command lines and records
+
 Handlers = Mapping[str, Callable[..., None]]
+
+
+@attrs.define(eq=False)
+class Credentials:
+    """One client's, over all its lines.
+
+    Attributes:
+        token: the join token; ``None`` for a service that wants none.
+        resume_token: lets the next line take the present one's place; ``None`` before the service gave one.
+        subject_id: who this is by the service's account; ``None`` before it gave one.
+    """
+
+    token: str | None = attrs.field(default=None, repr=False)
+    resume_token: str | None = attrs.field(default=None, repr=False)
+    subject_id: str | None = None
+
+    @classmethod
+    def of(cls, token: str | None) -> Self:
+        """Return those with this token, or with the environment's if it is ``None``."""
+        return cls(token if token is not None else os.environ.get(_TOKEN_VARIABLE) or None)
+
+    def to_auth(self) -> dict[str, str] | None:
+        """Return what a connect carries."""
+        shown = {"token": self.token, "resume_token": self.resume_token}
+        return {name: value for name, value in shown.items() if value is not None} or None
+
+    def learn(self, registered: Mapping[str, Any]) -> None:
+        """Take what the service's answer to a registration gives for the next one."""
+        resume_token = registered.get("resume_token")
+        self.resume_token = resume_token if isinstance(resume_token, str) else None
+        subject_id = registered.get("subject_id")
+        self.subject_id = subject_id if isinstance(subject_id, str) else None
 
 
 async def open_line(
@@ -143,19 +178,22 @@ def accepted(answer: object, url: str) -> Mapping[str, Any]:
     raise _refusal(answer.get("error"))
 
 
+@attrs.frozen
+class _Error:
+    """Why the service's answer is no."""
+
+    code: str = "unknown"
+    message: str = "no reason given"
+    retry_after_ms: Annotated[float, msgspec.Meta(ge=0)] | None = None
+
+
 def _refusal(error: object) -> ServiceRefused:
-    details = error if isinstance(error, Mapping) else {}
-    return ServiceRefused(
-        str(details.get("code", "unknown")),
-        str(details.get("message", "no reason given")),
-        retry_after_s=_seconds(details.get("retry_after_ms")),
-    )
-
-
-def _seconds(milliseconds: object) -> float | None:
-    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float) or milliseconds < 0:
-        return None
-    return milliseconds / 1000
+    try:
+        read = decode(_Error, error)
+    except ProtocolError:
+        read = _Error()
+    retry_after_s = None if read.retry_after_ms is None else read.retry_after_ms / 1000
+    return ServiceRefused(read.code, read.message, retry_after_s=retry_after_s)
 
 
 def _raise_refusal(refusals: list[object]) -> None:

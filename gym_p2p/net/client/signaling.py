@@ -21,7 +21,7 @@ from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import Payload, decode
 from gym_p2p.core.api.queues import MatchFailed, QueueAck
-from gym_p2p.core.api.requests import JoinQueue, JoinRoom, LeaveQueue, LeaveRoom, SendMatchSignal, Watch
+from gym_p2p.core.api.requests import JoinRoom, LeaveQueue, LeaveRoom, SendMatchSignal, Watch
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.wire.seats import SeatId
@@ -93,12 +93,7 @@ class SignalingClient:
     # ---- requests
 
     async def join_room(
-        self,
-        room: str,
-        seats: Sequence[SeatId],
-        take: Sequence[SeatId] | None = None,
-        *,
-        spectators: int = 0,
+        self, room: str, seats: Sequence[SeatId], take: Sequence[SeatId] | None = None, *, spectators: int = 0
     ) -> JoinAck:
         """Take seats in a room; then :meth:`wait_for_match`.
 
@@ -136,7 +131,7 @@ class SignalingClient:
             ServiceUnreachable: the service did not answer in time.
             ProtocolError: its answer makes no sense.
         """
-        wanted = JoinQueue.of(ticket, client=CLIENT, rtt_ms=self._line.service_rtt_ms)
+        wanted = attrs.evolve(ticket, client=CLIENT, rtt_ms=self._line.service_rtt_ms)
         self._require_open()
         place = Place(f"queue {ticket.queue!r}", wanted, LeaveQueue(ticket.queue))
         ack = decode(QueueAck, await self._placement.join(place), "answer to join_queue")

@@ -37,7 +37,7 @@ __all__ = ["ProbeLine", "ProbeManager", "ProbeResult"]
 _log = logging.getLogger(__name__)
 
 GRACE_S = 2.0
-"""From our report to closing the channel when the service announces no end (signalling §2)."""
+"""From our report to closing the channel when the service announces no end (docs/protocol.md, "Probes")."""
 _LONGEST_S = 20.0
 """A probe that the service has forgotten ends by itself; above its 18 s."""
 _STATS_GRACE_S = 0.5
@@ -269,7 +269,7 @@ class _ProbeRun:
         except P2PError as error:
             _log.debug("the probe of %r failed: %s", self.prepare.peer_subject_id, error)
             return self._failed(connection.failure or "not_connected")
-        reading = asyncio.ensure_future(self._read_stats())
+        reading = asyncio.gather(connection.get_path(), connection.get_rtt())
         try:
             statistics = await connection.measure_rtt()
             await asyncio.wait({reading}, timeout=_STATS_GRACE_S)
@@ -287,10 +287,6 @@ class _ProbeRun:
             ice_rtt_ms=ice_rtt_ms,
             failure=None if statistics.samples_ms else "no_answers",
         )
-
-    async def _read_stats(self) -> tuple[ProbePath | None, float | None]:
-        path, rtt_ms = await asyncio.gather(self.connection.get_path(), self.connection.get_rtt())
-        return path, rtt_ms
 
     def _failed(self, failure: str) -> ProbeResult:
         return ProbeResult(

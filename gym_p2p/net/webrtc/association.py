@@ -219,14 +219,15 @@ class Association:
             self._collected = chunk
         elif isinstance(chunk, InitChunk):
             await self._send_init(chunk)
-        elif isinstance(chunk, DataChunk) and self._takes_along(chunk):
+        elif (
+            isinstance(chunk, DataChunk)
+            and self._sctp._sack_needed
+            and not self._sctp._sack_misordered
+            and len(chunk.user_data) <= MAX_BUNDLED_BYTES
+        ):
             await self._send_chunk(_Bundle(await self._collect(), chunk))
         else:
             await self._send_chunk(chunk)
-
-    def _takes_along(self, chunk: DataChunk) -> bool:
-        sctp = self._sctp
-        return sctp._sack_needed and not sctp._sack_misordered and len(chunk.user_data) <= MAX_BUNDLED_BYTES
 
     async def _send_init(self, chunk: Chunk) -> None:
         """Send an INIT, whose tag must be 0 (RFC 9260, section 8.5.1).

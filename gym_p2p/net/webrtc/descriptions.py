@@ -24,6 +24,9 @@ _TYPES = {"host", "srflx", "relay"}
 """What can be signalled and aioice can pair; a peer-reflexive candidate is found, not signalled."""
 
 
+_OF_CANDIDATES = ("a=candidate:", "a=end-of-candidates")
+
+
 @attrs.frozen
 class RemoteDescription:
     """A description that can be applied; its candidates are taken out, to be added one by one."""
@@ -42,7 +45,7 @@ def parse_description(kind: str, sdp: str) -> RemoteDescription:
     try:
         sdp.encode()
         lines = sdp.splitlines()
-        bare = "".join(f"{line}\r\n" for line in lines if not _is_candidate(line))
+        bare = "".join(f"{line}\r\n" for line in lines if not line.startswith(_OF_CANDIDATES))
         media = SessionDescription.parse(bare).media
     except Exception as error:
         raise ProtocolError("description that is not an SDP") from error
@@ -54,10 +57,6 @@ def parse_description(kind: str, sdp: str) -> RemoteDescription:
     texts = [line.split(":", 1)[1] for line in lines if line.startswith("a=candidate:")]
     candidates = [candidate for text in texts if (candidate := parse_candidate(text)) is not None]
     return RemoteDescription(bare, tuple(candidates), ufrag)
-
-
-def _is_candidate(line: str) -> bool:
-    return line.startswith(("a=candidate:", "a=end-of-candidates"))
 
 
 def _is_complete(kind: str, media: MediaDescription) -> bool:

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable
 
 from aiortc.rtcdtlstransport import State
+from OpenSSL import SSL
 
 from gym_p2p.net.webrtc.eager import run_through
 from gym_p2p.net.webrtc.internals import Internals
@@ -71,9 +72,17 @@ class Records:
             _log.debug("a datagram was dropped: %r", error)
 
     async def _encrypt(self, data: bytes) -> None:
+        """Send a record. The one way out of everything, so that what OpenSSL raises stops here.
+
+        Raises:
+            ConnectionError: there is no connection, or it has been shut down.
+        """
         if self._dtls._state is not State.CONNECTED or self._dtls._ssl is None:
             raise ConnectionError("DTLS is not connected")
-        self._dtls._ssl.send(data)
+        try:
+            self._dtls._ssl.send(data)
+        except SSL.Error as error:  # between close_notify and the change of the state
+            raise ConnectionError("DTLS has been shut down") from error
         self._send_record(self._dtls._ssl.bio_read(MAX_RECORD_BYTES))
 
     async def _send(self, data: bytes) -> None:

@@ -41,7 +41,7 @@ def build_report(layers: Internals, sockets: Sockets, channels: Sequence[Channel
         entries += [
             _pair(sockets),
             _local_candidate(layers, sockets, pair),
-            _remote_candidate(pair),
+            _candidate("R", "remote-candidate", pair.remote_candidate, pair.remote_addr[0]),
         ]
     entries += [_data_channel(counters) for counters in channels]
     now_ms = time.time() * 1000
@@ -94,15 +94,7 @@ def _pair(sockets: Sockets) -> dict[str, Any]:
 def _local_candidate(layers: Internals, sockets: Sockets, pair: aioice.ice.CandidatePair) -> dict[str, Any]:
     """Return our end as the other side sees it: through an address translator it is not our own address."""
     base = pair.local_candidate
-    entry = {
-        "id": "L",
-        "type": "local-candidate",
-        "transportId": "T",
-        "candidateType": base.type,
-        "protocol": "udp",
-        "address": base.host,
-        "port": base.port,
-    }
+    entry = _candidate("L", "local-candidate", base, base.host)
     if base.type == "relay":
         # The gatherer notes it there.
         entry["relayProtocol"] = getattr(pair.protocol, "relay_protocol", None)
@@ -116,16 +108,15 @@ def _local_candidate(layers: Internals, sockets: Sockets, pair: aioice.ice.Candi
     return entry
 
 
-def _remote_candidate(pair: aioice.ice.CandidatePair) -> dict[str, Any]:
-    remote = pair.remote_candidate
+def _candidate(entry_id: str, kind: str, candidate: aioice.Candidate, address: str) -> dict[str, Any]:
     return {
-        "id": "R",
-        "type": "remote-candidate",
+        "id": entry_id,
+        "type": kind,
         "transportId": "T",
-        "candidateType": remote.type,
+        "candidateType": candidate.type,
         "protocol": "udp",
-        "address": pair.remote_addr[0],
-        "port": remote.port,
+        "address": address,
+        "port": candidate.port,
     }
 
 

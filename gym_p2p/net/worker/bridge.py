@@ -8,46 +8,58 @@ nothing behind.
 
 from __future__ import annotations
 
+import abc
 import time
-from typing import Protocol
 
 from gym_p2p.core.match.events import Leave
-from gym_p2p.net.worker.messages import WorkerCommand, WorkerEvent, WorkerStopped
+from gym_p2p.net.worker.messages import StampedEvent, WorkerCommand
 
-__all__ = ["STOP_TIMEOUT_S", "Bridge", "StampedEvent", "drain"]
+__all__ = ["STOP_TIMEOUT_S", "Bridge"]
 
 STOP_TIMEOUT_S = 5.0
 """More than a goodbye (1 s) and closing the sockets need; after it the network half is abandoned."""
 
-StampedEvent = tuple[int, WorkerEvent]
-"""The Unix time in milliseconds, and what happened."""
 
-
-class Bridge(Protocol):
+class Bridge(abc.ABC):
     """The user's side of the network half. Every method is called on the user's thread."""
 
+    def __init__(self) -> None:
+        self._stopped = False
+        """Whether :class:`WorkerStopped` was received: there are no more events."""
+        self._closed = False
+
+    @abc.abstractmethod
     def command(self, command: WorkerCommand) -> None:
         """Give a command; does nothing once the network half has stopped.
 
         Blocks only if the network half takes nothing, for :data:`STOP_TIMEOUT_S` at most.
         """
 
+    @abc.abstractmethod
     def receive(self, timeout_s: float) -> StampedEvent | None:
         """Return the next event, in order; ``None`` if there is none within the time."""
 
     def close(self, goodbye: Leave) -> list[StampedEvent]:
         """Say goodbye, stop, and return the events of meanwhile. Idempotent."""
+        if self._closed:
+            return []
+        self._closed = True
+        self.command(goodbye)
+        try:
+            return self._drain()
+        finally:
+            self._clean_up()
 
+    def _drain(self) -> list[StampedEvent]:
+        """Collect the events until the network half has stopped, or for the stop time-out."""
+        events: list[StampedEvent] = []
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while not self._stopped and (left_s := deadline - time.monotonic()) > 0:
+            event = self.receive(left_s)
+            if event is not None:
+                events.append(event)
+        return events
 
-def drain(bridge: Bridge) -> list[StampedEvent]:
-    """Collect the events until the network half has stopped, or for the stop time-out."""
-    events: list[StampedEvent] = []
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    while (left_s := deadline - time.monotonic()) > 0:
-        event = bridge.receive(left_s)
-        if event is None:
-            break
-        events.append(event)
-        if isinstance(event[1], WorkerStopped):
-            break
-    return events
+    @abc.abstractmethod
+    def _clean_up(self) -> None:
+        """See that nothing is left of the network half, which has stopped or had its time to."""

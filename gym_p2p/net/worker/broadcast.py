@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -52,8 +53,6 @@ class FeedServer:
     """One player's spectators. Every method is called on the event loop, and none raises.
 
     Args:
-        client: the line to the service.
-        found: the match.
         limit: how many spectators there may be.
         link: how they are reached, as the players are.
         description: what is played, as the handshake has it.
@@ -71,7 +70,7 @@ class FeedServer:
         self._client = client
         self._found = found
         self._limit = limit
-        self._link = attrs.evolve(link, relay_only=True) if found.relay_only else link
+        self._link = attrs.evolve(link, relay_only=link.relay_only or found.relay_only)
         self._feed = Broadcaster(description)
         self._guests: dict[str, _Guest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -145,14 +144,11 @@ class FeedServer:
                 await guest.open.close()
 
     def _connector(self, name: str) -> Connector:
-        def send(kind: str, payload: Mapping[str, Any]) -> None:
-            self._client.send_signal(self._found.match_id, name, kind, payload)
-
         return Connector(
             local_id=self._found.player_id,
             remote_id=name,
-            make_connection=lambda: self._connection(name),
-            send_signal=send,
+            make_connection=partial(self._connection, name),
+            send_signal=partial(self._client.send_signal, self._found.match_id, name),
             remote_is_ours=True,
             timeout_s=self._link.connect_timeout_s,
             offers_first=False,

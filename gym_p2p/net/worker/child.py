@@ -17,7 +17,7 @@ from typing import cast
 from gym_p2p.core.match.events import Leave
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.worker.factory import make_worker
-from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, WorkerEvent
+from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, StampedEvent
 from gym_p2p.net.worker.pipe import FrameReader, pack
 from gym_p2p.net.worker.worker import NetworkWorker
 
@@ -61,12 +61,12 @@ class _Pipe(asyncio.Protocol):
             # The user's process died: the peers need not wait for a time-out to learn of it.
             self._worker.command(Leave("process_died"))
 
-    def emit(self, timestamp_ms: int, event: WorkerEvent) -> None:
+    def emit(self, stamped: StampedEvent) -> None:
         """Pass on an event."""
         transport = self._transport
         if transport is None:
             return
-        frame = pack((timestamp_ms, event))
+        frame = pack(stamped)
         if transport.get_write_buffer_size() == 0:
             # At once: uvloop's transport would write when the loop turns, after all else that is to be done.
             try:

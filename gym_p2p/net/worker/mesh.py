@@ -64,12 +64,7 @@ class _Route:
 
 
 class Mesh:
-    """One player's connections. :meth:`close` it in any case.
-
-    Args:
-        client: carries the signals.
-        link: how the others are reached.
-    """
+    """One player's connections. :meth:`close` it in any case."""
 
     def __init__(self, client: SignalingClient, link: LinkConfig) -> None:
         self._client = client
@@ -142,10 +137,7 @@ class Mesh:
     def _make_connection(self, link: LinkConfig, ice_servers: Sequence[IceServer]) -> PeerConnection:
         route = _Route()
         connection = PeerConnection(
-            link=link,
-            ice_servers=ice_servers,
-            on_message=route.message,
-            on_state=route.state,
+            link=link, ice_servers=ice_servers, on_message=route.message, on_state=route.state
         )
         self._connections[connection] = route
         return connection

@@ -31,6 +31,7 @@ __all__ = [
     "ReleaseFrames",
     "ServiceReachable",
     "SpectatorPlan",
+    "StampedEvent",
     "Vote",
     "WatchEnded",
     "WatchEvent",
@@ -153,5 +154,6 @@ JoinEvent = JoinAck | RoomStatus | QueueAck | QueueStatus | MatchProposed | Matc
 WatchEvent = WatchedMatch | SubscriberEvent | WatchEnded
 """Of a spectator's network half; a ``WatchedMatch`` again where another player has to show the match."""
 WorkerEvent = Event | JoinEvent | WatchEvent | LinkOpened | Polled | WorkerFailed | WorkerStopped
-Emit = Callable[[int, WorkerEvent], None]
-"""Takes the Unix time in milliseconds, and what happened."""
+StampedEvent = tuple[int, WorkerEvent]
+"""The Unix time in milliseconds, and what happened."""
+Emit = Callable[[StampedEvent], object]

@@ -16,7 +16,7 @@ from collections import deque
 from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
 from gym_p2p.core.api.rooms import MatchFound, MatchSignal, PeerLeft
 from gym_p2p.core.latency.series import Poll
-from gym_p2p.core.match.events import Command, Event, Leave, Left
+from gym_p2p.core.match.events import Event, Leave, Left
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest
@@ -26,7 +26,7 @@ from gym_p2p.net.loop import LoopClock
 from gym_p2p.net.telemetry import LatencyPoller
 from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.net.worker.broadcast import FeedServer
-from gym_p2p.net.worker.join import Meeting
+from gym_p2p.net.worker.join import find_match
 from gym_p2p.net.worker.mesh import Mesh
 from gym_p2p.net.worker.messages import (
     Emit,
@@ -77,12 +77,7 @@ class _LatencyReports:
 
 
 class PlayerWorker(NetworkWorker):
-    """One player's network half.
-
-    Args:
-        plan: what to do.
-        emit: takes its events.
-    """
+    """One player's network half."""
 
     def __init__(self, plan: PlayerPlan, emit: Emit) -> None:
         super().__init__(emit)
@@ -96,6 +91,8 @@ class PlayerWorker(NetworkWorker):
 
     def command(self, command: WorkerCommand) -> None:
         """Carry out a command of the user's half."""
+        if isinstance(command, Leave):
+            self._goodbye = command.reason
         match command:
             case Vote(proposal_id, verdict):
                 self._client.send(AnswerMatch(proposal_id, verdict))
@@ -104,16 +101,10 @@ class PlayerWorker(NetworkWorker):
                     self._feed.show(command)
             case ReleaseFrames():
                 pass  # a spectator's
-            case _:
-                self._command_match(command)
-
-    def _command_match(self, command: Command) -> None:
-        if isinstance(command, Leave):
-            self._goodbye = command.reason
-        if self._driver is not None:
-            self._driver.command(command)
-        elif isinstance(command, Leave):
-            self._over.set()
+            case _ if self._driver is not None:
+                self._driver.command(command)
+            case Leave():
+                self._over.set()
 
     # The way to a match.
 
@@ -143,7 +134,7 @@ class PlayerWorker(NetworkWorker):
         plan = self._plan
         preparing = asyncio.ensure_future(self._mesh.prepare(len(plan.seats) - len(plan.take or (0,))))
         try:
-            found = await Meeting(plan, self._client, self._emit).find_match()
+            found = await find_match(plan, self._client, self._emit)
             await preparing
         finally:
             preparing.cancel()
@@ -172,18 +163,14 @@ class PlayerWorker(NetworkWorker):
         )
 
     def _start_polling(self, player: int, connection: PeerConnection) -> None:
-        poller = LatencyPoller(
-            connection,
-            self._plan.config.telemetry.poll_interval_ms,
-            on_poll=lambda poll: self._polled(player, poll),
-        )
+        def on_poll(poll: Poll) -> None:
+            self._emit(Polled(player, poll))
+            if self._reports is not None:
+                self._reports.polled(player, poll)
+
+        poller = LatencyPoller(connection, self._plan.config.telemetry.poll_interval_ms, on_poll=on_poll)
         poller.start()
         self._pollers.append(poller)
-
-    def _polled(self, player: int, poll: Poll) -> None:
-        self._emit(Polled(player, poll))
-        if self._reports is not None:
-            self._reports.polled(player, poll)
 
     # What arrives.
 

@@ -13,10 +13,16 @@ import time
 from collections import deque
 from pathlib import Path
 
-from gym_p2p.core.match.events import Leave
 from gym_p2p.errors import NetworkError
-from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, StampedEvent, drain
-from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, WorkerCommand, WorkerFailed, WorkerStopped
+from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge
+from gym_p2p.net.worker.messages import (
+    PlayerPlan,
+    SpectatorPlan,
+    StampedEvent,
+    WorkerCommand,
+    WorkerFailed,
+    WorkerStopped,
+)
 from gym_p2p.net.worker.pipe import FrameReader, pack
 
 __all__ = ["ProcessBridge"]
@@ -24,11 +30,12 @@ __all__ = ["ProcessBridge"]
 _log = logging.getLogger(__name__)
 
 
-class ProcessBridge:
+class ProcessBridge(Bridge):
     """The network half in a process of its own, at the other end of a socket pair."""
 
     def __init__(self, plan: PlayerPlan | SpectatorPlan) -> None:
         """Start the process; it signs in and connects at once."""
+        super().__init__()
         self._socket, theirs = socket.socketpair()
         try:
             with theirs:
@@ -42,8 +49,6 @@ class ProcessBridge:
         self._readable.register(self._socket, select.POLLIN)
         self._reader = FrameReader()
         self._events: deque[StampedEvent] = deque()
-        self._stopped = False
-        self._closed = False
         self._send(pack(plan))
 
     def command(self, command: WorkerCommand) -> None:
@@ -60,19 +65,8 @@ class ProcessBridge:
         self._stopped = self._stopped or isinstance(event[1], WorkerStopped)
         return event
 
-    def close(self, goodbye: Leave) -> list[StampedEvent]:
-        """Say goodbye and stop the process."""
-        if self._closed:
-            return []
-        self._closed = True
-        self.command(goodbye)
-        try:
-            return drain(self)
-        finally:
-            self._socket.close()
-            self._reap()
-
-    def _reap(self) -> None:
+    def _clean_up(self) -> None:
+        self._socket.close()
         try:
             self._process.wait(STOP_TIMEOUT_S)
         except BaseException as error:

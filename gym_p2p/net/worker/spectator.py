@@ -20,25 +20,13 @@ from gym_p2p.core.spectating.messages import Farewell
 from gym_p2p.core.spectating.subscriber import Broken, SendToPlayer, Subscriber
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import (
-    ConnectFailed,
-    NetworkError,
-    P2PError,
-    ServiceRefused,
-    ServiceUnreachable,
-)
+from gym_p2p.errors import ConnectFailed, NetworkError, P2PError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
 from gym_p2p.net.loop import LoopTimer, unless
 from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.net.worker.join import SIGN_IN_TIMEOUT_S
-from gym_p2p.net.worker.messages import (
-    Emit,
-    ReleaseFrames,
-    SpectatorPlan,
-    WatchEnded,
-    WorkerCommand,
-)
+from gym_p2p.net.worker.messages import Emit, ReleaseFrames, SpectatorPlan, WatchEnded, WorkerCommand
 from gym_p2p.net.worker.worker import NetworkWorker
 
 __all__ = ["SpectatorWorker"]
@@ -57,12 +45,7 @@ _BUSY = frozenset({"room_full", "rate_limited"})
 
 
 class SpectatorWorker(NetworkWorker):
-    """One spectator's network half.
-
-    Args:
-        plan: what to do.
-        emit: takes its events.
-    """
+    """One spectator's network half."""
 
     def __init__(self, plan: SpectatorPlan, emit: Emit) -> None:
         super().__init__(emit)
@@ -123,7 +106,12 @@ class SpectatorWorker(NetworkWorker):
                     raise
                 waited_s, retry_s = self._alarm.now - began, error.retry_after_s or _RETRY_S
                 if limit_s <= waited_s:
-                    raise self._nothing_to_watch(waited_s) from error
+                    raise ConnectFailed(
+                        f"a match to watch in {self._plan.match_id or f'room {self._plan.config.room!r}'}",
+                        waited_s=waited_s,
+                        seen="no match that anybody shows",
+                        advice="Its players have to allow spectators (spectators=N, or join --spectators N).",
+                    ) from error
             await asyncio.sleep(min(retry_s, limit_s - waited_s))
 
     async def _another(self, before: WatchedMatch) -> WatchedMatch | None:
@@ -143,15 +131,6 @@ class SpectatorWorker(NetworkWorker):
     async def _request(self, match_id: str | None, *, avoid: SeatId | None = None) -> WatchedMatch:
         room = self._plan.config.room if match_id is None else None
         return await self._client.watch(room=room, match_id=match_id, avoid=avoid)
-
-    def _nothing_to_watch(self, waited_s: float) -> ConnectFailed:
-        what = self._plan.match_id or f"room {self._plan.config.room!r}"
-        return ConnectFailed(
-            f"a match to watch in {what}",
-            waited_s=waited_s,
-            seen="no match that anybody shows",
-            advice="Its players have to allow spectators (spectators=N, or join --spectators N).",
-        )
 
     # Following.
 
@@ -177,8 +156,7 @@ class SpectatorWorker(NetworkWorker):
 
     def _connector(self, watched: WatchedMatch) -> Connector:
         link = self._plan.config.link
-        if watched.relay_only:
-            link = attrs.evolve(link, relay_only=True)
+        link = attrs.evolve(link, relay_only=link.relay_only or watched.relay_only)
 
         def make() -> PeerConnection:
             def on_state(state: LinkState) -> None:

@@ -10,12 +10,11 @@ import sys
 import threading
 import time
 
-from gym_p2p.core.match.events import Leave
 from gym_p2p.errors import NetworkError
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, StampedEvent, drain
+from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge
 from gym_p2p.net.worker.factory import make_worker
-from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, WorkerCommand, WorkerStopped
+from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, StampedEvent, WorkerCommand, WorkerStopped
 from gym_p2p.net.worker.worker import NetworkWorker
 
 __all__ = ["ThreadBridge"]
@@ -34,14 +33,14 @@ class _SwitchInterval:
         self._users = 0
         self._before = 0.0
 
-    def acquire(self) -> None:
+    def __enter__(self) -> None:
         with self._lock:
             self._users += 1
             if self._users == 1:
                 self._before = sys.getswitchinterval()
                 sys.setswitchinterval(min(SWITCH_INTERVAL_S, self._before))
 
-    def release(self) -> None:
+    def __exit__(self, *_error: object) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0:
@@ -51,29 +50,26 @@ class _SwitchInterval:
 _switch_interval = _SwitchInterval()
 
 
-class ThreadBridge:
+class ThreadBridge(Bridge):
     """The network half in a thread."""
 
     def __init__(self, plan: PlayerPlan | SpectatorPlan) -> None:
         """Start the thread; it signs in and connects at once."""
+        super().__init__()
         self._events: queue.SimpleQueue[StampedEvent] = queue.SimpleQueue()
-        self._started: queue.SimpleQueue[asyncio.AbstractEventLoop | None] = queue.SimpleQueue()
-        self._worker: NetworkWorker | None = None
-        self._stopped = False
-        self._closed = False
-        _switch_interval.acquire()
+        self._started: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, NetworkWorker] | None]
+        self._started = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._main, args=(plan,), name="gym_p2p-network", daemon=True)
-        try:
-            self._thread.start()
-            self._loop = self._running_loop()
-        except BaseException:
-            _switch_interval.release()
-            raise
+        self._thread.start()
+        started = self._started.get()
+        if started is None:
+            raise NetworkError("the network thread could not start; its traceback is on standard error")
+        self._loop, self._worker = started
 
     def command(self, command: WorkerCommand) -> None:
         """Give a command."""
         with contextlib.suppress(RuntimeError):  # the loop has closed: the match is over
-            self._loop.call_soon_threadsafe(self._carry_out, command)
+            self._loop.call_soon_threadsafe(self._worker.command, command)
 
     def receive(self, timeout_s: float) -> StampedEvent | None:
         """Return the next event."""
@@ -86,40 +82,21 @@ class ThreadBridge:
         self._stopped = isinstance(event[1], WorkerStopped)
         return event
 
-    def close(self, goodbye: Leave) -> list[StampedEvent]:
-        """Say goodbye and stop the thread."""
-        if self._closed:
-            return []
-        self._closed = True
-        self.command(goodbye)
-        try:
-            events = drain(self)
-            self._thread.join(STOP_TIMEOUT_S)
-            if self._thread.is_alive():
-                _log.error("the network thread did not stop")
-        finally:
-            _switch_interval.release()
-        return events
-
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        loop = self._started.get()
-        if loop is None:
-            raise NetworkError("the network thread could not start; its traceback is on standard error")
-        return loop
-
-    def _carry_out(self, command: WorkerCommand) -> None:
-        if self._worker is not None:
-            self._worker.command(command)
+    def _clean_up(self) -> None:
+        self._thread.join(STOP_TIMEOUT_S)
+        if self._thread.is_alive():
+            _log.error("the network thread did not stop")
 
     def _main(self, plan: PlayerPlan | SpectatorPlan) -> None:
         try:
-            run_loop(self._run(plan))
+            with _switch_interval:
+                run_loop(self._run(plan))
         finally:
             # Second ones are ignored; without the first the user's thread would wait for nothing.
             self._started.put(None)
             self._events.put((time.time_ns() // 1_000_000, WorkerStopped()))
 
     async def _run(self, plan: PlayerPlan | SpectatorPlan) -> None:
-        self._worker = make_worker(plan, lambda at_ms, event: self._events.put((at_ms, event)))
-        self._started.put(asyncio.get_running_loop())
-        await self._worker.run()
+        worker = make_worker(plan, self._events.put)
+        self._started.put((asyncio.get_running_loop(), worker))
+        await worker.run()

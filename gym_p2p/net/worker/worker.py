@@ -18,14 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 class NetworkWorker(abc.ABC):
-    """One match's network half. Every method, the constructor included, is called on its event loop.
-
-    Args:
-        emit: takes its events.
-    """
+    """One match's network half. Every method, the constructor included, is called on its event loop."""
 
     def __init__(self, emit: Emit) -> None:
-        self._emit_at = emit
+        self._emit_stamped = emit
         self._client = SignalingClient()
         self._over = asyncio.Event()
         """Set once there is nothing more to do; ends :meth:`run`."""
@@ -60,4 +56,4 @@ class NetworkWorker(abc.ABC):
         """Close whatever is open, the line to the service included."""
 
     def _emit(self, event: WorkerEvent) -> None:
-        self._emit_at(time.time_ns() // 1_000_000, event)
+        self._emit_stamped((time.time_ns() // 1_000_000, event))

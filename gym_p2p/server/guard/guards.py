@@ -1,34 +1,76 @@
 """What stands between a socket and the machines: who comes in, how much one may do, and what is counted.
 
-Knows the events that request a place. It keeps no clock.
+In a laboratory (no join tokens) everybody comes in, and says when registering who it is. With join tokens the
+token says so, for good (:class:`~gym_p2p.core.presence.presence.Presence` holds on to it).
+
+Knows tokens, the wall clock (tokens' expiry alone depends on it), and the events that request a place. It
+refuses to know what is played.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
+
 import attrs
 
-from gym_p2p.core.api.replies import Answer, Refused
+from gym_p2p.core.api.replies import Answer, Code, Refused
 from gym_p2p.core.presence.rate_limits import RateLimit, SlidingWindow, too_often
-from gym_p2p.server.guard.admission import Admission
 from gym_p2p.server.guard.metrics import ServiceMetrics
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 
-__all__ = ["Guards"]
+__all__ = ["Admission", "Guards", "Identity"]
 
 _JOINS = frozenset({"join_room", "join_queue"})
 _LEAVES = frozenset({"leave_room", "leave_queue"})
 _PLACES = _JOINS | {"watch"}
 
 
-def _strikes() -> SlidingWindow:
-    return SlidingWindow(most=2, window_s=10.0)
+@attrs.frozen
+class Identity:
+    """Who a socket is by its token.
+
+    Attributes:
+        subject_id: ``None`` where it has yet to say so itself.
+        resume_token: what it showed as such, as it came.
+    """
+
+    subject_id: str | None = None
+    resume_token: object = attrs.field(default=None, repr=False)
 
 
-def _bursts() -> SlidingWindow:
-    return SlidingWindow(most=1, window_s=1.0)
+class Admission:
+    """The door of one service.
 
+    Args:
+        secret: of whoever invites the players; ``None`` is a laboratory.
+        experiment: what a join token has to be for.
+        now: Unix seconds.
+    """
 
-def _violations() -> SlidingWindow:
-    return SlidingWindow(most=9, window_s=10.0)
+    def __init__(
+        self, secret: str | None = None, experiment: str = "", *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._tokens = None if secret is None else TokenSigner(secret.encode(), JoinClaims)
+        self._experiment = experiment
+        self._now = now
+
+    def identify(self, auth: object) -> Identity | Refused:
+        """Return who it is that comes in, or say why it does not.
+
+        Args:
+            auth: what it showed: ``{"token": ..., "resume_token": ...}``.
+        """
+        if self._tokens is None:
+            return Identity()
+        shown = auth if isinstance(auth, Mapping) else {}
+        token = shown.get("token")
+        if not isinstance(token, str):
+            return Refused(Code.UNAUTHENTICATED, "a join token is required")
+        claims = self._tokens.verify(token, now=self._now())
+        if claims is None or claims.experiment != self._experiment:
+            return Refused(Code.UNAUTHENTICATED, "the join token is not valid, or not any more")
+        return Identity(claims.subject_id, shown.get("resume_token"))
 
 
 @attrs.frozen(kw_only=True)
@@ -46,10 +88,10 @@ class Guards:
     events: RateLimit
     joins: RateLimit
     metrics: ServiceMetrics
-    _strikes: SlidingWindow = attrs.field(init=False, factory=_strikes)
-    _bursts: SlidingWindow = attrs.field(init=False, factory=_bursts)
+    _strikes: SlidingWindow = attrs.field(init=False, factory=lambda: SlidingWindow(2, window_s=10.0))
+    _bursts: SlidingWindow = attrs.field(init=False, factory=lambda: SlidingWindow(1, window_s=1.0))
     """One burst over the limit is one strike, however many events it had."""
-    _violations: SlidingWindow = attrs.field(init=False, factory=_violations)
+    _violations: SlidingWindow = attrs.field(init=False, factory=lambda: SlidingWindow(9, window_s=10.0))
 
     def struck_out(self, socket: str, now: float) -> bool:
         """Count an event over the limit; return whether the socket is to be closed for that."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
-import attrs
 import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -24,8 +24,10 @@ from gym_p2p.core.api.probes import ProbeSignal
 from gym_p2p.core.api.queues import MatchFailed
 from gym_p2p.core.api.rooms import MatchFound, MatchSignal
 from gym_p2p.core.probing.outcome import ProbeOutcome
+from gym_p2p.core.service.machines import Machines
+from gym_p2p.core.signaling.sdp_filter import SignalScreen
 
-__all__ = ["Counts", "QueueRow", "ServiceMetrics"]
+__all__ = ["ServiceMetrics"]
 
 _MAX_QUEUES = 50
 """Names of queues come from clients; each one is a time series for good."""
@@ -35,38 +37,11 @@ _TO_MATCH_S = (1, 2, 3, 5, 8, 13, 21, 34, 60, 120, 300)
 _RTT_S = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.3, 0.5)
 
 
-@attrs.frozen(kw_only=True)
-class QueueRow:
-    """A queue at this moment."""
-
-    queue: str
-    tickets: int
-    oldest_s: float
-    """How long the longest-waiting ticket has waited; 0 in an empty queue."""
-
-
-@attrs.frozen(kw_only=True)
-class Counts:
-    """What is read at the time of a scrape."""
-
-    connections: Callable[[], int] = lambda: 0
-    matches: Callable[[], int] = lambda: 0
-    probes: Callable[[], int] = lambda: 0
-    queues: Callable[[], Iterable[QueueRow]] = lambda: ()
-    dropped_candidates: Callable[[], Mapping[str, int]] = dict
-
-
 class ServiceMetrics:
-    """The numbers of one service.
-
-    Attributes:
-        counts: what is read at the time of a scrape; set by whoever has it.
-    """
+    """The numbers of one service."""
 
     def __init__(self) -> None:
-        self.counts = Counts()
         self._registry = registry = prometheus_client.CollectorRegistry()
-        registry.register(_Scrape(lambda: self.counts))
         self._probes = prometheus_client.Counter(
             "gym_p2p_probes", "Probes that ended, by outcome", ["outcome"], registry=registry
         )
@@ -98,6 +73,10 @@ class ServiceMetrics:
             buckets=_LAG_S,
             registry=registry,
         )
+
+    def read_from(self, machines: Machines, screens: Iterable[SignalScreen]) -> None:
+        """At every scrape read also what these machines are doing, and what these screens have dropped."""
+        self._registry.register(_Scrape(machines, screens))
 
     def exposition(self) -> bytes:
         """Return everything in Prometheus' text format."""
@@ -144,25 +123,31 @@ class ServiceMetrics:
 
 
 class _Scrape(Collector):
-    def __init__(self, counts: Callable[[], Counts]) -> None:
-        self._counts = counts
+    def __init__(self, machines: Machines, screens: Iterable[SignalScreen]) -> None:
+        self._machines = machines
+        self._screens = tuple(screens)
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        counts = self._counts()
-        yield GaugeMetricFamily("gym_p2p_connections", "Sockets connected", value=counts.connections())
-        yield GaugeMetricFamily("gym_p2p_matches_running", "Matches under way", value=counts.matches())
-        yield GaugeMetricFamily("gym_p2p_probes_in_flight", "Probes under way", value=counts.probes())
+        machines = self._machines
+        gauges = (
+            ("gym_p2p_connections", "Sockets connected", machines.presence.socket_count),
+            ("gym_p2p_matches_running", "Matches under way", machines.rooms.match_count),
+            ("gym_p2p_probes_in_flight", "Probes under way", machines.probes.active_count),
+        )
+        for name, text, count in gauges:
+            yield GaugeMetricFamily(name, text, value=count)
         tickets = GaugeMetricFamily("gym_p2p_queue_tickets", "Who waits in a queue", labels=["queue"])
         oldest = GaugeMetricFamily(
             "gym_p2p_queue_oldest_ticket_seconds", "The longest wait in a queue", labels=["queue"]
         )
-        for row in itertools.islice(counts.queues(), _MAX_QUEUES):
-            tickets.add_metric([row.queue], row.tickets)
-            oldest.add_metric([row.queue], row.oldest_s)
+        waits = machines.queues.waits(time.monotonic())
+        for queue, (waiting, oldest_s) in itertools.islice(waits.items(), _MAX_QUEUES):
+            tickets.add_metric([queue], waiting)
+            oldest.add_metric([queue], oldest_s)
         yield from (tickets, oldest)
         dropped = CounterMetricFamily(
             "gym_p2p_dropped_candidates", "Candidates not passed on, by reason", labels=["reason"]
         )
-        for reason, count in counts.dropped_candidates().items():
+        for reason, count in sum((screen.dropped for screen in self._screens), Counter[str]()).items():
             dropped.add_metric([reason], count)
         yield dropped

@@ -20,7 +20,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 import attrs
 import msgspec
 
-from gym_p2p.core.api.replies import is_public_id
+from gym_p2p.core.api.replies import PUBLIC_ID, is_public_id
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.exports.files import write_bytes
@@ -83,8 +83,7 @@ class JoinClaims:
 
     def __attrs_post_init__(self) -> None:
         if not is_public_id(self.subject_id):
-            wanted = "wanted 1 to 128 of A-Z a-z 0-9 . _ : @ + -"
-            raise ConfigurationError("subject", f"{wanted}, got {self.subject_id!r}")
+            raise ConfigurationError("subject", f"wanted {PUBLIC_ID}, got {self.subject_id!r}")
 
 
 class _Claims(Protocol):

@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.core.api import requests
+from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.replies import Answer, Code, Refused
 from gym_p2p.core.presence.rate_limits import too_often
@@ -75,7 +76,7 @@ class Dispatcher:
             "probe_ready": Handler(requests.ProbeReady, probes.ready),
             "probe_signal": Handler(requests.SendProbeSignal, probes.signal),
             "probe_result": Handler(None, machines.probe_result),
-            "join_queue": Handler(requests.JoinQueue, machines.join_queue),
+            "join_queue": Handler(QueueTicket, machines.join_queue),
             "leave_queue": Handler(None, lambda who, _payload, now: queues.leave(who, now)),
             "answer_match": Handler(
                 requests.AnswerMatch,

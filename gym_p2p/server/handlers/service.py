@@ -13,7 +13,7 @@ import functools
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import socketio
@@ -30,7 +30,6 @@ from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.decision_log import DecisionLog
 from gym_p2p.server.handlers.dispatcher import Dispatcher
 from gym_p2p.server.handlers.hooks import HookCaller
-from gym_p2p.server.handlers.probe_calls import OnOutcome, ProbeCalls
 
 __all__ = ["SignalingService"]
 
@@ -43,6 +42,7 @@ _GOODBYE_S = 1.0
 """From a client's goodbye to closing its websocket under it."""
 
 _HostHandler = Callable[..., object]
+OnOutcome = Callable[[ProbeOutcome], None]
 
 
 class SignalingService:
@@ -50,7 +50,7 @@ class SignalingService:
 
     Args:
         sio: an ``AsyncServer`` with ``async_handlers=False``, so that one client's events keep their order.
-        machines: what wants something done.
+        machines: what wants something done; to be looked at by the host, too.
         dispatcher: what is done with every event.
         metrics: what is sent is counted there.
         hook: asked before a queue's match is made; ``None`` where the queues were made without one.
@@ -70,14 +70,16 @@ class SignalingService:
         decision_log: DecisionLog,
     ) -> None:
         self._sio = sio
-        self._machines = machines
+        self.machines = machines
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._hook = hook
         self._decision_log = decision_log
         self._guards: dict[str, ConnectionGuard | None] = {}
         """By socket; ``None`` where a host's application has no ``FrameGuard`` around it."""
-        self._calls = ProbeCalls()
+        self._calls: dict[str, asyncio.Future[ProbeOutcome]] = {}
+        """Those who wait for the outcome of a probe, by its id."""
+        self._listeners: list[OnOutcome] = [metrics.probe_ended]
         self._wake = asyncio.Event()
         self._own_tasks: set[asyncio.Task[None]] = set()
 
@@ -99,17 +101,20 @@ class SignalingService:
         Raises:
             UsageError: both are the same subject.
         """
-        probe_id = self._machines.probe(one, other, time.monotonic(), threshold_ms=threshold_ms)
+        probe_id = self.machines.probe(one, other, time.monotonic(), threshold_ms=threshold_ms)
         self._wake.set()
+        ended: asyncio.Future[ProbeOutcome] = asyncio.get_running_loop().create_future()
+        self._calls[probe_id] = ended
         try:
-            return await self._calls.outcome(probe_id)
+            return await ended
         finally:
-            self._machines.cancel_probe(probe_id, time.monotonic())
+            del self._calls[probe_id]
+            self.machines.cancel_probe(probe_id, time.monotonic())
             self._wake.set()
 
     def on_probe_outcome(self, listener: OnOutcome) -> None:
         """Call a listener with the outcome of every probe, whoever requested it."""
-        self._calls.listeners.append(listener)
+        self._listeners.append(listener)
 
     def start(self, *, catch_unknown: bool = False) -> None:
         """Register the handlers and begin to send.
@@ -124,7 +129,6 @@ class SignalingService:
             self._sio.on(event, functools.partial(self._on_event, event))
         if catch_unknown:
             self._sio.on("*", self._on_event)
-        self.on_probe_outcome(self._metrics.probe_ended)
         self._own(self._pump())
         self._own(self._metrics.watch_loop())
 
@@ -135,11 +139,11 @@ class SignalingService:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._decision_log.close()
-        for probe_id in self._calls.waiting:
-            self._machines.cancel_probe(probe_id, time.monotonic())
-        while (output := self._machines.poll()) is not None:
+        for probe_id in tuple(self._calls):
+            self.machines.cancel_probe(probe_id, time.monotonic())
+        while (output := self.machines.poll()) is not None:
             if isinstance(output, ProbeEnded):
-                self._calls.announce(output)
+                self._announce(output)
 
     # ---- what the Socket.IO library calls
 
@@ -194,15 +198,15 @@ class SignalingService:
     async def _pump(self) -> None:
         """Carry out what the dispatcher wants, in order, and call it when its time has come."""
         while True:
-            due = self._machines.next_timeout()
+            due = self.machines.next_timeout()
             timeout_s = None if due is None else max(0.0, due - time.monotonic())
             try:
                 async with asyncio.timeout(timeout_s):
                     await self._wake.wait()
             except TimeoutError:
-                self._machines.handle_timeout(time.monotonic())
+                self.machines.handle_timeout(time.monotonic())
             self._wake.clear()
-            while (output := self._machines.poll()) is not None:
+            while (output := self.machines.poll()) is not None:
                 try:
                     await self._carry_out(output)
                 except Exception:  # noqa: BLE001  # one socket's trouble must not stop the others
@@ -216,7 +220,7 @@ class SignalingService:
             case Close(socket, reason, at_once):
                 self._drop(socket, reason, grace_s=0.0 if at_once else _GOODBYE_S)
             case ProbeEnded():
-                self._calls.announce(output)
+                self._announce(output)
             case ProposedMatch() if self._hook is not None:
                 self._own(self._consult(self._hook, output))
             case LogDecision(record):
@@ -225,6 +229,18 @@ class SignalingService:
                 _LOG.info("queue %s: a match of %d", queue, len(players))
             case MachineFailed(error):
                 _LOG.error("in the service", exc_info=error)
+
+    def _announce(self, ended: ProbeEnded) -> None:
+        """Hand an outcome to those who wait for it."""
+        _LOG.info("probe %s ended: %s", ended.probe_id, ended.outcome.reason)
+        call = self._calls.get(ended.probe_id)
+        if call is not None and not call.done():
+            call.set_result(ended.outcome)
+        for listener in tuple(self._listeners):
+            try:
+                listener(ended.outcome)
+            except Exception:  # noqa: BLE001  # the host's bug must not stop the others' probes
+                _LOG.exception("in a listener of probe outcomes")
 
     async def _emit(self, output: Emit) -> None:
         sid = output.socket
@@ -237,7 +253,7 @@ class SignalingService:
 
     async def _consult(self, hook: HookCaller, proposed: ProposedMatch) -> None:
         verdict, reason = await hook.decide(proposed)
-        self._machines.hook_decided(proposed, verdict, reason, time.monotonic())
+        self.machines.hook_decided(proposed, verdict, reason, time.monotonic())
         self._wake.set()
 
     def _queued_packets(self, sid: str) -> int:
@@ -255,8 +271,7 @@ class SignalingService:
 
     async def _close(self, sid: str | None, guard: ConnectionGuard | None, grace_s: float) -> None:
         if sid is not None:  # otherwise the library has refused it, and said so
-            goodbye: Awaitable[None] = self._sio.disconnect(sid)
-            await goodbye
+            await self._sio.disconnect(sid)
         if guard is not None:
             await asyncio.sleep(grace_s)
             await guard.close()

@@ -22,9 +22,10 @@ from gym_p2p.core.api.queues import (
     QueueStatus,
     Verdict,
 )
-from gym_p2p.core.api.requests import AnswerMatch, JoinQueue, SendMatchSignal
+from gym_p2p.core.api.requests import AnswerMatch, SendMatchSignal
 from gym_p2p.core.api.rooms import JoinAck, MatchSignal, PeerLeft, RoomStatus
 from gym_p2p.core.api.spectators import WatchedMatch, WatchedPlayer, WatchOver
+from gym_p2p.core.signaling.signals import parse_payload
 from gym_p2p.core.wire.seats import MAX_SEATS
 from gym_p2p.errors import ProtocolError
 
@@ -154,8 +155,7 @@ def test_requests_are_read_as_they_are_written() -> None:
     assert decode(AnswerMatch, on_wire(AnswerMatch("p", Verdict.NEXT))) == AnswerMatch("p", Verdict.NEXT)
     with pytest.raises(ProtocolError):
         decode(AnswerMatch, {"proposal_id": "p", "verdict": "perhaps"})
-    ticket = decode(JoinQueue, {"queue": "q", "seats": ["a", 1], "previous_partners": ["x"]}).to_ticket()
-    assert isinstance(ticket, QueueTicket)
+    ticket = decode(QueueTicket, {"queue": "q", "seats": ["a", 1], "previous_partners": ["x"]})
     assert ticket.seats == ("a", 1)
     wanted = {
         "game_id": "m",
@@ -164,7 +164,7 @@ def test_requests_are_read_as_they_are_written() -> None:
         "payload": {"type": "answer", "sdp": ""},
     }
     with pytest.raises(ProtocolError):
-        decode(SendMatchSignal, wanted).parsed_payload()
+        parse_payload("offer", decode(SendMatchSignal, wanted).payload)
 
 
 def test_fields_that_are_no_payload_are_written_as_they_are() -> None:

@@ -7,16 +7,18 @@ import pytest
 
 from gym_p2p.core.api import requests
 from gym_p2p.core.api.events import SERVICE_EVENTS
+from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.queues import QueueAck
 from gym_p2p.core.api.rooms import JoinAck
 from gym_p2p.core.api.spectators import WatchedMatch
+from gym_p2p.core.signaling.signals import parse_payload
 from gym_p2p.errors import ProtocolError
 from tests.core.api.vectors import VECTORS, cases
 
 REQUESTS: dict[str, Any] = {
     cls.event: cls
-    for cls in vars(requests).values()
+    for cls in [*vars(requests).values(), QueueTicket]
     if isinstance(cls, type) and attrs.has(cls) and hasattr(cls, "event")
 }
 
@@ -24,7 +26,7 @@ REQUESTS: dict[str, Any] = {
 def read(event: str, payload: Any) -> None:
     request = decode(REQUESTS[event], payload)
     if isinstance(request, requests.SendMatchSignal | requests.SendProbeSignal):
-        request.parsed_payload()
+        parse_payload(request.type, request.payload)
 
 
 def test_every_event_has_vectors() -> None:

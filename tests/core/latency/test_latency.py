@@ -249,12 +249,7 @@ def test_statistics_can_be_read_while_another_thread_records() -> None:
     assert len(seen) > 20
 
 
-@given(
-    offset=st.floats(-1e6, 1e6),
-    there=st.floats(0, 2),
-    back=st.floats(0, 2),
-    held=st.floats(0, 0.5),
-)
+@given(offset=st.floats(-1e6, 1e6), there=st.floats(0, 2), back=st.floats(0, 2), held=st.floats(0, 0.5))
 def test_the_clock_offset_is_right_within_its_bound_on_any_path(
     offset: float, there: float, back: float, held: float
 ) -> None:

@@ -16,7 +16,7 @@ def test_all_who_play_have_to_agree() -> None:
     assert digests.add(1, Checksum(1, 9, b"x")) == [ChecksumsAgreed(1, 9)]
 
 
-def test_after_a_player_is_gone_those_who_are_left_agree_without_him() -> None:
+def test_after_a_player_is_gone_those_who_are_left_agree_without_them() -> None:
     digests = _three()
     digests.add(0, Checksum(1, 9, b"x"))
     digests.add(1, Checksum(1, 9, b"x"))
@@ -26,7 +26,7 @@ def test_after_a_player_is_gone_those_who_are_left_agree_without_him() -> None:
     assert digests.add(1, Checksum(1, 19, b"y")) == [ChecksumsAgreed(1, 19)]
 
 
-def test_what_he_had_told_still_counts() -> None:
+def test_what_they_had_sent_still_counts() -> None:
     digests = _three()
     digests.add(2, Checksum(1, 9, b"other"))
     assert digests.leave(2) == []

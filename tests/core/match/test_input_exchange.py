@@ -106,12 +106,19 @@ def test_how_far_we_are_ahead_is_reported_at_intervals_where_frames_are_paced() 
         reports(peers[1], frame, frame)
         peers[1].advantage = -4
         ours.arrived(peers[1], max(0, frame - 4), [b"x"], frame * FRAME_S)
-        ahead = ours.add_local_input(b"a", frame * FRAME_S)
-        if ahead is not None:
-            found.append((frame, ahead))
+        found += [(frame, event) for event in ours.add_local_input(b"a", frame * FRAME_S)]
     assert found[0][0] >= LEAST_SAMPLES
     assert len(found) <= 2.0 / AHEAD_INTERVAL_S
     assert all(isinstance(ahead, FramesAhead) and ahead.frames > 3 for _, ahead in found)
+
+
+def test_where_nobody_else_plays_our_own_inputs_confirm_frames() -> None:
+    ours, peers = exchange(2)
+    ours.arrived(peers[1], 0, [b"x"] * 3, 0.0)
+    assert ours.add_local_input(b"a", 0.0) == []
+    peers[1].state, peers[1].final = PeerState.GONE, 3
+    confirmed = [event for frame in range(1, 6) for event in ours.add_local_input(b"a", frame * FRAME_S)]
+    assert [event.confirmed for event in confirmed if isinstance(event, InputsArrived)] == [2, 3, 4, 5, 6]
 
 
 def test_without_a_pace_nobody_is_ahead() -> None:

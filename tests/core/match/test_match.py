@@ -298,7 +298,7 @@ def test_waiting_for_a_thinking_player_costs_few_messages() -> None:
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.3])
-def test_a_leaver_hands_over_his_last_inputs_before_he_is_gone(loss: float) -> None:
+def test_a_leaver_hands_over_their_last_inputs_before_they_are_gone(loss: float) -> None:
     table = Table(2, seed=5, path=Path(one_way_ms=40, loss=loss), frames=100)
     table.connect()
     leaver, other = table.seats
@@ -389,7 +389,7 @@ def test_agreement_needs_every_player() -> None:
     assert not [event for event in table.seats[0].events if isinstance(event, ChecksumsAgreed)]
 
 
-def test_a_leaver_waits_for_the_others_checksum_of_a_frame_that_he_checked() -> None:
+def test_a_leaver_waits_for_the_others_checksum_of_a_frame_that_they_checked() -> None:
     match = greeted_match()
     match.command(BeginEpisode(seed=1), 0.0)
     match.receive(1, encode(Ready(1, None, None, 0, 0)), 0.0)

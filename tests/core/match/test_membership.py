@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
@@ -16,7 +16,7 @@ from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Goodbye, Hello, Holdings, Share, encode
 from gym_p2p.net.links.memory import Path
-from tests.core.examples import rarely
+from tests.core.examples import examples, rarely
 from tests.core.match.pairs import Pair
 from tests.core.tables import TICK_S, Player, Table, next_state, rollback_table
 
@@ -132,7 +132,7 @@ def test_a_second_leaver_during_the_agreement_leaves_the_others_identical(
     assert_same_end(survivors)
 
 
-def test_a_survivor_who_leaves_as_soon_as_he_knows_the_end_takes_nothing_with_him() -> None:
+def test_a_survivor_who_leaves_once_they_know_the_end_takes_nothing_with_them() -> None:
     table = run_up(4)
     reached, second, third, leaver = table.seats
     lose_last_inputs(table, leaver, reached, [second, third], 5)
@@ -142,7 +142,7 @@ def test_a_survivor_who_leaves_as_soon_as_he_knows_the_end_takes_nothing_with_hi
     assert_same_end([reached, second, third])
 
 
-def test_who_leaves_before_a_loss_is_known_has_shared_what_only_he_holds() -> None:
+def test_who_leaves_before_a_loss_is_known_has_shared_what_only_they_hold() -> None:
     table = run_up(4)
     first, second, polite, leaver = table.seats
     lose_last_inputs(table, leaver, polite, [first, second], 5)
@@ -166,7 +166,9 @@ def test_a_player_whom_one_cannot_hear_any_more_is_dropped_by_all() -> None:
     assert table.run(5, until=lambda: unheard.over is not None)
 
 
-def test_the_last_inputs_of_a_polite_leaver_are_shared_when_he_is_killed_before_handing_them_over() -> None:
+def test_the_last_inputs_of_a_polite_leaver_are_shared_when_they_are_killed_before_handing_them_over() -> (
+    None
+):
     table = run_up(3)
     reached, other, leaver = table.seats
     table.deaf.add((other.index, leaver.index))
@@ -212,7 +214,7 @@ def test_what_is_said_of_another_set_of_leavers_is_no_agreement() -> None:
     assert gone(match) == [PlayerGone(3, "peer_lost", 0), PlayerGone(4, "peer_lost", 2)]
 
 
-def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_he_is_gone() -> None:
+def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_they_are_gone() -> None:
     match = greeted_match(4)
     match.closed(3, 0.1)
     match.receive(1, encode(Share(0, 3, 0, (b"a", b"b"))), 0.1)
@@ -225,7 +227,7 @@ def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_he_
     assert gone(match) == [PlayerGone(3, "peer_lost", 2)]
 
 
-def test_inputs_of_another_by_hearsay_count_only_once_he_is_gone() -> None:
+def test_inputs_of_another_by_hearsay_count_only_once_they_are_gone() -> None:
     match = greeted_match(3)
     match.receive(1, encode(Share(0, 2, 0, (b"forged",))), 0.1)
     assert match._peers[2].remote_inputs.count == 0
@@ -259,3 +261,39 @@ def test_a_goodbye_for_anothers_polite_goodbye_is_no_loss() -> None:
     trio.matches[1].command(Leave("peer_left", lost=0), 0.0)
     trio.deliver()
     assert PlayerGone(1, "peer_left", 0, "peer_left", 0) in trio.events[2]
+
+
+@pytest.mark.parametrize("window", [0, WINDOW])
+@pytest.mark.parametrize("players", [2, 3, 4])
+@given(
+    gaps=st.lists(st.floats(0, 30), min_size=3, max_size=3),
+    polite=st.lists(st.booleans(), min_size=3, max_size=3),
+    loss=st.floats(0, 0.1),
+    seed=st.integers(0, 1000),
+)
+@example(gaps=[0.0] * 3, polite=[False] * 3, loss=0.0, seed=0)
+@example(gaps=[0.0] * 3, polite=[True] * 3, loss=0.0, seed=0)
+@settings(max_examples=examples(25), deadline=None)
+def test_for_whoever_is_left_alone_every_frame_becomes_final(
+    players: int, window: int, gaps: list[float], polite: list[bool], loss: float, seed: int
+) -> None:
+    table = rollback_table(
+        players,
+        path=Path(one_way_ms=30, loss=loss, jitter_ms=5),
+        seed=seed,
+        frames=60,
+        sync=SyncConfig(disconnect_notice_s=0.3, disconnect_timeout_s=1.0, checksum_interval=10),
+        window=window,
+        delays=dict.fromkeys(range(players), 0 if window else WINDOW),
+        continue_without_leavers=True,
+    )
+    last, *leavers = table.seats
+    assert table.run(5, until=lambda: all(seat.session is not None for seat in table.seats))
+    for leaver, gap, politely in zip(leavers, gaps, polite, strict=False):
+        ticks(table, gap)
+        if politely:
+            leaver.leave()
+        else:
+            leaver.vanish()
+    assert table.run(30, until=lambda: len(last.confirmed) == last.frames)
+    assert [advance.inputs for advance in last.played] == [inputs for inputs, _ in last.confirmed]

@@ -32,7 +32,7 @@ def test_requests_and_events_come_out_in_the_order_in_which_they_went_in() -> No
     outputs = Outputs()
     outputs.emit(Left())
     outputs.send(peer(), Ping(0, 1), 0.0)
-    outputs.emit_all([ChecksumsAgreed(1, 2), ChecksumsAgreed(1, 3)])
+    outputs.emit(ChecksumsAgreed(1, 2), ChecksumsAgreed(1, 3))
     polled = [outputs.poll() for _ in range(5)]
     ping = Transmit(1, Channel.GAME, encode(Ping(0, 1)))
     assert polled == [Left(), ping, ChecksumsAgreed(1, 2), ChecksumsAgreed(1, 3), None]

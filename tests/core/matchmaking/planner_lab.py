@@ -9,17 +9,10 @@ import pytest
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import MakeMatch, QueueTicket
 from gym_p2p.core.api.queues import Verdict
-from gym_p2p.core.matchmaking.commands import (
-    LogDecision,
-    PlannerOutput,
-    ProposedMatch,
-    RequestProbe,
-)
+from gym_p2p.core.matchmaking.commands import LogDecision, PlannerOutput, ProposedMatch, RequestProbe
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.planner import Planner
-from gym_p2p.core.matchmaking.strategy import (
-    Matchmaker,
-)
+from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
 
 

@@ -11,11 +11,7 @@ from gym_p2p.core.api.matches import MakeMatch, QueueTicket
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.api.replies import Answer, Notify
-from gym_p2p.core.matchmaking.commands import (
-    ProposedMatch,
-    QueueOutput,
-    RequestProbe,
-)
+from gym_p2p.core.matchmaking.commands import ProposedMatch, QueueOutput, RequestProbe
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker
 from gym_p2p.core.probing.outcome import ProbeOutcome, Reason

@@ -2,10 +2,7 @@ from __future__ import annotations
 
 from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.api.replies import Accepted, Code, Refused
-from gym_p2p.core.matchmaking.commands import (
-    LogDecision,
-    ProposedMatch,
-)
+from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch
 from tests.core.matchmaking.queues_lab import Lab
 
 

@@ -2,14 +2,9 @@ from __future__ import annotations
 
 import json
 
-from gym_p2p.core.matchmaking.commands import (
-    LogDecision,
-)
+from gym_p2p.core.matchmaking.commands import LogDecision
 from gym_p2p.core.matchmaking.decision_log import replay
-from gym_p2p.core.matchmaking.strategy import (
-    FIFOMatchmaker,
-    GroupReunionMatchmaker,
-)
+from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker, GroupReunionMatchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from tests.core.matchmaking.planner_lab import Queue
 

@@ -7,10 +7,7 @@ import pytest
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.replies import Accepted, Code, Refused
-from gym_p2p.core.matchmaking.commands import (
-    CancelProbe,
-    LogDecision,
-)
+from gym_p2p.core.matchmaking.commands import CancelProbe, LogDecision
 from gym_p2p.core.matchmaking.memory import PLACE_KEPT_S
 from tests.core.matchmaking.queues_lab import Lab
 

@@ -26,8 +26,7 @@ def test_a_note_is_kept_for_as_long_as_it_is_written_to() -> None:
 
 
 def partners_of(partners: Partners, subject: str) -> list[str] | None:
-    found = partners.history(subject)
-    return None if found is None else found.previous_partners
+    return list(partners.of(subject)) or None
 
 
 def test_who_has_not_played_has_no_history() -> None:

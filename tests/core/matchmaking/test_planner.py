@@ -5,26 +5,16 @@ from typing import Any
 import pytest
 
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.api.matches import GroupHistory, MakeMatch
+from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import MatchFailed, Verdict
 from gym_p2p.core.api.replies import Notify
-from gym_p2p.core.matchmaking.commands import (
-    CancelProbe,
-    PlannerOutput,
-    ProposedMatch,
-    PutOff,
-    RequestProbe,
-)
+from gym_p2p.core.matchmaking.commands import CancelProbe, PlannerOutput, ProposedMatch, PutOff, RequestProbe
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.planner import Planner
-from gym_p2p.core.matchmaking.strategy import (
-    FIFOMatchmaker,
-    GroupReunionMatchmaker,
-)
+from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker, GroupReunionMatchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
-from gym_p2p.core.probing.outcome import Reason
-from gym_p2p.core.probing.report import Mark
+from gym_p2p.core.probing.outcome import Mark, Reason
 from tests.core.matchmaking.planner_lab import Queue, found, records, wish
 
 
@@ -305,7 +295,7 @@ def test_who_leaves_while_the_hook_is_asked_ends_the_proposal() -> None:
 def test_former_partners_meet_again_through_the_planner() -> None:
     queue = Queue(GroupReunionMatchmaker(fallback_to_fifo=False), give_up_after_s=None)
     queue.join("a", "b")
-    queue.join("c", group_history=GroupHistory(["b"]))
+    queue.join("c", previous_partners=("b",))
     assert queue.matches == [("b", "c")]
 
 

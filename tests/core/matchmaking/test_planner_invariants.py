@@ -12,13 +12,7 @@ from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.queues import MatchFailed, Verdict
 from gym_p2p.core.api.replies import Notify
-from gym_p2p.core.matchmaking.commands import (
-    CancelProbe,
-    LogDecision,
-    ProposedMatch,
-    PutOff,
-    RequestProbe,
-)
+from gym_p2p.core.matchmaking.commands import CancelProbe, LogDecision, ProposedMatch, PutOff, RequestProbe
 from gym_p2p.core.matchmaking.planner import Planner
 from gym_p2p.core.matchmaking.strategy import (
     FIFOMatchmaker,

@@ -2,10 +2,7 @@ from __future__ import annotations
 
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.queues import MatchFailed, Verdict
-from gym_p2p.core.matchmaking.commands import (
-    ProposedMatch,
-    RequestProbe,
-)
+from gym_p2p.core.matchmaking.commands import ProposedMatch, RequestProbe
 from gym_p2p.core.probing.outcome import Reason
 from tests.core.matchmaking.queues_lab import Lab
 

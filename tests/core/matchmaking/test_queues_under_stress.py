@@ -7,10 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.api.replies import Accepted, Notify
-from gym_p2p.core.matchmaking.commands import (
-    ProposedMatch,
-    RequestProbe,
-)
+from gym_p2p.core.matchmaking.commands import ProposedMatch, RequestProbe
 from tests.core.examples import examples
 from tests.core.matchmaking.queues_lab import Lab
 

@@ -7,12 +7,7 @@ import pytest
 
 from gym_p2p.core.api.replies import Notify
 from gym_p2p.core.matchmaking.planner import Planner
-from gym_p2p.core.matchmaking.strategy import (
-    FIFOMatchmaker,
-    MatchCandidate,
-    Matchmaker,
-    QueuedCandidate,
-)
+from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker, MatchCandidate, Matchmaker, QueuedCandidate
 from tests.core.matchmaking.planner_lab import Queue, records
 
 

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gym_p2p.core.matchmaking.commands import (
-    TicketRow,
-)
+from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.matchmaking.membership import STATUS_ANYWAY_S, STATUS_EVERY_S, StatusUpdates
 from tests.core.matchmaking.queues_lab import Lab
 

@@ -7,8 +7,7 @@ import pytest
 
 from gym_p2p.core.api.payloads import MAX_RTT_MS
 from gym_p2p.core.api.probes import ProbeReport
-from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
-from gym_p2p.core.probing.report import Mark
+from gym_p2p.core.probing.outcome import Mark, ProbeOutcome, Reason
 
 PAIR = ("ann", "bob")
 FOUND = ProbeOutcome(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gym_p2p.core.api.probes import ProbeReport
-from gym_p2p.core.probing.report import Mark, reconcile
+from gym_p2p.core.probing.outcome import Mark, reconcile
 
 FAILED = ProbeReport(success=False, failure="not_connected")
 

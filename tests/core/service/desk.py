@@ -8,6 +8,7 @@ from typing import Any
 
 from gym_p2p.config import IceServer, MatchmakingConfig
 from gym_p2p.core.api import requests
+from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.replies import Answer, Candidate, Code, Description, Refused
 from gym_p2p.core.matchmaking.queues import Queues
@@ -101,12 +102,7 @@ class Desk:
         return self._do(socket, lambda who: self.rooms.leave(who, requests.LeaveRoom(room)))
 
     def signal(
-        self,
-        socket: str,
-        *,
-        game_id: str,
-        target_player_id: SeatId,
-        payload: Description | Candidate | None,
+        self, socket: str, *, game_id: str, target_player_id: SeatId, payload: Description | Candidate | None
     ) -> Answer:
         kind: Any = payload.type if isinstance(payload, Description) else "ice-candidate"
         wire = None if payload is None else encode(payload)
@@ -125,7 +121,7 @@ class Desk:
         return self._do(socket, lambda who: drop(who, requests.DropSpectator(spectator_id)))
 
     def join_queue(self, socket: str, queue: str = "q", **more: Any) -> Answer:
-        request = requests.JoinQueue(queue, [0, 1], **more)
+        request = QueueTicket(queue=queue, seats=(0, 1), **more)
         return self._do(socket, lambda who: self.machines.join_queue(who, request, self.now))
 
     def probe_ready(self, socket: str, probe_session_id: str) -> Answer:

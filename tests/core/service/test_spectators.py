@@ -117,7 +117,7 @@ def test_signals_pass_between_a_spectator_and_their_player_and_nobody_else() -> 
     assert not service.outputs()
 
 
-def test_a_spectator_who_is_gone_leaves_his_place_and_their_player_is_told() -> None:
+def test_a_spectator_who_is_gone_leaves_their_place_and_their_player_is_told() -> None:
     service = Service(ann=1)
     watched = service.watched("s")
     service.outputs()

@@ -30,12 +30,7 @@ from gym_p2p.core.spectating.messages import (
     Subscribe,
     encode_feed,
 )
-from gym_p2p.core.spectating.subscriber import (
-    MAX_BACKLOG_FRAMES,
-    Broken,
-    Subscriber,
-    Welcomed,
-)
+from gym_p2p.core.spectating.subscriber import MAX_BACKLOG_FRAMES, Broken, Subscriber, Welcomed
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from tests.core.examples import examples
 from tests.core.spectating.parties import DESCRIPTION, SEATS, Party, begun, frame
@@ -100,7 +95,7 @@ def test_between_two_episodes_one_waits_for_the_next() -> None:
     assert party.kinds("s") == [Welcomed, EpisodeShown]
 
 
-def test_one_who_is_behind_sees_the_end_of_his_episode_while_the_next_one_runs() -> None:
+def test_one_who_is_behind_sees_the_end_of_their_episode_while_the_next_one_runs() -> None:
     party = Party()
     party.show(begun(1), *(frame(number) for number in range(5000)))
     party.join("s")

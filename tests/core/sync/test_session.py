@@ -335,7 +335,7 @@ def test_before_its_end_can_be_reached_no_frame_is_final_that_was_played_wrongly
     assert outputs[-2:] == [FramesConfirmed(0, ((b"a", b"x"),) * 3), Over(3, "peer_lost", 1)]
 
 
-def test_a_leavers_seat_is_played_on_with_his_default_input_where_that_is_wanted() -> None:
+def test_a_leavers_seat_is_played_on_with_their_default_input_where_that_is_wanted() -> None:
     session = predicting(continue_without_leavers=True)
     session.receive(arrived(0, b"x"))
     for _ in range(3):

@@ -115,6 +115,14 @@ def test_an_episode_has_ended_when_every_seat_is_over(terminated: Any, truncated
     assert all(type(flag) is bool for flag in outcome.terminations + outcome.truncations)
 
 
+def test_a_reset_gives_no_rewards_whatever_its_info_says() -> None:
+    class Generous(Echo):
+        def reset(self, **_arguments: Any) -> tuple[Any, dict[str, Any]]:
+            return 0, {"rewards": {"left": 7.0, "right": 8.0}}
+
+    assert make_game(Generous(_PAIR)).reset().rewards == (0.0, 0.0)
+
+
 def test_a_wrong_number_of_rewards_is_refused() -> None:
     game = make_game(Echo(_PAIR, reply=lambda _a: (0, [1.0, 2.0, 3.0], False, False, {})))
     with pytest.raises(UnsupportedEnvironment, match="3 parts for 2 seats"):

@@ -70,10 +70,7 @@ def _mutations() -> dict[str, tuple[Any, Any]]:
         "array of objects": (np.array([[1], None], dtype=object), lambda x: x[0].append(2)),
         "structured array": (np.zeros(2, [("a", "i4"), ("b", "f8")]), lambda x: x["a"].fill(3)),
         "read-only view": (_view_of(np.arange(3)), lambda x: x.base.__setitem__(0, 9)),
-        "attributes": (
-            _Thing(a=1, b=[2]),
-            lambda x: (x.b.append(1), x.__dict__.pop("a"), _set(x, c=1)),
-        ),
+        "attributes": (_Thing(a=1, b=[2]), lambda x: (x.b.append(1), x.__dict__.pop("a"), _set(x, c=1))),
         "slots": (_Slotted(), lambda x: (_set(x, right=5), _drop(x, "left"))),
         "attrs": (_Valued(), lambda x: _set(x, value=2)),
         "namespace": (SimpleNamespace(a=1), lambda x: _set(x, a=2)),

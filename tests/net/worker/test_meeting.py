@@ -12,7 +12,7 @@ from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.queues import QueueAck
 from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
-from gym_p2p.net.worker.join import Meeting
+from gym_p2p.net.worker.join import find_match
 from gym_p2p.net.worker.messages import JoinEvent, PlayerPlan, ServiceReachable
 from gym_p2p.server import Service, serve_in_thread
 
@@ -48,7 +48,7 @@ def test_only_one_whose_line_broke_comes_back_to_their_place(tmp_path: Path, pol
     async def main(service: Service) -> None:
         events: list[JoinEvent] = []
         client = SignalingClient()
-        meeting = asyncio.create_task(Meeting(plan(service.url), client, events.append).find_match())
+        meeting = asyncio.create_task(find_match(plan(service.url), client, events.append))
         assert await comes_true(lambda: any(isinstance(event, QueueAck) for event in events))
         assert await comes_true(lambda: service.queue_report().totals.longest_wait_s > 0.5)
         before_s = service.queue_report().totals.longest_wait_s
@@ -71,7 +71,7 @@ def test_who_has_no_more_patience_has_left_the_queue(tmp_path: Path) -> None:
     async def main(service: Service) -> None:
         client = SignalingClient()
         with pytest.raises(ConnectFailed, match="queue 'lab'"):
-            await Meeting(plan(service.url, patience_s=0.3), client, lambda _event: None).find_match()
+            await find_match(plan(service.url, patience_s=0.3), client, lambda _event: None)
         assert not service.queue_report().queues
         await client.close()
 
@@ -89,7 +89,7 @@ def test_one_who_waits_is_told_that_the_service_is_away_and_back(tmp_path: Path)
         client = SignalingClient()
         with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
             port = int(service.url.rpartition(":")[2])
-            meeting = asyncio.create_task(Meeting(plan(service.url), client, events.append).find_match())
+            meeting = asyncio.create_task(find_match(plan(service.url), client, events.append))
             assert await comes_true(lambda: any(isinstance(event, QueueAck) for event in events))
             assert seen() == []
         assert await comes_true(lambda: seen() == [False])
@@ -110,7 +110,7 @@ def test_a_bug_in_the_queues_stops_neither_rooms_nor_the_service(
         raise RuntimeError(f"a bug at {now}")
 
     async def main(service: Service) -> None:
-        service._assembly.machines.queues.handle_timeout = broken  # type: ignore[method-assign]  # no real bug at hand
+        service._machines.queues.handle_timeout = broken  # type: ignore[method-assign]  # no real bug at hand
         ann, bob, eve = clients = [SignalingClient() for _ in range(3)]
         for client, name in zip(clients, ("ann", "bob", "eve"), strict=True):
             await client.connect(service.url, name, timeout_s=5)

@@ -37,8 +37,7 @@ def test_values_survive_a_stream_cut_anywhere(sent: list[Any], size: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "error",
-    [HandshakeRefused("b", [("game", "x", "y")]), ServiceRefused("room_full", "the room is full")],
+    "error", [HandshakeRefused("b", [("game", "x", "y")]), ServiceRefused("room_full", "the room is full")]
 )
 def test_errors_arrive_with_their_fields_and_their_text(error: P2PError) -> None:
     (received,) = FrameReader().feed(pack((1, WorkerFailed(error))))

@@ -18,7 +18,7 @@ class Worker(NetworkWorker):
 
     def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
         self.events: list[WorkerEvent] = []
-        super().__init__(lambda _at_ms, event: self.events.append(event))
+        super().__init__(lambda stamped: self.events.append(stamped[1]))
         self._given = work
         self.cleaned_up = 0
 

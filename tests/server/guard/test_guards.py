@@ -10,8 +10,7 @@ from gym_p2p.config import IceServer, ServiceConfig
 from gym_p2p.core.api.replies import Code, Refused
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.server.guard.admission import Admission, Identity
-from gym_p2p.server.guard.guards import Guards
+from gym_p2p.server.guard.guards import Admission, Guards, Identity
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner, UploadClaims
 from gym_p2p.server.guard.turn import TurnCredentials, ice_servers_for

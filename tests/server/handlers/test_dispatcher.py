@@ -9,8 +9,7 @@ import pytest
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.replies import Accepted, Answer, Close, Code, Refused
 from gym_p2p.core.presence.rate_limits import RateLimit
-from gym_p2p.server.guard.admission import Admission
-from gym_p2p.server.guard.guards import Guards
+from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.dispatcher import Dispatcher
 from tests.core.service.desk import Desk

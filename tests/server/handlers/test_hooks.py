@@ -43,8 +43,7 @@ class Agreeable:
 
 
 @pytest.mark.parametrize(
-    "hook",
-    [agrees, Agreeable(), agrees_later, lambda _match: np.bool_(1), lambda _match: "accept"],
+    "hook", [agrees, Agreeable(), agrees_later, lambda _match: np.bool_(1), lambda _match: "accept"]
 )
 def test_a_hook_may_be_any_callable_async_or_not(hook: Callable[[ProposedMatch], object]) -> None:
     assert ask(hook) == (Verdict.ACCEPT, "hook")

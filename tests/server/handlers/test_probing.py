@@ -118,10 +118,7 @@ def test_a_malformed_signal_is_refused_with_a_code(
 def test_the_65th_candidate_is_refused(service: Service) -> None:
     with Pair(service) as pair:
         answers = [
-            pair.ann.call(
-                "probe_signal",
-                pair.signal(type="ice-candidate", payload=candidate(number)),
-            )
+            pair.ann.call("probe_signal", pair.signal(type="ice-candidate", payload=candidate(number)))
             for number in range(65)
         ]
         assert all(answer["ok"] for answer in answers[:64])

@@ -6,14 +6,14 @@ from collections import deque
 from typing import Any
 
 import pytest
+import socketio
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.replies import Answer, Emit, Refused
 from gym_p2p.core.presence.rate_limits import RateLimit
-from gym_p2p.server.factory import Assembly
-from gym_p2p.server.guard.admission import Admission
-from gym_p2p.server.guard.guards import Guards
+from gym_p2p.server.factory import assemble
+from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims
 from gym_p2p.server.handlers.dispatcher import Dispatcher
@@ -26,7 +26,10 @@ class Service:
     def __init__(self) -> None:
         metrics = ServiceMetrics()
         signer = TokenSigner(b"0" * 32, UploadClaims)
-        self.machines = Assembly(ServiceConfig(), signer, metrics=metrics).machines
+        sio = socketio.AsyncServer(async_mode="asgi")
+        config = ServiceConfig()
+        service = assemble(sio, config, signer, metrics=metrics, matchmaker=None, pre_match=None)
+        self.machines = service.machines
         guards = Guards(
             admission=Admission(None, "default"),
             events=RateLimit(1000.0, 1000),

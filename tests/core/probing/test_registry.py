@@ -18,9 +18,8 @@ from gym_p2p.core.api.probes import ProbeCancel, ProbePath, ProbePrepare, ProbeR
 from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Description, Notify, Refused
 from gym_p2p.core.api.requests import ProbeReady, ProbeRequest, ProbeWait, SendProbeSignal
 from gym_p2p.core.presence.presence import Presence, Registered
-from gym_p2p.core.probing.outcome import ProbeOutcome, Reason
+from gym_p2p.core.probing.outcome import Mark, ProbeOutcome, Reason
 from gym_p2p.core.probing.registry import ProbeEnded, ProbeRegistry
-from gym_p2p.core.probing.report import Mark
 from gym_p2p.errors import ProtocolError, UsageError
 from tests.core.examples import examples
 
@@ -131,10 +130,7 @@ def test_a_probe_goes_from_prepare_to_the_larger_of_two_medians(service: Service
     assert service.report("bob", probe_id, 22.0) == Accepted()
     outcome = service.outcomes[probe_id]
     assert (outcome.reason, outcome.rtt_ms, outcome.marks) == (Reason.MEASURED, 22.0, frozenset())
-    assert outcome.reports == {
-        "ann": measured(20.0),
-        "bob": measured(22.0),
-    }
+    assert outcome.reports == {"ann": measured(20.0), "bob": measured(22.0)}
     assert outcome.took_s == pytest.approx(0.4)
     assert service.events("ann") == ["probe_prepare", "probe_start", "probe_signal", "probe_verdict"]
     assert service.free()
