@@ -2,9 +2,9 @@
 
 An I/O-free machine around one :class:`~gym_p2p.core.matchmaking.planner.Planner` a queue. Whom to match, and
 who sits where, is the planner's to say; this machine knows in which queue somebody waits, keeps the place of
-one whose line broke (:mod:`gym_p2p.core.matchmaking.membership`), gathers acceptance before a match
+one whose line broke (:mod:`gym_p2p.core.matchmaking.memory`), gathers acceptance before a match
 (:mod:`gym_p2p.core.matchmaking.acceptance`), and lets everybody know where they stand
-(:mod:`gym_p2p.core.matchmaking.status`)::
+(:mod:`gym_p2p.core.matchmaking.membership`)::
 
     (absent) -- join --> waiting -- chosen --> probing -- passed --> asking -- all accept --> match
                 waiting -- waited too long --> match_failed                -- one refuses --> waiting
@@ -31,13 +31,7 @@ from gym_p2p.core.api.queues import MatchFailed, Verdict
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.matchmaking import decision_log
 from gym_p2p.core.matchmaking.acceptance import Acceptance
-from gym_p2p.core.matchmaking.commands import (
-    LogDecision,
-    ProposedMatch,
-    QueueOutput,
-    RequestProbe,
-    TicketRow,
-)
+from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch, QueueOutput, RequestProbe, TicketRow
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.membership import MatchQueue, StatusUpdates
 from gym_p2p.core.matchmaking.memory import KeptPlaces, Partners, RunningLatency
@@ -247,7 +241,7 @@ class Queues:
         """Return a queue for what a ticket wishes; all share one budget of probes, and their numbers."""
         within_s = self._config.hook_timeout_s
         hook_s = 2 * within_s + _HOOK_MARGIN_S
-        kept_s = max(self._config.cooldown_s, self._config.pass_over_s)  # an empty queue knows pairs so long
+        kept_s = max(self._config.cooldown_s, self._config.pass_over_s)
         planner = Planner(
             self._matchmaker,
             name=wish.queue,
