@@ -10,6 +10,7 @@ import sys
 from gym_p2p.cli.options import add_env_argument, count, env_arguments, find_local_modules
 from gym_p2p.errors import UsageError
 from gym_p2p.game.determinism.check import check_env_determinism
+from gym_p2p.game.determinism.report_card import PLAYABLE
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 
@@ -23,7 +24,8 @@ examples:
   gym-p2p check pettingzoo.atari.pong_v3 --env-arg obs_type=ram
   gym-p2p check my_module:make_env --save get_snapshot --load set_snapshot --json
 
-The verdict is ROLLBACK, LOCKSTEP (both: exit code 0) or UNFIT (exit code 1).
+The verdict is ROLLBACK, LOCKSTEP (both: exit code 0) or UNFIT (exit code 1). An environment that raises an
+error is none of these (exit code 2).
 """
 
 
@@ -74,4 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
             on_progress=lambda what: print(f"{what} ...", file=sys.stderr, flush=True),
         )
     print(json.dumps(card.to_json(), allow_nan=False) if arguments.json else card)
+    if any(check.name == PLAYABLE and check.passed is False for check in card.checks):
+        raise UsageError(f"{arguments.env} cannot be played: {card.check(PLAYABLE).detail}")
     return 1 if card.verdict == "unfit" else 0

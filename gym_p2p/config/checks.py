@@ -7,6 +7,7 @@ validators of attrs fields that say the same.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = [
     "in_range",
     "is_a",
     "is_boolean",
+    "is_path",
     "is_text",
     "one_of",
     "optional",
@@ -121,3 +123,4 @@ def secret_text(least_chars: int = 0) -> Validator:
 
 is_boolean = _passing(lambda value: isinstance(value, bool), "true or false")
 is_text = _passing(lambda value: isinstance(value, str) and value != "", "a non-empty text")
+is_path = _passing(lambda value: isinstance(value, str | os.PathLike) and str(value) != "", "a path")

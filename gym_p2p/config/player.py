@@ -11,6 +11,7 @@ from gym_p2p.config.checks import (
     in_range,
     is_a,
     is_boolean,
+    is_path,
     is_text,
     one_of,
     optional,
@@ -166,7 +167,7 @@ class TelemetryConfig:
 class ExportConfig:
     """Where the documents of a session go."""
 
-    directory: str | None = "p2p-exports"
+    directory: str | None = attrs.field(default="p2p-exports", validator=optional(is_path))
     """``None`` writes no files."""
     checkpoint_interval_s: float = attrs.field(default=10.0, validator=in_range(0.1, 3600))
     upload: bool = attrs.field(default=True, validator=is_boolean)
@@ -218,6 +219,8 @@ class P2PConfig:
 
 
 _OPTION_NAMES = {("sync", "mode"): "sync", ("exports", "directory"): "exports"}
+_OPTION_OF = {field: option for (_, field), option in _OPTION_NAMES.items()}
+"""What a user calls a field that is at fault."""
 """What a wrapper calls a field, by its group and name, where that is not the field's own name."""
 
 
@@ -261,4 +264,10 @@ def config_from_options(options: Mapping[str, Any]) -> P2PConfig:
             raise ConfigurationError(name, f"no such option{did_you_mean(name, fields)}")
         group, field = fields[name]
         (tree if group is None else tree.setdefault(group, {}))[field.name] = value
-    return from_mapping(P2PConfig, tree)
+    try:
+        return from_mapping(P2PConfig, tree)
+    except ConfigurationError as error:
+        option = _OPTION_OF.get(error.option)
+        if option is None:
+            raise
+        raise ConfigurationError(option, str(error).removeprefix(f"{error.option}: ")) from None

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from gym_p2p.errors import UnsupportedEnvironment
 from gym_p2p.game.outcome import Outcome
 
 __all__ = ["OutcomeChecksum", "checksum"]
@@ -213,7 +214,15 @@ class OutcomeChecksum:
         """Return 16 hex digits over all updates so far and this outcome's observations.
 
         May be called before the first update, with what ``reset`` returned.
+
+        Raises:
+            UnsupportedEnvironment: something in an observation has no canonical form.
         """
         hasher = self._hasher.copy()
-        hasher.update(checksum(outcome.observations))
+        try:
+            hasher.update(checksum(outcome.observations))
+        except TypeError as problem:
+            raise UnsupportedEnvironment(
+                f"the environment's observations, in the order of its seats, cannot be compared: {problem}"
+            ) from problem
         return hasher.hexdigest()

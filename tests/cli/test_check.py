@@ -64,3 +64,11 @@ def test_wrong_usage_is_told_with_exit_code_2(
     assert message in err
     assert not out
     assert "Traceback" not in err
+
+
+def test_an_environment_that_raises_has_another_exit_code_than_an_unfit_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", "tests.game.unruly:Breaking", *_QUICK]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "RuntimeError: out of fuel (unruly.py, line " in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import NoneType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -81,3 +82,24 @@ def _leaves(cls: type[Any]) -> Any:
             yield from attrs.fields(type(getattr(P2PConfig(), field.name)))
         else:
             yield field
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sync": "fast"}, "sync: wanted one of auto, lockstep, rollback, got 'fast'"),
+        ({"exports": 3}, "exports: wanted a path, got 3"),
+        ({"exports": ""}, "exports: wanted a path, got ''"),
+        ({"fps": "60"}, "fps: wanted a number, got '60'"),
+        ({"ice_servers": "stun:a.example"}, "ice_servers: wanted a list of servers, got a str"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_options_own_name(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        config_from_options(options)
+    assert str(refused.value) == message
+    assert refused.value.option == message.split(":", maxsplit=1)[0]
+
+
+def test_a_folder_may_be_a_path() -> None:
+    assert str(config_from_options({"exports": Path("somewhere")}).exports.directory) == "somewhere"

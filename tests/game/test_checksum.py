@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gym_p2p.errors import UnsupportedEnvironment
 from gym_p2p.game.checksum import OutcomeChecksum, checksum
 from gym_p2p.game.outcome import Outcome
 
@@ -214,3 +215,18 @@ class TestOutcomeChecksum:
     def test_every_nan_reward_is_the_same(self) -> None:
         one, other = _outcome(rewards=(float("nan"), 0.0)), _outcome(rewards=(-float("nan"), 0.0))
         assert self._after((0, [b"", b""], one)) == self._after((0, [b"", b""], other))
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        (np.zeros(3).flat, r"value\[1\]: numpy.flatiter"),
+        ({"board": [iter(())]}, r"value\[1\]\['board'\]\[0\]: builtins.tuple_iterator"),
+        (memoryview(b"a"), r"value\[1\]: builtins.memoryview"),
+    ],
+)
+def test_an_observation_of_an_unknown_type_is_refused_with_its_type_and_place(odd: Any, said: str) -> None:
+    nothing = (False, False)
+    outcome = Outcome((0, odd), (0.0, 0.0), nothing, nothing, ({}, {}), ended=False)
+    with pytest.raises(UnsupportedEnvironment, match=said):
+        OutcomeChecksum(2).digest(outcome)

@@ -248,3 +248,52 @@ class Breaking(Walker):
         if self.trail[1]:
             raise RuntimeError("out of fuel")
         return super().step(action)
+
+
+class _Thing:
+    def __init__(self) -> None:
+        self.worth = 0
+
+
+class ByAddress(Walker):
+    """Goes through a set of objects, whose order is that of their addresses; an info shows it."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        self.things = [_Thing() for _ in range(9)]
+        self.heap = set(self.things)
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        for place, thing in enumerate(self.heap):
+            thing.worth += place
+        *rest, info = super().step(action)
+        return (*rest, {**info, "worths": [thing.worth for thing in self.things]})
+
+
+class ByIdentity(ByAddress):
+    """Sorts objects by their identity."""
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        for place, thing in enumerate(sorted(self.things, key=lambda thing: hash(id(thing)))):
+            thing.worth += place
+        return super().step(action)
+
+
+class LateModuleState(Walker):
+    """Keeps a score outside of itself, and shows it late."""
+
+    score = [0]  # noqa: RUF012 that it is the class's is the point
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        self.age = self.score[0] = 0
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.age += 1
+        self.score[0] += int(action) + 1
+        seen, reward, *rest = super().step(action)
+        return (seen, float(self.score[0]) if self.age > 60 else reward, *rest)

@@ -23,15 +23,15 @@ from gym_p2p.game.determinism.comparisons import (
     from_processes,
 )
 from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, portable_recipe
-from gym_p2p.game.determinism.report_card import NEEDED, RANDOM, CardCheck, ReportCard, SyncVerdict
+from gym_p2p.game.determinism.report_card import NEEDED, PLAYABLE, RANDOM, CardCheck, ReportCard, SyncVerdict
 from gym_p2p.game.determinism.trial import Broke, Run, play_trial
 from gym_p2p.game.env import isolation
 from gym_p2p.game.env.describe import split_versions
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import GlobalRandom
-from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.load import load_environment, own_words
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.state.proof import SnapshotChoice, choose_snapshots, require_hooks
+from gym_p2p.game.state.proof import FRAMES, SnapshotChoice, choose_snapshots, require_hooks
 from gym_p2p.game.state.snapshot import Hooks
 
 __all__ = ["check_env_determinism"]
@@ -119,7 +119,7 @@ class _Settings:
         except P2PError:
             raise
         except Exception as error:
-            raise UsageError(f"make_env raised {type(error).__name__}: {error}") from error
+            raise UsageError(f"make_env raised {own_words(error)}") from error
 
 
 class _Examination:
@@ -146,9 +146,7 @@ class _Examination:
             originals = [self._play(game, seed) for seed in self._settings.seeds]
             checks, states = self._comparisons(game, originals, fresh_process=fresh_process)
         except Broke as error:
-            return self._card(
-                [CardCheck("it can be played", passed=False, detail=str(error))], [], None, None
-            )
+            return self._card([CardCheck(PLAYABLE, passed=False, detail=str(error))], [], None, None)
         finally:
             game.close()
         for run in originals:
@@ -162,12 +160,16 @@ class _Examination:
         own = self._settings.new_game()
         try:
             return choose_snapshots(
-                own, hooks=self._settings.hooks, options=self._settings.options, exhaustive=True
+                own,
+                hooks=self._settings.hooks,
+                options=self._settings.options,
+                frames=max(FRAMES, self._settings.steps),
+                exhaustive=True,
             )
         except P2PError:
             raise
         except Exception as error:
-            raise Broke(f"reset raised {type(error).__name__}: {error}"[:300]) from error
+            raise Broke(f"reset raised {own_words(error)}") from error
         finally:
             own.close()
 
@@ -285,6 +287,14 @@ def _verdict(
         if check.passed is False and check.name in NEEDED:
             uses = [f"; it {one.detail}" for one in checks if one.name == RANDOM and one.passed is False]
             return "unfit", "".join([f"{check.name}: {check.detail}", *uses])
+    by_name = {check.name: check for check in checks}
+    if by_name["info"].passed is False and by_name["state checksum"].passed is False:
+        # Either alone may be of no consequence. Together they show a state that the environment computes
+        # with: what it gives out depends on it already, and the outcome will.
+        return (
+            "unfit",
+            f"players would differ: info {by_name['info'].detail}; {by_name['state checksum'].detail}",
+        )
     if len({frozenset(frame.items()) for run in originals for frame in run.frames}) < 2:
         return "unfit", "nothing changed while it was played, so that nothing was shown"
     if choice is None or choice.snapshots is None:

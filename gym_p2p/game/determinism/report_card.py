@@ -8,11 +8,14 @@ import attrs
 
 from gym_p2p.game.state.proof import Tried
 
-__all__ = ["NEEDED", "RANDOM", "CardCheck", "ReportCard", "SyncVerdict"]
+__all__ = ["NEEDED", "PLAYABLE", "RANDOM", "CardCheck", "ReportCard", "SyncVerdict"]
 
 SyncVerdict = Literal["rollback", "lockstep", "unfit"]
 
-NEEDED = ("it can be played", "same process", "fresh object", "fresh process")
+PLAYABLE = "it can be played"
+"""The check that is there only if the environment raised an error."""
+
+NEEDED = (PLAYABLE, "same process", "fresh object", "fresh process")
 """The checks without which no mode is possible."""
 
 RANDOM = "global random state"

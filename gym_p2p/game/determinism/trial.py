@@ -19,6 +19,7 @@ from gym_p2p.errors import UnsupportedEnvironment
 from gym_p2p.game.checksum import checksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import GlobalRandom
+from gym_p2p.game.env.load import own_words
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state.fields import Fields, differences
 from gym_p2p.game.state.proof import Actor, outcome_digests, random_actor
@@ -148,7 +149,7 @@ def _guarded(what: str, call: Any) -> Outcome:
     try:
         outcome: Outcome = call()
     except Exception as error:
-        raise Broke(f"{what} raised {type(error).__name__}: {error}"[:300]) from error
+        raise Broke(f"{what} raised {own_words(error)}") from error
     return outcome
 
 

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib.metadata
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from gym_p2p.game.checksum import checksum
 __all__ = ["LOCAL_ARGUMENTS", "RECORDERS", "describe", "layers", "split_versions"]
 
 _VERSION_OF = "version of "
+
+_ADDRESS = re.compile(r"(?: at)? 0x[0-9a-fA-F]+")
 
 _MAX_TEXT = 160  # longer ones end in a digest of the whole
 
@@ -154,7 +157,13 @@ def _space_data(space: gymnasium.Space[Any]) -> Any:  # noqa: PLR0911 one for ea
         return [kind, space.stack, _space_data(space.feature_space)]
     if isinstance(space, spaces.Text):
         return [kind, int(space.min_length), int(space.max_length), sorted(space.character_set)]
-    return [kind, repr(space)]
+    own = {key: item for key, item in _attributes(space).items() if key != "_np_random"}
+    return [kind, _space_text(space), _as_text(own)]
+
+
+def _space_text(space: gymnasium.Space[Any]) -> str:
+    """Return a space's ``repr`` without addresses, which are others in every process."""
+    return _ADDRESS.sub("", " ".join(repr(space).split()))
 
 
 def _shortened(text: str, *, digest_of: Any = None) -> str:
@@ -164,13 +173,17 @@ def _shortened(text: str, *, digest_of: Any = None) -> str:
     return f"{text[: _MAX_TEXT - 20]}... #{digest}"
 
 
+def _described_space(space: gymnasium.Space[Any]) -> str:
+    text = _space_text(space)
+    if text != " ".join(repr(space).split()):  # an address said which object: what is in it says which kind
+        return _shortened(f"{text} #{checksum(_space_data(space)).hex()}")
+    # Numpy shortens long bounds in a repr, and in its own way in each version: hence the digest of the data.
+    return _shortened(text, digest_of=_space_data(space))
+
+
 def _per_seat(topic: str, by_seat: Mapping[SeatId, gymnasium.Space[Any]]) -> dict[str, str]:
     """Say it once if it is the same for every seat."""
-    # Numpy shortens long bounds in a repr, and in its own way in each version: hence the digest of the data.
-    texts = {
-        seat: _shortened(" ".join(repr(space).split()), digest_of=_space_data(space))
-        for seat, space in by_seat.items()
-    }
+    texts = {seat: _described_space(space) for seat, space in by_seat.items()}
     if len(set(texts.values())) == 1:
         return {f"{topic} of every seat": next(iter(texts.values()))}
     return {f"{topic} of {seat!r}": text for seat, text in texts.items()}

@@ -9,22 +9,27 @@ from __future__ import annotations
 import copy
 import importlib
 import importlib.util
+import inspect
 import pkgutil
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import gymnasium
+import numpy as np
 import pettingzoo
 from gymnasium import spaces
 
 from gym_p2p.config.names import did_you_mean
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import UsageError
+from gym_p2p.errors import P2PError, UsageError
 from gym_p2p.game.env.game import Game
 
-__all__ = ["Policy", "import_namespace", "load_environment", "load_policy"]
+__all__ = ["Policy", "import_namespace", "load_environment", "load_policy", "own_words"]
+
+_MAX_WORDS = 300
 
 Policy = Callable[[Any, int], Any]
 """``policy(observation, frame) -> action``."""
@@ -91,11 +96,29 @@ def _random_policy(space: gymnasium.Space[Any], seed: int) -> Policy:
     own.seed(seed)
 
     def policy(observation: Any, _frame: int) -> Any:
-        masked = isinstance(own, spaces.Discrete) and isinstance(observation, Mapping)
-        mask = observation.get("action_mask") if masked else None
-        return own.sample(mask) if mask is not None else own.sample()
+        mask = observation.get("action_mask") if isinstance(observation, Mapping) else None
+        return own.sample(_sampling_mask(own, mask))
 
     return policy
+
+
+def _sampling_mask(space: gymnasium.Space[Any], mask: Any) -> Any:
+    """Return a mask as Gymnasium samples by it, whatever it is made of; None where it does not fit the space.
+
+    Of a ``MultiDiscrete`` it is one mask for each part, or all of them in one row.
+    """
+    if mask is None or not isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        return None
+    try:
+        if isinstance(space, spaces.Discrete):
+            fits = np.asarray(mask).astype(bool).astype(np.int8)
+            return fits if fits.shape == (space.n,) else None
+        if space.nvec.ndim != 1:
+            return None
+        row = np.concatenate([np.ravel(part) for part in mask]).astype(bool).astype(np.int8)
+    except (TypeError, ValueError):
+        return None
+    return tuple(np.split(row, np.cumsum(space.nvec)[:-1])) if row.size == space.nvec.sum() else None
 
 
 def import_namespace(env_id: str) -> None:
@@ -105,7 +128,7 @@ def import_namespace(env_id: str) -> None:
         return
     for candidate in (namespace, f"{namespace}.envs"):
         if _exists(candidate):
-            importlib.import_module(candidate)
+            _import(candidate)
 
 
 def _by_id(env_id: str, kwargs: Mapping[str, Any] | None, *, name: str, module: ModuleType | None) -> Any:
@@ -123,8 +146,10 @@ def _by_id(env_id: str, kwargs: Mapping[str, Any] | None, *, name: str, module: 
     if callable(own_make):
         try:
             return own_make(env_id, **dict(kwargs or {}))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"cannot make {name}: {error}") from error
+        except (P2PError, MemoryError):
+            raise
+        except Exception as error:
+            raise UsageError(f"cannot make {name}: it raised {own_words(error)}") from error
     known = dict.fromkeys([*gymnasium.registry, *pettingzoo.parallel_registry])
     raise UsageError(
         f"no environment {env_id!r}{_near(env_id, known)}. If another package registers it, name that too: "
@@ -156,12 +181,44 @@ def _with_roms(module: str, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
 def _call(make: Callable[..., Any], name: str, kwargs: Mapping[str, Any] | None) -> Any:
     try:
         return make(**dict(kwargs or {}))
-    except TypeError as error:
-        raise UsageError(f"cannot make {name} with these arguments: {error}") from error
+    except (P2PError, MemoryError):
+        raise
     except ModuleNotFoundError as error:
         raise UsageError(f"{name} needs the package {error.name!r}; pip install it") from error
     except gymnasium.error.Error as error:
         raise UsageError(f"cannot make {name}: {error}") from error
+    except Exception as error:
+        if isinstance(error, TypeError) and _is_refused_call(make, dict(kwargs or {}), error):
+            raise UsageError(f"cannot make {name} with these arguments: {error}") from error
+        raise UsageError(f"cannot make {name}: it raised {own_words(error)}") from error
+
+
+def own_words(error: BaseException) -> str:
+    """Return in one line what an error of an environment says, and where it was raised.
+
+    >>> try:
+    ...     compile("1 +", "game.py", "exec")
+    ... except SyntaxError as error:
+    ...     own_words(error)
+    'SyntaxError: invalid syntax (game.py, line 1)'
+    """
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    said = said if len(said) <= _MAX_WORDS else f"{said[: _MAX_WORDS - 3]}..."
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) or not frames:
+        return said
+    return f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name})"
+
+
+def _is_refused_call(make: Callable[..., Any], kwargs: Mapping[str, Any], error: TypeError) -> bool:
+    """Whether it is about these arguments, and not about those of a call further inside."""
+    try:
+        inspect.signature(make).bind(**kwargs)
+    except TypeError:
+        return True
+    except ValueError:  # it has no signature to ask
+        return False
+    return any(f"unexpected keyword argument {key!r}" in str(error) for key in kwargs)
 
 
 def _import(name: str) -> ModuleType:
@@ -173,6 +230,10 @@ def _import(name: str) -> ModuleType:
         if error.name is not None and not f"{name}.".startswith(f"{error.name}."):
             raise UsageError(f"{name} needs the package {error.name!r}; pip install it") from error
         raise UsageError(f"no module {name!r}{_near(name, _siblings(name))}") from error
+    except (P2PError, MemoryError):
+        raise
+    except Exception as error:
+        raise UsageError(f"cannot import {name}: it raised {own_words(error)}") from error
 
 
 def _siblings(name: str) -> list[str]:

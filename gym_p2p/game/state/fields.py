@@ -15,6 +15,7 @@ import enum
 import fractions
 import functools
 import itertools
+import pathlib
 import random
 import types
 from collections import deque
@@ -46,7 +47,7 @@ _LOCAL = frozenset(
         *("_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs", "_cached_spec", "_kwargs"),
     }
 )
-_LOCAL_ENDINGS = ("_path", "_dir", "_file")  # where things lie on this machine
+_PLACES = ("_path", "_dir", "_file")
 
 _CONTAINERS: tuple[type, ...] = (dict, list, tuple, set, frozenset, deque, np.ndarray, bytearray, array.array)
 _CONTAINERS += (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
@@ -190,13 +191,13 @@ class _Flattening:
         plain = {"class": _class_name(type(value))}
         for name in sorted(attributes):
             item = attributes[name]
-            if name in _LOCAL or name.endswith(_LOCAL_ENDINGS) or is_left_alone(name, item):
+            if name in _LOCAL or _is_place(name, item) or is_left_alone(name, item):
                 continue
             if _is_plain(item):
                 plain[name] = item
             else:
                 self._queue.append((f"{path}.{name}", item))
-        if isinstance(value, _CONTAINERS):
+        if isinstance(value, _CONTAINERS) or id(value) in self._contents:
             self._out[f"{path}.__dict__"] = plain
         else:
             self._out[path] = plain
@@ -291,6 +292,15 @@ def _text(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"{value.dtype}{list(value.shape)} {value.ravel()[:8].tolist()}"
     return repr(value)
+
+
+def _is_place(name: str, value: Any) -> bool:
+    """Whether an attribute is where a thing lies on this machine: an absolute path. A direction is none."""
+    return type(value) is str and name.endswith(_PLACES) and _is_absolute(value)
+
+
+def _is_absolute(text: str) -> bool:
+    return pathlib.PurePosixPath(text).is_absolute() or pathlib.PureWindowsPath(text).is_absolute()
 
 
 def _is_plain(value: Any) -> bool:

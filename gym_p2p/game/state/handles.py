@@ -11,13 +11,16 @@ import decimal
 import enum
 import fractions
 import functools
+import importlib.machinery
 import logging
 import pathlib
 import re
+import sys
 import threading
 import types
 import uuid
 import weakref
+from collections.abc import Collection
 from typing import Any
 
 import gymnasium
@@ -29,8 +32,8 @@ __all__ = ["LEAVES", "OUTSIDE", "is_handle", "is_leaf_type", "is_left_alone", "m
 _VIEWERS = frozenset(
     {*("viewer", "_viewer", "renderer", "_renderer", "mujoco_renderer", "visualizer", "window", "_window")}
 )
-"""Attributes of these names are no state, unless plain data is in them: the classes are often the
-environment's own."""
+"""Attributes of these names may hold a class of the environment's own that draws. It is left alone if what it
+holds draws, or is of another language."""
 
 _LAZY = frozenset({"screen", "_screen", "clock", "_clock", "canvas", "surface", "surf", "font", "game_font"})
 """Attributes that are often ``None`` until something is drawn for the first time. What is made then has to
@@ -75,8 +78,10 @@ _DRAWING = frozenset(
 )
 _DRAWING_IN_PYGAME = frozenset({"Surface", "Font", "Clock", "Sound", "Channel", "Window", "PixelArray"})
 
-# Data, even under the name of something that draws.
-_DATA = (bool, int, float, complex, str, bytes, np.ndarray, np.generic, list, tuple, dict, set, enum.Enum)
+# Packages whose classes of another language can be recorded.
+_READABLE = frozenset(
+    {"builtins", "collections", "random", "numpy", "array", "functools", "pygame", "ctypes"}
+)
 
 
 def is_leaf_type(kind: type) -> bool:
@@ -102,7 +107,34 @@ def is_left_alone(name: str, value: Any) -> bool:
     """Whether an attribute is outside the state."""
     if name in _CONSTANTS or (name in _LAZY and value is None):
         return True
-    return is_handle(value) or (name in _VIEWERS and not isinstance(value, _DATA))
+    return is_handle(value) or (name in _VIEWERS and (value is None or _draws(value)))
+
+
+def _draws(value: Any) -> bool:
+    """Whether an object is there for drawing: it is, or holds, a handle or something of another language."""
+    kind = type(value)
+    if kind in LEAVES or isinstance(value, Collection):
+        return False
+    parts = getattr(value, "__dict__", {}).values()
+    kinds: set[Any] = {kind, *map(type, parts)}
+    return any(map(_is_foreign, kinds)) or any(map(is_handle, parts))
+
+
+@functools.cache
+def _is_foreign(kind: Any) -> bool:
+    """Whether a class, or one that it is made from, is of another language and cannot be recorded."""
+    return any(
+        base is not object
+        and module_of(base).partition(".")[0] not in _READABLE
+        and not _is_made_in_python(base)
+        for base in kind.__mro__
+    )
+
+
+def _is_made_in_python(kind: type) -> bool:
+    """Whether a ``class`` statement made it: it then knows the module's file that it is from."""
+    path = getattr(sys.modules.get(module_of(kind)), "__file__", None)
+    return path is None or not path.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES))
 
 
 def module_of(kind: type) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import array
 import collections
+import ctypes
 import functools
 import random
 import types
@@ -52,6 +53,15 @@ _FEW = 12
 """Up to about so many items a plain loop is quicker than that, most of all when the caches are cold."""
 
 
+_FIGURES = frozenset({"Rect", "FRect", "Vector2", "Vector3", "Color"})
+
+_NUMBERS_IN_C = (
+    *(ctypes.c_bool, ctypes.c_char, ctypes.c_byte, ctypes.c_ubyte, ctypes.c_short, ctypes.c_ushort),
+    *(ctypes.c_int, ctypes.c_uint, ctypes.c_long, ctypes.c_ulong, ctypes.c_longlong, ctypes.c_ulonglong),
+    *(ctypes.c_float, ctypes.c_double),
+)
+
+
 class Unreachable(Exception):
     """Something has state that cannot be saved from here.
 
@@ -79,6 +89,9 @@ def visit_of(found: Any) -> Visit:
     kind = type(found)
     if is_leaf_type(kind):
         visit: Visit = _visit_nothing
+    elif _is_plain_memory(kind):
+        memory = _visit_value(bytes, _put_memory)
+        visit = _both(memory, _visit_object) if kind.__dictoffset__ else memory
     elif hasattr(kind, "cloneSystemState") and hasattr(kind, "restoreSystemState"):
         visit = _visit_value(_saved_emulator, put_emulator)
     else:
@@ -93,10 +106,29 @@ def _visit_by_base(found: Any) -> Visit:
         if isinstance(found, base):
             extra = kind is not base and (kind.__dictoffset__ != 0 or bool(slots_of(kind)))
             return _both(visit, _visit_attributes(kind)) if extra else visit
+    figure = next((base for base in kind.__mro__ if _is_figure(base)), None)
+    if figure is not None:
+        visit = _visit_value(list, _put_slice)
+        return visit if kind is figure else _both(visit, _visit_attributes(kind))
     if _keeps_more_than_attributes(kind):
         name = f"{module_of(kind)}.{kind.__qualname__}"
         raise Unreachable(f"a {name} keeps its state out of Python's reach", found)
     return _visit_attributes(kind)
+
+
+def _is_figure(kind: type) -> bool:
+    """Whether it is one of pygame's sequences of numbers, told without importing pygame."""
+    return module_of(kind).partition(".")[0] == "pygame" and kind.__name__ in _FIGURES
+
+
+def _is_plain_memory(kind: Any) -> bool:
+    """Whether it is a number, structure or array of C's without a pointer: its bytes are all of it."""
+    if issubclass(kind, ctypes.Array):
+        return _is_plain_memory(kind._type_)
+    if issubclass(kind, ctypes.Structure | ctypes.Union):
+        own = [base for base in kind.__mro__ if base not in {ctypes.Structure, ctypes.Union}]
+        return all(_is_plain_memory(field[1]) for base in own for field in vars(base).get("_fields_", ()))
+    return issubclass(kind, _NUMBERS_IN_C) and kind in _NUMBERS_IN_C
 
 
 def _keeps_more_than_attributes(kind: type) -> bool:
@@ -216,6 +248,10 @@ def _visit_list(found: list[Any], entries: list[Entry], stack: list[Any]) -> Non
 
 def _put_slice(found: Any, content: Any) -> None:
     found[:] = content
+
+
+def _put_memory(found: Any, content: bytes) -> None:
+    ctypes.memmove(ctypes.addressof(found), content, len(content))
 
 
 def _put_deque(found: Any, content: Any) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -25,6 +25,7 @@ from gym_p2p.game.state.fields import Fields, differences
 from gym_p2p.game.state.snapshot import Hooks, Snapshot, Snapshots, Strategy, fields_checksum, strategies_for
 
 __all__ = [
+    "FRAMES",
     "Actor",
     "SnapshotChoice",
     "Tried",
@@ -37,7 +38,7 @@ __all__ = [
 Actor = Callable[[Outcome, int], Sequence[Any]]
 """``actor(outcome, frame) -> actions``: every seat's canonical action of a frame, in seat order."""
 
-_FRAMES = 24  # three windows of 8, the default prediction window
+FRAMES = 24  # three windows of 8, the default prediction window
 _WRONG_TURN = 3  # frames
 
 _US = 1e6
@@ -114,10 +115,17 @@ def random_actor(game: Game, seed: int = 0) -> Actor:
     codecs = [game.codec(seat) for seat in game.seats]
 
     def act(outcome: Outcome, frame: int) -> list[Any]:
-        seen = zip(policies, codecs, outcome.observations, strict=True)
-        return [codec.check(policy(observation, frame)) for policy, codec, observation in seen]
+        seen = zip(policies, codecs, outcome.observations, outcome.infos, strict=True)
+        return [codec.check(policy(_with_mask(o, info), frame)) for policy, codec, o, info in seen]
 
     return act
+
+
+def _with_mask(observation: Any, info: Mapping[Any, Any]) -> Any:
+    """Return an observation with the action mask, which PettingZoo allows in either place."""
+    if isinstance(observation, Mapping) and "action_mask" in observation:
+        return observation
+    return {"action_mask": info["action_mask"]} if "action_mask" in info else observation
 
 
 def choose_snapshots(
@@ -127,7 +135,7 @@ def choose_snapshots(
     actor: Actor | None = None,
     seed: int = 1,
     options: dict[str, Any] | None = None,
-    frames: int = _FRAMES,
+    frames: int = FRAMES,
     exhaustive: bool = False,
 ) -> SnapshotChoice:
     """Find the best way of saving and restoring a game that is exact.

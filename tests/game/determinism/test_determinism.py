@@ -177,3 +177,19 @@ def test_wrong_use_is_told() -> None:
         _card(lambda: 1 / 0)
     with pytest.raises(UnsupportedEnvironment, match="what works is"):
         _card(lambda: 1)
+
+
+@pytest.mark.parametrize("habit", [unruly.ByAddress, unruly.ByIdentity])
+def test_a_state_that_is_unlike_and_shows_is_no_pass(habit: Any) -> None:
+    card = _card(habit, fresh_process=True)
+    assert card.check("info").passed is False
+    assert card.check("state checksum").passed is False
+    assert card.verdict == "unfit"
+    assert "worth" in card.why
+
+
+def test_more_steps_lengthen_the_restores_too() -> None:
+    assert _card(unruly.LateModuleState, steps=20).verdict == "rollback", "not shown yet"
+    card = _card(unruly.LateModuleState, steps=90)
+    assert card.verdict == "lockstep", str(card)
+    assert "the reward of 'player'" in card.check("after a restore").detail

@@ -55,15 +55,13 @@ _ROLLBACK = {
     "Overcooked": _Known(
         "cogrid:Overcooked-CrampedRoom-V0", ("cogrid", "pygame"), strategy="get_state/set_state", steps=5
     ),
+    "cooperative_pong": _Known("pettingzoo.butterfly.cooperative_pong_v6", ("pygame",), steps=5),
     "Rally": _Known("gym_p2p/Rally-v0", strategy="get_state/set_state"),
     "Rally for PettingZoo": _Known("gym_p2p.envs.rally:parallel_env", strategy="get_state/set_state"),
 }
 
 _LOCKSTEP = {
     "LunarLander": _Known("LunarLander-v3", ("Box2D", "pygame"), because="SwigPyObject"),
-    "cooperative_pong": _Known(
-        "pettingzoo.butterfly.cooperative_pong_v6", ("pygame",), because="pygame.rect.Rect", steps=5
-    ),
     "multiwalker": _Known("pettingzoo.sisl.multiwalker_v9", ("Box2D", "pygame"), because="SwigPyObject"),
     "pistonball": _Known(
         "pettingzoo.butterfly.pistonball_v6", ("pymunk", "pygame"), because="CData", steps=2

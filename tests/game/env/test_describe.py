@@ -125,3 +125,42 @@ def test_the_description_is_that_of_the_beginning() -> None:
     before = game.describe()
     env.config["level"] = 2
     assert game.describe() == before
+
+
+class _Words(spaces.Space[str]):
+    """A space that shows what it holds, addresses and all."""
+
+    def __init__(self, make: Any, most: int = 3) -> None:
+        super().__init__((), str)
+        self.make = make
+        self.most = most
+
+    def __repr__(self) -> str:
+        return f"Words({self.make}, None)"
+
+
+def _described(space: spaces.Space[Any]) -> str:
+    env = Echo(spaces.Tuple([spaces.Discrete(2)] * 2))
+    env.observation_space = space
+    return make_game(env).describe()["observation space of every seat"]
+
+
+def test_a_space_is_described_without_an_address() -> None:
+    def function() -> Any:
+        def words() -> str:
+            return "go"
+
+        return words
+
+    kept = [function(), function()]
+    one, other = (_described(spaces.Dict({"m": _Words(make)})) for make in kept)
+    assert one == other
+    assert "0x" not in one
+    one, other = (_described(_Words(make.__get__(object()))) for make in kept)
+    assert one == other
+    plain = [type("_Plain", (spaces.Space,), {}) for _ in range(2)]
+    assert "0x" not in _described(plain[0]((), str))
+
+
+def test_what_a_foreign_space_was_made_with_is_described() -> None:
+    assert _described(_Words(_described, most=3)) != _described(_Words(_described, most=4))

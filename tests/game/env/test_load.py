@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -9,6 +11,7 @@ from gymnasium import spaces
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.state.proof import random_actor
 from tests.game.environments import Echo
 
 
@@ -110,3 +113,50 @@ def test_a_policy_that_does_not_exist_is_refused(name: str, message: str) -> Non
     game: Any = make_game(load_environment("CartPole-v1"))
     with pytest.raises(UsageError, match=message):
         load_policy(name, game, "player")
+
+
+@pytest.mark.parametrize("form", [list, lambda m: np.array(m, bool), lambda m: np.array(m, np.int64)])
+def test_an_action_mask_counts_whatever_it_is_made_of(form: Any) -> None:
+    env = Echo(spaces.Tuple([spaces.Discrete(5), spaces.MultiDiscrete([3, 2])]))
+    game = make_game(env)
+    one, two = (load_policy("random", game, seat, seed=1) for seat in game.seats)
+    assert {one({"action_mask": form([0, 1, 0, 0, 1])}, n) for n in range(40)} == {1, 4}
+    for mask in ((form([0, 0, 1]), form([1, 0])), form([0, 0, 1, 1, 0])):
+        assert {tuple(two({"action_mask": mask}, n)) for n in range(20)} == {(2, 0)}
+
+
+def test_the_action_mask_may_be_in_the_info() -> None:
+    game = make_game(Echo(spaces.Tuple([spaces.Discrete(5)] * 2)))
+    info = {"action_mask": [False, False, False, True, False]}
+    outcome = attrs.evolve(game.reset(1), infos=(info, {}))
+    act = random_actor(game)
+    assert {act(outcome, frame)[0] for frame in range(20)} == {3}
+    assert len({act(outcome, frame)[1] for frame in range(40)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("raise OSError('no ROM file')", r"import {0}: it raised OSError: no ROM file \({0}.py, line 1"),
+        ("def make() return", r"import {0}: it raised SyntaxError: .*{0}.py, line 1\)"),
+        (
+            "def make(): raise ValueError('a\\nb')",
+            r"make {0}:make: it raised ValueError: a b \({0}.py, line 1, in make\)",
+        ),
+        ("def make(): len(3)", r"make {0}:make: it raised TypeError: object of type 'int' .*line 1"),
+        (
+            "def in_(a): ...\ndef make(): in_()",
+            r"make {0}:make: it raised TypeError: in_\(\) missing .*line 2",
+        ),
+        ("def make(size): ...", "make {0}:make with these arguments: .*size"),
+    ],
+)
+def test_what_an_environment_raises_is_said_in_its_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, said: str, request: pytest.FixtureRequest
+) -> None:
+    name = f"broken_{abs(hash(request.node.name))}"
+    (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match=said.format(name)) as error:
+        load_environment(f"{name}:make")
+    assert "\n" not in str(error.value)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import array
+import ctypes
 import itertools
 import random
+import threading
 from collections import Counter, OrderedDict, defaultdict, deque
 from types import SimpleNamespace
 from typing import Any
@@ -167,7 +169,7 @@ def test_spaces_and_viewers_stay_as_they_are() -> None:
     entries = record([world])
     space.sample()
     drawn = space.np_random.bit_generator.state
-    world.viewer = _Thing(window=1)
+    world.viewer = _Thing(window=1, lock=threading.Lock())
     world.screen = 5
     world.clock.ticks = 2
     world.canvas = _Thing(drawn=1)
@@ -191,3 +193,86 @@ def test_what_cannot_be_rewound_is_refused_with_the_thing_itself(thing: Any) -> 
 def test_a_walk_that_does_not_end_is_refused() -> None:
     with pytest.raises(Unreachable, match="more than"):
         record([[[] for _ in range(60_000)]])
+
+
+@pytest.mark.parametrize("name", ["window", "_window", "viewer", "renderer", "visualizer"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: deque([1], maxlen=3),
+        lambda: array.array("i", [1]),
+        lambda: _Thing(seen=[1]),
+        lambda: _Valued(1),
+    ],
+)
+def test_state_under_the_name_of_a_display_is_state(name: str, make: Any) -> None:
+    world: Any = _Thing(**{name: make()})
+    before = fields_of({"world": world}, record([world]))
+    entries = record([world])
+    inside = getattr(world, name)
+    if isinstance(inside, deque | array.array):
+        inside.append(2)
+    elif isinstance(inside, _Valued):
+        inside.value = 2
+    else:
+        inside.seen.append(2)
+    assert checksum(fields_of({"world": world}, record([world]))) != checksum(before)
+    put_back(entries)
+    assert checksum(fields_of({"world": world}, record([world]))) == checksum(before)
+
+
+class _Pair(ctypes.Structure):
+    _fields_ = [("left", ctypes.c_int), ("right", ctypes.c_double * 2)]
+
+
+class _Pointing(ctypes.Structure):
+    _fields_ = [("to", ctypes.POINTER(ctypes.c_int))]
+
+
+def _figures() -> list[Any]:
+    pygame = pytest.importorskip("pygame")
+    made = [pygame.Rect(1, 2, 3, 4), pygame.Vector2(1, 2), pygame.Vector3(1, 2, 3), pygame.Color(1, 2, 3, 4)]
+    mine = type("_Mine", (pygame.Rect,), {})(1, 2, 3, 4)
+    mine.speed = 1
+    return [*made, mine]
+
+
+def test_pygame_s_figures_are_recorded() -> None:
+    for figure in _figures():
+        world: Any = _Thing(at=figure)
+        entries = record([world])
+        before = fields_of({"world": world}, entries)
+        was = list(figure)
+        figure[0] = 7
+        assert checksum(fields_of({"world": world}, record([world]))) != checksum(before)
+        put_back(entries)
+        assert world.at is figure
+        assert list(figure) == was
+        assert checksum(fields_of({"world": world}, record([world]))) == checksum(before)
+
+
+def test_numbers_in_c_are_recorded_and_pointers_refused() -> None:
+    number, row, pair = ctypes.c_int(3), (ctypes.c_uint8 * 3)(1, 2, 3), _Pair(1, (2.0, 3.0))
+    world: Any = _Thing(number=number, row=row, pair=pair)
+    entries = record([world])
+    before = checksum(fields_of({"world": world}, entries))
+    number.value, row[1], pair.right[1] = 4, 9, 5.0
+    assert checksum(fields_of({"world": world}, record([world]))) != before
+    put_back(entries)
+    assert checksum(fields_of({"world": world}, record([world]))) == before
+    assert (number.value, list(row), list(pair.right)) == (3, [1, 2, 3], [2.0, 3.0])
+    for pointer in (ctypes.pointer(number), ctypes.c_char_p(b"a"), _Pointing()):
+        with pytest.raises(Unreachable):
+            record([_Thing(it=pointer)])
+
+
+def test_an_attribute_is_a_path_by_what_is_in_it() -> None:
+    def seen(**attributes: Any) -> bytes:
+        world = _Thing(**attributes)
+        return checksum(fields_of({"world": world}, record([world])))
+
+    assert seen(agent_dir=1) != seen(agent_dir=2)
+    assert seen(wind_dir="north") != seen(wind_dir="south")
+    assert seen(goal_path=[(0, 1)]) != seen(goal_path=[(1, 1)])
+    assert seen(rank_file=b"a") != seen(rank_file=b"b")
+    assert seen(log_dir="/here") == seen(log_dir="C:\\there")
