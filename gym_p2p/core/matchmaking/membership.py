@@ -1,7 +1,7 @@
 """One queue of a service: who may be in it, for what, and what its members are sent of where they stand.
 
-It knows what tickets must have in common, and what each member was sent last. It refuses to know how anybody
-is matched, and why somebody stands where they do.
+It knows what tickets must have in common, passes proposals between the planner and those who have to accept
+them, and knows what each member was sent last. It refuses to know how anybody is matched.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import attrs
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.queues import QueueAck, QueueStatus
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
-from gym_p2p.core.matchmaking.acceptance import Acceptance
-from gym_p2p.core.matchmaking.commands import TicketRow
+from gym_p2p.core.matchmaking.acceptance import Acceptance, Decision
+from gym_p2p.core.matchmaking.commands import ProposedMatch, PutOff, QueueOutput, TicketRow, Withdrawn
 from gym_p2p.core.matchmaking.planner import Planner
 from gym_p2p.core.wire.seats import SeatId
 
@@ -77,6 +77,7 @@ class MatchQueue:
         planner: who is in it, and who plays with whom.
         acceptance: who has to accept which match.
         status: what its members are sent of where they stand.
+        kept_s: how long it is remembered when nobody is in it: as long as its pairs are put off.
         empty_at: since when nobody is in it; ``None`` while somebody is.
     """
 
@@ -86,6 +87,7 @@ class MatchQueue:
     planner: Planner
     acceptance: Acceptance
     status: StatusUpdates
+    kept_s: float
     empty_at: float | None = None
 
     @property
@@ -135,3 +137,50 @@ class MatchQueue:
         self.acceptance.forget(subject_id)
         self.status.forget(subject_id)
         self.empty_at = None if self.members else now
+
+    # ---- what happens: every output is consumed at once, for the steps go on as they are drawn
+
+    def settle(self, now: float) -> Iterator[QueueOutput]:
+        """Pass proposals to those who have to accept them, and yield what else the planner wants done."""
+        while (output := self.planner.poll()) is not None:
+            match output:
+                case ProposedMatch():
+                    self._hand_on(self.acceptance.propose(output, self.planner.tickets, now), now)
+                case Withdrawn(proposal_no):
+                    self.acceptance.withdraw(proposal_no)
+                case PutOff():
+                    pass
+                case _:
+                    yield output
+
+    def decided(self, decision: Decision | None, now: float) -> Iterator[QueueOutput]:
+        """Hand on what was decided; who is silent again and again holds the others up, and has to go."""
+        self._hand_on(decision, now)
+        yield from self.settle(now)
+        for subject_id in () if decision is None else decision.silent:
+            if subject_id in self.planner.tickets and self.acceptance.is_too_silent(subject_id):
+                self.planner.leave(subject_id, now, dismissed="no_answer")
+        yield from self.settle(now)
+
+    def handle_timeout(self, now: float) -> Iterator[QueueOutput]:
+        """Do what has come due by ``now``."""
+        self.planner.handle_timeout(now)
+        while (decision := self.acceptance.pop_overdue(now)) is not None:
+            yield from self.decided(decision, now)
+        yield from self.settle(now)
+        if self.members and self.status.due <= now:
+            yield from self.status.updates(self.planner.table(now, estimates=False), self.members, now)
+
+    def next_timeout(self) -> float:
+        """Return when :meth:`handle_timeout` wants to be called, or the queue can be forgotten."""
+        own = self.status.due if self.empty_at is None else self.empty_at + self.kept_s
+        times = own, self.planner.next_timeout(), self.acceptance.next_timeout()
+        return min(due for due in times if due is not None)
+
+    def can_be_forgotten(self, now: float) -> bool:
+        """Tell whether nobody has been in it for so long that nothing of it counts any more."""
+        return self.empty_at is not None and self.empty_at + self.kept_s <= now
+
+    def _hand_on(self, decision: Decision | None, now: float) -> None:
+        if decision is not None:
+            self.planner.hook_decision(decision.proposal_no, decision.verdict, now, decision.reason)

@@ -23,7 +23,6 @@ __all__ = [
     "Partners",
     "RunningLatency",
     "pair_of",
-    "trusted",
 ]
 
 PLACE_KEPT_S = 30.0
@@ -58,10 +57,9 @@ class PairNote:
     """The last probe found no way."""
     relay_tried: bool = False
 
-
-def trusted(note: PairNote | None, now: float) -> ProbeOutcome | None:
-    """Return the measurement that makes another probe of a pair superfluous; ``None``: there is none."""
-    return note.measured if note is not None and now < note.trusted_until else None
+    def trusted(self, now: float) -> ProbeOutcome | None:
+        """Return the measurement that makes another probe superfluous; ``None``: there is none."""
+        return self.measured if now < self.trusted_until else None
 
 
 class PairMemory:

@@ -33,7 +33,7 @@ from gym_p2p.core.api.queues import MatchProbe, Verdict
 from gym_p2p.core.matchmaking import decision_log
 from gym_p2p.core.matchmaking.commands import CancelProbe, ProposedMatch, PutOff, RequestProbe, Withdrawn
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
-from gym_p2p.core.matchmaking.memory import Pair, PairMemory, pair_of, trusted
+from gym_p2p.core.matchmaking.memory import Pair, PairMemory, pair_of
 from gym_p2p.core.matchmaking.queue_state import Books
 from gym_p2p.core.matchmaking.selection import Chooser
 from gym_p2p.core.matchmaking.tickets import Action, Probe, Proposal, Ticket
@@ -104,7 +104,7 @@ class Engagements:
         for one, other in itertools.combinations(members, 2):
             pair = pair_of(one.subject_id, other.subject_id)
             note = self._memory.get(*pair)
-            if note is not None and (measured := trusted(note, now)) is not None:
+            if note is not None and (measured := note.trusted(now)) is not None:
                 proposal.outcomes[pair] = measured
                 proposal.relay_only = proposal.relay_only or note.measured_relay
             elif self._chooser.probes or relay_only:

@@ -2,9 +2,9 @@
 
 An I/O-free machine around one :class:`~gym_p2p.core.matchmaking.planner.Planner` a queue. Whom to match, and
 who sits where, is the planner's to say; this machine knows in which queue somebody waits, keeps the place of
-one whose line broke (:mod:`gym_p2p.core.matchmaking.membership`), gathers acceptance before a match
+one whose line broke (:mod:`gym_p2p.core.matchmaking.memory`), gathers acceptance before a match
 (:mod:`gym_p2p.core.matchmaking.acceptance`), and lets everybody know where they stand
-(:mod:`gym_p2p.core.matchmaking.status`)::
+(:mod:`gym_p2p.core.matchmaking.membership`)::
 
     (absent) -- join --> waiting -- chosen --> probing -- passed --> asking -- all accept --> match
                 waiting -- waited too long --> match_failed                -- one refuses --> waiting
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 
@@ -30,16 +30,8 @@ from gym_p2p.core.api.matches import MakeMatch, QueueTicket
 from gym_p2p.core.api.queues import MatchFailed, Verdict
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.matchmaking import decision_log
-from gym_p2p.core.matchmaking.acceptance import Acceptance, Decision
-from gym_p2p.core.matchmaking.commands import (
-    CancelProbe,
-    LogDecision,
-    ProposedMatch,
-    QueueOutput,
-    RequestProbe,
-    TicketRow,
-    Withdrawn,
-)
+from gym_p2p.core.matchmaking.acceptance import Acceptance
+from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch, QueueOutput, RequestProbe, TicketRow
 from gym_p2p.core.matchmaking.estimator import LatencyEstimator
 from gym_p2p.core.matchmaking.membership import MatchQueue, StatusUpdates
 from gym_p2p.core.matchmaking.memory import KeptPlaces, Partners, RunningLatency
@@ -157,7 +149,8 @@ class Queues:
         queue = self._queue_of.get(subject_id)
         if queue is None or not queue.acceptance.awaits(subject_id, proposal_id):
             return Refused(Code.STALE, "this proposal is not, or no longer, yours to answer")
-        self._decide(queue, queue.acceptance.answer(subject_id, proposal_id, verdict), now)
+        decision = queue.acceptance.answer(subject_id, proposal_id, verdict)
+        self._carry_out(queue, queue.decided(decision, now), now)
         return Accepted()
 
     # ---- what the host answers and reports
@@ -167,7 +160,7 @@ class Queues:
         queue = self._queues.get(request.queue)
         if queue is not None:
             queue.planner.probe_ended(request.probe_no, outcome, now)
-            self._carry_on(queue, now)
+            self._carry_out(queue, queue.settle(now), now)
 
     def hook_decided(
         self, proposed: ProposedMatch, verdict: Verdict, now: float, reason: str = "hook"
@@ -176,7 +169,8 @@ class Queues:
         queue = self._queues.get(proposed.queue)
         if queue is not None:
             tickets = queue.planner.tickets
-            self._decide(queue, queue.acceptance.hook_decided(proposed, verdict, reason, tickets, now), now)
+            decision = queue.acceptance.hook_decided(proposed, verdict, reason, tickets, now)
+            self._carry_out(queue, queue.decided(decision, now), now)
 
     def not_made(self, match: MakeMatch, gone: Sequence[str], now: float) -> None:
         """Let the others back to their places: somebody was gone when the match was to be made.
@@ -212,38 +206,23 @@ class Queues:
     def handle_timeout(self, now: float) -> None:
         """Do what has come due by ``now``."""
         for queue in tuple(self._queues.values()):
-            queue.planner.handle_timeout(now)
-            while (decision := queue.acceptance.pop_overdue(now)) is not None:
-                self._decide(queue, decision, now)
-            self._carry_on(queue, now)
-            if queue.members and queue.status.due <= now:
-                rows = queue.planner.table(now, estimates=False)
-                self._outputs += queue.status.updates(rows, queue.members, now)
-            if queue.empty_at is not None and queue.empty_at + self._forgotten_after_s <= now:
+            self._carry_out(queue, queue.handle_timeout(now), now)
+            if queue.can_be_forgotten(now):
                 del self._queues[queue.name]
         self._places.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
-        return min((due for due in self._timeouts() if due is not None), default=None)
+        times = [queue.next_timeout() for queue in self._queues.values()]
+        if (place_due := self._places.next_timeout()) is not None:
+            times.append(place_due)
+        return min(times, default=None)
 
     def poll(self) -> QueueOutput | None:
         """Return the next request to carry out or event, or ``None``."""
         return self._outputs.popleft() if self._outputs else None
 
-    def _timeouts(self) -> Iterator[float | None]:
-        yield self._places.next_timeout()
-        for queue in self._queues.values():
-            yield queue.planner.next_timeout()
-            yield queue.acceptance.next_timeout()
-            yield queue.status.due if queue.empty_at is None else queue.empty_at + self._forgotten_after_s
-
     # ---- members
-
-    @property
-    def _forgotten_after_s(self) -> float:
-        """An empty queue is remembered as long as its pairs are put off."""
-        return max(self._config.cooldown_s, self._config.pass_over_s)
 
     def _queue_for(self, ticket: QueueTicket) -> MatchQueue | None:
         """Return the queue that a ticket belongs into, a new one where need be.
@@ -262,6 +241,7 @@ class Queues:
         """Return a queue for what a ticket wishes; all share one budget of probes, and their numbers."""
         within_s = self._config.hook_timeout_s
         hook_s = 2 * within_s + _HOOK_MARGIN_S
+        kept_s = max(self._config.cooldown_s, self._config.pass_over_s)
         planner = Planner(
             self._matchmaker,
             name=wish.queue,
@@ -273,7 +253,9 @@ class Queues:
             budget=self._budget,
         )
         acceptance = Acceptance(hook=self._ask_hook, within_s=within_s, outputs=self._outputs)
-        return MatchQueue(wish.queue, wish.seats, wish.plays, planner, acceptance, StatusUpdates(wish.queue))
+        return MatchQueue(
+            wish.queue, wish.seats, wish.plays, planner, acceptance, StatusUpdates(wish.queue), kept_s
+        )
 
     def _enter(
         self, queue: MatchQueue, subject_id: str, ticket: QueueTicket, since: float | None, now: float
@@ -281,7 +263,7 @@ class Queues:
         self._queue_of[subject_id] = queue
         queue.empty_at = None
         queue.planner.enqueue(subject_id, ticket, now, enqueued_at=since)
-        self._carry_on(queue, now)
+        self._carry_out(queue, queue.settle(now), now)
 
     def _take_out(self, subject_id: str, now: float) -> Ticket | None:
         """Take somebody out, whatever they were in."""
@@ -291,7 +273,7 @@ class Queues:
         ticket = queue.planner.tickets[subject_id]
         queue.planner.leave(subject_id, now)
         self._forget(queue, subject_id, now)
-        self._carry_on(queue, now)
+        self._carry_out(queue, queue.settle(now), now)
         return ticket
 
     def _forget(self, queue: MatchQueue, subject_id: str, now: float) -> None:
@@ -299,36 +281,15 @@ class Queues:
         del self._queue_of[subject_id]
         queue.forget(subject_id, now)
 
-    # ---- what a planner wants done
-
-    def _carry_on(self, queue: MatchQueue, now: float) -> None:
-        """Pass on what the planner wants done."""
-        while (output := queue.planner.poll()) is not None:
+    def _carry_out(self, queue: MatchQueue, outputs: Iterable[QueueOutput], now: float) -> None:
+        """Hand on what a queue wants done, and keep no more of whose tickets have ended by it."""
+        for output in outputs:
             match output:
-                case RequestProbe() | CancelProbe() | LogDecision():
-                    self._outputs.append(output)
-                case ProposedMatch():
-                    self._hand_on(queue, queue.acceptance.propose(output, queue.planner.tickets, now), now)
-                case Withdrawn(proposal_no):
-                    queue.acceptance.withdraw(proposal_no)
                 case MakeMatch(players=players):
-                    for player in players:
-                        self._forget(queue, player.subject_id, now)
-                    self._partners.played([player.subject_id for player in players])
-                    self._outputs.append(output)
+                    subjects = [player.subject_id for player in players]
+                    for subject_id in subjects:
+                        self._forget(queue, subject_id, now)
+                    self._partners.played(subjects)
                 case Notify(subject_id, MatchFailed()):
                     self._forget(queue, subject_id, now)
-                    self._outputs.append(output)
-
-    def _hand_on(self, queue: MatchQueue, decision: Decision | None, now: float) -> None:
-        if decision is not None:
-            queue.planner.hook_decision(decision.proposal_no, decision.verdict, now, decision.reason)
-
-    def _decide(self, queue: MatchQueue, decision: Decision | None, now: float) -> None:
-        """Hand on what was decided; who is silent again and again holds the others up, and has to go."""
-        self._hand_on(queue, decision, now)
-        self._carry_on(queue, now)
-        for subject_id in () if decision is None else decision.silent:
-            if subject_id in queue.planner.tickets and queue.acceptance.is_too_silent(subject_id):
-                queue.planner.leave(subject_id, now, dismissed="no_answer")
-        self._carry_on(queue, now)
+            self._outputs.append(output)

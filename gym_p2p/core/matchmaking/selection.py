@@ -14,7 +14,7 @@ import attrs
 
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.matchmaking.estimator import UNKNOWN, Estimate, LatencyEstimator, Source
-from gym_p2p.core.matchmaking.memory import PairMemory, PairNote, trusted
+from gym_p2p.core.matchmaking.memory import PairMemory, PairNote
 from gym_p2p.core.matchmaking.strategy import MatchCandidate, Matchmaker, QueuedCandidate
 from gym_p2p.core.matchmaking.tickets import Ticket
 from gym_p2p.core.presence.rate_limits import SlidingWindow
@@ -117,7 +117,7 @@ class Chooser:
         return self._estimate(one, other, self._memory.get(one.subject_id, other.subject_id), now)
 
     def _estimate(self, one: Ticket, other: Ticket, note: PairNote | None, now: float) -> Estimate:
-        if (measured := trusted(note, now)) is not None:
+        if note is not None and (measured := note.trusted(now)) is not None:
             return Estimate(measured.rtt_ms, Source.MEASURED, exact=True)
         return self._estimator.estimate(one.subject_id, other.subject_id, now)
 
@@ -148,7 +148,7 @@ class Chooser:
         if note is not None:
             if now < note.put_off_until:
                 return note.put_off_until
-            if (measured := trusted(note, now)) is not None:
+            if (measured := note.trusted(now)) is not None:
                 return note.trusted_until if self.hopeless(measured.rtt_ms) else None
         if not self.probes:
             return None
@@ -159,8 +159,9 @@ class Chooser:
         return max(one_at, other_at)
 
     def _known_too_far(self, one: Ticket, other: Ticket, note: PairNote | None, now: float) -> bool:
-        measured = trusted(note, now)
-        return measured is not None and self.rejects(measured.rtt_ms, one, other, now)
+        if note is None or (measured := note.trusted(now)) is None:
+            return False
+        return self.rejects(measured.rtt_ms, one, other, now)
 
     def _ask(
         self, arriving: QueuedCandidate, waiting: list[QueuedCandidate], by_id: dict[str, Ticket], now: float
