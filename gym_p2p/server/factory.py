@@ -50,7 +50,15 @@ def assemble(
     matchmaker: Matchmaker | None,
     pre_match: PreMatchHook | None,
 ) -> SignalingService:
-    """Put the machines of one service behind a Socket.IO server; not started yet, else as :func:`mount`.
+    """Put the machines of one service behind a Socket.IO server; not started yet.
+
+    Args:
+        sio: the server.
+        config: everything that is plain data.
+        tokens: signs the players' upload tokens.
+        metrics: counts.
+        matchmaker: the strategy of the queues; ``None`` is a ``WideningMatchmaker``.
+        pre_match: asked before a queue's match is made.
 
     Raises:
         TypeError: ``matchmaker`` is none.

@@ -29,6 +29,22 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _uvicorn_config(app: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        log_level="warning",  # below it, uvicorn writes addresses and whole frames
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,  # Engine.IO has its own
+        timeout_graceful_shutdown=_STOP_DEADLINE_S,
+    )
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a bound socket; a restart finds the port free although old connections linger.
 
@@ -56,20 +72,7 @@ def listen(host: str, port: int) -> socket.socket:
 @contextlib.asynccontextmanager
 async def serving(app: Any, listener: socket.socket) -> AsyncIterator[None]:
     """Serve an ASGI application on a bound socket for the length of an ``async with`` block."""
-    config = uvicorn.Config(
-        app,
-        lifespan="off",
-        log_config=None,
-        log_level="warning",  # below it, uvicorn writes addresses and whole frames
-        access_log=False,
-        server_header=False,
-        ws="websockets-sansio",
-        ws_max_size=MAX_FRAME_BYTES,
-        ws_per_message_deflate=False,
-        ws_ping_interval=None,  # Engine.IO has its own
-        timeout_graceful_shutdown=_STOP_DEADLINE_S,
-    )
-    server = _Server(config)
+    server = _Server(_uvicorn_config(app))
     task = asyncio.create_task(server.serve(sockets=[listener]), name="gym_p2p service")
     try:
         while not server.started:

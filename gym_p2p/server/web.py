@@ -137,7 +137,12 @@ def make_web_app(
 ) -> Starlette:
     """Return the ASGI application of the plain HTTP part.
 
-    ``health`` stands beside ``ok``, ``metrics`` is in Prometheus' text format, ``queues`` for operators.
+    Args:
+        uploads: takes the documents.
+        health: what ``GET /healthz`` answers, beside ``ok``.
+        metrics: what ``GET /metrics`` answers, in Prometheus' text format.
+        operators: who may see the queues.
+        queues: what ``GET /v1/queues`` answers them.
     """
 
     async def healthz(_request: Request) -> Response:

@@ -76,6 +76,11 @@ def encode(value: attrs.AttrsInstance | Mapping[str, Any]) -> dict[str, Any]:
 def decode(kind: type[_T], data: object, what: str = "payload") -> _T:
     """Build a payload from what arrived: nothing is coerced, unknown fields are ignored.
 
+    Args:
+        kind: its class.
+        data: what the JSON decoder made of it.
+        what: what it is called in the error.
+
     Raises:
         ProtocolError: it has another shape; the text names the place, and quotes nothing of what was sent.
     """

@@ -131,7 +131,11 @@ class Presence:
     ) -> Refused | None:
         """Let a socket in, or say why not; a refused one leaves no trace.
 
-        Who it is comes from its token; ``None`` where it has yet to say so itself.
+        Args:
+            socket: the new one.
+            now: monotonic seconds.
+            subject_id: who it is by its token; ``None`` where it has yet to say so itself.
+            resume_token: what it showed as such.
         """
         if subject_id is None:
             self._sockets[socket] = None
@@ -149,7 +153,10 @@ class Presence:
     def register(self, socket: str, subject_id: object, client: str | None = None) -> Registered | Refused:
         """Tie a socket to a subject; an older socket of that subject is notified and closed.
 
-        Who it says it is comes as it came; where a token has said so, that counts instead.
+        Args:
+            socket: which one.
+            subject_id: who it says it is, as it came; where a token has said so, that counts instead.
+            client: its software, by its own account.
         """
         known = self._sockets.get(socket)
         if known is not None and known.admitted:
@@ -167,9 +174,8 @@ class Presence:
             self._tie(socket, subject)
             subject.socket, subject.client = socket, client
         moved = older not in {None, socket}
-        if older is not None and moved:  # it counts no more, and is untied when it is gone
-            self._outputs.append(Emit(older, Replaced(subject_id=subject_id)))
-            self._outputs.append(Close(older, "replaced by a newer socket of the same subject"))
+        if older is not None and moved:
+            self._replace(subject, older)
         if subject.admitted:
             subject.resume_token = self._resume_tokens()
         return Registered(subject_id, moved, subject.resume_token)
@@ -210,6 +216,11 @@ class Presence:
     def _tie(self, socket: str, subject: _Subject) -> None:
         self._sockets[socket] = subject
         subject.sockets.add(socket)
+
+    def _replace(self, subject: _Subject, older: str) -> None:
+        """Let an older socket know that it counts no more; it is untied when it is gone."""
+        self._outputs.append(Emit(older, Replaced(subject_id=subject.subject_id)))
+        self._outputs.append(Close(older, "replaced by a newer socket of the same subject"))
 
 
 def _resumes(subject: _Subject, resume_token: object) -> bool:

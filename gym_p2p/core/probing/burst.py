@@ -99,11 +99,12 @@ class Burst:
     """
 
     threshold_ms: float | None = None
-    pings: int | None = None
+    pings: int | None = attrs.field(default=None)
 
-    def __attrs_post_init__(self) -> None:
-        if self.pings is not None and not 1 <= self.pings <= MAX_PINGS:
-            raise ConfigurationError("pings", f"wanted 1 to {MAX_PINGS}, got {self.pings!r}")
+    @pings.validator
+    def _countable(self, _attribute: attrs.Attribute[int | None], value: int | None) -> None:
+        if value is not None and not 1 <= value <= MAX_PINGS:
+            raise ConfigurationError("pings", f"wanted 1 to {MAX_PINGS}, got {value!r}")
 
     @property
     def first_goal(self) -> int:
@@ -185,7 +186,10 @@ class PingBurst:
     def receive(self, text: str, now: float, *, arrived: float | None = None) -> None:
         """Take in a text of the channel; what is neither ping nor pong is ignored.
 
-        Its datagram came out of the socket when it ``arrived``; ``None``: just now.
+        Args:
+            text: the text.
+            now: monotonic seconds.
+            arrived: when its datagram came out of the socket; ``None``: just now.
         """
         try:
             message = _parse(text)

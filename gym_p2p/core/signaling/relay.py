@@ -32,7 +32,11 @@ _Signal = TypeVar("_Signal", MatchSignal, ProbeSignal)
 
 
 class Lane:
-    """One direction of signals between two players, each of which a screen looks into."""
+    """One direction of signals between two players.
+
+    Args:
+        screen: looks into each signal.
+    """
 
     def __init__(self, screen: Screen = pass_all) -> None:
         self._screen = screen
@@ -64,7 +68,12 @@ class Lane:
 
 
 class Relay:
-    """The signals among the members of one match, watch or probe; what is relayed goes to ``outputs``."""
+    """The signals among the members of one match, watch or probe.
+
+    Args:
+        outputs: where what is relayed goes.
+        screen: looks into each signal.
+    """
 
     def __init__(self, outputs: deque[Any], screen: Screen = pass_all) -> None:
         self._outputs = outputs
@@ -76,7 +85,11 @@ class Relay:
     ) -> Answer:
         """Send a signal to its target, as far as it may pass; return the answer to its sender.
 
-        The signal is as the target is to see it, but for its payload, which is as its sender sent it.
+        Args:
+            signal: as the target is to see it, yet without its payload.
+            payload: as the sender sent it.
+            sender: the subject that it comes from.
+            target: the subject that it goes to.
 
         Raises:
             ProtocolError: the payload is not what a signal of this type carries.

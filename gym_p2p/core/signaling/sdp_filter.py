@@ -71,6 +71,9 @@ def pass_all(payload: Description | Candidate) -> Screened:
 class SignalScreen:
     """Looks into signals; call it with one.
 
+    Args:
+        policy: which candidates pass.
+
     Attributes:
         dropped: how many candidates were dropped, by reason.
     """

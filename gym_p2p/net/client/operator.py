@@ -45,7 +45,10 @@ class QueueView:
         await self._http.close()
 
     async def fetch(self, token: str) -> QueueReport:
-        """Return the queues as they are now, to the holder of an operator's token.
+        """Return the queues as they are now.
+
+        Args:
+            token: an operator's.
 
         Raises:
             ServiceRefused: ``unauthenticated``: the token is not this service's, or has expired.

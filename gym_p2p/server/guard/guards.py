@@ -56,7 +56,11 @@ class Admission:
         self._now = now
 
     def identify(self, auth: object) -> Identity | Refused:
-        """Return who shows ``{"token": ..., "resume_token": ...}``, or say why they do not come in."""
+        """Return who it is that comes in, or say why it does not.
+
+        Args:
+            auth: what it showed: ``{"token": ..., "resume_token": ...}``.
+        """
         if self._tokens is None:
             return Identity()
         shown = auth if isinstance(auth, Mapping) else {}

@@ -114,9 +114,13 @@ class TokenSigner(Generic[_C]):
         return f"{body}.{self._signature(body)}"
 
     def verify(self, token: str, *, now: float) -> _C | None:
-        """Return what a token says at ``now`` (Unix seconds); ``None`` if it is not ours, changed or expired.
+        """Return what a token says, or ``None`` when it is not ours, was changed, or has expired.
 
         Takes the same time whatever is wrong with a signature.
+
+        Args:
+            token: what the client showed.
+            now: Unix seconds.
         """
         if len(token) > _MAX_TOKEN_CHARS or not token.isascii():
             return None

@@ -48,7 +48,12 @@ class Handler:
 
 
 class Dispatcher:
-    """The door to the machines of one service."""
+    """The door to the machines of one service.
+
+    Args:
+        machines: what decides.
+        guards: who comes in, how much one may do, and what is counted.
+    """
 
     def __init__(self, machines: Machines, guards: Guards) -> None:
         self._machines = machines
@@ -88,7 +93,13 @@ class Dispatcher:
     # ---- what clients do
 
     def connected(self, socket: str, auth: object, now: float) -> Refused | None:
-        """Let a socket in by what it showed, or say why not; a refused one leaves no trace."""
+        """Let a socket in, or say why not; a refused one leaves no trace.
+
+        Args:
+            socket: the new one.
+            auth: what it showed when connecting.
+            now: monotonic seconds.
+        """
         shown = self._guards.admission.identify(auth)
         if isinstance(shown, Refused):
             refused: Refused | None = shown

@@ -32,7 +32,12 @@ MAX_THREADS = 16
 
 
 class HookCaller:
-    """Calls a user's hook; one that has not answered within ``timeout_s`` has rejected."""
+    """Calls one hook, with a deadline.
+
+    Args:
+        hook: the user's.
+        timeout_s: when it has not answered by then, it has rejected.
+    """
 
     def __init__(self, hook: PreMatchHook, timeout_s: float) -> None:
         self._hook = hook
