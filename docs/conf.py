@@ -51,7 +51,7 @@ def _commands_page() -> list[str]:
     lines = ["# Commands", "", "What `gym-p2p COMMAND --help` prints.", ""]
     parser = make_parser()
     for action in parser._actions:  # noqa: SLF001  # argparse has no public way to its sub-parsers
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # the same
             for name, command in action.choices.items():
                 command.formatter_class = lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=100)
                 lines += [f"## gym-p2p {name}", "", "```text", command.format_help().rstrip(), "```", ""]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("gym_p2p", "tests", "benchmarks", "examples")
+FOLDERS = ("gym_p2p", "tests", "benchmarks", "examples", "docs")
 
 IGNORE = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no)\b(?P<rest>.*)")
 CODE = r"(?::\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*|\[[a-z, -]+\]|\s+(?:cover|branch))"

@@ -114,7 +114,8 @@ def write_bytes(path: Path, chunks: Iterable[bytes], *, mode: int = 0o666) -> No
     """Write a file so that a reader sees the old one or the new one, never a part.
 
     Raises:
-        OSError: the file could not be written; what was there before is untouched.
+        OSError: the file could not be written, and what was there before is untouched; or its folder could
+            not be, and the new file may not outlast a power cut.
     """
     with replacing(path, mode=mode) as file:
         file.writelines(chunks)

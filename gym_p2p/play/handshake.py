@@ -16,7 +16,7 @@ from gym_p2p.config import P2PConfig, SyncConfig
 from gym_p2p.config.names import name_of
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.terms import Term
-from gym_p2p.core.wire.codec import MAX_SEED
+from gym_p2p.core.wire.codec import MAX_JSON_DEPTH, MAX_SEED, nested_deeper
 from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, NetworkError
@@ -115,10 +115,12 @@ def travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     try:
         text = json.dumps(dict(options), separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError(
             "options", f"they travel to the peers as JSON, and cannot: {error}"
         ) from None
+    if nested_deeper(options, MAX_JSON_DEPTH):
+        raise ConfigurationError("options", f"wanted at most {MAX_JSON_DEPTH} levels within each other")
     if len(text) > MAX_OPTIONS_BYTES:
         raise ConfigurationError(
             "options", f"they are {len(text)} bytes as JSON, and {MAX_OPTIONS_BYTES} can travel to the peers"

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gym_p2p.core.wire.codec import MAX_JSON_DEPTH
 from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.play.handshake import travelled
@@ -34,3 +35,16 @@ def test_options_longer_than_a_message_are_refused_with_both_numbers() -> None:
         ConfigurationError, match=f"{MAX_OPTIONS_BYTES + 1} bytes as JSON, and {MAX_OPTIONS_BYTES}"
     ):
         travelled({"x": longest["x"] + "y"})
+
+
+def test_options_as_deep_as_they_may_be_travel_and_deeper_ones_are_refused() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(MAX_JSON_DEPTH - 1):
+        deep = {"x": deep}
+    assert travelled(deep) == deep
+    for levels in (1, 2_000):
+        deeper = deep
+        for _ in range(levels):
+            deeper = {"x": deeper}
+        with pytest.raises(ConfigurationError, match="options"):
+            travelled(deeper)

@@ -1,7 +1,7 @@
 """Simulated players for a queue: real websockets and the real wire, made-up measurements and moods.
 
 Each player has a place in a :class:`World`, which knows the round trip between any two of them and which
-pairs do not get through to each other. He answers probes as a peer would, with a description there and back
+pairs do not get through to each other. Each answers probes as a peer would, with a description there and back
 and a result after about the time that measuring takes; the :class:`Mood` says when not.
 """
 
@@ -185,7 +185,7 @@ class Player:
 
     @property
     def wire(self) -> Wire:
-        """His line to the service."""
+        """The line to the service."""
         assert self._wire is not None
         return self._wire
 

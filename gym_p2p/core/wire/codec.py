@@ -21,6 +21,7 @@ exports, whole numbers of any length among it and NaN not.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -30,10 +31,25 @@ import msgspec
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["MAX_SEED", "Codec", "Count", "Digest", "JsonObject", "Reason", "Seed", "Version", "WireMessage"]
+__all__ = [
+    "MAX_JSON_DEPTH",
+    "MAX_SEED",
+    "Codec",
+    "Count",
+    "Digest",
+    "JsonObject",
+    "Reason",
+    "Seed",
+    "Version",
+    "WireMessage",
+    "nested_deeper",
+]
 
 MAX_SEED = 2**64 - 1
 """NumPy takes any number; this many bits are more than anybody draws."""
+
+MAX_JSON_DEPTH = 32
+"""Mappings and lists within each other: more than a configuration has, and what every reader takes."""
 
 _MAX_VERSION = 127
 
@@ -178,12 +194,33 @@ def _from_wire(_cls: type[Any], text: Any) -> JsonObject:
     if not isinstance(text, str):
         raise ProtocolError("wrong shape")
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise ProtocolError("malformed JSON") from None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or nested_deeper(value, MAX_JSON_DEPTH):
         raise ProtocolError("wrong shape")
     return JsonObject(value)
+
+
+def nested_deeper(value: Any, limit: int) -> bool:
+    """Return whether plain data has more than so many mappings and lists within each other."""
+    level = [value]
+    for _ in range(limit):
+        level = [
+            item
+            for found in level
+            if isinstance(found, dict | list)
+            for item in (found.values() if isinstance(found, dict) else found)
+        ]
+    return any(isinstance(found, dict | list) for found in level)
+
+
+def _finite(text: str) -> float:
+    """Return a number that is one: ``1e999`` would be infinite, and could not be sent on."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ProtocolError("malformed JSON")
+    return value
 
 
 def _refuse_constant(_text: str) -> Any:

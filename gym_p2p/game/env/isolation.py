@@ -2,7 +2,7 @@
 
 An environment that does so shares its chance with everything else in the process: a policy, a data loader,
 another match. :func:`isolate_global_random` gives it streams of its own, seeded by ``reset``, and makes them
-part of :attr:`~gym_p2p.game.env.game.Game.progress`, so that they are saved and restored with the state.
+part of what the game keeps of its progress, so that they are saved and restored with the state.
 """
 
 from __future__ import annotations

@@ -263,6 +263,7 @@ def test_a_goodbye_for_anothers_polite_goodbye_is_no_loss() -> None:
     assert PlayerGone(1, "peer_left", 0, "peer_left", 0) in trio.events[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [0, WINDOW])
 @pytest.mark.parametrize("players", [2, 3, 4])
 @given(
