@@ -79,12 +79,15 @@ window.player = {
 
   leave: () => state.client.leave(),
 
-  /** The matches that were proposed so far. */
-  proposals: () => state.proposals,
+  /** Return the matches that were proposed, once there are so many. */
+  async proposed({ count }) {
+    await until(() => state.proposals.length >= count, 15_000);
+    return state.proposals;
+  },
 
-  /** Return once so many matches were proposed and the queue has told that this player waits again. */
-  async waitingAgain({ proposals }) {
-    await until(() => state.proposals.length >= proposals && state.statuses.at(-1)?.state === "waiting", 15_000);
+  /** Return once the queue has told that this player waits; it does so at the latest after five seconds. */
+  async waiting() {
+    await until(() => state.statuses.at(-1)?.state === "waiting", 15_000);
   },
 
   async match() {

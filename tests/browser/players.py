@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.server import Service
 from tests.browser.chromium import Chromium, Page
 
-__all__ = ["Opened", "PagePlayer", "PythonPlayer", "meet", "run", "serving"]
+__all__ = ["Opened", "PagePlayer", "PythonPlayer", "meet", "run", "serving", "until"]
 
 TIMEOUT_S = 40.0
 
@@ -31,6 +31,13 @@ TIMEOUT_S = 40.0
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run a test's coroutine with a time limit."""
     asyncio.run(asyncio.wait_for(work, TIMEOUT_S))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop run until something is true: each side hears of it at a time of its own."""
+    async with asyncio.timeout(15):
+        while not condition():  # noqa: ASYNC110 - many things change it
+            await asyncio.sleep(0.005)
 
 
 @contextlib.asynccontextmanager
@@ -127,6 +134,11 @@ class PythonPlayer:
         assert connection.state is LinkState.OPEN
         took_ms = (asyncio.get_running_loop().time() - started) * 1000
         return Opened(took_ms, "offerer" if "offer" in self.sent else "answerer")
+
+    async def probed(self, count: int = 1) -> list[ProbeResult]:
+        """Wait for so many probes to end here, and return what became of them."""
+        await until(lambda: len(self.probes) >= count)
+        return self.probes
 
     async def send(self, text: str) -> bool:
         return self.connection.send(Channel.GAME, text)

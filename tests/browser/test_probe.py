@@ -70,7 +70,7 @@ def test_a_python_player_and_a_page_that_knows_only_the_plain_wire_probe_each_ot
             assert report is not None
             assert report.rtt_ms == (await page.probed())[-1]["rtt_ms"]
             # Such a page closes the channel as soon as it has measured; what we have until then counts.
-            assert python.probes[-1].failure is None
+            assert (await python.probed())[-1].failure is None
 
     run(work())
 

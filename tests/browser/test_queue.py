@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from gym_p2p.config import MatchmakingConfig
+from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.server import Service
 from tests.browser.chromium import Chromium
-from tests.browser.players import PagePlayer, PythonPlayer, run, serving
+from tests.browser.players import PagePlayer, PythonPlayer, run, serving, until
 
 SEATS: tuple[SeatId, SeatId] = ("left", "right")
+
+
+def rows_of(service: Service) -> Sequence[TicketRow]:
+    """Return who is in the queue."""
+    return service.queue_report().queues["lab"]
 
 
 def test_a_page_and_a_python_player_are_probed_matched_and_connected(
@@ -36,7 +44,7 @@ def test_a_page_and_a_python_player_are_probed_matched_and_connected(
             assert set(pair.reports) == {"page", "python"}
             assert pair.rtt_ms == theirs["probe"]["pairs"][0]["rtt_ms"] is not None
             assert (await page.probed())[-1]["failure"] is None
-            assert python.probes[-1].failure is None
+            assert (await python.probed())[-1].failure is None
             await asyncio.gather(python.connect(), page.connect())
             assert await python.send("hello from python")
             assert await page.send("hello from the page")
@@ -58,7 +66,7 @@ def test_two_pages_that_are_asked_and_accept_are_matched(
             await other.join_queue("lab", SEATS)
             matches = await asyncio.gather(one.match(), other.match())
             assert {match["player_id"] for match in matches} == set(SEATS)
-            (proposed,) = await one.page.call("proposals")
+            (proposed,) = await one.page.call("proposed", count=1)
             assert set(proposed["subjects"]) == {"one", "other"}
             assert proposed["probe"]["pairs"][0]["rtt_ms"] is not None
             await asyncio.gather(one.connect(), other.connect())
@@ -78,13 +86,13 @@ def test_a_page_that_does_not_accept_stays_in_the_queue_and_so_does_the_other(
         ):
             await page.join_queue("lab", SEATS)
             await python.join_queue("lab", SEATS)
-            await page.page.call("waitingAgain", proposals=1)
-            (proposed,) = await page.page.call("proposals")
+            (proposed,) = await page.page.call("proposed", count=1)
             assert set(proposed["subjects"]) == {"page", "python"}
-            rows = service.queue_report().queues["lab"]
-            assert {(row.subject_id, row.rejections) for row in rows} == {("page", 1), ("python", 1)}
+            again = {("page", 1), ("python", 1)}
+            await until(lambda: {(row.subject_id, row.rejections) for row in rows_of(service)} == again)
+            await page.page.call("waiting")
             await page.page.call("leave")
-            assert [row.subject_id for row in service.queue_report().queues["lab"]] == ["python"]
+            assert [row.subject_id for row in rows_of(service)] == ["python"]
 
     run(work())
 
