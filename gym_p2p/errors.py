@@ -13,6 +13,7 @@ Errors carry their data in fields, so that a program can act on them without rea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 __all__ = [
@@ -38,16 +39,44 @@ __all__ = [
 ]
 
 
-class P2PError(Exception):
+class _FromOneText(type):
+    """Lets others make an error again that they know by its class and text alone.
+
+    ``AsyncVectorEnv`` and process pools raise ``type(error)(error)`` or ``type(error)(str(error))`` at their
+    users. Made from an error of its class, an error is that one again; made from a text where more is wanted,
+    it has that text, and its fields are ``None``.
+    """
+
+    def __call__(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        only: Any = args[0] if len(args) == 1 and not kwargs else None
+        if isinstance(only, cls):
+            return _rebuild(cls, only.args, vars(only))
+        if isinstance(only, str | Exception) and _wants_more(cls):
+            fields: dict[str, Any] = dict.fromkeys(cls._fields)
+            if "problem" in fields:
+                fields["problem"] = str(only)
+            return _rebuild(cls, (str(only),), fields)
+        return type.__call__(cls, *args, **kwargs)
+
+
+def _wants_more(cls: Any) -> bool:
+    parameters = list(signature(cls.__init__).parameters.values())[1:]
+    named = [p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
+    return sum(p.default is p.empty for p in named) > 1
+
+
+class P2PError(Exception, metaclass=_FromOneText):
     """The root: ``except P2PError`` catches everything that this package raises on purpose."""
+
+    _fields: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by fields: errors travel from the network process to the caller's."""
         return (_rebuild, (type(self), self.args, self.__dict__))
 
 
-def _rebuild(cls: type[P2PError], args: tuple[Any, ...], fields: dict[str, Any]) -> P2PError:
-    error = cls.__new__(cls)
+def _rebuild(cls: Any, args: tuple[Any, ...], fields: dict[str, Any]) -> P2PError:
+    error: P2PError = cls.__new__(cls)
     error.args = args
     error.__dict__.update(fields)
     return error
@@ -64,6 +93,8 @@ class ConfigurationError(UsageError, ValueError):
         option: the option's name.
     """
 
+    _fields = ("option",)
+
     def __init__(self, option: str, problem: str) -> None:
         super().__init__(f"{option}: {problem}")
         self.option = option
@@ -79,6 +110,8 @@ class InvalidAction(UsageError, ValueError):
     Attributes:
         seat: the seat that was to act.
     """
+
+    _fields = ("seat",)
 
     def __init__(self, seat: object, problem: str) -> None:
         super().__init__(f"seat {seat!r}: {problem}")
@@ -104,6 +137,8 @@ class UnreadableReplay(UsageError, ValueError):
         path: the file.
     """
 
+    _fields = ("path",)
+
     def __init__(self, path: object, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
         self.path = str(path)
@@ -117,6 +152,8 @@ class DamagedReplay(P2PError):
         where: the first place that is not as it was written; what stands before it is.
         problem: what is wrong there.
     """
+
+    _fields = ("path", "where", "problem")
 
     def __init__(self, path: object, where: str, problem: str) -> None:
         super().__init__(f"{path}: {where}: {problem}")
@@ -135,6 +172,8 @@ class WatchDiverged(P2PError):
         theirs: the players' digest, or what they had.
         ours: the same of this copy.
     """
+
+    _fields = ("episode", "frame", "what", "theirs", "ours")
 
     def __init__(self, episode: int, frame: int, what: str, *, theirs: str, ours: str) -> None:
         at = "reset" if frame < 0 else f"frame {frame}"
@@ -173,6 +212,8 @@ class HandshakeRefused(PeerError):
         differences: ``(what, ours, theirs)`` for every difference.
     """
 
+    _fields = ("peer", "differences")
+
     def __init__(self, peer: object, differences: Sequence[tuple[str, str, str]]) -> None:
         lines = [f"cannot play with {peer!r}, the two sides differ:"]
         lines += [f"  {what}: ours {ours}, theirs {theirs}" for what, ours, theirs in differences]
@@ -190,6 +231,8 @@ class PeerLost(PeerError):
         reason: why they are believed lost.
     """
 
+    _fields = ("peer", "reason")
+
     def __init__(self, peer: str | int | None, reason: str) -> None:
         super().__init__(f"player {peer!r} is gone: {reason}")
         self.peer = peer
@@ -205,6 +248,8 @@ class MatchRefused(PeerError):
         worst_rtt_ms: the largest measured round trip between any two of them; ``None`` if none was measured.
         problem: the text without the advice, which is for programs.
     """
+
+    _fields = ("problem", "queue", "subjects", "worst_rtt_ms")
 
     def __init__(self, queue: str, subjects: Sequence[str], worst_rtt_ms: float | None) -> None:
         measured = "nothing was measured" if worst_rtt_ms is None else f"at most {worst_rtt_ms:.1f} ms apart"
@@ -228,6 +273,8 @@ class ServiceUnreachable(NetworkError):
         url: the address that was tried.
     """
 
+    _fields = ("url",)
+
     def __init__(self, url: str, problem: str) -> None:
         super().__init__(
             f"no gym_p2p service answers at {url} ({problem}); start one with `gym-p2p serve`, "
@@ -245,6 +292,8 @@ class ServiceRefused(NetworkError):
         retry_after_s: when the same may be granted; ``None`` where the service names no time.
     """
 
+    _fields = ("code", "detail", "retry_after_s")
+
     def __init__(self, code: str, detail: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(f"the service refused ({code}): {detail}")
         self.code = code
@@ -261,6 +310,8 @@ class NoMatch(NetworkError):
         waited_s: how long this player was in it.
         problem: the text without the advice, which is for programs.
     """
+
+    _fields = ("problem", "queue", "reason", "waited_s")
 
     def __init__(self, queue: str, reason: str, waited_s: float) -> None:
         why = {
@@ -283,6 +334,8 @@ class ConnectFailed(NetworkError):
         waited_s: for how long, in seconds.
         seen: what was seen on the way (candidate types, ICE states), in words.
     """
+
+    _fields = ("what", "waited_s", "seen")
 
     def __init__(self, what: str, *, waited_s: float, seen: str, advice: str) -> None:
         super().__init__(f"{what}: not connected after {waited_s:.1f} s; seen: {seen}. {advice}")

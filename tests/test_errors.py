@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,40 @@ def test_an_error_comes_out_of_a_pipe_as_it_went_in(error: P2PError) -> None:
     assert type(back) is type(error)
     assert str(back) == str(error)
     assert vars(back) == vars(error)
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_an_error_made_again_from_itself_is_the_same(error: P2PError) -> None:
+    """What vector environments do: ``raise type(error)(error)``, after it came out of a pipe."""
+    kind: Any = type(error)
+    again = kind(pickle.loads(pickle.dumps(error)))  # noqa: S301  # what is tested
+    assert type(again) is kind
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
+    assert vars(pickle.loads(pickle.dumps(again))) == vars(error)  # noqa: S301  # what is tested
+
+
+@pytest.mark.parametrize("kind", [getattr(errors, name) for name in errors.__all__], ids=str)
+def test_an_error_can_be_made_from_a_text_alone(kind: Any) -> None:
+    error = kind("worker 3: it broke")
+    assert "worker 3: it broke" in str(error)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301  # what is tested
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_the_fields_of_an_error_made_from_its_text_are_there_though_unknown(example: P2PError) -> None:
+    kind: Any = type(example)
+    error = kind(str(example))
+    assert str(example) in str(error)
+    assert set(vars(error)) == set(vars(example))
+
+
+def test_a_forgotten_argument_is_not_taken_for_a_text() -> None:
+    kind: Any = PeerLost
+    with pytest.raises(TypeError, match="reason"):
+        kind(peer="right")
+    with pytest.raises(TypeError, match="reason"):
+        kind(3)
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
