@@ -23,6 +23,7 @@ from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnviron
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.play.copies import Copied
 from gym_p2p.play.reentrancy import close_when_dropped
 from gym_p2p.play.session import Session
 
@@ -101,7 +102,7 @@ class _Exports:
         return self.p2p.document("multiplayer")
 
 
-class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Exports):
+class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Exports):
     """One seat of an unmodified environment that is played with peers over the network.
 
     Every player wraps a copy of the same environment and takes another seat. ``reset`` meets the others
@@ -205,7 +206,7 @@ class P2PEnv(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs, _Expo
         self.p2p.close()
 
 
-class P2PParallelEnv(BaseParallelWrapper, _Exports):  # type: ignore[misc]  # PettingZoo has no types
+class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[misc]  # PettingZoo has no types
     """Some agents of a PettingZoo ``ParallelEnv`` that is played with peers over the network.
 
     To its user it is a ``ParallelEnv`` of the local agents alone; the others' actions come from the peers.
