@@ -91,13 +91,15 @@ class ConfigurationError(UsageError, ValueError):
 
     Attributes:
         option: the option's name.
+        problem: what is wrong with it: the text without the name.
     """
 
-    _fields = ("option",)
+    _fields = ("option", "problem")
 
     def __init__(self, option: str, problem: str) -> None:
         super().__init__(f"{option}: {problem}")
         self.option = option
+        self.problem = problem
 
 
 class UnsupportedEnvironment(UsageError, TypeError):

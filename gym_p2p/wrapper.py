@@ -16,7 +16,8 @@ from gymnasium.utils import RecordConstructorArgs
 from pettingzoo.utils import BaseParallelWrapper
 from typing_extensions import Unpack
 
-from gym_p2p.config import IceServer, P2PConfig, config_from_options, to_mapping
+from gym_p2p.config import P2PConfig, config_from_options, to_mapping
+from gym_p2p.config.player import option_fields
 from gym_p2p.core.api.queues import MatchProposed
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnvironment
@@ -147,7 +148,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             seat=seat,
             watchers=watchers,
             default_actions=default_actions,
-            **_without_secrets(options),
+            **_recorded(options, config),
         )
         game = _isolated(make_game(env, watchers=watchers, default_actions=default_actions), config)
         wrapped = env if isinstance(env, gymnasium.Env) else _SeatsOf(game)
@@ -302,20 +303,18 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         return {agent: values[seats.index(agent)] for agent in self.agents}
 
 
-def _without_secrets(options: P2POptions) -> dict[str, Any]:
-    """Return the options that a spec may name: it travels as JSON, and ends up in logs and papers.
+def _recorded(options: P2POptions, config: P2PConfig) -> dict[str, Any]:
+    """Return the options that a spec may name, as plain data: it travels as JSON, into logs and papers.
 
     Whoever makes the environment again from its spec passes the token by ``GYM_P2P_TOKEN``.
     """
-    recorded: dict[str, Any] = {name: value for name, value in options.items() if name != "token"}
-    if "ice_servers" in recorded:
-        recorded["ice_servers"] = [_without_credentials(server) for server in recorded["ice_servers"]]
-    return recorded
-
-
-def _without_credentials(server: Any) -> dict[str, Any]:
-    plain = to_mapping(server) if isinstance(server, IceServer) else dict(server)
-    return {name: value for name, value in plain.items() if name not in {"username", "credential"}}
+    fields, plain = option_fields(), to_mapping(config)
+    wanted = {name: fields[name] for name in options}
+    return {
+        name: (plain if group is None else plain[group])[field.name]
+        for name, (group, field) in wanted.items()
+        if field.repr
+    }
 
 
 class _SeatsOf(gymnasium.Env[Any, Any]):
