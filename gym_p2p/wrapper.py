@@ -7,8 +7,8 @@ JSON and a vector environment can start its workers first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal, Self, TypedDict
 
 import gymnasium
 import pettingzoo
@@ -178,7 +178,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         """
         outcome = self.p2p.reset(seed, options)
         if isinstance(self.env, _SeatsOf):
-            self.env.seed_generator(seed)
+            self.env.seed_generator(None if seed is None else self.p2p.seed)
         index = self._game.seats.index(self.p2p.seat)
         return outcome.observations[index], outcome.infos[index]
 
@@ -234,8 +234,7 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         default_actions: Any = None,
         **options: Unpack[P2POptions],
     ) -> None:
-        if isinstance(agents, str) or not agents or len(set(agents)) != len(agents):
-            raise ConfigurationError("agents", f"wanted a list of different agents, got {agents!r}")
+        _check_agents(agents)
         if not isinstance(env, pettingzoo.ParallelEnv | pettingzoo.AECEnv):
             found = f"a {type(env).__module__}.{type(env).__qualname__}"
             raise UnsupportedEnvironment(f"wanted a PettingZoo environment, got {found}; P2PEnv takes others")
@@ -249,6 +248,16 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         self.agents: list[Any] = []
         self.p2p = Session(self._game, seats=ordered, config=config)
         close_when_dropped(self, self.p2p.close)
+
+    @property
+    def observation_spaces(self) -> dict[Any, gymnasium.Space[Any]]:
+        """The local agents' observation spaces; PettingZoo's older form of :meth:`observation_space`."""
+        return {agent: self.observation_space(agent) for agent in self.possible_agents}
+
+    @property
+    def action_spaces(self) -> dict[Any, gymnasium.Space[Any]]:
+        """The local agents' action spaces; PettingZoo's older form of :meth:`action_space`."""
+        return {agent: self.action_space(agent) for agent in self.possible_agents}
 
     def observation_space(self, agent: Any) -> gymnasium.Space[Any]:
         """Return a local agent's observation space."""
@@ -286,6 +295,14 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         """Say goodbye, write and upload the exports, close the environment. Idempotent."""
         self.p2p.close()
 
+    def __enter__(self) -> Self:
+        """Begin a ``with`` block that closes this."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close this."""
+        self.close()
+
     def _checked(self, actions: Mapping[Any, Any]) -> dict[SeatId, Any]:
         checked: dict[SeatId, Any] = {}
         for agent in self.possible_agents:
@@ -315,6 +332,12 @@ def _recorded(options: P2POptions, config: P2PConfig) -> dict[str, Any]:
         for name, (group, field) in wanted.items()
         if field.repr
     }
+
+
+def _check_agents(agents: Any) -> None:
+    listed = isinstance(agents, Collection) and not isinstance(agents, str) and len(agents) > 0
+    if not listed or any(list(agents).count(agent) > 1 for agent in agents):
+        raise ConfigurationError("agents", f"wanted a list of different agents, got {agents!r}")
 
 
 class _SeatsOf(gymnasium.Env[Any, Any]):

@@ -31,7 +31,7 @@ from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
 from gym_p2p.play.episode import Ending, LiveEpisode
-from gym_p2p.play.handshake import check_seed, travelled
+from gym_p2p.play.handshake import seed_of, travelled
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.neighbours import Newcomer
 from gym_p2p.play.progress import Progress, SessionState, progress_of
@@ -88,7 +88,7 @@ class Session:
                 again. Once a match has begun, its loss is final.
             MatchOver: the match has ended.
         """
-        check_seed(seed)
+        seed = seed_of(seed)
         options = travelled(options)
         with self._exclusive("reset"):
             self._refuse_if_over()
