@@ -26,6 +26,7 @@ __all__ = [
     "is_text",
     "one_of",
     "optional",
+    "require_no_password",
     "require_number",
     "require_whole",
     "secret_text",
@@ -134,6 +135,21 @@ def _is_pair_of_functions(value: Any) -> bool:
 
 
 is_pair_of_functions = _passing(_is_pair_of_functions, "a pair of functions or names")
+
+
+def require_no_password(option: str, url: str) -> None:
+    """Pass an address that may stand in logs, specs and documents; another one is not shown.
+
+    Raises:
+        ConfigurationError: there is a name or a password in it.
+    """
+    if "@" in url.split("://", 1)[-1].split("/", 1)[0]:
+        raise ConfigurationError(
+            option,
+            "wanted no name and password in it, for it is logged and exported; a token lets a player in",
+        )
+
+
 is_boolean = _passing(lambda value: isinstance(value, bool), "true or false")
 is_text = _passing(lambda value: isinstance(value, str) and value != "", "a non-empty text")
 is_path = _passing(lambda value: isinstance(value, str | os.PathLike) and str(value) != "", "a path")

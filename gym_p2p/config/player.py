@@ -17,6 +17,7 @@ from gym_p2p.config.checks import (
     is_text,
     one_of,
     optional,
+    require_no_password,
     secret_text,
     whole_in_range,
 )
@@ -187,10 +188,7 @@ class ExportConfig:
 
 
 def _without_password(_instance: Any, attribute: attrs.Attribute[Any], value: str) -> None:
-    """Pass an address that may stand in logs, specs and documents; another one is not shown."""
-    if "@" in value.split("://", 1)[-1].split("/", 1)[0]:
-        problem = "wanted no name and password in it, for it is logged and exported; a token lets a player in"
-        raise ConfigurationError(attribute.name, problem)
+    require_no_password(attribute.name, value)
 
 
 @attrs.frozen(kw_only=True)

@@ -21,6 +21,7 @@ import attrs
 import msgspec
 import socketio
 
+from gym_p2p.config.checks import require_no_password
 from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.requests import RegisterSubject
@@ -161,6 +162,7 @@ async def hang_up(sio: socketio.AsyncClient) -> None:
 
 def check_url(url: str) -> None:
     """Raise ``ConfigurationError`` for what cannot be a service's address."""
+    require_no_password("server_url", url)
     try:
         parts = urllib.parse.urlsplit(url)
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
