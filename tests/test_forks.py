@@ -1,4 +1,4 @@
-"""Players whose process forks: what the forks hold keeps nothing alive, and they have no part in the match."""
+"""Players whose process forks: what the forks hold keeps nothing alive; they have no part in the match."""
 
 from __future__ import annotations
 

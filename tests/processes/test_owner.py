@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from gym_p2p.net.loop import run_loop
@@ -30,6 +31,11 @@ import os, subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2], str(os.getpid())])
 time.sleep(60)
 """
+
+
+def _open_fds() -> int:
+    number: int = psutil.Process().num_fds()
+    return number
 
 
 @pytest.mark.parametrize("how", ["pidfd", "looking"])
@@ -62,12 +68,12 @@ def test_a_living_owner_is_left_alone_and_nothing_stays_open(*, by_pidfd: bool) 
 
     async def main() -> None:
         await asyncio.sleep(0)
-        before = os.listdir("/dev/fd")
+        before = _open_fds()
         watch = OwnerWatch(os.getppid(), lambda: ended.append("ended"), by_pidfd=by_pidfd)
         await asyncio.sleep(0.3)
         watch.stop()
         watch.stop()
-        assert os.listdir("/dev/fd") == before
+        assert _open_fds() == before
 
     run_loop(main())
     assert ended == []

@@ -19,7 +19,7 @@ PACKAGE = Path(gym_p2p.__file__).parent
 
 
 def _run(*arguments: str, **changes: Any) -> str:
-    done = subprocess.run(
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         python_command(*arguments), capture_output=True, text=True, timeout=60, check=False, **changes
     )
     assert done.returncode == 0, done.stderr
