@@ -3,7 +3,7 @@
 An entry is a small file beside the documents: where one of them has to go, and the token (so it is readable
 by its owner only). Whoever sends it holds a lock on the entry meanwhile; the lock ends with the process,
 however that ends. An entry is written *before* the upload begins and removed once the service has the
-document, so a process that is killed in between leaves it for the next one.
+document, so a process that is killed in between leaves it for the next one, also where a fork of it lives on.
 
 The lock is on the file, not on its name, hence the check after taking it that the name still stands for it.
 """
@@ -23,6 +23,7 @@ import msgspec
 
 from gym_p2p.exports.files import path_component, replacing, write_bytes
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
+from gym_p2p.processes.forks import let_go_in_forks
 
 __all__ = ["FlushResult", "SpoolEntry", "flush_spool"]
 
@@ -61,13 +62,17 @@ class FlushResult:
 
 @attrs.define(eq=False)
 class SpoolEntry:
-    """An entry whose lock this process holds: call :meth:`send` as often as wanted, then :meth:`release`."""
+    """An entry whose lock this process holds: call :meth:`send` as often as wanted, then :meth:`close`."""
 
     target: Upload
     document: Path
     kind: str
     _path: Path
     _descriptor: int
+
+    def __attrs_post_init__(self) -> None:
+        """See that no fork shares the lock."""
+        let_go_in_forks(self)
 
     @classmethod
     def create(
@@ -149,7 +154,7 @@ class SpoolEntry:
             _set_aside(self._path, reply.detail)
         return reply
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Let go of the lock: an entry that is still there may be sent by anyone. Idempotent."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
@@ -190,7 +195,7 @@ def flush_spool(
                 continue
             reply = entry.send(deadline_s=max(0.0, ends_at - time.monotonic()), give_up=lambda: True)
         finally:
-            entry.release()
+            entry.close()
         if reply.outcome is UploadOutcome.UNREACHABLE:
             failures += 1
             _log.info("%s waits for the next chance: %s", entry.document.name, reply.detail)

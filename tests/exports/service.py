@@ -84,7 +84,7 @@ def spool(directory: Path, url: str, player: str | int = 0) -> Path:
     write_document(path, {"playerId": player})
     SpoolEntry.create(
         directory, "m", player, kind="multiplayer", target=target(url, player), document=path
-    ).release()
+    ).close()
     return path
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.metadata
 import logging
 import os
 import time
@@ -24,13 +23,14 @@ import socketio
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.requests import RegisterSubject
 from gym_p2p.errors import ConfigurationError, P2PError, ProtocolError, ServiceRefused, ServiceUnreachable
+from gym_p2p.version import __version__
 
 __all__ = ["CLIENT", "Credentials", "accepted", "check_url", "hang_up", "in_words", "open_line"]
 
 _LIBRARY_LOG = logging.getLogger("gym_p2p.net.library")
 _LIBRARY_LOG.setLevel(logging.CRITICAL)  # it writes whole packets, and calls a lost line a warning
 
-CLIENT = f"gym_p2p/{importlib.metadata.version('gym_p2p')}"
+CLIENT = f"gym_p2p/{__version__}"
 """What this software calls itself to the other players."""
 
 _GOODBYE_TIMEOUT_S = 1.0
