@@ -10,6 +10,7 @@ import asyncio
 import errno
 import logging
 import math
+import re
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -26,10 +27,11 @@ from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports.files import KINDS, Kind
+from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 
-__all__ = ["Uploads", "make_web_app"]
+__all__ = ["Uploads", "make_web_app", "under_any_path"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,6 +39,9 @@ _CONCURRENT_STORES = 2
 """Documents decompressed and written at once; it bounds memory, and the disk is the limit anyway."""
 _READ_DEADLINE_S = 120.0
 """For the whole body: 64 MiB at 5 Mbit/s."""
+
+
+_OWN_PATH = re.compile(r"/(?:socket\.io|healthz|v1/(?:matches|queues))(?=/|$)")
 
 
 class _RefusalError(Exception):
@@ -181,6 +186,21 @@ def make_web_app(
         ],
         exception_handlers={_RefusalError: _answer_refusal, Exception: _answer_bug},
     )
+
+
+def under_any_path(app: App) -> App:
+    """Serve an ASGI application under whatever path a proxy in front passes on: ``/lab/socket.io/``, say.
+
+    Not its metrics: who keeps ``/metrics`` of the proxy to themselves keeps all of them.
+    """
+
+    async def serve(scope: Scope, receive: Receive, send: SendMessage) -> None:
+        found = _OWN_PATH.search(scope.get("path", ""))
+        if found is not None and found.start() > 0:
+            scope = {**scope, "path": scope["path"][found.start() :]}
+        await app(scope, receive, send)
+
+    return serve
 
 
 def _refused(claims: UploadClaims, refusal: _RefusalError) -> None:
