@@ -135,7 +135,7 @@ class SpoolEntry:
         deadline_s: float,
         give_up: Callable[[], bool] = lambda: False,
     ) -> Reply:
-        """Upload the document; remove the entry if it is stored, set it aside if it is refused.
+        """Upload the document; remove the entry if it is stored, set it aside if it is refused for good.
 
         Args:
             body: the JSON in pieces; ``None`` sends what lies on disk.
@@ -152,6 +152,8 @@ class SpoolEntry:
         elif reply.outcome is UploadOutcome.REFUSED:
             _log.warning("upload of %s refused: %s", self.document.name, reply.detail)
             _set_aside(self._path, reply.detail)
+        elif reply.outcome is UploadOutcome.DEFERRED:
+            _log.warning("%s was not taken and waits for the next chance: %s", self.document, reply.detail)
         return reply
 
     def close(self) -> None:
@@ -196,11 +198,14 @@ def flush_spool(
             reply = entry.send(deadline_s=max(0.0, ends_at - time.monotonic()), give_up=lambda: True)
         finally:
             entry.close()
-        if reply.outcome is UploadOutcome.UNREACHABLE:
-            failures += 1
-            _log.info("%s waits for the next chance: %s", entry.document.name, reply.detail)
-        else:
-            (stored if reply.outcome is UploadOutcome.STORED else refused).append(entry.document)
+        match reply.outcome:
+            case UploadOutcome.STORED:
+                stored.append(entry.document)
+            case UploadOutcome.REFUSED:
+                refused.append(entry.document)
+            case UploadOutcome.UNREACHABLE:
+                failures += 1
+                _log.info("%s waits for the next chance: %s", entry.document.name, reply.detail)
     return FlushResult(tuple(stored), tuple(refused), len(_entries(directory)))
 
 
