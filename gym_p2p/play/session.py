@@ -190,6 +190,17 @@ class Session:
         return self.seats[0]
 
     @property
+    def ending(self) -> Ending | None:
+        """How the match ended, or the newest episode, where the environment did not end it.
+
+        ``None`` while it goes on, and where the environment ended it. After ``"peer_reset"`` the match goes
+        on with the next ``reset``; after any other reason it is over.
+        """
+        if self._ending is None and self._episode is not None:
+            return self._episode.ending
+        return self._ending
+
+    @property
     def seed(self) -> int | None:
         """The seed that all players agreed on for the newest episode; ``None`` before the first."""
         episode = self._episode
@@ -270,6 +281,7 @@ class Session:
                 self._end(_broken_off(error))
             raise
         if isinstance(result, Ending):
+            episode.ending = result
             self._end(result)
             return episode.outcome.cut_short(result.reason, result.player)
         if result.ended:

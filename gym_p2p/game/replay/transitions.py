@@ -36,7 +36,7 @@ from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.replay.reader import Replay
 from gym_p2p.game.replay.verify import ReplayStep, Verification, verify_replay
-from gym_p2p.game.spaces.leaves import finite_json
+from gym_p2p.game.spaces.boxes import finite_json
 
 __all__ = ["COLUMNS", "TransitionFile", "rows", "write_transitions"]
 
