@@ -26,7 +26,8 @@ from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
 from gym_p2p.net.probing.probe import ProbeConnection
 from gym_p2p.server import Service
-from tests.net.peers import Browser, eventually, loopback_only, run
+from tests.net.peers import Browser, loopback_only, run
+from tests.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
