@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
-__all__ = ["package_versions"]
+__all__ = ["package_versions", "top_level_modules"]
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def _by_module() -> Mapping[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     for distribution in importlib.metadata.distributions():
         try:
-            name, modules = distribution.metadata["Name"], set(_modules(distribution))
+            name, modules = distribution.metadata["Name"], set(top_level_modules(distribution))
         except Exception as error:  # noqa: BLE001 - whatever is broken about another package
             _log.debug("an installed package cannot be read: %r", error)
             continue
@@ -64,7 +64,7 @@ def _by_module() -> Mapping[str, frozenset[str]]:
     return {module: frozenset(names) for module, names in found.items()}
 
 
-def _modules(distribution: importlib.metadata.Distribution) -> Iterator[str]:
+def top_level_modules(distribution: importlib.metadata.Distribution) -> Iterator[str]:
     """Yield a package's top-level modules: as it declares them, or those of its files."""
     declared = (distribution.read_text("top_level.txt") or "").split()
     yield from declared
