@@ -32,6 +32,7 @@ from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.handlers.service import SignalingService
+from gym_p2p.server.intake import Intake
 from gym_p2p.server.listener import MAX_FRAME_BYTES, listen, serving
 from gym_p2p.server.store import Store
 from gym_p2p.server.web import Uploads, make_web_app, under_any_path
@@ -116,9 +117,7 @@ class Service:
             stack.push_async_callback(signaling.stop)
             stack.push_async_callback(sio.shutdown)
             web = make_web_app(
-                uploads=Uploads(
-                    store=Store(directory), tokens=tokens, max_bytes=self.config.max_upload_bytes
-                ),
+                uploads=Uploads(Intake(Store(directory), self.config.max_upload_bytes), tokens),
                 health=self._health,
                 metrics=self._metrics.exposition,
                 operators=TokenSigner(secret, OperatorClaims),
