@@ -27,6 +27,7 @@ from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.errors import UsageError
 from gym_p2p.server.factory import assemble, open_secret
+from gym_p2p.server.guard.doorkeeper import Doorkeeper, room_for_sockets
 from gym_p2p.server.guard.frames import FrameGuard, StrictPacket
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
@@ -128,7 +129,8 @@ class Service:
                 connects=RateLimit(self.config.connects_per_s, self.config.connect_burst),
                 on_refusal=self._metrics.refused,
             )
-            await stack.enter_async_context(serving(guarded, listener))
+            door = Doorkeeper(room_for_sockets(), self._metrics.refused)
+            await stack.enter_async_context(serving(guarded, listener, door))
             self._port = listener.getsockname()[1]
             self._stack = stack.pop_all()
         _LOG.info("serving on port %d", self._port)
