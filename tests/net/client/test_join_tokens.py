@@ -112,7 +112,9 @@ def test_a_client_whose_token_has_expired_gives_up_when_its_line_breaks(
         with serve_in_thread(config) as service:
             await ann.connect(service.url, "x", timeout_s=5, token=token("ann", lifetime_s=60))
             await ann.join_room("r", ["first", "second"])
-        monkeypatch.setattr(Admission.__init__, "__kwdefaults__", {"now": lambda: time.time() + 61})
+        defaults = Admission.__init__.__kwdefaults__
+        assert defaults is not None
+        monkeypatch.setitem(defaults, "now", lambda: time.time() + 61)
         with serve_in_thread(config):
             with pytest.raises(ServiceRefused) as caught:
                 await ann.wait_for_match(PATIENCE_S)
