@@ -16,6 +16,7 @@ from aiortc import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection, R
 from aiortc.rtcicetransport import RTCIceCandidate
 
 from gym_p2p.config import IceServer, LinkConfig
+from gym_p2p.core.signaling.ice_candidates import RESERVED_CANDIDATES
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed, ProtocolError, UsageError
 from gym_p2p.net.links.transport import LinkState, OnMessage, OnState
@@ -293,7 +294,7 @@ class PeerConnection:
             await self._add(candidate)
 
     async def _add(self, candidate: RTCIceCandidate) -> None:
-        if self._seen.total() >= MAX_REMOTE_CANDIDATES:
+        if self._seen.total() >= MAX_REMOTE_CANDIDATES and self._seen[candidate.type] >= RESERVED_CANDIDATES:
             return
         self._seen[candidate.type] += 1
         if not candidate.ip.endswith(".local"):

@@ -20,7 +20,7 @@ from gym_p2p.config import IceServer, LinkConfig, LinkEmulation
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed, ProtocolError, UsageError
 from gym_p2p.net.links.transport import Link, LinkState
-from gym_p2p.net.webrtc import PeerConnection
+from gym_p2p.net.webrtc import PeerConnection, gathering
 from gym_p2p.net.webrtc.eager import run_through
 from gym_p2p.net.webrtc.internals import PRIVATE_ATTRIBUTES, missing_attributes
 from tests.net.peers import Peer, connect, connected_pair, eventually, loopback_only, open_sockets, run
@@ -414,6 +414,22 @@ class TestDescriptions:
 
 
 class TestAddresses:
+    def test_of_a_machine_with_very_many_addresses_the_best_are_offered_in_order(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        containers = [f"127.0.1.{number}" for number in range(1, 90)]
+        monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: [*containers, "127.0.0.1"])
+        monkeypatch.setattr(gathering, "_source_towards", lambda _family, _there: "127.0.0.1")
+
+        async def work() -> None:
+            async with connected_pair() as (one, _other):
+                offered = one.connection._layers.connection.local_candidates
+                assert [candidate.host for candidate in offered] == ["127.0.0.1", *containers[:31]]
+                priorities = [candidate.priority for candidate in offered]
+                assert priorities == sorted(set(priorities), reverse=True)
+
+        run(work())
+
     def test_a_machine_with_nothing_but_loopback_uses_that(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: [])
 
