@@ -21,6 +21,7 @@ import aioice.ice
 from aiortc.rtcicetransport import RTCIceCandidate, candidate_from_aioice, parse_stun_turn_uri
 
 from gym_p2p.config import IceServer
+from gym_p2p.net.loop import note_failure
 from gym_p2p.net.webrtc.relays import keep_channels
 
 __all__ = ["Gatherer", "host_addresses"]
@@ -170,7 +171,9 @@ class Gatherer:
         if self._closed:
             await protocol.close()
             return
-        self._keeping.append(asyncio.get_running_loop().create_task(keep_channels(protocol.transport)))
+        keeping = asyncio.get_running_loop().create_task(keep_channels(protocol.transport))
+        keeping.add_done_callback(note_failure)
+        self._keeping.append(keeping)
         noted: Any = protocol
         noted.relay_protocol = "tls" if parsed["scheme"] == "turns" else parsed["transport"]
         self._prepare(protocol)
