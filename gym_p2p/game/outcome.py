@@ -21,6 +21,8 @@ class Outcome:
     infos: tuple[dict[Any, Any], ...]
     ended: bool
     """Whether the episode is over for every seat: the next call has to be ``reset``."""
+    unborn: frozenset[int] = frozenset()
+    """The seats, by index, whose agent has not appeared yet in this episode: they see a blank observation."""
 
     def over_for(self, seat: int) -> bool:
         """Whether the episode is over for a seat, by its index."""
@@ -48,6 +50,7 @@ class Outcome:
             truncations=(True,) * seats,
             infos=tuple([{"p2p": {"reason": reason, "player": player}} for _ in range(seats)]),
             ended=True,
+            unborn=self.unborn,
         )
 
 

@@ -34,7 +34,14 @@ class Game(abc.ABC):
         env: the environment that is stepped (the parallel form, if the one given was converted).
         seats: the seats' ids, in the order of every joint action and outcome.
         progress: opaque and immutable; save it with the environment's state and assign it back.
+        watchers: how many of the seats only watch.
+        split: which parts of the action are whose, where that was said, as plain JSON data; else ``None``.
+        takes_turns: whether a step is one seat's turn, and what the others do in it is ignored.
     """
+
+    watchers: int = 0
+    split: Any = None
+    takes_turns: bool = False
 
     def __init__(
         self,
@@ -84,6 +91,10 @@ class Game(abc.ABC):
         over are ignored.
         """
 
+    def comparable(self, progress: Any) -> Any:
+        """Return what of a value of :attr:`progress` is state beyond the environment's own."""
+        return progress
+
     def render(self) -> Any:
         """Return what the environment renders."""
         return self.env.render()
@@ -96,7 +107,8 @@ class Game(abc.ABC):
 
     def describe(self) -> dict[str, str]:
         """Return what the players' sides have to agree on before they play, as readable text by topic."""
-        return dict(self._description)
+        shares = {} if self.split is None else {"shares of the action": repr(self.split)}
+        return self._description | shares
 
     def _of(self, table: Mapping[SeatId, _T], seat: SeatId) -> _T:
         try:

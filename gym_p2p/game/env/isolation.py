@@ -85,6 +85,7 @@ class _Isolated(Game):
         self._game = game
         self.env = game.env
         self.seats = game.seats
+        self.watchers, self.split, self.takes_turns = game.watchers, game.split, game.takes_turns
         self._streams = GlobalRandom.seeded(0)
 
     @property
@@ -95,6 +96,9 @@ class _Isolated(Game):
     @progress.setter
     def progress(self, value: tuple[Any, GlobalRandom]) -> None:
         self._game.progress, self._streams = value
+
+    def comparable(self, progress: tuple[Any, GlobalRandom]) -> tuple[Any, GlobalRandom]:
+        return self._game.comparable(progress[0]), progress[1]
 
     def action_space(self, seat: SeatId) -> gymnasium.Space[Any]:
         return self._game.action_space(seat)

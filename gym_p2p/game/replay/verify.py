@@ -135,7 +135,7 @@ def game_of(header: ReplayHeader, make_env: Callable[[], Any] | None = None) -> 
         header.environment.refuse_foreign_calls()
         make_env = header.environment.make
     env = make_env()
-    game = make_game(env, watchers=header.watchers)
+    game = make_game(env, watchers=header.watchers, seats=header.split)
     if game.seats != header.seats:
         game.close()
         raise UsageError(f"the match had the seats {list(header.seats)}, this game has {list(game.seats)}")

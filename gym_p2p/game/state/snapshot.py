@@ -128,7 +128,7 @@ class Snapshots:
         if snapshot.content is _FREED:
             raise UsageError("this snapshot was freed")
         try:
-            return self._strategy.fields(snapshot.content, snapshot.progress)
+            return self._strategy.fields(snapshot.content, self._game.comparable(snapshot.progress))
         except Unreachable:
             return None
 
