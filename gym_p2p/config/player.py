@@ -219,9 +219,9 @@ class P2PConfig:
 
 
 _OPTION_NAMES = {("sync", "mode"): "sync", ("exports", "directory"): "exports"}
+"""What a wrapper calls a field, by its group and name, where that is not the field's own name."""
 _OPTION_OF = {field: option for (_, field), option in _OPTION_NAMES.items()}
 """What a user calls a field that is at fault."""
-"""What a wrapper calls a field, by its group and name, where that is not the field's own name."""
 
 
 def option_fields() -> dict[str, tuple[str | None, attrs.Attribute[Any]]]:
