@@ -208,6 +208,15 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             outcome.infos[index],
         )
 
+    @property
+    def render_mode(self) -> str | None:  # type: ignore[override]  # Gymnasium's cannot be set either
+        """What the environment was made with: ``"human"`` draws what ``reset`` and ``step`` return."""
+        return self._game.screen.render_mode
+
+    def render(self) -> Any:
+        """Return the environment's picture of what was returned last."""
+        return self.p2p.render()
+
     def close(self) -> None:
         """Say goodbye, write and upload the exports, close the environment. Idempotent."""
         self.p2p.close()
@@ -290,6 +299,15 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
             self._of(told, outcome.infos),
         )
 
+    @property
+    def render_mode(self) -> str | None:
+        """What the environment was made with: ``"human"`` draws what ``reset`` and ``step`` return."""
+        return self._game.screen.render_mode
+
+    def render(self) -> Any:
+        """Return the environment's picture of what was returned last."""
+        return self.p2p.render()
+
     def close(self) -> None:
         """Say goodbye, write and upload the exports, close the environment. Idempotent."""
         self.p2p.close()
@@ -339,7 +357,7 @@ class _SeatsOf(gymnasium.Env[Any, Any]):
     def __init__(self, game: Game) -> None:
         self._game = game
         self.metadata = dict(getattr(game.env, "metadata", {}))
-        self.render_mode = getattr(game.env, "render_mode", None)
+        self.render_mode = game.screen.render_mode
         spaces = gymnasium.spaces
         self.action_space = spaces.Dict({str(seat): game.action_space(seat) for seat in game.seats})
         self.observation_space = spaces.Dict({str(seat): game.observation_space(seat) for seat in game.seats})

@@ -159,8 +159,10 @@ class Spectator:
         self.agents = []
         received = self._next_episode(client)
         begun = received.begun
-        outcome = self._game.reset(begun.seed, dict(begun.options) or None)
-        strategy = begun.snapshots if self._compare_states else None
+        with self._game.shown():
+            outcome = self._game.reset(begun.seed, dict(begun.options) or None)
+        compares = self._compare_states and not self._game.screen.draws
+        strategy = begun.snapshots if compares else None
         snapshots = comparing_snapshots(self._game, strategy, self._hooks)
         checked_every = None if client.terms is None else client.terms.checked_every
         self._running = ShownEpisode(received, outcome, checked_every, snapshots)

@@ -84,6 +84,7 @@ class _Isolated(Game):
     def __init__(self, game: Game) -> None:
         self._game = game
         self.env = game.env
+        self.screen = game.screen
         self.seats = game.seats
         self.watchers, self.split, self.takes_turns = game.watchers, game.split, game.takes_turns
         self._streams = GlobalRandom.seeded(0)
@@ -123,6 +124,11 @@ class _Isolated(Game):
         """Advance one frame; see :class:`Game`."""
         with self._own_streams():
             return self._game.step(actions)
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        with self._game.shown():
+            yield
 
     def render(self) -> Any:
         return self._game.render()

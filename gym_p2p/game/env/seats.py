@@ -20,6 +20,7 @@ from gym_p2p.game.env.describe import RECORDERS, layers
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.joint import JointGame
 from gym_p2p.game.env.parallel import ParallelGame
+from gym_p2p.game.env.screen import FILMING
 from gym_p2p.game.env.split import SeatsOption, plain_seats, split_actions
 from gym_p2p.game.outcome import Outcome
 
@@ -102,7 +103,7 @@ def _parallel_form(env: Any) -> Any:
 def _warn_about_recorders(env: Any) -> None:
     for layer in layers(env):
         name = type(layer).__name__
-        if name in RECORDERS:
+        if name in RECORDERS and not isinstance(layer, FILMING):
             _log.warning(
                 "%s is inside the peer-to-peer wrapper: it will also record or show frames that are "
                 "played again after a correction; put it outside, around the wrapper",

@@ -7,6 +7,7 @@ episode, the frame and what it is; nothing of an episode is believed from there 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -226,9 +227,10 @@ class _Playback:
         """Play an episode; return what differed first, None if nothing did."""
         self._checked = None
         try:
-            for step in self._steps(episode):
-                if watch is not None:
-                    watch(step)
+            with contextlib.nullcontext() if watch is None else self._game.shown():
+                for step in self._steps(episode):
+                    if watch is not None:
+                        watch(step)
         except _Stopped as stopped:
             found = attrs.asdict(stopped)
             return Difference(episode=episode.number, **found, checked=self._checked)
