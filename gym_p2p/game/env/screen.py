@@ -13,17 +13,12 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from gymnasium.wrappers import HumanRendering, RecordVideo, RenderCollection
-
 from gym_p2p.game.drawing import is_drawing_type
-from gym_p2p.game.env.describe import layers
+from gym_p2p.game.env.describe import FILMING, layers
 
-__all__ = ["FILMING", "Screen"]
+__all__ = ["Screen"]
 
 _HUMAN = "human"
-
-FILMING = (HumanRendering, RecordVideo, RenderCollection)
-"""Wrappers that draw every frame that is played."""
 
 # Between two calls the environment is in the *dark*: every part of it that says "human" says None, and the
 # wrappers that film are taken out of the chain. :meth:`Screen.shown` turns the light on for one call.

@@ -16,11 +16,10 @@ from pettingzoo.utils.conversions import aec_to_parallel, turn_based_aec_to_para
 from gym_p2p.config.checks import require_whole
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment
 from gym_p2p.game.env.agents import AgentsGame, agent_spaces
-from gym_p2p.game.env.describe import RECORDERS, layers
+from gym_p2p.game.env.describe import FILMING, RECORDERS, layers
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.joint import JointGame
 from gym_p2p.game.env.parallel import ParallelGame
-from gym_p2p.game.env.screen import FILMING
 from gym_p2p.game.env.split import SeatsOption, plain_seats, split_actions
 from gym_p2p.game.outcome import Outcome
 
@@ -102,10 +101,9 @@ def _parallel_form(env: Any) -> Any:
 
 def _warn_about_recorders(env: Any) -> None:
     for layer in layers(env):
-        name = type(layer).__name__
-        if name in RECORDERS and not isinstance(layer, FILMING):
+        if isinstance(layer, RECORDERS) and not isinstance(layer, FILMING):
             _log.warning(
                 "%s is inside the peer-to-peer wrapper: it will also record or show frames that are "
                 "played again after a correction; put it outside, around the wrapper",
-                name,
+                type(layer).__name__,
             )
