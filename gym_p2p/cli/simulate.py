@@ -19,6 +19,8 @@ from rich.table import Table
 
 from gym_p2p.cli.options import (
     add_env_argument,
+    add_seats_argument,
+    add_watchers_argument,
     between,
     count,
     env_arguments,
@@ -54,6 +56,7 @@ class _Task:
     env: str
     env_args: Mapping[str, Any]
     policies: Mapping[SeatId | None, str]
+    watchers: int
     sync: str
     one_way_ms: float
     repeat: int
@@ -85,6 +88,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "env", help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function"
     )
     add_env_argument(parser)
+    add_watchers_argument(parser)
+    add_seats_argument(parser)
     parser.add_argument(
         "--policy",
         action="append",
@@ -160,11 +165,11 @@ def _tasks(arguments: argparse.Namespace) -> Iterator[_Task]:
         name: getattr(arguments, name)
         for name in ("frames", "fps", "seed", "jitter_ms", "loss", "reorder", "duplicate", "input_delay")
     }
-    options["prediction_window"] = arguments.window
+    options |= {"prediction_window": arguments.window, "seats": arguments.seats}
     for sync, one_way_ms, repeat in itertools.product(
         arguments.sync, arguments.one_way_ms, range(arguments.repeat)
     ):
-        yield _Task(arguments.env, env_args, policies, sync, one_way_ms, repeat, options)
+        yield _Task(arguments.env, env_args, policies, arguments.watchers, sync, one_way_ms, repeat, options)
 
 
 def _policies(given: Sequence[str]) -> dict[SeatId | None, str]:
@@ -192,7 +197,7 @@ def _play(task: _Task) -> _MatchRow:
     def make_env() -> Any:
         return load_environment(task.env, task.env_args)
 
-    game = make_game(make_env())
+    game = make_game(make_env(), watchers=task.watchers, seats=task.options["seats"])
     try:
         unknown = [seat for seat in task.policies if seat is not None and seat not in game.seats]
         if unknown:

@@ -147,6 +147,14 @@ class Session:
                     self.game.close()
         return None if self.recorder is None else self.recorder.finished
 
+    def render(self) -> Any:
+        """Return the environment's picture of what ``reset`` or ``step`` gave last."""
+        if self._match is None or not self._door.open(wait=True):
+            return self.game.render()
+        with self._door:
+            episode = self._episode
+            return self.game.render() if episode is None else episode.render()
+
     # What a wrapper shows.
 
     @property

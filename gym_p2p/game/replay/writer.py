@@ -130,6 +130,8 @@ class ReplayWriter:
         self._episodes = self._frames = 0
         self._closed = False
         fields = {"format": FORMAT, "version": FORMAT_VERSION, **attrs.asdict(header)}
+        if header.split is None:
+            del fields["split"]
         line = msgspec.json.encode(fields) + b"\n"
         self._digest = digest_of_header(line)
         try:
