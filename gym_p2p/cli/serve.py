@@ -12,6 +12,7 @@ from collections.abc import Callable
 from gym_p2p.cli.matchmakers import add_queue_options, make_matchmaker
 from gym_p2p.cli.options import find_local_modules
 from gym_p2p.cli.secret import JOIN_SECRET, TURN_SECRET, secret
+from gym_p2p.cli.surroundings import heeded
 from gym_p2p.config import IceServer, MatchmakingConfig, ServiceConfig
 from gym_p2p.config.names import load_named
 from gym_p2p.core.matchmaking.strategy import Matchmaker
@@ -128,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
 async def _serve(config: ServiceConfig, matchmaker: Matchmaker, hook: Callable[..., object] | None) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
     service = Service(config, matchmaker=matchmaker, pre_match=hook)
     await service.start()
