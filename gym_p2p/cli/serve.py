@@ -13,7 +13,7 @@ from gym_p2p.cli.matchmakers import add_queue_options, make_matchmaker
 from gym_p2p.cli.options import find_local_modules
 from gym_p2p.cli.secret import JOIN_SECRET, TURN_SECRET, secret
 from gym_p2p.cli.surroundings import heeded
-from gym_p2p.config import IceServer, MatchmakingConfig, ServiceConfig
+from gym_p2p.config import DEFAULT_DATA_DIR, IceServer, MatchmakingConfig, ServiceConfig
 from gym_p2p.config.names import load_named
 from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.errors import ConfigurationError
@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data-dir",
-        default=_DEFAULTS.data_dir,
+        default=DEFAULT_DATA_DIR,
         metavar="DIR",
         help="where the players' documents go (default: %(default)s)",
     )

@@ -102,4 +102,6 @@ def test_a_wrong_value_is_refused_by_the_options_own_name(options: dict[str, Any
 
 
 def test_a_folder_may_be_a_path() -> None:
-    assert str(config_from_options({"exports": Path("somewhere")}).exports.directory) == "somewhere"
+    assert str(config_from_options({"exports": Path("somewhere")}).exports.directory) == str(
+        Path.cwd() / "somewhere"
+    )

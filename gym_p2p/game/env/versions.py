@@ -43,9 +43,7 @@ def _by_module() -> Mapping[str, Mapping[str, str | None]]:
     for distribution in importlib.metadata.distributions():
         try:
             metadata, modules = distribution.metadata, set(_modules(distribution))
-            known = set(
-                metadata
-            )  # a key that is missing will be an error in some Python, and is not in others
+            known = set(metadata)  # what a missing key gives depends on the version of Python
             name, version = (metadata[key] if key in known else None for key in ("Name", "Version"))
         except Exception as error:  # noqa: BLE001 - whatever is broken about another package
             _log.debug("an installed package cannot be read: %r", error)
