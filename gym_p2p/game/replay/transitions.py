@@ -106,7 +106,7 @@ class TransitionFile:
     """
 
     def __init__(self, path: str | Path, replay: Replay) -> None:
-        self._path = Path(path)
+        self._path = Path(path).absolute()
         kind = _KINDS.get(self._path.suffix)
         if kind is None:
             raise ConfigurationError("to", f"wanted {' or '.join(_KINDS)}, got {self._path.name!r}")
