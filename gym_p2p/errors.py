@@ -313,7 +313,8 @@ class NoMatch(NetworkError):
 
     Attributes:
         queue: the queue.
-        reason: ``nobody_else``, ``nobody_near_enough``, or ``no_answer``.
+        reason: ``nobody_else``, ``nobody_near_enough``, ``refused``, ``rule_failed``, ``declined``, or
+            ``no_answer``.
         waited_s: how long this player was in it.
         problem: the text without the advice, which is for programs.
     """
@@ -324,6 +325,9 @@ class NoMatch(NetworkError):
         why = {
             "nobody_else": "nobody else was there, or had no free seat to offer",
             "nobody_near_enough": "whoever was there was too far away, or could not be reached",
+            "refused": "the service's rule refused whoever was there",
+            "rule_failed": "the service's rule failed; its operator's log says how",
+            "declined": "whoever was there was declined by a player, or did not answer",
             "no_answer": "pre_match did not answer in time, twice",
         }.get(reason, reason)
         self.problem = f"no match in queue {queue!r} after {waited_s:.1f} s: {why}"

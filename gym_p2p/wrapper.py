@@ -24,6 +24,8 @@ from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnviron
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.env.split import SeatsOption, plain_seats
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.play.copies import Copied
 from gym_p2p.play.reentrancy import close_when_dropped
 from gym_p2p.play.session import Session
@@ -111,10 +113,12 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
 
     Args:
         env: a ``gymnasium.Env`` with a ``Dict``, ``Tuple``, ``MultiDiscrete`` or ``MultiBinary`` action
-            space (a seat is a key or index), any other one (the seat ``"player"`` acts, ``watchers`` look
-            on), or a PettingZoo environment (a seat is an agent).
+            space (a seat is a key or index, unless ``seats`` say otherwise), any other one (the seat
+            ``"player"`` acts, ``watchers`` look on), or a PettingZoo environment (a seat is an agent).
         seat: the seat to take; ``None`` takes any free one, where all seats have the same spaces.
-        watchers: seats ``"watcher_1"`` ... that a single-agent environment gets.
+        watchers: seats ``"watcher_1"`` ... for players who look on; not in a PettingZoo environment.
+        seats: how a joint action splits: a number of seats with equal shares (1 for one seat with all of it),
+            or each seat's indices or keys: ``{"left": [0, 1, 2], "right": [3, 4, 5]}``.
         default_actions: each seat's no-op, where it is not the action nearest to zero: used for the first
             ``input_delay`` frames, and after a seat has ended.
         options: see :class:`P2POptions`.
@@ -138,6 +142,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         *,
         seat: SeatId | None,
         watchers: int = 0,
+        seats: SeatsOption = None,
         default_actions: Any = None,
         **options: Unpack[P2POptions],
     ) -> None:
@@ -147,10 +152,12 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             _disable_deepcopy=True,  # a policy may be large, or hold what cannot be copied
             seat=seat,
             watchers=watchers,
+            seats=plain_seats(seats),
             default_actions=default_actions,
             **_recorded(options, config),
         )
-        game = _isolated(make_game(env, watchers=watchers, default_actions=default_actions), config)
+        made = make_game(env, watchers=watchers, seats=seats, default_actions=default_actions)
+        game = _isolated(made, config)
         wrapped = env if isinstance(env, gymnasium.Env) else _SeatsOf(game)
         gymnasium.Wrapper.__init__(self, wrapped)
         example = _any_seat(game) if seat is None else seat
@@ -202,6 +209,15 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             outcome.infos[index],
         )
 
+    @property
+    def render_mode(self) -> str | None:  # type: ignore[override]  # Gymnasium's cannot be set either
+        """What the environment was made with: ``"human"`` draws what ``reset`` and ``step`` return."""
+        return self._game.screen.render_mode
+
+    def render(self) -> Any:
+        """Return the environment's picture of what was returned last."""
+        return self.p2p.render()
+
     def close(self) -> None:
         """Say goodbye, write and upload the exports, close the environment. Idempotent."""
         self.p2p.close()
@@ -220,6 +236,9 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
 
     Attributes:
         p2p: the session: ``p2p.progress``, ``p2p.latency()``, ``p2p.peers``.
+
+    A local agent who has not appeared yet is not among ``agents``, as PettingZoo has it: ``step({})`` lets
+    time pass until they do.
 
     When the match ends before the environment does, ``step`` truncates every local agent, and ``p2p.ending``
     holds the ``reason`` and the ``player``; so does ``"p2p"`` in every agent's info, beside what the
@@ -272,24 +291,32 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
     ) -> tuple[dict[Any, Any], dict[Any, dict[str, Any]]]:
         """Begin an episode together with the others; see :meth:`P2PEnv.reset`."""
         outcome = self.p2p.reset(seed, options)
-        self.agents = list(self.possible_agents)
-        return self._of(outcome.observations), self._of(outcome.infos)
+        self.agents = self._present(outcome)
+        return self._of(self.agents, outcome.observations), self._of(self.agents, outcome.infos)
 
     def step(
         self, actions: Mapping[Any, Any]
     ) -> tuple[dict[Any, Any], dict[Any, float], dict[Any, bool], dict[Any, bool], dict[Any, dict[str, Any]]]:
         """Play one frame with the living local agents' actions; see :meth:`P2PEnv.step`."""
         outcome = self.p2p.step(self._checked(actions))
-        terminations, truncations = self._of(outcome.terminations), self._of(outcome.truncations)
-        answer = (
-            self._of(outcome.observations),
-            self._of(outcome.rewards),
-            terminations,
-            truncations,
-            self._of(outcome.infos),
+        before, self.agents = self.agents, self._present(outcome)
+        told = [agent for agent in self.possible_agents if agent in before or agent in self.agents]
+        return (
+            self._of(told, outcome.observations),
+            self._of(told, outcome.rewards),
+            self._of(told, outcome.terminations),
+            self._of(told, outcome.truncations),
+            self._of(told, outcome.infos),
         )
-        self.agents = [agent for agent in self.agents if not (terminations[agent] or truncations[agent])]
-        return answer
+
+    @property
+    def render_mode(self) -> str | None:
+        """What the environment was made with: ``"human"`` draws what ``reset`` and ``step`` return."""
+        return self._game.screen.render_mode
+
+    def render(self) -> Any:
+        """Return the environment's picture of what was returned last."""
+        return self.p2p.render()
 
     def close(self) -> None:
         """Say goodbye, write and upload the exports, close the environment. Idempotent."""
@@ -314,10 +341,16 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
                 raise InvalidAction(agent, f"no action given; actions came for {list(actions)}")
         return checked
 
-    def _of(self, values: Sequence[Any]) -> dict[Any, Any]:
-        """Return the living local agents' parts of what all seats got."""
+    def _present(self, outcome: Outcome) -> list[Any]:
+        """Return the local agents who have appeared and for whom it is not over."""
+        index_of = self._game.seats.index
+        indices = {agent: index_of(agent) for agent in self.possible_agents}
+        return [a for a, i in indices.items() if i not in outcome.unborn and not outcome.over_for(i)]
+
+    def _of(self, agents: Sequence[Any], values: Sequence[Any]) -> dict[Any, Any]:
+        """Return these local agents' parts of what all seats got."""
         seats = self._game.seats
-        return {agent: values[seats.index(agent)] for agent in self.agents}
+        return {agent: values[seats.index(agent)] for agent in agents}
 
 
 def _recorded(options: P2POptions, config: P2PConfig) -> dict[str, Any]:
@@ -346,7 +379,7 @@ class _SeatsOf(gymnasium.Env[Any, Any]):
     def __init__(self, game: Game) -> None:
         self._game = game
         self.metadata = dict(getattr(game.env, "metadata", {}))
-        self.render_mode = getattr(game.env, "render_mode", None)
+        self.render_mode = game.screen.render_mode
         spaces = gymnasium.spaces
         self.action_space = spaces.Dict({str(seat): game.action_space(seat) for seat in game.seats})
         self.observation_space = spaces.Dict({str(seat): game.observation_space(seat) for seat in game.seats})

@@ -18,9 +18,10 @@ from gym_p2p.config.player import (
     config_from_options,
 )
 from gym_p2p.config.secret import Secret
-from gym_p2p.config.service import MatchmakingConfig, ServiceConfig
+from gym_p2p.config.service import DEFAULT_DATA_DIR, MatchmakingConfig, ServiceConfig
 
 __all__ = [
+    "DEFAULT_DATA_DIR",
     "DEFAULT_SERVER_URL",
     "ExportConfig",
     "IceServer",

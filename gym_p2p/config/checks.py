@@ -1,13 +1,14 @@
 """Checks of options: what is wrong is said with the option's name, what was wanted and what came.
 
-:func:`require_number` and :func:`require_whole` check a function's arguments; the others return, or are,
-validators of attrs fields that say the same.
+:func:`require_number` and :func:`require_whole` check a function's arguments, :func:`absolute_path` converts
+one; the others return, or are, validators of attrs fields that say the same.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from gym_p2p.errors import ConfigurationError
 
 __all__ = [
     "Validator",
+    "absolute_path",
     "in_range",
     "is_a",
     "is_boolean",
@@ -148,6 +150,24 @@ def require_no_password(option: str, url: str) -> None:
             option,
             "wanted no name and password in it, for it is logged and exported; a token lets a player in",
         )
+
+
+def absolute_path(option: str, value: Any) -> Any:
+    """Return a path as an absolute one, a text: resolved when it is given, so that a ``chdir`` moves nothing.
+
+    What is no path is left to a validator.
+
+    Raises:
+        ConfigurationError: it is relative to a working directory that was deleted.
+    """
+    if not isinstance(value, str | os.PathLike) or str(value) == "":
+        return value
+    try:
+        return str(pathlib.Path(value).absolute())
+    except FileNotFoundError:
+        raise ConfigurationError(
+            option, f"the working directory was deleted; name an absolute path, not {str(value)!r}"
+        ) from None
 
 
 is_boolean = _passing(lambda value: isinstance(value, bool), "true or false")

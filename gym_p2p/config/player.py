@@ -9,6 +9,7 @@ from typing import Any, Literal
 import attrs
 
 from gym_p2p.config.checks import (
+    absolute_path,
     in_range,
     is_a,
     is_boolean,
@@ -45,10 +46,6 @@ DEFAULT_ROOM = "default"
 
 def _pair(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value  # as it comes back from JSON
-
-
-def _path_text(value: str | os.PathLike[str] | None) -> str | None:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 @attrs.frozen(kw_only=True)
@@ -175,14 +172,24 @@ class TelemetryConfig:
     critical_ms: float = attrs.field(default=300.0, validator=in_range(0, 60_000))
 
 
+def _directory(path: str | os.PathLike[str] | None) -> str | None:
+    resolved: str | None = absolute_path("directory", path)
+    return resolved
+
+
+def _record(path: str | os.PathLike[str] | None) -> str | None:
+    resolved: str | None = absolute_path("record", path)
+    return resolved
+
+
 @attrs.frozen(kw_only=True)
 class ExportConfig:
     """Where the documents of a session go."""
 
     directory: str | None = attrs.field(
-        default="p2p-exports", converter=_path_text, validator=optional(is_path)
+        default="p2p-exports", converter=_directory, validator=optional(is_path)
     )
-    """``None`` writes no files."""
+    """A folder, as seen from the working directory of now; ``None`` writes no files."""
     checkpoint_interval_s: float = attrs.field(default=10.0, validator=in_range(0.1, 3600))
     upload: bool = attrs.field(default=True, validator=is_boolean)
 
@@ -223,9 +230,9 @@ class P2PConfig:
     sync: SyncConfig = attrs.field(factory=SyncConfig, validator=is_a(SyncConfig))
     telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig, validator=is_a(TelemetryConfig))
     exports: ExportConfig = attrs.field(factory=ExportConfig, validator=is_a(ExportConfig))
-    record: str | None = attrs.field(default=None, converter=_path_text, validator=optional(is_path))
-    """Where the match is recorded: a ``.p2preplay`` file, or a folder that gets
-    ``<match>/<player>.p2preplay``. ``None`` records nothing."""
+    record: str | None = attrs.field(default=None, converter=_record, validator=optional(is_path))
+    """Where the match is recorded, as seen from the working directory of now: a ``.p2preplay`` file, or a
+    folder that gets ``<match>/<player>.p2preplay``. ``None`` records nothing."""
 
     @queue.validator
     def _either_room_or_queue(self, _attribute: attrs.Attribute[str | None], value: str | None) -> None:

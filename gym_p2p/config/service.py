@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Iterable
 from typing import Any, Literal
 
 import attrs
 
 from gym_p2p.config.checks import (
+    absolute_path,
     in_range,
     is_a,
     is_boolean,
+    is_path,
     is_text,
     one_of,
     optional,
@@ -22,7 +25,9 @@ from gym_p2p.config.ice import IceServer, ice_servers
 from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["MatchmakingConfig", "ServiceConfig"]
+__all__ = ["DEFAULT_DATA_DIR", "MatchmakingConfig", "ServiceConfig"]
+
+DEFAULT_DATA_DIR = "p2p-server-data"
 
 
 @attrs.frozen(kw_only=True)
@@ -52,6 +57,11 @@ class MatchmakingConfig:
     probe_budget_window_s: float = attrs.field(default=600.0, validator=in_range(1, 86_400))
     hook_timeout_s: float = attrs.field(default=5.0, validator=in_range(0.1, 600))
     """A hook that has not answered by then has rejected."""
+
+
+def _data_dir(path: str | os.PathLike[str]) -> str:
+    resolved: str = absolute_path("data_dir", path)
+    return resolved
 
 
 def _texts(value: Iterable[str]) -> tuple[str, ...]:
@@ -102,8 +112,9 @@ class ServiceConfig:
     """Of the TURN credentials for a match."""
     port: int = attrs.field(default=8765, validator=whole_in_range(0, 65_535))
     """0 picks a free one."""
-    data_dir: str = attrs.field(default="p2p-server-data", validator=is_text)
-    """Where uploaded documents, aggregates and the token secret are kept."""
+    data_dir: str = attrs.field(default=DEFAULT_DATA_DIR, converter=_data_dir, validator=is_path)
+    """Where uploaded documents, aggregates and the token secret are kept: a folder, as seen from the working
+    directory of now."""
     ice_servers: tuple[IceServer, ...] = attrs.field(default=(), converter=ice_servers)
     """Handed to the players with every match. None by default: host candidates only."""
     relay_only: bool = attrs.field(default=False, validator=is_boolean)

@@ -81,13 +81,13 @@ def schema(kind: str) -> dict[str, Any]:
     return loaded
 
 
-def check_directory(directory: str | Path) -> Path:
-    """Make the folder if need be, and return it.
+def check_directory(directory: str | Path, option: str = "exports.directory") -> Path:
+    """Make the folder if need be, and return its absolute path.
 
     Raises:
-        ConfigurationError: no file can be written there.
+        ConfigurationError: of that option: no file can be written there.
     """
-    path = Path(directory)
+    path = Path(directory).absolute()
     probe = path / f".{secrets.token_hex(8)}.tmp"
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -95,8 +95,7 @@ def check_directory(directory: str | Path) -> Path:
         probe.unlink()
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            "exports.directory",
-            f"cannot write to {str(directory)!r} ({error}); name another folder, or None for no files",
+            option, f"cannot write to {str(directory)!r} ({error}); name another folder, or None for no files"
         ) from error
     return path
 

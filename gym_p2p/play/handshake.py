@@ -44,8 +44,10 @@ def make_plan(
     sync = config.sync
     must = {
         **game_terms(game),
-        Term.CHECKSUM_INTERVAL.value: _interval(sync),
+        Term.FPS.value: _pace(sync.fps),
+        Term.CHECKSUM_INTERVAL.value: f"{sync.checked_every} frames",
         Term.ABSENT_PLAYERS.value: _gone(game, sync),
+        Term.STAND_IN.value: name_of(sync.stand_in) if callable(sync.stand_in) else str(sync.stand_in),
     }
     about = {"input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.as_sent()}
     return PlayerPlan(
@@ -134,20 +136,19 @@ def travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return plain
 
 
-def _interval(sync: SyncConfig) -> str:
-    """Return the interval with a hint where it came from the frame rate, the same at any rate."""
-    return f"{sync.checked_every} frames (half a second's worth at fps, unless checksum_interval is set)"
+def _pace(fps: float | None) -> str:
+    """Return the frame rate to its last digit: 30 and 30.0 are one, 59.94 and 60 are two."""
+    if fps is None:
+        return "None (not paced: as fast as everybody can)"
+    return repr(float(fps)).removesuffix(".0")
 
 
 def _gone(game: Game, sync: SyncConfig) -> str:
     """Return how the others play on without a player, which has to be the same for all of them."""
     if sync.on_peer_loss not in {"default_action", "stand_in"}:
-        return "the episode ends"
+        return "truncate or raise (the episode ends)"
     defaults = {str(s): game.codec(s).to_json(game.default_action(s)) for s in game.seats}
-    name = "" if sync.stand_in is None else f" by {sync.stand_in}"
-    if callable(sync.stand_in):
-        name = f" by {name_of(sync.stand_in)}"
-    return f"{sync.on_peer_loss}{name}, default actions {json.dumps(defaults)}"
+    return f"{sync.on_peer_loss}, default actions {json.dumps(defaults)}"
 
 
 def _without_callables(config: P2PConfig) -> P2PConfig:

@@ -205,7 +205,7 @@ def check_record(config: P2PConfig) -> None:
     if config.record.endswith(SUFFIX):
         check_replay_path(config.record)
     else:
-        check_directory(config.record)
+        check_directory(config.record, "record")
 
 
 def open_replay(

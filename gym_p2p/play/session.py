@@ -17,6 +17,7 @@ States::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -71,6 +72,8 @@ class Session:
         """This player, as others of this process see them until they have met somebody."""
         self._door = Door()
         self._closing = False
+        self._process: int | None = None
+        """The process that plays the match; one that it forks has no part in it."""
 
     # What a wrapper calls.
 
@@ -94,6 +97,7 @@ class Session:
         with self._exclusive("reset"):
             self._refuse_if_over()
             if self._match is None:
+                self._process = os.getpid()
                 with self.newcomer.calling():
                     self._match = self._setup.meet(self._check_wait, environment=self.environment)
             match = self._match
@@ -124,9 +128,12 @@ class Session:
             reason: why, for the exports and for the others, unless the match had ended before.
 
         Returns:
-            Where the documents are; ``None`` when there was no match, and when this was called by a signal
-            handler in the middle of ``reset`` or ``step``: these close on their way out then.
+            Where the documents are; ``None`` when there was no match, in a process that was forked from the
+            one that plays it, and when this was called by a signal handler in the middle of ``reset`` or
+            ``step``: these close on their way out then.
         """
+        if self._forked:
+            return None
         self._closing = True
         if not self._door.open(wait=True):
             self._door.last_thing = partial(self.close, reason)
@@ -140,6 +147,14 @@ class Session:
                     self.newcomer.gone()
                     self.game.close()
         return None if self.recorder is None else self.recorder.finished
+
+    def render(self) -> Any:
+        """Return the environment's picture of what ``reset`` or ``step`` gave last."""
+        if self._match is None or not self._door.open(wait=True):
+            return self.game.render()
+        with self._door:
+            episode = self._episode
+            return self.game.render() if episode is None else episode.render()
 
     # What a wrapper shows.
 
@@ -340,7 +355,15 @@ class Session:
 
     # One thread at a time.
 
+    @property
+    def _forked(self) -> bool:
+        return self._process is not None and self._process != os.getpid()
+
     def _exclusive(self, verb: str) -> Door:
+        if self._forked:
+            raise UsageError(
+                f"{verb}() in a fork of the process that plays this match: make a wrapper of its own there"
+            )
         if not self._door.open(wait=False):
             raise UsageError(f"{verb}() while another thread is inside reset(), step() or close()")
         return self._door
@@ -353,7 +376,7 @@ class Session:
 
     def _drain(self) -> None:
         """Take in the events that are there, without waiting; not while another call is inside."""
-        if self._match is None or not self._door.open(wait=False):
+        if self._match is None or self._forked or not self._door.open(wait=False):
             return
         with self._door:
             self._match.drain()

@@ -213,4 +213,5 @@ def test_a_wrong_value_is_refused_by_the_options_own_name(options: dict[str, Any
 
 def test_a_folder_may_be_a_path() -> None:
     config = config_from_options({"exports": Path("somewhere"), "record": Path("matches")})
-    assert (str(config.exports.directory), str(config.record)) == ("somewhere", "matches")
+    here = Path.cwd()
+    assert (config.exports.directory, config.record) == (str(here / "somewhere"), str(here / "matches"))

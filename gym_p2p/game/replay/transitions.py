@@ -75,7 +75,7 @@ def rows(step: ReplayStep) -> Iterator[dict[str, Any]]:
 
 
 def write_transitions(
-    replay: Replay, path: str | Path, make_env: Callable[[], Any] | None = None
+    replay: Replay, path: str | Path, make_env: Callable[[], Any] | None = None, *, trust: bool = False
 ) -> Verification:
     """Play a recorded match again and write its transitions; nothing is written if something differs.
 
@@ -83,6 +83,7 @@ def write_transitions(
         replay: the recording.
         path: ends in ``.jsonl`` or ``.parquet``.
         make_env: see :func:`~gym_p2p.game.replay.verify.verify_replay`.
+        trust: see there.
 
     Raises:
         ConfigurationError: neither of the two, no file can be written, or pyarrow is not installed.
@@ -90,7 +91,7 @@ def write_transitions(
     """
     file = TransitionFile(path, replay)
     try:
-        verification = verify_replay(replay, make_env, watch=file.write)
+        verification = verify_replay(replay, make_env, trust=trust, watch=file.write)
     except BaseException:
         file.close(keep=False)
         raise
@@ -105,7 +106,7 @@ class TransitionFile:
     """
 
     def __init__(self, path: str | Path, replay: Replay) -> None:
-        self._path = Path(path)
+        self._path = Path(path).absolute()
         kind = _KINDS.get(self._path.suffix)
         if kind is None:
             raise ConfigurationError("to", f"wanted {' or '.join(_KINDS)}, got {self._path.name!r}")

@@ -25,6 +25,7 @@ from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
 from gym_p2p.game.replay.records import (
     FORMAT,
     FORMAT_VERSION,
+    MAX_PAYLOAD_BYTES,
     Begun,
     Check,
     Closed,
@@ -42,7 +43,8 @@ _log = logging.getLogger(__name__)
 
 _FLUSH_FRAMES = 256
 _FLUSH_S = 1.0
-"""What a killed process loses at most: a record is written after so many frames or seconds."""
+_FLUSH_BYTES = MAX_PAYLOAD_BYTES // 8
+"""What a killed process loses at most: a record is written after so many frames, or seconds, or bytes."""
 
 
 def partial_path(path: str | Path) -> Path:
@@ -51,12 +53,12 @@ def partial_path(path: str | Path) -> Path:
 
 
 def check_replay_path(path: str | Path) -> Path:
-    """Return the path if a match can be recorded there; the folder is made if need be.
+    """Return the absolute path if a match can be recorded there; the folder is made if need be.
 
     Raises:
         ConfigurationError: there is a file already, or none can be written.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     if path.suffix != SUFFIX:
         raise ConfigurationError("record", f"wanted a file that ends in {SUFFIX}, got {str(path)!r}")
     for found in (path, partial_path(path)):
@@ -85,6 +87,7 @@ class _Episode:
     outcome: Outcome
     frames: int = 0
     waiting: Frames = attrs.field(factory=lambda: Frames.none(0))
+    waiting_bytes: int = 0
     digests_by_frame: dict[int, str] = attrs.field(factory=dict)
 
 
@@ -127,6 +130,8 @@ class ReplayWriter:
         self._episodes = self._frames = 0
         self._closed = False
         fields = {"format": FORMAT, "version": FORMAT_VERSION, **attrs.asdict(header)}
+        if header.split is None:
+            del fields["split"]
         line = msgspec.json.encode(fields) + b"\n"
         self._digest = digest_of_header(line)
         try:
@@ -165,7 +170,9 @@ class ReplayWriter:
         episode.outcome = outcome
         if outcome.ended or episode.frames % self._checked_every == 0:
             self._check(episode)
-        if len(waiting.inputs) >= _FLUSH_FRAMES or self._flushed_s + _FLUSH_S <= self._clock():
+        episode.waiting_bytes += sum(map(len, by_seat))
+        full = len(waiting.inputs) >= _FLUSH_FRAMES or episode.waiting_bytes >= _FLUSH_BYTES
+        if full or self._flushed_s + _FLUSH_S <= self._clock():
             self._write_waiting(episode)
 
     def checksum(self, frame: int, digest: str) -> None:
@@ -237,7 +244,7 @@ class ReplayWriter:
 
     def _write_waiting(self, episode: _Episode) -> None:
         self._write(episode.waiting)
-        episode.waiting = Frames.none(episode.frames)
+        episode.waiting, episode.waiting_bytes = Frames.none(episode.frames), 0
 
     def _write(self, value: Record) -> None:
         record, self._digest = encode(value, self._digest)

@@ -190,6 +190,8 @@ class Line:
                 await self._sio.emit(event, encode(payload), callback=functools.partial(_log_refusal, event))
         except socketio.exceptions.SocketIOError:
             _LOG.warning("%s was lost with the line to the service", event)
+        except Exception:  # noqa: BLE001  # what comes after it is still to be sent
+            _LOG.exception("sending %s", event)
 
     def _on_break(self, *_reason: Any) -> None:
         self._up.clear()

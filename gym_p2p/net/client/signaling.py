@@ -31,6 +31,7 @@ from gym_p2p.net.client.events import EventStream, LineChanged
 from gym_p2p.net.client.line import Line
 from gym_p2p.net.client.placement import Place, Placement
 from gym_p2p.net.client.service_connection import CLIENT
+from gym_p2p.net.loop import note_failure
 
 __all__ = ["SignalingClient"]
 
@@ -92,6 +93,7 @@ class SignalingClient:
             await self.close()
             raise
         self._keeping = asyncio.create_task(self._keep_line(), name="gym_p2p signalling keep")
+        self._keeping.add_done_callback(note_failure)
 
     # ---- requests
 
