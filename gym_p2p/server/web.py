@@ -23,7 +23,7 @@ from starlette.routing import Route
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.exports.files import KINDS, Kind
+from gym_p2p.exports.files import KINDS, Kind, disk_problem
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 
@@ -74,9 +74,14 @@ class Uploads:
                 raise _RefusalError(403, "unauthenticated", str(error)) from None
             except DocumentError as error:
                 raise _RefusalError(400, "bad_request", str(error)) from None
-            except OSError:
-                _LOG.exception("match %s: a document could not be stored", claims.match_id)
-                raise _RefusalError(503, "unavailable", "could not be stored; try again later") from None
+            except OSError as error:
+                problem = disk_problem(error)
+                _LOG.error(
+                    "match %s: the %s document of %s could not be stored: %s",
+                    *(claims.match_id, kind, claims.player_id, problem),
+                )
+                message = f"could not be stored at the service ({problem}); try again later"
+                raise _RefusalError(503, "unavailable", message) from None
         _LOG.debug("match %s: stored a %s document", claims.match_id, kind)
         return JSONResponse({"ok": True, "stored": True})
 
