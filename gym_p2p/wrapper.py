@@ -121,8 +121,8 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
     Attributes:
         p2p: the session: ``p2p.progress``, ``p2p.latency()``, ``p2p.peers``.
 
-    When the match ends before the environment does, ``step`` returns ``truncated=True`` and
-    ``info["p2p"]`` holds the ``reason`` and the ``player``.
+    When the match ends before the environment does, ``step`` returns ``truncated=True``, and ``p2p.ending``
+    holds the ``reason`` and the ``player``; so does ``info["p2p"]``, beside what the environment said last.
 
     Raises:
         ConfigurationError: an option is unknown or out of range.
@@ -220,8 +220,9 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
     Attributes:
         p2p: the session: ``p2p.progress``, ``p2p.latency()``, ``p2p.peers``.
 
-    When the match ends before the environment does, ``step`` truncates every local agent and their infos
-    hold ``"p2p"`` with the ``reason`` and the ``player``.
+    When the match ends before the environment does, ``step`` truncates every local agent, and ``p2p.ending``
+    holds the ``reason`` and the ``player``; so does ``"p2p"`` in every agent's info, beside what the
+    environment said last.
     """
 
     def __init__(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from gym_p2p.errors import NetworkError, UsageError
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.replay.reader import SUFFIX
+from gym_p2p.processes.python import python_command
 from gym_p2p.server import serve_in_thread
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
@@ -103,7 +103,7 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
 
 def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: int) -> list[str]:
     bundled = arguments.env == BUNDLED
-    command = [sys.executable, "-m", "gym_p2p", "join", arguments.env, "--lines", "--server", url]
+    command = python_command("gym_p2p", "join", arguments.env, "--lines", "--server", url)
     command += ["--seat", str(seat), "--watchers", str(watchers)]
     command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
     if arguments.record is not None:

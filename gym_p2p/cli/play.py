@@ -193,13 +193,13 @@ class _SeatedPlayer:
             if self._played_all():
                 return "done"
             action = policy(observation, self._env.p2p.progress.frame)
-            observation, reward, terminated, truncated, info = self._env.step(action)
+            observation, reward, terminated, truncated, _ = self._env.step(action)
             self._reward += reward
             over = terminated or truncated
             self._tick()
-            reason = info.get("p2p", {}).get("reason")
-            if reason not in {None, "peer_reset"}:
-                return str(reason)
+            ending = self._env.p2p.ending
+            if ending is not None and ending.reason != "peer_reset":
+                return ending.reason
         return None
 
     def _tick(self) -> None:

@@ -156,7 +156,7 @@ class Exporter:
             self._problems.append(f"the exporter's thread: {error!r}")
         finally:
             if self._entry is not None:
-                self._entry.release()
+                self._entry.close()
 
     def _flush(self) -> None:
         if self._directory is not None and self._target is not None:

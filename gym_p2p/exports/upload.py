@@ -16,9 +16,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import attrs
 import msgspec
+
+from gym_p2p.exports.unreachable import NO_SERVICE, status_in_words, why_unreachable
 
 __all__ = ["Reply", "Upload", "UploadOutcome", "upload"]
 
@@ -30,8 +33,11 @@ _LONGEST_PAUSE_S = 5.0
 
 _MAX_ANSWER_BYTES = 65_536
 
-_REFUSALS = frozenset({400, 401, 403, 409, 410, 411, 413, 414, 415, 422, 431})
-"""The document, the address or the token is at fault, so that repeating cannot help (RFC 9110, 15.5).
+_REFUSALS = frozenset({400, 403, 409, 410, 411, 414, 415, 422, 431})
+"""The document, the address or the token is at fault, so that repeating cannot help (RFC 9110, 15.5): where
+the service itself says so. A proxy in front of it may have another opinion tomorrow."""
+_DEFERRALS = _REFUSALS | {401, 413, 507}
+"""Whoever runs the service can change that: a limit, a clock, a full disk. Asking at once again cannot.
 Not 404: a service that is just starting behind its load balancer answers so."""
 
 
@@ -42,6 +48,8 @@ class UploadOutcome(enum.Enum):
     """The service has it on its disk."""
     REFUSED = "refused"
     """The service does not want it, and will not later."""
+    DEFERRED = "deferred"
+    """It was not taken, and may be later, when somebody has changed something there."""
     UNREACHABLE = "unreachable"
     """It could not be delivered now."""
 
@@ -52,6 +60,23 @@ class Reply:
 
     outcome: UploadOutcome
     detail: str = ""
+
+
+class _Error(msgspec.Struct, frozen=True):
+    """Why the service's answer is no."""
+
+    message: str = ""
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    """What the service answers where it does not take a document."""
+
+    ok: bool
+    error: _Error | None = None
+
+
+_REFUSAL = msgspec.json.Decoder(_Refusal)
+"""Made on import, for exporters' threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
 
 
 def _without_slash(url: str) -> str:
@@ -79,7 +104,7 @@ class Upload:
 def upload(
     target: Upload, body: Iterable[bytes], *, deadline_s: float, give_up: Callable[[], bool] = lambda: False
 ) -> Reply:
-    """Send a document; repeat with growing pauses until it is stored, refused, or the time is up.
+    """Send a document; repeat with growing pauses until it is stored, refused, deferred, or the time is up.
 
     It is sent once even if there is no time. Sending a document again that is already stored is harmless:
     the service replaces it by itself.
@@ -113,12 +138,34 @@ def _attempt(target: Upload, packed: bytes, *, timeout_s: float) -> Reply:
             return _read_answer(response.read(_MAX_ANSWER_BYTES))
     except urllib.error.HTTPError as error:
         with error:
-            outcome = UploadOutcome.REFUSED if error.code in _REFUSALS else UploadOutcome.UNREACHABLE
-            return Reply(outcome, f"HTTP {error.code} {error.reason}")
+            return _read_refusal(error)
     except ValueError as error:  # a malformed URL or token
         return Reply(UploadOutcome.REFUSED, str(error))
-    except (OSError, http.client.HTTPException) as error:
-        return Reply(UploadOutcome.UNREACHABLE, str(error) or type(error).__name__)
+    except urllib.error.URLError as error:
+        reason = error.reason
+        return Reply(
+            UploadOutcome.UNREACHABLE, why_unreachable(reason) if isinstance(reason, OSError) else str(reason)
+        )
+    except OSError as error:
+        return Reply(UploadOutcome.UNREACHABLE, why_unreachable(error))
+    except http.client.HTTPException as error:
+        return Reply(UploadOutcome.UNREACHABLE, f"{NO_SERVICE} ({type(error).__name__})")
+
+
+def _read_refusal(error: urllib.error.HTTPError) -> Reply:
+    """Read any other answer than 200: a no is final only where it is the service's own."""
+    try:
+        content = _REFUSAL.decode(error.read(_MAX_ANSWER_BYTES))
+    except (OSError, http.client.HTTPException, msgspec.MsgspecError):
+        content = None
+    told = f"HTTP {error.code} {error.reason}"
+    if content is None or content.ok:
+        told = status_in_words(error.code)
+    elif content.error is not None:
+        told = f"{told}: {content.error.message}"
+    if error.code in _REFUSALS and content is not None and not content.ok:
+        return Reply(UploadOutcome.REFUSED, told)
+    return Reply(UploadOutcome.DEFERRED if error.code in _DEFERRALS else UploadOutcome.UNREACHABLE, told)
 
 
 def _request(target: Upload, packed: bytes) -> urllib.request.Request:
@@ -148,4 +195,16 @@ def _quoted(text: str) -> str:
     return urllib.parse.quote(text, safe="", errors="surrogatepass")
 
 
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+class _WithinTheHost(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection, to TLS above all, where nobody else learns the token by it."""
+
+    def redirect_request(  # noqa: PLR0917  # the library's signature
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        old, new = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
+        if new.hostname != old.hostname or new.scheme not in {"https", old.scheme}:
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+        return urllib.request.Request(newurl, data=req.data, headers=dict(req.headers), method=req.method)  # noqa: S310 - its scheme is http or https
+
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _WithinTheHost)

@@ -54,6 +54,8 @@ class LiveEpisode:
         seed: the agreed one.
         outcome: what was shown last, at first what ``reset`` gave.
         frame_shown: the frame that it is of; -1 for ``reset``.
+        ending: how it ended, where the environment did not end it; ``None`` as long as it goes on, and where
+            the environment ended it.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class LiveEpisode:
         self.seed = began.seed
         self.outcome = self.runner.rollout.outcome
         self.frame_shown = -1
+        self.ending: Ending | None = None
 
     # One step plays one frame, and may take several turns of the loop until there is something to show.
     #

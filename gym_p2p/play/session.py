@@ -17,6 +17,7 @@ States::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -68,6 +69,8 @@ class Session:
         self._ending: Ending | None = None
         self._door = Door()
         self._closing = False
+        self._process: int | None = None
+        """The process that plays the match; one that it forks has no part in it."""
 
     # What a wrapper calls.
 
@@ -90,6 +93,7 @@ class Session:
         with self._exclusive("reset"):
             self._refuse_if_over()
             if self._match is None:
+                self._process = os.getpid()
                 self._match = self._setup.meet(self._check_closing, environment=self.environment)
             match = self._match
             if match.episode is not None:
@@ -119,9 +123,12 @@ class Session:
             reason: why, for the exports and for the others, unless the match had ended before.
 
         Returns:
-            Where the documents are; ``None`` when there was no match, and when this was called by a signal
-            handler in the middle of ``reset`` or ``step``: these close on their way out then.
+            Where the documents are; ``None`` when there was no match, in a process that was forked from the
+            one that plays it, and when this was called by a signal handler in the middle of ``reset`` or
+            ``step``: these close on their way out then.
         """
+        if self._forked:
+            return None
         self._closing = True
         if not self._door.open(wait=True):
             self._door.last_thing = partial(self.close, reason)
@@ -181,6 +188,17 @@ class Session:
         if not self.seats:
             raise UsageError("no seat is taken yet: call reset() first")
         return self.seats[0]
+
+    @property
+    def ending(self) -> Ending | None:
+        """How the match ended, or the newest episode, where the environment did not end it.
+
+        ``None`` while it goes on, and where the environment ended it. After ``"peer_reset"`` the match goes
+        on with the next ``reset``; after any other reason it is over.
+        """
+        if self._ending is None and self._episode is not None:
+            return self._episode.ending
+        return self._ending
 
     @property
     def seed(self) -> int | None:
@@ -263,6 +281,7 @@ class Session:
                 self._end(_broken_off(error))
             raise
         if isinstance(result, Ending):
+            episode.ending = result
             self._end(result)
             return episode.outcome.cut_short(result.reason, result.player)
         if result.ended:
@@ -323,7 +342,15 @@ class Session:
 
     # One thread at a time.
 
+    @property
+    def _forked(self) -> bool:
+        return self._process is not None and self._process != os.getpid()
+
     def _exclusive(self, verb: str) -> Door:
+        if self._forked:
+            raise UsageError(
+                f"{verb}() in a fork of the process that plays this match: make a wrapper of its own there"
+            )
         if not self._door.open(wait=False):
             raise UsageError(f"{verb}() while another thread is inside reset(), step() or close()")
         return self._door
@@ -334,7 +361,7 @@ class Session:
 
     def _drain(self) -> None:
         """Take in the events that are there, without waiting; not while another call is inside."""
-        if self._match is None or not self._door.open(wait=False):
+        if self._match is None or self._forked or not self._door.open(wait=False):
             return
         with self._door:
             self._match.drain()

@@ -34,7 +34,7 @@ from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.handlers.service import SignalingService
 from gym_p2p.server.listener import MAX_FRAME_BYTES, listen, serving
 from gym_p2p.server.store import Store
-from gym_p2p.server.web import Uploads, make_web_app
+from gym_p2p.server.web import Uploads, make_web_app, under_any_path
 from gym_p2p.version import __version__
 
 __all__ = ["Service", "new_event_loop", "serve_in_thread"]
@@ -125,7 +125,7 @@ class Service:
                 queues=self.queue_report,
             )
             guarded = FrameGuard(
-                socketio.ASGIApp(sio, other_asgi_app=web),
+                under_any_path(socketio.ASGIApp(sio, other_asgi_app=web)),
                 connects=RateLimit(self.config.connects_per_s, self.config.connect_burst),
                 on_refusal=self._metrics.refused,
             )

@@ -7,7 +7,10 @@ threads, so that signals keep flowing. It knows HTTP's status codes; what a docu
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import math
+import re
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -24,10 +27,11 @@ from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports.files import KINDS, Kind, disk_problem
+from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 
-__all__ = ["Uploads", "make_web_app"]
+__all__ = ["Uploads", "make_web_app", "under_any_path"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,6 +39,9 @@ _CONCURRENT_STORES = 2
 """Documents decompressed and written at once; it bounds memory, and the disk is the limit anyway."""
 _READ_DEADLINE_S = 120.0
 """For the whole body: 64 MiB at 5 Mbit/s."""
+
+
+_OWN_PATH = re.compile(r"/(?:socket\.io|healthz|v1/(?:matches|queues))(?=/|$)")
 
 
 class _RefusalError(Exception):
@@ -62,6 +69,13 @@ class Uploads:
     async def put(self, request: Request) -> Response:
         """Answer ``PUT /v1/matches/{match_id}/players/{player_id}/{kind}``."""
         claims = self._authorize(request)
+        try:
+            return await self._take(claims, request)
+        except _RefusalError as refusal:
+            _refused(claims, refusal)
+            raise
+
+    async def _take(self, claims: UploadClaims, request: Request) -> Response:
         kind = _kind(request.path_params["kind"])
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"identity", "gzip"}:
@@ -80,16 +94,21 @@ class Uploads:
                     "match %s: the %s document of %s could not be stored: %s",
                     *(claims.match_id, kind, claims.player_id, problem),
                 )
-                message = f"could not be stored at the service ({problem}); try again later"
-                raise _RefusalError(503, "unavailable", message) from None
+                if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                    raise _RefusalError(507, "unavailable", f"the service: {problem}") from None
+                raise _RefusalError(503, "unavailable", "could not be stored; try again later") from None
         _LOG.debug("match %s: stored a %s document", claims.match_id, kind)
         return JSONResponse({"ok": True, "stored": True})
 
     def _authorize(self, request: Request) -> UploadClaims:
-        claims = self._tokens.verify(_bearer(request, "match token"), now=time.time())
+        claims = self._tokens.verify(_bearer(request, "match token"), now=-math.inf)
         match_id, player_id = request.path_params["match_id"], request.path_params["player_id"]
         if claims is None or claims.match_id != match_id or not _names(player_id, claims.player_id):
             raise _RefusalError(403, "unauthenticated", "this token does not allow this upload")
+        if claims.expires_at <= time.time():
+            expired = _RefusalError(401, "unauthenticated", "this token has expired")
+            _refused(claims, expired)
+            raise expired
         return claims
 
     async def _read(self, request: Request) -> bytes:
@@ -170,6 +189,33 @@ def make_web_app(
             Route(put, uploads.put, methods=["PUT"]),
         ],
         exception_handlers={_RefusalError: _answer_refusal, Exception: _answer_bug},
+    )
+
+
+def under_any_path(app: App) -> App:
+    """Serve an ASGI application under whatever path a proxy in front passes on: ``/lab/socket.io/``, say.
+
+    Not its metrics: who keeps ``/metrics`` of the proxy to themselves keeps all of them.
+    """
+
+    async def serve(scope: Scope, receive: Receive, send: SendMessage) -> None:
+        found = _OWN_PATH.search(scope.get("path", ""))
+        if found is not None and found.start() > 0:
+            scope = {**scope, "path": scope["path"][found.start() :]}
+        await app(scope, receive, send)
+
+    return serve
+
+
+def _refused(claims: UploadClaims, refusal: _RefusalError) -> None:
+    """Tell the operator of a document that its player may keep for ever."""
+    # Only whoever has a token of ours can cause such a line, and fill a disk with them.
+    _LOG.warning(
+        "match %s: a document of player %r was refused (HTTP %d): %s",
+        claims.match_id,
+        claims.player_id,
+        refusal.status,
+        refusal,
     )
 
 

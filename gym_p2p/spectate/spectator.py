@@ -172,7 +172,7 @@ class Spectator:
         """Show the next confirmed frame: observations, rewards, terminations, truncations, infos by seat.
 
         Where the players end the episode, or the match, before the environment does, all seats are truncated
-        and every info holds ``"p2p"`` with the ``reason``.
+        and every info holds ``"p2p"`` with the ``reason``, beside what the environment said last.
 
         Raises:
             UsageError: no episode is running.

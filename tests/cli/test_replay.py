@@ -329,7 +329,7 @@ def test_an_environment_that_draws_nothing_is_refused(
 ) -> None:
     path = tmp_path / "a.p2preplay"
     record(path, "tests.replays_toys:Deaf", frames=3)
-    assert run_here(path, "--video", tmp_path / "a.gif") == 2
+    assert run_here(path, "--trust", "--video", tmp_path / "a.gif") == 2
     assert "draws no pictures" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [path]
 

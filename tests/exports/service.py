@@ -23,7 +23,13 @@ class Service:
     """A tiny stand-in for the service: scripted statuses, then 200; it keeps what it was sent."""
 
     def __init__(
-        self, *statuses: int, answer: bytes = b'{"ok":true,"stored":true}', delay_s: float = 0, port: int = 0
+        self,
+        *statuses: int,
+        answer: bytes = b'{"ok":true,"stored":true}',
+        refusal: bytes = b'{"ok":false}',
+        location: str | None = None,
+        delay_s: float = 0,
+        port: int = 0,
     ) -> None:
         self.received: list[tuple[str, dict[str, str], Any]] = []
         self.statuses = list(statuses)
@@ -40,9 +46,11 @@ class Service:
                     document = json.loads(gzip.decompress(body))
                     service.received.append((self.path, dict(self.headers), document))
                 self.send_response(status)
+                if location is not None:
+                    self.send_header("Location", location)
                 self.end_headers()
                 with contextlib.suppress(OSError):
-                    self.wfile.write(answer if status == 200 else b'{"ok":false}')
+                    self.wfile.write(answer if status == 200 else refusal)
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -84,7 +92,7 @@ def spool(directory: Path, url: str, player: str | int = 0) -> Path:
     write_document(path, {"playerId": player})
     SpoolEntry.create(
         directory, "m", player, kind="multiplayer", target=target(url, player), document=path
-    ).release()
+    ).close()
     return path
 
 

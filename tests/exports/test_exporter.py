@@ -156,6 +156,14 @@ def test_a_refused_upload_is_reported_and_set_aside(tmp_path: Path) -> None:
         assert entries(tmp_path) == []
 
 
+def test_an_upload_that_may_be_taken_later_is_reported_and_kept(tmp_path: Path) -> None:
+    with Service.running(413) as service:
+        finished = Session().exporter(tmp_path, service.url).finish(10)
+        assert (finished.uploaded, finished.spooled) == (False, True)
+        assert "413" in finished.problems[0]
+        assert len(entries(tmp_path)) == 1
+
+
 def test_an_upload_is_not_sent_by_another_session_at_the_same_time(tmp_path: Path) -> None:
     with Service.running(delay_s=0.5) as service:
         exporter = Session().exporter(tmp_path, service.url)

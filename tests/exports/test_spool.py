@@ -52,6 +52,19 @@ def test_a_refused_document_is_set_aside_with_the_reason_and_without_the_token(t
         assert service.requests == 1
 
 
+@pytest.mark.parametrize("status", [401, 413, 507])
+def test_a_document_that_may_be_taken_later_is_kept_named_and_sent_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    with Service.running(status, status, status, status) as service:
+        paths = [spool(tmp_path, service.url, player) for player in range(5)]
+        result = flush_spool(tmp_path, service.url, deadline_s=10)
+        assert (result.stored, result.refused, result.waiting) == ((paths[4],), (), 4)
+        assert f"{paths[0]} was not taken" in caplog.text
+        assert str(status) in caplog.text
+        assert flush_spool(tmp_path, service.url, deadline_s=10).stored == tuple(paths[:4])
+
+
 def test_a_document_for_another_service_is_not_sent_to_this_one(tmp_path: Path) -> None:
     with Service.running() as service:
         spool(tmp_path, "http://127.0.0.1:9")

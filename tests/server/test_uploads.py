@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import stat
@@ -14,6 +15,7 @@ import pytest
 from gym_p2p.config import ServiceConfig
 from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.server import Service, serve_in_thread
+from gym_p2p.server.store import Store
 from tests.server.clients import Match, stored
 from tests.server.raw import RawClient, match_two
 
@@ -102,6 +104,28 @@ def test_a_document_beyond_the_limit_is_too_large(match: Match, data_dir: Path) 
     assert stored(data_dir, match) == []
 
 
+def test_what_is_refused_has_a_line_in_the_services_log(
+    match: Match, caplog: pytest.LogCaptureFixture
+) -> None:
+    match.put(match.document(padding="x" * LIMIT_BYTES))
+    (line,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert match.match_id in line
+    assert "413" in line
+    caplog.clear()
+    match.put(match.document(), token="")
+    assert "refused" not in caplog.text  # anybody could fill the disk with such lines
+
+
+def test_a_full_disk_is_told_as_that(match: Match, monkeypatch: pytest.MonkeyPatch) -> None:
+    def put(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Store, "put", put)
+    status, answer = match.put(match.document())
+    assert status == 507
+    assert "disk is full" in answer["error"]["message"]
+
+
 def test_a_gzip_bomb_is_too_large_and_never_unfolds(match: Match, data_dir: Path) -> None:
     folded = zlib.compressobj(9, wbits=31)
     bomb = b"".join(folded.compress(b" " * 2**20) for _ in range(40)) + folded.flush()
@@ -179,7 +203,7 @@ def test_an_expired_token_is_refused(tmp_path: Path) -> None:
             deadline = time.monotonic() + 5
             while (status := match.put(match.document())[0]) == 200 and time.monotonic() < deadline:
                 time.sleep(0.02)
-            assert status == 403
+            assert status == 401
 
 
 def test_a_directory_that_cannot_be_written_is_unavailable_and_not_a_crash(tmp_path: Path) -> None:

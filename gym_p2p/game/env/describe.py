@@ -7,9 +7,7 @@ ROM counts, its path does not).
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import importlib.metadata
 import inspect
 import re
 from collections.abc import Iterator, Mapping
@@ -22,6 +20,7 @@ from gymnasium import spaces
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import checksum
+from gym_p2p.game.env.versions import package_versions
 
 __all__ = ["LOCAL_ARGUMENTS", "RECORDERS", "describe", "layers", "split_versions"]
 
@@ -61,7 +60,7 @@ def describe(env: Any, seat_spaces: _Spaces) -> dict[str, str]:
     rom_path = getattr(base, "rom_path", None)
     if isinstance(rom_path, str) and Path(rom_path).is_file():
         topics["game ROM"] = hashlib.blake2b(Path(rom_path).read_bytes(), digest_size=8).hexdigest()
-    return topics | {f"{_VERSION_OF}{name}": version for name, version in _versions(env)}
+    return topics | {f"{_VERSION_OF}{name}": version for name, version in _versions(env).items()}
 
 
 def split_versions(description: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -189,22 +188,10 @@ def _per_seat(topic: str, by_seat: Mapping[SeatId, gymnasium.Space[Any]]) -> dic
     return {f"{topic} of {seat!r}": text for seat, text in texts.items()}
 
 
-def _versions(env: Any) -> Iterator[tuple[str, str]]:
-    names = {"gymnasium", "numpy"}
+def _versions(env: Any) -> dict[str, str]:
+    modules = {"gymnasium", "numpy"}
     for layer in layers(env):
-        for kind in type(layer).__mro__:
-            names |= _distributions(kind.__module__)
+        modules |= {kind.__module__ for kind in type(layer).__mro__}
     # An emulator or a physics engine that the environment holds counts too.
-    for part in _attributes(env.unwrapped).values():
-        names |= _distributions(type(part).__module__)
-    for name in sorted(names - _ONLY_DRAW):
-        yield name, importlib.metadata.version(name)
-
-
-def _distributions(module: str) -> frozenset[str]:
-    return frozenset(_all_distributions().get(module.partition(".")[0], ()))
-
-
-@functools.cache
-def _all_distributions() -> Mapping[str, list[str]]:
-    return importlib.metadata.packages_distributions()  # reads every installed package: 0.1 s
+    modules |= {type(part).__module__ for part in _attributes(env.unwrapped).values()}
+    return package_versions(modules, without=_ONLY_DRAW)

@@ -40,7 +40,7 @@ from gym_p2p.exports.files import disk_problem, telling_the_disk
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.replay.reader import Replay
 from gym_p2p.game.replay.verify import ReplayStep, Verification, verify_replay
-from gym_p2p.game.spaces.leaves import finite_json
+from gym_p2p.game.spaces.boxes import finite_json
 
 __all__ = ["COLUMNS", "TransitionFile", "rows", "write_transitions"]
 
@@ -79,7 +79,7 @@ def rows(step: ReplayStep) -> Iterator[dict[str, Any]]:
 
 
 def write_transitions(
-    replay: Replay, path: str | Path, make_env: Callable[[], Any] | None = None
+    replay: Replay, path: str | Path, make_env: Callable[[], Any] | None = None, *, trust: bool = False
 ) -> Verification:
     """Play a recorded match again and write its transitions; nothing is written if something differs.
 
@@ -87,6 +87,7 @@ def write_transitions(
         replay: the recording.
         path: ends in ``.jsonl``, ``.csv`` or ``.parquet``.
         make_env: see :func:`~gym_p2p.game.replay.verify.verify_replay`.
+        trust: see there.
 
     Raises:
         ConfigurationError: none of these, no file can be written, or pyarrow is not installed.
@@ -94,7 +95,7 @@ def write_transitions(
     """
     file = TransitionFile(path, replay)
     try:
-        verification = verify_replay(replay, make_env, watch=file.write)
+        verification = verify_replay(replay, make_env, trust=trust, watch=file.write)
     except BaseException:
         file.close(keep=False)
         raise

@@ -26,6 +26,7 @@ from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
 from gym_p2p.game.replay.records import (
     FORMAT,
     FORMAT_VERSION,
+    MAX_PAYLOAD_BYTES,
     Begun,
     Check,
     Closed,
@@ -43,7 +44,8 @@ _log = logging.getLogger(__name__)
 
 _FLUSH_FRAMES = 256
 _FLUSH_S = 1.0
-"""What a killed process loses at most: a record is written after so many frames or seconds."""
+_FLUSH_BYTES = MAX_PAYLOAD_BYTES // 8
+"""What a killed process loses at most: a record is written after so many frames, or seconds, or bytes."""
 
 
 def partial_path(path: str | Path) -> Path:
@@ -90,6 +92,7 @@ class _Episode:
     outcome: Outcome
     frames: int = 0
     waiting: Frames = attrs.field(factory=lambda: Frames.none(0))
+    waiting_bytes: int = 0
     digests_by_frame: dict[int, str] = attrs.field(factory=dict)
 
 
@@ -171,7 +174,9 @@ class ReplayWriter:
         episode.outcome = outcome
         if outcome.ended or episode.frames % self._checked_every == 0:
             self._check(episode)
-        if len(waiting.inputs) >= _FLUSH_FRAMES or self._flushed_s + _FLUSH_S <= self._clock():
+        episode.waiting_bytes += sum(map(len, by_seat))
+        full = len(waiting.inputs) >= _FLUSH_FRAMES or episode.waiting_bytes >= _FLUSH_BYTES
+        if full or self._flushed_s + _FLUSH_S <= self._clock():
             self._write_waiting(episode)
 
     def checksum(self, frame: int, digest: str) -> None:
@@ -243,7 +248,7 @@ class ReplayWriter:
 
     def _write_waiting(self, episode: _Episode) -> None:
         self._write(episode.waiting)
-        episode.waiting = Frames.none(episode.frames)
+        episode.waiting, episode.waiting_bytes = Frames.none(episode.frames), 0
 
     def _write(self, value: Record) -> None:
         record, self._digest = encode(value, self._digest)
