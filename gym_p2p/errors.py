@@ -4,8 +4,8 @@
 ``PeerError``: another player, or what runs on their machine.
 ``NetworkError``: the way between us: the service, the sockets, the path.
 
-Two stand apart: ``DamagedReplay``, a file that is no longer what was written, and ``WatchDiverged``, a
-spectator's copy that is no longer what was played.
+Three stand apart: ``DamagedReplay``, a file that is no longer what was written; ``WatchDiverged``, a
+spectator's copy that is no longer what was played; and ``NotWritten``, a file that a disk does not take.
 
 Errors carry their data in fields, so that a program can act on them without reading the text.
 """
@@ -27,6 +27,7 @@ __all__ = [
     "MatchRefused",
     "NetworkError",
     "NoMatch",
+    "NotWritten",
     "P2PError",
     "PeerError",
     "PeerLost",
@@ -166,6 +167,22 @@ class DamagedReplay(P2PError):
         super().__init__(f"{path}: {where}: {problem}")
         self.path = str(path)
         self.where = where
+        self.problem = problem
+
+
+class NotWritten(P2PError):
+    """A file could not be written; nothing of it is left, and what lay there before is untouched.
+
+    Attributes:
+        path: the file.
+        problem: why, in words: ``the disk is full``.
+    """
+
+    _fields = ("path", "problem")
+
+    def __init__(self, path: object, problem: str) -> None:
+        super().__init__(f"{path} was not written: {problem}")
+        self.path = str(path)
         self.problem = problem
 
 

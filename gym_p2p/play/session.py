@@ -331,7 +331,8 @@ class Session:
             finally:
                 self._terminate(reason, partial=reason != "normal")
                 if self.recorder is not None:
-                    self.recorder.finish(UPLOAD_LIMIT_S)
+                    replay = None if self._match is None else self._match.replay
+                    self.recorder.finish(UPLOAD_LIMIT_S, problem=None if replay is None else replay.problem)
 
     def _say_goodbye(self, match: LiveMatch, ending: Ending) -> None:
         match.client.close(ending.reason, lost=ending.player if ending.reason in _LOSSES else None)

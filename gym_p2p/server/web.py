@@ -28,7 +28,7 @@ from starlette.routing import Route
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.exports.files import KINDS, Kind
+from gym_p2p.exports.files import KINDS, Kind, disk_problem
 from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.intake import Intake, TooLargeError
@@ -97,9 +97,13 @@ class Uploads:
             except DocumentError as error:
                 raise _RefusalError(400, "bad_request", str(error)) from None
             except OSError as error:
-                _LOG.exception("match %s: a document could not be stored", claims.match_id)
+                problem = disk_problem(error)
+                _LOG.error(
+                    "match %s: the %s document of %s could not be stored: %s",
+                    *(claims.match_id, kind, claims.player_id, problem),
+                )
                 if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                    raise _RefusalError(507, "unavailable", "the service's disk is full") from None
+                    raise _RefusalError(507, "unavailable", f"the service: {problem}") from None
                 raise _RefusalError(503, "unavailable", "could not be stored; try again later") from None
         _LOG.debug("match %s: stored a %s document", claims.match_id, kind)
         return JSONResponse({"ok": True, "stored": True})
