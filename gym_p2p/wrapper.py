@@ -7,6 +7,7 @@ JSON and a vector environment can start its workers first.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, Self, TypedDict
 
@@ -17,6 +18,7 @@ from pettingzoo.utils import BaseParallelWrapper
 from typing_extensions import Unpack
 
 from gym_p2p.config import P2PConfig, config_from_options, to_mapping
+from gym_p2p.config.mappings import plain_number
 from gym_p2p.config.player import option_fields
 from gym_p2p.core.api.queues import MatchProposed
 from gym_p2p.core.record.plain import plain
@@ -149,6 +151,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         **options: Unpack[P2POptions],
     ) -> None:
         config = config_from_options(options)
+        seat, watchers = plain_number(seat), plain_number(watchers)
         RecordConstructorArgs.__init__(
             self,
             _disable_deepcopy=True,  # a policy may be large, or hold what cannot be copied
@@ -360,13 +363,15 @@ def _recorded(options: P2POptions, config: P2PConfig) -> dict[str, Any]:
 
     Whoever makes the environment again from its spec passes the token by ``GYM_P2P_TOKEN``.
     """
-    fields, plain = option_fields(), to_mapping(config)
-    wanted = {name: fields[name] for name in options}
-    return {
-        name: (plain if group is None else plain[group])[field.name]
-        for name, (group, field) in wanted.items()
-        if field.repr
-    }
+    fields, plainly = option_fields(), to_mapping(config)
+    recorded: dict[str, Any] = {}
+    for name, given in options.items():
+        group, field = fields[name]
+        if field.repr:
+            recorded[name] = (plainly if group is None else plainly[group])[field.name]
+            if isinstance(given, str | os.PathLike):  # a folder as it was named, not as it is called here
+                recorded[name] = os.fspath(given)
+    return recorded
 
 
 def _check_agents(agents: Any) -> None:

@@ -234,7 +234,16 @@ def test_the_spec_holds_plain_data_whatever_the_options_were(option: dict[str, A
     assert env.spec is not None
     again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
     assert again.get_wrapper_attr("p2p").config == env.p2p.config
+    assert str(Path.cwd()) not in env.spec.to_json()
     assert again.get_wrapper_attr("p2p").game.default_action("right") == env.p2p.game.default_action("right")
+
+
+def test_a_seat_counted_with_numpy_is_that_seat() -> None:
+    env = P2PEnv(gymnasium.make(BLEND, kind="tuple"), seat=np.int64(1), watchers=np.int64(0))  # type: ignore[arg-type]  # a user's
+    assert env.spec is not None
+    again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
+    assert again.get_wrapper_attr("p2p").seats == env.p2p.seats == (1,)
+    assert type(env.p2p.seat) is int
 
 
 class _Policy:
