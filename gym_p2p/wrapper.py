@@ -7,7 +7,6 @@ JSON and a vector environment can start its workers first.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, Self, TypedDict
 
@@ -17,9 +16,9 @@ from gymnasium.utils import RecordConstructorArgs
 from pettingzoo.utils import BaseParallelWrapper
 from typing_extensions import Unpack
 
-from gym_p2p.config import P2PConfig, config_from_options, to_mapping
+from gym_p2p.config import P2PConfig, config_from_options
 from gym_p2p.config.mappings import plain_number
-from gym_p2p.config.player import option_fields
+from gym_p2p.config.player import recorded_options
 from gym_p2p.core.api.queues import MatchProposed
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.wire.seats import SeatId
@@ -159,7 +158,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             watchers=watchers,
             seats=plain_seats(seats),
             default_actions=plain(default_actions),
-            **_recorded(options, config),
+            **recorded_options(options, config),
         )
         made = make_game(env, watchers=watchers, seats=seats, default_actions=default_actions)
         game = _isolated(made, config)
@@ -356,22 +355,6 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         """Return these local agents' parts of what all seats got."""
         seats = self._game.seats
         return {agent: values[seats.index(agent)] for agent in agents}
-
-
-def _recorded(options: P2POptions, config: P2PConfig) -> dict[str, Any]:
-    """Return the options that a spec may name, as plain data: it travels as JSON, into logs and papers.
-
-    Whoever makes the environment again from its spec passes the token by ``GYM_P2P_TOKEN``.
-    """
-    fields, plainly = option_fields(), to_mapping(config)
-    recorded: dict[str, Any] = {}
-    for name, given in options.items():
-        group, field = fields[name]
-        if field.repr:
-            recorded[name] = (plainly if group is None else plainly[group])[field.name]
-            if isinstance(given, str | os.PathLike):  # a folder as it was named, not as it is called here
-                recorded[name] = os.fspath(given)
-    return recorded
 
 
 def _check_agents(agents: Any) -> None:
