@@ -78,7 +78,7 @@ class Newcomer:
             yield
             self.gone()
         finally:
-            self.called = False
+            self.called, self._warn_at = False, float("inf")
 
     def waits(self) -> None:
         """Say what may be the cause once they wait for long; call it now and then."""

@@ -186,3 +186,16 @@ def test_a_forked_process_does_not_mind_what_its_parent_has_made() -> None:
     with Newcomer.of(config, ("a",)).calling():
         pass
     other.gone()
+
+
+def test_who_has_met_others_waits_for_nobody_new(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(neighbours, "_WARN_AFTER_S", 0.0)
+    here = Newcomer.of(P2PConfig(room="met"), ("a",))
+    with here.calling():
+        pass
+    late = Newcomer.of(P2PConfig(room="met"), ("b",))
+    here.waits()  # for an input
+    assert not caplog.records
+    late.gone()
