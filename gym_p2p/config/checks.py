@@ -112,7 +112,7 @@ def _passing(passes: Callable[[Any], bool], wanted: str, *, shown: bool = True) 
 
 def one_of(*allowed: str) -> Validator:
     """Return a validator: one of these texts."""
-    return _passing(lambda value: value in allowed, f"one of {', '.join(allowed)}")
+    return _passing(lambda value: isinstance(value, str) and value in allowed, f"one of {', '.join(allowed)}")
 
 
 def is_a(wanted: type[Any]) -> Validator:
