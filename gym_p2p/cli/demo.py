@@ -16,7 +16,13 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from gym_p2p.cli.live import live_view, match_table, picture_panel, summary_table
-from gym_p2p.cli.options import MATCH_OPTIONS, add_match_options, env_arguments, find_local_modules
+from gym_p2p.cli.options import (
+    MATCH_OPTIONS,
+    add_match_options,
+    add_seats_argument,
+    env_arguments,
+    find_local_modules,
+)
 from gym_p2p.cli.play import Status, Summary
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.wire.seats import SeatId
@@ -54,6 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--players", type=int, metavar="N", help="default: as many as there are seats")
     parser.add_argument("--policy", help="as for join (default: scripted for the bundled game, else random)")
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and no live view")
+    add_seats_argument(parser)
     add_match_options(parser, frames=FRAMES, fps=FPS)
 
 
@@ -85,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
     """Return the seats to fill, and how many of them only watch."""
     env = load_environment(arguments.env, env_arguments(arguments.env_arg))
-    game = make_game(env)
+    game = make_game(env, seats=arguments.seats)
     wanted = arguments.players
     single = len(game.seats) == 1
     seats = game.seats
@@ -112,6 +119,8 @@ def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: in
         value = getattr(arguments, name)
         if value is not None:
             command += [f"--{name.replace('_', '-')}", str(value)]
+    if arguments.seats is not None:
+        command += ["--seats", json.dumps(arguments.seats)]
     for pair in arguments.env_arg:
         command += ["--env-arg", pair]
     return [*command, "--picture"] if bundled else command

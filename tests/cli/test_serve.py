@@ -99,9 +99,6 @@ def test_turn_credentials_come_from_the_environment(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("GYM_P2P_TURN_USERNAME", "someone")
     monkeypatch.setenv("GYM_P2P_TURN_CREDENTIAL", "confidential")
     turn = serve._ice_server("turn:turn.example:3478")
-    assert (turn.urls, turn.username, turn.credential) == (
-        ("turn:turn.example:3478",),
-        "someone",
-        "confidential",
-    )
+    assert (turn.urls, turn.username) == (("turn:turn.example:3478",), "someone")
+    assert turn.credential == "confidential"
     assert serve._ice_server("stun:stun.example").credential is None

@@ -205,6 +205,8 @@ def test_a_folder_that_vanishes_or_turns_into_a_file_is_reported_and_never_raise
         folder.write_text("a file in its place")
         finished = exporter.finish(10)
         assert len(finished.problems) == 3
+        told = "a file stands where a folder was wanted; nothing lies there"
+        assert all(told in problem for problem in finished.problems)
         assert dict(finished.paths) == {}
         assert finished.uploaded
 
@@ -220,7 +222,8 @@ def test_a_final_document_that_cannot_be_written_is_uploaded_all_the_same(tmp_pa
             path.mkdir()  # a rename onto a folder fails, as a full disk would
             session.ended = True
         finished = exporter.finish(10)
-        assert any(str(path) in problem for problem in finished.problems)
+        (problem,) = [problem for problem in finished.problems if str(path) in problem]
+        assert problem.endswith("a folder stands in its place; what lies there is a checkpoint")
         assert finished.uploaded
         assert service.received[-1][2]["sessionStatus"]["isPartial"] is False
 

@@ -72,6 +72,13 @@ def test_a_hook_that_raises_or_answers_nonsense_has_rejected(hook: Callable[[Pro
     assert ask(hook) == (Verdict.REJECT, "hook_raised")
 
 
+def test_what_is_no_verdict_is_an_error_in_the_operators_log(caplog: pytest.LogCaptureFixture) -> None:
+    ask(lambda _match: "maybe")
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert "'maybe'" in record.getMessage()
+
+
 def test_a_hook_that_sleeps_has_rejected_in_time_and_holds_nobody_up() -> None:
     released, turns = threading.Event(), 0
 
