@@ -6,7 +6,6 @@ import http.server
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -38,18 +37,15 @@ def _nothing_is_left_running() -> Iterator[None]:
 # The service.
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("network", ["thread", "process"])
 def test_without_a_service_the_address_is_named_at_once(network: str, lobby: Lobby) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         env = _env(lobby, server_url=url, network=network)
-        began = time.monotonic()
-        with pytest.raises(ServiceUnreachable, match="gym-p2p serve") as error:
+        with pytest.raises(ServiceUnreachable, match=r"refused.*gym-p2p serve") as error:  # and not waited for
             env.reset()
     assert error.value.url == url
-    assert time.monotonic() - began < 5
     assert left_running() == []
     env.close()
 
