@@ -43,7 +43,7 @@ def test_without_a_service_the_address_is_named_at_once(network: str, lobby: Lob
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         env = _env(lobby, server_url=url, network=network)
-        with pytest.raises(ServiceUnreachable, match=r"refused.*gym-p2p serve") as error:  # and not waited for
+        with pytest.raises(ServiceUnreachable, match=r"refused.*gym-p2p serve") as error:
             env.reset()
     assert error.value.url == url
     assert left_running() == []
