@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.server.guard.doorkeeper import Doorkeeper
 
 __all__ = ["MAX_FRAME_BYTES", "listen", "serving"]
 
@@ -34,15 +35,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _uvicorn_config(app: Any) -> uvicorn.Config:
+def _uvicorn_config(app: Any, door: Doorkeeper) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=door.http,
         lifespan="off",
         log_config=None,
         log_level="warning",  # below it, uvicorn writes addresses and whole frames
         access_log=False,
         server_header=False,
-        ws="websockets-sansio",
+        ws=door.websocket,
         ws_max_size=MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=None,  # Engine.IO has its own
@@ -122,9 +124,9 @@ def _bound(family: socket.AddressFamily, address: str, port: int) -> socket.sock
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, listeners: Sequence[socket.socket]) -> AsyncIterator[None]:
+async def serving(app: Any, listeners: Sequence[socket.socket], door: Doorkeeper) -> AsyncIterator[None]:
     """Serve an ASGI application on bound sockets for the length of an ``async with`` block."""
-    server = _Server(_uvicorn_config(app))
+    server = _Server(_uvicorn_config(app, door))
     task = asyncio.create_task(server.serve(sockets=list(listeners)), name="gym_p2p service")
     try:
         while not server.started:
@@ -132,7 +134,11 @@ async def serving(app: Any, listeners: Sequence[socket.socket]) -> AsyncIterator
                 await task
                 raise RuntimeError("the web server ended before it had started")
             await asyncio.sleep(0.005)
-        yield
+        watching = asyncio.create_task(door.watch_loop(), name="gym_p2p doorkeeper")
+        try:
+            yield
+        finally:
+            watching.cancel()
     finally:
         server.should_exit = True
         await task

@@ -1,8 +1,8 @@
 """A match of many minutes over a real relay that forgets within a minute; by hand, for it takes its time.
 
-``python -m tests.net.long_relayed_match [--minutes 12] [--forgets-after-s 60]``. Both players are relay-only, and
-their credentials expire in the middle of it. It prints what each has seen, and exits 1 if the match ended early
-or a frame waited for longer than ``LONGEST_WAIT_S``.
+``python -m tests.net.long_relayed_match [--minutes 12] [--forgets-after-s 60]``. Both players are relay-only,
+and their credentials expire in the middle of it. It prints how many frames each has played and how long the
+slowest took, and exits 1 if the match ended early or a frame waited for longer than ``LONGEST_WAIT_S``.
 """
 
 from __future__ import annotations

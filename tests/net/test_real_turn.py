@@ -14,6 +14,7 @@ from gym_p2p.net.webrtc import relays
 from gym_p2p.server.guard.turn import TurnCredentials
 from tests.net.coturn import SECRET, coturn
 from tests.net.peers import Peer, connect, loopback_only, run
+from tests.waiting import eventually
 
 FORGETS_AFTER_S = 3
 LASTS_S = 2.5 * FORGETS_AFTER_S
@@ -44,8 +45,8 @@ def test_a_relay_that_forgets_soon_loses_nothing_of_a_match(
             if number > count // 2:
                 assert other.connection.send(Channel.GAME, number.to_bytes(4))
             await asyncio.sleep(EVERY_S)
-        await other.until(lambda: len(other.messages) == count)
-        await one.until(lambda: len(one.messages) == count - 1 - count // 2)
+        await eventually(lambda: len(other.messages) == count)
+        await eventually(lambda: len(one.messages) == count - 1 - count // 2)
         await one.connection.close()
         await other.connection.close()
 

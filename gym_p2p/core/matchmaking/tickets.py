@@ -72,7 +72,7 @@ class Ticket:
     Attributes:
         wish: what it joined with.
         overdue: it would have given up, had it not been engaged.
-        refused: why its last proposal was refused, as a ``MatchFailed`` has it; ``None`` before one was.
+        refused: why its last proposal was refused, as the reason of a ``MatchFailed``; else ``None``.
     """
 
     subject_id: str

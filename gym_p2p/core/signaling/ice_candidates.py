@@ -75,6 +75,30 @@ _METADATA = frozenset(
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _BROADCAST = ipaddress.ip_address("255.255.255.255")
 _FUTURE_USE = ipaddress.ip_network("240.0.0.0/4")
+_NOT_GLOBAL = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24"),
+            *("192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+            *("64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32"),
+            *("3fff::/20", "5f00::/16", "fc00::/7", "fec0::/10"),
+        ),
+    )
+)
+"""What the IANA's registries of special-purpose addresses (RFC 6890) call not globally reachable, and the
+site-local ones of before. Not ``ipaddress.is_global``: it says otherwise in each version of Python, and all
+players have to be judged alike. 6to4 (2002::/16) is as good as the IPv4 address in it."""
+_REACHED = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("192.0.0.9/32", "192.0.0.10/32", "2001:1::1/128", "2001:1::2/128", "2001:1::3/128"),
+            *("2001:3::/32", "2001:4:112::/48", "2001:20::/28", "2001:30::/28"),
+        ),
+    )
+)
+"""The exceptions within these."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
 
@@ -255,5 +279,5 @@ def _objection(address: _Address, *, private: bool) -> DropReason | None:
         return None
     if address.is_loopback:
         return DropReason.LOOPBACK
-    site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
-    return None if address.is_global and not site_local else DropReason.PRIVATE
+    reached = any(address in network for network in _REACHED)
+    return DropReason.PRIVATE if not reached and any(address in n for n in _NOT_GLOBAL) else None

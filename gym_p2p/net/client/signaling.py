@@ -17,6 +17,7 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.config import Secret
 from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import Payload, decode
@@ -69,7 +70,9 @@ class SignalingClient:
         """Who the service takes this client for: the one that it wanted to be, or its join token's."""
         return self._line.subject_id
 
-    async def connect(self, url: str, subject_id: str, timeout_s: float, *, token: str | None = None) -> None:
+    async def connect(
+        self, url: str, subject_id: str, timeout_s: float, *, token: str | Secret | None = None
+    ) -> None:
         """Find the service and register.
 
         Args:

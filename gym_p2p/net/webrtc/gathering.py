@@ -164,7 +164,7 @@ class Gatherer:
             protocol_factory=lambda: aioice.ice.StunProtocol(self._connection),
             turn_server=(parsed["host"], parsed["port"]),
             turn_username=server.username,
-            turn_password=server.credential,
+            turn_password=None if server.credential is None else server.credential.reveal(),
             turn_ssl=parsed["scheme"] == "turns",
             turn_transport=parsed["transport"],
         )
