@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
-from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus
+from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus, TurnedAway
 from gym_p2p.core.match.events import (
     Connected,
     EpisodeRefused,
@@ -85,6 +85,7 @@ class MatchClient:
         self._record = record
         self._check = check
         self._free: tuple[SeatId, ...] = plan.seats
+        self._turned_away: TurnedAway | None = None
         self._bridge = open_bridge(plan)
         self._recorder: Recorder | None = None
         self._end: WorkerFailed | WorkerStopped | None = None
@@ -164,6 +165,8 @@ class MatchClient:
         seen = f"free seats: {', '.join(map(repr, self._free)) or 'none'}"
         if self.queue_status is not None:
             seen = "in queue {!r} for {:.0f} s: {}, {} here".format(*_in_words(self.queue_status))
+        if self._turned_away is not None:
+            seen = f"{seen}; {self._turned_away}"
         raise ConnectFailed(what, waited_s=waited_s, seen=seen, advice=advice)
 
     def close(self, reason: str, *, lost: SeatId | None = None) -> None:
@@ -199,6 +202,9 @@ class MatchClient:
                 if self._free:
                     seats = ", ".join(map(str, self._free))
                     _log.info("waiting in room %r for: %s", self._plan.config.room, seats)
+            case TurnedAway():
+                self._turned_away = event
+                _log.warning("%s", event)
             case QueueStatus():
                 _queue_log.info("in queue %r for %.0f s: %s, %d here", *_in_words(event))
             case MatchProposed():
