@@ -9,10 +9,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
+import signal
 import sys
 from collections.abc import Collection, Sequence
+from typing import NoReturn
 
-from gym_p2p.errors import NetworkError, P2PError, PeerError, UsageError
+from gym_p2p.cli.progress import starting
+from gym_p2p.errors import ConfigurationError, NetworkError, P2PError, PeerError, UsageError
 from gym_p2p.version import __version__
 
 __all__ = ["main", "make_parser"]
@@ -39,7 +43,11 @@ exit codes:
   2    wrong usage
   3    no service, no connection, or another player's side refused
   130  Ctrl-C (what was played is exported)
+  141  nobody reads the output any more (as with head)
 """
+
+_CALLED = {"server_url": "server", "subject_id": "subject"}
+"""What an option of the wrapper is called here, where that is not its own name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,23 +55,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     try:
         # Nothing that takes a value stands before the command: it is the first word.
-        arguments = make_parser([word for word in argv if word in COMMANDS][:1]).parse_args(argv)
+        wanted = [word for word in argv if word in COMMANDS][:1]
+        with starting(*wanted):
+            parser = make_parser(wanted)
+        arguments = parser.parse_args(argv)
         logging.basicConfig(format=arguments.log_format, level=logging.WARNING, stream=sys.stderr)
         logging.getLogger("gym_p2p").setLevel(arguments.log_level.upper())  # the libraries' own is too much
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except P2PError as error:
-        print(f"gym-p2p {arguments.command}: {error}", file=sys.stderr)
+        print(f"gym-p2p {arguments.command}: {_in_words(error, arguments)}", file=sys.stderr)
         if isinstance(error, UsageError):
             return 2
         return 3 if isinstance(error, NetworkError | PeerError) else 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    return code
+
+
+def _in_words(error: P2PError, arguments: argparse.Namespace) -> str:
+    """Return what an error says, with an option as it is called on the command line."""
+    if not isinstance(error, ConfigurationError):
+        return str(error)
+    flag = f"--{_CALLED.get(error.option, error.option).replace('_', '-')}"
+    if f" {flag}" not in arguments.help_text():
+        return str(error)
+    return flag + str(error).removeprefix(error.option)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in a line, and where all options stand; argparse would list them."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell and exit."""
+        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')} ({self.prog} --help tells all)\n")
 
 
 def make_parser(wanted: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
     """Return the parser of ``gym-p2p``; of the commands, those that are wanted know their options."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="gym-p2p",
         description="Play multi-agent environments peer to peer over WebRTC, and measure the latency.",
         epilog=EXIT_CODES,
@@ -88,5 +123,5 @@ def make_parser(wanted: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentP
             choices=["debug", "info", "warning", "error"],
             help="how much is logged to standard error (default: %(default)s)",
         )
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, help_text=command.format_help)
     return parser

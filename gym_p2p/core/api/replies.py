@@ -7,7 +7,6 @@ to know any state.
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,6 @@ from gym_p2p.core.api.payloads import Payload
 __all__ = [
     "MAX_CANDIDATE_BYTES",
     "MAX_SDP_BYTES",
-    "PUBLIC_ID",
     "Accepted",
     "Answer",
     "Candidate",
@@ -29,20 +27,11 @@ __all__ = [
     "Emit",
     "Notify",
     "Refused",
-    "is_public_id",
 ]
 
 MAX_SDP_BYTES = 16 * 1024
 """A data-channel description with dozens of candidates stays below 8 KiB."""
 MAX_CANDIDATE_BYTES = 512
-PUBLIC_ID = "1 to 128 characters of A-Z a-z 0-9 . _ : @ + - (and not '.' or '..')"
-"""What a subject's, a room's or a queue's id is, in words."""
-_PUBLIC_ID = re.compile(r"[A-Za-z0-9._:@+-]{1,128}")
-
-
-def is_public_id(value: object) -> bool:
-    """Return whether this can be a subject's or a room's id."""
-    return isinstance(value, str) and value not in {".", ".."} and _PUBLIC_ID.fullmatch(value) is not None
 
 
 def _size_bytes(text: str) -> int:
