@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from gym_p2p.cli.options import between
-from gym_p2p.cli.progress import doing, is_live
+from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.config import DEFAULT_SERVER_URL, ServiceConfig
 from gym_p2p.core.api.payloads import encode
@@ -75,7 +74,7 @@ async def _watch(arguments: argparse.Namespace) -> None:
     async with QueueView(arguments.server) as view:
         with doing(f"asking {arguments.server}"):
             report = await _look(view, arguments)
-        if arguments.json or arguments.once or not is_live(sys.stdout):
+        if arguments.json or arguments.once or console.is_dumb_terminal or not console.is_terminal:
             _print(report, as_json=arguments.json)
             while not arguments.once:
                 await asyncio.sleep(arguments.interval)
@@ -112,7 +111,7 @@ def _own_token(data_dir: str, lifetime_s: float) -> str:
         secret = read_secret(Path(data_dir))
     except OSError as error:
         problem = f"cannot read a service's secret in {data_dir}: {error.strerror or error}"
-        raise ConfigurationError("--data-dir", f"{problem}; {_NAME_IT}") from None
+        raise ConfigurationError("data_dir", f"{problem}; {_NAME_IT}") from None
     claims = OperatorClaims(expires_at=time.time() + lifetime_s)
     return TokenSigner(secret, OperatorClaims).issue(claims)
 
