@@ -16,7 +16,14 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from gym_p2p.cli.live import live_view, match_line, match_table, picture_panel, print_summary
-from gym_p2p.cli.options import MATCH_OPTIONS, add_match_options, count, env_arguments, find_local_modules
+from gym_p2p.cli.options import (
+    MATCH_OPTIONS,
+    add_match_options,
+    add_seats_argument,
+    count,
+    env_arguments,
+    find_local_modules,
+)
 from gym_p2p.cli.play import Status, Summary
 from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import output_console
@@ -56,6 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--players", type=count, metavar="N", help="default: as many as there are seats")
     parser.add_argument("--policy", help="as for join (default: scripted for the bundled game, else random)")
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and no live view")
+    add_seats_argument(parser)
     add_match_options(parser, frames=FRAMES, fps=FPS)
 
 
@@ -88,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
     """Return the seats to fill, and how many of them only watch."""
     env = load_environment(arguments.env, env_arguments(arguments.env_arg))
-    game = make_game(env)
+    game = make_game(env, seats=arguments.seats)
     wanted = arguments.players
     single = len(game.seats) == 1
     seats = game.seats
@@ -115,6 +123,8 @@ def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: in
         value = getattr(arguments, name)
         if value is not None:
             command += [f"--{name.replace('_', '-')}", str(value)]
+    if arguments.seats is not None:
+        command += ["--seats", json.dumps(arguments.seats)]
     for pair in arguments.env_arg:
         command += ["--env-arg", pair]
     return [*command, "--picture"] if bundled else command

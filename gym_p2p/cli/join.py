@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import logging
-import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -18,13 +17,14 @@ from gym_p2p.cli.live import live_view, match_line, match_table, picture_panel, 
 from gym_p2p.cli.options import (
     NAMES,
     add_match_options,
+    add_seats_argument,
+    add_watchers_argument,
     count,
     env_arguments,
     find_local_modules,
     match_options,
     name,
     seat_id,
-    whole,
 )
 from gym_p2p.cli.play import Part, Status, play
 from gym_p2p.cli.progress import is_live
@@ -82,9 +82,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--policy", default="random", help="random, scripted, or module:function")
     parser.add_argument("--episodes", type=count, metavar="N", help="leave after N episodes")
-    parser.add_argument(
-        "--watchers", type=whole, default=0, metavar="N", help="watching seats of a single-agent environment"
-    )
+    add_watchers_argument(parser)
+    add_seats_argument(parser)
     parser.add_argument("--picture", action="store_true", help="show the environment's ansi rendering")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no live view")
     parser.add_argument("--lines", action="store_true", help="print every status as a line of JSON")
@@ -99,6 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         env_args=env_arguments(arguments.env_arg),
         seat=arguments.seat,
         watchers=arguments.watchers,
+        seats=arguments.seats,
         policy=arguments.policy,
         seed=arguments.seed,
         frames=arguments.frames,
@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         },
     )
     try:
-        with _terminate_as_interrupt(), _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
+        with _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
             summary = play(part, report)  # what an environment or a policy prints is none of our output
     except (NoMatch, MatchRefused) as error:
         advice = "with --on-refusal requeue it waits for somebody else"
@@ -192,17 +192,3 @@ def _logged_above(console: Console) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         log.propagate = True
-
-
-@contextlib.contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the match as Ctrl-C does: with a goodbye and the exports."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

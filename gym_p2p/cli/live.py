@@ -140,12 +140,19 @@ def _summary_lines(summary: Summary) -> Iterator[Text]:
     yield Text(f"{summary.status.seat}: {summary.ending}, {stored}")
     written = [Path(path) for path in summary.exports.values()]
     if written:
-        folder, names = written[0].parent, ", ".join(path.name for path in written)
-        yield Text(f"  in {folder}: {names}", style="dim")
+        names = ", ".join(path.name for path in written)
+        yield Text(f"  in {_seen_from_here(written[0].parent)}: {names}", style="dim")
     elif not summary.problems:
         yield Text("  no files: no folder was given", style="dim")
     for problem in summary.problems:
         yield Text(f"  problem: {problem}", style="yellow")
+
+
+def _seen_from_here(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, FileNotFoundError):  # it lies elsewhere, or the working directory was deleted
+        return path
 
 
 def _player_cells(status: Status) -> list[str]:

@@ -58,7 +58,7 @@ def open_video(path: str | Path, fps: float) -> Pictures:
         ConfigurationError: it is neither ``.gif`` nor ``.mp4``, no file can be written, or what writes it is
             not installed.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     kind = {".gif": Gif, ".mp4": Mp4}.get(path.suffix.lower())
     if kind is None:
         raise ConfigurationError("video", f"wanted .gif or .mp4, got {path.name!r}")

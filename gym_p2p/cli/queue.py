@@ -16,7 +16,7 @@ from rich.text import Text
 from gym_p2p.cli.options import between
 from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
-from gym_p2p.config import DEFAULT_SERVER_URL, ServiceConfig
+from gym_p2p.config import DEFAULT_DATA_DIR, DEFAULT_SERVER_URL
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.matchmaking.report import QueueReport
@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data-dir",
-        default=ServiceConfig().data_dir,
+        default=DEFAULT_DATA_DIR,
         metavar="DIR",
         help="the service's, which holds its secret (default: %(default)s)",
     )

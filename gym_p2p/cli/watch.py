@@ -17,11 +17,12 @@ from gym_p2p.cli.options import (
     NAMES,
     above_zero,
     add_env_argument,
+    add_seats_argument,
+    add_watchers_argument,
     count,
     env_arguments,
     find_local_modules,
     name,
-    whole,
 )
 from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import Column, FittingTable, figure
@@ -63,7 +64,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--subject", type=name, metavar="ID", help="who you are to the service (default: anonymous)"
     )
     add_env_argument(parser)
-    parser.add_argument("--watchers", type=whole, default=0, metavar="N", help="as the players have it")
+    add_watchers_argument(parser)
+    add_seats_argument(parser)
     parser.add_argument("--frames", type=count, metavar="N", help="leave after N frames")
     parser.add_argument(
         "--wait",
@@ -110,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     spectator = Spectator(
         env,
         watchers=arguments.watchers,
+        seats=arguments.seats,
         server_url=arguments.server,
         room=arguments.room,
         match_id=arguments.match,

@@ -121,16 +121,16 @@ def telling_the_disk(path: str | Path) -> Iterator[None]:
 
 
 def check_directory(directory: str | Path, *, option: str = "exports") -> Path:
-    """Make the folder if need be, and return it.
+    """Make the folder if need be, and return its absolute path.
 
     Args:
         directory: the folder.
         option: which of the user's options names it.
 
     Raises:
-        ConfigurationError: no file can be written there.
+        ConfigurationError: of that option: no file can be written there.
     """
-    path = Path(directory)
+    path = Path(directory).absolute()
     probe = path / f".{secrets.token_hex(8)}.tmp"
     try:
         path.mkdir(parents=True, exist_ok=True)

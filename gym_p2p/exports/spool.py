@@ -260,7 +260,9 @@ def _lock(descriptor: int) -> bool:
 
 
 def _encoded(target: Upload, *, document: str, kind: str) -> bytes:
-    return msgspec.json.encode(_Written(target.server_url, target.path, target.token, document, kind))
+    return msgspec.json.encode(
+        _Written(target.server_url, target.path, target.token.reveal(), document, kind)
+    )
 
 
 def _short_enough(path: Path) -> Path:

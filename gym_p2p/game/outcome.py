@@ -21,6 +21,8 @@ class Outcome:
     infos: tuple[dict[Any, Any], ...]
     ended: bool
     """Whether the episode is over for every seat: the next call has to be ``reset``."""
+    unborn: frozenset[int] = frozenset()
+    """The seats, by index, whose agent has not appeared yet in this episode: they see a blank observation."""
 
     def over_for(self, seat: int) -> bool:
         """Whether the episode is over for a seat, by its index."""
@@ -51,6 +53,7 @@ class Outcome:
             truncations=(True,) * seats,
             infos=tuple([{**fresh(info), "p2p": dict(told)} for info in self.infos]),
             ended=True,
+            unborn=self.unborn,
         )
 
 

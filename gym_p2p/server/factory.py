@@ -79,7 +79,9 @@ def assemble(
     machines = _machines(config, tokens, queues, screens.__getitem__)
     metrics.read_from(machines, screens.values())
     guards = Guards(
-        admission=Admission(config.join_secret, config.experiment),
+        admission=Admission(
+            None if config.join_secret is None else config.join_secret.reveal(), config.experiment
+        ),
         events=RateLimit(config.events_per_s, config.event_burst),
         joins=RateLimit(config.joins_per_s, config.join_burst),
         metrics=metrics,

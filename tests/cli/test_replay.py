@@ -305,7 +305,7 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left(
         ["bash", "-c", small], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
     )
     assert done.returncode == 1, done
-    assert f"gym-p2p replay: {name} was not written: " in done.stderr
+    assert f"gym-p2p replay: {tmp_path / name} was not written: " in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "of yesterday"

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from gym_p2p.errors import ConfigurationError, NotWritten
 from gym_p2p.exports import KINDS, check_directory, document_path, schema, write_document
 from gym_p2p.exports.files import replacing, telling_the_disk, write_bytes
+from tests.waiting import until
 
 
 def test_a_document_lies_under_its_game_and_player() -> None:
@@ -91,11 +92,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_document(tmp_path: Path) -
         start = 1000 * (round_number + 1)
         writer = subprocess.Popen([sys.executable, "-c", program, str(path), str(start)])
         try:
-            deadline = time.monotonic() + 20
-            while time.monotonic() < deadline:
-                if path.exists() and json.loads(path.read_bytes())["number"] > start:
-                    break
-                time.sleep(0.002)
+            until(lambda start=start: path.exists() and json.loads(path.read_bytes())["number"] > start)  # type: ignore[misc]  # bound now
             time.sleep(0.003 * round_number)
         finally:
             writer.send_signal(signal.SIGKILL)

@@ -7,6 +7,7 @@ to know any state.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,8 +31,9 @@ __all__ = [
 ]
 
 MAX_SDP_BYTES = 16 * 1024
-"""A data-channel description with dozens of candidates stays below 8 KiB."""
+"""Of a description without its candidates; a data channel's stays below 1 KiB."""
 MAX_CANDIDATE_BYTES = 512
+_CANDIDATE_LINES = re.compile(r"^a=candidate:.*\n?", re.MULTILINE)
 
 
 def _size_bytes(text: str) -> int:
@@ -131,8 +133,8 @@ class Description:
 
     @property
     def too_large(self) -> bool:
-        """Whether it is beyond what the service relays."""
-        return _size_bytes(self.sdp) > MAX_SDP_BYTES
+        """Whether it is beyond what the service relays, without its candidates, of which some are dropped."""
+        return _size_bytes(_CANDIDATE_LINES.sub("", self.sdp)) > MAX_SDP_BYTES
 
 
 @attrs.frozen

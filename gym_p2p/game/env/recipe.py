@@ -132,7 +132,8 @@ def recipe_of(env: Any) -> Recipe | None:
 def _without_recorders(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a spec without the wrappers that write or show what is played: a replay has its own outputs."""
     wrappers = spec.get("additional_wrappers") or ()
-    kept = [one for one in wrappers if str(one.get("entry_point")).rpartition(":")[2] not in RECORDERS]
+    recorders = {kind.__name__ for kind in RECORDERS}
+    kept = [one for one in wrappers if str(one.get("entry_point")).rpartition(":")[2] not in recorders]
     return {**spec, "additional_wrappers": kept}
 
 

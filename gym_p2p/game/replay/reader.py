@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import attrs
-import gymnasium
 import msgspec
 import pettingzoo
 
@@ -79,6 +78,8 @@ class ReplayHeader:
         versions: of Python and of every package that takes part.
         sync: how the frames were kept together.
         recorded_ms: when, in Unix time.
+        split: which parts of the action were whose, where that was said (``seats=``); else None, and the file
+            does not have it.
     """
 
     match_id: str
@@ -93,6 +94,7 @@ class ReplayHeader:
     versions: dict[str, str]
     sync: dict[str, Any]
     recorded_ms: int
+    split: Any = None
 
 
 @attrs.frozen(kw_only=True)
@@ -198,20 +200,20 @@ def replay_header(
     Without an ``environment``, how to make it again is what it knows of itself.
     """
     description, versions = here(game)
-    single = isinstance(game.env, gymnasium.Env) and game.env.action_space is game.action_space(game.seats[0])
     return ReplayHeader(
         match_id=match_id,
         player_id=player_id,
         seats=game.seats,
         players=tuple(dict(player) for player in players),
         environment=environment or recipe_of(game.env),
-        watchers=len(game.seats) - 1 if single else 0,
+        watchers=game.watchers,
         isolated=isolated,
         snapshots=snapshots,
         description=description,
         versions=versions,
         sync=dict(sync or {}),
         recorded_ms=recorded_ms,
+        split=game.split,
     )
 
 

@@ -115,7 +115,7 @@ class TransitionFile:
     """
 
     def __init__(self, path: str | Path, replay: Replay) -> None:
-        self._path = Path(path)
+        self._path = Path(path).absolute()
         kind = _KINDS.get(self._path.suffix.lower())
         if kind is None:
             raise ConfigurationError(

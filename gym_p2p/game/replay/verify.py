@@ -7,6 +7,7 @@ episode, the frame and what it is; nothing of an episode is believed from there 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -137,7 +138,7 @@ def game_of(header: ReplayHeader, make_env: Callable[[], Any] | None = None, *, 
             header.environment.refuse_untrusted()
         make_env = header.environment.make
     env = make_env()
-    game = make_game(env, watchers=header.watchers)
+    game = make_game(env, watchers=header.watchers, seats=header.split)
     if game.seats != header.seats:
         game.close()
         raise UsageError(f"the match had the seats {list(header.seats)}, this game has {list(game.seats)}")
@@ -226,9 +227,10 @@ class _Playback:
         """Play an episode; return what differed first, None if nothing did."""
         self._checked = None
         try:
-            for step in self._steps(episode):
-                if watch is not None:
-                    watch(step)
+            with contextlib.nullcontext() if watch is None else self._game.shown():
+                for step in self._steps(episode):
+                    if watch is not None:
+                        watch(step)
         except _Stopped as stopped:
             found = attrs.asdict(stopped)
             return Difference(episode=episode.number, **found, checked=self._checked)

@@ -54,12 +54,12 @@ def partial_path(path: str | Path) -> Path:
 
 
 def check_replay_path(path: str | Path) -> Path:
-    """Return the path if a match can be recorded there; the folder is made if need be.
+    """Return the absolute path if a match can be recorded there; the folder is made if need be.
 
     Raises:
         ConfigurationError: there is a file already, or none can be written.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     if path.suffix != SUFFIX:
         raise ConfigurationError("record", f"wanted a file that ends in {SUFFIX}, got {str(path)!r}")
     for found in (path, partial_path(path)):
@@ -135,6 +135,8 @@ class ReplayWriter:
         self._episodes = self._frames = 0
         self._closed = False
         fields = {"format": FORMAT, "version": FORMAT_VERSION, **attrs.asdict(header)}
+        if header.split is None:
+            del fields["split"]
         line = msgspec.json.encode(fields) + b"\n"
         self._digest = digest_of_header(line)
         try:
