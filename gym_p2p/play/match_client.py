@@ -113,7 +113,9 @@ class MatchClient:
         where, place = (
             (f"room {config.room!r}", JoinAck) if in_room else (f"queue {config.queue!r}", QueueAck)
         )
-        self.wait_for(place, SIGN_IN_LIMIT_S, "signing in", "Check server_url, and what the service says.")
+        self.wait_for(
+            place, SIGN_IN_LIMIT_S, "signing in", "Check the service's address, and what the service says."
+        )
         room_s = config.sync.room_timeout_s + ROOM_MARGIN_S
         found = self.wait_for(MatchFound, room_s, f"the {where}", _ADVICE)
         self._recorder = recorder = self._record(found)
