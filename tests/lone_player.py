@@ -1,8 +1,8 @@
 """One player in a process of its own, for the tests that interrupt, stop and kill it.
 
 It catches nothing and closes nothing: what is left in order when it dies is the package's doing. Run as
-``python -m tests.lone_player '{"seat": "a", "options": {...}, "arguments": {...}}'``; it says ``ready``,
-``began`` and, every ten frames, ``frame N``.
+``python -m tests.lone_player '{"seat": "a", "options": {...}, "arguments": {...}, "episodes": 1}'``; it says
+``ready``, ``began`` and, every ten frames, ``frame N``; at the end of every episode ``over``.
 """
 
 from __future__ import annotations
@@ -30,8 +30,12 @@ ROOT = Path(__file__).parents[1]
 class LonePlayer:
     """The process, from outside."""
 
-    def __init__(self, seat: str | int, options: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
-        told = json.dumps({"seat": seat, "options": dict(options), "arguments": dict(arguments)})
+    def __init__(
+        self, seat: str | int, options: Mapping[str, Any], arguments: Mapping[str, Any], episodes: int = 1
+    ) -> None:
+        told = json.dumps(
+            {"seat": seat, "options": dict(options), "arguments": dict(arguments), "episodes": episodes}
+        )
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.lone_player", told],
             cwd=ROOT,
@@ -60,9 +64,11 @@ class LonePlayer:
 
 
 @contextmanager
-def lone_player(seat: str | int, options: Mapping[str, Any], **arguments: Any) -> Iterator[LonePlayer]:
+def lone_player(
+    seat: str | int, options: Mapping[str, Any], *, episodes: int = 1, **arguments: Any
+) -> Iterator[LonePlayer]:
     """Start one in an environment of these arguments; whatever is left of it in the end is killed."""
-    player = LonePlayer(seat, options, arguments)
+    player = LonePlayer(seat, options, arguments, episodes)
     try:
         yield player
     finally:
@@ -83,6 +89,11 @@ def main() -> None:
     told = json.loads(sys.argv[1])
     env = P2PEnv(gymnasium.make(BLEND, **told["arguments"]), seat=told["seat"], fps=100, **told["options"])
     _say("ready")
+    for _ in range(told["episodes"]):
+        _play_episode(env)
+
+
+def _play_episode(env: P2PEnv) -> None:
     env.reset()
     _say("began")
     frame, over = 0, False

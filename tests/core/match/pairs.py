@@ -1,4 +1,4 @@
-"""Matches for what needs no network and no time: some that hand each other every message at once, or one alone."""
+"""Matches for what needs no network and no time: some that hand each other every message, and lone ones."""
 
 from __future__ import annotations
 
