@@ -19,8 +19,9 @@ import pytest
 from gym_p2p import P2PEnv, PeerLost
 from gym_p2p.exports import KINDS, schema
 from tests.lone_player import LonePlayer, lone_player
-from tests.players import Lobby, act, auto_peers, play_episode, together, until
+from tests.players import Lobby, act, auto_peers, play_episode, together
 from tests.toys import BLEND
+from tests.waiting import until
 
 TIMEOUT_S = 1.0
 """After which the silent are lost in these tests; the default is 2."""

@@ -34,8 +34,9 @@ from gym_p2p.envs.rally import parallel_env
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.probing.manager import ProbeManager
 from gym_p2p.server import Service, serve_in_thread
-from tests.players import Lobby, left_running, play_episode, together, until
+from tests.players import Lobby, left_running, play_episode, together
 from tests.toys import BLEND
+from tests.waiting import until
 
 SCHEMA = json.loads(
     (Path(__file__).parent.parent / "gym_p2p" / "schemas" / "multiplayer.schema.json").read_text()
@@ -45,7 +46,7 @@ SCHEMA = json.loads(
 @pytest.fixture(autouse=True)
 def _nothing_is_left_running() -> Iterator[None]:
     yield
-    until(lambda: not left_running(), 5)
+    until(lambda: not left_running())
 
 
 def _env(lobby: Lobby, name: str, **changes: Any) -> P2PEnv:
@@ -236,7 +237,7 @@ def test_the_services_hook_sees_what_was_measured_and_decides(
 
     began = time.monotonic()
     gave_up = together(give_up(ann), give_up(eve))
-    assert [getattr(error, "reason", error) for error in gave_up] == ["nobody_near_enough"] * 2
+    assert [getattr(error, "reason", error) for error in gave_up] == ["refused"] * 2
     assert time.monotonic() - began < 10
     assert asked[0].worst_rtt_ms is not None
     log = (tmp_path / "data" / "decisions.jsonl").read_text().splitlines()

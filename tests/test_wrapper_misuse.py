@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from gym_p2p import ConfigurationError, InvalidAction, MatchOver, P2PEnv, UsageError
-from tests.players import Lobby, auto_peers, left_running, play_episode, together, until
+from tests.players import Lobby, auto_peers, left_running, play_episode, together
 from tests.toys import BLEND
+from tests.waiting import until
 
 
 def _env(lobby: Lobby, seat: Any = "a", *, kind: str = "dict", length: int = 50, **changes: Any) -> P2PEnv:
@@ -25,7 +26,7 @@ def _env(lobby: Lobby, seat: Any = "a", *, kind: str = "dict", length: int = 50,
 @pytest.fixture(autouse=True)
 def _nothing_is_left_running() -> Iterator[None]:
     yield
-    until(lambda: not left_running(), 5)
+    until(lambda: not left_running())
 
 
 def test_an_action_outside_the_space_consumes_no_frame(lobby: Lobby) -> None:

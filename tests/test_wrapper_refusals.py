@@ -20,8 +20,9 @@ from gym_p2p import HandshakeRefused, P2PEnv, P2PError, ServiceRefused, ServiceU
 from gym_p2p.config import ServiceConfig
 from gym_p2p.net.worker import join
 from gym_p2p.server import serve_in_thread
-from tests.players import Lobby, act, auto_peers, left_running, play_episode, together, until
+from tests.players import Lobby, act, auto_peers, left_running, play_episode, together
 from tests.toys import BLEND
+from tests.waiting import until
 
 
 def _env(lobby: Lobby, seat: Any = "a", *, kind: str = "dict", length: int = 50, **changes: Any) -> P2PEnv:
@@ -31,7 +32,7 @@ def _env(lobby: Lobby, seat: Any = "a", *, kind: str = "dict", length: int = 50,
 @pytest.fixture(autouse=True)
 def _nothing_is_left_running() -> Iterator[None]:
     yield
-    until(lambda: not left_running(), 5)
+    until(lambda: not left_running())
 
 
 # The service.

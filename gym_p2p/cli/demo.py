@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -17,7 +16,13 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from gym_p2p.cli.live import live_view, match_table, picture_panel, summary_table
-from gym_p2p.cli.options import MATCH_OPTIONS, add_match_options, env_arguments, find_local_modules
+from gym_p2p.cli.options import (
+    MATCH_OPTIONS,
+    add_match_options,
+    add_seats_argument,
+    env_arguments,
+    find_local_modules,
+)
 from gym_p2p.cli.play import Status, Summary
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.wire.seats import SeatId
@@ -25,6 +30,7 @@ from gym_p2p.errors import NetworkError, UsageError
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.replay.reader import SUFFIX
+from gym_p2p.processes.python import python_command
 from gym_p2p.server import serve_in_thread
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
@@ -54,6 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--players", type=int, metavar="N", help="default: as many as there are seats")
     parser.add_argument("--policy", help="as for join (default: scripted for the bundled game, else random)")
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and no live view")
+    add_seats_argument(parser)
     add_match_options(parser, frames=FRAMES, fps=FPS)
 
 
@@ -85,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
     """Return the seats to fill, and how many of them only watch."""
     env = load_environment(arguments.env, env_arguments(arguments.env_arg))
-    game = make_game(env)
+    game = make_game(env, seats=arguments.seats)
     wanted = arguments.players
     single = len(game.seats) == 1
     seats = game.seats
@@ -103,7 +110,7 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
 
 def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: int) -> list[str]:
     bundled = arguments.env == BUNDLED
-    command = [sys.executable, "-m", "gym_p2p", "join", arguments.env, "--lines", "--server", url]
+    command = python_command("gym_p2p", "join", arguments.env, "--lines", "--server", url)
     command += ["--seat", str(seat), "--watchers", str(watchers)]
     command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
     if arguments.record is not None:
@@ -112,6 +119,8 @@ def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: in
         value = getattr(arguments, name)
         if value is not None:
             command += [f"--{name.replace('_', '-')}", str(value)]
+    if arguments.seats is not None:
+        command += ["--seats", json.dumps(arguments.seats)]
     for pair in arguments.env_arg:
         command += ["--env-arg", pair]
     return [*command, "--picture"] if bundled else command

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import logging
-import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -17,6 +16,8 @@ from rich.logging import RichHandler
 from gym_p2p.cli.live import live_view, match_table, picture_panel, queue_line, summary_table
 from gym_p2p.cli.options import (
     add_match_options,
+    add_seats_argument,
+    add_watchers_argument,
     count,
     env_arguments,
     find_local_modules,
@@ -68,9 +69,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subject", metavar="ID", help="who you are to the service (default: anonymous)")
     parser.add_argument("--policy", default="random", help="random, scripted, or module:function")
     parser.add_argument("--episodes", type=count, metavar="N", help="leave after N episodes")
-    parser.add_argument(
-        "--watchers", type=int, default=0, metavar="N", help="watching seats of a single-agent environment"
-    )
+    add_watchers_argument(parser)
+    add_seats_argument(parser)
     parser.add_argument("--picture", action="store_true", help="show the environment's ansi rendering")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no live view")
     parser.add_argument("--lines", action="store_true", help="print every status as a line of JSON")
@@ -85,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         env_args=env_arguments(arguments.env_arg),
         seat=arguments.seat,
         watchers=arguments.watchers,
+        seats=arguments.seats,
         policy=arguments.policy,
         seed=arguments.seed,
         frames=arguments.frames,
@@ -98,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         },
     )
     try:
-        with _terminate_as_interrupt(), _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
+        with _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
             summary = play(part, report)  # what an environment or a policy prints is none of our output
     except (NoMatch, MatchRefused) as error:
         advice = "with --on-refusal requeue it waits for somebody else"
@@ -171,17 +172,3 @@ def _logged_above(console: Console) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         log.propagate = True
-
-
-@contextlib.contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the match as Ctrl-C does: with a goodbye and the exports."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

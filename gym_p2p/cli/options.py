@@ -19,6 +19,8 @@ __all__ = [
     "add_emulation_options",
     "add_env_argument",
     "add_match_options",
+    "add_seats_argument",
+    "add_watchers_argument",
     "between",
     "count",
     "emulation",
@@ -27,6 +29,7 @@ __all__ = [
     "frames_or_auto",
     "match_options",
     "seat_id",
+    "seats_option",
 ]
 
 MATCH_OPTIONS = (
@@ -44,6 +47,28 @@ def add_env_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) 
         default=[],
         metavar="KEY=VALUE",
         help="an argument of the environment; VALUE is JSON, or text",
+    )
+
+
+def add_watchers_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add ``--watchers``."""
+    parser.add_argument(
+        "--watchers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seats of a Gymnasium environment that only watch, watcher_1 ...; the same for all players",
+    )
+
+
+def add_seats_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add ``--seats``."""
+    parser.add_argument(
+        "--seats",
+        type=seats_option,
+        metavar="N|JSON",
+        help="how a joint action splits: N equal shares (1: one seat has all of it), or each seat's indices "
+        'or keys, as in \'{"left": [0, 1, 2], "right": [3, 4, 5]}\'; the same for all players',
     )
 
 
@@ -178,6 +203,23 @@ def seat_id(text: str) -> str | int:
     ('first_0', 1)
     """
     return int(text) if text.lstrip("-").isdigit() else text
+
+
+def seats_option(text: str) -> int | dict[str, Any]:
+    """Read how a joint action splits.
+
+    >>> seats_option("2"), seats_option('{"left": [0, 1], "right": 2}')
+    (2, {'left': [0, 1], 'right': 2})
+    """
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if isinstance(found, bool) or not isinstance(found, int | dict):
+        raise argparse.ArgumentTypeError(
+            f'wanted a number of seats, or JSON like {{"left": [0, 1], "right": [2, 3]}}, got {text!r}'
+        )
+    return found
 
 
 def frames_or_auto(text: str) -> int | Literal["auto"]:

@@ -17,7 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from gym_p2p.cli.options import add_env_argument, between, env_arguments, find_local_modules
-from gym_p2p.cli.pictures import Pace, Pictures, Window, open_video
+from gym_p2p.cli.pictures import Pace, Pictures, Window, enlarged, open_video, require_display
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import ConfigurationError, DamagedReplay, UsageError
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.replay.reader import Replay, read_replay
@@ -45,6 +46,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument("file", metavar="FILE", help="a recording (join --record)")
     parser.add_argument("--env", help="the environment, as for join, where the file does not name it")
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run whatever the file names as its environment, also from the working directory; "
+        "without it, only environments of installed packages",
+    )
     add_env_argument(parser)
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--render", action="store_true", help="show it in a window")
@@ -52,13 +59,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=between(0.1, 1000), metavar="F", help="frames a second (default: as it was played)"
     )
-    parser.add_argument("--to", metavar="FILE", help="write the transitions to a .jsonl or .parquet")
+    parser.add_argument("--to", metavar="FILE", help="write the transitions to a .jsonl, .csv or .parquet")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Play it again."""
-    find_local_modules()
+    if arguments.env is not None or arguments.trust:
+        find_local_modules()
     try:
         replay = read_replay(arguments.file)
     except DamagedReplay as error:
@@ -67,12 +75,14 @@ def run(arguments: argparse.Namespace) -> int:
         damage = {"where": error.where, "problem": error.problem}
         print(json.dumps({"file": error.path, "ok": False, "damage": damage}))
         return 1
+    if not arguments.json:
+        _print_header(replay)
     with contextlib.redirect_stdout(sys.stderr):  # what an environment prints is none of our output
         verification = _play(replay, arguments)
     if arguments.json:
         print(json.dumps(_document(verification)))
     else:
-        _print(verification, arguments)
+        _print_verdict(verification, arguments)
     return 0 if verification.ok else 1
 
 
@@ -120,7 +130,8 @@ def _maker(replay: Replay, arguments: argparse.Namespace) -> Callable[[str | Non
         if given:
             raise UsageError("--env-arg goes with --env: the file knows its own environment's arguments")
         if recipe is not None:
-            recipe.refuse_foreign_calls()
+            if not arguments.trust:
+                recipe.refuse_untrusted()
             return lambda mode: recipe.make(render_mode=mode)
         game_of(replay.header)  # raises, for there is no recipe
     if recipe is not None and recipe.name == arguments.env:
@@ -139,6 +150,8 @@ def _render_mode(
     """
     if not arguments.render and arguments.video is None:
         return None
+    if arguments.render:
+        require_display()
     env = make(None)
     offered = list(getattr(env, "metadata", {}).get("render_modes", []))
     env.close()
@@ -164,7 +177,7 @@ def _show(step: ReplayStep, pictures: Pictures) -> None:
     if not isinstance(picture, np.ndarray) or picture.ndim != 3 or picture.shape[2] != 3:
         kind = f"an array of shape {picture.shape}" if isinstance(picture, np.ndarray) else type(picture)
         raise ConfigurationError("render", f"wanted a picture of (height, width, 3), got {kind}")
-    pictures.add(picture.astype(np.uint8, copy=False))
+    pictures.add(enlarged(picture.astype(np.uint8, copy=False)))
 
 
 def _fps_of(replay: Replay, arguments: argparse.Namespace) -> float:
@@ -190,7 +203,7 @@ def _document(verification: Verification) -> dict[str, Any]:
         "reason": replay.reason,
         "missing": replay.missing,
         "episodes": [
-            {"seed": episode.begun.seed, "frames": episode.frames, "completed": episode.completed}
+            {"seed": episode.begun().seed, "frames": episode.frames, "completed": episode.completed}
             for episode in replay.episodes
         ],
         "frames": replay.frames,
@@ -202,8 +215,7 @@ def _document(verification: Verification) -> dict[str, Any]:
     }
 
 
-def _print(verification: Verification, arguments: argparse.Namespace) -> None:
-    replay, console = verification.replay, Console(soft_wrap=True)
+def _print_header(replay: Replay) -> None:
     header = replay.header
     recorded = datetime.fromtimestamp(header.recorded_ms / 1e3, UTC).strftime("%Y-%m-%d %H:%M UTC")
     whose = "" if header.player_id is None else f" by {header.player_id}"
@@ -211,16 +223,21 @@ def _print(verification: Verification, arguments: argparse.Namespace) -> None:
     lines = [
         f"match        {header.match_id}, recorded {recorded}{whose}",
         f"environment  {header.description.get('environment', 'unknown')}",
+        f"made by      {header.environment or 'the file does not say'}",
         f"players      {players or ', '.join(map(str, header.seats))}",
         f"episodes     {len(replay.episodes)}, {replay.frames} frames; the end: {replay.reason or 'missing'}",
         f"fingerprint  {replay.fingerprint}",
     ]
     for line in lines:
-        console.print(line, highlight=False, markup=False)
+        print(printable(line))
+
+
+def _print_verdict(verification: Verification, arguments: argparse.Namespace) -> None:
+    replay, console = verification.replay, Console(soft_wrap=True)
     for warning in verification.warnings:
-        console.print(Text(f"not as then: {warning}", "yellow"))
+        console.print(Text(printable(f"not as then: {warning}"), "yellow"))
     for difference in verification.differences:
-        console.print(Text(str(difference), "red"))
+        console.print(Text(printable(str(difference)), "red"))
     if replay.missing is not None:
         console.print(Text(f"not whole: {replay.missing}", "red"))
     verdict = (

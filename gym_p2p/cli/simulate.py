@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
+import contextlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from multiprocessing import get_context
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -19,6 +18,8 @@ from rich.table import Table
 
 from gym_p2p.cli.options import (
     add_env_argument,
+    add_seats_argument,
+    add_watchers_argument,
     between,
     count,
     env_arguments,
@@ -30,6 +31,8 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.processes.pool import map_in_processes
+from gym_p2p.processes.python import can_start_python
 from gym_p2p.simulation import Simulation, simulate
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
@@ -54,6 +57,7 @@ class _Task:
     env: str
     env_args: Mapping[str, Any]
     policies: Mapping[SeatId | None, str]
+    watchers: int
     sync: str
     one_way_ms: float
     repeat: int
@@ -85,6 +89,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "env", help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function"
     )
     add_env_argument(parser)
+    add_watchers_argument(parser)
+    add_seats_argument(parser)
     parser.add_argument(
         "--policy",
         action="append",
@@ -138,8 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
     tasks = list(_tasks(arguments))
     rows: list[_MatchRow] = []
     console = Console(stderr=True)
-    with console.status("") as status:
-        for row in _played(tasks, arguments.jobs):
+    with console.status("") as status, contextlib.closing(_played(tasks, arguments.jobs)) as played:
+        for row in played:
             rows.append(row)
             status.update(f"{len(rows)} of {len(tasks)} matches")
             if arguments.json:
@@ -160,11 +166,11 @@ def _tasks(arguments: argparse.Namespace) -> Iterator[_Task]:
         name: getattr(arguments, name)
         for name in ("frames", "fps", "seed", "jitter_ms", "loss", "reorder", "duplicate", "input_delay")
     }
-    options["prediction_window"] = arguments.window
+    options |= {"prediction_window": arguments.window, "seats": arguments.seats}
     for sync, one_way_ms, repeat in itertools.product(
         arguments.sync, arguments.one_way_ms, range(arguments.repeat)
     ):
-        yield _Task(arguments.env, env_args, policies, sync, one_way_ms, repeat, options)
+        yield _Task(arguments.env, env_args, policies, arguments.watchers, sync, one_way_ms, repeat, options)
 
 
 def _policies(given: Sequence[str]) -> dict[SeatId | None, str]:
@@ -176,14 +182,11 @@ def _policies(given: Sequence[str]) -> dict[SeatId | None, str]:
     return policies
 
 
-def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_MatchRow]:
-    if jobs == 1 or len(tasks) == 1:
+def _played(tasks: Sequence[_Task], jobs: int) -> Generator[_MatchRow, None, None]:
+    if jobs == 1 or len(tasks) == 1 or not can_start_python():
         yield from map(_play, tasks)
         return
-    with concurrent.futures.ProcessPoolExecutor(
-        min(jobs, len(tasks)), mp_context=get_context("spawn"), initializer=find_local_modules
-    ) as pool:
-        yield from pool.map(_play, tasks)
+    yield from map_in_processes(_play, tasks, processes=min(jobs, len(tasks)))
 
 
 def _play(task: _Task) -> _MatchRow:
@@ -192,7 +195,7 @@ def _play(task: _Task) -> _MatchRow:
     def make_env() -> Any:
         return load_environment(task.env, task.env_args)
 
-    game = make_game(make_env())
+    game = make_game(make_env(), watchers=task.watchers, seats=task.options["seats"])
     try:
         unknown = [seat for seat in task.policies if seat is not None and seat not in game.seats]
         if unknown:

@@ -14,7 +14,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from gym_p2p.cli.live import bare_table, checks_cell, live_view, picture_panel
-from gym_p2p.cli.options import add_env_argument, count, env_arguments, find_local_modules
+from gym_p2p.cli.options import (
+    add_env_argument,
+    add_seats_argument,
+    add_watchers_argument,
+    count,
+    env_arguments,
+    find_local_modules,
+)
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchOver, WatchDiverged
 from gym_p2p.game.env.load import load_environment
@@ -50,7 +57,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--match", metavar="ID", help="the match itself, where it came out of a queue")
     parser.add_argument("--subject", metavar="ID", help="who you are to the service (default: anonymous)")
     add_env_argument(parser)
-    parser.add_argument("--watchers", type=int, default=0, metavar="N", help="as the players have it")
+    add_watchers_argument(parser)
+    add_seats_argument(parser)
     parser.add_argument("--frames", type=count, metavar="N", help="leave after N frames")
     parser.add_argument(
         "--wait", type=float, default=300.0, metavar="S", help="for a match to begin (default: %(default)g)"
@@ -91,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     spectator = Spectator(
         load_environment(arguments.env, {**env_arguments(arguments.env_arg), **shown}),
         watchers=arguments.watchers,
+        seats=arguments.seats,
         server_url=arguments.server,
         room=arguments.room,
         match_id=arguments.match,

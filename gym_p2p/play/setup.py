@@ -133,6 +133,7 @@ class MatchSetup:
             stand_in=self._stand_in,
             record=recorder.record,
             sinks=sinks,
+            shows=True,
             command=client.command,
             now_ms=now_ms,
         )

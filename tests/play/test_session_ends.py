@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -14,6 +16,7 @@ import pytest
 
 from gym_p2p import HandshakeRefused, MatchOver, P2PEnv, P2PParallelEnv, PeerLost, UsageError
 from gym_p2p.exports import KINDS, schema
+from gym_p2p.play.episode import Ending
 from gym_p2p.play.progress import SessionState
 from tests.game.environments import LastOneStanding
 from tests.players import Episode, Lobby, Wrapped, act, assert_all_played_the_same, play_episode, together
@@ -103,13 +106,61 @@ def test_a_reset_in_the_middle_ends_the_episode_for_the_others_and_all_go_on(lob
         assert isinstance(own, tuple), own
         first, second = own
         assert first.results[-1][1:4] == (0.0, False, True)
-        assert first.info == {"p2p": {"reason": "peer_reset", "player": envs[0].p2p.progress.player_id}}
+        told = {"reason": "peer_reset", "player": envs[0].p2p.progress.player_id}
+        assert first.info == {"frame": 7, "p2p": told}
         assert len(first.results) == 7 + 1
         assert len(second.results) == 4
     together(*(env.close for env in envs))
     hashes = [env.export_multiplayer_metrics()["validation"]["allActions"] for env in envs]
     assert hashes[0] == hashes[1] == hashes[2]
     assert len(hashes[0]) == (7 + 4) * 3
+
+
+def test_the_loop_in_the_tutorial_goes_on_after_a_reset_of_somebody_else(lobby: Lobby) -> None:
+    tutorial = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text()
+    (loop,) = re.findall(r"```python\n(def play\(.*?)```", tutorial, re.DOTALL)
+    told: dict[str, Any] = {}
+    exec(loop, told)  # noqa: S102  # what the documentation shows
+    a, b = _blends(lobby)
+    endings: list[Ending | None] = []
+
+    def plays() -> None:
+        told["play"](b, episodes=3)
+        endings.append(b.p2p.ending)
+
+    def resets_and_leaves() -> None:
+        play_episode(a, frames=7)
+        play_episode(a)
+        assert a.p2p.ending is None
+        play_episode(a, frames=9)
+        a.close()
+
+    assert together(plays, resets_and_leaves) == [None, None]
+    assert endings == [Ending("peer_left", a.p2p.progress.player_id)]
+    b.close()
+    episodes = b.export_multiplayer_metrics()["validation"]["episodes"]
+    assert [episode["totalFrames"] for episode in episodes] == [7, 50, 9]
+
+
+class _Telling(LastOneStanding):
+    """Tells every agent something of its own."""
+
+    def step(self, actions: dict[Any, Any]) -> Any:
+        *others, infos = super().step(actions)
+        return (*others, {agent: {"you": agent, "frame": len(self.given)} for agent in infos})
+
+
+def test_every_local_agent_keeps_its_own_info_beside_the_reason(lobby: Lobby) -> None:
+    env = P2PParallelEnv(_Telling(limit=12), agents=["a", "b"], **lobby.options())
+    other = P2PParallelEnv(_Telling(limit=12), agents=["c"], **lobby.options())
+    together(env.reset, other.reset)
+    together(lambda: env.step(dict.fromkeys("ab", 2)), lambda: other.step(dict.fromkeys("c", 2)))
+    other.close()
+    infos = env.step(dict.fromkeys("ab", 2))[4]
+    told = {"reason": "peer_left", "player": other.p2p.progress.player_id}
+    assert infos == {agent: {"you": agent, "frame": 1, "p2p": told} for agent in "ab"}
+    assert env.p2p.ending == Ending("peer_left", other.p2p.progress.player_id)
+    env.close()
 
 
 def test_who_is_out_early_plays_the_episode_out_with_their_next_reset(lobby: Lobby) -> None:
@@ -147,7 +198,8 @@ def test_close_in_the_middle_truncates_the_other_with_the_reason(lobby: Lobby) -
     before = b.p2p.outcome.observations
     observation, reward, terminated, truncated, info = b.step(act(b.action_space, 0))
     assert (reward, terminated, truncated) == (0.0, False, True)
-    assert info == {"p2p": {"reason": "peer_left", "player": name}}
+    assert info == {"frame": 5, "p2p": {"reason": "peer_left", "player": name}}
+    assert b.p2p.ending == Ending("peer_left", name)
     assert (observation == before[1]).all()
     with pytest.raises(MatchOver, match="peer_left"):
         b.step(act(b.action_space, 0))
@@ -211,7 +263,7 @@ def test_three_players_agree_on_who_it_was_that_left(lobby: Lobby) -> None:
     name = envs[0].p2p.progress.player_id
     envs[0].close()
     infos = together(*(partial(_step_and_close, env) for env in envs[1:]))
-    assert infos == [{"p2p": {"reason": "peer_left", "player": name}}] * 2
+    assert infos == [{"frame": 5, "p2p": {"reason": "peer_left", "player": name}}] * 2
 
 
 def _step_and_close(env: P2PEnv) -> Any:

@@ -26,14 +26,15 @@ from gym_p2p import (
 )
 from gym_p2p.envs.rally import parallel_env
 from gym_p2p.game.env.seats import make_game
-from tests.players import Lobby, act, left_running, play_episode, play_oracle, together, until
+from tests.players import Lobby, act, left_running, play_episode, play_oracle, together
 from tests.toys import BLEND
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_running() -> Iterator[None]:
     yield
-    until(lambda: not left_running(), 5)
+    until(lambda: not left_running())
 
 
 @attrs.define

@@ -23,13 +23,12 @@ import pettingzoo
 from gymnasium import spaces
 
 from gym_p2p.config.names import did_you_mean
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError, UsageError
 from gym_p2p.game.env.game import Game
 
-__all__ = ["Policy", "import_namespace", "load_environment", "load_policy", "own_words"]
-
-_MAX_WORDS = 300
+__all__ = ["Policy", "import_module", "import_namespace", "load_environment", "load_policy", "own_words"]
 
 Policy = Callable[[Any, int], Any]
 """``policy(observation, frame) -> action``."""
@@ -51,7 +50,7 @@ def load_environment(name: str, kwargs: Mapping[str, Any] | None = None) -> Any:
     """
     package, _, rest = name.rpartition(":")
     if package:
-        module = _import(package)
+        module = import_module(package)
         if _is_identifier(rest):
             return _call(_attribute(module, rest), name, kwargs)
         return _by_id(rest, kwargs, name=name, module=module)
@@ -87,7 +86,7 @@ def load_policy(name: str, game: Game, seat: SeatId, *, seed: int = 0) -> Policy
     module, _, function = name.rpartition(":")
     if not module or not _is_identifier(function):
         raise UsageError(f"no policy {name!r}{_near(name, ('random', 'scripted'))}; or write module:function")
-    found: Policy = _attribute(_import(module), function)
+    found: Policy = _attribute(import_module(module), function)
     return found
 
 
@@ -128,7 +127,7 @@ def import_namespace(env_id: str) -> None:
         return
     for candidate in (namespace, f"{namespace}.envs"):
         if _exists(candidate):
-            _import(candidate)
+            import_module(candidate)
 
 
 def _by_id(env_id: str, kwargs: Mapping[str, Any] | None, *, name: str, module: ModuleType | None) -> Any:
@@ -158,7 +157,7 @@ def _by_id(env_id: str, kwargs: Mapping[str, Any] | None, *, name: str, module: 
 
 
 def _from_module(name: str, kwargs: Mapping[str, Any] | None) -> Any:
-    module = _import(name)
+    module = import_module(name)
     for function in ("parallel_env", "env"):
         make = getattr(module, function, None)
         if callable(make):
@@ -202,8 +201,7 @@ def own_words(error: BaseException) -> str:
     ...     own_words(error)
     'SyntaxError: invalid syntax (game.py, line 1)'
     """
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    said = said if len(said) <= _MAX_WORDS else f"{said[: _MAX_WORDS - 3]}..."
+    said = printable(" ".join(f"{type(error).__name__}: {error}".split()))
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError) or not frames:
         return said
@@ -221,7 +219,8 @@ def _is_refused_call(make: Callable[..., Any], kwargs: Mapping[str, Any], error:
     return any(f"unexpected keyword argument {key!r}" in str(error) for key in kwargs)
 
 
-def _import(name: str) -> ModuleType:
+def import_module(name: str) -> ModuleType:
+    """Import a module; raises :class:`~gym_p2p.errors.UsageError` in its own words where that fails."""
     if not _is_identifier(name):
         raise UsageError(f"{name!r} is no name of a module")
     try:

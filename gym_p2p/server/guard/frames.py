@@ -25,7 +25,18 @@ import socketio.packet
 
 from gym_p2p.core.presence.rate_limits import RateLimit
 
-__all__ = ["GUARD_KEY", "VIOLATION", "ConnectionGuard", "FrameGuard", "StrictJson", "StrictPacket"]
+__all__ = [
+    "GUARD_KEY",
+    "VIOLATION",
+    "App",
+    "ConnectionGuard",
+    "FrameGuard",
+    "Receive",
+    "Scope",
+    "SendMessage",
+    "StrictJson",
+    "StrictPacket",
+]
 
 _LOG = logging.getLogger(__name__)
 
