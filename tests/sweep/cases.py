@@ -47,7 +47,7 @@ _CLASSIC, _BUTTERFLY = ("pettingzoo[classic]",), ("pettingzoo[butterfly]",)
 _TURNS: tuple[str, ...] = ("tictactoe_v3", "connect_four_v3", "rps_v2", "leduc_holdem_v4", "texas_holdem_v4")
 _TURNS += ("texas_holdem_no_limit_v6", "chess_v6", "go_v5", "hanabi_v5")
 _GYMNASIUM = ("CartPole-v1", "MountainCarContinuous-v0", "Acrobot-v1", "Pendulum-v1")
-_TOYS = ("Taxi-v3", "FrozenLake-v1", "CliffWalking-v1", "Blackjack-v1")
+_TOYS = ("Taxi-v4", "FrozenLake-v1", "CliffWalking-v1", "Blackjack-v1")
 
 CASES = (
     Case("gym_p2p/Rally-v0", right=_R),
@@ -55,7 +55,7 @@ CASES = (
     *(Case(name, right=_R, watchers=1, human=name == "CartPole-v1") for name in _GYMNASIUM),
     *(Case(name, right=_R, watchers=2) for name in _TOYS),
     Case("LunarLander-v3", right=_L, watchers=1, needs=("box2d",)),
-    Case("ALE/Pong-v5", {"obs_type": "ram"}, right=_R, watchers=1, needs=("ale-py",)),
+    Case("ale_py:ALE/Pong-v5", {"obs_type": "ram"}, right=_R, watchers=1, needs=("ale-py",)),
     Case("pettingzoo.atari.pong_v3", {"obs_type": "ram"}, right=_R, needs=("multi-agent-ale-py",)),
     Case("pettingzoo.atari.boxing_v2", right=_R, needs=("multi-agent-ale-py",)),
     Case("pettingzoo.atari.warlords_v3", {"obs_type": "ram"}, right=_R, needs=("multi-agent-ale-py",)),
