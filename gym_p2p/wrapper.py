@@ -7,8 +7,8 @@ JSON and a vector environment can start its workers first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal, Self, TypedDict
 
 import gymnasium
 import pettingzoo
@@ -16,7 +16,8 @@ from gymnasium.utils import RecordConstructorArgs
 from pettingzoo.utils import BaseParallelWrapper
 from typing_extensions import Unpack
 
-from gym_p2p.config import IceServer, P2PConfig, config_from_options, to_mapping
+from gym_p2p.config import P2PConfig, config_from_options, to_mapping
+from gym_p2p.config.player import option_fields
 from gym_p2p.core.api.queues import MatchProposed
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnvironment
@@ -153,7 +154,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             watchers=watchers,
             seats=plain_seats(seats),
             default_actions=default_actions,
-            **_without_secrets(options),
+            **_recorded(options, config),
         )
         made = make_game(env, watchers=watchers, seats=seats, default_actions=default_actions)
         game = _isolated(made, config)
@@ -184,7 +185,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         """
         outcome = self.p2p.reset(seed, options)
         if isinstance(self.env, _SeatsOf):
-            self.env.seed_generator(seed)
+            self.env.seed_generator(None if seed is None else self.p2p.seed)
         index = self._game.seats.index(self.p2p.seat)
         return outcome.observations[index], outcome.infos[index]
 
@@ -252,8 +253,7 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         default_actions: Any = None,
         **options: Unpack[P2POptions],
     ) -> None:
-        if isinstance(agents, str) or not agents or len(set(agents)) != len(agents):
-            raise ConfigurationError("agents", f"wanted a list of different agents, got {agents!r}")
+        _check_agents(agents)
         if not isinstance(env, pettingzoo.ParallelEnv | pettingzoo.AECEnv):
             found = f"a {type(env).__module__}.{type(env).__qualname__}"
             raise UnsupportedEnvironment(f"wanted a PettingZoo environment, got {found}; P2PEnv takes others")
@@ -267,6 +267,16 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         self.agents: list[Any] = []
         self.p2p = Session(self._game, seats=ordered, config=config)
         close_when_dropped(self, self.p2p.close)
+
+    @property
+    def observation_spaces(self) -> dict[Any, gymnasium.Space[Any]]:
+        """The local agents' observation spaces; PettingZoo's older form of :meth:`observation_space`."""
+        return {agent: self.observation_space(agent) for agent in self.possible_agents}
+
+    @property
+    def action_spaces(self) -> dict[Any, gymnasium.Space[Any]]:
+        """The local agents' action spaces; PettingZoo's older form of :meth:`action_space`."""
+        return {agent: self.action_space(agent) for agent in self.possible_agents}
 
     def observation_space(self, agent: Any) -> gymnasium.Space[Any]:
         """Return a local agent's observation space."""
@@ -312,6 +322,14 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         """Say goodbye, write and upload the exports, close the environment. Idempotent."""
         self.p2p.close()
 
+    def __enter__(self) -> Self:
+        """Begin a ``with`` block that closes this."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close this."""
+        self.close()
+
     def _checked(self, actions: Mapping[Any, Any]) -> dict[SeatId, Any]:
         checked: dict[SeatId, Any] = {}
         for agent in self.possible_agents:
@@ -335,20 +353,24 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         return {agent: values[seats.index(agent)] for agent in agents}
 
 
-def _without_secrets(options: P2POptions) -> dict[str, Any]:
-    """Return the options that a spec may name: it travels as JSON, and ends up in logs and papers.
+def _recorded(options: P2POptions, config: P2PConfig) -> dict[str, Any]:
+    """Return the options that a spec may name, as plain data: it travels as JSON, into logs and papers.
 
     Whoever makes the environment again from its spec passes the token by ``GYM_P2P_TOKEN``.
     """
-    recorded: dict[str, Any] = {name: value for name, value in options.items() if name != "token"}
-    if "ice_servers" in recorded:
-        recorded["ice_servers"] = [_without_credentials(server) for server in recorded["ice_servers"]]
-    return recorded
+    fields, plain = option_fields(), to_mapping(config)
+    wanted = {name: fields[name] for name in options}
+    return {
+        name: (plain if group is None else plain[group])[field.name]
+        for name, (group, field) in wanted.items()
+        if field.repr
+    }
 
 
-def _without_credentials(server: Any) -> dict[str, Any]:
-    plain = to_mapping(server) if isinstance(server, IceServer) else dict(server)
-    return {name: value for name, value in plain.items() if name not in {"username", "credential"}}
+def _check_agents(agents: Any) -> None:
+    listed = isinstance(agents, Collection) and not isinstance(agents, str) and len(agents) > 0
+    if not listed or any(list(agents).count(agent) > 1 for agent in agents):
+        raise ConfigurationError("agents", f"wanted a list of different agents, got {agents!r}")
 
 
 class _SeatsOf(gymnasium.Env[Any, Any]):

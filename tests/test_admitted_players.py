@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from gym_p2p import ConnectFailed, P2PEnv
 from gym_p2p.config import ServiceConfig
+from gym_p2p.game.replay.reader import read_replay
 from gym_p2p.server import serve_in_thread
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from tests.players import Lobby, assert_all_played_the_same, play_episode, together
@@ -47,6 +49,31 @@ def test_players_with_tokens_play_and_are_who_their_tokens_say(tmp_path: Path, w
         recorder = envs[0].p2p.recorder
         assert recorder is not None
         assert [player.subject_id for player in recorder.found.players] == ["ann", "bob"]
+
+
+def test_nothing_that_is_written_or_printed_holds_a_secret(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    turn = {"urls": "turn:127.0.0.1:9", "username": "us3rname", "credential": "cr3dential"}
+    written = tmp_path / "written"
+    with serve_in_thread(_config(tmp_path, private_candidates=True)) as service:
+        lobby = Lobby(service.url, written / "exports")
+        envs = _pair(lobby, ice_servers=[turn], record=str(written / "matches"), upload=False)
+        together(*(partial(play_episode, env) for env in envs))
+        shown = [repr((env, env.spec, env.p2p.progress, env.p2p.config)) for env in envs]
+        found = [env.p2p.recorder.found for env in envs if env.p2p.recorder is not None]
+        together(*(env.close for env in envs))
+    tokens = [env.p2p.config.token for env in envs]
+    assert len(found) == len(tokens) == 2
+    secrets = ["us3rname", "cr3dential", SECRET, *(match.token for match in found)]
+    secrets += [token.reveal() for token in tokens if token is not None]
+    files = [path for path in written.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".json", ".p2preplay"}
+    texts = [*shown, repr(found), caplog.text, *(path.read_bytes().decode("latin-1") for path in files)]
+    texts += [repr(read_replay(path)) for path in files if path.suffix == ".p2preplay"]
+    for number, text in enumerate(texts):
+        assert [hidden for hidden in secrets if hidden in text] == [], number
 
 
 def test_where_private_addresses_are_kept_back_the_error_says_so(tmp_path: Path) -> None:

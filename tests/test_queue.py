@@ -237,7 +237,7 @@ def test_the_services_hook_sees_what_was_measured_and_decides(
 
     began = time.monotonic()
     gave_up = together(give_up(ann), give_up(eve))
-    assert [getattr(error, "reason", error) for error in gave_up] == ["nobody_near_enough"] * 2
+    assert [getattr(error, "reason", error) for error in gave_up] == ["refused"] * 2
     assert time.monotonic() - began < 10
     assert asked[0].worst_rtt_ms is not None
     log = (tmp_path / "data" / "decisions.jsonl").read_text().splitlines()

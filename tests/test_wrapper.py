@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -18,7 +19,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import RecordEpisodeStatistics, TimeLimit
 
 import gym_p2p.envs  # noqa: F401 registers
-from gym_p2p import IceServer, P2PEnv, UnsupportedEnvironment, UsageError
+from gym_p2p import IceServer, LinkEmulation, P2PEnv, UnsupportedEnvironment, UsageError
 from gym_p2p.exports import schema
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.wrapper import P2POptions
@@ -210,6 +211,35 @@ def test_the_spec_names_no_secret(server: Any) -> None:
     assert "turn:relay.example" in spec.to_json()
     again = gymnasium.make(EnvSpec.from_json(spec.to_json()))
     assert again.get_wrapper_attr("p2p").config.token is None
+
+
+def test_the_spec_of_whatever_is_around_it_names_no_secret_either() -> None:
+    inner = P2PEnv(_rally(), seat="left", token="tok3n-s3cret", ice_servers=[SERVER])  # noqa: S106 - made up
+    spec = RecordEpisodeStatistics(TimeLimit(inner, 20)).spec
+    assert spec is not None
+    for text in (spec.to_json(), repr(spec), str(spec)):
+        assert "s3cret" not in text
+        assert "us3r" not in text
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"emulation": LinkEmulation(loss=0.1)},
+        {"emulation": {"loss": 0.1}},
+        {"exports": Path("somewhere"), "record": Path("matches")},
+        {"fps": np.float32(60), "input_delay": np.int64(2)},
+        {"snapshot_hooks": ("save", "load")},
+        {"ice_servers": (IceServer(urls="stun:a.example"), {"urls": ["stun:b.example"]})},
+        {"queue": "lab", "pre_match": 50},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_the_spec_holds_plain_data_whatever_the_options_were(option: dict[str, Any]) -> None:
+    env = P2PEnv(_rally(), seat="left", **option)
+    assert env.spec is not None
+    again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
+    assert again.get_wrapper_attr("p2p").config == env.p2p.config
 
 
 class _Policy:

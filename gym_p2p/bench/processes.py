@@ -52,7 +52,9 @@ class Worker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_rest: object) -> None:
+        if error is not None:
+            self._process.kill()  # it may be in the middle of a round, and nobody waits for the figures
         self.close()
 
     def send_request(self, operation: str, **arguments: Any) -> None:

@@ -7,11 +7,19 @@ A command is the module of its name here: ``DESCRIPTION``, ``EPILOG``, ``add_opt
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import importlib
 import logging
 import sys
 from collections.abc import Collection, Sequence
 
+from gym_p2p.cli.surroundings import (
+    ended_by_signals,
+    let_go_of_output,
+    require_working_directory,
+    steady_streams,
+)
 from gym_p2p.errors import NetworkError, P2PError, PeerError, UsageError
 from gym_p2p.version import __version__
 
@@ -38,27 +46,52 @@ exit codes:
   1    the match ended early, or the players' games differed
   2    wrong usage
   3    no service, no connection, or another player's side refused
-  130  Ctrl-C (what was played is exported)
+  130  Ctrl-C, SIGTERM, SIGHUP (what was played is exported)
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code."""
+    """Run a command; return its exit code. In the main thread, SIGTERM and SIGHUP end it as Ctrl-C does."""
     argv = sys.argv[1:] if argv is None else argv
+    # Nothing that takes a value stands before the command: it is the first word.
+    wanted = [word for word in argv if word in COMMANDS][:1]
+    steady_streams()
     try:
-        # Nothing that takes a value stands before the command: it is the first word.
-        arguments = make_parser([word for word in argv if word in COMMANDS][:1]).parse_args(argv)
-        logging.basicConfig(format=arguments.log_format, level=logging.WARNING, stream=sys.stderr)
-        logging.getLogger("gym_p2p").setLevel(arguments.log_level.upper())  # the libraries' own is too much
-        return int(arguments.run(arguments))
-    except P2PError as error:
-        print(f"gym-p2p {arguments.command}: {error}", file=sys.stderr)
-        if isinstance(error, UsageError):
-            return 2
-        return 3 if isinstance(error, NetworkError | PeerError) else 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        with ended_by_signals():
+            return _run(argv, wanted)
+    except (P2PError, KeyboardInterrupt) as error:
+        code, said = _failure(error, " ".join(["gym-p2p", *wanted]))
+    except OSError as error:
+        if error.errno not in _NO_READER:
+            raise
+        code, said = 1, f"gym-p2p: the output goes nowhere: {error.strerror}"
+    with contextlib.suppress(OSError):
+        print(said, file=sys.stderr)
+    let_go_of_output()
+    return code
+
+
+_NO_READER = frozenset({errno.EPIPE, errno.EIO})
+"""What a closed pipe, and a terminal that is gone, answer to a write."""
+
+
+def _run(argv: Sequence[str], wanted: Sequence[str]) -> int:
+    if wanted:
+        require_working_directory()
+    arguments = make_parser(wanted).parse_args(argv)
+    logging.basicConfig(format=arguments.log_format, level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("gym_p2p").setLevel(arguments.log_level.upper())  # the libraries' own is too much
+    code = int(arguments.run(arguments))
+    sys.stdout.flush()  # here, where a reader who is gone is noticed
+    return code
+
+
+def _failure(error: P2PError | KeyboardInterrupt, command: str) -> tuple[int, str]:
+    """Return the exit code, and what is said."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted"
+    code = 3 if isinstance(error, NetworkError | PeerError) else 1
+    return 2 if isinstance(error, UsageError) else code, f"{command}: {error}"
 
 
 def make_parser(wanted: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import logging
-import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -100,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         },
     )
     try:
-        with _terminate_as_interrupt(), _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
+        with _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
             summary = play(part, report)  # what an environment or a policy prints is none of our output
     except (NoMatch, MatchRefused) as error:
         advice = "with --on-refusal requeue it waits for somebody else"
@@ -173,17 +172,3 @@ def _logged_above(console: Console) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         log.propagate = True
-
-
-@contextlib.contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the match as Ctrl-C does: with a goodbye and the exports."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

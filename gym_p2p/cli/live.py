@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console, Group, RenderableType
@@ -93,12 +94,20 @@ def summary_table(summaries: Iterable[Summary]) -> RenderableType:
     summaries = list(summaries)
     lines: list[RenderableType] = [Text(""), match_table(summary.status for summary in summaries), Text("")]
     for summary in summaries:
-        where = summary.exports.get("multiplayer", "nowhere: no directory was given")
+        path = summary.exports.get("multiplayer")
+        where = "nowhere: no directory was given" if path is None else _seen_from_here(path)
         stored = "stored at the service" if summary.uploaded else "not uploaded (kept for the next time)"
         lines.append(Text(f"{summary.status.seat}: {summary.ending}, {stored}"))
         lines.append(Text(f"  {where} (and two beside it)", style="dim", overflow="fold"))
         lines += [Text(f"  problem: {problem}", style="yellow") for problem in summary.problems]
     return Group(*lines)
+
+
+def _seen_from_here(path: str) -> str:
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (ValueError, FileNotFoundError):  # it lies elsewhere, or the working directory was deleted
+        return path
 
 
 def _player_cells(status: Status) -> list[str]:

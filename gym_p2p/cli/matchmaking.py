@@ -20,6 +20,7 @@ from gym_p2p.cli.options import above_zero, count, find_local_modules
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.matchmaking.decision_log import ReplayedLog, replay
 from gym_p2p.errors import UsageError
+from gym_p2p.exports.files import replacing, telling_the_disk
 from gym_p2p.simulation.population import Population
 from gym_p2p.simulation.queue import Arrivals, QueueResults, simulate_queue
 
@@ -148,8 +149,14 @@ def _decision_log(path: str | None) -> Iterator[Callable[[Mapping[str, Any]], No
     if path is None:
         yield None
         return
-    with Path(path).open("w", encoding="utf-8") as file:
-        yield lambda record: print(json.dumps(record, allow_nan=False), file=file)
+    target = Path(path)
+    is_device = target.exists() and not target.is_file()
+    with telling_the_disk(path), target.open("wb") if is_device else replacing(target) as file:
+
+        def write(record: Mapping[str, Any]) -> None:
+            file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
+
+        yield write
 
 
 def _table(outcomes: Mapping[str, QueueResults], arrivals: Arrivals) -> Table:

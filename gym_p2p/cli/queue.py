@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gym_p2p.cli.options import between
-from gym_p2p.config import DEFAULT_SERVER_URL, ServiceConfig
+from gym_p2p.config import DEFAULT_DATA_DIR, DEFAULT_SERVER_URL
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.matchmaking.report import QueueReport
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data-dir",
-        default=ServiceConfig().data_dir,
+        default=DEFAULT_DATA_DIR,
         metavar="DIR",
         help="the service's, which holds its secret (default: %(default)s)",
     )

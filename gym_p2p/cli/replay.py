@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from gym_p2p.cli.options import add_env_argument, between, env_arguments, find_local_modules
-from gym_p2p.cli.pictures import Pace, Pictures, Window, open_video
+from gym_p2p.cli.pictures import Pace, Pictures, Window, enlarged, open_video, require_display
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import ConfigurationError, DamagedReplay, UsageError
 from gym_p2p.game.env.load import load_environment
@@ -59,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=between(0.1, 1000), metavar="F", help="frames a second (default: as it was played)"
     )
-    parser.add_argument("--to", metavar="FILE", help="write the transitions to a .jsonl or .parquet")
+    parser.add_argument("--to", metavar="FILE", help="write the transitions to a .jsonl, .csv or .parquet")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -150,6 +150,8 @@ def _render_mode(
     """
     if not arguments.render and arguments.video is None:
         return None
+    if arguments.render:
+        require_display()
     env = make(None)
     offered = list(getattr(env, "metadata", {}).get("render_modes", []))
     env.close()
@@ -175,7 +177,7 @@ def _show(step: ReplayStep, pictures: Pictures) -> None:
     if not isinstance(picture, np.ndarray) or picture.ndim != 3 or picture.shape[2] != 3:
         kind = f"an array of shape {picture.shape}" if isinstance(picture, np.ndarray) else type(picture)
         raise ConfigurationError("render", f"wanted a picture of (height, width, 3), got {kind}")
-    pictures.add(picture.astype(np.uint8, copy=False))
+    pictures.add(enlarged(picture.astype(np.uint8, copy=False)))
 
 
 def _fps_of(replay: Replay, arguments: argparse.Namespace) -> float:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from gym_p2p.cli.matchmakers import add_queue_options, make_matchmaker
 from gym_p2p.cli.options import find_local_modules
 from gym_p2p.cli.secret import JOIN_SECRET, TURN_SECRET, secret
-from gym_p2p.config import IceServer, MatchmakingConfig, ServiceConfig
+from gym_p2p.cli.surroundings import heeded
+from gym_p2p.config import DEFAULT_DATA_DIR, IceServer, MatchmakingConfig, ServiceConfig
 from gym_p2p.config.names import load_named
 from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.errors import ConfigurationError
@@ -45,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data-dir",
-        default=_DEFAULTS.data_dir,
+        default=DEFAULT_DATA_DIR,
         metavar="DIR",
         help="where the players' documents go (default: %(default)s)",
     )
@@ -128,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
 async def _serve(config: ServiceConfig, matchmaker: Matchmaker, hook: Callable[..., object] | None) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
     service = Service(config, matchmaker=matchmaker, pre_match=hook)
     await service.start()

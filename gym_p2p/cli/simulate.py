@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
+import contextlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from multiprocessing import get_context
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -32,6 +31,8 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.processes.pool import map_in_processes
+from gym_p2p.processes.python import can_start_python
 from gym_p2p.simulation import Simulation, simulate
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
@@ -143,8 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
     tasks = list(_tasks(arguments))
     rows: list[_MatchRow] = []
     console = Console(stderr=True)
-    with console.status("") as status:
-        for row in _played(tasks, arguments.jobs):
+    with console.status("") as status, contextlib.closing(_played(tasks, arguments.jobs)) as played:
+        for row in played:
             rows.append(row)
             status.update(f"{len(rows)} of {len(tasks)} matches")
             if arguments.json:
@@ -181,14 +182,11 @@ def _policies(given: Sequence[str]) -> dict[SeatId | None, str]:
     return policies
 
 
-def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_MatchRow]:
-    if jobs == 1 or len(tasks) == 1:
+def _played(tasks: Sequence[_Task], jobs: int) -> Generator[_MatchRow, None, None]:
+    if jobs == 1 or len(tasks) == 1 or not can_start_python():
         yield from map(_play, tasks)
         return
-    with concurrent.futures.ProcessPoolExecutor(
-        min(jobs, len(tasks)), mp_context=get_context("spawn"), initializer=find_local_modules
-    ) as pool:
-        yield from pool.map(_play, tasks)
+    yield from map_in_processes(_play, tasks, processes=min(jobs, len(tasks)))
 
 
 def _play(task: _Task) -> _MatchRow:

@@ -55,5 +55,5 @@ def run(args: argparse.Namespace) -> int:
         expires_at=time.time() + args.ttl,
         token_id=secrets.token_urlsafe(12),
     )
-    print(TokenSigner(config.join_secret.encode(), JoinClaims).issue(claims))
+    print(TokenSigner(config.join_secret.reveal().encode(), JoinClaims).issue(claims))
     return 0

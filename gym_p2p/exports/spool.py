@@ -21,7 +21,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from gym_p2p.exports.files import path_component, replacing, write_bytes
+from gym_p2p.exports.files import disk_problem, path_component, replacing, write_bytes
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 from gym_p2p.processes.forks import let_go_in_forks
 
@@ -220,7 +220,7 @@ def _claimed(path: Path, directory: Path) -> SpoolEntry | None:
     try:
         return SpoolEntry.claim(path, directory)
     except OSError as error:
-        _log.warning("cannot read %s: %s", path, error)
+        _log.warning("cannot read %s: %s", path, error.strerror or error)
     except (msgspec.MsgspecError, ValueError) as error:
         _log.warning("%s is no entry of ours: %s", path, error)
         _set_aside(path, str(error))
@@ -241,7 +241,7 @@ def _set_aside(path: Path, reason: str) -> None:
         write_bytes(aside, [msgspec.json.encode({**kept, "reason": reason})], mode=_PRIVATE)
         path.unlink(missing_ok=True)
     except OSError as error:
-        _log.warning("cannot set %s aside: %s", path, error)
+        _log.warning("cannot set %s aside, so it stays: %s", path, disk_problem(error))
 
 
 def _is_same_file(path: Path, descriptor: int) -> bool:
@@ -260,7 +260,9 @@ def _lock(descriptor: int) -> bool:
 
 
 def _encoded(target: Upload, *, document: str, kind: str) -> bytes:
-    return msgspec.json.encode(_Written(target.server_url, target.path, target.token, document, kind))
+    return msgspec.json.encode(
+        _Written(target.server_url, target.path, target.token.reveal(), document, kind)
+    )
 
 
 def _short_enough(path: Path) -> Path:

@@ -21,6 +21,7 @@ from typing import Any
 import attrs
 import msgspec
 
+from gym_p2p.config import Secret
 from gym_p2p.exports.unreachable import NO_SERVICE, status_in_words, why_unreachable
 
 __all__ = ["Reply", "Upload", "UploadOutcome", "upload"]
@@ -83,13 +84,17 @@ def _without_slash(url: str) -> str:
     return url.rstrip("/")
 
 
+def _secret(token: str | Secret) -> Secret:
+    return Secret(token) if isinstance(token, str) else token
+
+
 @attrs.frozen
 class Upload:
     """Where one document goes, and with which right."""
 
     server_url: str = attrs.field(converter=_without_slash)
     path: str
-    token: str = attrs.field(repr=False)
+    token: Secret = attrs.field(converter=_secret, repr=False)
 
     @classmethod
     def of_document(
@@ -173,7 +178,7 @@ def _request(target: Upload, packed: bytes) -> urllib.request.Request:
     if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
         raise ValueError(f"wanted an http or https URL, got {target.server_url!r}")
     headers = {
-        "Authorization": f"Bearer {target.token}",
+        "Authorization": f"Bearer {target.token.reveal()}",
         "Content-Type": "application/json",
         "Content-Encoding": "gzip",
     }

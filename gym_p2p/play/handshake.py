@@ -6,9 +6,10 @@ Knows games, configuration and what travels with the handshake; refuses to know 
 from __future__ import annotations
 
 import json
+import numbers
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import attrs
 
@@ -25,7 +26,7 @@ from gym_p2p.net.worker.messages import PlayerPlan
 from gym_p2p.play.sync_mode import SyncChoice, SyncOffer, agree
 from gym_p2p.version import __version__
 
-__all__ = ["agreed", "check_seed", "game_terms", "holders", "make_plan", "travelled"]
+__all__ = ["agreed", "game_terms", "holders", "make_plan", "seed_of", "travelled"]
 
 
 def make_plan(
@@ -95,16 +96,18 @@ def holders(game: Game, found: MatchFound) -> list[int]:
     return [by_seat[seat] for seat in game.seats]
 
 
-def check_seed(seed: int | None) -> None:
-    """Refuse what is no seed.
+def seed_of(seed: SupportsIndex | None) -> int | None:
+    """Return a seed as it travels; another library's whole number is one, too.
 
     Raises:
         ConfigurationError: it is none.
     """
     if seed is None:
-        return
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+        return None
+    whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+    if not whole or not 0 <= int(seed) <= MAX_SEED:
         raise ConfigurationError("seed", f"wanted None or a whole number from 0 to 2**64 - 1, got {seed!r}")
+    return int(seed)
 
 
 def travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -115,6 +118,8 @@ def travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """
     if options is None:
         return None
+    if not isinstance(options, Mapping):
+        raise ConfigurationError("options", f"wanted None or a mapping, got {options!r}")
     try:
         text = json.dumps(dict(options), separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

@@ -47,6 +47,8 @@ _AWAY = logging.WARNING, "the service at %s is away; trying to reach it again"
 _BACK = logging.INFO, "the service at %s is back"
 _T = TypeVar("_T")
 
+_ADVICE = "Start the other players, each in a process or thread of their own."
+
 WAIT_SLICE_S = 0.25
 """No wait is longer in one piece, so that a ``close()`` from another thread is noticed."""
 
@@ -112,7 +114,7 @@ class MatchClient:
         )
         self.wait_for(place, SIGN_IN_LIMIT_S, "signing in", "Check server_url, and what the service says.")
         room_s = config.sync.room_timeout_s + ROOM_MARGIN_S
-        found = self.wait_for(MatchFound, room_s, f"the {where}", "Start the other players.")
+        found = self.wait_for(MatchFound, room_s, f"the {where}", _ADVICE)
         self._recorder = recorder = self._record(found)
         limit_s = config.link.connect_timeout_s + HANDSHAKE_LIMIT_S
         connected = self.wait_for(

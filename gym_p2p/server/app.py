@@ -27,11 +27,13 @@ from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.errors import UsageError
 from gym_p2p.server.factory import assemble, open_secret
+from gym_p2p.server.guard.doorkeeper import Doorkeeper, room_for_sockets
 from gym_p2p.server.guard.frames import FrameGuard, StrictPacket
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.handlers.service import SignalingService
+from gym_p2p.server.intake import Intake
 from gym_p2p.server.listener import MAX_FRAME_BYTES, listen, serving
 from gym_p2p.server.store import Store
 from gym_p2p.server.web import Uploads, make_web_app, under_any_path
@@ -116,9 +118,7 @@ class Service:
             stack.push_async_callback(signaling.stop)
             stack.push_async_callback(sio.shutdown)
             web = make_web_app(
-                uploads=Uploads(
-                    store=Store(directory), tokens=tokens, max_bytes=self.config.max_upload_bytes
-                ),
+                uploads=Uploads(Intake(Store(directory), self.config.max_upload_bytes), tokens),
                 health=self._health,
                 metrics=self._metrics.exposition,
                 operators=TokenSigner(secret, OperatorClaims),
@@ -129,7 +129,8 @@ class Service:
                 connects=RateLimit(self.config.connects_per_s, self.config.connect_burst),
                 on_refusal=self._metrics.refused,
             )
-            await stack.enter_async_context(serving(guarded, listener))
+            door = Doorkeeper(room_for_sockets(), self._metrics.refused)
+            await stack.enter_async_context(serving(guarded, listener, door))
             self._port = listener.getsockname()[1]
             self._stack = stack.pop_all()
         _LOG.info("serving on port %d", self._port)

@@ -27,6 +27,7 @@ from gym_p2p.core.signaling.ice_candidates import CandidatePolicy
 from gym_p2p.core.signaling.sdp_filter import Screen, SignalScreen
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.exports.files import disk_problem
 from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret
@@ -77,7 +78,9 @@ def assemble(
     machines = _machines(config, tokens, queues, screens.__getitem__)
     metrics.read_from(machines, screens.values())
     guards = Guards(
-        admission=Admission(config.join_secret, config.experiment),
+        admission=Admission(
+            None if config.join_secret is None else config.join_secret.reveal(), config.experiment
+        ),
         events=RateLimit(config.events_per_s, config.event_burst),
         joins=RateLimit(config.joins_per_s, config.join_burst),
         metrics=metrics,
@@ -175,4 +178,4 @@ def open_secret(directory: Path) -> bytes:
         directory.mkdir(parents=True, exist_ok=True)
         return load_secret(directory)
     except OSError as error:
-        raise ConfigurationError("data_dir", f"cannot use {directory}: {error.strerror or error}") from error
+        raise ConfigurationError("data_dir", f"cannot use {directory}: {disk_problem(error)}") from error

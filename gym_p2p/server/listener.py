@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.server.guard.doorkeeper import Doorkeeper
 
 __all__ = ["MAX_FRAME_BYTES", "listen", "serving"]
 
@@ -29,15 +30,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _uvicorn_config(app: Any) -> uvicorn.Config:
+def _uvicorn_config(app: Any, door: Doorkeeper) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=door.http,
         lifespan="off",
         log_config=None,
         log_level="warning",  # below it, uvicorn writes addresses and whole frames
         access_log=False,
         server_header=False,
-        ws="websockets-sansio",
+        ws=door.websocket,
         ws_max_size=MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=None,  # Engine.IO has its own
@@ -70,9 +72,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(app: Any, listener: socket.socket, door: Doorkeeper) -> AsyncIterator[None]:
     """Serve an ASGI application on a bound socket for the length of an ``async with`` block."""
-    server = _Server(_uvicorn_config(app))
+    server = _Server(_uvicorn_config(app, door))
     task = asyncio.create_task(server.serve(sockets=[listener]), name="gym_p2p service")
     try:
         while not server.started:
@@ -80,7 +82,11 @@ async def serving(app: Any, listener: socket.socket) -> AsyncIterator[None]:
                 await task
                 raise RuntimeError("the web server ended before it had started")
             await asyncio.sleep(0.005)
-        yield
+        watching = asyncio.create_task(door.watch_loop(), name="gym_p2p doorkeeper")
+        try:
+            yield
+        finally:
+            watching.cancel()
     finally:
         server.should_exit = True
         await task

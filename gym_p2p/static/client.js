@@ -48,6 +48,9 @@ const MAX_KEPT_SIGNALS = 256;
 const NO_MATCH = new Map([
   ["nobody_else", "nobody else was there, or had no free seat to offer"],
   ["nobody_near_enough", "whoever was there was too far away, or could not be reached"],
+  ["refused", "the service's rule refused whoever was there"],
+  ["rule_failed", "the service's rule failed; its operator's log says how"],
+  ["declined", "whoever was there was declined by a player, or did not answer"],
   ["no_answer", "preMatch did not answer in time, twice"],
 ]);
 
@@ -120,8 +123,8 @@ export class GymP2PClient {
 
   /**
    * Wait in a queue, where this page is probed and matched with whoever is near; then `waitForMatch`, which rejects
-   * with `nobody_else`, `nobody_near_enough` or `no_answer` when the queue gives up. Rejects with {@link GymP2PError}:
-   * `queue_mismatch`, `wrong_state` and the like.
+   * with `nobody_else`, `nobody_near_enough`, `refused`, `rule_failed`, `declined` or `no_answer` when the queue
+   * gives up. Rejects with {@link GymP2PError}: `queue_mismatch`, `wrong_state` and the like.
    *
    * @param {import("./seating.js").QueueSeating} seating
    * @returns {Promise<{ queue: string, group_size: number, waiting: number }>}

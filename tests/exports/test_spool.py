@@ -10,6 +10,7 @@ import pytest
 
 from gym_p2p.exports import flush_spool
 from tests.exports.service import TOKEN, Service, away, entries, spool
+from tests.waiting import PATIENCE_S, until
 
 
 def test_a_spooled_document_is_sent_at_the_next_chance_and_only_once(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_two_processes_that_flush_one_spool_send_nothing_twice(tmp_path: Path) -
         "print('ready', flush=True)\nsys.stdin.readline()\n"
         "print(len(flush_spool(sys.argv[1], sys.argv[2], deadline_s=30).stored), flush=True)\n"
     )
-    with Service.running(delay_s=0.01) as service:
+    with Service.running(delay_s=2 * PATIENCE_S) as service:
         for player in range(30):
             spool(tmp_path, service.url, player)
         flushers = [
@@ -121,16 +122,14 @@ def test_two_processes_that_flush_one_spool_send_nothing_twice(tmp_path: Path) -
         for flusher in flushers:
             assert flusher.stdout is not None
             assert flusher.stdout.readline() == "ready\n"
-        counts = [int(flusher.communicate("go\n", timeout=60)[0]) for flusher in _started(flushers)]
+        for flusher in flushers:
+            assert flusher.stdin is not None
+            flusher.stdin.write("go\n")
+            flusher.stdin.flush()
+        until(lambda: service.requests == len(flushers))  # each is sending: neither does it all
+        service.released.set()
+        counts = [int(flusher.communicate(timeout=60)[0]) for flusher in flushers]
         assert sorted(document["playerId"] for _, _, document in service.received) == list(range(30))
         assert sum(counts) == 30
         assert min(counts) > 0
     assert entries(tmp_path) == []
-
-
-def _started(flushers: list[subprocess.Popen[str]]) -> list[subprocess.Popen[str]]:
-    for flusher in flushers:
-        assert flusher.stdin is not None
-        flusher.stdin.write("go\n")
-        flusher.stdin.flush()
-    return flushers

@@ -8,6 +8,7 @@ import pytest
 
 from gym_p2p.exports import UploadOutcome, upload
 from tests.exports.service import TOKEN, Service, away, target
+from tests.waiting import PATIENCE_S
 
 
 def test_an_upload_carries_the_token_and_the_gzipped_document_to_its_address() -> None:
@@ -82,7 +83,7 @@ def test_a_service_that_is_away_costs_no_more_than_the_deadline() -> None:
     url = away()
     began = time.monotonic()
     assert upload(target(url), [b"{}"], deadline_s=0.5).outcome is UploadOutcome.UNREACHABLE
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < PATIENCE_S
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "nonsense", "ftp://127.0.0.1"])

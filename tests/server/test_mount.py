@@ -17,6 +17,7 @@ from gym_p2p import ProbeManager, UsageError
 from gym_p2p.config import ServiceConfig
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.server import mount
+from tests.waiting import eventually
 
 
 class Host:
@@ -48,10 +49,8 @@ class Host:
         server = uvicorn.Server(uvicorn.Config(socketio.ASGIApp(self.sio), log_level="error", lifespan="off"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            async with asyncio.timeout(30):
-                while not server.started:  # noqa: ASYNC110 - uvicorn tells it in no other way
-                    await asyncio.sleep(0.01)
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}", service
+            await eventually(lambda: server.started)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", service
         finally:
             await service.stop()
             await self.sio.shutdown()
@@ -77,10 +76,7 @@ def test_a_host_probes_its_own_users_and_keeps_its_own_events(tmp_path: Path) ->
             for manager, client in zip(managers, clients, strict=True):
                 await manager.close()
                 await client.close()
-            for _ in range(100):
-                if [kind for kind, _ in host.seen].count("disconnect") == 3:
-                    break
-                await asyncio.sleep(0.05)
+            await eventually(lambda: [kind for kind, _ in host.seen].count("disconnect") == 3)
             assert service.connection_count == 0
 
     asyncio.run(play())

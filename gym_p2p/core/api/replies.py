@@ -33,8 +33,9 @@ __all__ = [
 ]
 
 MAX_SDP_BYTES = 16 * 1024
-"""A data-channel description with dozens of candidates stays below 8 KiB."""
+"""Of a description without its candidates; a data channel's stays below 1 KiB."""
 MAX_CANDIDATE_BYTES = 512
+_CANDIDATE_LINES = re.compile(r"^a=candidate:.*\n?", re.MULTILINE)
 PUBLIC_ID = "1 to 128 characters of A-Z a-z 0-9 . _ : @ + - (and not '.' or '..')"
 """What a subject's, a room's or a queue's id is, in words."""
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9._:@+-]{1,128}")
@@ -142,8 +143,8 @@ class Description:
 
     @property
     def too_large(self) -> bool:
-        """Whether it is beyond what the service relays."""
-        return _size_bytes(self.sdp) > MAX_SDP_BYTES
+        """Whether it is beyond what the service relays, without its candidates, of which some are dropped."""
+        return _size_bytes(_CANDIDATE_LINES.sub("", self.sdp)) > MAX_SDP_BYTES
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from gym_p2p.game.env.versions import top_level_modules
+
 __all__ = ["is_installed"]
+
+_log = logging.getLogger(__name__)
 
 _OURS = __name__.partition(".")[0]
 _MAKERS = frozenset({"gymnasium", "pettingzoo"})
@@ -63,18 +68,10 @@ def _claiming(top: str) -> Iterator[Distribution]:
     path = [entry for entry in sys.path if entry and Path(entry).resolve() != here]
     for distribution in importlib.metadata.distributions(path=path):
         try:
-            if top in _top_level(distribution) and _is_of_environments(distribution):
+            if top in top_level_modules(distribution) and _is_of_environments(distribution):
                 yield distribution
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # its metadata are damaged
-            continue
-
-
-def _top_level(distribution: Distribution) -> set[str]:
-    listed = distribution.read_text("top_level.txt")
-    if listed is not None:
-        return set(listed.split())
-    files = distribution.files or ()
-    return {Path(file.parts[0]).stem if len(file.parts) == 1 else file.parts[0] for file in files}
+        except Exception as error:  # noqa: BLE001 - whatever is broken about another package
+            _log.debug("an installed package cannot be read: %r", error)
 
 
 def _is_of_environments(distribution: Distribution) -> bool:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
-__all__ = ["package_versions"]
+__all__ = ["package_versions", "top_level_modules"]
 
 _log = logging.getLogger(__name__)
 
@@ -25,46 +25,35 @@ def package_versions(modules: Iterable[str], *, without: frozenset[str]) -> dict
     What was installed by no package (a file of one's own) has none. One whose version cannot be read has the
     module's own ``__version__``, or is ``"unknown"``.
     """
-    found = {
-        (distribution, top) for top in _tops(modules) for distribution in _by_module().get(top, frozenset())
-    }
-    return {name: _version(name, module) for name, module in sorted(found) if name not in without}
-
-
-def _tops(modules: Iterable[str]) -> set[str]:
-    return {module.partition(".")[0] for module in modules}
-
-
-def _version(name: str, module: str) -> str:
-    try:
-        version = importlib.metadata.version(name)
-    except Exception as error:  # noqa: BLE001 - whatever is broken about another package
-        _log.debug("the version of %s cannot be read: %r", name, error)
-        version = ""
-    # No version is None in some Pythons, against what is declared.
-    return version or str(getattr(sys.modules.get(module), "__version__", "unknown"))
+    found: dict[str, str] = {}
+    for module in sorted({module.partition(".")[0] for module in modules}):
+        for name, version in _by_module().get(module, {}).items():
+            own = getattr(sys.modules.get(module), "__version__", "unknown")
+            found.setdefault(name, version or str(own))
+    return {name: found[name] for name in sorted(found) if name not in without}
 
 
 @functools.cache
-def _by_module() -> Mapping[str, frozenset[str]]:
-    """Return the names of the installed packages by their modules; reads all of them, in 0.1 s.
+def _by_module() -> Mapping[str, Mapping[str, str | None]]:
+    """Return installed packages' names and versions by their modules; reads all of them, in 0.1 s.
 
-    ``importlib.metadata.packages_distributions`` does the same, and fails where one of them is broken.
+    ``importlib.metadata.packages_distributions`` does about the same, and fails where one of them is broken.
     """
-    found: dict[str, set[str]] = {}
+    found: dict[str, dict[str, str | None]] = {}
     for distribution in importlib.metadata.distributions():
         try:
-            name, modules = distribution.metadata["Name"], set(_modules(distribution))
+            metadata, modules = distribution.metadata, set(top_level_modules(distribution))
+            known = set(metadata)  # what a missing key gives depends on the version of Python
+            name, version = (metadata[key] if key in known else None for key in ("Name", "Version"))
         except Exception as error:  # noqa: BLE001 - whatever is broken about another package
             _log.debug("an installed package cannot be read: %r", error)
             continue
-        if name:
-            for module in modules:
-                found.setdefault(module, set()).add(name)
-    return {module: frozenset(names) for module, names in found.items()}
+        for module in modules if name else ():
+            found.setdefault(module, {}).setdefault(str(name), version)  # the first on the path is imported
+    return found
 
 
-def _modules(distribution: importlib.metadata.Distribution) -> Iterator[str]:
+def top_level_modules(distribution: importlib.metadata.Distribution) -> Iterator[str]:
     """Yield a package's top-level modules: as it declares them, or those of its files."""
     declared = (distribution.read_text("top_level.txt") or "").split()
     yield from declared

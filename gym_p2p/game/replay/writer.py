@@ -19,6 +19,7 @@ import attrs
 import msgspec
 
 from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.exports.files import disk_problem
 from gym_p2p.game.checksum import OutcomeChecksum, checksum
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
@@ -53,12 +54,12 @@ def partial_path(path: str | Path) -> Path:
 
 
 def check_replay_path(path: str | Path) -> Path:
-    """Return the path if a match can be recorded there; the folder is made if need be.
+    """Return the absolute path if a match can be recorded there; the folder is made if need be.
 
     Raises:
         ConfigurationError: there is a file already, or none can be written.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     if path.suffix != SUFFIX:
         raise ConfigurationError("record", f"wanted a file that ends in {SUFFIX}, got {str(path)!r}")
     for found in (path, partial_path(path)):
@@ -70,8 +71,12 @@ def check_replay_path(path: str | Path) -> Path:
             pass
         partial_path(path).unlink()
     except OSError as error:
-        raise ConfigurationError("record", f"cannot write {str(path)!r} ({error})") from error
+        raise _cannot_record(path, error) from error
     return path
+
+
+def _cannot_record(path: str | Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError("record", f"cannot write {str(path)!r}: {disk_problem(error)}")
 
 
 def ends_of(outcome: Outcome) -> bytes:
@@ -105,7 +110,7 @@ class ReplayWriter:
 
     Attributes:
         path: the file.
-        problem: why the recording ended early; None while all is well.
+        problem: that the recording ended early, why, and what there is of it; None while all is well.
         fingerprint: the digest of all that has been written, as hex digits.
 
     Raises:
@@ -137,7 +142,8 @@ class ReplayWriter:
         try:
             self._file: IO[bytes] | None = partial_path(self.path).open("xb")
         except OSError as error:
-            raise ConfigurationError("record", f"cannot write {str(path)!r} ({error})") from error
+            raise _cannot_record(path, error) from error
+        self._whole_bytes = 0
         self._append(line)
         self._write(None)
 
@@ -227,7 +233,7 @@ class ReplayWriter:
             self._file.close()
             partial_path(self.path).replace(self.path)
         except OSError as error:
-            self._fail(str(error))
+            self._fail(disk_problem(error))
         self._file = None
 
     def _running(self) -> _Episode:
@@ -257,13 +263,20 @@ class ReplayWriter:
         try:
             self._file.write(data)
             self._file.flush()
+            self._whole_bytes += len(data)
         except OSError as error:
-            self._fail(str(error))
+            self._fail(disk_problem(error))
 
-    def _fail(self, problem: str) -> None:
-        _log.warning("the recording %s ends early: %s", partial_path(self.path), problem)
-        self.problem = problem
+    def _fail(self, why: str) -> None:
+        """End the recording: what is whole of it stays where it is made, without a record cut in half."""
+        partial = partial_path(self.path)
         file, self._file = self._file, None
-        if file is not None:
-            with contextlib.suppress(OSError):
-                file.close()
+        with contextlib.suppress(OSError):
+            if file is not None:
+                file.close()  # which may write once more
+        with contextlib.suppress(OSError):
+            os.truncate(partial, self._whole_bytes)
+        self.problem = (
+            f"the recording {self.path} ended early: {why}; what was recorded before that lies in {partial}"
+        )
+        _log.warning("%s", self.problem)

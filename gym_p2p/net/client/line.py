@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import socketio
 
+from gym_p2p.config import Secret
 from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.payloads import Payload, encode
 from gym_p2p.core.api.replies import PUBLIC_ID, is_public_id
@@ -76,7 +77,7 @@ class Line:
         """Who the service takes this client for: the one that it wanted to be, or its join token's."""
         return self._credentials.subject_id or self._subject_id
 
-    async def open(self, url: str, subject_id: str, timeout_s: float, *, token: str | None) -> None:
+    async def open(self, url: str, subject_id: str, timeout_s: float, *, token: str | Secret | None) -> None:
         """Find the service and register; see :meth:`SignalingClient.connect`."""
         if self._http is not None:
             raise RuntimeError("connect() has been called before")
@@ -189,6 +190,8 @@ class Line:
                 await self._sio.emit(event, encode(payload), callback=functools.partial(_log_refusal, event))
         except socketio.exceptions.SocketIOError:
             _LOG.warning("%s was lost with the line to the service", event)
+        except Exception:  # noqa: BLE001  # what comes after it is still to be sent
+            _LOG.exception("sending %s", event)
 
     def _on_break(self, *_reason: Any) -> None:
         self._up.clear()

@@ -21,6 +21,8 @@ import attrs
 import msgspec
 import socketio
 
+from gym_p2p.config.checks import require_no_password
+from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.requests import RegisterSubject
 from gym_p2p.errors import ConfigurationError, P2PError, ProtocolError, ServiceRefused, ServiceUnreachable
@@ -62,24 +64,24 @@ class Credentials:
         subject_id: who this is by the service's account; ``None`` before it gave one.
     """
 
-    token: str | None = attrs.field(default=None, repr=False)
-    resume_token: str | None = attrs.field(default=None, repr=False)
+    token: Secret | None = attrs.field(default=None, converter=as_secret, repr=False)
+    resume_token: Secret | None = attrs.field(default=None, converter=as_secret, repr=False)
     subject_id: str | None = None
 
     @classmethod
-    def of(cls, token: str | None) -> Self:
+    def of(cls, token: str | Secret | None) -> Self:
         """Return those with this token, or with the environment's if it is ``None``."""
         return cls(token if token is not None else os.environ.get(_TOKEN_VARIABLE) or None)
 
     def to_auth(self) -> dict[str, str] | None:
         """Return what a connect carries."""
         shown = {"token": self.token, "resume_token": self.resume_token}
-        return {name: value for name, value in shown.items() if value is not None} or None
+        return {name: value.reveal() for name, value in shown.items() if value is not None} or None
 
     def learn(self, registered: Mapping[str, Any]) -> None:
         """Take what the service's answer to a registration gives for the next one."""
         resume_token = registered.get("resume_token")
-        self.resume_token = resume_token if isinstance(resume_token, str) else None
+        self.resume_token = as_secret(resume_token) if isinstance(resume_token, str) else None
         subject_id = registered.get("subject_id")
         self.subject_id = subject_id if isinstance(subject_id, str) else None
 
@@ -185,6 +187,7 @@ async def hang_up(sio: socketio.AsyncClient) -> None:
 
 def check_url(url: str) -> None:
     """Raise ``ConfigurationError`` for what cannot be a service's address."""
+    require_no_password("server_url", url)
     try:
         parts = urllib.parse.urlsplit(url)
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0

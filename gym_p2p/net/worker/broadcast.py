@@ -27,7 +27,7 @@ from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
-from gym_p2p.net.loop import LoopTimer, unless
+from gym_p2p.net.loop import LoopTimer, note_failure, unless
 from gym_p2p.net.webrtc import PeerConnection
 
 __all__ = ["FeedServer"]
@@ -119,6 +119,7 @@ class FeedServer:
         task = asyncio.get_running_loop().create_task(self._serve(name, guest), name="gym_p2p spectator")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(note_failure)
 
     def _left(self, left: SpectatorLeft) -> None:
         guest = self._guests.get(left.spectator_id)

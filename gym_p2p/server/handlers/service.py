@@ -281,6 +281,13 @@ class SignalingService:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._own_tasks.add(task)
         task.add_done_callback(self._own_tasks.discard)
+        task.add_done_callback(_note_failure)
+
+
+def _note_failure(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        _LOG.error("in the service", exc_info=error)
 
 
 async def _call_host(handler: _HostHandler, *arguments: Any) -> object:

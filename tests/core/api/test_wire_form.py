@@ -311,7 +311,7 @@ def test_a_queue() -> None:
     for now in (60.0, 62.0):
         lab.queues.handle_timeout(now)
     failed = lab.sent()
-    assert failed["ann", "match_failed"] == '{"queue":"lab","reason":"nobody_near_enough","waited_s":60.0}'
+    assert failed["ann", "match_failed"] == '{"queue":"lab","reason":"declined","waited_s":60.0}'
 
 
 def test_what_was_measured_before_a_match() -> None:

@@ -219,7 +219,7 @@ def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_the
     match.closed(3, 0.1)
     match.receive(1, encode(Share(0, 3, 0, (b"a", b"b"))), 0.1)
     match.receive(1, encode(Holdings(0, ((3, 2),))), 0.1)
-    match.receive(1, encode(Goodbye("normal", 0, None)), 0.1)
+    match.receive(1, encode(Goodbye("normal", 0, 0, None)), 0.1)
     match.closed(1, 0.2)
     match.receive(2, encode(Holdings(0, ((3, 0),))), 0.2)
     assert gone(match) == [PlayerGone(1, "peer_left", 0, "normal")]

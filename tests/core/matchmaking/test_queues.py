@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.queues import MatchFailed, Verdict
 from gym_p2p.core.matchmaking.commands import ProposedMatch, RequestProbe
@@ -73,6 +75,38 @@ def test_the_budget_of_probes_is_one_for_all_queues() -> None:
         lab.queues.leave("ann", lab.now)
         lab.collect()
     assert len(lab.all(RequestProbe)) == 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("hook", "refused"),
+        ("hook_raised", "rule_failed"),
+        ("hook_timeout", "rule_failed"),
+        ("hook_busy", "rule_failed"),
+    ],
+)
+def test_who_was_refused_by_the_services_rule_is_not_told_that_others_were_too_far_away(
+    reason: str, told: str
+) -> None:
+    lab = Lab(None, ask_hook=True, give_up_after_s=20.0)
+    for name in ("ann", "bob"):
+        lab.join(name)
+    lab.queues.hook_decided(lab.all(ProposedMatch)[-1], Verdict.REJECT, lab.now, reason)
+    lab.wait(25.0)
+    for name in ("ann", "bob"):
+        (failed,) = lab.told(name, "match_failed")
+        assert isinstance(failed, MatchFailed)
+        assert failed.reason == told
+
+
+def test_whom_a_player_declined_is_told_that() -> None:
+    lab = Lab(None, give_up_after_s=20.0)
+    lab.join("ann", asks=True)
+    lab.join("bob")
+    lab.say("ann", Verdict.REJECT)
+    lab.wait(25.0)
+    assert lab.told("bob", "match_failed") == [MatchFailed(queue="lab", reason="declined", waited_s=20.0)]
 
 
 def test_who_has_waited_too_long_is_told_why() -> None:

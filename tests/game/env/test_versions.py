@@ -60,6 +60,9 @@ def test_a_broken_package_of_the_environment_itself_has_its_modules_version(
 
 
 def test_versions_stand_by_the_packages_name_and_one_can_be_left_out(installed: Path) -> None:
+    (installed / "game").mkdir()
+    (installed / "game" / "__init__.py").touch()
+    (installed / "alone.py").touch()
     metadata = b"Name: A-Game\nVersion: 2.5\n"
     _installs(installed, "a_game-2.5", METADATA=metadata, RECORD=b"game/__init__.py,,\nalone.py,,\n")
     for module in ("game.parts.board", "alone"):

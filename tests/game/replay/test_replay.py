@@ -196,7 +196,7 @@ def test_a_checksum_of_other_frames_ends_the_recording_and_not_the_match(
     writer.frame(inputs, game.step(default))
     writer.checksum(0, "0" * 16)
     assert writer.problem is not None
-    assert "ends early" in caplog.text
+    assert "ended early" in caplog.text
     play_and_record(game, writer, frames=12)
     writer.close()
     assert not writer.path.exists()
@@ -223,7 +223,8 @@ def test_a_full_disk_ends_the_recording_and_not_the_match(tmp_path: Path) -> Non
     play_and_record(game, writer, frames=30)
     writer.close()
     assert writer.problem is not None
-    assert "space" in writer.problem
+    assert "the disk is full" in writer.problem
+    assert str(partial_path(path)) in writer.problem
     assert not path.exists()
 
 

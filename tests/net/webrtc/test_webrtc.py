@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
 import json
+import logging
 import statistics
 import subprocess
 import sys
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import aioice.ice
+import aioice.mdns
 import aioice.stun
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -20,7 +24,7 @@ from gym_p2p.config import IceServer, LinkConfig, LinkEmulation
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed, ProtocolError, UsageError
 from gym_p2p.net.links.transport import Link, LinkState
-from gym_p2p.net.webrtc import PeerConnection
+from gym_p2p.net.webrtc import PeerConnection, gathering
 from gym_p2p.net.webrtc.eager import run_through
 from gym_p2p.net.webrtc.internals import PRIVATE_ATTRIBUTES, missing_attributes
 from tests.net.peers import Peer, connect, connected_pair, loopback_only, open_sockets, run
@@ -427,8 +431,43 @@ class TestDescriptions:
 
         run(work())
 
+    def test_where_nothing_hidden_can_be_looked_up_the_others_connect_without_a_complaint(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def taken() -> None:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+
+        monkeypatch.setattr(aioice.mdns, "create_mdns_protocol", taken)
+        caplog.set_level(logging.INFO)
+
+        async def work() -> None:
+            async with connected_pair() as (one, _other):
+                hidden = "candidate:9 1 udp 1 0b5b6d3c-0000-4000-8000-000000000000.local 9 typ host"
+                await one.connection.add_candidate({"candidate": hidden})
+                await eventually(lambda: "cannot be looked up: Address already in use" in caplog.text)
+                gc.collect()
+
+        run(work())
+        assert "never retrieved" not in caplog.text
+
 
 class TestAddresses:
+    def test_of_a_machine_with_very_many_addresses_the_best_are_offered_in_order(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        containers = [f"127.0.1.{number}" for number in range(1, 90)]
+        monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: [*containers, "127.0.0.1"])
+        monkeypatch.setattr(gathering, "_source_towards", lambda _family, _there: "127.0.0.1")
+
+        async def work() -> None:
+            async with connected_pair() as (one, _other):
+                offered = one.connection._layers.connection.local_candidates
+                assert [candidate.host for candidate in offered] == ["127.0.0.1", *containers[:31]]
+                priorities = [candidate.priority for candidate in offered]
+                assert priorities == sorted(set(priorities), reverse=True)
+
+        run(work())
+
     def test_a_machine_with_nothing_but_loopback_uses_that(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: [])
 
@@ -828,6 +867,21 @@ class TestInternals:
             await pc.close()
 
         run(work())
+
+    def test_what_a_coroutine_raises_after_it_has_waited_is_logged_once(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def fails() -> None:
+            await asyncio.sleep(0)
+            raise AssertionError("a bug of the library's")
+
+        async def work() -> None:
+            run_through(fails())
+            await eventually(lambda: "a bug of the library's" in caplog.text)
+            gc.collect()
+
+        run(work())
+        assert "never retrieved" not in caplog.text
 
     def test_a_coroutine_that_waits_after_all_is_finished_by_a_task(self) -> None:
         async def work() -> None:
