@@ -16,10 +16,10 @@ import jsonschema
 import psutil
 import pytest
 
-from gym_p2p import P2PEnv
+from gym_p2p import P2PEnv, PeerLost
 from gym_p2p.exports import KINDS, schema
 from tests.lone_player import LonePlayer, lone_player
-from tests.players import Lobby, act, auto_peers, together
+from tests.players import Lobby, act, auto_peers, play_episode, together
 from tests.toys import BLEND
 from tests.waiting import PATIENCE_S, until
 
@@ -163,6 +163,39 @@ def test_three_players_of_whom_one_is_killed_name_the_same_one(lobby: Lobby, tmp
 
     results = together(lambda: play(1), lambda: play(2), kill)
     assert results[:2] == [{"reason": "peer_lost", "player": 0}] * 2, results
+
+
+@pytest.mark.parametrize("said", [["began"], ["began", "over"], ["began", "over", "began"]])
+def test_those_who_are_left_by_a_player_killed_around_a_barrier_see_the_same(
+    said: list[str], lobby: Lobby, tmp_path: Path
+) -> None:
+    short: dict[str, Any] = {"kind": "three", "length": 20}
+    options = lobby.options(exports=str(tmp_path / "killed"), disconnect_timeout_s=TIMEOUT_S)
+
+    def play(seat: int) -> list[Any]:
+        own = lobby.options(fps=100, disconnect_timeout_s=TIMEOUT_S)
+        env = P2PEnv(gymnasium.make(BLEND, **short), seat=seat, **own)
+        seen: list[Any] = []
+        try:
+            while not seen or "p2p" not in seen[-1]:
+                time.sleep(0.05 * seat)  # not in step
+                seen.append(play_episode(env).info)
+        except PeerLost as error:
+            seen.append(error.peer)
+        env.close()
+        return [*seen, env.export_multiplayer_metrics()["validation"]["allActions"]]
+
+    def kill() -> None:
+        with lone_player(0, options, episodes=3, **short) as player:
+            for text in said:
+                player.wait_until_it_says(text)
+            for process in player.network_processes():
+                process.kill()
+
+    first, second, _ = together(lambda: play(1), lambda: play(2), kill)
+    assert isinstance(first, list), first
+    assert first == second
+    assert len(first) == said.count("over") + 2
 
 
 @pytest.mark.parametrize(("network", "apart_s"), [("thread", 0.1), ("process", 0.3)])

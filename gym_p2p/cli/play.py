@@ -97,6 +97,7 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         P2PError: there was no match.
     """
     rendering = {"render_mode": "ansi"} if part.picture else {}
+    report(Status(seat=part.seat, state="loading"))
     env = P2PEnv(
         load_environment(part.env, {**part.env_args, **rendering}),
         seat=part.seat,
@@ -225,7 +226,7 @@ class _SeatedPlayer:
             frame=progress.frame,
             frames_total=progress.frames_total,
             steps_per_s=self._rate(),
-            reward=round(self._reward, 6),
+            reward=round(self._reward, 6) + 0.0,  # -0.0 becomes 0.0
             checksums_agreed=progress.checksums_agreed,
             desyncs=progress.desyncs,
             latency={str(peer): _without_samples(s) for peer, s in self._env.p2p.latency().items()},

@@ -68,7 +68,8 @@ class Session:
         """How the environment was made, for recordings, where that is known better than it knows itself."""
         self._match: LiveMatch | None = None
         self._ending: Ending | None = None
-        self._newcomer = Newcomer.of(config, self.seats)
+        self.newcomer = Newcomer.of(config, self.seats)
+        """This player, as others of this process see them until they have met somebody."""
         self._door = Door()
         self._closing = False
         self._process: int | None = None
@@ -97,7 +98,7 @@ class Session:
             self._refuse_if_over()
             if self._match is None:
                 self._process = os.getpid()
-                with self._newcomer.calling():
+                with self.newcomer.calling():
                     self._match = self._setup.meet(self._check_wait, environment=self.environment)
             match = self._match
             if match.episode is not None:
@@ -143,7 +144,7 @@ class Session:
                     self._finish(reason)
                 finally:
                     self.state = SessionState.CLOSED
-                    self._newcomer.gone()
+                    self.newcomer.gone()
                     self.game.close()
         return None if self.recorder is None else self.recorder.finished
 
@@ -372,7 +373,7 @@ class Session:
         """Give up a wait for the others that a ``close()`` has made vain."""
         if self._closing:
             raise MatchOver("closed")
-        self._newcomer.waits()
+        self.newcomer.waits()
 
     def _drain(self) -> None:
         """Take in the events that are there, without waiting; not while another call is inside."""

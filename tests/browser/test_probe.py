@@ -68,6 +68,32 @@ def test_a_python_player_and_a_page_probe_each_other_in_both_roles(
     run(work())
 
 
+@pytest.mark.parametrize(
+    ("every_ms", "told"), [(1_000, True), (60_000, True), (1_000, False)], ids=["hidden", "long", "occluded"]
+)
+def test_a_hidden_page_measures_what_a_visible_one_does(
+    every_ms: int,
+    told: bool,  # noqa: FBT001  # parametrized
+    chromium: Chromium,
+    pages_url: str,
+    tmp_path: Path,
+) -> None:
+    async def work() -> None:
+        async with (
+            serving(tmp_path, pages_url) as service,
+            PythonPlayer.at(service, "alice"),
+            chromium.page() as page,
+        ):
+            page.spoilt = True
+            await page.call("hide", everyMs=every_ms, told=told)
+            await page.call("start", url=service.url, subject="bob", plain=False, verdict=None)
+            hidden = reports_of(await service.probe("alice", "bob"))["bob"]
+            assert len(hidden.samples_ms) >= 5
+            assert (hidden.rtt_ms or 0.0) < every_ms / 4
+
+    run(work())
+
+
 @pytest.mark.parametrize("subjects", PAIRS, ids=str)
 def test_a_python_player_and_a_page_that_knows_only_the_plain_wire_probe_each_other(
     subjects: tuple[str, str], chromium: Chromium, pages_url: str, tmp_path: Path

@@ -175,7 +175,7 @@ class PlayerFinished:
 
 @attrs.frozen
 class PlayerGone:
-    """A player left or was lost. A second one follows if promised inputs are never handed over.
+    """A player left or was lost. A second one with fewer frames follows if nobody holds the promised inputs.
 
     Of a lost player it comes once everybody who is left has reported which of that player's inputs they hold,
     and shared those that only some hold; :class:`InputsArrived` brings them.

@@ -244,7 +244,7 @@ class Departures:
             if episode == 0:
                 return
             event = PlayerFinished(peer.index, frames)
-        elif goodbye is not None and frames == peer.promised(episode):
+        elif goodbye is not None:
             because_of_a_loss = goodbye.lost is not None and goodbye.reason != "peer_left"
             reason = "peer_lost" if because_of_a_loss else "peer_left"
             lost = goodbye.lost if goodbye.lost is not None and goodbye.lost <= len(self._peers) else None
