@@ -238,7 +238,7 @@ class Match:
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
         self._barrier.receive(peer, message, self._exchange.episode)
-        if message.episode == self._exchange.episode + 1 and self._exchange.episode > 0:
+        if message.episode == self._exchange.episode + 1:
             self._outputs.emit(PlayerFinished(peer.index, message.frames))
         self._pass_barrier(now)
 
