@@ -190,6 +190,13 @@ def test_the_spec_travels_as_json_and_makes_the_wrapper_again() -> None:
         made.close()
 
 
+def test_the_spec_says_how_the_action_splits() -> None:
+    env = P2PEnv(gymnasium.make(BLEND, kind="dict"), seat="pair", seats={"pair": ["a", "b"]}, watchers=1)
+    assert env.spec is not None
+    again: Any = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
+    assert again.get_wrapper_attr("p2p").game.seats == ("pair", "watcher_1")
+
+
 SERVER: dict[str, Any] = {"urls": ["turn:relay.example"], "username": "us3r", "credential": "s3cret-too"}
 
 

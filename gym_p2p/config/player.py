@@ -25,6 +25,7 @@ from gym_p2p.config.checks import (
 from gym_p2p.config.ice import IceServer, ice_servers
 from gym_p2p.config.mappings import from_mapping, nested_class, to_mapping
 from gym_p2p.config.names import did_you_mean
+from gym_p2p.config.public_ids import public_id
 from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.errors import ConfigurationError
 
@@ -204,9 +205,9 @@ class P2PConfig:
     """All settings of a wrapper, beyond the environment and the seat."""
 
     server_url: str = attrs.field(default=DEFAULT_SERVER_URL, validator=[is_text, _without_password])
-    room: str = attrs.field(default=DEFAULT_ROOM, validator=is_text)
+    room: str = attrs.field(default=DEFAULT_ROOM, validator=public_id)
     """Where the players meet who name the same one."""
-    queue: str | None = attrs.field(default=None, validator=optional(is_text))
+    queue: str | None = attrs.field(default=None, validator=optional(public_id))
     """Instead of a room: where strangers wait, are probed, and are matched by the latency between them."""
     pre_match: Any = attrs.field(default=None)
     """This player's own vote before a match of the queue is made: a callable that is given the proposed match
@@ -220,7 +221,7 @@ class P2PConfig:
         default=None, converter=as_secret, validator=optional(secret_text()), repr=False
     )
     """What lets this player in, where the service wants one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
-    subject_id: str | None = attrs.field(default=None, validator=optional(is_text))
+    subject_id: str | None = attrs.field(default=None, validator=optional(public_id))
     """Who this player is to the service; ``None`` makes up an anonymous one."""
     spectators: int = attrs.field(default=0, validator=whole_in_range(0, 16))
     """To how many this player shows the match; they get every confirmed frame, and take no part in it."""
