@@ -26,6 +26,7 @@ import psutil
 from gym_p2p import P2PEnv
 from tests.players import act
 from tests.toys import BLEND
+from tests.waiting import PATIENCE_S
 
 __all__ = ["HEIRS", "LonePlayer", "lone_player"]
 
@@ -101,7 +102,7 @@ def lone_player(
         player.process.kill()
         for child in left:
             child.kill()
-        player.process.communicate(timeout=10)
+        player.process.communicate(timeout=PATIENCE_S)
 
 
 def _say(text: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
-from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus
+from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus, TurnedAway
 from gym_p2p.core.match.events import (
     Connected,
     EpisodeBegan,
@@ -88,6 +88,7 @@ class MatchClient:
         self._record = record
         self._check = check
         self._free: tuple[SeatId, ...] = plan.seats
+        self._turned_away: TurnedAway | None = None
         self._bridge = open_bridge(plan)
         self._recorder: Recorder | None = None
         self._end: WorkerFailed | WorkerStopped | None = None
@@ -119,7 +120,9 @@ class MatchClient:
         where, place = (
             (f"room {config.room!r}", JoinAck) if in_room else (f"queue {config.queue!r}", QueueAck)
         )
-        self.wait_for(place, SIGN_IN_LIMIT_S, "signing in", "Check server_url, and what the service says.")
+        self.wait_for(
+            place, SIGN_IN_LIMIT_S, "signing in", "Check the service's address, and what the service says."
+        )
         room_s = config.sync.room_timeout_s + ROOM_MARGIN_S
         found = self.wait_for(MatchFound, room_s, f"the {where}", _ADVICE)
         self._recorder = recorder = self._record(found)
@@ -193,10 +196,11 @@ class MatchClient:
 
     def _seen(self) -> str:
         """Return who is here, in words."""
-        if self.queue_status is not None:
-            return "in queue {!r} for {:.0f} s: {}, {} here".format(*_in_words(self.queue_status))
-        if self._recorder is None:
-            return f"free seats: {', '.join(map(repr, self._free)) or 'none'}"
+        if self._recorder is None or self.queue_status is not None:
+            seen = f"free seats: {', '.join(map(repr, self._free)) or 'none'}"
+            if self.queue_status is not None:
+                seen = "in queue {!r} for {:.0f} s: {}, {} here".format(*_in_words(self.queue_status))
+            return seen if self._turned_away is None else f"{seen}; {self._turned_away}"
         found = self._recorder.found
         others = [found.players.index(peer) for peer in found.peers]
         told = []
@@ -217,6 +221,9 @@ class MatchClient:
                 if self._free:
                     seats = ", ".join(map(str, self._free))
                     _log.info("waiting in room %r for: %s", self._plan.config.room, seats)
+            case TurnedAway():
+                self._turned_away = event
+                _log.warning("%s", event)
             case QueueStatus():
                 _queue_log.info("in queue %r for %.0f s: %s, %d here", *_in_words(event))
             case MatchProposed():

@@ -66,7 +66,8 @@ class Session:
         """How the environment was made, for recordings, where that is known better than it knows itself."""
         self._match: LiveMatch | None = None
         self._ending: Ending | None = None
-        self._newcomer = Newcomer.of(config, self.seats)
+        self.newcomer = Newcomer.of(config, self.seats)
+        """This player, as others of this process see them until they have met somebody."""
         self._just_ended = False
         """Whether nothing was called since the step in which the environment ended the episode."""
         self._put_off: P2PError | None = None
@@ -105,7 +106,7 @@ class Session:
             just_ended, self._just_ended = self._just_ended, False
             if self._match is None:
                 self._process = os.getpid()
-                with self._newcomer.calling():
+                with self.newcomer.calling():
                     self._match = self._setup.meet(self._check_wait, environment=self.environment)
             match = self._match
             if match.episode is not None:
@@ -157,7 +158,7 @@ class Session:
                     self._finish(reason)
                 finally:
                     self.state = SessionState.CLOSED
-                    self._newcomer.gone()
+                    self.newcomer.gone()
                     self.game.close()
         return None if self.recorder is None else self.recorder.finished
 
@@ -382,7 +383,7 @@ class Session:
         """Give up a wait for the others that a ``close()`` has made vain."""
         if self._closing:
             raise MatchOver("closed")
-        self._newcomer.waits()
+        self.newcomer.waits()
 
     def _drain(self) -> None:
         """Take in the events that are there, without waiting; not while another call is inside."""
