@@ -1,13 +1,16 @@
-"""Whoever stays when everybody else is gone: the whole match becomes final, and is in the documents."""
+"""Whoever stays when others are gone: the whole match becomes final, the same for all, and is documented."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import gymnasium
 import pytest
 
 from gym_p2p import simulate
 from gym_p2p.envs.rally import RallyEnv
+from tests.toys import BLEND
 
 FRAMES = 90
 
@@ -42,3 +45,28 @@ def test_every_frame_is_final_for_the_one_who_stays(leave: dict[str, int], sync:
     assert episode["confirmedFrame"] == FRAMES - 1
     actions = player.exports["multiplayer"]["validation"]["allActions"]
     assert len(actions) == 2 * FRAMES
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("sync", ["rollback", "lockstep"])
+@pytest.mark.parametrize("instead", ["truncate", "default_action"])
+def test_those_whom_another_leaves_in_the_first_frame_play_the_same(
+    sync: Any, instead: Any, seed: int
+) -> None:
+    match = simulate(
+        partial(gymnasium.make, BLEND, kind="three"),
+        dict.fromkeys(range(3), lambda _observation, frame: frame % 5),
+        frames=20,
+        seed=seed,
+        one_way_ms=30,
+        jitter_ms=10,
+        loss=0.2,
+        sync=sync,
+        leave={seed % 3: 0},
+        on_peer_loss=instead,
+    )
+    first, second = (player for seat, player in match.players.items() if seat != seed % 3)
+    assert first.ending == second.ending
+    assert str(first.confirmed) == str(second.confirmed)
+    begun = instead == "default_action" and bool(first.confirmed)
+    assert (first.ending, len(first.confirmed)) == (("frames", 20) if begun else ("peer_lost", 0))
