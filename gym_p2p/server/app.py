@@ -22,6 +22,7 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
+from gym_p2p.core.presence.connects import Connects
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.service.machines import Machines
@@ -133,7 +134,8 @@ class Service:
             )
             guarded = FrameGuard(
                 under_any_path(socketio.ASGIApp(sio, other_asgi_app=web)),
-                connects=RateLimit(self.config.connects_per_s, self.config.connect_burst),
+                connects=Connects(RateLimit(self.config.connects_per_s, self.config.connect_burst)),
+                events=RateLimit(self.config.events_per_s, self.config.event_burst),
                 on_refusal=self._metrics.refused,
             )
             door = Doorkeeper(room_for_sockets(), self._metrics.refused)
