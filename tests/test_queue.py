@@ -186,7 +186,7 @@ def test_one_who_plays_something_else_than_those_who_wait_is_told_so_at_once(
         ({"pre_match": "tests.test_queue:SCHEMA"}, "cannot be called"),
         ({"pre_match": -1}, "0 ms or more"),
         ({"on_refusal": "cry"}, "raise, requeue"),
-        ({"queue": ""}, "non-empty"),
+        ({"queue": ""}, "wanted 1 to 128 characters"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_at_once(

@@ -22,7 +22,7 @@ from aiortc.rtcicetransport import RTCIceCandidate, candidate_from_aioice, parse
 
 from gym_p2p.config import IceServer
 from gym_p2p.net.loop import note_failure
-from gym_p2p.net.webrtc.relays import keep_channels
+from gym_p2p.net.webrtc.relays import keep_channels, obtain_relay
 
 __all__ = ["Gatherer", "host_addresses"]
 
@@ -158,16 +158,7 @@ class Gatherer:
         self._add(candidate)
 
     async def _relay(self, server: IceServer, parsed: dict[str, Any]) -> None:
-        candidate, protocol = await aioice.ice.relayed_candidate(
-            component=1,
-            hide_related_address=self._relay_only,
-            protocol_factory=lambda: aioice.ice.StunProtocol(self._connection),
-            turn_server=(parsed["host"], parsed["port"]),
-            turn_username=server.username,
-            turn_password=None if server.credential is None else server.credential.reveal(),
-            turn_ssl=parsed["scheme"] == "turns",
-            turn_transport=parsed["transport"],
-        )
+        candidate, protocol = await obtain_relay(self._connection, server, parsed, hide_us=self._relay_only)
         if self._closed:
             await protocol.close()
             return

@@ -24,7 +24,7 @@ from gym_p2p.config import IceServer, LinkConfig, LinkEmulation
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed, ProtocolError, UsageError
 from gym_p2p.net.links.transport import Link, LinkState
-from gym_p2p.net.webrtc import PeerConnection, gathering
+from gym_p2p.net.webrtc import PeerConnection, gathering, relays
 from gym_p2p.net.webrtc.eager import run_through
 from gym_p2p.net.webrtc.internals import PRIVATE_ATTRIBUTES, missing_attributes
 from tests.net.peers import Peer, connect, connected_pair, loopback_only, open_sockets, run
@@ -551,6 +551,30 @@ class TestAddresses:
             assert turn.relayed > 0
             await one.connection.close()
             await other.connection.close()
+            turn.close()
+
+        run(work())
+
+    def test_of_a_turn_servers_addresses_one_that_leads_nowhere_costs_a_moment_and_no_relay(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def work() -> None:
+            turn = await TurnServer.start("user", "secret")
+            port = int(turn.url.rpartition(":")[2])
+            silent, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                asyncio.DatagramProtocol, local_addr=("127.0.0.9", port)
+            )
+
+            async def addresses(_parsed: object) -> list[str]:
+                return ["127.0.0.9", "127.0.0.1"]
+
+            monkeypatch.setattr(relays, "_addresses", addresses)
+            servers = [IceServer(urls=turn.url, username="user", credential="secret")]
+            peer = Peer(LinkConfig(relay_only=True), ice_servers=servers)
+            offer = await peer.connection.create_offer(negotiated_game=True)
+            assert offer.count(" typ relay") == 1
+            await peer.connection.close()
+            silent.close()
             turn.close()
 
         run(work())
