@@ -16,7 +16,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.wrappers import HumanRendering
+from gymnasium.wrappers import HumanRendering, TimeLimit
 
 from gym_p2p import P2PEnv, check_env_determinism
 from gym_p2p.config import SyncConfig
@@ -93,8 +93,13 @@ def _screen(env: gymnasium.Env[Any, Any]) -> list[tuple[int, bytes]]:
 
 def _made(way: str) -> gymnasium.Env[Any, Any]:
     if way == "filmed":
-        return Projector(Canvas("rgb_array"))
+        return TimeLimit(Projector(TimeLimit(Canvas("rgb_array"), 1000)), 1000)
     return Canvas("human", way)
+
+
+def _limited(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
+    """Return it with the two wrappers that the filmed one has: the players compare them."""
+    return env if isinstance(env, TimeLimit) else TimeLimit(TimeLimit(env, 1000), 1000)
 
 
 WAYS = ["render", "own", "filmed"]
@@ -170,7 +175,8 @@ def test_every_frame_that_step_returned_is_drawn_once_and_no_other(
     plans = [[6] * 12 + [1, 2, 3] * 40, [2] * 12 + [6] * 10 + [3, 4] * 40]
     options = lobby.options(fps=60, sync=sync, view=view, emulation={"one_way_ms": 25}, checksum_interval=10)
     envs = [
-        P2PEnv(Canvas() if way is None else _made(way), seat=seat, **options) for seat, way in enumerate(ways)
+        P2PEnv(_limited(Canvas() if way is None else _made(way)), seat=seat, **options)
+        for seat, way in enumerate(ways)
     ]
     assert envs[0].render_mode == "human"
     played = together(*(lambda e=env, p=plan: _play(e, p) for env, plan in zip(envs, plans, strict=True)))

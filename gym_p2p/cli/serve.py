@@ -144,6 +144,8 @@ async def _serve(config: ServiceConfig, matchmaker: Matchmaker, hook: Callable[.
     await service.start()
     try:
         print(f"gym_p2p service ready at {service.url}", flush=True)
+        if (f"http://{service.addresses[0]}", *service.addresses[1:]) != (service.url,):
+            print(f"listening on {' and '.join(service.addresses)}", flush=True)
         if config.open and not config.on_loopback:
             print(_OPEN_WARNING.format(config.host), file=sys.stderr, flush=True)
         if config.private_candidates is None and not config.passes_private_candidates:

@@ -23,7 +23,7 @@ from gym_p2p.config.checks import (
     whole_in_range,
 )
 from gym_p2p.config.ice import IceServer, ice_servers
-from gym_p2p.config.mappings import from_mapping, nested_class
+from gym_p2p.config.mappings import from_mapping, nested_class, to_mapping
 from gym_p2p.config.names import did_you_mean
 from gym_p2p.config.public_ids import public_id
 from gym_p2p.config.secret import Secret, as_secret
@@ -39,6 +39,7 @@ __all__ = [
     "TelemetryConfig",
     "config_from_options",
     "option_fields",
+    "recorded_options",
 ]
 
 DEFAULT_SERVER_URL = "http://127.0.0.1:8765"
@@ -307,3 +308,24 @@ def _group(name: str, values: Mapping[str, Any]) -> Any:
         if option is None:
             raise
         raise ConfigurationError(option, error.problem) from None
+
+
+def recorded_options(options: Mapping[str, Any], config: P2PConfig) -> dict[str, Any]:
+    """Return a wrapper's options as its spec may name them: as plain data, without secrets.
+
+    A spec travels as JSON, and ends up in logs and papers. Whoever makes the environment again passes
+    the token by ``GYM_P2P_TOKEN``.
+
+    Args:
+        options: as given.
+        config: what was built of them.
+    """
+    fields, plain = option_fields(), to_mapping(config)
+    recorded: dict[str, Any] = {}
+    for name, given in options.items():
+        group, field = fields[name]
+        if field.repr:
+            recorded[name] = (plain if group is None else plain[group])[field.name]
+            if isinstance(given, str | os.PathLike):  # a folder as it was named, not as it is called here
+                recorded[name] = os.fspath(given)
+    return recorded

@@ -19,6 +19,7 @@ from gym_p2p.game.env.describe import FILMING, layers
 __all__ = ["Screen"]
 
 _HUMAN = "human"
+_MODE = "render_mode"
 
 # Between two calls the environment is in the *dark*: every part of it that says "human" says None, and the
 # wrappers that film are taken out of the chain. :meth:`Screen.shown` turns the light on for one call.
@@ -41,7 +42,8 @@ class Screen:
 
     def __init__(self, env: Any) -> None:
         self.render_mode: str | None = getattr(env, "render_mode", None)
-        self._human = [thing for thing in _parts(env) if _mode_of(thing) == _HUMAN]
+        self._modes = [(thing, name) for thing in _parts(env) for name in _mode_names(thing)]
+        self._human = list({id(thing): thing for thing, _ in self._modes}.values())
         self._windows: list[dict[str, Any]] = [{} for _ in self._human]
         self.light, self.dark = env, env
         while isinstance(self.dark, FILMING):
@@ -80,8 +82,8 @@ class Screen:
             self._shown = False
 
     def _set_mode(self, mode: str | None) -> None:
-        for thing in self._human:
-            vars(thing)["render_mode"] = mode
+        for thing, name in self._modes:
+            vars(thing)[name] = mode
 
 
 def _parts(env: Any) -> Iterator[Any]:
@@ -94,9 +96,11 @@ def _parts(env: Any) -> Iterator[Any]:
                 yield thing
 
 
-def _mode_of(thing: Any) -> Any:
-    """Return the mode that an object holds itself; a property only passes on what another one holds."""
-    return inspect.getattr_static(thing, "render_mode", None)
+def _mode_names(thing: Any) -> list[str]:
+    """Name the attributes by which an object says "human"; a property passes on what another object says."""
+    own = [name for name, value in vars(thing).items() if name.endswith(_MODE) and value == _HUMAN]
+    of_class = not own and inspect.getattr_static(thing, _MODE, None) == _HUMAN
+    return [_MODE] if of_class else own
 
 
 def _spliced(env: Any) -> Iterator[tuple[Any, Any, Any]]:
