@@ -30,6 +30,7 @@ from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
+from gym_p2p.exports import check_directory
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.replay.reader import SUFFIX
@@ -72,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     find_local_modules()
     with doing(f"loading {arguments.env}"):
         seats, watchers = _seats(arguments)
+    check_directory(arguments.exports)
     data_dir = str(Path(arguments.exports) / "service")
     with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as service:
         players: list[_PlayerProcess] = []

@@ -31,6 +31,8 @@ def is_live(stream: TextIO) -> bool:
 def starting(command: str = "") -> Iterator[None]:
     """Show at once that a command begins, while all that it needs is imported; gone at the end."""
     if not command or not is_live(sys.stderr):
+        if command and sys.stderr.isatty():
+            print(f"gym-p2p {command} ...", file=sys.stderr, flush=True)
         yield
         return
     print(f"gym-p2p {command} ...", end="\r", file=sys.stderr, flush=True)

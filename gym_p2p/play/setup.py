@@ -82,7 +82,7 @@ class MatchSetup:
         """
         config = self._config
         if len(self._game.seats) < 2:
-            (seat,) = self._game.seats
+            seat = self._game.seats[0]
             raise ConfigurationError(
                 "watchers",
                 f"{self._game.describe()['environment']} has the single seat {seat!r}, and a match has two "

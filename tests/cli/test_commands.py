@@ -55,6 +55,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         ("serve --host 0.0.0.0", "GYM_P2P_JOIN_SECRET_FILE="),
         ("serve --port 70000", "--port: wanted 0 to 65535"),
         (f"serve --data-dir {__file__}", "--data-dir: cannot use"),
+        (f"demo --exports {__file__}", "--exports: cannot write to"),
         ("demo --players two", "--players: wanted a whole number"),
         ("simulate CartPole-v1 --loss much", "--loss: wanted 0 to 1, got 'much'"),
         ("check CartPole-v1 --seed one", "--seed: wanted a whole number"),
@@ -165,4 +166,5 @@ def test_a_command_says_that_it_begins_before_it_has_imported_what_it_needs() ->
 def test_a_dumb_terminal_gets_no_control_sequences() -> None:
     written = _on_a_terminal(["simulate", GAME, "--frames", "30", "--one-way-ms", "0"], TERM="dumb")
     assert b"\x1b" not in written
+    assert written.startswith(b"gym-p2p simulate ...\r\n")
     assert b"rollback" in written

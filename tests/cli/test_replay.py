@@ -50,7 +50,8 @@ def run_here(*arguments: str | Path) -> int:
 
 def test_a_match_is_verified_in_a_fresh_process(rally: Path) -> None:
     done = run(rally)
-    assert (done.returncode, done.stderr) == (0, "")
+    said = [line for line in done.stderr.splitlines() if not line.endswith(" ...")]  # but for what took long
+    assert (done.returncode, said) == (0, [])
     assert "match-1" in done.stdout
     assert "80 frames and 8 checksums agree" in done.stdout
     assert "2023-11-14" in done.stdout
