@@ -17,8 +17,9 @@ import pytest
 from gym_p2p import P2PEnv, UsageError
 from gym_p2p.net.worker import process_bridge
 from tests.lone_player import HEIRS, lone_player
-from tests.players import Lobby, act, auto_peers, left_running, together, until
+from tests.players import Lobby, act, auto_peers, left_running, together
 from tests.toys import BLEND
+from tests.waiting import until
 
 TIMEOUT_S = 5.0
 """Well above what a goodbye needs, so that one which came is told from a silence."""

@@ -13,8 +13,9 @@ import pytest
 from gym_p2p import P2PEnv
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import serve_in_thread
-from tests.players import Lobby, act, auto_peers, until
+from tests.players import Lobby, act, auto_peers
 from tests.toys import BLEND
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from gym_p2p.config.player import (
     TelemetryConfig,
     config_from_options,
 )
+from gym_p2p.config.secret import Secret
 from gym_p2p.config.service import DEFAULT_DATA_DIR, MatchmakingConfig, ServiceConfig
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "LinkEmulation",
     "MatchmakingConfig",
     "P2PConfig",
+    "Secret",
     "ServiceConfig",
     "SyncConfig",
     "TelemetryConfig",

@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.config.secret import Secret
 from gym_p2p.errors import ConfigurationError
 
 __all__ = [
@@ -22,10 +23,12 @@ __all__ = [
     "in_range",
     "is_a",
     "is_boolean",
+    "is_pair_of_functions",
     "is_path",
     "is_text",
     "one_of",
     "optional",
+    "require_no_password",
     "require_number",
     "require_whole",
     "secret_text",
@@ -118,9 +121,35 @@ def is_a(wanted: type[Any]) -> Validator:
 
 
 def secret_text(least_chars: int = 0) -> Validator:
-    """Return a validator: a text of so many characters; what came is never shown, not even a wrong one."""
+    """Return a validator: a :class:`Secret` of so many characters; what came is not shown, even if wrong."""
     wanted = f"at least {least_chars} characters" if least_chars > 1 else "a text"
-    return _passing(lambda value: isinstance(value, str) and len(value) >= least_chars, wanted, shown=False)
+    return _passing(
+        lambda value: isinstance(value, Secret) and len(value.reveal()) >= least_chars, wanted, shown=False
+    )
+
+
+def _is_pair_of_functions(value: Any) -> bool:
+    return (
+        isinstance(value, tuple | list)
+        and len(value) == 2
+        and all(isinstance(v, str) or callable(v) for v in value)
+    )
+
+
+is_pair_of_functions = _passing(_is_pair_of_functions, "a pair of functions or names")
+
+
+def require_no_password(option: str, url: str) -> None:
+    """Pass an address that may stand in logs, specs and documents; another one is not shown.
+
+    Raises:
+        ConfigurationError: there is a name or a password in it.
+    """
+    if "@" in url.split("://", 1)[-1].split("/", 1)[0]:
+        raise ConfigurationError(
+            option,
+            "wanted no name and password in it, for it is logged and exported; a token lets a player in",
+        )
 
 
 def absolute_path(option: str, value: Any) -> Any:

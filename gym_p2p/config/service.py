@@ -22,6 +22,7 @@ from gym_p2p.config.checks import (
     whole_in_range,
 )
 from gym_p2p.config.ice import IceServer, ice_servers
+from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.errors import ConfigurationError
 
 __all__ = ["DEFAULT_DATA_DIR", "MatchmakingConfig", "ServiceConfig"]
@@ -91,8 +92,8 @@ class ServiceConfig:
     """The address to listen on; beyond loopback it takes a ``join_secret``, or ``open``."""
     open: bool = attrs.field(default=False, validator=is_boolean)
     """Let every machine that reaches the service take part; not together with ``join_secret``."""
-    join_secret: str | None = attrs.field(
-        default=None, validator=optional(secret_text(_MIN_SECRET_CHARS)), repr=False
+    join_secret: Secret | None = attrs.field(
+        default=None, converter=as_secret, validator=optional(secret_text(_MIN_SECRET_CHARS)), repr=False
     )
     """Signs the join tokens; with it nobody takes part without one."""
     experiment: str = attrs.field(default="default", validator=is_text)
@@ -100,8 +101,8 @@ class ServiceConfig:
     private_candidates: bool | None = attrs.field(default=None, validator=optional(is_boolean))
     """Whether the players may send each other loopback and private addresses: right on one machine or in one
     network, wrong on the Internet. ``None``: in a laboratory yes, with a ``join_secret`` no."""
-    turn_secret: str | None = attrs.field(
-        default=None, validator=optional(secret_text(_MIN_SECRET_CHARS)), repr=False
+    turn_secret: Secret | None = attrs.field(
+        default=None, converter=as_secret, validator=optional(secret_text(_MIN_SECRET_CHARS)), repr=False
     )
     """Shared with the TURN servers (coturn's ``static-auth-secret``); with it every player gets credentials
     of their own for those that have no fixed ones."""
@@ -151,7 +152,8 @@ class ServiceConfig:
         if not (self.open or self.join_secret is not None or self.on_loopback):
             raise ConfigurationError(
                 "host",
-                f"{self.host} is reached by other machines: set a join secret, or let everybody in (open)",
+                f"{self.host} is reached by other machines, and without join_secret everybody there could "
+                "take part under any name: set one, or say that this is meant (open)",
             )
 
     @property

@@ -21,7 +21,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from gym_p2p.exports.files import path_component, replacing, write_bytes
+from gym_p2p.exports.files import disk_problem, path_component, replacing, write_bytes
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 from gym_p2p.processes.forks import let_go_in_forks
 
@@ -135,7 +135,7 @@ class SpoolEntry:
         deadline_s: float,
         give_up: Callable[[], bool] = lambda: False,
     ) -> Reply:
-        """Upload the document; remove the entry if it is stored, set it aside if it is refused.
+        """Upload the document; remove the entry if it is stored, set it aside if it is refused for good.
 
         Args:
             body: the JSON in pieces; ``None`` sends what lies on disk.
@@ -152,6 +152,8 @@ class SpoolEntry:
         elif reply.outcome is UploadOutcome.REFUSED:
             _log.warning("upload of %s refused: %s", self.document.name, reply.detail)
             _set_aside(self._path, reply.detail)
+        elif reply.outcome is UploadOutcome.DEFERRED:
+            _log.warning("%s was not taken and waits for the next chance: %s", self.document, reply.detail)
         return reply
 
     def close(self) -> None:
@@ -196,11 +198,14 @@ def flush_spool(
             reply = entry.send(deadline_s=max(0.0, ends_at - time.monotonic()), give_up=lambda: True)
         finally:
             entry.close()
-        if reply.outcome is UploadOutcome.UNREACHABLE:
-            failures += 1
-            _log.info("%s waits for the next chance: %s", entry.document.name, reply.detail)
-        else:
-            (stored if reply.outcome is UploadOutcome.STORED else refused).append(entry.document)
+        match reply.outcome:
+            case UploadOutcome.STORED:
+                stored.append(entry.document)
+            case UploadOutcome.REFUSED:
+                refused.append(entry.document)
+            case UploadOutcome.UNREACHABLE:
+                failures += 1
+                _log.info("%s waits for the next chance: %s", entry.document.name, reply.detail)
     return FlushResult(tuple(stored), tuple(refused), len(_entries(directory)))
 
 
@@ -215,7 +220,7 @@ def _claimed(path: Path, directory: Path) -> SpoolEntry | None:
     try:
         return SpoolEntry.claim(path, directory)
     except OSError as error:
-        _log.warning("cannot read %s: %s", path, error)
+        _log.warning("cannot read %s: %s", path, error.strerror or error)
     except (msgspec.MsgspecError, ValueError) as error:
         _log.warning("%s is no entry of ours: %s", path, error)
         _set_aside(path, str(error))
@@ -236,7 +241,7 @@ def _set_aside(path: Path, reason: str) -> None:
         write_bytes(aside, [msgspec.json.encode({**kept, "reason": reason})], mode=_PRIVATE)
         path.unlink(missing_ok=True)
     except OSError as error:
-        _log.warning("cannot set %s aside: %s", path, error)
+        _log.warning("cannot set %s aside, so it stays: %s", path, disk_problem(error))
 
 
 def _is_same_file(path: Path, descriptor: int) -> bool:
@@ -255,7 +260,9 @@ def _lock(descriptor: int) -> bool:
 
 
 def _encoded(target: Upload, *, document: str, kind: str) -> bytes:
-    return msgspec.json.encode(_Written(target.server_url, target.path, target.token, document, kind))
+    return msgspec.json.encode(
+        _Written(target.server_url, target.path, target.token.reveal(), document, kind)
+    )
 
 
 def _short_enough(path: Path) -> Path:

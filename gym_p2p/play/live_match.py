@@ -71,7 +71,7 @@ class LiveMatch:
             EpisodeBegan,
             self.played.config.input_timeout_s,
             "the episode",
-            "The others must call reset() too.",
+            "The others must call reset() too, each in a process or thread of their own.",
         )
         self.settle()  # what came at the barrier made frames of the episode before final
         return began

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
-from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus
+from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus, TurnedAway
 from gym_p2p.core.match.events import (
     Connected,
     EpisodeRefused,
@@ -46,6 +46,8 @@ _queue_log = _log.getChild("queue")
 _AWAY = logging.WARNING, "the service at %s is away; trying to reach it again"
 _BACK = logging.INFO, "the service at %s is back"
 _T = TypeVar("_T")
+
+_ADVICE = "Start the other players, each in a process or thread of their own."
 
 WAIT_SLICE_S = 0.25
 """No wait is longer in one piece, so that a ``close()`` from another thread is noticed."""
@@ -83,6 +85,7 @@ class MatchClient:
         self._record = record
         self._check = check
         self._free: tuple[SeatId, ...] = plan.seats
+        self._turned_away: TurnedAway | None = None
         self._bridge = open_bridge(plan)
         self._recorder: Recorder | None = None
         self._end: WorkerFailed | WorkerStopped | None = None
@@ -110,9 +113,11 @@ class MatchClient:
         where, place = (
             (f"room {config.room!r}", JoinAck) if in_room else (f"queue {config.queue!r}", QueueAck)
         )
-        self.wait_for(place, SIGN_IN_LIMIT_S, "signing in", "Check server_url, and what the service says.")
+        self.wait_for(
+            place, SIGN_IN_LIMIT_S, "signing in", "Check the service's address, and what the service says."
+        )
         room_s = config.sync.room_timeout_s + ROOM_MARGIN_S
-        found = self.wait_for(MatchFound, room_s, f"the {where}", "Start the other players.")
+        found = self.wait_for(MatchFound, room_s, f"the {where}", _ADVICE)
         self._recorder = recorder = self._record(found)
         limit_s = config.link.connect_timeout_s + HANDSHAKE_LIMIT_S
         connected = self.wait_for(
@@ -162,6 +167,8 @@ class MatchClient:
         seen = f"free seats: {', '.join(map(repr, self._free)) or 'none'}"
         if self.queue_status is not None:
             seen = "in queue {!r} for {:.0f} s: {}, {} here".format(*_in_words(self.queue_status))
+        if self._turned_away is not None:
+            seen = f"{seen}; {self._turned_away}"
         raise ConnectFailed(what, waited_s=waited_s, seen=seen, advice=advice)
 
     def close(self, reason: str, *, lost: SeatId | None = None) -> None:
@@ -197,6 +204,9 @@ class MatchClient:
                 if self._free:
                     seats = ", ".join(map(str, self._free))
                     _log.info("waiting in room %r for: %s", self._plan.config.room, seats)
+            case TurnedAway():
+                self._turned_away = event
+                _log.warning("%s", event)
             case QueueStatus():
                 _queue_log.info("in queue %r for %.0f s: %s, %d here", *_in_words(event))
             case MatchProposed():

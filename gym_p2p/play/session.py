@@ -32,8 +32,9 @@ from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
 from gym_p2p.play.episode import Ending, LiveEpisode
-from gym_p2p.play.handshake import check_seed, travelled
+from gym_p2p.play.handshake import seed_of, travelled
 from gym_p2p.play.live_match import LiveMatch
+from gym_p2p.play.neighbours import Newcomer
 from gym_p2p.play.progress import Progress, SessionState, progress_of
 from gym_p2p.play.recorder import Recorder, now_ms
 from gym_p2p.play.reentrancy import Door
@@ -67,6 +68,8 @@ class Session:
         """How the environment was made, for recordings, where that is known better than it knows itself."""
         self._match: LiveMatch | None = None
         self._ending: Ending | None = None
+        self.newcomer = Newcomer.of(config, self.seats)
+        """This player, as others of this process see them until they have met somebody."""
         self._door = Door()
         self._closing = False
         self._process: int | None = None
@@ -82,19 +85,21 @@ class Session:
 
         Raises:
             ConfigurationError: a seed or options that cannot travel.
+            UsageError: another player is to be played in this very thread.
             HandshakeRefused: the players want different seeds or options of this episode, which can be tried
                 again; or, at the first reset, they play different games.
             NetworkError, PeerError: no match came about; nothing is left running, and reset may be called
                 again. Once a match has begun, its loss is final.
             MatchOver: the match has ended.
         """
-        check_seed(seed)
+        seed = seed_of(seed)
         options = travelled(options)
         with self._exclusive("reset"):
             self._refuse_if_over()
             if self._match is None:
                 self._process = os.getpid()
-                self._match = self._setup.meet(self._check_closing, environment=self.environment)
+                with self.newcomer.calling():
+                    self._match = self._setup.meet(self._check_wait, environment=self.environment)
             match = self._match
             if match.episode is not None:
                 self._leave_episode(match, match.episode)
@@ -139,8 +144,17 @@ class Session:
                     self._finish(reason)
                 finally:
                     self.state = SessionState.CLOSED
+                    self.newcomer.gone()
                     self.game.close()
         return None if self.recorder is None else self.recorder.finished
+
+    def render(self) -> Any:
+        """Return the environment's picture of what ``reset`` or ``step`` gave last."""
+        if self._match is None or not self._door.open(wait=True):
+            return self.game.render()
+        with self._door:
+            episode = self._episode
+            return self.game.render() if episode is None else episode.render()
 
     # What a wrapper shows.
 
@@ -188,6 +202,17 @@ class Session:
         if not self.seats:
             raise UsageError("no seat is taken yet: call reset() first")
         return self.seats[0]
+
+    @property
+    def ending(self) -> Ending | None:
+        """How the match ended, or the newest episode, where the environment did not end it.
+
+        ``None`` while it goes on, and where the environment ended it. After ``"peer_reset"`` the match goes
+        on with the next ``reset``; after any other reason it is over.
+        """
+        if self._ending is None and self._episode is not None:
+            return self._episode.ending
+        return self._ending
 
     @property
     def seed(self) -> int | None:
@@ -270,6 +295,7 @@ class Session:
                 self._end(_broken_off(error))
             raise
         if isinstance(result, Ending):
+            episode.ending = result
             self._end(result)
             return episode.outcome.cut_short(result.reason, result.player)
         if result.ended:
@@ -305,7 +331,8 @@ class Session:
             finally:
                 self._terminate(reason, partial=reason != "normal")
                 if self.recorder is not None:
-                    self.recorder.finish(UPLOAD_LIMIT_S)
+                    replay = None if self._match is None else self._match.replay
+                    self.recorder.finish(UPLOAD_LIMIT_S, problem=None if replay is None else replay.problem)
 
     def _say_goodbye(self, match: LiveMatch, ending: Ending) -> None:
         match.client.close(ending.reason, lost=ending.player if ending.reason in _LOSSES else None)
@@ -342,9 +369,11 @@ class Session:
             raise UsageError(f"{verb}() while another thread is inside reset(), step() or close()")
         return self._door
 
-    def _check_closing(self) -> None:
+    def _check_wait(self) -> None:
+        """Give up a wait for the others that a ``close()`` has made vain."""
         if self._closing:
             raise MatchOver("closed")
+        self.newcomer.waits()
 
     def _drain(self) -> None:
         """Take in the events that are there, without waiting; not while another call is inside."""

@@ -23,7 +23,8 @@ from gym_p2p.cli import main
 from gym_p2p.cli.commands import COMMANDS
 from gym_p2p.cli.surroundings import ended_by_signals, heeded
 from gym_p2p.game.env.load import load_environment
-from tests.players import Lobby, auto_peers, together, until
+from tests.players import Lobby, auto_peers, together
+from tests.waiting import until
 
 RALLY = "gym_p2p/Rally-v0"
 GYM_P2P = [sys.executable, "-m", "gym_p2p"]

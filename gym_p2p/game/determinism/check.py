@@ -31,6 +31,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import GlobalRandom
 from gym_p2p.game.env.load import load_environment, own_words
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.env.split import SeatsOption, plain_seats
 from gym_p2p.game.state.proof import FRAMES, SnapshotChoice, choose_snapshots, require_hooks
 from gym_p2p.game.state.snapshot import Hooks
 
@@ -51,6 +52,7 @@ def check_env_determinism(
     isolate_global_random: bool = False,
     options: dict[str, Any] | None = None,
     default_actions: Any = None,
+    seats: SeatsOption = None,
     fresh_process: bool = True,
     on_progress: Callable[[str], None] | None = None,
 ) -> ReportCard:
@@ -67,6 +69,7 @@ def check_env_determinism(
         isolate_global_random: let the environment have global random streams of its own.
         options: what ``reset`` gets.
         default_actions: as for :func:`~gym_p2p.game.env.seats.make_game`.
+        seats: the same.
         fresh_process: whether to try other processes too.
         on_progress: is called with what is being done.
 
@@ -88,6 +91,7 @@ def check_env_determinism(
         isolate_global_random,
         options,
         default_actions,
+        plain_seats(seats),
     )
     with GlobalRandom.kept():
         return _Examination(settings, on_progress or (lambda _what: None)).card(fresh_process=fresh_process)
@@ -105,10 +109,11 @@ class _Settings:
     isolate: bool
     options: dict[str, Any] | None
     default_actions: Any
+    seats: Any
 
     def new_game(self) -> Game:
         """Make one copy."""
-        game = make_game(self._new_env(), default_actions=self.default_actions)
+        game = make_game(self._new_env(), default_actions=self.default_actions, seats=self.seats)
         return isolation.isolate_global_random(game) if self.isolate else game
 
     def _new_env(self) -> Any:
@@ -203,6 +208,7 @@ class _Examination:
             job = {
                 "options": settings.options,
                 "default_actions": settings.default_actions,
+                "seats": settings.seats,
                 "isolate": settings.isolate,
                 "strategy": self._strategy if portable else None,
                 "hooks": list(settings.hooks) if settings.hooks is not None and names else None,

@@ -74,7 +74,8 @@ class FreshProcess:
         recipe: what :func:`portable_recipe` returned.
         runs: what is played again.
         hash_seed: the process's ``PYTHONHASHSEED``.
-        settings: ``options``, ``default_actions``, ``strategy``, ``hooks`` (names only) and ``isolate``.
+        settings: ``options``, ``default_actions``, ``seats``, ``strategy``, ``hooks`` (names only) and
+            ``isolate``.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ def _make(recipe: Mapping[str, Any]) -> Any:
 def _main() -> None:
     job = json.load(sys.stdin)
     _shift_clocks()
-    game = make_game(_make(job["recipe"]), default_actions=job["default_actions"])
+    game = make_game(_make(job["recipe"]), default_actions=job["default_actions"], seats=job["seats"])
     if job["isolate"]:
         game = isolate_global_random(game)
     runs = [

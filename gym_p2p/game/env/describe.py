@@ -17,12 +17,21 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.wrappers import (
+    HumanRendering,
+    OrderEnforcing,
+    PassiveEnvChecker,
+    RecordEpisodeStatistics,
+    RecordVideo,
+    RenderCollection,
+)
+from pettingzoo.utils import OrderEnforcingWrapper
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import checksum
 from gym_p2p.game.env.versions import package_versions
 
-__all__ = ["LOCAL_ARGUMENTS", "RECORDERS", "describe", "layers", "split_versions"]
+__all__ = ["FILMING", "LOCAL_ARGUMENTS", "RECORDERS", "describe", "layers", "split_versions"]
 
 _VERSION_OF = "version of "
 
@@ -35,10 +44,13 @@ LOCAL_ARGUMENTS = frozenset({"render_mode", "auto_rom_install_path"})
 
 _NO_SETTINGS = LOCAL_ARGUMENTS | {"env", "self"}
 
-RECORDERS = frozenset({"RecordVideo", "RecordEpisodeStatistics", "HumanRendering", "RenderCollection"})
-"""Gymnasium's wrappers that keep or show what was played: a frame that is played again is in it twice."""
+FILMING = (HumanRendering, RecordVideo, RenderCollection)
+"""Gymnasium's wrappers that draw every frame that is played."""
 
-_ONLOOKERS = RECORDERS | {"PassiveEnvChecker", "OrderEnforcing", "OrderEnforcingWrapper"}
+RECORDERS = (*FILMING, RecordEpisodeStatistics)
+"""Those that keep or show what was played."""
+
+_ONLOOKERS = (*RECORDERS, PassiveEnvChecker, OrderEnforcing, OrderEnforcingWrapper)
 """Wrappers that watch the game and change nothing in it."""
 
 _ONLY_DRAW = frozenset({"pygame", "pygame-ce", "pyglet"})
@@ -132,7 +144,7 @@ def _as_text(value: Any) -> str:  # noqa: PLR0911 one for each kind of data
 def _wrappers(env: Any) -> Iterator[str]:
     for layer in layers(env):
         name = type(layer).__name__
-        if layer is env.unwrapped or name in _ONLOOKERS:
+        if layer is env.unwrapped or isinstance(layer, _ONLOOKERS):
             continue
         arguments = getattr(layer, "_saved_kwargs", {})  # gymnasium.utils.RecordConstructorArgs
         shown = [f"{key}={_as_text(value)}" for key, value in arguments.items() if key not in _NO_SETTINGS]

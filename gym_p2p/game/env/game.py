@@ -7,7 +7,8 @@ Knows nothing of what kind of environment is behind it; :mod:`gym_p2p.game.env.s
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import gymnasium
@@ -15,6 +16,7 @@ import gymnasium
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.game.env.describe import describe
+from gym_p2p.game.env.screen import Screen
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.spaces.codec import ActionCodec
 
@@ -31,10 +33,19 @@ class Game(abc.ABC):
     :attr:`progress`: whoever saves and restores the environment has to keep that with it.
 
     Attributes:
-        env: the environment that is stepped (the parallel form, if the one given was converted).
+        env: the environment that is stepped (the parallel form, if the one given was converted), without
+            wrappers that film.
+        screen: whether it draws while it is played. It does so only inside of :meth:`shown`.
         seats: the seats' ids, in the order of every joint action and outcome.
         progress: opaque and immutable; save it with the environment's state and assign it back.
+        watchers: how many of the seats only watch.
+        split: which parts of the action are whose, where that was said, as plain JSON data; else ``None``.
+        takes_turns: whether a step is one seat's turn, and what the others do in it is ignored.
     """
+
+    watchers: int = 0
+    split: Any = None
+    takes_turns: bool = False
 
     def __init__(
         self,
@@ -42,7 +53,8 @@ class Game(abc.ABC):
         spaces: Mapping[SeatId, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]],
         default_actions: Any,
     ) -> None:
-        self.env = env
+        self.screen = Screen(env)
+        self.env = self.screen.dark
         self.seats: tuple[SeatId, ...] = tuple(spaces)
         self.progress: Any = None
         self._spaces = dict(spaces)
@@ -84,19 +96,36 @@ class Game(abc.ABC):
         over are ignored.
         """
 
+    def comparable(self, progress: Any) -> Any:
+        """Return what of a value of :attr:`progress` is state beyond the environment's own."""
+        return progress
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Let the environment draw what it is made to play inside."""
+        with self.screen.shown():
+            self.env = self.screen.light
+            try:
+                yield
+            finally:
+                self.env = self.screen.dark
+
     def render(self) -> Any:
         """Return what the environment renders."""
-        return self.env.render()
+        with self.shown():
+            return self.env.render()
 
     def close(self) -> None:
         """Close the environment. Idempotent."""
         if not self._closed:
             self._closed = True
-            self.env.close()
+            with self.shown():
+                self.env.close()
 
     def describe(self) -> dict[str, str]:
         """Return what the players' sides have to agree on before they play, as readable text by topic."""
-        return dict(self._description)
+        shares = {} if self.split is None else {"shares of the action": repr(self.split)}
+        return self._description | shares
 
     def _of(self, table: Mapping[SeatId, _T], seat: SeatId) -> _T:
         try:

@@ -84,7 +84,9 @@ class _Isolated(Game):
     def __init__(self, game: Game) -> None:
         self._game = game
         self.env = game.env
+        self.screen = game.screen
         self.seats = game.seats
+        self.watchers, self.split, self.takes_turns = game.watchers, game.split, game.takes_turns
         self._streams = GlobalRandom.seeded(0)
 
     @property
@@ -95,6 +97,9 @@ class _Isolated(Game):
     @progress.setter
     def progress(self, value: tuple[Any, GlobalRandom]) -> None:
         self._game.progress, self._streams = value
+
+    def comparable(self, progress: tuple[Any, GlobalRandom]) -> tuple[Any, GlobalRandom]:
+        return self._game.comparable(progress[0]), progress[1]
 
     def action_space(self, seat: SeatId) -> gymnasium.Space[Any]:
         return self._game.action_space(seat)
@@ -119,6 +124,11 @@ class _Isolated(Game):
         """Advance one frame; see :class:`Game`."""
         with self._own_streams():
             return self._game.step(actions)
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        with self._game.shown():
+            yield
 
     def render(self) -> Any:
         return self._game.render()

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
-__all__ = ["package_versions"]
+__all__ = ["package_versions", "top_level_modules"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def _by_module() -> Mapping[str, Mapping[str, str | None]]:
     found: dict[str, dict[str, str | None]] = {}
     for distribution in importlib.metadata.distributions():
         try:
-            metadata, modules = distribution.metadata, set(_modules(distribution))
+            metadata, modules = distribution.metadata, set(top_level_modules(distribution))
             known = set(metadata)  # what a missing key gives depends on the version of Python
             name, version = (metadata[key] if key in known else None for key in ("Name", "Version"))
         except Exception as error:  # noqa: BLE001 - whatever is broken about another package
@@ -53,7 +53,7 @@ def _by_module() -> Mapping[str, Mapping[str, str | None]]:
     return found
 
 
-def _modules(distribution: importlib.metadata.Distribution) -> Iterator[str]:
+def top_level_modules(distribution: importlib.metadata.Distribution) -> Iterator[str]:
     """Yield a package's top-level modules: as it declares them, or those of its files."""
     declared = (distribution.read_text("top_level.txt") or "").split()
     yield from declared

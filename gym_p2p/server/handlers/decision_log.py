@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from gym_p2p.exports.files import disk_problem
+
 __all__ = ["DecisionLog"]
 
 _LOG = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ class DecisionLog:
             self._file.flush()
         except OSError as error:
             self._failed = True
-            _LOG.error("decisions are no longer logged to %s: %s", self._path, error.strerror or error)
+            _LOG.error("decisions are no longer logged to %s: %s", self._path, disk_problem(error))
 
     def close(self) -> None:
         """Close the file. Idempotent."""
