@@ -28,7 +28,7 @@ from gym_p2p.envs.rally import parallel_env
 from gym_p2p.game.env.seats import make_game
 from tests.players import Lobby, act, left_running, play_episode, play_oracle, together
 from tests.toys import BLEND
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 
 @pytest.fixture(autouse=True)
@@ -148,11 +148,12 @@ def test_two_spectators_one_late_see_exactly_what_was_played_over_rollback(lobby
     assert sum(env.export_session_metrics()["rollbacks"]["count"] for env in envs) > 0
 
 
+@pytest.mark.alone
 def test_spectators_who_vanish_or_stop_reading_cost_the_players_nothing(lobby: Lobby) -> None:
     seats = parallel_env().possible_agents
     envs = [_rally(lobby, seat) for seat in seats]
     spectators = [_spectator(lobby, parallel_env(), network="process") for _ in range(2)]
-    ready = threading.Barrier(3, timeout=40)
+    ready = threading.Barrier(3, timeout=PATIENCE_S)
     took: dict[str, float] = {}
 
     def play(env: P2PEnv, salt: int) -> None:
@@ -264,6 +265,7 @@ def test_the_spectator_goes_on_with_another_player_when_the_first_one_leaves(lob
     ]
     spectator = _spectator(lobby, gymnasium.make(BLEND, **options))
     leaving: list[Any] = []
+    seen = threading.Event()
 
     def play(env: P2PEnv, seat: int) -> None:
         env.reset(seed=11)
@@ -271,7 +273,8 @@ def test_the_spectator_goes_on_with_another_player_when_the_first_one_leaves(lob
             if seat in leaving:
                 break
             env.step(env.action_space.seed(frame) and env.action_space.sample())
-        time.sleep(0.2 if seat in leaving else 1.0)
+        if seat not in leaving:
+            seen.wait(PATIENCE_S)  # for the last frames to be shown
         env.close()
 
     def watch() -> tuple[list[Any], int]:
@@ -285,6 +288,7 @@ def test_the_spectator_goes_on_with_another_player_when_the_first_one_leaves(lob
                     sources.append(spectator.match.source)
                 if spectator.frame == 60:
                     leaving.append(spectator.match.source)
+            seen.set()
             return sources, spectator.frame
 
     *_, watched = together(*(lambda s=s: play(envs[s], s) for s in range(3)), watch)
