@@ -186,6 +186,10 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             NetworkError: the service or a peer cannot be reached; it may be tried again.
             PeerLost: a peer left while everybody was to begin.
             MatchOver: the match has ended.
+
+        Directly after the step in which the environment ended the episode, a reset that finds nobody to go on
+        with does not raise, for a vector environment may have called it inside its own step: it returns that
+        step's observation once more, with the reason in ``info["p2p"]``, and the next call raises.
         """
         outcome = self.p2p.reset(seed, options)
         if isinstance(self.env, AsGymnasium):

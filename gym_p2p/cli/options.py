@@ -61,7 +61,7 @@ def add_watchers_argument(parser: argparse.ArgumentParser | argparse._ArgumentGr
     """Add ``--watchers``."""
     parser.add_argument(
         "--watchers",
-        type=int,
+        type=whole,
         default=0,
         metavar="N",
         help="seats of a Gymnasium environment that only watch, watcher_1 ...; the same for all players",
@@ -135,13 +135,25 @@ def _add_network(network: argparse._ArgumentGroup) -> None:
 def add_emulation_options(network: argparse._ArgumentGroup) -> None:
     """Add the options of an emulated path, which :func:`emulation` reads."""
     network.add_argument(
-        "--one-way-ms", type=number, default=0.0, metavar="MS", help="emulated delay of what this side sends"
+        "--one-way-ms",
+        type=between(0, 10_000),
+        default=0.0,
+        metavar="MS",
+        help="emulated delay of what this side sends",
     )
     network.add_argument(
-        "--jitter-ms", type=number, default=0.0, metavar="MS", help="emulated mean extra delay (exponential)"
+        "--jitter-ms",
+        type=between(0, 10_000),
+        default=0.0,
+        metavar="MS",
+        help="emulated mean extra delay (exponential)",
     )
     network.add_argument(
-        "--loss", type=number, default=0.0, metavar="P", help="emulated share of lost datagrams, 0 to 1"
+        "--loss",
+        type=between(0, 1),
+        default=0.0,
+        metavar="P",
+        help="emulated share of lost datagrams, 0 to 1",
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from gym_p2p.cli.drawing import render_modes
 from gym_p2p.cli.options import add_env_argument, between, env_arguments, find_local_modules
 from gym_p2p.cli.pictures import Pace, Pictures, Window, enlarged, open_video, require_display
 from gym_p2p.cli.progress import doing
@@ -150,9 +151,7 @@ def _render_mode(
         return None
     if arguments.render:
         require_display()
-    env = make(None)
-    offered = list(getattr(env, "metadata", {}).get("render_modes", []))
-    env.close()
+    offered = render_modes(make(None))
     for mode in ("rgb_array", "human"):
         if mode in offered and (mode == "rgb_array" or arguments.render):
             return mode

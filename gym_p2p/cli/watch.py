@@ -12,6 +12,7 @@ from collections.abc import Callable
 import attrs
 from rich.console import Group, RenderableType
 
+from gym_p2p.cli.drawing import load_drawn_as_text
 from gym_p2p.cli.live import checks_cell, live_view, picture_panel
 from gym_p2p.cli.options import (
     NAMES,
@@ -28,7 +29,6 @@ from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import Column, FittingTable, figure
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchOver, WatchDiverged
-from gym_p2p.game.env.load import load_environment
 from gym_p2p.spectate.spectator import Spectator
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
@@ -106,9 +106,8 @@ class _Sight:
 def run(arguments: argparse.Namespace) -> int:
     """Look on."""
     find_local_modules()
-    shown = {"render_mode": "ansi"} if arguments.picture else {}
     with doing(f"loading {arguments.env}"):
-        env = load_environment(arguments.env, {**env_arguments(arguments.env_arg), **shown})
+        env = load_drawn_as_text(arguments.env, env_arguments(arguments.env_arg), picture=arguments.picture)
     spectator = Spectator(
         env,
         watchers=arguments.watchers,

@@ -85,8 +85,8 @@ class MatchSetup:
             (seat,) = self._game.seats
             raise ConfigurationError(
                 "watchers",
-                f"{self._game.describe()['environment']} has the single seat {seat!r}: say how many others "
-                "look on, 1 at least, each player of the match the same number",
+                f"{self._game.describe()['environment']} has the single seat {seat!r}, and a match has two "
+                "seats at least: say how many others look on, all players of the match the same number",
             )
         check_record(config)  # before anybody else is kept waiting
         if config.exports.directory is not None:

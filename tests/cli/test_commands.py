@@ -41,6 +41,8 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"join {GAME} --exports {__file__}", "--exports: cannot write to"),
         (f"join {GAME} --record {__file__}/x", "--record: cannot write to"),
         ("join CartPole-v1", "--watchers: CartPole-v1 has the single seat 'player'"),
+        ("join CartPole-v1 --watchers 1 --seat player --picture", "--picture: CartPole-v1 draws no text"),
+        ("watch CartPole-v1 --watchers 1 --picture", "it offers human, rgb_array"),
         (f"join {GAME} --room Zoë", "'Zoe' would do"),
         (f"join {GAME} --queue lab/1", f"--queue: wanted {PUBLIC_ID}, and '/'"),
         (f"join {GAME} --subject a\u202eb", r"--subject: wanted 1 to 128 characters"),

@@ -239,7 +239,7 @@ def test_a_folder_that_is_a_file_is_said_of_its_option(
 
 def test_odd_surroundings_are_no_obstacle(tmp_path: Path) -> None:
     """A folder with another alphabet, a terminal with none, no home, nowhere for temporary files."""
-    folder = tmp_path / "ein Ordner: für alles"
+    folder = tmp_path / "ein Verzeichnis: für alles"
     folder.mkdir()
     environment = {key: value for key, value in os.environ.items() if key not in {"HOME", "LANG"}}
     environment |= {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "TMPDIR": "/nowhere", "COLUMNS": "200"}

@@ -248,7 +248,8 @@ def test_a_goodbye_during_the_last_frame_is_not_forgotten_by_the_next_reset(lobb
 
     def last() -> None:
         b.step(act(b.action_space, 49))
-        b.reset()
+        assert b.reset()[1]["p2p"] == {"reason": "peer_left", "player": 0}
+        b.step(act(b.action_space, 50))
 
     def late() -> None:
         time.sleep(0.3)

@@ -23,6 +23,9 @@ class Case:
         watchers: seats that look on, where it has a single one that acts.
         frames: how many are played.
         human: whether it is also played with ``render_mode="human"`` on a screen that is not there.
+        isolate: whether it gets global random streams of its own.
+        apart: whether its players need processes of their own, because its objects share what is theirs.
+        seats: how its action splits.
     """
 
     env: str
@@ -33,6 +36,7 @@ class Case:
     frames: int = 60
     human: bool = False
     isolate: bool = False
+    apart: bool = False
     seats: Any = None
 
     @property
@@ -42,7 +46,7 @@ class Case:
         return f"{self.env}[{shown}]" if shown else self.env
 
 
-_R, _L = frozenset({"rollback"}), frozenset({"lockstep"})
+_R, _L, _U = frozenset({"rollback"}), frozenset({"lockstep"}), frozenset({"unfit"})
 _CLASSIC, _BUTTERFLY = ("pettingzoo[classic]",), ("pettingzoo[butterfly]",)
 _TURNS: tuple[str, ...] = ("tictactoe_v3", "connect_four_v3", "rps_v2", "leduc_holdem_v4", "texas_holdem_v4")
 _TURNS += ("texas_holdem_no_limit_v6", "chess_v6", "go_v5", "hanabi_v5")
@@ -65,12 +69,12 @@ CASES = (
     Case("cogrid:Overcooked-CrampedRoom-V0", right=_ALL | {"unfit"}, needs=("cogrid",), isolate=True),
     *(Case(f"pettingzoo.classic.{name}", needs=_CLASSIC) for name in _TURNS),
     Case("pettingzoo.butterfly.cooperative_pong_v6", needs=_BUTTERFLY),
-    Case("pettingzoo.butterfly.knights_archers_zombies_v11", needs=_BUTTERFLY, human=True),
+    Case("pettingzoo.butterfly.knights_archers_zombies_v11", right=_U, needs=_BUTTERFLY),
     Case("pettingzoo.butterfly.pistonball_v6", {"n_pistons": 4}, right=_L, needs=_BUTTERFLY),
     Case("minigrid:MiniGrid-DoorKey-5x5-v0", watchers=1, needs=("minigrid",), human=True),
     Case("minigrid:MiniGrid-Empty-5x5-v0", watchers=2, needs=("minigrid",)),
     Case("multigrid.envs:EmptyEnv", {"agents": 2}, needs=("multigrid",)),
-    Case("rware:rware-tiny-2ag-v2", needs=("rware",)),
+    Case("rware:rware-tiny-2ag-v2", needs=("rware",), apart=True),
     Case("tests.sweep.adapters:crafter", watchers=1, needs=("crafter",)),
     Case("tests.sweep.adapters:slime_volley", right=_R, needs=("slimevolleygym", "gym")),
     Case("tests.sweep.adapters:console", right=_R, seats=2),

@@ -164,8 +164,9 @@ class InputsArrived:
 
 @attrs.frozen
 class PlayerFinished:
-    """A player ended this episode after ``frames`` inputs: no more will come.
+    """A player ended this episode after ``frames`` inputs, and waits for the next: no more will come.
 
+    Before the first episode it means that they are ready for that.
     A second one with fewer follows if they are gone, and not all of those inputs are held by anybody.
     """
 

@@ -40,6 +40,8 @@ __all__ = ["check_env_determinism"]
 MakeEnv = str | Callable[[], Any]
 
 _RATES_HZ = (30, 60)
+_ELSEWHERE_FRAMES = 7
+"""Periods of environments are seldom multiples of it."""
 
 
 def check_env_determinism(
@@ -188,6 +190,7 @@ class _Examination:
                 self._report_progress("starting fresh processes")
                 others = self._started(originals, stack)
             self._report_progress("playing the same again")
+            self._play_elsewhere(game, originals)
             same, again = self._play_again("same process", game, originals)
             self._report_progress("playing the same with a fresh object, other global random state")
             fresh = self._settings.new_game()
@@ -231,6 +234,16 @@ class _Examination:
             hooks=self._settings.hooks,
             disturb=disturb,
         )
+
+    def _play_elsewhere(self, game: Game, originals: list[Run]) -> None:
+        """Play a little of another episode: what a reset leaves as it was has then another past.
+
+        The runs alone would not show a counter that goes round in as many frames as they have.
+        """
+        with contextlib.suppress(Broke):
+            play_trial(
+                game, seed=originals[-1].seed + 1, steps=_ELSEWHERE_FRAMES, options=self._settings.options
+            )
 
     def _play_again(
         self, name: str, game: Game, originals: list[Run], *, disturb: bool = False

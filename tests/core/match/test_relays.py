@@ -85,6 +85,7 @@ def test_hearsay_of_the_next_episode_counts_there_as_far_as_somebody_reported_it
     match.receive(1, encode(Share(1, 3, 0, (b"a", b"b"))), 0.3)
     match.receive(1, encode(Holdings(1, ((2, 0), (3, 2)))), 0.3)
     assert told(match) == [
+        PlayerFinished(2, 0),
         EpisodeBegan(1, episode_seed(7, 1), {}, (0, 0, 0, 0)),
         PlayerGone(2, "peer_left", 0, "normal"),
         PlayerGone(3, "peer_lost", 2),
@@ -118,6 +119,7 @@ def test_who_is_gone_before_everybody_has_greeted_everybody_is_missed_at_once() 
     match.opened(2, 0.0)
     match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}))), 0.0)
     match.receive(1, encode(READY), 0.0)
+    told(match)
     match.receive(1, encode(Holdings(0, ((2, 0),))), 0.1)
     assert told(match) == [PlayerGone(2, "peer_lost", 0)]
     match.receive(1, encode(Goodbye("normal", 0, 0, None)), 0.2)
