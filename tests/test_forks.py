@@ -19,7 +19,7 @@ from gym_p2p.net.worker import process_bridge
 from tests.lone_player import HEIRS, lone_player
 from tests.players import Lobby, act, auto_peers, left_running, together
 from tests.toys import BLEND
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 TIMEOUT_S = 5.0
 """Well above what a goodbye needs, so that one which came is told from a silence."""
@@ -60,7 +60,7 @@ def test_a_killed_player_of_whom_something_lives_on_is_gone_at_once(
             assert heirs[0].is_running()
             assert told == {"reason": "peer_left", "player": "a"}  # their network process said goodbye
             assert len(network) == 1
-            assert psutil.wait_procs(network, timeout=5)[1] == []
+            assert psutil.wait_procs(network, timeout=PATIENCE_S)[1] == []
         finally:
             for process in heirs:
                 process.kill()
@@ -81,7 +81,7 @@ def _outcome_in_a_fork(call: Callable[[], object]) -> Any:
     child = context.Process(target=run)
     child.start()
     try:
-        assert reads.poll(10), "the fork hangs"
+        assert reads.poll(PATIENCE_S), "the fork hangs"
         return reads.recv()
     finally:
         child.kill()
@@ -124,7 +124,7 @@ def test_a_match_that_a_thread_began_outlives_the_thread(lobby: Lobby) -> None:
         env = _env(lobby, "a", network="process", exports=None)
         beginner = threading.Thread(target=env.reset)
         beginner.start()
-        beginner.join(20)
+        beginner.join(PATIENCE_S)
         for frame in range(30):
             assert "p2p" not in env.step(act(env.action_space, frame))[4]
         env.close()

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable
 
-__all__ = ["PATIENCE_S", "eventually", "lasting_port", "until"]
+__all__ = ["PATIENCE_S", "eventually", "lasting_port", "listens", "until"]
 
 PATIENCE_S = 40.0
 """For what must come: many times what it takes, and a third of what pytest gives a test."""
@@ -39,8 +39,17 @@ async def eventually(condition: Callable[[], bool], timeout_s: float = PATIENCE_
         await asyncio.sleep(0.001)
 
 
+def listens(port: int) -> bool:
+    """Tell whether somebody takes connections at a port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S).close()
+    except OSError:
+        return False
+    return True
+
+
 def lasting_port() -> int:
-    """Return a free port for a service that goes away and comes back: meanwhile nobody else is given it.
+    """Return a free port for who binds it later, or goes away and comes back: meanwhile nobody is given it.
 
     Another process is given any port of the system's own range as soon as it is free.
     """

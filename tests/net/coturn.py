@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.requirements import require
+from tests.waiting import PATIENCE_S, lasting_port, listens, until
 
 __all__ = ["SECRET", "coturn"]
 
@@ -25,9 +24,7 @@ def coturn(folder: Path, *, forgets_after_s: int = 600) -> Iterator[str]:
         forgets_after_s: how long a nonce, a permission and a channel last that nobody renews.
     """
     require("turnserver", "apt-get install coturn")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    port = lasting_port()
     options = {
         "listening-ip": "127.0.0.1",
         "relay-ip": "127.0.0.1",
@@ -60,15 +57,10 @@ def coturn(folder: Path, *, forgets_after_s: int = 600) -> Iterator[str]:
             yield f"turn:127.0.0.1:{port}"
         finally:
             process.kill()
-            process.wait(timeout=20)
+            process.wait(timeout=PATIENCE_S)
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    for _ in range(500):
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        if process.poll() is not None:
-            break
-        time.sleep(0.02)
-    raise AssertionError(f"coturn does not serve: {log.read_text()}")
+    until(lambda: process.poll() is not None or listens(port))
+    if process.poll() is not None:
+        raise AssertionError(f"coturn does not serve: {log.read_text()}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.waiting import PATIENCE_S, lasting_port, listens, until
 
 __all__ = ["nginx"]
 
@@ -46,7 +46,7 @@ def nginx(service_url: str, folder: Path, certificate: Path) -> Iterator[tuple[s
     Yields:
         The proxy's address, in the clear and with TLS.
     """
-    plain, tls = _unused_ports(2)
+    plain, tls = lasting_port(), lasting_port()
     config = folder / "nginx.conf"
     user = "user root;" if os.geteuid() == 0 else ""
     config.write_text(
@@ -61,21 +61,10 @@ def nginx(service_url: str, folder: Path, certificate: Path) -> Iterator[tuple[s
         yield f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{tls}"
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def _wait_for(process: subprocess.Popen[str], port: int) -> None:
-    for _ in range(500):
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        if process.poll() is not None:
-            raise AssertionError(f"nginx did not start: {process.communicate()[1]}")
-        time.sleep(0.02)
-    raise AssertionError("nginx does not listen")
-
-
-def _unused_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(listener.getsockname()[1]) for listener in listeners]
+    until(lambda: process.poll() is not None or listens(port))
+    if process.poll() is not None:
+        raise AssertionError(f"nginx did not start: {process.communicate()[1]}")

@@ -169,7 +169,7 @@ def test_only_turn_servers_without_fixed_credentials_get_some() -> None:
 
 
 def test_beyond_loopback_there_is_a_secret_or_an_explicit_laboratory() -> None:
-    with pytest.raises(ConfigurationError, match=r"join secret.*open"):
+    with pytest.raises(ConfigurationError, match=r"join_secret.*open"):
         ServiceConfig(host="192.0.2.1")
     with pytest.raises(ConfigurationError, match="open"):
         ServiceConfig(join_secret=SECRET, open=True)
