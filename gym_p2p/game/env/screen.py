@@ -26,8 +26,9 @@ _MODE = "render_mode"
 #
 # What draws is often made in one light and no good in the other (a window, or a surface of the same name for
 # observations that are made of pixels). So each light has its own: an attribute that holds something that
-# draws in both is swapped. One that the dark does not know is left where it is, and put back when the light
-# is turned on again, for going back to a state from before the window was opened takes it away.
+# draws in both is swapped, and one that was None at the start is None in the light until it is made there.
+# One that the dark does not know is left where it is, and put back when the light is turned on again, for
+# going back to a state from before the window was opened takes it away.
 
 
 class Screen:
@@ -44,7 +45,8 @@ class Screen:
         self.render_mode: str | None = getattr(env, "render_mode", None)
         self._modes = [(thing, name) for thing in _parts(env) for name in _mode_names(thing)]
         self._human = list({id(thing): thing for thing, _ in self._modes}.values())
-        self._windows: list[dict[str, Any]] = [{} for _ in self._human]
+        self._windows = [_windows(thing) for thing in self._human]
+        self._unopened = [{name for name, value in vars(t).items() if value is None} for t in self._human]
         self.light, self.dark = env, env
         while isinstance(self.dark, FILMING):
             self.dark = self.dark.env
@@ -61,11 +63,13 @@ class Screen:
         if not self.draws or self._shown:
             yield
             return
-        dark = [dict(vars(thing)) for thing in self._human]
+        dark = [_windows(thing) for thing in self._human]
         self._shown = True
         self._set_mode(_HUMAN)
-        for thing, windows in zip(self._human, self._windows, strict=True):
-            vars(thing).update(windows)
+        for thing, own, windows, unopened in zip(
+            self._human, dark, self._windows, self._unopened, strict=True
+        ):
+            vars(thing).update(dict.fromkeys(unopened & own.keys()) | windows)
         for outer, filming, _ in self._spliced:
             outer.env = filming
         try:
@@ -74,10 +78,8 @@ class Screen:
             for outer, _, inner in self._spliced:
                 outer.env = inner
             self._windows = [_windows(thing) for thing in self._human]
-            for thing, was, windows in zip(self._human, dark, self._windows, strict=True):
-                vars(thing).update(
-                    {name: was[name] for name in windows if is_drawing_type(type(was.get(name)))}
-                )
+            for thing, own in zip(self._human, dark, strict=True):
+                vars(thing).update(own)
             self._set_mode(None)
             self._shown = False
 
