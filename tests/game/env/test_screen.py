@@ -52,6 +52,23 @@ class _Painter(gymnasium.Env[Any, Any]):
         return np.array([self.screen.get_at((1, 1))[0]], np.uint8), {}
 
 
+class _Remade(gymnasium.Env[Any, Any]):
+    """Makes its game anew at every reset, of the arguments that it got."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._kwargs = kwargs
+        self.render_mode = kwargs.get("render_mode")
+        self.game = _Painter(**kwargs)
+        self.action_space, self.observation_space = self.game.action_space, self.game.observation_space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self.game = _Painter(**self._kwargs)
+        return self.game.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> Any:
+        return self.game.step(action)
+
+
 @pytest.fixture
 def flips(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     require("pygame", "pip install 'gym_p2p[envs]'")
@@ -96,6 +113,25 @@ def test_a_window_that_was_open_before_stays_the_one(flips: Callable[[], int]) -
         game.step([0])
     assert env.screen is not window
     assert flips() == 2
+
+
+def test_a_part_that_a_reset_makes_anew_draws_in_the_light_alone(flips: Callable[[], int]) -> None:
+    game = make_game(_Remade(render_mode="human"))
+    for _ in range(2):
+        game.reset(seed=1)
+        game.step([1])
+        assert flips() == 0
+    with game.shown():
+        game.reset(seed=1)
+        game.step([1])
+    assert flips() == 2
+    game.step([1])
+    assert flips() == 2
+    with game.shown():
+        game.step([1])
+    assert flips() == 3
+    assert game.env.unwrapped._kwargs == {"render_mode": None}
+    game.close()
 
 
 @pytest.mark.parametrize("mode", [None, "rgb_array", "human"])
