@@ -302,7 +302,7 @@ class ServiceUnreachable(NetworkError):
     def __init__(self, url: str, problem: str) -> None:
         super().__init__(
             f"no gym_p2p service answers at {url} ({problem}); start one with `gym-p2p serve`, "
-            "or check server_url"
+            "or check the address"
         )
         self.url = url
 

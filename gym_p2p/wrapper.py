@@ -16,11 +16,14 @@ from gymnasium.utils import RecordConstructorArgs
 from pettingzoo.utils import BaseParallelWrapper
 from typing_extensions import Unpack
 
-from gym_p2p.config import P2PConfig, config_from_options, to_mapping
-from gym_p2p.config.player import option_fields
+from gym_p2p.config import P2PConfig, config_from_options
+from gym_p2p.config.mappings import plain_number
+from gym_p2p.config.player import recorded_options
 from gym_p2p.core.api.queues import MatchProposed
+from gym_p2p.core.record.plain import plain
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnvironment
+from gym_p2p.game.env.as_gymnasium import AsGymnasium
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
@@ -147,18 +150,19 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         **options: Unpack[P2POptions],
     ) -> None:
         config = config_from_options(options)
+        seat, watchers = plain_number(seat), plain_number(watchers)
         RecordConstructorArgs.__init__(
             self,
             _disable_deepcopy=True,  # a policy may be large, or hold what cannot be copied
             seat=seat,
             watchers=watchers,
             seats=plain_seats(seats),
-            default_actions=default_actions,
-            **_recorded(options, config),
+            default_actions=plain(default_actions),
+            **recorded_options(options, config),
         )
         made = make_game(env, watchers=watchers, seats=seats, default_actions=default_actions)
         game = _isolated(made, config)
-        wrapped = env if isinstance(env, gymnasium.Env) else _SeatsOf(game)
+        wrapped = env if isinstance(env, gymnasium.Env) else AsGymnasium(game)
         gymnasium.Wrapper.__init__(self, wrapped)
         example = _any_seat(game) if seat is None else seat
         self.action_space = game.action_space(example)
@@ -182,9 +186,13 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             NetworkError: the service or a peer cannot be reached; it may be tried again.
             PeerLost: a peer left while everybody was to begin.
             MatchOver: the match has ended.
+
+        Directly after the step in which the environment ended the episode, a reset that finds nobody to go on
+        with does not raise, for a vector environment may have called it inside its own step: it returns that
+        step's observation once more, with the reason in ``info["p2p"]``, and the next call raises.
         """
         outcome = self.p2p.reset(seed, options)
-        if isinstance(self.env, _SeatsOf):
+        if isinstance(self.env, AsGymnasium):
             self.env.seed_generator(None if seed is None else self.p2p.seed)
         index = self._game.seats.index(self.p2p.seat)
         return outcome.observations[index], outcome.infos[index]
@@ -353,46 +361,10 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         return {agent: values[seats.index(agent)] for agent in agents}
 
 
-def _recorded(options: P2POptions, config: P2PConfig) -> dict[str, Any]:
-    """Return the options that a spec may name, as plain data: it travels as JSON, into logs and papers.
-
-    Whoever makes the environment again from its spec passes the token by ``GYM_P2P_TOKEN``.
-    """
-    fields, plain = option_fields(), to_mapping(config)
-    wanted = {name: fields[name] for name in options}
-    return {
-        name: (plain if group is None else plain[group])[field.name]
-        for name, (group, field) in wanted.items()
-        if field.repr
-    }
-
-
 def _check_agents(agents: Any) -> None:
     listed = isinstance(agents, Collection) and not isinstance(agents, str) and len(agents) > 0
     if not listed or any(list(agents).count(agent) > 1 for agent in agents):
         raise ConfigurationError("agents", f"wanted a list of different agents, got {agents!r}")
-
-
-class _SeatsOf(gymnasium.Env[Any, Any]):
-    """A PettingZoo environment as far as ``gymnasium.Wrapper`` needs one; it is played through its game."""
-
-    def __init__(self, game: Game) -> None:
-        self._game = game
-        self.metadata = dict(getattr(game.env, "metadata", {}))
-        self.render_mode = game.screen.render_mode
-        spaces = gymnasium.spaces
-        self.action_space = spaces.Dict({str(seat): game.action_space(seat) for seat in game.seats})
-        self.observation_space = spaces.Dict({str(seat): game.observation_space(seat) for seat in game.seats})
-
-    def seed_generator(self, seed: int | None) -> None:
-        """Seed ``np_random`` as ``gymnasium.Env.reset`` does; the game has a generator of its own."""
-        super().reset(seed=seed)
-
-    def render(self) -> Any:
-        return self._game.render()
-
-    def close(self) -> None:
-        self._game.close()
 
 
 def _isolated(game: Game, config: P2PConfig) -> Game:

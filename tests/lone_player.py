@@ -1,9 +1,9 @@
 """One player in a process of its own, for the tests that interrupt, stop and kill it.
 
 It catches nothing and closes nothing: what is left in order when it dies is the package's doing. Run as
-``python -m tests.lone_player '{"seat": "a", "options": {...}, "arguments": {...}, "heir": null}'``; it says
-``ready``, ``began`` and, every ten frames, ``frame N``. With an heir it says ``heir PID`` once it has begun:
-of a process that inherits what it can of this one's, and sleeps.
+``python -m tests.lone_player '{"seat": "a", "options": {}, "arguments": {}, "episodes": 1, "heir": null}'``;
+it says ``ready``, ``began`` and, every ten frames, ``frame N``; at the end of every episode ``over``. With an
+heir it says ``heir PID`` once it has begun: of a process that inherits what it can of this one's, and sleeps.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import psutil
 from gym_p2p import P2PEnv
 from tests.players import act
 from tests.toys import BLEND
+from tests.waiting import PATIENCE_S
 
 __all__ = ["HEIRS", "LonePlayer", "lone_player"]
 
@@ -43,10 +44,18 @@ class LonePlayer:
         seat: str | int,
         options: Mapping[str, Any],
         arguments: Mapping[str, Any],
-        heir: str | None = None,
+        *,
+        episodes: int,
+        heir: str | None,
     ) -> None:
         told = json.dumps(
-            {"seat": seat, "options": dict(options), "arguments": dict(arguments), "heir": heir}
+            {
+                "seat": seat,
+                "options": dict(options),
+                "arguments": dict(arguments),
+                "episodes": episodes,
+                "heir": heir,
+            }
         )
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.lone_player", told],
@@ -77,10 +86,15 @@ class LonePlayer:
 
 @contextmanager
 def lone_player(
-    seat: str | int, options: Mapping[str, Any], *, heir: str | None = None, **arguments: Any
+    seat: str | int,
+    options: Mapping[str, Any],
+    *,
+    episodes: int = 1,
+    heir: str | None = None,
+    **arguments: Any,
 ) -> Iterator[LonePlayer]:
     """Start one in an environment of these arguments; whatever is left of it in the end is killed."""
-    player = LonePlayer(seat, options, arguments, heir)
+    player = LonePlayer(seat, options, arguments, episodes=episodes, heir=heir)
     try:
         yield player
     finally:
@@ -88,7 +102,7 @@ def lone_player(
         player.process.kill()
         for child in left:
             child.kill()
-        player.process.communicate(timeout=10)
+        player.process.communicate(timeout=PATIENCE_S)
 
 
 def _say(text: str) -> None:
@@ -135,10 +149,15 @@ def main() -> None:
     told = json.loads(sys.argv[1])
     env = P2PEnv(gymnasium.make(BLEND, **told["arguments"]), seat=told["seat"], fps=100, **told["options"])
     _say("ready")
+    for _ in range(told["episodes"]):
+        _play_episode(env, told["heir"])
+
+
+def _play_episode(env: P2PEnv, heir: str | None) -> None:
     env.reset()
     _say("began")
-    if told["heir"] is not None:
-        _say(f"heir {HEIRS[told['heir']]()}")
+    if heir is not None:
+        _say(f"heir {HEIRS[heir]()}")
     frame, over = 0, False
     while not over:
         _, _, terminated, truncated, info = env.step(act(env.action_space, frame))

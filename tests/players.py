@@ -66,10 +66,10 @@ class Lobby:
         told.update(changes)  # type: ignore[typeddict-item]  # the names are the caller's
         return told
 
-    def connections(self) -> int:
-        """Return how many clients the service has."""
-        with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:  # noqa: S310  # ours
-            return int(json.load(answer)["connections"])
+    def count(self, what: str) -> int:
+        """Return how many ``connections``, ``rooms`` or ``matches`` the service has."""
+        with urllib.request.urlopen(f"{self.url}/healthz", timeout=PATIENCE_S) as answer:  # noqa: S310  # ours
+            return int(json.load(answer)[what])
 
 
 def act(space: gymnasium.Space[Any], frame: int, salt: int = 0) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
+import urllib.request
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,14 @@ from typing import Any
 import gymnasium
 import pytest
 
-from gym_p2p import ConnectFailed, P2PEnv
+from gym_p2p import ConnectFailed, P2PEnv, ServiceRefused
 from gym_p2p.config import ServiceConfig
 from gym_p2p.game.replay.reader import read_replay
-from gym_p2p.server import serve_in_thread
+from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from tests.players import Lobby, assert_all_played_the_same, play_episode, together
 from tests.toys import BLEND
+from tests.waiting import until
 
 SECRET = "s" * 32
 
@@ -49,6 +52,29 @@ def test_players_with_tokens_play_and_are_who_their_tokens_say(tmp_path: Path, w
         recorder = envs[0].p2p.recorder
         assert recorder is not None
         assert [player.subject_id for player in recorder.found.players] == ["ann", "bob"]
+
+
+def test_who_waits_hears_of_another_player_with_the_same_token(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serve_in_thread(_config(tmp_path)) as service:
+        lobby = Lobby(service.url, tmp_path / "exports")
+        waits, comes = _pair(lobby, room_timeout_s=3)[0], _pair(lobby)[0]
+
+        def come_later() -> None:
+            until(lambda: waits_in_a_room(service))
+            comes.reset()
+
+        failures = together(waits.reset, come_later)
+        together(waits.close, comes.close)
+    assert isinstance(failures[1], ServiceRefused)
+    assert "'ann' is connected already" in str(failures[0])
+    assert "'ann' is connected already" in caplog.text
+
+
+def waits_in_a_room(service: Service) -> bool:
+    with urllib.request.urlopen(f"{service.url}/healthz", timeout=5) as answer:  # noqa: S310  # ours
+        return bool(json.load(answer)["rooms"])
 
 
 def test_nothing_that_is_written_or_printed_holds_a_secret(

@@ -232,6 +232,7 @@ def test_the_spec_of_whatever_is_around_it_names_no_secret_either() -> None:
         {"snapshot_hooks": ("save", "load")},
         {"ice_servers": (IceServer(urls="stun:a.example"), {"urls": ["stun:b.example"]})},
         {"queue": "lab", "pre_match": 50},
+        {"default_actions": {"left": np.int64(1), "right": np.array(2)}},
     ],
     ids=lambda option: next(iter(option)),
 )
@@ -240,6 +241,16 @@ def test_the_spec_holds_plain_data_whatever_the_options_were(option: dict[str, A
     assert env.spec is not None
     again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
     assert again.get_wrapper_attr("p2p").config == env.p2p.config
+    assert str(Path.cwd()) not in env.spec.to_json()
+    assert again.get_wrapper_attr("p2p").game.default_action("right") == env.p2p.game.default_action("right")
+
+
+def test_a_seat_counted_with_numpy_is_that_seat() -> None:
+    env = P2PEnv(gymnasium.make(BLEND, kind="tuple"), seat=np.int64(1), watchers=np.int64(0))  # type: ignore[arg-type]  # a user's
+    assert env.spec is not None
+    again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
+    assert again.get_wrapper_attr("p2p").seats == env.p2p.seats == (1,)
+    assert type(env.p2p.seat) is int
 
 
 class _Policy:
@@ -296,10 +307,9 @@ def test_the_exports_are_valid_during_and_after_a_match_and_stay_the_same(lobby:
     def documents() -> list[dict[str, Any]]:
         return [env.export_session_metrics(), env.export_validation_data(), env.export_multiplayer_metrics()]
 
-    with auto_peers([lambda: P2PEnv(_rally(), seat="right", **lobby.options())]):
-        env = P2PEnv(
-            _rally(), seat="left", **lobby.options(fps=100, poll_interval_ms=50, checksum_interval=30)
-        )
+    options = lobby.options(fps=100, poll_interval_ms=50, checksum_interval=30, sync="lockstep")
+    with auto_peers([lambda: P2PEnv(_rally(), seat="right", **options)]):
+        env = P2PEnv(_rally(), seat="left", **options)
         play_episode(env, frames=60)
         for kind, document in zip(("session", "validation", "multiplayer"), documents(), strict=True):
             jsonschema.validate(document, schema(kind))

@@ -7,7 +7,14 @@ import contextlib
 import json
 import sys
 
-from gym_p2p.cli.options import add_env_argument, add_seats_argument, count, env_arguments, find_local_modules
+from gym_p2p.cli.options import (
+    add_env_argument,
+    add_seats_argument,
+    count,
+    env_arguments,
+    find_local_modules,
+    whole,
+)
 from gym_p2p.errors import UsageError
 from gym_p2p.game.determinism.check import check_env_determinism
 from gym_p2p.game.determinism.report_card import PLAYABLE
@@ -41,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=whole,
         action="append",
         metavar="N",
         help="an episode's seed; may be repeated (default: 1 and 2)",

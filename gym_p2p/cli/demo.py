@@ -12,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gym_p2p.cli.live import live_view, match_table, picture_panel, summary_table
+from gym_p2p.cli.live import live_view, match_line, match_table, picture_panel, print_summary
 from gym_p2p.cli.options import (
     MATCH_OPTIONS,
     add_match_options,
     add_seats_argument,
+    count,
     env_arguments,
     find_local_modules,
 )
 from gym_p2p.cli.play import Status, Summary
+from gym_p2p.cli.progress import doing
+from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
@@ -57,7 +60,7 @@ examples:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument("--env", default=BUNDLED, help="as for join (default: %(default)s)")
-    parser.add_argument("--players", type=int, metavar="N", help="default: as many as there are seats")
+    parser.add_argument("--players", type=count, metavar="N", help="default: as many as there are seats")
     parser.add_argument("--policy", help="as for join (default: scripted for the bundled game, else random)")
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and no live view")
     add_seats_argument(parser)
@@ -67,7 +70,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
     find_local_modules()
-    seats, watchers = _seats(arguments)
+    with doing(f"loading {arguments.env}"):
+        seats, watchers = _seats(arguments)
     data_dir = str(Path(arguments.exports) / "service")
     with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as service:
         players: list[_PlayerProcess] = []
@@ -178,7 +182,7 @@ def _watch(players: Sequence[_PlayerProcess], arguments: argparse.Namespace) -> 
     """Show the match until everybody has ended; return whether it was interrupted."""
     interrupted = False
     deadline: float | None = None
-    with live_view(_screen, Console(stderr=True), hidden=arguments.json) as show:
+    with live_view(_screen, plain=_line, hidden=arguments.json) as show:
         while True:
             try:
                 if not any(player.running for player in players):
@@ -204,7 +208,11 @@ def _stop(players: Sequence[_PlayerProcess]) -> float:
 def _screen(players: Sequence[_PlayerProcess]) -> RenderableType:
     first = players[0].status
     title = f"{first.seat} and the others, frame {first.frame}"
-    return Group(picture_panel(first.picture, title), match_table(player.status for player in players))
+    return Group(match_table(player.status for player in players), picture_panel(first.picture, title))
+
+
+def _line(players: Sequence[_PlayerProcess]) -> str:
+    return "; ".join(match_line(player.status) for player in players)
 
 
 def _aggregate(data_dir: Path, summaries: Sequence[Summary]) -> dict[str, Any] | None:
@@ -224,13 +232,14 @@ def _print(
         result = {"players": [attrs.asdict(summary) for summary in summaries], "aggregate": aggregate}
         print(json.dumps(result))
         return
-    console = Console()
-    console.print(summary_table(summaries))
+    print_summary(summaries)
+    console = output_console()
     if aggregate is None:
         console.print(Text("The service could not compare the players: not all of them uploaded.", "yellow"))
         return
     verdict = "fully synchronised" if aggregate["fullySynced"] else "NOT synchronised"
     console.print(
         f"The service compared {aggregate['totalHashesCompared']} checksums and "
-        f"{aggregate['totalActionsCompared']} actions: {verdict}."
+        f"{aggregate['totalActionsCompared']} actions: {verdict}.",
+        soft_wrap=True,
     )

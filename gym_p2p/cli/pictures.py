@@ -20,14 +20,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from gym_p2p.config.extras import how_to_install
 from gym_p2p.errors import ConfigurationError, NotWritten
 from gym_p2p.exports.files import disk_problem, telling_the_disk
 
 __all__ = ["Gif", "Mp4", "Pace", "Pictures", "Window", "enlarged", "open_video", "require_display"]
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
-
-_INSTALL = "pip install 'gym_p2p[video]'"
 
 
 _LARGE_PX = 480
@@ -79,7 +78,7 @@ class Gif(Pictures):
         try:
             from PIL import Image  # noqa: PLC0415 - an optional extra
         except ImportError as error:
-            raise ConfigurationError("video", f"a GIF needs Pillow: {_INSTALL}") from error
+            raise ConfigurationError("video", f"a GIF needs Pillow: {how_to_install('PIL')}") from error
         self._image: Any = Image
         self._target = _Target(path)
         self._file = self._target.open()
@@ -175,7 +174,8 @@ class Mp4(Pictures):
         try:
             import imageio_ffmpeg  # noqa: PLC0415 - an optional extra
         except ImportError as error:
-            raise ConfigurationError("video", f"an MP4 needs imageio-ffmpeg: {_INSTALL}") from error
+            advice = how_to_install("imageio_ffmpeg")
+            raise ConfigurationError("video", f"an MP4 needs imageio-ffmpeg: {advice}") from error
         self._encode: Callable[..., Any] = imageio_ffmpeg.write_frames
         self._target = _Target(path)
         self._fps = fps
@@ -295,7 +295,7 @@ class Window(Pictures):
             import pygame  # noqa: PLC0415 - an optional extra
         except ImportError as error:
             raise ConfigurationError(
-                "render", f"a window needs pygame: pip install 'gym_p2p[envs]' (or {_USE_VIDEO})"
+                "render", f"a window needs pygame: {how_to_install('pygame')} (or {_USE_VIDEO})"
             ) from error
         try:
             pygame.display.init()

@@ -11,9 +11,10 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.cli.drawing import load_drawn_as_text
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.game.env.load import Policy, load_environment, load_policy
+from gym_p2p.game.env.load import Policy, load_policy
 from gym_p2p.game.env.recipe import named_recipe
 from gym_p2p.game.env.split import SeatsOption
 from gym_p2p.play.progress import Progress
@@ -96,9 +97,9 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     Raises:
         P2PError: there was no match.
     """
-    rendering = {"render_mode": "ansi"} if part.picture else {}
+    report(Status(seat=part.seat, state="loading"))
     env = P2PEnv(
-        load_environment(part.env, {**part.env_args, **rendering}),
+        load_drawn_as_text(part.env, part.env_args, picture=part.picture),
         seat=part.seat,
         watchers=part.watchers,
         seats=part.seats,
@@ -225,7 +226,7 @@ class _SeatedPlayer:
             frame=progress.frame,
             frames_total=progress.frames_total,
             steps_per_s=self._rate(),
-            reward=round(self._reward, 6),
+            reward=round(self._reward, 6) + 0.0,  # -0.0 becomes 0.0
             checksums_agreed=progress.checksums_agreed,
             desyncs=progress.desyncs,
             latency={str(peer): _without_samples(s) for peer, s in self._env.p2p.latency().items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -13,11 +14,12 @@ from typing import Any
 import attrs
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from gym_p2p.cli.drawing import render_modes
 from gym_p2p.cli.options import add_env_argument, between, env_arguments, find_local_modules
 from gym_p2p.cli.pictures import Pace, Pictures, Window, enlarged, open_video, require_display
+from gym_p2p.cli.progress import doing
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import ConfigurationError, DamagedReplay, UsageError
 from gym_p2p.game.env.load import load_environment
@@ -68,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.env is not None or arguments.trust:
         find_local_modules()
     try:
-        replay = read_replay(arguments.file)
+        with doing(f"reading {arguments.file}"):
+            replay = read_replay(arguments.file)
     except DamagedReplay as error:
         if not arguments.json:
             raise
@@ -91,34 +94,30 @@ def _play(replay: Replay, arguments: argparse.Namespace) -> Verification:
     make = _maker(replay, arguments)
     mode = _render_mode(replay, make, arguments)
     outputs: list[Callable[[ReplayStep], None]] = []
-    closing: list[Callable[[bool], None]] = []
+    agreed = False
 
     def watch(step: ReplayStep) -> None:
         for output in outputs:
             output(step)
 
-    with _progress(replay) as advance:
+    # Whatever was opened is closed, also when another one cannot be, or its disk is full.
+    with contextlib.ExitStack() as closing:
         pictures = _pictures(replay, mode, arguments)
         if pictures is not None:
+            closing.callback(lambda: pictures.close(keep=agreed))
             outputs.append(lambda step: _show(step, pictures))
-            closing.append(lambda keep: pictures.close(keep=keep))
         elif mode == "human":
             pace = Pace(_fps_of(replay, arguments))  # it draws into a window of its own
             outputs.append(lambda _step: pace.wait())
         if arguments.to is not None:
             file = TransitionFile(arguments.to, replay)
+            closing.callback(lambda: file.close(keep=agreed))
             outputs.append(file.write)
-            closing.append(lambda keep: file.close(keep=keep))
-        outputs.append(advance)
-        agreed = False
-        try:
-            verification = verify_replay(
-                replay, lambda: make(mode), watch=watch, compare_states=mode is None and arguments.env is None
-            )
-            agreed = verification.agreed
-        finally:
-            for close in closing:
-                close(agreed)
+        outputs.append(closing.enter_context(_progress(replay)))
+        verification = verify_replay(
+            replay, lambda: make(mode), watch=watch, compare_states=mode is None and arguments.env is None
+        )
+        agreed = verification.agreed
     return verification
 
 
@@ -152,9 +151,7 @@ def _render_mode(
         return None
     if arguments.render:
         require_display()
-    env = make(None)
-    offered = list(getattr(env, "metadata", {}).get("render_modes", []))
-    env.close()
+    offered = render_modes(make(None))
     for mode in ("rgb_array", "human"):
         if mode in offered and (mode == "rgb_array" or arguments.render):
             return mode
@@ -187,11 +184,9 @@ def _fps_of(replay: Replay, arguments: argparse.Namespace) -> float:
 
 @contextlib.contextmanager
 def _progress(replay: Replay) -> Iterator[Callable[[ReplayStep], None]]:
-    console = Console(stderr=True)
-    columns = (TextColumn("playing again"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=replay.frames)
-        yield lambda _step: progress.advance(task)
+    with doing("playing again") as say:
+        frames = itertools.count(1)
+        yield lambda _step: say(f"playing again: {next(frames):,} of {replay.frames:,} frames")
 
 
 def _document(verification: Verification) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from typing import Any
 
 import attrs
 import rich.box
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from gym_p2p.cli.options import (
+    above_zero,
     add_env_argument,
     add_seats_argument,
     add_watchers_argument,
@@ -25,8 +25,12 @@ from gym_p2p.cli.options import (
     env_arguments,
     find_local_modules,
     frames_or_auto,
+    number,
     seat_id,
+    whole,
 )
+from gym_p2p.cli.progress import doing
+from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
@@ -99,8 +103,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="random, scripted, or module:function, for one seat or for all (default: random)",
     )
     parser.add_argument("--frames", type=count, default=600, metavar="N", help="default: %(default)s")
-    parser.add_argument("--fps", type=float, default=60.0, metavar="F", help="default: %(default)g")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the episode (default: 1)")
+    parser.add_argument("--fps", type=above_zero, default=60.0, metavar="F", help="default: %(default)g")
+    parser.add_argument("--seed", type=whole, default=1, metavar="N", help="of the episode (default: 1)")
     _add_network_options(parser)
     parser.add_argument(
         "--sync",
@@ -123,13 +127,13 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     network = parser.add_argument_group("network")
     network.add_argument(
         "--one-way-ms",
-        type=float,
+        type=number,
         nargs="+",
         default=[0.0, 25.0, 50.0, 100.0],
         metavar="MS",
         help="one or more delays to compare (default: 0 25 50 100)",
     )
-    network.add_argument("--jitter-ms", type=float, default=0.0, metavar="MS", help="mean, exponential")
+    network.add_argument("--jitter-ms", type=number, default=0.0, metavar="MS", help="mean, exponential")
     network.add_argument("--loss", type=between(0, 1), default=0.0, metavar="P", help="share lost, 0 to 1")
     network.add_argument("--reorder", type=between(0, 1), default=0.0, metavar="P", help="share held back")
     network.add_argument("--duplicate", type=between(0, 1), default=0.0, metavar="P", help="share doubled")
@@ -143,20 +147,26 @@ def run(arguments: argparse.Namespace) -> int:
     find_local_modules()
     tasks = list(_tasks(arguments))
     rows: list[_MatchRow] = []
-    console = Console(stderr=True)
-    with console.status("") as status, contextlib.closing(_played(tasks, arguments.jobs)) as played:
+    with (
+        doing(f"0 of {len(tasks)} matches") as say,
+        contextlib.closing(_played(tasks, arguments.jobs)) as played,
+    ):
         for row in played:
             rows.append(row)
-            status.update(f"{len(rows)} of {len(tasks)} matches")
+            say(f"{len(rows)} of {len(tasks)} matches")
             if arguments.json:
-                rewards = {str(seat): reward for seat, reward in row.rewards.items()}
-                line = {"type": "simulation", **attrs.asdict(row), "rewards": rewards}
-                print(json.dumps(line, allow_nan=False), flush=True)
+                print(json.dumps(_line(row), allow_nan=False), flush=True)
     if not arguments.json:
-        Console().print(_table(rows, arguments.env))
+        console = output_console()
+        console.print(_table(rows, arguments.env))
         for why in dict.fromkeys(f"{row.sync}: {row.why}" for row in rows):
-            print(why)
+            console.print(Text(why), soft_wrap=True)
     return 0 if all(set(row.endings) <= {"frames", "ended"} for row in rows) else 1
+
+
+def _line(row: _MatchRow) -> dict[str, Any]:
+    rewards = {str(seat): reward + 0.0 for seat, reward in row.rewards.items()}  # -0.0 becomes 0.0
+    return {"type": "simulation", **attrs.asdict(row), "rewards": rewards}
 
 
 def _tasks(arguments: argparse.Namespace) -> Iterator[_Task]:
@@ -237,17 +247,26 @@ def _row(task: _Task, result: Simulation) -> _MatchRow:
     )
 
 
-def _table(rows: Sequence[_MatchRow], env: str) -> Table:
-    table = Table(
+def _table(rows: Sequence[_MatchRow], env: str) -> FittingTable:
+    seats = list(rows[0].rewards)
+    table = FittingTable(
+        [
+            Column("ms"),
+            Column("sync", words=True),
+            *(Column(str(seat), rank=1) for seat in seats),
+            Column("fps", rank=2),
+            Column("rolls", rank=3),
+            Column("depth", rank=6),
+            Column("again", rank=7),
+            Column("wrong", rank=5),
+            Column("stalls", rank=4),
+            Column("B/s", rank=8),
+        ],
         title=f"{env}: rewards, and what keeping together cost",
         caption="ms: one way; depth: of the deepest rollback; again: frames played twice; wrong: guesses",
         box=rich.box.SIMPLE_HEAD,
-        padding=(0, 0, 0, 1),
+        tells=True,
     )
-    seats = list(rows[0].rewards)
-    costs = ("fps", "rolls", "depth", "again", "wrong", "stalls", "B/s")
-    for name in ("ms", "sync", *map(str, seats), *costs):
-        table.add_column(name, justify="right", no_wrap=name == "sync")
     groups: dict[tuple[float, str], list[_MatchRow]] = {}
     for row in rows:
         groups.setdefault((row.one_way_ms, row.sync), []).append(row)
@@ -255,13 +274,17 @@ def _table(rows: Sequence[_MatchRow], env: str) -> Table:
         table.add_row(
             f"{one_way_ms:g}",
             sync,
-            *(f"{fmean(row.rewards[seat] for row in group):.1f}" for seat in seats),
-            f"{fmean(row.frames / row.seconds for row in group):.1f}",
-            f"{fmean(row.rollbacks for row in group):.0f}",
-            f"{max(row.depth for row in group)}",
-            f"{fmean(row.resimulated for row in group):.0f}",
-            f"{fmean(row.mispredictions for row in group):.0f}",
-            f"{fmean(row.stalls for row in group):.0f}",
-            f"{fmean(row.bytes_per_s for row in group):.0f}",
+            *(figure(fmean(row.rewards[seat] for row in group), ".1f") for seat in seats),
+            figure(fmean(row.frames / row.seconds for row in group), ".1f"),
+            figure(fmean(row.rollbacks for row in group), ".0f"),
+            str(max(row.depth for row in group)),
+            *(figure(mean, ".0f") for mean in _means(group)),
         )
     return table
+
+
+def _means(group: Sequence[_MatchRow]) -> Iterator[float]:
+    yield fmean(row.resimulated for row in group)
+    yield fmean(row.mispredictions for row in group)
+    yield fmean(row.stalls for row in group)
+    yield fmean(row.bytes_per_s for row in group)

@@ -11,7 +11,7 @@ import attrs
 from gym_p2p.config.names import did_you_mean
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["from_mapping", "nested_class", "to_mapping"]
+__all__ = ["from_mapping", "nested_class", "plain_number", "to_mapping"]
 
 _T = TypeVar("_T")
 
@@ -60,7 +60,7 @@ def from_mapping(cls: type[_T], mapping: Mapping[str, Any]) -> _T:
             values[name] = _nested(name, nested, values[name])
         if field.default is attrs.NOTHING and name not in values:
             raise ConfigurationError(name, f"is required by {cls.__name__}")
-    return cls(**{name: _plain_number(value) for name, value in values.items()})
+    return cls(**{name: plain_number(value) for name, value in values.items()})
 
 
 def _nested(name: str, cls: type[_T], value: Any) -> _T:
@@ -75,7 +75,7 @@ def _nested(name: str, cls: type[_T], value: Any) -> _T:
         raise ConfigurationError(name, str(error)) from None
 
 
-def _plain_number(value: Any) -> Any:
+def plain_number(value: Any) -> Any:
     """Make Python's own of another library's number: it has to travel as JSON."""
     if isinstance(value, bool):
         return value

@@ -23,8 +23,9 @@ from gym_p2p.config.checks import (
     whole_in_range,
 )
 from gym_p2p.config.ice import IceServer, ice_servers
-from gym_p2p.config.mappings import from_mapping, nested_class
+from gym_p2p.config.mappings import from_mapping, nested_class, to_mapping
 from gym_p2p.config.names import did_you_mean
+from gym_p2p.config.public_ids import public_id
 from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.errors import ConfigurationError
 
@@ -38,6 +39,7 @@ __all__ = [
     "TelemetryConfig",
     "config_from_options",
     "option_fields",
+    "recorded_options",
 ]
 
 DEFAULT_SERVER_URL = "http://127.0.0.1:8765"
@@ -203,9 +205,9 @@ class P2PConfig:
     """All settings of a wrapper, beyond the environment and the seat."""
 
     server_url: str = attrs.field(default=DEFAULT_SERVER_URL, validator=[is_text, _without_password])
-    room: str = attrs.field(default=DEFAULT_ROOM, validator=is_text)
+    room: str = attrs.field(default=DEFAULT_ROOM, validator=public_id)
     """Where the players meet who name the same one."""
-    queue: str | None = attrs.field(default=None, validator=optional(is_text))
+    queue: str | None = attrs.field(default=None, validator=optional(public_id))
     """Instead of a room: where strangers wait, are probed, and are matched by the latency between them."""
     pre_match: Any = attrs.field(default=None)
     """This player's own vote before a match of the queue is made: a callable that is given the proposed match
@@ -219,7 +221,7 @@ class P2PConfig:
         default=None, converter=as_secret, validator=optional(secret_text()), repr=False
     )
     """What lets this player in, where the service wants one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
-    subject_id: str | None = attrs.field(default=None, validator=optional(is_text))
+    subject_id: str | None = attrs.field(default=None, validator=optional(public_id))
     """Who this player is to the service; ``None`` makes up an anonymous one."""
     spectators: int = attrs.field(default=0, validator=whole_in_range(0, 16))
     """To how many this player shows the match; they get every confirmed frame, and take no part in it."""
@@ -306,3 +308,24 @@ def _group(name: str, values: Mapping[str, Any]) -> Any:
         if option is None:
             raise
         raise ConfigurationError(option, error.problem) from None
+
+
+def recorded_options(options: Mapping[str, Any], config: P2PConfig) -> dict[str, Any]:
+    """Return a wrapper's options as its spec may name them: as plain data, without secrets.
+
+    A spec travels as JSON, and ends up in logs and papers. Whoever makes the environment again passes
+    the token by ``GYM_P2P_TOKEN``.
+
+    Args:
+        options: as given.
+        config: what was built of them.
+    """
+    fields, plain = option_fields(), to_mapping(config)
+    recorded: dict[str, Any] = {}
+    for name, given in options.items():
+        group, field = fields[name]
+        if field.repr:
+            recorded[name] = (plain if group is None else plain[group])[field.name]
+            if isinstance(given, str | os.PathLike):  # a folder as it was named, not as it is called here
+                recorded[name] = os.fspath(given)
+    return recorded

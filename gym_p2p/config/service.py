@@ -152,7 +152,8 @@ class ServiceConfig:
         if not (self.open or self.join_secret is not None or self.on_loopback):
             raise ConfigurationError(
                 "host",
-                f"{self.host} is reached by other machines: set a join secret, or let everybody in (open)",
+                f"{self.host} is reached by other machines, and without join_secret everybody there could "
+                "take part under any name: set one, or say that this is meant (open)",
             )
 
     @property

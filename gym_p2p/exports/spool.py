@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import random
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -186,7 +187,9 @@ def flush_spool(
     stored: list[Path] = []
     refused: list[Path] = []
     failures = 0
-    for path in _entries(directory):
+    entries = _entries(directory)
+    random.shuffle(entries)  # those that the service chokes on must not stand before the others for ever
+    for path in entries:
         if failures >= _MOST_FAILURES or give_up() or ends_at <= time.monotonic():
             break
         entry = _claimed(path, directory)

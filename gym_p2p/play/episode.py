@@ -45,6 +45,11 @@ class Ending:
     reason: str
     player: SeatId | None = None
 
+    @property
+    def is_loss(self) -> bool:
+        """Whether it is that of a player who is gone."""
+        return self.reason in {"peer_lost", "peer_left"}
+
 
 class LiveEpisode:
     """A running episode.

@@ -98,6 +98,15 @@ class LiveMatch:
         self.episodes_begun += 1
         return episode
 
+    def say_goodbye(self, ending: Ending) -> None:
+        """Leave: tell the others why, take in what they still had to say, end the recording."""
+        self.client.close(ending.reason, lost=ending.player if ending.is_loss else None)
+        try:
+            self.settle()
+        finally:
+            if self.replay is not None:
+                self.replay.close(ending.reason)
+
     def drain(self) -> None:
         """Take in all events that are there, and record what became final by them."""
         self.client.drain()

@@ -44,6 +44,7 @@ class Newcomer:
         thread: that they were made in.
         process: the same.
         called: whether somebody is inside their ``reset``.
+        elsewhere: whether another process may play them: one that was forked, or got them as a pickle.
     """
 
     place: tuple[str, str, str | None]
@@ -51,6 +52,7 @@ class Newcomer:
     thread: threading.Thread = attrs.field(factory=threading.current_thread)
     process: int = attrs.field(factory=os.getpid)
     called: bool = False
+    elsewhere: bool = False
     _warn_at: float = float("inf")
 
     @classmethod
@@ -76,7 +78,7 @@ class Newcomer:
             yield
             self.gone()
         finally:
-            self.called = False
+            self.called, self._warn_at = False, float("inf")
 
     def waits(self) -> None:
         """Say what may be the cause once they wait for long; call it now and then."""
@@ -98,9 +100,9 @@ class Newcomer:
         return next((other for other in named if set(self.seats).isdisjoint(other.seats or ())), None)
 
     def _others(self) -> list[Newcomer]:
-        """Return whoever was made by this very thread, wants to the same place, and is not called."""
+        """Return whoever was made by this very thread, wants to the same place, and is called nowhere."""
         here = threading.current_thread(), os.getpid(), self.place
-        others = [other for other in _newcomers if other is not self and not other.called]
+        others = [other for other in _newcomers if not (other is self or other.called or other.elsewhere)]
         return [other for other in others if (other.thread, other.process, other.place) == here]
 
     def _in_words(self, other: Newcomer) -> str:
@@ -115,6 +117,14 @@ class Newcomer:
 
 
 _newcomers: weakref.WeakSet[Newcomer] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for newcomer in _newcomers:
+        newcomer.elsewhere = True
+
+
+os.register_at_fork(after_in_parent=_after_fork)
 
 
 def _alone() -> bool:

@@ -25,7 +25,7 @@ from typing import Any
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import MatchOver, NetworkError, PeerLost, UsageError
+from gym_p2p.errors import MatchOver, NetworkError, P2PError, PeerLost, UsageError
 from gym_p2p.exports import Finished
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
@@ -47,8 +47,6 @@ FINAL_LIMIT_S = 0.5
 """How long ``close()`` in the middle of an episode waits for the frames that were played to become final: the
 others' inputs of them are on the way, unless these have stopped to play."""
 
-_LOSSES = frozenset({"peer_lost", "peer_left"})
-
 
 class Session:
     """One player's part in one match.
@@ -68,7 +66,12 @@ class Session:
         """How the environment was made, for recordings, where that is known better than it knows itself."""
         self._match: LiveMatch | None = None
         self._ending: Ending | None = None
-        self._newcomer = Newcomer.of(config, self.seats)
+        self.newcomer = Newcomer.of(config, self.seats)
+        """This player, as others of this process see them until they have met somebody."""
+        self._just_ended = False
+        """Whether nothing was called since the step in which the environment ended the episode."""
+        self._put_off: P2PError | None = None
+        """What the next call raises, where the last reset found that no episode follows."""
         self._door = Door()
         self._closing = False
         self._process: int | None = None
@@ -81,6 +84,11 @@ class Session:
 
         Local seats that ended before the episode did are played on with their default actions, until the
         others' have ended too.
+
+        Directly after the step in which the environment ended the episode, whoever resets may be a vector
+        environment inside its own step, which would lose that step's outcome if this raised. Where no
+        episode follows, because the others are gone, it therefore gives the last outcome once more, with
+        the reason in every info, and the next call raises.
 
         Raises:
             ConfigurationError: a seed or options that cannot travel.
@@ -95,14 +103,21 @@ class Session:
         options = travelled(options)
         with self._exclusive("reset"):
             self._refuse_if_over()
+            just_ended, self._just_ended = self._just_ended, False
             if self._match is None:
                 self._process = os.getpid()
-                with self._newcomer.calling():
+                with self.newcomer.calling():
                     self._match = self._setup.meet(self._check_wait, environment=self.environment)
             match = self._match
             if match.episode is not None:
                 self._leave_episode(match, match.episode)
-            return self._begin_episode(match, seed, options)
+            try:
+                return self._begin_episode(match, seed, options)
+            except P2PError as error:
+                if not just_ended or self._ending is None:
+                    raise
+                self._put_off = error
+                return self._newest_episode.outcome.cut_short(self._ending.reason, self._ending.player)
 
     def step(self, actions: Mapping[SeatId, Any]) -> Outcome:
         """Play one frame with the local seats' canonical actions, once everybody's inputs are here.
@@ -143,7 +158,7 @@ class Session:
                     self._finish(reason)
                 finally:
                     self.state = SessionState.CLOSED
-                    self._newcomer.gone()
+                    self.newcomer.gone()
                     self.game.close()
         return None if self.recorder is None else self.recorder.finished
 
@@ -299,6 +314,7 @@ class Session:
             return episode.outcome.cut_short(result.reason, result.player)
         if result.ended:
             self.state = SessionState.BETWEEN
+            self._just_ended = True
         return result
 
     # Ends.
@@ -311,7 +327,7 @@ class Session:
             self.state = SessionState.BETWEEN
             return
         self._over(ending)
-        if self.config.sync.on_peer_loss == "raise" and ending.reason in _LOSSES:
+        if self.config.sync.on_peer_loss == "raise" and ending.is_loss:
             raise PeerLost(ending.player, ending.reason)
 
     def _over(self, ending: Ending) -> None:
@@ -326,20 +342,12 @@ class Session:
         finally:
             try:
                 if self._match is not None:
-                    self._say_goodbye(self._match, self._ending or Ending(reason))
+                    self._match.say_goodbye(self._ending or Ending(reason))
             finally:
                 self._terminate(reason, partial=reason != "normal")
                 if self.recorder is not None:
                     replay = None if self._match is None else self._match.replay
                     self.recorder.finish(UPLOAD_LIMIT_S, problem=None if replay is None else replay.problem)
-
-    def _say_goodbye(self, match: LiveMatch, ending: Ending) -> None:
-        match.client.close(ending.reason, lost=ending.player if ending.reason in _LOSSES else None)
-        try:
-            match.settle()
-        finally:
-            if match.replay is not None:
-                match.replay.close(ending.reason)
 
     def _terminate(self, reason: str, *, partial: bool, player: SeatId | None = None) -> None:
         """Note in the record that, and why, the match is over."""
@@ -350,6 +358,9 @@ class Session:
             )
 
     def _refuse_if_over(self) -> None:
+        error, self._put_off = self._put_off, None
+        if error is not None and self.state is SessionState.OVER:
+            raise error
         if self.state is SessionState.OVER or self.state is SessionState.CLOSED:
             raise MatchOver("closed" if self._ending is None else self._ending.reason)
 
@@ -372,13 +383,14 @@ class Session:
         """Give up a wait for the others that a ``close()`` has made vain."""
         if self._closing:
             raise MatchOver("closed")
-        self._newcomer.waits()
+        self.newcomer.waits()
 
     def _drain(self) -> None:
         """Take in the events that are there, without waiting; not while another call is inside."""
         if self._match is None or self._forked or not self._door.open(wait=False):
             return
         with self._door:
+            self._just_ended = False
             self._match.drain()
 
 

@@ -5,6 +5,7 @@ It knows configuration, and refuses to know ports and HTTP. :func:`mount` is for
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 import uuid
@@ -154,11 +155,18 @@ def mount(
         What to call ``await service.probe(a, b)`` on; the caller must ``await service.stop()`` when done.
 
     Raises:
-        UsageError: the server handles one client's events in any order.
+        UsageError: the server handles one client's events in any order, or no event loop runs here.
         ConfigurationError: the data directory cannot be written.
     """
     if sio.async_handlers:
         raise UsageError("wanted an AsyncServer(async_handlers=False): one client's events need their order")
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise UsageError(
+            "mount() runs the service's clocks on the running event loop, and none runs here: call it from a "
+            "coroutine, such as the host's startup"
+        ) from None
     config = ServiceConfig() if config is None else config
     tokens = TokenSigner(open_secret(Path(config.data_dir)), UploadClaims)
     service = assemble(

@@ -57,7 +57,7 @@ class Store:
     """
 
     def __init__(self, directory: Path, *, now: Callable[[], float] = time.time) -> None:
-        self.directory = directory
+        self.directory = directory.absolute()  # wherever the host goes meanwhile
         self._now = now
 
     def path(self, match_id: str, player_id: SeatId, kind: Kind) -> Path:

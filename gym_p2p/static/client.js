@@ -75,12 +75,14 @@ export class GymP2PClient {
    * @param {(left: { match_id: string, player_id: PlayerId, reason: string }) => void} [options.onPeerLeft]
    *     called when the service lost sight of a player; the link to them may well be alive.
    * @param {(status: { room: string, seats_free: PlayerId[] }) => void} [options.onRoomStatus]
+   * @param {(told: { place: string, code: string, message: string }) => void} [options.onTurnedAway]  called when
+   *     somebody wanted to join us where we wait, and was refused.
    * @param {(status: QueueStatus) => void} [options.onQueueStatus]
    * @param {import("./proposals.js").PreMatch} [options.preMatch]  whether this page accepts a queue's match before it
    *     is made; without it, what the service finds is played. Who refuses stays in the queue until they leave.
    * @param {(result: import("./probe.js").ProbeResult) => void} [options.onProbe]  called after every probe.
    */
-  constructor(socket, { subjectId, onPeerLeft, onRoomStatus, onQueueStatus, preMatch, onProbe }) {
+  constructor(socket, { subjectId, onPeerLeft, onRoomStatus, onTurnedAway, onQueueStatus, preMatch, onProbe }) {
     this.#preMatch = preMatch;
     this.#line = new ServiceLine(socket, subjectId);
     this.#probes = new ProbeManager(this.#line, onProbe);
@@ -91,6 +93,7 @@ export class GymP2PClient {
       if (left.match_id === this.#match?.match_id) onPeerLeft?.(left);
     });
     this.#line.on("room_status", (status) => onRoomStatus?.(status));
+    this.#line.on("turned_away", (told) => onTurnedAway?.(told));
     this.#line.on("queue_status", (status) => onQueueStatus?.(status));
     this.#line.on("match_proposed", (match) => answerProposal(this.#line, preMatch ?? (() => true), match));
     this.#line.on("match_failed", (failed) => this.#noteNoMatch(failed));

@@ -123,7 +123,7 @@ def test_ctrl_c_while_the_demo_plays_still_writes_every_export(tmp_path: Path) -
         (["join", "gym_p2p/Rally-v0", "--frames", "0"], 2, "from 1"),
         (["join", "gym_p2p/Rally-v0", "--loss", "2"], 2, "loss"),
         (["join", "gym_p2p/Rally-v0", "--server", "http://127.0.0.1:9"], 3, "gym-p2p serve"),
-        (["join", "gym_p2p/Rally-v0", "--server", "nonsense"], 2, "server_url"),
+        (["join", "gym_p2p/Rally-v0", "--server", "nonsense"], 2, "--server: wanted"),
         (["demo", "--players", "5"], 2, "--players 2"),
         (["demo", "--env", "CartPole-v1", "--players", "1"], 2, "player"),
         (["nonsense"], 2, "invalid choice"),

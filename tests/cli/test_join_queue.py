@@ -123,8 +123,8 @@ def test_after_ones_own_refusal_one_can_wait_for_somebody_else(tmp_path: Path, p
         (("--on-refusal", "requeue"), "want --queue"),
         (("--queue", "lab", "--on-refusal", "sulk"), "invalid choice"),
         (("--queue", "lab", "--pre-match", "nowhere"), "module:function"),
-        (("--queue", "lab", "--pre-match", "-1"), "pre_match"),
-        (("--queue", "lab", "--pre-match", "nan"), "pre_match"),
+        (("--queue", "lab", "--pre-match", "-1"), "--pre-match: wanted"),
+        (("--queue", "lab", "--pre-match", "nan"), "--pre-match: wanted"),
     ],
 )
 def test_wrong_usage_is_one_clear_line(

@@ -54,6 +54,17 @@ def test_it_says_where_it_is_and_ends_cleanly_when_told_to(
     assert output == errors == ""
 
 
+def test_where_the_address_does_not_say_it_all_it_says_on_what_it_listens(tmp_path: Path) -> None:
+    process = start("--host", "localhost", "--port", "0", data_dir=tmp_path / "data")
+    try:
+        port = first_line(process).rpartition(":")[2].strip()
+        assert process.stdout is not None
+        assert f"127.0.0.1:{port}" in process.stdout.readline()  # it may have come with the first line
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
 def test_a_port_in_use_is_one_clear_line_and_an_exit_code(
     serving: subprocess.Popen[str], tmp_path: Path
 ) -> None:

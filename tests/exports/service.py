@@ -7,7 +7,7 @@ import gzip
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Service:
         answer: bytes = b'{"ok":true,"stored":true}',
         refusal: bytes = b'{"ok":false}',
         location: str | None = None,
+        chokes_on: Container[object] = (),
         delay_s: float = 0,
         port: int = 0,
     ) -> None:
@@ -47,6 +48,8 @@ class Service:
                 service.requests += 1
                 service.released.wait(delay_s)
                 status = service.statuses.pop(0) if service.statuses else 200
+                if json.loads(gzip.decompress(body)).get("playerId") in chokes_on:
+                    status = 500
                 if status == 200:
                     document = json.loads(gzip.decompress(body))
                     service.received.append((self.path, dict(self.headers), document))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import subprocess
 import sys
 import threading
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -115,6 +117,51 @@ def test_where_another_thread_could_call_it_is_said_in_the_log_while_the_player_
     assert caplog.text.count("a thread or process of their own") == 1
 
 
+APART = """
+import multiprocessing
+import sys
+
+import gymnasium
+from gym_p2p import P2PEnv
+import gym_p2p.envs
+
+
+def play(env):
+    env.reset()
+    env.step(0)
+    env.close()
+
+
+if __name__ == "__main__":
+    options = {"server_url": sys.argv[1], "network": "thread", "exports": None}
+    left, right = (
+        P2PEnv(gymnasium.make("gym_p2p/Rally-v0"), seat=seat, **options)
+        for seat in ("left", "right")
+    )
+    other = multiprocessing.get_context("fork").Process(target=play, args=(right,))
+    other.start()
+    play(left)
+    other.join(30)
+    print(left.p2p.progress.frames_total, other.exitcode)
+"""
+
+
+def test_a_process_of_its_own_may_play_what_this_one_has_made(lobby: Lobby, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(APART)
+    command = [sys.executable, "program.py", lobby.url]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["1", "0"], done.stderr
+
+
+def test_what_was_sent_to_a_worker_may_be_played_there() -> None:
+    here, sent = (P2PEnv(gymnasium.make(BLEND), seat=seat, room="sent") for seat in "ab")
+    pickle.dumps(sent)
+    with here.p2p.newcomer.calling():
+        pass
+    for env in (here, sent):
+        env.close()
+
+
 @pytest.mark.parametrize(
     ("config", "seats"),
     [
@@ -139,3 +186,16 @@ def test_a_forked_process_does_not_mind_what_its_parent_has_made() -> None:
     with Newcomer.of(config, ("a",)).calling():
         pass
     other.gone()
+
+
+def test_who_has_met_others_waits_for_nobody_new(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(neighbours, "_WARN_AFTER_S", 0.0)
+    here = Newcomer.of(P2PConfig(room="met"), ("a",))
+    with here.calling():
+        pass
+    late = Newcomer.of(P2PConfig(room="met"), ("b",))
+    here.waits()  # for an input
+    assert not caplog.records
+    late.gone()

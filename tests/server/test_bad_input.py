@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import Service, serve_in_thread
@@ -454,3 +454,43 @@ def test_row_more_than_twelve_probes_in_ten_minutes(service: Service) -> None:
         with RawClient(service.url, subject="curious") as back:  # coming back is no way around it
             assert code(back.call("probe_request", {"target_subject_id": "patient"})) == "rate_limited"
         assert bob.call("leave_room", {"room": "none"}) == {"ok": True}
+
+
+# Not of the table: what costs much to decode is bounded before anybody decodes it.
+
+NESTED = "[" * 900 + "]" * 900
+COSTLY = {
+    "nested": '42["leave_room",{"room":' + ",".join([NESTED] * 33)[:60_000] + "}]",
+    "long lists": '42["join_room",{"room":"r","seats":[' + ",".join('"a"' for _ in range(14_000)) + "]}]",
+    "many keys": '42["leave_room",{' + ",".join(f'"k{n}":0' for n in range(6_000)) + "}]",
+}
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("frame", COSTLY.values(), ids=COSTLY)
+def test_who_sends_much_that_is_costly_is_dropped_and_slowed_and_others_are_answered(
+    frame: str, tmp_path: Path
+) -> None:
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
+        with RawClient(service.url, subject="bob") as bob:
+            turned_away = 0
+
+            def pour() -> None:
+                nonlocal turned_away
+                for _ in range(60):
+                    try:
+                        with RawClient(service.url, subject="flood") as flood:
+                            for _ in range(200):
+                                flood.send(frame)
+                    except InvalidStatus as error:
+                        turned_away += error.response.status_code == 429
+                    except (ConnectionClosed, OSError, AssertionError):
+                        continue
+
+            pouring = threading.Thread(target=pour)
+            pouring.start()
+            times_s = answer_times_s(bob, until=lambda: not pouring.is_alive())
+            pouring.join(PATIENCE_S)
+            assert_quick(times_s)
+        assert turned_away >= 3
+        assert metrics(service)["gym_p2p_refusals_total", "dropped"] >= 3

@@ -78,3 +78,13 @@ def test_a_document_of_another_player_or_match_is_refused(tmp_path: Path, change
 def test_a_number_is_not_its_text(tmp_path: Path) -> None:
     with pytest.raises(ForeignDocumentError):
         Store(tmp_path).put(claims(1), "session", document("1"))
+
+
+def test_documents_stay_in_the_folder_of_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = Store(Path("data"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert store.aggregate_path("m").is_relative_to(tmp_path / "data")

@@ -164,8 +164,9 @@ class InputsArrived:
 
 @attrs.frozen
 class PlayerFinished:
-    """A player ended this episode after ``frames`` inputs: no more will come.
+    """A player ended this episode after ``frames`` inputs, and waits for the next: no more will come.
 
+    Before the first episode it means that they are ready for that.
     A second one with fewer follows if they are gone, and not all of those inputs are held by anybody.
     """
 
@@ -175,7 +176,7 @@ class PlayerFinished:
 
 @attrs.frozen
 class PlayerGone:
-    """A player left or was lost. A second one follows if promised inputs are never handed over.
+    """A player left or was lost. A second one with fewer frames follows if nobody holds the promised inputs.
 
     Of a lost player it comes once everybody who is left has reported which of that player's inputs they hold,
     and shared those that only some hold; :class:`InputsArrived` brings them.

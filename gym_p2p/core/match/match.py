@@ -238,8 +238,8 @@ class Match:
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
         self._barrier.receive(peer, message, self._exchange.episode)
-        if message.episode == self._exchange.episode + 1 and self._exchange.episode > 0:
-            self._outputs.emit(PlayerFinished(peer.index, message.frames))
+        if message.episode == self._exchange.episode + 1:
+            self._finished(peer, message)
         self._pass_barrier(now)
 
     def _on_goodbye(self, peer: Peer, message: Goodbye, now: float) -> None:
@@ -317,7 +317,11 @@ class Match:
                 self._on_inputs(peer, early, now)
             following = peer.ready.get(self._exchange.episode + 1)
             if following is not None and peer.state is PeerState.PLAYING:
-                self._outputs.emit(PlayerFinished(peer.index, following.frames))
+                self._finished(peer, following)
+
+    def _finished(self, peer: Peer, ready: Ready) -> None:
+        peer.told = PlayerFinished(peer.index, ready.frames)
+        self._outputs.emit(peer.told)
 
     # Leaving and losing.
 

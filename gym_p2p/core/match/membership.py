@@ -241,10 +241,8 @@ class Departures:
             return
         event: PlayerFinished | PlayerGone = PlayerGone(peer.index, "peer_lost", frames)
         if self._handshake.complete and peer.goes_on_after(episode):
-            if episode == 0:
-                return
             event = PlayerFinished(peer.index, frames)
-        elif goodbye is not None and frames == peer.promised(episode):
+        elif goodbye is not None:
             because_of_a_loss = goodbye.lost is not None and goodbye.reason != "peer_left"
             reason = "peer_lost" if because_of_a_loss else "peer_left"
             lost = goodbye.lost if goodbye.lost is not None and goodbye.lost <= len(self._peers) else None

@@ -8,6 +8,7 @@ may have the key ``"__all__"``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -41,7 +42,11 @@ def agent_spaces(env: gymnasium.Env[Any, Any]) -> tuple[Split, _BySeat] | None:
     if not (_is_table(acted) and _is_table(observed) and acted.keys() <= observed.keys()):
         return None
     own = dict(acted.items())
-    return Split(own, lambda actions: dict(zip(own, actions, strict=True))), {a: observed[a] for a in own}
+    return Split(own, partial(_by_agent, tuple(own))), {a: observed[a] for a in own}
+
+
+def _by_agent(agents: Sequence[SeatId], actions: Sequence[Any]) -> dict[SeatId, Any]:
+    return dict(zip(agents, actions, strict=True))
 
 
 def _attribute(env: gymnasium.Env[Any, Any], name: str) -> Any:

@@ -22,6 +22,7 @@ import numpy as np
 import pettingzoo
 from gymnasium import spaces
 
+from gym_p2p.config.extras import how_to_install
 from gym_p2p.config.names import did_you_mean
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.seats import SeatId
@@ -150,10 +151,9 @@ def _by_id(env_id: str, kwargs: Mapping[str, Any] | None, *, name: str, module: 
         except Exception as error:
             raise UsageError(f"cannot make {name}: it raised {own_words(error)}") from error
     known = dict.fromkeys([*gymnasium.registry, *pettingzoo.parallel_registry])
-    raise UsageError(
-        f"no environment {env_id!r}{_near(env_id, known)}. If another package registers it, name that too: "
-        f"package:{env_id}"
-    )
+    near = _near(env_id, known) or "."
+    advice = f"If another package registers it, name that too: package:{env_id}"
+    raise UsageError(f"no environment {env_id!r}{near} {advice}")
 
 
 def _from_module(name: str, kwargs: Mapping[str, Any] | None) -> Any:
@@ -183,13 +183,18 @@ def _call(make: Callable[..., Any], name: str, kwargs: Mapping[str, Any] | None)
     except (P2PError, MemoryError):
         raise
     except ModuleNotFoundError as error:
-        raise UsageError(f"{name} needs the package {error.name!r}; pip install it") from error
+        raise UsageError(_missing(name, error.name)) from error
     except gymnasium.error.Error as error:
         raise UsageError(f"cannot make {name}: {error}") from error
     except Exception as error:
         if isinstance(error, TypeError) and _is_refused_call(make, dict(kwargs or {}), error):
             raise UsageError(f"cannot make {name} with these arguments: {error}") from error
         raise UsageError(f"cannot make {name}: it raised {own_words(error)}") from error
+
+
+def _missing(name: str, module: str | None) -> str:
+    advice = "" if module is None else f": {how_to_install(module)}"
+    return f"{name} needs the package {module!r}, which is not installed{advice}"
 
 
 def own_words(error: BaseException) -> str:
@@ -227,7 +232,7 @@ def import_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and not f"{name}.".startswith(f"{error.name}."):
-            raise UsageError(f"{name} needs the package {error.name!r}; pip install it") from error
+            raise UsageError(_missing(name, error.name)) from error
         raise UsageError(f"no module {name!r}{_near(name, _siblings(name))}") from error
     except (P2PError, MemoryError):
         raise

@@ -6,7 +6,9 @@ environment returns.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -35,7 +37,7 @@ class Split:
 
     Attributes:
         spaces: each seat's action space.
-        join: makes the environment's action of theirs, in that order.
+        join: makes the environment's action of theirs, in that order; can be pickled.
     """
 
     spaces: dict[SeatId, gymnasium.Space[Any]]
@@ -146,7 +148,7 @@ def _shown(parts: Sequence[SeatId]) -> str:
 
 
 def _alone(space: gymnasium.Space[Any]) -> Split:
-    return Split({ALONE: space}, lambda actions: actions[0])
+    return Split({ALONE: space}, operator.itemgetter(0))
 
 
 def _parted(space: Any, owned: Mapping[SeatId, Any]) -> Split:
@@ -156,20 +158,12 @@ def _parted(space: Any, owned: Mapping[SeatId, Any]) -> Split:
     parts = list(owned.values())
     by_seat = {seat: _part_of(space, part) for seat, part in owned.items()}
     if isinstance(space, spaces.Dict):
-        return Split(by_seat, lambda actions: _joined_dict(space, parts, actions))
+        return Split(by_seat, partial(_joined_dict, space, parts))
     if isinstance(space, spaces.Tuple):
-        return Split(by_seat, lambda actions: _joined_tuple(space, parts, actions))
-    shape, dtype = space.shape, space.dtype
+        return Split(by_seat, partial(_joined_tuple, space, parts))
     if parts == list(range(len(parts))):
-        return Split(by_seat, lambda actions: np.array(actions, dtype=dtype))
-
-    def join(actions: Sequence[Any]) -> Any:
-        joint = np.empty(shape, dtype)
-        for part, action in zip(parts, actions, strict=True):
-            joint[part] = action
-        return joint
-
-    return Split(by_seat, join)
+        return Split(by_seat, partial(np.array, dtype=space.dtype))
+    return Split(by_seat, partial(_joined_array, space, parts))
 
 
 def _part_of(space: Any, part: Any) -> gymnasium.Space[Any]:
@@ -213,3 +207,10 @@ def _joined_tuple(space: spaces.Tuple[Any], parts: Sequence[Any], actions: Seque
     for part, action in zip(parts, actions, strict=True):
         joint |= dict(zip(part, action, strict=True)) if isinstance(part, list) else {part: action}
     return tuple(joint[index] for index in range(len(space.spaces)))
+
+
+def _joined_array(space: Any, parts: Sequence[Any], actions: Sequence[Any]) -> Any:
+    joint = np.empty(space.shape, space.dtype)
+    for part, action in zip(parts, actions, strict=True):
+        joint[part] = action
+    return joint

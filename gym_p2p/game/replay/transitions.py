@@ -34,6 +34,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from gym_p2p.config.extras import how_to_install
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.exports.files import disk_problem, telling_the_disk
@@ -207,9 +208,8 @@ class _Parquet:
             import pyarrow as pa  # noqa: PLC0415 - an optional extra
             from pyarrow import parquet  # noqa: PLC0415 - the same
         except ImportError as error:
-            raise ConfigurationError(
-                "to", "Parquet needs pyarrow: pip install 'gym_p2p[parquet]' (or write .csv or .jsonl)"
-            ) from error
+            advice = f"{how_to_install('pyarrow')} (or write .csv or .jsonl)"
+            raise ConfigurationError("to", f"Parquet needs pyarrow: {advice}") from error
         self._pa, self._parquet = pa, parquet
         self._file = file
         self._source = {

@@ -17,9 +17,9 @@ import aiohttp
 import socketio
 
 from gym_p2p.config import Secret
+from gym_p2p.config.public_ids import public_id_problem
 from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.payloads import Payload, encode
-from gym_p2p.core.api.replies import PUBLIC_ID, is_public_id
 from gym_p2p.errors import ConfigurationError, P2PError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.service_connection import Credentials, accepted, check_url, hang_up, open_line
 
@@ -82,8 +82,9 @@ class Line:
         if self._http is not None:
             raise RuntimeError("connect() has been called before")
         check_url(url)
-        if not is_public_id(subject_id):
-            raise ConfigurationError("subject_id", f"wanted {PUBLIC_ID}, got {subject_id!r}")
+        problem = public_id_problem(subject_id)
+        if problem is not None:
+            raise ConfigurationError("subject_id", problem)
         self.url, self._subject_id = url, subject_id
         self._credentials = Credentials.of(token)
         self._http = aiohttp.ClientSession()

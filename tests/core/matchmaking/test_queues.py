@@ -4,6 +4,8 @@ import pytest
 
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.queues import MatchFailed, Verdict
+from gym_p2p.core.api.replies import Notify, Refused
+from gym_p2p.core.api.rooms import TurnedAway
 from gym_p2p.core.matchmaking.commands import ProposedMatch, RequestProbe
 from gym_p2p.core.probing.outcome import Reason
 from tests.core.matchmaking.queues_lab import Lab
@@ -107,6 +109,18 @@ def test_whom_a_player_declined_is_told_that() -> None:
     lab.say("ann", Verdict.REJECT)
     lab.wait(25.0)
     assert lab.told("bob", "match_failed") == [MatchFailed(queue="lab", reason="declined", waited_s=20.0)]
+
+
+def test_who_waits_hears_that_somebody_came_for_something_else_but_not_hundreds_do() -> None:
+    lab = Lab(None)
+    lab.join("n0", plays="this", take="left")
+    for number in range(1, 50):
+        lab.join(f"n{number}", plays="this", take="left")
+    assert isinstance(lab.join("eve", plays="that"), Refused)
+    told = [notify.subject_id for notify in lab.all(Notify) if isinstance(notify.payload, TurnedAway)]
+    assert told == [f"n{number}" for number in range(8)]
+    (one,) = lab.told("n0", "turned_away")
+    assert (one.place, one.code) == ("queue lab", "queue_mismatch")
 
 
 def test_who_has_waited_too_long_is_told_why() -> None:

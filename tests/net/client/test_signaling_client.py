@@ -15,7 +15,7 @@ import uvicorn
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.api.rooms import MatchFound, MatchSignal, PeerLeft, RoomStatus
+from gym_p2p.core.api.rooms import MatchFound, MatchSignal, PeerLeft, RoomStatus, TurnedAway
 from gym_p2p.errors import (
     ConfigurationError,
     ConnectFailed,
@@ -280,6 +280,25 @@ def test_a_malformed_announcement_fails_the_wait_and_nothing_else() -> None:
 
     with serving(socketio.ASGIApp(sio)) as url:
         run(main(url))
+
+
+def test_who_waited_in_vain_hears_who_was_turned_away_meanwhile(service: Service) -> None:
+    async def main() -> None:
+        heard: list[TurnedAway] = []
+        async with (
+            connected(service.url, "ann", (TurnedAway, heard.append)) as ann,
+            connected(service.url, "bob") as bob,
+        ):
+            await ann.join_room("unlike", SEATS)
+            with pytest.raises(ServiceRefused, match="this environment has"):
+                await bob.join_room("unlike", ["other", "seats"])
+            await eventually(lambda: len(heard) == 1)
+            with pytest.raises(
+                ConnectFailed, match=r"turned away .*their environment has \['other', 'seats'\]"
+            ):
+                await ann.wait_for_match(0.05)
+
+    run(main())
 
 
 def test_a_callback_that_raises_does_not_cut_the_line(

@@ -513,7 +513,8 @@ class TestAddresses:
                 asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
             )
             port = silent.get_extra_info("sockname")[1]
-            urls = [f"stun:127.0.0.1:{port}", f"turn:127.0.0.1:{port}", "stun:", f"turns:127.0.0.1:{port}"]
+            urls = [f"stun:127.0.0.1:{port}", f"turn:127.0.0.1:{port}"]
+            urls += [f"stuns:127.0.0.1:{port}", f"turns:127.0.0.1:{port}"]
             servers = [IceServer(urls=urls, username="u", credential="c")]
             one, other = Peer(ice_servers=servers), Peer(ice_servers=servers)
             await connect(one, other)
