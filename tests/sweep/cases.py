@@ -59,7 +59,7 @@ CASES = (
     *(Case(name, right=_R, watchers=1, human=name == "CartPole-v1") for name in _GYMNASIUM),
     *(Case(name, watchers=2) for name in _TOYS),
     Case("LunarLander-v3", right=_L, watchers=1, needs=("box2d",)),
-    Case("ale_py:ALE/Pong-v5", {"obs_type": "ram"}, right=_R, watchers=1, needs=("ale-py",)),
+    Case("ale_py:ALE/Pong-v5", {"obs_type": "ram"}, watchers=1, needs=("ale-py",)),
     Case("pettingzoo.atari.pong_v3", {"obs_type": "ram"}, right=_R, needs=("multi-agent-ale-py",)),
     Case("pettingzoo.atari.boxing_v2", right=_R, needs=("multi-agent-ale-py",)),
     Case("pettingzoo.atari.warlords_v3", {"obs_type": "ram"}, right=_R, needs=("multi-agent-ale-py",)),
