@@ -26,8 +26,9 @@ _MODE = "render_mode"
 #
 # What draws is often made in one light and no good in the other (a window, or a surface of the same name for
 # observations that are made of pixels). So each light has its own: an attribute that holds something that
-# draws in both is swapped. One that the dark does not know is left where it is, and put back when the light
-# is turned on again, for going back to a state from before the window was opened takes it away.
+# draws in both is swapped, and one that was None at the start is None in the light until it is made there.
+# One that the dark does not know is left where it is, and put back when the light is turned on again, for
+# going back to a state from before the window was opened takes it away.
 
 
 class Screen:
@@ -42,18 +43,20 @@ class Screen:
 
     def __init__(self, env: Any) -> None:
         self.render_mode: str | None = getattr(env, "render_mode", None)
-        self._modes = [(thing, name) for thing in _parts(env) for name in _mode_names(thing)]
-        self._human = list({id(thing): thing for thing, _ in self._modes}.values())
-        self._windows: list[dict[str, Any]] = [{} for _ in self._human]
         self.light, self.dark = env, env
         while isinstance(self.dark, FILMING):
             self.dark = self.dark.env
         self._spliced = list(_spliced(self.dark))
-        self.draws = bool(self._human) or bool(self._spliced) or self.dark is not self.light
+        self._human: set[tuple[type, str]] = set()  # where it said "human", by the class and the attribute
         self._shown = False
-        self._set_mode(None)
-        for outer, _, inner in self._spliced:
-            outer.env = inner
+        self._darken()
+        self._windows = {type(part): _windows(part) for part in self._drawers()}
+        self._unopened = {
+            type(part): {name for name, value in vars(part).items() if value is None}
+            for part in self._drawers()
+        }
+        self.draws = bool(self._human) or bool(self._spliced) or self.dark is not self.light
+        self._splice(filming=False)
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
@@ -61,29 +64,43 @@ class Screen:
         if not self.draws or self._shown:
             yield
             return
-        dark = [dict(vars(thing)) for thing in self._human]
         self._shown = True
-        self._set_mode(_HUMAN)
-        for thing, windows in zip(self._human, self._windows, strict=True):
-            vars(thing).update(windows)
-        for outer, filming, _ in self._spliced:
-            outer.env = filming
+        dark = [(part, _windows(part)) for part in self._drawers()]
+        self._lighten()
+        for part, own in dark:
+            unopened = self._unopened.get(type(part), set()) & own.keys()
+            vars(part).update(dict.fromkeys(unopened) | self._windows.get(type(part), {}))
+        self._splice(filming=True)
         try:
             yield
         finally:
-            for outer, _, inner in self._spliced:
-                outer.env = inner
-            self._windows = [_windows(thing) for thing in self._human]
-            for thing, was, windows in zip(self._human, dark, self._windows, strict=True):
-                vars(thing).update(
-                    {name: was[name] for name in windows if is_drawing_type(type(was.get(name)))}
-                )
-            self._set_mode(None)
+            self._splice(filming=False)
+            self._windows = {type(part): _windows(part) for part in self._drawers()}
+            for part, own in dark:
+                vars(part).update(own)
+            self._darken()
             self._shown = False
 
-    def _set_mode(self, mode: str | None) -> None:
-        for thing, name in self._modes:
-            vars(thing)[name] = mode
+    def _drawers(self) -> list[Any]:
+        """Return the parts of the classes that say "human": the windows are theirs."""
+        kinds = {kind for kind, _ in self._human}
+        return [part for part in _parts(self.light) if type(part) in kinds]
+
+    def _darken(self) -> None:
+        """Let nothing say "human" any more; what was made anew in the light says it too."""
+        for kind, place, name in _places(self.light):
+            if place.get(name, _of_class(kind)) == _HUMAN:
+                self._human.add((kind, name))
+                place[name] = None
+
+    def _lighten(self) -> None:
+        for kind, place, name in _places(self.light):
+            if place.get(name) is None and (kind, name) in self._human:
+                place[name] = _HUMAN
+
+    def _splice(self, *, filming: bool) -> None:
+        for outer, wrapper, inner in self._spliced:
+            outer.env = wrapper if filming else inner
 
 
 def _parts(env: Any) -> Iterator[Any]:
@@ -96,11 +113,21 @@ def _parts(env: Any) -> Iterator[Any]:
                 yield thing
 
 
-def _mode_names(thing: Any) -> list[str]:
-    """Name the attributes by which an object says "human"; a property passes on what another object says."""
-    own = [name for name, value in vars(thing).items() if name.endswith(_MODE) and value == _HUMAN]
-    of_class = not own and inspect.getattr_static(thing, _MODE, None) == _HUMAN
-    return [_MODE] if of_class else own
+def _places(env: Any) -> Iterator[tuple[type, dict[str, Any], str]]:
+    """Yield where a render mode is kept: in attributes, and in arguments by which a reset makes a part."""
+    for part in list(_parts(env)):
+        own = vars(part)
+        names = [name for name in own if name.endswith(_MODE)]
+        if not names and _of_class(type(part)) == _HUMAN:
+            names = [_MODE]
+        yield from ((type(part), own, name) for name in names)
+        for kept in [value for value in own.values() if type(value) is dict and _MODE in value]:
+            yield type(part), kept, _MODE
+
+
+def _of_class(kind: type) -> Any:
+    """Return the mode that a class itself has; a property only passes on what another object has."""
+    return inspect.getattr_static(kind, _MODE, None)
 
 
 def _spliced(env: Any) -> Iterator[tuple[Any, Any, Any]]:
