@@ -1,6 +1,10 @@
 """Compares the players' checksums of the same frames.
 
 Knows digests by episode, frame and player; refuses to know what they are digests of.
+
+A player checks frames in their order, over a channel that keeps it. So of everybody only later frames are
+taken than those that are here, and what others sent of frames that we have passed without checking them is
+dropped: whatever a player makes up, it cannot push out what the others really said.
 """
 
 from __future__ import annotations
@@ -13,34 +17,54 @@ from gym_p2p.core.wire.messages import Checksum
 __all__ = ["ChecksumHistory"]
 
 _KEPT = 4096
+"""Beyond it the oldest is given up: of so many frames somebody has sent nothing."""
 
 
 class ChecksumHistory:
-    """The digests of frames of which not every player's is here yet."""
+    """The digests of frames of which not every player's is here yet.
+
+    They are few: of our frames those of which somebody's is missing, and of later ones what can be final
+    (:meth:`~gym_p2p.core.match.input_exchange.InputExchange.can_be_final`).
+    """
 
     def __init__(self, *, local: int, players: int) -> None:
         self._local = local
         self._awaited = set(range(players))
         self._open: dict[tuple[int, int], dict[int, bytes]] = {}
+        """Of frames that we have checked, oldest first."""
+        self._ahead: dict[tuple[int, int], dict[int, bytes]] = {}
+        """Of frames that we may check yet."""
+        self._newest: dict[int, tuple[int, int]] = {}
 
     def add(self, player: int, message: Checksum) -> Sequence[ChecksumsAgreed | Desynced]:
-        """Take a player's digest, or our own; return what that shows. A second one of a frame is ignored."""
+        """Take a player's digest, or our own; return what that shows. One of an earlier frame is ignored."""
         key = (message.episode, message.frame)
-        digests = self._open.setdefault(key, {})
-        if player in digests:
+        if key <= self._newest.get(player, (0, -1)):
+            return ()
+        self._newest[player] = key
+        if player == self._local:
+            return self._check(key, message.digest)
+        digests = self._open.get(key)
+        if digests is None:
+            if key > self._newest.get(self._local, (0, -1)):
+                self._ahead.setdefault(key, {})[player] = message.digest
             return ()
         digests[player] = message.digest
-        found: list[ChecksumsAgreed | Desynced] = []
-        ours = digests.get(self._local)
-        if ours is not None:
-            others = digests if player == self._local else {player: message.digest}
-            for other, theirs in others.items():
-                if other != self._local and theirs != ours:
-                    found.append(Desynced(*key, other, ours, theirs))
-        found += self._complete(key)
+        ours = digests[self._local]
+        differs = [Desynced(*key, player, ours, message.digest)] if message.digest != ours else []
+        return [*differs, *self._complete(key)]
+
+    def _check(self, key: tuple[int, int], ours: bytes) -> Sequence[ChecksumsAgreed | Desynced]:
+        """Compare our digest of a frame with what the others sent of it before."""
+        theirs = self._ahead.pop(key, {})
+        self._ahead = {later: digests for later, digests in self._ahead.items() if later > key}
+        self._open[key] = {self._local: ours, **theirs}
         if len(self._open) > _KEPT:
-            self._open.pop(next(iter(self._open)))
-        return found
+            del self._open[next(iter(self._open))]
+        differs = [
+            Desynced(*key, player, ours, digest) for player, digest in theirs.items() if digest != ours
+        ]
+        return [*differs, *self._complete(key)]
 
     def leave(self, player: int) -> Sequence[ChecksumsAgreed]:
         """Wait no longer for a player who is gone; return what those who are left agree on. Idempotent."""
@@ -60,7 +84,4 @@ class ChecksumHistory:
     def awaits(self, players: Iterable[int]) -> bool:
         """Whether a digest of one of these players is missing of a frame of which ours is here."""
         wanted = list(players)
-        return any(
-            self._local in digests and any(player not in digests for player in wanted)
-            for digests in self._open.values()
-        )
+        return any(any(player not in digests for player in wanted) for digests in self._open.values())

@@ -62,6 +62,7 @@ class InputExchange:
         self._peers = peers
         self._paced = paced
         self._local_inputs = LocalInputs()
+        self._given_before = 0
         self._confirmed_reported = 0
         self._given_at: float | None = None
         self._ahead_reported_at = 0.0
@@ -70,6 +71,7 @@ class InputExchange:
         """Begin an episode with every player's input delay; forget the one before."""
         self.episode = episode
         self.delay = delays[self._local]
+        self._given_before = self.given
         self._local_inputs = LocalInputs()
         self._confirmed_reported = 0
         for player, peer in self._peers.items():
@@ -80,6 +82,11 @@ class InputExchange:
     def given(self) -> int:
         """How many inputs the local player gave in this episode."""
         return self._local_inputs.count
+
+    def can_be_final(self, episode: int, frame: int) -> bool:
+        """Whether a frame of this or the last episode can be final for anybody: it takes our input for it."""
+        given = {self.episode: self.given, self.episode - 1: self._given_before}.get(episode, 0)
+        return frame < given
 
     def held(self) -> list[int]:
         """Return how many inputs are here, of every player."""

@@ -247,8 +247,8 @@ class Match:
         self._outputs.emit(*self._checksums.leave(peer.index))
 
     def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:  # noqa: ARG002 - one shape
-        if not self._exchange.episode - 1 <= message.episode <= self._exchange.episode + 1:
-            raise ProtocolError("checksum of another episode")
+        if not self._exchange.can_be_final(message.episode, message.frame):
+            raise ProtocolError("checksum of a frame that cannot be final")
         self._compared(self._checksums.add(peer.index, message))
 
     def _compared(self, found: Sequence[ChecksumsAgreed | Desynced]) -> None:
@@ -274,6 +274,8 @@ class Match:
             if message.episode == self._exchange.episode + 1:
                 peer.early = message
             return
+        if message.received[self._local : self._local + 1] > (self._exchange.given,):
+            raise ProtocolError("acknowledges inputs that were not given")
         peer.acknowledges(message, self._local)
         fresh = self._arrived(peer, message.inputs, message.start, now)
         if not fresh and message.inputs and peer.may_acknowledge(now, self._exchange.tick_s):

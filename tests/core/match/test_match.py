@@ -14,6 +14,7 @@ from gym_p2p.core.match.events import (
     EpisodeBegan,
     EpisodeRefused,
     GiveChecksum,
+    GiveInput,
     HandshakeMismatch,
     Interrupted,
     Leave,
@@ -393,6 +394,9 @@ def test_a_leaver_waits_for_the_others_checksum_of_a_frame_that_they_checked() -
     match = greeted_match()
     match.command(BeginEpisode(seed=1), 0.0)
     match.receive(1, encode(Ready(1, None, None, 0, 0)), 0.0)
+    for frame in range(10):
+        match.command(GiveInput(frame, b"x"), 0.05)
+    match.receive(1, encode(Inputs(1, 0, (10, 0), 0, (), 0)), 0.1)
     match.command(GiveChecksum(9, b"ours"), 0.1)
     match.command(Leave("normal"), 0.1)
     assert not [output for output in outputs_of(match) if isinstance(output, Left)]

@@ -1,0 +1,93 @@
+"""What a peer says that is well-formed and cannot be true: refused and counted, and nothing comes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from gym_p2p.core.match.checksums import ChecksumHistory
+from gym_p2p.core.match.events import (
+    BeginEpisode,
+    ChecksumsAgreed,
+    Desynced,
+    GiveChecksum,
+    GiveInput,
+    ProtocolErrorSeen,
+)
+from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.wire.messages import Checksum, Inputs, Ready, decode, encode
+from tests.core.match.pairs import greeted_match, outputs_of
+
+
+def _errors(match: Match) -> list[str]:
+    return [output.problem for output in outputs_of(match) if isinstance(output, ProtocolErrorSeen)]
+
+
+def _playing(players: int, frames: int) -> Match:
+    match = greeted_match(players)
+    match.command(BeginEpisode(seed=1), 0.0)
+    for player in range(1, players):
+        match.receive(player, encode(Ready(1, None, None, 0, 0)), 0.0)
+    for frame in range(frames):
+        match.command(GiveInput(frame, b"x"), 0.01 * frame)
+    outputs_of(match)
+    return match
+
+
+def test_inputs_that_were_not_given_are_not_acknowledged() -> None:
+    match = _playing(2, frames=5)
+    match.receive(1, encode(Inputs(1, 0, (6, 3), 0, (b"a",) * 3, 0)), 1.0)
+    assert _errors(match) == ["acknowledges inputs that were not given"]
+    match.handle_timeout(2.0)
+    sent = [decode(output.data) for output in outputs_of(match) if isinstance(output, Transmit)]
+    (repeated,) = [message for message in sent if isinstance(message, Inputs)]
+    assert (repeated.start, repeated.inputs) == (0, (b"x",) * 5)
+    match.receive(1, encode(Inputs(1, 0, (5, 3), 0, (b"a",) * 3, 0)), 2.1)
+    assert _errors(match) == []
+
+
+@pytest.mark.parametrize(("episode", "frame"), [(1, 5), (1, 10**9), (2, 0), (0, 0), (7, 3)])
+def test_a_checksum_of_a_frame_that_nobody_can_have_is_refused(episode: int, frame: int) -> None:
+    match = _playing(2, frames=5)
+    match.receive(1, encode(Checksum(episode, frame, b"theirs")), 1.0)
+    assert _errors(match) == ["checksum of a frame that cannot be final"]
+
+
+def test_a_checksum_of_the_episode_before_still_counts() -> None:
+    match = _playing(2, frames=5)
+    match.receive(1, encode(Inputs(1, 0, (5, 5), 0, (b"a",) * 5, 0)), 1.0)
+    match.command(GiveChecksum(4, b"ours"), 1.0)
+    match.command(BeginEpisode(seed=2), 1.0)
+    match.receive(1, encode(Ready(2, None, None, 5, 0)), 1.0)
+    outputs_of(match)
+    match.receive(1, encode(Checksum(1, 5, b"ours")), 1.1)
+    assert _errors(match) == ["checksum of a frame that cannot be final"]
+    match.receive(1, encode(Checksum(1, 4, b"ours")), 1.1)
+    assert ChecksumsAgreed(1, 4) in outputs_of(match)
+
+
+def test_forged_checksums_push_out_no_true_disagreement() -> None:
+    frames, every, wrong = 9000, 30, 8999
+    match = _playing(3, frames=frames)
+    found = []
+    for checked in range(every - 1, frames, every):
+        for frame in range(checked - every + 1, min(frames, checked + every)):
+            if frame != checked:
+                match.receive(1, encode(Checksum(1, frame, b"forged")), 100.0)
+        match.receive(2, encode(Checksum(1, checked, b"theirs" if checked == wrong else b"same")), 100.0)
+        match.command(GiveChecksum(checked, b"same"), 100.0)
+        for frame in range(0, checked, every // 2):  # and of what is long over
+            match.receive(1, encode(Checksum(1, frame, b"forged")), 100.0)
+        found += [(e.frame, e.player) for e in outputs_of(match) if isinstance(e, Desynced)]
+    assert found == [(wrong, 2)]
+
+
+def test_what_others_make_up_is_not_kept() -> None:
+    history = ChecksumHistory(local=0, players=3)
+    for checked in range(29, 30_000, 30):
+        for frame in range(checked - 29, checked):
+            history.add(1, Checksum(1, frame, b"forged"))
+        history.add(0, Checksum(1, checked, b"ours"))
+        assert history.awaits([2])
+        history.add(2, Checksum(1, checked, b"ours"))
+    assert len(history._ahead) == 0
+    assert len(history._open) == 1000  # of which the first's is missing
