@@ -31,6 +31,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state.fields import Fields
+from gym_p2p.game.state.rehearsal import without
 from gym_p2p.game.state.snapshot import Snapshot, Snapshots, fields_checksum
 
 __all__ = ["CheckedFrame", "Correction", "FinalFrame", "Rollout", "StandIn", "Tick"]
@@ -136,6 +137,7 @@ class Rollout:
         checked_every: frames between two that are compared.
         compare_states: whether the digests cover the states as well; needs ``snapshots``, and a session
             that keeps every ``checked_every``-th state.
+        left_out: what of the states is not compared, as paths without their indices.
         stand_in: plays the seats of players who are gone; ``None`` leaves them their default actions.
 
     Attributes:
@@ -157,6 +159,7 @@ class Rollout:
         snapshots: Snapshots | None,
         checked_every: int,
         compare_states: bool = False,
+        left_out: tuple[str, ...] = (),
         stand_in: StandIn | None = None,
     ) -> None:
         self._game = game
@@ -165,6 +168,7 @@ class Rollout:
         self._snapshots = snapshots
         self._checked_every = checked_every
         self._compares = snapshots if compare_states else None
+        self._left_out = left_out
         self._stand_in = stand_in
         self._played: dict[int, tuple[tuple[bytes, ...], Outcome]] = {}  # what may be loaded, and since
         self._played_from = 0
@@ -320,7 +324,7 @@ class Rollout:
         del self._pending[frame]
         fields = self._compares.fields(snapshot)
         if fields is not None:
-            self._fields[frame] = fields
+            fields = self._fields[frame] = without(fields, self._left_out)
             if len(self._fields) > _FIELDS_KEPT:
                 del self._fields[next(iter(self._fields))]
             digest += fields_checksum(fields) or ""

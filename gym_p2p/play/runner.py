@@ -53,6 +53,7 @@ class EpisodeRunner:
             snapshots=match.choice.snapshots,
             checked_every=match.config.checked_every,
             compare_states=match.choice.compares_states,
+            left_out=match.choice.left_out,
             stand_in=match.stand_in,
         )
         match.states.begin_episode(began.episode, self.rollout.fields)

@@ -1,13 +1,14 @@
 """Compares the players' checksums of the same frames.
 
-Knows digests by episode, frame and player; refuses to know what they are digests of.
+Knows digests by episode, frame and player, and that one may go on where another ends (a state that one player
+cannot read is not compared); refuses to know what they are digests of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gym_p2p.core.match.events import ChecksumsAgreed, Desynced
+from gym_p2p.core.match.events import OUTCOME_BYTES, ChecksumsAgreed, Desynced
 from gym_p2p.core.wire.messages import Checksum
 
 __all__ = ["ChecksumHistory"]
@@ -35,7 +36,7 @@ class ChecksumHistory:
         if ours is not None:
             others = digests if player == self._local else {player: message.digest}
             for other, theirs in others.items():
-                if other != self._local and theirs != ours:
+                if other != self._local and not _agree(ours, theirs):
                     found.append(Desynced(*key, other, ours, theirs))
         found += self._complete(key)
         if len(self._open) > _KEPT:
@@ -55,7 +56,9 @@ class ChecksumHistory:
         if not self._awaited <= digests.keys():
             return []
         del self._open[key]
-        return [ChecksumsAgreed(*key)] if len(digests) > 1 and len(set(digests.values())) == 1 else []
+        fullest = max(digests.values(), key=len)  # it is what two of the others may have to differ in
+        agreed = len(digests) > 1 and all(_agree(fullest, other) for other in digests.values())
+        return [ChecksumsAgreed(*key)] if agreed else []
 
     def awaits(self, players: Iterable[int]) -> bool:
         """Whether a digest of one of these players is missing of a frame of which ours is here."""
@@ -64,3 +67,8 @@ class ChecksumHistory:
             self._local in digests and any(player not in digests for player in wanted)
             for digests in self._open.values()
         )
+
+
+def _agree(one: bytes, other: bytes) -> bool:
+    """Whether two digests are equal as far as both are over the same things."""
+    return one == other or (len(one) != len(other) and one[:OUTCOME_BYTES] == other[:OUTCOME_BYTES])
