@@ -13,6 +13,7 @@ from gym_p2p.errors import ConfigurationError, ConnectFailed
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.state.apart import apart
 from gym_p2p.game.state.proof import rehearse
 from gym_p2p.game.state.snapshot import snapshots_named
 from gym_p2p.net.links.memory import MemoryNetwork, Path, VirtualClock
@@ -93,6 +94,7 @@ def _copies(make_env: Callable[[], Any], count: int, config: SyncConfig) -> Iter
             games.append(_game(make_env, count, config))  # noqa: PERF401 - closed if a later one fails
         if len({id(game.env.unwrapped) for game in games}) < len(games):
             raise ConfigurationError("make_env", "has to make a new environment each time it is called")
+        games = apart(games)
         yield games
     finally:
         for game in games:

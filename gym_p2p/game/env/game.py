@@ -7,6 +7,7 @@ Knows nothing of what kind of environment is behind it; :mod:`gym_p2p.game.env.s
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from gym_p2p.game.env.describe import describe
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.spaces.codec import ActionCodec
 
-__all__ = ["Game"]
+__all__ = ["Game", "GameAround"]
 
 _T = TypeVar("_T")
 
@@ -45,7 +46,8 @@ class Game(abc.ABC):
         self.env = env
         self.seats: tuple[SeatId, ...] = tuple(spaces)
         self.progress: Any = None
-        self._spaces = dict(spaces)
+        # Copies: what a user draws from theirs must not move the environment's, which belongs to its state.
+        self._spaces = {seat: (_copied(action), _copied(seen)) for seat, (action, seen) in spaces.items()}
         self._codecs = {seat: ActionCodec(action, seat=seat) for seat, (action, _) in spaces.items()}
         self._defaults = {seat: self._encoded_default(seat, default_actions) for seat in spaces}
         # Now and once: some environments change their own arguments while being played.
@@ -84,6 +86,12 @@ class Game(abc.ABC):
         over are ignored.
         """
 
+    def take_stage(self) -> None:  # noqa: B027 nothing is the default, not a gap
+        """Make what this game keeps in places that all copies of a process share its own, as it left it.
+
+        Whoever saves or restores the environment calls this before. There are no such places by default.
+        """
+
     def render(self) -> Any:
         """Return what the environment renders."""
         return self.env.render()
@@ -119,3 +127,68 @@ class Game(abc.ABC):
             return codec.encode(codec.from_json(configured))
         except UsageError as error:
             raise ConfigurationError("default_actions", str(error)) from error
+
+
+def _copied(space: gymnasium.Space[Any]) -> gymnasium.Space[Any]:
+    try:
+        return copy.deepcopy(space)
+    except Exception:  # noqa: BLE001 whatever a space of the user's own may raise
+        return space
+
+
+class GameAround(Game):
+    """A game around another one, which it owns from then on: the base of what changes one of its verbs."""
+
+    def __init__(self, game: Game) -> None:
+        self._game = game
+        self.env = game.env
+        self.seats = game.seats
+
+    @property
+    def progress(self) -> Any:
+        """What the game remembers."""
+        return self._game.progress
+
+    @progress.setter
+    def progress(self, value: Any) -> None:
+        self._game.progress = value
+
+    def action_space(self, seat: SeatId) -> gymnasium.Space[Any]:
+        """See :class:`Game`."""
+        return self._game.action_space(seat)
+
+    def observation_space(self, seat: SeatId) -> gymnasium.Space[Any]:
+        """See :class:`Game`."""
+        return self._game.observation_space(seat)
+
+    def codec(self, seat: SeatId) -> ActionCodec:
+        """See :class:`Game`."""
+        return self._game.codec(seat)
+
+    def default_action(self, seat: SeatId) -> Any:
+        """See :class:`Game`."""
+        return self._game.default_action(seat)
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
+        """See :class:`Game`."""
+        return self._game.reset(seed, options)
+
+    def step(self, actions: Sequence[Any]) -> Outcome:
+        """See :class:`Game`."""
+        return self._game.step(actions)
+
+    def take_stage(self) -> None:
+        """See :class:`Game`."""
+        self._game.take_stage()
+
+    def render(self) -> Any:
+        """See :class:`Game`."""
+        return self._game.render()
+
+    def close(self) -> None:
+        """See :class:`Game`."""
+        self._game.close()
+
+    def describe(self) -> dict[str, str]:
+        """See :class:`Game`."""
+        return self._game.describe()

@@ -13,13 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
-import gymnasium
 import numpy as np
 
-from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.game import Game, GameAround
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.spaces.codec import ActionCodec
 
 __all__ = ["GlobalRandom", "isolate_global_random"]
 
@@ -78,13 +75,11 @@ def isolate_global_random(game: Game) -> Game:
     return _Isolated(game)
 
 
-class _Isolated(Game):
+class _Isolated(GameAround):
     """A game in whose calls the global generators are its own."""
 
     def __init__(self, game: Game) -> None:
-        self._game = game
-        self.env = game.env
-        self.seats = game.seats
+        super().__init__(game)
         self._streams = GlobalRandom.seeded(0)
 
     @property
@@ -95,18 +90,6 @@ class _Isolated(Game):
     @progress.setter
     def progress(self, value: tuple[Any, GlobalRandom]) -> None:
         self._game.progress, self._streams = value
-
-    def action_space(self, seat: SeatId) -> gymnasium.Space[Any]:
-        return self._game.action_space(seat)
-
-    def observation_space(self, seat: SeatId) -> gymnasium.Space[Any]:
-        return self._game.observation_space(seat)
-
-    def codec(self, seat: SeatId) -> ActionCodec:
-        return self._game.codec(seat)
-
-    def default_action(self, seat: SeatId) -> Any:
-        return self._game.default_action(seat)
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
         """Seed the streams, and begin an episode."""
@@ -119,12 +102,6 @@ class _Isolated(Game):
         """Advance one frame; see :class:`Game`."""
         with self._own_streams():
             return self._game.step(actions)
-
-    def render(self) -> Any:
-        return self._game.render()
-
-    def close(self) -> None:
-        self._game.close()
 
     def describe(self) -> dict[str, str]:
         """See :class:`Game`; isolation is a thing to agree on."""

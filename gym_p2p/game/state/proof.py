@@ -230,8 +230,8 @@ class _Moment:
 # reach, and a future of a few frames may not depend on all of the state.
 #
 # A state that comes another way to its end in an equal play anyhow (it holds the time of day, or draws from
-# an unseeded generator) proves nothing against a strategy. So the same is played before the original, and what
-# differs then is not compared at the ends of futures. A restored moment has to be the saved one in all of it.
+# an unseeded generator) proves nothing against a strategy. So the same is played before the original, and
+# what differs then is not compared at the ends of futures. A restored moment has to be the saved one in all.
 #
 # The latest moment comes first, so that every load goes back in time. This is how a session loads; no
 # strategy has to be able to go *forward* to a moment of a future that was given up.

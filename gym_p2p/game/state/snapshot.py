@@ -6,7 +6,8 @@ and its wrappers (:mod:`gym_p2p.game.state.graph`; it uses an emulator's own sav
 of them copies or pickles an environment itself: those that derive from ``EzPickle`` would come back in
 another state.
 
-Spaces, what draws, and wrappers that record stay outside: they are the same before and after.
+Spaces, what draws, and wrappers that record stay outside: they are the same before and after. What the
+environment keeps in its modules and classes belongs to it (:mod:`gym_p2p.game.state.outside`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.state import graph
 from gym_p2p.game.state.fields import Fields, fields_of
 from gym_p2p.game.state.kinds import Entry, Unreachable
+from gym_p2p.game.state.outside import Namespace, namespaces_of
 
 __all__ = [
     "Hook",
@@ -96,6 +98,7 @@ class Snapshots:
         Raises:
             UnsupportedEnvironment: something came into the state that cannot be saved.
         """
+        self._game.take_stage()
         try:
             return Snapshot(self._strategy.save(), self._game.progress)
         except Unreachable as problem:
@@ -109,6 +112,7 @@ class Snapshots:
         """
         if snapshot.content is _FREED:
             raise UsageError("this snapshot was freed")
+        self._game.take_stage()
         self._strategy.load(snapshot.content)
         self._game.progress = snapshot.progress
 
@@ -168,17 +172,20 @@ class _Layers:
         self._env = env
         self._outside = [layer for layer in layers(env) if type(layer).__name__ in RECORDERS]
         self._roots = [layer for layer in layers(env) if layer not in self._outside]
-        emulated = graph.has_emulator(graph.record(self._roots, apart_from=self._outside))
+        recorded = graph.record(self._roots, apart_from=self._outside)
+        self._namespaces = namespaces_of(layers(env), recorded)
+        emulated = graph.has_emulator(recorded)
         self.name = "layers and emulator" if emulated else "layers"
 
     def save(self) -> list[Entry]:
-        return graph.record(self._roots, apart_from=self._outside)
+        return graph.record([*self._roots, *self._namespaces], apart_from=self._outside)
 
     def load(self, content: list[Entry]) -> None:
         graph.put_back(content)
 
     def fields(self, content: list[Entry], progress: Any) -> Fields:
-        return fields_of(_roots(self._roots, self._env, progress), [*content, *graph.record([progress])])
+        roots = _roots(self._roots, self._env, progress) | _named(self._namespaces)
+        return fields_of(roots, [*content, *graph.record([progress])])
 
 
 @attrs.frozen
@@ -220,12 +227,14 @@ class _Calls:
         # Who plays, and what PettingZoo's interface says of them, is often forgotten.
         public = isinstance(self._base, pettingzoo.AECEnv | pettingzoo.ParallelEnv)
         self._names = _PETTINGZOO_ATTRIBUTES if public else ()
+        self._namespaces = namespaces_of(layers(env), [])
 
     def save(self) -> _Saved:
         given = self._save()
         own = getattr(self._base, "__dict__", {})
         attributes = {name: own[name] for name in self._names if name in own}
-        entries = graph.record([*self._roots, *attributes.values()], apart_from=self._outside)
+        roots = [*self._roots, *attributes.values(), *self._namespaces]
+        entries = graph.record(roots, apart_from=self._outside)
         return _Saved(given, attributes, entries)
 
     def load(self, content: _Saved) -> None:
@@ -239,7 +248,8 @@ class _Calls:
         given = fields_of({"state": content.given}, graph.record([content.given]), sharing=False)
         kept = [*content.entries, *graph.record([progress])]
         roots = {f"unwrapped.{name}": value for name, value in content.attributes.items()}
-        return given | fields_of(roots | _roots(self._roots, self._env, progress), kept)
+        roots |= _roots(self._roots, self._env, progress) | _named(self._namespaces)
+        return given | fields_of(roots, kept)
 
 
 def strategies_for(game: Game, hooks: Hooks | None) -> Iterator[tuple[str, Strategy | str]]:
@@ -306,6 +316,10 @@ def _roots(found: Sequence[Any], env: Any, progress: Any) -> dict[str, Any]:
             name = type(layer).__name__
             roots[name if name not in roots else f"{name}({len(roots)})"] = layer
     return {**roots, "progress": progress}
+
+
+def _named(namespaces: Sequence[Namespace]) -> dict[str, Namespace]:
+    return {namespace.where: namespace for namespace in namespaces}
 
 
 def _located(problem: Unreachable, game: Game) -> str:
