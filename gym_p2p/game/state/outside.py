@@ -146,7 +146,7 @@ class _Reading:
 
     def _is_own(self, module: Any) -> bool:
         """Whether a module is the environment's: by its package, or because it is not installed."""
-        if not isinstance(module, str) or module == builtins.__name__:
+        if not isinstance(module, str) or module not in sys.modules or module == builtins.__name__:
             return False
         package = module.partition(".")[0]
         if module.startswith(self._home) or package in self._packages:
@@ -158,7 +158,7 @@ class _Reading:
 
     def _read_class(self, kind: type) -> None:
         for base in kind.__mro__:
-            if not self._is_own(module_of(base)) or base in self._classes:
+            if not self._is_own(module_of(base)) or base in self._classes or issubclass(base, enum.Enum):
                 continue
             self._classes.append(base)
             self._stack += [function for value in vars(base).values() for function in _functions_of(value)]
@@ -213,6 +213,10 @@ def _is_rebindable(name: str, value: Any) -> bool:
 def _can_change(value: Any) -> bool:
     if isinstance(value, type | types.FunctionType | types.ModuleType | enum.Enum):
         return False
+    if module_of(type(value)) == "typing":
+        return False
+    if isinstance(value, tuple | frozenset):
+        return any(map(_can_change, value))
     return not (is_leaf_type(type(value)) or is_handle(value))
 
 

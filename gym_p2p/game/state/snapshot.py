@@ -6,8 +6,9 @@ and its wrappers (:mod:`gym_p2p.game.state.graph`; it uses an emulator's own sav
 of them copies or pickles an environment itself: those that derive from ``EzPickle`` would come back in
 another state.
 
-Spaces, what draws, and wrappers that record stay outside: they are the same before and after. What the
-environment keeps in its modules and classes belongs to it (:mod:`gym_p2p.game.state.outside`).
+What draws and wrappers that record stay outside: they are the same before and after. What the environment
+keeps in its modules and classes belongs to it (:mod:`gym_p2p.game.state.outside`); it is saved and restored,
+and not compared, for what a process keeps for all (a cache of pictures) may differ between players.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.state import graph
 from gym_p2p.game.state.fields import Fields, fields_of
 from gym_p2p.game.state.kinds import Entry, Unreachable
-from gym_p2p.game.state.outside import Namespace, namespaces_of
+from gym_p2p.game.state.outside import namespaces_of
 
 __all__ = [
     "Hook",
@@ -184,8 +185,7 @@ class _Layers:
         graph.put_back(content)
 
     def fields(self, content: list[Entry], progress: Any) -> Fields:
-        roots = _roots(self._roots, self._env, progress) | _named(self._namespaces)
-        return fields_of(roots, [*content, *graph.record([progress])])
+        return fields_of(_roots(self._roots, self._env, progress), [*content, *graph.record([progress])])
 
 
 @attrs.frozen
@@ -248,8 +248,7 @@ class _Calls:
         given = fields_of({"state": content.given}, graph.record([content.given]), sharing=False)
         kept = [*content.entries, *graph.record([progress])]
         roots = {f"unwrapped.{name}": value for name, value in content.attributes.items()}
-        roots |= _roots(self._roots, self._env, progress) | _named(self._namespaces)
-        return given | fields_of(roots, kept)
+        return given | fields_of(roots | _roots(self._roots, self._env, progress), kept)
 
 
 def strategies_for(game: Game, hooks: Hooks | None) -> Iterator[tuple[str, Strategy | str]]:
@@ -316,10 +315,6 @@ def _roots(found: Sequence[Any], env: Any, progress: Any) -> dict[str, Any]:
             name = type(layer).__name__
             roots[name if name not in roots else f"{name}({len(roots)})"] = layer
     return {**roots, "progress": progress}
-
-
-def _named(namespaces: Sequence[Namespace]) -> dict[str, Namespace]:
-    return {namespace.where: namespace for namespace in namespaces}
 
 
 def _located(problem: Unreachable, game: Game) -> str:

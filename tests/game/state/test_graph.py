@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import array
 import ctypes
+import io
 import itertools
 import random
-import threading
 from collections import Counter, OrderedDict, defaultdict, deque
 from types import SimpleNamespace
 from typing import Any
@@ -170,7 +170,7 @@ def test_viewers_stay_as_they_are_and_what_a_space_draws_by_is_state() -> None:
     before = space.np_random.bit_generator.state
     space.sample()
     assert space.np_random.bit_generator.state != before
-    world.viewer = _Thing(window=1, lock=threading.Lock())
+    world.viewer = _Thing(window=1, screen=io.StringIO())
     world.screen = 5
     world.clock.ticks = 2
     world.canvas = _Thing(drawn=1)
