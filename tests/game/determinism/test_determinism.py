@@ -105,7 +105,10 @@ def test_global_generators_are_left_as_they_were() -> None:
 
 
 def test_a_moody_info_is_told_and_no_hindrance() -> None:
-    assert _card(unruly.Moody).check("info").passed is False
+    info = _card(unruly.Moody).check("info")
+    assert info.passed is None
+    assert "in 'mood'" in info.detail
+    assert "left out of the comparison" in info.detail
     assert _card(unruly.Walker).check("info").passed is True
 
 
