@@ -19,6 +19,7 @@ from gym_p2p.cli.options import (
     add_match_options,
     count,
     env_arguments,
+    environment_in_words,
     find_local_modules,
     match_options,
     seat_id,
@@ -99,7 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         with _terminate_as_interrupt(), _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
-            summary = play(part, report)  # what an environment or a policy prints is none of our output
+            with environment_in_words(part.env):
+                summary = play(part, report)  # what an environment or a policy prints is none of our output
     except (NoMatch, MatchRefused) as error:
         advice = "with --on-refusal requeue it waits for somebody else"
         if isinstance(error, NoMatch):

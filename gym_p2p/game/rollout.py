@@ -30,9 +30,9 @@ from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.state.fields import Fields
+from gym_p2p.game.state.fields import Fields, fields_checksum
 from gym_p2p.game.state.rehearsal import without
-from gym_p2p.game.state.snapshot import Snapshot, Snapshots, fields_checksum
+from gym_p2p.game.state.snapshot import Snapshot, Snapshots
 
 __all__ = ["CheckedFrame", "Correction", "FinalFrame", "Rollout", "StandIn", "Tick"]
 

@@ -22,7 +22,7 @@ from gym_p2p.game.env.isolation import GlobalRandom
 from gym_p2p.game.env.load import own_words
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state.fields import Fields, differences
-from gym_p2p.game.state.proof import Actor, outcome_digests, random_actor
+from gym_p2p.game.state.plays import Actor, outcome_digests, random_actor
 from gym_p2p.game.state.snapshot import snapshots_named
 
 __all__ = ["Broke", "Run", "first_difference", "play_trial"]

@@ -15,7 +15,7 @@ from gym_p2p.game.env.game import Game, GameAround
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state import graph
 from gym_p2p.game.state.kinds import Entry, Unreachable
-from gym_p2p.game.state.outside import Namespace, namespaces_of
+from gym_p2p.game.state.outside import Namespace, Outside
 
 __all__ = ["apart"]
 
@@ -27,7 +27,7 @@ def apart(games: Sequence[Game]) -> list[Game]:
         entries = graph.record(around)
     except Unreachable:  # it cannot be saved; what its code names can be found all the same
         entries = []
-    namespaces = namespaces_of(around, entries)
+    namespaces = Outside(around, entries).all
     if not namespaces:
         return list(games)
     stage = _Stage(namespaces)

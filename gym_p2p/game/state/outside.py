@@ -2,11 +2,12 @@
 
 It is found by reading the code that the environment runs: the methods of its classes and of the objects that
 it holds, and the functions and classes which these name in turn. What this code rebinds, and what it names
-and can be changed, is state, whether it has been seen to change or not; what it does not name (a list of
-results in the user's own script) is none of ours.
+and is seen to change while it is tried, is state; what it does not name (a list of results in the user's own
+script) is none of ours.
 
 It cannot see what is reached by a name made at run time (``globals()[name]``, ``setattr(cls, name, ...)``),
-what a library keeps for itself, how far an iterator has come, and tables larger than :data:`_MAX_BYTES`.
+what a library keeps for itself, how far an iterator has come, tables larger than :data:`_MAX_BYTES`, and what
+changes for the first time after it has been tried.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ import enum
 import functools
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gym_p2p.game.state import graph
+from gym_p2p.game.state.fields import fields_checksum, fields_of
 from gym_p2p.game.state.handles import LEAVES, is_handle, is_leaf_type, module_of
 from gym_p2p.game.state.kinds import ATTRIBUTE_PUTS, VISITS, Entry, Unreachable
 
-__all__ = ["Namespace", "namespaces_of"]
+__all__ = ["Namespace", "Outside"]
 
 _MAX_BYTES = 1 << 20
 _MAX_OBJECTS = 1000
@@ -78,21 +80,63 @@ VISITS[Namespace] = _visit_namespace
 ATTRIBUTE_PUTS.add(_put_namespace)
 
 
-def namespaces_of(layers: Iterable[Any], entries: Iterable[Entry]) -> list[Namespace]:
-    """Return where an environment keeps state outside of its objects, with the names of it.
+class Outside:
+    """What one environment keeps outside of its objects; grows by what is seen to change.
 
     Args:
         layers: the environment and its wrappers.
         entries: what hangs on them, as recorded.
-
     """
-    reading = _Reading(layers, entries)
-    found: list[Namespace] = []
-    for where, owner, names in reading.run():
-        kept = tuple(sorted(name for name in names if _is_kept(_content(owner)[name])))
+
+    def __init__(self, layers: Iterable[Any], entries: Iterable[Entry]) -> None:
+        self._found = _namespaces_of(layers, entries)
+        self.roots = [space for space, _ in self._found if space.names]
+
+    @property
+    def all(self) -> list[Namespace]:
+        """Everything that may be state, whether it has been seen to change or not."""
+        return [
+            Namespace(s.where, s.owner, tuple(sorted(s.names + may_change))) for s, may_change in self._found
+        ]
+
+    def marks(self) -> dict[tuple[int, str], str | None]:
+        """Return digests of what may change, as it is now."""
+        return {
+            (index, name): _digest(_content(space.owner).get(name))
+            for index, (space, may_change) in enumerate(self._found)
+            for name in may_change
+        }
+
+    def keep_moved(self, moments: Sequence[Mapping[tuple[int, str], str | None]]) -> None:
+        """Take for state what is not the same in all of these moments, between which only the game ran."""
+        for index, (space, may_change) in enumerate(self._found):
+            moved = {name for name in may_change if len({marks[index, name] for marks in moments}) > 1}
+            if moved:
+                space.names = tuple(sorted([*space.names, *moved]))
+                self._found[index] = space, tuple(name for name in may_change if name not in moved)
+        self.roots = [space for space, _ in self._found if space.names]
+
+
+def _digest(value: Any) -> str | None:
+    try:
+        return fields_checksum(fields_of({"value": value}, graph.record([value])))
+    except Unreachable:
+        return None
+
+
+def _namespaces_of(
+    layers: Iterable[Any], entries: Iterable[Entry]
+) -> list[tuple[Namespace, tuple[str, ...]]]:
+    """Return namespaces with what is rebound in them, and beside each the names of what else may change."""
+    found: list[tuple[Namespace, tuple[str, ...]]] = []
+    for where, owner, names in _Reading(layers, entries).run():
+        content = _content(owner)
+        kept = sorted(name for name in names if _is_kept(content[name]))
+        rebound = tuple(name for name in kept if isinstance(content[name], _REBINDABLE))
+        may_change = tuple(name for name in kept if not isinstance(content[name], _REBINDABLE))
         if kept:
-            found.append(Namespace(where, owner, kept))
-    return sorted(found, key=lambda namespace: namespace.where)
+            found.append((Namespace(where, owner, rebound), may_change))
+    return sorted(found, key=lambda pair: pair[0].where)
 
 
 def _is_kept(value: Any) -> bool:
@@ -117,8 +161,11 @@ class _Reading:
         self._home = base.rpartition(".")[0] or base
         kinds = {type(layer) for layer in layers}
         self._stack: list[Any] = []
-        for _, found, content in entries:
+        self._of_instances: dict[type, set[str]] = {}
+        for put, found, content in entries:
             kinds.add(type(found))
+            if put in ATTRIBUTE_PUTS:
+                self._of_instances.setdefault(type(found), set()).update(content)
             if isinstance(content, dict):
                 self._stack += [value for value in content.values() if isinstance(value, types.FunctionType)]
         self._packages = {module_of(kind).partition(".")[0] for kind in kinds} - _LIBRARIES
@@ -141,7 +188,10 @@ class _Reading:
                 self._read_function(found)
         yield from self._globals.values()
         for kind in self._classes:
-            names = {name for name, value in vars(kind).items() if self._is_state_of_class(name, value)}
+            own = [names for below, names in self._of_instances.items() if issubclass(below, kind)]
+            defaults = set().union(*own)
+            items = vars(kind).items()
+            names = {name for name, value in items if self._is_state_of_class(name, value)} - defaults
             yield f"{module_of(kind)}.{kind.__qualname__}", kind, names
 
     def _is_own(self, module: Any) -> bool:

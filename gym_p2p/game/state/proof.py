@@ -11,34 +11,19 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
 from gym_p2p.errors import UsageError
-from gym_p2p.game.checksum import checksum
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.env.load import load_policy
-from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.state.fields import Fields, differences
+from gym_p2p.game.state.fields import Fields, differences, fields_checksum
+from gym_p2p.game.state.plays import Actor, outcome_digests, random_actor
 from gym_p2p.game.state.rehearsal import Rehearsal, unlike, without
-from gym_p2p.game.state.snapshot import Hooks, Snapshot, Snapshots, fields_checksum, strategies_for
+from gym_p2p.game.state.snapshot import Hooks, Snapshot, Snapshots, strategies_for
 
-__all__ = [
-    "FRAMES",
-    "Actor",
-    "SnapshotChoice",
-    "Tried",
-    "choose_snapshots",
-    "outcome_digests",
-    "random_actor",
-    "rehearse",
-    "require_hooks",
-]
-
-Actor = Callable[[Outcome, int], Sequence[Any]]
-"""``actor(outcome, frame) -> actions``: every seat's canonical action of a frame, in seat order."""
+__all__ = ["FRAMES", "SnapshotChoice", "Tried", "choose_snapshots", "rehearse", "require_hooks"]
 
 FRAMES = 24  # three windows of 8, the default prediction window
 _WRONG_TURN = 3  # frames
@@ -114,25 +99,6 @@ class SnapshotChoice:
         return max(0, int((_US / hz - self.load_us) // (self.step_us + self.save_us)) - 1)
 
 
-def random_actor(game: Game, seed: int = 0) -> Actor:
-    """Return an actor that plays every seat at random, minding action masks. Equal seeds, equal actions."""
-    policies = [load_policy("random", game, seat, seed=seed + i) for i, seat in enumerate(game.seats)]
-    codecs = [game.codec(seat) for seat in game.seats]
-
-    def act(outcome: Outcome, frame: int) -> list[Any]:
-        seen = zip(policies, codecs, outcome.observations, outcome.infos, strict=True)
-        return [codec.check(policy(_with_mask(o, info), frame)) for policy, codec, o, info in seen]
-
-    return act
-
-
-def _with_mask(observation: Any, info: Mapping[Any, Any]) -> Any:
-    """Return an observation with the action mask, which PettingZoo allows in either place."""
-    if isinstance(observation, Mapping) and "action_mask" in observation:
-        return observation
-    return {"action_mask": info["action_mask"]} if "action_mask" in info else observation
-
-
 def choose_snapshots(
     game: Game,
     *,
@@ -190,17 +156,6 @@ def rehearse(game: Game, snapshots: Snapshots, *, seed: int = 1, frames: int = F
     proof = _Proof(game, snapshots, random_actor(game, seed), (seed, None, frames))
     proof.play_twice()
     return proof.rehearsal
-
-
-def outcome_digests(game: Game, outcome: Outcome) -> dict[str, str]:
-    """Return a digest of each thing that an outcome gives to each seat, by what it is."""
-    digests = {"the end": str(outcome.ended)}
-    for index, seat in enumerate(game.seats):
-        digests[f"the observation of {seat!r}"] = checksum(outcome.observations[index]).hex()
-        digests[f"the reward of {seat!r}"] = checksum(outcome.rewards[index]).hex()
-        ends = (outcome.terminations[index], outcome.truncations[index])
-        digests[f"the end of {seat!r}"] = checksum(ends).hex()
-    return digests
 
 
 class _NotExact(Exception):
@@ -290,15 +245,23 @@ class _Proof:
             self._snapshots.free(moment.snapshot)
 
     def play_twice(self) -> None:
-        """Play, and play the same again: it is the original. In what their ends differ, no restore counts."""
+        """Play, and play the same again: it is the original. In what their ends differ, no restore counts.
+
+        The first time shows, too, what changes outside of the environment's objects.
+        """
         outcome = self._game.reset(self._seed, self._options)
         digests: list[dict[str, str]] = []
+        outside = self._snapshots.kept_outside
+        moments = [outside.marks()]
         for frame in range(self._frames):
+            if frame in {1, self._frames // 2}:
+                moments.append(outside.marks())
             self._actions.append(self._actor(outcome, frame))
             outcome = self._step(self._actions[-1])
             digests.append(outcome_digests(self._game, outcome))
             if outcome.ended:
                 break
+        outside.keep_moved([*moments, outside.marks()])
         first = Rehearsal.of(digests, self._snapshots.fields_now())
         self._play_original()
         self._noise = unlike([first, Rehearsal.of(self._digests, self._last_fields)])

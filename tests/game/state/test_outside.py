@@ -8,7 +8,7 @@ import pytest
 from gym_p2p import check_env_determinism, simulate
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.apart import apart
-from gym_p2p.game.state.outside import namespaces_of
+from gym_p2p.game.state.outside import Outside
 from gym_p2p.game.state.proof import choose_snapshots
 from tests.game import elsewhere
 from tests.game.elsewhere import KEEPERS, InAList, InAnotherModule, InANumber, InTheClass, Keeper
@@ -37,7 +37,7 @@ def test_virtual_players_in_one_process_play_what_the_oracle_plays(env: type[Kee
 
 
 def test_it_is_found_by_its_module_or_class() -> None:
-    found = {env: {space.where: space.names for space in namespaces_of([env()], [])} for env in KEEPERS}
+    found = {env: {space.where: space.names for space in Outside([env()], []).all} for env in KEEPERS}
     assert found[InAList] == {"tests.game.elsewhere": ("_SCORES",)}
     assert found[InANumber] == {"tests.game.elsewhere": ("_COUNT",)}
     assert found[InTheClass] == {"tests.game.elsewhere.InTheClass": ("total",)}
