@@ -99,9 +99,13 @@ def run(arguments: argparse.Namespace) -> int:
         },
     )
     try:
-        with _terminate_as_interrupt(), _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
-            with environment_in_words(part.env):
-                summary = play(part, report)  # what an environment or a policy prints is none of our output
+        with (
+            _terminate_as_interrupt(),
+            _shown(arguments) as report,
+            contextlib.redirect_stdout(sys.stderr),  # what an environment prints is none of our output
+            environment_in_words(part.env),
+        ):
+            summary = play(part, report)
     except (NoMatch, MatchRefused) as error:
         advice = "with --on-refusal requeue it waits for somebody else"
         if isinstance(error, NoMatch):

@@ -18,6 +18,7 @@ import attrs
 
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.game import Game
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state.fields import Fields, differences, fields_checksum
 from gym_p2p.game.state.plays import Actor, outcome_digests, random_actor
 from gym_p2p.game.state.rehearsal import Rehearsal, unlike, without
