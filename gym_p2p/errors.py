@@ -4,8 +4,8 @@
 ``PeerError``: another player, or what runs on their machine.
 ``NetworkError``: the way between us: the service, the sockets, the path.
 
-Two stand apart: ``DamagedReplay``, a file that is no longer what was written, and ``WatchDiverged``, a
-spectator's copy that is no longer what was played.
+Three stand apart: ``DamagedReplay``, a file that is no longer what was written; ``WatchDiverged``, a
+spectator's copy that is no longer what was played; and ``NotWritten``, a file that a disk does not take.
 
 Errors carry their data in fields, so that a program can act on them without reading the text.
 """
@@ -13,6 +13,7 @@ Errors carry their data in fields, so that a program can act on them without rea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from inspect import signature
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = [
     "MatchRefused",
     "NetworkError",
     "NoMatch",
+    "NotWritten",
     "P2PError",
     "PeerError",
     "PeerLost",
@@ -51,7 +53,7 @@ class _FromOneText(type):
         only: Any = args[0] if len(args) == 1 and not kwargs else None
         if isinstance(only, cls):
             return _rebuild(cls, only.args, vars(only))
-        if isinstance(only, str | Exception) and _wants_more(cls):
+        if isinstance(only, str | Exception) and not _takes_one(cls):
             fields: dict[str, Any] = dict.fromkeys(cls._fields)
             if "problem" in fields:
                 fields["problem"] = str(only)
@@ -59,10 +61,14 @@ class _FromOneText(type):
         return type.__call__(cls, *args, **kwargs)
 
 
-def _wants_more(cls: Any) -> bool:
-    parameters = list(signature(cls.__init__).parameters.values())[1:]
-    named = [p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
-    return sum(p.default is p.empty for p in named) > 1
+@cache
+def _takes_one(cls: Any) -> bool:
+    """Whether a class can be made from one argument as it is."""
+    try:
+        signature(cls.__init__).bind(None, None)
+    except TypeError:
+        return False
+    return True
 
 
 class P2PError(Exception, metaclass=_FromOneText):
@@ -91,13 +97,15 @@ class ConfigurationError(UsageError, ValueError):
 
     Attributes:
         option: the option's name.
+        problem: what is wrong with it: the text without the name.
     """
 
-    _fields = ("option",)
+    _fields = ("option", "problem")
 
     def __init__(self, option: str, problem: str) -> None:
         super().__init__(f"{option}: {problem}")
         self.option = option
+        self.problem = problem
 
 
 class UnsupportedEnvironment(UsageError, TypeError):
@@ -159,6 +167,22 @@ class DamagedReplay(P2PError):
         super().__init__(f"{path}: {where}: {problem}")
         self.path = str(path)
         self.where = where
+        self.problem = problem
+
+
+class NotWritten(P2PError):
+    """A file could not be written; nothing of it is left, and what lay there before is untouched.
+
+    Attributes:
+        path: the file.
+        problem: why, in words: ``the disk is full``.
+    """
+
+    _fields = ("path", "problem")
+
+    def __init__(self, path: object, problem: str) -> None:
+        super().__init__(f"{path} was not written: {problem}")
+        self.path = str(path)
         self.problem = problem
 
 
@@ -278,7 +302,7 @@ class ServiceUnreachable(NetworkError):
     def __init__(self, url: str, problem: str) -> None:
         super().__init__(
             f"no gym_p2p service answers at {url} ({problem}); start one with `gym-p2p serve`, "
-            "or check server_url"
+            "or check the address"
         )
         self.url = url
 
@@ -306,7 +330,8 @@ class NoMatch(NetworkError):
 
     Attributes:
         queue: the queue.
-        reason: ``nobody_else``, ``nobody_near_enough``, or ``no_answer``.
+        reason: ``nobody_else``, ``nobody_near_enough``, ``refused``, ``rule_failed``, ``declined``, or
+            ``no_answer``.
         waited_s: how long this player was in it.
         problem: the text without the advice, which is for programs.
     """
@@ -317,6 +342,9 @@ class NoMatch(NetworkError):
         why = {
             "nobody_else": "nobody else was there, or had no free seat to offer",
             "nobody_near_enough": "whoever was there was too far away, or could not be reached",
+            "refused": "the service's rule refused whoever was there",
+            "rule_failed": "the service's rule failed; its operator's log says how",
+            "declined": "whoever was there was declined by a player, or did not answer",
             "no_answer": "pre_match did not answer in time, twice",
         }.get(reason, reason)
         self.problem = f"no match in queue {queue!r} after {waited_s:.1f} s: {why}"

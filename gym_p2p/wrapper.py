@@ -7,8 +7,8 @@ JSON and a vector environment can start its workers first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal, Self, TypedDict
 
 import gymnasium
 import pettingzoo
@@ -16,13 +16,19 @@ from gymnasium.utils import RecordConstructorArgs
 from pettingzoo.utils import BaseParallelWrapper
 from typing_extensions import Unpack
 
-from gym_p2p.config import IceServer, P2PConfig, config_from_options, to_mapping
+from gym_p2p.config import P2PConfig, config_from_options
+from gym_p2p.config.mappings import plain_number
+from gym_p2p.config.player import recorded_options
 from gym_p2p.core.api.queues import MatchProposed
+from gym_p2p.core.record.plain import plain
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnvironment
+from gym_p2p.game.env.as_gymnasium import AsGymnasium
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.env.split import SeatsOption, plain_seats
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.play.copies import Copied
 from gym_p2p.play.reentrancy import close_when_dropped
 from gym_p2p.play.session import Session
@@ -110,10 +116,12 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
 
     Args:
         env: a ``gymnasium.Env`` with a ``Dict``, ``Tuple``, ``MultiDiscrete`` or ``MultiBinary`` action
-            space (a seat is a key or index), any other one (the seat ``"player"`` acts, ``watchers`` look
-            on), or a PettingZoo environment (a seat is an agent).
+            space (a seat is a key or index, unless ``seats`` say otherwise), any other one (the seat
+            ``"player"`` acts, ``watchers`` look on), or a PettingZoo environment (a seat is an agent).
         seat: the seat to take; ``None`` takes any free one, where all seats have the same spaces.
-        watchers: seats ``"watcher_1"`` ... that a single-agent environment gets.
+        watchers: seats ``"watcher_1"`` ... for players who look on; not in a PettingZoo environment.
+        seats: how a joint action splits: a number of seats with equal shares (1 for one seat with all of it),
+            or each seat's indices or keys: ``{"left": [0, 1, 2], "right": [3, 4, 5]}``.
         default_actions: each seat's no-op, where it is not the action nearest to zero: used for the first
             ``input_delay`` frames, and after a seat has ended.
         options: see :class:`P2POptions`.
@@ -121,8 +129,8 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
     Attributes:
         p2p: the session: ``p2p.progress``, ``p2p.latency()``, ``p2p.peers``.
 
-    When the match ends before the environment does, ``step`` returns ``truncated=True`` and
-    ``info["p2p"]`` holds the ``reason`` and the ``player``.
+    When the match ends before the environment does, ``step`` returns ``truncated=True``, and ``p2p.ending``
+    holds the ``reason`` and the ``player``; so does ``info["p2p"]``, beside what the environment said last.
 
     Raises:
         ConfigurationError: an option is unknown or out of range.
@@ -137,20 +145,24 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         *,
         seat: SeatId | None,
         watchers: int = 0,
+        seats: SeatsOption = None,
         default_actions: Any = None,
         **options: Unpack[P2POptions],
     ) -> None:
         config = config_from_options(options)
+        seat, watchers = plain_number(seat), plain_number(watchers)
         RecordConstructorArgs.__init__(
             self,
             _disable_deepcopy=True,  # a policy may be large, or hold what cannot be copied
             seat=seat,
             watchers=watchers,
-            default_actions=default_actions,
-            **_without_secrets(options),
+            seats=plain_seats(seats),
+            default_actions=plain(default_actions),
+            **recorded_options(options, config),
         )
-        game = _isolated(make_game(env, watchers=watchers, default_actions=default_actions), config)
-        wrapped = env if isinstance(env, gymnasium.Env) else _SeatsOf(game)
+        made = make_game(env, watchers=watchers, seats=seats, default_actions=default_actions)
+        game = _isolated(made, config)
+        wrapped = env if isinstance(env, gymnasium.Env) else AsGymnasium(game)
         gymnasium.Wrapper.__init__(self, wrapped)
         example = _any_seat(game) if seat is None else seat
         self.action_space = game.action_space(example)
@@ -174,10 +186,14 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             NetworkError: the service or a peer cannot be reached; it may be tried again.
             PeerLost: a peer left while everybody was to begin.
             MatchOver: the match has ended.
+
+        Directly after the step in which the environment ended the episode, a reset that finds nobody to go on
+        with does not raise, for a vector environment may have called it inside its own step: it returns that
+        step's observation once more, with the reason in ``info["p2p"]``, and the next call raises.
         """
         outcome = self.p2p.reset(seed, options)
-        if isinstance(self.env, _SeatsOf):
-            self.env.seed_generator(seed)
+        if isinstance(self.env, AsGymnasium):
+            self.env.seed_generator(None if seed is None else self.p2p.seed)
         index = self._game.seats.index(self.p2p.seat)
         return outcome.observations[index], outcome.infos[index]
 
@@ -201,6 +217,15 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             outcome.infos[index],
         )
 
+    @property
+    def render_mode(self) -> str | None:  # type: ignore[override]  # Gymnasium's cannot be set either
+        """What the environment was made with: ``"human"`` draws what ``reset`` and ``step`` return."""
+        return self._game.screen.render_mode
+
+    def render(self) -> Any:
+        """Return the environment's picture of what was returned last."""
+        return self.p2p.render()
+
     def close(self) -> None:
         """Say goodbye, write and upload the exports, close the environment. Idempotent."""
         self.p2p.close()
@@ -220,8 +245,12 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
     Attributes:
         p2p: the session: ``p2p.progress``, ``p2p.latency()``, ``p2p.peers``.
 
-    When the match ends before the environment does, ``step`` truncates every local agent and their infos
-    hold ``"p2p"`` with the ``reason`` and the ``player``.
+    A local agent who has not appeared yet is not among ``agents``, as PettingZoo has it: ``step({})`` lets
+    time pass until they do.
+
+    When the match ends before the environment does, ``step`` truncates every local agent, and ``p2p.ending``
+    holds the ``reason`` and the ``player``; so does ``"p2p"`` in every agent's info, beside what the
+    environment said last.
     """
 
     def __init__(
@@ -232,8 +261,7 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         default_actions: Any = None,
         **options: Unpack[P2POptions],
     ) -> None:
-        if isinstance(agents, str) or not agents or len(set(agents)) != len(agents):
-            raise ConfigurationError("agents", f"wanted a list of different agents, got {agents!r}")
+        _check_agents(agents)
         if not isinstance(env, pettingzoo.ParallelEnv | pettingzoo.AECEnv):
             found = f"a {type(env).__module__}.{type(env).__qualname__}"
             raise UnsupportedEnvironment(f"wanted a PettingZoo environment, got {found}; P2PEnv takes others")
@@ -248,6 +276,16 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         self.p2p = Session(self._game, seats=ordered, config=config)
         close_when_dropped(self, self.p2p.close)
 
+    @property
+    def observation_spaces(self) -> dict[Any, gymnasium.Space[Any]]:
+        """The local agents' observation spaces; PettingZoo's older form of :meth:`observation_space`."""
+        return {agent: self.observation_space(agent) for agent in self.possible_agents}
+
+    @property
+    def action_spaces(self) -> dict[Any, gymnasium.Space[Any]]:
+        """The local agents' action spaces; PettingZoo's older form of :meth:`action_space`."""
+        return {agent: self.action_space(agent) for agent in self.possible_agents}
+
     def observation_space(self, agent: Any) -> gymnasium.Space[Any]:
         """Return a local agent's observation space."""
         return self._game.observation_space(agent)
@@ -261,28 +299,44 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
     ) -> tuple[dict[Any, Any], dict[Any, dict[str, Any]]]:
         """Begin an episode together with the others; see :meth:`P2PEnv.reset`."""
         outcome = self.p2p.reset(seed, options)
-        self.agents = list(self.possible_agents)
-        return self._of(outcome.observations), self._of(outcome.infos)
+        self.agents = self._present(outcome)
+        return self._of(self.agents, outcome.observations), self._of(self.agents, outcome.infos)
 
     def step(
         self, actions: Mapping[Any, Any]
     ) -> tuple[dict[Any, Any], dict[Any, float], dict[Any, bool], dict[Any, bool], dict[Any, dict[str, Any]]]:
         """Play one frame with the living local agents' actions; see :meth:`P2PEnv.step`."""
         outcome = self.p2p.step(self._checked(actions))
-        terminations, truncations = self._of(outcome.terminations), self._of(outcome.truncations)
-        answer = (
-            self._of(outcome.observations),
-            self._of(outcome.rewards),
-            terminations,
-            truncations,
-            self._of(outcome.infos),
+        before, self.agents = self.agents, self._present(outcome)
+        told = [agent for agent in self.possible_agents if agent in before or agent in self.agents]
+        return (
+            self._of(told, outcome.observations),
+            self._of(told, outcome.rewards),
+            self._of(told, outcome.terminations),
+            self._of(told, outcome.truncations),
+            self._of(told, outcome.infos),
         )
-        self.agents = [agent for agent in self.agents if not (terminations[agent] or truncations[agent])]
-        return answer
+
+    @property
+    def render_mode(self) -> str | None:
+        """What the environment was made with: ``"human"`` draws what ``reset`` and ``step`` return."""
+        return self._game.screen.render_mode
+
+    def render(self) -> Any:
+        """Return the environment's picture of what was returned last."""
+        return self.p2p.render()
 
     def close(self) -> None:
         """Say goodbye, write and upload the exports, close the environment. Idempotent."""
         self.p2p.close()
+
+    def __enter__(self) -> Self:
+        """Begin a ``with`` block that closes this."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close this."""
+        self.close()
 
     def _checked(self, actions: Mapping[Any, Any]) -> dict[SeatId, Any]:
         checked: dict[SeatId, Any] = {}
@@ -295,48 +349,22 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
                 raise InvalidAction(agent, f"no action given; actions came for {list(actions)}")
         return checked
 
-    def _of(self, values: Sequence[Any]) -> dict[Any, Any]:
-        """Return the living local agents' parts of what all seats got."""
+    def _present(self, outcome: Outcome) -> list[Any]:
+        """Return the local agents who have appeared and for whom it is not over."""
+        index_of = self._game.seats.index
+        indices = {agent: index_of(agent) for agent in self.possible_agents}
+        return [a for a, i in indices.items() if i not in outcome.unborn and not outcome.over_for(i)]
+
+    def _of(self, agents: Sequence[Any], values: Sequence[Any]) -> dict[Any, Any]:
+        """Return these local agents' parts of what all seats got."""
         seats = self._game.seats
-        return {agent: values[seats.index(agent)] for agent in self.agents}
+        return {agent: values[seats.index(agent)] for agent in agents}
 
 
-def _without_secrets(options: P2POptions) -> dict[str, Any]:
-    """Return the options that a spec may name: it travels as JSON, and ends up in logs and papers.
-
-    Whoever makes the environment again from its spec passes the token by ``GYM_P2P_TOKEN``.
-    """
-    recorded: dict[str, Any] = {name: value for name, value in options.items() if name != "token"}
-    if "ice_servers" in recorded:
-        recorded["ice_servers"] = [_without_credentials(server) for server in recorded["ice_servers"]]
-    return recorded
-
-
-def _without_credentials(server: Any) -> dict[str, Any]:
-    plain = to_mapping(server) if isinstance(server, IceServer) else dict(server)
-    return {name: value for name, value in plain.items() if name not in {"username", "credential"}}
-
-
-class _SeatsOf(gymnasium.Env[Any, Any]):
-    """A PettingZoo environment as far as ``gymnasium.Wrapper`` needs one; it is played through its game."""
-
-    def __init__(self, game: Game) -> None:
-        self._game = game
-        self.metadata = dict(getattr(game.env, "metadata", {}))
-        self.render_mode = getattr(game.env, "render_mode", None)
-        spaces = gymnasium.spaces
-        self.action_space = spaces.Dict({str(seat): game.action_space(seat) for seat in game.seats})
-        self.observation_space = spaces.Dict({str(seat): game.observation_space(seat) for seat in game.seats})
-
-    def seed_generator(self, seed: int | None) -> None:
-        """Seed ``np_random`` as ``gymnasium.Env.reset`` does; the game has a generator of its own."""
-        super().reset(seed=seed)
-
-    def render(self) -> Any:
-        return self._game.render()
-
-    def close(self) -> None:
-        self._game.close()
+def _check_agents(agents: Any) -> None:
+    listed = isinstance(agents, Collection) and not isinstance(agents, str) and len(agents) > 0
+    if not listed or any(list(agents).count(agent) > 1 for agent in agents):
+        raise ConfigurationError("agents", f"wanted a list of different agents, got {agents!r}")
 
 
 def _isolated(game: Game, config: P2PConfig) -> Game:

@@ -1,16 +1,21 @@
 """One player in a process of its own, for the tests that interrupt, stop and kill it.
 
 It catches nothing and closes nothing: what is left in order when it dies is the package's doing. Run as
-``python -m tests.lone_player '{"seat": "a", "options": {...}, "arguments": {...}}'``; it says ``ready``,
-``began`` and, every ten frames, ``frame N``.
+``python -m tests.lone_player '{"seat": "a", "options": {}, "arguments": {}, "episodes": 1, "heir": null}'``;
+it says ``ready``, ``began`` and, every ten frames, ``frame N``; at the end of every episode ``over``. With an
+heir it says ``heir PID`` once it has begun: of a process that inherits what it can of this one's, and sleeps.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
+import multiprocessing
+import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,17 +26,37 @@ import psutil
 from gym_p2p import P2PEnv
 from tests.players import act
 from tests.toys import BLEND
+from tests.waiting import PATIENCE_S
 
-__all__ = ["LonePlayer", "lone_player"]
+__all__ = ["HEIRS", "LonePlayer", "lone_player"]
 
 ROOT = Path(__file__).parents[1]
+
+HEIR_S = 60
+"""Longer than any test waits."""
 
 
 class LonePlayer:
     """The process, from outside."""
 
-    def __init__(self, seat: str | int, options: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
-        told = json.dumps({"seat": seat, "options": dict(options), "arguments": dict(arguments)})
+    def __init__(
+        self,
+        seat: str | int,
+        options: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+        *,
+        episodes: int,
+        heir: str | None,
+    ) -> None:
+        told = json.dumps(
+            {
+                "seat": seat,
+                "options": dict(options),
+                "arguments": dict(arguments),
+                "episodes": episodes,
+                "heir": heir,
+            }
+        )
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.lone_player", told],
             cwd=ROOT,
@@ -40,12 +65,12 @@ class LonePlayer:
             text=True,
         )
 
-    def wait_until_it_says(self, text: str) -> None:
-        """Read on until it says this."""
+    def wait_until_it_says(self, text: str) -> str:
+        """Read on until it says this; return what follows on the line."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if line.startswith(text):
-                return
+                return line.removeprefix(text).strip()
         raise AssertionError(f"it ended without {text!r}: {self.errors()}")
 
     def network_processes(self) -> list[psutil.Process]:
@@ -60,9 +85,16 @@ class LonePlayer:
 
 
 @contextmanager
-def lone_player(seat: str | int, options: Mapping[str, Any], **arguments: Any) -> Iterator[LonePlayer]:
+def lone_player(
+    seat: str | int,
+    options: Mapping[str, Any],
+    *,
+    episodes: int = 1,
+    heir: str | None = None,
+    **arguments: Any,
+) -> Iterator[LonePlayer]:
     """Start one in an environment of these arguments; whatever is left of it in the end is killed."""
-    player = LonePlayer(seat, options, arguments)
+    player = LonePlayer(seat, options, arguments, episodes=episodes, heir=heir)
     try:
         yield player
     finally:
@@ -70,7 +102,7 @@ def lone_player(seat: str | int, options: Mapping[str, Any], **arguments: Any) -
         player.process.kill()
         for child in left:
             child.kill()
-        player.process.communicate(timeout=10)
+        player.process.communicate(timeout=PATIENCE_S)
 
 
 def _say(text: str) -> None:
@@ -78,13 +110,54 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
+def _slept(fork: Callable[[], int]) -> int:
+    child = fork()
+    if child == 0:
+        time.sleep(HEIR_S)
+        os._exit(0)
+    return child
+
+
+def _twice() -> int:
+    """Fork a process that forks another one and ends; return the second's id."""
+    reads, writes = os.pipe()
+    if os.fork() == 0:
+        os.write(writes, str(_slept(os.fork)).encode())
+        os._exit(0)
+    os.wait()
+    return int(os.read(reads, 20))
+
+
+def _multiprocessing() -> int:
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(HEIR_S,))
+    child.start()
+    assert child.pid is not None
+    return child.pid
+
+
+HEIRS: dict[str, Callable[[], int]] = {
+    "fork": lambda: _slept(os.fork),
+    "fork in C": lambda: _slept(ctypes.CDLL(None).fork),
+    "double fork": _twice,
+    "multiprocessing": _multiprocessing,
+    "program": lambda: subprocess.Popen(["sleep", str(HEIR_S)], close_fds=False).pid,
+}
+
+
 def main() -> None:
     """Play until something ends it."""
     told = json.loads(sys.argv[1])
     env = P2PEnv(gymnasium.make(BLEND, **told["arguments"]), seat=told["seat"], fps=100, **told["options"])
     _say("ready")
+    for _ in range(told["episodes"]):
+        _play_episode(env, told["heir"])
+
+
+def _play_episode(env: P2PEnv, heir: str | None) -> None:
     env.reset()
     _say("began")
+    if heir is not None:
+        _say(f"heir {HEIRS[heir]()}")
     frame, over = 0, False
     while not over:
         _, _, terminated, truncated, info = env.step(act(env.action_space, frame))

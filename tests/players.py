@@ -26,6 +26,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.wrapper import P2POptions
+from tests.waiting import PATIENCE_S
 
 __all__ = [
     "Episode",
@@ -37,11 +38,7 @@ __all__ = [
     "play_episode",
     "play_oracle",
     "together",
-    "until",
 ]
-
-TIMEOUT_S = 40.0
-"""No test waits longer for a player; most need less than a second."""
 
 Wrapped = P2PEnv | P2PParallelEnv
 _T = TypeVar("_T")
@@ -69,10 +66,10 @@ class Lobby:
         told.update(changes)  # type: ignore[typeddict-item]  # the names are the caller's
         return told
 
-    def connections(self) -> int:
-        """Return how many clients the service has."""
-        with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:  # noqa: S310  # ours
-            return int(json.load(answer)["connections"])
+    def count(self, what: str) -> int:
+        """Return how many ``connections``, ``rooms`` or ``matches`` the service has."""
+        with urllib.request.urlopen(f"{self.url}/healthz", timeout=PATIENCE_S) as answer:  # noqa: S310  # ours
+            return int(json.load(answer)[what])
 
 
 def act(space: gymnasium.Space[Any], frame: int, salt: int = 0) -> Any:
@@ -149,7 +146,7 @@ def assert_all_played_the_same(documents: Sequence[Mapping[str, Any]]) -> None:
         assert other["allHashes"] == first["allHashes"]
 
 
-def together(*calls: Callable[[], _T], timeout_s: float = TIMEOUT_S) -> list[_T | BaseException]:
+def together(*calls: Callable[[], _T], timeout_s: float = PATIENCE_S) -> list[_T | BaseException]:
     """Call all at the same time, each in a thread; return what each returned or raised."""
     results: list[_T | BaseException] = [TimeoutError("it did not end") for _ in calls]
 
@@ -183,7 +180,7 @@ def auto_peers(makers: Sequence[Callable[[], Wrapped]]) -> Iterator[None]:
         for env in envs:
             env.close()
         for thread in threads:
-            thread.join(TIMEOUT_S)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive()
 
 
@@ -207,11 +204,3 @@ def _is_ours(process: psutil.Process) -> bool:
         return "gym_p2p.net.worker.child" in process.cmdline()
     except psutil.NoSuchProcess:  # it has ended, though somebody has yet to take note
         return False
-
-
-def until(condition: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.01)

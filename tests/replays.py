@@ -14,11 +14,12 @@ from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.recipe import Recipe, named_recipe
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.replay.reader import ReplayHeader, replay_header
+from gym_p2p.game.replay.reader import ReplayEpisode, ReplayHeader, replay_header
+from gym_p2p.game.replay.records import Frames
 from gym_p2p.game.replay.writer import ReplayWriter
 from tests.players import act
 
-__all__ = ["CHECKED_EVERY", "Played", "header_of", "play_and_record", "record", "rewrite"]
+__all__ = ["CHECKED_EVERY", "Played", "columns", "header_of", "play_and_record", "record", "rewrite"]
 
 CHECKED_EVERY = 10
 
@@ -94,6 +95,15 @@ def _episode(game: Game, writer: ReplayWriter, seed: int, frames: int) -> Played
     return played
 
 
+def columns(episode: ReplayEpisode) -> Frames:
+    """Return all frames of a recorded episode as if they were one record."""
+    whole = Frames.none(0)
+    for part in episode.parts():
+        for name in ("inputs", "rewards", "ends", "checks", "states"):
+            getattr(whole, name).extend(getattr(part, name))
+    return whole
+
+
 def rewrite(source: Path, target: Path, change: Any) -> None:
     """Write a recording anew with every digest right, after ``change(records)`` changed what it says.
 
@@ -101,10 +111,13 @@ def rewrite(source: Path, target: Path, change: Any) -> None:
     """
     from gym_p2p.game.replay import records as format_  # noqa: PLC0415 - this is what is under test
 
-    data = source.read_bytes()
-    line = data[: data.index(b"\n") + 1]
-    digest = format_.digest_of_header(line)
-    records = [format_.decode(raw, source) for raw in format_.raw_records(data, len(line), digest, source)]
+    with source.open("rb") as read:
+        line = read.readline()
+        digest = format_.digest_of_header(line)
+        records = [
+            format_.decode(raw, format_.inflate(raw, source), source)
+            for raw in format_.raw_records(read, digest, source)
+        ]
     change(records)
     with target.open("wb") as file:
         file.write(line)

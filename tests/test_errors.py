@@ -6,7 +6,9 @@ import inspect
 import pickle
 from typing import Any
 
+import gymnasium
 import pytest
+from gymnasium.vector import AsyncVectorEnv
 
 from gym_p2p import errors
 from gym_p2p.errors import (
@@ -18,6 +20,7 @@ from gym_p2p.errors import (
     MatchOver,
     MatchRefused,
     NoMatch,
+    NotWritten,
     P2PError,
     PeerLost,
     ProtocolError,
@@ -40,6 +43,7 @@ EXAMPLES = [
     MatchRefused("duel", ("ann", "bob"), 123.4),
     MatchRefused("duel", ("ann", "bob"), None),
     NoMatch("duel", "nobody_near_enough", 60.0),
+    NotWritten("m.csv", "the disk is full"),
     PeerLost("right", "nothing came for 2 s"),
     ProtocolError("malformed action"),
     ServiceRefused("room_full", "it has two players", retry_after_s=3.0),
@@ -48,6 +52,19 @@ EXAMPLES = [
     UnsupportedEnvironment("CartPole has one seat"),
     WatchDiverged(2, -1, "the state", theirs="aa", ours="bb"),
 ]
+
+
+REFUSED = ServiceRefused("room_full", "it has two players", retry_after_s=3.0)
+
+
+class Refusing(gymnasium.Env[Any, Any]):
+    """Its players are not let in."""
+
+    action_space = observation_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        del seed, options
+        raise REFUSED
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
@@ -82,6 +99,27 @@ def test_the_fields_of_an_error_made_from_its_text_are_there_though_unknown(exam
     error = kind(str(example))
     assert str(example) in str(error)
     assert set(vars(error)) == set(vars(example))
+
+
+@pytest.mark.filterwarnings("ignore:.*ERROR")  # its way to log
+def test_a_vector_environment_raises_an_error_of_its_workers_as_it_was() -> None:
+    envs = AsyncVectorEnv([Refusing, Refusing], context="spawn")
+    with pytest.raises(ServiceRefused) as raised:
+        envs.reset()
+    assert str(raised.value) == str(REFUSED)
+    assert vars(raised.value) == vars(REFUSED)
+    envs.close(terminate=True)
+
+
+def test_an_error_of_ones_own_below_ours_follows_the_same_rules() -> None:
+    class Mine(PeerLost):
+        """Takes one argument."""
+
+        def __init__(self, seat: str) -> None:
+            super().__init__(seat, "it was me")
+
+    for error in (Mine("left"), Mine(Mine("left"))):  # type: ignore[arg-type]  # what is tested
+        assert (type(error), error.peer, error.reason) == (Mine, "left", "it was me")
 
 
 def test_a_forgotten_argument_is_not_taken_for_a_text() -> None:

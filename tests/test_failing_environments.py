@@ -9,8 +9,9 @@ import pytest
 from gymnasium import spaces
 
 from gym_p2p import MatchOver, P2PEnv
-from tests.players import Lobby, left_running, together, until
+from tests.players import Lobby, left_running, together
 from tests.toys import Blend
+from tests.waiting import until
 
 
 class _Fragile(Blend):

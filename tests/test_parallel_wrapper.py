@@ -171,7 +171,13 @@ def test_a_missing_action_names_the_agent_and_consumes_no_frame(lobby: Lobby) ->
         env.close()
 
 
-@pytest.mark.parametrize("agents", ["agent_0", [], ["agent_0", "agent_0"]])
+def test_a_with_block_closes_it_whatever_comes() -> None:
+    with pytest.raises(KeyError), P2PParallelEnv(_spread(), agents=["agent_1"]) as env:
+        raise KeyError
+    assert env.p2p.state.value == "closed"
+
+
+@pytest.mark.parametrize("agents", ["agent_0", [], ["agent_0", "agent_0"], None, 3, [["a"], ["a"]]])
 def test_agents_are_a_list_of_different_agents(agents: Any) -> None:
     with pytest.raises(ConfigurationError, match="agents"):
         P2PParallelEnv(_spread(), agents=agents)
@@ -191,6 +197,8 @@ def test_the_wrapper_is_a_parallel_environment() -> None:
     env = P2PParallelEnv(_spread(), agents=["agent_1"])
     assert isinstance(env, pettingzoo.ParallelEnv)
     assert (env.possible_agents, env.agents) == (["agent_1"], [])
+    assert env.observation_spaces == {"agent_1": env.observation_space("agent_1")}
+    assert env.action_spaces == {"agent_1": env.action_space("agent_1")}
     assert env.action_space("agent_1") is env.action_space("agent_1")
     env.close()
     env.close()

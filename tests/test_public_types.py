@@ -37,6 +37,7 @@ from gym_p2p import (
     MatchRefused,
     NetworkError,
     NoMatch,
+    NotWritten,
     P2PConfig,
     P2PEnv,
     P2PError,
@@ -142,6 +143,7 @@ def test_errors_carry_typed_fields_on_three_branches() -> None:
     assert_type(MatchOver("normal").reason, str)
     assert_type(UnreadableReplay("m.p2preplay", "is empty").path, str)
     assert_type(DamagedReplay("m.p2preplay", "record 3", "was changed").where, str)
+    assert_type(NotWritten("a.csv", "the disk is full").problem, str)
     assert_type(WatchDiverged(1, 5, "the state", theirs="aa", ours="bb").frame, int)
     assert_type(ProtocolError("malformed action").problem, str)
     assert_type(
@@ -157,7 +159,7 @@ def test_errors_carry_typed_fields_on_three_branches() -> None:
         UsageError: (ConfigurationError, InvalidAction, MatchOver, UnreadableReplay, UnsupportedEnvironment),
         PeerError: (ProtocolError, HandshakeRefused, PeerLost, MatchRefused),
         NetworkError: (ServiceUnreachable, ServiceRefused, NoMatch, ConnectFailed),
-        P2PError: (UsageError, PeerError, NetworkError, DamagedReplay, WatchDiverged),
+        P2PError: (UsageError, PeerError, NetworkError, DamagedReplay, NotWritten, WatchDiverged),
     }.items():
         assert all(issubclass(kind, branch) for kind in kinds)
 

@@ -19,7 +19,7 @@ from tests.toys import BLEND, Blend
 
 THINKING_S = 3.0
 
-WATCH: dict[str, Any] = {"disconnect_timeout_s": 1.0, "disconnect_notice_s": 0.4, "poll_interval_ms": 100}
+WATCH: dict[str, Any] = {"disconnect_timeout_s": 1.0, "disconnect_notice_s": 0.8, "poll_interval_ms": 100}
 """Well below the time that the users here take."""
 
 

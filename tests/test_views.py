@@ -20,6 +20,7 @@ from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome
 from tests.players import Lobby, assert_all_played_the_same, play_oracle, together
 from tests.toys import Blend
+from tests.waiting import PATIENCE_S
 
 FPS = 60
 ONE_WAY_MS = 30
@@ -161,6 +162,7 @@ def test_the_predicted_view_shows_an_end_only_once_it_is_final(lobby: Lobby) -> 
         assert {f for f, one in player.table.items() if one is not None} == set(range(last + 1))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", [_Pair, _Duel])
 def test_the_confirmed_view_shows_every_final_frame_once_in_order_and_on_time(
     lobby: Lobby, kind: type[_Pair]
@@ -203,6 +205,7 @@ def test_who_is_left_alone_plays_on_to_the_end(lobby: Lobby, sync: Any, view: An
         fps=200,
         on_peer_loss="default_action",
         disconnect_timeout_s=1.0,
+        input_timeout_s=10 * PATIENCE_S,  # who waited for an input would not be done in time
     )
     one, other = (P2PEnv(_Pair(length), seat=seat, **options) for seat in (0, 1))
 
@@ -221,9 +224,7 @@ def test_who_is_left_alone_plays_on_to_the_end(lobby: Lobby, sync: Any, view: An
                 return steps
         return 0
 
-    began = time.monotonic()
     _, steps = together(leave, stay)
-    assert time.monotonic() - began < 15
     one.close()
     (episode,) = one.export_multiplayer_metrics()["validation"]["episodes"]
     assert (episode["confirmedFrame"], episode["totalFrames"]) == (length - 1, length)

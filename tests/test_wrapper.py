@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -18,7 +19,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import RecordEpisodeStatistics, TimeLimit
 
 import gym_p2p.envs  # noqa: F401 registers
-from gym_p2p import IceServer, P2PEnv, UnsupportedEnvironment, UsageError
+from gym_p2p import IceServer, LinkEmulation, P2PEnv, UnsupportedEnvironment, UsageError
 from gym_p2p.exports import schema
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.wrapper import P2POptions
@@ -189,6 +190,13 @@ def test_the_spec_travels_as_json_and_makes_the_wrapper_again() -> None:
         made.close()
 
 
+def test_the_spec_says_how_the_action_splits() -> None:
+    env = P2PEnv(gymnasium.make(BLEND, kind="dict"), seat="pair", seats={"pair": ["a", "b"]}, watchers=1)
+    assert env.spec is not None
+    again: Any = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
+    assert again.get_wrapper_attr("p2p").game.seats == ("pair", "watcher_1")
+
+
 SERVER: dict[str, Any] = {"urls": ["turn:relay.example"], "username": "us3r", "credential": "s3cret-too"}
 
 
@@ -203,6 +211,46 @@ def test_the_spec_names_no_secret(server: Any) -> None:
     assert "turn:relay.example" in spec.to_json()
     again = gymnasium.make(EnvSpec.from_json(spec.to_json()))
     assert again.get_wrapper_attr("p2p").config.token is None
+
+
+def test_the_spec_of_whatever_is_around_it_names_no_secret_either() -> None:
+    inner = P2PEnv(_rally(), seat="left", token="tok3n-s3cret", ice_servers=[SERVER])  # noqa: S106 - made up
+    spec = RecordEpisodeStatistics(TimeLimit(inner, 20)).spec
+    assert spec is not None
+    for text in (spec.to_json(), repr(spec), str(spec)):
+        assert "s3cret" not in text
+        assert "us3r" not in text
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"emulation": LinkEmulation(loss=0.1)},
+        {"emulation": {"loss": 0.1}},
+        {"exports": Path("somewhere"), "record": Path("matches")},
+        {"fps": np.float32(60), "input_delay": np.int64(2)},
+        {"snapshot_hooks": ("save", "load")},
+        {"ice_servers": (IceServer(urls="stun:a.example"), {"urls": ["stun:b.example"]})},
+        {"queue": "lab", "pre_match": 50},
+        {"default_actions": {"left": np.int64(1), "right": np.array(2)}},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_the_spec_holds_plain_data_whatever_the_options_were(option: dict[str, Any]) -> None:
+    env = P2PEnv(_rally(), seat="left", **option)
+    assert env.spec is not None
+    again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
+    assert again.get_wrapper_attr("p2p").config == env.p2p.config
+    assert str(Path.cwd()) not in env.spec.to_json()
+    assert again.get_wrapper_attr("p2p").game.default_action("right") == env.p2p.game.default_action("right")
+
+
+def test_a_seat_counted_with_numpy_is_that_seat() -> None:
+    env = P2PEnv(gymnasium.make(BLEND, kind="tuple"), seat=np.int64(1), watchers=np.int64(0))  # type: ignore[arg-type]  # a user's
+    assert env.spec is not None
+    again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
+    assert again.get_wrapper_attr("p2p").seats == env.p2p.seats == (1,)
+    assert type(env.p2p.seat) is int
 
 
 class _Policy:
@@ -259,10 +307,9 @@ def test_the_exports_are_valid_during_and_after_a_match_and_stay_the_same(lobby:
     def documents() -> list[dict[str, Any]]:
         return [env.export_session_metrics(), env.export_validation_data(), env.export_multiplayer_metrics()]
 
-    with auto_peers([lambda: P2PEnv(_rally(), seat="right", **lobby.options())]):
-        env = P2PEnv(
-            _rally(), seat="left", **lobby.options(fps=100, poll_interval_ms=50, checksum_interval=30)
-        )
+    options = lobby.options(fps=100, poll_interval_ms=50, checksum_interval=30, sync="lockstep")
+    with auto_peers([lambda: P2PEnv(_rally(), seat="right", **options)]):
+        env = P2PEnv(_rally(), seat="left", **options)
         play_episode(env, frames=60)
         for kind, document in zip(("session", "validation", "multiplayer"), documents(), strict=True):
             jsonschema.validate(document, schema(kind))

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import subprocess
-import sys
 import threading
-from pathlib import Path
 from typing import Any, Self
 
 import attrs
 
 from gym_p2p.errors import P2PError
+from gym_p2p.processes.python import python_command
 
 __all__ = ["RESPONSE_TIMEOUT_S", "Pair", "Worker"]
 
@@ -40,15 +38,12 @@ class Worker:
     def __init__(self, kind: str, **arguments: Any) -> None:
         self._kind = kind
         self._responses: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         # Its own process group: a Ctrl-C reaches it as the end of its input.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-P", "-m", "gym_p2p.bench.worker", kind, json.dumps(arguments)],
+            python_command("gym_p2p.bench.worker", kind, json.dumps(arguments)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": path},
             process_group=0,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -57,7 +52,9 @@ class Worker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_rest: object) -> None:
+        if error is not None:
+            self._process.kill()  # it may be in the middle of a round, and nobody waits for the figures
         self.close()
 
     def send_request(self, operation: str, **arguments: Any) -> None:

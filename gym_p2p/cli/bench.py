@@ -8,9 +8,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from gym_p2p.bench.connect import bench_connect
 from gym_p2p.bench.echo import bench_echo
 from gym_p2p.bench.figures import Report
@@ -19,7 +16,8 @@ from gym_p2p.bench.rollback_match import bench_match
 from gym_p2p.bench.run import Progress
 from gym_p2p.bench.step import bench_learner, bench_step
 from gym_p2p.bench.telemetry import bench_telemetry
-from gym_p2p.cli.options import above_zero, count
+from gym_p2p.cli.options import above_zero, count, number
+from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 
@@ -65,8 +63,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     rollback.add_argument("--match", action="store_true", help="a real match of two processes, in real time")
     paths = parser.add_argument_group("telemetry")
     paths.add_argument("--seconds", type=above_zero, metavar="S", help="how long a path is measured")
-    paths.add_argument("--jitter-ms", type=float, default=0.0, metavar="MS", help="mean extra delay")
-    paths.add_argument("--loss", type=float, default=0.0, metavar="P", help="share of lost datagrams")
+    paths.add_argument("--jitter-ms", type=number, default=0.0, metavar="MS", help="mean extra delay")
+    paths.add_argument("--loss", type=number, default=0.0, metavar="P", help="share of lost datagrams")
     paths.add_argument("--busy", action="store_true", help="the players compute without pause meanwhile")
 
 
@@ -134,18 +132,26 @@ def _given(args: argparse.Namespace, *same: str, **renamed: str) -> dict[str, An
 
 def _print(report: Report) -> None:
     ours, floor, anchor = report.columns
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("what")
-    for name in ("unit", ours, floor, anchor, f"{ours} / {floor}", f"{ours} / {anchor}"):
-        table.add_column(name, justify="right")
+    table = FittingTable(
+        [
+            Column("what", words=True),
+            Column("unit", rank=5),
+            Column(ours),
+            Column(floor, rank=2),
+            Column(anchor, rank=1),
+            Column(f"{ours} / {floor}", rank=4),
+            Column(f"{ours} / {anchor}", rank=3),
+        ],
+        tells=True,
+    )
     for row in report.rows:
         figures = (row.ours, row.floor, row.anchor, row.per_floor, row.per_anchor)
         table.add_row(row.what, row.unit, *map(_cell, figures))
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = output_console()
     console.print(table)
     for note in report.notes:
-        console.print(note, style="dim")
+        console.print(note, style="dim", soft_wrap=True)
 
 
 def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return "" if value is None else figure(value, ".1f" if abs(value) >= 10 else ".2f")

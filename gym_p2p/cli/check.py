@@ -7,7 +7,14 @@ import contextlib
 import json
 import sys
 
-from gym_p2p.cli.options import add_env_argument, count, env_arguments, find_local_modules
+from gym_p2p.cli.options import (
+    add_env_argument,
+    add_seats_argument,
+    count,
+    env_arguments,
+    find_local_modules,
+    whole,
+)
 from gym_p2p.errors import UsageError
 from gym_p2p.game.determinism.check import check_env_determinism
 from gym_p2p.game.determinism.report_card import PLAYABLE
@@ -35,12 +42,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "env", metavar="ENV", help="a Gymnasium or PettingZoo id, a module with parallel_env, module:function"
     )
     add_env_argument(parser)
+    add_seats_argument(parser)
     parser.add_argument(
         "--steps", type=count, default=100, metavar="N", help="frames of each run (default: %(default)s)"
     )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=whole,
         action="append",
         metavar="N",
         help="an episode's seed; may be repeated (default: 1 and 2)",
@@ -68,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         card = check_env_determinism(
             arguments.env,
             env_args=env_arguments(arguments.env_arg),
+            seats=arguments.seats,
             steps=arguments.steps,
             seeds=arguments.seed or (1, 2),
             snapshots=None if arguments.save is None else (arguments.save, arguments.load),

@@ -7,12 +7,23 @@ A command is the module of its name here: ``DESCRIPTION``, ``EPILOG``, ``add_opt
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import importlib
 import logging
+import signal
 import sys
 from collections.abc import Collection, Sequence
+from typing import NoReturn
 
-from gym_p2p.errors import NetworkError, P2PError, PeerError, UsageError
+from gym_p2p.cli.progress import starting
+from gym_p2p.cli.surroundings import (
+    ended_by_signals,
+    let_go_of_output,
+    require_working_directory,
+    steady_streams,
+)
+from gym_p2p.errors import ConfigurationError, NetworkError, P2PError, PeerError, UsageError
 from gym_p2p.version import __version__
 
 __all__ = ["main", "make_parser"]
@@ -39,32 +50,83 @@ exit codes:
   2    wrong usage
   3    no service, no connection, or another player's side refused
   4    all outcomes were the same, but something in the players' states was not
-  130  Ctrl-C (what was played is exported)
+  130  Ctrl-C, SIGTERM, SIGHUP (what was played is exported)
+  141  nobody reads the output any more (as with head)
 """
+
+_CALLED = {"server_url": "server", "subject_id": "subject"}
+"""What an option of the wrapper is called here, where that is not its own name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code."""
+    """Run a command; return its exit code. In the main thread, SIGTERM and SIGHUP end it as Ctrl-C does."""
     argv = sys.argv[1:] if argv is None else argv
+    # Nothing that takes a value stands before the command: it is the first word.
+    wanted = [word for word in argv if word in COMMANDS][:1]
+    steady_streams()
     try:
-        # Nothing that takes a value stands before the command: it is the first word.
-        arguments = make_parser([word for word in argv if word in COMMANDS][:1]).parse_args(argv)
-        logging.basicConfig(format=arguments.log_format, level=logging.WARNING, stream=sys.stderr)
-        logging.getLogger("gym_p2p").setLevel(arguments.log_level.upper())  # the libraries' own is too much
-        return int(arguments.run(arguments))
-    except P2PError as error:
-        print(f"gym-p2p {arguments.command}: {error}", file=sys.stderr)
-        if isinstance(error, UsageError):
-            return 2
-        return 3 if isinstance(error, NetworkError | PeerError) else 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        with ended_by_signals():
+            return _run(argv, wanted)
+    except (P2PError, KeyboardInterrupt) as error:
+        code, said = _failure(error, " ".join(["gym-p2p", *wanted]))
+    except BrokenPipeError:
+        code, said = (
+            128 + signal.SIGPIPE,
+            "",
+        )  # who reads a few lines and goes wants no complaint between them
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        code, said = 1, "gym-p2p: the output goes nowhere: the terminal is gone\n"
+    with contextlib.suppress(OSError):
+        print(said, end="", file=sys.stderr)
+    let_go_of_output()
+    return code
+
+
+def _run(argv: Sequence[str], wanted: Sequence[str]) -> int:
+    if wanted:
+        require_working_directory()
+    with starting(*wanted):
+        parser = make_parser(wanted)
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(format=arguments.log_format, level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("gym_p2p").setLevel(arguments.log_level.upper())  # the libraries' own is too much
+    try:
+        code = int(arguments.run(arguments))
+    except ConfigurationError as error:
+        raise _as_given(error, arguments) from error
+    sys.stdout.flush()  # here, where a reader who is gone is noticed
+    return code
+
+
+def _failure(error: P2PError | KeyboardInterrupt, command: str) -> tuple[int, str]:
+    """Return the exit code, and what is said."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted\n"
+    code = 3 if isinstance(error, NetworkError | PeerError) else 1
+    return 2 if isinstance(error, UsageError) else code, f"{command}: {error}\n"
+
+
+def _as_given(error: ConfigurationError, arguments: argparse.Namespace) -> ConfigurationError:
+    """Return an error that calls its option as it is called on the command line."""
+    flag = f"--{_CALLED.get(error.option, error.option).replace('_', '-')}"
+    if f" {flag}" not in arguments.help_text():
+        return error
+    return ConfigurationError(flag, str(error).removeprefix(f"{error.option}: "))
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in a line, and where all options stand; argparse would list them."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell and exit."""
+        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')} ({self.prog} --help tells all)\n")
 
 
 def make_parser(wanted: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
     """Return the parser of ``gym-p2p``; of the commands, those that are wanted know their options."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="gym-p2p",
         description="Play multi-agent environments peer to peer over WebRTC, and measure the latency.",
         epilog=EXIT_CODES,
@@ -89,5 +151,5 @@ def make_parser(wanted: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentP
             choices=["debug", "info", "warning", "error"],
             help="how much is logged to standard error (default: %(default)s)",
         )
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, help_text=command.format_help)
     return parser

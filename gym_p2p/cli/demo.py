@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -13,18 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gym_p2p.cli.live import live_view, match_table, picture_panel, summary_table
-from gym_p2p.cli.options import MATCH_OPTIONS, add_match_options, env_arguments, find_local_modules
+from gym_p2p.cli.live import live_view, match_line, match_table, picture_panel, print_summary
+from gym_p2p.cli.options import (
+    MATCH_OPTIONS,
+    add_match_options,
+    add_seats_argument,
+    count,
+    env_arguments,
+    find_local_modules,
+)
 from gym_p2p.cli.play import Status, Summary
+from gym_p2p.cli.progress import doing
+from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.replay.reader import SUFFIX
+from gym_p2p.processes.python import python_command
 from gym_p2p.server import serve_in_thread
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
@@ -51,16 +60,18 @@ examples:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument("--env", default=BUNDLED, help="as for join (default: %(default)s)")
-    parser.add_argument("--players", type=int, metavar="N", help="default: as many as there are seats")
+    parser.add_argument("--players", type=count, metavar="N", help="default: as many as there are seats")
     parser.add_argument("--policy", help="as for join (default: scripted for the bundled game, else random)")
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and no live view")
+    add_seats_argument(parser)
     add_match_options(parser, frames=FRAMES, fps=FPS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
     find_local_modules()
-    seats, watchers = _seats(arguments)
+    with doing(f"loading {arguments.env}"):
+        seats, watchers = _seats(arguments)
     data_dir = str(Path(arguments.exports) / "service")
     with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as service:
         players: list[_PlayerProcess] = []
@@ -85,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
     """Return the seats to fill, and how many of them only watch."""
     env = load_environment(arguments.env, env_arguments(arguments.env_arg))
-    game = make_game(env)
+    game = make_game(env, seats=arguments.seats)
     wanted = arguments.players
     single = len(game.seats) == 1
     seats = game.seats
@@ -103,7 +114,7 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
 
 def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: int) -> list[str]:
     bundled = arguments.env == BUNDLED
-    command = [sys.executable, "-m", "gym_p2p", "join", arguments.env, "--lines", "--server", url]
+    command = python_command("gym_p2p", "join", arguments.env, "--lines", "--server", url)
     command += ["--seat", str(seat), "--watchers", str(watchers)]
     command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
     if arguments.record is not None:
@@ -112,6 +123,8 @@ def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: in
         value = getattr(arguments, name)
         if value is not None:
             command += [f"--{name.replace('_', '-')}", str(value)]
+    if arguments.seats is not None:
+        command += ["--seats", json.dumps(arguments.seats)]
     for pair in arguments.env_arg:
         command += ["--env-arg", pair]
     return [*command, "--picture"] if bundled else command
@@ -169,7 +182,7 @@ def _watch(players: Sequence[_PlayerProcess], arguments: argparse.Namespace) -> 
     """Show the match until everybody has ended; return whether it was interrupted."""
     interrupted = False
     deadline: float | None = None
-    with live_view(_screen, Console(stderr=True), hidden=arguments.json) as show:
+    with live_view(_screen, plain=_line, hidden=arguments.json) as show:
         while True:
             try:
                 if not any(player.running for player in players):
@@ -195,7 +208,11 @@ def _stop(players: Sequence[_PlayerProcess]) -> float:
 def _screen(players: Sequence[_PlayerProcess]) -> RenderableType:
     first = players[0].status
     title = f"{first.seat} and the others, frame {first.frame}"
-    return Group(picture_panel(first.picture, title), match_table(player.status for player in players))
+    return Group(match_table(player.status for player in players), picture_panel(first.picture, title))
+
+
+def _line(players: Sequence[_PlayerProcess]) -> str:
+    return "; ".join(match_line(player.status) for player in players)
 
 
 def _aggregate(data_dir: Path, summaries: Sequence[Summary]) -> dict[str, Any] | None:
@@ -215,13 +232,14 @@ def _print(
         result = {"players": [attrs.asdict(summary) for summary in summaries], "aggregate": aggregate}
         print(json.dumps(result))
         return
-    console = Console()
-    console.print(summary_table(summaries))
+    print_summary(summaries)
+    console = output_console()
     if aggregate is None:
         console.print(Text("The service could not compare the players: not all of them uploaded.", "yellow"))
         return
     verdict = "fully synchronised" if aggregate["fullySynced"] else "NOT synchronised"
     console.print(
         f"The service compared {aggregate['totalHashesCompared']} checksums and "
-        f"{aggregate['totalActionsCompared']} actions: {verdict}."
+        f"{aggregate['totalActionsCompared']} actions: {verdict}.",
+        soft_wrap=True,
     )

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import logging
-import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -14,17 +13,23 @@ import attrs
 from rich.console import Console, Group, RenderableType
 from rich.logging import RichHandler
 
-from gym_p2p.cli.live import live_view, match_table, picture_panel, queue_line, summary_table
+from gym_p2p.cli.live import live_view, match_line, match_table, picture_panel, print_summary, queue_line
 from gym_p2p.cli.options import (
+    NAMES,
     add_match_options,
+    add_seats_argument,
+    add_watchers_argument,
     count,
     env_arguments,
     environment_in_words,
     find_local_modules,
     match_options,
+    name,
     seat_id,
 )
 from gym_p2p.cli.play import Part, Status, play
+from gym_p2p.cli.progress import is_live
+from gym_p2p.cli.tables import terminal_console
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchRefused, NoMatch, UsageError
 from gym_p2p.wrapper import P2POptions
@@ -34,12 +39,14 @@ __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
 DESCRIPTION = (
     "Play a seat of an environment, with a policy, against who joins the same room, or whom a queue finds."
 )
-EPILOG = """\
+EPILOG = f"""\
 examples:
   gym-p2p join gym_p2p/Rally-v0 --policy scripted
   gym-p2p join gym_p2p/Rally-v0 --queue lab --pre-match 80 --on-refusal requeue
   gym-p2p join pettingzoo.atari.pong_v3 --env-arg obs_type=ram --seat first_0 --frames 1000
   gym-p2p join my_package.games:make_env --policy my_package.agents:greedy --server http://10.0.0.5:8765
+
+{NAMES}
 """
 
 
@@ -50,9 +57,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--server", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s")
     place = parser.add_mutually_exclusive_group()
-    place.add_argument("--room", default="default", help="players of one room meet (default: %(default)s)")
     place.add_argument(
-        "--queue", metavar="NAME", help="instead of a room: be probed, and matched with whoever is near"
+        "--room", type=name, default="default", help="players of one room meet (default: %(default)s)"
+    )
+    place.add_argument(
+        "--queue",
+        type=name,
+        metavar="NAME",
+        help="instead of a room: be probed, and matched with whoever is near",
     )
     parser.add_argument(
         "--pre-match",
@@ -66,12 +78,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="after your own refusal: give up, or wait for somebody else (default: raise)",
     )
     parser.add_argument("--seat", type=seat_id, help="the seat to take (default: any free one)")
-    parser.add_argument("--subject", metavar="ID", help="who you are to the service (default: anonymous)")
+    parser.add_argument(
+        "--subject", type=name, metavar="ID", help="who you are to the service (default: anonymous)"
+    )
     parser.add_argument("--policy", default="random", help="random, scripted, or module:function")
     parser.add_argument("--episodes", type=count, metavar="N", help="leave after N episodes")
-    parser.add_argument(
-        "--watchers", type=int, default=0, metavar="N", help="watching seats of a single-agent environment"
-    )
+    add_watchers_argument(parser)
+    add_seats_argument(parser)
     parser.add_argument("--picture", action="store_true", help="show the environment's ansi rendering")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no live view")
     parser.add_argument("--lines", action="store_true", help="print every status as a line of JSON")
@@ -86,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         env_args=env_arguments(arguments.env_arg),
         seat=arguments.seat,
         watchers=arguments.watchers,
+        seats=arguments.seats,
         policy=arguments.policy,
         seed=arguments.seed,
         frames=arguments.frames,
@@ -100,7 +114,6 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         with (
-            _terminate_as_interrupt(),
             _shown(arguments) as report,
             contextlib.redirect_stdout(sys.stderr),  # what an environment prints is none of our output
             environment_in_words(part.env),
@@ -115,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json or arguments.lines:
         print(json.dumps({"type": "summary", **attrs.asdict(summary)}), flush=True)
     else:
-        Console().print(summary_table([summary]))
+        print_summary([summary])
     return summary.exit_code
 
 
@@ -149,24 +162,31 @@ def _shown(arguments: argparse.Namespace) -> Iterator[Callable[[Status], None]]:
 
         yield print_line
         return
-    console = Console(stderr=True)
-    log = contextlib.nullcontext() if arguments.json else _logged_above(console)
-    with log, live_view(_picture, console, hidden=arguments.json) as show:
+    if arguments.json:
+        yield lambda _status: None
+        return
+    console = terminal_console()
+    with _logged_above(console), live_view(_picture, plain=_line, console=console) as show:
         yield show
+
+
+def _line(status: Status) -> str:
+    return match_line(status) if status.queue is None else ""  # what a queue says is logged
 
 
 def _picture(status: Status) -> RenderableType:
     if status.queue is not None:
         return queue_line(status.queue)
-    return Group(picture_panel(status.picture, str(status.seat)), match_table([status]))
+    return Group(match_table([status]), picture_panel(status.picture, str(status.seat)))
 
 
 @contextlib.contextmanager
 def _logged_above(console: Console) -> Iterator[None]:
     """Show, above the live view, who is waited for and when the players are connected."""
     log = logging.getLogger("gym_p2p.play.match_client")
-    handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
-    if console.is_terminal:
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    if is_live(sys.stderr):
+        handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
         # The live view shows it.
         handler.addFilter(lambda record: record.name != "gym_p2p.play.match_client.queue")
     log.addHandler(handler)
@@ -177,17 +197,3 @@ def _logged_above(console: Console) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         log.propagate = True
-
-
-@contextlib.contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the match as Ctrl-C does: with a goodbye and the exports."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

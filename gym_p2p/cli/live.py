@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from gym_p2p.cli.play import Status, Summary
+from gym_p2p.cli.progress import PlainLines, is_live
+from gym_p2p.cli.tables import Column, FittingTable, figure, output_console, terminal_console
 from gym_p2p.core.api.queues import QueueStatus
 
 __all__ = [
-    "bare_table",
     "checks_cell",
     "live_view",
+    "match_line",
     "match_table",
     "picture_panel",
+    "print_summary",
     "queue_line",
-    "summary_table",
 ]
 
 _T = TypeVar("_T")
@@ -30,37 +33,64 @@ _T = TypeVar("_T")
 
 @contextlib.contextmanager
 def live_view(
-    draw: Callable[[_T], RenderableType], console: Console, *, hidden: bool
+    draw: Callable[[_T], RenderableType],
+    *,
+    plain: Callable[[_T], str],
+    console: Console | None = None,
+    hidden: bool = False,
 ) -> Iterator[Callable[[_T], None]]:
-    """Yield what shows a state in place of the one before; nothing does where there is no terminal."""
-    if hidden or not console.is_terminal:
+    """Yield what shows a state in place of the one before; at the end the screen is as it was.
+
+    Args:
+        draw: makes its picture, for a terminal.
+        plain: puts it into a few words, which are said now and then where there is no terminal.
+        console: where it is shown; ``None`` is standard error.
+        hidden: show nothing.
+    """
+    if hidden:
         yield lambda _state: None
         return
-    with Live(console=console, refresh_per_second=10, transient=True) as live:
-        yield lambda state: live.update(draw(state))
+    if not is_live(sys.stderr):
+        with PlainLines(sys.stderr) as lines:
+            yield lambda state: lines.say(plain(state))
+        return
+    with Live(console=console or terminal_console(), refresh_per_second=10, transient=True) as live:
+        try:
+            yield lambda state: live.update(draw(state))
+        finally:
+            live.update(Text(""), refresh=True)  # or what is taller than the screen would stay
 
 
-def bare_table(*columns: str, figures: tuple[str, ...] = ()) -> Table:
-    """Return a table without lines: columns of words, then figures to the right."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for name in (*columns, *figures):
-        table.add_column(name, justify="right" if name in figures else "left", no_wrap=True)
-    return table
+_LINKS = (
+    Column("seat", words=True),
+    Column("state", rank=4, words=True),
+    Column("ep", rank=9),
+    Column("frame"),
+    Column("fps", rank=5),
+    Column("reward", rank=8),
+    Column("peer", rank=2, words=True),
+    Column("RTT ms", rank=1),
+    Column("median", rank=6),
+    Column("p95", rank=7),
+    Column("jitter", rank=10),
+    Column("checksums", rank=3, words=True),
+)
 
 
-def match_table(statuses: Iterable[Status]) -> RenderableType:
-    """Return one row for every link of every player, and how each keeps together with the others."""
+def match_table(statuses: Iterable[Status], *, tells: bool = False) -> RenderableType:
+    """Return one row for every link of every player, and how each keeps together with the others.
+
+    Args:
+        statuses: the players'.
+        tells: whether a line says which columns there was no room for.
+    """
     statuses = list(statuses)
     lines = [Text(f"{status.seat}: {status.sync}", style="dim") for status in statuses if status.sync]
-    return Group(_links_table(statuses), *lines)
+    return Group(_links_table(statuses, tells=tells), *lines)
 
 
-def _links_table(statuses: Iterable[Status]) -> Table:
-    table = bare_table(
-        *("seat", "state", "ep", "frame", "fps", "reward", "peer"),
-        figures=("RTT ms", "median", "p95", "jitter"),
-    )
-    table.add_column("checksums")
+def _links_table(statuses: Iterable[Status], *, tells: bool) -> FittingTable:
+    table = FittingTable(_LINKS, tells=tells)
     for status in statuses:
         links: Mapping[str, dict[str, Any] | None] = status.latency or {"": None}
         for number, (peer, latency) in enumerate(links.items()):
@@ -71,6 +101,12 @@ def _links_table(statuses: Iterable[Status]) -> Table:
             )
             table.add_row(*cells, peer, *_latency_cells(latency), checks)
     return table
+
+
+def match_line(status: Status) -> str:
+    """Return in a few words where a player is."""
+    seat = "" if status.seat is None else f"{status.seat}: "
+    return f"{seat}{status.state}" + (f", frame {status.frames_total:,}" if status.frames_total else "")
 
 
 def queue_line(status: QueueStatus) -> Text:
@@ -90,17 +126,35 @@ def picture_panel(picture: str | None, title: str) -> RenderableType:
     return Panel(Text.from_ansi(picture), title=title, expand=False, border_style="dim")
 
 
-def summary_table(summaries: Iterable[Summary]) -> RenderableType:
-    """Return how the players' matches went, and where their exports lie."""
+def print_summary(summaries: Iterable[Summary]) -> None:
+    """Print how the players' matches went, and where their exports lie."""
     summaries = list(summaries)
-    lines: list[RenderableType] = [Text(""), match_table(summary.status for summary in summaries), Text("")]
+    console = output_console()
+    statuses = [summary.status for summary in summaries]
+    console.print(Text(""), match_table(statuses, tells=True), Text(""), sep="\n")
     for summary in summaries:
-        where = summary.exports.get("multiplayer", "nowhere: no directory was given")
-        stored = "stored at the service" if summary.uploaded else "not uploaded (kept for the next time)"
-        lines.append(Text(f"{summary.status.seat}: {summary.ending}, {stored}"))
-        lines.append(Text(f"  {where} (and two beside it)", style="dim", overflow="fold"))
-        lines += [Text(f"  problem: {problem}", style="yellow") for problem in summary.problems]
-    return Group(*lines)
+        for line in _summary_lines(summary):
+            console.print(line, soft_wrap=True)
+
+
+def _summary_lines(summary: Summary) -> Iterator[Text]:
+    stored = "stored at the service" if summary.uploaded else "not uploaded (kept for the next time)"
+    yield Text(f"{summary.status.seat}: {summary.ending}, {stored}")
+    written = [Path(path) for path in summary.exports.values()]
+    if written:
+        names = ", ".join(path.name for path in written)
+        yield Text(f"  in {_seen_from_here(written[0].parent)}: {names}", style="dim")
+    elif not summary.problems:
+        yield Text("  no files: no folder was given", style="dim")
+    for problem in summary.problems:
+        yield Text(f"  problem: {problem}", style="yellow")
+
+
+def _seen_from_here(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, FileNotFoundError):  # it lies elsewhere, or the working directory was deleted
+        return path
 
 
 def _player_cells(status: Status) -> list[str]:
@@ -111,14 +165,14 @@ def _player_cells(status: Status) -> list[str]:
         str(status.episode),
         f"{status.frames_total:,}",
         rate,
-        f"{status.reward:g}",
+        figure(status.reward, "g"),
     ]
 
 
 def _latency_cells(latency: Mapping[str, Any] | None) -> list[str]:
     if latency is None:
         return ["-"] * 4
-    return [f"{latency[key]:.1f}" for key in ("nowMs", "medianMs", "p95Ms", "jitterMs")]
+    return [figure(latency[key], ".1f") for key in ("nowMs", "medianMs", "p95Ms", "jitterMs")]
 
 
 def checks_cell(agreed: int, desyncs: int, state_desyncs: int = 0) -> Text:

@@ -12,14 +12,15 @@ from typing import Any
 
 import attrs
 import rich.box
-from rich.console import Console
-from rich.table import Table
 
 from gym_p2p.cli.matchmakers import KNOWN_MATCHMAKERS, add_set_option, make_matchmaker
-from gym_p2p.cli.options import above_zero, count, find_local_modules
+from gym_p2p.cli.options import above_zero, count, find_local_modules, whole
+from gym_p2p.cli.progress import doing
+from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.matchmaking.decision_log import ReplayedLog, replay
 from gym_p2p.errors import UsageError
+from gym_p2p.exports.files import replacing, telling_the_disk
 from gym_p2p.simulation.population import Population
 from gym_p2p.simulation.queue import Arrivals, QueueResults, simulate_queue
 
@@ -35,13 +36,13 @@ examples:
 """
 
 _COLUMNS = (
-    ("rtt_p50_ms", "RTT p50 ms", "{:.0f}"),
-    ("rtt_p95_ms", "p95 ms", "{:.0f}"),
-    ("over_150_ms", "> 150 ms", "{:.1%}"),
-    ("wait_p50_s", "wait p50 s", "{:.1f}"),
-    ("wait_p95_s", "p95 s", "{:.1f}"),
-    ("probes_per_match", "probes", "{:.2f}"),
-    ("unmatched", "alone", "{:.1%}"),
+    ("rtt_p50_ms", "RTT p50 ms", ".0f"),
+    ("rtt_p95_ms", "p95 ms", ".0f"),
+    ("over_150_ms", "> 150 ms", ".1%"),
+    ("wait_p50_s", "wait p50 s", ".1f"),
+    ("wait_p95_s", "p95 s", ".1f"),
+    ("probes_per_match", "probes", ".2f"),
+    ("unmatched", "alone", ".1%"),
 )
 _SHOWN_DIFFERENCES = 10
 
@@ -67,7 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--population", type=count, metavar="N", help="different people (default: a quarter of the arrivals)"
     )
     simulation.add_argument("--group-size", type=count, default=2, metavar="N", help="default: %(default)s")
-    simulation.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    simulation.add_argument("--seed", type=whole, default=0, metavar="N", help="default: %(default)s")
     simulation.add_argument("--no-landmarks", action="store_true", help="nobody has measured any landmark")
     simulation.add_argument(
         "--log", metavar="FILE", help="write every decision as a line of JSON (one policy)"
@@ -101,8 +102,9 @@ def _simulate(arguments: argparse.Namespace) -> int:
     population = Population(arguments.seed, size)
     arrivals = Arrivals(count=arguments.arrivals, per_s=arguments.per_s, seed=arguments.seed)
     outcomes: dict[str, QueueResults] = {}
-    with _decision_log(arguments.log) as on_decision:
+    with doing("") as say, _decision_log(arguments.log) as on_decision:
         for name, matchmaker in matchmakers.items():
+            say(f"{len(outcomes) + 1} of {len(names)} matchmakers: {name}, {arguments.arrivals:,} arrivals")
             outcomes[name] = simulate_queue(
                 population,
                 matchmaker,
@@ -116,17 +118,19 @@ def _simulate(arguments: argparse.Namespace) -> int:
         settings = {**attrs.asdict(arrivals), "population": size, "landmarks": not arguments.no_landmarks}
         print(json.dumps({"type": "matchmaking", **settings, "results": results}, allow_nan=False))
     else:
-        Console().print(_table(outcomes, arrivals))
+        output_console().print(_table(outcomes, arrivals))
     return 0
 
 
 def _replay(arguments: argparse.Namespace) -> int:
     matchmaker = make_matchmaker(arguments.matchmaker, arguments.set)
     try:
-        with Path(arguments.log).open(encoding="utf-8") as lines:
+        with doing("putting its situations before it"), Path(arguments.log).open(encoding="utf-8") as lines:
             outcome = replay(_records(lines), matchmaker)
     except OSError as error:
         raise UsageError(f"cannot read {arguments.log}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read {arguments.log}: it is no text") from error
     if arguments.json:
         fields = {**attrs.asdict(outcome, recurse=False), "verdicts": dict(outcome.verdicts)}
         print(json.dumps({"type": "replay", **fields}, allow_nan=False))
@@ -148,21 +152,29 @@ def _decision_log(path: str | None) -> Iterator[Callable[[Mapping[str, Any]], No
     if path is None:
         yield None
         return
-    with Path(path).open("w", encoding="utf-8") as file:
-        yield lambda record: print(json.dumps(record, allow_nan=False), file=file)
+    target = Path(path)
+    is_device = target.exists() and not target.is_file()
+    with telling_the_disk(path), target.open("wb") if is_device else replacing(target) as file:
+
+        def write(record: Mapping[str, Any]) -> None:
+            file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
+
+        yield write
 
 
-def _table(outcomes: Mapping[str, QueueResults], arrivals: Arrivals) -> Table:
-    title = f"{arrivals.count} arrivals, {arrivals.per_s:g} a second, on virtual time"
-    caption = "probes: for each match; alone: left without one"
-    table = Table(title=title, caption=caption, box=rich.box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
-    table.add_column("matchmaker", no_wrap=True)
-    for _key, heading, _form in _COLUMNS:
-        table.add_column(heading, justify="right")
+def _table(outcomes: Mapping[str, QueueResults], arrivals: Arrivals) -> FittingTable:
+    columns = [Column(heading, rank=rank) for rank, (_key, heading, _form) in enumerate(_COLUMNS)]
+    table = FittingTable(
+        [Column("matchmaker", words=True), *columns],
+        title=f"{arrivals.count} arrivals, {arrivals.per_s:g} a second, on virtual time",
+        caption="probes: for each match; alone: left without one",
+        box=rich.box.SIMPLE_HEAD,
+        tells=True,
+    )
     for name, outcome in outcomes.items():
         figures = outcome.figures()
         cells = [(figures[key], form) for key, _heading, form in _COLUMNS]
-        table.add_row(name, *("-" if value is None else form.format(value) for value, form in cells))
+        table.add_row(name, *("-" if value is None else figure(value, form) for value, form in cells))
     return table
 
 

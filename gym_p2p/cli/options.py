@@ -9,18 +9,22 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from gym_p2p.config.public_ids import PUBLIC_ID, public_id_problem
 from gym_p2p.errors import P2PError, UsageError
 from gym_p2p.game.env.load import said_by_environment
 from gym_p2p.wrapper import P2POptions
 
 __all__ = [
     "MATCH_OPTIONS",
+    "NAMES",
     "above_zero",
     "add_emulation_options",
     "add_env_argument",
     "add_match_options",
+    "add_seats_argument",
+    "add_watchers_argument",
     "between",
     "count",
     "emulation",
@@ -29,8 +33,14 @@ __all__ = [
     "find_local_modules",
     "frames_or_auto",
     "match_options",
+    "name",
+    "number",
     "seat_id",
+    "seats_option",
+    "whole",
 ]
+
+NAMES = f"Names of players, rooms and queues have {PUBLIC_ID}."
 
 MATCH_OPTIONS = (
     *("frames", "fps", "seed", "input_delay", "sync", "view", "network", "spectators"),
@@ -50,6 +60,28 @@ def add_env_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) 
     )
 
 
+def add_watchers_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add ``--watchers``."""
+    parser.add_argument(
+        "--watchers",
+        type=whole,
+        default=0,
+        metavar="N",
+        help="seats of a Gymnasium environment that only watch, watcher_1 ...; the same for all players",
+    )
+
+
+def add_seats_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add ``--seats``."""
+    parser.add_argument(
+        "--seats",
+        type=seats_option,
+        metavar="N|JSON",
+        help="how a joint action splits: N equal shares (1: one seat has all of it), or each seat's indices "
+        'or keys, as in \'{"left": [0, 1, 2], "right": [3, 4, 5]}\'; the same for all players',
+    )
+
+
 def add_match_options(
     parser: argparse.ArgumentParser, *, frames: int | None = None, fps: float | None = None
 ) -> None:
@@ -63,8 +95,10 @@ def _add_playing(play: argparse._ArgumentGroup, *, frames: int | None, fps: floa
     frames_help = "leave after N frames" + (f" (default: {frames})" if frames else "")
     fps_help = f"frames a second (default: {'as fast as possible' if fps is None else f'{fps:g}'})"
     play.add_argument("--frames", type=count, metavar="N", default=frames, help=frames_help)
-    play.add_argument("--fps", type=float, metavar="F", default=fps, help=fps_help)
-    play.add_argument("--seed", type=int, metavar="N", help="the seed to insist on (default: an agreed one)")
+    play.add_argument("--fps", type=number, metavar="F", default=fps, help=fps_help)
+    play.add_argument(
+        "--seed", type=whole, metavar="N", help="the seed to insist on (default: an agreed one)"
+    )
     play.add_argument(
         "--input-delay",
         type=frames_or_auto,
@@ -93,7 +127,7 @@ def _add_network(network: argparse._ArgumentGroup) -> None:
     )
     network.add_argument(
         "--spectators",
-        type=int,
+        type=whole,
         default=0,
         metavar="N",
         help="show the match to up to N spectators (default: 0)",
@@ -104,13 +138,25 @@ def _add_network(network: argparse._ArgumentGroup) -> None:
 def add_emulation_options(network: argparse._ArgumentGroup) -> None:
     """Add the options of an emulated path, which :func:`emulation` reads."""
     network.add_argument(
-        "--one-way-ms", type=float, default=0.0, metavar="MS", help="emulated delay of what this side sends"
+        "--one-way-ms",
+        type=between(0, 10_000),
+        default=0.0,
+        metavar="MS",
+        help="emulated delay of what this side sends",
     )
     network.add_argument(
-        "--jitter-ms", type=float, default=0.0, metavar="MS", help="emulated mean extra delay (exponential)"
+        "--jitter-ms",
+        type=between(0, 10_000),
+        default=0.0,
+        metavar="MS",
+        help="emulated mean extra delay (exponential)",
     )
     network.add_argument(
-        "--loss", type=float, default=0.0, metavar="P", help="emulated share of lost datagrams, 0 to 1"
+        "--loss",
+        type=between(0, 1),
+        default=0.0,
+        metavar="P",
+        help="emulated share of lost datagrams, 0 to 1",
     )
 
 
@@ -201,34 +247,79 @@ def seat_id(text: str) -> str | int:
     return int(text) if text.lstrip("-").isdigit() else text
 
 
+def seats_option(text: str) -> int | dict[str, Any]:
+    """Read how a joint action splits.
+
+    >>> seats_option("2"), seats_option('{"left": [0, 1], "right": 2}')
+    (2, {'left': [0, 1], 'right': 2})
+    """
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if isinstance(found, bool) or not isinstance(found, int | dict):
+        raise argparse.ArgumentTypeError(
+            f'wanted a number of seats, or JSON like {{"left": [0, 1], "right": [2, 3]}}, got {text!r}'
+        )
+    return found
+
+
 def frames_or_auto(text: str) -> int | Literal["auto"]:
     """Read an input delay: a number of frames, or ``auto``."""
-    return "auto" if text == "auto" else int(text)
+    return "auto" if text == "auto" else _read(int, text, "a whole number, or auto")
+
+
+def whole(text: str) -> int:
+    """Read a whole number."""
+    return _read(int, text, "a whole number")
+
+
+def number(text: str) -> float:
+    """Read a number."""
+    return _read(float, text, "a number")
 
 
 def count(text: str) -> int:
     """Read a whole number from 1."""
-    number = int(text)
-    if number < 1:
+    value = _read(int, text, "a whole number from 1")
+    if value < 1:
         raise argparse.ArgumentTypeError(f"wanted a whole number from 1, got {text}")
-    return number
+    return value
 
 
 def above_zero(text: str) -> float:
     """Read a number above 0."""
-    number = float(text)
-    if not 0 < number < math.inf:
+    value = _read(float, text, "a number above 0")
+    if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"wanted a number above 0, got {text}")
-    return number
+    return value
 
 
 def between(least: float, most: float) -> Callable[[str], float]:
     """Return what reads a number of that range."""
 
-    def number(text: str) -> float:
-        value = float(text)
+    def read(text: str) -> float:
+        value = _read(float, text, f"{least:g} to {most:g}")
         if not least <= value <= most:
             raise argparse.ArgumentTypeError(f"wanted {least:g} to {most:g}, got {text}")
         return value
 
-    return number
+    return read
+
+
+def name(text: str) -> str:
+    """Read the name of a subject, a room or a queue: a wrong one is refused before anything begins."""
+    problem = public_id_problem(text)
+    if problem is not None:
+        raise argparse.ArgumentTypeError(problem)
+    return text
+
+
+_T = TypeVar("_T")
+
+
+def _read(kind: Callable[[str], _T], text: str, wanted: str) -> _T:
+    try:
+        return kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"wanted {wanted}, got {text!r}") from None

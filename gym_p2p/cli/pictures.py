@@ -9,21 +9,34 @@ from __future__ import annotations
 import abc
 import contextlib
 import io
+import os
 import secrets
+import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from gym_p2p.errors import ConfigurationError
+from gym_p2p.config.extras import how_to_install
+from gym_p2p.errors import ConfigurationError, NotWritten
+from gym_p2p.exports.files import disk_problem, telling_the_disk
 
-__all__ = ["Gif", "Mp4", "Pace", "Pictures", "Window", "open_video"]
+__all__ = ["Gif", "Mp4", "Pace", "Pictures", "Window", "enlarged", "open_video", "require_display"]
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
-_INSTALL = "pip install 'gym_p2p[video]'"
+
+_LARGE_PX = 480
+"""What is smaller is shown larger, by whole pixels: each becomes a square, and stays as sharp as it is."""
+
+
+def enlarged(picture: Picture) -> Picture:
+    """Return a picture as large as it is shown."""
+    factor = max(1, _LARGE_PX // max(picture.shape[:2]))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1) if factor > 1 else picture
 
 
 class Pictures(abc.ABC):
@@ -45,8 +58,8 @@ def open_video(path: str | Path, fps: float) -> Pictures:
         ConfigurationError: it is neither ``.gif`` nor ``.mp4``, no file can be written, or what writes it is
             not installed.
     """
-    path = Path(path)
-    kind = {".gif": Gif, ".mp4": Mp4}.get(path.suffix)
+    path = Path(path).absolute()
+    kind = {".gif": Gif, ".mp4": Mp4}.get(path.suffix.lower())
     if kind is None:
         raise ConfigurationError("video", f"wanted .gif or .mp4, got {path.name!r}")
     if not path.parent.is_dir():
@@ -65,16 +78,25 @@ class Gif(Pictures):
         try:
             from PIL import Image  # noqa: PLC0415 - an optional extra
         except ImportError as error:
-            raise ConfigurationError("video", f"a GIF needs Pillow: {_INSTALL}") from error
+            raise ConfigurationError("video", f"a GIF needs Pillow: {how_to_install('PIL')}") from error
         self._image: Any = Image
         self._target = _Target(path)
-        self._file = self._target.temporary.open("xb")
+        self._file = self._target.open()
         self._fps = fps
         self._frames = self._shown_cs = 0
         self._before: Picture | None = None
 
     def add(self, picture: Picture) -> None:
-        """Take the next picture: what changed since the last one is stored."""
+        """Take the next picture: what changed since the last one is stored.
+
+        Raises:
+            NotWritten: the disk takes no more.
+        """
+        with telling_the_disk(self._target.path):
+            self._add(picture)
+        self._before = picture.copy()
+
+    def _add(self, picture: Picture) -> None:
         height, width = picture.shape[:2]
         if self._before is None:
             screen = width.to_bytes(2, "little") + height.to_bytes(2, "little")
@@ -87,14 +109,25 @@ class Gif(Pictures):
         self._shown_cs += delay
         self._file.write(b"\x21\xf9\x04\x04" + delay.to_bytes(2, "little") + b"\x00\x00")
         self._file.write(self._encoded(picture[top:bottom, left:right], left, top))
-        self._before = picture.copy()
 
     def close(self, *, keep: bool) -> None:
-        """Finish the file; without a picture there is none."""
-        if not self._file.closed:
-            self._file.write(b"\x3b")
-            self._file.close()
-        self._target.close(keep=keep and self._before is not None)
+        """Finish the file; without a picture there is none.
+
+        Raises:
+            NotWritten: the disk takes no more.
+        """
+        keep = keep and self._before is not None and not self._file.closed
+        written = False
+        try:
+            if keep:
+                with telling_the_disk(self._target.path):
+                    self._file.write(b"\x3b")
+                    self._file.flush()
+                written = True
+        finally:
+            with contextlib.suppress(OSError):
+                self._file.close()  # what it still held is for nobody
+            self._target.close(keep=written)
 
     def _encoded(self, part: Picture, left: int, top: int) -> bytes:
         """Return an image of its own within the animation: its place, its colours, its pixels."""
@@ -141,7 +174,8 @@ class Mp4(Pictures):
         try:
             import imageio_ffmpeg  # noqa: PLC0415 - an optional extra
         except ImportError as error:
-            raise ConfigurationError("video", f"an MP4 needs imageio-ffmpeg: {_INSTALL}") from error
+            advice = how_to_install("imageio_ffmpeg")
+            raise ConfigurationError("video", f"an MP4 needs imageio-ffmpeg: {advice}") from error
         self._encode: Callable[..., Any] = imageio_ffmpeg.write_frames
         self._target = _Target(path)
         self._fps = fps
@@ -149,7 +183,11 @@ class Mp4(Pictures):
         self._writer: Any = None
 
     def add(self, picture: Picture) -> None:
-        """Take the next picture; odd sizes get one more row or column, as H.264 wants even ones."""
+        """Take the next picture; odd sizes get one more row or column, as H.264 wants even ones.
+
+        Raises:
+            NotWritten: the disk takes no more.
+        """
         even = np.pad(picture, [(0, picture.shape[0] % 2), (0, picture.shape[1] % 2), (0, 0)], mode="edge")
         if self._writer is None:
             self._shape = even.shape
@@ -159,13 +197,55 @@ class Mp4(Pictures):
             self._writer.send(None)
         if even.shape != self._shape:
             raise ConfigurationError("video", "the environment's pictures change their size")
-        self._writer.send(np.ascontiguousarray(even))
+        try:
+            self._writer.send(np.ascontiguousarray(even))
+        except (OSError, StopIteration) as error:  # the encoder is gone, and says why in its own words
+            raise NotWritten(self._target.path, self._problem()) from error
 
     def close(self, *, keep: bool) -> None:
-        """Finish the file; without a picture there is none."""
-        if self._writer is not None:
-            self._writer.close()
-        self._target.close(keep=keep and self._writer is not None)
+        """Finish the file; without a picture there is none.
+
+        Raises:
+            NotWritten: the disk takes no more.
+        """
+        writer, self._writer = self._writer, None
+        whole = False
+        try:
+            if writer is not None:
+                writer.close()
+                whole = _is_whole_mp4(self._target.temporary)
+                if keep and not whole:
+                    raise NotWritten(self._target.path, self._problem())
+        finally:
+            self._target.close(keep=keep and whole)
+
+    def _problem(self) -> str:
+        full = shutil.disk_usage(self._target.path.parent).free < _ALMOST_FULL_BYTES
+        return "the disk is full" if full else "the encoder (ffmpeg) could not write it"
+
+
+_ALMOST_FULL_BYTES = 1 << 16
+"""The encoder writes in blocks, and leaves less than one free."""
+
+
+def _is_whole_mp4(path: Path) -> bool:
+    """Return whether a file has all the boxes that it announces, its index among them (ISO 14496-12, 4.2)."""
+    kinds: list[bytes] = []
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        size = path.stat().st_size
+        at = 0
+        while at < size:
+            file.seek(at)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            if length < 8:
+                return False
+            kinds.append(head[4:8])
+            at += length
+        return at == size and b"moov" in kinds
+    return False
 
 
 class Pace:
@@ -183,11 +263,31 @@ class Pace:
         time.sleep(max(0.0, self._due_s - now))
 
 
+def require_display() -> None:
+    """Pass where a window can be opened.
+
+    Raises:
+        ConfigurationError: it cannot, and what to do instead.
+    """
+    if not sys.platform.startswith("linux") or os.environ.get("SDL_VIDEODRIVER"):
+        return
+    if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
+        raise ConfigurationError(
+            "render", f"there is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set); {_USE_VIDEO}"
+        )
+
+
+_USE_VIDEO = "use --video FILE.gif instead"
+
+
 class Window(Pictures):
     """A window that shows the pictures at their pace; closing it ends the show.
 
     Attributes:
         open: whether it is still there.
+
+    Raises:
+        ConfigurationError: no window can be opened here.
     """
 
     def __init__(self, title: str, fps: float) -> None:
@@ -195,8 +295,12 @@ class Window(Pictures):
             import pygame  # noqa: PLC0415 - an optional extra
         except ImportError as error:
             raise ConfigurationError(
-                "render", "a window needs pygame: pip install pygame (or use --video)"
+                "render", f"a window needs pygame: {how_to_install('pygame')} (or {_USE_VIDEO})"
             ) from error
+        try:
+            pygame.display.init()
+        except pygame.error as error:
+            raise _no_window(error) from error
         self._pygame = pygame
         self._title = title
         self._pace = Pace(fps)
@@ -220,34 +324,42 @@ class Window(Pictures):
     def close(self, *, keep: bool) -> None:  # noqa: ARG002 - there is nothing to keep
         """Close the window."""
         self.open = False
-        if self._screen is not None:
-            self._screen = None
-            self._pygame.display.quit()
+        self._screen = None
+        self._pygame.display.quit()
 
     def _begin(self, picture: Picture) -> None:
         pygame = self._pygame
-        height, width = picture.shape[:2]
-        larger = max(1, 480 // max(height, width))
         try:
-            pygame.display.init()
-            self._screen = pygame.display.set_mode((width * larger, height * larger))
+            self._screen = pygame.display.set_mode(picture.shape[1::-1])
         except pygame.error as error:
-            raise ConfigurationError(
-                "render", f"no window can be opened here ({error}); use --video FILE.gif instead"
-            ) from error
+            raise _no_window(error) from error
         pygame.display.set_caption(self._title)
 
 
+def _no_window(error: Exception) -> ConfigurationError:
+    return ConfigurationError("render", f"no window can be opened here ({error}); {_USE_VIDEO}")
+
+
 class _Target:
-    """A file and the temporary one beside it."""
+    """A file and the temporary one beside it, which takes its place when it is whole."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self.temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
 
+    def open(self) -> BinaryIO:
+        try:
+            return self.temporary.open("xb")
+        except OSError as error:
+            raise ConfigurationError(
+                "video", f"cannot write {str(self.path)!r}: {disk_problem(error)}"
+            ) from error
+
     def close(self, *, keep: bool) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        try:
             if keep:
-                self.temporary.replace(self._path)
-            else:
+                with telling_the_disk(self.path):
+                    self.temporary.replace(self.path)
+        finally:
+            with contextlib.suppress(OSError):
                 self.temporary.unlink()

@@ -11,10 +11,12 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.cli.drawing import load_drawn_as_text
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.game.env.load import Policy, load_environment, load_policy
+from gym_p2p.game.env.load import Policy, load_policy
 from gym_p2p.game.env.recipe import named_recipe
+from gym_p2p.game.env.split import SeatsOption
 from gym_p2p.play.progress import Progress
 from gym_p2p.wrapper import P2PEnv, P2POptions
 
@@ -34,6 +36,7 @@ class Part:
     env_args: Mapping[str, Any]
     seat: SeatId | None
     watchers: int = 0
+    seats: SeatsOption = None
     policy: str = "random"
     seed: int | None = None
     frames: int | None = None
@@ -97,11 +100,12 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     Raises:
         P2PError: there was no match.
     """
-    rendering = {"render_mode": "ansi"} if part.picture else {}
+    report(Status(seat=part.seat, state="loading"))
     env = P2PEnv(
-        load_environment(part.env, {**part.env_args, **rendering}),
+        load_drawn_as_text(part.env, part.env_args, picture=part.picture),
         seat=part.seat,
         watchers=part.watchers,
+        seats=part.seats,
         **part.options,
     )
     env.p2p.environment = named_recipe(part.env, part.env_args)
@@ -196,13 +200,13 @@ class _SeatedPlayer:
             if self._played_all():
                 return "done"
             action = policy(observation, self._env.p2p.progress.frame)
-            observation, reward, terminated, truncated, info = self._env.step(action)
+            observation, reward, terminated, truncated, _ = self._env.step(action)
             self._reward += reward
             over = terminated or truncated
             self._tick()
-            reason = info.get("p2p", {}).get("reason")
-            if reason not in {None, "peer_reset"}:
-                return str(reason)
+            ending = self._env.p2p.ending
+            if ending is not None and ending.reason != "peer_reset":
+                return ending.reason
         return None
 
     def _tick(self) -> None:
@@ -225,7 +229,7 @@ class _SeatedPlayer:
             frame=progress.frame,
             frames_total=progress.frames_total,
             steps_per_s=self._rate(),
-            reward=round(self._reward, 6),
+            reward=round(self._reward, 6) + 0.0,  # -0.0 becomes 0.0
             checksums_agreed=progress.checksums_agreed,
             desyncs=progress.desyncs,
             state_desyncs=progress.state_desyncs,

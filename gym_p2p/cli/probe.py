@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gym_p2p.cli.options import add_emulation_options, count, emulation
+from gym_p2p.cli.options import NAMES, add_emulation_options, count, emulation, name
+from gym_p2p.cli.progress import doing
+from gym_p2p.cli.tables import output_console
 from gym_p2p.config import DEFAULT_SERVER_URL, LinkConfig, LinkEmulation
 from gym_p2p.core.api.probes import MAX_PINGS
 from gym_p2p.errors import ConfigurationError, ServiceRefused, UsageError
@@ -26,11 +28,13 @@ from gym_p2p.net.probing.manager import ProbeResult
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "histogram", "result_document", "run"]
 
 DESCRIPTION = "Measure the latency to another player over a channel like that of a match."
-EPILOG = """\
+EPILOG = f"""\
 examples:
   gym-p2p probe --wait --as ann                     (one terminal: waits until somebody probes it)
   gym-p2p probe ann                                 (the other one)
   gym-p2p probe ann --json --server http://10.0.0.5:8765
+
+{NAMES}
 """
 EXIT_NOT_MEASURED = 3
 _PINGS = 20
@@ -41,10 +45,14 @@ _BAR_CHARS = 40
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
-    parser.add_argument("peer", nargs="?", metavar="PEER", help="the name under which the other one waits")
+    parser.add_argument(
+        "peer", nargs="?", type=name, metavar="PEER", help="the name under which the other one waits"
+    )
     parser.add_argument("--wait", action="store_true", help="wait to be probed, until Ctrl-C")
     parser.add_argument("--server", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s")
-    parser.add_argument("--as", dest="subject", metavar="NAME", help="your name (default: a made-up one)")
+    parser.add_argument(
+        "--as", dest="subject", type=name, metavar="NAME", help="your name (default: a made-up one)"
+    )
     parser.add_argument(
         "--pings", type=count, default=_PINGS, metavar="N", help="how many pings (default: %(default)s)"
     )
@@ -67,13 +75,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _probe(arguments: argparse.Namespace, subject: str) -> int:
     try:
-        result = await probe_peer(
-            arguments.peer,
-            server_url=arguments.server,
-            subject_id=subject,
-            link=_link(arguments),
-            pings=arguments.pings,
-        )
+        with doing(f"measuring the way to {arguments.peer}"):
+            result = await probe_peer(
+                arguments.peer,
+                server_url=arguments.server,
+                subject_id=subject,
+                link=_link(arguments),
+                pings=arguments.pings,
+            )
     except ServiceRefused as error:
         if error.code != "no_such_subject":
             raise
@@ -157,7 +166,7 @@ def _show(result: ProbeResult, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(result_document(result)), flush=True)
     else:
-        Console().print(_picture(result))
+        output_console().print(_picture(result), soft_wrap=True)
 
 
 def _picture(result: ProbeResult) -> RenderableType:

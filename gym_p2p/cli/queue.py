@@ -11,11 +11,12 @@ from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from gym_p2p.cli.options import between
-from gym_p2p.config import DEFAULT_SERVER_URL, ServiceConfig
+from gym_p2p.cli.progress import doing
+from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
+from gym_p2p.config import DEFAULT_DATA_DIR, DEFAULT_SERVER_URL
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.matchmaking.report import QueueReport
@@ -47,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data-dir",
-        default=ServiceConfig().data_dir,
+        default=DEFAULT_DATA_DIR,
         metavar="DIR",
         help="the service's, which holds its secret (default: %(default)s)",
     )
@@ -71,8 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
 async def _watch(arguments: argparse.Namespace) -> None:
     console = Console()
     async with QueueView(arguments.server) as view:
-        report = await _look(view, arguments)
-        if arguments.json or arguments.once or not console.is_terminal:
+        with doing(f"asking {arguments.server}"):
+            report = await _look(view, arguments)
+        if arguments.json or arguments.once or console.is_dumb_terminal or not console.is_terminal:
             _print(report, as_json=arguments.json)
             while not arguments.once:
                 await asyncio.sleep(arguments.interval)
@@ -109,7 +111,7 @@ def _own_token(data_dir: str, lifetime_s: float) -> str:
         secret = read_secret(Path(data_dir))
     except OSError as error:
         problem = f"cannot read a service's secret in {data_dir}: {error.strerror or error}"
-        raise ConfigurationError("--data-dir", f"{problem}; {_NAME_IT}") from None
+        raise ConfigurationError("data_dir", f"{problem}; {_NAME_IT}") from None
     claims = OperatorClaims(expires_at=time.time() + lifetime_s)
     return TokenSigner(secret, OperatorClaims).issue(claims)
 
@@ -122,16 +124,22 @@ def report_view(report: QueueReport) -> RenderableType:
     return Group(*parts, _totals(report))
 
 
-def _queue_table(name: str, rows: tuple[TicketRow, ...]) -> Table:
-    title = Text(f"{name} ({len(rows)})", style="bold")
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("subject", no_wrap=True, overflow="ellipsis")
-    table.add_column("state", no_wrap=True)
-    for heading in ("wait s", "limit ms", "best ms", "probes", "rejected"):
-        table.add_column(heading, justify="right", no_wrap=True)
+_COLUMNS = (
+    Column("subject", words=True),
+    Column("state", rank=1, words=True),
+    Column("wait s"),
+    Column("limit ms", rank=3),
+    Column("best ms", rank=2),
+    Column("probes", rank=4),
+    Column("rejected", rank=5),
+)
+
+
+def _queue_table(name: str, rows: tuple[TicketRow, ...]) -> FittingTable:
+    table = FittingTable(_COLUMNS, title=Text(f"{name} ({len(rows)})", style="bold"))
     for row in rows:
-        figures = (f"{row.wait_s:.1f}", _ms(row.threshold_ms), _ms(row.best_estimate_ms))
-        table.add_row(Text(row.subject_id), Text(row.state), *figures, str(row.probes), str(row.rejections))
+        figures = (figure(row.wait_s, ".1f"), _ms(row.threshold_ms), _ms(row.best_estimate_ms))
+        table.add_row(row.subject_id, row.state, *figures, str(row.probes), str(row.rejections))
     return table
 
 
@@ -145,7 +153,7 @@ def _totals(report: QueueReport) -> Text:
 
 
 def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
+    return "-" if value is None else figure(value, ".0f")
 
 
 def _print(report: QueueReport, *, as_json: bool) -> None:
@@ -153,4 +161,4 @@ def _print(report: QueueReport, *, as_json: bool) -> None:
         line = {"type": "queues", "timestamp_ms": time.time_ns() // 1_000_000, **encode(report)}
         print(json.dumps(line, allow_nan=False), flush=True)
     else:
-        Console().print(report_view(report))
+        output_console().print(report_view(report))

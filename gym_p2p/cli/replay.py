@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -13,11 +14,13 @@ from typing import Any
 import attrs
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from gym_p2p.cli.drawing import render_modes
 from gym_p2p.cli.options import add_env_argument, between, env_arguments, find_local_modules
-from gym_p2p.cli.pictures import Pace, Pictures, Window, open_video
+from gym_p2p.cli.pictures import Pace, Pictures, Window, enlarged, open_video, require_display
+from gym_p2p.cli.progress import doing
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import ConfigurationError, DamagedReplay, UsageError
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.replay.reader import Replay, read_replay
@@ -45,6 +48,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument("file", metavar="FILE", help="a recording (join --record)")
     parser.add_argument("--env", help="the environment, as for join, where the file does not name it")
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run whatever the file names as its environment, also from the working directory; "
+        "without it, only environments of installed packages",
+    )
     add_env_argument(parser)
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--render", action="store_true", help="show it in a window")
@@ -52,27 +61,31 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=between(0.1, 1000), metavar="F", help="frames a second (default: as it was played)"
     )
-    parser.add_argument("--to", metavar="FILE", help="write the transitions to a .jsonl or .parquet")
+    parser.add_argument("--to", metavar="FILE", help="write the transitions to a .jsonl, .csv or .parquet")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Play it again."""
-    find_local_modules()
+    if arguments.env is not None or arguments.trust:
+        find_local_modules()
     try:
-        replay = read_replay(arguments.file)
+        with doing(f"reading {arguments.file}"):
+            replay = read_replay(arguments.file)
     except DamagedReplay as error:
         if not arguments.json:
             raise
         damage = {"where": error.where, "problem": error.problem}
         print(json.dumps({"file": error.path, "ok": False, "damage": damage}))
         return 1
+    if not arguments.json:
+        _print_header(replay)
     with contextlib.redirect_stdout(sys.stderr):  # what an environment prints is none of our output
         verification = _play(replay, arguments)
     if arguments.json:
         print(json.dumps(_document(verification)))
     else:
-        _print(verification, arguments)
+        _print_verdict(verification, arguments)
     return 0 if verification.ok else 1
 
 
@@ -81,34 +94,30 @@ def _play(replay: Replay, arguments: argparse.Namespace) -> Verification:
     make = _maker(replay, arguments)
     mode = _render_mode(replay, make, arguments)
     outputs: list[Callable[[ReplayStep], None]] = []
-    closing: list[Callable[[bool], None]] = []
+    agreed = False
 
     def watch(step: ReplayStep) -> None:
         for output in outputs:
             output(step)
 
-    with _progress(replay) as advance:
+    # Whatever was opened is closed, also when another one cannot be, or its disk is full.
+    with contextlib.ExitStack() as closing:
         pictures = _pictures(replay, mode, arguments)
         if pictures is not None:
+            closing.callback(lambda: pictures.close(keep=agreed))
             outputs.append(lambda step: _show(step, pictures))
-            closing.append(lambda keep: pictures.close(keep=keep))
         elif mode == "human":
             pace = Pace(_fps_of(replay, arguments))  # it draws into a window of its own
             outputs.append(lambda _step: pace.wait())
         if arguments.to is not None:
             file = TransitionFile(arguments.to, replay)
+            closing.callback(lambda: file.close(keep=agreed))
             outputs.append(file.write)
-            closing.append(lambda keep: file.close(keep=keep))
-        outputs.append(advance)
-        agreed = False
-        try:
-            verification = verify_replay(
-                replay, lambda: make(mode), watch=watch, compare_states=mode is None and arguments.env is None
-            )
-            agreed = verification.agreed
-        finally:
-            for close in closing:
-                close(agreed)
+        outputs.append(closing.enter_context(_progress(replay)))
+        verification = verify_replay(
+            replay, lambda: make(mode), watch=watch, compare_states=mode is None and arguments.env is None
+        )
+        agreed = verification.agreed
     return verification
 
 
@@ -120,7 +129,8 @@ def _maker(replay: Replay, arguments: argparse.Namespace) -> Callable[[str | Non
         if given:
             raise UsageError("--env-arg goes with --env: the file knows its own environment's arguments")
         if recipe is not None:
-            recipe.refuse_foreign_calls()
+            if not arguments.trust:
+                recipe.refuse_untrusted()
             return lambda mode: recipe.make(render_mode=mode)
         game_of(replay.header)  # raises, for there is no recipe
     if recipe is not None and recipe.name == arguments.env:
@@ -139,9 +149,9 @@ def _render_mode(
     """
     if not arguments.render and arguments.video is None:
         return None
-    env = make(None)
-    offered = list(getattr(env, "metadata", {}).get("render_modes", []))
-    env.close()
+    if arguments.render:
+        require_display()
+    offered = render_modes(make(None))
     for mode in ("rgb_array", "human"):
         if mode in offered and (mode == "rgb_array" or arguments.render):
             return mode
@@ -164,7 +174,7 @@ def _show(step: ReplayStep, pictures: Pictures) -> None:
     if not isinstance(picture, np.ndarray) or picture.ndim != 3 or picture.shape[2] != 3:
         kind = f"an array of shape {picture.shape}" if isinstance(picture, np.ndarray) else type(picture)
         raise ConfigurationError("render", f"wanted a picture of (height, width, 3), got {kind}")
-    pictures.add(picture.astype(np.uint8, copy=False))
+    pictures.add(enlarged(picture.astype(np.uint8, copy=False)))
 
 
 def _fps_of(replay: Replay, arguments: argparse.Namespace) -> float:
@@ -174,11 +184,9 @@ def _fps_of(replay: Replay, arguments: argparse.Namespace) -> float:
 
 @contextlib.contextmanager
 def _progress(replay: Replay) -> Iterator[Callable[[ReplayStep], None]]:
-    console = Console(stderr=True)
-    columns = (TextColumn("playing again"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=replay.frames)
-        yield lambda _step: progress.advance(task)
+    with doing("playing again") as say:
+        frames = itertools.count(1)
+        yield lambda _step: say(f"playing again: {next(frames):,} of {replay.frames:,} frames")
 
 
 def _document(verification: Verification) -> dict[str, Any]:
@@ -190,7 +198,7 @@ def _document(verification: Verification) -> dict[str, Any]:
         "reason": replay.reason,
         "missing": replay.missing,
         "episodes": [
-            {"seed": episode.begun.seed, "frames": episode.frames, "completed": episode.completed}
+            {"seed": episode.begun().seed, "frames": episode.frames, "completed": episode.completed}
             for episode in replay.episodes
         ],
         "frames": replay.frames,
@@ -202,8 +210,7 @@ def _document(verification: Verification) -> dict[str, Any]:
     }
 
 
-def _print(verification: Verification, arguments: argparse.Namespace) -> None:
-    replay, console = verification.replay, Console(soft_wrap=True)
+def _print_header(replay: Replay) -> None:
     header = replay.header
     recorded = datetime.fromtimestamp(header.recorded_ms / 1e3, UTC).strftime("%Y-%m-%d %H:%M UTC")
     whose = "" if header.player_id is None else f" by {header.player_id}"
@@ -211,16 +218,21 @@ def _print(verification: Verification, arguments: argparse.Namespace) -> None:
     lines = [
         f"match        {header.match_id}, recorded {recorded}{whose}",
         f"environment  {header.description.get('environment', 'unknown')}",
+        f"made by      {header.environment or 'the file does not say'}",
         f"players      {players or ', '.join(map(str, header.seats))}",
         f"episodes     {len(replay.episodes)}, {replay.frames} frames; the end: {replay.reason or 'missing'}",
         f"fingerprint  {replay.fingerprint}",
     ]
     for line in lines:
-        console.print(line, highlight=False, markup=False)
+        print(printable(line))
+
+
+def _print_verdict(verification: Verification, arguments: argparse.Namespace) -> None:
+    replay, console = verification.replay, Console(soft_wrap=True)
     for warning in verification.warnings:
-        console.print(Text(f"not as then: {warning}", "yellow"))
+        console.print(Text(printable(f"not as then: {warning}"), "yellow"))
     for difference in verification.differences:
-        console.print(Text(str(difference), "red"))
+        console.print(Text(printable(str(difference)), "red"))
     if replay.missing is not None:
         console.print(Text(f"not whole: {replay.missing}", "red"))
     verdict = (

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable
 
 from gym_p2p.cli.matchmakers import add_queue_options, make_matchmaker
-from gym_p2p.cli.options import find_local_modules
+from gym_p2p.cli.options import find_local_modules, whole
 from gym_p2p.cli.secret import JOIN_SECRET, TURN_SECRET, secret
-from gym_p2p.config import IceServer, MatchmakingConfig, ServiceConfig
+from gym_p2p.cli.surroundings import heeded
+from gym_p2p.config import DEFAULT_DATA_DIR, IceServer, MatchmakingConfig, ServiceConfig
 from gym_p2p.config.names import load_named
 from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.errors import ConfigurationError
@@ -41,11 +42,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     _add_access_options(parser)
     parser.add_argument(
-        "--port", type=int, default=_DEFAULTS.port, help="port, 0 for any free one (default: %(default)s)"
+        "--port", type=whole, default=_DEFAULTS.port, help="port, 0 for any free one (default: %(default)s)"
     )
     parser.add_argument(
         "--data-dir",
-        default=_DEFAULTS.data_dir,
+        default=DEFAULT_DATA_DIR,
         metavar="DIR",
         help="where the players' documents go (default: %(default)s)",
     )
@@ -102,21 +103,7 @@ def _add_path_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until interrupted."""
-    config = ServiceConfig(
-        host=args.host,
-        open=args.open,
-        join_secret=secret(JOIN_SECRET),
-        experiment=args.experiment,
-        private_candidates=args.private_candidates,
-        turn_secret=secret(TURN_SECRET),
-        port=args.port,
-        data_dir=args.data_dir,
-        ice_servers=tuple(_ice_server(text) for text in args.ice_server),
-        relay_only=args.relay_only,
-        cors_origins=args.cors_origin,
-        matchmaking=MatchmakingConfig(give_up_after_s=args.give_up_after),
-        log_decisions=args.decision_log,
-    )
+    config = _config(args)
     find_local_modules()
     matchmaker = make_matchmaker(args.matchmaker, args.set)
     hook = None if args.pre_match is None else load_named("pre_match", args.pre_match)
@@ -125,15 +112,40 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _config(args: argparse.Namespace) -> ServiceConfig:
+    try:
+        return ServiceConfig(
+            host=args.host,
+            open=args.open,
+            join_secret=secret(JOIN_SECRET),
+            experiment=args.experiment,
+            private_candidates=args.private_candidates,
+            turn_secret=secret(TURN_SECRET),
+            port=args.port,
+            data_dir=args.data_dir,
+            ice_servers=tuple(_ice_server(text) for text in args.ice_server),
+            relay_only=args.relay_only,
+            cors_origins=args.cors_origin,
+            matchmaking=MatchmakingConfig(give_up_after_s=args.give_up_after),
+            log_decisions=args.decision_log,
+        )
+    except ConfigurationError as error:
+        if error.option != "host" or not args.host:
+            raise
+        raise ConfigurationError("host", _TOO_OPEN.format(args.host)) from None
+
+
 async def _serve(config: ServiceConfig, matchmaker: Matchmaker, hook: Callable[..., object] | None) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
     service = Service(config, matchmaker=matchmaker, pre_match=hook)
     await service.start()
     try:
         print(f"gym_p2p service ready at {service.url}", flush=True)
+        if (f"http://{service.addresses[0]}", *service.addresses[1:]) != (service.url,):
+            print(f"listening on {' and '.join(service.addresses)}", flush=True)
         if config.open and not config.on_loopback:
             print(_OPEN_WARNING.format(config.host), file=sys.stderr, flush=True)
         if config.private_candidates is None and not config.passes_private_candidates:
@@ -153,6 +165,12 @@ def _ice_server(url: str) -> IceServer:
         urls=(url,), username=os.environ.get(_TURN_USERNAME), credential=os.environ.get(_TURN_CREDENTIAL)
     )
 
+
+_TOO_OPEN = (
+    "{} is reached by other machines. Either let in who has a token alone: put a secret into a file "
+    f"(openssl rand -hex 32 > join.secret), start with {JOIN_SECRET}_FILE=join.secret, and make tokens with "
+    "gym-p2p token. Or let everybody in, in a network that you trust: --open"
+)
 
 _PRIVATE_NOTE = (
     "note: with join tokens, loopback and private addresses are not passed on to the players. If these are "

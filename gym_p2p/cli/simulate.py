@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
+import contextlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from multiprocessing import get_context
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 import attrs
 import rich.box
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from gym_p2p.cli.options import (
+    above_zero,
     add_env_argument,
+    add_seats_argument,
+    add_watchers_argument,
     between,
     count,
     env_arguments,
     environment_in_words,
     find_local_modules,
     frames_or_auto,
+    number,
     seat_id,
+    whole,
 )
+from gym_p2p.cli.progress import doing
+from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.processes.pool import map_in_processes
+from gym_p2p.processes.python import can_start_python
 from gym_p2p.simulation import Simulation, simulate
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
@@ -55,6 +62,7 @@ class _Task:
     env: str
     env_args: Mapping[str, Any]
     policies: Mapping[SeatId | None, str]
+    watchers: int
     sync: str
     one_way_ms: float
     repeat: int
@@ -86,6 +94,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "env", help="a Gymnasium id, a PettingZoo module (pettingzoo.atari.pong_v3), or module:function"
     )
     add_env_argument(parser)
+    add_watchers_argument(parser)
+    add_seats_argument(parser)
     parser.add_argument(
         "--policy",
         action="append",
@@ -94,8 +104,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="random, scripted, or module:function, for one seat or for all (default: random)",
     )
     parser.add_argument("--frames", type=count, default=600, metavar="N", help="default: %(default)s")
-    parser.add_argument("--fps", type=float, default=60.0, metavar="F", help="default: %(default)g")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the episode (default: 1)")
+    parser.add_argument("--fps", type=above_zero, default=60.0, metavar="F", help="default: %(default)g")
+    parser.add_argument("--seed", type=whole, default=1, metavar="N", help="of the episode (default: 1)")
     _add_network_options(parser)
     parser.add_argument(
         "--sync",
@@ -118,13 +128,13 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     network = parser.add_argument_group("network")
     network.add_argument(
         "--one-way-ms",
-        type=float,
+        type=number,
         nargs="+",
         default=[0.0, 25.0, 50.0, 100.0],
         metavar="MS",
         help="one or more delays to compare (default: 0 25 50 100)",
     )
-    network.add_argument("--jitter-ms", type=float, default=0.0, metavar="MS", help="mean, exponential")
+    network.add_argument("--jitter-ms", type=number, default=0.0, metavar="MS", help="mean, exponential")
     network.add_argument("--loss", type=between(0, 1), default=0.0, metavar="P", help="share lost, 0 to 1")
     network.add_argument("--reorder", type=between(0, 1), default=0.0, metavar="P", help="share held back")
     network.add_argument("--duplicate", type=between(0, 1), default=0.0, metavar="P", help="share doubled")
@@ -138,20 +148,26 @@ def run(arguments: argparse.Namespace) -> int:
     find_local_modules()
     tasks = list(_tasks(arguments))
     rows: list[_MatchRow] = []
-    console = Console(stderr=True)
-    with console.status("") as status:
-        for row in _played(tasks, arguments.jobs):
+    with (
+        doing(f"0 of {len(tasks)} matches") as say,
+        contextlib.closing(_played(tasks, arguments.jobs)) as played,
+    ):
+        for row in played:
             rows.append(row)
-            status.update(f"{len(rows)} of {len(tasks)} matches")
+            say(f"{len(rows)} of {len(tasks)} matches")
             if arguments.json:
-                rewards = {str(seat): reward for seat, reward in row.rewards.items()}
-                line = {"type": "simulation", **attrs.asdict(row), "rewards": rewards}
-                print(json.dumps(line, allow_nan=False), flush=True)
+                print(json.dumps(_line(row), allow_nan=False), flush=True)
     if not arguments.json:
-        Console().print(_table(rows, arguments.env))
+        console = output_console()
+        console.print(_table(rows, arguments.env))
         for why in dict.fromkeys(f"{row.sync}: {row.why}" for row in rows):
-            print(why)
+            console.print(Text(why), soft_wrap=True)
     return 0 if all(set(row.endings) <= {"frames", "ended"} for row in rows) else 1
+
+
+def _line(row: _MatchRow) -> dict[str, Any]:
+    rewards = {str(seat): reward + 0.0 for seat, reward in row.rewards.items()}  # -0.0 becomes 0.0
+    return {"type": "simulation", **attrs.asdict(row), "rewards": rewards}
 
 
 def _tasks(arguments: argparse.Namespace) -> Iterator[_Task]:
@@ -161,11 +177,11 @@ def _tasks(arguments: argparse.Namespace) -> Iterator[_Task]:
         name: getattr(arguments, name)
         for name in ("frames", "fps", "seed", "jitter_ms", "loss", "reorder", "duplicate", "input_delay")
     }
-    options["prediction_window"] = arguments.window
+    options |= {"prediction_window": arguments.window, "seats": arguments.seats}
     for sync, one_way_ms, repeat in itertools.product(
         arguments.sync, arguments.one_way_ms, range(arguments.repeat)
     ):
-        yield _Task(arguments.env, env_args, policies, sync, one_way_ms, repeat, options)
+        yield _Task(arguments.env, env_args, policies, arguments.watchers, sync, one_way_ms, repeat, options)
 
 
 def _policies(given: Sequence[str]) -> dict[SeatId | None, str]:
@@ -177,14 +193,11 @@ def _policies(given: Sequence[str]) -> dict[SeatId | None, str]:
     return policies
 
 
-def _played(tasks: Sequence[_Task], jobs: int) -> Iterator[_MatchRow]:
-    if jobs == 1 or len(tasks) == 1:
+def _played(tasks: Sequence[_Task], jobs: int) -> Generator[_MatchRow, None, None]:
+    if jobs == 1 or len(tasks) == 1 or not can_start_python():
         yield from map(_play, tasks)
         return
-    with concurrent.futures.ProcessPoolExecutor(
-        min(jobs, len(tasks)), mp_context=get_context("spawn"), initializer=find_local_modules
-    ) as pool:
-        yield from pool.map(_play, tasks)
+    yield from map_in_processes(_play, tasks, processes=min(jobs, len(tasks)))
 
 
 def _play(task: _Task) -> _MatchRow:
@@ -193,7 +206,7 @@ def _play(task: _Task) -> _MatchRow:
     def make_env() -> Any:
         return load_environment(task.env, task.env_args)
 
-    game = make_game(make_env())
+    game = make_game(make_env(), watchers=task.watchers, seats=task.options["seats"])
     try:
         unknown = [seat for seat in task.policies if seat is not None and seat not in game.seats]
         if unknown:
@@ -236,17 +249,26 @@ def _row(task: _Task, result: Simulation) -> _MatchRow:
     )
 
 
-def _table(rows: Sequence[_MatchRow], env: str) -> Table:
-    table = Table(
+def _table(rows: Sequence[_MatchRow], env: str) -> FittingTable:
+    seats = list(rows[0].rewards)
+    table = FittingTable(
+        [
+            Column("ms"),
+            Column("sync", words=True),
+            *(Column(str(seat), rank=1) for seat in seats),
+            Column("fps", rank=2),
+            Column("rolls", rank=3),
+            Column("depth", rank=6),
+            Column("again", rank=7),
+            Column("wrong", rank=5),
+            Column("stalls", rank=4),
+            Column("B/s", rank=8),
+        ],
         title=f"{env}: rewards, and what keeping together cost",
         caption="ms: one way; depth: of the deepest rollback; again: frames played twice; wrong: guesses",
         box=rich.box.SIMPLE_HEAD,
-        padding=(0, 0, 0, 1),
+        tells=True,
     )
-    seats = list(rows[0].rewards)
-    costs = ("fps", "rolls", "depth", "again", "wrong", "stalls", "B/s")
-    for name in ("ms", "sync", *map(str, seats), *costs):
-        table.add_column(name, justify="right", no_wrap=name == "sync")
     groups: dict[tuple[float, str], list[_MatchRow]] = {}
     for row in rows:
         groups.setdefault((row.one_way_ms, row.sync), []).append(row)
@@ -254,13 +276,17 @@ def _table(rows: Sequence[_MatchRow], env: str) -> Table:
         table.add_row(
             f"{one_way_ms:g}",
             sync,
-            *(f"{fmean(row.rewards[seat] for row in group):.1f}" for seat in seats),
-            f"{fmean(row.frames / row.seconds for row in group):.1f}",
-            f"{fmean(row.rollbacks for row in group):.0f}",
-            f"{max(row.depth for row in group)}",
-            f"{fmean(row.resimulated for row in group):.0f}",
-            f"{fmean(row.mispredictions for row in group):.0f}",
-            f"{fmean(row.stalls for row in group):.0f}",
-            f"{fmean(row.bytes_per_s for row in group):.0f}",
+            *(figure(fmean(row.rewards[seat] for row in group), ".1f") for seat in seats),
+            figure(fmean(row.frames / row.seconds for row in group), ".1f"),
+            figure(fmean(row.rollbacks for row in group), ".0f"),
+            str(max(row.depth for row in group)),
+            *(figure(mean, ".0f") for mean in _means(group)),
         )
     return table
+
+
+def _means(group: Sequence[_MatchRow]) -> Iterator[float]:
+    yield fmean(row.resimulated for row in group)
+    yield fmean(row.mispredictions for row in group)
+    yield fmean(row.stalls for row in group)
+    yield fmean(row.bytes_per_s for row in group)

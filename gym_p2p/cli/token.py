@@ -6,7 +6,7 @@ import argparse
 import secrets
 import time
 
-from gym_p2p.cli.options import count
+from gym_p2p.cli.options import NAMES, count, name
 from gym_p2p.cli.secret import JOIN_SECRET, secret
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import ConfigurationError
@@ -19,12 +19,16 @@ EPILOG = f"""\
 The secret is the service's: {JOIN_SECRET}, or the file that {JOIN_SECRET}_FILE names.
 The participant's program finds the token in GYM_P2P_TOKEN; a web page passes it on as
 io(url, {{auth: {{token}}}}).
+
+{NAMES}
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
-    parser.add_argument("subject", metavar="SUBJECT", help="who the player is to the service and the others")
+    parser.add_argument(
+        "subject", type=name, metavar="SUBJECT", help="who the player is to the service and the others"
+    )
     parser.add_argument(
         "--experiment",
         default=ServiceConfig().experiment,
@@ -55,5 +59,5 @@ def run(args: argparse.Namespace) -> int:
         expires_at=time.time() + args.ttl,
         token_id=secrets.token_urlsafe(12),
     )
-    print(TokenSigner(config.join_secret.encode(), JoinClaims).issue(claims))
+    print(TokenSigner(config.join_secret.reveal().encode(), JoinClaims).issue(claims))
     return 0

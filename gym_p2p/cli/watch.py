@@ -10,14 +10,25 @@ import time
 from collections.abc import Callable
 
 import attrs
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.console import Group, RenderableType
 
-from gym_p2p.cli.live import bare_table, checks_cell, live_view, picture_panel
-from gym_p2p.cli.options import add_env_argument, count, env_arguments, find_local_modules
+from gym_p2p.cli.drawing import load_drawn_as_text
+from gym_p2p.cli.live import checks_cell, live_view, picture_panel
+from gym_p2p.cli.options import (
+    NAMES,
+    above_zero,
+    add_env_argument,
+    add_seats_argument,
+    add_watchers_argument,
+    count,
+    env_arguments,
+    find_local_modules,
+    name,
+)
+from gym_p2p.cli.progress import doing
+from gym_p2p.cli.tables import Column, FittingTable, figure
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchOver, WatchDiverged
-from gym_p2p.game.env.load import load_environment
 from gym_p2p.spectate.spectator import Spectator
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
@@ -31,13 +42,14 @@ DESCRIPTION = (
     "Look on at a running match: every confirmed frame from the episode's first on, played "
     "in an environment of one's own; first the past, as fast as it can be played, then live."
 )
-EPILOG = """\
+EPILOG = f"""\
 examples:
   gym-p2p watch gym_p2p/Rally-v0 --picture                the match in room "default" of a service here
   gym-p2p watch pettingzoo.atari.pong_v3 --env-arg obs_type=ram --room lab --server http://10.0.0.5:8765
   gym-p2p watch gym_p2p/Rally-v0 --match match-0f3a...     one that came out of a queue
 
 Some player of the match has to allow it: join --spectators N. The players do not notice who looks on.
+{NAMES}
 """
 
 
@@ -46,14 +58,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("env", help="the players' environment, as for join")
     parser.add_argument("--server", default=DEFAULT_SERVER_URL, metavar="URL", help="default: %(default)s")
     place = parser.add_mutually_exclusive_group()
-    place.add_argument("--room", default="default", help="the match's room (default: %(default)s)")
+    place.add_argument("--room", type=name, default="default", help="the match's room (default: %(default)s)")
     place.add_argument("--match", metavar="ID", help="the match itself, where it came out of a queue")
-    parser.add_argument("--subject", metavar="ID", help="who you are to the service (default: anonymous)")
+    parser.add_argument(
+        "--subject", type=name, metavar="ID", help="who you are to the service (default: anonymous)"
+    )
     add_env_argument(parser)
-    parser.add_argument("--watchers", type=int, default=0, metavar="N", help="as the players have it")
+    add_watchers_argument(parser)
+    add_seats_argument(parser)
     parser.add_argument("--frames", type=count, metavar="N", help="leave after N frames")
     parser.add_argument(
-        "--wait", type=float, default=300.0, metavar="S", help="for a match to begin (default: %(default)g)"
+        "--wait",
+        type=above_zero,
+        default=300.0,
+        metavar="S",
+        help="for a match to begin (default: %(default)g)",
     )
     parser.add_argument("--picture", action="store_true", help="show the environment's ansi rendering")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no live view")
@@ -87,10 +106,12 @@ class _Sight:
 def run(arguments: argparse.Namespace) -> int:
     """Look on."""
     find_local_modules()
-    shown = {"render_mode": "ansi"} if arguments.picture else {}
+    with doing(f"loading {arguments.env}"):
+        env = load_drawn_as_text(arguments.env, env_arguments(arguments.env_arg), picture=arguments.picture)
     spectator = Spectator(
-        load_environment(arguments.env, {**env_arguments(arguments.env_arg), **shown}),
+        env,
         watchers=arguments.watchers,
+        seats=arguments.seats,
         server_url=arguments.server,
         room=arguments.room,
         match_id=arguments.match,
@@ -99,7 +120,9 @@ def run(arguments: argparse.Namespace) -> int:
         compare_states=not arguments.picture,
     )
     sight = _Sight()
-    view = live_view(_picture, Console(stderr=True), hidden=arguments.json)
+    view = live_view(
+        _picture, hidden=arguments.json, plain=lambda sight: f"{sight.state}, frame {sight.frame}"
+    )
     with view as report, contextlib.redirect_stdout(sys.stderr), spectator:
         try:
             _watch(spectator, sight, arguments, report)
@@ -116,8 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
         seen = attrs.asdict(sight, filter=lambda field, _value: field.name not in _LIVE_ONLY)
         print(json.dumps({"type": "summary", **seen}))
     else:
-        sight.state = sight.ending
-        Console().print(_table(sight))
+        print(_end_in_words(sight))
     return sight.exit_code
 
 
@@ -141,7 +163,7 @@ def _watch(
             if "p2p" not in next(iter(infos.values()), {}):
                 sight.frames += 1
                 for seat, reward in rewards.items():
-                    sight.rewards[str(seat)] = round(sight.rewards.get(str(seat), 0.0) + reward, 6)
+                    sight.rewards[str(seat)] = round(sight.rewards.get(str(seat), 0.0) + reward, 6) + 0.0
             if sight.frames == arguments.frames:
                 return
             now = time.monotonic()
@@ -164,19 +186,46 @@ def _look(spectator: Spectator, sight: _Sight, *, picture: bool) -> None:
 def _picture(sight: _Sight) -> RenderableType:
     if sight.picture is None:
         return _table(sight)
-    return Group(picture_panel(sight.picture, f"frame {sight.frame}"), _table(sight))
+    return Group(_table(sight), picture_panel(sight.picture, f"frame {sight.frame}"))
 
 
-def _table(sight: _Sight) -> Table:
-    table = bare_table("state", "ep", "frames", "behind", "shown by", "rewards", "checksums")
-    rewards = ", ".join(f"{seat} {reward:g}" for seat, reward in sight.rewards.items())
+_COLUMNS = (
+    Column("state", words=True),
+    Column("ep", rank=4),
+    Column("frames"),
+    Column("behind", rank=3),
+    Column("shown by", rank=5, words=True),
+    Column("rewards", rank=2, words=True),
+    Column("checksums", rank=1, words=True),
+)
+
+
+def _table(sight: _Sight) -> FittingTable:
+    table = FittingTable(_COLUMNS)
     table.add_row(
         sight.state,
         str(sight.episodes),
         f"{sight.frames:,}",
         str(sight.behind),
         sight.source or "-",
-        rewards or "-",
+        _rewards(sight) or "-",
         checks_cell(sight.checksums_agreed, sight.desyncs),
     )
     return table
+
+
+def _rewards(sight: _Sight) -> str:
+    return ", ".join(f"{seat} {figure(reward, 'g')}" for seat, reward in sight.rewards.items())
+
+
+def _end_in_words(sight: _Sight) -> str:
+    """Return how it ended and what was seen, as two lines."""
+    how = {
+        "done": f"left after {sight.frames:,} frames",
+        "interrupted": "interrupted",
+        "diverged": "diverged: this copy does not show what the players saw",
+    }.get(sight.ending, f"the match has ended ({sight.ending})")
+    episodes = "1 episode" if sight.episodes == 1 else f"{sight.episodes} episodes"
+    checks = checks_cell(sight.checksums_agreed, sight.desyncs).plain
+    seen = f"{episodes}, {sight.frames:,} frames; rewards: {_rewards(sight) or '-'}; checksums: {checks}"
+    return f"{how}\nseen: {seen}"

@@ -17,9 +17,11 @@ from gym_p2p.config.player import (
     TelemetryConfig,
     config_from_options,
 )
-from gym_p2p.config.service import MatchmakingConfig, ServiceConfig
+from gym_p2p.config.secret import Secret
+from gym_p2p.config.service import DEFAULT_DATA_DIR, MatchmakingConfig, ServiceConfig
 
 __all__ = [
+    "DEFAULT_DATA_DIR",
     "DEFAULT_SERVER_URL",
     "ExportConfig",
     "IceServer",
@@ -27,6 +29,7 @@ __all__ = [
     "LinkEmulation",
     "MatchmakingConfig",
     "P2PConfig",
+    "Secret",
     "ServiceConfig",
     "SyncConfig",
     "TelemetryConfig",

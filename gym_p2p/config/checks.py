@@ -1,29 +1,34 @@
 """Checks of options: what is wrong is said with the option's name, what was wanted and what came.
 
-:func:`require_number` and :func:`require_whole` check a function's arguments; the others return, or are,
-validators of attrs fields that say the same.
+:func:`require_number` and :func:`require_whole` check a function's arguments, :func:`absolute_path` converts
+one; the others return, or are, validators of attrs fields that say the same.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 
+from gym_p2p.config.secret import Secret
 from gym_p2p.errors import ConfigurationError
 
 __all__ = [
     "Validator",
+    "absolute_path",
     "in_range",
     "is_a",
     "is_boolean",
+    "is_pair_of_functions",
     "is_path",
     "is_text",
     "one_of",
     "optional",
+    "require_no_password",
     "require_number",
     "require_whole",
     "secret_text",
@@ -116,9 +121,53 @@ def is_a(wanted: type[Any]) -> Validator:
 
 
 def secret_text(least_chars: int = 0) -> Validator:
-    """Return a validator: a text of so many characters; what came is never shown, not even a wrong one."""
+    """Return a validator: a :class:`Secret` of so many characters; what came is not shown, even if wrong."""
     wanted = f"at least {least_chars} characters" if least_chars > 1 else "a text"
-    return _passing(lambda value: isinstance(value, str) and len(value) >= least_chars, wanted, shown=False)
+    return _passing(
+        lambda value: isinstance(value, Secret) and len(value.reveal()) >= least_chars, wanted, shown=False
+    )
+
+
+def _is_pair_of_functions(value: Any) -> bool:
+    return (
+        isinstance(value, tuple | list)
+        and len(value) == 2
+        and all(isinstance(v, str) or callable(v) for v in value)
+    )
+
+
+is_pair_of_functions = _passing(_is_pair_of_functions, "a pair of functions or names")
+
+
+def require_no_password(option: str, url: str) -> None:
+    """Pass an address that may stand in logs, specs and documents; another one is not shown.
+
+    Raises:
+        ConfigurationError: there is a name or a password in it.
+    """
+    if "@" in url.split("://", 1)[-1].split("/", 1)[0]:
+        raise ConfigurationError(
+            option,
+            "wanted no name and password in it, for it is logged and exported; a token lets a player in",
+        )
+
+
+def absolute_path(option: str, value: Any) -> Any:
+    """Return a path as an absolute one, a text: resolved when it is given, so that a ``chdir`` moves nothing.
+
+    What is no path is left to a validator.
+
+    Raises:
+        ConfigurationError: it is relative to a working directory that was deleted.
+    """
+    if not isinstance(value, str | os.PathLike) or str(value) == "":
+        return value
+    try:
+        return str(pathlib.Path(value).absolute())
+    except FileNotFoundError:
+        raise ConfigurationError(
+            option, f"the working directory was deleted; name an absolute path, not {str(value)!r}"
+        ) from None
 
 
 is_boolean = _passing(lambda value: isinstance(value, bool), "true or false")

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import attrs
 
 from gym_p2p.config.checks import (
+    absolute_path,
     in_range,
     is_a,
     is_boolean,
+    is_pair_of_functions,
     is_path,
     is_text,
     one_of,
     optional,
+    require_no_password,
     secret_text,
     whole_in_range,
 )
 from gym_p2p.config.ice import IceServer, ice_servers
-from gym_p2p.config.mappings import from_mapping, nested_class
+from gym_p2p.config.mappings import from_mapping, nested_class, to_mapping
 from gym_p2p.config.names import did_you_mean
+from gym_p2p.config.public_ids import public_id
+from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.errors import ConfigurationError
 
 __all__ = [
@@ -33,10 +39,15 @@ __all__ = [
     "TelemetryConfig",
     "config_from_options",
     "option_fields",
+    "recorded_options",
 ]
 
 DEFAULT_SERVER_URL = "http://127.0.0.1:8765"
 DEFAULT_ROOM = "default"
+
+
+def _pair(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value  # as it comes back from JSON
 
 
 @attrs.frozen(kw_only=True)
@@ -95,7 +106,7 @@ class SyncConfig:
     )
     """What ``step`` shows where inputs are predicted: the frame of now, with provisional rewards, or the
     confirmed ones, final, each once and in order, as many frames late as the network makes them."""
-    snapshot_hooks: Any = attrs.field(default=None)
+    snapshot_hooks: Any = attrs.field(default=None, converter=_pair, validator=optional(is_pair_of_functions))
     """The environment's own way to be saved and restored, tried first: ``(save, load)``, each the name of a
     method of ``env.unwrapped``, or a callable ``save(env) -> state`` and ``load(env, state)``."""
     isolate_random: bool = attrs.field(default=False, validator=is_boolean)
@@ -130,10 +141,10 @@ class SyncConfig:
     @disconnect_notice_s.validator
     def _below_timeout(self, _attribute: attrs.Attribute[float], value: float) -> None:
         if value >= self.disconnect_timeout_s:
-            raise ConfigurationError(
-                "disconnect_notice_s",
-                f"wanted less than disconnect_timeout_s ({self.disconnect_timeout_s:g})",
-            )
+            notice, timeout = "disconnect_notice_s", "disconnect_timeout_s"
+            if value == attrs.fields(SyncConfig).disconnect_notice_s.default:  # the other one was chosen
+                raise ConfigurationError(timeout, f"wanted more than {notice} ({value:g})")
+            raise ConfigurationError(notice, f"wanted less than {timeout} ({self.disconnect_timeout_s:g})")
 
     @input_delay.validator
     def _needs_frames(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -163,24 +174,40 @@ class TelemetryConfig:
     critical_ms: float = attrs.field(default=300.0, validator=in_range(0, 60_000))
 
 
+def _directory(path: str | os.PathLike[str] | None) -> str | None:
+    resolved: str | None = absolute_path("directory", path)
+    return resolved
+
+
+def _record(path: str | os.PathLike[str] | None) -> str | None:
+    resolved: str | None = absolute_path("record", path)
+    return resolved
+
+
 @attrs.frozen(kw_only=True)
 class ExportConfig:
     """Where the documents of a session go."""
 
-    directory: str | None = attrs.field(default="p2p-exports", validator=optional(is_path))
-    """``None`` writes no files."""
+    directory: str | None = attrs.field(
+        default="p2p-exports", converter=_directory, validator=optional(is_path)
+    )
+    """A folder, as seen from the working directory of now; ``None`` writes no files."""
     checkpoint_interval_s: float = attrs.field(default=10.0, validator=in_range(0.1, 3600))
     upload: bool = attrs.field(default=True, validator=is_boolean)
+
+
+def _without_password(_instance: Any, attribute: attrs.Attribute[Any], value: str) -> None:
+    require_no_password(attribute.name, value)
 
 
 @attrs.frozen(kw_only=True)
 class P2PConfig:
     """All settings of a wrapper, beyond the environment and the seat."""
 
-    server_url: str = attrs.field(default=DEFAULT_SERVER_URL, validator=is_text)
-    room: str = attrs.field(default=DEFAULT_ROOM, validator=is_text)
+    server_url: str = attrs.field(default=DEFAULT_SERVER_URL, validator=[is_text, _without_password])
+    room: str = attrs.field(default=DEFAULT_ROOM, validator=public_id)
     """Where the players meet who name the same one."""
-    queue: str | None = attrs.field(default=None, validator=optional(is_text))
+    queue: str | None = attrs.field(default=None, validator=optional(public_id))
     """Instead of a room: where strangers wait, are probed, and are matched by the latency between them."""
     pre_match: Any = attrs.field(default=None)
     """This player's own vote before a match of the queue is made: a callable that is given the proposed match
@@ -190,9 +217,11 @@ class P2PConfig:
         default="raise", validator=one_of("raise", "requeue")
     )
     """After this player's own refusal: give up with ``MatchRefused``, or wait for somebody else."""
-    token: str | None = attrs.field(default=None, validator=optional(secret_text()), repr=False)
+    token: Secret | None = attrs.field(
+        default=None, converter=as_secret, validator=optional(secret_text()), repr=False
+    )
     """What lets this player in, where the service wants one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
-    subject_id: str | None = attrs.field(default=None, validator=optional(is_text))
+    subject_id: str | None = attrs.field(default=None, validator=optional(public_id))
     """Who this player is to the service; ``None`` makes up an anonymous one."""
     spectators: int = attrs.field(default=0, validator=whole_in_range(0, 16))
     """To how many this player shows the match; they get every confirmed frame, and take no part in it."""
@@ -203,9 +232,9 @@ class P2PConfig:
     sync: SyncConfig = attrs.field(factory=SyncConfig, validator=is_a(SyncConfig))
     telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig, validator=is_a(TelemetryConfig))
     exports: ExportConfig = attrs.field(factory=ExportConfig, validator=is_a(ExportConfig))
-    record: str | None = attrs.field(default=None, validator=optional(is_text))
-    """Where the match is recorded: a ``.p2preplay`` file, or a folder that gets
-    ``<match>/<player>.p2preplay``. ``None`` records nothing."""
+    record: str | None = attrs.field(default=None, converter=_record, validator=optional(is_path))
+    """Where the match is recorded, as seen from the working directory of now: a ``.p2preplay`` file, or a
+    folder that gets ``<match>/<player>.p2preplay``. ``None`` records nothing."""
 
     @queue.validator
     def _either_room_or_queue(self, _attribute: attrs.Attribute[str | None], value: str | None) -> None:
@@ -219,8 +248,6 @@ class P2PConfig:
 
 
 _OPTION_NAMES = {("sync", "mode"): "sync", ("exports", "directory"): "exports"}
-_OPTION_OF = {field: option for (_, field), option in _OPTION_NAMES.items()}
-"""What a user calls a field that is at fault."""
 """What a wrapper calls a field, by its group and name, where that is not the field's own name."""
 
 
@@ -258,16 +285,47 @@ def config_from_options(options: Mapping[str, Any]) -> P2PConfig:
         ConfigurationError: an unknown option (with the nearest known one), or a value out of range.
     """
     fields = option_fields()
-    tree: dict[str, Any] = {}
+    chosen: dict[str | None, dict[str, Any]] = {}
     for name, value in options.items():
         if name not in fields:
             raise ConfigurationError(name, f"no such option{did_you_mean(name, fields)}")
         group, field = fields[name]
-        (tree if group is None else tree.setdefault(group, {}))[field.name] = value
+        chosen.setdefault(group, {})[field.name] = value
+    tree = chosen.pop(None, {})
+    for group, values in chosen.items():
+        tree[str(group)] = _group(str(group), values)
+    return from_mapping(P2PConfig, tree)
+
+
+def _group(name: str, values: Mapping[str, Any]) -> Any:
+    """Build a group of options; an error names the option as the user does."""
+    cls = nested_class(getattr(attrs.fields(P2PConfig), name))
+    assert cls is not None  # noqa: S101 - groups are the fields that hold a class
     try:
-        return from_mapping(P2PConfig, tree)
+        return from_mapping(cls, values)
     except ConfigurationError as error:
-        option = _OPTION_OF.get(error.option)
+        option = _OPTION_NAMES.get((name, error.option))
         if option is None:
             raise
-        raise ConfigurationError(option, str(error).removeprefix(f"{error.option}: ")) from None
+        raise ConfigurationError(option, error.problem) from None
+
+
+def recorded_options(options: Mapping[str, Any], config: P2PConfig) -> dict[str, Any]:
+    """Return a wrapper's options as its spec may name them: as plain data, without secrets.
+
+    A spec travels as JSON, and ends up in logs and papers. Whoever makes the environment again passes
+    the token by ``GYM_P2P_TOKEN``.
+
+    Args:
+        options: as given.
+        config: what was built of them.
+    """
+    fields, plain = option_fields(), to_mapping(config)
+    recorded: dict[str, Any] = {}
+    for name, given in options.items():
+        group, field = fields[name]
+        if field.repr:
+            recorded[name] = (plain if group is None else plain[group])[field.name]
+            if isinstance(given, str | os.PathLike):  # a folder as it was named, not as it is called here
+                recorded[name] = os.fspath(given)
+    return recorded

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Iterable
 from typing import Any, Literal
 
 import attrs
 
 from gym_p2p.config.checks import (
+    absolute_path,
     in_range,
     is_a,
     is_boolean,
+    is_path,
     is_text,
     one_of,
     optional,
@@ -19,9 +22,12 @@ from gym_p2p.config.checks import (
     whole_in_range,
 )
 from gym_p2p.config.ice import IceServer, ice_servers
+from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["MatchmakingConfig", "ServiceConfig"]
+__all__ = ["DEFAULT_DATA_DIR", "MatchmakingConfig", "ServiceConfig"]
+
+DEFAULT_DATA_DIR = "p2p-server-data"
 
 
 @attrs.frozen(kw_only=True)
@@ -53,6 +59,11 @@ class MatchmakingConfig:
     """A hook that has not answered by then has rejected."""
 
 
+def _data_dir(path: str | os.PathLike[str]) -> str:
+    resolved: str = absolute_path("data_dir", path)
+    return resolved
+
+
 def _texts(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(value)
 
@@ -81,8 +92,8 @@ class ServiceConfig:
     """The address to listen on; beyond loopback it takes a ``join_secret``, or ``open``."""
     open: bool = attrs.field(default=False, validator=is_boolean)
     """Let every machine that reaches the service take part; not together with ``join_secret``."""
-    join_secret: str | None = attrs.field(
-        default=None, validator=optional(secret_text(_MIN_SECRET_CHARS)), repr=False
+    join_secret: Secret | None = attrs.field(
+        default=None, converter=as_secret, validator=optional(secret_text(_MIN_SECRET_CHARS)), repr=False
     )
     """Signs the join tokens; with it nobody takes part without one."""
     experiment: str = attrs.field(default="default", validator=is_text)
@@ -90,8 +101,8 @@ class ServiceConfig:
     private_candidates: bool | None = attrs.field(default=None, validator=optional(is_boolean))
     """Whether the players may send each other loopback and private addresses: right on one machine or in one
     network, wrong on the Internet. ``None``: in a laboratory yes, with a ``join_secret`` no."""
-    turn_secret: str | None = attrs.field(
-        default=None, validator=optional(secret_text(_MIN_SECRET_CHARS)), repr=False
+    turn_secret: Secret | None = attrs.field(
+        default=None, converter=as_secret, validator=optional(secret_text(_MIN_SECRET_CHARS)), repr=False
     )
     """Shared with the TURN servers (coturn's ``static-auth-secret``); with it every player gets credentials
     of their own for those that have no fixed ones."""
@@ -101,8 +112,9 @@ class ServiceConfig:
     """Of the TURN credentials for a match."""
     port: int = attrs.field(default=8765, validator=whole_in_range(0, 65_535))
     """0 picks a free one."""
-    data_dir: str = attrs.field(default="p2p-server-data", validator=is_text)
-    """Where uploaded documents, aggregates and the token secret are kept."""
+    data_dir: str = attrs.field(default=DEFAULT_DATA_DIR, converter=_data_dir, validator=is_path)
+    """Where uploaded documents, aggregates and the token secret are kept: a folder, as seen from the working
+    directory of now."""
     ice_servers: tuple[IceServer, ...] = attrs.field(default=(), converter=ice_servers)
     """Handed to the players with every match. None by default: host candidates only."""
     relay_only: bool = attrs.field(default=False, validator=is_boolean)
@@ -140,7 +152,8 @@ class ServiceConfig:
         if not (self.open or self.join_secret is not None or self.on_loopback):
             raise ConfigurationError(
                 "host",
-                f"{self.host} is reached by other machines: set a join secret, or let everybody in (open)",
+                f"{self.host} is reached by other machines, and without join_secret everybody there could "
+                "take part under any name: set one, or say that this is meant (open)",
             )
 
     @property

@@ -23,7 +23,7 @@ import msgspec
 from gym_p2p.config import ExportConfig
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.exports.encoding import dismantle, encode
-from gym_p2p.exports.files import check_directory, document_path, write_document
+from gym_p2p.exports.files import check_directory, disk_problem, document_path, write_document
 from gym_p2p.exports.spool import SpoolEntry, flush_spool
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 
@@ -100,6 +100,7 @@ class Exporter:
         self._ended = threading.Event()
         self._paths: dict[str, Path] = {}
         self._problems: list[str] = []
+        self._told: set[str] = set()
         self._entry: SpoolEntry | None = None
         self._final: AnyDocument | None = None
         self._upload_until = 0.0
@@ -155,7 +156,7 @@ class Exporter:
             self._problems.append(f"the exporter's thread: {error!r}")
         finally:
             if self._entry is not None:
-                self._entry.release()
+                self._entry.close()
 
     def _flush(self) -> None:
         if self._directory is not None and self._target is not None:
@@ -197,7 +198,8 @@ class Exporter:
                 write_document(path, document)
                 self._paths[kind] = path
             except Exception as error:  # noqa: BLE001 - a full disk, or what cannot be JSON
-                self._problem(f"writing {path}", str(error))
+                there = "what lies there is a checkpoint" if kind in self._paths else "nothing lies there"
+                self._problem(f"writing {path}", f"{disk_problem(error)}; {there}")
         self._enter_spool(self._directory)
         return documents
 
@@ -215,8 +217,11 @@ class Exporter:
                 document=document,
             )
         except OSError as error:
-            self._problem("the spool", str(error))
+            self._problem("the spool", disk_problem(error))
 
     def _problem(self, what: str, detail: str) -> None:
-        _log.warning("exports: %s failed: %s", what, detail)
-        self._problems.append(f"{what}: {detail}")
+        problem = f"{what}: {detail}"
+        self._problems.append(problem)
+        if problem not in self._told:  # a full disk is full at every checkpoint
+            self._told.add(problem)
+            _log.warning("exports: %s failed: %s", what, detail)

@@ -21,17 +21,19 @@ from typing import Any, BinaryIO
 import msgspec
 
 from gym_p2p.core.record.documents import KINDS, Kind
-from gym_p2p.errors import ConfigurationError
+from gym_p2p.errors import ConfigurationError, NotWritten
 from gym_p2p.exports.encoding import encode
 
 __all__ = [
     "KINDS",
     "Kind",
     "check_directory",
+    "disk_problem",
     "document_path",
     "path_component",
     "replacing",
     "schema",
+    "telling_the_disk",
     "write_bytes",
     "write_document",
 ]
@@ -81,13 +83,54 @@ def schema(kind: str) -> dict[str, Any]:
     return loaded
 
 
-def check_directory(directory: str | Path) -> Path:
-    """Make the folder if need be, and return it.
+_DISK_PROBLEMS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "it grew larger than a file may be here (ulimit -f, or the file system's limit)",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "no permission to write there",
+    errno.EPERM: "no permission to write there",
+    errno.ENOENT: "there is no such folder",
+    errno.ENOTDIR: "a file stands where a folder was wanted",
+    errno.EEXIST: "a file stands where a folder was wanted",
+    errno.EISDIR: "a folder stands in its place",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EMFILE: "this process has too many files open",
+    errno.EIO: "the disk fails (I/O error)",
+}
+
+
+def disk_problem(error: Exception) -> str:
+    """Return why a file could not be written, in words; of another error, its own.
+
+    >>> disk_problem(OSError(errno.ENOSPC, "No space left on device"))
+    'the disk is full'
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return _DISK_PROBLEMS.get(error.errno) or error.strerror or str(error)
+    return str(error)
+
+
+@contextlib.contextmanager
+def telling_the_disk(path: str | Path) -> Iterator[None]:
+    """Let a block that writes this file raise what the disk answers as :class:`NotWritten`."""
+    try:
+        yield
+    except OSError as error:
+        raise NotWritten(path, disk_problem(error)) from error
+
+
+def check_directory(directory: str | Path, *, option: str = "exports") -> Path:
+    """Make the folder if need be, and return its absolute path.
+
+    Args:
+        directory: the folder.
+        option: which of the user's options names it.
 
     Raises:
-        ConfigurationError: no file can be written there.
+        ConfigurationError: of that option: no file can be written there.
     """
-    path = Path(directory)
+    path = Path(directory).absolute()
     probe = path / f".{secrets.token_hex(8)}.tmp"
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -95,8 +138,9 @@ def check_directory(directory: str | Path) -> Path:
         probe.unlink()
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            "exports.directory",
-            f"cannot write to {str(directory)!r} ({error}); name another folder, or None for no files",
+            option,
+            f"cannot write to {str(directory)!r}: {disk_problem(error)}; "
+            "name another folder, or None for no files",
         ) from error
     return path
 

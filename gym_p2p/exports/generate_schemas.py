@@ -86,6 +86,8 @@ def _structs(root: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
 def _describe(definition: dict[str, Any], struct: type[msgspec.Struct]) -> None:
     """Put the docstrings in. A default does not make a key optional: every document has all of its keys."""
     texts = {name: text for cls in reversed(struct.__mro__) for name, text in _docstrings(cls).items()}
+    if "description" in definition:
+        definition["description"] = inspect.cleandoc(definition["description"])  # as Python 3.13 compiles it
     properties = definition["properties"]
     for name, key in zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True):
         if name not in texts:

@@ -3,7 +3,7 @@
 An entry is a small file beside the documents: where one of them has to go, and the token (so it is readable
 by its owner only). Whoever sends it holds a lock on the entry meanwhile; the lock ends with the process,
 however that ends. An entry is written *before* the upload begins and removed once the service has the
-document, so a process that is killed in between leaves it for the next one.
+document, so a process that is killed in between leaves it for the next one, also where a fork of it lives on.
 
 The lock is on the file, not on its name, hence the check after taking it that the name still stands for it.
 """
@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import random
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,8 +22,9 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from gym_p2p.exports.files import path_component, replacing, write_bytes
+from gym_p2p.exports.files import disk_problem, path_component, replacing, write_bytes
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
+from gym_p2p.processes.forks import let_go_in_forks
 
 __all__ = ["FlushResult", "SpoolEntry", "flush_spool"]
 
@@ -61,13 +63,17 @@ class FlushResult:
 
 @attrs.define(eq=False)
 class SpoolEntry:
-    """An entry whose lock this process holds: call :meth:`send` as often as wanted, then :meth:`release`."""
+    """An entry whose lock this process holds: call :meth:`send` as often as wanted, then :meth:`close`."""
 
     target: Upload
     document: Path
     kind: str
     _path: Path
     _descriptor: int
+
+    def __attrs_post_init__(self) -> None:
+        """See that no fork shares the lock."""
+        let_go_in_forks(self)
 
     @classmethod
     def create(
@@ -130,7 +136,7 @@ class SpoolEntry:
         deadline_s: float,
         give_up: Callable[[], bool] = lambda: False,
     ) -> Reply:
-        """Upload the document; remove the entry if it is stored, set it aside if it is refused.
+        """Upload the document; remove the entry if it is stored, set it aside if it is refused for good.
 
         Args:
             body: the JSON in pieces; ``None`` sends what lies on disk.
@@ -147,9 +153,11 @@ class SpoolEntry:
         elif reply.outcome is UploadOutcome.REFUSED:
             _log.warning("upload of %s refused: %s", self.document.name, reply.detail)
             _set_aside(self._path, reply.detail)
+        elif reply.outcome is UploadOutcome.DEFERRED:
+            _log.warning("%s was not taken and waits for the next chance: %s", self.document, reply.detail)
         return reply
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Let go of the lock: an entry that is still there may be sent by anyone. Idempotent."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
@@ -179,7 +187,9 @@ def flush_spool(
     stored: list[Path] = []
     refused: list[Path] = []
     failures = 0
-    for path in _entries(directory):
+    entries = _entries(directory)
+    random.shuffle(entries)  # those that the service chokes on must not stand before the others for ever
+    for path in entries:
         if failures >= _MOST_FAILURES or give_up() or ends_at <= time.monotonic():
             break
         entry = _claimed(path, directory)
@@ -190,12 +200,15 @@ def flush_spool(
                 continue
             reply = entry.send(deadline_s=max(0.0, ends_at - time.monotonic()), give_up=lambda: True)
         finally:
-            entry.release()
-        if reply.outcome is UploadOutcome.UNREACHABLE:
-            failures += 1
-            _log.info("%s waits for the next chance: %s", entry.document.name, reply.detail)
-        else:
-            (stored if reply.outcome is UploadOutcome.STORED else refused).append(entry.document)
+            entry.close()
+        match reply.outcome:
+            case UploadOutcome.STORED:
+                stored.append(entry.document)
+            case UploadOutcome.REFUSED:
+                refused.append(entry.document)
+            case UploadOutcome.UNREACHABLE:
+                failures += 1
+                _log.info("%s waits for the next chance: %s", entry.document.name, reply.detail)
     return FlushResult(tuple(stored), tuple(refused), len(_entries(directory)))
 
 
@@ -210,7 +223,7 @@ def _claimed(path: Path, directory: Path) -> SpoolEntry | None:
     try:
         return SpoolEntry.claim(path, directory)
     except OSError as error:
-        _log.warning("cannot read %s: %s", path, error)
+        _log.warning("cannot read %s: %s", path, error.strerror or error)
     except (msgspec.MsgspecError, ValueError) as error:
         _log.warning("%s is no entry of ours: %s", path, error)
         _set_aside(path, str(error))
@@ -231,7 +244,7 @@ def _set_aside(path: Path, reason: str) -> None:
         write_bytes(aside, [msgspec.json.encode({**kept, "reason": reason})], mode=_PRIVATE)
         path.unlink(missing_ok=True)
     except OSError as error:
-        _log.warning("cannot set %s aside: %s", path, error)
+        _log.warning("cannot set %s aside, so it stays: %s", path, disk_problem(error))
 
 
 def _is_same_file(path: Path, descriptor: int) -> bool:
@@ -250,7 +263,9 @@ def _lock(descriptor: int) -> bool:
 
 
 def _encoded(target: Upload, *, document: str, kind: str) -> bytes:
-    return msgspec.json.encode(_Written(target.server_url, target.path, target.token, document, kind))
+    return msgspec.json.encode(
+        _Written(target.server_url, target.path, target.token.reveal(), document, kind)
+    )
 
 
 def _short_enough(path: Path) -> Path:

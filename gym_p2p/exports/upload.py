@@ -16,9 +16,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import attrs
 import msgspec
+
+from gym_p2p.config import Secret
+from gym_p2p.exports.unreachable import NO_SERVICE, status_in_words, why_unreachable
 
 __all__ = ["Reply", "Upload", "UploadOutcome", "upload"]
 
@@ -30,8 +34,11 @@ _LONGEST_PAUSE_S = 5.0
 
 _MAX_ANSWER_BYTES = 65_536
 
-_REFUSALS = frozenset({400, 401, 403, 409, 410, 411, 413, 414, 415, 422, 431})
-"""The document, the address or the token is at fault, so that repeating cannot help (RFC 9110, 15.5).
+_REFUSALS = frozenset({400, 403, 409, 410, 411, 414, 415, 422, 431})
+"""The document, the address or the token is at fault, so that repeating cannot help (RFC 9110, 15.5): where
+the service itself says so. A proxy in front of it may have another opinion tomorrow."""
+_DEFERRALS = _REFUSALS | {401, 413, 507}
+"""Whoever runs the service can change that: a limit, a clock, a full disk. Asking at once again cannot.
 Not 404: a service that is just starting behind its load balancer answers so."""
 
 
@@ -42,6 +49,8 @@ class UploadOutcome(enum.Enum):
     """The service has it on its disk."""
     REFUSED = "refused"
     """The service does not want it, and will not later."""
+    DEFERRED = "deferred"
+    """It was not taken, and may be later, when somebody has changed something there."""
     UNREACHABLE = "unreachable"
     """It could not be delivered now."""
 
@@ -54,8 +63,29 @@ class Reply:
     detail: str = ""
 
 
+class _Error(msgspec.Struct, frozen=True):
+    """Why the service's answer is no."""
+
+    message: str = ""
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    """What the service answers where it does not take a document."""
+
+    ok: bool
+    error: _Error | None = None
+
+
+_REFUSAL = msgspec.json.Decoder(_Refusal)
+"""Made on import, for exporters' threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
+
+
 def _without_slash(url: str) -> str:
     return url.rstrip("/")
+
+
+def _secret(token: str | Secret) -> Secret:
+    return Secret(token) if isinstance(token, str) else token
 
 
 @attrs.frozen
@@ -64,7 +94,7 @@ class Upload:
 
     server_url: str = attrs.field(converter=_without_slash)
     path: str
-    token: str = attrs.field(repr=False)
+    token: Secret = attrs.field(converter=_secret, repr=False)
 
     @classmethod
     def of_document(
@@ -79,7 +109,7 @@ class Upload:
 def upload(
     target: Upload, body: Iterable[bytes], *, deadline_s: float, give_up: Callable[[], bool] = lambda: False
 ) -> Reply:
-    """Send a document; repeat with growing pauses until it is stored, refused, or the time is up.
+    """Send a document; repeat with growing pauses until it is stored, refused, deferred, or the time is up.
 
     It is sent once even if there is no time. Sending a document again that is already stored is harmless:
     the service replaces it by itself.
@@ -113,12 +143,34 @@ def _attempt(target: Upload, packed: bytes, *, timeout_s: float) -> Reply:
             return _read_answer(response.read(_MAX_ANSWER_BYTES))
     except urllib.error.HTTPError as error:
         with error:
-            outcome = UploadOutcome.REFUSED if error.code in _REFUSALS else UploadOutcome.UNREACHABLE
-            return Reply(outcome, f"HTTP {error.code} {error.reason}")
+            return _read_refusal(error)
     except ValueError as error:  # a malformed URL or token
         return Reply(UploadOutcome.REFUSED, str(error))
-    except (OSError, http.client.HTTPException) as error:
-        return Reply(UploadOutcome.UNREACHABLE, str(error) or type(error).__name__)
+    except urllib.error.URLError as error:
+        reason = error.reason
+        return Reply(
+            UploadOutcome.UNREACHABLE, why_unreachable(reason) if isinstance(reason, OSError) else str(reason)
+        )
+    except OSError as error:
+        return Reply(UploadOutcome.UNREACHABLE, why_unreachable(error))
+    except http.client.HTTPException as error:
+        return Reply(UploadOutcome.UNREACHABLE, f"{NO_SERVICE} ({type(error).__name__})")
+
+
+def _read_refusal(error: urllib.error.HTTPError) -> Reply:
+    """Read any other answer than 200: a no is final only where it is the service's own."""
+    try:
+        content = _REFUSAL.decode(error.read(_MAX_ANSWER_BYTES))
+    except (OSError, http.client.HTTPException, msgspec.MsgspecError):
+        content = None
+    told = f"HTTP {error.code} {error.reason}"
+    if content is None or content.ok:
+        told = status_in_words(error.code)
+    elif content.error is not None:
+        told = f"{told}: {content.error.message}"
+    if error.code in _REFUSALS and content is not None and not content.ok:
+        return Reply(UploadOutcome.REFUSED, told)
+    return Reply(UploadOutcome.DEFERRED if error.code in _DEFERRALS else UploadOutcome.UNREACHABLE, told)
 
 
 def _request(target: Upload, packed: bytes) -> urllib.request.Request:
@@ -126,7 +178,7 @@ def _request(target: Upload, packed: bytes) -> urllib.request.Request:
     if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
         raise ValueError(f"wanted an http or https URL, got {target.server_url!r}")
     headers = {
-        "Authorization": f"Bearer {target.token}",
+        "Authorization": f"Bearer {target.token.reveal()}",
         "Content-Type": "application/json",
         "Content-Encoding": "gzip",
     }
@@ -148,4 +200,16 @@ def _quoted(text: str) -> str:
     return urllib.parse.quote(text, safe="", errors="surrogatepass")
 
 
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+class _WithinTheHost(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection, to TLS above all, where nobody else learns the token by it."""
+
+    def redirect_request(  # noqa: PLR0917  # the library's signature
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        old, new = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
+        if new.hostname != old.hostname or new.scheme not in {"https", old.scheme}:
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+        return urllib.request.Request(newurl, data=req.data, headers=dict(req.headers), method=req.method)  # noqa: S310 - its scheme is http or https
+
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _WithinTheHost)

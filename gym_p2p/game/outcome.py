@@ -21,6 +21,8 @@ class Outcome:
     infos: tuple[dict[Any, Any], ...]
     ended: bool
     """Whether the episode is over for every seat: the next call has to be ``reset``."""
+    unborn: frozenset[int] = frozenset()
+    """The seats, by index, whose agent has not appeared yet in this episode: they see a blank observation."""
 
     def over_for(self, seat: int) -> bool:
         """Whether the episode is over for a seat, by its index."""
@@ -36,18 +38,22 @@ class Outcome:
     def cut_short(self, reason: str, player: Any) -> Outcome:
         """Return how an episode ends that the environment does not end: all seats are truncated.
 
+        Every info keeps what the environment said last (an action mask, say).
+
         Args:
             reason: why; every info holds it under ``"p2p"``.
             player: whose doing it was; ``None`` if nobody's.
         """
         seats = len(self.rewards)
+        told = {"reason": reason, "player": player}
         return Outcome(
             observations=fresh(self.observations),
             rewards=(0.0,) * seats,
             terminations=(False,) * seats,
             truncations=(True,) * seats,
-            infos=tuple([{"p2p": {"reason": reason, "player": player}} for _ in range(seats)]),
+            infos=tuple([{**fresh(info), "p2p": dict(told)} for info in self.infos]),
             ended=True,
+            unborn=self.unborn,
         )
 
 

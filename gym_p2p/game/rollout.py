@@ -30,6 +30,7 @@ from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.pictures import Pictures
 from gym_p2p.game.state.fields import Fields, fields_checksum
 from gym_p2p.game.state.rehearsal import without
 from gym_p2p.game.state.snapshot import Snapshot, Snapshots
@@ -139,6 +140,7 @@ class Rollout:
             that keeps every ``checked_every``-th state.
         left_out: what of the states is not compared, as paths without their indices.
         stand_in: plays the seats of players who are gone; ``None`` leaves them their default actions.
+        pictures: draws what is shown; ``None`` where nothing is drawn.
 
     Attributes:
         outcome: what the newest played frame gave, at first what ``reset`` gave.
@@ -161,6 +163,7 @@ class Rollout:
         compare_states: bool = False,
         left_out: tuple[str, ...] = (),
         stand_in: StandIn | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         self._game = game
         self._session = session
@@ -170,6 +173,7 @@ class Rollout:
         self._compares = snapshots if compare_states else None
         self._left_out = left_out
         self._stand_in = stand_in
+        self.pictures = pictures
         self._played: dict[int, tuple[tuple[bytes, ...], Outcome]] = {}  # what may be loaded, and since
         self._played_from = 0
         self._wrong_from: int | None = None  # the first frame that this tick corrects
@@ -192,7 +196,8 @@ class Rollout:
 
     def begin(self, seed: int, options: dict[str, Any] | None) -> Outcome:
         """Reset the game."""
-        self.outcome = self.final_outcome = self._first = self._game.reset(seed, options)
+        reset = self._game.reset if self.pictures is None else self.pictures.reset
+        self.outcome = self.final_outcome = self._first = reset(seed, options)
         return self.outcome
 
     def tick(self) -> Tick:
@@ -249,7 +254,11 @@ class Rollout:
                 tick.corrections.append(Correction(frame, before[1], None))
             return
         by_seat = self._by_seat(advance) if before is None or self.final_count <= frame else before[0]
-        self.outcome = outcome = self._game.step(self._inputs.decode(by_seat))
+        actions = self._inputs.decode(by_seat)
+        if self.pictures is None:
+            self.outcome = outcome = self._game.step(actions)
+        else:
+            self.outcome = outcome = self.pictures.step(frame, actions, self._saved.get(frame))
         self._played[frame] = (by_seat, outcome)
         if outcome.ended:
             self.ended_at = frame

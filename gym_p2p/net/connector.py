@@ -26,6 +26,7 @@ from gym_p2p.core.signaling.signals import (
 )
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, ProtocolError
+from gym_p2p.net.loop import note_failure
 from gym_p2p.net.webrtc import PeerConnection
 
 __all__ = ["Connector"]
@@ -206,6 +207,7 @@ class Connector:
         task = self._loop.create_task(connection.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+        task.add_done_callback(note_failure)
 
     async def _clean_up(self, *, keep: PeerConnection | None) -> None:
         if self._opened is not None:

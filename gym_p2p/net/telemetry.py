@@ -28,6 +28,7 @@ from gym_p2p.core.latency.webrtc_stats import (
     extract_round_trip,
 )
 from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.net.loop import note_failure
 
 __all__ = ["LatencyPoller", "LatencyTelemetry", "PeerConnectionLike"]
 
@@ -117,6 +118,7 @@ class LatencyPoller:
         self.stop()
         self._loop = loop
         self._task = loop.create_task(self._run(), name="gym_p2p latency telemetry")
+        self._task.add_done_callback(note_failure)
 
     def stop(self) -> None:
         """Stop polling. Twice is fine, from any thread, also when the loop is closed."""

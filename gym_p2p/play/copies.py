@@ -48,6 +48,7 @@ class Copied:
                 f"a {type(self).__name__} that has connected, or is closed, cannot be copied or pickled: its "
                 "match cannot be in two places; copy it before its first reset(), or make another one"
             )
+        session.newcomer.elsewhere = True
         made_of = _MadeOf(session.game, session.seats, session.config, session.environment)
         return {**vars(self), "p2p": made_of}
 

@@ -45,6 +45,11 @@ class Ending:
     reason: str
     player: SeatId | None = None
 
+    @property
+    def is_loss(self) -> bool:
+        """Whether it is that of a player who is gone."""
+        return self.reason in {"peer_lost", "peer_left"}
+
 
 class LiveEpisode:
     """A running episode.
@@ -54,6 +59,8 @@ class LiveEpisode:
         seed: the agreed one.
         outcome: what was shown last, at first what ``reset`` gave.
         frame_shown: the frame that it is of; -1 for ``reset``.
+        ending: how it ended, where the environment did not end it; ``None`` as long as it goes on, and where
+            the environment ended it.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class LiveEpisode:
         self._recorder = recorder
         self.runner = EpisodeRunner(match, began)
         self._config = match.config
+        self._game = match.game
         self._pacer = Pacer(match.config.fps)
         self._unseen: deque[FinalFrame] = deque()
         self._corrections: deque[Correction] = deque(maxlen=_CORRECTIONS_KEPT)
@@ -71,6 +79,7 @@ class LiveEpisode:
         self.seed = began.seed
         self.outcome = self.runner.rollout.outcome
         self.frame_shown = -1
+        self.ending: Ending | None = None
 
     # One step plays one frame, and may take several turns of the loop until there is something to show.
     #
@@ -105,15 +114,26 @@ class LiveEpisode:
             if result is None and isinstance(self._client.receive(), WorkerFailed | WorkerStopped):
                 return Ending("network_failed")
         if not isinstance(result, Ending):
+            if runner.rollout.pictures is not None:
+                runner.rollout.pictures.show(self.frame_shown)
             self._pace()
         return result
 
+    def render(self) -> Any:
+        """Return the environment's picture of what was shown last."""
+        pictures = self.runner.rollout.pictures
+        return self._game.render() if pictures is None else pictures.render(self.frame_shown)
+
     def settle(self) -> None:
-        """Record what has become final by events that came outside of :meth:`step`."""
+        """Record what has become final by events that came outside of :meth:`step`; nobody sees it."""
+        if self.runner.rollout.pictures is not None:
+            self.runner.rollout.pictures.live = False
         self._advance()
 
     def await_final(self, limit_s: float) -> None:
         """Wait until every frame that was played is final, or will not be; records them."""
+        if self.runner.rollout.pictures is not None:
+            self.runner.rollout.pictures.live = False
         deadline = time.monotonic() + limit_s
         rollout = self.runner.rollout
         while self._over is None and rollout.final_count < self.runner.session.frame:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gym_p2p.config import P2PConfig, to_mapping
@@ -23,9 +24,11 @@ def software() -> dict[str, str]:
 
 
 def exported_config(config: P2PConfig) -> dict[str, Any]:
-    """Return the configuration as it is exported: without credentials."""
+    """Return the configuration as it is exported: without secrets, and without this machine's folders."""
     exported = to_mapping(config)
-    exported.pop("token")
+    # Of paths, the last part: where a player's folders lie is told to nobody.
+    for group, name in ((exported["exports"], "directory"), (exported, "record")):
+        group[name] = group[name] and Path(group[name]).name
     if callable(config.pre_match):
         exported["pre_match"] = name_of(config.pre_match)
     sync = exported["sync"]
@@ -34,8 +37,6 @@ def exported_config(config: P2PConfig) -> dict[str, Any]:
     if sync["snapshot_hooks"] is not None:
         hooks = sync["snapshot_hooks"]
         sync["snapshot_hooks"] = [hook if isinstance(hook, str) else name_of(hook) for hook in hooks]
-    for server in exported["link"]["ice_servers"]:
-        server.pop("credential", None)
     return exported
 
 

@@ -6,9 +6,10 @@ Knows games, configuration and what travels with the handshake; refuses to know 
 from __future__ import annotations
 
 import json
+import numbers
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import attrs
 
@@ -25,7 +26,7 @@ from gym_p2p.net.worker.messages import PlayerPlan
 from gym_p2p.play.sync_mode import SyncChoice, SyncOffer, agree
 from gym_p2p.version import __version__
 
-__all__ = ["agreed", "check_seed", "game_terms", "holders", "make_plan", "travelled"]
+__all__ = ["agreed", "game_terms", "holders", "make_plan", "seed_of", "travelled"]
 
 
 def make_plan(
@@ -43,8 +44,10 @@ def make_plan(
     sync = config.sync
     must = {
         **game_terms(game),
-        Term.CHECKSUM_INTERVAL.value: _interval(sync),
+        Term.FPS.value: _pace(sync.fps),
+        Term.CHECKSUM_INTERVAL.value: f"{sync.checked_every} frames",
         Term.ABSENT_PLAYERS.value: _gone(game, sync),
+        Term.STAND_IN.value: name_of(sync.stand_in) if callable(sync.stand_in) else str(sync.stand_in),
     }
     about = {"input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.as_sent()}
     return PlayerPlan(
@@ -93,16 +96,18 @@ def holders(game: Game, found: MatchFound) -> list[int]:
     return [by_seat[seat] for seat in game.seats]
 
 
-def check_seed(seed: int | None) -> None:
-    """Refuse what is no seed.
+def seed_of(seed: SupportsIndex | None) -> int | None:
+    """Return a seed as it travels; another library's whole number is one, too.
 
     Raises:
         ConfigurationError: it is none.
     """
     if seed is None:
-        return
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+        return None
+    whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+    if not whole or not 0 <= int(seed) <= MAX_SEED:
         raise ConfigurationError("seed", f"wanted None or a whole number from 0 to 2**64 - 1, got {seed!r}")
+    return int(seed)
 
 
 def travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -113,6 +118,8 @@ def travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """
     if options is None:
         return None
+    if not isinstance(options, Mapping):
+        raise ConfigurationError("options", f"wanted None or a mapping, got {options!r}")
     try:
         text = json.dumps(dict(options), separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -129,20 +136,19 @@ def travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return plain
 
 
-def _interval(sync: SyncConfig) -> str:
-    """Return the interval with a hint where it came from the frame rate, the same at any rate."""
-    return f"{sync.checked_every} frames (half a second's worth at fps, unless checksum_interval is set)"
+def _pace(fps: float | None) -> str:
+    """Return the frame rate to its last digit: 30 and 30.0 are one, 59.94 and 60 are two."""
+    if fps is None:
+        return "None (not paced: as fast as everybody can)"
+    return repr(float(fps)).removesuffix(".0")
 
 
 def _gone(game: Game, sync: SyncConfig) -> str:
     """Return how the others play on without a player, which has to be the same for all of them."""
     if sync.on_peer_loss not in {"default_action", "stand_in"}:
-        return "the episode ends"
+        return "truncate or raise (the episode ends)"
     defaults = {str(s): game.codec(s).to_json(game.default_action(s)) for s in game.seats}
-    name = "" if sync.stand_in is None else f" by {sync.stand_in}"
-    if callable(sync.stand_in):
-        name = f" by {name_of(sync.stand_in)}"
-    return f"{sync.on_peer_loss}{name}, default actions {json.dumps(defaults)}"
+    return f"{sync.on_peer_loss}, default actions {json.dumps(defaults)}"
 
 
 def _without_callables(config: P2PConfig) -> P2PConfig:

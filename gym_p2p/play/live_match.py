@@ -71,7 +71,7 @@ class LiveMatch:
             EpisodeBegan,
             self.played.config.input_timeout_s,
             "the episode",
-            "The others must call reset() too.",
+            "The others must call reset() too, each in a process or thread of their own.",
         )
         self.settle()  # what came at the barrier made frames of the episode before final
         return began
@@ -97,6 +97,15 @@ class LiveMatch:
         self.episode, self._frames_before = episode, frames_before
         self.episodes_begun += 1
         return episode
+
+    def say_goodbye(self, ending: Ending) -> None:
+        """Leave: tell the others why, take in what they still had to say, end the recording."""
+        self.client.close(ending.reason, lost=ending.player if ending.is_loss else None)
+        try:
+            self.settle()
+        finally:
+            if self.replay is not None:
+                self.replay.close(ending.reason)
 
     def drain(self) -> None:
         """Take in all events that are there, and record what became final by them."""

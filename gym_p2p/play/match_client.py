@@ -12,19 +12,22 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
-from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus
+from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus, TurnedAway
 from gym_p2p.core.match.events import (
     Connected,
+    EpisodeBegan,
     EpisodeRefused,
     HandshakeMismatch,
     InputsArrived,
     Leave,
+    PlayerFinished,
     PlayerGone,
 )
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
 from gym_p2p.net.worker.backends import open_bridge
 from gym_p2p.net.worker.messages import (
+    LinkOpened,
     PlayerPlan,
     ServiceReachable,
     Vote,
@@ -46,6 +49,8 @@ _queue_log = _log.getChild("queue")
 _AWAY = logging.WARNING, "the service at %s is away; trying to reach it again"
 _BACK = logging.INFO, "the service at %s is back"
 _T = TypeVar("_T")
+
+_ADVICE = "Start the other players, each in a process or thread of their own."
 
 WAIT_SLICE_S = 0.25
 """No wait is longer in one piece, so that a ``close()`` from another thread is noticed."""
@@ -83,6 +88,7 @@ class MatchClient:
         self._record = record
         self._check = check
         self._free: tuple[SeatId, ...] = plan.seats
+        self._turned_away: TurnedAway | None = None
         self._bridge = open_bridge(plan)
         self._recorder: Recorder | None = None
         self._end: WorkerFailed | WorkerStopped | None = None
@@ -94,6 +100,10 @@ class MatchClient:
         """The first player who left or was lost: no episode begins without them."""
         self.queue_status: QueueStatus | None = None
         """Where this player stands in the queue, by the newest status; ``None`` while they are in none."""
+        self._ready: set[int] = set()
+        """Who waits for the next episode."""
+        self._open: set[int] = set()
+        """To whom there is a channel."""
 
     def meet(self) -> tuple[Recorder, Sequence[Mapping[str, Any] | None]]:
         """Wait until all players of the match are connected and have agreed on what they play.
@@ -110,9 +120,11 @@ class MatchClient:
         where, place = (
             (f"room {config.room!r}", JoinAck) if in_room else (f"queue {config.queue!r}", QueueAck)
         )
-        self.wait_for(place, SIGN_IN_LIMIT_S, "signing in", "Check server_url, and what the service says.")
+        self.wait_for(
+            place, SIGN_IN_LIMIT_S, "signing in", "Check the service's address, and what the service says."
+        )
         room_s = config.sync.room_timeout_s + ROOM_MARGIN_S
-        found = self.wait_for(MatchFound, room_s, f"the {where}", "Start the other players.")
+        found = self.wait_for(MatchFound, room_s, f"the {where}", _ADVICE)
         self._recorder = recorder = self._record(found)
         limit_s = config.link.connect_timeout_s + HANDSHAKE_LIMIT_S
         connected = self.wait_for(
@@ -159,10 +171,7 @@ class MatchClient:
                 return event
             if event is not None:
                 self._raise_if_final(event)
-        seen = f"free seats: {', '.join(map(repr, self._free)) or 'none'}"
-        if self.queue_status is not None:
-            seen = "in queue {!r} for {:.0f} s: {}, {} here".format(*_in_words(self.queue_status))
-        raise ConnectFailed(what, waited_s=waited_s, seen=seen, advice=advice)
+        raise ConnectFailed(what, waited_s=waited_s, seen=self._seen(), advice=advice)
 
     def close(self, reason: str, *, lost: SeatId | None = None) -> None:
         """Say goodbye and stop the network half. Idempotent.
@@ -185,6 +194,21 @@ class MatchClient:
         assert self._recorder is not None  # noqa: S101 - players have an index from when the match is known
         return [player.player_id for player in self._recorder.found.players]
 
+    def _seen(self) -> str:
+        """Return who is here, in words."""
+        if self._recorder is None or self.queue_status is not None:
+            seen = f"free seats: {', '.join(map(repr, self._free)) or 'none'}"
+            if self.queue_status is not None:
+                seen = "in queue {!r} for {:.0f} s: {}, {} here".format(*_in_words(self.queue_status))
+            return seen if self._turned_away is None else f"{seen}; {self._turned_away}"
+        found = self._recorder.found
+        others = [found.players.index(peer) for peer in found.peers]
+        told = []
+        for what, players in (("connected", self._open), ("ready for the next episode", self._ready)):
+            missing = [repr(self.player_id(player)) for player in others if player not in players]
+            told.append(f"not {what}: {', '.join(missing) or 'nobody'}")
+        return "; ".join(told)
+
     def _follow_queue(self, event: WorkerEvent) -> None:
         """See to what happens on the way to a match.
 
@@ -197,6 +221,9 @@ class MatchClient:
                 if self._free:
                     seats = ", ".join(map(str, self._free))
                     _log.info("waiting in room %r for: %s", self._plan.config.room, seats)
+            case TurnedAway():
+                self._turned_away = event
+                _log.warning("%s", event)
             case QueueStatus():
                 _queue_log.info("in queue %r for %.0f s: %s, %d here", *_in_words(event))
             case MatchProposed():
@@ -225,6 +252,12 @@ class MatchClient:
                 self._end = self._end or event
             case PlayerGone():
                 self.gone = self.gone or event
+            case PlayerFinished(player):
+                self._ready.add(player)
+            case EpisodeBegan() | EpisodeRefused():
+                self._ready.clear()
+            case LinkOpened(player):
+                self._open.add(player)
         if self._recorder is not None:
             self._recorder.fold(at_ms, event)
         self.listener(event)
@@ -236,7 +269,8 @@ class MatchClient:
             case HandshakeMismatch(player, differences) | EpisodeRefused(player, differences):
                 raise HandshakeRefused(self.player_id(player), differences)
             case PlayerGone(player, reason, _, goodbye, lost):
-                raise PeerLost(self.player_id(player if lost is None else lost), goodbye or reason)
+                why = "they have left the match" if goodbye == "normal" else goodbye or reason
+                raise PeerLost(self.player_id(player if lost is None else lost), why)
             case WorkerStopped():
                 raise NetworkError("the network half stopped by itself")
 

@@ -54,6 +54,7 @@ class PlayedMatch:
         stand_in: plays for players who are gone, where the match goes on without them.
         record: of the match.
         sinks: take what is final: recordings.
+        shows: whether somebody sees what is played: the environment draws it then, if it does.
         command: takes what goes to the network half.
         now_ms: the Unix time in milliseconds.
         inputs: of the players, as bytes.
@@ -72,6 +73,7 @@ class PlayedMatch:
     now_ms: Callable[[], int]
     stand_in: StandIn | None = None
     sinks: Sequence[EpisodeSink] = ()
+    shows: bool = False
     inputs: SeatInputs = attrs.field(init=False)
     own: tuple[int, ...] = attrs.field(init=False)
     states: StateExchange = attrs.field(init=False)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import msgspec
 
 from gym_p2p.config import P2PConfig
@@ -162,11 +163,19 @@ class Recorder:
         health = self._link(player).health
         return None if health is None else health.rtt
 
-    def finish(self, deadline_s: float) -> Finished:
-        """Write the final documents and hand them to the service, or spool them. Idempotent."""
+    def finish(self, deadline_s: float, *, problem: str | None = None) -> Finished:
+        """Write the final documents and hand them to the service, or spool them. Idempotent.
+
+        Args:
+            deadline_s: for the upload.
+            problem: what else of the match could not be written.
+        """
         if self.finished is None:
             exporter = self._exporter
-            self.finished = _NOTHING if exporter is None else exporter.finish(deadline_s)
+            finished = _NOTHING if exporter is None else exporter.finish(deadline_s)
+            if problem is not None:
+                finished = attrs.evolve(finished, problems=(*finished.problems, problem))
+            self.finished = finished
         return self.finished
 
     def _make_exporter(self, config: P2PConfig) -> Exporter:
@@ -212,7 +221,7 @@ def check_record(config: P2PConfig) -> None:
     if config.record.endswith(SUFFIX):
         check_replay_path(config.record)
     else:
-        check_directory(config.record)
+        check_directory(config.record, option="record")
 
 
 def open_replay(

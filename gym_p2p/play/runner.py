@@ -26,6 +26,7 @@ from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.sync.time_sync import AutoDelay
 from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.game.pictures import Pictures
 from gym_p2p.game.rollout import Rollout, Tick
 from gym_p2p.play.played_match import PlayedMatch
 
@@ -55,6 +56,7 @@ class EpisodeRunner:
             compare_states=match.choice.compares_states,
             left_out=match.choice.left_out,
             stand_in=match.stand_in,
+            pictures=_pictures(match) if match.shows else None,
         )
         match.states.begin_episode(began.episode, self.rollout.fields)
         self._record = match.record.begin_episode(match.now_ms(), number=began.episode)
@@ -174,6 +176,15 @@ class _PathEstimate:
     @property
     def jitter_ms(self) -> float:
         return _JITTERS * self._deviation_ms / 2
+
+
+def _pictures(match: PlayedMatch) -> Pictures | None:
+    """Return what draws an episode; ``None`` where what is shown is always where the game is."""
+    screen, predicts = match.game.screen, match.choice.window > 0
+    behind = predicts and match.config.view == "confirmed" and screen.render_mode is not None
+    if not (screen.draws or behind):
+        return None
+    return Pictures(match.game, match.choice.snapshots if predicts else None)
 
 
 def _sync_session(match: PlayedMatch, began: EpisodeBegan) -> SyncSession:

@@ -17,6 +17,7 @@ States::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -24,15 +25,16 @@ from typing import Any
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import MatchOver, NetworkError, PeerLost, UsageError
+from gym_p2p.errors import MatchOver, NetworkError, P2PError, PeerLost, UsageError
 from gym_p2p.exports import Finished
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
 from gym_p2p.play.episode import Ending, LiveEpisode
-from gym_p2p.play.handshake import check_seed, travelled
+from gym_p2p.play.handshake import seed_of, travelled
 from gym_p2p.play.live_match import LiveMatch
+from gym_p2p.play.neighbours import Newcomer
 from gym_p2p.play.progress import Progress, SessionState, progress_of
 from gym_p2p.play.recorder import Recorder, now_ms
 from gym_p2p.play.reentrancy import Door
@@ -44,8 +46,6 @@ __all__ = ["Session"]
 FINAL_LIMIT_S = 0.5
 """How long ``close()`` in the middle of an episode waits for the frames that were played to become final: the
 others' inputs of them are on the way, unless these have stopped to play."""
-
-_LOSSES = frozenset({"peer_lost", "peer_left"})
 
 
 class Session:
@@ -66,8 +66,16 @@ class Session:
         """How the environment was made, for recordings, where that is known better than it knows itself."""
         self._match: LiveMatch | None = None
         self._ending: Ending | None = None
+        self.newcomer = Newcomer.of(config, self.seats)
+        """This player, as others of this process see them until they have met somebody."""
+        self._just_ended = False
+        """Whether nothing was called since the step in which the environment ended the episode."""
+        self._put_off: P2PError | None = None
+        """What the next call raises, where the last reset found that no episode follows."""
         self._door = Door()
         self._closing = False
+        self._process: int | None = None
+        """The process that plays the match; one that it forks has no part in it."""
 
     # What a wrapper calls.
 
@@ -77,24 +85,39 @@ class Session:
         Local seats that ended before the episode did are played on with their default actions, until the
         others' have ended too.
 
+        Directly after the step in which the environment ended the episode, whoever resets may be a vector
+        environment inside its own step, which would lose that step's outcome if this raised. Where no
+        episode follows, because the others are gone, it therefore gives the last outcome once more, with
+        the reason in every info, and the next call raises.
+
         Raises:
             ConfigurationError: a seed or options that cannot travel.
+            UsageError: another player is to be played in this very thread.
             HandshakeRefused: the players want different seeds or options of this episode, which can be tried
                 again; or, at the first reset, they play different games.
             NetworkError, PeerError: no match came about; nothing is left running, and reset may be called
                 again. Once a match has begun, its loss is final.
             MatchOver: the match has ended.
         """
-        check_seed(seed)
+        seed = seed_of(seed)
         options = travelled(options)
         with self._exclusive("reset"):
             self._refuse_if_over()
+            just_ended, self._just_ended = self._just_ended, False
             if self._match is None:
-                self._match = self._setup.meet(self._check_closing, environment=self.environment)
+                self._process = os.getpid()
+                with self.newcomer.calling():
+                    self._match = self._setup.meet(self._check_wait, environment=self.environment)
             match = self._match
             if match.episode is not None:
                 self._leave_episode(match, match.episode)
-            return self._begin_episode(match, seed, options)
+            try:
+                return self._begin_episode(match, seed, options)
+            except P2PError as error:
+                if not just_ended or self._ending is None:
+                    raise
+                self._put_off = error
+                return self._newest_episode.outcome.cut_short(self._ending.reason, self._ending.player)
 
     def step(self, actions: Mapping[SeatId, Any]) -> Outcome:
         """Play one frame with the local seats' canonical actions, once everybody's inputs are here.
@@ -119,9 +142,12 @@ class Session:
             reason: why, for the exports and for the others, unless the match had ended before.
 
         Returns:
-            Where the documents are; ``None`` when there was no match, and when this was called by a signal
-            handler in the middle of ``reset`` or ``step``: these close on their way out then.
+            Where the documents are; ``None`` when there was no match, in a process that was forked from the
+            one that plays it, and when this was called by a signal handler in the middle of ``reset`` or
+            ``step``: these close on their way out then.
         """
+        if self._forked:
+            return None
         self._closing = True
         if not self._door.open(wait=True):
             self._door.last_thing = partial(self.close, reason)
@@ -132,8 +158,17 @@ class Session:
                     self._finish(reason)
                 finally:
                     self.state = SessionState.CLOSED
+                    self.newcomer.gone()
                     self.game.close()
         return None if self.recorder is None else self.recorder.finished
+
+    def render(self) -> Any:
+        """Return the environment's picture of what ``reset`` or ``step`` gave last."""
+        if self._match is None or not self._door.open(wait=True):
+            return self.game.render()
+        with self._door:
+            episode = self._episode
+            return self.game.render() if episode is None else episode.render()
 
     # What a wrapper shows.
 
@@ -181,6 +216,17 @@ class Session:
         if not self.seats:
             raise UsageError("no seat is taken yet: call reset() first")
         return self.seats[0]
+
+    @property
+    def ending(self) -> Ending | None:
+        """How the match ended, or the newest episode, where the environment did not end it.
+
+        ``None`` while it goes on, and where the environment ended it. After ``"peer_reset"`` the match goes
+        on with the next ``reset``; after any other reason it is over.
+        """
+        if self._ending is None and self._episode is not None:
+            return self._episode.ending
+        return self._ending
 
     @property
     def seed(self) -> int | None:
@@ -263,10 +309,12 @@ class Session:
                 self._end(_broken_off(error))
             raise
         if isinstance(result, Ending):
+            episode.ending = result
             self._end(result)
             return episode.outcome.cut_short(result.reason, result.player)
         if result.ended:
             self.state = SessionState.BETWEEN
+            self._just_ended = True
         return result
 
     # Ends.
@@ -279,7 +327,7 @@ class Session:
             self.state = SessionState.BETWEEN
             return
         self._over(ending)
-        if self.config.sync.on_peer_loss == "raise" and ending.reason in _LOSSES:
+        if self.config.sync.on_peer_loss == "raise" and ending.is_loss:
             raise PeerLost(ending.player, ending.reason)
 
     def _over(self, ending: Ending) -> None:
@@ -294,19 +342,12 @@ class Session:
         finally:
             try:
                 if self._match is not None:
-                    self._say_goodbye(self._match, self._ending or Ending(reason))
+                    self._match.say_goodbye(self._ending or Ending(reason))
             finally:
                 self._terminate(reason, partial=reason != "normal")
                 if self.recorder is not None:
-                    self.recorder.finish(UPLOAD_LIMIT_S)
-
-    def _say_goodbye(self, match: LiveMatch, ending: Ending) -> None:
-        match.client.close(ending.reason, lost=ending.player if ending.reason in _LOSSES else None)
-        try:
-            match.settle()
-        finally:
-            if match.replay is not None:
-                match.replay.close(ending.reason)
+                    replay = None if self._match is None else self._match.replay
+                    self.recorder.finish(UPLOAD_LIMIT_S, problem=None if replay is None else replay.problem)
 
     def _terminate(self, reason: str, *, partial: bool, player: SeatId | None = None) -> None:
         """Note in the record that, and why, the match is over."""
@@ -317,25 +358,39 @@ class Session:
             )
 
     def _refuse_if_over(self) -> None:
+        error, self._put_off = self._put_off, None
+        if error is not None and self.state is SessionState.OVER:
+            raise error
         if self.state is SessionState.OVER or self.state is SessionState.CLOSED:
             raise MatchOver("closed" if self._ending is None else self._ending.reason)
 
     # One thread at a time.
 
+    @property
+    def _forked(self) -> bool:
+        return self._process is not None and self._process != os.getpid()
+
     def _exclusive(self, verb: str) -> Door:
+        if self._forked:
+            raise UsageError(
+                f"{verb}() in a fork of the process that plays this match: make a wrapper of its own there"
+            )
         if not self._door.open(wait=False):
             raise UsageError(f"{verb}() while another thread is inside reset(), step() or close()")
         return self._door
 
-    def _check_closing(self) -> None:
+    def _check_wait(self) -> None:
+        """Give up a wait for the others that a ``close()`` has made vain."""
         if self._closing:
             raise MatchOver("closed")
+        self.newcomer.waits()
 
     def _drain(self) -> None:
         """Take in the events that are there, without waiting; not while another call is inside."""
-        if self._match is None or not self._door.open(wait=False):
+        if self._match is None or self._forked or not self._door.open(wait=False):
             return
         with self._door:
+            self._just_ended = False
             self._match.drain()
 
 

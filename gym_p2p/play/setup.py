@@ -81,9 +81,16 @@ class MatchSetup:
             UnsupportedEnvironment, ConfigurationError: this player cannot do what is configured.
         """
         config = self._config
+        if len(self._game.seats) < 2:
+            (seat,) = self._game.seats
+            raise ConfigurationError(
+                "watchers",
+                f"{self._game.describe()['environment']} has the single seat {seat!r}, and a match has two "
+                "seats at least: say how many others look on, all players of the match the same number",
+            )
+        check_record(config)  # before anybody else is kept waiting
         if config.exports.directory is not None:
-            check_directory(config.exports.directory)  # before anybody else is kept waiting
-        check_record(config)
+            check_directory(config.exports.directory)
         predictor_named(config.sync.prediction)
         offer = make_offer(self._game, config.sync)
         votes = self._vote is not None
@@ -133,6 +140,7 @@ class MatchSetup:
             stand_in=self._stand_in,
             record=recorder.record,
             sinks=sinks,
+            shows=True,
             command=client.command,
             now_ms=now_ms,
         )

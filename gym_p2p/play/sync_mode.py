@@ -128,6 +128,8 @@ def make_offer(game: Game, config: SyncConfig, *, real_time: bool = True) -> Syn
     if config.mode == "auto" and config.fps is None:
         why = "frames are not paced (fps=None), so that nothing is gained by predicting"
         return SyncOffer(wants="auto", able=False, why=why)
+    if config.mode == "auto" and game.takes_turns:
+        return SyncOffer(wants="auto", able=False, why="its agents take turns, and a turn cannot be guessed")
     found = choose_snapshots(game, hooks=config.snapshot_hooks)
     if found.snapshots is None:
         if config.mode == "rollback":

@@ -22,19 +22,22 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
+from gym_p2p.core.presence.connects import Connects
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.errors import UsageError
 from gym_p2p.server.factory import assemble, open_secret
+from gym_p2p.server.guard.doorkeeper import Doorkeeper, room_for_sockets
 from gym_p2p.server.guard.frames import FrameGuard, StrictPacket
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.handlers.service import SignalingService
+from gym_p2p.server.intake import Intake
 from gym_p2p.server.listener import MAX_FRAME_BYTES, listen, serving
 from gym_p2p.server.store import Store
-from gym_p2p.server.web import Uploads, make_web_app
+from gym_p2p.server.web import Uploads, make_web_app, under_any_path
 from gym_p2p.version import __version__
 
 __all__ = ["Service", "new_event_loop", "serve_in_thread"]
@@ -77,7 +80,7 @@ class Service:
         self.config = config if config is not None else ServiceConfig()
         self._matchmaker = require_matchmaker(WideningMatchmaker() if matchmaker is None else matchmaker)
         self._pre_match = pre_match
-        self._port: int | None = None
+        self._listening: tuple[tuple[str, int], ...] = ()
         self._signaling: SignalingService | None = None
         self._metrics = ServiceMetrics()
         self._stack = contextlib.AsyncExitStack()
@@ -85,11 +88,16 @@ class Service:
     @property
     def url(self) -> str:
         """Where clients on this machine find it. Only after :meth:`start`."""
-        if self._port is None:
+        if not self._listening:
             raise RuntimeError("the service has not been started")
-        host = self.config.host
+        host, (_, port) = self.config.host, self._listening[0]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # where it may listen
-        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+        return f"http://{_with_port(host, port)}"
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it listens, each an address and the port. Only after :meth:`start`."""
+        return tuple(_with_port(host, port) for host, port in self._listening)
 
     async def start(self) -> None:
         """Listen, and serve until :meth:`stop`.
@@ -99,7 +107,9 @@ class Service:
                 cannot be written.
         """
         async with contextlib.AsyncExitStack() as stack:
-            listener = stack.enter_context(contextlib.closing(listen(self.config.host, self.config.port)))
+            listeners = listen(self.config.host, self.config.port)
+            for listener in listeners:
+                stack.enter_context(listener)
             directory = Path(self.config.data_dir)
             secret = open_secret(directory)
             tokens = TokenSigner(secret, UploadClaims)
@@ -116,23 +126,23 @@ class Service:
             stack.push_async_callback(signaling.stop)
             stack.push_async_callback(sio.shutdown)
             web = make_web_app(
-                uploads=Uploads(
-                    store=Store(directory), tokens=tokens, max_bytes=self.config.max_upload_bytes
-                ),
+                uploads=Uploads(Intake(Store(directory), self.config.max_upload_bytes), tokens),
                 health=self._health,
                 metrics=self._metrics.exposition,
                 operators=TokenSigner(secret, OperatorClaims),
                 queues=self.queue_report,
             )
             guarded = FrameGuard(
-                socketio.ASGIApp(sio, other_asgi_app=web),
-                connects=RateLimit(self.config.connects_per_s, self.config.connect_burst),
+                under_any_path(socketio.ASGIApp(sio, other_asgi_app=web)),
+                connects=Connects(RateLimit(self.config.connects_per_s, self.config.connect_burst)),
+                events=RateLimit(self.config.events_per_s, self.config.event_burst),
                 on_refusal=self._metrics.refused,
             )
-            await stack.enter_async_context(serving(guarded, listener))
-            self._port = listener.getsockname()[1]
+            door = Doorkeeper(room_for_sockets(), self._metrics.refused)
+            await stack.enter_async_context(serving(guarded, listeners, door))
+            self._listening = tuple(listener.getsockname()[:2] for listener in listeners)
             self._stack = stack.pop_all()
-        _LOG.info("serving on port %d", self._port)
+        _LOG.info("serving on %s", " and ".join(self.addresses))
 
     async def probe(self, one: str, other: str, *, threshold_ms: float | None = None) -> ProbeOutcome:
         """Measure the latency between two registered subjects, on the service's event loop.
@@ -192,6 +202,10 @@ class Service:
             "matches": self._machines.rooms.match_count,
             "connections": self._machines.presence.socket_count,
         }
+
+
+def _with_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextlib.contextmanager

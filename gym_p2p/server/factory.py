@@ -5,6 +5,7 @@ It knows configuration, and refuses to know ports and HTTP. :func:`mount` is for
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 import uuid
@@ -27,6 +28,7 @@ from gym_p2p.core.signaling.ice_candidates import CandidatePolicy
 from gym_p2p.core.signaling.sdp_filter import Screen, SignalScreen
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.exports.files import disk_problem
 from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret
@@ -77,7 +79,9 @@ def assemble(
     machines = _machines(config, tokens, queues, screens.__getitem__)
     metrics.read_from(machines, screens.values())
     guards = Guards(
-        admission=Admission(config.join_secret, config.experiment),
+        admission=Admission(
+            None if config.join_secret is None else config.join_secret.reveal(), config.experiment
+        ),
         events=RateLimit(config.events_per_s, config.event_burst),
         joins=RateLimit(config.joins_per_s, config.join_burst),
         metrics=metrics,
@@ -151,11 +155,18 @@ def mount(
         What to call ``await service.probe(a, b)`` on; the caller must ``await service.stop()`` when done.
 
     Raises:
-        UsageError: the server handles one client's events in any order.
+        UsageError: the server handles one client's events in any order, or no event loop runs here.
         ConfigurationError: the data directory cannot be written.
     """
     if sio.async_handlers:
         raise UsageError("wanted an AsyncServer(async_handlers=False): one client's events need their order")
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise UsageError(
+            "mount() runs the service's clocks on the running event loop, and none runs here: call it from a "
+            "coroutine, such as the host's startup"
+        ) from None
     config = ServiceConfig() if config is None else config
     tokens = TokenSigner(open_secret(Path(config.data_dir)), UploadClaims)
     service = assemble(
@@ -175,4 +186,4 @@ def open_secret(directory: Path) -> bytes:
         directory.mkdir(parents=True, exist_ok=True)
         return load_secret(directory)
     except OSError as error:
-        raise ConfigurationError("data_dir", f"cannot use {directory}: {error.strerror or error}") from error
+        raise ConfigurationError("data_dir", f"cannot use {directory}: {disk_problem(error)}") from error

@@ -7,7 +7,6 @@ trusted as path parts. Blocking: call it from a worker thread. It knows no HTTP 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,20 +57,19 @@ class Store:
     """
 
     def __init__(self, directory: Path, *, now: Callable[[], float] = time.time) -> None:
-        self._directory = directory
+        self.directory = directory.absolute()  # wherever the host goes meanwhile
         self._now = now
-        self._aggregating = threading.Lock()
 
     def path(self, match_id: str, player_id: SeatId, kind: Kind) -> Path:
         """Return where a document is, or would be."""
-        return document_path(self._directory, match_id, player_id, kind)
+        return document_path(self.directory, match_id, player_id, kind)
 
     def aggregate_path(self, match_id: str) -> Path:
         """Return where a match's aggregate is, or would be."""
-        return self._directory / path_component(match_id) / "aggregate.json"
+        return self.directory / path_component(match_id) / "aggregate.json"
 
     def put(self, claims: UploadClaims, kind: Kind, body: bytes) -> None:
-        """Store a document, replacing an earlier one of its kind; the last one completes the aggregate.
+        """Store a document, replacing an earlier one of its kind.
 
         Raises:
             DocumentError: it is no JSON document.
@@ -82,24 +80,34 @@ class Store:
         if (header.gameId, header.playerId) != (claims.match_id, claims.player_id):
             raise ForeignDocumentError("the document's gameId and playerId are not those of the token")
         write_bytes(self.path(claims.match_id, claims.player_id, kind), [body])
-        if kind == "multiplayer":
-            self._aggregate(claims)
 
-    def _aggregate(self, claims: UploadClaims) -> None:
-        paths = {p: self.path(claims.match_id, p, "multiplayer") for p in claims.player_ids}
-        with self._aggregating:
-            if not all(path.exists() for path in paths.values()):
-                return
-            try:
-                documents = {p: _decode(path.read_bytes(), _DOCUMENT) for p, path in paths.items()}
-                result = aggregate(
-                    documents, game_id=claims.match_id, aggregated_at_ms=round(self._now() * 1000)
-                )
-            except (DocumentError, ProtocolError, RecursionError) as error:
-                _LOG.warning("match %s: not aggregated: %s", claims.match_id, error)
-                return
-            write_bytes(self.aggregate_path(claims.match_id), [msgspec.json.encode(result)])
+    def missing(self, claims: UploadClaims) -> bool:
+        """Whether a player's multiplayer document, of which the aggregate is made, is not here yet."""
+        return not all(path.exists() for path in self._to_aggregate(claims).values())
+
+    def size_bytes(self, claims: UploadClaims) -> int:
+        """Return how large all of these are together."""
+        return sum(path.stat().st_size for path in self._to_aggregate(claims).values())
+
+    def aggregate(self, claims: UploadClaims) -> None:
+        """Compare the documents of a match and store the aggregate; what cannot be compared is logged.
+
+        Raises:
+            OSError: it could not be stored, or a document is missing.
+        """
+        try:
+            documents = {
+                p: _decode(path.read_bytes(), _DOCUMENT) for p, path in self._to_aggregate(claims).items()
+            }
+            result = aggregate(documents, game_id=claims.match_id, aggregated_at_ms=round(self._now() * 1000))
+        except (DocumentError, ProtocolError, RecursionError, MemoryError) as error:
+            _LOG.warning("match %s: not aggregated: %s", claims.match_id, error or type(error).__name__)
+            return
+        write_bytes(self.aggregate_path(claims.match_id), [msgspec.json.encode(result)])
         _LOG.info("match %s: all documents are in, aggregate stored", claims.match_id)
+
+    def _to_aggregate(self, claims: UploadClaims) -> dict[SeatId, Path]:
+        return {player: self.path(claims.match_id, player, "multiplayer") for player in claims.player_ids}
 
 
 def _decode(body: bytes, decoder: msgspec.json.Decoder[_Shape]) -> _Shape:

@@ -7,11 +7,16 @@ threads, so that signals keep flowing. It knows HTTP's status codes; what a docu
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import logging
+import math
+import re
+import tempfile
 import time
-import zlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import IO, Any
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
@@ -23,18 +28,28 @@ from starlette.routing import Route
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.exports.files import KINDS, Kind
+from gym_p2p.exports.files import KINDS, Kind, disk_problem
+from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
-from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
+from gym_p2p.server.intake import Intake, TooLargeError
+from gym_p2p.server.store import DocumentError, ForeignDocumentError
 
-__all__ = ["Uploads", "make_web_app"]
+__all__ = ["Uploads", "make_web_app", "under_any_path"]
 
 _LOG = logging.getLogger(__name__)
 
-_CONCURRENT_STORES = 2
-"""Documents decompressed and written at once; it bounds memory, and the disk is the limit anyway."""
 _READ_DEADLINE_S = 120.0
 """For the whole body: 64 MiB at 5 Mbit/s."""
+_SILENCE_S = 15.0
+"""Between two pieces of a body: a line that is gone for a moment comes back within it."""
+_ARRIVING = 64
+_ARRIVING_OF_ONE = 6
+"""Bodies at once, in all and of one player: a document of each kind, and each a second time after a break."""
+_IN_MEMORY_BYTES = 2**18
+"""Of a body that arrives; what is more of it is on the disk."""
+
+
+_OWN_PATH = re.compile(r"/(?:socket\.io|healthz|v1/(?:matches|queues))(?=/|$)")
 
 
 class _RefusalError(Exception):
@@ -48,83 +63,96 @@ class Uploads:
     """Takes players' documents.
 
     Args:
-        store: where they go.
+        intake: takes their bodies.
         tokens: who may store what.
-        max_bytes: the largest document, before and after decompression.
     """
 
-    def __init__(self, *, store: Store, tokens: TokenSigner[UploadClaims], max_bytes: int) -> None:
-        self._store = store
+    def __init__(self, intake: Intake, tokens: TokenSigner[UploadClaims]) -> None:
+        self._intake = intake
         self._tokens = tokens
-        self._max_bytes = max_bytes
-        self._storing = asyncio.Semaphore(_CONCURRENT_STORES)
+        self._arriving: Counter[UploadClaims] = Counter()
 
     async def put(self, request: Request) -> Response:
         """Answer ``PUT /v1/matches/{match_id}/players/{player_id}/{kind}``."""
         claims = self._authorize(request)
+        try:
+            return await self._take(claims, request)
+        except _RefusalError as refusal:
+            _refused(claims, refusal)
+            raise
+
+    async def _take(self, claims: UploadClaims, request: Request) -> Response:
         kind = _kind(request.path_params["kind"])
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"identity", "gzip"}:
             raise _RefusalError(415, "bad_request", "content-encoding: wanted gzip or none")
-        body = await self._read(request)
-        async with self._storing:
+        async with self._arrival(claims) as body:
+            await self._read(request, body)
             try:
-                await asyncio.to_thread(self._store_body, claims, kind, body, encoding)
+                await self._intake.take(claims, kind, body, gzipped=encoding == "gzip")
             except ForeignDocumentError as error:
                 raise _RefusalError(403, "unauthenticated", str(error)) from None
+            except TooLargeError as error:
+                raise _RefusalError(413, "too_large", str(error)) from None
             except DocumentError as error:
                 raise _RefusalError(400, "bad_request", str(error)) from None
-            except OSError:
-                _LOG.exception("match %s: a document could not be stored", claims.match_id)
+            except OSError as error:
+                problem = disk_problem(error)
+                _LOG.error(
+                    "match %s: the %s document of %s could not be stored: %s",
+                    *(claims.match_id, kind, claims.player_id, problem),
+                )
+                if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                    raise _RefusalError(507, "unavailable", f"the service: {problem}") from None
                 raise _RefusalError(503, "unavailable", "could not be stored; try again later") from None
         _LOG.debug("match %s: stored a %s document", claims.match_id, kind)
         return JSONResponse({"ok": True, "stored": True})
 
     def _authorize(self, request: Request) -> UploadClaims:
-        claims = self._tokens.verify(_bearer(request, "match token"), now=time.time())
+        claims = self._tokens.verify(_bearer(request, "match token"), now=-math.inf)
         match_id, player_id = request.path_params["match_id"], request.path_params["player_id"]
         if claims is None or claims.match_id != match_id or not _names(player_id, claims.player_id):
             raise _RefusalError(403, "unauthenticated", "this token does not allow this upload")
+        if claims.expires_at <= time.time():
+            expired = _RefusalError(401, "unauthenticated", "this token has expired")
+            _refused(claims, expired)
+            raise expired
         return claims
 
-    async def _read(self, request: Request) -> bytes:
+    @contextlib.asynccontextmanager
+    async def _arrival(self, claims: UploadClaims) -> AsyncIterator[IO[bytes]]:
+        """Hold the place of a body that arrives; those of many clients at once are few, and on the disk."""
+        if self._arriving.total() >= _ARRIVING or self._arriving[claims] >= _ARRIVING_OF_ONE:
+            raise _RefusalError(503, "unavailable", "too many documents arrive at once; try again later")
+        self._arriving[claims] += 1
+        try:
+            with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
+                yield body
+        finally:
+            self._arriving[claims] -= 1
+            self._arriving += Counter()  # forgets those with none
+
+    async def _read(self, request: Request, body: IO[bytes]) -> None:
         """Read the body; what is beyond the limit is read on for a while, so that the client hears why."""
-        chunks: list[bytes] = []
-        size_bytes = 0
+        size_bytes, limit_bytes = 0, self._intake.max_bytes
+        chunks = request.stream()
         try:
             async with asyncio.timeout(_READ_DEADLINE_S):
-                async for chunk in request.stream():
-                    size_bytes += len(chunk)
-                    if size_bytes <= self._max_bytes:
-                        chunks.append(chunk)
-                    elif size_bytes > 2 * self._max_bytes:
+                while size_bytes <= 2 * limit_bytes:
+                    async with asyncio.timeout(_SILENCE_S):
+                        chunk = await anext(chunks, None)
+                    if chunk is None:
                         break
+                    size_bytes += len(chunk)
+                    if size_bytes <= limit_bytes:
+                        body.write(chunk)
         except (TimeoutError, ClientDisconnect):
             raise _RefusalError(408, "bad_request", "the document did not arrive in time") from None
-        if size_bytes > self._max_bytes:
+        if size_bytes > limit_bytes:
             raise self._too_large()
-        return b"".join(chunks)
-
-    def _store_body(self, claims: UploadClaims, kind: Kind, body: bytes, encoding: str) -> None:
-        if encoding == "gzip":
-            body = self._decompress(body)
-        self._store.put(claims, kind, body)
-
-    def _decompress(self, body: bytes) -> bytes:
-        """Undo gzip, never producing more than the limit (and one byte, to know that there was more)."""
-        decompressor = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-        try:
-            plain = decompressor.decompress(body, self._max_bytes + 1)
-        except zlib.error:
-            raise DocumentError("not gzip, as content-encoding says") from None
-        if len(plain) > self._max_bytes:
-            raise self._too_large()
-        if not decompressor.eof or decompressor.unused_data:
-            raise DocumentError("truncated gzip, or something after it")
-        return plain
 
     def _too_large(self) -> _RefusalError:
-        return _RefusalError(413, "too_large", f"a document has at most {self._max_bytes} bytes")
+        return _RefusalError(413, "too_large", f"a document has at most {self._intake.max_bytes} bytes")
 
 
 def make_web_app(
@@ -165,6 +193,33 @@ def make_web_app(
             Route(put, uploads.put, methods=["PUT"]),
         ],
         exception_handlers={_RefusalError: _answer_refusal, Exception: _answer_bug},
+    )
+
+
+def under_any_path(app: App) -> App:
+    """Serve an ASGI application under whatever path a proxy in front passes on: ``/lab/socket.io/``, say.
+
+    Not its metrics: who keeps ``/metrics`` of the proxy to themselves keeps all of them.
+    """
+
+    async def serve(scope: Scope, receive: Receive, send: SendMessage) -> None:
+        found = _OWN_PATH.search(scope.get("path", ""))
+        if found is not None and found.start() > 0:
+            scope = {**scope, "path": scope["path"][found.start() :]}
+        await app(scope, receive, send)
+
+    return serve
+
+
+def _refused(claims: UploadClaims, refusal: _RefusalError) -> None:
+    """Tell the operator of a document that its player may keep for ever."""
+    # Only whoever has a token of ours can cause such a line, and fill a disk with them.
+    _LOG.warning(
+        "match %s: a document of player %r was refused (HTTP %d): %s",
+        claims.match_id,
+        claims.player_id,
+        refusal.status,
+        refusal,
     )
 
 

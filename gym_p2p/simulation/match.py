@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
+import gymnasium
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.errors import ConfigurationError, ConnectFailed
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.env.split import SeatsOption
 from gym_p2p.game.state.apart import apart
 from gym_p2p.game.state.proof import rehearse
 from gym_p2p.game.state.snapshot import snapshots_named
@@ -47,6 +49,7 @@ def simulate(
     leave: Mapping[Any, int] | None = None,
     network_seed: int = 0,
     clock_drift: Mapping[Any, float] | None = None,
+    seats: SeatsOption = None,
     **options: Any,
 ) -> Simulation:
     """Play one episode with virtual players over a network in memory.
@@ -67,6 +70,8 @@ def simulate(
         leave: the frame at which the player of a seat vanishes without a goodbye.
         network_seed: of all that the network draws.
         clock_drift: by how much the clock of a seat's player is faster, e.g. 0.02.
+        seats: how a joint action splits, as for :class:`~gym_p2p.P2PEnv`; the environment gets seats for
+            those who watch (``"watcher_1"`` ...) where there are policies for them.
         options: any other option of :class:`~gym_p2p.config.SyncConfig`: ``prediction_window``,
             ``prediction``, ``on_peer_loss``, ``stand_in``, ``checksum_interval`` and so on.
 
@@ -80,18 +85,20 @@ def simulate(
     config = SyncConfig(mode=sync, input_delay=delay, fps=fps, **options)
     by_seat = BySeat(leave=leave or {}, clock_drift=clock_drift or {}, input_delay=delays)
     figures = Figures(one_way_ms, jitter_ms, loss, reorder, duplicate)
-    with _copies(make_env, len(policies), config) as games:
+    with _copies(make_env, policies, seats, config) as games:
         setting = Setting(games[0].seats, policies, config, by_seat, frames, seed)
         return _play(games, setting, figures.paths(setting.seats), network_seed)
 
 
 @contextlib.contextmanager
-def _copies(make_env: Callable[[], Any], count: int, config: SyncConfig) -> Iterator[list[Game]]:
+def _copies(
+    make_env: Callable[[], Any], wanted: Collection[Any], seats: SeatsOption, config: SyncConfig
+) -> Iterator[list[Game]]:
     """Make every player's copy, and close them all."""
     games: list[Game] = []
     try:
-        for _ in range(count):
-            games.append(_game(make_env, count, config))  # noqa: PERF401 - closed if a later one fails
+        for _ in wanted:
+            games.append(_game(make_env, wanted, seats, config))  # noqa: PERF401 - closed if a later one fails
         if len({id(game.env.unwrapped) for game in games}) < len(games):
             raise ConfigurationError("make_env", "has to make a new environment each time it is called")
         games = apart(games)
@@ -101,16 +108,19 @@ def _copies(make_env: Callable[[], Any], count: int, config: SyncConfig) -> Iter
             game.close()
 
 
-def _game(make_env: Callable[[], Any], seats: int, config: SyncConfig) -> Game:
+def _game(
+    make_env: Callable[[], Any], wanted: Collection[Any], seats: SeatsOption, config: SyncConfig
+) -> Game:
     env = make_env()
     try:
-        game = make_game(env)
+        game = make_game(env, seats=seats)
     except Exception:
         if callable(close := getattr(env, "close", None)):
             close()
         raise
-    if len(game.seats) == 1 and seats > 1:
-        game = make_game(env, watchers=seats - 1)
+    watchers = len(wanted) - len(game.seats)
+    if isinstance(env, gymnasium.Env) and watchers > 0 and (len(game.seats) == 1 or "watcher_1" in wanted):
+        game = make_game(env, seats=seats, watchers=watchers)
     return isolate_global_random(game) if config.isolate_random else game
 
 

@@ -58,7 +58,8 @@ class ShownEpisode:
         """
         by_seat = self.received.frames.popleft()
         actions = [game.codec(seat).decode(data) for seat, data in zip(game.seats, by_seat, strict=True)]
-        self.outcome = outcome = game.step(actions)
+        with game.shown():
+            self.outcome = outcome = game.step(actions)
         self._digests.update(self.frame, by_seat, outcome)
         every = self.checked_every
         if every is not None and (outcome.ended or (self.frame + 1) % every == 0):

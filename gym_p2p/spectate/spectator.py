@@ -20,6 +20,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, ConnectFailed, MatchOver, UsageError, WatchDiverged
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.env.split import SeatsOption
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.net.worker.messages import SpectatorPlan
 from gym_p2p.spectate.playback import ShownEpisode, comparing_snapshots
@@ -45,6 +46,7 @@ class Spectator:
     Args:
         env: an environment like the players'; it is played here, and closed with this.
         watchers: as the players have it.
+        seats: as the players have it.
         server_url: the service.
         room: the match's room.
         match_id: the match itself, instead of its room: one that came out of a queue has no other name.
@@ -77,6 +79,7 @@ class Spectator:
         env: Any,
         *,
         watchers: int = 0,
+        seats: SeatsOption = None,
         server_url: str = DEFAULT_SERVER_URL,
         room: str = "default",
         match_id: str | None = None,
@@ -90,7 +93,7 @@ class Spectator:
         self._config = _config(options, server_url=server_url, room=room, token=token, subject_id=subject_id)
         if on_desync not in {"raise", "continue"}:
             raise ConfigurationError("on_desync", f"wanted raise or continue, got {on_desync!r}")
-        self._game = make_game(env, watchers=watchers)
+        self._game = make_game(env, watchers=watchers, seats=seats)
         self._match_id = match_id
         self._raises = on_desync == "raise"
         self._compare_states = compare_states
@@ -156,8 +159,10 @@ class Spectator:
         self.agents = []
         received = self._next_episode(client)
         begun = received.begun
-        outcome = self._game.reset(begun.seed, dict(begun.options) or None)
-        strategy = begun.snapshots if self._compare_states else None
+        with self._game.shown():
+            outcome = self._game.reset(begun.seed, dict(begun.options) or None)
+        compares = self._compare_states and not self._game.screen.draws
+        strategy = begun.snapshots if compares else None
         snapshots = comparing_snapshots(self._game, strategy, self._hooks)
         checked_every = None if client.terms is None else client.terms.checked_every
         self._running = ShownEpisode(received, outcome, checked_every, snapshots)
@@ -172,7 +177,7 @@ class Spectator:
         """Show the next confirmed frame: observations, rewards, terminations, truncations, infos by seat.
 
         Where the players end the episode, or the match, before the environment does, all seats are truncated
-        and every info holds ``"p2p"`` with the ``reason``.
+        and every info holds ``"p2p"`` with the ``reason``, beside what the environment said last.
 
         Raises:
             UsageError: no episode is running.

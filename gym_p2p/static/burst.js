@@ -12,6 +12,7 @@
  */
 
 const WARM_UPS = 2;
+const WARM_UP_INTERVAL_MS = 100;
 const PING_INTERVAL_MS = 50;
 const PING_TIMEOUT_MS = 1000;
 /** Of a burst that was cut short: fewer mean too little for a median. */
@@ -69,7 +70,7 @@ export class Burst {
     this.#goal = PINGS;
     this.#pings.clear();
     this.#warmUps = new Set(Array.from({ length: WARM_UPS }, () => this.#sendPing(nowMs)));
-    this.#nextPingMs = null;
+    this.#nextPingMs = nowMs + WARM_UP_INTERVAL_MS;
     this.#coldUntilMs = nowMs + PING_TIMEOUT_MS;
   }
 
@@ -106,11 +107,7 @@ export class Burst {
   handleTimeout(nowMs) {
     if (!this.running) return;
     if (this.#coldUntilMs !== null && this.#coldUntilMs <= nowMs) this.#beginMeasuring(nowMs);
-    if (this.#nextPingMs !== null && this.#nextPingMs <= nowMs) {
-      const laterMs = Math.max(this.#nextPingMs + PING_INTERVAL_MS, nowMs + PING_INTERVAL_MS / 2);
-      this.#pings.set(this.#sendPing(nowMs), { sentMs: nowMs, rttMs: null, lost: false });
-      this.#nextPingMs = this.#pings.size < this.#goal ? laterMs : null;
-    }
+    if (this.#nextPingMs !== null && this.#nextPingMs <= nowMs) this.#sendDue(this.#nextPingMs, nowMs);
     for (const ping of this.#pings.values()) {
       if (ping.rttMs === null && ping.sentMs + PING_TIMEOUT_MS <= nowMs) ping.lost = true;
     }
@@ -155,6 +152,22 @@ export class Burst {
   #beginMeasuring(nowMs) {
     this.#coldUntilMs = null;
     this.#nextPingMs = nowMs;
+  }
+
+  /**
+   * @param {number} dueMs
+   * @param {number} nowMs
+   */
+  #sendDue(dueMs, nowMs) {
+    const seq = this.#sendPing(nowMs);
+    if (this.#coldUntilMs !== null) {
+      this.#warmUps.add(seq);
+      this.#nextPingMs = nowMs + WARM_UP_INTERVAL_MS;
+      return;
+    }
+    this.#pings.set(seq, { sentMs: nowMs, rttMs: null, lost: false });
+    const laterMs = Math.max(dueMs + PING_INTERVAL_MS, nowMs + PING_INTERVAL_MS / 2);
+    this.#nextPingMs = this.#pings.size < this.#goal ? laterMs : null;
   }
 
   /** @param {number} nowMs */

@@ -48,6 +48,9 @@ const MAX_KEPT_SIGNALS = 256;
 const NO_MATCH = new Map([
   ["nobody_else", "nobody else was there, or had no free seat to offer"],
   ["nobody_near_enough", "whoever was there was too far away, or could not be reached"],
+  ["refused", "the service's rule refused whoever was there"],
+  ["rule_failed", "the service's rule failed; its operator's log says how"],
+  ["declined", "whoever was there was declined by a player, or did not answer"],
   ["no_answer", "preMatch did not answer in time, twice"],
 ]);
 
@@ -72,12 +75,14 @@ export class GymP2PClient {
    * @param {(left: { match_id: string, player_id: PlayerId, reason: string }) => void} [options.onPeerLeft]
    *     called when the service lost sight of a player; the link to them may well be alive.
    * @param {(status: { room: string, seats_free: PlayerId[] }) => void} [options.onRoomStatus]
+   * @param {(told: { place: string, code: string, message: string }) => void} [options.onTurnedAway]  called when
+   *     somebody wanted to join us where we wait, and was refused.
    * @param {(status: QueueStatus) => void} [options.onQueueStatus]
    * @param {import("./proposals.js").PreMatch} [options.preMatch]  whether this page accepts a queue's match before it
    *     is made; without it, what the service finds is played. Who refuses stays in the queue until they leave.
    * @param {(result: import("./probe.js").ProbeResult) => void} [options.onProbe]  called after every probe.
    */
-  constructor(socket, { subjectId, onPeerLeft, onRoomStatus, onQueueStatus, preMatch, onProbe }) {
+  constructor(socket, { subjectId, onPeerLeft, onRoomStatus, onTurnedAway, onQueueStatus, preMatch, onProbe }) {
     this.#preMatch = preMatch;
     this.#line = new ServiceLine(socket, subjectId);
     this.#probes = new ProbeManager(this.#line, onProbe);
@@ -88,6 +93,7 @@ export class GymP2PClient {
       if (left.match_id === this.#match?.match_id) onPeerLeft?.(left);
     });
     this.#line.on("room_status", (status) => onRoomStatus?.(status));
+    this.#line.on("turned_away", (told) => onTurnedAway?.(told));
     this.#line.on("queue_status", (status) => onQueueStatus?.(status));
     this.#line.on("match_proposed", (match) => answerProposal(this.#line, preMatch ?? (() => true), match));
     this.#line.on("match_failed", (failed) => this.#noteNoMatch(failed));
@@ -120,8 +126,8 @@ export class GymP2PClient {
 
   /**
    * Wait in a queue, where this page is probed and matched with whoever is near; then `waitForMatch`, which rejects
-   * with `nobody_else`, `nobody_near_enough` or `no_answer` when the queue gives up. Rejects with {@link GymP2PError}:
-   * `queue_mismatch`, `wrong_state` and the like.
+   * with `nobody_else`, `nobody_near_enough`, `refused`, `rule_failed`, `declined` or `no_answer` when the queue
+   * gives up. Rejects with {@link GymP2PError}: `queue_mismatch`, `wrong_state` and the like.
    *
    * @param {import("./seating.js").QueueSeating} seating
    * @returns {Promise<{ queue: string, group_size: number, waiting: number }>}

@@ -1,9 +1,10 @@
 /**
  * The latency of an open channel: a {@link Burst} on the page's clock.
  *
- * Knows timers. Refuses to know what carries the texts, and when enough has been seen.
+ * Knows clocks. Refuses to know what carries the texts, and when enough has been seen.
  */
 
+import { Alarm } from "./alarm.js";
 import { Burst, statistics } from "./burst.js";
 
 /** @typedef {import("./burst.js").PingStatistics} PingStatistics */
@@ -11,10 +12,13 @@ import { Burst, statistics } from "./burst.js";
 export class PingBurst {
   #burst;
   #send;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   /** @type {Promise<PingStatistics> | null} */ #measuring = null;
   /** @type {(found: PingStatistics) => void} */ #resolve = () => {};
   #stopped = false;
+  #alarm = new Alarm(() => {
+    this.#burst.handleTimeout(performance.now());
+    this.#carryOn();
+  });
 
   /**
    * @param {(text: string) => void} send  sends a text to the peer, now.
@@ -65,13 +69,7 @@ export class PingBurst {
       else this.#end(output.statistics);
     }
     if (this.#stopped) this.#end(statistics([], 0));
-    clearTimeout(this.#timer);
-    const due = this.#burst.nextTimeout();
-    if (due === null) return;
-    this.#timer = setTimeout(() => {
-      this.#burst.handleTimeout(performance.now());
-      this.#carryOn();
-    }, due - performance.now());
+    this.#alarm.set(this.#burst.nextTimeout());
   }
 
   /** @param {PingStatistics} found */

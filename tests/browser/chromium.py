@@ -15,11 +15,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import PATIENCE_S
+
 __all__ = ["Chromium", "Page", "running_chromium", "serving_pages"]
 
 HERE = Path(__file__).parent
 STATIC = HERE.parents[1] / "gym_p2p" / "static"
-DRIVER_TIMEOUT_S = 30.0
+DRIVER_TIMEOUT_S = PATIENCE_S + 10
+"""Above what a page waits for, so that it says what did not come true."""
 START_TIMEOUT_S = 90.0
 """A browser that starts for the first time, on a busy machine."""
 
@@ -130,10 +133,10 @@ def running_chromium(node_modules: Path, program: str, pages_url: str) -> Iterat
         assert driver.stdin is not None
         driver.stdin.close()
         try:
-            driver.wait(10)
+            driver.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             driver.kill()  # its browser ends with the pipe to it
-            driver.wait(10)
+            driver.wait(PATIENCE_S)
 
 
 def _started(driver: subprocess.Popen[str], pages_url: str, log: Path) -> Chromium:

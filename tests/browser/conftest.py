@@ -11,6 +11,7 @@ import pytest
 from tests.browser.chromium import HERE, Chromium, running_chromium, serving_pages
 from tests.browser.packages import installed
 from tests.requirements import require
+from tests.waiting import PATIENCE_S
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,7 +45,7 @@ def chromium(node_modules: Path, pages_url: str) -> Iterator[Chromium]:
         started = set(psutil.Process().children(recursive=True)) - before
         assert any("chromium" in _name(process) for process in started)
         yield running
-    _, alive = psutil.wait_procs(started, timeout=10)
+    _, alive = psutil.wait_procs(started, timeout=PATIENCE_S)
     assert not alive
 
 

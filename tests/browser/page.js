@@ -43,8 +43,10 @@ function roundTripMs(report) {
   return seconds === undefined ? null : seconds * 1000;
 }
 
-async function until(condition, timeoutMs) {
-  const deadline = performance.now() + timeoutMs;
+const PATIENCE_MS = 40_000; // as in tests/waiting.py
+
+async function until(condition) {
+  const deadline = performance.now() + PATIENCE_MS;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error("it did not come true");
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -52,6 +54,17 @@ async function until(condition, timeoutMs) {
 }
 
 window.player = {
+  /** Let timers come as those of a hidden tab do: at whole multiples of so many milliseconds. */
+  hide({ everyMs, told }) {
+    const soon = window.setTimeout;
+    window.setTimeout = (work, afterMs = 0, ...rest) => {
+      const now = performance.now();
+      const atMs = Math.ceil((now + Math.max(0, afterMs)) / everyMs) * everyMs;
+      return soon(work, atMs - now, ...rest);
+    };
+    if (told) Object.defineProperty(document, "hidden", { get: () => true });
+  },
+
   async start({ url, subject, plain, verdict }) {
     const socket = io(url, { transports: ["websocket"], upgrade: false, forceNew: true });
     const [probes, statuses, proposals] = [[], [], []];
@@ -81,17 +94,17 @@ window.player = {
 
   /** Return the matches that were proposed, once there are so many. */
   async proposed({ count }) {
-    await until(() => state.proposals.length >= count, 15_000);
+    await until(() => state.proposals.length >= count);
     return state.proposals;
   },
 
   /** Return once the queue has told that this player waits; it does so at the latest after five seconds. */
   async waiting() {
-    await until(() => state.statuses.at(-1)?.state === "waiting", 15_000);
+    await until(() => state.statuses.at(-1)?.state === "waiting");
   },
 
   async match() {
-    const match = await state.client.waitForMatch(10_000);
+    const match = await state.client.waitForMatch(PATIENCE_MS);
     const peer = match.players.find((player) => player.player_id !== match.player_id);
     const { messages } = state;
     const onMessage = (data) => messages.push(data);
@@ -109,10 +122,13 @@ window.player = {
     return { tookMs, role: state.link.role, offers: state.offers, candidates: state.candidates };
   },
 
+  /** Return once so many offers went out. */
+  offered: ({ count }) => until(() => state.offers.length >= count),
+
   send: ({ text }) => state.link.send(text),
 
   async hear({ text }) {
-    await until(() => state.messages.includes(text), 10_000);
+    await until(() => state.messages.includes(text));
   },
 
   poll({ intervalMs }) {
@@ -120,7 +136,9 @@ window.player = {
     state.telemetry.start();
   },
 
-  latency() {
+  /** Stop after so many polls, and return what was measured. */
+  async latency({ polls }) {
+    await until(() => (state.telemetry.getStats()?.polls ?? 0) >= polls);
     state.telemetry.stop();
     return state.telemetry.getStats();
   },
@@ -130,7 +148,7 @@ window.player = {
   readings: () => state.readings,
 
   async probed({ count }) {
-    await until(() => state.probes.length >= count, 25_000);
+    await until(() => state.probes.length >= count);
     return { results: state.probes, candidates: state.candidates };
   },
 
@@ -140,13 +158,13 @@ window.player = {
     let broken = false;
     socket.once("disconnect", () => (broken = true));
     socket.io.engine.close();
-    await until(() => broken && socket.connected, 10_000);
+    await until(() => broken && socket.connected);
     await state.client.registered();
   },
 
   /** The word for why there is no match. */
   async refusal() {
-    return state.client.waitForMatch(10_000).then(
+    return state.client.waitForMatch(PATIENCE_MS).then(
       () => null,
       (error) => error.code,
     );

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +22,14 @@ from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
 from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.server import Service
 from tests.browser.chromium import Chromium, Page
+from tests.waiting import PATIENCE_S, eventually
 
-__all__ = ["Opened", "PagePlayer", "PythonPlayer", "meet", "run", "serving", "until"]
-
-TIMEOUT_S = 40.0
+__all__ = ["Opened", "PagePlayer", "PythonPlayer", "meet", "run", "serving"]
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run a test's coroutine with a time limit."""
-    asyncio.run(asyncio.wait_for(work, TIMEOUT_S))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the event loop run until something is true: each side hears of it at a time of its own."""
-    async with asyncio.timeout(15):
-        while not condition():  # noqa: ASYNC110 - many things change it
-            await asyncio.sleep(0.005)
+    asyncio.run(asyncio.wait_for(work, 2 * PATIENCE_S))
 
 
 @contextlib.asynccontextmanager
@@ -73,7 +65,6 @@ class PythonPlayer:
         self.delay_s = 0.0
         self.sent: list[str] = []
         self.heard: list[bytes | str] = []
-        self._news = asyncio.Event()
         self._connector: Connector | None = None
 
     @classmethod
@@ -104,7 +95,7 @@ class PythonPlayer:
 
     async def match(self) -> MatchFound:
         """Wait for the match, and be ready for the other player's signals."""
-        found = await self.client.wait_for_match(10)
+        found = await self.client.wait_for_match(PATIENCE_S)
         peer = found.peers[0]
 
         def send(kind: str, payload: Mapping[str, Any]) -> None:
@@ -137,23 +128,19 @@ class PythonPlayer:
 
     async def probed(self, count: int = 1) -> list[ProbeResult]:
         """Wait for so many probes to end here, and return what became of them."""
-        await until(lambda: len(self.probes) >= count)
+        await eventually(lambda: len(self.probes) >= count)
         return self.probes
 
     async def send(self, text: str) -> bool:
         return self.connection.send(Channel.GAME, text)
 
     async def hear(self, text: str) -> None:
-        async with asyncio.timeout(10):
-            while text not in self.heard:
-                self._news.clear()
-                await self._news.wait()
+        await eventually(lambda: text in self.heard)
 
     def _make_connection(self) -> PeerConnection:
         def receive(channel: Channel, data: bytes | str) -> None:
             assert channel is Channel.GAME
             self.heard.append(data)
-            self._news.set()
 
         connection = PeerConnection(link=LinkConfig(), on_message=receive, on_state=lambda _state: None)
         self.made.append(connection)

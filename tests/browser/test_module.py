@@ -157,7 +157,7 @@ def near_thresholds(count: int) -> list[dict[str, Any]]:
         spread, loss = chance.choice([0.001, 0.02, 0.1, 0.4]), chance.choice([0.0, 0.0, 0.1, 0.5])
         rtts: list[float | None] = [
             None if chance.random() < loss else max(0.1, chance.gauss(middle_ms, spread * middle_ms))
-            for _ in range(17)
+            for _ in range(27)  # beyond fifteen there are warm-ups
         ]
         held_us = chance.choice([0, 0, 700])
         scripts.append({"name": f"drawn {number}", "thresholdMs": threshold_ms, "rttsMs": rtts})

@@ -13,7 +13,8 @@ from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.server import Service
 from tests.browser.chromium import Chromium
-from tests.browser.players import PagePlayer, PythonPlayer, run, serving, until
+from tests.browser.players import PagePlayer, PythonPlayer, run, serving
+from tests.waiting import eventually
 
 SEATS: tuple[SeatId, SeatId] = ("left", "right")
 
@@ -89,7 +90,7 @@ def test_a_page_that_does_not_accept_stays_in_the_queue_and_so_does_the_other(
             (proposed,) = await page.page.call("proposed", count=1)
             assert set(proposed["subjects"]) == {"page", "python"}
             again = {("page", 1), ("python", 1)}
-            await until(lambda: {(row.subject_id, row.rejections) for row in rows_of(service)} == again)
+            await eventually(lambda: {(row.subject_id, row.rejections) for row in rows_of(service)} == again)
             await page.page.call("waiting")
             await page.page.call("leave")
             assert [row.subject_id for row in rows_of(service)] == ["python"]

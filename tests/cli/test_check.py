@@ -72,3 +72,25 @@ def test_an_environment_that_raises_has_another_exit_code_than_an_unfit_one(
     assert main(["check", "tests.game.unruly:Breaking", *_QUICK]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert "RuntimeError: out of fuel (unruly.py, line " in said
+
+
+def test_a_split_can_be_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "tests.sweep.adapters:console", "--seats", "2", *_QUICK]) == 0
+    halves = '{"left": [0, 1, 2, 3, 4, 5], "right": [6, 7, 8, 9, 10, 11]}'
+    assert main(["check", "tests.sweep.adapters:console", "--seats", halves, *_QUICK]) == 0
+    assert capsys.readouterr().out.count("ROLLBACK") == 2
+
+
+@pytest.mark.parametrize(
+    ("seats", "problem"),
+    [("5", "no equal shares for 5"), ('{"left": [0]}', "belongs to no seat"), ("left", "wanted a number")],
+)
+def test_a_split_that_does_not_fit_is_refused(
+    capsys: pytest.CaptureFixture[str], seats: str, problem: str
+) -> None:
+    try:
+        code = main(["check", "tests.sweep.adapters:console", "--seats", seats, *_QUICK])
+    except SystemExit as exit_:
+        code = int(exit_.code or 0)
+    assert code == 2
+    assert problem in capsys.readouterr().err

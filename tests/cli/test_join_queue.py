@@ -22,10 +22,18 @@ HOOKS = "def refuse(match):\n    return len(match.subjects) != 2\n"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Its queues wait for longer than a second player needs to start on a busy machine."""
-    rules = MatchmakingConfig(give_up_after_s=10.0)
+    """Its queues never give up."""
+    rules = MatchmakingConfig(give_up_after_s=None)
     data_dir = str(tmp_path_factory.mktemp("data"))
     with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir, matchmaking=rules)) as running:
+        yield running
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Service]:
+    """Its queues wait for longer than a second player needs to start on a busy machine."""
+    rules = MatchmakingConfig(give_up_after_s=10.0)
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path), matchmaking=rules)) as running:
         yield running
 
 
@@ -98,10 +106,10 @@ def test_ones_own_refusal_is_the_end(tmp_path: Path, service: Service) -> None:
     assert "--on-refusal requeue" in err
 
 
-def test_after_ones_own_refusal_one_can_wait_for_somebody_else(tmp_path: Path, service: Service) -> None:
-    other = join(tmp_path, service, "--queue", "picky")
+def test_after_ones_own_refusal_one_can_wait_for_somebody_else(tmp_path: Path, patient: Service) -> None:
+    other = join(tmp_path, patient, "--queue", "picky")
     again = ("--pre-match", "0", "--on-refusal", "requeue")
-    code, _, err = ends(join(tmp_path, service, "--queue", "picky", *again))
+    code, _, err = ends(join(tmp_path, patient, "--queue", "picky", *again))
     assert (code, ends(other)[0]) == (3, 3)
     assert "proposed a match: reject" in err
     assert "no match in queue 'picky' after 10.0 s" in err
@@ -115,8 +123,8 @@ def test_after_ones_own_refusal_one_can_wait_for_somebody_else(tmp_path: Path, s
         (("--on-refusal", "requeue"), "want --queue"),
         (("--queue", "lab", "--on-refusal", "sulk"), "invalid choice"),
         (("--queue", "lab", "--pre-match", "nowhere"), "module:function"),
-        (("--queue", "lab", "--pre-match", "-1"), "pre_match"),
-        (("--queue", "lab", "--pre-match", "nan"), "pre_match"),
+        (("--queue", "lab", "--pre-match", "-1"), "--pre-match: wanted"),
+        (("--queue", "lab", "--pre-match", "nan"), "--pre-match: wanted"),
     ],
 )
 def test_wrong_usage_is_one_clear_line(

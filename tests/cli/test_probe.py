@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from gym_p2p.core.probing.statistics import PingStatistics
 from gym_p2p.errors import ConfigurationError, ServiceUnreachable, UsageError
 from gym_p2p.net.probing.manager import ProbeResult
 from gym_p2p.server import Service, serve_in_thread
+from tests.waiting import PATIENCE_S, lasting_port, until
 
 WAIT = "import sys, argparse; from tests.cli.test_probe import command; sys.exit(command(*sys.argv[1:]))"
 
@@ -61,7 +61,7 @@ def test_one_terminal_waits_and_the_other_probes_it(
         assert waiting.stderr is not None
         assert "gym-p2p probe ann" in waiting.stderr.readline()
         assert command("ann", "--as", "bob", "--server", service.url, "--json", "--one-way-ms", "20") == 0
-        theirs, _ = waiting.communicate(timeout=10)
+        theirs, _ = waiting.communicate(timeout=PATIENCE_S)
     finally:
         waiting.kill()
         waiting.wait()
@@ -101,25 +101,22 @@ def test_too_many_pings_are_refused() -> None:
 
 def test_a_waiting_peer_is_found_again_after_the_service_restarts(tmp_path: Path) -> None:
     codes: list[int] = []
-    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as first:
+    config = ServiceConfig(port=lasting_port(), data_dir=str(tmp_path))
+    with serve_in_thread(config) as first:
         url = first.url
         arguments = ("--wait", "--as", "ann", "--server", url, "--count", "2", "--json")
         waiting = threading.Thread(target=lambda: codes.append(command(*arguments)))
         waiting.start()
-        assert found(url)
-    with serve_in_thread(ServiceConfig(port=int(url.rsplit(":", 1)[1]), data_dir=str(tmp_path))):
-        assert found(url)
-        waiting.join(10)
+        until(lambda: found(url))
+    with serve_in_thread(config):
+        until(lambda: found(url))
+        waiting.join(PATIENCE_S)
     assert codes == [0]
 
 
 def found(url: str) -> bool:
-    """Tell whether a probe of ``ann`` comes to succeed."""
-    for _ in range(40):
-        if command("ann", "--server", url, "--json") == 0:
-            return True
-        time.sleep(0.2)
-    return False
+    """Tell whether a probe of ``ann`` succeeds."""
+    return command("ann", "--server", url, "--json") == 0
 
 
 def test_the_histogram_counts_every_sample_once() -> None:

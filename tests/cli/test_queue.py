@@ -24,9 +24,9 @@ from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.errors import ConfigurationError, ServiceRefused, ServiceUnreachable
 from gym_p2p.server import Service, serve_in_thread
 from tests.server.raw import RawClient
+from tests.waiting import PATIENCE_S, lasting_port
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 20
 
 
 @pytest.fixture
@@ -142,13 +142,13 @@ def watching(
         yield process
     finally:
         process.kill()
-        process.communicate(timeout=DEADLINE_S)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def comes_to_show(process: subprocess.Popen[bytes], text: str) -> bool:
     """Tell whether a text appears on its standard output before the deadline."""
     assert process.stdout is not None
-    shown, deadline = b"", time.monotonic() + DEADLINE_S
+    shown, deadline = b"", time.monotonic() + PATIENCE_S
     while text.encode() not in shown and time.monotonic() < deadline:
         readable, _, _ = select.select([process.stdout], [], [], 0.2)
         shown += os.read(process.stdout.fileno(), 65_536) if readable else b""
@@ -158,7 +158,7 @@ def comes_to_show(process: subprocess.Popen[bytes], text: str) -> bool:
 def interrupt(process: subprocess.Popen[bytes]) -> str:
     """Press Ctrl-C; return what was said on standard error."""
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=DEADLINE_S)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     return errors.decode()
 
@@ -175,12 +175,13 @@ def test_watching_goes_on_until_ctrl_c(service: Service, data_dir: Path) -> None
 
 def test_the_live_table_outlives_a_service_that_is_away_for_a_moment(data_dir: Path) -> None:
     with contextlib.ExitStack() as stack:
-        with serve_in_thread(ServiceConfig(port=0, data_dir=str(data_dir))) as first:
+        config = ServiceConfig(port=lasting_port(), data_dir=str(data_dir))
+        with serve_in_thread(config) as first:
             url = first.url
             process = stack.enter_context(watching(url, data_dir, FORCE_COLOR="1", COLUMNS="200"))
             assert comes_to_show(process, "nobody waits")
         assert comes_to_show(process, "no gym_p2p service answers")
-        with serve_in_thread(ServiceConfig(port=int(url.rpartition(":")[2]), data_dir=str(data_dir))):
+        with serve_in_thread(config):
             assert comes_to_show(process, "nobody waits")
         assert "Traceback" not in interrupt(process)
 

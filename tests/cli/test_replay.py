@@ -12,8 +12,9 @@ import attrs
 import numpy as np
 import pytest
 
+import gym_p2p.cli.replay
 from gym_p2p.cli import main
-from gym_p2p.cli.pictures import Gif, Mp4, Window
+from gym_p2p.cli.pictures import Gif, Mp4, Window, _is_whole_mp4, enlarged
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
@@ -112,7 +113,7 @@ def test_a_cut_file_is_told_and_exit_code_1(
         (["RALLY", "--env-arg", "points=3"], "goes with --env"),
         (["RALLY", "--video", "a.avi"], r".gif or .mp4"),
         (["RALLY", "--video", "none/a.gif"], "no such folder"),
-        (["RALLY", "--to", "a.csv"], ".jsonl or .parquet"),
+        (["RALLY", "--to", "a.txt"], ".jsonl, .csv, .parquet"),
         (["RALLY", "--env", "gym_p2p/Raly-v0"], "did you mean"),
         (["RALLY", "--env", "CartPole-v1"], "seats"),
     ],
@@ -219,7 +220,7 @@ def test_what_is_optional_is_named_with_the_line_that_installs_it(
     for make in (lambda: Gif(tmp_path / "a.gif", 30), lambda: Mp4(tmp_path / "a.mp4", 30)):
         with pytest.raises(ConfigurationError, match=r"pip install 'gym_p2p\[video\]'"):
             make()
-    with pytest.raises(ConfigurationError, match="pip install pygame"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'gym_p2p\[envs\]'"):
         Window("title", 30)
 
 
@@ -261,12 +262,74 @@ def test_render_without_a_screen_says_what_to_do(
     assert "use --video FILE.gif instead" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("env", [(), ("--env", "gym_p2p.envs.rally")])
+def test_render_without_a_display_says_so_before_anything_is_played(
+    rally: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], env: tuple[str, ...]
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(gym_p2p.cli.replay, "verify_replay", lambda *_args, **_kwargs: pytest.fail("played"))
+    monkeypatch.setattr(gym_p2p.cli.replay, "load_environment", lambda *_args: pytest.fail("made"))
+    assert run_here(rally, "--render", *env) == 2
+    told = capsys.readouterr().err
+    assert "there is no display here" in told
+    assert "--video FILE.gif" in told
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [((6, 9), (318, 477)), ((84, 84), (420, 420)), ((210, 160), (420, 320)), ((500, 20), (500, 20))],
+)
+def test_small_pictures_are_enlarged_by_whole_pixels(size: tuple[int, int], shown: tuple[int, int]) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    large = enlarged(picture)
+    assert large.shape == (*shown, 3)
+    factor = shown[0] // size[0]
+    for row, column in itertools.product(range(factor), repeat=2):
+        assert np.array_equal(large[row::factor, column::factor], picture)
+
+
+@pytest.mark.parametrize(
+    "output", ["--to a.jsonl", "--to a.csv", "--to a.parquet", "--video a.gif", "--video a.mp4"]
+)
+def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left(
+    rally: Path, tmp_path: Path, output: str
+) -> None:
+    require("pyarrow", "pip install 'gym_p2p[parquet]'")
+    require("imageio_ffmpeg", _VIDEO)
+    name = output.split()[1]
+    (tmp_path / name).write_text("of yesterday")
+    small = f"ulimit -f 1; exec {sys.executable} -m gym_p2p replay {rally} {output}"
+    done = subprocess.run(
+        ["bash", "-c", small], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 1, done
+    assert f"gym-p2p replay: {tmp_path / name} was not written: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "of yesterday"
+
+
+def test_an_index_that_is_missing_makes_no_whole_mp4(tmp_path: Path) -> None:
+    require("imageio_ffmpeg", _VIDEO)
+    film = Mp4(tmp_path / "a.mp4", 30)
+    for _ in range(3):
+        film.add(np.zeros((32, 32, 3), np.uint8))
+    film.close(keep=True)
+    whole = (tmp_path / "a.mp4").read_bytes()
+    assert _is_whole_mp4(tmp_path / "a.mp4")
+    for part in (whole[:-40], whole[:60], b""):
+        (tmp_path / "b.mp4").write_bytes(part)
+        assert not _is_whole_mp4(tmp_path / "b.mp4")
+
+
 def test_an_environment_that_draws_nothing_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "a.p2preplay"
     record(path, "tests.replays_toys:Deaf", frames=3)
-    assert run_here(path, "--video", tmp_path / "a.gif") == 2
+    assert run_here(path, "--trust", "--video", tmp_path / "a.gif") == 2
     assert "draws no pictures" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [path]
 

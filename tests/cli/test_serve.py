@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gym_p2p.cli import main, serve
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +29,7 @@ def start(*options: str, data_dir: Path) -> subprocess.Popen[str]:
 
 def first_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], 20)
+    readable, _, _ = select.select([process.stdout], [], [], PATIENCE_S)
     return process.stdout.readline() if readable else ""
 
 
@@ -39,7 +40,7 @@ def serving(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -48,9 +49,20 @@ def test_it_says_where_it_is_and_ends_cleanly_when_told_to(
 ) -> None:
     assert first_line(serving).startswith("gym_p2p service ready at http://127.0.0.1:")
     serving.send_signal(number)
-    output, errors = serving.communicate(timeout=20)
+    output, errors = serving.communicate(timeout=PATIENCE_S)
     assert serving.returncode == 0
     assert output == errors == ""
+
+
+def test_where_the_address_does_not_say_it_all_it_says_on_what_it_listens(tmp_path: Path) -> None:
+    process = start("--host", "localhost", "--port", "0", data_dir=tmp_path / "data")
+    try:
+        port = first_line(process).rpartition(":")[2].strip()
+        assert process.stdout is not None
+        assert f"127.0.0.1:{port}" in process.stdout.readline()  # it may have come with the first line
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
 
 
 def test_a_port_in_use_is_one_clear_line_and_an_exit_code(
@@ -58,7 +70,7 @@ def test_a_port_in_use_is_one_clear_line_and_an_exit_code(
 ) -> None:
     port = first_line(serving).rpartition(":")[2].strip()
     second = start("--port", port, data_dir=tmp_path / "other")
-    _, errors = second.communicate(timeout=20)
+    _, errors = second.communicate(timeout=PATIENCE_S)
     assert second.returncode == 2
     assert errors.count("\n") == 1
     assert "in use" in errors
@@ -68,7 +80,7 @@ def test_listening_beyond_loopback_is_warned_of(tmp_path: Path) -> None:
     process = start("--port", "0", "--host", "0.0.0.0", "--open", data_dir=tmp_path)  # noqa: S104  # what is tested
     assert "http://127.0.0.1:" in first_line(process)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert "warning: listening on 0.0.0.0" in errors
 
 
@@ -98,9 +110,6 @@ def test_turn_credentials_come_from_the_environment(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("GYM_P2P_TURN_USERNAME", "someone")
     monkeypatch.setenv("GYM_P2P_TURN_CREDENTIAL", "confidential")
     turn = serve._ice_server("turn:turn.example:3478")
-    assert (turn.urls, turn.username, turn.credential) == (
-        ("turn:turn.example:3478",),
-        "someone",
-        "confidential",
-    )
+    assert (turn.urls, turn.username) == (("turn:turn.example:3478",), "someone")
+    assert turn.credential == "confidential"
     assert serve._ice_server("stun:stun.example").credential is None

@@ -17,9 +17,9 @@ from gym_p2p.cli import main
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.errors import NoMatch
 from gym_p2p.net.client.signaling import SignalingClient
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 20
 PLUG_INS = """
 import pathlib
 from gym_p2p import FIFOMatchmaker
@@ -54,23 +54,21 @@ def serving(lab: Path, *options: str) -> Iterator[str]:
     )
     try:
         assert process.stdout is not None
-        readable, _, _ = select.select([process.stdout], [], [], DEADLINE_S)
+        readable, _, _ = select.select([process.stdout], [], [], PATIENCE_S)
         assert readable
         yield process.stdout.readline().split()[-1]
         process.send_signal(signal.SIGINT)
-        assert process.wait(DEADLINE_S) == 0
+        assert process.wait(PATIENCE_S) == 0
     finally:
         process.kill()
-        process.communicate(timeout=DEADLINE_S)
+        process.communicate(timeout=PATIENCE_S)
 
 
-async def wait_in_queue(url: str, subject: str) -> str:
-    """Wait for a match as this subject; return the match, or why there is none."""
-    client = SignalingClient()
+async def wait_in_queue(client: SignalingClient) -> str:
+    """Wait for a match; return it, or why there is none."""
     try:
-        await client.connect(url, subject, timeout_s=5)
         await client.join_queue(QueueTicket(queue="lab", seats=("a", "b")))
-        return (await client.wait_for_match(DEADLINE_S)).match_id
+        return (await client.wait_for_match(PATIENCE_S)).match_id
     except NoMatch as error:
         return error.reason
     finally:
@@ -79,7 +77,10 @@ async def wait_in_queue(url: str, subject: str) -> str:
 
 def two_in_queue(url: str) -> tuple[str, str]:
     async def work() -> tuple[str, str]:
-        one, other = await asyncio.gather(wait_in_queue(url, "ann"), wait_in_queue(url, "bob"))
+        clients = {"ann": SignalingClient(), "bob": SignalingClient()}
+        for subject, client in clients.items():  # first, so that they wait at the same time
+            await client.connect(url, subject, timeout_s=PATIENCE_S)
+        one, other = await asyncio.gather(*map(wait_in_queue, clients.values()))
         return one, other
 
     return asyncio.run(work())
@@ -88,7 +89,7 @@ def two_in_queue(url: str) -> tuple[str, str]:
 def test_a_matchmaker_and_a_hook_of_ones_own_decide(lab: Path) -> None:
     options = ("--matchmaker", "my_lab:Mine", "--pre-match", "my_lab:refuse", "--give-up-after", "1")
     with serving(lab, *options) as url:
-        assert two_in_queue(url) == ("nobody_near_enough", "nobody_near_enough")
+        assert two_in_queue(url) == ("refused", "refused")
     assert (lab / "asked.txt").read_text() == "ann,bob"
     records = [json.loads(line) for line in (lab / "data" / "decisions.jsonl").read_text().splitlines()]
     assert records, "no decision was logged"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import serve_in_thread
+from tests.waiting import PATIENCE_S
 
 GAME = "gym_p2p/Rally-v0"
 
@@ -30,7 +31,7 @@ def test_a_match_is_watched_to_its_end_beside_two_players(tmp_path: Path) -> Non
         play = ["--frames", "240", "--fps", "60", "--policy", "scripted", "--json", "--spectators", "1"]
         joining = [_command("join", GAME, *where, *play, cwd=tmp_path) for _ in range(2)]
         try:
-            outputs = [process.communicate(timeout=60) for process in (watching, *joining)]
+            outputs = [process.communicate(timeout=100) for process in (watching, *joining)]
         finally:
             for process in (watching, *joining):
                 process.kill()
@@ -45,6 +46,6 @@ def test_a_match_is_watched_to_its_end_beside_two_players(tmp_path: Path) -> Non
 def test_nothing_to_watch_is_exit_code_3(tmp_path: Path) -> None:
     with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path / "service"))) as service:
         watching = _command("watch", GAME, "--server", service.url, "--wait", "1", cwd=tmp_path)
-        _, errors = watching.communicate(timeout=30)
+        _, errors = watching.communicate(timeout=PATIENCE_S)
     assert watching.returncode == 3
     assert "--spectators" in errors

@@ -22,6 +22,7 @@ from gym_p2p.config import (
     to_mapping,
 )
 from gym_p2p.config.checks import require_number, require_whole
+from gym_p2p.config.public_ids import PUBLIC_ID
 from gym_p2p.errors import ConfigurationError
 
 
@@ -57,8 +58,8 @@ from gym_p2p.errors import ConfigurationError
         (SyncConfig, "prediction", "", "wanted a non-empty text, got ''"),
         (TelemetryConfig, "max_samples", 0, "wanted 1 to 10000000, got 0"),
         (ExportConfig, "upload", "yes", "wanted true or false, got 'yes'"),
-        (P2PConfig, "room", None, "wanted a non-empty text, got None"),
-        (P2PConfig, "subject_id", 5, "wanted a non-empty text, got 5"),
+        (P2PConfig, "room", None, f"wanted {PUBLIC_ID}, got None"),
+        (P2PConfig, "subject_id", 5, f"wanted {PUBLIC_ID}, got 5"),
         (P2PConfig, "spectators", 17, "wanted 0 to 16, got 17"),
         (P2PConfig, "sync", "rollback", "wanted a SyncConfig, got 'rollback'"),
         (MatchmakingConfig, "group_size", 1, "wanted 2 to 16, got 1"),

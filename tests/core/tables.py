@@ -247,6 +247,7 @@ class Table:
         descriptions: Mapping[int, Mapping[str, Any]] | None = None,
         paths: Mapping[tuple[int, int], Path] | None = None,
         tick_s: float | None = None,
+        seated: type[Player] = Player,
         **options: Any,
     ) -> None:
         self.players = players
@@ -259,7 +260,7 @@ class Table:
         self.clock = VirtualClock()
         self.network = MemoryNetwork(self.clock, seed=seed, path=path, paths=paths)
         self.seats = [
-            Player(self, i, frames=frames, episodes=episodes, delay=(delays or {}).get(i, 0))
+            seated(self, i, frames=frames, episodes=episodes, delay=(delays or {}).get(i, 0))
             for i in range(players)
         ]
 

@@ -7,12 +7,12 @@ import gzip
 import http.server
 import json
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
 from gym_p2p.exports import SpoolEntry, Upload, document_path, write_document
+from tests.waiting import lasting_port
 
 __all__ = ["TOKEN", "Service", "away", "entries", "spool", "target"]
 
@@ -20,29 +20,45 @@ TOKEN = "the-token"  # noqa: S105 - not a secret
 
 
 class Service:
-    """A tiny stand-in for the service: scripted statuses, then 200; it keeps what it was sent."""
+    """A tiny stand-in for the service: scripted statuses, then 200; it keeps what it was sent.
+
+    Attributes:
+        released: answers what it holds back for ``delay_s``.
+    """
 
     def __init__(
-        self, *statuses: int, answer: bytes = b'{"ok":true,"stored":true}', delay_s: float = 0, port: int = 0
+        self,
+        *statuses: int,
+        answer: bytes = b'{"ok":true,"stored":true}',
+        refusal: bytes = b'{"ok":false}',
+        location: str | None = None,
+        chokes_on: Container[object] = (),
+        delay_s: float = 0,
+        port: int = 0,
     ) -> None:
         self.received: list[tuple[str, dict[str, str], Any]] = []
         self.statuses = list(statuses)
         self.requests = 0
+        self.released = threading.Event()
         service = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_PUT(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 service.requests += 1
-                time.sleep(delay_s)
+                service.released.wait(delay_s)
                 status = service.statuses.pop(0) if service.statuses else 200
+                if json.loads(gzip.decompress(body)).get("playerId") in chokes_on:
+                    status = 500
                 if status == 200:
                     document = json.loads(gzip.decompress(body))
                     service.received.append((self.path, dict(self.headers), document))
                 self.send_response(status)
+                if location is not None:
+                    self.send_header("Location", location)
                 self.end_headers()
                 with contextlib.suppress(OSError):
-                    self.wfile.write(answer if status == 200 else b'{"ok":false}')
+                    self.wfile.write(answer if status == 200 else refusal)
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -54,6 +70,7 @@ class Service:
         self._thread.start()
 
     def close(self) -> None:
+        self.released.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)
@@ -70,8 +87,7 @@ class Service:
 
 def away() -> str:
     """Return an address of this machine where nobody answers."""
-    with Service.running() as service:
-        return service.url
+    return f"http://127.0.0.1:{lasting_port()}"
 
 
 def target(url: str, player: str | int = 0) -> Upload:
@@ -84,7 +100,7 @@ def spool(directory: Path, url: str, player: str | int = 0) -> Path:
     write_document(path, {"playerId": player})
     SpoolEntry.create(
         directory, "m", player, kind="multiplayer", target=target(url, player), document=path
-    ).release()
+    ).close()
     return path
 
 

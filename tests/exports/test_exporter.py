@@ -15,6 +15,7 @@ from gym_p2p.config import ExportConfig
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.exports import KINDS, Exporter, document_path, flush_spool
 from tests.exports.service import TOKEN, Service, entries
+from tests.waiting import PATIENCE_S, lasting_port, until
 
 
 class Session:
@@ -58,14 +59,6 @@ def multiplayer(directory: Path) -> dict[str, Any]:
     return document
 
 
-def wait_for(path: Path) -> None:
-    for _ in range(1000):
-        if path.exists():
-            return
-        time.sleep(0.01)
-    pytest.fail(f"{path} did not come")
-
-
 def test_finish_writes_all_three_and_uploads_one(tmp_path: Path) -> None:
     with Service.running() as service:
         session = Session()
@@ -92,7 +85,7 @@ def test_finish_twice_is_once(tmp_path: Path) -> None:
 def test_checkpoints_are_partial_until_the_end(tmp_path: Path) -> None:
     session = Session()
     exporter = session.exporter(tmp_path, interval_s=0.1)
-    wait_for(document_path(tmp_path, "m", 0, "multiplayer"))
+    until(document_path(tmp_path, "m", 0, "multiplayer").exists)
     assert multiplayer(tmp_path)["sessionStatus"]["isPartial"] is True
     session.ended = True
     finished = exporter.finish(10)
@@ -108,17 +101,17 @@ def test_a_checkpoint_that_waits_for_its_turn_is_not_written_after_the_end(tmp_p
     exporter = session.exporter(tmp_path, interval_s=0.1)
     finisher = threading.Thread(target=exporter.finish, args=(10,))
     with exporter._writing:
+        before = session.built
         time.sleep(0.3)  # by now the exporter's thread waits for the lock
         finisher.start()
         time.sleep(0.1)
-    finisher.join(10)
-    assert session.built == 1
+    finisher.join(PATIENCE_S)
+    assert session.built == before + 1
 
 
 def test_a_service_that_is_away_at_the_end_gets_the_document_from_the_next_session(tmp_path: Path) -> None:
-    service = Service()
-    url, port = service.url, int(service.url.rsplit(":", 1)[1])
-    service.close()
+    port = lasting_port()
+    url = f"http://127.0.0.1:{port}"
     finished = Session().exporter(tmp_path, url).finish(0.5)
     assert (finished.uploaded, finished.spooled) == (False, True)
     assert len(finished.problems) == 1
@@ -127,10 +120,7 @@ def test_a_service_that_is_away_at_the_end_gets_the_document_from_the_next_sessi
 
     with Service.running(port=port) as service:
         exporter = Session().exporter(tmp_path, url, player="other")
-        for _ in range(1000):
-            if service.received:
-                break
-            time.sleep(0.01)
+        until(lambda: bool(service.received))
         assert exporter.finish(10).uploaded
         assert [path for path, _, _ in service.received] == [
             "/v1/matches/m/players/0/multiplayer",
@@ -140,11 +130,10 @@ def test_a_service_that_is_away_at_the_end_gets_the_document_from_the_next_sessi
 
 
 def test_a_service_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    with Service.running(delay_s=2.0) as service:
+    with Service.running(delay_s=2 * PATIENCE_S) as service:
         exporter = Session().exporter(tmp_path, service.url)
-        began = time.monotonic()
         finished = exporter.finish(0.3)
-        assert time.monotonic() - began < 1.5
+        assert service.received == []
         assert (finished.uploaded, finished.spooled) == (False, True)
 
 
@@ -156,18 +145,24 @@ def test_a_refused_upload_is_reported_and_set_aside(tmp_path: Path) -> None:
         assert entries(tmp_path) == []
 
 
+def test_an_upload_that_may_be_taken_later_is_reported_and_kept(tmp_path: Path) -> None:
+    with Service.running(413) as service:
+        finished = Session().exporter(tmp_path, service.url).finish(10)
+        assert (finished.uploaded, finished.spooled) == (False, True)
+        assert "413" in finished.problems[0]
+        assert len(entries(tmp_path)) == 1
+
+
 def test_an_upload_is_not_sent_by_another_session_at_the_same_time(tmp_path: Path) -> None:
-    with Service.running(delay_s=0.5) as service:
+    with Service.running(delay_s=2 * PATIENCE_S) as service:
         exporter = Session().exporter(tmp_path, service.url)
-        finisher = threading.Thread(target=exporter.finish, args=(10,))
+        finisher = threading.Thread(target=exporter.finish, args=(PATIENCE_S,))
         finisher.start()
-        for _ in range(1000):
-            if service.requests:
-                break
-            time.sleep(0.005)
+        until(lambda: service.requests > 0)
         assert len(entries(tmp_path)) == 1
         assert flush_spool(tmp_path, service.url, deadline_s=5).stored == ()
-        finisher.join(20)
+        service.released.set()
+        finisher.join(PATIENCE_S)
         assert service.requests == 1
     assert entries(tmp_path) == []
 
@@ -183,7 +178,7 @@ def test_the_checkpoint_of_a_killed_process_is_sent_by_the_next_one(tmp_path: Pa
     with Service.running() as service:
         player = subprocess.Popen([sys.executable, "-c", program, str(tmp_path), service.url])
         try:
-            wait_for(tmp_path / ".spool" / "m.0.multiplayer.json")
+            until((tmp_path / ".spool" / "m.0.multiplayer.json").exists)
             assert flush_spool(tmp_path, service.url, deadline_s=5).stored == ()
         finally:
             player.kill()
@@ -210,6 +205,8 @@ def test_a_folder_that_vanishes_or_turns_into_a_file_is_reported_and_never_raise
         folder.write_text("a file in its place")
         finished = exporter.finish(10)
         assert len(finished.problems) == 3
+        told = "a file stands where a folder was wanted; nothing lies there"
+        assert all(told in problem for problem in finished.problems)
         assert dict(finished.paths) == {}
         assert finished.uploaded
 
@@ -218,14 +215,15 @@ def test_a_final_document_that_cannot_be_written_is_uploaded_all_the_same(tmp_pa
     with Service.running() as service:
         session = Session()
         exporter = session.exporter(tmp_path, service.url, interval_s=0.1)
-        wait_for(tmp_path / ".spool" / "m.0.multiplayer.json")
+        until((tmp_path / ".spool" / "m.0.multiplayer.json").exists)
         path = document_path(tmp_path, "m", 0, "multiplayer")
         with exporter._writing:
             path.unlink()
             path.mkdir()  # a rename onto a folder fails, as a full disk would
             session.ended = True
         finished = exporter.finish(10)
-        assert any(str(path) in problem for problem in finished.problems)
+        (problem,) = [problem for problem in finished.problems if str(path) in problem]
+        assert problem.endswith("a folder stands in its place; what lies there is a checkpoint")
         assert finished.uploaded
         assert service.received[-1][2]["sessionStatus"]["isPartial"] is False
 

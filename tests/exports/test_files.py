@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.errors import ConfigurationError
+from gym_p2p.errors import ConfigurationError, NotWritten
 from gym_p2p.exports import KINDS, check_directory, document_path, schema, write_document
-from gym_p2p.exports.files import replacing, write_bytes
+from gym_p2p.exports.files import replacing, telling_the_disk, write_bytes
+from tests.waiting import until
 
 
 def test_a_document_lies_under_its_game_and_player() -> None:
@@ -90,11 +92,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_document(tmp_path: Path) -
         start = 1000 * (round_number + 1)
         writer = subprocess.Popen([sys.executable, "-c", program, str(path), str(start)])
         try:
-            deadline = time.monotonic() + 20
-            while time.monotonic() < deadline:
-                if path.exists() and json.loads(path.read_bytes())["number"] > start:
-                    break
-                time.sleep(0.002)
+            until(lambda start=start: path.exists() and json.loads(path.read_bytes())["number"] > start)  # type: ignore[misc]  # bound now
             time.sleep(0.003 * round_number)
         finally:
             writer.send_signal(signal.SIGKILL)
@@ -129,3 +127,38 @@ def test_a_file_that_is_not_finished_leaves_what_was_there(tmp_path: Path) -> No
 def _interrupted() -> Iterator[bytes]:
     yield b"new" * 10_000
     raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "the disk quota is used up"),
+        (errno.EROFS, "the file system is read-only"),
+        (errno.EACCES, "no permission to write there"),
+        (errno.ENOTDIR, "a file stands where a folder was wanted"),
+        (errno.EXDEV, os.strerror(errno.EXDEV)),
+    ],
+)
+def test_what_a_disk_answers_is_told_in_words(tmp_path: Path, code: int, told: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("before")
+    with pytest.raises(NotWritten) as refused:
+        _half_write(path, OSError(code, os.strerror(code)))
+    assert (refused.value.path, refused.value.problem) == (str(path), told)
+    assert str(refused.value) == f"{path} was not written: {told}"
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "before")]
+
+
+def _half_write(path: Path, answer: OSError) -> None:
+    with telling_the_disk(path), replacing(path) as file:
+        file.write(b"half of")
+        raise answer
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_by_the_option_that_named_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for option in ("exports", "record"):
+        with pytest.raises(ConfigurationError, match="a file stands where a folder was wanted") as refused:
+            check_directory(tmp_path / "file" / "folder", option=option)
+        assert refused.value.option == option

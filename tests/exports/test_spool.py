@@ -10,6 +10,7 @@ import pytest
 
 from gym_p2p.exports import flush_spool
 from tests.exports.service import TOKEN, Service, away, entries, spool
+from tests.waiting import PATIENCE_S, until
 
 
 def test_a_spooled_document_is_sent_at_the_next_chance_and_only_once(tmp_path: Path) -> None:
@@ -50,6 +51,30 @@ def test_a_refused_document_is_set_aside_with_the_reason_and_without_the_token(t
         assert path.exists()
         flush_spool(tmp_path, service.url, deadline_s=10)
         assert service.requests == 1
+
+
+@pytest.mark.parametrize("status", [401, 413, 507])
+def test_a_document_that_may_be_taken_later_is_kept_named_and_sent_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    with Service.running(status, status, status, status) as service:
+        paths = {spool(tmp_path, service.url, player) for player in range(5)}
+        result = flush_spool(tmp_path, service.url, deadline_s=10)
+        assert (len(result.stored), result.refused, result.waiting) == (1, (), 4)
+        kept = paths - set(result.stored)
+        assert all(f"{path} was not taken" in caplog.text for path in kept)
+        assert str(status) in caplog.text
+        assert set(flush_spool(tmp_path, service.url, deadline_s=10).stored) == kept
+
+
+def test_documents_that_the_service_chokes_on_do_not_stand_before_the_others_for_ever(tmp_path: Path) -> None:
+    with Service.running(chokes_on=range(3)) as service:
+        paths = [spool(tmp_path, service.url, player) for player in range(4)]
+        for _ in range(60):
+            if flush_spool(tmp_path, service.url, deadline_s=10).stored:
+                break
+        assert not list((tmp_path / ".spool").glob("*.3.*"))
+        assert len(entries(tmp_path)) == len(paths) - 1
 
 
 def test_a_document_for_another_service_is_not_sent_to_this_one(tmp_path: Path) -> None:
@@ -93,7 +118,7 @@ def test_two_processes_that_flush_one_spool_send_nothing_twice(tmp_path: Path) -
         "print('ready', flush=True)\nsys.stdin.readline()\n"
         "print(len(flush_spool(sys.argv[1], sys.argv[2], deadline_s=30).stored), flush=True)\n"
     )
-    with Service.running(delay_s=0.01) as service:
+    with Service.running(delay_s=2 * PATIENCE_S) as service:
         for player in range(30):
             spool(tmp_path, service.url, player)
         flushers = [
@@ -108,16 +133,14 @@ def test_two_processes_that_flush_one_spool_send_nothing_twice(tmp_path: Path) -
         for flusher in flushers:
             assert flusher.stdout is not None
             assert flusher.stdout.readline() == "ready\n"
-        counts = [int(flusher.communicate("go\n", timeout=60)[0]) for flusher in _started(flushers)]
+        for flusher in flushers:
+            assert flusher.stdin is not None
+            flusher.stdin.write("go\n")
+            flusher.stdin.flush()
+        until(lambda: service.requests == len(flushers))  # each is sending: neither does it all
+        service.released.set()
+        counts = [int(flusher.communicate(timeout=60)[0]) for flusher in flushers]
         assert sorted(document["playerId"] for _, _, document in service.received) == list(range(30))
         assert sum(counts) == 30
         assert min(counts) > 0
     assert entries(tmp_path) == []
-
-
-def _started(flushers: list[subprocess.Popen[str]]) -> list[subprocess.Popen[str]]:
-    for flusher in flushers:
-        assert flusher.stdin is not None
-        flusher.stdin.write("go\n")
-        flusher.stdin.flush()
-    return flushers

@@ -8,7 +8,6 @@ from typing import Any
 import attrs
 import pytest
 
-from gym_p2p.errors import UnsupportedEnvironment
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.load import load_environment, load_policy
 from gym_p2p.game.env.seats import Game, make_game
@@ -199,7 +198,14 @@ def test_environments_that_share_their_metadata_are_still_told_apart() -> None:
     assert "simple_spread" in first["environment"]
 
 
-def test_a_game_of_turns_is_refused() -> None:
+def test_a_game_of_turns_is_played_a_turn_a_step() -> None:
     require("pygame", _ENVS)
-    with pytest.raises(UnsupportedEnvironment, match="not parallelizable"):
-        make_game(load_environment("pettingzoo.classic.tictactoe_v3"))
+    game = make_game(load_environment("pettingzoo.classic.tictactoe_v3"))
+    assert game.seats == ("player_1", "player_2")
+    outcome = game.reset(seed=1)
+    for move in (0, 3, 1, 4, 2):  # the first one has a row
+        assert not outcome.ended
+        outcome = game.step([move, move])
+    assert outcome.ended
+    assert outcome.rewards == (1.0, -1.0)
+    game.close()

@@ -65,6 +65,19 @@ class Walker(gymnasium.Env[Any, Any]):
         return np.array([self.position, self.trail.sum()])
 
 
+class Rounds(Walker):
+    """Goes on with its rounds of ten frames where the episode before left off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = 0
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.turn = (self.turn + 1) % 10
+        self.position += 3 * (self.turn == 0)
+        return super().step(action)
+
+
 class Pickled(Walker, EzPickle):
     """A copy of it is a new one: the state is lost without an error."""
 

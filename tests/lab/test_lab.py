@@ -13,6 +13,7 @@ import pytest
 
 from tests.lab import SERVICE, Lab, Nat, echo, end, namespaces, ping, read_line, start_ping
 from tests.lab.fixtures import MakeLab
+from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.usefixtures("lab_possible")]
 
@@ -142,7 +143,7 @@ def test_ice_finds_the_path_and_the_dead_interfaces_only(make_lab: MakeLab) -> N
     lab = make_lab(dead_interfaces=1)
     code = "from aioice.ice import get_host_addresses as g; import json; print(json.dumps(g(True, True)))"
     process = lab.run("a", [sys.executable, "-c", code], stdout=subprocess.PIPE)
-    found = json.loads(read_line(process, timeout_s=20))
+    found = json.loads(read_line(process, timeout_s=PATIENCE_S))
     assert sorted(found) == [lab.address("a"), "172.16.0.1"]
 
 
@@ -151,7 +152,7 @@ def _outer_addresses(lab: Lab, sockets: dict[str, socket.socket]) -> dict[str, t
     seen = {}
     with lab.inside(SERVICE), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stun:
         stun.bind((lab.address(SERVICE), 3478))
-        stun.settimeout(2.0)
+        stun.settimeout(PATIENCE_S)
         for host, sock in sockets.items():
             sock.sendto(b"who am I?", stun.getsockname())
             seen[host] = stun.recvfrom(64)[1]
@@ -243,15 +244,15 @@ def test_nothing_is_left_when_building_fails(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_sweep_removes_what_a_dead_process_left_and_spares_the_living(make_lab: MakeLab) -> None:
     dead = subprocess.Popen(["true"])
-    dead.wait(timeout=5)
+    dead.wait(timeout=PATIENCE_S)
     stale = f"p2plab-{dead.pid}-0-a"
     namespaces.ip(f"netns add {stale}")
     command = ["ip", "netns", "exec", stale, "sh", "-c", "echo there; exec sleep 60"]
     orphan = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
-        read_line(orphan, timeout_s=5)
+        read_line(orphan, timeout_s=PATIENCE_S)
         living = make_lab()  # building it sweeps
-        assert orphan.wait(timeout=5) < 0
+        assert orphan.wait(timeout=PATIENCE_S) < 0
     finally:
         end(orphan)
     assert stale not in namespaces.existing()

@@ -15,8 +15,8 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.cli.join import _terminate_as_interrupt
 from gym_p2p.cli.play import Part, play
+from gym_p2p.cli.surroundings import ended_by_signals
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import Connected, EpisodeBegan, Interrupted, PlayerGone, Resumed
 from gym_p2p.errors import P2PError
@@ -82,7 +82,7 @@ def main() -> None:
         options=wish.options,
     )
     try:
-        with _terminate_as_interrupt():
+        with ended_by_signals():
             summary = play(part, lambda _status: None)
     except P2PError as error:
         _print("error", kind=type(error).__name__, text=str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,10 +17,9 @@ from gym_p2p.config import LinkConfig, LinkEmulation
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.links.transport import LinkState
 from gym_p2p.net.webrtc import PeerConnection
+from tests.waiting import PATIENCE_S
 
 T = TypeVar("T")
-
-TIMEOUT_S = 20.0
 
 
 def run(work: Coroutine[Any, Any, T], *, uvloop: bool = False) -> T:
@@ -28,8 +27,8 @@ def run(work: Coroutine[Any, Any, T], *, uvloop: bool = False) -> T:
 
     async def limited() -> T:
         before = open_sockets()
-        result = await asyncio.wait_for(work, TIMEOUT_S)
-        for _ in range(100):
+        result = await asyncio.wait_for(work, 2 * PATIENCE_S)
+        for _ in range(500):
             left = asyncio.all_tasks() - {asyncio.current_task()}
             if not left and open_sockets() <= before:
                 return result
@@ -68,7 +67,6 @@ class Peer:
         self.messages: list[tuple[Channel, bytes | str]] = []
         self.states: list[LinkState] = []
         self.late: list[Mapping[str, Any]] = []
-        self.news = asyncio.Event()
         self.on_message: Callable[[Channel, bytes | str], object] | None = None
         self.connection = PeerConnection(
             link=link or LinkConfig(),
@@ -80,20 +78,11 @@ class Peer:
 
     def _receive(self, channel: Channel, data: bytes | str) -> None:
         self.messages.append((channel, data))
-        self.news.set()
         if self.on_message is not None:
             self.on_message(channel, data)
 
     def _change(self, state: LinkState) -> None:
         self.states.append(state)
-        self.news.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something is so."""
-        async with asyncio.timeout(10):
-            while not condition():
-                self.news.clear()
-                await self.news.wait()
 
 
 async def connect(one: Peer, other: Peer, *, negotiated_game: bool = True) -> None:
@@ -189,10 +178,3 @@ class Browser:
         self._send_signal(kind, {"type": kind, "sdp": "\r\n".join([*rest, ""])})
         for payload in [*payloads[1:], {"candidate": "", "sdpMid": "0", "sdpMLineIndex": 0}]:
             self._send_signal("ice-candidate", payload)
-
-
-async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Wait until something is so, by looking again and again."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  # a test looks at anything
-            await asyncio.sleep(0.005)

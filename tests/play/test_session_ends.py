@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import gymnasium
@@ -14,10 +17,15 @@ import pytest
 
 from gym_p2p import HandshakeRefused, MatchOver, P2PEnv, P2PParallelEnv, PeerLost, UsageError
 from gym_p2p.exports import KINDS, schema
+from gym_p2p.play.episode import Ending
+from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.progress import SessionState
 from tests.game.environments import LastOneStanding
 from tests.players import Episode, Lobby, Wrapped, act, assert_all_played_the_same, play_episode, together
 from tests.toys import BLEND
+
+WELL_BEFORE_S = 10.0
+"""Half of what a reset or a step would wait for the others."""
 
 
 def _blends(lobby: Lobby, *, kind: str = "dict", seats: Sequence[Any] = ("a", "b"), **changes: Any) -> Any:
@@ -103,13 +111,61 @@ def test_a_reset_in_the_middle_ends_the_episode_for_the_others_and_all_go_on(lob
         assert isinstance(own, tuple), own
         first, second = own
         assert first.results[-1][1:4] == (0.0, False, True)
-        assert first.info == {"p2p": {"reason": "peer_reset", "player": envs[0].p2p.progress.player_id}}
+        told = {"reason": "peer_reset", "player": envs[0].p2p.progress.player_id}
+        assert first.info == {"frame": 7, "p2p": told}
         assert len(first.results) == 7 + 1
         assert len(second.results) == 4
     together(*(env.close for env in envs))
     hashes = [env.export_multiplayer_metrics()["validation"]["allActions"] for env in envs]
     assert hashes[0] == hashes[1] == hashes[2]
     assert len(hashes[0]) == (7 + 4) * 3
+
+
+def test_the_loop_in_the_tutorial_goes_on_after_a_reset_of_somebody_else(lobby: Lobby) -> None:
+    tutorial = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text()
+    (loop,) = re.findall(r"```python\n(def play\(.*?)```", tutorial, re.DOTALL)
+    told: dict[str, Any] = {}
+    exec(loop, told)  # noqa: S102  # what the documentation shows
+    a, b = _blends(lobby)
+    endings: list[Ending | None] = []
+
+    def plays() -> None:
+        told["play"](b, episodes=3)
+        endings.append(b.p2p.ending)
+
+    def resets_and_leaves() -> None:
+        play_episode(a, frames=7)
+        play_episode(a)
+        assert a.p2p.ending is None
+        play_episode(a, frames=9)
+        a.close()
+
+    assert together(plays, resets_and_leaves) == [None, None]
+    assert endings == [Ending("peer_left", a.p2p.progress.player_id)]
+    b.close()
+    episodes = b.export_multiplayer_metrics()["validation"]["episodes"]
+    assert [episode["totalFrames"] for episode in episodes] == [7, 50, 9]
+
+
+class _Telling(LastOneStanding):
+    """Tells every agent something of its own."""
+
+    def step(self, actions: dict[Any, Any]) -> Any:
+        *others, infos = super().step(actions)
+        return (*others, {agent: {"you": agent, "frame": len(self.given)} for agent in infos})
+
+
+def test_every_local_agent_keeps_its_own_info_beside_the_reason(lobby: Lobby) -> None:
+    env = P2PParallelEnv(_Telling(limit=12), agents=["a", "b"], **lobby.options())
+    other = P2PParallelEnv(_Telling(limit=12), agents=["c"], **lobby.options())
+    together(env.reset, other.reset)
+    together(lambda: env.step(dict.fromkeys("ab", 2)), lambda: other.step(dict.fromkeys("c", 2)))
+    other.close()
+    infos = env.step(dict.fromkeys("ab", 2))[4]
+    told = {"reason": "peer_left", "player": other.p2p.progress.player_id}
+    assert infos == {agent: {"you": agent, "frame": 1, "p2p": told} for agent in "ab"}
+    assert env.p2p.ending == Ending("peer_left", other.p2p.progress.player_id)
+    env.close()
 
 
 def test_who_is_out_early_plays_the_episode_out_with_their_next_reset(lobby: Lobby) -> None:
@@ -147,7 +203,8 @@ def test_close_in_the_middle_truncates_the_other_with_the_reason(lobby: Lobby) -
     before = b.p2p.outcome.observations
     observation, reward, terminated, truncated, info = b.step(act(b.action_space, 0))
     assert (reward, terminated, truncated) == (0.0, False, True)
-    assert info == {"p2p": {"reason": "peer_left", "player": name}}
+    assert info == {"frame": 5, "p2p": {"reason": "peer_left", "player": name}}
+    assert b.p2p.ending == Ending("peer_left", name)
     assert (observation == before[1]).all()
     with pytest.raises(MatchOver, match="peer_left"):
         b.step(act(b.action_space, 0))
@@ -179,7 +236,7 @@ def test_who_left_between_two_episodes_is_missed_at_once_by_the_next_reset(lobby
     began = time.monotonic()
     with pytest.raises(PeerLost):
         b.reset()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < WELL_BEFORE_S
     b.close()
 
 
@@ -191,7 +248,8 @@ def test_a_goodbye_during_the_last_frame_is_not_forgotten_by_the_next_reset(lobb
 
     def last() -> None:
         b.step(act(b.action_space, 49))
-        b.reset()
+        assert b.reset()[1]["p2p"] == {"reason": "peer_left", "player": 0}
+        b.step(act(b.action_space, 50))
 
     def late() -> None:
         time.sleep(0.3)
@@ -201,7 +259,7 @@ def test_a_goodbye_during_the_last_frame_is_not_forgotten_by_the_next_reset(lobb
     error, _ = together(last, late)
     assert isinstance(error, PeerLost), error
     assert error.peer == 0
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < WELL_BEFORE_S
     together(b.close, c.close)
 
 
@@ -211,7 +269,7 @@ def test_three_players_agree_on_who_it_was_that_left(lobby: Lobby) -> None:
     name = envs[0].p2p.progress.player_id
     envs[0].close()
     infos = together(*(partial(_step_and_close, env) for env in envs[1:]))
-    assert infos == [{"p2p": {"reason": "peer_left", "player": name}}] * 2
+    assert infos == [{"frame": 5, "p2p": {"reason": "peer_left", "player": name}}] * 2
 
 
 def _step_and_close(env: P2PEnv) -> Any:
@@ -267,15 +325,30 @@ def test_a_step_needs_an_episode_that_runs(lobby: Lobby) -> None:
             call()
 
 
+def _waits(frame: FrameType | None) -> bool:
+    """Tell whether a step waits for the others there."""
+    while frame is not None:
+        if frame.f_code is MatchClient.receive.__code__ and frame.f_locals["timeout_s"] > 0:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def test_a_signal_handler_may_close_what_it_interrupts(lobby: Lobby) -> None:
     a, b = _blends(lobby)
     together(a.reset, b.reset)
-    before = signal.signal(signal.SIGALRM, lambda *_: a.close())
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+
+    def close(_number: int, frame: FrameType | None) -> None:
+        if _waits(frame):
+            a.close()
+
+    before = signal.signal(signal.SIGALRM, close)
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
     try:
         with pytest.raises(MatchOver, match="closed"):
             a.step(act(a.action_space, 0))  # b gives no input
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert a.p2p.state is SessionState.CLOSED
     infos = [b.step(act(b.action_space, frame))[4] for frame in range(2)]

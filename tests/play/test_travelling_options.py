@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gym_p2p.core.wire.codec import MAX_JSON_DEPTH
 from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.play.handshake import travelled
+from gym_p2p.play.handshake import seed_of, travelled
 
 OVERHEAD = len('{"x":""}')
 
@@ -26,6 +27,24 @@ def test_options_arrive_as_json_has_them(
 def test_options_that_json_does_not_have_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="travel to the peers as JSON"):
         travelled(options)
+
+
+@pytest.mark.parametrize("options", [[3], "x", 3])
+def test_options_are_a_mapping(options: Any) -> None:
+    with pytest.raises(ConfigurationError, match="options: wanted None or a mapping"):
+        travelled(options)
+
+
+@pytest.mark.parametrize("seed", [7, np.int64(7), np.uint8(7)])
+def test_a_seed_is_a_whole_number_of_any_library(seed: Any) -> None:
+    assert seed_of(seed) == 7
+    assert type(seed_of(seed)) is int
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 1.5, np.float64(7), "7", True, np.array([7])])
+def test_anything_else_is_no_seed(seed: Any) -> None:
+    with pytest.raises(ConfigurationError, match="seed: wanted None or a whole number"):
+        seed_of(seed)
 
 
 def test_options_longer_than_a_message_are_refused_with_both_numbers() -> None:

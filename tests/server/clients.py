@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,28 +15,25 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gym_p2p.server import Service
 from tests.server.raw import OFFER, RawClient
+from tests.waiting import PATIENCE_S, until
 
 _numbers = itertools.count()
 
 
 def health(service: Service) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{service.url}/healthz", timeout=5) as answer:  # noqa: S310  # ours
+    with urllib.request.urlopen(f"{service.url}/healthz", timeout=PATIENCE_S) as answer:  # noqa: S310  # ours
         body: dict[str, Any] = json.load(answer)
     return body
 
 
-def settles(service: Service, **wanted: int) -> bool:
-    """Tell whether the service's health comes to show these numbers."""
-    for _ in range(100):
-        if wanted.items() <= health(service).items():
-            return True
-        time.sleep(0.02)
-    return False
+def settle(service: Service, **wanted: int) -> None:
+    """Wait until the service's health shows these numbers."""
+    until(lambda: wanted.items() <= health(service).items())
 
 
 def metrics(service: Service) -> dict[tuple[str, str], float]:
     """Every sample, by its name and the value of its label, if it has one."""
-    with urllib.request.urlopen(f"{service.url}/metrics", timeout=5) as answer:  # noqa: S310  # ours
+    with urllib.request.urlopen(f"{service.url}/metrics", timeout=PATIENCE_S) as answer:  # noqa: S310  # ours
         text = answer.read().decode()
     return {
         (sample.name, next(iter(sample.labels.values()), "")): sample.value
@@ -113,7 +109,7 @@ class Match:
             headers["Content-Encoding"] = encoding
         request = urllib.request.Request(url, body, headers, method="PUT")  # noqa: S310  # ours
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # our own service
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310  # our own service
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gym_p2p.config import ServiceConfig
+from gym_p2p.core.presence.connects import Connects
 from gym_p2p.server import Service, serve_in_thread
 
 
@@ -16,7 +17,10 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(data_dir: Path) -> Iterator[Service]:
-    """One service for all tests of a module: each uses rooms and subjects of its own."""
+    """One service for all tests of a module: each uses rooms and subjects of its own.
+
+    They all have one address, and many of them are dropped on purpose: that does not slow it here.
+    """
     config = ServiceConfig(
         port=0,
         data_dir=str(data_dir),
@@ -24,5 +28,6 @@ def service(data_dir: Path) -> Iterator[Service]:
         register_timeout_s=1.0,
         cors_origins=("https://lab.example",),
     )
-    with serve_in_thread(config) as running:
+    with pytest.MonkeyPatch.context() as patch, serve_in_thread(config) as running:
+        patch.setattr(Connects, "drop", lambda *_: None)
         yield running

@@ -12,9 +12,9 @@ from typing import Any, Self
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-__all__ = ["OFFER", "RawClient", "candidate", "description", "match_two"]
+from tests.waiting import PATIENCE_S
 
-DEADLINE_S = 5.0
+__all__ = ["OFFER", "RawClient", "candidate", "description", "match_two"]
 
 
 def description(*more: str, kind: str = "offer") -> dict[str, str]:
@@ -67,9 +67,9 @@ class RawClient:
         self._ids = itertools.count()
         self._events: list[tuple[str, Any]] = []
         self._acks: dict[int, Any] = {}
-        assert self._ws.recv(DEADLINE_S)[:1] == "0"
+        assert self._ws.recv(PATIENCE_S)[:1] == "0"
         self._ws.send("40" + ("" if auth is None else json.dumps(auth)))
-        answer = str(self._ws.recv(DEADLINE_S))
+        answer = str(self._ws.recv(PATIENCE_S))
         self.refusal: Any = json.loads(answer[2:]) if answer.startswith("44") else None
         """What the service said when it did not let this client in."""
         assert answer.startswith(("40", "44"))
@@ -96,14 +96,14 @@ class RawClient:
     def call(self, event: str, *arguments: Any) -> Any:
         number = next(self._ids)
         self.send(f"42{number}" + json.dumps([event, *arguments]))
-        deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + PATIENCE_S
         while number not in self._acks:
             self._read(deadline)
         return self._acks.pop(number)
 
     def event(self, name: str) -> Any:
         """Return the payload of the next event of this name."""
-        deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             for place, (event, payload) in enumerate(self._events):
                 if event == name:
@@ -119,7 +119,8 @@ class RawClient:
             return not self._events
         return False
 
-    def closed_within(self, seconds: float) -> bool:
+    def closed_within(self, seconds: float = PATIENCE_S) -> bool:
+        """Tell whether the service closes it."""
         deadline = time.monotonic() + seconds
         try:
             while True:

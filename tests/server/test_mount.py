@@ -17,6 +17,7 @@ from gym_p2p import ProbeManager, UsageError
 from gym_p2p.config import ServiceConfig
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.server import mount
+from tests.waiting import eventually
 
 
 class Host:
@@ -48,10 +49,8 @@ class Host:
         server = uvicorn.Server(uvicorn.Config(socketio.ASGIApp(self.sio), log_level="error", lifespan="off"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            async with asyncio.timeout(30):
-                while not server.started:  # noqa: ASYNC110 - uvicorn tells it in no other way
-                    await asyncio.sleep(0.01)
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}", service
+            await eventually(lambda: server.started)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", service
         finally:
             await service.stop()
             await self.sio.shutdown()
@@ -77,10 +76,7 @@ def test_a_host_probes_its_own_users_and_keeps_its_own_events(tmp_path: Path) ->
             for manager, client in zip(managers, clients, strict=True):
                 await manager.close()
                 await client.close()
-            for _ in range(100):
-                if [kind for kind, _ in host.seen].count("disconnect") == 3:
-                    break
-                await asyncio.sleep(0.05)
+            await eventually(lambda: [kind for kind, _ in host.seen].count("disconnect") == 3)
             assert service.connection_count == 0
 
     asyncio.run(play())
@@ -106,3 +102,11 @@ def test_whom_the_host_refuses_leaves_nothing_with_us(tmp_path: Path) -> None:
 def test_a_server_that_reorders_events_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="async_handlers=False"):
         mount(socketio.AsyncServer(async_mode="asgi"), ServiceConfig(data_dir=str(tmp_path)))
+
+
+def test_outside_an_event_loop_it_says_where_to_call_it_and_leaves_the_server_alone(tmp_path: Path) -> None:
+    sio = socketio.AsyncServer(async_mode="asgi", async_handlers=False)
+    with pytest.raises(UsageError, match="call it from a coroutine"):
+        mount(sio, ServiceConfig(data_dir=str(tmp_path / "data")))
+    assert sio.handlers == {}
+    assert not (tmp_path / "data").exists()

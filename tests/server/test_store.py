@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +9,8 @@ from hypothesis import strategies as st
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports.files import path_component
-from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
-
-
-def claims(player: SeatId, players: tuple[SeatId, ...] = ("a", "b")) -> UploadClaims:
-    return UploadClaims(match_id="m", player_id=player, player_ids=players, expires_at=1e12)
-
-
-def document(player: SeatId, hashes: tuple[str, ...] = ("x", "y"), **changes: Any) -> bytes:
-    actions = [{"episode": 1, "frame": 0, "playerId": "a", "action": [0.1, 2]}]
-    body = {
-        "gameId": "m",
-        "playerId": player,
-        "validation": {
-            "allHashes": [{"episode": 1, "frame": n, "hash": h} for n, h in enumerate(hashes)],
-            "allActions": actions,
-            "allDesyncEvents": [],
-            "allRollbacks": [],
-        },
-        **changes,
-    }
-    return json.dumps(body).encode()
+from tests.server.documents import claims, document
 
 
 @pytest.mark.parametrize(
@@ -101,32 +80,11 @@ def test_a_number_is_not_its_text(tmp_path: Path) -> None:
         Store(tmp_path).put(claims(1), "session", document("1"))
 
 
-def test_the_last_players_document_completes_the_aggregate(tmp_path: Path) -> None:
-    store = Store(tmp_path, now=lambda: 5.0)
-    store.put(claims("a"), "multiplayer", document("a"))
-    store.put(claims("b"), "session", document("b"))
-    assert not store.aggregate_path("m").exists()
-    store.put(claims("b"), "multiplayer", document("b"))
-    aggregate = json.loads(store.aggregate_path("m").read_bytes())
-    assert aggregate["summary"]["fullySynced"] is True
-    assert aggregate["aggregatedAt"] == 5000
-
-
-def test_a_final_document_after_a_checkpoint_renews_the_aggregate(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    store.put(claims("a"), "multiplayer", document("a"))
-    store.put(claims("b"), "multiplayer", document("b", hashes=("x",)))
-    store.put(claims("b"), "multiplayer", document("b", hashes=("x", "z")))
-    aggregate = json.loads(store.aggregate_path("m").read_bytes())
-    assert aggregate["summary"]["firstHashMismatchFrame"] == {"episode": 1, "frame": 1}
-
-
-def test_a_document_that_cannot_be_aggregated_is_stored_all_the_same(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_documents_stay_in_the_folder_of_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(tmp_path)
-    store.put(claims("a"), "multiplayer", document("a"))
-    store.put(claims("b"), "multiplayer", document("b", validation=None))
-    assert store.path("m", "b", "multiplayer").exists()
-    assert not store.aggregate_path("m").exists()
-    assert "not aggregated" in caplog.text
+    monkeypatch.chdir(tmp_path)
+    store = Store(Path("data"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert store.aggregate_path("m").is_relative_to(tmp_path / "data")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import stat
@@ -14,8 +15,10 @@ import pytest
 from gym_p2p.config import ServiceConfig
 from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.server import Service, serve_in_thread
+from gym_p2p.server.store import Store
 from tests.server.clients import Match, stored
 from tests.server.raw import RawClient, match_two
+from tests.waiting import PATIENCE_S
 
 LIMIT_BYTES = 64 * 1024  # as the service fixture has it
 
@@ -102,6 +105,28 @@ def test_a_document_beyond_the_limit_is_too_large(match: Match, data_dir: Path) 
     assert stored(data_dir, match) == []
 
 
+def test_what_is_refused_has_a_line_in_the_services_log(
+    match: Match, caplog: pytest.LogCaptureFixture
+) -> None:
+    match.put(match.document(padding="x" * LIMIT_BYTES))
+    (line,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert match.match_id in line
+    assert "413" in line
+    caplog.clear()
+    match.put(match.document(), token="")
+    assert "refused" not in caplog.text  # anybody could fill the disk with such lines
+
+
+def test_a_full_disk_is_told_as_that(match: Match, monkeypatch: pytest.MonkeyPatch) -> None:
+    def put(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Store, "put", put)
+    status, answer = match.put(match.document())
+    assert status == 507
+    assert "disk is full" in answer["error"]["message"]
+
+
 def test_a_gzip_bomb_is_too_large_and_never_unfolds(match: Match, data_dir: Path) -> None:
     folded = zlib.compressobj(9, wbits=31)
     bomb = b"".join(folded.compress(b" " * 2**20) for _ in range(40)) + folded.flush()
@@ -170,16 +195,15 @@ def test_an_upload_survives_the_services_restart(tmp_path: Path) -> None:
     assert stored(tmp_path, match) == ["first.multiplayer.json"]
 
 
-def test_an_expired_token_is_refused(tmp_path: Path) -> None:
-    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path), token_lifetime_s=1)) as service:
+def test_an_expired_token_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path), token_lifetime_s=60)) as service:
         ann, bob, anns, _ = match_two(service.url)
         with ann, bob:
             match = Match(service.url, anns["match_id"], {"first": anns["token"]})
             assert match.put(match.document())[0] == 200
-            deadline = time.monotonic() + 5
-            while (status := match.put(match.document())[0]) == 200 and time.monotonic() < deadline:
-                time.sleep(0.02)
-            assert status == 403
+            began = time.time()
+            monkeypatch.setattr(time, "time", lambda: began + 61)
+            assert match.put(match.document())[0] == 401
 
 
 def test_a_directory_that_cannot_be_written_is_unavailable_and_not_a_crash(tmp_path: Path) -> None:
@@ -198,6 +222,7 @@ def test_the_secret_stays_with_its_owner(service: Service, data_dir: Path) -> No
     assert stat.S_IMODE((data_dir / ".token-secret").stat().st_mode) == 0o600
 
 
+@pytest.mark.alone
 def test_signals_flow_while_large_documents_are_stored(tmp_path: Path) -> None:
     with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
         ann, bob, anns, _ = match_two(service.url)
@@ -214,7 +239,7 @@ def test_signals_flow_while_large_documents_are_stored(tmp_path: Path) -> None:
                 assert ann.call("leave_room", {"room": "none"})["ok"]
                 waits_s.append(time.monotonic() - began)
                 time.sleep(0.01)
-            uploading.join(30)
+            uploading.join(PATIENCE_S)
     assert statuses == [200]
     assert len(waits_s) >= 3
     assert max(waits_s) < 0.5

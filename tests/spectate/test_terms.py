@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gym_p2p.config import P2PConfig, SyncConfig
+from gym_p2p.config.player import option_fields
 from gym_p2p.core.match import terms as match_terms
 from gym_p2p.core.match.handshake import handshake_differences
 from gym_p2p.core.match.terms import Term, label_of
@@ -78,4 +79,57 @@ def test_players_compare_every_field_and_each_topic_of_the_game(labels: str) -> 
     rows = handshake_differences(ours, Hello(PROTOCOL_VERSION, JsonObject(theirs)))
     wanted = ["seats", label_of(Term.CHECKSUM_INTERVAL), label_of(Term.ABSENT_PLAYERS)]
     assert [row[0] for row in rows] == wanted
-    assert ("when a player is gone" in wanted) == (labels == "as it is")
+    assert ("on_peer_loss" in wanted) == (labels == "as it is")
+
+
+def _told(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    hello = Hello(PROTOCOL_VERSION, JsonObject(_shown(**theirs)))
+    return {what: (one, other) for what, one, other in handshake_differences(_shown(**ours), hello)}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "shown"),
+    [
+        (30, 60, ("30", "60")),
+        (60, 59.94, ("60", "59.94")),
+        (60, 61, ("60", "61")),
+        (30.0, 29.97, ("30", "29.97")),
+    ],
+)
+def test_another_frame_rate_is_told_as_fps(ours: float, theirs: float, shown: tuple[str, str]) -> None:
+    assert _told({"fps": ours}, {"fps": theirs}) == {"fps": shown}
+
+
+@pytest.mark.parametrize("fps", [30, 60, 120.5])
+def test_paced_against_not_paced_is_told_as_that(fps: float) -> None:
+    told = _told({"fps": fps}, {})
+    assert list(told) == ["fps"]
+    ours, theirs = told["fps"]
+    assert ours == f"{fps:g}"
+    assert theirs.startswith("None (not paced")
+
+
+def test_the_same_rate_is_the_same_however_it_was_written() -> None:
+    assert _told({"fps": 30}, {"fps": 30.0}) == {}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "options"),
+    [
+        ({"checksum_interval": 5}, {"checksum_interval": 6}, ["checksum_interval"]),
+        ({"on_peer_loss": "truncate"}, {"on_peer_loss": "default_action"}, ["on_peer_loss"]),
+        (
+            {"on_peer_loss": "stand_in", "stand_in": "a:play"},
+            {"on_peer_loss": "stand_in", "stand_in": "b:play"},
+            ["stand_in"],
+        ),
+        ({"on_peer_loss": "truncate"}, {"on_peer_loss": "raise"}, []),
+        ({"prediction_window": 3, "view": "confirmed", "input_delay": 2}, {}, []),
+    ],
+)
+def test_what_differs_is_called_as_its_user_called_it(
+    ours: dict[str, Any], theirs: dict[str, Any], options: list[str]
+) -> None:
+    told = _told(ours, theirs)
+    assert list(told) == options
+    assert set(options) <= set(option_fields())

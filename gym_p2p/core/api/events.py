@@ -15,7 +15,15 @@ from gym_p2p.core.api.probes import (
 )
 from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueAck, QueueStatus
 from gym_p2p.core.api.replies import Candidate, Description
-from gym_p2p.core.api.rooms import JoinAck, MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
+from gym_p2p.core.api.rooms import (
+    JoinAck,
+    MatchFound,
+    MatchSignal,
+    PeerLeft,
+    Replaced,
+    RoomStatus,
+    TurnedAway,
+)
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft, WatchedMatch, WatchOver
 
 __all__ = ["SERVICE_EVENTS"]
@@ -36,6 +44,7 @@ _PAYLOADS: tuple[type[Payload], ...] = (
     RoomStatus,
     SpectatorJoined,
     SpectatorLeft,
+    TurnedAway,
     WatchOver,
 )
 

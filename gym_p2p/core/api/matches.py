@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import attrs
 
+from gym_p2p.config.public_ids import PUBLIC_ID, is_public_id
 from gym_p2p.core.api.payloads import MAX_RTT_MS
 from gym_p2p.core.api.queues import MatchProbe
-from gym_p2p.core.api.replies import PUBLIC_ID, is_public_id
 from gym_p2p.core.api.rooms import MAX_PLAYERS, MAX_SPECTATORS
 from gym_p2p.core.wire.seats import SeatId, is_seat_id
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 import attrs
 import msgspec
 
-from gym_p2p.config import IceServer
+from gym_p2p.config import IceServer, Secret
 from gym_p2p.core.wire.seats import MAX_SEATS, is_seat_id
 from gym_p2p.errors import ProtocolError
 
@@ -85,7 +85,7 @@ def decode(kind: type[_T], data: object, what: str = "payload") -> _T:
         ProtocolError: it has another shape; the text names the place, and quotes nothing of what was sent.
     """
     try:
-        return msgspec.convert(data, kind)
+        return msgspec.convert(data, kind, dec_hook=_secret)
     except msgspec.ValidationError as error:
         where = _WHERE.search(str(error))
         ours = error.__cause__  # a validator's own text
@@ -126,9 +126,17 @@ def _names(kind: type[attrs.AttrsInstance]) -> tuple[str, ...]:
     return tuple(field.name for field in attrs.fields(kind))
 
 
+def _secret(kind: type, value: object) -> Secret:
+    if kind is not Secret or not isinstance(value, str):
+        raise TypeError  # without a text: the decoder's own quotes nothing
+    return Secret(value)
+
+
 def _plain(value: Any) -> Any:
     if type(value) in _ATOMS:
         return value
+    if isinstance(value, Secret):
+        return value.reveal()  # what crosses the line is for whom it is sent to
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

@@ -94,7 +94,7 @@ class ProbePrepare:
         turn = next((server for server in ice_servers if server.username is not None), None)
         return cls(
             turn_username=None if turn is None else turn.username,
-            turn_credential=None if turn is None else turn.credential,
+            turn_credential=None if turn is None or turn.credential is None else turn.credential.reveal(),
             ice_servers=tuple(ice_servers),
             **fields,
         )

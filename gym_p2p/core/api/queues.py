@@ -140,8 +140,9 @@ class MatchFailed:
     """There is no match for this player, who has left the queue.
 
     Attributes:
-        reason: ``nobody_else``, ``nobody_near_enough``, or ``no_answer`` (the player wanted a vote, and
-            did not use it).
+        reason: ``nobody_else``, ``nobody_near_enough``, ``refused`` (by the service's rule), ``rule_failed``
+            (it raised, took too long, or answered what is no verdict), ``declined`` (by a player's vote), or
+            ``no_answer`` (the player wanted a vote, and did not use it).
     """
 
     event: ClassVar[str] = "match_failed"

@@ -18,7 +18,6 @@ from gym_p2p.core.api.payloads import Payload
 __all__ = [
     "MAX_CANDIDATE_BYTES",
     "MAX_SDP_BYTES",
-    "PUBLIC_ID",
     "Accepted",
     "Answer",
     "Candidate",
@@ -29,20 +28,12 @@ __all__ = [
     "Emit",
     "Notify",
     "Refused",
-    "is_public_id",
 ]
 
 MAX_SDP_BYTES = 16 * 1024
-"""A data-channel description with dozens of candidates stays below 8 KiB."""
+"""Of a description without its candidates; a data channel's stays below 1 KiB."""
 MAX_CANDIDATE_BYTES = 512
-PUBLIC_ID = "1 to 128 characters of A-Z a-z 0-9 . _ : @ + - (and not '.' or '..')"
-"""What a subject's, a room's or a queue's id is, in words."""
-_PUBLIC_ID = re.compile(r"[A-Za-z0-9._:@+-]{1,128}")
-
-
-def is_public_id(value: object) -> bool:
-    """Return whether this can be a subject's or a room's id."""
-    return isinstance(value, str) and value not in {".", ".."} and _PUBLIC_ID.fullmatch(value) is not None
+_CANDIDATE_LINES = re.compile(r"^a=candidate:.*\n?", re.MULTILINE)
 
 
 def _size_bytes(text: str) -> int:
@@ -142,8 +133,8 @@ class Description:
 
     @property
     def too_large(self) -> bool:
-        """Whether it is beyond what the service relays."""
-        return _size_bytes(self.sdp) > MAX_SDP_BYTES
+        """Whether it is beyond what the service relays, without its candidates, of which some are dropped."""
+        return _size_bytes(_CANDIDATE_LINES.sub("", self.sdp)) > MAX_SDP_BYTES
 
 
 @attrs.frozen

@@ -25,6 +25,7 @@ __all__ = [
     "PeerLeft",
     "Replaced",
     "RoomStatus",
+    "TurnedAway",
 ]
 
 MAX_PLAYERS = 8
@@ -74,6 +75,26 @@ class RoomStatus:
 
     room: Text
     seats_free: tuple[SeatId, ...] = attrs.field(validator=check_seats)
+
+
+@attrs.frozen(kw_only=True)
+class TurnedAway:
+    """Sent to those who wait: somebody wanted to join them and was refused, for a reason that they may know.
+
+    Attributes:
+        place: where, as ``room`` or ``queue`` with its name.
+        code: of the refusal.
+        message: what was wrong, in words for those who wait.
+    """
+
+    event: ClassVar[str] = "turned_away"
+
+    place: Text
+    code: Text
+    message: Text
+
+    def __str__(self) -> str:
+        return f"somebody was turned away from {self.place} ({self.code}): {self.message}"
 
 
 @attrs.frozen(kw_only=True)

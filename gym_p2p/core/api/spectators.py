@@ -43,12 +43,17 @@ class WatchedMatch:
 
 @attrs.frozen
 class SpectatorJoined:
-    """Sent to a player: show the match to this spectator, who is going to make an offer."""
+    """Sent to a player: show the match to this spectator, who is going to make an offer.
+
+    Attributes:
+        ice_servers: with credentials that are good now; those of the match may have expired.
+    """
 
     event: ClassVar[str] = "spectator_joined"
 
     match_id: Text
     spectator_id: Text
+    ice_servers: tuple[IceServer, ...] = ()
 
 
 @attrs.frozen

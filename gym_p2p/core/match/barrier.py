@@ -3,6 +3,10 @@
 Knows what every player brought to the barrier; refuses to know how that travels and what an episode is. Every
 player computes the same from the same messages, so none has to be in charge.
 
+Who was ready for an episode takes part in it, also if they have gone since: whether their word is here
+decides, not whether they are, for another player may have passed the barrier with it already.
+:mod:`gym_p2p.core.match.membership` sees to it that those who are left hold the same of those words.
+
 The last one to be ready waits until the others have learnt of it, by half a round trip: so all begin an
 episode at the same time, and none finds every other input waiting and the next one late.
 """
@@ -14,7 +18,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 
 from gym_p2p.core.match.events import EpisodeBegan, EpisodeRefused
-from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.wire.messages import Ready
 from gym_p2p.errors import ProtocolError
 
@@ -44,12 +48,18 @@ class Barrier:
         self._ours = ready
         self._known_at = now + max([peer.one_way_s for peer in self._peers.values()], default=0.0)
 
+    def step_back(self) -> None:
+        """Wait no longer: the local player leaves."""
+        self._ours = None
+
     def receive(self, peer: Peer, ready: Ready, episode: int) -> None:
         """Take in that a peer waits, while ``episode`` runs here.
 
         Raises:
-            ProtocolError: it is a barrier that we passed, or one too far ahead.
+            ProtocolError: it is a barrier that we passed, or one too far ahead; or the peer has said goodbye.
         """
+        if peer.goodbye is not None:
+            raise ProtocolError("barrier after the goodbye")
         if not episode < ready.episode <= episode + MAX_BARRIERS_AHEAD:
             raise ProtocolError("barrier of another episode")
         peer.ready[ready.episode] = ready
@@ -61,7 +71,7 @@ class Barrier:
         if ours is None:
             return None
         for peer in self._peers.values():
-            if peer.state is not PeerState.PLAYING or ours.episode not in peer.ready:
+            if ours.episode not in peer.ready:
                 return None
         return self._known_at
 
@@ -71,7 +81,7 @@ class Barrier:
         if ours is None or opens_at is None or now < opens_at:
             return None
         self._ours = None
-        return {i: peer.ready.pop(ours.episode) for i, peer in self._peers.items()} | {self._local: ours}
+        return {i: peer.ready[ours.episode] for i, peer in self._peers.items()} | {self._local: ours}
 
     def agree(self, ready: Mapping[int, Ready]) -> EpisodeBegan | EpisodeRefused:
         """Return the episode that begins with what the players brought, or why none does."""

@@ -181,7 +181,11 @@ class InputsArrived:
 
 @attrs.frozen
 class PlayerFinished:
-    """A player ended this episode after ``frames`` inputs: no more will come."""
+    """A player ended this episode after ``frames`` inputs, and waits for the next: no more will come.
+
+    Before the first episode it means that they are ready for that.
+    A second one with fewer follows if they are gone, and not all of those inputs are held by anybody.
+    """
 
     player: int
     frames: int
@@ -189,10 +193,13 @@ class PlayerFinished:
 
 @attrs.frozen
 class PlayerGone:
-    """A player left or was lost. A second one follows if promised inputs are never handed over.
+    """A player left or was lost. A second one with fewer frames follows if nobody holds the promised inputs.
 
     Of a lost player it comes once everybody who is left has reported which of that player's inputs they hold,
     and shared those that only some hold; :class:`InputsArrived` brings them.
+
+    It belongs to the last episode that the player was ready for: if that has not begun here yet, it follows
+    the :class:`EpisodeBegan`. No later episode begins.
 
     Attributes:
         reason: ``peer_left``, or ``peer_lost`` (this player, or somebody whose loss made this player leave).

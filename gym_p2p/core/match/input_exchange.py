@@ -73,7 +73,7 @@ class InputExchange:
         self._local_inputs = LocalInputs()
         self._confirmed_reported = 0
         for player, peer in self._peers.items():
-            peer.begin_episode()
+            peer.begin_episode(episode)
             peer.delay = delays[player]
 
     @property

@@ -15,7 +15,8 @@ One episode, seen from one player::
 The inputs of an episode are repeated until the next one begins, for only the barrier proves that
 everybody has finished it. ``Ready`` and ``Goodbye`` name how many inputs their sender gave, so that the
 others know which frames can still be played. What only some hold of a player who is gone is shared, and
-those who are left agree on the last frame: :mod:`gym_p2p.core.match.membership`.
+those who are left agree on the last frame, and on whether the next episode begins:
+:mod:`gym_p2p.core.match.membership`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ from gym_p2p.core.match.events import (
     Leave,
     Left,
     PlayerFinished,
-    PlayerGone,
     ProtocolErrorSeen,
     Resumed,
     SetInputDelay,
@@ -64,6 +64,7 @@ from gym_p2p.core.wire.messages import (
     Pong,
     Ready,
     Refuse,
+    Relay,
     Share,
     StatePart,
     decode,
@@ -105,7 +106,7 @@ class Match:
         self._handshake = Handshake(description, self._peers)
         self._barrier = Barrier(local=local, peers=self._peers, match_seed=match_seed)
         self._exchange = InputExchange(local=local, peers=self._peers, paced=sync.fps is not None)
-        self._departures = Departures(self._exchange, self._peers)
+        self._departures = Departures(self._exchange, self._peers, self._handshake)
         self._checksums = ChecksumHistory(local=local, players=players)
         self._transfers = StateTransfers()
         self._leaving_since: float | None = None
@@ -117,7 +118,8 @@ class Match:
             Ready: self._on_ready,
             Checksum: self._on_checksum,
             Goodbye: self._on_goodbye,
-            Share: self._on_share,
+            Share: self._on_hearsay,
+            Relay: self._on_hearsay,
             Holdings: self._on_holdings,
             StatePart: self._on_state_part,
             Inputs: self._on_inputs,
@@ -184,8 +186,9 @@ class Match:
             case Leave(reason, lost):
                 if self._leaving_since is None:
                     self._leaving_since = now
+                    self._barrier.step_back()
                     self._carry_out(self._departures.share_all(), now)
-                    self._broadcast(Goodbye(reason, exchange.given, lost), now)
+                    self._broadcast(Goodbye(reason, exchange.episode, exchange.given, lost), now)
                     self._finish_leaving(now)
 
     def handle_timeout(self, now: float) -> None:
@@ -235,21 +238,13 @@ class Match:
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
         self._barrier.receive(peer, message, self._exchange.episode)
-        if message.episode == self._exchange.episode + 1 and self._exchange.episode > 0:
-            self._outputs.emit(PlayerFinished(peer.index, message.frames))
+        if message.episode == self._exchange.episode + 1:
+            self._finished(peer, message)
         self._pass_barrier(now)
 
     def _on_goodbye(self, peer: Peer, message: Goodbye, now: float) -> None:
-        if peer.state is PeerState.LEAVING:
-            raise ProtocolError("second goodbye")
-        peer.state = PeerState.LEAVING if peer.state is PeerState.PLAYING else PeerState.GONE
-        peer.final = message.frames
-        because_of_a_loss = message.lost is not None and message.reason != "peer_left"
-        reason = "peer_lost" if because_of_a_loss else "peer_left"
-        lost = message.lost if message.lost is not None and message.lost < self._players else None
-        self._outputs.emit(PlayerGone(peer.index, reason, message.frames, message.reason, lost))
+        self._carry_out(self._departures.leave(peer, message, now), now)
         self._outputs.emit(*self._checksums.leave(peer.index))
-        self._arrived(peer, (), 0, now)
 
     def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:  # noqa: ARG002 - one shape
         if not self._exchange.episode - 1 <= message.episode <= self._exchange.episode + 1:
@@ -291,13 +286,13 @@ class Match:
             self._outputs.emit(arrived)
         return arrived is not None and bool(arrived.inputs)
 
-    def _on_share(self, peer: Peer, message: Share, now: float) -> None:
-        self._carry_out(self._departures.receive_share(peer, message, now), now)
+    def _on_hearsay(self, peer: Peer, message: Share | Relay, now: float) -> None:
+        self._carry_out(self._departures.receive_hearsay(peer, message, now), now)
 
     def _on_holdings(self, peer: Peer, message: Holdings, now: float) -> None:
         if self._local in message.gone:
             self._lose(peer, now)
-        elif self._handshake.complete:
+        else:
             self._carry_out(self._departures.receive_holdings(peer, message, now), now)
 
     # Episodes.
@@ -310,6 +305,7 @@ class Match:
         self._exchange.begin(ready[self._local].episode, delays)
         outcome = self._barrier.agree(ready)
         self._outputs.emit(outcome)
+        self._carry_out(self._departures.begin_episode(now), now)
         if isinstance(outcome, EpisodeBegan):
             self._catch_up(now)
 
@@ -320,8 +316,12 @@ class Match:
             if early is not None:
                 self._on_inputs(peer, early, now)
             following = peer.ready.get(self._exchange.episode + 1)
-            if following is not None:
-                self._outputs.emit(PlayerFinished(peer.index, following.frames))
+            if following is not None and peer.state is PeerState.PLAYING:
+                self._finished(peer, following)
+
+    def _finished(self, peer: Peer, ready: Ready) -> None:
+        peer.told = PlayerFinished(peer.index, ready.frames)
+        self._outputs.emit(peer.told)
 
     # Leaving and losing.
 
@@ -338,13 +338,8 @@ class Match:
                 self._lose(peer, now)
 
     def _lose(self, peer: Peer, now: float) -> None:
-        if peer.state is PeerState.GONE:
-            return
-        if self._handshake.complete:
+        if peer.state is not PeerState.GONE:
             self._carry_out(self._departures.lose(peer, now), now)
-        else:
-            peer.state = PeerState.GONE
-            self._outputs.emit(PlayerGone(peer.index, "peer_lost", 0))
 
     def _finish_leaving(self, now: float) -> None:
         since = self._leaving_since
@@ -365,8 +360,10 @@ class Match:
                 self._outputs.send(*output, now)
             else:
                 self._outputs.emit(output)
-                if isinstance(output, PlayerGone):
-                    self._outputs.emit(*self._checksums.leave(output.player))
+        for player, peer in self._peers.items():
+            if peer.state is PeerState.GONE:
+                self._outputs.emit(*self._checksums.leave(player))
+        self._pass_barrier(now)
 
     def _broadcast(self, message: Message, now: float) -> None:
         for peer in self._peers.values():

@@ -1,15 +1,14 @@
 """The agreement of those who are left about those who are gone.
 
-Knows who is gone, which of their inputs are here, and what each peer reported to hold; refuses to know how it
-is sent and what is done with the outcome.
+Knows who is gone, which of their inputs and barriers are here, and what each peer reported to hold; refuses
+to know how it is sent and what is done with the outcome.
 
-A player who vanishes may have sent the last inputs to some of the others only. Those who are left go on
-identically if all of them hold every input that one of them holds. So each of them, once it counts a player
-as gone, takes nothing more from that player, sends everyone the inputs that they may lack, and then reports
-how many it holds (:class:`~gym_p2p.core.wire.messages.Holdings`, on the ordered channel, hence after the
-inputs)::
+A player who vanishes may have sent the last messages to some of the others only. Those who are left go on
+identically if all of them hold everything that one of them holds. So each of them, once it counts a player as
+gone, takes nothing more from that player, sends everyone what they may lack, and then reports how many inputs
+it holds (:class:`~gym_p2p.core.wire.messages.Holdings`, on the ordered channel, hence after all that)::
 
-    a silent link, a closed one, or another's Holdings -> gone; Share..., Holdings to all who are left
+    a silent link, a closed one, or another's Holdings -> gone; Share, Relay, Holdings to all who are left
     Holdings of all who are left name the same players as gone -> agreed: of each, the most that one holds
 
 Whoever receives such a report counts the players in it as gone too. If somebody vanishes meanwhile, or is
@@ -27,42 +26,77 @@ grow.
 
 (This is the flush of virtual synchrony: Birman and Joseph, "Exploiting virtual synchrony in distributed
 systems", 1987.)
+
+Around a barrier those who are left may be in two episodes, one after the other. Who is gone is missing in the
+last episode for which one of those left holds their ``Ready``: up to there it is begun as if they were there,
+and no later one begins. Everybody comes to hold the same messages, by relaying them as the inputs are
+shared; so all begin such an episode, or none does. It need not be waited for the agreement: a ``Ready`` that
+opened a barrier here is relayed by us, or by who relayed it to us, or both are gone. What a report says is of
+the episode that its sender was in. Of a later one its sender had nothing but what others told, and of an
+earlier one nobody wants anything who has passed the barrier, nor who waits at it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from gym_p2p.core.match.events import InputsArrived, PlayerGone
+from gym_p2p.core.match.events import InputsArrived, PlayerFinished, PlayerGone
+from gym_p2p.core.match.handshake import Handshake
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.peer import Peer, PeerState
-from gym_p2p.core.wire.messages import Holdings, Share
+from gym_p2p.core.wire.messages import Goodbye, Holdings, Ready, Relay, Share, decode, encode
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["DepartureOutput", "Departures"]
 
-DepartureOutput = tuple[Peer, Share | Holdings] | InputsArrived | PlayerGone
+DepartureOutput = tuple[Peer, Share | Relay | Holdings] | InputsArrived | PlayerFinished | PlayerGone
 """A message to a peer, or an event; to be carried out in order."""
 
 
 class Departures:
-    """The players who are gone from one match, and the agreements about them."""
+    """The players who are gone from one match, and the agreements about them.
 
-    def __init__(self, exchange: InputExchange, peers: Mapping[int, Peer]) -> None:
+    Args:
+        handshake: no episode can begin before it is complete: who is gone by then is missed at once.
+    """
+
+    def __init__(self, exchange: InputExchange, peers: Mapping[int, Peer], handshake: Handshake) -> None:
         self._exchange = exchange
         self._peers = peers
+        self._handshake = handshake
         self._ours: Holdings | None = None
         self._theirs: dict[int, Holdings] = {}
+        self._agreed: Sequence[Holdings] = ()
         self.open = False
         """Whether an agreement is being looked for."""
+
+    def leave(self, peer: Peer, message: Goodbye, now: float) -> Iterator[DepartureOutput]:
+        """Take a player's goodbye, whose last inputs may still be on the way.
+
+        Raises:
+            ProtocolError: it is not the first, or of an episode that they cannot be in.
+        """
+        newest = max([self._exchange.episode, *peer.ready])
+        if peer.goodbye is not None or not newest - 1 <= message.episode <= newest:
+            raise ProtocolError("wrong goodbye")
+        peer.state = PeerState.LEAVING if peer.state is PeerState.PLAYING else PeerState.GONE
+        peer.goodbye = message
+        peer.final = peer.promised(self._exchange.episode)
+        yield from self._tell(peer)
+        yield from self._take(peer, 0, (), now)
 
     def lose(self, peer: Peer, now: float) -> Iterator[DepartureOutput]:
         """Count a player as gone, who fell silent or whose link is closed.
 
-        If all promised inputs are here, nothing has to be agreed upon unless something is already; who misses
-        something will report it.
+        If all that they promised is here, nothing has to be agreed upon unless something is already; who
+        misses something will report it.
         """
-        complete = peer.final is not None and peer.remote_inputs.count >= peer.final
+        if not self._handshake.complete:
+            peer.state = PeerState.GONE
+            peer.final = peer.final or 0
+            yield from self._tell(peer)
+            return
+        complete = peer.has_handed_over(self._exchange.episode)
         yield from self._drop(peer, now)
         if not complete or self.open:
             yield from self._survey(now)
@@ -70,25 +104,22 @@ class Departures:
     def share_all(self) -> Iterator[DepartureOutput]:
         """Give everyone what they may lack of anybody: we leave, and cannot answer any more."""
         for peer in self._peers.values():
-            for whose in self._peers.values():
-                if peer.present and whose is not peer:
-                    yield from ((peer, share) for share in self._exchange.shares(peer, whose))
+            if peer.present:
+                yield from self._shares(peer, [whose for whose in self._peers.values() if whose is not peer])
 
-    def receive_share(self, peer: Peer, message: Share, now: float) -> Iterator[DepartureOutput]:
-        """Take a player's inputs as another player holds them.
+    def receive_hearsay(self, peer: Peer, message: Share | Relay, now: float) -> Iterator[DepartureOutput]:
+        """Take what another player holds of a player.
 
         Raises:
-            ProtocolError: they are the sender's own, or ours.
+            ProtocolError: it is of the sender, or of us.
         """
         whose = self._peers.get(message.player)
         if whose is None or whose is peer:
             raise ProtocolError("inputs of somebody else")
-        if message.episode != self._exchange.episode:
-            return
         if whose.state is PeerState.GONE:
-            yield from self._take(whose, message, now)
-        else:
-            whose.keep_share(message)
+            yield from self._hear(whose, message, now)
+        elif isinstance(message, Relay) or message.episode >= self._exchange.episode:
+            whose.keep_hearsay(message)
 
     def receive_holdings(self, peer: Peer, theirs: Holdings, now: float) -> Iterator[DepartureOutput]:
         """Take a report about those whom a player counts as gone, who are gone for us from then on.
@@ -98,6 +129,10 @@ class Departures:
         """
         if peer.index in theirs.gone or not self._peers.keys() >= set(theirs.gone):
             raise ProtocolError("wrong players")
+        if not self._handshake.complete:
+            for player in theirs.gone:
+                yield from self.lose(self._peers[player], now)
+            return
         for player in theirs.gone:
             if self._peers[player].state is not PeerState.GONE:
                 yield from self._drop(self._peers[player], now)
@@ -110,20 +145,55 @@ class Departures:
         else:
             yield from self._survey(now)
 
+    def begin_episode(self, now: float) -> Iterator[DepartureOutput]:
+        """See who is missing in the episode that has just begun."""
+        for peer in self._peers.values():
+            if peer.state is PeerState.LEAVING:
+                yield from self._tell(peer)
+            elif peer.state is PeerState.GONE and not self.open:
+                yield from self._fix(peer, now)
+
     def _gone(self) -> tuple[int, ...]:
         return tuple([player for player, peer in self._peers.items() if peer.state is PeerState.GONE])
 
     def _drop(self, peer: Peer, now: float) -> Iterator[DepartureOutput]:
-        """Count a player as gone: from now on their inputs are what others share of them."""
+        """Count a player as gone: from now on what there is of them is what others share."""
         peer.state = PeerState.GONE
-        for share in peer.shares:
-            yield from self._take(peer, share, now)
-        peer.shares.clear()
+        peer.early = None
+        hearsay, peer.hearsay = peer.hearsay, []
+        for message in hearsay:
+            yield from self._hear(peer, message, now)
 
-    def _take(self, whose: Peer, share: Share, now: float) -> Iterator[DepartureOutput]:
-        arrived = self._exchange.arrived(whose, share.start, share.inputs, now)
+    def _hear(self, whose: Peer, message: Share | Relay, now: float) -> Iterator[DepartureOutput]:
+        """Take what another player holds of one who is gone; what is of a later episode is kept for it."""
+        episode = self._exchange.episode
+        match message:
+            case Relay():
+                match decode(message.message):
+                    case Ready() as ready if ready.episode > episode:
+                        whose.ready.setdefault(ready.episode, ready)
+                    case Goodbye() as goodbye:
+                        whose.goodbye = whose.goodbye or goodbye
+            case Share() if message.episode == episode:
+                yield from self._take(whose, message.start, message.inputs, now)
+            case Share() if message.episode > episode:
+                whose.keep_hearsay(message)
+
+    def _take(
+        self, whose: Peer, start: int, inputs: Sequence[bytes], now: float
+    ) -> Iterator[DepartureOutput]:
+        arrived = self._exchange.arrived(whose, start, inputs, now)
         if arrived is not None:
             yield arrived
+
+    def _shares(self, peer: Peer, of: Iterable[Peer]) -> Iterator[DepartureOutput]:
+        """Give a peer what it may lack of others."""
+        for whose in of:
+            yield from ((peer, share) for share in self._exchange.shares(peer, whose))
+            words: list[Ready | Goodbye] = [*whose.ready.values()]
+            if whose.goodbye is not None:
+                words.append(whose.goodbye)
+            yield from ((peer, Relay(whose.index, encode(word))) for word in words)
 
     def _survey(self, now: float) -> Iterator[DepartureOutput]:
         """Share what we hold of those who are gone, report how much that is, and see whether all have."""
@@ -132,8 +202,7 @@ class Departures:
         self._ours, self.open = ours, True
         for peer in self._peers.values():
             if peer.present:
-                for whose in gone:
-                    yield from ((peer, share) for share in self._exchange.shares(peer, whose))
+                yield from self._shares(peer, gone)
                 yield peer, ours
         yield from self._agree(now)
 
@@ -142,16 +211,45 @@ class Departures:
         reports = self._reports()
         if reports is None or not self.open:
             return
-        self.open = False
+        self.open, self._agreed = False, reports
         for player in self._gone():
-            peer = self._peers[player]
-            frames = max([dict(holdings.held)[player] for holdings in reports])
-            if peer.final != frames:
-                peer.final = frames
-                yield PlayerGone(player, "peer_lost", frames)
-            moved = self._exchange.arrived(peer, peer.remote_inputs.count, (), now)
-            if moved is not None:
-                yield moved
+            yield from self._fix(self._peers[player], now)
+
+    def _fix(self, peer: Peer, now: float) -> Iterator[DepartureOutput]:
+        """Fix how many inputs there are of a player who is gone in the running episode.
+
+        Who is not in the agreement had handed everything over before they went.
+        """
+        episode = self._exchange.episode
+        if any(peer.index in report.gone for report in self._agreed):
+            reports = [dict(report.held) for report in self._agreed if report.episode == episode]
+            peer.final = max([held[peer.index] for held in reports], default=0)
+        hearsay, peer.hearsay = peer.hearsay, []
+        for one in hearsay:  # beyond what was reported it may be here alone
+            if isinstance(one, Share) and one.episode == episode and peer.final is not None:
+                inputs = one.inputs[: max(0, peer.final - one.start)]
+                yield from self._take(peer, one.start, inputs, now)
+            elif isinstance(one, Share) and one.episode > episode:
+                peer.keep_hearsay(one)
+        yield from self._tell(peer)
+        yield from self._take(peer, peer.remote_inputs.count, (), now)
+
+    def _tell(self, peer: Peer) -> Iterator[DepartureOutput]:
+        """Say how a player who is gone or leaves ends in the running episode, unless that was said."""
+        episode, frames, goodbye = self._exchange.episode, peer.final, peer.goodbye
+        if frames is None:
+            return
+        event: PlayerFinished | PlayerGone = PlayerGone(peer.index, "peer_lost", frames)
+        if self._handshake.complete and peer.goes_on_after(episode):
+            event = PlayerFinished(peer.index, frames)
+        elif goodbye is not None:
+            because_of_a_loss = goodbye.lost is not None and goodbye.reason != "peer_left"
+            reason = "peer_lost" if because_of_a_loss else "peer_left"
+            lost = goodbye.lost if goodbye.lost is not None and goodbye.lost <= len(self._peers) else None
+            event = PlayerGone(peer.index, reason, frames, goodbye.reason, lost)
+        if event != peer.told:
+            peer.told = event
+            yield event
 
     def _reports(self) -> Sequence[Holdings] | None:
         """Return our report and everyone's who is left; ``None`` if one is missing or about another set."""
@@ -165,7 +263,5 @@ class Departures:
                 continue
             if theirs is None or theirs.gone != ours.gone:
                 return None
-            # Who is in an earlier episode has nothing of this one, and in a later one needs nothing of it.
-            if theirs.episode == ours.episode:
-                reports.append(theirs)
+            reports.append(theirs)
         return reports

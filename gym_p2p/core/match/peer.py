@@ -14,11 +14,11 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.latency.clock import ClockOffset
-from gym_p2p.core.match.events import Pinged
+from gym_p2p.core.match.events import Pinged, PlayerFinished, PlayerGone
 from gym_p2p.core.match.frame_advantage import FrameAdvantage
 from gym_p2p.core.match.input_buffers import RemoteInputs
 from gym_p2p.core.wire.fragments import Reassembler
-from gym_p2p.core.wire.messages import Inputs, Ping, Pong, Ready, Share
+from gym_p2p.core.wire.messages import Goodbye, Inputs, Ping, Pong, Ready, Relay, Share
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["Due", "Peer", "PeerState"]
@@ -54,7 +54,7 @@ REPORT_MOST_S = 0.25
 """The arrival of inputs is reported to the others with our next input, or by itself after so long without:
 after one and a half of our frames, within these bounds."""
 
-SHARES_KEPT = 64
+HEARSAY_KEPT = 64
 """Of a player who is not gone yet, from peers for whom that player is."""
 
 
@@ -95,13 +95,16 @@ class Peer:
     received: list[int] = attrs.field(init=False)
     """How many frames of each player it holds, as it reported."""
     ready: dict[int, Ready] = attrs.field(factory=dict)
-    """The barriers that it waits at, or waited at, by episode; those that we passed are removed."""
+    """The barriers that it waits or waited at, by episode: that of the running episode, and later ones."""
     early: Inputs | None = None
     """The newest inputs of an episode that has not begun here yet."""
+    goodbye: Goodbye | None = None
     final: int | None = None
-    """How many inputs of it there are, once it is gone or has stated that."""
-    shares: list[Share] = attrs.field(factory=list)
-    """Its inputs as others hold them, which count once it is gone."""
+    """How many inputs of it there are in the running episode, once it is gone or leaves."""
+    hearsay: list[Share | Relay] = attrs.field(factory=list)
+    """What others hold of it, which counts once it is gone."""
+    told: PlayerGone | PlayerFinished | None = None
+    """What was emitted last of its end in this episode."""
     advantage: int = 0
     """By how many frames it takes itself to be ahead of us."""
     delay: int = 0
@@ -150,13 +153,15 @@ class Peer:
         self.interrupted = False
         return silent_s
 
-    def begin_episode(self) -> None:
+    def begin_episode(self, episode: int) -> None:
         """Forget the inputs of the episode before."""
         self.remote_inputs = RemoteInputs()
         self.acknowledged = 0
         self.received = [0] * self.players
-        self.final = None
-        self.shares.clear()
+        self.ready = {number: ready for number, ready in self.ready.items() if number >= episode}
+        self.final = None if self.goodbye is None else self.promised(episode)
+        self.hearsay = [one for one in self.hearsay if isinstance(one, Relay) or one.episode >= episode]
+        self.told = None
         self.ahead = FrameAdvantage()
         self.unreported_since = None
 
@@ -178,10 +183,29 @@ class Peer:
         """Return by how many frames we seem ahead: too many by the time of its message on the way."""
         return (given - delay) - (self.remote_inputs.count - self.delay)
 
-    def keep_share(self, message: Share) -> None:
-        """Keep its inputs as another holds them until it is gone."""
-        if len(self.shares) < SHARES_KEPT:
-            self.shares.append(message)
+    def keep_hearsay(self, message: Share | Relay) -> None:
+        """Keep what another holds of it until it is gone."""
+        if len(self.hearsay) < HEARSAY_KEPT:
+            self.hearsay.append(message)
+
+    def promised(self, episode: int) -> int | None:
+        """Return how many inputs it gave in an episode by its own words; ``None`` before it said so."""
+        if (following := self.ready.get(episode + 1)) is not None:
+            return following.frames
+        if self.goodbye is None or self.goodbye.episode > episode:
+            return None
+        return self.goodbye.frames if self.goodbye.episode == episode else 0
+
+    def goes_on_after(self, episode: int) -> bool:
+        """Whether it was ready for a later episode."""
+        return any(number > episode for number in self.ready)
+
+    def has_handed_over(self, episode: int) -> bool:
+        """Whether it said goodbye, and everything that it gave from this episode on is here."""
+        goodbye = self.goodbye
+        if goodbye is None or self.final is None or self.remote_inputs.count < self.final:
+            return False
+        return goodbye.episode <= episode or goodbye.frames == 0
 
     def ping(self, now: float) -> Ping:
         """Return the next ping, which is sent now."""

@@ -20,17 +20,19 @@ class Term(enum.StrEnum):
     GAME = "game"
     """A mapping of topics to texts."""
     RELEASE = "release"
+    FPS = "fps"
     CHECKSUM_INTERVAL = "checksum_interval"
     ABSENT_PLAYERS = "absent_players"
     """How the others play on without a player."""
+    STAND_IN = "stand_in"
+    """Who plays the seats of players who are gone."""
 
 
-_LABELS: Mapping[str, str] = {
-    Term.RELEASE: "gym_p2p",
-    Term.CHECKSUM_INTERVAL: "checksum interval",
-    Term.ABSENT_PLAYERS: "when a player is gone",
-}
-"""What people read; nothing is compared by it."""
+_LABELS: Mapping[str, str] = {Term.RELEASE: "gym_p2p", Term.ABSENT_PLAYERS: "on_peer_loss"}
+"""What people read where it is not the field itself, as an option is; nothing is compared by it."""
+
+_FOLLOWS: Mapping[str, str] = {Term.CHECKSUM_INTERVAL: Term.FPS}
+"""What comes from another field unless it is given: where that one differs already, it would only confuse."""
 
 _NOTHING = "(nothing)"
 
@@ -52,6 +54,9 @@ def term_differences(
     """
     rows: list[Difference] = []
     for field in [*ours, *(field for field in theirs if field not in ours)]:
+        first = _FOLLOWS.get(field)
+        if first is not None and ours.get(first) != theirs.get(first):
+            continue
         if only is None or field in only:
             rows += _rows(field, ours.get(field, _NOTHING), theirs.get(field, _NOTHING))
     return tuple([(_text(what), _text(one), _text(other)) for what, one, other in rows if one != other])

@@ -22,6 +22,7 @@ from gym_p2p.core.matchmaking.strategy import QueuedCandidate
 __all__ = [
     "CancelProbe",
     "LogDecision",
+    "NoVerdictError",
     "PlannerOutput",
     "ProposedMatch",
     "PutOff",
@@ -33,19 +34,23 @@ __all__ = [
 ]
 
 
+class NoVerdictError(ValueError):
+    """A hook answered what is no verdict."""
+
+
 def as_verdict(answer: object) -> Verdict:
     """Return what a hook answered as a verdict: ``True`` accepts, ``False`` rejects; also by its text.
 
     What equals ``True`` or ``False`` counts as it: NumPy's comparisons answer with a kind of their own.
 
     Raises:
-        ValueError: it is no answer.
+        NoVerdictError: it is no answer.
     """
     with contextlib.suppress(ValueError):  # no verdict's text, or an array, which equals nothing
         if answer in (True, False):
             return Verdict.ACCEPT if answer else Verdict.REJECT
         return Verdict(answer)
-    raise ValueError(f"a pre-match hook answers True, False or a Verdict, not {answer!r:.80}")
+    raise NoVerdictError(f"a pre-match hook answers True, False or a Verdict, not {answer!r:.80}")
 
 
 @attrs.frozen

@@ -6,6 +6,7 @@ them, and knows what each member was sent last. It refuses to know how anybody i
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 
@@ -14,6 +15,7 @@ import attrs
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.queues import QueueAck, QueueStatus
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
+from gym_p2p.core.api.rooms import MAX_PLAYERS, TurnedAway
 from gym_p2p.core.matchmaking.acceptance import Acceptance, Decision
 from gym_p2p.core.matchmaking.commands import ProposedMatch, PutOff, QueueOutput, TicketRow, Withdrawn
 from gym_p2p.core.matchmaking.planner import Planner
@@ -25,6 +27,9 @@ STATUS_EVERY_S = 1.0
 """Nobody is sent changes more often."""
 STATUS_ANYWAY_S = 5.0
 """And everybody is sent one this often, for thresholds widen during the wait."""
+
+
+_MOST_TOLD = MAX_PLAYERS
 
 
 class StatusUpdates:
@@ -118,6 +123,17 @@ class MatchQueue:
                 "other arguments of it, another fps, or another version of gym_p2p"
             )
         return Refused(Code.QUEUE_MISMATCH, message)
+
+    def tell_waiting(self, refused: Refused) -> Iterator[Notify]:
+        """Tell those who wait why one was turned away; only a few, for one stranger is no news to many."""
+        told = TurnedAway(
+            place=f"queue {self.name}",
+            code=refused.code,
+            message="they play something else: another environment, other options, or another version",
+        )
+        yield from (
+            Notify(subject_id, told) for subject_id in itertools.islice(self.planner.tickets, _MOST_TOLD)
+        )
 
     def ack(self, waiting: int) -> Accepted:
         """Return the answer to one who has joined."""

@@ -141,12 +141,14 @@ class Engagements:
     def _refuse(self, proposal: Proposal, verdict: Verdict, reason: str, now: float) -> None:
         """Put off the seed with each of the others: the same group cannot come up again at once."""
         put_off_s = self._config.cooldown_s if verdict is Verdict.REJECT else self._config.pass_over_s
+        told = _refusal_of(reason)
         reason = f"{reason}:{verdict.value}"
         *others, seed = proposal.members
         for other in others:
             self._put_off(pair_of(seed.subject_id, other.subject_id), now + put_off_s, reason, now)
         for ticket in proposal.members:
             ticket.rejections += 1
+            ticket.refused = told
         self._dissolve(proposal, reason, now)
 
     def _dissolve(self, proposal: Proposal, reason: str, now: float) -> None:
@@ -258,6 +260,13 @@ class Engagements:
     def _put_off(self, pair: Pair, until: float, reason: str, now: float) -> None:
         self._memory.touch(pair, now).put_off_until = until
         self._books.outputs.append(PutOff(pair, until, reason))
+
+
+def _refusal_of(reason: str) -> str:
+    """Return as what a refusal is told to those who gave up in the end; whose it was is the log's to know."""
+    if reason == "hook":
+        return "refused"
+    return "rule_failed" if reason.startswith("hook_") else "declined"
 
 
 def _seated(proposal: Proposal, now: float) -> tuple[QueuedPlayer, ...]:

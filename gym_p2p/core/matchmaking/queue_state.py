@@ -77,10 +77,11 @@ class Books:
             self.give_up(ticket, now)
 
     def give_up(self, ticket: Ticket, now: float, reason: str | None = None) -> None:
-        """Take a ticket out, and its subject is sent why; by default, that there is nobody."""
+        """Take a ticket out, and its subject is sent why; by default, that nobody would do."""
         self.remove(ticket)
         nobody = "nobody_near_enough" if ticket.met_anyone else "nobody_else"
-        failed = MatchFailed(queue=self.name, reason=reason or nobody, waited_s=ticket.wait_s(now))
+        why = reason or ticket.refused or nobody
+        failed = MatchFailed(queue=self.name, reason=why, waited_s=ticket.wait_s(now))
         self.outputs.append(Notify(ticket.subject_id, failed))
         if self.log:
             self.record(decision_log.gave_up(ticket, failed, now))

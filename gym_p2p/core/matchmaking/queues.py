@@ -128,7 +128,10 @@ class Queues:
             ticket = attrs.evolve(ticket, previous_partners=self._partners.of(subject_id))
         queue = self._queue_for(ticket)
         if queue is None:
-            return self._queues[ticket.queue].refusal(ticket)
+            there = self._queues[ticket.queue]
+            refused = there.refusal(ticket)
+            self._outputs.extend(there.tell_waiting(refused))
+            return refused
         ack = queue.ack(waiting=queue.members + 1)
         self._enter(queue, subject_id, ticket, self._places.take(subject_id, queue.name), now)
         return ack

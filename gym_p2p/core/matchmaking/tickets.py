@@ -72,6 +72,7 @@ class Ticket:
     Attributes:
         wish: what it joined with.
         overdue: it would have given up, had it not been engaged.
+        refused: why its last proposal was refused, as the reason of a ``MatchFailed``; else ``None``.
     """
 
     subject_id: str
@@ -83,6 +84,7 @@ class Ticket:
     probes: int = 0
     rejections: int = 0
     met_anyone: bool = False
+    refused: str | None = None
     overdue: bool = False
     gone: bool = False
     end: PlannerTimer | None = None

@@ -27,7 +27,8 @@ from collections.abc import Callable
 
 import attrs
 
-from gym_p2p.core.api.replies import PUBLIC_ID, Close, Code, Emit, Refused, is_public_id
+from gym_p2p.config.public_ids import PUBLIC_ID, is_public_id
+from gym_p2p.core.api.replies import Close, Code, Emit, Refused
 from gym_p2p.core.api.rooms import Replaced
 
 __all__ = ["Presence", "Registered"]

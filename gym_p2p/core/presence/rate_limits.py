@@ -37,12 +37,12 @@ class RateLimit:
     _full_at: OrderedDict[str, float] = attrs.field(init=False, factory=OrderedDict)
     """In the order of the latest grants."""
 
-    def take(self, key: str, now: float) -> float | None:
-        """Count one; where it is one too many, return the seconds until the next may come."""
+    def take(self, key: str, now: float, count: float = 1.0) -> float | None:
+        """Count one, or so many at once; where that is too much, return the seconds until they may come."""
         self._forget(now)
-        cost_s = 1.0 / self.per_s
+        cost_s = count / self.per_s
         full_at = max(now, self._full_at.get(key, now)) + cost_s
-        wait_s = full_at - (now + self.burst * cost_s)
+        wait_s = full_at - (now + self.burst / self.per_s)
         if wait_s > _ROUNDING_S:
             return wait_s
         self._full_at[key] = full_at

@@ -7,7 +7,10 @@ what the result is used for.
 How many pings
 --------------
 Two warm-ups are thrown away: the first packets of a path pay for what nobody pays again (a relay's
-permission, a radio that slept, code that never ran). The first pong says that the other side is there; then
+permission, a radio that slept, code that never ran). As what is sent the moment a channel opens may be lost
+(browsers do lose it now and then, on any path), another follows every 100 ms while none is answered: a page
+that knows only the plain wire has measured after half a second, and closes the channel. The first pong says
+that the other side is there; then
 ten pings go out, 50 ms apart, without waiting for the pong before. The order of the answers alone says
 between which two of them the path's median lies (:func:`~gym_p2p.core.probing.statistics.median_interval`).
 So after 5, and after 9, it can be said whether more pings would change the answer: not when that whole
@@ -43,6 +46,7 @@ from gym_p2p.errors import ConfigurationError, ProtocolError
 __all__ = ["Burst", "PingBurst", "SendText"]
 
 WARM_UPS = 2
+WARM_UP_INTERVAL_S = 0.1
 PING_INTERVAL_S = 0.05
 PING_TIMEOUT_S = 1.0
 LEAST_SAMPLES = 3
@@ -150,7 +154,7 @@ class PingBurst:
         self._burst = Burst() if burst is None else burst
         self._outputs: deque[BurstOutput] = deque()
         self._number = 0
-        self._warm_ups: dict[int, float] = {}
+        self._warm_ups: set[int] = set()
         self._pings: dict[int, _Ping] = {}
         self._goal = 0
         self._next_ping: float | None = None
@@ -167,8 +171,8 @@ class PingBurst:
             return
         self._goal = self._burst.first_goal
         self._pings = {}
-        self._warm_ups = {self._send_ping(now): now for _ in range(WARM_UPS)}
-        self._next_ping = None
+        self._warm_ups = {self._send_ping(now) for _ in range(WARM_UPS)}
+        self._next_ping = now + WARM_UP_INTERVAL_S
         self._cold_until = now + PING_TIMEOUT_S
 
     def stop(self) -> None:
@@ -215,9 +219,7 @@ class PingBurst:
         if self._cold_until is not None and self._cold_until <= now:
             self._begin_measuring(now)
         if self._next_ping is not None and self._next_ping <= now:
-            self._pings[self._send_ping(now)] = _Ping(now)
-            later = max(self._next_ping + PING_INTERVAL_S, now + PING_INTERVAL_S / 2)
-            self._next_ping = later if len(self._pings) < self._goal else None
+            self._send_due(self._next_ping, now)
         for ping in self._pings.values():
             ping.lost = ping.lost or (ping.rtt_ms is None and ping.sent + PING_TIMEOUT_S <= now)
         self._judge(now)
@@ -251,6 +253,16 @@ class PingBurst:
     def _begin_measuring(self, now: float) -> None:
         self._cold_until = None
         self._next_ping = now
+
+    def _send_due(self, due: float, now: float) -> None:
+        number = self._send_ping(now)
+        if self._cold_until is not None:
+            self._warm_ups.add(number)
+            self._next_ping = now + WARM_UP_INTERVAL_S
+            return
+        self._pings[number] = _Ping(now)
+        later = max(due + PING_INTERVAL_S, now + PING_INTERVAL_S / 2)
+        self._next_ping = later if len(self._pings) < self._goal else None
 
     def _send_ping(self, now: float) -> int:
         number, self._number = self._number, self._number + 1

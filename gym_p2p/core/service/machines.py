@@ -97,6 +97,16 @@ class Machines:
         service = {"service": "gym_p2p", "version": __version__}
         return Accepted({"subject_id": registered.subject_id, **resume, **service})
 
+    def connected(
+        self, socket: str, now: float, *, subject_id: str | None = None, resume_token: object = None
+    ) -> Refused | None:
+        """Let a socket in, or say why not; see :meth:`Presence.connected`. Who waits hears of a duplicate."""
+        refused = self.presence.connected(socket, now, subject_id=subject_id, resume_token=resume_token)
+        if refused is not None and refused.code is Code.DUPLICATE_SESSION and subject_id is not None:
+            self.rooms.duplicated(subject_id)
+            self.settle(now)
+        return refused
+
     def join_room(self, subject_id: str, request: requests.JoinRoom, now: float) -> Answer:
         """Take seats in a room, which nobody can who waits in a queue."""
         queue = self.queues.queue_of(subject_id)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import attrs
 
+from gym_p2p.config.public_ids import PUBLIC_ID, is_public_id
 from gym_p2p.core.api.matches import spectators_problem
 from gym_p2p.core.api.queues import MatchProbe
-from gym_p2p.core.api.replies import PUBLIC_ID, Code, Refused, is_public_id
+from gym_p2p.core.api.replies import Code, Refused
 from gym_p2p.core.api.requests import JoinRoom
 from gym_p2p.core.api.rooms import MAX_PLAYERS
 from gym_p2p.core.signaling.relay import Relay

@@ -21,7 +21,15 @@ from gym_p2p.config import IceServer
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Departed, Notify, Refused
 from gym_p2p.core.api.requests import JoinRoom, LeaveRoom, SendMatchSignal
-from gym_p2p.core.api.rooms import JoinAck, MatchFound, MatchPlayer, MatchSignal, PeerLeft, RoomStatus
+from gym_p2p.core.api.rooms import (
+    JoinAck,
+    MatchFound,
+    MatchPlayer,
+    MatchSignal,
+    PeerLeft,
+    RoomStatus,
+    TurnedAway,
+)
 from gym_p2p.core.presence.presence import Presence
 from gym_p2p.core.service.room import Member, Room, join_problem
 from gym_p2p.core.signaling.relay import Relay
@@ -116,10 +124,13 @@ class Rooms:
         seats = tuple(request.seats)
         there = self._rooms.get(request.room) or self._room(request.room, seats, relay_only=False)
         if there.seats != seats:
-            message = f"room {request.room!r} has seats {list(there.seats)}, this environment has"
-            return Refused(Code.ROOM_MISMATCH, f"{message} {list(seats)}")
+            message = f"room {request.room!r} has seats {list(there.seats)}"
+            told = f"{message}, their environment has {list(seats)}"
+            self._tell_waiting(there, Code.ROOM_MISMATCH, told)
+            return Refused(Code.ROOM_MISMATCH, f"{message}, this environment has {list(seats)}")
         chosen = there.choose(request.take)
         if isinstance(chosen, Refused):
+            self._tell_waiting(there, chosen.code, chosen.message)
             return chosen
         member = Member(
             subject_id=subject_id, seats=chosen, client=request.client, spectators=request.spectators
@@ -129,6 +140,15 @@ class Rooms:
         if not there.seats_free:
             self._begin(there, self._match_ids())
         return _joined(there, subject_id)
+
+    def duplicated(self, subject_id: str) -> None:
+        """Tell those who wait in a subject's room that somebody of the same name was not let in."""
+        room = self._room_of.get(subject_id)
+        if room is not None:
+            message = (
+                f"{subject_id!r} is connected already: every player needs a name, or token, of their own"
+            )
+            self._tell_waiting(room, Code.DUPLICATE_SESSION, message)
 
     def vacate(self, subject_id: str) -> Refused | None:
         """Make a subject free for another place, or say why it is not.
@@ -252,6 +272,12 @@ class Rooms:
             self._notify_status(room)
         else:
             event = PeerLeft(match_id=room.match_id, player_id=left.player_id, reason=reason)
+            self._outputs.extend(Notify(member, event) for member in room.members)
+
+    def _tell_waiting(self, room: Room, code: Code, message: str) -> None:
+        """Tell those who wait for others why one was turned away; in a match nobody waits."""
+        if room.match_id is None:
+            event = TurnedAway(place=f"room {room.room_id}", code=code, message=message)
             self._outputs.extend(Notify(member, event) for member in room.members)
 
     def _notify_status(self, room: Room, *, but: str | None = None) -> None:

@@ -165,7 +165,8 @@ class Spectators:
             relay=Relay(self._outputs, self._screen(match.relay_only)),
         )
         self._watch_of[subject_id] = self._watches[spectator_id] = watch
-        self._outputs.append(Notify(source.subject_id, SpectatorJoined(match_id, spectator_id)))
+        joined = SpectatorJoined(match_id, spectator_id, tuple(self._ice_servers(source.subject_id)))
+        self._outputs.append(Notify(source.subject_id, joined))
         return WatchedMatch(
             match_id=match_id,
             spectator_id=spectator_id,

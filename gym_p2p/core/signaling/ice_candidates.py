@@ -14,15 +14,27 @@ from __future__ import annotations
 
 import enum
 import ipaddress
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 import attrs
 
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["CandidatePolicy", "DropReason", "IceCandidate", "address_objection"]
+__all__ = [
+    "RESERVED_CANDIDATES",
+    "CandidatePolicy",
+    "DropReason",
+    "IceCandidate",
+    "address_objection",
+    "candidate_type",
+    "preferred",
+]
+
+RESERVED_CANDIDATES = 16
+"""Of each type, where candidates come one by one and there are too many: the relays come last."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -32,6 +44,7 @@ _CANDIDATE = re.compile(
     r" (?P<address>[A-Za-z0-9.:%_-]{1,255}) (?P<port>[0-9]{1,5})"
     r" typ (?P<type>host|srflx|prflx|relay)(?P<extensions>(?: [!-~]+ [!-~]+)*)"
 )
+_TYPE = re.compile(r" typ (host|srflx|prflx|relay)(?: |$)")
 _MDNS_NAME = re.compile(r"[A-Za-z0-9-]{1,63}\.local", re.IGNORECASE)
 """One label under ``.local``, as draft-ietf-mmusic-mdns-ice-candidates section 3.2 wants it."""
 
@@ -62,6 +75,30 @@ _METADATA = frozenset(
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _BROADCAST = ipaddress.ip_address("255.255.255.255")
 _FUTURE_USE = ipaddress.ip_network("240.0.0.0/4")
+_NOT_GLOBAL = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24"),
+            *("192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+            *("64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32"),
+            *("3fff::/20", "5f00::/16", "fc00::/7", "fec0::/10"),
+        ),
+    )
+)
+"""What the IANA's registries of special-purpose addresses (RFC 6890) call not globally reachable, and the
+site-local ones of before. Not ``ipaddress.is_global``: it says otherwise in each version of Python, and all
+players have to be judged alike. 6to4 (2002::/16) is as good as the IPv4 address in it."""
+_REACHED = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("192.0.0.9/32", "192.0.0.10/32", "2001:1::1/128", "2001:1::2/128", "2001:1::3/128"),
+            *("2001:3::/32", "2001:4:112::/48", "2001:20::/28", "2001:30::/28"),
+        ),
+    )
+)
+"""The exceptions within these."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
 
@@ -85,6 +122,8 @@ class DropReason(enum.StrEnum):
     PRIVATE = "private"
     """Not reachable from the Internet at large: private, shared, documentation, benchmarks."""
     NOT_RELAY = "not_relay"
+    SURPLUS = "surplus"
+    """Beyond the most that one side may have; better ones were there."""
 
 
 @attrs.frozen(kw_only=True)
@@ -119,6 +158,11 @@ class IceCandidate:
             type=match["type"],
             extensions=tuple(zip(parts[::2], parts[1::2], strict=True)),
         )
+
+    @property
+    def kind(self) -> tuple[str, str, bool]:
+        """What it has in common with others that would do the same: type, transport, IPv6 or not."""
+        return self.type, self.transport.lower(), ":" in self.address
 
     def to_text(self) -> str:
         """Return ``candidate:...``, the shape of W3C's ``RTCIceCandidateInit.candidate``."""
@@ -162,6 +206,27 @@ class CandidatePolicy:
         if _MDNS_NAME.fullmatch(candidate.address):
             return None
         return address_objection(candidate.address, private=self.private)
+
+
+def candidate_type(text: str) -> str:
+    """Return the type that a candidate names, whatever else is in it; empty where it names none."""
+    found = _TYPE.search(text)
+    return "" if found is None else found[1]
+
+
+def preferred(candidates: Sequence[IceCandidate], most: int) -> set[int]:
+    """Return which ones to keep, by index, where there are too many.
+
+    The best of every kind, the second best of every kind, and so on: a single relay is what connects where
+    sixty addresses of a machine's own do not. What is better of one kind, its priority says.
+    """
+    by_kind: dict[tuple[str, str, bool], list[int]] = {}
+    for index in sorted(range(len(candidates)), key=lambda index: -candidates[index].priority):
+        by_kind.setdefault(candidates[index].kind, []).append(index)
+    ranked = [
+        index for best in itertools.zip_longest(*by_kind.values()) for index in best if index is not None
+    ]
+    return set(ranked[:most])
 
 
 def address_objection(text: str, *, private: bool) -> DropReason | None:
@@ -214,5 +279,5 @@ def _objection(address: _Address, *, private: bool) -> DropReason | None:
         return None
     if address.is_loopback:
         return DropReason.LOOPBACK
-    site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
-    return None if address.is_global and not site_local else DropReason.PRIVATE
+    reached = any(address in network for network in _REACHED)
+    return DropReason.PRIVATE if not reached and any(address in n for n in _NOT_GLOBAL) else None

@@ -9,7 +9,7 @@ It refuses to know who may signal whom: that is checked by whoever calls it.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.probes import ProbeSignal
 from gym_p2p.core.api.replies import Answer, Candidate, Code, Description, Notify, Refused
 from gym_p2p.core.api.rooms import MatchSignal
+from gym_p2p.core.signaling.ice_candidates import RESERVED_CANDIDATES, candidate_type
 from gym_p2p.core.signaling.sdp_filter import MAX_CANDIDATES, Screen, Screened, pass_all
 from gym_p2p.core.signaling.signals import parse_payload
 
@@ -41,7 +42,7 @@ class Lane:
     def __init__(self, screen: Screen = pass_all) -> None:
         self._screen = screen
         self._descriptions: set[int] = set()
-        self._candidates = 0
+        self._candidates: Counter[str] = Counter()
 
     def take(self, payload: Description | Candidate | None) -> Screened | Refused:
         """Return what is to be relayed of a signal, or why it is refused; counts what it lets through."""
@@ -58,8 +59,9 @@ class Lane:
         if isinstance(payload, Candidate):
             if not payload.candidate:  # the end of them
                 return False
-            self._candidates += 1
-            return self._candidates > MAX_CANDIDATES
+            kind = candidate_type(payload.candidate)
+            self._candidates[kind] += 1
+            return self._candidates.total() > MAX_CANDIDATES and self._candidates[kind] > RESERVED_CANDIDATES
         new = hash(payload)
         if new not in self._descriptions and len(self._descriptions) == MAX_DESCRIPTIONS:
             return True

@@ -16,14 +16,20 @@ from collections.abc import Callable
 
 import attrs
 
-from gym_p2p.core.api.replies import Accepted, Candidate, Code, Description, Refused
-from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, DropReason, IceCandidate, address_objection
+from gym_p2p.core.api.replies import MAX_CANDIDATE_BYTES, Accepted, Candidate, Code, Description, Refused
+from gym_p2p.core.signaling.ice_candidates import (
+    CandidatePolicy,
+    DropReason,
+    IceCandidate,
+    address_objection,
+    preferred,
+)
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["MAX_CANDIDATES", "Screen", "Screened", "SignalScreen", "pass_all"]
 
 MAX_CANDIDATES = 64
-"""From one side."""
+"""From one side. A machine with many containers has more: the surplus is dropped, and nothing else."""
 
 _LINES = re.compile(r"(?:[a-z]=[ -~]*\r?\n)*(?:[a-z]=[ -~]*)?")
 """Printable ASCII in lines that end as RFC 8866 section 5 has it, and in no other way: some readers also end
@@ -110,24 +116,34 @@ class SignalScreen:
         if problem is not None:
             return Refused(Code.BAD_REQUEST, f"the description {problem}")
         lines = payload.sdp.replace("\r\n", "\n").split("\n")
-        if sum(line.startswith(_CANDIDATE_LINE) for line in lines) > MAX_CANDIDATES:
-            return Refused(Code.TOO_LARGE, f"a description has at most {MAX_CANDIDATES} candidates")
+        judged = self._judge_all([line for line in lines if line.startswith(_CANDIDATE_LINE)])
+        judging = iter(judged)
         kept: list[str] = []
-        dropped: list[DropReason] = []
         for line in lines:
             if line.startswith(_CANDIDATE_LINE):
-                judged = self._judge(line)
-                if isinstance(judged, DropReason):
-                    dropped.append(judged)
-                else:
-                    kept.append(f"a={judged.to_text()}")
+                candidate = next(judging)
+                if isinstance(candidate, IceCandidate):
+                    kept.append(f"a={candidate.to_text()}")
             elif not line.startswith(_OTHER_ADDRESSES):
                 kept.append(self._without_address(line))
+        dropped = tuple(one for one in judged if isinstance(one, DropReason))
         if kept == lines:
             return Screened(payload)
-        return Screened(attrs.evolve(payload, sdp="\r\n".join(kept)), tuple(dropped))
+        return Screened(attrs.evolve(payload, sdp="\r\n".join(kept)), dropped)
+
+    def _judge_all(self, lines: list[str]) -> list[IceCandidate | DropReason]:
+        """Judge the candidates of one description, line by line, and drop what is too much of them."""
+        judged = [self._judge(line) for line in lines]
+        passing = [index for index, one in enumerate(judged) if isinstance(one, IceCandidate)]
+        wanted = preferred([one for one in judged if isinstance(one, IceCandidate)], MAX_CANDIDATES)
+        for nth, index in enumerate(passing):
+            if nth not in wanted:
+                judged[index] = DropReason.SURPLUS
+        return judged
 
     def _judge(self, text: str) -> IceCandidate | DropReason:
+        if len(text) > MAX_CANDIDATE_BYTES:
+            return DropReason.MALFORMED
         try:
             candidate = IceCandidate.parse(text)
         except ProtocolError:

@@ -168,7 +168,9 @@ class SyncSession:
                 self._tracks[player].learn(start, inputs)
                 self._held_by_all = max(self._held_by_all, confirmed)
             case PlayerFinished(player, frames):
-                self._limits.setdefault(player, (frames, "peer_reset", player))
+                known = self._limits.get(player)
+                if known is None or (known[1] == "peer_reset" and frames < known[0]):
+                    self._limits[player] = (frames, "peer_reset", player)
             case PlayerGone(player, _, frames) if self._continues:
                 self._vacate(self._tracks[player], frames)
             case PlayerGone(player, reason, frames, _, lost):

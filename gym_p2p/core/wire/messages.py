@@ -37,6 +37,7 @@ __all__ = [
     "Pong",
     "Ready",
     "Refuse",
+    "Relay",
     "Share",
     "StatePart",
     "decode",
@@ -44,7 +45,7 @@ __all__ = [
     "room_for_inputs",
 ]
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 MAX_INPUT_BYTES = 512
 """So that a message holds at least two inputs beside its header."""
@@ -131,11 +132,13 @@ class Goodbye(WireMessage, tag=0x05, frozen=True):
 
     Attributes:
         reason: why, as in the exports' ``terminationReason``.
-        frames: how many inputs the sender gave in the running episode.
+        episode: the one that the sender is in; 0 before the first.
+        frames: how many inputs the sender gave in it.
         lost: the index of the player whose loss made the sender leave; ``None`` if it was not a loss.
     """
 
     reason: Reason
+    episode: Count
     frames: Count
     lost: _Player | None
 
@@ -158,7 +161,7 @@ class Share(WireMessage, tag=0x07, frozen=True):
 class Holdings(WireMessage, tag=0x08, frozen=True):
     """The sender counts these players as gone, and holds so many inputs of each.
 
-    Every input of theirs that the recipient may lack was sent before, as :class:`Share`.
+    Everything of theirs that the recipient may lack was sent before, as :class:`Share` and :class:`Relay`.
 
     Attributes:
         episode: the one that the sender is in.
@@ -176,6 +179,18 @@ class Holdings(WireMessage, tag=0x08, frozen=True):
     def gone(self) -> tuple[int, ...]:
         """The players who are gone."""
         return tuple([player for player, _ in self.held])
+
+
+class Relay(WireMessage, tag=0x0A, frozen=True):
+    """What a third player sent, which the recipient may lack; it counts once that player is gone.
+
+    Attributes:
+        player: whose it is.
+        message: their :class:`Ready` or :class:`Goodbye` as it came, encoded.
+    """
+
+    player: _Player
+    message: Annotated[bytes, msgspec.Meta(max_length=MAX_CTRL_BYTES)]
 
 
 class StatePart(WireMessage, tag=0x09, frozen=True):
@@ -225,10 +240,12 @@ class Pong(WireMessage, tag=0x12, frozen=True):
     replied_us: _Micros
 
 
-Message = Hello | Refuse | Ready | Checksum | Goodbye | Share | Holdings | StatePart | Inputs | Ping | Pong
+Message = (
+    Hello | Refuse | Ready | Checksum | Goodbye | Share | Holdings | StatePart | Relay | Inputs | Ping | Pong
+)
 
 _codec: Codec[Any] = Codec(
-    Refuse | Ready | Checksum | Goodbye | Share | Holdings | StatePart | Inputs | Ping | Pong,
+    Refuse | Ready | Checksum | Goodbye | Share | Holdings | StatePart | Relay | Inputs | Ping | Pong,
     {Hello: lambda version: Hello(version, JsonObject({}))},
     PROTOCOL_VERSION,
 )

@@ -27,6 +27,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import GlobalRandom
 from gym_p2p.game.env.load import load_environment, own_words
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.env.split import SeatsOption, plain_seats
 from gym_p2p.game.state.proof import FRAMES, SnapshotChoice, choose_snapshots, require_hooks
 from gym_p2p.game.state.snapshot import Hooks
 
@@ -43,6 +44,9 @@ _LONGER = 20
 _LONG_US = 3e6
 """Where infos or states differ, so many times the steps are played, as far as that takes no longer."""
 
+_ELSEWHERE_FRAMES = 7
+"""Periods of environments are seldom multiples of it."""
+
 
 def check_env_determinism(
     make_env: MakeEnv,
@@ -54,6 +58,7 @@ def check_env_determinism(
     isolate_global_random: bool = False,
     options: dict[str, Any] | None = None,
     default_actions: Any = None,
+    seats: SeatsOption = None,
     fresh_process: bool = True,
     on_progress: Callable[[str], None] | None = None,
 ) -> ReportCard:
@@ -70,6 +75,7 @@ def check_env_determinism(
         isolate_global_random: let the environment have global random streams of its own.
         options: what ``reset`` gets.
         default_actions: as for :func:`~gym_p2p.game.env.seats.make_game`.
+        seats: the same.
         fresh_process: whether to try other processes too.
         on_progress: is called with what is being done.
 
@@ -91,6 +97,7 @@ def check_env_determinism(
         isolate_global_random,
         options,
         default_actions,
+        plain_seats(seats),
     )
     with GlobalRandom.kept():
         return _Examination(settings, on_progress or (lambda _what: None)).card(fresh_process=fresh_process)
@@ -108,10 +115,11 @@ class _Settings:
     isolate: bool
     options: dict[str, Any] | None
     default_actions: Any
+    seats: Any
 
     def new_game(self) -> Game:
         """Make one copy."""
-        game = make_game(self._new_env(), default_actions=self.default_actions)
+        game = make_game(self._new_env(), default_actions=self.default_actions, seats=self.seats)
         return isolation.isolate_global_random(game) if self.isolate else game
 
     def _new_env(self) -> Any:
@@ -187,6 +195,7 @@ class _Examination:
                 self._report_progress("starting fresh processes")
                 others = self._started(originals, stack)
             self._report_progress("playing the same again")
+            self._play_elsewhere(game, originals)
             same, again = self._play_again("same process", game, originals)
             self._report_progress("playing the same with a fresh object, other global random state")
             fresh = self._settings.new_game()
@@ -247,6 +256,7 @@ class _Examination:
             job = {
                 "options": settings.options,
                 "default_actions": settings.default_actions,
+                "seats": settings.seats,
                 "isolate": settings.isolate,
                 "fixed": fixed,
                 "strategy": self._strategy if portable else None,
@@ -278,6 +288,16 @@ class _Examination:
             hooks=self._settings.hooks,
             disturb=disturb,
         )
+
+    def _play_elsewhere(self, game: Game, originals: list[Run]) -> None:
+        """Play a little of another episode: what a reset leaves as it was has then another past.
+
+        The runs alone would not show a counter that goes round in as many frames as they have.
+        """
+        with contextlib.suppress(Broke):
+            play_trial(
+                game, seed=originals[-1].seed + 1, steps=_ELSEWHERE_FRAMES, options=self._settings.options
+            )
 
     def _play_again(
         self, name: str, game: Game, originals: list[Run], *, disturb: bool = False

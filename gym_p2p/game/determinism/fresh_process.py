@@ -28,6 +28,7 @@ from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.fields import Fields
 from gym_p2p.game.state.fields_json import fields_from_json, fields_to_json
+from gym_p2p.processes.python import can_start_python, python_command
 
 __all__ = ["FreshProcess", "NoRecipe", "portable_recipe"]
 
@@ -44,6 +45,8 @@ def portable_recipe(make_env: Any, env_args: Mapping[str, Any]) -> dict[str, Any
     Raises:
         NoRecipe: it cannot.
     """
+    if not can_start_python():
+        raise NoRecipe("there is no Python interpreter to start another process with")
     args: Sequence[Any] = ()
     if isinstance(make_env, functools.partial):
         args, env_args = make_env.args, {**make_env.keywords, **env_args}
@@ -69,19 +72,20 @@ class FreshProcess:
         recipe: what :func:`portable_recipe` returned.
         runs: what is played again.
         hash_seed: the process's ``PYTHONHASHSEED``.
-        settings: ``options``, ``default_actions``, ``strategy``, ``hooks`` (names only), ``isolate``, and
-            ``fixed``: whether clocks and chance are the same in all such processes, or the clocks ahead.
+        settings: ``options``, ``default_actions``, ``seats``, ``strategy``, ``hooks`` (names only),
+            ``isolate``, and ``fixed``: whether clocks and chance are the same in all such processes, or the
+            clocks ahead.
     """
 
     def __init__(
         self, recipe: Mapping[str, Any], runs: Sequence[Run], hash_seed: int, settings: Mapping[str, Any]
     ) -> None:
         again = [(run.seed, [[action.hex() for action in joint] for joint in run.actions]) for run in runs]
-        job = {"path": sys.path, "recipe": dict(recipe), "runs": again, "hash_seed": hash_seed, **settings}
+        job = {"recipe": dict(recipe), "runs": again, "hash_seed": hash_seed, **settings}
         self._job = json.dumps(job).encode()
         self.hash_seed = hash_seed
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "gym_p2p.game.determinism.fresh_process"],
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            python_command("gym_p2p.game.determinism.fresh_process"),
             env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -150,10 +154,9 @@ def _make(recipe: Mapping[str, Any]) -> Any:
 
 def _main() -> None:
     job = json.load(sys.stdin)
-    sys.path[:] = job["path"]
     (fix_clocks_and_chance if job["fixed"] else shift_clocks)()
     ballast = _stir(job["hash_seed"])
-    game = make_game(_make(job["recipe"]), default_actions=job["default_actions"])
+    game = make_game(_make(job["recipe"]), default_actions=job["default_actions"], seats=job["seats"])
     if job["isolate"]:
         game = isolate_global_random(game)
     runs = [

@@ -7,9 +7,7 @@ ROM counts, its path does not).
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import importlib.metadata
 import inspect
 import re
 from collections.abc import Iterator, Mapping
@@ -19,11 +17,21 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.wrappers import (
+    HumanRendering,
+    OrderEnforcing,
+    PassiveEnvChecker,
+    RecordEpisodeStatistics,
+    RecordVideo,
+    RenderCollection,
+)
+from pettingzoo.utils import OrderEnforcingWrapper
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import checksum
+from gym_p2p.game.env.versions import package_versions
 
-__all__ = ["LOCAL_ARGUMENTS", "RECORDERS", "describe", "layers", "split_versions"]
+__all__ = ["FILMING", "LOCAL_ARGUMENTS", "RECORDERS", "describe", "layers", "split_versions"]
 
 _VERSION_OF = "version of "
 
@@ -36,10 +44,13 @@ LOCAL_ARGUMENTS = frozenset({"render_mode", "auto_rom_install_path"})
 
 _NO_SETTINGS = LOCAL_ARGUMENTS | {"env", "self"}
 
-RECORDERS = frozenset({"RecordVideo", "RecordEpisodeStatistics", "HumanRendering", "RenderCollection"})
-"""Gymnasium's wrappers that keep or show what was played: a frame that is played again is in it twice."""
+FILMING = (HumanRendering, RecordVideo, RenderCollection)
+"""Gymnasium's wrappers that draw every frame that is played."""
 
-_ONLOOKERS = RECORDERS | {"PassiveEnvChecker", "OrderEnforcing", "OrderEnforcingWrapper"}
+RECORDERS = (*FILMING, RecordEpisodeStatistics)
+"""Those that keep or show what was played."""
+
+_ONLOOKERS = (*RECORDERS, PassiveEnvChecker, OrderEnforcing, OrderEnforcingWrapper)
 """Wrappers that watch the game and change nothing in it."""
 
 _ONLY_DRAW = frozenset({"pygame", "pygame-ce", "pyglet"})
@@ -61,7 +72,7 @@ def describe(env: Any, seat_spaces: _Spaces) -> dict[str, str]:
     rom_path = getattr(base, "rom_path", None)
     if isinstance(rom_path, str) and Path(rom_path).is_file():
         topics["game ROM"] = hashlib.blake2b(Path(rom_path).read_bytes(), digest_size=8).hexdigest()
-    return topics | {f"{_VERSION_OF}{name}": version for name, version in _versions(env)}
+    return topics | {f"{_VERSION_OF}{name}": version for name, version in _versions(env).items()}
 
 
 def split_versions(description: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -133,7 +144,7 @@ def _as_text(value: Any) -> str:  # noqa: PLR0911 one for each kind of data
 def _wrappers(env: Any) -> Iterator[str]:
     for layer in layers(env):
         name = type(layer).__name__
-        if layer is env.unwrapped or name in _ONLOOKERS:
+        if layer is env.unwrapped or isinstance(layer, _ONLOOKERS):
             continue
         arguments = getattr(layer, "_saved_kwargs", {})  # gymnasium.utils.RecordConstructorArgs
         shown = [f"{key}={_as_text(value)}" for key, value in arguments.items() if key not in _NO_SETTINGS]
@@ -189,22 +200,10 @@ def _per_seat(topic: str, by_seat: Mapping[SeatId, gymnasium.Space[Any]]) -> dic
     return {f"{topic} of {seat!r}": text for seat, text in texts.items()}
 
 
-def _versions(env: Any) -> Iterator[tuple[str, str]]:
-    names = {"gymnasium", "numpy"}
+def _versions(env: Any) -> dict[str, str]:
+    modules = {"gymnasium", "numpy"}
     for layer in layers(env):
-        for kind in type(layer).__mro__:
-            names |= _distributions(kind.__module__)
+        modules |= {kind.__module__ for kind in type(layer).__mro__}
     # An emulator or a physics engine that the environment holds counts too.
-    for part in _attributes(env.unwrapped).values():
-        names |= _distributions(type(part).__module__)
-    for name in sorted(names - _ONLY_DRAW):
-        yield name, importlib.metadata.version(name)
-
-
-def _distributions(module: str) -> frozenset[str]:
-    return frozenset(_all_distributions().get(module.partition(".")[0], ()))
-
-
-@functools.cache
-def _all_distributions() -> Mapping[str, list[str]]:
-    return importlib.metadata.packages_distributions()  # reads every installed package: 0.1 s
+    modules |= {type(part).__module__ for part in _attributes(env.unwrapped).values()}
+    return package_versions(modules, without=_ONLY_DRAW)

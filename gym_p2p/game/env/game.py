@@ -7,8 +7,9 @@ Knows nothing of what kind of environment is behind it; :mod:`gym_p2p.game.env.s
 from __future__ import annotations
 
 import abc
+import contextlib
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import gymnasium
@@ -16,6 +17,7 @@ import gymnasium
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.game.env.describe import describe
+from gym_p2p.game.env.screen import Screen
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.spaces.codec import ActionCodec
 
@@ -32,10 +34,19 @@ class Game(abc.ABC):
     :attr:`progress`: whoever saves and restores the environment has to keep that with it.
 
     Attributes:
-        env: the environment that is stepped (the parallel form, if the one given was converted).
+        env: the environment that is stepped (the parallel form, if the one given was converted), without
+            wrappers that film.
+        screen: whether it draws while it is played. It does so only inside of :meth:`shown`.
         seats: the seats' ids, in the order of every joint action and outcome.
         progress: opaque and immutable; save it with the environment's state and assign it back.
+        watchers: how many of the seats only watch.
+        split: which parts of the action are whose, where that was said, as plain JSON data; else ``None``.
+        takes_turns: whether a step is one seat's turn, and what the others do in it is ignored.
     """
+
+    watchers: int = 0
+    split: Any = None
+    takes_turns: bool = False
 
     def __init__(
         self,
@@ -43,7 +54,8 @@ class Game(abc.ABC):
         spaces: Mapping[SeatId, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]],
         default_actions: Any,
     ) -> None:
-        self.env = env
+        self.screen = Screen(env)
+        self.env = self.screen.dark
         self.seats: tuple[SeatId, ...] = tuple(spaces)
         self.progress: Any = None
         # Copies: what a user draws from theirs must not move the environment's, which belongs to its state.
@@ -92,19 +104,36 @@ class Game(abc.ABC):
         Whoever saves or restores the environment calls this before. There are no such places by default.
         """
 
+    def comparable(self, progress: Any) -> Any:
+        """Return what of a value of :attr:`progress` is state beyond the environment's own."""
+        return progress
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Let the environment draw what it is made to play inside."""
+        with self.screen.shown():
+            self.env = self.screen.light
+            try:
+                yield
+            finally:
+                self.env = self.screen.dark
+
     def render(self) -> Any:
         """Return what the environment renders."""
-        return self.env.render()
+        with self.shown():
+            return self.env.render()
 
     def close(self) -> None:
         """Close the environment. Idempotent."""
         if not self._closed:
             self._closed = True
-            self.env.close()
+            with self.shown():
+                self.env.close()
 
     def describe(self) -> dict[str, str]:
         """Return what the players' sides have to agree on before they play, as readable text by topic."""
-        return dict(self._description)
+        shares = {} if self.split is None else {"shares of the action": repr(self.split)}
+        return self._description | shares
 
     def _of(self, table: Mapping[SeatId, _T], seat: SeatId) -> _T:
         try:
@@ -142,7 +171,9 @@ class GameAround(Game):
     def __init__(self, game: Game) -> None:
         self._game = game
         self.env = game.env
+        self.screen = game.screen
         self.seats = game.seats
+        self.watchers, self.split, self.takes_turns = game.watchers, game.split, game.takes_turns
 
     @property
     def progress(self) -> Any:
@@ -180,6 +211,16 @@ class GameAround(Game):
     def take_stage(self) -> None:
         """See :class:`Game`."""
         self._game.take_stage()
+
+    def comparable(self, progress: Any) -> Any:
+        """See :class:`Game`."""
+        return self._game.comparable(progress)
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """See :class:`Game`."""
+        with self._game.shown():
+            yield
 
     def render(self) -> Any:
         """See :class:`Game`."""

@@ -91,6 +91,10 @@ class _Isolated(GameAround):
     def progress(self, value: tuple[Any, GlobalRandom]) -> None:
         self._game.progress, self._streams = value
 
+    def comparable(self, progress: tuple[Any, GlobalRandom]) -> tuple[Any, GlobalRandom]:
+        """See :class:`Game`; where the streams stand is state too."""
+        return self._game.comparable(progress[0]), progress[1]
+
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
         """Seed the streams, and begin an episode."""
         if seed is not None:

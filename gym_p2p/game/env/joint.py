@@ -1,11 +1,10 @@
-"""Gymnasium environments as games: several seats that act jointly, or one that acts and others that watch.
+"""Gymnasium environments as games: the seats act together, and others may watch.
 
 Knows how Gymnasium environments for several players lay out what they return.
 """
 
 from __future__ import annotations
 
-import abc
 import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,17 +14,48 @@ import numpy as np
 from gymnasium import spaces
 
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import UnsupportedEnvironment
+from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.returned import ALL, flag, reward
+from gym_p2p.game.env.split import Split
 from gym_p2p.game.outcome import Outcome, fresh
 
-__all__ = ["JointGame", "SingleGame"]
+__all__ = ["JointGame", "by_acting_seat", "joint_spaces", "per_seat"]
+
+_NOTHING_TO_DO = spaces.Discrete(1)
 
 
-class _GymnasiumGame(Game):
-    """What both share: what the environment returns is every seat's."""
+class JointGame(Game):
+    """A ``gymnasium.Env`` whose action is one part for each seat that acts.
+
+    What the environment returns is split by these rules:
+
+    * Observation: where the observation space is a ``Tuple`` of as many parts as seats, each seat gets its
+      part; else all get the whole. (A ``Dict`` over the seats: :class:`~gym_p2p.game.env.agents.AgentsGame`.)
+    * Reward: a sequence, an array or a mapping by seat is split. A single number is every seat's, unless
+      ``info["rewards"]`` maps every seat, and only seats, to its own (Gymnasium asks for a single number).
+    * Ends: a single flag is every seat's; a sequence or mapping is split.
+    * Info: where it maps every seat, and only seats, to a dict, each gets its own; else all get the whole.
+
+    Those who watch get the whole observation and info, and the reward where it is a single number; it is over
+    for them once it is over for all who act.
+    """
 
     env: gymnasium.Env[Any, Any]
+
+    def __init__(
+        self, env: gymnasium.Env[Any, Any], split: Split, *, watchers: int, default_actions: Any
+    ) -> None:
+        self._acting = tuple(split.spaces)
+        self._acting_set = frozenset(split.spaces)
+        self._watchers = watchers
+        self._join = split.join
+        whole = env.observation_space
+        own = _observation_parts(whole, self._acting)
+        self._split_observation = own is not None
+        observed = own or dict.fromkeys(self._acting, whole)
+        table = joint_spaces(split, observed, whole, watchers)
+        super().__init__(env, table, by_acting_seat(default_actions, self._acting))
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
         """Begin an episode; see :class:`Game`."""
@@ -34,8 +64,9 @@ class _GymnasiumGame(Game):
 
     def step(self, actions: Sequence[Any]) -> Outcome:
         """Advance one frame; see :class:`Game`."""
-        observation, reward, terminated, truncated, info = self.env.step(self._joint(actions))
-        return self._outcome(observation, self._rewards(reward, info), (terminated, truncated), info)
+        joint = self._join(actions[: len(self._acting)])
+        observation, value, terminated, truncated, info = self.env.step(joint)
+        return self._outcome(observation, self._rewards(value, info), (terminated, truncated), info)
 
     def _outcome(
         self, observation: Any, rewards: tuple[float, ...], ends: tuple[Any, Any], info: dict[Any, Any]
@@ -50,129 +81,97 @@ class _GymnasiumGame(Game):
             ended=all(map(operator.or_, terminations, truncations)),
         )
 
-    @abc.abstractmethod
-    def _joint(self, actions: Sequence[Any]) -> Any:
-        """Return the environment's action."""
-
     def _observations(self, observation: Any) -> tuple[Any, ...]:
-        return self._for_all(observation)
+        if not self._split_observation:
+            return self._for_all(observation)
+        own = [fresh(observation[seat]) for seat in self._acting]
+        return (*own, *[fresh(observation) for _ in range(self._watchers)])
 
     def _infos(self, info: dict[Any, Any]) -> tuple[dict[Any, Any], ...]:
+        if info and info.keys() == self._acting_set and all(isinstance(i, dict) for i in info.values()):
+            own = [fresh(info[seat]) for seat in self._acting]
+            return (*own, *[fresh(info) for _ in range(self._watchers)])
         return self._for_all(info)
 
     def _for_all(self, value: Any) -> tuple[Any, ...]:
         return tuple([fresh(value) for _ in self.seats])
 
-    def _rewards(self, reward: Any, _info: dict[Any, Any]) -> tuple[float, ...]:
-        return (float(reward),) * len(self.seats)
-
-    def _flags(self, value: Any) -> tuple[bool, ...]:
-        return (bool(value),) * len(self.seats)
-
-
-class JointGame(_GymnasiumGame):
-    """A ``gymnasium.Env`` whose action is one part for each seat.
-
-    What the environment returns is split by these rules:
-
-    * Observation: where the observation space is a ``Dict`` over the seats, or a ``Tuple`` of as many parts,
-      each seat gets its part; else all get the whole.
-    * Reward: a sequence, an array or a mapping by seat is split. A single number is every seat's, unless
-      ``info["rewards"]`` maps every seat, and only seats, to its own (Gymnasium asks for a single number).
-    * Ends: a single flag is every seat's; a sequence or mapping is split.
-    * Info: where it maps every seat, and only seats, to a dict, each gets its own; else all get the whole.
-    """
-
-    def __init__(self, env: gymnasium.Env[Any, Any], default_actions: Any) -> None:
-        parts = _action_parts(env.action_space)
-        watched = _observation_parts(env.observation_space, tuple(parts))
-        self._seat_set = frozenset(parts)
-        self._split_observation = watched is not None
-        self._joint_space = env.action_space
-        whole = env.observation_space
-        super().__init__(
-            env, {s: (p, watched[s] if watched else whole) for s, p in parts.items()}, default_actions
-        )
-
-    def _joint(self, actions: Sequence[Any]) -> Any:
-        space = self._joint_space
-        if isinstance(space, spaces.Dict):
-            return dict(zip(self.seats, actions, strict=True))
-        if isinstance(space, spaces.Tuple):
-            return tuple(actions)
-        return np.array(actions, dtype=space.dtype)
-
-    def _observations(self, observation: Any) -> tuple[Any, ...]:
-        if self._split_observation:
-            return tuple([fresh(observation[seat]) for seat in self.seats])
-        return self._for_all(observation)
-
-    def _infos(self, info: dict[Any, Any]) -> tuple[dict[Any, Any], ...]:
-        if info and info.keys() == self._seat_set and all(isinstance(i, dict) for i in info.values()):
-            return tuple([fresh(info[seat]) for seat in self.seats])
-        return self._for_all(info)
-
-    def _rewards(self, reward: Any, info: dict[Any, Any]) -> tuple[float, ...]:
+    def _rewards(self, value: Any, info: dict[Any, Any]) -> tuple[float, ...]:
         own_rewards = info.get("rewards")
-        if isinstance(own_rewards, dict) and own_rewards.keys() == self._seat_set:
-            reward = own_rewards  # wider than Gymnasium's contract, as in LBF
-        if type(reward) is float:
-            return (reward,) * len(self.seats)
-        return tuple(map(float, self._per_seat(reward)))
-
-    def _per_seat(self, value: Any) -> Sequence[Any]:
-        if isinstance(value, dict):
-            return [value[seat] for seat in self.seats]
-        if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim):
-            if len(value) != len(self.seats):
-                raise UnsupportedEnvironment(
-                    f"the environment returned {len(value)} parts for {len(self.seats)} seats: {value!r}"
-                )
-            return value  # type: ignore[return-value]  # an array is a sequence here
-        return [value] * len(self.seats)
+        if isinstance(own_rewards, dict) and own_rewards.keys() == self._acting_set:
+            value = own_rewards  # wider than Gymnasium's contract, as in LBF
+        if type(value) is float:
+            return (value,) * len(self.seats)
+        parts = per_seat(value, self._acting)
+        if parts is None:
+            return (reward(value, self._acting[0]),) * len(self.seats)
+        own = [reward(part, seat) for seat, part in zip(self._acting, parts, strict=True)]
+        return (*own, *[0.0] * self._watchers)
 
     def _flags(self, value: Any) -> tuple[bool, ...]:
         if value is False or value is True:
             return (value,) * len(self.seats)
-        return tuple(map(bool, self._per_seat(value)))
+        parts = per_seat(value, self._acting)
+        if parts is None:
+            return (flag(value, self._acting[0]),) * len(self.seats)
+        everybody = isinstance(value, Mapping) and flag(value.get(ALL), ALL)
+        own = [everybody or flag(part, seat) for seat, part in zip(self._acting, parts, strict=True)]
+        return (*own, *[all(own)] * self._watchers)
 
 
-def _action_parts(space: gymnasium.Space[Any]) -> dict[SeatId, gymnasium.Space[Any]]:
-    if isinstance(space, spaces.Dict):
-        return dict(space.spaces.items())
-    if isinstance(space, spaces.Tuple):
-        return dict(enumerate(space.spaces))
-    if isinstance(space, spaces.MultiDiscrete):
-        return {i: space[i] for i in range(space.shape[0])}
-    if isinstance(space, spaces.MultiBinary):
-        count, *rest = space.shape
-        return {i: spaces.MultiBinary(rest) if rest else spaces.Discrete(2) for i in range(count)}
-    raise UnsupportedEnvironment(f"a {type(space).__name__} action space has no parts")
+def per_seat(value: Any, seats: Sequence[SeatId]) -> Sequence[Any] | None:
+    """Return each seat's part of a value, ``None`` for one that a mapping leaves out.
+
+    Returns:
+        ``None`` if it is one value for all, or for the only seat.
+
+    Raises:
+        UnsupportedEnvironment: it has another number of parts.
+    """
+    if isinstance(value, Mapping):
+        return [value.get(seat) for seat in seats]
+    if not (isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim)):
+        return None
+    if len(value) == len(seats):
+        return None if len(seats) == 1 else value  # type: ignore[return-value]  # an array is a sequence here
+    if np.size(value) == 1 or len(seats) == 1:
+        return None
+    raise UnsupportedEnvironment(
+        f"the environment returned {len(value)} parts for {len(seats)} seats: {value!r}"
+    )
+
+
+def _watcher_seats(watchers: int, acting: Sequence[SeatId]) -> tuple[SeatId, ...]:
+    """Return the ids of those who watch.
+
+    Raises:
+        ConfigurationError: the environment has a seat of that name.
+    """
+    names = tuple(f"watcher_{number}" for number in range(1, watchers + 1))
+    taken = next((name for name in names if name in acting), None)
+    if taken is not None:
+        raise ConfigurationError("watchers", f"{taken!r} acts already: give that seat another name")
+    return names
+
+
+def joint_spaces(
+    split: Split, observed: Mapping[SeatId, gymnasium.Space[Any]], whole: gymnasium.Space[Any], watchers: int
+) -> dict[SeatId, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]]:
+    """Return every seat's spaces: of those who act, then of those who watch."""
+    table = {seat: (space, observed[seat]) for seat, space in split.spaces.items()}
+    return table | dict.fromkeys(_watcher_seats(watchers, tuple(table)), (_NOTHING_TO_DO, whole))
+
+
+def by_acting_seat(default_actions: Any, seats: Sequence[SeatId]) -> Any:
+    """Return configured default actions as those of the seats that act: who watches has none."""
+    if default_actions is None or isinstance(default_actions, Mapping):
+        return default_actions
+    return dict.fromkeys(seats, default_actions)
 
 
 def _observation_parts(
     space: gymnasium.Space[Any], seats: tuple[SeatId, ...]
 ) -> dict[SeatId, gymnasium.Space[Any]] | None:
-    if isinstance(space, spaces.Dict) and space.spaces.keys() == set(seats):
-        return dict(space.spaces.items())
     if isinstance(space, spaces.Tuple) and seats == tuple(range(len(space.spaces))):
         return dict(enumerate(space.spaces))
     return None
-
-
-class SingleGame(_GymnasiumGame):
-    """A single-agent ``gymnasium.Env``: the seat ``"player"`` acts, the others watch the same episode."""
-
-    def __init__(self, env: gymnasium.Env[Any, Any], watchers: int, default_actions: Any) -> None:
-        seen = env.observation_space
-        nothing_to_do = spaces.Discrete(1)
-        table: dict[SeatId, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]] = {
-            "player": (env.action_space, seen)
-        }
-        table |= {f"watcher_{n}": (nothing_to_do, seen) for n in range(1, watchers + 1)}
-        if default_actions is not None and not isinstance(default_actions, Mapping):
-            default_actions = {"player": default_actions}
-        super().__init__(env, table, default_actions)
-
-    def _joint(self, actions: Sequence[Any]) -> Any:
-        return actions[0]

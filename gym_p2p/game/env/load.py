@@ -22,21 +22,22 @@ import numpy as np
 import pettingzoo
 from gymnasium import spaces
 
+from gym_p2p.config.extras import how_to_install
 from gym_p2p.config.names import did_you_mean
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError, UsageError
 from gym_p2p.game.env.game import Game
 
 __all__ = [
     "Policy",
+    "import_module",
     "import_namespace",
     "load_environment",
     "load_policy",
     "own_words",
     "said_by_environment",
 ]
-
-_MAX_WORDS = 300
 
 Policy = Callable[[Any, int], Any]
 """``policy(observation, frame) -> action``."""
@@ -58,7 +59,7 @@ def load_environment(name: str, kwargs: Mapping[str, Any] | None = None) -> Any:
     """
     package, _, rest = name.rpartition(":")
     if package:
-        module = _import(package)
+        module = import_module(package)
         if _is_identifier(rest):
             return _call(_attribute(module, rest), name, kwargs)
         return _by_id(rest, kwargs, name=name, module=module)
@@ -94,7 +95,7 @@ def load_policy(name: str, game: Game, seat: SeatId, *, seed: int = 0) -> Policy
     module, _, function = name.rpartition(":")
     if not module or not _is_identifier(function):
         raise UsageError(f"no policy {name!r}{_near(name, ('random', 'scripted'))}; or write module:function")
-    found: Policy = _attribute(_import(module), function)
+    found: Policy = _attribute(import_module(module), function)
     return found
 
 
@@ -135,7 +136,7 @@ def import_namespace(env_id: str) -> None:
         return
     for candidate in (namespace, f"{namespace}.envs"):
         if _exists(candidate):
-            _import(candidate)
+            import_module(candidate)
 
 
 def _by_id(env_id: str, kwargs: Mapping[str, Any] | None, *, name: str, module: ModuleType | None) -> Any:
@@ -158,14 +159,13 @@ def _by_id(env_id: str, kwargs: Mapping[str, Any] | None, *, name: str, module: 
         except Exception as error:
             raise UsageError(f"cannot make {name}: it raised {own_words(error)}") from error
     known = dict.fromkeys([*gymnasium.registry, *pettingzoo.parallel_registry])
-    raise UsageError(
-        f"no environment {env_id!r}{_near(env_id, known)}. If another package registers it, name that too: "
-        f"package:{env_id}"
-    )
+    near = _near(env_id, known) or "."
+    advice = f"If another package registers it, name that too: package:{env_id}"
+    raise UsageError(f"no environment {env_id!r}{near} {advice}")
 
 
 def _from_module(name: str, kwargs: Mapping[str, Any] | None) -> Any:
-    module = _import(name)
+    module = import_module(name)
     for function in ("parallel_env", "env"):
         make = getattr(module, function, None)
         if callable(make):
@@ -191,13 +191,18 @@ def _call(make: Callable[..., Any], name: str, kwargs: Mapping[str, Any] | None)
     except (P2PError, MemoryError):
         raise
     except ModuleNotFoundError as error:
-        raise UsageError(f"{name} needs the package {error.name!r}; pip install it") from error
+        raise UsageError(_missing(name, error.name)) from error
     except gymnasium.error.Error as error:
         raise UsageError(f"cannot make {name}: {error}") from error
     except (Exception, SystemExit) as error:
         if isinstance(error, TypeError) and _is_refused_call(make, dict(kwargs or {}), error):
             raise UsageError(f"cannot make {name} with these arguments: {error}") from error
         raise UsageError(f"cannot make {name}: it raised {own_words(error)}") from error
+
+
+def _missing(name: str, module: str | None) -> str:
+    advice = "" if module is None else f": {how_to_install(module)}"
+    return f"{name} needs the package {module!r}, which is not installed{advice}"
 
 
 def own_words(error: BaseException) -> str:
@@ -209,8 +214,7 @@ def own_words(error: BaseException) -> str:
     ...     own_words(error)
     'SyntaxError: invalid syntax (game.py, line 1)'
     """
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    said = said if len(said) <= _MAX_WORDS else f"{said[: _MAX_WORDS - 3]}..."
+    said = printable(" ".join(f"{type(error).__name__}: {error}".split()))
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError) or not frames:
         return said
@@ -245,14 +249,15 @@ def _is_refused_call(make: Callable[..., Any], kwargs: Mapping[str, Any], error:
     return any(f"unexpected keyword argument {key!r}" in str(error) for key in kwargs)
 
 
-def _import(name: str) -> ModuleType:
+def import_module(name: str) -> ModuleType:
+    """Import a module; raises :class:`~gym_p2p.errors.UsageError` in its own words where that fails."""
     if not _is_identifier(name):
         raise UsageError(f"{name!r} is no name of a module")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and not f"{name}.".startswith(f"{error.name}."):
-            raise UsageError(f"{name} needs the package {error.name!r}; pip install it") from error
+            raise UsageError(_missing(name, error.name)) from error
         raise UsageError(f"no module {name!r}{_near(name, _siblings(name))}") from error
     except (P2PError, MemoryError):
         raise

@@ -7,13 +7,14 @@ written; whether the match really went so, only playing it again can tell.
 
 from __future__ import annotations
 
+import os
 import platform
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import attrs
-import gymnasium
 import msgspec
 import pettingzoo
 
@@ -27,22 +28,37 @@ from gym_p2p.game.replay.records import (
     FORMAT_VERSION,
     MAX_HEADER_BYTES,
     Begun,
-    Check,
     Closed,
     Ended,
     Frames,
     RawRecord,
     Record,
-    StateCheck,
     decode,
     digest_of_header,
+    inflate,
     raw_records,
 )
 from gym_p2p.version import __version__
 
-__all__ = ["SUFFIX", "Replay", "ReplayEpisode", "ReplayHeader", "here", "read_replay", "replay_header"]
+__all__ = [
+    "LATE_STATES",
+    "SUFFIX",
+    "Replay",
+    "ReplayEpisode",
+    "ReplayHeader",
+    "here",
+    "read_replay",
+    "replay_header",
+]
 
 SUFFIX = ".p2preplay"
+
+LATE_STATES = 1024
+"""The digest of a state is recorded before so many later frames are checked."""
+
+_BASE_BYTES = 64 * 2**20
+_MAX_ACTION_BYTES = 2**16
+"""A file unpacks to no more than its frames can need: a million bytes could hold gigabytes of nothing."""
 
 
 @attrs.frozen(kw_only=True)
@@ -62,6 +78,8 @@ class ReplayHeader:
         versions: of Python and of every package that takes part.
         sync: how the frames were kept together.
         recorded_ms: when, in Unix time.
+        split: which parts of the action were whose, where that was said (``seats=``); else None, and the file
+            does not have it.
     """
 
     match_id: str
@@ -76,28 +94,66 @@ class ReplayHeader:
     versions: dict[str, str]
     sync: dict[str, Any]
     recorded_ms: int
+    split: Any = None
 
 
 @attrs.frozen(kw_only=True)
 class ReplayEpisode:
-    """One episode: what it began with, and every confirmed frame; see :class:`Frames` for the columns.
+    """One episode: where in the file it is. What is in it is read when it is wanted, a record at a time.
 
-    ``completed`` is None if the file ends within the episode.
+    Attributes:
+        number: its number.
+        frames: how many confirmed frames it has.
+        has_states: whether digests of states were recorded.
+        completed: whether the environment ended it; None if the file ends within the episode.
     """
 
     number: int
-    begun: Begun
-    inputs: tuple[tuple[bytes, ...], ...]
-    rewards: tuple[tuple[float, ...], ...]
-    ends: tuple[bytes, ...]
-    checks: tuple[Check, ...]
-    states: tuple[StateCheck, ...]
+    frames: int
+    has_states: bool
     completed: bool | None
+    _path: str
+    _places: tuple[_Place, ...] = attrs.field(repr=False)
 
-    @property
-    def frames(self) -> int:
-        """How many frames it has."""
-        return len(self.inputs)
+    def begun(self) -> Begun:
+        """Read what it began with.
+
+        Raises:
+            UnreadableReplay: the file is gone.
+            DamagedReplay: it was changed after it had been read.
+        """
+        found = _read_at(self._path, self._places[0])
+        assert isinstance(found, Begun)  # noqa: S101 - the same bytes were one before
+        return found
+
+    def parts(self) -> Iterator[Frames]:
+        """Read its frames in their order, some hundred at a time; raises as :meth:`begun` does."""
+        for place in self._places[1:]:
+            found = _read_at(self._path, place)
+            assert isinstance(found, Frames)  # noqa: S101 - the same bytes were some before
+            yield found
+
+
+@attrs.frozen
+class _Place:
+    """Where a record is, and what its digest was."""
+
+    number: int
+    offset: int
+    before: bytes
+    digest: bytes
+
+
+def _read_at(path: str, place: _Place) -> Record:
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(place.offset)
+            record = next(raw_records(file, place.before, path, number=place.number), None)
+    except OSError as error:
+        raise UnreadableReplay(path, f"cannot be read any more ({error.strerror})") from error
+    if record is None or record.digest != place.digest:
+        raise DamagedReplay(path, f"record {place.number} at byte {place.offset}", "it was changed meanwhile")
+    return decode(record, inflate(record, path), path)
 
 
 @attrs.frozen(kw_only=True)
@@ -144,20 +200,20 @@ def replay_header(
     Without an ``environment``, how to make it again is what it knows of itself.
     """
     description, versions = here(game)
-    single = isinstance(game.env, gymnasium.Env) and game.env.action_space is game.action_space(game.seats[0])
     return ReplayHeader(
         match_id=match_id,
         player_id=player_id,
         seats=game.seats,
         players=tuple(dict(player) for player in players),
         environment=environment or recipe_of(game.env),
-        watchers=len(game.seats) - 1 if single else 0,
+        watchers=game.watchers,
         isolated=isolated,
         snapshots=snapshots,
         description=description,
         versions=versions,
         sync=dict(sync or {}),
         recorded_ms=recorded_ms,
+        split=game.split,
     )
 
 
@@ -172,40 +228,46 @@ def read_replay(path: str | Path) -> Replay:
     """Read a recorded match.
 
     A file that was not finished is no error: what is there is returned, and ``missing`` says what is not.
+    Memory does not grow with what the file unpacks to, and that is bounded by the frames that were played.
 
     Raises:
         UnreadableReplay: there is no such file, it is no recorded match, or one of a newer version.
         DamagedReplay: it was changed after it had been written; the error says where.
     """
     try:
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            return _read(file, path)
     except OSError as error:
         raise UnreadableReplay(path, f"cannot be read ({error.strerror})") from error
-    line, header = _read_header(data, path)
-    reader = _Reader(path, len(header.seats))
+
+
+def _read(file: IO[bytes], path: str | Path) -> Replay:
+    line = file.readline(MAX_HEADER_BYTES)
+    header = _read_header(line, path)
+    reader = _Reader(str(path), len(header.seats))
     fingerprint, end = digest_of_header(line), len(line)
     try:
-        for record in raw_records(data, len(line), fingerprint, path):
+        for record in raw_records(file, fingerprint, path):
             reader.take(record)
             fingerprint, end = record.digest, record.end
             if reader.closed is not None:
                 break
     except DamagedReplay as error:
         raise DamagedReplay(path, f"{error.where} ({reader.place})", error.problem) from None
-    if reader.closed is not None and end < len(data):
-        raise DamagedReplay(path, f"byte {end}", f"{len(data) - end} bytes follow the end of the recording")
+    rest = file.seek(0, os.SEEK_END) - end
+    if reader.closed is not None and rest:
+        raise DamagedReplay(path, f"byte {end}", f"{rest} bytes follow the end of the recording")
     return Replay(
         path=str(path),
         header=header,
         episodes=tuple(reader.finished()),
         reason=None if reader.closed is None else reader.closed.reason,
-        missing=None if reader.closed is not None else reader.missing(cut_bytes=len(data) - end),
+        missing=None if reader.closed is not None else reader.missing(cut_bytes=rest),
         fingerprint=fingerprint.hex(),
     )
 
 
-def _read_header(data: bytes, path: object) -> tuple[bytes, ReplayHeader]:
-    line = data[: data.find(b"\n", 0, MAX_HEADER_BYTES) + 1]
+def _read_header(line: bytes, path: object) -> ReplayHeader:
     try:
         fields = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -217,7 +279,7 @@ def _read_header(data: bytes, path: object) -> tuple[bytes, ReplayHeader]:
             path, f"has format version {fields.get('version')!r}, and this gym_p2p reads {FORMAT_VERSION}"
         )
     try:
-        return line, msgspec.convert(fields, ReplayHeader)
+        return msgspec.convert(fields, ReplayHeader)
     except (msgspec.ValidationError, UnicodeDecodeError) as error:
         raise DamagedReplay(path, "the header", f"it is not as this version writes it ({error})") from error
 
@@ -226,50 +288,62 @@ def _read_header(data: bytes, path: object) -> tuple[bytes, ReplayHeader]:
 class _Growing:
     """An episode while its records are read."""
 
-    begun: Begun
-    columns: Frames = attrs.field(factory=lambda: Frames.none(0))
+    places: list[_Place]
+    frames: int = 0
+    has_states: bool = False
     completed: bool | None = None
-
-    @property
-    def frames(self) -> int:
-        return len(self.columns.inputs)
+    checked: deque[int] = attrs.field(factory=lambda: deque(maxlen=LATE_STATES))
 
 
 class _Reader:
-    """Makes episodes of records, and refuses an order that no recording has."""
+    """Notes where the episodes are, and refuses an order that no recording has, or more than it can need."""
 
-    def __init__(self, path: object, seats: int) -> None:
+    def __init__(self, path: str, seats: int) -> None:
         self._path = path
         self._seats = seats
         self._open = False
+        self._frames = self._inflated = 0
         self._episodes: list[_Growing] = []
         self.closed: Closed | None = None
 
     def take(self, record: RawRecord) -> None:
         """Take in the next record; raises :class:`DamagedReplay`."""
-        value = decode(record, self._path)
+        packed = inflate(record, self._path)
+        value = decode(record, packed, self._path)
         problem = self._problem(value)
         if problem is not None:
             raise DamagedReplay(self._path, record.where, problem)
+        place = _Place(record.number, record.offset, record.before, record.digest)
         match value:
             case Begun():
-                self._episodes.append(_Growing(value))
+                self._episodes.append(_Growing([place]))
                 self._open = True
             case Frames():
-                self._episodes[-1].columns.extend(value)
+                episode = self._episodes[-1]
+                episode.places.append(place)
+                episode.frames += len(value.inputs)
+                self._frames += len(value.inputs)
+                episode.has_states |= bool(value.states)
             case Ended():
                 self._episodes[-1].completed = value.completed
                 self._open = False
             case Closed():
                 self.closed = value
+        self._inflated += len(packed)
+        if self._inflated > _BASE_BYTES + self._frames * self._seats * _MAX_ACTION_BYTES:
+            raise DamagedReplay(self._path, record.where, f"{self._frames} frames cannot need so many bytes")
 
     def finished(self) -> Iterator[ReplayEpisode]:
         """Yield the episodes."""
         for number, episode in enumerate(self._episodes):
-            columns = attrs.asdict(episode.columns, recurse=False)
-            del columns["first"]
-            rows = {name: tuple(column) for name, column in columns.items()}
-            yield ReplayEpisode(number=number, begun=episode.begun, completed=episode.completed, **rows)
+            yield ReplayEpisode(
+                number=number,
+                frames=episode.frames,
+                has_states=episode.has_states,
+                completed=episode.completed,
+                path=self._path,
+                places=tuple(episode.places),
+            )
 
     def missing(self, *, cut_bytes: int) -> str:
         """Say what is not there of a file without an end."""
@@ -286,25 +360,27 @@ class _Reader:
 
     def _problem(self, value: Record) -> str | None:
         """Say why this record cannot come next; None if it can."""
-        at = self._episodes[-1].frames if self._open else None
+        running = self._episodes[-1] if self._open else None
         problem: str | None = None
         match value:
-            case Begun() if at is not None:
+            case Begun() if running is not None:
                 problem = "an episode begins within another one"
-            case Frames() | Ended() if at is None:
+            case Frames() | Ended() if running is None:
                 problem = "frames of no episode"
-            case Frames() if at is not None:
-                problem = _problem_of_frames(value, at, self._seats)
-            case Ended(frames=frames) if frames != at:
-                problem = f"the episode had {frames} frames, and {at} are here"
+            case Frames() if running is not None:
+                problem = _problem_of_frames(value, running, self._seats)
+            case Ended(frames=frames) if running is not None and frames != running.frames:
+                problem = f"the episode had {frames} frames, and {running.frames} are here"
             case Closed(episodes=episodes, frames=frames):
-                here = (len(self._episodes), sum(episode.frames for episode in self._episodes))
-                if at is not None or here != (episodes, frames):
-                    problem = f"{episodes} episodes of {frames} frames were recorded, and {here[1]} are here"
+                if running is not None or (len(self._episodes), self._frames) != (episodes, frames):
+                    problem = (
+                        f"{episodes} episodes of {frames} frames were recorded, and {self._frames} are here"
+                    )
         return problem
 
 
-def _problem_of_frames(value: Frames, at: int, seats: int) -> str | None:
+def _problem_of_frames(value: Frames, running: _Growing, seats: int) -> str | None:
+    at = running.frames
     if value.first != at:
         return f"frame {value.first} follows {at} frames: some were taken out or put in"
     count = len(value.inputs)
@@ -315,6 +391,8 @@ def _problem_of_frames(value: Frames, at: int, seats: int) -> str | None:
     frames = [check.frame for check in value.checks]
     if frames != sorted(set(frames)) or not all(at <= frame < at + count for frame in frames):
         return "checks of other frames"
-    if not all(0 <= state.frame < at + count for state in value.states):
+    running.checked.extend(frames)
+    states = [state.frame for state in value.states]
+    if len(set(states)) < len(states) or not set(running.checked) >= set(states):
         return "states of other frames"
     return None

@@ -23,7 +23,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import attrs
 import msgspec
@@ -34,6 +34,7 @@ __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
     "MAX_HEADER_BYTES",
+    "MAX_PAYLOAD_BYTES",
     "Begun",
     "Check",
     "Closed",
@@ -45,6 +46,7 @@ __all__ = [
     "decode",
     "digest_of_header",
     "encode",
+    "inflate",
     "raw_records",
 ]
 
@@ -52,8 +54,11 @@ FORMAT = "gym_p2p replay"
 FORMAT_VERSION = 1
 
 MAX_HEADER_BYTES = 2**20
-_MAX_PAYLOAD_BYTES = 64 * 2**20
-"""Inflated; the writer's records hold some hundred frames, and a file must not fill the memory."""
+MAX_PAYLOAD_BYTES = 4 * 2**20
+"""Of one record, inflated; the writer's hold some hundred frames and an eighth of this."""
+_MAX_BEGUN_BYTES = 2**16
+_MAX_FRAMES = 4096
+"""In one record."""
 
 _DIGEST_BYTES = 16
 _head = struct.Struct(">cI")
@@ -93,7 +98,7 @@ class StateCheck:
 
 @attrs.define(kw_only=True)
 class Frames:
-    """Consecutive frames: for each of them, and in each for every seat. Grows while a file is made or read.
+    """Consecutive frames: for each of them, and in each for every seat. Grows while a file is made.
 
     Attributes:
         first: the number of the first one.
@@ -101,7 +106,7 @@ class Frames:
         rewards: the rewards.
         ends: a byte a seat: 1 if it terminated, 2 if it was truncated.
         checks: of some of these frames.
-        states: of some frames up to the last of these.
+        states: of some frames that were checked, up to the last of these.
     """
 
     first: int
@@ -115,14 +120,6 @@ class Frames:
     def none(cls, first: int) -> Frames:
         """Return no frames yet, from this one on."""
         return cls(first=first, inputs=[], rewards=[], ends=[], checks=[])
-
-    def extend(self, later: Frames) -> None:
-        """Take in the frames that follow."""
-        self.inputs += later.inputs
-        self.rewards += later.rewards
-        self.ends += later.ends
-        self.checks += later.checks
-        self.states += later.states
 
 
 @attrs.frozen(kw_only=True)
@@ -155,6 +152,7 @@ class RawRecord:
         offset: where it begins in the file.
         kind: its kind.
         payload: still deflated.
+        before: the digest before it.
         digest: its digest.
         end: where the next one begins.
     """
@@ -163,6 +161,7 @@ class RawRecord:
     offset: int
     kind: bytes
     payload: bytes
+    before: bytes
     digest: bytes
     end: int
 
@@ -189,50 +188,80 @@ def encode(value: Record, before: bytes) -> tuple[bytes, bytes]:
     return _head.pack(kind, len(payload)) + payload + digest, digest
 
 
-def raw_records(data: bytes, offset: int, digest: bytes, path: object) -> Iterator[RawRecord]:
-    """Yield the records from an offset on, up to the end or to where the file is cut.
+def raw_records(file: IO[bytes], before: bytes, path: object, *, number: int = 0) -> Iterator[RawRecord]:
+    """Yield the records from where a file stands on, up to its end or to where it is cut.
+
+    Args:
+        file: holds one record at a time in memory.
+        before: the digest of what stands before.
+        path: the file's name for errors.
+        number: that of the first record.
 
     Raises:
-        DamagedReplay: a digest is wrong.
+        DamagedReplay: a digest is wrong, or a record is larger than any is written.
     """
-    number = 0
-    while offset + _head.size <= len(data):
-        kind, length = _head.unpack_from(data, offset)
-        body = offset + _head.size
-        payload = data[body : body + length]
-        written = data[body + length : body + length + _DIGEST_BYTES]
+    offset = file.tell()
+    while len(head := file.read(_head.size)) == _head.size:
+        kind, length = _head.unpack(head)
+        if length > MAX_PAYLOAD_BYTES:
+            raise DamagedReplay(
+                path, _where(number, offset), f"it would have {length} bytes: none has so many"
+            )
+        payload, written = file.read(length), file.read(_DIGEST_BYTES)
         if len(written) < _DIGEST_BYTES:
             return
-        digest = _chained(digest, kind, payload)
+        digest = _chained(before, kind, payload)
         if digest != written:
             raise DamagedReplay(
                 path, _where(number, offset), "its digest is wrong: it, or what stood before it, was changed"
             )
-        end = body + length + _DIGEST_BYTES
-        yield RawRecord(number, offset, kind, payload, digest, end)
-        number, offset = number + 1, end
+        end = offset + len(head) + length + _DIGEST_BYTES
+        yield RawRecord(number, offset, kind, payload, before, digest, end)
+        number, offset, before = number + 1, end, digest
 
 
-def decode(record: RawRecord, path: object) -> Record:
+def inflate(record: RawRecord, path: object) -> bytes:
+    """Return a record's payload as it was before it was deflated; of the header's, nothing.
+
+    Raises:
+        DamagedReplay: it is not whole, or larger than any that is written.
+    """
+    if not record.payload:
+        return b""
+    stream = zlib.decompressobj()
+    try:
+        packed = stream.decompress(
+            record.payload, _MAX_BEGUN_BYTES if record.kind == b"B" else MAX_PAYLOAD_BYTES
+        )
+    except zlib.error as error:
+        raise DamagedReplay(path, record.where, f"it cannot be read ({error})") from error
+    if not stream.eof:
+        raise DamagedReplay(path, record.where, "it is not whole, or too large")
+    return packed
+
+
+def decode(record: RawRecord, packed: bytes, path: object) -> Record:
     """Return what a record says.
+
+    Args:
+        record: the record.
+        packed: its payload, inflated.
+        path: the file's name for errors.
 
     Raises:
         DamagedReplay: nothing that this version writes.
     """
     if record.kind == b"H" and record.number == 0:
         return None
-    where = record.where
     cls = _KINDS.get(record.kind)
     if cls is None:
-        raise DamagedReplay(path, where, f"there are no records of the kind {record.kind!r}")
-    inflate = zlib.decompressobj()
+        raise DamagedReplay(path, record.where, f"there are no records of the kind {record.kind!r}")
     try:
-        packed = inflate.decompress(record.payload, _MAX_PAYLOAD_BYTES)
-        if not inflate.eof:
-            raise DamagedReplay(path, where, "it is not whole, or too large")
         found: Record = msgspec.msgpack.decode(packed, type=cls)
-    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DamagedReplay(path, where, f"it cannot be read ({error})") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DamagedReplay(path, record.where, f"it cannot be read ({error})") from error
+    if isinstance(found, Frames) and len(found.inputs) > _MAX_FRAMES:
+        raise DamagedReplay(path, record.where, f"it holds {len(found.inputs)} frames: none holds so many")
     return found
 
 

@@ -12,14 +12,17 @@ Columns:
 * ``last``: whether the seat has no later row in this episode. A last row that is neither terminated nor
   truncated is where the match was broken off.
 
-A seat that has ended has no more rows. In JSON, infinities and NaN are the texts ``"inf"``, ``"-inf"`` and
-``"nan"``. In Parquet the types of ``action`` and of the observations are those of the spaces; where these
-are not all numbers, the column holds the text of the JSON form.
+A seat that has ended has no more rows. No number is ``-0.0``. In JSON, infinities and NaN are the texts
+``"inf"``, ``"-inf"`` and ``"nan"``. In Parquet the types of ``action`` and of the observations are those of
+the spaces; where these are not all numbers, the column holds the text of the JSON form. In CSV a list, and
+whatever else is no number or plain text, stands in its cell as JSON.
 """
 
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 import os
 import secrets
@@ -31,12 +34,14 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from gym_p2p.config.extras import how_to_install
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.exports.files import disk_problem, telling_the_disk
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.replay.reader import Replay
 from gym_p2p.game.replay.verify import ReplayStep, Verification, verify_replay
-from gym_p2p.game.spaces.leaves import finite_json
+from gym_p2p.game.spaces.boxes import finite_json
 
 __all__ = ["COLUMNS", "TransitionFile", "rows", "write_transitions"]
 
@@ -66,7 +71,7 @@ def rows(step: ReplayStep) -> Iterator[dict[str, Any]]:
             "seat": str(seat),
             "action": _action(game, seat, step.actions[index]),
             "observation": _flat(space, before.observations[index]),
-            "reward": outcome.rewards[index],
+            "reward": outcome.rewards[index] + 0.0,  # -0.0 becomes 0.0
             "terminated": terminated,
             "truncated": truncated,
             "next_observation": _flat(space, outcome.observations[index]),
@@ -75,22 +80,23 @@ def rows(step: ReplayStep) -> Iterator[dict[str, Any]]:
 
 
 def write_transitions(
-    replay: Replay, path: str | Path, make_env: Callable[[], Any] | None = None
+    replay: Replay, path: str | Path, make_env: Callable[[], Any] | None = None, *, trust: bool = False
 ) -> Verification:
     """Play a recorded match again and write its transitions; nothing is written if something differs.
 
     Args:
         replay: the recording.
-        path: ends in ``.jsonl`` or ``.parquet``.
+        path: ends in ``.jsonl``, ``.csv`` or ``.parquet``.
         make_env: see :func:`~gym_p2p.game.replay.verify.verify_replay`.
+        trust: see there.
 
     Raises:
-        ConfigurationError: neither of the two, no file can be written, or pyarrow is not installed.
+        ConfigurationError: none of these, no file can be written, or pyarrow is not installed.
         UsageError: the environment cannot be made.
     """
     file = TransitionFile(path, replay)
     try:
-        verification = verify_replay(replay, make_env, watch=file.write)
+        verification = verify_replay(replay, make_env, trust=trust, watch=file.write)
     except BaseException:
         file.close(keep=False)
         raise
@@ -102,41 +108,51 @@ class TransitionFile:
     """A file of transitions, as :func:`write_transitions` makes it; Parquet keeps where they came from.
 
     It appears under its name when it is closed and kept.
+
+    Raises:
+        ConfigurationError: see :func:`write_transitions`.
+        NotWritten: by every method, when the disk takes no more; to be closed all the same.
     """
 
     def __init__(self, path: str | Path, replay: Replay) -> None:
-        self._path = Path(path)
-        kind = _KINDS.get(self._path.suffix)
+        self._path = Path(path).absolute()
+        kind = _KINDS.get(self._path.suffix.lower())
         if kind is None:
-            raise ConfigurationError("to", f"wanted {' or '.join(_KINDS)}, got {self._path.name!r}")
+            raise ConfigurationError(
+                "to", f"wanted a name that ends in {', '.join(_KINDS)}, got {self._path.name!r}"
+            )
         self._temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.tmp")
         try:
             self._file: IO[bytes] = self._temporary.open("xb")
         except OSError as error:
-            raise ConfigurationError("to", f"cannot write {str(path)!r} ({error.strerror})") from error
+            raise ConfigurationError("to", f"cannot write {str(path)!r}: {disk_problem(error)}") from error
         try:
-            self._sink = kind(self._file, replay)
+            with telling_the_disk(self._path):
+                self._sink = kind(self._file, replay)
         except BaseException:
             self.close(keep=False)
             raise
 
     def write(self, step: ReplayStep) -> None:
         """Add the rows of one frame."""
-        for row in rows(step):
-            self._sink.add(row, step.game)
+        with telling_the_disk(self._path):
+            for row in rows(step):
+                self._sink.add(row, step.game)
 
     def close(self, *, keep: bool) -> None:
         """Finish the file and give it its name, or leave nothing behind."""
         try:
             if keep:
-                self._sink.finish()
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._file.close()
-                self._temporary.replace(self._path)
+                with telling_the_disk(self._path):
+                    self._sink.finish()
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+                    self._file.close()
+                    self._temporary.replace(self._path)
         finally:
-            self._file.close()
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
+                self._file.close()  # what it still held is for nobody
+            with contextlib.suppress(OSError):
                 self._temporary.unlink()
 
 
@@ -163,6 +179,27 @@ class _JsonLines:
         """Nothing is left to be written."""
 
 
+class _Csv:
+    """A line of comma-separated values for every row, below the columns' names (RFC 4180, UTF-8)."""
+
+    def __init__(self, file: IO[bytes], _replay: Replay) -> None:
+        self._file = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow(COLUMNS)
+
+    def add(self, row: dict[str, Any], _game: Game) -> None:
+        plain = finite_json(row)
+        self._writer.writerow([_cell(plain[name]) for name in COLUMNS])
+
+    def finish(self) -> None:
+        """Hand on what waits, and leave the file open."""
+        self._file.detach()
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
 class _Parquet:
     """Columns with fixed types, taken from the game's spaces at the first row."""
 
@@ -171,9 +208,8 @@ class _Parquet:
             import pyarrow as pa  # noqa: PLC0415 - an optional extra
             from pyarrow import parquet  # noqa: PLC0415 - the same
         except ImportError as error:
-            raise ConfigurationError(
-                "to", "Parquet needs pyarrow: pip install 'gym_p2p[parquet]' (or write .jsonl)"
-            ) from error
+            advice = f"{how_to_install('pyarrow')} (or write .csv or .jsonl)"
+            raise ConfigurationError("to", f"Parquet needs pyarrow: {advice}") from error
         self._pa, self._parquet = pa, parquet
         self._file = file
         self._source = {
@@ -243,7 +279,11 @@ class _Parquet:
         self._waiting.clear()
 
 
-_KINDS: dict[str, Callable[[IO[bytes], Replay], _Sink]] = {".jsonl": _JsonLines, ".parquet": _Parquet}
+_KINDS: dict[str, Callable[[IO[bytes], Replay], _Sink]] = {
+    ".jsonl": _JsonLines,
+    ".csv": _Csv,
+    ".parquet": _Parquet,
+}
 
 
 def _dtype_of(found: list[gymnasium.Space[Any]]) -> np.dtype[Any] | None:
@@ -269,8 +309,8 @@ def _dtype_of(found: list[gymnasium.Space[Any]]) -> np.dtype[Any] | None:
 
 def _action(game: Game, seat: SeatId, action: Any) -> Any:
     if isinstance(game.action_space(seat), _LISTS):
-        return np.asarray(action).ravel().tolist()
-    return game.codec(seat).to_json(action)
+        return _numbers(action)
+    return _nested(game.codec(seat).to_json(action))
 
 
 def _flat(space: gymnasium.Space[Any], value: Any) -> Any:
@@ -288,15 +328,24 @@ def _gather(space: gymnasium.Space[Any], value: Any, numbers: list[Any]) -> bool
         return all(_gather(part, item, numbers) for part, item in zip(space.spaces, value, strict=True))
     if not isinstance(space, _NUMERIC):
         return False
-    numbers += np.asarray(value).ravel().tolist()
+    numbers += _numbers(value)
     return True
+
+
+def _numbers(value: Any) -> list[Any]:
+    """Return an array's numbers in C order; -0.0, which equals 0.0 and reads like a fault, becomes that."""
+    flat = np.asarray(value).ravel()
+    listed: list[Any] = (flat + flat.dtype.type(0) if flat.dtype.kind == "f" else flat).tolist()
+    return listed
 
 
 def _nested(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _nested(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
+        return _nested(value.tolist())
+    if isinstance(value, float):
+        return value + 0.0
     if isinstance(value, list | tuple):
         return [_nested(item) for item in value]
     return value

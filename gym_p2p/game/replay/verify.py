@@ -7,6 +7,7 @@ episode, the frame and what it is; nothing of an episode is believed from there 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +21,8 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.replay.reader import Replay, ReplayEpisode, ReplayHeader, here
-from gym_p2p.game.replay.records import Check
+from gym_p2p.game.replay.reader import LATE_STATES, Replay, ReplayEpisode, ReplayHeader, here
+from gym_p2p.game.replay.records import Check, Frames
 from gym_p2p.game.replay.writer import ends_of
 from gym_p2p.game.state.snapshot import Snapshots, snapshots_named
 
@@ -114,12 +115,13 @@ class ReplayStep:
     last: bool
 
 
-def game_of(header: ReplayHeader, make_env: Callable[[], Any] | None = None) -> Game:
+def game_of(header: ReplayHeader, make_env: Callable[[], Any] | None = None, *, trust: bool = False) -> Game:
     """Make the game of a recorded match.
 
     Args:
         header: the recording's.
-        make_env: makes the environment; None trusts the file as far as it names an environment.
+        make_env: makes the environment; None: it is made from what the file says.
+        trust: make whatever the file names; False: only environments of installed packages.
 
     Raises:
         UsageError: the file does not name the environment, or something that is none; or it cannot be made
@@ -132,10 +134,11 @@ def game_of(header: ReplayHeader, make_env: Callable[[], Any] | None = None) -> 
                 f"({header.description.get('environment', 'nothing is known of it')}): name it "
                 "(--env, or make_env)"
             )
-        header.environment.refuse_foreign_calls()
+        if not trust:
+            header.environment.refuse_untrusted()
         make_env = header.environment.make
     env = make_env()
-    game = make_game(env, watchers=header.watchers)
+    game = make_game(env, watchers=header.watchers, seats=header.split)
     if game.seats != header.seats:
         game.close()
         raise UsageError(f"the match had the seats {list(header.seats)}, this game has {list(game.seats)}")
@@ -146,6 +149,7 @@ def verify_replay(
     replay: Replay,
     make_env: Callable[[], Any] | None = None,
     *,
+    trust: bool = False,
     watch: Callable[[ReplayStep], None] | None = None,
     compare_states: bool = True,
 ) -> Verification:
@@ -154,6 +158,7 @@ def verify_replay(
     Args:
         replay: the recording.
         make_env: makes the environment, where the file does not name it; see :func:`game_of`.
+        trust: make whatever the file names, also what no installed package offers as an environment.
         watch: is given every frame that agreed, as soon as it was played.
         compare_states: also compare the digests of states, where some were recorded. Do not where the
             environment was made to render: its state has pictures in it then.
@@ -161,7 +166,7 @@ def verify_replay(
     Raises:
         UsageError: the environment cannot be made.
     """
-    game = game_of(replay.header, make_env)
+    game = game_of(replay.header, make_env, trust=trust)
     try:
         run = _Playback(game, _snapshots(replay, game) if compare_states else None)
         warnings = tuple(_warnings(replay.header, game))
@@ -180,7 +185,7 @@ def verify_replay(
 
 
 def _snapshots(replay: Replay, game: Game) -> Snapshots | None:
-    taken = any(episode.states for episode in replay.episodes)
+    taken = any(episode.has_states for episode in replay.episodes)
     name = replay.header.snapshots
     return snapshots_named(game, name) if taken and name is not None and name != "hooks" else None
 
@@ -214,6 +219,7 @@ class _Playback:
         self._game = game
         self._snapshots = snapshots
         self._checked: int | None = None
+        self._unchecked: dict[int, tuple[str | None, int | None]] = {}
         self.frames = 0
         self.checks = 0
 
@@ -221,46 +227,49 @@ class _Playback:
         """Play an episode; return what differed first, None if nothing did."""
         self._checked = None
         try:
-            for step in self._steps(episode):
-                if watch is not None:
-                    watch(step)
+            with contextlib.nullcontext() if watch is None else self._game.shown():
+                for step in self._steps(episode):
+                    if watch is not None:
+                        watch(step)
         except _Stopped as stopped:
             found = attrs.asdict(stopped)
             return Difference(episode=episode.number, **found, checked=self._checked)
         return None
 
     def _steps(self, episode: ReplayEpisode) -> Iterator[ReplayStep]:
-        game, begun = self._game, episode.begun
+        game, begun = self._game, episode.begun()
         before = _called(-1, lambda: game.reset(begun.seed, dict(begun.options) or None))
         _compare(-1, "observations", begun.observations, checksum(before.observations).hex())
         self._checked = -1
+        self._unchecked.clear()
         digests = OutcomeChecksum(len(game.seats))
-        checks = {check.frame: check for check in episode.checks}
-        states = {state.frame: state.digest for state in episode.states}
-        for frame, inputs in enumerate(episode.inputs):
-            if before.ended:
-                raise _Stopped(
-                    frame, "frames", f"{episode.frames} frames", f"{frame}, then the episode ended"
+        for part in episode.parts():
+            checks = {check.frame: check for check in part.checks}
+            for frame, inputs in enumerate(part.inputs, part.first):
+                if before.ended:
+                    raise _Stopped(
+                        frame, "frames", f"{episode.frames} frames", f"{frame}, then the episode ended"
+                    )
+                actions = self._actions(frame, inputs)
+                outcome = _called(frame, functools.partial(game.step, actions))
+                _compare_frame(frame, part, outcome)
+                digests.update(frame, inputs, outcome)
+                if frame in checks:
+                    if episode.has_states:
+                        self._note_state(frame)
+                    self._check(checks[frame], digests, outcome)
+                self.frames += 1
+                yield ReplayStep(
+                    game=game,
+                    episode=episode.number,
+                    frame=frame,
+                    actions=actions,
+                    before=before,
+                    outcome=outcome,
+                    last=frame == episode.frames - 1,
                 )
-            actions = self._actions(frame, inputs)
-            outcome = _called(frame, functools.partial(game.step, actions))
-            _compare_frame(frame, episode, outcome)
-            digests.update(frame, inputs, outcome)
-            if frame in states:
-                self._check_state(frame, states[frame])
-            if frame in checks:
-                self._check(checks[frame], digests, outcome)
-            self.frames += 1
-            yield ReplayStep(
-                game=game,
-                episode=episode.number,
-                frame=frame,
-                actions=actions,
-                before=before,
-                outcome=outcome,
-                last=frame == episode.frames - 1,
-            )
-            before = outcome
+                before = outcome
+            self._check_states(part)
         if episode.completed and not before.ended:
             raise _Stopped(episode.frames, "frames", "the episode ended here", "the episode goes on")
 
@@ -272,12 +281,21 @@ class _Playback:
             shown = [data.hex() for data in inputs]
             raise _Stopped(frame, "actions", shown, "not all of these are actions of their seats") from None
 
-    def _check_state(self, frame: int, recorded: str) -> None:
+    def _note_state(self, frame: int) -> None:
+        """Keep the state's digest until the recorded one comes, and what was checked by then."""
         if self._snapshots is not None:
             snapshot = self._snapshots.save()
-            now = self._snapshots.checksum(snapshot)
+            self._unchecked[frame] = (self._snapshots.checksum(snapshot), self._checked)
             self._snapshots.free(snapshot)
-            _compare(frame, "state", recorded, now)
+            if len(self._unchecked) > LATE_STATES:
+                del self._unchecked[next(iter(self._unchecked))]
+
+    def _check_states(self, part: Frames) -> None:
+        for state in part.states if self._snapshots is not None else ():
+            now, checked = self._unchecked.pop(state.frame)
+            if now != state.digest:
+                self._checked = checked
+                raise _Stopped(state.frame, "state", state.digest, now or "none")
 
     def _check(self, check: Check, digests: OutcomeChecksum, outcome: Outcome) -> None:
         frame = check.frame
@@ -301,10 +319,11 @@ def _compare(frame: int, what: str, recorded: object, now: object) -> None:
         raise _Stopped(frame, what, recorded, now)
 
 
-def _compare_frame(frame: int, episode: ReplayEpisode, outcome: Outcome) -> None:
-    ends, rewards = ends_of(outcome), episode.rewards[frame]
-    if ends != episode.ends[frame]:
-        raise _Stopped(frame, "ends", _named_ends(episode.ends[frame]), _named_ends(ends))
+def _compare_frame(frame: int, part: Frames, outcome: Outcome) -> None:
+    ends, rewards = ends_of(outcome), part.rewards[frame - part.first]
+    recorded = part.ends[frame - part.first]
+    if ends != recorded:
+        raise _Stopped(frame, "ends", _named_ends(recorded), _named_ends(ends))
     if list(map(_bits, rewards)) != list(map(_bits, outcome.rewards)):
         raise _Stopped(frame, "rewards", list(rewards), list(outcome.rewards))
 

@@ -19,12 +19,14 @@ import attrs
 import msgspec
 
 from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.exports.files import disk_problem
 from gym_p2p.game.checksum import OutcomeChecksum, checksum
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
 from gym_p2p.game.replay.records import (
     FORMAT,
     FORMAT_VERSION,
+    MAX_PAYLOAD_BYTES,
     Begun,
     Check,
     Closed,
@@ -42,7 +44,8 @@ _log = logging.getLogger(__name__)
 
 _FLUSH_FRAMES = 256
 _FLUSH_S = 1.0
-"""What a killed process loses at most: a record is written after so many frames or seconds."""
+_FLUSH_BYTES = MAX_PAYLOAD_BYTES // 8
+"""What a killed process loses at most: a record is written after so many frames, or seconds, or bytes."""
 
 
 def partial_path(path: str | Path) -> Path:
@@ -51,12 +54,12 @@ def partial_path(path: str | Path) -> Path:
 
 
 def check_replay_path(path: str | Path) -> Path:
-    """Return the path if a match can be recorded there; the folder is made if need be.
+    """Return the absolute path if a match can be recorded there; the folder is made if need be.
 
     Raises:
         ConfigurationError: there is a file already, or none can be written.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     if path.suffix != SUFFIX:
         raise ConfigurationError("record", f"wanted a file that ends in {SUFFIX}, got {str(path)!r}")
     for found in (path, partial_path(path)):
@@ -68,8 +71,12 @@ def check_replay_path(path: str | Path) -> Path:
             pass
         partial_path(path).unlink()
     except OSError as error:
-        raise ConfigurationError("record", f"cannot write {str(path)!r} ({error})") from error
+        raise _cannot_record(path, error) from error
     return path
+
+
+def _cannot_record(path: str | Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError("record", f"cannot write {str(path)!r}: {disk_problem(error)}")
 
 
 def ends_of(outcome: Outcome) -> bytes:
@@ -85,6 +92,7 @@ class _Episode:
     outcome: Outcome
     frames: int = 0
     waiting: Frames = attrs.field(factory=lambda: Frames.none(0))
+    waiting_bytes: int = 0
     digests_by_frame: dict[int, str] = attrs.field(factory=dict)
 
 
@@ -102,7 +110,7 @@ class ReplayWriter:
 
     Attributes:
         path: the file.
-        problem: why the recording ended early; None while all is well.
+        problem: that the recording ended early, why, and what there is of it; None while all is well.
         fingerprint: the digest of all that has been written, as hex digits.
 
     Raises:
@@ -127,12 +135,15 @@ class ReplayWriter:
         self._episodes = self._frames = 0
         self._closed = False
         fields = {"format": FORMAT, "version": FORMAT_VERSION, **attrs.asdict(header)}
+        if header.split is None:
+            del fields["split"]
         line = msgspec.json.encode(fields) + b"\n"
         self._digest = digest_of_header(line)
         try:
             self._file: IO[bytes] | None = partial_path(self.path).open("xb")
         except OSError as error:
-            raise ConfigurationError("record", f"cannot write {str(path)!r} ({error})") from error
+            raise _cannot_record(path, error) from error
+        self._whole_bytes = 0
         self._append(line)
         self._write(None)
 
@@ -165,7 +176,9 @@ class ReplayWriter:
         episode.outcome = outcome
         if outcome.ended or episode.frames % self._checked_every == 0:
             self._check(episode)
-        if len(waiting.inputs) >= _FLUSH_FRAMES or self._flushed_s + _FLUSH_S <= self._clock():
+        episode.waiting_bytes += sum(map(len, by_seat))
+        full = len(waiting.inputs) >= _FLUSH_FRAMES or episode.waiting_bytes >= _FLUSH_BYTES
+        if full or self._flushed_s + _FLUSH_S <= self._clock():
             self._write_waiting(episode)
 
     def checksum(self, frame: int, digest: str) -> None:
@@ -220,7 +233,7 @@ class ReplayWriter:
             self._file.close()
             partial_path(self.path).replace(self.path)
         except OSError as error:
-            self._fail(str(error))
+            self._fail(disk_problem(error))
         self._file = None
 
     def _running(self) -> _Episode:
@@ -237,7 +250,7 @@ class ReplayWriter:
 
     def _write_waiting(self, episode: _Episode) -> None:
         self._write(episode.waiting)
-        episode.waiting = Frames.none(episode.frames)
+        episode.waiting, episode.waiting_bytes = Frames.none(episode.frames), 0
 
     def _write(self, value: Record) -> None:
         record, self._digest = encode(value, self._digest)
@@ -250,13 +263,20 @@ class ReplayWriter:
         try:
             self._file.write(data)
             self._file.flush()
+            self._whole_bytes += len(data)
         except OSError as error:
-            self._fail(str(error))
+            self._fail(disk_problem(error))
 
-    def _fail(self, problem: str) -> None:
-        _log.warning("the recording %s ends early: %s", partial_path(self.path), problem)
-        self.problem = problem
+    def _fail(self, why: str) -> None:
+        """End the recording: what is whole of it stays where it is made, without a record cut in half."""
+        partial = partial_path(self.path)
         file, self._file = self._file, None
-        if file is not None:
-            with contextlib.suppress(OSError):
-                file.close()
+        with contextlib.suppress(OSError):
+            if file is not None:
+                file.close()  # which may write once more
+        with contextlib.suppress(OSError):
+            os.truncate(partial, self._whole_bytes)
+        self.problem = (
+            f"the recording {self.path} ended early: {why}; what was recorded before that lies in {partial}"
+        )
+        _log.warning("%s", self.problem)

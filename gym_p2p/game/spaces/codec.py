@@ -72,8 +72,9 @@ class ActionCodec:
     def check(self, action: Any) -> Any:
         """Return the canonical form of an action, sharing nothing with it.
 
-        Plain ints, numpy integers, 0-d arrays and nested lists are taken where only one action can be
-        meant; numbers are converted to the space's dtype where that loses nothing but a float's precision.
+        Plain ints, numpy integers, arrays of one and nested lists are taken where only one action can be
+        meant; numbers are converted to the space's dtype where that loses nothing but a float's precision,
+        and a float that is a few roundings beyond a bound becomes that bound.
 
         Raises:
             InvalidAction: anything else, and everything outside the space; the message says what came

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from gym_p2p.game.spaces.boxes import BoxEncoding
 from gym_p2p.game.spaces.leaves import (
     LEAF_ENCODINGS,
     ActionProblem,
@@ -205,6 +206,7 @@ def _limit(encodings: Iterable[Encoding], of_all: Callable[[Iterable[int]], int]
 
 _ENCODINGS: tuple[tuple[type[spaces.Space[Any]], Callable[[Any], Encoding]], ...] = (
     *LEAF_ENCODINGS,
+    (spaces.Box, BoxEncoding),
     (spaces.Tuple, _TupleEncoding),
     (spaces.Dict, _DictEncoding),
     (spaces.Sequence, _SequenceEncoding),

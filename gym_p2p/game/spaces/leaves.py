@@ -1,4 +1,4 @@
-"""One class for each kind of leaf space: its actions checked, written as bytes and read back.
+"""One class for each kind of leaf space but ``Box``: its actions checked, written as bytes and read back.
 
 Knows spaces and bytes; knows nothing of seats and of whom to blame. A bad action of ours is an
 :class:`ActionProblem`, which says what came and what is wanted; bad bytes are a :class:`Malformed`.
@@ -21,12 +21,15 @@ from gymnasium import spaces
 __all__ = [
     "LEAF_ENCODINGS",
     "ActionProblem",
+    "ArrayEncoding",
     "Encoding",
     "Malformed",
     "UnsupportedSpace",
-    "finite_json",
+    "as_array",
     "read_varint",
+    "refuse_outside",
     "shown",
+    "take",
     "varint_size",
     "whole_number",
     "write_varint",
@@ -119,7 +122,8 @@ def varint_size(value: int) -> int:
     return max(1, (value.bit_length() + 6) // 7)
 
 
-def _take(data: bytes, at: int, size_bytes: int) -> bytes:
+def take(data: bytes, at: int, size_bytes: int) -> bytes:
+    """Return so many bytes from an offset on. Raises Malformed."""
     if at + size_bytes > len(data):
         raise Malformed
     return data[at : at + size_bytes]
@@ -135,9 +139,10 @@ def shown(value: Any) -> str:
 
 
 def whole_number(value: Any) -> int | None:
-    """Return a whole number given as an int, a numpy integer or a 0-d array of one; else None."""
-    if isinstance(value, np.ndarray) and value.shape == ():
-        value = value[()]
+    """Return a whole number given as an int, a numpy integer or any library's array of one; else None."""
+    if hasattr(value, "__array__") and not isinstance(value, np.generic):
+        array = np.asarray(value)
+        value = array.reshape(())[()] if array.size == 1 else None
     return int(value) if isinstance(value, int | np.integer | np.bool_) else None
 
 
@@ -173,25 +178,28 @@ class _DiscreteEncoding(Encoding):
         return int(action)
 
 
-def _as_array(action: Any, shape: tuple[int, ...], wanted: str, kinds: str) -> np.ndarray[Any, Any]:
+def as_array(action: Any, shape: tuple[int, ...], wanted: str, kinds: str) -> np.ndarray[Any, Any]:
     """Return an action as an array of the right shape and of one of these dtype kinds."""
     try:
         array = np.asarray(action)
     except (ValueError, TypeError, OverflowError):
         array = np.asarray(None)
+    if array.dtype.kind in kinds and array.size == 1 == math.prod(shape):
+        array = array.reshape(shape)  # one number is that number, in brackets or not
     if array.dtype.kind not in kinds or array.shape != shape:
         raise ActionProblem(f"wanted {wanted}, got {shown(action)}")
     return array
 
 
-def _refuse_outside(array: Any, inside: Any, wanted: str) -> None:
+def refuse_outside(array: Any, inside: Any, wanted: str, advice: str = "") -> None:
+    """Raise ActionProblem with the first number that is not inside."""
     if not inside.all():
         where = tuple(int(i) for i in np.argwhere(~inside)[0])
         at = f" at {list(where)}" if where else ""
-        raise ActionProblem(f"wanted {wanted}, got {array[where]!s}{at}")
+        raise ActionProblem(f"wanted {wanted}, got {array[where]!s}{at}{advice}")
 
 
-class _ArrayEncoding(Encoding):
+class ArrayEncoding(Encoding):
     """Arrays of one dtype and shape between two bounds."""
 
     def __init__(self, space: Any, low: Any, high: Any, numbers: str | None = None) -> None:
@@ -204,29 +212,23 @@ class _ArrayEncoding(Encoding):
         self._wanted = f"{numbers or self._dtype} numbers {bounds}"
 
     def default(self) -> Any:
+        """Return zeros, clipped."""
         # clip makes a scalar of an array of shape ()
         return np.asarray(np.clip(np.zeros(self._shape, self._dtype), self._low, self._high), self._dtype)
 
     def check(self, action: Any) -> Any:
-        array = _as_array(action, self._shape, self._wanted, self._kinds)
-        if self._dtype.kind == "f" and array.dtype != self._dtype:
-            return self._rounded(array)
+        """Return an array of the dtype."""
+        array = as_array(action, self._shape, self._wanted, self._kinds)
         # before the cast, which would wrap around
-        _refuse_outside(array, (self._low <= array) & (array <= self._high), self._wanted)
+        refuse_outside(array, (self._low <= array) & (array <= self._high), self._wanted)
         return array.astype(self._dtype)
 
-    def _rounded(self, array: np.ndarray[Any, Any]) -> Any:
-        with np.errstate(over="ignore"):
-            cast = array.astype(self._dtype)
-        overflown = np.isinf(cast) & np.isfinite(array)
-        _refuse_outside(array, (self._low <= cast) & (cast <= self._high) & ~overflown, self._wanted)
-        return cast
-
     def to_json(self, action: Any) -> Any:
+        """Return nested lists."""
         return action.tolist()
 
 
-class _MultiDiscreteEncoding(_ArrayEncoding):
+class _MultiDiscreteEncoding(ArrayEncoding):
     """Every ``item - start`` as an unsigned integer of the same, smallest sufficient size."""
 
     def __init__(self, space: spaces.MultiDiscrete[Any]) -> None:
@@ -244,13 +246,13 @@ class _MultiDiscreteEncoding(_ArrayEncoding):
 
     def read(self, data: bytes, at: int) -> tuple[Any, int]:
         size = self._count * self._wire.itemsize
-        steps = np.frombuffer(_take(data, at, size), self._wire).reshape(self._shape).astype(np.uint64)
+        steps = np.frombuffer(take(data, at, size), self._wire).reshape(self._shape).astype(np.uint64)
         if (steps > self._span).any():
             raise Malformed
         return (steps + self._origin).astype(self._dtype), at + size
 
 
-class _MultiBinaryEncoding(_ArrayEncoding):
+class _MultiBinaryEncoding(ArrayEncoding):
     """One bit an item, the first in the highest bit."""
 
     def __init__(self, space: spaces.MultiBinary) -> None:
@@ -263,40 +265,10 @@ class _MultiBinaryEncoding(_ArrayEncoding):
 
     def read(self, data: bytes, at: int) -> tuple[Any, int]:
         size = (self._count + 7) // 8
-        bits = np.unpackbits(np.frombuffer(_take(data, at, size), np.uint8))
+        bits = np.unpackbits(np.frombuffer(take(data, at, size), np.uint8))
         if bits[self._count :].any():
             raise Malformed
         return bits[: self._count].astype(self._dtype).reshape(self._shape), at + size
-
-
-class _BoxEncoding(_ArrayEncoding):
-    """The items' own bytes, little-endian."""
-
-    def __init__(self, space: spaces.Box[Any]) -> None:
-        super().__init__(space, space.low, space.high)
-        if self._dtype.char == "g":
-            raise UnsupportedSpace("a Box of longdouble (its size differs between machines; use float64)")
-        self._wire = self._dtype.newbyteorder("<")
-        self.max_bytes = self._count * self._dtype.itemsize
-
-    def write(self, action: Any, out: bytearray) -> None:
-        out += action.astype(self._wire).tobytes()
-
-    def read(self, data: bytes, at: int) -> tuple[Any, int]:
-        size = self._count * self._dtype.itemsize
-        body = _take(data, at, size)
-        if self._dtype.kind == "b" and any(byte > 1 for byte in body):
-            raise Malformed
-        array = np.frombuffer(body, self._wire).reshape(self._shape).astype(self._dtype)
-        if not ((self._low <= array) & (array <= self._high)).all():
-            raise Malformed
-        return array, at + size
-
-    def to_json(self, action: Any) -> Any:
-        return finite_json(action.tolist())
-
-    def from_json(self, data: Any) -> Any:
-        return self.check(_infinities_from_text(data))
 
 
 def _flat(bounds: np.ndarray[Any, Any]) -> str:
@@ -304,21 +276,6 @@ def _flat(bounds: np.ndarray[Any, Any]) -> str:
     if bounds.size and (bounds == bounds.flat[0]).all():
         return str(bounds.flat[0])
     return " ".join(np.array2string(bounds, threshold=12, separator=",").split())
-
-
-def finite_json(data: Any) -> Any:
-    """Replace the floats that JSON has no numbers for by the texts ``"inf"``, ``"-inf"`` and ``"nan"``."""
-    if isinstance(data, float):
-        return data if math.isfinite(data) else str(data)
-    if isinstance(data, dict):
-        return {key: finite_json(item) for key, item in data.items()}
-    return [finite_json(item) for item in data] if isinstance(data, list) else data
-
-
-def _infinities_from_text(data: Any) -> Any:
-    if isinstance(data, list):
-        return [_infinities_from_text(item) for item in data]
-    return float(data) if data in ("inf", "-inf") else data
 
 
 class _TextEncoding(Encoding):
@@ -351,7 +308,7 @@ class _TextEncoding(Encoding):
     def read(self, data: bytes, at: int) -> tuple[Any, int]:
         size, at = read_varint(data, at)
         try:
-            text = _take(data, at, size).decode("utf-8", "surrogatepass")
+            text = take(data, at, size).decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
             raise Malformed from None
         if not self._fits(text):
@@ -369,6 +326,5 @@ LEAF_ENCODINGS: tuple[tuple[type[spaces.Space[Any]], Callable[[Any], Encoding]],
     (spaces.Discrete, _DiscreteEncoding),
     (spaces.MultiDiscrete, _MultiDiscreteEncoding),
     (spaces.MultiBinary, _MultiBinaryEncoding),
-    (spaces.Box, _BoxEncoding),
     (spaces.Text, _TextEncoding),
 )

@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 
 from gym_p2p.game.checksum import checksum
+from gym_p2p.game.drawing import module_of
 from gym_p2p.game.state.graph import contents_of
-from gym_p2p.game.state.handles import is_handle, is_left_alone, module_of
+from gym_p2p.game.state.handles import is_handle, is_left_alone
 from gym_p2p.game.state.kinds import Entry
 
 __all__ = ["FieldDifference", "Fields", "differences", "fields_checksum", "fields_of"]

@@ -27,7 +27,9 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
-__all__ = ["LEAVES", "OUTSIDE", "is_handle", "is_leaf_type", "is_left_alone", "module_of"]
+from gym_p2p.game.drawing import is_drawing_type, module_of
+
+__all__ = ["LEAVES", "OUTSIDE", "is_handle", "is_leaf_type", "is_left_alone"]
 
 _VIEWERS = frozenset(
     {*("viewer", "_viewer", "renderer", "_renderer", "mujoco_renderer", "visualizer", "window", "_window")}
@@ -73,11 +75,6 @@ _ATOMS = (
 _HANDLE_TYPES: tuple[type, ...] = (gymnasium.Space, EnvSpec, logging.Logger, logging.Handler, threading.Event)
 _HANDLE_TYPES += (type(threading.Lock()), type(threading.RLock()), threading.Condition, threading.Thread)
 
-_DRAWING = frozenset(
-    {"pyglet", "moviepy", "matplotlib", "PIL", "cv2", "OpenGL", "tkinter", "_tkinter", "_io"}
-)
-_DRAWING_IN_PYGAME = frozenset({"Surface", "Font", "Clock", "Sound", "Channel", "Window", "PixelArray"})
-
 # Packages whose classes of another language can be recorded.
 _READABLE = frozenset(
     {"builtins", "collections", "random", "numpy", "array", "functools", "pygame", "ctypes"}
@@ -118,7 +115,7 @@ def _draws(value: Any) -> bool:
         return False
     parts = getattr(value, "__dict__", {}).values()
     kinds: set[Any] = {kind, *map(type, parts)}
-    return any(_is_drawing_type(kind) or (_is_foreign(kind) and not is_leaf_type(kind)) for kind in kinds)
+    return any(is_drawing_type(kind) or (_is_foreign(kind) and not is_leaf_type(kind)) for kind in kinds)
 
 
 @functools.cache
@@ -138,18 +135,5 @@ def _is_made_in_python(kind: type) -> bool:
     return path is None or not path.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES))
 
 
-def module_of(kind: type) -> str:
-    """Return the module of a class, or "" where it names none, as some written in C do."""
-    module = getattr(kind, "__module__", "")
-    return module if isinstance(module, str) else ""
-
-
 def _is_handle_type(kind: type) -> bool:
-    return _is_drawing_type(kind) or issubclass(kind, _HANDLE_TYPES)
-
-
-def _is_drawing_type(kind: type) -> bool:
-    package = module_of(kind).partition(".")[0]
-    if package == "pygame":
-        return kind.__name__ in _DRAWING_IN_PYGAME
-    return package in _DRAWING
+    return is_drawing_type(kind) or issubclass(kind, _HANDLE_TYPES)

@@ -21,7 +21,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from gym_p2p.game.state.handles import LEAVES, OUTSIDE, is_leaf_type, is_left_alone, module_of
+from gym_p2p.game.drawing import module_of
+from gym_p2p.game.state.handles import LEAVES, OUTSIDE, is_leaf_type, is_left_alone
 
 __all__ = [
     "ATTRIBUTE_PUTS",

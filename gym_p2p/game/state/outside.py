@@ -23,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from gym_p2p.game.drawing import module_of
 from gym_p2p.game.state import graph
 from gym_p2p.game.state.fields import fields_checksum, fields_of
-from gym_p2p.game.state.handles import LEAVES, is_handle, is_leaf_type, module_of
+from gym_p2p.game.state.handles import LEAVES, is_handle, is_leaf_type
 from gym_p2p.game.state.kinds import ATTRIBUTE_PUTS, VISITS, Entry, Unreachable
 
 __all__ = ["Namespace", "Outside"]

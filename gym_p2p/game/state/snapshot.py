@@ -131,7 +131,7 @@ class Snapshots:
         if snapshot.content is _FREED:
             raise UsageError("this snapshot was freed")
         try:
-            return self._strategy.fields(snapshot.content, snapshot.progress)
+            return self._strategy.fields(snapshot.content, self._game.comparable(snapshot.progress))
         except Unreachable:
             return None
 
@@ -161,7 +161,7 @@ class _Layers:
 
     def __init__(self, env: Any) -> None:
         self._env = env
-        self._outside = [layer for layer in layers(env) if type(layer).__name__ in RECORDERS]
+        self._outside = [layer for layer in layers(env) if isinstance(layer, RECORDERS)]
         self._roots = [layer for layer in layers(env) if layer not in self._outside]
         recorded = graph.record(self._roots, apart_from=self._outside)
         self.kept_outside = Outside(layers(env), recorded)
@@ -211,7 +211,7 @@ class _Calls:
         self._save = save
         self._load = load
         self._outside = [
-            layer for layer in layers(env) if layer is self._base or type(layer).__name__ in RECORDERS
+            layer for layer in layers(env) if layer is self._base or isinstance(layer, RECORDERS)
         ]
         self._roots = [layer for layer in layers(env) if layer not in self._outside]
         # Who plays, and what PettingZoo's interface says of them, is often forgotten.

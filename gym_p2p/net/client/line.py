@@ -16,9 +16,10 @@ from typing import Any
 import aiohttp
 import socketio
 
+from gym_p2p.config import Secret
+from gym_p2p.config.public_ids import public_id_problem
 from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.payloads import Payload, encode
-from gym_p2p.core.api.replies import PUBLIC_ID, is_public_id
 from gym_p2p.errors import ConfigurationError, P2PError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.service_connection import Credentials, accepted, check_url, hang_up, open_line
 
@@ -76,13 +77,14 @@ class Line:
         """Who the service takes this client for: the one that it wanted to be, or its join token's."""
         return self._credentials.subject_id or self._subject_id
 
-    async def open(self, url: str, subject_id: str, timeout_s: float, *, token: str | None) -> None:
+    async def open(self, url: str, subject_id: str, timeout_s: float, *, token: str | Secret | None) -> None:
         """Find the service and register; see :meth:`SignalingClient.connect`."""
         if self._http is not None:
             raise RuntimeError("connect() has been called before")
         check_url(url)
-        if not is_public_id(subject_id):
-            raise ConfigurationError("subject_id", f"wanted {PUBLIC_ID}, got {subject_id!r}")
+        problem = public_id_problem(subject_id)
+        if problem is not None:
+            raise ConfigurationError("subject_id", problem)
         self.url, self._subject_id = url, subject_id
         self._credentials = Credentials.of(token)
         self._http = aiohttp.ClientSession()
@@ -189,6 +191,8 @@ class Line:
                 await self._sio.emit(event, encode(payload), callback=functools.partial(_log_refusal, event))
         except socketio.exceptions.SocketIOError:
             _LOG.warning("%s was lost with the line to the service", event)
+        except Exception:  # noqa: BLE001  # what comes after it is still to be sent
+            _LOG.exception("sending %s", event)
 
     def _on_break(self, *_reason: Any) -> None:
         self._up.clear()

@@ -14,7 +14,8 @@ import aiohttp
 from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.errors import ProtocolError, ServiceRefused, ServiceUnreachable
-from gym_p2p.net.client.service_connection import check_url, in_words
+from gym_p2p.net.client.failures import in_words
+from gym_p2p.net.client.service_connection import check_url
 
 __all__ = ["QueueView"]
 
@@ -63,7 +64,7 @@ class QueueView:
         except TimeoutError:
             raise ServiceUnreachable(self._url, f"no answer within {_ANSWER_TIMEOUT_S:g} s") from None
         except (aiohttp.ClientError, ValueError) as error:
-            raise ServiceUnreachable(self._url, in_words(error)) from None
+            raise ServiceUnreachable(self._url, await in_words(error, self._url)) from None
         if status in {401, 403}:
             raise ServiceRefused("unauthenticated", "it does not know this operator token")
         try:

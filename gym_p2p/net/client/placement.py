@@ -16,7 +16,7 @@ from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import Payload
 from gym_p2p.core.api.queues import MatchFailed, QueueStatus
 from gym_p2p.core.api.requests import JoinRoom, LeaveQueue, LeaveRoom
-from gym_p2p.core.api.rooms import MatchFound, RoomStatus
+from gym_p2p.core.api.rooms import MatchFound, RoomStatus, TurnedAway
 from gym_p2p.errors import ConnectFailed, NoMatch, P2PError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.line import Line
 
@@ -57,6 +57,7 @@ class Placement:
         self._line = line
         self._place: Place | None = None
         self._status: RoomStatus | QueueStatus | None = None
+        self._turned_away: TurnedAway | None = None
         self._found: asyncio.Future[MatchFound] | None = None
 
     async def join(self, place: Place) -> Mapping[str, Any]:
@@ -94,7 +95,7 @@ class Placement:
             raise ConnectFailed(
                 f"the other players of {'the place' if self._place is None else self._place.name}",
                 waited_s=timeout_s,
-                seen=self._seen(),
+                seen=self._seen() if self._turned_away is None else f"{self._seen()}; {self._turned_away}",
                 advice="Start the other players with the same one, at the same service.",
             ) from None
 
@@ -119,6 +120,8 @@ class Placement:
                 self.fail(NoMatch(announced.queue, announced.reason, announced.waited_s))
             case RoomStatus() | QueueStatus():
                 self._status = announced
+            case TurnedAway():
+                self._turned_away = announced
 
     def fail(self, error: P2PError) -> None:
         """End the wait for the match."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.metadata
 import logging
 import os
+import random
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -21,16 +21,21 @@ import attrs
 import msgspec
 import socketio
 
+from gym_p2p.config.checks import require_no_password
+from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.requests import RegisterSubject
 from gym_p2p.errors import ConfigurationError, P2PError, ProtocolError, ServiceRefused, ServiceUnreachable
+from gym_p2p.exports.unreachable import NO_SERVICE
+from gym_p2p.net.client.failures import in_words, is_turned_away
+from gym_p2p.version import __version__
 
-__all__ = ["CLIENT", "Credentials", "accepted", "check_url", "hang_up", "in_words", "open_line"]
+__all__ = ["CLIENT", "Credentials", "accepted", "check_url", "hang_up", "open_line"]
 
 _LIBRARY_LOG = logging.getLogger("gym_p2p.net.library")
 _LIBRARY_LOG.setLevel(logging.CRITICAL)  # it writes whole packets, and calls a lost line a warning
 
-CLIENT = f"gym_p2p/{importlib.metadata.version('gym_p2p')}"
+CLIENT = f"gym_p2p/{__version__}"
 """What this software calls itself to the other players."""
 
 _GOODBYE_TIMEOUT_S = 1.0
@@ -41,7 +46,8 @@ _ADVICE = {
     "duplicate_session": "end the other program, or wait 15 s if it is gone already",
 }
 """What to do, by the code of a refusal at the door."""
-_ANOTHER_SERVICE = "what answers there is no gym_p2p service"
+_BUSY_PAUSE_S = 0.5
+"""Between two attempts where there are too many; half of it is random."""
 
 _TOKEN_VARIABLE = "GYM_P2P_TOKEN"  # noqa: S105  # a name; it keeps the token off command lines and records
 
@@ -58,24 +64,24 @@ class Credentials:
         subject_id: who this is by the service's account; ``None`` before it gave one.
     """
 
-    token: str | None = attrs.field(default=None, repr=False)
-    resume_token: str | None = attrs.field(default=None, repr=False)
+    token: Secret | None = attrs.field(default=None, converter=as_secret, repr=False)
+    resume_token: Secret | None = attrs.field(default=None, converter=as_secret, repr=False)
     subject_id: str | None = None
 
     @classmethod
-    def of(cls, token: str | None) -> Self:
+    def of(cls, token: str | Secret | None) -> Self:
         """Return those with this token, or with the environment's if it is ``None``."""
         return cls(token if token is not None else os.environ.get(_TOKEN_VARIABLE) or None)
 
     def to_auth(self) -> dict[str, str] | None:
         """Return what a connect carries."""
         shown = {"token": self.token, "resume_token": self.resume_token}
-        return {name: value for name, value in shown.items() if value is not None} or None
+        return {name: value.reveal() for name, value in shown.items() if value is not None} or None
 
     def learn(self, registered: Mapping[str, Any]) -> None:
         """Take what the service's answer to a registration gives for the next one."""
         resume_token = registered.get("resume_token")
-        self.resume_token = resume_token if isinstance(resume_token, str) else None
+        self.resume_token = as_secret(resume_token) if isinstance(resume_token, str) else None
         subject_id = registered.get("subject_id")
         self.subject_id = subject_id if isinstance(subject_id, str) else None
 
@@ -126,7 +132,7 @@ async def open_line(
             raise
         if isinstance(error, TimeoutError):
             raise ServiceUnreachable(url, f"no answer within {timeout_s:g} s") from None
-        raise ServiceUnreachable(url, in_words(error)) from None
+        raise ServiceUnreachable(url, await in_words(error, url)) from None
     sio.on("disconnect", on_break)
     return sio, rtt_ms
 
@@ -134,17 +140,38 @@ async def open_line(
 async def _connect_and_register(
     sio: socketio.AsyncClient, url: str, subject_id: str, credentials: Credentials, timeout_s: float
 ) -> float:
-    await sio.connect(url, auth=credentials.to_auth(), transports=["websocket"], wait_timeout=timeout_s)
+    await _connect(sio, url, credentials.to_auth(), timeout_s)
     registration = RegisterSubject(subject_id, CLIENT)
     sent_at = time.monotonic()
     answer = accepted(await sio.call(registration.event, encode(registration), timeout=timeout_s), url)
     rtt_ms = (time.monotonic() - sent_at) * 1e3
     if answer.get("service") != "gym_p2p":
-        raise ServiceUnreachable(url, _ANOTHER_SERVICE)
+        raise ServiceUnreachable(url, NO_SERVICE)
     if not sio.connected:
         raise ServiceUnreachable(url, "the line broke at once")
     credentials.learn(answer)
     return rtt_ms
+
+
+async def _connect(
+    sio: socketio.AsyncClient, url: str, auth: Mapping[str, str] | None, timeout_s: float
+) -> None:
+    """Connect, and again while the service only has too many others at the door."""
+    # The library takes an URL's host alone; a service behind a proxy may have a path.
+    path = f"{urllib.parse.urlsplit(url).path.strip('/')}/socket.io"
+    ends_at = time.monotonic() + timeout_s
+    while True:
+        try:
+            await sio.connect(
+                url, auth=auth, transports=["websocket"], socketio_path=path, wait_timeout=timeout_s
+            )
+        except socketio.exceptions.ConnectionError as error:
+            pause_s = _BUSY_PAUSE_S * random.uniform(0.5, 1.0)
+            if not is_turned_away(error) or ends_at <= time.monotonic() + pause_s:
+                raise
+            await asyncio.sleep(pause_s)
+        else:
+            return
 
 
 async def hang_up(sio: socketio.AsyncClient) -> None:
@@ -160,9 +187,11 @@ async def hang_up(sio: socketio.AsyncClient) -> None:
 
 def check_url(url: str) -> None:
     """Raise ``ConfigurationError`` for what cannot be a service's address."""
+    require_no_password("server_url", url)
     try:
         parts = urllib.parse.urlsplit(url)
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+        valid = valid and not parts.query and not parts.fragment and "@" not in parts.netloc
     except ValueError:
         valid = False
     if not valid:
@@ -172,7 +201,7 @@ def check_url(url: str) -> None:
 def accepted(answer: object, url: str) -> Mapping[str, Any]:
     """Return the fields of a yes; raise what a no means."""
     if not isinstance(answer, Mapping) or not isinstance(answer.get("ok"), bool):
-        raise ServiceUnreachable(url, _ANOTHER_SERVICE)
+        raise ServiceUnreachable(url, NO_SERVICE)
     if answer["ok"]:
         return answer
     raise _refusal(answer.get("error"))
@@ -205,17 +234,3 @@ def _raise_refusal(refusals: list[object]) -> None:
         advice = _ADVICE.get(refusal.code)
         detail = refusal.detail if advice is None else f"{refusal.detail}; {advice}"
         raise ServiceRefused(refusal.code, detail, retry_after_s=refusal.retry_after_s) from None
-
-
-def in_words(error: BaseException) -> str:
-    """Return what the client library's error means, without its internals."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, aiohttp.ClientConnectorDNSError):
-            return "the host name is unknown"
-        if isinstance(cause, aiohttp.ClientConnectorError):
-            return os.strerror(cause.os_error.errno) if cause.os_error.errno else "connection failed"
-        if isinstance(cause, aiohttp.WSServerHandshakeError):
-            return f"{_ANOTHER_SERVICE} (HTTP {cause.status})"
-        cause = cause.__cause__ or cause.__context__
-    return f"{_ANOTHER_SERVICE} ({type(error).__name__})"

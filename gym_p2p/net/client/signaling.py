@@ -17,6 +17,7 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.config import Secret
 from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import Payload, decode
@@ -30,6 +31,7 @@ from gym_p2p.net.client.events import EventStream, LineChanged
 from gym_p2p.net.client.line import Line
 from gym_p2p.net.client.placement import Place, Placement
 from gym_p2p.net.client.service_connection import CLIENT
+from gym_p2p.net.loop import note_failure
 
 __all__ = ["SignalingClient"]
 
@@ -68,7 +70,9 @@ class SignalingClient:
         """Who the service takes this client for: the one that it wanted to be, or its join token's."""
         return self._line.subject_id
 
-    async def connect(self, url: str, subject_id: str, timeout_s: float, *, token: str | None = None) -> None:
+    async def connect(
+        self, url: str, subject_id: str, timeout_s: float, *, token: str | Secret | None = None
+    ) -> None:
         """Find the service and register.
 
         Args:
@@ -89,6 +93,7 @@ class SignalingClient:
             await self.close()
             raise
         self._keeping = asyncio.create_task(self._keep_line(), name="gym_p2p signalling keep")
+        self._keeping.add_done_callback(note_failure)
 
     # ---- requests
 

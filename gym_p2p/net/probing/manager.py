@@ -30,6 +30,7 @@ from gym_p2p.core.probing.burst import Burst
 from gym_p2p.core.probing.statistics import PingStatistics
 from gym_p2p.errors import P2PError
 from gym_p2p.net.client.events import EventStream
+from gym_p2p.net.loop import note_failure
 from gym_p2p.net.probing.probe import ProbeConnection
 
 __all__ = ["ProbeLine", "ProbeManager", "ProbeResult"]
@@ -190,6 +191,7 @@ class ProbeManager:
             run.task = asyncio.get_running_loop().create_task(self._carry_out(run))
             self._tasks.add(run.task)
             run.task.add_done_callback(self._tasks.discard)
+            run.task.add_done_callback(note_failure)
 
     async def _carry_out(self, run: _ProbeRun) -> None:
         try:
@@ -245,6 +247,7 @@ class _ProbeRun:
     async def run(self) -> ProbeResult:
         """Measure, report, and wait until the other side is done too."""
         measuring = asyncio.ensure_future(self._measure())
+        measuring.add_done_callback(note_failure)
         either: set[asyncio.Future[Any]] = {measuring, self._ended}
         try:
             await asyncio.wait(either, timeout=_LONGEST_S, return_when=asyncio.FIRST_COMPLETED)
@@ -270,6 +273,7 @@ class _ProbeRun:
             _log.debug("the probe of %r failed: %s", self.prepare.peer_subject_id, error)
             return self._failed(connection.failure or "not_connected")
         reading = asyncio.gather(connection.get_path(), connection.get_rtt())
+        reading.add_done_callback(note_failure)
         try:
             statistics = await connection.measure_rtt()
             await asyncio.wait({reading}, timeout=_STATS_GRACE_S)

@@ -23,7 +23,7 @@ from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed, P2PError, UsageError
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
-from gym_p2p.net.loop import LoopClock
+from gym_p2p.net.loop import LoopClock, note_failure
 from gym_p2p.net.webrtc import PeerConnection
 
 __all__ = ["ProbeConnection"]
@@ -118,7 +118,7 @@ class ProbeConnection:
         """Connect, in the background. Idempotent; does nothing once closed."""
         if self._connecting is None and not self._closed:
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
-            self._connecting.add_done_callback(_take_note)
+            self._connecting.add_done_callback(note_failure)
 
     async def connect(self) -> None:
         """Start, and return once the channel is open.
@@ -248,12 +248,6 @@ class ProbeConnection:
             self._timer = None
         if measured is not None and not measured.done():
             measured.set_result(statistics)
-
-
-def _take_note(task: asyncio.Task[None]) -> None:
-    """Look at how a task ended: nobody else may."""
-    if not task.cancelled() and task.exception() is not None:
-        _log.debug("a probe connection failed: %s", task.exception())
 
 
 def _offers_first(local_id: str, peer_id: str, *, peer_is_ours: bool) -> bool:

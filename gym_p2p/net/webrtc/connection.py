@@ -16,9 +16,11 @@ from aiortc import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection, R
 from aiortc.rtcicetransport import RTCIceCandidate
 
 from gym_p2p.config import IceServer, LinkConfig
+from gym_p2p.core.signaling.ice_candidates import RESERVED_CANDIDATES
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed, ProtocolError, UsageError
 from gym_p2p.net.links.transport import LinkState, OnMessage, OnState
+from gym_p2p.net.loop import note_failure
 from gym_p2p.net.webrtc.association import Association
 from gym_p2p.net.webrtc.channels import Channels
 from gym_p2p.net.webrtc.descriptions import (
@@ -151,6 +153,7 @@ class PeerConnection:
             raise UsageError("this connection is closed")
         if self._gathering is None:
             self._gathering = asyncio.get_running_loop().create_task(self._gather())
+            self._gathering.add_done_callback(note_failure)
         await asyncio.shield(self._gathering)
 
     def ask_ice_servers(self, servers: Sequence[IceServer]) -> None:
@@ -254,6 +257,7 @@ class PeerConnection:
         """Close the link; see :meth:`gym_p2p.net.links.transport.Link.close`. Idempotent, in every state."""
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_task(self._close())
+            self._closing.add_done_callback(note_failure)
         await asyncio.shield(self._closing)
 
     async def _gather(self) -> None:
@@ -293,16 +297,24 @@ class PeerConnection:
             await self._add(candidate)
 
     async def _add(self, candidate: RTCIceCandidate) -> None:
-        if self._seen.total() >= MAX_REMOTE_CANDIDATES:
+        if self._seen.total() >= MAX_REMOTE_CANDIDATES and self._seen[candidate.type] >= RESERVED_CANDIDATES:
             return
         self._seen[candidate.type] += 1
         if not candidate.ip.endswith(".local"):
             await self._layers.ice.addRemoteCandidate(candidate)
             return
         # A browser's hidden address: looking it up takes a second when it fails, so nothing waits for it.
-        task = asyncio.get_running_loop().create_task(self._layers.ice.addRemoteCandidate(candidate))
+        task = asyncio.get_running_loop().create_task(self._look_up(candidate))
         self._additions.add(task)
         task.add_done_callback(self._additions.discard)
+        task.add_done_callback(note_failure)
+
+    async def _look_up(self, candidate: RTCIceCandidate) -> None:
+        try:
+            await self._layers.ice.addRemoteCandidate(candidate)
+        except OSError as error:
+            # The port of mDNS may be another program's; the other candidates remain.
+            _log.info("a hidden address of the other side cannot be looked up: %s", error.strerror or error)
 
     def _announce(self, candidate: RTCIceCandidate) -> None:
         if self._described and self.on_candidate is not None:

@@ -7,6 +7,8 @@ import types
 from collections.abc import Coroutine, Generator
 from typing import Any
 
+from gym_p2p.net.loop import note_failure
+
 __all__ = ["run_through"]
 
 _unfinished: set[asyncio.Task[None]] = set()
@@ -28,6 +30,7 @@ def run_through(coroutine: Coroutine[Any, Any, None]) -> None:
     task = asyncio.get_running_loop().create_task(finish())
     _unfinished.add(task)
     task.add_done_callback(_unfinished.discard)
+    task.add_done_callback(note_failure)
 
 
 @types.coroutine

@@ -11,14 +11,18 @@ import asyncio
 import functools
 import ipaddress
 import logging
+import socket
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import aioice
+import aioice.candidate
 import aioice.ice
 from aiortc.rtcicetransport import RTCIceCandidate, candidate_from_aioice, parse_stun_turn_uri
 
 from gym_p2p.config import IceServer
+from gym_p2p.net.loop import note_failure
+from gym_p2p.net.webrtc.relays import keep_channels
 
 __all__ = ["Gatherer", "host_addresses"]
 
@@ -30,9 +34,34 @@ SERVER_TIMEOUT_S = 5.0
 """As long as aioice gives a server (``get_component_candidates``)."""
 
 
+MAX_HOST_ADDRESSES = 32
+"""A machine with many containers has an address for each of their networks, which nobody else reaches; each
+costs a socket, and a check with each of the other side's."""
+
+_ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+"""Addresses that only documentation uses (RFC 5737, RFC 3849); nothing is sent to them."""
+
+
 def host_addresses() -> list[str]:
-    """Return the addresses to offer: the machine's own, or the loopback one where there is no other."""
-    return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True) or [LOOPBACK]
+    """Return the addresses to offer, the best first: the machine's own, or loopback where there is none."""
+    found = aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+    towards = [_source_towards(family, there) for family, there in _ELSEWHERE]
+    best_first = dict.fromkeys([*(address for address in towards if address in found), *found])
+    return [address for address in best_first if address is not None][:MAX_HOST_ADDRESSES] or [LOOPBACK]
+
+
+def _source_towards(family: socket.AddressFamily, there: str) -> str | None:
+    """Return the address from which this machine would send to another network; ``None`` without a way."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((there, 9))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+_BEST_LOCAL = 65_535
+"""Of one component and type, every candidate has a preference of its own (RFC 8445, section 5.1.2.1)."""
 
 
 class Gatherer:
@@ -54,6 +83,7 @@ class Gatherer:
         self._on_late = on_late
         self._hosts: list[aioice.ice.StunProtocol] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._keeping: list[asyncio.Task[None]] = []
         self._closed = False
 
     @property
@@ -66,7 +96,10 @@ class Gatherer:
         connection = self._connection
         connection._local_candidates_start = True
         addresses = [] if self._relay_only else host_addresses()
-        connection._local_candidates += await connection.get_component_candidates(1, addresses)
+        own = await connection.get_component_candidates(1, addresses)
+        for rank, candidate in enumerate(own):  # aioice holds them all for equally good
+            candidate.priority = aioice.candidate.candidate_priority(1, "host", _BEST_LOCAL - rank)
+        connection._local_candidates += own
         connection._local_candidates_end = True
         for protocol in connection._protocols:
             self._prepare(protocol)
@@ -83,9 +116,9 @@ class Gatherer:
             self._ask_all(servers, self._hosts)
 
     async def close(self) -> None:
-        """Stop asking."""
+        """Stop asking, and keep no relay any longer."""
         self._closed = True
-        tasks = list(self._tasks)
+        tasks = [*self._tasks, *self._keeping]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -131,13 +164,16 @@ class Gatherer:
             protocol_factory=lambda: aioice.ice.StunProtocol(self._connection),
             turn_server=(parsed["host"], parsed["port"]),
             turn_username=server.username,
-            turn_password=server.credential,
+            turn_password=None if server.credential is None else server.credential.reveal(),
             turn_ssl=parsed["scheme"] == "turns",
             turn_transport=parsed["transport"],
         )
         if self._closed:
             await protocol.close()
             return
+        keeping = asyncio.get_running_loop().create_task(keep_channels(protocol.transport))
+        keeping.add_done_callback(note_failure)
+        self._keeping.append(keeping)
         noted: Any = protocol
         noted.relay_protocol = "tls" if parsed["scheme"] == "turns" else parsed["transport"]
         self._prepare(protocol)

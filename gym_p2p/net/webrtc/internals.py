@@ -6,10 +6,12 @@ version has moved; the versions that were tried are the range in ``pyproject.tom
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aioice.ice
 import aioice.stun
+import aioice.turn
 import attrs
 from aiortc import RTCPeerConnection
 from aiortc.rtcdtlstransport import RTCDtlsTransport
@@ -57,6 +59,8 @@ PRIVATE_ATTRIBUTES = {
     ),
     "channel": ("_addBufferedAmount",),
     "transaction": ("_Transaction__timeout_delay",),
+    "relay": ("_TurnTransport__inner_protocol",),
+    "relayed": ("channel_bind", "channel_refresh_time", "channel_to_peer", "transport"),
 }
 
 
@@ -82,6 +86,10 @@ class Internals:
 def missing_attributes(pc: RTCPeerConnection) -> list[str]:
     """Return what this package needs and ``pc``, with a channel created, does not have."""
     layers = Internals.of(pc)
+    relayed = aioice.turn.TurnClientUdpProtocol(
+        ("127.0.0.1", 9), username=None, password=None, lifetime=0, channel_refresh_time=0
+    )
+    relayed.connection_made(asyncio.DatagramTransport())
     request = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
     owners: dict[str, Any] = {
         "sctp": layers.sctp,
@@ -92,6 +100,8 @@ def missing_attributes(pc: RTCPeerConnection) -> list[str]:
         "transaction": aioice.stun.Transaction(
             request, ("127.0.0.1", 9), aioice.ice.StunProtocol(layers.connection)
         ),
+        "relay": aioice.turn.TurnTransport(relayed),
+        "relayed": relayed,
     }
     return [
         f"{type(owners[layer]).__name__}.{name}"

@@ -18,6 +18,7 @@ import aioice.stun
 
 from gym_p2p.config import LinkEmulation
 from gym_p2p.net.links.emulation import EmulatedPath
+from gym_p2p.net.loop import note_failure
 
 __all__ = ["Sockets"]
 
@@ -124,6 +125,7 @@ class Sockets:
         """Start a measurement unless one is under way."""
         if self._measuring is None or self._measuring.done():
             self._measuring = asyncio.get_running_loop().create_task(self._measure(timeout_s))
+            self._measuring.add_done_callback(note_failure)
         return self._measuring
 
     async def close(self) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import attrs
 
-from gym_p2p.config import LinkConfig
+from gym_p2p.config import IceServer, LinkConfig
 from gym_p2p.core.api.requests import DropSpectator
 from gym_p2p.core.api.rooms import MatchFound, MatchSignal
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft
@@ -27,7 +27,7 @@ from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
-from gym_p2p.net.loop import LoopTimer, unless
+from gym_p2p.net.loop import LoopTimer, note_failure, unless
 from gym_p2p.net.webrtc import PeerConnection
 
 __all__ = ["FeedServer"]
@@ -115,10 +115,13 @@ class FeedServer:
         if len(self._guests) >= self._limit:
             self._client.send(DropSpectator(name))
             return
-        self._guests[name] = guest = _Guest(self._connector(name))
+        self._guests[name] = guest = _Guest(
+            self._connector(name, joined.ice_servers or self._found.ice_servers)
+        )
         task = asyncio.get_running_loop().create_task(self._serve(name, guest), name="gym_p2p spectator")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(note_failure)
 
     def _left(self, left: SpectatorLeft) -> None:
         guest = self._guests.get(left.spectator_id)
@@ -143,18 +146,18 @@ class FeedServer:
             if guest.open is not None:
                 await guest.open.close()
 
-    def _connector(self, name: str) -> Connector:
+    def _connector(self, name: str, ice_servers: Sequence[IceServer]) -> Connector:
         return Connector(
             local_id=self._found.player_id,
             remote_id=name,
-            make_connection=partial(self._connection, name),
+            make_connection=partial(self._connection, name, ice_servers),
             send_signal=partial(self._client.send_signal, self._found.match_id, name),
             remote_is_ours=True,
             timeout_s=self._link.connect_timeout_s,
             offers_first=False,
         )
 
-    def _connection(self, name: str) -> PeerConnection:
+    def _connection(self, name: str, ice_servers: Sequence[IceServer]) -> PeerConnection:
         def on_state(state: LinkState) -> None:
             guest = self._guests.get(name)
             if guest is None:
@@ -170,7 +173,7 @@ class FeedServer:
             self._safely(lambda: self._feed.receive(name, whole, self._alarm.now))
 
         connection = PeerConnection(
-            link=self._link, ice_servers=self._found.ice_servers, on_message=on_message, on_state=on_state
+            link=self._link, ice_servers=ice_servers, on_message=on_message, on_state=on_state
         )
         return connection
 

@@ -1,6 +1,8 @@
 """The network process: one network half at the end of a socket pair.
 
-Run by :mod:`gym_p2p.net.worker.bridge`.
+Run by :mod:`gym_p2p.net.worker.process_bridge`, as ``child FD OWNER``. It ends with its owner, and not at a
+signal: one that goes to everything that runs (a service manager's, a terminal's that hangs up) reaches the
+owner too, who says goodbye through it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from gym_p2p.net.worker.factory import make_worker
 from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, StampedEvent
 from gym_p2p.net.worker.pipe import FrameReader, pack
 from gym_p2p.net.worker.worker import NetworkWorker
+from gym_p2p.processes.owner import OwnerWatch
 
 __all__ = ["main"]
 
@@ -30,7 +33,7 @@ FLUSH_TIMEOUT_S = 2.0
 
 
 class _Pipe(asyncio.Protocol):
-    """The child's end: a plan first, then commands; the stream's end is the user's process's end."""
+    """The child's end: a plan first, then commands; the stream's end is the user's half's end."""
 
     def __init__(self) -> None:
         self.planned: asyncio.Future[NetworkWorker] = asyncio.get_running_loop().create_future()
@@ -61,6 +64,11 @@ class _Pipe(asyncio.Protocol):
             # The user's process died: the peers need not wait for a time-out to learn of it.
             self._worker.command(Leave("process_died"))
 
+    def owner_ended(self) -> None:
+        """Hang up: whoever may hold the other end now, it is not the user's half."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def emit(self, stamped: StampedEvent) -> None:
         """Pass on an event."""
         transport = self._transport
@@ -84,21 +92,25 @@ class _Pipe(asyncio.Protocol):
                 await asyncio.wait_for(self._closed.wait(), FLUSH_TIMEOUT_S)
 
 
-async def _run(fd: int) -> None:
+async def _run(fd: int, owner: int) -> None:
     loop = asyncio.get_running_loop()
     _, pipe = await loop.create_connection(_Pipe, sock=socket.socket(fileno=fd))
+    watch = OwnerWatch(owner, pipe.owner_ended)
     try:
         worker = await pipe.planned
-    except asyncio.CancelledError:
+        await worker.run()
+        await pipe.finish()
+    except asyncio.CancelledError:  # the user's half ended before it had planned anything
         return
-    await worker.run()
-    await pipe.finish()
+    finally:
+        watch.stop()
 
 
 def main() -> None:
     """Run the network half that the parent process plans."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    run_loop(_run(int(sys.argv[1])))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    run_loop(_run(int(sys.argv[1]), int(sys.argv[2])))
 
 
 if __name__ == "__main__":

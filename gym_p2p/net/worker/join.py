@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.queues import MatchProposed, QueueStatus
-from gym_p2p.core.api.rooms import MatchFound, RoomStatus
+from gym_p2p.core.api.rooms import MatchFound, RoomStatus, TurnedAway
 from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.signaling import SignalingClient
@@ -42,6 +42,7 @@ async def find_match(
     config = plan.config
     await client.connect(config.server_url, plan.subject_id, timeout_s=SIGN_IN_TIMEOUT_S, token=config.token)
     client.events.listen(LineChanged, on_line)
+    client.events.listen(TurnedAway, emit)
     try:
         if config.queue is None:
             return await _from_room(plan, client, emit)

@@ -32,6 +32,11 @@ _DEPARTED_GRACE_S = 2.0
 """Only the player's line to the service may have broken, with all exchanged that a connection needs."""
 
 
+_PREPARED_FOR_S = 30.0
+"""What was gathered is true for so long: address translators forget sooner or later (RFC 4787, REQ-5), and
+machines change networks. Gathering anew takes milliseconds."""
+
+
 class _Route:
     """Where what comes over a connection goes: kept until it is known which player is at the other end.
 
@@ -70,13 +75,20 @@ class Mesh:
         self._client = client
         self._link = link
         self._prepared: list[PeerConnection] = []
+        self._prepared_at = 0.0
         self._connections: dict[PeerConnection, _Route] = {}
         self._connectors: dict[SeatId, Connector] = {}
         self._departures: dict[SeatId, asyncio.Event] = {}
         """Set once the service has lost sight of that player."""
 
     async def prepare(self, count: int) -> None:
-        """Gather candidates and make certificates for so many others."""
+        """Gather candidates and make certificates for so many others.
+
+        Not where only relays are allowed, which come with the match.
+        """
+        if self._link.relay_only:
+            return
+        self._prepared_at = asyncio.get_running_loop().time()
         self._prepared = [self._make_connection(self._link, ()) for _ in range(min(count, MAX_PLAYERS - 1))]
         await asyncio.gather(*(connection.gather() for connection in self._prepared))
 
@@ -85,7 +97,7 @@ class Mesh:
         for peer in found.peers:
             self._connectors[peer.player_id] = self._connector(found, peer)
             self._departures[peer.player_id] = asyncio.Event()
-        # There may be fewer players than seats, or only relays are allowed.
+        # There may be fewer players than seats, only relays allowed, or a long wait before.
         unused, self._prepared = self._prepared, []
         for connection in unused:
             del self._connections[connection]
@@ -147,7 +159,7 @@ class Mesh:
         if found.relay_only and not link.relay_only:
             # What was gathered ahead of time holds this machine's addresses: not for this match.
             link = attrs.evolve(link, relay_only=True)
-        elif self._prepared:
+        elif self._prepared and asyncio.get_running_loop().time() < self._prepared_at + _PREPARED_FOR_S:
             first = self._prepared.pop()
             first.ask_ice_servers(found.ice_servers)
         return Connector(

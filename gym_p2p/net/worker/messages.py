@@ -13,7 +13,7 @@ import attrs
 
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
-from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus
+from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus, TurnedAway
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.match.events import Command, Event
@@ -149,7 +149,9 @@ class WatchEnded:
     reason: str
 
 
-JoinEvent = JoinAck | RoomStatus | QueueAck | QueueStatus | MatchProposed | MatchFound | ServiceReachable
+JoinEvent = (
+    JoinAck | RoomStatus | TurnedAway | QueueAck | QueueStatus | MatchProposed | MatchFound | ServiceReachable
+)
 """On the way to a match."""
 WatchEvent = WatchedMatch | SubscriberEvent | WatchEnded
 """Of a spectator's network half; a ``WatchedMatch`` again where another player has to show the match."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import select
 import socket
 import subprocess
-import sys
 import time
 from collections import deque
-from pathlib import Path
 
 from gym_p2p.errors import NetworkError
 from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge
@@ -24,10 +23,15 @@ from gym_p2p.net.worker.messages import (
     WorkerStopped,
 )
 from gym_p2p.net.worker.pipe import FrameReader, pack
+from gym_p2p.processes.forks import let_go_in_forks
+from gym_p2p.processes.python import python_command
 
 __all__ = ["ProcessBridge"]
 
 _log = logging.getLogger(__name__)
+
+_FIRST_OWN_FD = 3
+"""Below are standard input, output and error, also in a process that was started without them."""
 
 
 class ProcessBridge(Bridge):
@@ -36,13 +40,14 @@ class ProcessBridge(Bridge):
     def __init__(self, plan: PlayerPlan | SpectatorPlan) -> None:
         """Start the process; it signs in and connects at once."""
         super().__init__()
-        self._socket, theirs = socket.socketpair()
+        self._socket, theirs = map(_above_standard, socket.socketpair())
         try:
             with theirs:
                 self._process = _start_child(theirs)
         except OSError as error:
             self._socket.close()
             raise NetworkError(f"the network process could not start: {error}") from error
+        let_go_in_forks(self._socket)
         # Waiting is up to poll: a time-out on the socket would be a system call or two more a step.
         self._socket.settimeout(0)
         self._readable = select.poll()
@@ -108,6 +113,9 @@ class ProcessBridge(Bridge):
         left_s = timeout_s
         while not self._events:
             if not self._readable.poll(left_s * 1e3):
+                if timeout_s > 0 and self._process.poll() is not None and not self._readable.poll(0):
+                    # It has ended, and somebody who was forked as it began holds its end of the line.
+                    self._end_of_stream()
                 return
             left_s = max(0.0, deadline - time.monotonic())
             try:
@@ -127,16 +135,31 @@ class ProcessBridge(Bridge):
 
 
 def _start_child(theirs: socket.socket) -> subprocess.Popen[bytes]:
-    # The child must find this very package, wherever the parent has it from; -P keeps the working
-    # directory out. Its own process group keeps a Ctrl-C at the terminal from reaching it: the user's
-    # half decides when the match ends.
-    root = str(Path(__file__).resolve().parents[3])
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    # Its own process group keeps a Ctrl-C at the terminal, and a signal to the user's whole group, from
+    # reaching it: the user's half decides when the match ends.
+    fd = theirs.fileno()
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-P", "-m", "gym_p2p.net.worker.child", str(theirs.fileno())],
-        pass_fds=(theirs.fileno(),),
+        python_command("gym_p2p.net.worker.child", str(fd), str(os.getpid())),
+        pass_fds=(fd,),
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.DEVNULL,  # it prints nothing; and who waits for the user's output to end, need not
+        stderr=None if _is_open(2) else subprocess.DEVNULL,
         process_group=0,
         restore_signals=True,
     )
+
+
+def _above_standard(end: socket.socket) -> socket.socket:
+    """Return the same end under a number at which nobody writes who means standard output or error."""
+    if end.fileno() >= _FIRST_OWN_FD:
+        return end
+    with end:
+        return socket.socket(fileno=fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, _FIRST_OWN_FD))
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True

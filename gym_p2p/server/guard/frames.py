@@ -22,10 +22,23 @@ from typing import Any
 import attrs
 import msgspec
 import socketio.packet
+from uvicorn.protocols.utils import ClientDisconnected
 
+from gym_p2p.core.presence.connects import Connects
 from gym_p2p.core.presence.rate_limits import RateLimit
 
-__all__ = ["GUARD_KEY", "VIOLATION", "ConnectionGuard", "FrameGuard", "StrictJson", "StrictPacket"]
+__all__ = [
+    "GUARD_KEY",
+    "VIOLATION",
+    "App",
+    "ConnectionGuard",
+    "FrameGuard",
+    "Receive",
+    "Scope",
+    "SendMessage",
+    "StrictJson",
+    "StrictPacket",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,6 +60,13 @@ _SEND_DEADLINE_S = 10.0
 _GREETING_DEADLINE_S = 10.0
 """From the websocket to the Socket.IO connect on it; an honest client's first frame is that."""
 
+_BYTES_PER_EVENT = 2048
+"""What an event may have in the long run: ten times the mean of a player who meets seven others."""
+_BYTES_PER_BURST_EVENT = 5120
+"""And one of a burst, in which descriptions are: eight of the longest are a quarter of what it allows."""
+
+_BROKEN = frozenset({1002, 1007, 1009})
+"""Closed for a broken frame, a text that is none, a message that is too large: RFC 6455 section 7.4.1."""
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
 _TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
 
@@ -135,26 +155,39 @@ class ConnectionGuard:
     """One websocket, seen from under the Socket.IO library: it can be closed whatever state that is in."""
 
     _send: SendMessage
+    _bytes: RateLimit
     greeted: bool = False
     """Whether the client has sent its Socket.IO connect."""
+    violated: bool = False
+    """Whether it is closed for what it has sent."""
     _closed: bool = False
     _saying_goodbye: bool = False
 
     def admit(self, message: Message) -> Message:
-        """Return a received ASGI message, or a disconnect in its place when no honest client sends such."""
+        """Return a received ASGI message, or a disconnect in its place when no honest client sends such.
+
+        What a message costs is known by its length, before anybody reads it.
+        """
         if message["type"] != "websocket.receive":
+            self.violated |= message.get("code") in _BROKEN
             return message
-        text = message.get("text") or ""
+        text, now = message.get("text") or "", time.monotonic()
         greets = text.startswith("40")
-        if self._saying_goodbye or message.get("bytes") is not None or not _is_frame(text):
-            return _DISCONNECT
-        if greets and self.greeted:  # after a refused one an honest client closes, too
-            return _DISCONNECT
+        too_much = self._bytes.take("", now, len(text)) is not None
+        # After a refused greeting an honest client closes, too.
+        if too_much or self._saying_goodbye or (greets and self.greeted):
+            return self._drop()
+        if message.get("bytes") is not None or not _is_frame(text):
+            return self._drop()
         self.greeted |= greets
         # After a Socket.IO disconnect an honest client closes; reconnecting on the same websocket would
         # be a way around the limits that belong to a socket.
         self._saying_goodbye = text.startswith("41")
         return message
+
+    def _drop(self) -> Message:
+        self.violated = True
+        return _DISCONNECT
 
     async def send(self, message: Message) -> None:
         """Send an ASGI message within the deadline; raises ``OSError`` when nobody reads."""
@@ -168,9 +201,10 @@ class ConnectionGuard:
             raise ConnectionAbortedError("the client stopped reading") from None
 
     async def close(self) -> None:
-        """Close the websocket. Idempotent; never raises."""
+        """Close the websocket for what was sent on it. Idempotent; never raises."""
         if self._closed:
             return
+        self.violated = True
         try:
             await self.send({"type": "websocket.close", "code": _POLICY_VIOLATION})
         except (OSError, RuntimeError) as error:  # already closed from the other end
@@ -187,6 +221,7 @@ class FrameGuard:
     Args:
         app: what is guarded.
         connects: new websockets of one address; ``None`` counts none.
+        events: what one of them may send; its bytes are bounded by that, before they are decoded.
         on_refusal: called with a reason for every websocket that is turned away here.
     """
 
@@ -194,11 +229,13 @@ class FrameGuard:
         self,
         app: App,
         *,
-        connects: RateLimit | None = None,
+        connects: Connects | None = None,
+        events: RateLimit,
         on_refusal: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         self._app = app
         self._connects = connects
+        self._events = events
         self._on_refusal = on_refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
@@ -206,12 +243,14 @@ class FrameGuard:
         if scope["type"] != "websocket":
             await self._app(scope, receive, send)
             return
-        wait_s = self._wait_s(scope)
+        address = (scope.get("client") or ("unknown", 0))[0]
+        wait_s = None if self._connects is None else self._connects.take(address, time.monotonic())
         if wait_s is not None:
             self._on_refusal("too_many_connects")
             await _turn_away(scope, receive, send, wait_s)
             return
-        guard = ConnectionGuard(send)
+        per_s, burst = self._events.per_s, self._events.burst
+        guard = ConnectionGuard(send, RateLimit(per_s * _BYTES_PER_EVENT, burst * _BYTES_PER_BURST_EVENT))
         greeted_by = time.monotonic() + _GREETING_DEADLINE_S
 
         async def guarded_receive() -> Message:
@@ -224,12 +263,13 @@ class FrameGuard:
                 self._on_refusal("no_greeting")
                 return _DISCONNECT
 
-        await self._app({**scope, GUARD_KEY: guard}, guarded_receive, guard.send)
-
-    def _wait_s(self, scope: Scope) -> float | None:
-        """Count a websocket; where it is one too many, return the seconds until the next may come."""
-        address = (scope.get("client") or ("unknown", 0))[0]
-        return None if self._connects is None else self._connects.take(address, time.monotonic())
+        try:
+            await self._app({**scope, GUARD_KEY: guard}, guarded_receive, guard.send)
+        finally:
+            if guard.violated:
+                self._on_refusal("dropped")
+                if self._connects is not None:
+                    self._connects.drop(address, time.monotonic())
 
 
 async def _turn_away(scope: Scope, receive: Receive, send: SendMessage, wait_s: float) -> None:
@@ -242,6 +282,7 @@ async def _turn_away(scope: Scope, receive: Receive, send: SendMessage, wait_s: 
     head = {"type": "websocket.http.response.start", "status": _TOO_MANY_REQUESTS, "headers": [retry]}
     await send(head)
     await send({"type": "websocket.http.response.body", "body": b""})
+    raise ClientDisconnected  # else uvicorn logs, for every one of them, that there was no handshake
 
 
 def _is_frame(text: str) -> bool:

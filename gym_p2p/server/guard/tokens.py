@@ -20,7 +20,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 import attrs
 import msgspec
 
-from gym_p2p.core.api.replies import PUBLIC_ID, is_public_id
+from gym_p2p.config.public_ids import public_id_problem
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.exports.files import write_bytes
@@ -82,8 +82,9 @@ class JoinClaims:
     """Makes two tokens of one subject differ, and one traceable to whom it was given."""
 
     def __attrs_post_init__(self) -> None:
-        if not is_public_id(self.subject_id):
-            raise ConfigurationError("subject", f"wanted {PUBLIC_ID}, got {self.subject_id!r}")
+        problem = public_id_problem(self.subject_id)
+        if problem is not None:
+            raise ConfigurationError("subject", problem)
 
 
 class _Claims(Protocol):

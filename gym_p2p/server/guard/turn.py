@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from gym_p2p.config import IceServer, ServiceConfig
+from gym_p2p.config import IceServer, Secret, ServiceConfig
 
 __all__ = ["TurnCredentials", "ice_servers_for"]
 
@@ -49,7 +49,9 @@ class TurnCredentials:
         """Return ICE servers with credentials for those TURN servers that have no fixed ones."""
         username, credential = self.mint(subject_id, lifetime_s)
         return tuple(
-            attrs.evolve(server, username=username, credential=credential) if _wants(server) else server
+            attrs.evolve(server, username=username, credential=Secret(credential))
+            if _wants(server)
+            else server
             for server in servers
         )
 
@@ -58,7 +60,7 @@ def ice_servers_for(config: ServiceConfig, lifetime_s: float) -> Callable[[str],
     """Return what hands a subject the service's ICE servers, with credentials that last for so long."""
     if config.turn_secret is None:
         return lambda _subject_id: config.ice_servers
-    credentials = TurnCredentials(config.turn_secret)
+    credentials = TurnCredentials(config.turn_secret.reveal())
     return lambda subject_id: credentials.equip(config.ice_servers, subject_id, lifetime_s)
 
 

@@ -104,7 +104,7 @@ class Dispatcher:
         if isinstance(shown, Refused):
             refused: Refused | None = shown
         else:
-            refused = self._presence.connected(
+            refused = self._machines.connected(
                 socket, now, subject_id=shown.subject_id, resume_token=shown.resume_token
             )
         if refused is not None:

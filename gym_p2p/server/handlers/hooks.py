@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from gym_p2p.core.api.queues import Verdict
-from gym_p2p.core.matchmaking.commands import ProposedMatch, as_verdict
+from gym_p2p.core.matchmaking.commands import NoVerdictError, ProposedMatch, as_verdict
 
 __all__ = ["HookCaller", "PreMatchHook"]
 
@@ -48,7 +48,11 @@ class HookCaller:
         """Return the verdict, and where it comes from: ``hook``, or what the hook did instead."""
         try:
             async with asyncio.timeout(self._timeout_s) as deadline:
-                return as_verdict(await self._answer(proposed)), "hook"
+                answer = await self._answer(proposed)
+            return as_verdict(answer), "hook"
+        except NoVerdictError as error:
+            _LOG.error("%s; the match is rejected", error)
+            return Verdict.REJECT, "hook_raised"
         except _Busy:
             _LOG.error("%d calls of the pre-match hook have not returned; the match is rejected", MAX_THREADS)
             return Verdict.REJECT, "hook_busy"

@@ -174,6 +174,7 @@ class SignalingService:
         if refused is not None:
             _LOG.debug("socket %s refused: %s", sid, refused.code)
             self._own(self._close(None, guard, _GOODBYE_S))
+            self._wake.set()
             raise socketio.exceptions.ConnectionRefusedError(refused.message, _error(refused))
         self._guards[sid] = guard
         self._wake.set()
@@ -281,6 +282,13 @@ class SignalingService:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._own_tasks.add(task)
         task.add_done_callback(self._own_tasks.discard)
+        task.add_done_callback(_note_failure)
+
+
+def _note_failure(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        _LOG.error("in the service", exc_info=error)
 
 
 async def _call_host(handler: _HostHandler, *arguments: Any) -> object:

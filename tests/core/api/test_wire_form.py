@@ -149,8 +149,10 @@ def test_spectators() -> None:
     service.watch("eve", match_id="match-1")
     service.drop_spectator("ann", "w1")
     spectator = '{"match_id":"match-1","spectator_id":"w1"}'
+    joined = '{"match_id":"match-1","spectator_id":"w1",'
+    joined += '"ice_servers":[{"urls":["stun:stun.example"]}]}'
     assert service.sent() == [
-        ("ann", "spectator_joined", spectator),
+        ("ann", "spectator_joined", joined),
         (
             "ann",
             "webrtc_signal",
@@ -165,7 +167,7 @@ def test_spectators() -> None:
             '{"type":"ice-candidate","from_player_id":0,"game_id":"match-1","payload":null}',
         ),
         ("ann", "spectator_left", spectator),
-        ("ann", "spectator_joined", spectator),
+        ("ann", "spectator_joined", joined),
         ("eve", "watch_over", '{"match_id":"match-1","reason":"dropped"}'),
     ]
 
@@ -311,7 +313,7 @@ def test_a_queue() -> None:
     for now in (60.0, 62.0):
         lab.queues.handle_timeout(now)
     failed = lab.sent()
-    assert failed["ann", "match_failed"] == '{"queue":"lab","reason":"nobody_near_enough","waited_s":60.0}'
+    assert failed["ann", "match_failed"] == '{"queue":"lab","reason":"declined","waited_s":60.0}'
 
 
 def test_what_was_measured_before_a_match() -> None:

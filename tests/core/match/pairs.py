@@ -1,4 +1,4 @@
-"""Matches that hand each other every message at once, for what needs no network and no time."""
+"""Matches for what needs no network and no time: some that hand each other every message, and lone ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
 from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, encode
 
 
 class Pair:
@@ -46,3 +48,20 @@ class Pair:
         seeds_seen = {[e.seed for e in events if isinstance(e, EpisodeBegan)][-1] for events in self.events}
         assert len(seeds_seen) == 1
         return seeds_seen.pop()
+
+
+def greeted_match(players: int) -> Match:
+    """Return the first player's match, whom all others have greeted."""
+    match = Match(local=0, players=players, description={"must": {}}, match_seed=7, sync=SyncConfig())
+    for player in range(1, players):
+        match.opened(player, 0.0)
+        match.receive(player, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}))), 0.0)
+    outputs_of(match)
+    return match
+
+
+def outputs_of(match: Match) -> list[object]:
+    outputs: list[object] = []
+    while (output := match.poll()) is not None:
+        outputs.append(output)
+    return outputs

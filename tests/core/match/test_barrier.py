@@ -11,7 +11,7 @@ from gym_p2p.core.match.barrier import MAX_BARRIERS_AHEAD, Barrier, Seeds, barri
 from gym_p2p.core.match.events import EpisodeBegan, EpisodeRefused
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.wire.codec import JsonObject
-from gym_p2p.core.wire.messages import Ready
+from gym_p2p.core.wire.messages import Goodbye, Ready
 from gym_p2p.errors import ProtocolError
 from tests.core.match.pairs import Pair
 
@@ -66,12 +66,31 @@ def test_it_opens_half_the_longest_round_trip_after_we_are_there() -> None:
     assert waiting.open(1.15) is not None
 
 
-def test_who_left_is_not_waited_with() -> None:
+@pytest.mark.parametrize("state", [PeerState.LEAVING, PeerState.GONE])
+def test_who_left_is_begun_with_if_they_were_ready_and_else_not(state: PeerState) -> None:
+    for brought in ({}, {1: ready()}):
+        waiting, peers = barrier(2)
+        peers[1].ready = dict(brought)
+        waiting.wait(ready(), 0.0)
+        peers[1].state = state
+        there = waiting.open(0.0)
+        assert there == ({0: ready(), 1: ready()} if brought else None)
+
+
+def test_who_steps_back_passes_no_barrier() -> None:
     waiting, peers = barrier(2)
     waiting.receive(peers[1], ready(), 0)
     waiting.wait(ready(), 0.0)
-    peers[1].state = PeerState.LEAVING
+    waiting.step_back()
+    assert waiting.opens_at is None
     assert waiting.open(0.0) is None
+
+
+def test_a_barrier_after_the_goodbye_is_a_protocol_error() -> None:
+    waiting, peers = barrier()
+    peers[1].goodbye = Goodbye("normal", 0, 0, None)
+    with pytest.raises(ProtocolError, match="after the goodbye"):
+        waiting.receive(peers[1], ready(), 0)
 
 
 @pytest.mark.parametrize("episode", [0, 3, 4, 4 + MAX_BARRIERS_AHEAD + 1])

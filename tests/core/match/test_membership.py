@@ -13,11 +13,10 @@ from gym_p2p.core.match.events import Leave, Left, PlayerGone
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.sync.outputs import Over
 from gym_p2p.core.sync.session import SyncSession
-from gym_p2p.core.wire.codec import JsonObject
-from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Goodbye, Hello, Holdings, Share, encode
+from gym_p2p.core.wire.messages import Goodbye, Holdings, Share, encode
 from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples, rarely
-from tests.core.match.pairs import Pair
+from tests.core.match.pairs import Pair, greeted_match, outputs_of
 from tests.core.tables import TICK_S, Player, Table, next_state, rollback_table
 
 WINDOW = 8
@@ -183,22 +182,6 @@ def test_the_last_inputs_of_a_polite_leaver_are_shared_when_they_are_killed_befo
     assert reached.over == Over(promised, "peer_left", leaver.index)
 
 
-def greeted_match(players: int) -> Match:
-    match = Match(local=0, players=players, description={"must": {}}, match_seed=1, sync=SyncConfig())
-    for player in range(1, players):
-        match.opened(player, 0.0)
-        match.receive(player, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}))), 0.0)
-    outputs_of(match)
-    return match
-
-
-def outputs_of(match: Match) -> list[object]:
-    outputs: list[object] = []
-    while (output := match.poll()) is not None:
-        outputs.append(output)
-    return outputs
-
-
 def gone(match: Match) -> list[object]:
     return [output for output in outputs_of(match) if isinstance(output, PlayerGone)]
 
@@ -219,7 +202,7 @@ def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_the
     match.closed(3, 0.1)
     match.receive(1, encode(Share(0, 3, 0, (b"a", b"b"))), 0.1)
     match.receive(1, encode(Holdings(0, ((3, 2),))), 0.1)
-    match.receive(1, encode(Goodbye("normal", 0, None)), 0.1)
+    match.receive(1, encode(Goodbye("normal", 0, 0, None)), 0.1)
     match.closed(1, 0.2)
     match.receive(2, encode(Holdings(0, ((3, 0),))), 0.2)
     assert gone(match) == [PlayerGone(1, "peer_left", 0, "normal")]

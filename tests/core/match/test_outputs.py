@@ -47,7 +47,7 @@ def test_requests_and_events_come_out_in_the_order_in_which_they_went_in() -> No
         (Ready(1, None, None, 0, 0), Channel.CTRL),
         (Refuse(()), Channel.CTRL),
         (Checksum(1, 1, b"x"), Channel.CTRL),
-        (Goodbye("normal", 0, None), Channel.CTRL),
+        (Goodbye("normal", 0, 0, None), Channel.CTRL),
         (Share(1, 0, 0, ()), Channel.CTRL),
         (Holdings(1, ()), Channel.CTRL),
     ],

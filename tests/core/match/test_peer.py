@@ -9,12 +9,12 @@ from gym_p2p.core.match.events import Pinged
 from gym_p2p.core.match.peer import (
     ACKNOWLEDGE_LEAST_S,
     GREETING_TIMEOUT_S,
+    HEARSAY_KEPT,
     KEEP_ALIVE_S,
     PING_INTERVAL_S,
     RESEND_INTERRUPTED_S,
     RESEND_LEAST_S,
     RESEND_MOST_S,
-    SHARES_KEPT,
     Due,
     Peer,
     PeerState,
@@ -150,9 +150,9 @@ def test_a_bare_acknowledgement_waits_for_the_next_input_where_one_comes_soon() 
 
 def test_no_more_shares_are_kept_of_a_player_who_is_here_than_may_be() -> None:
     peer = playing()
-    for start in range(SHARES_KEPT + 10):
-        peer.keep_share(Share(1, 1, start, (b"x",)))
-    assert len(peer.shares) == SHARES_KEPT
+    for start in range(HEARSAY_KEPT + 10):
+        peer.keep_hearsay(Share(1, 1, start, (b"x",)))
+    assert len(peer.hearsay) == HEARSAY_KEPT
 
 
 def test_a_new_episode_forgets_the_inputs_of_the_one_before() -> None:
@@ -160,10 +160,10 @@ def test_a_new_episode_forgets_the_inputs_of_the_one_before() -> None:
     peer.remote_inputs.add(0, [b"a"])
     peer.acknowledges(inputs(3, 3), 0)
     peer.final = 1
-    peer.keep_share(Share(1, 1, 0, ()))
+    peer.keep_hearsay(Share(1, 1, 0, ()))
     peer.unreported_since = 1.0
-    peer.begin_episode()
+    peer.begin_episode(2)
     fresh = Peer(index=1, sync=SYNC, players=2)
-    for name in ("received", "acknowledged", "final", "shares", "unreported_since"):
+    for name in ("received", "acknowledged", "final", "hearsay", "unreported_since"):
         assert getattr(peer, name) == getattr(fresh, name)
     assert peer.remote_inputs.count == 0

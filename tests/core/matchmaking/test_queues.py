@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.queues import MatchFailed, Verdict
+from gym_p2p.core.api.replies import Notify, Refused
+from gym_p2p.core.api.rooms import TurnedAway
 from gym_p2p.core.matchmaking.commands import ProposedMatch, RequestProbe
 from gym_p2p.core.probing.outcome import Reason
 from tests.core.matchmaking.queues_lab import Lab
@@ -73,6 +77,50 @@ def test_the_budget_of_probes_is_one_for_all_queues() -> None:
         lab.queues.leave("ann", lab.now)
         lab.collect()
     assert len(lab.all(RequestProbe)) == 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("hook", "refused"),
+        ("hook_raised", "rule_failed"),
+        ("hook_timeout", "rule_failed"),
+        ("hook_busy", "rule_failed"),
+    ],
+)
+def test_who_was_refused_by_the_services_rule_is_not_told_that_others_were_too_far_away(
+    reason: str, told: str
+) -> None:
+    lab = Lab(None, ask_hook=True, give_up_after_s=20.0)
+    for name in ("ann", "bob"):
+        lab.join(name)
+    lab.queues.hook_decided(lab.all(ProposedMatch)[-1], Verdict.REJECT, lab.now, reason)
+    lab.wait(25.0)
+    for name in ("ann", "bob"):
+        (failed,) = lab.told(name, "match_failed")
+        assert isinstance(failed, MatchFailed)
+        assert failed.reason == told
+
+
+def test_whom_a_player_declined_is_told_that() -> None:
+    lab = Lab(None, give_up_after_s=20.0)
+    lab.join("ann", asks=True)
+    lab.join("bob")
+    lab.say("ann", Verdict.REJECT)
+    lab.wait(25.0)
+    assert lab.told("bob", "match_failed") == [MatchFailed(queue="lab", reason="declined", waited_s=20.0)]
+
+
+def test_who_waits_hears_that_somebody_came_for_something_else_but_not_hundreds_do() -> None:
+    lab = Lab(None)
+    lab.join("n0", plays="this", take="left")
+    for number in range(1, 50):
+        lab.join(f"n{number}", plays="this", take="left")
+    assert isinstance(lab.join("eve", plays="that"), Refused)
+    told = [notify.subject_id for notify in lab.all(Notify) if isinstance(notify.payload, TurnedAway)]
+    assert told == [f"n{number}" for number in range(8)]
+    (one,) = lab.told("n0", "turned_away")
+    assert (one.place, one.code) == ("queue lab", "queue_mismatch")
 
 
 def test_who_has_waited_too_long_is_told_why() -> None:

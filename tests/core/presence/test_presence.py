@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from gym_p2p.core.api.replies import Close, Code, Emit, Refused, is_public_id
+from gym_p2p.config.public_ids import is_public_id
+from gym_p2p.core.api.replies import Close, Code, Emit, Refused
 from gym_p2p.core.api.rooms import Replaced
 from gym_p2p.core.presence.presence import Presence, Registered
 

@@ -108,6 +108,38 @@ def test_one_player_may_take_several_seats() -> None:
     assert found["bob"].player_id == 1
 
 
+@pytest.mark.parametrize(
+    ("seats", "take", "code", "said"),
+    [
+        ((7, 8), None, "room_mismatch", "their environment has [7, 8]"),
+        ((0, 1, 2), [0], "seat_taken", "taken already"),
+        ((0, 1, 2), [9], "bad_request", "cannot take [9]"),
+    ],
+)
+def test_who_waits_hears_that_somebody_was_turned_away_and_why(
+    seats: Sequence[SeatId], take: list[SeatId] | None, code: str, said: str
+) -> None:
+    rooms = make_rooms()
+    enter(rooms, "ann", seats=(0, 1, 2), take=[0])
+    enter(rooms, "bob", seats=(0, 1, 2), take=[1])
+    take_outputs(rooms)
+    assert refused(enter(rooms, "eve", seats=seats, take=take)) == code
+    told = sent(rooms, "turned_away")
+    assert told.keys() == {"ann", "bob"}
+    assert (told["ann"].place, told["ann"].code) == ("room r", code)
+    assert said in told["ann"].message
+
+
+def test_who_plays_hears_of_nobody_who_comes_too_late() -> None:
+    rooms = make_rooms()
+    for name in ("ann", "bob"):
+        enter(rooms, name)
+    take_outputs(rooms)
+    enter(rooms, "eve", seats=(7, 8))
+    enter(rooms, "eve")
+    assert sent(rooms, "turned_away") == {}
+
+
 def test_a_number_and_its_text_are_different_seats_and_keep_their_type() -> None:
     rooms = make_rooms()
     enter(rooms, "ann", seats=(1, "1"), take=["1"])

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from gym_p2p.config import IceServer
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.replies import Accepted, Answer, Candidate, Code, Description, Emit, Refused
 from gym_p2p.core.api.rooms import MAX_SPECTATORS, PeerLeft, Replaced
@@ -16,8 +18,10 @@ OFFER = Description("offer", "v=0")
 class Service(Desk):
     """Rooms and their spectators, with a room ``r`` in which ann, bob and cat play."""
 
-    def __init__(self, **shows: int) -> None:
-        super().__init__()
+    def __init__(
+        self, ice_servers: Callable[[str], tuple[IceServer, ...]] = lambda _subject: (), **shows: int
+    ) -> None:
+        super().__init__(spectators_ice_servers=ice_servers)
         for seat, name in enumerate(("ann", "bob", "cat")):
             self.register(name, name)
             spectators = shows.get(name, 0)
@@ -53,6 +57,18 @@ def test_the_player_who_shows_it_to_the_fewest_is_the_source_and_learns_of_it() 
     assert sorted(socket for socket, _ in joined) == ["ann", "ann", "cat", "cat"]
     joined_matches = {p.match_id for _, p in joined if isinstance(p, SpectatorJoined)}
     assert joined_matches == {"match-1"}
+
+
+def test_the_player_who_shows_it_gets_servers_that_are_good_now() -> None:
+    minted = iter(range(9))
+    service = Service(
+        lambda subject: (IceServer(urls=(f"turn:{subject}.example",), username=f"{next(minted)}"),), ann=2
+    )
+    for number in range(2):
+        service.watched(f"s{number}")
+    joined = [o.payload for o in service.outputs() if isinstance(o.payload, SpectatorJoined)]
+    assert [server.urls for one in joined for server in one.ice_servers] == [("turn:ann.example",)] * 2
+    assert len({server.username for one in joined for server in one.ice_servers}) == 2
 
 
 def test_a_spectators_id_is_no_seats_name() -> None:

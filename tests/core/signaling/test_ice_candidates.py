@@ -136,11 +136,32 @@ def test_an_address_that_nobody_may_name_is_dropped_even_in_a_laboratory(
         ("fec0::1", DropReason.PRIVATE),
         ("::ffff:10.0.0.1", DropReason.PRIVATE),
         ("64:ff9b::10.0.0.1", DropReason.PRIVATE),
+        ("192.0.0.8", DropReason.PRIVATE),
+        ("203.0.113.9", DropReason.PRIVATE),
+        ("64:ff9b:1::1", DropReason.PRIVATE),
+        ("100::1", DropReason.PRIVATE),
+        ("2001:2::1", DropReason.PRIVATE),
+        ("2001:db8::1", DropReason.PRIVATE),
+        ("2002:a01:203::1", DropReason.PRIVATE),
+        ("3fff::1", DropReason.PRIVATE),
+        ("5f00::1", DropReason.PRIVATE),
     ],
 )
 def test_a_private_address_passes_in_a_laboratory_alone(address: str, drop: DropReason) -> None:
     assert objection(LABORATORY, line(address=address)) is None
     assert objection(INTERNET, line(address=address)) is drop
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("8.8.8.8", "192.0.0.9", "192.88.99.1", "2606:2800::1", "2001:1::1", "2001:20::1"),
+        *("2001:4860::1", "2002:808:808::1", "64:ff9b::8.8.8.8", "::ffff:8.8.8.8"),
+    ],
+)
+def test_an_address_of_the_internet_passes_in_every_version_of_python(address: str) -> None:
+    assert objection(LABORATORY, line(address=address)) is None
+    assert objection(INTERNET, line(address=address)) is None
 
 
 @pytest.mark.parametrize("port", [0, 1, 9, 22, 53, 1023])

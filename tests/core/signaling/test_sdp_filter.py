@@ -4,6 +4,8 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gym_p2p.core.api.replies import Accepted, Candidate, Code, Description, Refused
 from gym_p2p.core.signaling.ice_candidates import CandidatePolicy, DropReason
@@ -144,10 +146,11 @@ def test_what_is_no_description_of_a_data_channel_is_refused(text: str) -> None:
     assert refused(internet()(Description("offer", text))) is Code.BAD_REQUEST
 
 
-def test_a_description_with_too_many_candidates_is_refused() -> None:
+def test_a_description_with_one_candidate_too_many_is_relayed_without_it() -> None:
     lines = [f"a={candidate(PUBLIC)}"] * 64
-    assert passed(internet()(offer(*lines)))
-    assert refused(internet()(offer(*lines, f"a={candidate(LOOPBACK)}"))) is Code.TOO_LARGE
+    assert passed(internet()(offer(*lines))).dropped == ()
+    assert passed(internet()(offer(*lines, f"a={candidate(LOOPBACK)}"))).dropped == (DropReason.LOOPBACK,)
+    assert passed(internet()(offer(*lines, f"a={candidate(PUBLIC)}"))).dropped == (DropReason.SURPLUS,)
 
 
 def test_a_trickled_candidate_is_relayed_dropped_or_refused() -> None:
@@ -184,6 +187,47 @@ def test_a_lane_takes_64_candidates_and_counts_the_dropped_ones() -> None:
     assert refused(lane.take(Candidate(candidate(PUBLIC)))) is Code.TOO_LARGE
     assert passed(lane.take(Candidate("")))
     assert passed(lane.take(None)).payload is None
+
+
+def host(number: int, *, priority: int = 2122260223, kind: str = "host", at: str = "93.184.216") -> str:
+    return f"candidate:{number} 1 udp {priority} {at}.{number % 250 + 1} {5000 + number} typ {kind}"
+
+
+def test_of_too_many_candidates_the_best_of_every_kind_are_kept_and_the_description_too() -> None:
+    hosts = [f"a={host(n, priority=2_000_000_000 + n)}" for n in range(120)]
+    v6 = "a=candidate:1 1 udp 2100000000 2606:2800:220:1::1 5000 typ host"
+    srflx, relay = f"a={host(7, priority=1, kind='srflx')}", f"a={host(8, priority=0, kind='relay')}"
+    screened = passed(Lane(internet()).take(offer(*hosts, v6, srflx, relay, "a=mid:0")))
+    kept = [line for line in sdp(screened).splitlines() if line.startswith("a=candidate:")]
+    assert kept == [*hosts[-61:], v6, srflx, relay]
+    assert screened.dropped == (DropReason.SURPLUS,) * 59
+    assert sdp(screened).endswith("a=mid:0\r\n")
+
+
+def test_what_is_dropped_for_another_reason_takes_nobodys_place() -> None:
+    lines = [f"a={host(n, at='10.0.0')}" for n in range(64)] + [f"a={host(n)}" for n in range(64)]
+    screened = passed(internet()(offer(*lines)))
+    assert sdp(screened).count("a=candidate:") == 64
+    assert screened.dropped == (DropReason.PRIVATE,) * 64
+
+
+def test_the_same_candidate_many_times_is_no_way_around_the_limit() -> None:
+    assert sdp(passed(internet()(offer(*[f"a={candidate(PUBLIC)}"] * 500)))).count("a=candidate:") == 64
+
+
+def test_a_candidate_line_is_no_way_around_the_size_of_a_description() -> None:
+    long = candidate(PUBLIC, more=" name value" * 100)
+    assert passed(Lane(internet()).take(offer(f"a={long}"))).dropped == (DropReason.MALFORMED,)
+
+
+@given(st.lists(st.sampled_from(["host", "srflx", "prflx", "relay"]), max_size=300))
+def test_of_candidates_one_by_one_no_type_is_crowded_out_by_another(types: list[str]) -> None:
+    lane = Lane(internet())
+    answers = [lane.take(Candidate(host(n, kind=kind))) for n, kind in enumerate(types)]
+    for kind in set(types):
+        taken = [isinstance(a, Screened) for a, one in zip(answers, types, strict=True) if one == kind]
+        assert sum(taken) >= min(len(taken), 16)
+    assert sum(isinstance(answer, Screened) for answer in answers) <= 64 + 3 * 16
 
 
 def test_a_lane_takes_nothing_too_large_even_unread() -> None:

@@ -90,6 +90,15 @@ def test_a_player_who_goes_on_to_the_next_episode_ends_this_one() -> None:
     assert sync.poll() == Over(0, "peer_reset", 1)
 
 
+def test_of_inputs_that_a_player_promised_and_nobody_holds_none_is_waited_for() -> None:
+    sync = pair()
+    sync.receive(PlayerFinished(1, 5))
+    sync.add_local_input(b"a")
+    assert sync.poll() is None
+    sync.receive(PlayerFinished(1, 0))
+    assert sync.poll() == Over(0, "peer_reset", 1)
+
+
 # With a window.
 
 

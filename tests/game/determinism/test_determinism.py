@@ -59,6 +59,7 @@ def test_is_fit_for_lockstep_only(habit: Any, why: str) -> None:
     ("habit", "failed"),
     [
         (unruly.ClockReader, "same process"),
+        (unruly.Rounds, "same process"),
         (unruly.GlobalDrawer, "same process"),
         (unruly.GlobalSeeder, "fresh object"),
         (unruly.Breaking, "it can be played"),

@@ -20,7 +20,9 @@ def test_a_dict_of_actions_has_a_seat_for_each_key() -> None:
     env = Echo(_PAIR)
     game = make_game(env)
     assert game.seats == ("left", "right")
-    assert game.action_space("right") is game.action_space("right") is _PAIR["right"]
+    assert game.action_space("right") is game.action_space("right")
+    assert game.action_space("right") == _PAIR["right"]
+    assert game.action_space("right") is not _PAIR["right"], "what a user draws from it is none of the game's"
     game.reset(seed=1)
     game.step([2, 3])
     assert env.stepped == [{"left": 2, "right": 3}]
@@ -88,6 +90,11 @@ def test_every_seat_gets_an_observation_over_something_else_whole() -> None:
         ([1, -1], {}, (1.0, -1.0)),
         (np.array([0.5, 1.5]), {}, (0.5, 1.5)),
         ({"right": 1, "left": 3}, {}, (3.0, 1.0)),
+        ({"left": 3}, {}, (3.0, 0.0)),
+        (np.array([2.5], np.float32), {}, (2.5, 2.5)),
+        (np.array(2.5), {}, (2.5, 2.5)),
+        ([np.array([1.0]), None], {}, (1.0, 0.0)),
+        (None, {}, (0.0, 0.0)),
         (0.0, {"rewards": {"left": 7, "right": 8}}, (7.0, 8.0)),
         (5.0, {"rewards": {"speed": 7, "safety": 8}}, (5.0, 5.0)),
     ],
@@ -106,6 +113,9 @@ def test_rewards_come_one_for_all_or_one_for_each(reward: Any, info: Any, expect
         (True, False, True),
         ([True, False], False, False),
         ([1, 0], [False, True], True),
+        (np.array([True]), None, True),
+        ({"left": True}, {"__all__": False}, False),
+        ({"left": True}, {"__all__": True}, True),
     ],
 )
 def test_an_episode_has_ended_when_every_seat_is_over(terminated: Any, truncated: Any, ended: bool) -> None:  # noqa: FBT001 a parameter of the test
@@ -159,11 +169,48 @@ def test_in_a_single_agent_environment_one_acts_and_the_others_watch() -> None:
     assert outcome.ended
 
 
-def test_only_single_agent_environments_have_watchers() -> None:
-    with pytest.raises(ConfigurationError, match="single-agent"):
-        make_game(Echo(_PAIR), watchers=1)
+def test_watchers_see_the_whole_of_what_several_players_play() -> None:
+    observed = spaces.Dict({"left": spaces.Discrete(10), "right": spaces.Discrete(20)})
+    reply: Any = ({"left": 4, "right": 15}, [1, 2], [True, False], False, {"score": 3})
+    env = Echo(_PAIR, observed, lambda _a: reply)
+    game = make_game(env, watchers=1)
+    assert game.seats == ("left", "right", "watcher_1")
+    assert game.observation_space("watcher_1") == observed
+    game.reset(seed=0)
+    outcome = game.step([2, 3, 0])
+    assert env.stepped == [{"left": 2, "right": 3}]
+    assert outcome.observations == (4, 15, {"left": 4, "right": 15})
+    assert outcome.rewards == (1.0, 2.0, 0.0)
+    assert outcome.terminations == (True, False, False)
+    assert outcome.infos[2] == {"score": 3}
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Tuple([spaces.Discrete(3), spaces.Discrete(3)]),
+        spaces.MultiDiscrete([3, 3]),
+        spaces.MultiBinary(2),
+        spaces.Box(-1, 1, (2,)),
+    ],
+)
+def test_any_action_space_combines_with_watchers(space: Any) -> None:
+    env = Echo(space, reply=lambda _a: (6, 2.0, True, False, {}))
+    game = make_game(env, watchers=2)
+    assert game.seats[-2:] == ("watcher_1", "watcher_2")
+    outcome = game.step([game.default_action(seat) for seat in game.seats])
+    assert env.stepped[0] in space
+    assert outcome.rewards == (2.0,) * len(game.seats)
+    assert outcome.ended
+
+
+def test_watchers_that_cannot_be_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="watchers"):
         make_game(Echo(spaces.Discrete(2)), watchers=-1)
+    with pytest.raises(ConfigurationError, match="watchers: a PettingZoo environment"):
+        make_game(LastOneStanding(), watchers=1)
+    with pytest.raises(ConfigurationError, match="'watcher_1' acts already"):
+        make_game(Echo(spaces.Dict({"watcher_1": spaces.Discrete(2), "b": spaces.Discrete(2)})), watchers=1)
 
 
 def test_a_seat_that_does_not_exist_is_named_with_those_that_do() -> None:
@@ -269,9 +316,20 @@ def test_a_parallelizable_aec_environment_is_played_in_parallel() -> None:
     assert outcome.ended
 
 
-def test_an_aec_environment_of_turns_is_refused_with_the_reason() -> None:
-    with pytest.raises(UnsupportedEnvironment, match=r"aec_counter_v0 is not parallelizable.*ParallelEnv"):
-        make_game(AecCounter(is_parallelizable=False))
+def test_in_an_aec_environment_of_turns_a_step_is_one_agents_turn(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        game = make_game(AecCounter(is_parallelizable=False))
+    assert "aec_counter_v0 is played in turns" in caplog.text
+    assert game.takes_turns
+    game.reset(seed=0)
+    first = game.step([1, 4])  # only x acts
+    assert first.observations == (0, 0)
+    assert first.infos[0]["active_agent"] == "y"
+    assert game.step([4, 2]).observations == (3, 3)
+    for _ in range(4):
+        outcome = game.step([0, 0])
+    assert outcome.ended
+    assert outcome.terminations == (True, True)
 
 
 @pytest.mark.parametrize("thing", [3, None, LastOneStanding, "CartPole-v1"])

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import csv
 import json
+import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,17 @@ def table(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def cells(path: Path) -> list[dict[str, Any]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {name: text if name == "seat" else json.loads(text) for name, text in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+_READERS = {".jsonl": lines, ".csv": cells, ".parquet": table}
+
+
 def assert_rows_are_the_oracles(
     rows: list[dict[str, Any]], played: list[Played], seats: tuple[Any, ...]
 ) -> None:
@@ -60,7 +74,7 @@ def assert_rows_are_the_oracles(
             before = outcome
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
 @pytest.mark.parametrize(
     ("name", "kwargs", "needs"),
     [
@@ -82,7 +96,7 @@ def test_rows_are_what_the_environment_gave_when_the_match_was_played(
     replay = read_replay(path)
     written = tmp_path / f"match{suffix}"
     assert write_transitions(replay, written).ok
-    rows = lines(written) if suffix == ".jsonl" else table(written)
+    rows = _READERS[suffix](written)
     assert all(tuple(row) == COLUMNS for row in rows)
     assert len({row["reward"] for row in rows}) > 1 or name.startswith("gym_p2p")
     assert_rows_are_the_oracles(rows, played, replay.header.seats)
@@ -96,7 +110,7 @@ def test_parquet_has_the_types_of_the_spaces_and_says_where_it_comes_from(tmp_pa
     path = tmp_path / "match.p2preplay"
     record(path, "tests.toys:Blend", {"kind": "multidiscrete"}, frames=3000)
     replay = read_replay(path)
-    write_transitions(replay, tmp_path / "match.parquet")
+    write_transitions(replay, tmp_path / "match.parquet", trust=True)
     schema = parquet.read_schema(tmp_path / "match.parquet")
     assert str(schema.field("action").type) == "int64"
     assert str(schema.field("observation").type) == "list<element: double>"
@@ -110,7 +124,7 @@ def test_actions_of_many_parts_are_their_json_forms(tmp_path: Path) -> None:
     played = record(path, "tests.toys:Blend", {"kind": "nested"}, frames=5)
     game = make_game(Blend("nested"))
     for suffix, read in ((".jsonl", lines), (".parquet", table)):
-        write_transitions(read_replay(path), tmp_path / f"a{suffix}")
+        write_transitions(read_replay(path), tmp_path / f"a{suffix}", trust=True)
         rows = read(tmp_path / f"a{suffix}")
         shown = [row["action"] if suffix == ".jsonl" else json.loads(row["action"]) for row in rows]
         for row, action in zip(rows, shown, strict=True):
@@ -196,12 +210,62 @@ def test_nothing_is_written_of_a_match_that_is_not_as_recorded(tmp_path: Path) -
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+@pytest.mark.parametrize(
+    ("action_space", "action"),
+    [
+        (spaces.Box(-1, 1, (2,), np.float32), np.array([-0.0, 0.5], np.float32)),
+        (spaces.Dict(a=spaces.Box(-1, 1, (1,), np.float64)), {"a": np.array([-0.0])}),
+        (spaces.Tuple([spaces.Discrete(2), spaces.Box(-1, 1, (1,))]), (1, np.array([-0.0], np.float32))),
+    ],
+)
+def test_nothing_that_is_written_is_minus_nothing(
+    tmp_path: Path, suffix: str, action_space: spaces.Space[Any], action: Any
+) -> None:
+    seen = tuple(np.array([-0.0, 1.0], np.float32) for _ in range(2))
+
+    def make() -> Any:
+        return Echo(
+            spaces.Tuple([action_space, action_space]),
+            spaces.Tuple([spaces.Box(-1, 1, (2,), np.float32)] * 2),
+            lambda _action: (seen, -0.0, False, False, {}),
+            seen,
+        )
+
+    game = make_game(make())
+    writer = ReplayWriter(tmp_path / "a.p2preplay", header_of(game), checked_every=CHECKED_EVERY)
+    writer.begin_episode(1, None, game.reset(1))
+    for _ in range(3):
+        inputs = [game.codec(seat).encode(action) for seat in game.seats]
+        writer.frame(inputs, game.step([action for _ in game.seats]))
+    writer.close()
+    written = tmp_path / f"a{suffix}"
+    assert write_transitions(read_replay(writer.path), written, make).ok
+    rows = _READERS[suffix](written)
+    assert len(rows) == 3 * len(game.seats)
+    numbers = [number for row in rows for number in _numbers_in(list(row.values()))]
+    assert 0.0 in numbers
+    assert all(math.copysign(1, number) == 1 for number in numbers)
+
+
+def _numbers_in(value: Any) -> Iterator[float]:
+    if isinstance(value, str) and value.startswith(("[", "{")):  # Parquet holds JSON where types differ
+        value = json.loads(value)
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _numbers_in(item)
+    elif isinstance(value, int | float):
+        yield float(value)
+
+
 def test_other_formats_and_folders_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.p2preplay"
     record(path, "CartPole-v1", frames=3)
     replay = read_replay(path)
-    with pytest.raises(ConfigurationError, match=r"\.jsonl or \.parquet"):
-        write_transitions(replay, tmp_path / "a.csv")
+    with pytest.raises(ConfigurationError, match=r"\.jsonl, \.csv, \.parquet"):
+        write_transitions(replay, tmp_path / "a.txt")
     with pytest.raises(ConfigurationError, match="cannot write"):
         write_transitions(replay, tmp_path / "none" / "a.jsonl")
 

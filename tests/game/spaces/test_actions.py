@@ -138,7 +138,20 @@ def test_a_longer_form_of_a_number_is_refused() -> None:
             ActionCodec(spaces.Discrete(n)).decode(b"\x81\x00")
 
 
-@pytest.mark.parametrize("action", [2, np.int8(2), np.uint64(2), np.array(2), True + 1])
+class Tensor:
+    """An array of another library, as these show theirs."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> Any:
+        return np.array(self.value, dtype)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [2, np.int8(2), np.uint64(2), np.array(2), np.array([2]), np.array([[2]], np.uint8), True + 1, Tensor(2)],
+)
 def test_whole_numbers_of_every_kind_are_taken_for_a_discrete(action: Any) -> None:
     checked = ActionCodec(spaces.Discrete(3)).check(action)
     assert checked == 2
@@ -154,7 +167,8 @@ def test_whole_numbers_of_every_kind_are_taken_for_a_discrete(action: Any) -> No
         (spaces.Discrete(3), 1.0, "whole number .* got float 1.0"),
         (spaces.Discrete(3), None, "got NoneType None"),
         (spaces.Discrete(3), "1", "got str '1'"),
-        (spaces.Discrete(3), np.array([1]), r"array of shape \(1,\)"),
+        (spaces.Discrete(3), np.array([1, 1]), r"array of shape \(2,\)"),
+        (spaces.Discrete(3), np.array([1.0]), r"float64 array of shape \(1,\)"),
         (spaces.MultiDiscrete([3, 4]), [0, 4], r"from 0 to \[2,3\], got 4 at \[1\]"),
         (spaces.MultiDiscrete([3, 4]), [0.0, 1.0], "wanted whole numbers"),
         (spaces.MultiDiscrete([3, 4]), [0, 1, 2], r"of shape \(2,\)"),
@@ -194,6 +208,67 @@ def test_a_box_takes_lists_and_other_dtypes_and_makes_them_its_own() -> None:
         checked = codec.check(action)
         assert checked.dtype == np.float32
         assert checked.tolist() == [1, -1]
+
+
+@pytest.mark.parametrize(
+    ("space", "action", "meant"),
+    [
+        (spaces.Box(-1, 1, (2,)), [1.0000001, -1.0000001], [1, -1]),
+        (
+            spaces.Box(-1, 1, (2,)),
+            np.nextafter(np.array([1, -1], np.float32), np.array([2, -2], np.float32)),
+            [1, -1],
+        ),
+        (spaces.Box(0, 1, (2,)), [-1e-8, 1 + 3e-7], [0, 1]),
+        (spaces.Box(-1, 1, (2,)), np.array([1.001, -1.001], np.float16), [1, -1]),
+        (spaces.Box(-0.1, 0.1, (2,), np.float64), np.array([0.1, -0.1], np.float32), [0.1, -0.1]),
+        (spaces.Box(-1, 1, (2,), np.float64), [np.nextafter(1, 2), -1], [1, -1]),
+        (spaces.Box(0, 255, (1,)), [255.00003], [255]),
+        (spaces.Box(0, np.inf, (1,)), [-1e-9], [0]),
+        (spaces.Box(-1, 1, ()), np.float64(1.0000001), 1),
+        (spaces.Box(-1, 1, (1,)), 0.5, [0.5]),
+        (spaces.Box(-1, 1, ()), [0.5], 0.5),
+        (
+            spaces.Box(np.array([-1, -1000], np.float32), np.array([1, 1000], np.float32)),
+            [1.0000001, 1000.0001],
+            [1, 1000],
+        ),
+        (spaces.Dict(a=spaces.Box(-1, 1, (1,))), {"a": [1.0000001]}, {"a": [1]}),
+    ],
+)
+def test_what_rounding_has_put_beyond_a_bound_is_the_bound_for_everybody(
+    space: spaces.Space[Any], action: Any, meant: Any
+) -> None:
+    codec = ActionCodec(space)
+    checked = codec.check(action)
+    assert space.contains(checked)
+    assert checksum(checked) == checksum(codec.check(meant))
+    assert checksum(codec.decode(codec.encode(checked))) == checksum(checked)
+
+
+@pytest.mark.parametrize(
+    ("space", "action"),
+    [
+        (spaces.Box(-1, 1, (1,)), [1.00001]),
+        (spaces.Box(-1, 1, (1,), np.float64), [1.0000001]),
+        (spaces.Box(np.array([-1, -1000], np.float32), np.array([1, 1000], np.float32)), [1.0001, 0]),
+        (spaces.Box(0, 0, (1,)), [1e-6]),
+        (spaces.Box(0, np.inf, (1,)), [-1e-3]),
+        (spaces.Box(-1, 1, (1,)), [-np.inf]),
+    ],
+)
+def test_what_lies_beyond_a_bound_is_refused_with_what_clips_it(
+    space: spaces.Space[Any], action: Any
+) -> None:
+    with pytest.raises(InvalidAction, match=r"gymnasium\.wrappers\.ClipAction"):
+        ActionCodec(space).check(action)
+
+
+@pytest.mark.parametrize("action", [[np.nan], [1e300], ["x"]])
+def test_clipping_is_not_advised_where_it_would_not_help(action: Any) -> None:
+    with pytest.raises(InvalidAction) as refused:
+        ActionCodec(spaces.Box(-np.inf, np.inf, (1,))).check(action)
+    assert "ClipAction" not in str(refused.value)
 
 
 def test_a_checked_action_shares_nothing_with_what_came() -> None:

@@ -15,7 +15,7 @@ import uvicorn
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.matches import QueueTicket
-from gym_p2p.core.api.rooms import MatchFound, MatchSignal, PeerLeft, RoomStatus
+from gym_p2p.core.api.rooms import MatchFound, MatchSignal, PeerLeft, RoomStatus, TurnedAway
 from gym_p2p.errors import (
     ConfigurationError,
     ConnectFailed,
@@ -26,6 +26,7 @@ from gym_p2p.errors import (
 from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.server import Service, serve_in_thread
+from tests.waiting import PATIENCE_S, eventually, lasting_port, until
 
 SEATS = ["first", "second"]
 OFFER = {"type": "offer", "sdp": "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"}
@@ -63,32 +64,17 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a test, and see to it that it leaves no task behind."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(2 * PATIENCE_S):
             await main
-        await asyncio.sleep(0)
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        assert not left, left
+        await eventually(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
     asyncio.run(bounded())
-
-
-async def until(condition: Callable[[], bool]) -> bool:
-    for _ in range(500):
-        if condition():
-            return True
-        await asyncio.sleep(0.01)
-    return False
 
 
 async def meet(ann: SignalingClient, bob: SignalingClient, room: str) -> tuple[MatchFound, MatchFound]:
     for client in (ann, bob):
         await client.join_room(room, SEATS)
     return await ann.wait_for_match(5), await bob.wait_for_match(5)
-
-
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_two_clients_meet_and_their_signals_keep_their_order(service: Service) -> None:
@@ -109,7 +95,7 @@ def test_two_clients_meet_and_their_signals_keep_their_order(service: Service) -
             texts = [f"candidate:{number} 1 udp 1 192.168.1.7 5000 typ host" for number in range(60)]
             for text in texts:
                 ann.send_signal(found.match_id, "first", "ice-candidate", {"candidate": text})
-            assert await until(lambda: len(got) == 60)
+            await eventually(lambda: len(got) == 60)
             assert [signal.payload["candidate"] for signal in got] == texts
             assert {(signal.from_player_id, signal.type) for signal in got} == {("second", "ice-candidate")}
 
@@ -122,7 +108,7 @@ def test_signals_and_departures_wait_for_their_handler(service: Service) -> None
             found, _ = await meet(ann, bob, "patience")
             ann.send_signal(found.match_id, "second", "offer", OFFER)
             await ann.leave()
-            await asyncio.sleep(0.3)
+            await eventually(lambda: all(bob.events._kept[kind] for kind in (MatchSignal, PeerLeft)))
             got: list[Any] = []
             bob.events.listen(MatchSignal, got.append)
             bob.events.listen(PeerLeft, got.append)
@@ -141,8 +127,8 @@ def test_those_who_wait_hear_who_comes_and_goes(service: Service) -> None:
             await ann.join_room("waiting", [0, 1, 2])
             async with connected(service.url, "bob") as bob:
                 await bob.join_room("waiting", [0, 1, 2])
-                assert await until(lambda: len(heard) == 1)
-            assert await until(lambda: len(heard) == 2)
+                await eventually(lambda: len(heard) == 1)
+            await eventually(lambda: len(heard) == 2)
         assert [status.seats_free for status in heard] == [(2,), (1, 2)]
 
     run(main())
@@ -196,13 +182,13 @@ def test_what_is_no_subject_is_a_usage_error(service: Service, subject: str) -> 
     run(main())
 
 
-def expect_unreachable(url: str, problem: str, timeout_s: float = 5) -> None:
+def expect_unreachable(url: str, problem: str, timeout_s: float = PATIENCE_S) -> None:
     async def main() -> None:
         client = SignalingClient()
         began = time.monotonic()
         with pytest.raises(ServiceUnreachable, match=problem) as caught:
             await client.connect(url, "ann", timeout_s=timeout_s)
-        assert time.monotonic() - began < timeout_s + 3
+        assert time.monotonic() - began < timeout_s + PATIENCE_S
         assert caught.value.url == url
         await client.close()
 
@@ -210,7 +196,9 @@ def expect_unreachable(url: str, problem: str, timeout_s: float = 5) -> None:
 
 
 def test_no_service_is_unreachable_at_once() -> None:
-    expect_unreachable(f"http://127.0.0.1:{unused_port()}", "refused")
+    with socket.socket() as held:  # and not listening, so that nobody else can be there
+        held.bind(("127.0.0.1", 0))
+        expect_unreachable(f"http://127.0.0.1:{held.getsockname()[1]}", "refused")
 
 
 def test_an_unknown_host_is_unreachable() -> None:
@@ -225,19 +213,16 @@ def test_a_silent_port_is_unreachable_within_the_deadline() -> None:
 @contextlib.contextmanager
 def serving(app: Any) -> Iterator[str]:
     """Serve an ASGI application that is not ours."""
-    port = unused_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, lifespan="off", log_config=None))
-    thread = threading.Thread(target=server.run)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    for _ in range(500):
-        if server.started:
-            break
-        time.sleep(0.01)
+    until(lambda: server.started)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(PATIENCE_S)
 
 
 async def plain_web(scope: Any, _receive: Any, send: Any) -> None:
@@ -258,7 +243,7 @@ async def chatty_websocket(_scope: Any, receive: Any, send: Any) -> None:
 @pytest.mark.parametrize("app", [plain_web, chatty_websocket])
 def test_something_else_that_answers_is_no_service(app: Any) -> None:
     with serving(app) as url:
-        expect_unreachable(url, "no gym_p2p service", 3)
+        expect_unreachable(url, "no gym_p2p service", PATIENCE_S)
 
 
 @pytest.mark.parametrize("answer", [None, "hello", {"ok": True}, {"ok": 1}])
@@ -266,7 +251,7 @@ def test_another_socket_io_server_is_no_service(answer: object) -> None:
     sio = socketio.AsyncServer(async_mode="asgi")
     sio.on("register_subject", lambda _sid, _data: answer)
     with serving(socketio.ASGIApp(sio)) as url:
-        expect_unreachable(url, "no gym_p2p service", 2)
+        expect_unreachable(url, "no gym_p2p service", PATIENCE_S)
 
 
 def test_a_socket_io_server_that_never_answers_is_unreachable_within_the_deadline() -> None:
@@ -297,6 +282,25 @@ def test_a_malformed_announcement_fails_the_wait_and_nothing_else() -> None:
         run(main(url))
 
 
+def test_who_waited_in_vain_hears_who_was_turned_away_meanwhile(service: Service) -> None:
+    async def main() -> None:
+        heard: list[TurnedAway] = []
+        async with (
+            connected(service.url, "ann", (TurnedAway, heard.append)) as ann,
+            connected(service.url, "bob") as bob,
+        ):
+            await ann.join_room("unlike", SEATS)
+            with pytest.raises(ServiceRefused, match="this environment has"):
+                await bob.join_room("unlike", ["other", "seats"])
+            await eventually(lambda: len(heard) == 1)
+            with pytest.raises(
+                ConnectFailed, match=r"turned away .*their environment has \['other', 'seats'\]"
+            ):
+                await ann.wait_for_match(0.05)
+
+    run(main())
+
+
 def test_a_callback_that_raises_does_not_cut_the_line(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -310,12 +314,11 @@ def test_a_callback_that_raises_does_not_cut_the_line(
         ):
             found, _ = await meet(ann, bob, "broken")
             ann.send_signal(found.match_id, "second", "offer", OFFER)
-            await asyncio.sleep(0.2)
+            await eventually(lambda: "ZeroDivisionError" in caplog.text)
             assert bob.connected
             await bob.leave()
 
     run(main())
-    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_signal_that_is_not_relayed_is_logged_without_its_contents(
@@ -324,14 +327,14 @@ def test_a_signal_that_is_not_relayed_is_logged_without_its_contents(
     async def main() -> None:
         async with connected(service.url, "ann") as ann:
             ann.send_signal("no-match", "second", "offer", {"type": "offer", "sdp": "SECRET"})
-            assert await until(lambda: "no_such_match" in caplog.text)
+            await eventually(lambda: "no_such_match" in caplog.text)
 
     run(main())
     assert "SECRET" not in caplog.text
 
 
 def test_a_client_closed_while_the_service_is_away_ends_its_wait(tmp_path: Path) -> None:
-    config = ServiceConfig(port=unused_port(), data_dir=str(tmp_path))
+    config = ServiceConfig(port=lasting_port(), data_dir=str(tmp_path))
     heard: list[bool] = []
 
     async def main() -> None:
@@ -341,7 +344,7 @@ def test_a_client_closed_while_the_service_is_away_ends_its_wait(tmp_path: Path)
             await ann.connect(url, "ann", timeout_s=5)
             await ann.join_room("r", SEATS, ["second"])
             waiting = asyncio.create_task(ann.wait_for_match(20))
-        assert await until(lambda: heard == [False])
+        await eventually(lambda: heard == [False])
         assert not ann.connected
         with pytest.raises(ServiceUnreachable):
             await ann.join_room("other", SEATS)
@@ -354,7 +357,7 @@ def test_a_client_closed_while_the_service_is_away_ends_its_wait(tmp_path: Path)
 
 
 def test_a_seat_is_taken_again_after_the_services_restart(tmp_path: Path) -> None:
-    config = ServiceConfig(port=unused_port(), data_dir=str(tmp_path))
+    config = ServiceConfig(port=lasting_port(), data_dir=str(tmp_path))
     heard: list[bool] = []
 
     async def main() -> None:
@@ -364,7 +367,7 @@ def test_a_seat_is_taken_again_after_the_services_restart(tmp_path: Path) -> Non
             await ann.connect(url, "ann", timeout_s=5)
             await ann.join_room("r", SEATS, ["second"])
         with serve_in_thread(config):
-            assert await until(lambda: heard == [False, True])
+            await eventually(lambda: heard == [False, True])
             async with connected(url, "bob") as bob:
                 await bob.join_room("r", SEATS)
                 assert (await ann.wait_for_match(5)).player_id == "second"
@@ -374,7 +377,7 @@ def test_a_seat_is_taken_again_after_the_services_restart(tmp_path: Path) -> Non
 
 
 def test_a_match_outlives_the_service_quietly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    config = ServiceConfig(port=unused_port(), data_dir=str(tmp_path))
+    config = ServiceConfig(port=lasting_port(), data_dir=str(tmp_path))
     heard: list[bool] = []
 
     async def main() -> None:
@@ -383,12 +386,12 @@ def test_a_match_outlives_the_service_quietly(tmp_path: Path, caplog: pytest.Log
             for client, name in ((ann, "ann"), (bob, "bob")):
                 await client.connect(service.url, name, timeout_s=5)
             found, _ = await meet(ann, bob, "r")
-        assert await until(lambda: heard == [False])
+        await eventually(lambda: heard == [False])
         for _ in range(300):  # more than is kept
             ann.send_signal(found.match_id, "second", "offer", OFFER)
         assert ann.match == found
         with serve_in_thread(config):
-            assert await until(lambda: heard == [False, True])
+            await eventually(lambda: heard == [False, True])
         await asyncio.gather(ann.close(), bob.close())
 
     run(main())
@@ -405,7 +408,7 @@ def test_of_two_clients_with_one_subject_the_older_one_is_cut_off_for_good(servi
                 with pytest.raises(ServiceRefused) as caught:
                     await older.wait_for_match(5)
                 assert caught.value.code == "replaced"
-                assert await until(lambda: heard == [False])
+                await eventually(lambda: heard == [False])
                 await asyncio.sleep(1.5)
                 assert newer.connected
                 assert not older.connected
@@ -432,7 +435,7 @@ def test_a_newer_client_is_not_held_by_the_place_that_the_older_one_had_in_a_que
                     queue, take = ("after", None) if elsewhere == "queue" else ("before", "second")
                     await newer.join_queue(QueueTicket(queue=queue, seats=tuple(SEATS), take=take))
                     assert set(service.queue_report().queues) == {queue}
-        assert await until(lambda: not service.queue_report().queues)
+        await eventually(lambda: not service.queue_report().queues)
 
     run(main())
 

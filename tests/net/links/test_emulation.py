@@ -11,6 +11,10 @@ import pytest
 from gym_p2p.config import LinkEmulation
 from gym_p2p.net.links.emulation import EmulatedPath
 from tests.net.peers import run
+from tests.waiting import eventually
+
+ATTEMPTS = 20
+"""A busy machine is late for some, and for none of them early."""
 
 
 class Transport:
@@ -32,7 +36,7 @@ class Transport:
 
 
 async def send(count: int, emulation: LinkEmulation) -> tuple[list[float], Transport]:
-    """Send that many numbered datagrams and wait for all that arrive."""
+    """Send that many numbered datagrams, and close: what is on its way still arrives."""
     transport = Transport()
     path = EmulatedPath(transport, emulation)
     started = []
@@ -41,8 +45,8 @@ async def send(count: int, emulation: LinkEmulation) -> tuple[list[float], Trans
         path.sendto(number.to_bytes(2, "big"), ("127.0.0.1", 9))
         if number % 10 == 0:
             await asyncio.sleep(0.001)
-    await asyncio.sleep((emulation.one_way_ms + 20 * emulation.jitter_ms) / 1000 + 0.02)
     path.close()
+    await eventually(lambda: transport.closed_at is not None)
     delays = [when - started[int.from_bytes(data, "big")] for when, data in transport.sent]
     return delays, transport
 
@@ -50,21 +54,27 @@ async def send(count: int, emulation: LinkEmulation) -> tuple[list[float], Trans
 @pytest.mark.parametrize("uvloop", [False, True])
 def test_a_fixed_delay_keeps_the_order_and_is_right_to_a_millisecond_or_two(uvloop: bool) -> None:  # noqa: FBT001  # parametrized
     async def work() -> None:
-        delays, transport = await send(100, LinkEmulation(one_way_ms=20))
-        assert [data for _, data in transport.sent] == [n.to_bytes(2, "big") for n in range(100)]
-        assert min(delays) >= 0.0194
-        assert sorted(delays)[50] < 0.0225
+        medians_s: list[float] = []
+        while not medians_s or (min(medians_s) >= 0.0225 and len(medians_s) < ATTEMPTS):
+            delays, transport = await send(100, LinkEmulation(one_way_ms=20))
+            assert [data for _, data in transport.sent] == [n.to_bytes(2, "big") for n in range(100)]
+            assert min(delays) >= 0.0194
+            medians_s.append(sorted(delays)[50])
+        assert min(medians_s) < 0.0225
 
     run(work(), uvloop=uvloop)
 
 
 def test_jitter_reorders_and_has_the_mean_it_was_given() -> None:
     async def work() -> None:
-        delays, transport = await send(400, LinkEmulation(one_way_ms=5, jitter_ms=10))
-        order = [data for _, data in transport.sent]
-        assert len(order) == 400
-        assert order != sorted(order)
-        assert 0.012 < sum(delays) / 400 < 0.019
+        means_s: list[float] = []
+        while not means_s or (min(means_s) >= 0.019 and len(means_s) < ATTEMPTS):
+            delays, transport = await send(400, LinkEmulation(one_way_ms=5, jitter_ms=10))
+            order = [data for _, data in transport.sent]
+            assert len(order) == 400
+            assert order != sorted(order)
+            means_s.append(sum(delays) / 400)
+        assert 0.012 < min(means_s) < 0.019
 
     run(work())
 
@@ -92,7 +102,7 @@ def test_what_is_on_its_way_arrives_after_closing_and_nothing_more_is_taken() ->
         path.sendto(b"after", None)
         assert path.is_closing()
         assert transport.closed_at is None
-        await asyncio.sleep(0.05)
+        await eventually(lambda: transport.closed_at is not None)
         assert [data for _, data in transport.sent] == [b"before"]
         assert transport.closed_at == 1
 
@@ -107,7 +117,7 @@ def test_a_path_far_longer_than_two_seconds_is_cut_off_when_closed(monkeypatch: 
         path = EmulatedPath(transport, LinkEmulation(one_way_ms=10_000))
         path.sendto(b"x", None)
         path.close()
-        await asyncio.sleep(0.06)
+        await eventually(lambda: transport.closed_at is not None)
         assert (transport.sent, transport.closed_at) == ([], 0)
 
     run(work())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
 import json
+import logging
 import statistics
 import subprocess
 import sys
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import aioice.ice
+import aioice.mdns
 import aioice.stun
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -20,11 +24,17 @@ from gym_p2p.config import IceServer, LinkConfig, LinkEmulation
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed, ProtocolError, UsageError
 from gym_p2p.net.links.transport import Link, LinkState
-from gym_p2p.net.webrtc import PeerConnection
+from gym_p2p.net.webrtc import PeerConnection, gathering
 from gym_p2p.net.webrtc.eager import run_through
 from gym_p2p.net.webrtc.internals import PRIVATE_ATTRIBUTES, missing_attributes
-from tests.net.peers import Peer, connect, connected_pair, eventually, loopback_only, open_sockets, run
+from tests.net.peers import Peer, connect, connected_pair, loopback_only, open_sockets, run
 from tests.net.turn_server import TurnServer
+from tests.waiting import PATIENCE_S, eventually
+
+AT_ONCE_S = 4.0
+"""Before anything but a message could have told it: a silent peer is given up only after many seconds."""
+CUT_SHORT_S = 5.0
+"""Well below what the association would go on repeating itself for, were it not cut short after LINGER_S."""
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +56,7 @@ class TestCarrying:
                         receiver.messages.clear()
                         for number, payload in enumerate(payloads, 1):
                             assert sender.connection.send(channel, payload)
-                            await receiver.until(lambda r=receiver, n=number: len(r.messages) == n)  # type: ignore[misc]  # bound now
+                            await eventually(lambda r=receiver, n=number: len(r.messages) == n)  # type: ignore[misc]  # bound now
                         assert receiver.messages == [(channel, payload) for payload in payloads]
 
         run(work(), uvloop=uvloop)
@@ -115,7 +125,7 @@ class TestCarrying:
                 other.on_message = fail
                 for number in (1, 2):
                     assert one.connection.send(Channel.GAME, b"x")
-                    await other.until(lambda n=number: len(other.messages) == n)  # type: ignore[misc]  # bound now
+                    await eventually(lambda n=number: len(other.messages) == n)  # type: ignore[misc]  # bound now
                 assert other.connection.state is LinkState.OPEN
 
         run(work())
@@ -132,7 +142,7 @@ class TestCarrying:
                     await asyncio.sleep(0.004)
                 expected = [b"c%d" % number for number in range(150)]
                 for peer in (one, other):
-                    await peer.until(lambda p=peer: sum(c is Channel.CTRL for c, _ in p.messages) == 150)  # type: ignore[misc]  # bound now
+                    await eventually(lambda p=peer: sum(c is Channel.CTRL for c, _ in p.messages) == 150)  # type: ignore[misc]  # bound now
                     assert [data for channel, data in peer.messages if channel is Channel.CTRL] == expected
                     game = [data for channel, data in peer.messages if channel is Channel.GAME]
                     assert len(set(game)) == len(game)
@@ -143,7 +153,6 @@ class TestCarrying:
     def test_after_a_blackout_nothing_stale_arrives_and_the_first_fresh_message_comes_at_once(self) -> None:
         async def work() -> None:
             async with connected_pair() as (one, other):
-                loop = asyncio.get_running_loop()
                 pair = one.connection._sockets.nominated
                 assert pair is not None
                 transport: Any = pair.protocol.transport
@@ -151,17 +160,18 @@ class TestCarrying:
                 pair.protocol.transport = path  # type: ignore[assignment]  # stands in for it
                 path.broken = True
                 refused = 0
-                until = loop.time() + 1.5
-                while loop.time() < until:
+                for _ in range(90):
                     refused += not one.connection.send(Channel.GAME, b"stale" + bytes(400))
                     await asyncio.sleep(1 / 60)
                 path.broken = False
                 assert refused > 0, "the path never filled up: the blackout was none"
-                restored = loop.time()
-                while not any(data == b"fresh" for _, data in other.messages):
+                for _ in range(30):  # half a second's, however slow the machine is
                     one.connection.send(Channel.GAME, b"fresh")
                     await asyncio.sleep(1 / 60)
-                    assert loop.time() < restored + 0.5
+                    if any(data == b"fresh" for _, data in other.messages):
+                        break
+                else:
+                    pytest.fail("nothing fresh comes through")
                 stale = [data for _, data in other.messages if data != b"fresh"]
                 assert len(stale) <= 2
 
@@ -187,13 +197,15 @@ class TestCarrying:
             await peer.connection.wait_until_open()
             for number in range(5):
                 assert peer.connection.send(Channel.GAME, b"%d" % number)
-                await peer.until(lambda n=number: len(peer.messages) == n + 1)  # type: ignore[misc]  # bound now
-            reports = [await peer.connection.getStats() for _ in range(5)]
-            round_trips_ms = [r["P"]["currentRoundTripTime"] * 1000 for r in reports]
+                await eventually(lambda n=number: len(peer.messages) == n + 1)  # type: ignore[misc]  # bound now
+            round_trips_ms: list[float] = []
+            while len(round_trips_ms) < 5 or (min(round_trips_ms) > 53.0 and len(round_trips_ms) < 50):
+                report = await peer.connection.getStats()
+                round_trips_ms.append(report["P"]["currentRoundTripTime"] * 1000)
             assert statistics.median(round_trips_ms) >= 50.0
             assert min(round_trips_ms) <= 53.0
             process.stdin.close()
-            await peer.until(lambda: peer.connection.state is LinkState.CLOSED)
+            await eventually(lambda: peer.connection.state is LinkState.CLOSED)
             await peer.connection.close()
             assert await process.wait() == 0
 
@@ -248,7 +260,7 @@ class TestOthers:
             await peer.connection.wait_until_open()
             await eventually(lambda: got == ["hello"])
             await bare.close()
-            await peer.until(lambda: peer.states[-1] is LinkState.CLOSED)
+            await eventually(lambda: peer.states[-1] is LinkState.CLOSED)
             await peer.connection.close()
 
         run(work())
@@ -393,27 +405,69 @@ class TestDescriptions:
 
         run(work())
 
-    def test_a_hidden_address_that_cannot_be_looked_up_holds_nothing_up(self) -> None:
+    def test_a_hidden_address_that_cannot_be_looked_up_holds_nothing_up(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         async def work() -> None:
+            given_up = asyncio.Event()
+
+            async def resolve(*_arguments: object) -> None:
+                await given_up.wait()
+
+            monkeypatch.setattr(aioice.mdns.MDnsProtocol, "resolve", resolve)
             one, other = Peer(), Peer()
             offer = await one.connection.create_offer(negotiated_game=True)
             hidden = (
                 "a=candidate:9 1 udp 1 0b5b6d3c-0000-4000-8000-000000000000.local 9 typ host\r\na=ice-ufrag"
             )
-            started = asyncio.get_running_loop().time()
             answer = await other.connection.accept_offer(
                 offer.replace("a=ice-ufrag", hidden), negotiated_game=True
             )
             await one.connection.accept_answer(answer)
             await one.connection.wait_until_open()
-            assert asyncio.get_running_loop().time() - started < 0.7
+            given_up.set()
             await one.connection.close()
             await other.connection.close()
 
         run(work())
 
+    def test_where_nothing_hidden_can_be_looked_up_the_others_connect_without_a_complaint(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def taken() -> None:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+
+        monkeypatch.setattr(aioice.mdns, "create_mdns_protocol", taken)
+        caplog.set_level(logging.INFO)
+
+        async def work() -> None:
+            async with connected_pair() as (one, _other):
+                hidden = "candidate:9 1 udp 1 0b5b6d3c-0000-4000-8000-000000000000.local 9 typ host"
+                await one.connection.add_candidate({"candidate": hidden})
+                await eventually(lambda: "cannot be looked up: Address already in use" in caplog.text)
+                gc.collect()
+
+        run(work())
+        assert "never retrieved" not in caplog.text
+
 
 class TestAddresses:
+    def test_of_a_machine_with_very_many_addresses_the_best_are_offered_in_order(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        containers = [f"127.0.1.{number}" for number in range(1, 90)]
+        monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: [*containers, "127.0.0.1"])
+        monkeypatch.setattr(gathering, "_source_towards", lambda _family, _there: "127.0.0.1")
+
+        async def work() -> None:
+            async with connected_pair() as (one, _other):
+                offered = one.connection._layers.connection.local_candidates
+                assert [candidate.host for candidate in offered] == ["127.0.0.1", *containers[:31]]
+                priorities = [candidate.priority for candidate in offered]
+                assert priorities == sorted(set(priorities), reverse=True)
+
+        run(work())
+
     def test_a_machine_with_nothing_but_loopback_uses_that(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: [])
 
@@ -448,19 +502,22 @@ class TestAddresses:
 
         run(work())
 
-    def test_servers_that_are_dead_or_nonsense_cost_the_connection_no_time(self) -> None:
+    def test_servers_that_are_dead_or_nonsense_cost_the_connection_no_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("gym_p2p.net.webrtc.gathering.SERVER_TIMEOUT_S", PATIENCE_S)
+
         async def work() -> None:
             loop = asyncio.get_running_loop()
             silent, _ = await loop.create_datagram_endpoint(
                 asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
             )
             port = silent.get_extra_info("sockname")[1]
-            urls = [f"stun:127.0.0.1:{port}", f"turn:127.0.0.1:{port}", "stun:", f"turns:127.0.0.1:{port}"]
+            urls = [f"stun:127.0.0.1:{port}", f"turn:127.0.0.1:{port}"]
+            urls += [f"stuns:127.0.0.1:{port}", f"turns:127.0.0.1:{port}"]
             servers = [IceServer(urls=urls, username="u", credential="c")]
             one, other = Peer(ice_servers=servers), Peer(ice_servers=servers)
-            started = loop.time()
             await connect(one, other)
-            assert loop.time() - started < 0.5
             assert "servers still queried" in one.connection.describe()
             await one.connection.close()
             await other.connection.close()
@@ -486,7 +543,7 @@ class TestAddresses:
             await one.connection.wait_until_open()
             await other.connection.wait_until_open()
             assert one.connection.send(Channel.GAME, b"x")
-            await other.until(lambda: bool(other.messages))
+            await eventually(lambda: bool(other.messages))
             report = await one.connection.getStats()
             assert (report["L"]["candidateType"], report["R"]["candidateType"]) == ("relay", "relay")
             assert report["L"]["relayProtocol"] == "udp"
@@ -530,13 +587,14 @@ class TestAddresses:
     def test_what_a_stun_server_answers_is_in_the_description_or_follows_it(self) -> None:
         async def work() -> None:
             loop = asyncio.get_running_loop()
-            server, _ = await loop.create_datagram_endpoint(_StunServer, local_addr=("127.0.0.1", 0))
-            url = f"stun:127.0.0.1:{server.get_extra_info('sockname')[1]}"
+            transport, server = await loop.create_datagram_endpoint(_StunServer, local_addr=("127.0.0.1", 0))
+            url = f"stun:127.0.0.1:{transport.get_extra_info('sockname')[1]}"
             early, late = Peer(), Peer()
-            late.connection.ask_ice_servers([IceServer(urls=url)])
             await early.connection.gather()
             early.connection.ask_ice_servers([IceServer(urls=url)])
-            await asyncio.sleep(0.1)
+            await eventually(lambda: "servers still queried" not in early.connection.describe())
+            server.answers.clear()
+            late.connection.ask_ice_servers([IceServer(urls=url)])
             offer = await early.connection.create_offer(negotiated_game=True)
             assert "198.51.100.5 4444 typ srflx" in offer
             assert "a=end-of-candidates" in offer
@@ -544,6 +602,7 @@ class TestAddresses:
             offer = await late.connection.create_offer(negotiated_game=True)
             assert "srflx" not in offer
             assert "a=end-of-candidates" not in offer
+            server.answers.set()
             await eventually(lambda: len(late.late) == 1)
             (payload,) = late.late
             assert "198.51.100.5 4444 typ srflx" in payload["candidate"]
@@ -551,24 +610,35 @@ class TestAddresses:
             assert f"a=ice-ufrag:{payload['usernameFragment']}\r\n" in offer
             await early.connection.close()
             await late.connection.close()
-            server.close()
+            transport.close()
 
         run(work())
 
 
 class _StunServer(asyncio.DatagramProtocol):
-    """Says to everyone that they are at 198.51.100.5:4444, after a moment."""
+    """Says to everyone that they are at 198.51.100.5:4444, while it answers."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self._waiting: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
+        task = asyncio.ensure_future(self._answer(data, addr))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _answer(self, data: bytes, addr: Any) -> None:
+        await self.answers.wait()
         request = aioice.stun.parse_message(data)
         response = aioice.stun.Message(
             aioice.stun.Method.BINDING, aioice.stun.Class.RESPONSE, transaction_id=request.transaction_id
         )
         response.attributes["XOR-MAPPED-ADDRESS"] = ("198.51.100.5", 4444)
-        asyncio.get_running_loop().call_later(0.03, self.transport.sendto, bytes(response), addr)
+        self.transport.sendto(bytes(response), addr)
 
 
 class TestStats:
@@ -577,7 +647,7 @@ class TestStats:
             async with connected_pair() as (one, other):
                 assert one.connection.connectionState == "connected"
                 assert one.connection.send(Channel.GAME, b"12345")
-                await other.until(lambda: bool(other.messages))
+                await eventually(lambda: bool(other.messages))
                 before = await one.connection.getStats()
                 after = await one.connection.getStats()
                 report = {entry["type"]: entry for entry in after.values() if entry["type"] != "data-channel"}
@@ -623,11 +693,11 @@ class TestStats:
     def test_an_emulated_path_of_25_ms_each_way_reads_50_to_53_ms(self, uvloop: bool) -> None:  # noqa: FBT001  # parametrized
         async def work() -> None:
             async with connected_pair(LinkEmulation(one_way_ms=25)) as (one, _other):
-                readings = []
-                for _ in range(7):
+                readings: list[float] = []
+                # On a busy machine some readings are late; none can be early.
+                while len(readings) < 7 or (min(readings) > 53.0 and len(readings) < 100):
                     readings.append((await one.connection.getStats())["P"]["currentRoundTripTime"] * 1000)
                     await asyncio.sleep(0.013)
-                # On a busy machine some readings are late; none can be early.
                 assert statistics.median(readings) >= 49.5
                 assert min(readings) <= 53.0
 
@@ -636,8 +706,13 @@ class TestStats:
     def test_a_round_trip_above_half_a_second_is_measured_and_ends_no_connection(self) -> None:
         async def work() -> None:
             async with connected_pair(LinkEmulation(one_way_ms=300)) as (one, other):
-                report = await one.connection.getStats()
-                assert 0.6 <= report["P"]["currentRoundTripTime"] <= 0.65
+                for _ in range(20):  # on a busy machine some readings are late; none can be early
+                    reading_s = (await one.connection.getStats())["P"]["currentRoundTripTime"]
+                    assert reading_s >= 0.6
+                    if reading_s <= 0.65:
+                        break
+                else:
+                    pytest.fail(f"no reading is right: the last one is {reading_s} s")
                 for peer in (one, other):
                     consent = peer.connection._layers.connection._query_consent_task
                     assert consent is not None
@@ -687,7 +762,7 @@ class TestClosing:
                 for number in range(20):
                     assert one.connection.send(Channel.CTRL, b"%d" % number)
                 await one.connection.close()
-                await other.until(lambda o=other: o.states[-1] is LinkState.CLOSED or len(o.messages) == 20)  # type: ignore[misc]  # bound now
+                await eventually(lambda o=other: o.states[-1] is LinkState.CLOSED or len(o.messages) == 20)  # type: ignore[misc]  # bound now
                 assert [data for _, data in other.messages] == [b"%d" % n for n in range(20)]
                 await other.connection.close()
 
@@ -697,8 +772,8 @@ class TestClosing:
         async def work() -> None:
             async with connected_pair() as (one, other):
                 await one.connection.close()
-                async with asyncio.timeout(0.5):
-                    await other.until(lambda: other.states == [LinkState.OPEN, LinkState.CLOSED])
+                heard_of = [LinkState.OPEN, LinkState.CLOSED]
+                await eventually(lambda: other.states == heard_of, AT_ONCE_S)
 
         run(work())
 
@@ -713,7 +788,7 @@ class TestClosing:
                 one.connection.send(Channel.CTRL, b"into the void")
                 started = asyncio.get_running_loop().time()
                 await one.connection.close()
-                assert asyncio.get_running_loop().time() - started < 0.8
+                assert asyncio.get_running_loop().time() - started < CUT_SHORT_S
 
         run(work())
 
@@ -754,7 +829,7 @@ class TestClosing:
             for _ in range(30):
                 async with connected_pair() as (one, other):
                     one.connection.send(Channel.GAME, b"x")
-                    await other.until(lambda o=other: bool(o.messages))  # type: ignore[misc]  # bound now
+                    await eventually(lambda o=other: bool(o.messages))  # type: ignore[misc]  # bound now
                 await asyncio.sleep(0.01)
                 counts.append((open_sockets(), len(asyncio.all_tasks())))
             assert len(set(counts[2:])) == 1, counts
@@ -793,6 +868,21 @@ class TestInternals:
             await pc.close()
 
         run(work())
+
+    def test_what_a_coroutine_raises_after_it_has_waited_is_logged_once(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def fails() -> None:
+            await asyncio.sleep(0)
+            raise AssertionError("a bug of the library's")
+
+        async def work() -> None:
+            run_through(fails())
+            await eventually(lambda: "a bug of the library's" in caplog.text)
+            gc.collect()
+
+        run(work())
+        assert "never retrieved" not in caplog.text
 
     def test_a_coroutine_that_waits_after_all_is_finished_by_a_task(self) -> None:
         async def work() -> None:

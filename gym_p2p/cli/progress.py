@@ -1,0 +1,97 @@
+"""What a command is doing, said while it does it, on standard error.
+
+Knows terminals, pipes and time; refuses to know what is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self, TextIO
+
+__all__ = ["PlainLines", "doing", "is_live", "starting"]
+
+FIRST_LINE_S = 2.0
+"""What takes longer says so."""
+
+NEXT_LINE_S = 5.0
+"""In a log, one line for so long is enough."""
+
+
+def is_live(stream: TextIO) -> bool:
+    """Return whether lines on this stream can be replaced: a terminal that is not a dumb one."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+@contextlib.contextmanager
+def starting(command: str = "") -> Iterator[None]:
+    """Show at once that a command begins, while all that it needs is imported; gone at the end."""
+    if not command or not is_live(sys.stderr):
+        yield
+        return
+    print(f"gym-p2p {command} ...", end="\r", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print("\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def doing(what: str) -> Iterator[Callable[[str], None]]:
+    """Show what is being done until the block ends; yields what shows something else from then on.
+
+    On a terminal it is one line, which is gone at the end; elsewhere see :class:`PlainLines`.
+    """
+    if not is_live(sys.stderr):
+        with PlainLines(sys.stderr, what) as lines:
+            yield lines.say
+        return
+    from rich.console import Console  # noqa: PLC0415 - it takes a tenth of a second, which not all need
+
+    with Console(stderr=True).status(what) as status:
+        yield status.update
+
+
+class PlainLines:
+    """Says what is being done where nothing can be replaced: after two seconds, and then every five.
+
+    Args:
+        stream: where to.
+        what: what is being done, to begin with; empty says nothing.
+    """
+
+    def __init__(self, stream: TextIO, what: str = "") -> None:
+        self._stream = stream
+        self._what = what
+        self._said = ""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gym_p2p progress", daemon=True)
+
+    def say(self, what: str) -> None:
+        """Have this said from now on."""
+        self._what = what
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """End; nothing more is said."""
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        pause_s = FIRST_LINE_S
+        while not self._over.wait(pause_s):
+            pause_s = NEXT_LINE_S
+            if self._what and self._what != self._said:
+                self._said = self._what
+                with contextlib.suppress(OSError):  # nobody reads any more
+                    print(f"{self._what} ...", file=self._stream, flush=True)

@@ -1,0 +1,89 @@
+"""What a command finds itself in: its standard streams, its working directory, the signals that end it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from gym_p2p.errors import UsageError
+
+__all__ = ["ended_by_signals", "heeded", "let_go_of_output", "require_working_directory", "steady_streams"]
+
+
+def require_working_directory() -> None:
+    """Refuse to run in a folder that was deleted: Gymnasium cannot even be imported there.
+
+    Raises:
+        UsageError: it was.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the working directory was deleted; change into another one (cd)") from None
+
+
+def steady_streams() -> None:
+    """Let there be standard streams that take any text.
+
+    Where one was closed, the next file or socket would get its number, and be written to by whoever means
+    standard output. And what a terminal's encoding cannot show is no reason to end a match.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        with contextlib.suppress(OSError):
+            os.fstat(number)
+            continue
+        os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+        setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False, encoding="utf-8"))  # noqa: SIM115 - a descriptor, for as long as the process lasts
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
+
+
+def let_go_of_output() -> None:
+    """Write nothing any more: whoever read the output is gone, and what is left of it would fail at exit."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(devnull, number)
+    os.close(devnull)
+
+
+def heeded(*numbers: int) -> list[int]:
+    """Return those of these signals that this process does not ignore, as under ``nohup``.
+
+    None outside the main thread, where Python lets no signals be handled.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    # None: of a handler that is not Python's.
+    return [number for number in numbers if signal.getsignal(number) not in {signal.SIG_IGN, None}]
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP of a terminal that is gone, end a command as Ctrl-C does: in good order.
+
+    Once: a service manager sends both, and the second would break off what the first began.
+    """
+    interrupted = False
+
+    def interrupt(_number: int, _frame: object) -> None:
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = True
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in heeded(signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

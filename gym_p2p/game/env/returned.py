@@ -1,0 +1,60 @@
+"""What an environment returned for a seat, read as what it means: rewards and flags.
+
+Knows the forms that real environments use for one number or one flag.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gym_p2p.errors import UnsupportedEnvironment
+
+__all__ = ["ALL", "flag", "reward"]
+
+ALL = "__all__"
+"""The key under which RLlib's environments say that the episode is over for everybody."""
+
+
+def reward(value: Any, seat: Any) -> float:
+    """Return a seat's reward: a number, or an array or list of one; ``None`` is none, 0.0.
+
+    >>> reward(np.array([0.5]), "left"), reward(None, "left")
+    (0.5, 0.0)
+
+    Raises:
+        UnsupportedEnvironment: it is no single number.
+    """
+    if value is None:
+        return 0.0
+    try:
+        return float(value) if np.ndim(value) == 0 else float(_only(value))
+    except (TypeError, ValueError):
+        text = " ".join(repr(value).split())[:80]
+        raise UnsupportedEnvironment(
+            f"the environment gave {seat!r} the reward {text}, and wanted is one number. Where it is a "
+            "vector of several objectives, put a wrapper inside that weighs them"
+        ) from None
+
+
+def flag(value: Any, seat: Any) -> bool:
+    """Return whether a flag is set: a truth value, or an array or list of one; ``None`` is not.
+
+    Raises:
+        UnsupportedEnvironment: it is no single flag.
+    """
+    try:
+        return bool(value) if np.ndim(value) == 0 else bool(_only(value))
+    except (TypeError, ValueError):
+        text = " ".join(repr(value).split())[:80]
+        raise UnsupportedEnvironment(
+            f"the environment told {seat!r} by {text} whether the episode is over, and wanted is one flag"
+        ) from None
+
+
+def _only(value: Any) -> Any:
+    array = np.asarray(value)
+    if array.size != 1:
+        raise ValueError(array.size)
+    return array.reshape(())[()]

@@ -1,0 +1,230 @@
+"""What becomes of an uploaded body: the small are read in a worker thread, the large in a process apart.
+
+To read a document is to build what somebody else describes: some tens of kilobytes can unpack to millions of
+values, and building those would hold up every signal in this process. So what is large, unpacked, is read by
+another process, one at a time, with bounds on its memory and its time. It knows files and processes; what
+a document is, is the store's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import weakref
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import attrs
+
+from gym_p2p.core.record.documents import Kind
+from gym_p2p.processes.python import can_start_python, python_command
+from gym_p2p.server.guard.tokens import UploadClaims
+from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
+
+__all__ = ["SMALL_BYTES", "Intake", "TooLargeError"]
+
+_LOG = logging.getLogger(__name__)
+
+SMALL_BYTES = 512 * 1024
+"""Read in a thread; to build all of it holds the interpreter for some milliseconds."""
+_CONCURRENT_SMALL = 2
+_MEMORY_BYTES = 2**30
+_TIMEOUT_S = 60.0
+"""What the reader of a large document may take: twice what one with a match of hours in it takes."""
+_PIECE_BYTES = 2**16
+
+
+class TooLargeError(DocumentError):
+    """It is larger than a document may be."""
+
+
+@attrs.define(eq=False)
+class Intake:
+    """Takes bodies into a store.
+
+    Args:
+        store: where documents go.
+        max_bytes: the largest document, unpacked.
+    """
+
+    store: Store
+    max_bytes: int
+    _small: asyncio.Semaphore = attrs.field(init=False, factory=lambda: asyncio.Semaphore(_CONCURRENT_SMALL))
+    _large: asyncio.Semaphore = attrs.field(init=False, factory=lambda: asyncio.Semaphore(1))
+    _of_match: weakref.WeakValueDictionary[str, asyncio.Lock] = attrs.field(
+        init=False, factory=weakref.WeakValueDictionary
+    )
+    """Of two documents of a match that come at once, the second one's aggregate has both."""
+
+    async def take(self, claims: UploadClaims, kind: Kind, body: IO[bytes], *, gzipped: bool) -> None:
+        """Store a document; return once it is on the disk, and the match's aggregate if it completes that.
+
+        Args:
+            claims: whose it is.
+            kind: what it is.
+            body: as it arrived, at its beginning.
+            gzipped: whether it has to be unpacked.
+
+        Raises:
+            DocumentError: it is no document, a part of one, or more than can be read within the bounds.
+            TooLargeError: it is larger than documents may be.
+            ForeignDocumentError: it is another match's or player's.
+            OSError: it could not be stored.
+        """
+        job = _Job(self.store.directory, claims, kind, gzipped=gzipped, max_bytes=self.max_bytes)
+        async with self._of_match.setdefault(claims.match_id, asyncio.Lock()):
+            async with self._small:
+                left = await asyncio.to_thread(_take_small, self.store, job, body)
+            if left:
+                async with self._large:
+                    await asyncio.to_thread(_take_apart, job, body if left == "body" else None)
+
+
+@attrs.frozen
+class _Job:
+    directory: Path
+    claims: UploadClaims
+    kind: Kind
+    gzipped: bool = attrs.field(kw_only=True)
+    max_bytes: int = attrs.field(kw_only=True)
+
+    def to_json(self, body: str | None) -> str:
+        return json.dumps({**attrs.asdict(self), "directory": str(self.directory), "body": body})
+
+
+def _take_small(store: Store, job: _Job, body: IO[bytes]) -> str | None:
+    """Do all that is small; return what is left: ``"body"``, or only the ``"aggregate"``."""
+    document = bytearray()
+    for piece in _unpacked(body, job):
+        document += piece
+        if len(document) > SMALL_BYTES:
+            return "body"
+    store.put(job.claims, job.kind, bytes(document))
+    if job.kind != "multiplayer" or store.missing(job.claims):
+        return None
+    if store.size_bytes(job.claims) > 2 * SMALL_BYTES:
+        return "aggregate"
+    store.aggregate(job.claims)
+    return None
+
+
+def _unpacked(body: IO[bytes], job: _Job) -> Iterator[bytes]:
+    """Yield a document in pieces, never more than one that is beyond the limit."""
+    body.seek(0)
+    size_bytes = 0
+    for piece in _inflated(body) if job.gzipped else iter(lambda: body.read(_PIECE_BYTES), b""):
+        size_bytes += len(piece)
+        if size_bytes > job.max_bytes:
+            raise TooLargeError(f"a document has at most {job.max_bytes} bytes")
+        yield piece
+
+
+def _inflated(body: IO[bytes]) -> Iterator[bytes]:
+    stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        while not stream.eof and (packed := stream.unconsumed_tail or body.read(_PIECE_BYTES)):
+            yield stream.decompress(packed, _PIECE_BYTES)
+    except zlib.error:
+        raise DocumentError("not gzip, as content-encoding says") from None
+    if not stream.eof or stream.unused_data or body.read(1):
+        raise DocumentError("truncated gzip, or something after it")
+
+
+def _take_apart(job: _Job, body: IO[bytes] | None) -> None:
+    """Do the same in another process; without a body, what is left to do once that is stored."""
+    if not can_start_python():
+        raise DocumentError(f"larger than {SMALL_BYTES} bytes, which this service cannot read")
+    path = None
+    if body is not None:
+        body.seek(0)
+        path = job.directory / f".{job.claims.match_id}.{id(body):x}.upload"
+    try:
+        if path is not None and body is not None:
+            with path.open("xb") as file:
+                for piece in iter(lambda: body.read(_PIECE_BYTES), b""):
+                    file.write(piece)
+        done = subprocess.run(  # noqa: S603 - our own interpreter and module
+            python_command(__name__),
+            input=job.to_json(None if path is None else str(path)),
+            stdout=subprocess.PIPE,
+            text=True,
+            process_group=0,  # a Ctrl-C is for the service, which waits for it
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise DocumentError(f"it cannot be read within {_TIMEOUT_S:.0f} s") from None
+    finally:
+        if path is not None:
+            path.unlink(missing_ok=True)
+    _raise_again(done.stdout, done.returncode)
+
+
+_KINDS: dict[str, type[Exception]] = {
+    kind.__name__: kind for kind in (DocumentError, TooLargeError, ForeignDocumentError)
+}
+
+
+def _raise_again(answer: str, status: int) -> None:
+    try:
+        said = json.loads(answer)
+    except ValueError:
+        raise DocumentError(f"its reader ended with status {status}") from None
+    if said["error"] == "OSError":
+        raise OSError(*said["arguments"])
+    if said["error"] is not None:
+        raise _KINDS[said["error"]](*said["arguments"])
+
+
+def _main() -> None:
+    """Do one job, in the process apart."""
+    logging.basicConfig(level=logging.INFO)
+    job = json.loads(sys.stdin.readline())
+    _limit_memory()
+    error: str | None = None
+    arguments: tuple[Any, ...] = ()
+    try:
+        _do(job)
+    except DocumentError as refused:
+        error, arguments = type(refused).__name__, refused.args
+    except MemoryError:
+        error, arguments = "DocumentError", (f"it cannot be read within {_MEMORY_BYTES} bytes of memory",)
+    except OSError as failed:
+        error, arguments = "OSError", (failed.errno, failed.strerror)
+    sys.stdout.write(json.dumps({"error": error, "arguments": arguments}))
+
+
+def _limit_memory() -> None:
+    try:
+        import resource  # noqa: PLC0415 - not on every platform
+
+        resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
+    except (ImportError, ValueError, OSError):  # the platform has none, or a stricter limit is set
+        _LOG.debug("the memory of the reader of large documents is not limited")
+
+
+def _do(fields: dict[str, Any]) -> None:
+    told = fields["claims"]
+    claims = UploadClaims(**{**told, "player_ids": tuple(told["player_ids"])})
+    job = _Job(
+        Path(fields["directory"]),
+        claims,
+        fields["kind"],
+        gzipped=fields["gzipped"],
+        max_bytes=fields["max_bytes"],
+    )
+    store = Store(job.directory)
+    if fields["body"] is not None:
+        with Path(fields["body"]).open("rb") as body:
+            store.put(claims, job.kind, b"".join(_unpacked(body, job)))
+    if job.kind == "multiplayer" and not store.missing(claims):
+        store.aggregate(claims)
+
+
+if __name__ == "__main__":
+    _main()

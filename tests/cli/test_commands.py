@@ -1,0 +1,168 @@
+"""What every command has in common: how it begins, how it says what is wrong, how it ends."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gym_p2p.cli import main
+from gym_p2p.cli.commands import COMMANDS, make_parser
+from gym_p2p.config.public_ids import PUBLIC_ID
+
+GAME = "gym_p2p/Rally-v0"
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Return the exit code, and what stands on standard error."""
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    return code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("join", "the following arguments are required: env"),
+        (f"join {GAME} --frames x", "--frames: wanted a whole number from 1, got 'x'"),
+        (f"join {GAME} --fps fast", "--fps: wanted a number, got 'fast'"),
+        (f"join {GAME} --fps 0", "--fps: wanted 0.01 to 10000, got 0"),
+        (f"join {GAME} --input-delay some", "--input-delay: wanted a whole number, or auto, got 'some'"),
+        (f"join {GAME} --loss 2", "--loss: wanted 0 to 1, got 2"),
+        (f"join {GAME} --spectators -1", "--spectators: wanted 0 to 16, got -1"),
+        (f"join {GAME} --exports {__file__}", "--exports: cannot write to"),
+        (f"join {GAME} --record {__file__}/x", "--record: cannot write to"),
+        ("join CartPole-v1", "--watchers: CartPole-v1 has the single seat 'player'"),
+        ("join CartPole-v1 --watchers 1 --seat player --picture", "--picture: CartPole-v1 draws no text"),
+        ("watch CartPole-v1 --watchers 1 --picture", "it offers human, rgb_array"),
+        (f"join {GAME} --room Zoë", "'Zoe' would do"),
+        (f"join {GAME} --queue lab/1", f"--queue: wanted {PUBLIC_ID}, and '/'"),
+        (f"join {GAME} --subject a\u202eb", r"--subject: wanted 1 to 128 characters"),
+        (f"watch {GAME} --room ..", "--room: wanted"),
+        (f"watch {GAME} --wait never", "--wait: wanted a number above 0, got 'never'"),
+        ("probe Åsa", "'Asa' would do"),
+        ("probe --wait --as 明", "--as: wanted"),
+        ("token Zoë", "SUBJECT: wanted"),
+        ("serve --host 0.0.0.0", "--open"),
+        ("serve --host 0.0.0.0", "GYM_P2P_JOIN_SECRET_FILE="),
+        ("serve --port 70000", "--port: wanted 0 to 65535"),
+        (f"serve --data-dir {__file__}", "--data-dir: cannot use"),
+        ("demo --players two", "--players: wanted a whole number"),
+        ("simulate CartPole-v1 --loss much", "--loss: wanted 0 to 1, got 'much'"),
+        ("check CartPole-v1 --seed one", "--seed: wanted a whole number"),
+        ("bench nothing", "invalid choice: 'nothing'"),
+        ("matchmaking", "the following arguments are required"),
+        ("nonsense", "invalid choice: 'nonsense'"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_names_the_option_as_it_was_given(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: str,
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("GYM_P2P_JOIN_SECRET", "GYM_P2P_JOIN_SECRET_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    code, err = said(capsys, *arguments.split())
+    lines = [line for line in err.splitlines() if not line.endswith(" ...")]  # but for what was being done
+    assert code == 2, err
+    assert len(lines) == 1
+    assert lines[0].startswith("gym-p2p")
+    assert told in lines[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["join", "watch", "probe", "token"])
+def test_the_alphabet_of_names_stands_in_the_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert PUBLIC_ID in capsys.readouterr().out
+
+
+def test_help_tells_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        told = capsys.readouterr().out
+        assert all(f"\n  {code} " in told for code in (0, 1, 2, 3, 130, 141))
+    assert make_parser().format_help()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "CartPole-v1", "--no-fresh-process", "--steps", "5"],
+        ["simulate", GAME, "--frames", "30", "--one-way-ms", "0"],
+        ["matchmaking", "simulate", "--arrivals", "50", "--json"],
+    ],
+)
+def test_a_reader_that_goes_away_ends_it_without_a_word(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "gym_p2p", *arguments],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == 141, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def _on_a_terminal(arguments: list[str], **environment: str) -> bytes:
+    """Return what a command writes to a terminal, standard error and output together, until it ends."""
+    main_end, its_end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gym_p2p", *arguments],
+        stdin=its_end,
+        stdout=its_end,
+        stderr=its_end,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
+    )
+    os.close(its_end)
+    written = b""
+    deadline = time.monotonic() + 100
+    try:
+        while time.monotonic() < deadline and select.select([main_end], [], [], 100)[0]:
+            try:
+                chunk = os.read(main_end, 65536)
+            except OSError:  # Linux's way to say that the other end is closed
+                break
+            if not chunk:
+                break
+            written += chunk
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main_end)
+    return written
+
+
+def test_a_command_says_that_it_begins_before_it_has_imported_what_it_needs() -> None:
+    arguments = ["check", "CartPole-v1", "--no-fresh-process", "--steps", "5"]
+    written = _on_a_terminal(arguments)
+    assert written.startswith(b"gym-p2p check ...\r\x1b[K")
+    assert b"verdict" in written
+
+
+def test_a_dumb_terminal_gets_no_control_sequences() -> None:
+    written = _on_a_terminal(["simulate", GAME, "--frames", "30", "--one-way-ms", "0"], TERM="dumb")
+    assert b"\x1b" not in written
+    assert b"rollback" in written

@@ -1,0 +1,126 @@
+"""What those who are left tell each other of somebody who went around a barrier."""
+
+from __future__ import annotations
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.barrier import episode_seed
+from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan, Leave, PlayerFinished, PlayerGone
+from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.messages import (
+    PROTOCOL_VERSION,
+    Goodbye,
+    Hello,
+    Holdings,
+    Inputs,
+    Ready,
+    Relay,
+    Share,
+    decode,
+    encode,
+)
+from tests.core.match.pairs import greeted_match, outputs_of
+
+READY = Ready(1, None, None, 0, 0)
+
+
+def told(match: Match) -> list[object]:
+    kinds = (EpisodeBegan, PlayerFinished, PlayerGone)
+    return [output for output in outputs_of(match) if isinstance(output, kinds)]
+
+
+def sent_to(player: int, match: Match) -> list[object]:
+    outputs = [output for output in outputs_of(match) if isinstance(output, Transmit)]
+    return [decode(output.data) for output in outputs if output.player == player]
+
+
+def waiting_match(players: int, *ready: int) -> Match:
+    match = greeted_match(players)
+    match.command(BeginEpisode(), 0.0)
+    for player in ready:
+        match.receive(player, encode(READY), 0.0)
+    outputs_of(match)
+    return match
+
+
+def test_an_episode_that_another_may_have_begun_with_the_lost_one_begins_without_them() -> None:
+    match = waiting_match(3, 1)
+    match.closed(2, 0.1)
+    match.receive(1, encode(Relay(2, encode(READY))), 0.2)
+    assert told(match) == [EpisodeBegan(1, episode_seed(7, 1), {}, (0, 0, 0))]
+    match.receive(1, encode(Share(1, 2, 0, (b"a", b"b"))), 0.2)
+    match.receive(1, encode(Holdings(1, ((2, 2),))), 0.2)
+    assert told(match) == [PlayerGone(2, "peer_lost", 2)]
+
+
+def test_an_episode_for_which_nobody_left_has_the_lost_ones_word_begins_for_nobody() -> None:
+    match = waiting_match(3, 1)
+    match.closed(2, 0.1)
+    match.receive(1, encode(Holdings(0, ((2, 0),))), 0.2)
+    assert told(match) == [PlayerGone(2, "peer_lost", 0)]
+    match.handle_timeout(1.0)
+    assert not told(match)
+
+
+def test_the_lost_ones_word_goes_to_everybody_before_the_report() -> None:
+    match = waiting_match(3, 2)
+    match.closed(2, 0.1)
+    assert sent_to(1, match) == [Relay(2, encode(READY)), Holdings(0, ((2, 0),))]
+
+
+def test_who_leaves_at_a_barrier_has_passed_on_what_they_know_of_the_others() -> None:
+    match = waiting_match(3, 2)
+    match.command(Leave("normal"), 0.1)
+    assert sent_to(1, match) == [Relay(2, encode(READY)), Goodbye("normal", 0, 0, None)]
+
+
+def test_hearsay_of_the_next_episode_counts_there_as_far_as_somebody_reported_it() -> None:
+    match = waiting_match(4, 1)
+    match.receive(2, encode(Share(1, 3, 0, (b"a", b"b", b"c"))), 0.1)
+    match.receive(2, encode(Relay(3, encode(READY))), 0.1)
+    match.receive(2, encode(READY), 0.1)
+    match.receive(2, encode(Goodbye("normal", 1, 0, None)), 0.1)
+    match.closed(2, 0.2)
+    match.closed(3, 0.2)
+    match.receive(1, encode(Share(1, 3, 0, (b"a", b"b"))), 0.3)
+    match.receive(1, encode(Holdings(1, ((2, 0), (3, 2)))), 0.3)
+    assert told(match) == [
+        PlayerFinished(2, 0),
+        EpisodeBegan(1, episode_seed(7, 1), {}, (0, 0, 0, 0)),
+        PlayerGone(2, "peer_left", 0, "normal"),
+        PlayerGone(3, "peer_lost", 2),
+    ]
+    assert match._peers[3].remote_inputs.count == 2
+
+
+def test_of_who_went_after_they_were_ready_the_episode_before_ends_where_their_inputs_do() -> None:
+    match = waiting_match(3, 1, 2)
+    match.handle_timeout(1.0)
+    match.receive(2, encode(Inputs(1, 0, (0, 0, 1), 0, (b"x",), 0)), 1.0)
+    match.receive(2, encode(Ready(2, None, None, 3, 0)), 1.0)
+    match.closed(2, 1.1)
+    match.receive(1, encode(Holdings(1, ((2, 0),))), 1.2)
+    assert told(match) == [PlayerFinished(2, 3), PlayerFinished(2, 1)]
+
+
+def test_a_goodbye_of_an_episode_that_its_sender_cannot_be_in_is_a_protocol_error() -> None:
+    match = waiting_match(3, 1)
+    for episode in (2, 7):
+        match.receive(1, encode(Goodbye("normal", episode, 0, None)), 0.1)
+    assert match._peers[1].protocol_errors == 2
+    match.receive(1, encode(Goodbye("normal", 1, 0, None)), 0.1)
+    match.receive(1, encode(Goodbye("normal", 1, 0, None)), 0.1)
+    assert match._peers[1].protocol_errors == 3
+
+
+def test_who_is_gone_before_everybody_has_greeted_everybody_is_missed_at_once() -> None:
+    match = Match(local=0, players=3, description={"must": {}}, match_seed=7, sync=SyncConfig())
+    match.opened(1, 0.0)
+    match.opened(2, 0.0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}))), 0.0)
+    match.receive(1, encode(READY), 0.0)
+    told(match)
+    match.receive(1, encode(Holdings(0, ((2, 0),))), 0.1)
+    assert told(match) == [PlayerGone(2, "peer_lost", 0)]
+    match.receive(1, encode(Goodbye("normal", 0, 0, None)), 0.2)
+    assert told(match) == [PlayerGone(1, "peer_left", 0, "normal")]

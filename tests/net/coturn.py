@@ -1,0 +1,74 @@
+"""A real TURN server, coturn, on 127.0.0.1."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.requirements import require
+
+__all__ = ["SECRET", "coturn"]
+
+SECRET = "a secret of the tests that the service shares with its relay"  # noqa: S105  # not a secret
+
+
+@contextlib.contextmanager
+def coturn(folder: Path, *, forgets_after_s: int = 600) -> Iterator[str]:
+    """Run it, and yield its URL; credentials are made from ``SECRET``.
+
+    Args:
+        folder: for its files.
+        forgets_after_s: how long a nonce, a permission and a channel last that nobody renews.
+    """
+    require("turnserver", "apt-get install coturn")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    options = {
+        "listening-ip": "127.0.0.1",
+        "relay-ip": "127.0.0.1",
+        "listening-port": port,
+        "static-auth-secret": SECRET,
+        "realm": "test",
+        "stale-nonce": forgets_after_s,
+        "channel-lifetime": forgets_after_s,
+        "permission-lifetime": forgets_after_s,
+        "max-allocate-lifetime": max(60, forgets_after_s),
+        "userdb": folder / "turn.sqlite",
+        "pidfile": folder / "turn.pid",
+        "relay-threads": 1,
+    }
+    flags = (
+        "use-auth-secret",
+        "allow-loopback-peers",
+        "no-cli",
+        "no-tls",
+        "no-dtls",
+        "no-software-attribute",
+    )
+    command = ["turnserver", "-n", "--log-file=stdout", *(f"--{flag}" for flag in flags)]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    log = folder / "turn.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            _wait_for(process, port, log)
+            yield f"turn:127.0.0.1:{port}"
+        finally:
+            process.kill()
+            process.wait(timeout=20)
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    for _ in range(500):
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise AssertionError(f"coturn does not serve: {log.read_text()}")

@@ -1,0 +1,60 @@
+"""Whole matches of players whose addresses stay hidden: over a real relay that the service hands out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import pytest
+
+from gym_p2p import ConnectFailed, P2PEnv, PeerLost
+from gym_p2p.config import IceServer, ServiceConfig
+from gym_p2p.server import serve_in_thread
+from tests.net.coturn import SECRET, coturn
+from tests.net.peers import loopback_only
+from tests.players import Lobby, assert_all_played_the_same, play_episode, together
+from tests.toys import BLEND
+
+
+@pytest.fixture(autouse=True)
+def _on_loopback() -> Iterator[None]:
+    with loopback_only():
+        yield
+
+
+def _config(tmp_path: Path, **options: Any) -> ServiceConfig:
+    return ServiceConfig(port=0, data_dir=str(tmp_path / "data"), open=True, **options)
+
+
+def _pair(url: str, exports: Path, **options: Any) -> list[P2PEnv]:
+    lobby = Lobby(url, exports)
+    games = [gymnasium.make(BLEND, kind="tuple", length=20) for _ in range(2)]
+    return [P2PEnv(game, seat=seat, **lobby.options(**options)) for seat, game in enumerate(games)]
+
+
+@pytest.mark.parametrize("everybody", [False, True], ids=["one of them", "the service"])
+def test_players_who_want_relays_alone_wait_for_those_of_the_service(
+    tmp_path: Path,
+    everybody: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    with coturn(tmp_path) as url:
+        servers = (IceServer(urls=(url,)),)
+        config = _config(tmp_path, ice_servers=servers, turn_secret=SECRET, relay_only=everybody)
+        with serve_in_thread(config) as service:
+            envs = _pair(service.url, tmp_path / "exports", relay_only=not everybody)
+            played = together(*(partial(play_episode, env) for env in envs))
+            assert not [one for one in played if isinstance(one, BaseException)]
+            together(*(env.close for env in envs))
+            assert_all_played_the_same([env.export_multiplayer_metrics() for env in envs])
+
+
+def test_without_any_relay_they_hear_that_there_is_none(tmp_path: Path) -> None:
+    with serve_in_thread(_config(tmp_path)) as service:
+        envs = _pair(service.url, tmp_path / "exports", relay_only=True, connect_timeout_s=5)
+        failures = together(*(env.reset for env in envs))
+        together(*(env.close for env in envs))
+    assert all(isinstance(error, ConnectFailed | PeerLost) for error in failures), failures
+    assert any("no relay from a TURN server" in str(error) for error in failures)
