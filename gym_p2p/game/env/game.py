@@ -58,8 +58,8 @@ class Game(abc.ABC):
         self.env = self.screen.dark
         self.seats: tuple[SeatId, ...] = tuple(spaces)
         self.progress: Any = None
-        # Copies: what a user draws from theirs must not move the environment's, which belongs to its state.
-        self._spaces = {seat: (_copied(action), _copied(seen)) for seat, (action, seen) in spaces.items()}
+        self._spaces = dict(spaces)
+        self._users: dict[SeatId, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]] = {}
         self._codecs = {seat: ActionCodec(action, seat=seat) for seat, (action, _) in spaces.items()}
         self._defaults = {seat: self._encoded_default(seat, default_actions) for seat in spaces}
         # Now and once: some environments change their own arguments while being played.
@@ -73,6 +73,18 @@ class Game(abc.ABC):
     def observation_space(self, seat: SeatId) -> gymnasium.Space[Any]:
         """Return the seat's observation space, the same object every time."""
         return self._of(self._spaces, seat)[1]
+
+    def users_spaces(self, seat: SeatId) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+        """Return copies of a seat's two spaces, the same every time, for a user to draw from.
+
+        What is drawn from the environment's own moves its state, and is taken back with it.
+        """
+        if seat not in self._users:
+            try:
+                self._users[seat] = copy.deepcopy(self._of(self._spaces, seat))
+            except Exception:  # noqa: BLE001 whatever a space of somebody's own may raise
+                self._users[seat] = self._of(self._spaces, seat)
+        return self._users[seat]
 
     def codec(self, seat: SeatId) -> ActionCodec:
         """Return what checks, encodes and decodes this seat's actions."""
@@ -158,13 +170,6 @@ class Game(abc.ABC):
             raise ConfigurationError("default_actions", str(error)) from error
 
 
-def _copied(space: gymnasium.Space[Any]) -> gymnasium.Space[Any]:
-    try:
-        return copy.deepcopy(space)
-    except Exception:  # noqa: BLE001 whatever a space of the user's own may raise
-        return space
-
-
 class GameAround(Game):
     """A game around another one, which it owns from then on: the base of what changes one of its verbs."""
 
@@ -191,6 +196,10 @@ class GameAround(Game):
     def observation_space(self, seat: SeatId) -> gymnasium.Space[Any]:
         """See :class:`Game`."""
         return self._game.observation_space(seat)
+
+    def users_spaces(self, seat: SeatId) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+        """See :class:`Game`."""
+        return self._game.users_spaces(seat)
 
     def codec(self, seat: SeatId) -> ActionCodec:
         """See :class:`Game`."""

@@ -70,8 +70,11 @@ def test_what_a_user_draws_from_a_space_does_not_move_the_environments_own() -> 
     game.reset(4)
     before = env.action_space.np_random.bit_generator.state
     for seat in game.seats:
-        game.action_space(seat).seed(1)
-        game.action_space(seat).sample()
+        space, _ = game.users_spaces(seat)
+        assert space == game.action_space(seat)
+        assert space is game.users_spaces(seat)[0]
+        space.seed(1)
+        space.sample()
     assert env.action_space.np_random.bit_generator.state == before
 
 
