@@ -165,8 +165,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         wrapped = env if isinstance(env, gymnasium.Env) else AsGymnasium(game)
         gymnasium.Wrapper.__init__(self, wrapped)
         example = _any_seat(game) if seat is None else seat
-        self.action_space = game.action_space(example)
-        self.observation_space = game.observation_space(example)
+        self.action_space, self.observation_space = game.users_spaces(example)
         self._game = game
         self.p2p = Session(game, seats=None if seat is None else (seat,), config=config)
         close_when_dropped(self, self.p2p.close)
@@ -288,11 +287,11 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
 
     def observation_space(self, agent: Any) -> gymnasium.Space[Any]:
         """Return a local agent's observation space."""
-        return self._game.observation_space(agent)
+        return self._game.users_spaces(agent)[1]
 
     def action_space(self, agent: Any) -> gymnasium.Space[Any]:
         """Return a local agent's action space."""
-        return self._game.action_space(agent)
+        return self._game.users_spaces(agent)[0]
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None

@@ -49,6 +49,7 @@ exit codes:
   1    the match ended early, or the players' games differed
   2    wrong usage
   3    no service, no connection, or another player's side refused
+  4    all outcomes were the same, but something in the players' states was not
   130  Ctrl-C, SIGTERM, SIGHUP (what was played is exported)
   141  nobody reads the output any more (as with head)
 """

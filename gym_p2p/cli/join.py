@@ -21,6 +21,7 @@ from gym_p2p.cli.options import (
     add_watchers_argument,
     count,
     env_arguments,
+    environment_in_words,
     find_local_modules,
     match_options,
     name,
@@ -112,8 +113,12 @@ def run(arguments: argparse.Namespace) -> int:
         },
     )
     try:
-        with _shown(arguments) as report, contextlib.redirect_stdout(sys.stderr):
-            summary = play(part, report)  # what an environment or a policy prints is none of our output
+        with (
+            _shown(arguments) as report,
+            contextlib.redirect_stdout(sys.stderr),  # what an environment prints is none of our output
+            environment_in_words(part.env),
+        ):
+            summary = play(part, report)
     except (NoMatch, MatchRefused) as error:
         advice = "with --on-refusal requeue it waits for somebody else"
         if isinstance(error, NoMatch):

@@ -96,7 +96,9 @@ def _links_table(statuses: Iterable[Status], *, tells: bool) -> FittingTable:
         for number, (peer, latency) in enumerate(links.items()):
             first = number == 0
             cells = _player_cells(status) if first else [""] * 6
-            checks = checks_cell(status.checksums_agreed, status.desyncs) if first else ""
+            checks = (
+                checks_cell(status.checksums_agreed, status.desyncs, status.state_desyncs) if first else ""
+            )
             table.add_row(*cells, peer, *_latency_cells(latency), checks)
     return table
 
@@ -173,8 +175,10 @@ def _latency_cells(latency: Mapping[str, Any] | None) -> list[str]:
     return [figure(latency[key], ".1f") for key in ("nowMs", "medianMs", "p95Ms", "jitterMs")]
 
 
-def checks_cell(agreed: int, desyncs: int) -> Text:
-    """Return how many checksums agreed, or that some did not."""
+def checks_cell(agreed: int, desyncs: int, state_desyncs: int = 0) -> Text:
+    """Return how many checksums agreed, or that some did not: in outcomes, or in states alone."""
     if desyncs:
         return Text(f"{desyncs} differ", style="bold red")
+    if state_desyncs:
+        return Text(f"{state_desyncs} in state", style="bold yellow")
     return Text(f"{agreed} equal", style="green" if agreed else "dim")

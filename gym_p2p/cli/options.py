@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from gym_p2p.config.public_ids import PUBLIC_ID, public_id_problem
-from gym_p2p.errors import UsageError
+from gym_p2p.errors import P2PError, UsageError
+from gym_p2p.game.env.load import said_by_environment
 from gym_p2p.wrapper import P2POptions
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "count",
     "emulation",
     "env_arguments",
+    "environment_in_words",
     "find_local_modules",
     "frames_or_auto",
     "match_options",
@@ -190,6 +193,24 @@ def match_options(arguments: argparse.Namespace) -> P2POptions:
     if arguments.network is not None:
         options["network"] = arguments.network
     return options
+
+
+@contextlib.contextmanager
+def environment_in_words(env: str) -> Iterator[None]:
+    """Raise what an environment raises while it is played as an error of one line with its words.
+
+    Raises:
+        UsageError: it raised an error.
+    """
+    try:
+        yield
+    except P2PError:
+        raise
+    except Exception as error:
+        said = said_by_environment(error)
+        if said is None:
+            raise
+        raise UsageError(f"{env} cannot be played: it raised {said}") from error
 
 
 def find_local_modules() -> None:

@@ -59,6 +59,7 @@ class Status:
     reward: float = 0.0
     checksums_agreed: int = 0
     desyncs: int = 0
+    state_desyncs: int = 0
     latency: dict[str, dict[str, Any] | None] = attrs.field(factory=dict)
     picture: str | None = None
     queue: QueueStatus | None = None
@@ -84,7 +85,9 @@ class Summary:
         """The command's exit code."""
         if self.ending == "interrupted":
             return 130
-        return 0 if self.ending == "done" and not self.status.desyncs else 1
+        if self.ending != "done" or self.status.desyncs:
+            return 1
+        return 4 if self.status.state_desyncs else 0
 
 
 def play(part: Part, report: Callable[[Status], None]) -> Summary:
@@ -229,6 +232,7 @@ class _SeatedPlayer:
             reward=round(self._reward, 6) + 0.0,  # -0.0 becomes 0.0
             checksums_agreed=progress.checksums_agreed,
             desyncs=progress.desyncs,
+            state_desyncs=progress.state_desyncs,
             latency={str(peer): _without_samples(s) for peer, s in self._env.p2p.latency().items()},
             picture=self._picture(),
             sync=_sync_in_words(progress),

@@ -23,6 +23,7 @@ from gym_p2p.cli.options import (
     between,
     count,
     env_arguments,
+    environment_in_words,
     find_local_modules,
     frames_or_auto,
     number,
@@ -214,14 +215,15 @@ def _play(task: _Task) -> _MatchRow:
             seat: load_policy(task.policies.get(seat, task.policies[None]), game, seat, seed=index)
             for index, seat in enumerate(game.seats)
         }
-        result = simulate(
-            make_env,
-            policies,
-            sync=task.sync,  # type: ignore[arg-type]  # argparse has checked it
-            one_way_ms=task.one_way_ms,
-            network_seed=task.repeat,
-            **task.options,
-        )
+        with environment_in_words(task.env):
+            result = simulate(
+                make_env,
+                policies,
+                sync=task.sync,  # type: ignore[arg-type]  # argparse has checked it
+                one_way_ms=task.one_way_ms,
+                network_seed=task.repeat,
+                **task.options,
+            )
     finally:
         game.close()
     return _row(task, result)

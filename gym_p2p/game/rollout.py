@@ -31,8 +31,9 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.pictures import Pictures
-from gym_p2p.game.state.fields import Fields
-from gym_p2p.game.state.snapshot import Snapshot, Snapshots, fields_checksum
+from gym_p2p.game.state.fields import Fields, fields_checksum
+from gym_p2p.game.state.rehearsal import without
+from gym_p2p.game.state.snapshot import Snapshot, Snapshots
 
 __all__ = ["CheckedFrame", "Correction", "FinalFrame", "Rollout", "StandIn", "Tick"]
 
@@ -137,6 +138,7 @@ class Rollout:
         checked_every: frames between two that are compared.
         compare_states: whether the digests cover the states as well; needs ``snapshots``, and a session
             that keeps every ``checked_every``-th state.
+        left_out: what of the states is not compared, as paths without their indices.
         stand_in: plays the seats of players who are gone; ``None`` leaves them their default actions.
         pictures: draws what is shown; ``None`` where nothing is drawn.
 
@@ -159,6 +161,7 @@ class Rollout:
         snapshots: Snapshots | None,
         checked_every: int,
         compare_states: bool = False,
+        left_out: tuple[str, ...] = (),
         stand_in: StandIn | None = None,
         pictures: Pictures | None = None,
     ) -> None:
@@ -168,6 +171,7 @@ class Rollout:
         self._snapshots = snapshots
         self._checked_every = checked_every
         self._compares = snapshots if compare_states else None
+        self._left_out = left_out
         self._stand_in = stand_in
         self.pictures = pictures
         self._played: dict[int, tuple[tuple[bytes, ...], Outcome]] = {}  # what may be loaded, and since
@@ -329,7 +333,7 @@ class Rollout:
         del self._pending[frame]
         fields = self._compares.fields(snapshot)
         if fields is not None:
-            self._fields[frame] = fields
+            fields = self._fields[frame] = without(fields, self._left_out)
             if len(self._fields) > _FIELDS_KEPT:
                 del self._fields[next(iter(self._fields))]
             digest += fields_checksum(fields) or ""

@@ -103,7 +103,7 @@ class LiveEpisode:
         if result is None:
             self._client.drain()
         while result is None:
-            if self._recorder.desyncs and self._config.on_desync == "truncate":
+            if any(self._recorder.desyncs.values()) and self._config.on_desync == "truncate":
                 return Ending("desync", self._recorder.desynced_with)
             if not (advanced or runner.rollout.over or runner.awaits_end()):
                 runner.add_input(actions)

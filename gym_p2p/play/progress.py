@@ -7,6 +7,7 @@ import enum
 import attrs
 
 from gym_p2p.core.api.queues import QueueStatus
+from gym_p2p.core.match.events import Disagreement
 from gym_p2p.core.record.match_record import SyncTotals
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.play.live_match import LiveMatch
@@ -37,6 +38,9 @@ class Progress:
     frames_total: int = 0
     checksums_agreed: int = 0
     desyncs: int = 0
+    """Checked frames whose outcomes differed."""
+    state_desyncs: int = 0
+    """Checked frames in whose states something differed, while all outcomes were the same."""
     sync: str | None = None
     """``lockstep`` or ``rollback``, once the players have agreed."""
     confirmed: int = 0
@@ -62,7 +66,8 @@ def progress_of(state: SessionState, setup: MatchSetup, match: LiveMatch | None)
         frame=0 if match is None else match.frame,
         frames_total=0 if match is None else match.frames_total,
         checksums_agreed=recorder.checksums_agreed,
-        desyncs=recorder.desyncs,
+        desyncs=recorder.desyncs[Disagreement.OUTCOMES],
+        state_desyncs=recorder.desyncs[Disagreement.STATE],
         sync=None if match is None else match.played.choice.mode,
         confirmed=0 if runner is None else runner.rollout.final_count,
         input_delay=0 if runner is None else runner.session.input_delay,

@@ -20,6 +20,7 @@ from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import (
     ChecksumsAgreed,
     Desynced,
+    Disagreement,
     InputsArrived,
     Interrupted,
     Pinged,
@@ -46,6 +47,11 @@ __all__ = ["Recorder", "check_record", "now_ms", "open_replay"]
 
 _log = logging.getLogger(__name__)
 
+
+_DESYNCED = {
+    Disagreement.OUTCOMES: "the players' outcomes differ",
+    Disagreement.STATE: "the players' states differ, their outcomes were the same up to here",
+}
 
 _NOTHING = Finished(paths={}, uploaded=False, spooled=False, problems=())
 
@@ -96,7 +102,7 @@ class Recorder:
         self._exporter = self._make_exporter(config) if exports else None
         self.finished: Finished | None = None
         self.checksums_agreed = 0
-        self.desyncs = 0
+        self.desyncs = dict.fromkeys(Disagreement, 0)
         self.desynced_with: SeatId | None = None
 
     def fold(self, at_ms: int, event: WorkerEvent) -> None:
@@ -118,11 +124,12 @@ class Recorder:
                 if (episode := record.called(number)) is not None:
                     episode.verified(frame)
             case Desynced(number, frame, player, ours, theirs):
-                self.desyncs += 1
+                self.desyncs[event.of] += 1
                 self.desynced_with = self._players[player]
-                _log.warning("desync with %r found at frame %d", self.desynced_with, frame)
+                words = _DESYNCED[event.of]
+                _log.warning("desync with %r found at frame %d: %s", self.desynced_with, frame, words)
                 if (episode := record.called(number)) is not None:
-                    episode.desync(frame, ours.hex(), theirs.hex(), at_ms)
+                    episode.desync(frame, ours.hex(), theirs.hex(), at_ms, event.of)
             case Interrupted(player):
                 self._link(player).gap_count += 1
                 self._disconnected("interrupted", at_ms)

@@ -54,6 +54,7 @@ class EpisodeRunner:
             snapshots=match.choice.snapshots,
             checked_every=match.config.checked_every,
             compare_states=match.choice.compares_states,
+            left_out=match.choice.left_out,
             stand_in=match.stand_in,
             pictures=_pictures(match) if match.shows else None,
         )

@@ -16,6 +16,7 @@ from gym_p2p.config import SyncConfig
 from gym_p2p.errors import HandshakeRefused, UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.state.proof import choose_snapshots
+from gym_p2p.game.state.rehearsal import Rehearsal, listed, unlike
 from gym_p2p.game.state.snapshot import Snapshots
 
 __all__ = ["SyncChoice", "SyncOffer", "agree", "make_offer"]
@@ -32,6 +33,8 @@ class SyncChoice:
         snapshots: how the game is saved; ``None`` where nothing is.
         compares_states: whether checksums cover the state as well as what ``step`` returned.
         save_every: frames between two saved states: 1 unless saving is dearer than playing a frame.
+        left_out: what of the states is not compared, as paths without indices: the players differed in it
+            when they tried the game, and no outcome did.
     """
 
     mode: str
@@ -40,11 +43,16 @@ class SyncChoice:
     snapshots: Snapshots | None = None
     compares_states: bool = False
     save_every: int = 1
+    left_out: tuple[str, ...] = ()
 
     @property
     def compared_by(self) -> str | None:
-        """The name of the strategy by which states are saved and compared; ``None`` where none are."""
-        return self.snapshots.name if self.compares_states and self.snapshots is not None else None
+        """The name of the strategy by which others can compare states; ``None`` where they cannot.
+
+        Who plays a recording again or looks on compares whole states; what is left out is for players alone.
+        """
+        whole = self.compares_states and not self.left_out
+        return self.snapshots.name if whole and self.snapshots is not None else None
 
     def to_export(self) -> dict[str, Any]:
         """Return it as it stands in the exports."""
@@ -56,6 +64,7 @@ class SyncChoice:
             "snapshots": name,
             "comparesStates": self.compares_states,
             "saveEvery": self.save_every,
+            "leftOut": list(self.left_out),
         }
 
 
@@ -71,6 +80,7 @@ class SyncOffer:
         snapshots: the same, at the player's own side.
         window: how many frames they predict at most.
         save_every: frames between two states that they save.
+        rehearsal: what trying it came to; ``None`` where the state cannot be read.
     """
 
     wants: str
@@ -80,10 +90,13 @@ class SyncOffer:
     snapshots: Snapshots | None = None
     window: int = 0
     save_every: int = 1
+    rehearsal: Rehearsal | None = None
 
     def as_sent(self) -> dict[str, Any]:
         """Return what the others receive."""
-        return {"wants": self.wants, "able": self.able, "why": self.why, "strategy": self.strategy}
+        tried = None if self.rehearsal is None else self.rehearsal.as_sent()
+        offer = {"wants": self.wants, "able": self.able, "why": self.why, "strategy": self.strategy}
+        return {**offer, "rehearsal": tried}
 
     @classmethod
     def received(cls, data: object) -> SyncOffer:
@@ -95,6 +108,7 @@ class SyncOffer:
             able=fields.get("able") is True,
             why=why if isinstance(why, str) else "no reason was given",
             strategy=strategy if isinstance(strategy, str) else None,
+            rehearsal=Rehearsal.received(fields.get("rehearsal")),
         )
 
 
@@ -143,6 +157,7 @@ def make_offer(game: Game, config: SyncConfig, *, real_time: bool = True) -> Syn
         snapshots=found.snapshots,
         window=window,
         save_every=save_every,
+        rehearsal=found.rehearsal,
     )
 
 
@@ -161,16 +176,27 @@ def agree(own: SyncOffer, others: Mapping[Any, SyncOffer]) -> SyncChoice:
         raise HandshakeRefused(player, (("sync", ours, theirs),))
     same = len({offer.strategy for offer in everyone}) == 1
     if all(offer.able for offer in everyone):
+        left_out = unlike([offer.rehearsal for offer in everyone]) if same else ()
         return SyncChoice(
             mode="rollback",
-            why=f"every player can save and restore the game: {own.why}",
+            why=f"every player can save and restore the game: {own.why}{_said_of(left_out)}",
             window=own.window,
             snapshots=own.snapshots,
             compares_states=same,
             save_every=own.save_every,
+            left_out=left_out,
         )
     unable = [f"{'we' if offer is own else 'a peer'}: {offer.why}" for offer in everyone if not offer.able]
     return SyncChoice(mode="lockstep", why="; ".join(dict.fromkeys(unable)))
+
+
+def _said_of(left_out: tuple[str, ...]) -> str:
+    if not left_out:
+        return ""
+    return (
+        "; left out of the comparison of states, because players differ in it and their outcomes did not: "
+        f"{listed(left_out)}"
+    )
 
 
 def _against(own: SyncOffer, others: Mapping[Any, SyncOffer]) -> tuple[Any, SyncOffer] | None:

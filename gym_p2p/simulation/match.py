@@ -15,6 +15,8 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.env.split import SeatsOption
+from gym_p2p.game.state.apart import apart
+from gym_p2p.game.state.proof import rehearse
 from gym_p2p.game.state.snapshot import snapshots_named
 from gym_p2p.net.links.memory import MemoryNetwork, Path, VirtualClock
 from gym_p2p.play.sync_mode import SyncChoice, agree, make_offer
@@ -99,6 +101,7 @@ def _copies(
             games.append(_game(make_env, wanted, seats, config))  # noqa: PERF401 - closed if a later one fails
         if len({id(game.env.unwrapped) for game in games}) < len(games):
             raise ConfigurationError("make_env", "has to make a new environment each time it is called")
+        games = apart(games)
         yield games
     finally:
         for game in games:
@@ -151,11 +154,15 @@ def _play(
 
 
 def _choices(games: Sequence[Game], config: SyncConfig) -> list[SyncChoice]:
-    """Let the first player try their game; the others have the same one."""
+    """Let the first player try their game; the others have the same one, and rehearse with it."""
     offer = make_offer(games[0], config, real_time=False)
-    choice = agree(offer, {})
-    if choice.snapshots is None:
-        return [choice] * len(games)
-    hooks = config.snapshot_hooks
-    others = [snapshots_named(game, choice.snapshots.name, hooks=hooks) for game in games[1:]]
+    if offer.snapshots is None:
+        return [agree(offer, {})] * len(games)
+    name, hooks = offer.snapshots.name, config.snapshot_hooks
+    others = [snapshots_named(game, name, hooks=hooks) for game in games[1:]]
+    offers = [
+        attrs.evolve(offer, snapshots=other, rehearsal=rehearse(game, other))
+        for game, other in zip(games[1:], others, strict=True)
+    ]
+    choice = agree(offer, dict(enumerate(offers)))
     return [choice, *(attrs.evolve(choice, snapshots=other) for other in others)]

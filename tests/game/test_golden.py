@@ -21,9 +21,9 @@ from gym_p2p.game.replay.reader import ReplayHeader, read_replay
 from gym_p2p.game.replay.records import digest_of_header, raw_records
 from gym_p2p.game.replay.writer import ReplayWriter
 from gym_p2p.game.spaces.codec import ActionCodec
-from gym_p2p.game.state.fields import fields_of
+from gym_p2p.game.state.fields import fields_checksum, fields_of
 from gym_p2p.game.state.graph import record
-from gym_p2p.game.state.snapshot import fields_checksum, snapshots_named
+from gym_p2p.game.state.snapshot import snapshots_named
 from tests.replays import columns
 
 PLAIN: dict[Any, Any] = {

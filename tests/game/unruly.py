@@ -113,25 +113,25 @@ def _counter() -> tuple[Callable[[int], None], Callable[[], int]]:
 
 
 class Hoarder(Walker):
-    """Keeps its position in a global of its module."""
+    """Keeps its position in a global of its module that its code does not name."""
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        _SHARED["position"] = 0
+        globals()["_SHARED"]["position"] = 0
         return super().reset(**kwargs)
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        _SHARED["position"] += int(action) + 1
-        return np.array([_SHARED["position"], 0.0]), 0.0, False, False, {}
+        globals()["_SHARED"]["position"] += int(action) + 1
+        return np.array([globals()["_SHARED"]["position"], 0.0]), 0.0, False, False, {}
 
 
 class HoarderWithHooks(Hoarder):
     """The same; knows how to save itself."""
 
     def keep(self) -> int:
-        return _SHARED["position"]
+        return int(globals()["_SHARED"]["position"])
 
     def restore(self, kept: int) -> None:
-        _SHARED["position"] = kept
+        globals()["_SHARED"]["position"] = kept
 
 
 class Forgetful(Walker):
@@ -294,19 +294,17 @@ class ByIdentity(ByAddress):
         return super().step(action)
 
 
-class LateModuleState(Walker):
-    """Keeps a score outside of itself, and shows it late."""
-
-    score = [0]  # noqa: RUF012 that it is the class's is the point
+class LateHiddenState(Walker):
+    """Keeps a score in a global of its module that its code does not name, and shows it late."""
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        self.age = self.score[0] = 0
+        self.age = globals()["_SHARED"]["score"] = 0
         return super().reset(seed=seed, options=options)
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.age += 1
-        self.score[0] += int(action) + 1
+        globals()["_SHARED"]["score"] += int(action) + 1
         seen, reward, *rest = super().step(action)
-        return (seen, float(self.score[0]) if self.age > 60 else reward, *rest)
+        return (seen, float(globals()["_SHARED"]["score"]) if self.age > 60 else reward, *rest)

@@ -1,6 +1,7 @@
 """Compares the players' checksums of the same frames.
 
-Knows digests by episode, frame and player; refuses to know what they are digests of.
+Knows digests by episode, frame and player, and that one may go on where another ends (a state that one player
+cannot read is not compared); refuses to know what they are digests of.
 
 A player checks frames in their order, over a channel that keeps it. So of everybody only later frames are
 taken than those that are here, and what others sent of frames that we have passed without checking them is
@@ -9,9 +10,9 @@ dropped: whatever a player makes up, it cannot push out what the others really s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from gym_p2p.core.match.events import ChecksumsAgreed, Desynced
+from gym_p2p.core.match.events import OUTCOME_BYTES, ChecksumsAgreed, Desynced
 from gym_p2p.core.wire.messages import Checksum
 
 __all__ = ["ChecksumHistory"]
@@ -51,8 +52,7 @@ class ChecksumHistory:
             return ()
         digests[player] = message.digest
         ours = digests[self._local]
-        differs = [Desynced(*key, player, ours, message.digest)] if message.digest != ours else []
-        return [*differs, *self._complete(key)]
+        return [*_differs(key, ours, {player: message.digest}), *self._complete(key)]
 
     def _check(self, key: tuple[int, int], ours: bytes) -> Sequence[ChecksumsAgreed | Desynced]:
         """Compare our digest of a frame with what the others sent of it before."""
@@ -61,10 +61,7 @@ class ChecksumHistory:
         self._open[key] = {self._local: ours, **theirs}
         if len(self._open) > _KEPT:
             del self._open[next(iter(self._open))]
-        differs = [
-            Desynced(*key, player, ours, digest) for player, digest in theirs.items() if digest != ours
-        ]
-        return [*differs, *self._complete(key)]
+        return [*_differs(key, ours, theirs), *self._complete(key)]
 
     def leave(self, player: int) -> Sequence[ChecksumsAgreed]:
         """Wait no longer for a player who is gone; return what those who are left agree on. Idempotent."""
@@ -79,9 +76,22 @@ class ChecksumHistory:
         if not self._awaited <= digests.keys():
             return []
         del self._open[key]
-        return [ChecksumsAgreed(*key)] if len(digests) > 1 and len(set(digests.values())) == 1 else []
+        fullest = max(digests.values(), key=len)  # it is what two of the others may have to differ in
+        agreed = len(digests) > 1 and all(_agree(fullest, other) for other in digests.values())
+        return [ChecksumsAgreed(*key)] if agreed else []
 
     def awaits(self, players: Iterable[int]) -> bool:
         """Whether a digest of one of these players is missing of a frame of which ours is here."""
         wanted = list(players)
         return any(any(player not in digests for player in wanted) for digests in self._open.values())
+
+
+def _differs(key: tuple[int, int], ours: bytes, theirs: Mapping[int, bytes]) -> list[Desynced]:
+    return [
+        Desynced(*key, player, ours, digest) for player, digest in theirs.items() if not _agree(ours, digest)
+    ]
+
+
+def _agree(one: bytes, other: bytes) -> bool:
+    """Whether two digests are equal as far as both are over the same things."""
+    return one == other or (len(one) != len(other) and one[:OUTCOME_BYTES] == other[:OUTCOME_BYTES])

@@ -8,6 +8,7 @@ episode, episodes from 1.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,12 +17,14 @@ import attrs
 from gym_p2p.core.latency.clock import ClockEstimate
 
 __all__ = [
+    "OUTCOME_BYTES",
     "BeginEpisode",
     "ChecksumsAgreed",
     "Command",
     "Connected",
     "Desynced",
     "Difference",
+    "Disagreement",
     "EpisodeBegan",
     "EpisodeRefused",
     "Event",
@@ -44,6 +47,18 @@ __all__ = [
 ]
 
 Difference = tuple[str, str, str]
+
+OUTCOME_BYTES = 8
+"""The part of a digest that is over inputs and what the game gave out; what follows is over its state."""
+
+
+class Disagreement(enum.StrEnum):
+    """In what two players' games differ."""
+
+    OUTCOMES = "outcomes"
+    """Inputs, observations, rewards or ends: they play different games."""
+    STATE = "state"
+    """Something inside, while all that was given out so far is the same."""
 
 
 # Commands: requests of the user's half.
@@ -82,6 +97,8 @@ class GiveChecksum:
     """The local digest up to and including a confirmed frame.
 
     Attributes:
+        digest: :data:`OUTCOME_BYTES` over what the game gave out; then, where states are compared, more over
+            the state after it.
         episode: the one that it is of; ``None`` for the running one.
     """
 
@@ -240,6 +257,12 @@ class Desynced:
     player: int
     ours: bytes
     theirs: bytes
+
+    @property
+    def of(self) -> Disagreement:
+        """Of what the digests are that differ; outcomes come first, for they show in both."""
+        same = self.ours[:OUTCOME_BYTES] == self.theirs[:OUTCOME_BYTES]
+        return Disagreement.STATE if same else Disagreement.OUTCOMES
 
 
 @attrs.frozen

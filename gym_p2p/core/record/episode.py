@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.core.match.events import Disagreement
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.wire.seats import SeatId
 
@@ -31,6 +32,8 @@ class Desync:
     timestamp_ms: int
     verified_frame: int
     """The newest frame by then of which all had the same checksum; -1 for none."""
+    of: Disagreement = Disagreement.OUTCOMES
+    """In what they differ."""
 
 
 @attrs.frozen
@@ -138,9 +141,11 @@ class EpisodeRecord:
         """Note that all players have the same checksum of this frame."""
         self.verified_frame = max(self.verified_frame, frame)
 
-    def desync(self, frame: int, ours: str, theirs: str, now_ms: int) -> None:
+    def desync(
+        self, frame: int, ours: str, theirs: str, now_ms: int, of: Disagreement = Disagreement.OUTCOMES
+    ) -> None:
         """Record that a player's checksum of a frame differs from ours."""
-        self.desyncs.append(Desync(frame, ours, theirs, now_ms, self.verified_frame))
+        self.desyncs.append(Desync(frame, ours, theirs, now_ms, self.verified_frame, of))
 
     def state_difference(
         self,

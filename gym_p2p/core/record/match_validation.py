@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from gym_p2p.core.record.building import Decode, actions, state_differences
 from gym_p2p.core.record.episode import Desync, EpisodeView
@@ -78,6 +78,8 @@ class DesyncWithStates(DocumentPart, frozen=True, kw_only=True):
     """When it was found, in Unix milliseconds."""
     verified_frame_at_desync: AtLeastMinusOne
     """The newest frame by then of which all had the same checksum; -1 if none."""
+    differs_in: Literal["outcomes", "state"]
+    """``outcomes`` (observations, rewards, ends), or ``state``: all that was given out so far is the same."""
     has_state_dump: bool
     """Whether both states were exchanged."""
     state_differences: list[StateDifference]
@@ -177,6 +179,7 @@ def _desync(event: Desync, episode: EpisodeView) -> DesyncWithStates:
         peer_hash=event.theirs,
         timestamp=event.timestamp_ms,
         verified_frame_at_desync=event.verified_frame,
+        differs_in=event.of.value,
         has_state_dump=dump is not None,
         state_differences=state_differences(episode, event.frame) or [],
         states=None if dump is None else {"ours": dump.ours, "theirs": dump.theirs},

@@ -5,7 +5,7 @@ Hashes have no episode in this document, so it is about one; the multiplayer doc
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from gym_p2p.core.latency.statistics import LatencyStatistics
 from gym_p2p.core.record.building import (
@@ -78,6 +78,8 @@ class DesyncEvent(DocumentPart, frozen=True, kw_only=True):
     """When it was found, in Unix milliseconds."""
     verified_frame_at_desync: AtLeastMinusOne
     """The newest frame by then of which all had the same checksum; -1 if none."""
+    differs_in: Literal["outcomes", "state"]
+    """``outcomes`` (observations, rewards, ends), or ``state``: all that was given out so far is the same."""
     has_state_dump: bool
     """Whether both states were exchanged; they stand in the multiplayer document."""
     state_differences: list[StateDifference]
@@ -169,6 +171,7 @@ def _desync_event(event: Desync, episode: EpisodeView) -> DesyncEvent:
         peer_hash=event.theirs,
         timestamp=event.timestamp_ms,
         verified_frame_at_desync=event.verified_frame,
+        differs_in=event.of.value,
         has_state_dump=differences is not None,
         state_differences=differences or [],
     )

@@ -15,16 +15,12 @@ from typing import Any
 import attrs
 
 from gym_p2p.errors import P2PError, UsageError
-from gym_p2p.game.determinism.comparisons import (
-    HASH_SEEDS,
-    compared_infos,
-    compared_states,
-    equal,
-    from_processes,
-)
+from gym_p2p.game.determinism.comparisons import HASH_SEEDS, equal, from_processes, judged
 from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, portable_recipe
-from gym_p2p.game.determinism.report_card import NEEDED, PLAYABLE, RANDOM, CardCheck, ReportCard, SyncVerdict
-from gym_p2p.game.determinism.trial import Broke, Run, play_trial
+from gym_p2p.game.determinism.report_card import PLAYABLE, RANDOM, CardCheck, ReportCard, SyncVerdict
+from gym_p2p.game.determinism.trial import Broke, Run, first_difference, play_trial
+from gym_p2p.game.determinism.unlike import Unlike
+from gym_p2p.game.determinism.verdict import RATES_HZ, better, verdict_of
 from gym_p2p.game.env import isolation
 from gym_p2p.game.env.describe import split_versions
 from gym_p2p.game.env.game import Game
@@ -39,7 +35,15 @@ __all__ = ["check_env_determinism"]
 
 MakeEnv = str | Callable[[], Any]
 
-_RATES_HZ = (30, 60)
+_NOTHING = Unlike({}, {})
+
+_MORE_SEEDS = 10
+"""Of an environment that uses global random state: one that draws seldom shows it in few episodes."""
+
+_LONGER = 20
+_LONG_US = 3e6
+"""Where infos or states differ, so many times the steps are played, as far as that takes no longer."""
+
 _ELSEWHERE_FRAMES = 7
 """Periods of environments are seldom multiples of it."""
 
@@ -151,16 +155,17 @@ class _Examination:
             self._strategy = choice.snapshots.name if choice.snapshots is not None else None
             self._report_progress("playing it")
             originals = [self._play(game, seed) for seed in self._settings.seeds]
+            for run in originals:
+                self._random_use += [use for use in run.random_use if use not in self._random_use]
             checks, states = self._comparisons(game, originals, fresh_process=fresh_process)
         except Broke as error:
             return self._card([CardCheck(PLAYABLE, passed=False, detail=str(error))], [], None, None)
         finally:
             game.close()
-        for run in originals:
-            self._random_use += [use for use in run.random_use if use not in self._random_use]
         restored = CardCheck("after a restore", passed=choice.snapshots is not None, detail=choice.reason)
-        checks += [restored, self._random_check(), states]
-        return self._card(checks, originals, choice, self._advice())
+        fit = all(check.passed is not False for check in checks)
+        checks += [restored, self._random_check(fit=fit), states]
+        return self._card(checks, originals, choice, self._advice(verdict_of(checks, originals, choice)[0]))
 
     def _choice(self) -> SnapshotChoice:
         """Try all strategies, on a copy of their own: a wrong one may leave it broken."""
@@ -198,11 +203,51 @@ class _Examination:
             object_, anew = self._play_again("fresh object", fresh, originals, disturb=True)
             self._report_progress("waiting for the fresh processes")
             process, far = from_processes(originals, others)
-        near = [*again, *anew]
-        checks = [same, object_, process, compared_infos(originals, [*near, *far])]
-        return checks, compared_states(originals, near, far)
+            unlike = Unlike.between(originals, [*again, *anew, *far])
+            harmful = None
+            if same.passed and object_.passed and process.passed is not False:
+                labels = unlike.labels([*originals, *again, *anew, *far])
+                rest = unlike.without(labels)
+                object_ = self._looked_at_longer(object_, (game, fresh), originals, suspect=bool(rest))
+                if object_.passed:
+                    harmful = self._harmful(rest, originals, stack) if rest and far else _NOTHING
+        infos, states = judged(originals, unlike, harmful, far=bool(far))
+        return [same, object_, process, infos], states
 
-    def _started(self, originals: list[Run], stack: contextlib.ExitStack) -> list[FreshProcess] | str:
+    def _looked_at_longer(
+        self, check: CardCheck, games: tuple[Game, Game], originals: list[Run], *, suspect: bool
+    ) -> CardCheck:
+        """Play on, where something makes it likely that outcomes differ later, or with other seeds."""
+        steps, last = self._settings.steps, max(self._settings.seeds)
+        plays = []
+        if self._random_use and not self._settings.isolate:
+            plays += [(seed, steps) for seed in range(last + 1, last + 1 + _MORE_SEEDS)]
+        if suspect:
+            step_us = max(originals[0].step_us or 0.0, 1.0)
+            longer = min(_LONGER * steps, max(steps, int(_LONG_US / step_us)))
+            plays += [(seed, longer) for seed in self._settings.seeds]
+        if plays:
+            self._report_progress("playing it longer")
+        for seed, most in plays:
+            one = self._play(games[0], seed, steps=most)
+            difference = first_difference(one, self._play(games[1], seed, one, disturb=True))
+            if difference is not None:
+                return attrs.evolve(check, passed=False, detail=difference)
+        return check
+
+    def _harmful(self, unlike: Unlike, originals: list[Run], stack: contextlib.ExitStack) -> Unlike:
+        """Return what differs between processes that have the same clocks and the same chance."""
+        self._report_progress("playing the same in processes with fixed clocks and chance")
+        others = self._started(originals, stack, fixed=True)
+        check, runs = from_processes(originals, others)
+        if not check.passed or isinstance(others, str):
+            return _NOTHING  # there is no second opinion
+        count = len(originals)
+        return unlike.within(Unlike.between(runs[:count], runs[count:]))
+
+    def _started(
+        self, originals: list[Run], stack: contextlib.ExitStack, *, fixed: bool = False
+    ) -> list[FreshProcess] | str:
         settings = self._settings
         names = settings.hooks is not None and all(isinstance(hook, str) for hook in settings.hooks)
         portable = self._strategy != "hooks" or names
@@ -213,6 +258,7 @@ class _Examination:
                 "default_actions": settings.default_actions,
                 "seats": settings.seats,
                 "isolate": settings.isolate,
+                "fixed": fixed,
                 "strategy": self._strategy if portable else None,
                 "hooks": list(settings.hooks) if settings.hooks is not None and names else None,
             }
@@ -223,11 +269,19 @@ class _Examination:
             stack.callback(one.close)
         return started
 
-    def _play(self, game: Game, seed: int, like: Run | None = None, *, disturb: bool = False) -> Run:
+    def _play(
+        self,
+        game: Game,
+        seed: int,
+        like: Run | None = None,
+        *,
+        disturb: bool = False,
+        steps: int | None = None,
+    ) -> Run:
         return play_trial(
             game,
             seed=seed,
-            steps=self._settings.steps,
+            steps=steps or self._settings.steps,
             options=self._settings.options,
             actions=None if like is None else like.actions,
             strategy=self._strategy,
@@ -257,22 +311,24 @@ class _Examination:
             return CardCheck(name, passed=False, detail=str(error)), runs
         return equal(name, originals, runs), runs
 
-    def _random_check(self) -> CardCheck:
+    def _random_check(self, *, fit: bool) -> CardCheck:
         if self._settings.isolate:
             return CardCheck(RANDOM, passed=True, detail="isolated: it has streams of its own")
-        used = ", ".join(self._random_use)
-        return CardCheck(
-            RANDOM, passed=not used, detail=f"draws from or seeds {used}" if used else "not used"
-        )
+        if not self._random_use:
+            return CardCheck(RANDOM, passed=True, detail="not used")
+        used = f"draws from or seeds {', '.join(self._random_use)}"
+        if fit:
+            return CardCheck(RANDOM, passed=None, detail=f"{used}, and no outcome depended on it")
+        return CardCheck(RANDOM, passed=False, detail=used)
 
-    def _advice(self) -> str | None:
-        """Find out whether streams of its own would help."""
-        if not self._random_use or self._settings.isolate:
+    def _advice(self, verdict: SyncVerdict) -> str | None:
+        """Find out whether streams of its own would help, to more than it is fit for without."""
+        if not self._random_use or self._settings.isolate or verdict == "rollback":
             return None
         self._report_progress("trying it with global random streams of its own")
         isolated = attrs.evolve(self._settings, isolate=True)
         card = _Examination(isolated, lambda _what: None).card(fresh_process=False)
-        if card.verdict == "unfit":
+        if not better(card.verdict, verdict):
             return None
         return f"with its global random state isolated it would be fit for {card.verdict}"
 
@@ -282,8 +338,8 @@ class _Examination:
         step_us = choice.step_us if choice is not None else None
         if step_us is None and originals:
             step_us = originals[0].step_us
-        depths = {hz: choice.rollback_depth(hz) for hz in _RATES_HZ} if choice is not None else {}
-        verdict, why = _verdict(checks, originals, choice)
+        depths = {hz: choice.rollback_depth(hz) for hz in RATES_HZ} if choice is not None else {}
+        verdict, why = verdict_of(checks, originals, choice)
         return ReportCard(
             environment=self._identity["environment"],
             versions=split_versions(self._identity)[1],
@@ -297,28 +353,3 @@ class _Examination:
             step_us=step_us,
             rollback_depths=depths,
         )
-
-
-def _verdict(
-    checks: list[CardCheck], originals: list[Run], choice: SnapshotChoice | None
-) -> tuple[SyncVerdict, str]:
-    for check in checks:
-        if check.passed is False and check.name in NEEDED:
-            uses = [f"; it {one.detail}" for one in checks if one.name == RANDOM and one.passed is False]
-            return "unfit", "".join([f"{check.name}: {check.detail}", *uses])
-    by_name = {check.name: check for check in checks}
-    if by_name["info"].passed is False and by_name["state checksum"].passed is False:
-        # Either alone may be of no consequence. Together they show a state that the environment computes
-        # with: what it gives out depends on it already, and the outcome will.
-        return (
-            "unfit",
-            f"players would differ: info {by_name['info'].detail}; {by_name['state checksum'].detail}",
-        )
-    if len({frozenset(frame.items()) for run in originals for frame in run.frames}) < 2:
-        return "unfit", "nothing changed while it was played, so that nothing was shown"
-    if choice is None or choice.snapshots is None:
-        return "lockstep", "no exact way was found to save and restore its state"
-    if choice.rollback_depth(_RATES_HZ[0]) < 1:
-        why = f"its state can be restored, but no frame can be played again in 1/{_RATES_HZ[0]} s"
-        return "lockstep", why
-    return "rollback", f"deterministic, and exactly restored by {choice.snapshots.name}"

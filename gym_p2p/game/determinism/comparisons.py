@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe
-from gym_p2p.game.determinism.report_card import CardCheck
+from gym_p2p.game.determinism.report_card import STATE, CardCheck
 from gym_p2p.game.determinism.trial import Run, first_difference
-from gym_p2p.game.state.fields import differences
+from gym_p2p.game.determinism.unlike import Unlike
+from gym_p2p.game.state.rehearsal import listed
 
-__all__ = ["HASH_SEEDS", "compared_infos", "compared_states", "equal", "from_processes"]
+__all__ = ["HASH_SEEDS", "equal", "from_processes", "judged"]
 
 HASH_SEEDS = (1, 2)
 """Of the fresh processes. With this process's own, three orders of what is ordered by hashes."""
@@ -46,37 +49,45 @@ def from_processes(originals: list[Run], others: list[FreshProcess] | str) -> tu
     return attrs.evolve(check, detail=detail), runs
 
 
-def compared_infos(originals: list[Run], others: list[Run]) -> CardCheck:
-    """Say whether every run gave the same infos. Players do not depend on it; learners may."""
-    by_seed = {run.seed: run for run in originals}
-    if any(digest is None for run in originals for digest in run.infos):
-        return CardCheck("info", passed=None, detail="not compared: it has something other than plain data")
-    for run in others:
-        for frame, pair in enumerate(zip(by_seed[run.seed].infos, run.infos, strict=False)):
-            if pair[0] != pair[1]:
-                return CardCheck(
-                    "info", passed=False, detail=f"differs at frame {frame} with seed {run.seed}"
-                )
-    return CardCheck("info", passed=True, detail="the same in every run")
-
-
-def compared_states(originals: list[Run], near: list[Run], far: list[Run]) -> CardCheck:
-    """Say whether two players could compare their states.
+def judged(
+    originals: list[Run], unlike: Unlike, harmful: Unlike | None, *, far: bool
+) -> tuple[CardCheck, CardCheck]:
+    """Say whether the infos and the states of all runs are alike.
 
     Args:
-        originals: the runs.
-        near: others of this process.
-        far: those of other processes.
+        originals: the runs that others were compared with.
+        unlike: in what those differ.
+        harmful: what of that is a game that goes another way; ``None`` where outcomes differ too.
+        far: whether other processes are among them.
     """
-    name = "state checksum"
-    by_seed = {run.seed: run.state for run in originals}
-    if any(state is None for state in by_seed.values()):
-        return CardCheck(name, passed=None, detail="none: outcomes are compared instead")
-    for run in [*near, *far]:
-        ours = by_seed[run.seed]
-        found = differences(ours, run.state, most=1) if ours is not None and run.state is not None else []
-        if found:
-            path, one, other = found[0]
-            return CardCheck(name, passed=False, detail=f"players would differ in {path}: {one} and {other}")
     where = "every run" if far else "every run of this process"
-    return CardCheck(name, passed=True, detail=f"the same after {where}")
+    given = [item for run in originals for info in run.infos for item in info.items()]
+    opaque = {key for key, digest in given if digest is None}
+    if opaque and not unlike.infos:
+        detail = f"not compared: {listed(sorted(opaque))} is something other than plain data"
+        infos = CardCheck("info", passed=None, detail=detail)
+    else:
+        worse = None if harmful is None else harmful.infos
+        infos = _judged("info", unlike.infos, worse, f"the same in {where}")
+    if any(run.state is None for run in originals):
+        return infos, CardCheck(STATE, passed=None, detail="none: outcomes are compared instead")
+    states = None if harmful is None else harmful.states
+    return infos, _judged(STATE, unlike.states, states, f"the same after {where}")
+
+
+def _judged(name: str, unlike: Mapping[str, str], harmful: Mapping[str, str] | None, same: str) -> CardCheck:
+    if not unlike:
+        return CardCheck(name, passed=True, detail=same)
+    differ = f"players would differ in {listed(sorted(unlike))} ({next(iter(unlike.values()))})"
+    if harmful is None:
+        return CardCheck(name, passed=False, detail=differ)
+    if harmful:
+        key, example = next(iter(harmful.items()))
+        where = example if example.startswith("at frame") else f"({example})"
+        detail = (
+            f"players would differ in {key} {where}, which hangs neither on clocks nor on chance: "
+            "on an order by hashes or by addresses, perhaps"
+        )
+        return CardCheck(name, passed=False, detail=detail)
+    detail = f"{differ}, and no outcome did: it is left out of the comparison"
+    return CardCheck(name, passed=None, detail=detail)

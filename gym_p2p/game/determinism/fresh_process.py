@@ -11,9 +11,9 @@ import functools
 import json
 import os
 import pkgutil
+import random
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +21,7 @@ import attrs
 import msgspec
 
 from gym_p2p.config.names import name_of
+from gym_p2p.game.determinism.clocks import fix_clocks_and_chance, shift_clocks
 from gym_p2p.game.determinism.trial import Run, play_trial
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.load import load_environment
@@ -32,9 +33,6 @@ from gym_p2p.processes.python import can_start_python, python_command
 __all__ = ["FreshProcess", "NoRecipe", "portable_recipe"]
 
 _TIMEOUT_S = 120.0  # the import of a large framework takes tens of seconds on a cold disk
-
-_LATER_S = 3_456_789.0
-"""How far the clocks of the fresh process are ahead: 40 days and a bit, so that every digit differs."""
 
 
 class NoRecipe(Exception):
@@ -74,15 +72,16 @@ class FreshProcess:
         recipe: what :func:`portable_recipe` returned.
         runs: what is played again.
         hash_seed: the process's ``PYTHONHASHSEED``.
-        settings: ``options``, ``default_actions``, ``seats``, ``strategy``, ``hooks`` (names only) and
-            ``isolate``.
+        settings: ``options``, ``default_actions``, ``seats``, ``strategy``, ``hooks`` (names only),
+            ``isolate``, and ``fixed``: whether clocks and chance are the same in all such processes, or the
+            clocks ahead.
     """
 
     def __init__(
         self, recipe: Mapping[str, Any], runs: Sequence[Run], hash_seed: int, settings: Mapping[str, Any]
     ) -> None:
         again = [(run.seed, [[action.hex() for action in joint] for joint in run.actions]) for run in runs]
-        job = {"recipe": dict(recipe), "runs": again, **settings}
+        job = {"recipe": dict(recipe), "runs": again, "hash_seed": hash_seed, **settings}
         self._job = json.dumps(job).encode()
         self.hash_seed = hash_seed
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -120,8 +119,21 @@ class FreshProcess:
 
 
 def _with_state(run: Run, convert: Callable[[Fields], Fields]) -> Run:
-    """Return a run with its state, if it has one, from or to JSON data."""
-    return run if run.state is None else attrs.evolve(run, state=convert(run.state))
+    """Return a run with its states, if it has any, from or to JSON data."""
+    first, state = (None if fields is None else convert(fields) for fields in (run.first_state, run.state))
+    return attrs.evolve(run, first_state=first, state=state)
+
+
+class _Ballast:
+    """Takes a place in memory."""
+
+
+def _stir(hash_seed: int) -> list[_Ballast]:
+    """Let what is made from now on lie at addresses in another order; return what is to be kept for it."""
+    kept = [_Ballast() for _ in range(20_000)]
+    random.Random(hash_seed).shuffle(kept)
+    del kept[len(kept) // 2 :]
+    return kept
 
 
 def _is_found(name: str, wanted: Any) -> bool:
@@ -142,7 +154,8 @@ def _make(recipe: Mapping[str, Any]) -> Any:
 
 def _main() -> None:
     job = json.load(sys.stdin)
-    _shift_clocks()
+    (fix_clocks_and_chance if job["fixed"] else shift_clocks)()
+    ballast = _stir(job["hash_seed"])
     game = make_game(_make(job["recipe"]), default_actions=job["default_actions"], seats=job["seats"])
     if job["isolate"]:
         game = isolate_global_random(game)
@@ -158,15 +171,9 @@ def _main() -> None:
         )
         for seed, actions in job["runs"]
     ]
+    del ballast
     print()  # noqa: T201 it ends what the environment may have printed
     print(msgspec.json.encode([_with_state(run, fields_to_json) for run in runs]).decode())  # noqa: T201 the result
-
-
-def _shift_clocks() -> None:
-    """Let the clocks go ahead. This process belongs to the trial alone."""
-    for name in ("time", "monotonic", "perf_counter"):
-        clock = getattr(time, name)
-        setattr(time, name, lambda clock=clock: clock() + _LATER_S)
 
 
 if __name__ == "__main__":

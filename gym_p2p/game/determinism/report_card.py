@@ -8,7 +8,16 @@ import attrs
 
 from gym_p2p.game.state.proof import Tried
 
-__all__ = ["NEEDED", "PLAYABLE", "RANDOM", "CardCheck", "ReportCard", "SyncVerdict"]
+__all__ = [
+    "INFO_AND_STATE",
+    "NEEDED",
+    "PLAYABLE",
+    "RANDOM",
+    "STATE",
+    "CardCheck",
+    "ReportCard",
+    "SyncVerdict",
+]
 
 SyncVerdict = Literal["rollback", "lockstep", "unfit"]
 
@@ -20,6 +29,12 @@ NEEDED = (PLAYABLE, "same process", "fresh object", "fresh process")
 
 RANDOM = "global random state"
 """The check of whether it draws from the global generators."""
+
+STATE = "state checksum"
+"""The check of whether two players could compare their states."""
+
+INFO_AND_STATE = ("info", STATE)
+"""Where a no means that games go another way which has not shown in an outcome yet."""
 
 _MARKS = {True: "yes", False: "NO", None: "-"}
 

@@ -22,7 +22,7 @@ from gym_p2p.game.env.isolation import GlobalRandom
 from gym_p2p.game.env.load import own_words
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state.fields import Fields, differences
-from gym_p2p.game.state.proof import Actor, outcome_digests, random_actor
+from gym_p2p.game.state.plays import Actor, outcome_digests, random_actor
 from gym_p2p.game.state.snapshot import snapshots_named
 
 __all__ = ["Broke", "Run", "first_difference", "play_trial"]
@@ -40,7 +40,8 @@ class Run:
         seed: the episode's seed.
         actions: every frame's encoded actions, in seat order.
         frames: digests of what ``reset`` and every step returned, by what it is.
-        infos: a digest of what they returned as info; None where it has no canonical form.
+        infos: digests of what they returned as info, by key and seat; None where there is no canonical form.
+        first_state: the fields of the state after ``reset``; None where it was not read.
         state: the fields of the last state; None where it was not read.
         random_use: which global generators it drew from or seeded, and when.
         step_us: median cost of a step, in microseconds.
@@ -49,7 +50,8 @@ class Run:
     seed: int
     actions: list[tuple[bytes, ...]] = attrs.field(factory=list)
     frames: list[dict[str, str]] = attrs.field(factory=list)
-    infos: list[str | None] = attrs.field(factory=list)
+    infos: list[dict[str, str | None]] = attrs.field(factory=list)
+    first_state: Fields | None = None
     state: Fields | None = None
     random_use: list[str] = attrs.field(factory=list)
     step_us: float | None = None
@@ -60,10 +62,13 @@ class Run:
             self.frames.append(outcome_digests(game, outcome))
         except TypeError as error:
             raise Broke(f"what it returned cannot be compared: {error}") from error
-        try:
-            self.infos.append(checksum(list(outcome.infos)).hex())
-        except TypeError:
-            self.infos.append(None)
+        self.infos.append(
+            {
+                f"{key!r}" if len(game.seats) == 1 else f"{key!r} of {seat!r}": _digest(value)
+                for seat, info in zip(game.seats, outcome.infos, strict=True)
+                for key, value in info.items()
+            }
+        )
 
 
 def play_trial(
@@ -85,7 +90,7 @@ def play_trial(
         steps: how many at most.
         options: of the episode.
         actions: the encoded actions of every frame; at random if there are none.
-        strategy: by which the last state is read.
+        strategy: by which the first and the last state are read.
         hooks: as for :func:`~gym_p2p.game.state.snapshot.snapshots_named`.
         disturb: draw from the global generators between the frames, as a policy might.
 
@@ -99,6 +104,7 @@ def play_trial(
     outcome = _guarded("reset", lambda: game.reset(seed, options))
     run.random_use += [f"{name} in reset" for name in before.moved()]
     run.add(game, outcome)
+    run.first_state = _state(game, strategy, hooks)
     before = GlobalRandom.now()
     for frame in range(steps if actions is None else len(actions)):
         if outcome.ended:
@@ -143,6 +149,13 @@ def _field_of(one: Run, other: Run) -> str:
         return ""
     found = differences(one.state, other.state, most=1)
     return f" ({found[0][0]}: {found[0][1]} and {found[0][2]} at the end)" if found else ""
+
+
+def _digest(value: Any) -> str | None:
+    try:
+        return checksum(value).hex()
+    except TypeError:
+        return None
 
 
 def _guarded(what: str, call: Any) -> Outcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from gym_p2p.game.env.screen import Screen
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.spaces.codec import ActionCodec
 
-__all__ = ["Game"]
+__all__ = ["Game", "GameAround"]
 
 _T = TypeVar("_T")
 
@@ -58,6 +59,7 @@ class Game(abc.ABC):
         self.seats: tuple[SeatId, ...] = tuple(spaces)
         self.progress: Any = None
         self._spaces = dict(spaces)
+        self._users: dict[SeatId, tuple[gymnasium.Space[Any], gymnasium.Space[Any]]] = {}
         self._codecs = {seat: ActionCodec(action, seat=seat) for seat, (action, _) in spaces.items()}
         self._defaults = {seat: self._encoded_default(seat, default_actions) for seat in spaces}
         # Now and once: some environments change their own arguments while being played.
@@ -71,6 +73,18 @@ class Game(abc.ABC):
     def observation_space(self, seat: SeatId) -> gymnasium.Space[Any]:
         """Return the seat's observation space, the same object every time."""
         return self._of(self._spaces, seat)[1]
+
+    def users_spaces(self, seat: SeatId) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+        """Return copies of a seat's two spaces, the same every time, for a user to draw from.
+
+        What is drawn from the environment's own moves its state, and is taken back with it.
+        """
+        if seat not in self._users:
+            try:
+                self._users[seat] = copy.deepcopy(self._of(self._spaces, seat))
+            except Exception:  # noqa: BLE001 whatever a space of somebody's own may raise
+                self._users[seat] = self._of(self._spaces, seat)
+        return self._users[seat]
 
     def codec(self, seat: SeatId) -> ActionCodec:
         """Return what checks, encodes and decodes this seat's actions."""
@@ -94,6 +108,12 @@ class Game(abc.ABC):
 
         The actions must be canonical (:meth:`ActionCodec.check` or ``decode``). Those of seats that are
         over are ignored.
+        """
+
+    def take_stage(self) -> None:  # noqa: B027 nothing is the default, not a gap
+        """Make what this game keeps in places that all copies of a process share its own, as it left it.
+
+        Whoever saves or restores the environment calls this before. There are no such places by default.
         """
 
     def comparable(self, progress: Any) -> Any:
@@ -148,3 +168,77 @@ class Game(abc.ABC):
             return codec.encode(codec.from_json(configured))
         except UsageError as error:
             raise ConfigurationError("default_actions", str(error)) from error
+
+
+class GameAround(Game):
+    """A game around another one, which it owns from then on: the base of what changes one of its verbs."""
+
+    def __init__(self, game: Game) -> None:
+        self._game = game
+        self.env = game.env
+        self.screen = game.screen
+        self.seats = game.seats
+        self.watchers, self.split, self.takes_turns = game.watchers, game.split, game.takes_turns
+
+    @property
+    def progress(self) -> Any:
+        """What the game remembers."""
+        return self._game.progress
+
+    @progress.setter
+    def progress(self, value: Any) -> None:
+        self._game.progress = value
+
+    def action_space(self, seat: SeatId) -> gymnasium.Space[Any]:
+        """See :class:`Game`."""
+        return self._game.action_space(seat)
+
+    def observation_space(self, seat: SeatId) -> gymnasium.Space[Any]:
+        """See :class:`Game`."""
+        return self._game.observation_space(seat)
+
+    def users_spaces(self, seat: SeatId) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+        """See :class:`Game`."""
+        return self._game.users_spaces(seat)
+
+    def codec(self, seat: SeatId) -> ActionCodec:
+        """See :class:`Game`."""
+        return self._game.codec(seat)
+
+    def default_action(self, seat: SeatId) -> Any:
+        """See :class:`Game`."""
+        return self._game.default_action(seat)
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
+        """See :class:`Game`."""
+        return self._game.reset(seed, options)
+
+    def step(self, actions: Sequence[Any]) -> Outcome:
+        """See :class:`Game`."""
+        return self._game.step(actions)
+
+    def take_stage(self) -> None:
+        """See :class:`Game`."""
+        self._game.take_stage()
+
+    def comparable(self, progress: Any) -> Any:
+        """See :class:`Game`."""
+        return self._game.comparable(progress)
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """See :class:`Game`."""
+        with self._game.shown():
+            yield
+
+    def render(self) -> Any:
+        """See :class:`Game`."""
+        return self._game.render()
+
+    def close(self) -> None:
+        """See :class:`Game`."""
+        self._game.close()
+
+    def describe(self) -> dict[str, str]:
+        """See :class:`Game`."""
+        return self._game.describe()

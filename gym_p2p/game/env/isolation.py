@@ -13,13 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
-import gymnasium
 import numpy as np
 
-from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.game import Game, GameAround
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.spaces.codec import ActionCodec
 
 __all__ = ["GlobalRandom", "isolate_global_random"]
 
@@ -78,15 +75,11 @@ def isolate_global_random(game: Game) -> Game:
     return _Isolated(game)
 
 
-class _Isolated(Game):
+class _Isolated(GameAround):
     """A game in whose calls the global generators are its own."""
 
     def __init__(self, game: Game) -> None:
-        self._game = game
-        self.env = game.env
-        self.screen = game.screen
-        self.seats = game.seats
-        self.watchers, self.split, self.takes_turns = game.watchers, game.split, game.takes_turns
+        super().__init__(game)
         self._streams = GlobalRandom.seeded(0)
 
     @property
@@ -99,19 +92,8 @@ class _Isolated(Game):
         self._game.progress, self._streams = value
 
     def comparable(self, progress: tuple[Any, GlobalRandom]) -> tuple[Any, GlobalRandom]:
+        """See :class:`Game`; where the streams stand is state too."""
         return self._game.comparable(progress[0]), progress[1]
-
-    def action_space(self, seat: SeatId) -> gymnasium.Space[Any]:
-        return self._game.action_space(seat)
-
-    def observation_space(self, seat: SeatId) -> gymnasium.Space[Any]:
-        return self._game.observation_space(seat)
-
-    def codec(self, seat: SeatId) -> ActionCodec:
-        return self._game.codec(seat)
-
-    def default_action(self, seat: SeatId) -> Any:
-        return self._game.default_action(seat)
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
         """Seed the streams, and begin an episode."""
@@ -124,17 +106,6 @@ class _Isolated(Game):
         """Advance one frame; see :class:`Game`."""
         with self._own_streams():
             return self._game.step(actions)
-
-    @contextlib.contextmanager
-    def shown(self) -> Iterator[None]:
-        with self._game.shown():
-            yield
-
-    def render(self) -> Any:
-        return self._game.render()
-
-    def close(self) -> None:
-        self._game.close()
 
     def describe(self) -> dict[str, str]:
         """See :class:`Game`; isolation is a thing to agree on."""

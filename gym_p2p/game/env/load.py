@@ -29,7 +29,15 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError, UsageError
 from gym_p2p.game.env.game import Game
 
-__all__ = ["Policy", "import_module", "import_namespace", "load_environment", "load_policy", "own_words"]
+__all__ = [
+    "Policy",
+    "import_module",
+    "import_namespace",
+    "load_environment",
+    "load_policy",
+    "own_words",
+    "said_by_environment",
+]
 
 Policy = Callable[[Any, int], Any]
 """``policy(observation, frame) -> action``."""
@@ -186,7 +194,7 @@ def _call(make: Callable[..., Any], name: str, kwargs: Mapping[str, Any] | None)
         raise UsageError(_missing(name, error.name)) from error
     except gymnasium.error.Error as error:
         raise UsageError(f"cannot make {name}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, TypeError) and _is_refused_call(make, dict(kwargs or {}), error):
             raise UsageError(f"cannot make {name} with these arguments: {error}") from error
         raise UsageError(f"cannot make {name}: it raised {own_words(error)}") from error
@@ -213,6 +221,23 @@ def own_words(error: BaseException) -> str:
     return f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name})"
 
 
+_OURS = Path(__file__).parents[2]
+_CALLERS = (Path(__file__).parent, _OURS / "game" / "state")
+
+
+def said_by_environment(error: BaseException) -> str | None:
+    """Return in one line what an environment raised while it was played; ``None`` if it raised nothing.
+
+    It is the environment's where its own code was called by ours that plays it, and called nothing of ours.
+    """
+    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    ours = [file.is_relative_to(_OURS) and not file.is_relative_to(_OURS / "envs") for file in files]
+    if not any(ours) or ours[-1]:
+        return None
+    last = len(ours) - 1 - ours[::-1].index(True)
+    return own_words(error) if files[last].parent in _CALLERS else None
+
+
 def _is_refused_call(make: Callable[..., Any], kwargs: Mapping[str, Any], error: TypeError) -> bool:
     """Whether it is about these arguments, and not about those of a call further inside."""
     try:
@@ -236,7 +261,7 @@ def import_module(name: str) -> ModuleType:
         raise UsageError(f"no module {name!r}{_near(name, _siblings(name))}") from error
     except (P2PError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"cannot import {name}: it raised {own_words(error)}") from error
 
 

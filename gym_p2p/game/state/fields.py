@@ -30,7 +30,7 @@ from gym_p2p.game.state.graph import contents_of
 from gym_p2p.game.state.handles import is_handle, is_left_alone
 from gym_p2p.game.state.kinds import Entry
 
-__all__ = ["FieldDifference", "Fields", "differences", "fields_of"]
+__all__ = ["FieldDifference", "Fields", "differences", "fields_checksum", "fields_of"]
 
 Fields = dict[str, Any]
 """Plain data by path."""
@@ -202,6 +202,14 @@ class _Flattening:
             self._out[f"{path}.__dict__"] = plain
         else:
             self._out[path] = plain
+
+
+def fields_checksum(fields: Fields) -> str | None:
+    """Return 16 hex digits over a state's fields, or None if something in them has no canonical form."""
+    try:
+        return checksum(list(fields.items())).hex()
+    except TypeError:
+        return None
 
 
 def differences(

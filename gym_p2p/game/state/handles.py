@@ -88,8 +88,9 @@ def is_leaf_type(kind: type) -> bool:
     if issubclass(kind, _ATOMS):
         LEAVES.add(kind)
     elif _is_handle_type(kind):
-        LEAVES.add(kind)
         _HANDLES.add(kind)
+        if not issubclass(kind, gymnasium.Space):  # which stays where it is, and may draw by chance
+            LEAVES.add(kind)
     _KNOWN.add(kind)  # last, for other threads look here too
     return kind in LEAVES
 
@@ -97,7 +98,7 @@ def is_leaf_type(kind: type) -> bool:
 def is_handle(value: Any) -> bool:
     """Whether it is a thing that stays where it is: a space, a logger, something that draws."""
     kind = type(value)
-    return (kind in LEAVES or is_leaf_type(kind)) and kind in _HANDLES
+    return kind in _HANDLES or (is_leaf_type(kind) and kind in _HANDLES)
 
 
 def is_left_alone(name: str, value: Any) -> bool:
@@ -108,13 +109,13 @@ def is_left_alone(name: str, value: Any) -> bool:
 
 
 def _draws(value: Any) -> bool:
-    """Whether an object is there for drawing: it is, or holds, a handle or something of another language."""
+    """Whether an object is there for drawing: it is or holds what draws, or is of another language."""
     kind = type(value)
     if kind in LEAVES or isinstance(value, Collection):
         return False
     parts = getattr(value, "__dict__", {}).values()
     kinds: set[Any] = {kind, *map(type, parts)}
-    return any(map(_is_foreign, kinds)) or any(map(is_handle, parts))
+    return any(is_drawing_type(kind) or (_is_foreign(kind) and not is_leaf_type(kind)) for kind in kinds)
 
 
 @functools.cache

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from operator import attrgetter, methodcaller
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from gym_p2p.game.drawing import module_of
@@ -90,6 +91,8 @@ def visit_of(found: Any) -> Visit:
     kind = type(found)
     if is_leaf_type(kind):
         visit: Visit = _visit_nothing
+    elif issubclass(kind, gymnasium.Space):
+        visit = _visit_space
     elif _is_plain_memory(kind):
         memory = _visit_value(bytes, _put_memory)
         visit = _both(memory, _visit_object) if kind.__dictoffset__ else memory
@@ -367,3 +370,22 @@ _BASES: tuple[tuple[type, Visit], ...] = (
 )
 
 ATTRIBUTE_PUTS.add(_put_object)
+
+
+def _visit_space(found: gymnasium.Space[Any], entries: list[Entry], stack: list[Any]) -> None:
+    """Record where a space's own generator stands: nothing else of it changes."""
+    own = found.__dict__
+    generator = own.get("_np_random")
+    entries.append((_put_space, found, generator))
+    if generator is not None:
+        stack.append(generator)
+    for part in own.values():
+        if isinstance(part, gymnasium.Space):
+            stack.append(part)
+        elif isinstance(part, dict | tuple | list):
+            inner = part.values() if isinstance(part, dict) else part
+            stack += [space for space in inner if isinstance(space, gymnasium.Space)]
+
+
+def _put_space(found: gymnasium.Space[Any], content: Any) -> None:
+    found.__dict__["_np_random"] = content

@@ -11,32 +11,20 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
 from gym_p2p.errors import UsageError
-from gym_p2p.game.checksum import checksum
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.env.load import load_policy
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.state.fields import Fields, differences
-from gym_p2p.game.state.snapshot import Hooks, Snapshot, Snapshots, Strategy, fields_checksum, strategies_for
+from gym_p2p.game.state.fields import Fields, differences, fields_checksum
+from gym_p2p.game.state.plays import Actor, outcome_digests, random_actor
+from gym_p2p.game.state.rehearsal import Rehearsal, unlike, without
+from gym_p2p.game.state.snapshot import Hooks, Snapshot, Snapshots, strategies_for
 
-__all__ = [
-    "FRAMES",
-    "Actor",
-    "SnapshotChoice",
-    "Tried",
-    "choose_snapshots",
-    "outcome_digests",
-    "random_actor",
-    "require_hooks",
-]
-
-Actor = Callable[[Outcome, int], Sequence[Any]]
-"""``actor(outcome, frame) -> actions``: every seat's canonical action of a frame, in seat order."""
+__all__ = ["FRAMES", "SnapshotChoice", "Tried", "choose_snapshots", "rehearse", "require_hooks"]
 
 FRAMES = 24  # three windows of 8, the default prediction window
 _WRONG_TURN = 3  # frames
@@ -73,11 +61,14 @@ class SnapshotChoice:
         snapshots: what saves and restores; None where only lockstep can play this game.
         tried: every strategy that was tried, in order; the first exact one was chosen.
         step_us: median cost of a step of the game in microseconds; None if no step was made.
+        rehearsal: what the play came to by the chosen strategy; None without one, or where the state cannot
+            be read.
     """
 
     snapshots: Snapshots | None
     tried: tuple[Tried, ...]
     step_us: float | None
+    rehearsal: Rehearsal | None = None
 
     @property
     def reason(self) -> str:
@@ -107,25 +98,6 @@ class SnapshotChoice:
         if self.save_us is None or self.load_us is None or not self.step_us:
             return 0
         return max(0, int((_US / hz - self.load_us) // (self.step_us + self.save_us)) - 1)
-
-
-def random_actor(game: Game, seed: int = 0) -> Actor:
-    """Return an actor that plays every seat at random, minding action masks. Equal seeds, equal actions."""
-    policies = [load_policy("random", game, seat, seed=seed + i) for i, seat in enumerate(game.seats)]
-    codecs = [game.codec(seat) for seat in game.seats]
-
-    def act(outcome: Outcome, frame: int) -> list[Any]:
-        seen = zip(policies, codecs, outcome.observations, outcome.infos, strict=True)
-        return [codec.check(policy(_with_mask(o, info), frame)) for policy, codec, o, info in seen]
-
-    return act
-
-
-def _with_mask(observation: Any, info: Mapping[Any, Any]) -> Any:
-    """Return an observation with the action mask, which PettingZoo allows in either place."""
-    if isinstance(observation, Mapping) and "action_mask" in observation:
-        return observation
-    return {"action_mask": info["action_mask"]} if "action_mask" in info else observation
 
 
 def choose_snapshots(
@@ -158,30 +130,33 @@ def choose_snapshots(
     """
     tried: list[Tried] = []
     chosen: Snapshots | None = None
+    rehearsal: Rehearsal | None = None
     steps_us: list[float] = []
     game.reset(seed, options)  # some environments have their parts only after it
     for name, strategy in strategies_for(game, hooks):
         if isinstance(strategy, str):
             tried.append(Tried(name, exact=False, reason=strategy))
             continue
-        proof = _Proof(game, strategy, actor or random_actor(game, seed), (seed, options, frames))
+        snapshots = Snapshots(game, strategy)
+        proof = _Proof(game, snapshots, actor or random_actor(game, seed), (seed, options, frames))
         tried.append(proof.run(steps_us))
         if tried[-1].exact and chosen is None:
-            chosen = Snapshots(game, strategy)
+            chosen, rehearsal = snapshots, proof.rehearsal
             if not exhaustive:
                 break
-    return SnapshotChoice(chosen, tuple(tried), statistics.median(steps_us) if steps_us else None)
+    step_us = statistics.median(steps_us) if steps_us else None
+    return SnapshotChoice(chosen, tuple(tried), step_us, rehearsal)
 
 
-def outcome_digests(game: Game, outcome: Outcome) -> dict[str, str]:
-    """Return a digest of each thing that an outcome gives to each seat, by what it is."""
-    digests = {"the end": str(outcome.ended)}
-    for index, seat in enumerate(game.seats):
-        digests[f"the observation of {seat!r}"] = checksum(outcome.observations[index]).hex()
-        digests[f"the reward of {seat!r}"] = checksum(outcome.rewards[index]).hex()
-        ends = (outcome.terminations[index], outcome.truncations[index])
-        digests[f"the end of {seat!r}"] = checksum(ends).hex()
-    return digests
+def rehearse(game: Game, snapshots: Snapshots, *, seed: int = 1, frames: int = FRAMES) -> Rehearsal | None:
+    """Play what :func:`choose_snapshots` plays with these settings, and return what came of it.
+
+    For another copy of a game whose strategy is known. ``None`` where the state cannot be read.
+    """
+    game.reset(seed)
+    proof = _Proof(game, snapshots, random_actor(game, seed), (seed, None, frames))
+    proof.play_twice()
+    return proof.rehearsal
 
 
 class _NotExact(Exception):
@@ -197,7 +172,7 @@ class _Moment:
     fields: Fields | None
 
 
-# What the proof proves. The original is played once: states, actions, outcomes. Three of its moments are
+# What the proof proves. The original is played: states, actions, outcomes. Three of its moments are
 # kept, as snapshots and, where a strategy can be read, as fields. Each moment is then restored three times:
 #
 # 1. *Load, and follow the original.* What the strategy forgets is at this time as the end of the original
@@ -210,6 +185,10 @@ class _Moment:
 # Both the fields and the future are compared, as neither sees everything: a state may be out of Python's
 # reach, and a future of a few frames may not depend on all of the state.
 #
+# A state that comes another way to its end in an equal play anyhow (it holds the time of day, or draws from
+# an unseeded generator) proves nothing against a strategy. So the same is played before the original, and
+# what differs then is not compared at the ends of futures. A restored moment has to be the saved one in all.
+#
 # The latest moment comes first, so that every load goes back in time. This is how a session loads; no
 # strategy has to be able to go *forward* to a moment of a future that was given up.
 #
@@ -221,9 +200,9 @@ class _Moment:
 class _Proof:
     """The trial of one strategy."""
 
-    def __init__(self, game: Game, strategy: Strategy, actor: Actor, play: tuple[int, Any, int]) -> None:
+    def __init__(self, game: Game, snapshots: Snapshots, actor: Actor, play: tuple[int, Any, int]) -> None:
         self._game = game
-        self._snapshots = Snapshots(game, strategy)
+        self._snapshots = snapshots
         self._actor = actor
         self._seed, self._options, self._frames = play
         self._actions: list[Sequence[Any]] = []
@@ -233,14 +212,15 @@ class _Proof:
         self._loads_us: list[float] = []
         self._steps_us: list[float] = []
         self._changed = False
+        self._moments: list[_Moment] = []
+        self._noise: tuple[str, ...] = ()
 
     def run(self, steps_us: list[float]) -> Tried:
         """Try the strategy; add what steps cost to a list."""
         name = self._snapshots.name
-        moments: list[_Moment] = []
         try:
-            self._play(moments)
-            for moment in reversed(moments):
+            self.play_twice()
+            for moment in reversed(self._moments):
                 self._restore(moment)
         except _NotExact as refutation:
             return Tried(name, exact=False, reason=str(refutation))
@@ -248,27 +228,57 @@ class _Proof:
             return Tried(name, exact=False, reason=f"raised {type(error).__name__}: {error}"[:200])
         finally:
             steps_us += self._steps_us
-            for moment in moments:
-                self._snapshots.free(moment.snapshot)
+            self._free()
         if not self._changed:
             return Tried(name, exact=False, reason="nothing was proved: nothing changed while it was played")
         times = f"{len(self._loads_us)} restores over {len(self._digests)} frames"
         costs = {"save_us": statistics.median(self._saves_us), "load_us": statistics.median(self._loads_us)}
         return Tried(name, exact=True, reason=f"every future after {times} was the original one", **costs)
 
-    def _play(self, moments: list[_Moment]) -> None:
+    @property
+    def rehearsal(self) -> Rehearsal | None:
+        """What the original came to, as it may travel."""
+        whole = Rehearsal.of(self._digests, self._last_fields)
+        return None if whole is None else whole.small()
+
+    def _free(self) -> None:
+        for moment in self._moments:
+            self._snapshots.free(moment.snapshot)
+
+    def play_twice(self) -> None:
+        """Play, and play the same again: it is the original. In what their ends differ, no restore counts.
+
+        The first time shows, too, what changes outside of the environment's objects.
+        """
+        outcome = self._game.reset(self._seed, self._options)
+        digests: list[dict[str, str]] = []
+        outside = self._snapshots.kept_outside
+        moments = [outside.marks()]
+        for frame in range(self._frames):
+            if frame in {1, self._frames // 2}:
+                moments.append(outside.marks())
+            self._actions.append(self._actor(outcome, frame))
+            outcome = self._step(self._actions[-1])
+            digests.append(outcome_digests(self._game, outcome))
+            if outcome.ended:
+                break
+        outside.keep_moved([*moments, outside.marks()])
+        first = Rehearsal.of(digests, self._snapshots.fields_now())
+        self._play_original()
+        self._noise = unlike([first, Rehearsal.of(self._digests, self._last_fields)])
+
+    def _play_original(self) -> None:
         """Play the original, and keep some moments of it."""
         marks = {0, self._frames // 3, 2 * self._frames // 3}
         outcome = self._game.reset(self._seed, self._options)
         before = outcome_digests(self._game, outcome)
-        for frame in range(self._frames):
+        for frame, actions in enumerate(self._actions):
             snapshot = _timed(self._saves_us, self._snapshots.save)
             if frame in marks:
-                moments.append(_Moment(frame, snapshot, self._snapshots.fields(snapshot)))
+                self._moments.append(_Moment(frame, snapshot, self._snapshots.fields(snapshot)))
             else:
                 self._snapshots.free(snapshot)
-            self._actions.append(self._actor(outcome, frame))
-            outcome = self._step(self._actions[-1])
+            outcome = self._step(actions)
             self._digests.append(outcome_digests(self._game, outcome))
             self._changed |= self._digests[-1] != before
             if outcome.ended:
@@ -300,7 +310,9 @@ class _Proof:
                     f"after frame {moment.frame} was restored{when}, {what} at frame {frame} was another one"
                 )
         self._compare_fields(
-            self._last_fields, f"the state at the end, after frame {moment.frame} was restored{when}"
+            self._last_fields,
+            f"the state at the end, after frame {moment.frame} was restored{when}",
+            self._noise,
         )
 
     def _turn_wrong(self, frame: int) -> None:
@@ -312,11 +324,12 @@ class _Proof:
     def _step(self, actions: Sequence[Any]) -> Outcome:
         return _timed(self._steps_us, self._game.step, actions)
 
-    def _compare_fields(self, wanted: Fields | None, what: str) -> None:
-        if wanted is None:
+    def _compare_fields(self, wanted: Fields | None, what: str, noise: Sequence[str] = ()) -> None:
+        now = None if wanted is None else self._snapshots.fields_now()
+        if wanted is None or now is None:
             return
-        now = self._snapshots.fields_now()
-        if now is None or fields_checksum(now) == fields_checksum(wanted):
+        wanted, now = without(wanted, noise), without(now, noise)
+        if fields_checksum(now) == fields_checksum(wanted):
             return
         found = differences(wanted, now, most=1)  # none where the same fields came in another order
         path, was, is_now = found[0] if found else ("the order of the fields", "another", "not restored")

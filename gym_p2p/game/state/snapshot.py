@@ -6,7 +6,9 @@ and its wrappers (:mod:`gym_p2p.game.state.graph`; it uses an emulator's own sav
 of them copies or pickles an environment itself: those that derive from ``EzPickle`` would come back in
 another state.
 
-Spaces, what draws, and wrappers that record stay outside: they are the same before and after.
+What draws and wrappers that record stay outside: they are the same before and after. What the environment
+keeps in its modules and classes belongs to it (:mod:`gym_p2p.game.state.outside`); it is saved and restored,
+and not compared, for what a process keeps for all (a cache of pictures) may differ between players.
 """
 
 from __future__ import annotations
@@ -19,23 +21,14 @@ import attrs
 import pettingzoo
 
 from gym_p2p.errors import UnsupportedEnvironment, UsageError
-from gym_p2p.game.checksum import checksum
 from gym_p2p.game.env.describe import RECORDERS, layers
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.state import graph
-from gym_p2p.game.state.fields import Fields, fields_of
+from gym_p2p.game.state.fields import Fields, fields_checksum, fields_of
 from gym_p2p.game.state.kinds import Entry, Unreachable
+from gym_p2p.game.state.outside import Outside
 
-__all__ = [
-    "Hook",
-    "Hooks",
-    "Snapshot",
-    "Snapshots",
-    "Strategy",
-    "fields_checksum",
-    "snapshots_named",
-    "strategies_for",
-]
+__all__ = ["Hook", "Hooks", "Snapshot", "Snapshots", "Strategy", "snapshots_named", "strategies_for"]
 
 Hook = str | Callable[..., Any]
 
@@ -52,9 +45,15 @@ _PETTINGZOO_ATTRIBUTES = (
 
 
 class Strategy(Protocol):
-    """One way to save and restore an environment with all its wrappers."""
+    """One way to save and restore an environment with all its wrappers.
+
+    Attributes:
+        name: what it is called.
+        kept_outside: what is saved beside the environment's objects.
+    """
 
     name: str
+    kept_outside: Outside
 
     def save(self) -> Any:
         """Return what :meth:`load` takes, any number of times."""
@@ -81,14 +80,16 @@ class Snapshots:
 
     Attributes:
         name: the strategy's name: ``"hooks"``, ``"get_state/set_state"``, ``"layers"`` and the like.
+        kept_outside: what is saved beside the environment's objects.
     """
 
-    __slots__ = ("_game", "_strategy", "name")
+    __slots__ = ("_game", "_strategy", "kept_outside", "name")
 
     def __init__(self, game: Game, strategy: Strategy) -> None:
         self._game = game
         self._strategy = strategy
         self.name = strategy.name
+        self.kept_outside = strategy.kept_outside
 
     def save(self) -> Snapshot:
         """Return this moment. Whoever holds it should :meth:`free` it once it is needed no more.
@@ -96,6 +97,7 @@ class Snapshots:
         Raises:
             UnsupportedEnvironment: something came into the state that cannot be saved.
         """
+        self._game.take_stage()
         try:
             return Snapshot(self._strategy.save(), self._game.progress)
         except Unreachable as problem:
@@ -109,6 +111,7 @@ class Snapshots:
         """
         if snapshot.content is _FREED:
             raise UsageError("this snapshot was freed")
+        self._game.take_stage()
         self._strategy.load(snapshot.content)
         self._game.progress = snapshot.progress
 
@@ -153,14 +156,6 @@ _FREED = object()
 """What is in a snapshot that was freed."""
 
 
-def fields_checksum(fields: Fields) -> str | None:
-    """Return 16 hex digits over a state's fields, or None if something in them has no canonical form."""
-    try:
-        return checksum(list(fields.items())).hex()
-    except TypeError:
-        return None
-
-
 class _Layers:
     """Everything that hangs on the environment and its wrappers, copied layer by layer."""
 
@@ -168,11 +163,13 @@ class _Layers:
         self._env = env
         self._outside = [layer for layer in layers(env) if isinstance(layer, RECORDERS)]
         self._roots = [layer for layer in layers(env) if layer not in self._outside]
-        emulated = graph.has_emulator(graph.record(self._roots, apart_from=self._outside))
+        recorded = graph.record(self._roots, apart_from=self._outside)
+        self.kept_outside = Outside(layers(env), recorded)
+        emulated = graph.has_emulator(recorded)
         self.name = "layers and emulator" if emulated else "layers"
 
     def save(self) -> list[Entry]:
-        return graph.record(self._roots, apart_from=self._outside)
+        return graph.record([*self._roots, *self.kept_outside.roots], apart_from=self._outside)
 
     def load(self, content: list[Entry]) -> None:
         graph.put_back(content)
@@ -220,12 +217,14 @@ class _Calls:
         # Who plays, and what PettingZoo's interface says of them, is often forgotten.
         public = isinstance(self._base, pettingzoo.AECEnv | pettingzoo.ParallelEnv)
         self._names = _PETTINGZOO_ATTRIBUTES if public else ()
+        self.kept_outside = Outside(layers(env), [])
 
     def save(self) -> _Saved:
         given = self._save()
         own = getattr(self._base, "__dict__", {})
         attributes = {name: own[name] for name in self._names if name in own}
-        entries = graph.record([*self._roots, *attributes.values()], apart_from=self._outside)
+        roots = [*self._roots, *attributes.values(), *self.kept_outside.roots]
+        entries = graph.record(roots, apart_from=self._outside)
         return _Saved(given, attributes, entries)
 
     def load(self, content: _Saved) -> None:

@@ -140,6 +140,7 @@ def test_a_desync_is_an_event_in_all_three_documents() -> None:
         "peerHash": "bb",
         "timestamp": START_MS + 50,
         "verifiedFrameAtDesync": 1,
+        "differsIn": "outcomes",
         "hasStateDump": True,
         "stateDifferences": [{"path": "x", "ours": "1", "theirs": "2"}],
     }

@@ -106,7 +106,10 @@ def test_global_generators_are_left_as_they_were() -> None:
 
 
 def test_a_moody_info_is_told_and_no_hindrance() -> None:
-    assert _card(unruly.Moody).check("info").passed is False
+    info = _card(unruly.Moody).check("info")
+    assert info.passed is None
+    assert "in 'mood'" in info.detail
+    assert "left out of the comparison" in info.detail
     assert _card(unruly.Walker).check("info").passed is True
 
 
@@ -190,7 +193,7 @@ def test_a_state_that_is_unlike_and_shows_is_no_pass(habit: Any) -> None:
 
 
 def test_more_steps_lengthen_the_restores_too() -> None:
-    assert _card(unruly.LateModuleState, steps=20).verdict == "rollback", "not shown yet"
-    card = _card(unruly.LateModuleState, steps=90)
+    assert _card(unruly.LateHiddenState, steps=20).verdict == "rollback", "not shown yet"
+    card = _card(unruly.LateHiddenState, steps=90)
     assert card.verdict == "lockstep", str(card)
     assert "the reward of 'player'" in card.check("after a restore").detail

@@ -13,7 +13,8 @@ import pytest
 from gym_p2p import ReportCard, check_env_determinism
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.state.proof import choose_snapshots, outcome_digests, random_actor
+from gym_p2p.game.state.plays import outcome_digests, random_actor
+from gym_p2p.game.state.proof import choose_snapshots
 from tests.requirements import require
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.state.proof import random_actor
+from gym_p2p.game.state.plays import random_actor
 from tests.game.environments import Echo
 
 

@@ -1,0 +1,46 @@
+"""Short plays of a game that are compared: who plays them, and what they gave out as digests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gym_p2p.game.checksum import checksum
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.load import load_policy
+from gym_p2p.game.outcome import Outcome
+
+__all__ = ["Actor", "outcome_digests", "random_actor"]
+
+Actor = Callable[[Outcome, int], Sequence[Any]]
+"""``actor(outcome, frame) -> actions``: every seat's canonical action of a frame, in seat order."""
+
+
+def random_actor(game: Game, seed: int = 0) -> Actor:
+    """Return an actor that plays every seat at random, minding action masks. Equal seeds, equal actions."""
+    policies = [load_policy("random", game, seat, seed=seed + i) for i, seat in enumerate(game.seats)]
+    codecs = [game.codec(seat) for seat in game.seats]
+
+    def act(outcome: Outcome, frame: int) -> list[Any]:
+        seen = zip(policies, codecs, outcome.observations, outcome.infos, strict=True)
+        return [codec.check(policy(_with_mask(o, info), frame)) for policy, codec, o, info in seen]
+
+    return act
+
+
+def _with_mask(observation: Any, info: Mapping[Any, Any]) -> Any:
+    """Return an observation with the action mask, which PettingZoo allows in either place."""
+    if isinstance(observation, Mapping) and "action_mask" in observation:
+        return observation
+    return {"action_mask": info["action_mask"]} if "action_mask" in info else observation
+
+
+def outcome_digests(game: Game, outcome: Outcome) -> dict[str, str]:
+    """Return a digest of each thing that an outcome gives to each seat, by what it is."""
+    digests = {"the end": str(outcome.ended)}
+    for index, seat in enumerate(game.seats):
+        digests[f"the observation of {seat!r}"] = checksum(outcome.observations[index]).hex()
+        digests[f"the reward of {seat!r}"] = checksum(outcome.rewards[index]).hex()
+        ends = (outcome.terminations[index], outcome.truncations[index])
+        digests[f"the end of {seat!r}"] = checksum(ends).hex()
+    return digests

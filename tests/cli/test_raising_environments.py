@@ -1,0 +1,54 @@
+"""An environment's own error is told in one line with its words and its place, whatever the command."""
+
+from __future__ import annotations
+
+import pytest
+
+from gym_p2p.cli.commands import main
+
+_CHECK = ["check", "--no-fresh-process", "--steps", "60"]
+_SIMULATE = ["simulate", "--frames", "60"]
+_JOIN = ["join", "--server", "http://127.0.0.1:9", "--frames", "60"]
+
+_MADE = [
+    ("MadeWrong", "raised TypeError: MadeWrong._load() takes 1 positional argument but 2 were given"),
+    ("ExitsWhenMade", "raised SystemExit: 1"),
+]
+_PLAYED = [
+    ("InReset", "raised FileNotFoundError: no map 'dungeon.tmx' (raising.py, line "),
+    ("InStep", "raised ZeroDivisionError: friction is zero for 2 (raising.py, line "),
+    ("LateInStep", "raised RuntimeError: boss has no path (raising.py, line "),
+]
+
+
+def _last_line(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return captured.err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", [_CHECK, _SIMULATE, _JOIN], ids=lambda command: command[0])
+@pytest.mark.parametrize(("env", "words"), _MADE)
+def test_raised_while_it_is_made(
+    command: list[str], env: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command[0], f"tests.game.raising:{env}", *command[1:]]) == 2
+    line = _last_line(capsys)
+    assert words in line
+    assert "(raising.py, line " in line
+    assert "with these arguments" not in line
+
+
+@pytest.mark.parametrize("command", [_CHECK, _SIMULATE], ids=lambda command: command[0])
+@pytest.mark.parametrize(("env", "words"), _PLAYED)
+def test_raised_while_it_is_played(
+    command: list[str], env: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command[0], f"tests.game.raising:{env}", *command[1:]]) == 2
+    assert words in _last_line(capsys)
+
+
+def test_raised_before_anybody_is_met(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["join", "tests.game.raising:InReset", *_JOIN[1:], "--sync", "rollback", "--fps", "60"]
+    assert main(command) == 2
+    assert _PLAYED[0][1] in _last_line(capsys)

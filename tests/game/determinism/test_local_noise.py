@@ -1,0 +1,64 @@
+"""What differs between copies is judged by its effect and its cause, not by its being there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import gym_p2p
+from tests.game import local_noise
+
+
+def _card(make_env: Any, **options: Any) -> gym_p2p.ReportCard:
+    return gym_p2p.check_env_determinism(make_env, **{"steps": 20, "seeds": (1,), **options})
+
+
+@pytest.mark.parametrize("fresh_process", [True, False])
+@pytest.mark.parametrize(
+    ("habit", "keys"),
+    [
+        (local_noise.Dated, ["'began'", "'id'", "'lasted'"]),
+        (local_noise.Sparkling, ["'sparks'"]),
+        (local_noise.Named, ["'name'"]),
+    ],
+)
+def test_what_hangs_on_clocks_chance_or_an_address_is_left_out_and_named(
+    habit: Any, keys: list[str], *, fresh_process: bool
+) -> None:
+    card = _card(habit, fresh_process=fresh_process)
+    assert card.verdict == "rollback", str(card)
+    for check in (card.check("info"), card.check("state checksum")):
+        assert check.passed is None, str(card)
+        assert "left out of the comparison" in check.detail
+    assert all(key in card.check("info").detail for key in keys)
+    assert not [check.name for check in card.checks if check.passed is False]
+
+
+def test_a_state_that_goes_another_way_by_an_order_is_no_pass() -> None:
+    card = _card(local_noise.SilentlyByAddress)
+    assert card.verdict == "unfit", str(card)
+    assert card.check("state checksum").passed is False
+    assert "worth" in card.why
+    assert "neither on clocks nor on chance" in card.why
+
+
+def test_what_shows_late_is_waited_for_where_states_differ() -> None:
+    card = _card(local_noise.LateByAddress, fresh_process=False)
+    assert card.verdict == "unfit", str(card)
+    assert card.check("fresh object").passed is False
+
+
+def test_isolation_is_not_advised_where_nothing_is_gained() -> None:
+    card = _card(local_noise.Decorated, fresh_process=False)
+    assert card.verdict == "rollback", str(card)
+    assert "isolated" not in card.why
+    random_state = card.check("global random state")
+    assert random_state.passed is None
+    assert "random in step, and no outcome depended on it" in random_state.detail
+
+
+def test_who_draws_seldom_from_a_global_generator_is_found_out_with_more_seeds() -> None:
+    cards = [_card(local_noise.SeldomDrawer, fresh_process=False) for _ in range(3)]
+    assert [card.verdict for card in cards] == ["unfit"] * 3
+    assert "isolated it would be fit for rollback" in cards[0].why

@@ -1,0 +1,158 @@
+"""Environments that keep state outside of their objects, and show it late."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from tests.game import elsewhere_board
+
+__all__ = ["KEEPERS", "results"]
+
+_LATE = 40  # beyond the frames of a proof
+
+results: list[float] = []
+"""A user's own, in the same module: no code of an environment names it."""
+
+_SCORES = [0]
+_COUNT = 0
+
+
+def _count(points: int) -> int:
+    global _COUNT  # noqa: PLW0603 that is the point
+    _COUNT += points
+    return _COUNT
+
+
+class Keeper(gymnasium.Env[Any, Any]):
+    """Adds up what both seats do somewhere, and shows the sum late."""
+
+    action_space: Any = spaces.MultiDiscrete([3, 3])
+    observation_space = spaces.Box(0, 1e9, (2,), np.float64)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed, options=options)
+        self.frame = 0
+        self.begin()
+        return np.zeros(2), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.frame += 1
+        total = self.add(1 + int(action[0]) + 3 * int(action[1]))
+        return np.array([self.frame, total if self.frame > _LATE else 0.0]), 0.0, False, False, {}
+
+    def begin(self) -> None:
+        raise NotImplementedError
+
+    def add(self, points: int) -> float:
+        raise NotImplementedError
+
+
+class InAList(Keeper):
+    def begin(self) -> None:
+        _SCORES[0] = 0
+
+    def add(self, points: int) -> float:
+        _SCORES[0] += points
+        return _SCORES[0]
+
+
+class InANumber(Keeper):
+    def begin(self) -> None:
+        _count(-_count(0))
+
+    def add(self, points: int) -> float:
+        return _count(points)
+
+
+class InTheClass(Keeper):
+    total = 0
+
+    def begin(self) -> None:
+        type(self).total = 0
+
+    def add(self, points: int) -> float:
+        InTheClass.total += points
+        return InTheClass.total
+
+
+class InAnotherModule(Keeper):
+    def begin(self) -> None:
+        elsewhere_board.cells.clear()
+        elsewhere_board.turn = 0
+
+    def add(self, points: int) -> float:
+        elsewhere_board.turn += 1
+        elsewhere_board.put(points)
+        return sum(elsewhere_board.cells.values()) + elsewhere_board.turn
+
+
+class _Piece:
+    moves: ClassVar[dict[str, int]] = {}
+
+    def move(self, points: int) -> int:
+        self.moves["all"] = self.moves.get("all", 0) + points
+        return self.moves["all"]
+
+
+class InAPiece(Keeper):
+    def begin(self) -> None:
+        self.piece = _Piece()
+        self.piece.moves["all"] = 0
+
+    def add(self, points: int) -> float:
+        return self.piece.move(points)
+
+
+class InASpace(Keeper):
+    def __init__(self) -> None:
+        self.deck = spaces.Dict({"card": spaces.Discrete(1000)})
+
+    def begin(self) -> None:
+        self.deck.seed(int(self.np_random.integers(99)))
+        self.total = 0
+
+    def add(self, points: int) -> float:
+        if points > 4:
+            self.total += int(self.deck.sample()["card"])
+        return self.total
+
+
+class InItsOwnSpace(Keeper):
+    """Draws by the space that its players act in."""
+
+    def __init__(self) -> None:
+        self.action_space = spaces.MultiDiscrete([3, 3])
+
+    def begin(self) -> None:
+        self.action_space.seed(int(self.np_random.integers(99)))
+
+    def add(self, points: int) -> float:
+        return float(self.action_space.sample().sum()) if points > 4 else 0.0
+
+
+class _Scores:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.board = spaces.Discrete(9)
+        self.total = 0
+
+
+class InAWindow(Keeper):
+    """Has an attribute that is called what others draw on."""
+
+    def begin(self) -> None:
+        self._window = _Scores()
+
+    def add(self, points: int) -> float:
+        self._window.total += points
+        return self._window.total
+
+
+KEEPERS = [InAList, InANumber, InTheClass, InAnotherModule, InAPiece, InASpace, InItsOwnSpace, InAWindow]

@@ -1,0 +1,103 @@
+"""Environments whose copies differ in something, of consequence or of none."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+import uuid
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from tests.game.unruly import ByAddress, Walker
+
+__all__ = ["Dated", "Decorated", "LateByAddress", "Named", "SeldomDrawer", "SilentlyByAddress", "Sparkling"]
+
+
+class Dated(Walker):
+    """Holds the time at which an episode began and how long it has lasted, and tells both."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        self.began, self.id = time.time(), uuid.uuid4().hex
+        self.on = datetime.now()  # noqa: DTZ005 as people write it
+        self.lasted = 0.0
+        seen, info = super().reset(seed=seed, options=options)
+        return seen, {**info, "began": self.began, "id": self.id}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.lasted = time.perf_counter() - self.began
+        *rest, info = super().step(action)
+        return (*rest, {**info, "lasted": self.lasted})
+
+
+class Sparkling(Walker):
+    """Draws, for what only looks nice, from generators that nobody seeds."""
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        if not hasattr(self, "chance"):
+            self.chance, self.other = np.random.default_rng(), random.Random()
+        self.sparks = [float(self.chance.random()), self.other.random(), secrets.randbelow(10**9)]
+        *rest, info = super().step(action)
+        return (*rest, {**info, "sparks": list(self.sparks)})
+
+
+class Named(ByAddress):
+    """Goes through its objects in their order, and names itself by its address."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        result = super().reset(seed=seed, options=options)
+        self.name, self.heap = f"walker at {id(self):x}", list(self.things)  # type: ignore[assignment]
+        return result
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        *rest, info = super().step(action)
+        return (*rest, {**info, "name": self.name})
+
+
+class SilentlyByAddress(ByAddress):
+    """Goes through a set of objects, and does not tell what becomes of that."""
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        *rest, _ = super().step(action)
+        return (*rest, {})
+
+
+class LateByAddress(SilentlyByAddress):
+    """Shows it, late."""
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        seen, _, *rest = super().step(action)
+        late = sum(thing.worth for thing in self.things) > 36 * 100
+        order = sum(place * thing.worth for place, thing in enumerate(self.things))
+        return (seen, float(order) if late else 0.0, *rest)
+
+
+class Decorated(Walker):
+    """Draws from the global generator, for what only looks nice."""
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.colour = random.random()
+        return super().step(action)
+
+
+class SeldomDrawer(Walker):
+    """Draws from the global generator; in one of four episodes it shows."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed, options=options)
+        self.recipe = (
+            int(np.random.randint(1000)) if seed is not None and seed % 4 == 0 else np.random.random()
+        )
+        return self.seen(), {}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        seen, *rest = super().step(action)
+        return (seen, self.recipe if self.recipe >= 1 else 0.0, *rest[1:])
