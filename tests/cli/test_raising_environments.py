@@ -7,7 +7,7 @@ import pytest
 from gym_p2p.cli.commands import main
 
 _CHECK = ["check", "--no-fresh-process", "--steps", "60"]
-_SIMULATE = ["simulate", "--frames", "60"]
+_SIMULATE = ["simulate", "--frames", "60", "--one-way-ms", "0", "--sync", "lockstep"]
 _JOIN = ["join", "--server", "http://127.0.0.1:9", "--frames", "60"]
 
 _MADE = [

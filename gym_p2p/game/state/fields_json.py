@@ -37,13 +37,13 @@ def fields_from_json(data: Mapping[str, Any]) -> Fields:
 
 
 def _to_json(value: Any) -> Any:  # noqa: PLR0911 one for each kind of data
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, np.ndarray | np.generic):  # first: numpy's text is Python's too, and not the same
         data = np.asarray(value)
         data = data.astype(data.dtype.newbyteorder("<"))
         kind = "array" if isinstance(value, np.ndarray) else "number"
         return {kind: [data.dtype.str, list(data.shape), base64.b64encode(data.tobytes()).decode()]}
+    if value is None or isinstance(value, bool | str):
+        return value
     if isinstance(value, int):
         return {"int": str(int(value))} if abs(value) >= 2**53 else int(value)
     if isinstance(value, float):

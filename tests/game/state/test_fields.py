@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -150,3 +151,10 @@ def test_fields_survive_json_exactly() -> None:
 def test_what_are_no_fields_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         fields_from_json(data)
+
+
+def test_numpys_own_text_travels_as_such() -> None:
+    fields = {"unwrapped": {"class": "Env", "suit": np.str_("♠"), "name": "Env"}}
+    again = fields_from_json(msgspec.json.decode(msgspec.json.encode(fields_to_json(fields))))
+    assert differences(fields, again) == []
+    assert type(again["unwrapped"]["name"]) is str
