@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
 import subprocess
 import sys
 import weakref
@@ -82,7 +83,7 @@ class Intake:
                 left = await asyncio.to_thread(_take_small, self.store, job, body)
             if left:
                 async with self._large:
-                    await asyncio.to_thread(_take_apart, job, body if left == "body" else None)
+                    await _take_apart(job, body if left == "body" else None)
 
 
 @attrs.frozen
@@ -135,34 +136,40 @@ def _inflated(body: IO[bytes]) -> Iterator[bytes]:
         raise DocumentError("truncated gzip, or something after it")
 
 
-def _take_apart(job: _Job, body: IO[bytes] | None) -> None:
+async def _take_apart(job: _Job, body: IO[bytes] | None) -> None:
     """Do the same in another process; without a body, what is left to do once that is stored."""
     if not can_start_python():
         raise DocumentError(f"larger than {SMALL_BYTES} bytes, which this service cannot read")
-    path = None
-    if body is not None:
-        body.seek(0)
-        path = job.directory / f".{job.claims.match_id}.{id(body):x}.upload"
+    path = None if body is None else job.directory / f".{job.claims.match_id}.{id(body):x}.upload"
     try:
         if path is not None and body is not None:
-            with path.open("xb") as file:
-                for piece in iter(lambda: body.read(_PIECE_BYTES), b""):
-                    file.write(piece)
-        done = subprocess.run(  # noqa: S603 - our own interpreter and module
+            await asyncio.to_thread(_spill, body, path)
+        reader = subprocess.Popen(  # noqa: ASYNC220, S603 - our own interpreter and module, begun in a moment
             python_command(__name__),
-            input=job.to_json(None if path is None else str(path)),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            process_group=0,  # a Ctrl-C is for the service, which waits for it
-            timeout=_TIMEOUT_S,
-            check=False,
+            process_group=0,  # a Ctrl-C is for the service, which ends it
         )
-    except subprocess.TimeoutExpired:
-        raise DocumentError(f"it cannot be read within {_TIMEOUT_S:.0f} s") from None
+        request = job.to_json(None if path is None else str(path))
+        try:
+            answer, _ = await asyncio.to_thread(reader.communicate, request, _TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            reader.kill()
+            await asyncio.to_thread(reader.communicate)
+            raise DocumentError(f"it cannot be read within {_TIMEOUT_S:.0f} s") from None
+        finally:  # also where the service stops meanwhile
+            reader.kill()
     finally:
         if path is not None:
             path.unlink(missing_ok=True)
-    _raise_again(done.stdout, done.returncode)
+    _raise_again(answer, reader.returncode)
+
+
+def _spill(body: IO[bytes], path: Path) -> None:
+    body.seek(0)
+    with path.open("xb") as file:
+        shutil.copyfileobj(body, file, _PIECE_BYTES)
 
 
 _KINDS: dict[str, type[Exception]] = {

@@ -90,6 +90,8 @@ class Uploads:
             await self._read(request, body)
             try:
                 await self._intake.take(claims, kind, body, gzipped=encoding == "gzip")
+            except asyncio.CancelledError:  # the server ends what has not ended in time
+                raise _RefusalError(503, "unavailable", "the service stops; try again later") from None
             except ForeignDocumentError as error:
                 raise _RefusalError(403, "unauthenticated", str(error)) from None
             except TooLargeError as error:

@@ -5,8 +5,10 @@ import gzip
 import io
 import json
 import resource
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gym_p2p.exports.files import Kind
@@ -15,6 +17,7 @@ from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.intake import SMALL_BYTES, Intake, TooLargeError
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 from tests.server.documents import claims, document
+from tests.waiting import eventually, until
 
 LIMIT_BYTES = 64 * 2**20
 MANY = tuple(f"{n:016x}" for n in range(12_000))
@@ -131,3 +134,26 @@ def test_a_disk_that_fails_apart_is_told_as_that(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"a file where the match's folder belongs")
     with pytest.raises(OSError, match=r"exists|directory"):
         hand_in(store, claims("a"), "session", document("a", hashes=MANY))
+
+
+def test_a_service_that_stops_does_not_wait_for_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    monkeypatch.setattr(under_test, "python_command", lambda _module: sleeper)
+    me = psutil.Process()
+    before = set(me.children())
+
+    async def work() -> None:
+        body = io.BytesIO(document("a", hashes=MANY))
+        taking = asyncio.create_task(
+            Intake(Store(tmp_path), LIMIT_BYTES).take(claims("a"), "session", body, gzipped=False)
+        )
+        await eventually(lambda: set(me.children()) > before)
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+
+    asyncio.run(work())
+    until(lambda: set(me.children()) <= before)
+    assert list(tmp_path.iterdir()) == []
