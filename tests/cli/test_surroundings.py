@@ -222,7 +222,7 @@ def test_the_program_itself_starts_in_a_deleted_folder() -> None:
         (["join", RALLY, "--exports", "out", "--record", "file"], "record"),
         (["join", RALLY, "--exports", "out", "--record", "file/x.p2preplay"], "record"),
         (["serve", "--port", "0", "--data-dir", "file"], "data-dir"),
-        (["demo", "--exports", "file"], "data_dir"),
+        (["demo", "--exports", "file"], "exports"),
     ],
 )
 def test_a_folder_that_is_a_file_is_said_of_its_option(
