@@ -1,8 +1,8 @@
 """Documents as files: where they lie, and how they get there without ever being seen half written.
 
-They hold what participants did, so only their owner can read them and look into their folders; a folder that is
-there already stays as it is. It knows names and the file system; it refuses to know the network and what the
-documents say.
+They hold what participants did, so only their owner can read them and look into their folders; a folder that
+is there already stays as it is. It knows names and the file system; it refuses to know the network and what
+the documents say.
 """
 
 from __future__ import annotations
