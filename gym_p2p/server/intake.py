@@ -106,6 +106,8 @@ class Intake:
 
 @attrs.frozen
 class Job:
+    """What is to be done with a body."""
+
     directory: Path
     claims: UploadClaims
     kind: Kind
@@ -113,6 +115,7 @@ class Job:
     max_bytes: int = attrs.field(kw_only=True)
 
     def to_json(self, body: str | None) -> str:
+        """Return it as a reader gets it, with the path of the body; ``None``: that is stored already."""
         return json.dumps({**attrs.asdict(self), "directory": str(self.directory), "body": body})
 
 

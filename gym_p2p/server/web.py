@@ -130,9 +130,8 @@ class Uploads:
             raise _RefusalError(503, "unavailable", "too many documents arrive at once; try again later")
         self._arriving[claims] += 1
         try:
-            with tempfile.SpooledTemporaryFile(
-                _IN_MEMORY_BYTES, dir=str(self._intake.store.directory)
-            ) as body:
+            folder = str(self._intake.store.directory)
+            with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=folder) as body:
                 yield body
         finally:
             self._arriving[claims] -= 1
