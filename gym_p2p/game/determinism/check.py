@@ -28,8 +28,8 @@ from gym_p2p.game.env.isolation import GlobalRandom
 from gym_p2p.game.env.load import load_environment, own_words
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.env.split import SeatsOption, plain_seats
-from gym_p2p.game.state.proof import FRAMES, SnapshotChoice, choose_snapshots, require_hooks
-from gym_p2p.game.state.snapshot import Hooks
+from gym_p2p.game.state.proof import FRAMES, SnapshotChoice, choose_snapshots
+from gym_p2p.game.state.snapshot import Hooks, require_hooks
 
 __all__ = ["check_env_determinism"]
 
