@@ -23,6 +23,7 @@ from typing import IO, Any
 import attrs
 
 from gym_p2p.core.record.documents import Kind
+from gym_p2p.exports.files import open_private
 from gym_p2p.processes.python import can_start_python, python_command
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
@@ -168,7 +169,7 @@ async def _take_apart(job: _Job, body: IO[bytes] | None) -> None:
 
 def _spill(body: IO[bytes], path: Path) -> None:
     body.seek(0)
-    with path.open("xb") as file:
+    with open_private(path, "xb") as file:
         shutil.copyfileobj(body, file, _PIECE_BYTES)
 
 
