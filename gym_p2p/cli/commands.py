@@ -54,7 +54,13 @@ exit codes:
   141  nobody reads the output any more (as with head)
 """
 
-_CALLED = {"server_url": "server", "subject_id": "subject"}
+_CALLED = {
+    "server_url": "server",
+    "subject_id": "subject",
+    "urls": "ice-server",
+    "cors_origins": "cors-origin",
+    "give_up_after_s": "give-up-after",
+}
 """What an option of the wrapper is called here, where that is not its own name."""
 
 

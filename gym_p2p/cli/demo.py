@@ -28,6 +28,7 @@ from gym_p2p.cli.play import Status, Summary
 from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
+from gym_p2p.core.api.rooms import MAX_PLAYERS
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
 from gym_p2p.exports import check_directory
@@ -107,7 +108,10 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
         watchers = (wanted or 2) - 1
         seats = (*seats, *(f"watcher_{number}" for number in range(1, watchers + 1)))
     game.close()
-    if (wanted is not None and wanted != len(seats)) or len(seats) < 2:
+    if len(seats) > MAX_PLAYERS or len(seats) < 2:
+        had = f"{len(seats)} seats" if wanted is None else f"--players {wanted}"
+        raise UsageError(f"a match has 2 to {MAX_PLAYERS} players, and the demo one on each seat; got {had}")
+    if wanted is not None and wanted != len(seats):
         raise UsageError(
             f"{arguments.env} has the seats {', '.join(map(str, seats))}: --players {len(seats)}"
         )

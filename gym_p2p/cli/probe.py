@@ -65,7 +65,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Probe, or wait to be probed."""
-    if arguments.wait == (arguments.peer is not None):
+    if arguments.wait and arguments.peer is not None:
+        raise UsageError("--wait goes without PEER: who waits is probed, under the name of --as")
+    if not arguments.wait and arguments.peer is None:
         raise UsageError("name the peer to probe, or give --wait to be probed yourself")
     if arguments.pings > MAX_PINGS:
         raise ConfigurationError("pings", f"wanted 1 to {MAX_PINGS}, got {arguments.pings}")
