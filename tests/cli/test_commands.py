@@ -72,6 +72,8 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         ("simulate CartPole-v1 --loss much", "--loss: wanted 0 to 1, got 'much'"),
         ("check CartPole-v1 --seed one", "--seed: wanted a whole number"),
         ("bench nothing", "invalid choice: 'nothing'"),
+        ("bench telemetry --loss 2", "--loss: wanted 0 to 1, got 2"),
+        ("bench telemetry --jitter-ms -1", "--jitter-ms: wanted 0 to 10000, got -1"),
         ("matchmaking", "the following arguments are required"),
         ("nonsense", "invalid choice: 'nonsense'"),
     ],
