@@ -63,7 +63,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     rollback.add_argument("--match", action="store_true", help="a real match of two processes, in real time")
     paths = parser.add_argument_group("telemetry")
     paths.add_argument("--seconds", type=above_zero, metavar="S", help="how long a path is measured")
-    paths.add_argument("--jitter-ms", type=between(0, 10_000), default=0.0, metavar="MS", help="mean extra delay")
+    paths.add_argument(
+        "--jitter-ms", type=between(0, 10_000), default=0.0, metavar="MS", help="mean extra delay"
+    )
     paths.add_argument("--loss", type=between(0, 1), default=0.0, metavar="P", help="share of lost datagrams")
     paths.add_argument("--busy", action="store_true", help="the players compute without pause meanwhile")
 
