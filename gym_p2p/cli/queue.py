@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _watch(arguments: argparse.Namespace) -> None:
-    console = Console()
+    console = output_console()
     async with QueueView(arguments.server) as view:
         with doing(f"asking {arguments.server}"):
             report = await _look(view, arguments)
