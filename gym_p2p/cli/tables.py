@@ -116,7 +116,7 @@ class FittingTable:
         longest = _SHORTEST_WORDS[0]
         table = self._table(places, None)
         while Measurement.get(console, wide, table).maximum > options.max_width:
-            if going:
+            if going and len(places) > 1:
                 gone = going.pop()
                 places.remove(gone)
                 left_out.insert(0, self.columns[gone].name)

@@ -52,7 +52,7 @@ class Named(ByAddress):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         result = super().reset(seed=seed, options=options)
-        self.name, self.heap = f"walker at {id(self):x}", list(self.things)  # type: ignore[assignment]
+        self.name, self.heap = f"walker at {id(self):x}", list(self.things)  # type: ignore[assignment]  # of no one type
         return result
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
