@@ -82,6 +82,23 @@ class InTheClass(Keeper):
         return InTheClass.total
 
 
+def _remember(points: int, kept: list[int] = []) -> int:  # noqa: B006 that is the point
+    kept.append(points)
+    _remember.calls += 1  # type: ignore[attr-defined]  # that too
+    return sum(kept) + int(_remember.calls)  # type: ignore[attr-defined]  # that too
+
+
+class InAFunction(Keeper):
+    """As an attribute of it, and in the default of its argument."""
+
+    def begin(self) -> None:
+        _remember.__defaults__[0].clear()  # type: ignore[index]  # it has one
+        _remember.calls = 0  # type: ignore[attr-defined]  # that is the point
+
+    def add(self, points: int) -> float:
+        return _remember(points)
+
+
 class InAnotherModule(Keeper):
     def begin(self) -> None:
         elsewhere_board.cells.clear()
@@ -156,3 +173,4 @@ class InAWindow(Keeper):
 
 
 KEEPERS = [InAList, InANumber, InTheClass, InAnotherModule, InAPiece, InASpace, InItsOwnSpace, InAWindow]
+KEEPERS += [InAFunction]

@@ -189,7 +189,7 @@ class Departures:
             yield arrived
 
     def _take_kept(self, whose: Peer, most: int, now: float) -> Iterator[DepartureOutput]:
-        """Take what was shared of this episode before it began here: what is beyond a report may be here alone."""
+        """Take what was shared of this episode before it began here; beyond a report it may be here alone."""
         for one in whose.hearsay:
             if isinstance(one, Share) and one.episode == self._exchange.episode:
                 yield from self._take(whose, one.start, one.inputs[: max(0, most - one.start)], now)

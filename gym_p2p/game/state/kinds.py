@@ -186,23 +186,33 @@ def _visit_attributes(kind: type) -> Visit:
 
 def _visit_object(found: Any, entries: list[Entry], stack: list[Any]) -> None:
     content = found.__dict__.copy()
-    if not OUTSIDE.isdisjoint(content):
-        for name in OUTSIDE & content.keys():
-            if is_left_alone(name, content[name]):
-                del content[name]
     entries.append((_put_object, found, content))
-    stack += [value for value in content.values() if type(value) not in LEAVES]
+    if OUTSIDE.isdisjoint(content):
+        stack += [value for value in content.values() if type(value) not in LEAVES]
+        return
+    for name, value in content.items():
+        if type(value) not in LEAVES and not (name in OUTSIDE and is_left_alone(name, value)):
+            stack.append(value)
 
 
 def _put_object(found: Any, content: dict[str, Any]) -> None:
     own = found.__dict__
+    kept = {} if OUTSIDE.isdisjoint(own) else _kept_of(own, content)
     own.update(content)
-    if len(own) != len(content):
-        for name in own.keys() - content.keys():
-            if name not in OUTSIDE:
-                del own[name]
-            elif not is_left_alone(name, own[name]):
-                own[name] = None  # what such an attribute has until it is needed
+    if kept or len(own) != len(content):
+        for name in own.keys() - content.keys() - kept.keys():
+            del own[name]
+        own.update(kept)
+
+
+def _kept_of(own: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    """Return what is outside the state now, and was so then or was not there: it stays."""
+    return {
+        name: own[name]
+        for name in OUTSIDE & own.keys()
+        if is_left_alone(name, own[name])
+        and (is_left_alone(name, content[name]) if name in content else own[name] is not None)
+    }
 
 
 def _visit_slots(slots: tuple[tuple[str, Any], ...]) -> Visit:
