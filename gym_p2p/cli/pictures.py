@@ -22,7 +22,7 @@ import numpy as np
 
 from gym_p2p.config.extras import how_to_install
 from gym_p2p.errors import ConfigurationError, NotWritten
-from gym_p2p.exports.files import disk_problem, telling_the_disk
+from gym_p2p.exports.files import disk_problem, open_private, telling_the_disk
 
 __all__ = ["Gif", "Mp4", "Pace", "Pictures", "Window", "enlarged", "open_video", "require_display"]
 
@@ -349,7 +349,7 @@ class _Target:
 
     def open(self) -> BinaryIO:
         try:
-            return self.temporary.open("xb")
+            return open_private(self.temporary, "xb")
         except OSError as error:
             raise ConfigurationError(
                 "video", f"cannot write {str(self.path)!r}: {disk_problem(error)}"

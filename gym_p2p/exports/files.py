@@ -1,6 +1,8 @@
 """Documents as files: where they lie, and how they get there without ever being seen half written.
 
-It knows names and the file system; it refuses to know the network and what the documents say.
+They hold what participants did, so only their owner can read them and look into their folders; a folder that
+is there already stays as it is. It knows names and the file system; it refuses to know the network and what
+the documents say.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import secrets
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
@@ -30,13 +32,19 @@ __all__ = [
     "check_directory",
     "disk_problem",
     "document_path",
+    "make_folder",
+    "open_private",
     "path_component",
+    "private",
     "replacing",
     "schema",
     "telling_the_disk",
     "write_bytes",
     "write_document",
 ]
+
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
 
 _MAX_COMPONENT = 120
 """With the longest suffix and a temporary's prefix below the 255 bytes that file systems allow."""
@@ -133,7 +141,7 @@ def check_directory(directory: str | Path, *, option: str = "exports") -> Path:
     path = Path(directory).absolute()
     probe = path / f".{secrets.token_hex(8)}.tmp"
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         probe.touch(exist_ok=False)
         probe.unlink()
     except (OSError, ValueError) as error:
@@ -145,6 +153,31 @@ def check_directory(directory: str | Path, *, option: str = "exports") -> Path:
     return path
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder that only its owner can look into, and those above it that are missing.
+
+    Raises:
+        OSError: it cannot be made, or a file stands there.
+    """
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+
+
+def open_private(path: Path, mode: Literal["xb", "ab"]) -> BinaryIO:
+    """Open a file that only its owner can read where it is made here; a stricter umask is respected.
+
+    Raises:
+        OSError: it cannot be opened; or it is there already (``"xb"``).
+    """
+    return open(path, mode, opener=private)
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file as :func:`open_private` does; an ``opener``, as ``open`` takes one."""
+    return os.open(path, flags, _FILE_MODE)
+
+
 def write_document(path: Path, document: Mapping[str, Any] | msgspec.Struct) -> None:
     """Write a document as JSON, as :func:`write_bytes` does.
 
@@ -154,19 +187,19 @@ def write_document(path: Path, document: Mapping[str, Any] | msgspec.Struct) -> 
     write_bytes(path, encode(document))
 
 
-def write_bytes(path: Path, chunks: Iterable[bytes], *, mode: int = 0o666) -> None:
+def write_bytes(path: Path, chunks: Iterable[bytes]) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part.
 
     Raises:
         OSError: the file could not be written, and what was there before is untouched; or its folder could
             not be, and the new file may not outlast a power cut.
     """
-    with replacing(path, mode=mode) as file:
+    with replacing(path) as file:
         file.writelines(chunks)
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file that takes the place of ``path`` at the end, once it is whole and on the disk.
 
     When it returns, the new file outlasts a power cut, its name and a new folder's included. When the block
@@ -175,11 +208,11 @@ def replacing(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     Raises:
         OSError: the file could not be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    file = open_private(temporary, "xb")
     try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - from a descriptor, for its mode
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())

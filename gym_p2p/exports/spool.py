@@ -22,7 +22,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from gym_p2p.exports.files import disk_problem, path_component, replacing, write_bytes
+from gym_p2p.exports.files import disk_problem, make_folder, path_component, replacing, write_bytes
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 from gym_p2p.processes.forks import let_go_in_forks
 
@@ -32,7 +32,6 @@ _log = logging.getLogger(__name__)
 
 _SPOOL = ".spool"
 _REFUSED = "refused"
-_PRIVATE = 0o600
 
 _MOST_FAILURES = 3
 """One document may be the service's problem; three are a service that is away."""
@@ -85,12 +84,12 @@ class SpoolEntry:
             OSError: it could not be written.
         """
         spool = directory / _SPOOL
-        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(spool)
         path = spool / f"{path_component(game_id)}.{path_component(player_id)}.{kind}.json"
         path = _short_enough(path)
         descriptor = -1
         try:
-            with replacing(path, mode=_PRIVATE) as file:
+            with replacing(path) as file:
                 descriptor = os.dup(file.fileno())  # shares the lock, and keeps it when the file is closed
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 file.write(_encoded(target, document=os.path.relpath(document, directory), kind=kind))
@@ -241,7 +240,7 @@ def _set_aside(path: Path, reason: str) -> None:
         {key: value for key, value in written.items() if key != "token"} if isinstance(written, dict) else {}
     )
     try:
-        write_bytes(aside, [msgspec.json.encode({**kept, "reason": reason})], mode=_PRIVATE)
+        write_bytes(aside, [msgspec.json.encode({**kept, "reason": reason})])
         path.unlink(missing_ok=True)
     except OSError as error:
         _log.warning("cannot set %s aside, so it stays: %s", path, disk_problem(error))

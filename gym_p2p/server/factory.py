@@ -28,7 +28,7 @@ from gym_p2p.core.signaling.ice_candidates import CandidatePolicy
 from gym_p2p.core.signaling.sdp_filter import Screen, SignalScreen
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.exports.files import disk_problem
+from gym_p2p.exports.files import disk_problem, make_folder
 from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret
@@ -183,7 +183,7 @@ def open_secret(directory: Path) -> bytes:
         ConfigurationError: it cannot be used.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory)
         return load_secret(directory)
     except OSError as error:
         raise ConfigurationError("data_dir", f"cannot use {directory}: {disk_problem(error)}") from error

@@ -114,7 +114,7 @@ def test_a_folder_that_cannot_be_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_finished_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file"
-    with replacing(path, mode=0o600) as file:
+    with replacing(path) as file:
         file.write(b"old")
         assert not path.exists()
     with pytest.raises(ZeroDivisionError):

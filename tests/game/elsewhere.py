@@ -13,7 +13,8 @@ from tests.game import elsewhere_board
 
 __all__ = ["KEEPERS", "results"]
 
-_LATE = 40  # beyond the frames of a proof
+_LATE = 130  # beyond the frames of a proof
+_FIRST = 50  # beyond those of a proof where frames are dear
 
 results: list[float] = []
 """A user's own, in the same module: no code of an environment names it."""
@@ -61,6 +62,13 @@ class InAList(Keeper):
     def add(self, points: int) -> float:
         _SCORES[0] += points
         return _SCORES[0]
+
+
+class LateInAList(InAList):
+    """Writes into it for the first time when many frames have gone by."""
+
+    def add(self, points: int) -> float:
+        return super().add(points) if self.frame > _FIRST else 0.0
 
 
 class InANumber(Keeper):
@@ -172,5 +180,5 @@ class InAWindow(Keeper):
         return self._window.total
 
 
-KEEPERS = [InAList, InANumber, InTheClass, InAnotherModule, InAPiece, InASpace, InItsOwnSpace, InAWindow]
-KEEPERS += [InAFunction]
+KEEPERS = [InAList, LateInAList, InANumber, InTheClass, InAnotherModule, InAPiece, InASpace, InItsOwnSpace]
+KEEPERS += [InAWindow, InAFunction]

@@ -37,7 +37,7 @@ from gymnasium import spaces
 from gym_p2p.config.extras import how_to_install
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.exports.files import disk_problem, telling_the_disk
+from gym_p2p.exports.files import disk_problem, open_private, telling_the_disk
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.replay.reader import Replay
 from gym_p2p.game.replay.verify import ReplayStep, Verification, verify_replay
@@ -123,7 +123,7 @@ class TransitionFile:
             )
         self._temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.tmp")
         try:
-            self._file: IO[bytes] = self._temporary.open("xb")
+            self._file: IO[bytes] = open_private(self._temporary, "xb")
         except OSError as error:
             raise ConfigurationError("to", f"cannot write {str(path)!r}: {disk_problem(error)}") from error
         try:

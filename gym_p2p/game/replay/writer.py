@@ -19,7 +19,7 @@ import attrs
 import msgspec
 
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.exports.files import disk_problem
+from gym_p2p.exports.files import disk_problem, make_folder, open_private
 from gym_p2p.game.checksum import OutcomeChecksum, checksum
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
@@ -66,9 +66,8 @@ def check_replay_path(path: str | Path) -> Path:
         if found.exists():
             raise ConfigurationError("record", f"{str(found)!r} is there already; name another file")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial_path(path).open("xb"):
-            pass
+        make_folder(path.parent)
+        open_private(partial_path(path), "xb").close()
         partial_path(path).unlink()
     except OSError as error:
         raise _cannot_record(path, error) from error
@@ -140,7 +139,7 @@ class ReplayWriter:
         line = msgspec.json.encode(fields) + b"\n"
         self._digest = digest_of_header(line)
         try:
-            self._file: IO[bytes] | None = partial_path(self.path).open("xb")
+            self._file: IO[bytes] | None = open_private(partial_path(self.path), "xb")
         except OSError as error:
             raise _cannot_record(path, error) from error
         self._whole_bytes = 0

@@ -21,14 +21,23 @@ import attrs
 import pettingzoo
 
 from gym_p2p.errors import UnsupportedEnvironment, UsageError
-from gym_p2p.game.env.describe import RECORDERS, layers
+from gym_p2p.game.env.describe import ONLOOKERS, RECORDERS, layers
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.state import graph
 from gym_p2p.game.state.fields import Fields, fields_checksum, fields_of
 from gym_p2p.game.state.kinds import Entry, Unreachable
 from gym_p2p.game.state.outside import Outside
 
-__all__ = ["Hook", "Hooks", "Snapshot", "Snapshots", "Strategy", "snapshots_named", "strategies_for"]
+__all__ = [
+    "Hook",
+    "Hooks",
+    "Snapshot",
+    "Snapshots",
+    "Strategy",
+    "require_hooks",
+    "snapshots_named",
+    "strategies_for",
+]
 
 Hook = str | Callable[..., Any]
 
@@ -263,6 +272,17 @@ def strategies_for(game: Game, hooks: Hooks | None) -> Iterator[tuple[str, Strat
         yield layered.name, layered
 
 
+def require_hooks(hooks: Any) -> Hooks:
+    """Return hooks if they are a pair.
+
+    Raises:
+        UsageError: they are not.
+    """
+    if isinstance(hooks, str) or not isinstance(hooks, Sequence) or len(hooks) != 2:
+        raise UsageError(f"hooks: wanted a pair (save, load) of method names or callables, got {hooks!r}")
+    return hooks[0], hooks[1]
+
+
 def snapshots_named(game: Game, name: str, *, hooks: Hooks | None = None) -> Snapshots:
     """Return the strategy of that name for a game, without proof.
 
@@ -298,10 +318,13 @@ def _callable_with(method: Any, arguments: int) -> bool:
 
 
 def _roots(found: Sequence[Any], env: Any, progress: Any) -> dict[str, Any]:
-    """Name the layers: the environment is ``unwrapped``, wrappers go by their classes."""
+    """Name the layers: the environment is ``unwrapped``, wrappers go by their classes.
+
+    Players need not have the same onlookers around it, such as ``gymnasium.make`` adds unless told otherwise.
+    """
     roots = {"unwrapped": env.unwrapped} if any(layer is env.unwrapped for layer in found) else {}
     for layer in found:
-        if layer is not env.unwrapped:
+        if layer is not env.unwrapped and not isinstance(layer, ONLOOKERS):
             name = type(layer).__name__
             roots[name if name not in roots else f"{name}({len(roots)})"] = layer
     return {**roots, "progress": progress}

@@ -170,7 +170,7 @@ def _publish(path: Path, secret: bytes) -> None:
     # By a link, which replaces nothing, unlike a rename.
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
-        write_bytes(draft, [secret], mode=0o600)
+        write_bytes(draft, [secret])
         path.hardlink_to(draft)
     except FileExistsError:
         pass

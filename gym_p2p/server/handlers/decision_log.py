@@ -15,7 +15,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from gym_p2p.exports.files import disk_problem
+from gym_p2p.exports.files import disk_problem, private
 
 __all__ = ["DecisionLog"]
 
@@ -39,7 +39,7 @@ class DecisionLog:
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
         try:
             if self._file is None:
-                self._file = FileIO(self._path, "a")
+                self._file = FileIO(self._path, "a", opener=private)
             self._write(self._file, line)
         except OSError as error:
             self.close()
