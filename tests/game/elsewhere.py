@@ -96,6 +96,9 @@ def _remember(points: int, kept: list[int] = []) -> int:  # noqa: B006 that is t
     return sum(kept) + int(_remember.calls)  # type: ignore[attr-defined]  # that too
 
 
+_remember.calls = 0  # type: ignore[attr-defined]  # what a first reset makes is not seen: it is read before
+
+
 class InAFunction(Keeper):
     """As an attribute of it, and in the default of its argument."""
 
