@@ -95,7 +95,8 @@ def load_policy(name: str, game: Game, seat: SeatId, *, seed: int = 0) -> Policy
         return policy
     module, _, function = name.rpartition(":")
     if not module or not _is_identifier(function):
-        raise UsageError(f"no policy {name!r}; wanted random, scripted, or module:function")
+        near = _near(name, ("random", "scripted"))
+        raise UsageError(f"no policy {name!r}; wanted random, scripted, or module:function{near}")
     found: Policy = _attribute(import_module(module), function)
     return found
 
