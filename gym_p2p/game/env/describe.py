@@ -31,7 +31,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import checksum
 from gym_p2p.game.env.versions import package_versions
 
-__all__ = ["FILMING", "LOCAL_ARGUMENTS", "ONLOOKERS", "RECORDERS", "describe", "layers", "split_versions"]
+__all__ = ["FILMING", "LOCAL_ARGUMENTS", "RECORDERS", "describe", "layers", "split_versions"]
 
 _VERSION_OF = "version of "
 
@@ -50,7 +50,7 @@ FILMING = (HumanRendering, RecordVideo, RenderCollection)
 RECORDERS = (*FILMING, RecordEpisodeStatistics)
 """Those that keep or show what was played."""
 
-ONLOOKERS = (*RECORDERS, PassiveEnvChecker, OrderEnforcing, OrderEnforcingWrapper)
+_ONLOOKERS = (*RECORDERS, PassiveEnvChecker, OrderEnforcing, OrderEnforcingWrapper)
 """Wrappers that watch the game and change nothing in it."""
 
 _ONLY_DRAW = frozenset({"pygame", "pygame-ce", "pyglet"})
@@ -144,7 +144,7 @@ def _as_text(value: Any) -> str:  # noqa: PLR0911 one for each kind of data
 def _wrappers(env: Any) -> Iterator[str]:
     for layer in layers(env):
         name = type(layer).__name__
-        if layer is env.unwrapped or isinstance(layer, ONLOOKERS):
+        if layer is env.unwrapped or isinstance(layer, _ONLOOKERS):
             continue
         arguments = getattr(layer, "_saved_kwargs", {})  # gymnasium.utils.RecordConstructorArgs
         shown = [f"{key}={_as_text(value)}" for key, value in arguments.items() if key not in _NO_SETTINGS]

@@ -21,7 +21,7 @@ import attrs
 import pettingzoo
 
 from gym_p2p.errors import UnsupportedEnvironment, UsageError
-from gym_p2p.game.env.describe import ONLOOKERS, RECORDERS, layers
+from gym_p2p.game.env.describe import RECORDERS, layers
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.state import graph
 from gym_p2p.game.state.fields import Fields, fields_checksum, fields_of
@@ -318,13 +318,10 @@ def _callable_with(method: Any, arguments: int) -> bool:
 
 
 def _roots(found: Sequence[Any], env: Any, progress: Any) -> dict[str, Any]:
-    """Name the layers: the environment is ``unwrapped``, wrappers go by their classes.
-
-    Players need not have the same onlookers around it, such as ``gymnasium.make`` adds unless told otherwise.
-    """
+    """Name the layers: the environment is ``unwrapped``, wrappers go by their classes."""
     roots = {"unwrapped": env.unwrapped} if any(layer is env.unwrapped for layer in found) else {}
     for layer in found:
-        if layer is not env.unwrapped and not isinstance(layer, ONLOOKERS):
+        if layer is not env.unwrapped:
             name = type(layer).__name__
             roots[name if name not in roots else f"{name}({len(roots)})"] = layer
     return {**roots, "progress": progress}
