@@ -136,16 +136,19 @@ def _whole(pattern: str, present: Sequence[Collection[str]]) -> str:
 
 
 def leaves(fields: Fields) -> Iterator[tuple[str, Any]]:
-    """Yield a state's fields with those of objects and dicts one by one."""
+    """Yield a state's fields with those of objects and dicts one by one; empty ones as they are."""
     for path, value in fields.items():
-        if type(value) is dict:
+        if type(value) is dict and value:
             yield from ((_inner(path, value, key), item) for key, item in value.items())
         else:
             yield path, value
 
 
 def without(fields: Fields, left_out: Sequence[str]) -> Fields:
-    """Return a state's fields without what lies at or below some patterns."""
+    """Return a state's fields without what lies at or below some patterns.
+
+    An object of which nothing is left is left out too: the other player may have none.
+    """
     if not left_out:
         return fields
     kept: Fields = {}
@@ -153,8 +156,9 @@ def without(fields: Fields, left_out: Sequence[str]) -> Fields:
         if _lies_in(path, left_out):
             continue
         if type(value) is dict:
-            inside = value.items()
-            kept[path] = {k: v for k, v in inside if not _lies_in(_inner(path, value, k), left_out)}
+            inside = {k: v for k, v in value.items() if not _lies_in(_inner(path, value, k), left_out)}
+            if inside or not value:
+                kept[path] = inside
         else:
             kept[path] = value
     return kept

@@ -56,6 +56,17 @@ def test_what_is_found_in_one_of_many_objects_holds_for_all_and_for_what_is_in_t
     assert without(inner, ["unwrapped.rng"]) == {"unwrapped.rng_seed": 4}
 
 
+def test_a_layer_that_only_one_player_has_is_left_out_as_a_whole() -> None:
+    checker = {
+        "PassiveEnvChecker": {"class": "PassiveEnvChecker", "checked_step": True, "env": {"same as": "x"}}
+    }
+    layers: list[dict[str, Any]] = [{"PassiveEnvChecker": inside}, {"PassiveEnvChecker": {}}]
+    for layer in layers:
+        one, other = {"unwrapped": {"class": "Env", "t": 1}, **layer}, {"unwrapped": {"class": "Env", "t": 1}}
+        left_out = unlike([Rehearsal.of([], one), Rehearsal.of([], other)])
+        assert without(one, left_out) == without(other, left_out) == other
+
+
 def test_where_there_are_other_items_or_other_names_the_whole_is_left_out() -> None:
     def state(names: list[str], count: int) -> dict[str, Any]:
         sparks = {f"unwrapped.sparks[{i}]": {"class": "Spark", "heat": i} for i in range(count)}
