@@ -134,8 +134,9 @@ class MatchOver(UsageError):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the match is over ({reason}); make a new wrapper to play another one")
-        self.reason = reason
+        before, after = "the match is over (", "); make a new wrapper to play another one"
+        self.reason = str(reason).removeprefix(before).removesuffix(after)  # also made again from its text
+        super().__init__(f"{before}{self.reason}{after}")
 
 
 class UnreadableReplay(UsageError, ValueError):
