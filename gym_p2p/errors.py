@@ -135,8 +135,9 @@ class MatchOver(UsageError):
 
     def __init__(self, reason: str) -> None:
         before, after = "the match is over (", "); make a new wrapper to play another one"
-        self.reason = str(reason).removeprefix(before).removesuffix(after)  # also made again from its text
-        super().__init__(f"{before}{self.reason}{after}")
+        reason = reason.removeprefix(before).removesuffix(after)  # of one that is known by its text alone
+        super().__init__(f"{before}{reason}{after}")
+        self.reason = reason
 
 
 class UnreadableReplay(UsageError, ValueError):

@@ -7,6 +7,7 @@ needs more than these is imported by the fixture that uses it.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -46,6 +47,15 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("save")
     else:
         settings.load_profile("quick")
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """Undo what a command that ran in this process has set: the next test may look at the log."""
+    log = logging.getLogger("gym_p2p")
+    before = log.level
+    yield
+    log.setLevel(before)
 
 
 @pytest.fixture(scope="module")

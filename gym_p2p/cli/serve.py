@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from gym_p2p.cli.matchmakers import add_queue_options, make_matchmaker
 from gym_p2p.cli.options import find_local_modules, whole
@@ -137,10 +138,27 @@ def _config(args: argparse.Namespace) -> ServiceConfig:
 
 async def _serve(config: ServiceConfig, matchmaker: Matchmaker, hook: Callable[..., object] | None) -> None:
     stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stopped.set)
     service = Service(config, matchmaker=matchmaker, pre_match=hook)
+    with _called_at_signals(stopped.set):
+        await _run(service, config, stopped)
+
+
+@contextlib.contextmanager
+def _called_at_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Let this event loop stop in good order at a signal; afterwards signals do what they did before."""
+    loop = asyncio.get_running_loop()
+    before = {n: signal.getsignal(n) for n in heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+
+async def _run(service: Service, config: ServiceConfig, stopped: asyncio.Event) -> None:
     await service.start()
     try:
         print(f"gym_p2p service ready at {service.url}", flush=True)

@@ -7,7 +7,7 @@ import re
 
 __all__ = ["how_to_install"]
 
-_DISTRIBUTIONS = {"PIL": "pillow", "imageio_ffmpeg": "imageio-ffmpeg"}
+_DISTRIBUTIONS = {"PIL": "pillow", "imageio_ffmpeg": "imageio-ffmpeg", "pygame": "pygame-ce"}
 """Distributions that are called otherwise than the module in them."""
 
 _NOT_FOR_USERS = frozenset({"test", "docs"})

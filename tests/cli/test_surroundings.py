@@ -165,6 +165,20 @@ def test_only_the_first_signal_interrupts_and_what_was_there_before_comes_back()
     assert {number: signal.getsignal(number) for number in before} == before
 
 
+def test_what_signals_do_afterwards_is_what_they_did_before(tmp_path: Path) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    (tmp_path / "file").touch()
+    assert main(["serve", "--port", "0", "--data-dir", str(tmp_path / "file")]) == 2
+    assert [signal.getsignal(number) for number in numbers] == before
+    threading.Timer(1.0, signal.pthread_kill, (threading.main_thread().ident, signal.SIGTERM)).start()
+    assert main(["serve", "--port", "0", "--data-dir", str(tmp_path / "data")]) in {
+        0,
+        130,
+    }  # begun by then, or not
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
 def test_a_command_runs_outside_the_main_thread(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     codes: list[int] = []
     seen: list[list[int]] = []
@@ -307,3 +321,19 @@ def test_output_that_nobody_reads_is_no_traceback() -> None:
         process.stdout.close()
         assert process.wait(60) == 128 + signal.SIGPIPE  # as a shell counts it
         assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+@pytest.mark.parametrize("command", ["matchmaking simulate --arrivals 20 --json", "serve --port 0"])
+def test_output_that_a_full_disk_does_not_take_is_told_in_a_line(command: str, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [*GYM_P2P, *command.split()],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "gym-p2p: the output was not written: the disk is full\n")

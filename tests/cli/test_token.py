@@ -51,7 +51,9 @@ def test_without_a_good_secret_there_is_no_token(
 
 def test_a_subject_that_cannot_be_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(JOIN_SECRET, SECRET)
-    assert main(["token", "../../etc"]) == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["token", "../../etc"])
+    assert ended.value.code == 2
 
 
 def test_a_secret_in_two_places_or_in_no_file_is_refused(

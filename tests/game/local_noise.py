@@ -52,7 +52,7 @@ class Named(ByAddress):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         result = super().reset(seed=seed, options=options)
-        self.name, self.heap = f"walker at {id(self):x}", list(self.things)  # type: ignore[assignment]
+        self.name, self.heap = f"walker at {id(self):x}", list(self.things)  # type: ignore[assignment]  # of no one type
         return result
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -66,6 +66,25 @@ class SilentlyByAddress(ByAddress):
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         *rest, _ = super().step(action)
         return (*rest, {})
+
+
+class SeldomByAddress(SilentlyByAddress):
+    """Takes one of three objects by its place in a set, twice in an episode, and does not tell."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        result = super().reset(seed=seed, options=options)
+        self.herd = set(self.things[:3])
+        self.heap = list(self.things)  # type: ignore[assignment]
+        self.age = 0
+        return result
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.age += 1
+        if self.age in {5, 11}:
+            list(self.herd)[self.age % 3].worth += self.age
+        return super().step(action)
 
 
 class LateByAddress(SilentlyByAddress):
