@@ -148,7 +148,9 @@ def _play(env: P2PEnv, plan: list[int]) -> list[tuple[int, bytes]]:
     """Play; return the frames that were returned, as a screen would show them."""
     observation, info = env.reset(seed=5)
     returned = [(info["frame"], observation.tobytes())]
-    for action in plan:
+    for number, action in enumerate(plan):
+        if number % 10 == 9:
+            env.p2p.latency()
         observation, _, terminated, truncated, info = env.step(action)
         if (info.get("frame"), observation.tobytes()) != returned[-1]:
             returned.append((info["frame"], observation.tobytes()))
@@ -199,6 +201,8 @@ def test_a_picture_that_is_asked_for_is_of_what_was_returned_though_more_was_pla
         _, info = env.reset(seed=5)
         seen = [(info["frame"], int(env.render()[0, 0, 0]))]
         for frame in range(40):
+            if frame % 10 == 9:
+                env.export_session_metrics()
             *_, info = env.step(frame % 5)
             seen.append((info["frame"], int(env.render()[0, 0, 0])))
         env.close()

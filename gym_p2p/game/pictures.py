@@ -30,9 +30,6 @@ class Pictures:
     Args:
         game: whose environment draws, or is asked for pictures.
         snapshots: where frames are guessed; ``None`` in lockstep.
-
-    Attributes:
-        live: whether somebody is there to see what is played.
     """
 
     def __init__(self, game: Game, snapshots: Snapshots | None) -> None:
@@ -40,7 +37,7 @@ class Pictures:
         self._snapshots = snapshots
         self._before: dict[int, tuple[Snapshot, Sequence[Any]]] = {}
         self._drawn = -1
-        self.live = True
+        self._seen = True
 
     def reset(self, seed: int, options: dict[str, Any] | None) -> Outcome:
         """Reset the game, and draw it."""
@@ -60,14 +57,23 @@ class Pictures:
             actions: every seat's.
             saved: the state before it, if that was saved.
         """
-        if not self.live:
-            return self._game.step(actions)
         if self._snapshots is None:
+            if not self._seen:
+                return self._game.step(actions)
             with self._game.shown():
                 return self._game.step(actions)
         kept = self._snapshots.save() if saved is None else Snapshot(saved.content, saved.progress)
         self._before[frame] = kept, actions
         return self._game.step(actions)
+
+    @contextlib.contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Draw nothing that is played within this block; where frames are guessed, it may be shown later."""
+        self._seen = False
+        try:
+            yield
+        finally:
+            self._seen = True
 
     def show(self, frame: int) -> None:
         """Draw a frame that is shown now, unless it was drawn when it was played, or before."""

@@ -42,13 +42,17 @@ class Copied:
     p2p: Session
 
     def __getstate__(self) -> dict[str, Any]:
+        state = self._made_of()
+        self.p2p.newcomer.elsewhere = True
+        return state
+
+    def _made_of(self) -> dict[str, Any]:
         session = self.p2p
         if session.state is not SessionState.NEW or session.recorder is not None:
             raise UsageError(
                 f"a {type(self).__name__} that has connected, or is closed, cannot be copied or pickled: its "
                 "match cannot be in two places; copy it before its first reset(), or make another one"
             )
-        session.newcomer.elsewhere = True
         made_of = _MadeOf(session.game, session.seats, session.config, session.environment)
         return {**vars(self), "p2p": made_of}
 
@@ -62,7 +66,7 @@ class Copied:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         again = type(self).__new__(type(self))
         memo[id(self)] = again
-        state = self.__getstate__()
+        state = self._made_of()
         for shared in (self.p2p.config, state.get("_saved_kwargs")):
             memo[id(shared)] = shared
         again.__setstate__(copy.deepcopy(state, memo))

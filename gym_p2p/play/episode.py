@@ -6,6 +6,7 @@ how a match comes about and what follows from its end: that is :mod:`gym_p2p.pla
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -44,6 +45,11 @@ class Ending:
 
     reason: str
     player: SeatId | None = None
+
+    @classmethod
+    def broken_off(cls, error: BaseException) -> Ending:
+        """Return the end that an exception of the environment, or a Ctrl-C in it, puts to a match."""
+        return cls("interrupted" if isinstance(error, KeyboardInterrupt) else "environment_failed")
 
     @property
     def is_loss(self) -> bool:
@@ -126,19 +132,16 @@ class LiveEpisode:
 
     def settle(self) -> None:
         """Record what has become final by events that came outside of :meth:`step`; nobody sees it."""
-        if self.runner.rollout.pictures is not None:
-            self.runner.rollout.pictures.live = False
-        self._advance()
+        with self._unseen_pictures():
+            self._advance()
 
     def await_final(self, limit_s: float) -> None:
         """Wait until every frame that was played is final, or will not be; records them."""
-        if self.runner.rollout.pictures is not None:
-            self.runner.rollout.pictures.live = False
         deadline = time.monotonic() + limit_s
         rollout = self.runner.rollout
         while self._over is None and rollout.final_count < self.runner.session.frame:
             self._client.drain()
-            self._advance()
+            self.settle()
             if rollout.over or rollout.broken or deadline <= time.monotonic():
                 return
             time.sleep(_LOOK_EVERY_S)
@@ -148,6 +151,10 @@ class LiveEpisode:
         taken = list(self._corrections)
         self._corrections.clear()
         return taken
+
+    def _unseen_pictures(self) -> contextlib.AbstractContextManager[None]:
+        pictures = self.runner.rollout.pictures
+        return contextlib.nullcontext() if pictures is None else pictures.unseen()
 
     def _advance(self) -> bool:
         """Play what can be played, take note of an end; return whether the next frame was played."""

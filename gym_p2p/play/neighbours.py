@@ -59,7 +59,8 @@ class Newcomer:
     def of(cls, config: P2PConfig, seats: tuple[SeatId, ...] | None) -> Newcomer:
         """Return one whom the others of this process see."""
         newcomer = cls((config.server_url, config.room, config.queue), seats)
-        _newcomers.add(newcomer)
+        with _lock:
+            _newcomers.add(newcomer)
         return newcomer
 
     @contextlib.contextmanager
@@ -98,7 +99,8 @@ class Newcomer:
 
     def gone(self) -> None:
         """They have met others, or are closed. Idempotent."""
-        _newcomers.discard(self)
+        with _lock:
+            _newcomers.discard(self)
 
     def _other_seat(self) -> Newcomer | None:
         """Return another one who is certain to be waited for; ``None``: there is nobody."""
@@ -110,7 +112,7 @@ class Newcomer:
     def _others(self) -> list[Newcomer]:
         """Return whoever was made by this very thread, wants to the same place, and is called nowhere."""
         here = threading.current_thread(), os.getpid(), self.place
-        others = [other for other in _newcomers if not (other is self or other.called or other.elsewhere)]
+        others = [other for other in _everyone() if not (other is self or other.called or other.elsewhere)]
         return [other for other in others if (other.thread, other.process, other.place) == here]
 
     def _in_words(self, other: Newcomer) -> str:
@@ -125,14 +127,21 @@ class Newcomer:
 
 
 _newcomers: weakref.WeakSet[Newcomer] = weakref.WeakSet()
+_lock = threading.RLock()  # the garbage collector may close a wrapper while its thread holds it
+
+
+def _everyone() -> list[Newcomer]:
+    with _lock:
+        return list(_newcomers)
 
 
 def _after_fork() -> None:
-    for newcomer in _newcomers:
+    for newcomer in _everyone():
         newcomer.elsewhere = True
+    _lock.release()
 
 
-os.register_at_fork(after_in_parent=_after_fork)
+os.register_at_fork(before=_lock.acquire, after_in_parent=_after_fork, after_in_child=_lock.release)
 
 
 def _alone() -> bool:

@@ -75,7 +75,7 @@ class Session:
         self._door = Door()
         self._closing = False
         self._process: int | None = None
-        """The process that plays the match; one that it forks has no part in it."""
+        """The process that plays or makes the match; one that it forks has no part in it."""
 
     # What a wrapper calls.
 
@@ -104,11 +104,7 @@ class Session:
         with self._exclusive("reset"):
             self._refuse_if_over()
             just_ended, self._just_ended = self._just_ended, False
-            if self._match is None:
-                self._process = os.getpid()
-                with self.newcomer.calling():
-                    self._match = self._setup.meet(self._check_wait, environment=self.environment)
-            match = self._match
+            match = self._match = self._match or self._meet()
             if match.episode is not None:
                 self._leave_episode(match, match.episode)
             try:
@@ -130,6 +126,7 @@ class Session:
             PeerLost: a peer is gone, where ``on_peer_loss="raise"``.
         """
         with self._exclusive("step"):
+            self._just_ended = False
             if self.state is not SessionState.PLAYING:
                 self._refuse_if_over()
                 raise UsageError("no episode is running: call reset() first")
@@ -264,6 +261,15 @@ class Session:
 
     # Episodes.
 
+    def _meet(self) -> LiveMatch:
+        self._process = os.getpid()
+        try:
+            with self.newcomer.calling():
+                return self._setup.meet(self._check_wait, environment=self.environment)
+        except BaseException:
+            self._process = None
+            raise
+
     @property
     def _episode(self) -> LiveEpisode | None:
         return None if self._match is None else self._match.episode
@@ -286,7 +292,7 @@ class Session:
         try:
             episode = match.begin_episode(began)
         except BaseException as error:
-            self._end(_broken_off(error))  # the others have begun it
+            self._end(Ending.broken_off(error))  # the others have begun it
             raise
         self.state = SessionState.PLAYING
         return episode.outcome
@@ -306,7 +312,7 @@ class Session:
             result = episode.step(actions)
         except BaseException as error:
             if episode.runner.rollout.broken:
-                self._end(_broken_off(error))
+                self._end(Ending.broken_off(error))
             raise
         if isinstance(result, Ending):
             episode.ending = result
@@ -392,8 +398,3 @@ class Session:
         with self._door:
             self._just_ended = False
             self._match.drain()
-
-
-def _broken_off(error: BaseException) -> Ending:
-    """Return the end that an exception of the environment, or a Ctrl-C in it, puts to a match."""
-    return Ending("interrupted" if isinstance(error, KeyboardInterrupt) else "environment_failed")

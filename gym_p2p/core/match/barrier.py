@@ -22,7 +22,7 @@ from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.wire.messages import Ready
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Barrier", "Seeds", "barrier_refusal", "episode_seed"]
+__all__ = ["MAX_BARRIERS_AHEAD", "Barrier", "Seeds", "barrier_refusal", "episode_seed"]
 
 MAX_BARRIERS_AHEAD = 64
 """A peer that resets without playing may be ahead of us by a few barriers, not by any number."""

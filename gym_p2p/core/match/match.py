@@ -248,6 +248,8 @@ class Match:
 
     def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:  # noqa: ARG002 - one shape
         if not self._exchange.can_be_final(message.episode, message.frame):
+            if self._leaving_since is not None:
+                return  # they play on without us
             raise ProtocolError("checksum of a frame that cannot be final")
         self._compared(self._checksums.add(peer.index, message))
 
@@ -270,12 +272,15 @@ class Match:
         self._outputs.emit(peer.receive_pong(message, now))
 
     def _on_inputs(self, peer: Peer, message: Inputs, now: float) -> None:
-        if message.episode != self._exchange.episode:
-            if message.episode == self._exchange.episode + 1:
-                peer.early = message
+        is_early = message.episode == self._exchange.episode + 1
+        if message.episode != self._exchange.episode and not is_early:
             return
-        if message.received[self._local : self._local + 1] > (self._exchange.given,):
+        given = 0 if is_early else self._exchange.given
+        if message.received[self._local : self._local + 1] > (given,):
             raise ProtocolError("acknowledges inputs that were not given")
+        if is_early:
+            peer.early = message
+            return
         peer.acknowledges(message, self._local)
         fresh = self._arrived(peer, message.inputs, message.start, now)
         if not fresh and message.inputs and peer.may_acknowledge(now, self._exchange.tick_s):

@@ -40,6 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from gym_p2p.core.match.barrier import MAX_BARRIERS_AHEAD
 from gym_p2p.core.match.events import InputsArrived, PlayerFinished, PlayerGone
 from gym_p2p.core.match.handshake import Handshake
 from gym_p2p.core.match.input_exchange import InputExchange
@@ -111,15 +112,16 @@ class Departures:
         """Take what another player holds of a player.
 
         Raises:
-            ProtocolError: it is of the sender, or of us.
+            ProtocolError: it is of the sender, or of us, or nothing that the player can have said.
         """
         whose = self._peers.get(message.player)
         if whose is None or whose is peer:
             raise ProtocolError("inputs of somebody else")
+        heard = message if isinstance(message, Share) else self._word(message)
         if whose.state is PeerState.GONE:
-            yield from self._hear(whose, message, now)
-        elif isinstance(message, Relay) or message.episode >= self._exchange.episode:
-            whose.keep_hearsay(message)
+            yield from self._hear(whose, heard, now)
+        elif not isinstance(heard, Share) or heard.episode >= self._exchange.episode:
+            whose.keep_hearsay(heard)
 
     def receive_holdings(self, peer: Peer, theirs: Holdings, now: float) -> Iterator[DepartureOutput]:
         """Take a report about those whom a player counts as gone, who are gone for us from then on.
@@ -166,20 +168,32 @@ class Departures:
         for message in hearsay:
             yield from self._hear(peer, message, now)
 
-    def _hear(self, whose: Peer, message: Share | Relay, now: float) -> Iterator[DepartureOutput]:
+    def _word(self, relay: Relay) -> Ready | Goodbye:
+        """Return what is passed on of a player.
+
+        Raises:
+            ProtocolError: it is nothing that is passed on, or further ahead than whoever passes it on takes.
+        """
+        word = decode(relay.message)
+        if not isinstance(word, Ready | Goodbye):
+            raise ProtocolError("relay of another kind of message")
+        theirs = self._exchange.episode + 1  # they may have passed the next barrier already
+        if word.episode > theirs + MAX_BARRIERS_AHEAD:
+            raise ProtocolError("relay of another episode")
+        return word
+
+    def _hear(self, whose: Peer, heard: Share | Ready | Goodbye, now: float) -> Iterator[DepartureOutput]:
         """Take what another player holds of one who is gone; what is of a later episode is kept for it."""
         episode = self._exchange.episode
-        match message:
-            case Relay():
-                match decode(message.message):
-                    case Ready() as ready if ready.episode > episode:
-                        whose.ready.setdefault(ready.episode, ready)
-                    case Goodbye() as goodbye:
-                        whose.goodbye = whose.goodbye or goodbye
-            case Share() if message.episode == episode:
-                yield from self._take(whose, message.start, message.inputs, now)
-            case Share() if message.episode > episode:
-                whose.keep_hearsay(message)
+        match heard:
+            case Ready() if heard.episode > episode:
+                whose.ready.setdefault(heard.episode, heard)
+            case Goodbye():
+                whose.goodbye = whose.goodbye or heard
+            case Share() if heard.episode == episode:
+                yield from self._take(whose, heard.start, heard.inputs, now)
+            case Share() if heard.episode > episode:
+                whose.keep_hearsay(heard)
 
     def _take(
         self, whose: Peer, start: int, inputs: Sequence[bytes], now: float

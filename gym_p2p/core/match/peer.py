@@ -18,7 +18,7 @@ from gym_p2p.core.match.events import Pinged, PlayerFinished, PlayerGone
 from gym_p2p.core.match.frame_advantage import FrameAdvantage
 from gym_p2p.core.match.input_buffers import RemoteInputs
 from gym_p2p.core.wire.fragments import Reassembler
-from gym_p2p.core.wire.messages import Goodbye, Inputs, Ping, Pong, Ready, Relay, Share
+from gym_p2p.core.wire.messages import Goodbye, Inputs, Ping, Pong, Ready, Share
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["Due", "Peer", "PeerState"]
@@ -101,7 +101,7 @@ class Peer:
     goodbye: Goodbye | None = None
     final: int | None = None
     """How many inputs of it there are in the running episode, once it is gone or leaves."""
-    hearsay: list[Share | Relay] = attrs.field(factory=list)
+    hearsay: list[Share | Ready | Goodbye] = attrs.field(factory=list)
     """What others hold of it, which counts once it is gone."""
     told: PlayerGone | PlayerFinished | None = None
     """What was emitted last of its end in this episode."""
@@ -160,7 +160,7 @@ class Peer:
         self.received = [0] * self.players
         self.ready = {number: ready for number, ready in self.ready.items() if number >= episode}
         self.final = None if self.goodbye is None else self.promised(episode)
-        self.hearsay = [one for one in self.hearsay if isinstance(one, Relay) or one.episode >= episode]
+        self.hearsay = [one for one in self.hearsay if not isinstance(one, Share) or one.episode >= episode]
         self.told = None
         self.ahead = FrameAdvantage()
         self.unreported_since = None
@@ -183,7 +183,7 @@ class Peer:
         """Return by how many frames we seem ahead: too many by the time of its message on the way."""
         return (given - delay) - (self.remote_inputs.count - self.delay)
 
-    def keep_hearsay(self, message: Share | Relay) -> None:
+    def keep_hearsay(self, message: Share | Ready | Goodbye) -> None:
         """Keep what another holds of it until it is gone."""
         if len(self.hearsay) < HEARSAY_KEPT:
             self.hearsay.append(message)

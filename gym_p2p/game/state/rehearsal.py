@@ -14,11 +14,12 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.game.checksum import checksum
 from gym_p2p.game.state.fields import Fields
 
@@ -99,7 +100,7 @@ class Rehearsal:
         return cls(outcomes, steps, numbers)
 
 
-def unlike(rehearsals: Iterable[Rehearsal | None]) -> tuple[str, ...]:
+def unlike(rehearsals: Sequence[Rehearsal | None]) -> tuple[str, ...]:
     """Return the patterns, sorted, in which the states of plays with equal outcomes differ.
 
     Nothing is known, and so nothing returned, where one is missing or the outcomes differ.
@@ -169,8 +170,8 @@ def _is_small(digests: Mapping[str, int]) -> bool:
 
 
 def listed(patterns: Sequence[str], *, most: int = 5) -> str:
-    """Return patterns as text, the first few of them."""
-    shown = ", ".join(patterns[:most])
+    """Return patterns, which another player may have sent, as text: the first few of them."""
+    shown = ", ".join(map(printable, patterns[:most]))
     return shown if len(patterns) <= most else f"{shown} and {len(patterns) - most} more"
 
 

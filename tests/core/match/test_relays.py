@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.barrier import episode_seed
-from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan, Leave, PlayerFinished, PlayerGone
+from gym_p2p.core.match.events import (
+    BeginEpisode,
+    EpisodeBegan,
+    Leave,
+    PlayerFinished,
+    PlayerGone,
+    ProtocolErrorSeen,
+)
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import (
@@ -13,6 +22,7 @@ from gym_p2p.core.wire.messages import (
     Hello,
     Holdings,
     Inputs,
+    Ping,
     Ready,
     Relay,
     Share,
@@ -101,6 +111,37 @@ def test_of_who_went_after_they_were_ready_the_episode_before_ends_where_their_i
     match.closed(2, 1.1)
     match.receive(1, encode(Holdings(1, ((2, 0),))), 1.2)
     assert told(match) == [PlayerFinished(2, 3), PlayerFinished(2, 1)]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        b"\xff\xff\xff",
+        encode(Ping(1, 0)),
+        encode(Relay(1, encode(READY))),
+        encode(Ready(66, None, None, 0, 0)),
+        encode(Goodbye("normal", 10**6, 0, None)),
+    ],
+)
+def test_a_word_that_a_player_cannot_have_said_is_held_against_whoever_passes_it_on(word: bytes) -> None:
+    match = waiting_match(4, 1)
+    match.receive(1, encode(Relay(3, word)), 0.0)
+    errors = [output for output in outputs_of(match) if isinstance(output, ProtocolErrorSeen)]
+    assert [error.player for error in errors] == [1]
+    match.receive(2, encode(Holdings(0, ((3, 0),))), 0.1)
+    assert sent_to(2, match) == [Holdings(0, ((3, 0),))]
+    match.closed(2, 0.2)
+    assert [message for message in sent_to(1, match) if isinstance(message, Holdings)]
+    assert match._peers[2].protocol_errors == 0
+    assert not match._peers[3].ready
+
+
+def test_a_word_is_refused_also_of_a_player_who_is_gone_already() -> None:
+    match = waiting_match(3, 1)
+    match.closed(2, 0.1)
+    match.receive(1, encode(Relay(2, encode(Ready(66, None, None, 0, 0)))), 0.2)
+    assert match._peers[1].protocol_errors == 1
+    assert not match._peers[2].ready
 
 
 def test_a_goodbye_of_an_episode_that_its_sender_cannot_be_in_is_a_protocol_error() -> None:

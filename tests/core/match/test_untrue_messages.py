@@ -11,6 +11,8 @@ from gym_p2p.core.match.events import (
     Desynced,
     GiveChecksum,
     GiveInput,
+    InputsArrived,
+    Leave,
     ProtocolErrorSeen,
 )
 from gym_p2p.core.match.match import Match, Transmit
@@ -50,6 +52,35 @@ def test_a_checksum_of_a_frame_that_nobody_can_have_is_refused(episode: int, fra
     match = _playing(2, frames=5)
     match.receive(1, encode(Checksum(episode, frame, b"theirs")), 1.0)
     assert _errors(match) == ["checksum of a frame that cannot be final"]
+
+
+@pytest.mark.parametrize("last", ["another", "ours"])
+def test_early_inputs_that_cannot_be_true_are_counted_against_their_sender(last: str) -> None:
+    match = greeted_match(3)
+    ready = encode(Ready(1, None, None, 0, 0))
+    if last == "another":
+        match.command(BeginEpisode(), 0.0)
+    match.receive(1, ready, 0.0)
+    match.receive(1, encode(Inputs(1, 0, (5, 1, 0), 0, (b"a",), 0)), 0.0)
+    seen = [output for output in outputs_of(match) if isinstance(output, ProtocolErrorSeen)]
+    assert [error.player for error in seen] == [1]
+    match.receive(2, encode(Inputs(1, 0, (0, 0, 1), 0, (b"b",), 0)), 0.0)
+    match.receive(2, ready, 0.0)
+    if last == "ours":
+        match.command(BeginEpisode(), 0.0)
+    match.handle_timeout(1.0)
+    outputs = outputs_of(match)
+    assert not any(isinstance(output, ProtocolErrorSeen) for output in outputs)
+    arrived = [output for output in outputs if isinstance(output, InputsArrived)]
+    assert [(one.player, one.inputs) for one in arrived] == [(2, (b"b",))]
+
+
+def test_who_leaves_counts_nothing_against_those_who_play_on() -> None:
+    match = _playing(2, frames=5)
+    match.command(Leave("normal"), 1.0)
+    match.receive(1, encode(Checksum(1, 5, b"theirs")), 1.1)
+    match.receive(1, encode(Checksum(2, 0, b"theirs")), 1.1)
+    assert _errors(match) == []
 
 
 def test_a_checksum_of_the_episode_before_still_counts() -> None:

@@ -40,6 +40,10 @@ def test_nothing_is_left_out_where_outcomes_differ_or_a_player_says_nothing() ->
     assert unlike([one, one]) == ()
 
 
+def test_what_another_player_calls_a_field_is_escaped() -> None:
+    assert listed(["a\x1b[2J", "b"]) == "a\\x1b[2J, b"
+
+
 def test_what_is_found_in_one_of_many_objects_holds_for_all_and_for_what_is_in_them() -> None:
     def state(noise: float, count: int) -> dict[str, Any]:
         sparks = {
