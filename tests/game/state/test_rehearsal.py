@@ -61,9 +61,7 @@ def test_what_is_found_in_one_of_many_objects_holds_for_all_and_for_what_is_in_t
 
 
 def test_a_layer_that_only_one_player_has_is_left_out_as_a_whole() -> None:
-    checker = {
-        "PassiveEnvChecker": {"class": "PassiveEnvChecker", "checked_step": True, "env": {"same as": "x"}}
-    }
+    inside = {"class": "PassiveEnvChecker", "checked_step": True, "env": {"same as": "x"}}
     layers: list[dict[str, Any]] = [{"PassiveEnvChecker": inside}, {"PassiveEnvChecker": {}}]
     for layer in layers:
         one, other = {"unwrapped": {"class": "Env", "t": 1}, **layer}, {"unwrapped": {"class": "Env", "t": 1}}
