@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import HandshakeRefused, UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.state.proof import choose_snapshots
@@ -104,9 +105,9 @@ class SyncOffer:
         fields = data if isinstance(data, Mapping) else {}
         wants, why, strategy = fields.get("wants"), fields.get("why"), fields.get("strategy")
         return cls(
-            wants=wants if isinstance(wants, str) else "lockstep",
+            wants=printable(wants) if isinstance(wants, str) else "lockstep",
             able=fields.get("able") is True,
-            why=why if isinstance(why, str) else "no reason was given",
+            why=printable(why) if isinstance(why, str) else "no reason was given",
             strategy=strategy if isinstance(strategy, str) else None,
             rehearsal=Rehearsal.received(fields.get("rehearsal")),
         )
