@@ -134,7 +134,9 @@ class MatchOver(UsageError):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the match is over ({reason}); make a new wrapper to play another one")
+        before, after = "the match is over (", "); make a new wrapper to play another one"
+        reason = reason.removeprefix(before).removesuffix(after)  # of one that is known by its text alone
+        super().__init__(f"{before}{reason}{after}")
         self.reason = reason
 
 

@@ -378,7 +378,8 @@ def _any_seat(game: Game) -> SeatId:
         ) == game.observation_space(first)
         if not same:
             message = (
-                f"seat=None needs seats with equal spaces, and {seat!r} differs from {first!r}; name a seat"
+                f"seat: name one of {', '.join(map(repr, game.seats))}: to get any free one, "
+                f"seats need equal spaces, and {seat!r} differs from {first!r}"
             )
             raise UnsupportedEnvironment(message)
     return first

@@ -16,7 +16,7 @@ from gym_p2p.bench.rollback_match import bench_match
 from gym_p2p.bench.run import Progress
 from gym_p2p.bench.step import bench_learner, bench_step
 from gym_p2p.bench.telemetry import bench_telemetry
-from gym_p2p.cli.options import above_zero, count, number
+from gym_p2p.cli.options import above_zero, between, count
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
@@ -63,8 +63,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     rollback.add_argument("--match", action="store_true", help="a real match of two processes, in real time")
     paths = parser.add_argument_group("telemetry")
     paths.add_argument("--seconds", type=above_zero, metavar="S", help="how long a path is measured")
-    paths.add_argument("--jitter-ms", type=number, default=0.0, metavar="MS", help="mean extra delay")
-    paths.add_argument("--loss", type=number, default=0.0, metavar="P", help="share of lost datagrams")
+    paths.add_argument(
+        "--jitter-ms", type=between(0, 10_000), default=0.0, metavar="MS", help="mean extra delay"
+    )
+    paths.add_argument("--loss", type=between(0, 1), default=0.0, metavar="P", help="share of lost datagrams")
     paths.add_argument("--busy", action="store_true", help="the players compute without pause meanwhile")
 
 

@@ -54,7 +54,13 @@ exit codes:
   141  nobody reads the output any more (as with head)
 """
 
-_CALLED = {"server_url": "server", "subject_id": "subject"}
+_CALLED = {
+    "server_url": "server",
+    "subject_id": "subject",
+    "urls": "ice-server",
+    "cors_origins": "cors-origin",
+    "give_up_after_s": "give-up-after",
+}
 """What an option of the wrapper is called here, where that is not its own name."""
 
 
@@ -75,9 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "",
         )  # who reads a few lines and goes wants no complaint between them
     except OSError as error:
-        if error.errno != errno.EIO:
-            raise
-        code, said = 1, "gym-p2p: the output goes nowhere: the terminal is gone\n"
+        code, said = 1, f"gym-p2p: {_output_problem(error)}\n"
     with contextlib.suppress(OSError):
         print(said, end="", file=sys.stderr)
     let_go_of_output()
@@ -106,6 +110,21 @@ def _failure(error: P2PError | KeyboardInterrupt, command: str) -> tuple[int, st
         return 130, "interrupted\n"
     code = 3 if isinstance(error, NetworkError | PeerError) else 1
     return 2 if isinstance(error, UsageError) else code, f"{command}: {error}\n"
+
+
+def _output_problem(error: OSError) -> str:
+    """Return why the output could not be written.
+
+    Raises:
+        OSError: this one, which is not of the output: a file's has its name.
+    """
+    if error.errno == errno.EIO:
+        return "the output goes nowhere: the terminal is gone"
+    if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} or error.filename is not None:
+        raise error
+    from gym_p2p.exports.files import disk_problem  # noqa: PLC0415 - it takes a tenth of a second, at every start
+
+    return f"the output was not written: {disk_problem(error)}"
 
 
 def _as_given(error: ConfigurationError, arguments: argparse.Namespace) -> ConfigurationError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from gym_p2p.cli.play import Status, Summary
 from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
+from gym_p2p.core.api.rooms import MAX_PLAYERS
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
 from gym_p2p.exports import check_directory
@@ -89,6 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
     if summaries:
         _print(arguments, summaries, aggregate)
     if interrupted:
+        if not summaries:
+            raise KeyboardInterrupt  # nothing else says so
         return 130
     if len(summaries) < len(players):
         raise NetworkError("not every player came to the end of a match; what they printed is above")
@@ -107,7 +111,10 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
         watchers = (wanted or 2) - 1
         seats = (*seats, *(f"watcher_{number}" for number in range(1, watchers + 1)))
     game.close()
-    if (wanted is not None and wanted != len(seats)) or len(seats) < 2:
+    if len(seats) > MAX_PLAYERS or len(seats) < 2:
+        had = f"{len(seats)} seats" if wanted is None else f"--players {wanted}"
+        raise UsageError(f"a match has 2 to {MAX_PLAYERS} players, and the demo one on each seat; got {had}")
+    if wanted is not None and wanted != len(seats):
         raise UsageError(
             f"{arguments.env} has the seats {', '.join(map(str, seats))}: --players {len(seats)}"
         )
@@ -144,12 +151,20 @@ class _PlayerProcess:
     def __init__(self, command: Sequence[str], seat: SeatId) -> None:
         self.status = Status(seat=seat, state="starting")
         self.summary: Summary | None = None
+        self._stopping = False
         # Its own process group: a Ctrl-C is passed on once, by us, as a request to end.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, process_group=0
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            process_group=0,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        threading.Thread(target=self._tell, daemon=True).start()
 
     @property
     def running(self) -> bool:
@@ -161,6 +176,7 @@ class _PlayerProcess:
 
     def stop(self) -> None:
         """Let it say goodbye and write its exports."""
+        self._stopping = True
         self._process.terminate()
 
     def kill(self) -> None:
@@ -168,6 +184,12 @@ class _PlayerProcess:
         with self._process:
             self._process.kill()
             self._reader.join(1.0)
+
+    def _tell(self) -> None:
+        """Pass on what it says, line by line, above the live view: written by itself, it would tear that."""
+        for line in self._process.stderr or ():
+            if not (self._stopping and line == "interrupted\n"):  # it was told to
+                print(line, end="", file=sys.stderr, flush=True)
 
     def _read(self) -> None:
         for line in self._process.stdout or ():

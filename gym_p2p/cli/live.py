@@ -160,7 +160,7 @@ def _seen_from_here(path: Path) -> Path:
 def _player_cells(status: Status) -> list[str]:
     rate = "-" if status.steps_per_s is None else f"{status.steps_per_s:,.0f}"
     return [
-        str(status.seat),
+        "-" if status.seat is None else str(status.seat),
         status.state,
         str(status.episode),
         f"{status.frames_total:,}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping
+from inspect import Parameter, signature
 from typing import Any
 
 from gym_p2p.config import MatchmakingConfig
@@ -103,10 +104,22 @@ def make_matchmaker(name: str, pairs: list[str]) -> Matchmaker:
             separator = ""
         if not separator:
             raise UsageError(f"--set wants KEY=VALUE, VALUE in JSON, got {pair!r}")
+    _require_known(name, made, options)
     try:
         return require_matchmaker(made(**options))
     except TypeError as error:
         raise UsageError(f"{name}: {error}") from error
+
+
+def _require_known(name: str, made: Callable[..., object], options: Mapping[str, Any]) -> None:
+    parameters = signature(made).parameters.values()
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [parameter.name for parameter in parameters]
+    for option in options:
+        if option not in known:
+            has = f"has {', '.join(known)}" if known else "has no options"
+            raise UsageError(f"--set {option}: the matchmaker {name} {has}")
 
 
 def _plug_in(name: str) -> Callable[..., object]:

@@ -79,6 +79,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     again.add_argument("--matchmaker", required=True, metavar="NAME", help="as for simulate")
     add_set_option(again)
     again.add_argument("--json", action="store_true", help="print one JSON object, with every difference")
+    for command in (simulation, again):
+        command.set_defaults(help_text=command.format_help)
 
 
 def run(arguments: argparse.Namespace) -> int:

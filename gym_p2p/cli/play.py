@@ -14,7 +14,7 @@ import attrs
 from gym_p2p.cli.drawing import load_drawn_as_text
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.game.env.load import Policy, load_policy
+from gym_p2p.game.env.load import Policy, action_of, load_policy
 from gym_p2p.game.env.recipe import named_recipe
 from gym_p2p.game.env.split import SeatsOption
 from gym_p2p.play.progress import Progress
@@ -150,9 +150,9 @@ class _SeatedPlayer:
         policy, episodes = None, 0
         while True:
             with self._reported_while_queueing():
-                observation, _ = self._env.reset(seed=self._part.seed)
+                observation, info = self._env.reset(seed=self._part.seed)
             policy = policy or self._policy(self._env.p2p.seat)
-            ending = self._episode(policy, observation)
+            ending = self._episode(policy, observation, info)
             episodes += 1
             if ending is not None:
                 return ending
@@ -193,14 +193,14 @@ class _SeatedPlayer:
         game = self._env.p2p.game
         return load_policy(self._part.policy, game, seat, seed=game.seats.index(seat))
 
-    def _episode(self, policy: Policy, observation: Any) -> str | None:
+    def _episode(self, policy: Policy, observation: Any, info: dict[str, Any]) -> str | None:
         """Play one episode; return how the match ended, ``None`` if it goes on."""
         over = False
         while not over:
             if self._played_all():
                 return "done"
-            action = policy(observation, self._env.p2p.progress.frame)
-            observation, reward, terminated, truncated, _ = self._env.step(action)
+            action = action_of(policy, observation, info, self._env.p2p.progress.frame)
+            observation, reward, terminated, truncated, info = self._env.step(action)
             self._reward += reward
             over = terminated or truncated
             self._tick()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import math
 import secrets
@@ -18,6 +17,7 @@ from rich.text import Text
 
 from gym_p2p.cli.options import NAMES, add_emulation_options, count, emulation, name
 from gym_p2p.cli.progress import doing
+from gym_p2p.cli.surroundings import run_until_interrupted
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import DEFAULT_SERVER_URL, LinkConfig, LinkEmulation
 from gym_p2p.core.api.probes import MAX_PINGS
@@ -65,12 +65,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Probe, or wait to be probed."""
-    if arguments.wait == (arguments.peer is not None):
+    if arguments.wait and arguments.peer is not None:
+        raise UsageError("--wait goes without PEER: who waits is probed, under the name of --as")
+    if not arguments.wait and arguments.peer is None:
         raise UsageError("name the peer to probe, or give --wait to be probed yourself")
     if arguments.pings > MAX_PINGS:
         raise ConfigurationError("pings", f"wanted 1 to {MAX_PINGS}, got {arguments.pings}")
     subject = arguments.subject or f"probe-{secrets.token_hex(3)}"
-    return asyncio.run(_wait(arguments, subject) if arguments.wait else _probe(arguments, subject))
+    return run_until_interrupted(_wait(arguments, subject) if arguments.wait else _probe(arguments, subject))
 
 
 async def _probe(arguments: argparse.Namespace, subject: str) -> int:

@@ -9,12 +9,13 @@ import os
 import time
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from gym_p2p.cli.options import between
 from gym_p2p.cli.progress import doing
+from gym_p2p.cli.surroundings import run_until_interrupted
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.config import DEFAULT_DATA_DIR, DEFAULT_SERVER_URL
 from gym_p2p.core.api.payloads import encode
@@ -65,12 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.print_token:
         print(_own_token(arguments.data_dir, _PRINTED_TOKEN_S))
         return 0
-    asyncio.run(_watch(arguments))
+    run_until_interrupted(_watch(arguments))
     return 0
 
 
 async def _watch(arguments: argparse.Namespace) -> None:
-    console = Console()
+    console = output_console()
     async with QueueView(arguments.server) as view:
         with doing(f"asking {arguments.server}"):
             report = await _look(view, arguments)

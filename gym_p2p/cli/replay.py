@@ -13,13 +13,13 @@ from typing import Any
 
 import attrs
 import numpy as np
-from rich.console import Console
 from rich.text import Text
 
 from gym_p2p.cli.drawing import render_modes
 from gym_p2p.cli.options import add_env_argument, between, env_arguments, find_local_modules
 from gym_p2p.cli.pictures import Pace, Pictures, Window, enlarged, open_video, require_display
 from gym_p2p.cli.progress import doing
+from gym_p2p.cli.tables import output_console
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import ConfigurationError, DamagedReplay, UsageError
 from gym_p2p.game.env.load import load_environment
@@ -228,7 +228,7 @@ def _print_header(replay: Replay) -> None:
 
 
 def _print_verdict(verification: Verification, arguments: argparse.Namespace) -> None:
-    replay, console = verification.replay, Console(soft_wrap=True)
+    replay, console = verification.replay, output_console(soft_wrap=True)
     for warning in verification.warnings:
         console.print(Text(printable(f"not as then: {warning}"), "yellow"))
     for difference in verification.differences:

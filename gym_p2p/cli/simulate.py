@@ -208,6 +208,9 @@ def _play(task: _Task) -> _MatchRow:
 
     game = make_game(make_env(), watchers=task.watchers, seats=task.options["seats"])
     try:
+        if len(game.seats) < 2:
+            problem = f"{task.env} has the single seat {game.seats[0]!r}, and a match has two seats at least"
+            raise UsageError(f"--watchers: {problem}: say how many others look on")
         unknown = [seat for seat in task.policies if seat is not None and seat not in game.seats]
         if unknown:
             raise UsageError(f"--policy: no seat {unknown[0]!r}; the seats are {list(game.seats)}")

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 from gym_p2p.errors import UsageError
 
-__all__ = ["ended_by_signals", "heeded", "let_go_of_output", "require_working_directory", "steady_streams"]
+__all__ = [
+    "ended_by_signals",
+    "heeded",
+    "let_go_of_output",
+    "require_working_directory",
+    "run_until_interrupted",
+    "steady_streams",
+]
+
+_T = TypeVar("_T")
 
 
 def require_working_directory() -> None:
@@ -87,3 +98,23 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def run_until_interrupted(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Run a coroutine as :func:`asyncio.run` does; SIGTERM and SIGHUP cancel it as Ctrl-C does.
+
+    A handler that raises would do so in the middle of whatever the event loop is at, and what that holds is
+    never closed.
+    """
+
+    async def heeding() -> _T:
+        loop = asyncio.get_running_loop()
+        (main_task,) = asyncio.all_tasks()  # nothing else has begun
+        for number in heeded(signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, main_task.cancel)
+        return await coroutine
+
+    try:
+        return asyncio.run(heeding())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None

@@ -28,11 +28,11 @@ _SHORTEST_WORDS = (24, 12, 6)
 """To how many columns words are cut, one after the other, where nothing else helps."""
 
 
-def output_console() -> Console:
+def output_console(*, soft_wrap: bool = False) -> Console:
     """Return what prints results; in a pipe or a file lines are as long as they are."""
-    console = _Output()
+    console = _Output(soft_wrap=soft_wrap)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = _Output(width=_PIPED_COLUMNS)
+        console = _Output(width=_PIPED_COLUMNS, soft_wrap=soft_wrap)
     return console
 
 

@@ -68,6 +68,10 @@ def status_in_words(status: int) -> str:
         meaning = "it is not available for the moment; try again"
     elif status in {http.HTTPStatus.BAD_GATEWAY, http.HTTPStatus.GATEWAY_TIMEOUT}:
         meaning = "a proxy answers there, and the service behind it does not"
+    elif status == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        meaning = "it is too large for a proxy in front of the service (nginx: client_max_body_size)"
+    elif status == http.HTTPStatus.INSUFFICIENT_STORAGE:
+        meaning = "the disk of a proxy in front of the service is full"
     elif status == http.HTTPStatus.NOT_FOUND:
         meaning = f"{NO_SERVICE}: nothing is served at this path"
     elif 300 <= status < 400:

@@ -30,6 +30,9 @@ __all__ = ["Reply", "Upload", "UploadOutcome", "upload"]
 
 _ATTEMPT_TIMEOUT_S = 5.0
 """The longest wait for one connect, one write or one read."""
+_LARGE_BYTES = 512 * 1024
+_LARGE_TIMEOUT_S = 75.0
+"""The same of a document of more than this: the service reads it for up to a minute before it answers."""
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
@@ -124,12 +127,14 @@ def upload(
         deadline_s: seconds from now in which a further attempt may begin; no read or write outlasts it.
         give_up: called after an attempt that failed; True ends it.
     """
-    packed = gzip.compress(b"".join(body), compresslevel=5, mtime=0)
+    document = b"".join(body)
+    longest_s = _LARGE_TIMEOUT_S if len(document) > _LARGE_BYTES else _ATTEMPT_TIMEOUT_S
+    packed = gzip.compress(document, compresslevel=5, mtime=0)
     ends_at = time.monotonic() + deadline_s
     pause_s = _FIRST_PAUSE_S
     while True:
         left_s = ends_at - time.monotonic()
-        reply = _attempt(target, packed, timeout_s=min(_ATTEMPT_TIMEOUT_S, max(left_s, _FIRST_PAUSE_S)))
+        reply = _attempt(target, packed, timeout_s=min(longest_s, max(left_s, _FIRST_PAUSE_S)))
         if reply.outcome is not UploadOutcome.UNREACHABLE or give_up():
             return reply
         # Between half the pause and the whole of it, so that the players of a match do not come together.

@@ -6,7 +6,7 @@ refuses to know how players meet.
 
 It is certain only where no other thread could call for the other player, and both have named different seats
 of one room. Everywhere else (a notebook has threads of its own) it is likely, and said in the log while this
-player waits.
+player waits, and by the error where the wait is in vain.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import attrs
 
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import UsageError
+from gym_p2p.errors import ConnectFailed, UsageError
 
 __all__ = ["Newcomer"]
 
@@ -68,6 +68,7 @@ class Newcomer:
 
         Raises:
             UsageError: one of them is waited for in vain.
+            ConnectFailed: as within; the text names whom it may have been in vain for.
         """
         if _alone() and self._other_seat() is not None:
             gc.collect()  # perhaps nobody holds that one any more
@@ -77,6 +78,13 @@ class Newcomer:
         try:
             yield
             self.gone()
+        except ConnectFailed as error:
+            for other in self._others()[:1]:
+                advice = f"Perhaps they cannot come: {self._in_words(other)}."
+                raise ConnectFailed(
+                    error.what, waited_s=error.waited_s, seen=error.seen, advice=advice
+                ) from error
+            raise
         finally:
             self.called, self._warn_at = False, float("inf")
 

@@ -14,7 +14,7 @@ from gym_p2p.config import P2PConfig
 from gym_p2p.config.names import load_callable
 from gym_p2p.core.api.queues import MatchProposed, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import MatchFound
-from gym_p2p.core.matchmaking.commands import as_verdict
+from gym_p2p.core.matchmaking.commands import NoVerdictError, as_verdict
 from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
@@ -177,6 +177,9 @@ def _within(match: MatchProposed, limit_ms: float) -> Verdict:
 def _vote(function: Callable[[MatchProposed], object], match: MatchProposed) -> Verdict:
     try:
         return as_verdict(function(match))
+    except NoVerdictError as error:
+        _log.error("pre_match failed; the match is refused: %s", error)
+        return Verdict.REJECT
     except Exception:  # noqa: BLE001 - the user's bug is a no, and must not leave the others waiting
         _log.exception("pre_match failed; the match is refused")
         return Verdict.REJECT

@@ -11,38 +11,54 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import shutil
 import subprocess
-import sys
 import weakref
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import attrs
 
 from gym_p2p.core.record.documents import Kind
-from gym_p2p.exports.files import open_private
+from gym_p2p.exports.files import open_private, path_component
 from gym_p2p.processes.python import can_start_python, python_command
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 
-__all__ = ["SMALL_BYTES", "Intake", "TooLargeError"]
+__all__ = [
+    "MEMORY_BYTES",
+    "READER",
+    "SMALL_BYTES",
+    "Intake",
+    "Job",
+    "NotNowError",
+    "TooLargeError",
+    "unpacked",
+]
 
 _LOG = logging.getLogger(__name__)
 
 SMALL_BYTES = 512 * 1024
 """Read in a thread; to build all of it holds the interpreter for some milliseconds."""
 _CONCURRENT_SMALL = 2
-_MEMORY_BYTES = 2**30
+_CONCURRENT_LARGE = 2
+READER = "gym_p2p.server.document_reader"
+"""The module that reads large documents, as a program."""
+MEMORY_BYTES = 2**30
 _TIMEOUT_S = 60.0
 """What the reader of a large document may take: twice what one with a match of hours in it takes."""
 _PIECE_BYTES = 2**16
 
 
 class TooLargeError(DocumentError):
-    """It is larger than a document may be."""
+    """It is larger than a document may be, or than can be read within the bounds."""
+
+
+class NotNowError(Exception):
+    """It could not be read, and that is not the document's fault; the text may go to the client."""
 
 
 @attrs.define(eq=False)
@@ -57,7 +73,7 @@ class Intake:
     store: Store
     max_bytes: int
     _small: asyncio.Semaphore = attrs.field(init=False, factory=lambda: asyncio.Semaphore(_CONCURRENT_SMALL))
-    _large: asyncio.Semaphore = attrs.field(init=False, factory=lambda: asyncio.Semaphore(1))
+    _large: asyncio.Semaphore = attrs.field(init=False, factory=lambda: asyncio.Semaphore(_CONCURRENT_LARGE))
     _of_match: weakref.WeakValueDictionary[str, asyncio.Lock] = attrs.field(
         init=False, factory=weakref.WeakValueDictionary
     )
@@ -73,12 +89,13 @@ class Intake:
             gzipped: whether it has to be unpacked.
 
         Raises:
-            DocumentError: it is no document, a part of one, or more than can be read within the bounds.
-            TooLargeError: it is larger than documents may be.
+            DocumentError: it is no document, or a part of one.
+            TooLargeError: it is larger than documents may be, or than can be read within the bounds.
+            NotNowError: the service could not read it.
             ForeignDocumentError: it is another match's or player's.
             OSError: it could not be stored.
         """
-        job = _Job(self.store.directory, claims, kind, gzipped=gzipped, max_bytes=self.max_bytes)
+        job = Job(self.store.directory, claims, kind, gzipped=gzipped, max_bytes=self.max_bytes)
         async with self._of_match.setdefault(claims.match_id, asyncio.Lock()):
             async with self._small:
                 left = await asyncio.to_thread(_take_small, self.store, job, body)
@@ -88,7 +105,9 @@ class Intake:
 
 
 @attrs.frozen
-class _Job:
+class Job:
+    """What is to be done with a body."""
+
     directory: Path
     claims: UploadClaims
     kind: Kind
@@ -96,13 +115,14 @@ class _Job:
     max_bytes: int = attrs.field(kw_only=True)
 
     def to_json(self, body: str | None) -> str:
+        """Return it as a reader gets it, with the path of the body; ``None``: that is stored already."""
         return json.dumps({**attrs.asdict(self), "directory": str(self.directory), "body": body})
 
 
-def _take_small(store: Store, job: _Job, body: IO[bytes]) -> str | None:
+def _take_small(store: Store, job: Job, body: IO[bytes]) -> str | None:
     """Do all that is small; return what is left: ``"body"``, or only the ``"aggregate"``."""
     document = bytearray()
-    for piece in _unpacked(body, job):
+    for piece in unpacked(body, job):
         document += piece
         if len(document) > SMALL_BYTES:
             return "body"
@@ -115,7 +135,7 @@ def _take_small(store: Store, job: _Job, body: IO[bytes]) -> str | None:
     return None
 
 
-def _unpacked(body: IO[bytes], job: _Job) -> Iterator[bytes]:
+def unpacked(body: IO[bytes], job: Job) -> Iterator[bytes]:
     """Yield a document in pieces, never more than one that is beyond the limit."""
     body.seek(0)
     size_bytes = 0
@@ -137,16 +157,18 @@ def _inflated(body: IO[bytes]) -> Iterator[bytes]:
         raise DocumentError("truncated gzip, or something after it")
 
 
-async def _take_apart(job: _Job, body: IO[bytes] | None) -> None:
+async def _take_apart(job: Job, body: IO[bytes] | None) -> None:
     """Do the same in another process; without a body, what is left to do once that is stored."""
     if not can_start_python():
-        raise DocumentError(f"larger than {SMALL_BYTES} bytes, which this service cannot read")
-    path = None if body is None else job.directory / f".{job.claims.match_id}.{id(body):x}.upload"
+        raise NotNowError(f"this service can start no reader for documents of more than {SMALL_BYTES} bytes")
+    path = None
+    if body is not None:
+        path = job.directory / f".{path_component(job.claims.match_id)}.{secrets.token_hex(4)}.upload"
     try:
         if path is not None and body is not None:
             await asyncio.to_thread(_spill, body, path)
         reader = subprocess.Popen(  # noqa: ASYNC220, S603 - our own interpreter and module, begun in a moment
-            python_command(__name__),
+            python_command(READER),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -158,7 +180,7 @@ async def _take_apart(job: _Job, body: IO[bytes] | None) -> None:
         except subprocess.TimeoutExpired:
             reader.kill()
             await asyncio.to_thread(reader.communicate)
-            raise DocumentError(f"it cannot be read within {_TIMEOUT_S:.0f} s") from None
+            raise TooLargeError(f"it cannot be read within {_TIMEOUT_S:.0f} s") from None
         finally:  # also where the service stops meanwhile
             reader.kill()
     finally:
@@ -182,57 +204,9 @@ def _raise_again(answer: str, status: int) -> None:
     try:
         said = json.loads(answer)
     except ValueError:
-        raise DocumentError(f"its reader ended with status {status}") from None
+        _LOG.error("the reader of a document ended with status %d", status)
+        raise NotNowError("its reader ended; try again later") from None
     if said["error"] == "OSError":
         raise OSError(*said["arguments"])
     if said["error"] is not None:
         raise _KINDS[said["error"]](*said["arguments"])
-
-
-def _main() -> None:
-    """Do one job, in the process apart."""
-    logging.basicConfig(level=logging.INFO)
-    job = json.loads(sys.stdin.readline())
-    _limit_memory()
-    error: str | None = None
-    arguments: tuple[Any, ...] = ()
-    try:
-        _do(job)
-    except DocumentError as refused:
-        error, arguments = type(refused).__name__, refused.args
-    except MemoryError:
-        error, arguments = "DocumentError", (f"it cannot be read within {_MEMORY_BYTES} bytes of memory",)
-    except OSError as failed:
-        error, arguments = "OSError", (failed.errno, failed.strerror)
-    sys.stdout.write(json.dumps({"error": error, "arguments": arguments}))
-
-
-def _limit_memory() -> None:
-    try:
-        import resource  # noqa: PLC0415 - not on every platform
-
-        resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
-    except (ImportError, ValueError, OSError):  # the platform has none, or a stricter limit is set
-        _LOG.debug("the memory of the reader of large documents is not limited")
-
-
-def _do(fields: dict[str, Any]) -> None:
-    told = fields["claims"]
-    claims = UploadClaims(**{**told, "player_ids": tuple(told["player_ids"])})
-    job = _Job(
-        Path(fields["directory"]),
-        claims,
-        fields["kind"],
-        gzipped=fields["gzipped"],
-        max_bytes=fields["max_bytes"],
-    )
-    store = Store(job.directory)
-    if fields["body"] is not None:
-        with Path(fields["body"]).open("rb") as body:
-            store.put(claims, job.kind, b"".join(_unpacked(body, job)))
-    if job.kind == "multiplayer" and not store.missing(claims):
-        store.aggregate(claims)
-
-
-if __name__ == "__main__":
-    _main()

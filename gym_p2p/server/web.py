@@ -31,7 +31,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports.files import KINDS, Kind, disk_problem
 from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
-from gym_p2p.server.intake import Intake, TooLargeError
+from gym_p2p.server.intake import Intake, NotNowError, TooLargeError
 from gym_p2p.server.store import DocumentError, ForeignDocumentError
 
 __all__ = ["Uploads", "make_web_app", "under_any_path"]
@@ -87,13 +87,15 @@ class Uploads:
         if encoding not in {"identity", "gzip"}:
             raise _RefusalError(415, "bad_request", "content-encoding: wanted gzip or none")
         async with self._arrival(claims) as body:
-            await self._read(request, body)
             try:
+                await self._read(request, body)
                 await self._intake.take(claims, kind, body, gzipped=encoding == "gzip")
             except asyncio.CancelledError:  # the server ends what has not ended in time
                 raise _RefusalError(503, "unavailable", "the service stops; try again later") from None
             except ForeignDocumentError as error:
                 raise _RefusalError(403, "unauthenticated", str(error)) from None
+            except NotNowError as error:
+                raise _RefusalError(503, "unavailable", str(error)) from None
             except TooLargeError as error:
                 raise _RefusalError(413, "too_large", str(error)) from None
             except DocumentError as error:
@@ -128,7 +130,8 @@ class Uploads:
             raise _RefusalError(503, "unavailable", "too many documents arrive at once; try again later")
         self._arriving[claims] += 1
         try:
-            with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as body:
+            folder = str(self._intake.store.directory)
+            with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=folder) as body:
                 yield body
         finally:
             self._arriving[claims] -= 1

@@ -20,6 +20,7 @@ from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.load import action_of
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Tick
 from gym_p2p.net.links.driver import Driver
@@ -197,9 +198,9 @@ class VirtualPlayer:
             runner.session.add_local_input(b"")  # stalled: the input of this frame was given before
             return
         self._input_given_for = frame
-        observation = runner.rollout.outcome.observations[self._index]
-        action = self._game.codec(self.seat).check(self._policy(observation, frame))
-        runner.add_input({self.seat: action})
+        outcome, index = runner.rollout.outcome, self._index
+        action = action_of(self._policy, outcome.observations[index], outcome.infos[index], frame)
+        runner.add_input({self.seat: self._game.codec(self.seat).check(action)})
 
     def _count(self, tick: Tick) -> None:
         counters = self._counters

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -74,6 +75,27 @@ def test_one_terminal_waits_and_the_other_probes_it(
     assert (ours["pings"], len(ours["samples_ms"]) + ours["lost"]) == (20, 20)
     assert ours["path"]["local"] in {"host", "prflx"}
     assert (ours["reason"], ours["failure"]) == ("measured", None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_who_waits_with_one_word(service: Service, number: signal.Signals) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "gym_p2p",
+        "probe",
+        "--wait",
+        "--as",
+        number.name,
+        "--server",
+        service.url,
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        assert f"waiting as {number.name}" in waiting.stderr.readline()
+        waiting.send_signal(number)
+        assert waiting.stderr.read() == "interrupted\n"
+        assert waiting.wait(PATIENCE_S) == 130
 
 
 def test_nobody_of_that_name_is_a_clear_error(service: Service, capsys: pytest.CaptureFixture[str]) -> None:

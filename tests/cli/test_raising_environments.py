@@ -21,6 +21,7 @@ _MADE = [
 _PLAYED = [
     ("InReset", "raised FileNotFoundError: no map 'dungeon.tmx' (raising.py, line "),
     ("InStep", "raised ZeroDivisionError: friction is zero for 2 (raising.py, line "),
+    ("OfAnOlderApi", "step returned 4 things, and wanted is (observation, reward, terminated, "),
     ("LateInStep", "raised RuntimeError: boss has no path (raising.py, line "),
 ]
 

@@ -57,6 +57,17 @@ def test_a_match_is_verified_in_a_fresh_process(rally: Path) -> None:
     assert "2023-11-14" in done.stdout
 
 
+def test_a_reader_that_goes_away_is_no_difference(rally: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "gym_p2p", "replay", str(rally)]
+    try:
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(writing)
+    assert done.returncode == 141
+
+
 def test_json_says_everything(rally: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_here(rally, "--json") == 0
     told = json.loads(capsys.readouterr().out)

@@ -321,3 +321,19 @@ def test_output_that_nobody_reads_is_no_traceback() -> None:
         process.stdout.close()
         assert process.wait(60) == 128 + signal.SIGPIPE  # as a shell counts it
         assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+@pytest.mark.parametrize("command", ["matchmaking simulate --arrivals 20 --json", "serve --port 0"])
+def test_output_that_a_full_disk_does_not_take_is_told_in_a_line(command: str, tmp_path: Path) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [*GYM_P2P, *command.split()],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "gym-p2p: the output was not written: the disk is full\n")

@@ -49,6 +49,11 @@ FIGURES = {
 }
 
 
+def test_a_seat_that_is_not_known_yet_is_a_dash() -> None:
+    waiting = Status(seat=None, state="connecting")
+    assert shown(match_table([waiting]), 80)[1].split()[:2] == ["-", "connecting"]
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("seats", [["left", "right"], ["adversary_0", "agent_0", "agent_1", "agent_2"]])
 def test_the_live_table_never_cuts_a_number(width: int, seats: list[str]) -> None:

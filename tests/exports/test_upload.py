@@ -61,6 +61,12 @@ def test_a_proxys_refusal_is_not_taken_for_the_services_own(status: int) -> None
         assert str(status) in reply.detail
 
 
+@pytest.mark.parametrize(("status", "words"), [(413, "too large for a proxy"), (507, "disk of a proxy")])
+def test_what_a_proxy_does_not_take_is_told_by_what_it_means(status: int, words: str) -> None:
+    with Service.running(status, refusal=b"<html>no</html>") as service:
+        assert words in upload(target(service.url), [b"{}"], deadline_s=20).detail
+
+
 def test_a_refusal_is_told_in_the_services_words() -> None:
     why = b'{"ok":false,"error":{"code":"too_large","message":"a document has at most 9 bytes"}}'
     with Service.running(413, refusal=why) as service:

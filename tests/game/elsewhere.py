@@ -13,7 +13,8 @@ from tests.game import elsewhere_board
 
 __all__ = ["KEEPERS", "results"]
 
-_LATE = 40  # beyond the frames of a proof
+_LATE = 130  # beyond the frames of a proof
+_FIRST = 50  # beyond those of a proof where frames are dear
 
 results: list[float] = []
 """A user's own, in the same module: no code of an environment names it."""
@@ -63,6 +64,13 @@ class InAList(Keeper):
         return _SCORES[0]
 
 
+class LateInAList(InAList):
+    """Writes into it for the first time when many frames have gone by."""
+
+    def add(self, points: int) -> float:
+        return super().add(points) if self.frame > _FIRST else 0.0
+
+
 class InANumber(Keeper):
     def begin(self) -> None:
         _count(-_count(0))
@@ -80,6 +88,26 @@ class InTheClass(Keeper):
     def add(self, points: int) -> float:
         InTheClass.total += points
         return InTheClass.total
+
+
+def _remember(points: int, kept: list[int] = []) -> int:  # noqa: B006 that is the point
+    kept.append(points)
+    _remember.calls += 1  # type: ignore[attr-defined]  # that too
+    return sum(kept) + int(_remember.calls)  # type: ignore[attr-defined]  # that too
+
+
+_remember.calls = 0  # type: ignore[attr-defined]  # what a first reset makes is not seen: it is read before
+
+
+class InAFunction(Keeper):
+    """As an attribute of it, and in the default of its argument."""
+
+    def begin(self) -> None:
+        _remember.__defaults__[0].clear()  # type: ignore[index]  # it has one
+        _remember.calls = 0  # type: ignore[attr-defined]  # that is the point
+
+    def add(self, points: int) -> float:
+        return _remember(points)
 
 
 class InAnotherModule(Keeper):
@@ -155,4 +183,5 @@ class InAWindow(Keeper):
         return self._window.total
 
 
-KEEPERS = [InAList, InANumber, InTheClass, InAnotherModule, InAPiece, InASpace, InItsOwnSpace, InAWindow]
+KEEPERS = [InAList, LateInAList, InANumber, InTheClass, InAnotherModule, InAPiece, InASpace, InItsOwnSpace]
+KEEPERS += [InAWindow, InAFunction]

@@ -68,6 +68,25 @@ class SilentlyByAddress(ByAddress):
         return (*rest, {})
 
 
+class SeldomByAddress(SilentlyByAddress):
+    """Takes one of three objects by its place in a set, twice in an episode, and does not tell."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        result = super().reset(seed=seed, options=options)
+        self.herd = set(self.things[:3])
+        self.heap = list(self.things)  # type: ignore[assignment]
+        self.age = 0
+        return result
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.age += 1
+        if self.age in {5, 11}:
+            list(self.herd)[self.age % 3].worth += self.age
+        return super().step(action)
+
+
 class LateByAddress(SilentlyByAddress):
     """Shows it, late."""
 

@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-__all__ = ["ExitsWhenMade", "InReset", "InStep", "LateInStep", "MadeWrong"]
+__all__ = ["ExitsWhenMade", "InReset", "InStep", "LateInStep", "MadeWrong", "OfAnOlderApi"]
 
 
 class _Sound(gymnasium.Env[Any, Any]):
@@ -37,6 +37,12 @@ class InReset(_Sound):
 class InStep(_Sound):
     def step(self, action: Any) -> Any:
         raise ZeroDivisionError(f"friction is zero for {action.size}")
+
+
+class OfAnOlderApi(_Sound):
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, _, info = super().step(action)
+        return observation, reward, terminated, info
 
 
 class LateInStep(_Sound):

@@ -297,6 +297,8 @@ class ByIdentity(ByAddress):
 class LateHiddenState(Walker):
     """Keeps a score in a global of its module that its code does not name, and shows it late."""
 
+    shown_after = 60
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
@@ -307,4 +309,10 @@ class LateHiddenState(Walker):
         self.age += 1
         globals()["_SHARED"]["score"] += int(action) + 1
         seen, reward, *rest = super().step(action)
-        return (seen, float(globals()["_SHARED"]["score"]) if self.age > 60 else reward, *rest)
+        return (seen, float(globals()["_SHARED"]["score"]) if self.age > self.shown_after else reward, *rest)
+
+
+class VeryLateHiddenState(LateHiddenState):
+    """Shows it when every match's own proof is over."""
+
+    shown_after = 150

@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium
 import pytest
 
-from gym_p2p import P2PEnv, P2PParallelEnv, UsageError
+from gym_p2p import ConnectFailed, P2PEnv, P2PParallelEnv, UsageError
 from gym_p2p.config import P2PConfig
 from gym_p2p.play import neighbours
 from gym_p2p.play.neighbours import Newcomer
@@ -106,6 +106,11 @@ def test_where_another_thread_could_call_it_is_said_in_the_log_while_the_player_
     thread.start()
     config = P2PConfig(room="warned")
     here, other = Newcomer.of(config, ("a",)), Newcomer.of(config, ("b",))
+    with (
+        pytest.raises(ConnectFailed, match=r"room 'x': .*seen: nobody.*a thread or process of their own"),
+        here.calling(),
+    ):
+        raise ConnectFailed("room 'x'", waited_s=3.0, seen="nobody", advice="Start them.")
     with here.calling():
         here.waits()
         here.waits()

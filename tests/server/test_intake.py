@@ -4,8 +4,8 @@ import asyncio
 import gzip
 import io
 import json
-import resource
 import sys
+import tracemalloc
 from pathlib import Path
 
 import psutil
@@ -14,7 +14,7 @@ import pytest
 from gym_p2p.exports.files import Kind
 from gym_p2p.server import intake as under_test
 from gym_p2p.server.guard.tokens import UploadClaims
-from gym_p2p.server.intake import SMALL_BYTES, Intake, TooLargeError
+from gym_p2p.server.intake import SMALL_BYTES, Intake, NotNowError, TooLargeError
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 from tests.server.documents import claims, document
 from tests.waiting import eventually, until
@@ -89,9 +89,12 @@ def test_millions_of_values_in_a_small_upload_take_no_memory_here(tmp_path: Path
     store = Store(tmp_path)
     store.put(claims("b"), "multiplayer", document("b"))
     body = gzip.compress(document("a")[:-1] + b', "junk": [' + b"[],[],{}," * 1_500_000 + b"0]}", 1)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    hand_in(store, claims("a"), "multiplayer", body, gzipped=True)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # KiB; all of it has 280 MB
+    tracemalloc.start()
+    try:
+        hand_in(store, claims("a"), "multiplayer", body, gzipped=True)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000  # all of it has 280 MB
+    finally:
+        tracemalloc.stop()
     assert store.aggregate_path("m").exists()
     assert [path for path in tmp_path.iterdir() if path.is_file()] == []
 
@@ -125,8 +128,25 @@ def test_a_large_body_that_is_no_document_is_refused_as_a_small_one_is(
 
 def test_a_reader_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(under_test, "_TIMEOUT_S", 0.01)
-    with pytest.raises(DocumentError, match="cannot be read within"):
+    with pytest.raises(TooLargeError, match="cannot be read within"):
         hand_in(Store(tmp_path), claims("a"), "session", document("a", hashes=MANY))
+
+
+def test_a_reader_that_is_killed_is_not_the_documents_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    monkeypatch.setattr(under_test, "python_command", lambda _module: killed)
+    with pytest.raises(NotNowError, match="try again later"):
+        hand_in(Store(tmp_path), claims("a"), "session", document("a", hashes=MANY))
+    monkeypatch.setattr(under_test, "can_start_python", lambda: False)
+    with pytest.raises(NotNowError, match="can start no reader"):
+        hand_in(Store(tmp_path), claims("a"), "session", document("a", hashes=MANY))
+
+
+def test_a_reader_says_nothing_of_its_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    hand_in(Store(tmp_path), claims("a"), "multiplayer", document("a", hashes=MANY))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_disk_that_fails_apart_is_told_as_that(tmp_path: Path) -> None:

@@ -137,9 +137,11 @@ class Departures:
         for player in theirs.gone:
             if self._peers[player].state is not PeerState.GONE:
                 yield from self._drop(self._peers[player], now)
-        here = {player: other.remote_inputs.count for player, other in self._peers.items()}
-        if theirs.episode == self._exchange.episode and any(here[p] < held for p, held in theirs.held):
-            raise ProtocolError("holdings without their inputs")
+        if theirs.episode == self._exchange.episode:
+            for player, held in theirs.held:
+                yield from self._take_kept(self._peers[player], held, now)
+                if self._peers[player].remote_inputs.count < held:
+                    raise ProtocolError("holdings without their inputs")
         self._theirs[peer.index] = theirs
         if self._ours is not None and self._ours.gone == self._gone():
             yield from self._agree(now)
@@ -187,6 +189,12 @@ class Departures:
         if arrived is not None:
             yield arrived
 
+    def _take_kept(self, whose: Peer, most: int, now: float) -> Iterator[DepartureOutput]:
+        """Take what was shared of this episode before it began here; beyond a report it may be here alone."""
+        for one in whose.hearsay:
+            if isinstance(one, Share) and one.episode == self._exchange.episode:
+                yield from self._take(whose, one.start, one.inputs[: max(0, most - one.start)], now)
+
     def _shares(self, peer: Peer, of: Iterable[Peer]) -> Iterator[DepartureOutput]:
         """Give a peer what it may lack of others."""
         for whose in of:
@@ -225,13 +233,10 @@ class Departures:
         if any(peer.index in report.gone for report in self._agreed):
             reports = [dict(report.held) for report in self._agreed if report.episode == episode]
             peer.final = max([held[peer.index] for held in reports], default=0)
-        hearsay, peer.hearsay = peer.hearsay, []
-        for one in hearsay:  # beyond what was reported it may be here alone
-            if isinstance(one, Share) and one.episode == episode and peer.final is not None:
-                inputs = one.inputs[: max(0, peer.final - one.start)]
-                yield from self._take(peer, one.start, inputs, now)
-            elif isinstance(one, Share) and one.episode > episode:
-                peer.keep_hearsay(one)
+        if peer.final is not None:
+            yield from self._take_kept(peer, peer.final, now)
+        hearsay = peer.hearsay
+        peer.hearsay = [one for one in hearsay if isinstance(one, Share) and one.episode > episode]
         yield from self._tell(peer)
         yield from self._take(peer, peer.remote_inputs.count, (), now)
 

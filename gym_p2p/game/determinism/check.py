@@ -9,13 +9,14 @@ Whether it can also be rolled back is for :mod:`gym_p2p.game.state.proof` to say
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from gym_p2p.errors import P2PError, UsageError
-from gym_p2p.game.determinism.comparisons import HASH_SEEDS, equal, from_processes, judged
+from gym_p2p.game.determinism.comparisons import HASH_SEEDS, equal, from_processes, in_rounds, judged
 from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, portable_recipe
 from gym_p2p.game.determinism.report_card import PLAYABLE, RANDOM, CardCheck, ReportCard, SyncVerdict
 from gym_p2p.game.determinism.trial import Broke, Run, first_difference, play_trial
@@ -28,8 +29,8 @@ from gym_p2p.game.env.isolation import GlobalRandom
 from gym_p2p.game.env.load import load_environment, own_words
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.env.split import SeatsOption, plain_seats
-from gym_p2p.game.state.proof import FRAMES, SnapshotChoice, choose_snapshots, require_hooks
-from gym_p2p.game.state.snapshot import Hooks
+from gym_p2p.game.state.proof import FRAMES, SnapshotChoice, choose_snapshots
+from gym_p2p.game.state.snapshot import Hooks, require_hooks
 
 __all__ = ["check_env_determinism"]
 
@@ -43,6 +44,11 @@ _MORE_SEEDS = 10
 _LONGER = 20
 _LONG_US = 3e6
 """Where infos or states differ, so many times the steps are played, as far as that takes no longer."""
+
+_ROUNDS = 3
+_FIXED_ROUNDS = 8
+"""In each fresh process, as far as all take no longer than that. What is ordered by addresses is ordered by
+chance: it may well come out the same in a single round."""
 
 _ELSEWHERE_FRAMES = 7
 """Periods of environments are seldom multiples of it."""
@@ -131,6 +137,12 @@ class _Settings:
             raise
         except Exception as error:
             raise UsageError(f"make_env raised {own_words(error)}") from error
+
+
+def _rounds(originals: Sequence[Run], most: int) -> int:
+    """Return how many times a fresh process plays them."""
+    once_us = sum(len(run.actions) * (run.step_us or 0.0) for run in originals)
+    return max(1, min(most, int(_LONG_US / max(once_us, 1.0))))
 
 
 class _Examination:
@@ -242,8 +254,9 @@ class _Examination:
         check, runs = from_processes(originals, others)
         if not check.passed or isinstance(others, str):
             return _NOTHING  # there is no second opinion
-        count = len(originals)
-        return unlike.within(Unlike.between(runs[:count], runs[count:]))
+        one, other = runs[: len(runs) // 2], runs[len(runs) // 2 :]
+        pairs = zip(in_rounds(originals, one), in_rounds(originals, other), strict=True)
+        return unlike.within(Unlike.of_all(itertools.starmap(Unlike.between, pairs)))
 
     def _started(
         self, originals: list[Run], stack: contextlib.ExitStack, *, fixed: bool = False
@@ -259,6 +272,7 @@ class _Examination:
                 "seats": settings.seats,
                 "isolate": settings.isolate,
                 "fixed": fixed,
+                "rounds": _rounds(originals, _FIXED_ROUNDS if fixed else _ROUNDS),
                 "strategy": self._strategy if portable else None,
                 "hooks": list(settings.hooks) if settings.hooks is not None and names else None,
             }

@@ -31,6 +31,9 @@ _TICK_S = 1e-3
 
 _CLOCKS = ("time", "monotonic", "perf_counter")
 
+_OWN_DATETIME: Any = dt.datetime
+_OWN_RANDOM = random.Random
+
 
 def shift_clocks() -> None:
     """Let the clocks go ahead."""
@@ -41,7 +44,10 @@ def shift_clocks() -> None:
 
 
 def fix_clocks_and_chance() -> None:
-    """Let the clocks begin at one moment and go on by being read; let what is drawn unseeded be the same."""
+    """Let the clocks begin at one moment and go on by being read; let what is drawn unseeded be the same.
+
+    Once more, and all begins again.
+    """
     for name in _CLOCKS:
         ticks = itertools.count()
         _set_clock(name, functools.partial(_read, ticks))
@@ -51,7 +57,7 @@ def fix_clocks_and_chance() -> None:
     def some_bytes(size: int) -> bytes:
         return hashlib.shake_128(str(next(blocks)).encode()).digest(size)
 
-    class FixedRandom(random.Random):
+    class FixedRandom(_OWN_RANDOM):
         """Seeds itself by the fixed chance."""
 
         def seed(self, a: Any = None, version: int = 2) -> None:
@@ -82,7 +88,7 @@ def _set_clock(name: str, clock: Callable[[], float]) -> None:
 
 def _set_dates() -> None:
     """Let dates follow the clock; it is C's own that they read otherwise."""
-    plain: Any = dt.datetime
+    plain = _OWN_DATETIME
 
     class _Plain(type):
         def __instancecheck__(cls, value: object) -> bool:

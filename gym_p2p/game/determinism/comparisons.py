@@ -12,7 +12,7 @@ from gym_p2p.game.determinism.trial import Run, first_difference
 from gym_p2p.game.determinism.unlike import Unlike
 from gym_p2p.game.state.rehearsal import listed
 
-__all__ = ["HASH_SEEDS", "equal", "from_processes", "judged"]
+__all__ = ["HASH_SEEDS", "equal", "from_processes", "in_rounds", "judged"]
 
 HASH_SEEDS = (1, 2)
 """Of the fresh processes. With this process's own, three orders of what is ordered by hashes."""
@@ -41,12 +41,18 @@ def from_processes(originals: list[Run], others: list[FreshProcess] | str) -> tu
         except NoRecipe as problem:
             return CardCheck(name, passed=None, detail=f"not tried: {problem}"), runs
         runs += found
-        check = equal(name, originals, found)
-        if not check.passed:
-            detail = f"{check.detail} (PYTHONHASHSEED={other.hash_seed}, clocks ahead)"
-            return attrs.evolve(check, detail=detail), runs
+        for one in in_rounds(originals, found):
+            check = equal(name, originals, one)
+            if not check.passed:
+                detail = f"{check.detail} (PYTHONHASHSEED={other.hash_seed}, clocks ahead)"
+                return attrs.evolve(check, detail=detail), runs
     detail = f"{check.detail}, with PYTHONHASHSEED={' and '.join(map(str, HASH_SEEDS))}, clocks ahead"
     return attrs.evolve(check, detail=detail), runs
+
+
+def in_rounds(originals: list[Run], runs: list[Run]) -> list[list[Run]]:
+    """Return what a process has played, round by round."""
+    return [runs[at : at + len(originals)] for at in range(0, len(runs), len(originals))]
 
 
 def judged(

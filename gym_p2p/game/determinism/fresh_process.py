@@ -1,6 +1,7 @@
 """The same runs in a process of its own, which shares nothing with this one but the code.
 
-Run as a program it reads a job from standard input and prints the runs. There, text hashes otherwise and the
+Run as a program it reads a job from standard input and prints the runs, of several rounds: each with a new
+copy that lies in memory another way. There, text hashes otherwise and the
 clock shows another time: what depends on either of them comes to light.
 """
 
@@ -73,8 +74,8 @@ class FreshProcess:
         runs: what is played again.
         hash_seed: the process's ``PYTHONHASHSEED``.
         settings: ``options``, ``default_actions``, ``seats``, ``strategy``, ``hooks`` (names only),
-            ``isolate``, and ``fixed``: whether clocks and chance are the same in all such processes, or the
-            clocks ahead.
+            ``isolate``, ``rounds``, and ``fixed``: whether clocks and chance are the same in all such
+            processes, or the clocks ahead.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class FreshProcess:
         )
 
     def result(self) -> list[Run]:
-        """Wait for the runs.
+        """Wait for the runs, those of one round after those of another.
 
         Raises:
             NoRecipe: it could not make or play the environment; the text has its last words.
@@ -124,16 +125,21 @@ def _with_state(run: Run, convert: Callable[[Fields], Fields]) -> Run:
     return attrs.evolve(run, first_state=first, state=state)
 
 
-class _Ballast:
-    """Takes a place in memory."""
+_BALLASTS = [type("Ballast", (), {"__slots__": [f"s{n}" for n in range(count)]}) for count in range(60)]
+"""Classes whose instances have all the sizes that Python's own allocator has places for, 16 to 512 bytes."""
 
 
-def _stir(hash_seed: int) -> list[_Ballast]:
+def _stir(seed: int) -> list[Any]:
     """Let what is made from now on lie at addresses in another order; return what is to be kept for it."""
-    kept = [_Ballast() for _ in range(20_000)]
-    random.Random(hash_seed).shuffle(kept)
+    kept = [kind() for kind in _BALLASTS for _ in range(300)]
+    kept += [_Attributes() for _ in range(10_000)]
+    random.Random(seed).shuffle(kept)
     del kept[len(kept) // 2 :]
     return kept
+
+
+class _Attributes:
+    """Has them in a dict, and so other memory beside its own."""
 
 
 def _is_found(name: str, wanted: Any) -> bool:
@@ -154,8 +160,18 @@ def _make(recipe: Mapping[str, Any]) -> Any:
 
 def _main() -> None:
     job = json.load(sys.stdin)
-    (fix_clocks_and_chance if job["fixed"] else shift_clocks)()
-    ballast = _stir(job["hash_seed"])
+    if not job["fixed"]:
+        shift_clocks()
+    runs = [run for number in range(job["rounds"]) for run in _played(job, number)]
+    print()  # noqa: T201 it ends what the environment may have printed
+    print(msgspec.json.encode([_with_state(run, fields_to_json) for run in runs]).decode())  # noqa: T201 the result
+
+
+def _played(job: Mapping[str, Any], number: int) -> list[Run]:
+    """Play one round."""
+    if job["fixed"]:
+        fix_clocks_and_chance()
+    ballast = _stir(1000 * job["hash_seed"] + number)
     game = make_game(_make(job["recipe"]), default_actions=job["default_actions"], seats=job["seats"])
     if job["isolate"]:
         game = isolate_global_random(game)
@@ -172,8 +188,7 @@ def _main() -> None:
         for seed, actions in job["runs"]
     ]
     del ballast
-    print()  # noqa: T201 it ends what the environment may have printed
-    print(msgspec.json.encode([_with_state(run, fields_to_json) for run in runs]).decode())  # noqa: T201 the result
+    return runs
 
 
 if __name__ == "__main__":

@@ -44,6 +44,15 @@ class Unlike:
                 states.setdefault(pattern, example)
         return cls(infos, states)
 
+    @classmethod
+    def of_all(cls, several: Iterable[Unlike]) -> Unlike:
+        """Return what is in any of them."""
+        infos: dict[str, str] = {}
+        states: dict[str, str] = {}
+        for one in several:
+            infos, states = {**one.infos, **infos}, {**one.states, **states}
+        return cls(infos, states)
+
     def __bool__(self) -> bool:
         """Whether there is anything."""
         return bool(self.infos or self.states)

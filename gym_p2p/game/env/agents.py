@@ -19,7 +19,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.joint import by_acting_seat, joint_spaces, per_seat
 from gym_p2p.game.env.lives import Lives, Returned
-from gym_p2p.game.env.returned import ALL, flag
+from gym_p2p.game.env.returned import ALL, after_reset, after_step, flag
 from gym_p2p.game.env.split import Split, split_actions
 from gym_p2p.game.outcome import Outcome, fresh
 
@@ -97,7 +97,7 @@ class AgentsGame(Game):
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
         """Begin an episode; see :class:`Game`."""
-        observation, info = self.env.reset(seed=seed, options=options)
+        observation, info = after_reset(self.env.reset(seed=seed, options=options))
         self.progress = self._unborn
         return self._outcome(observation, {}, ({}, {}), info)
 
@@ -107,7 +107,7 @@ class AgentsGame(Game):
         acting = self.progress.acting
         if acting is not None:
             joint = {seat: action for seat, action in joint.items() if seat in acting}
-        observation, rewards, terminated, truncated, info = self.env.step(joint)
+        observation, rewards, terminated, truncated, info = after_step(self.env.step(joint))
         own = info.get("rewards") if isinstance(info, Mapping) else None
         own_rewards = isinstance(own, Mapping) and own.keys() == set(self._acting)
         return self._outcome(observation, own if own_rewards else rewards, (terminated, truncated), info)

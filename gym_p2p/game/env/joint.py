@@ -16,7 +16,7 @@ from gymnasium import spaces
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.env.returned import ALL, flag, reward
+from gym_p2p.game.env.returned import ALL, after_reset, after_step, flag, reward
 from gym_p2p.game.env.split import Split
 from gym_p2p.game.outcome import Outcome, fresh
 
@@ -59,13 +59,13 @@ class JointGame(Game):
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
         """Begin an episode; see :class:`Game`."""
-        observation, info = self.env.reset(seed=seed, options=options)
+        observation, info = after_reset(self.env.reset(seed=seed, options=options))
         return self._outcome(observation, (0.0,) * len(self.seats), (False, False), info)
 
     def step(self, actions: Sequence[Any]) -> Outcome:
         """Advance one frame; see :class:`Game`."""
         joint = self._join(actions[: len(self._acting)])
-        observation, value, terminated, truncated, info = self.env.step(joint)
+        observation, value, terminated, truncated, info = after_step(self.env.step(joint))
         return self._outcome(observation, self._rewards(value, info), (terminated, truncated), info)
 
     def _outcome(

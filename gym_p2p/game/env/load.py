@@ -31,6 +31,7 @@ from gym_p2p.game.env.game import Game
 
 __all__ = [
     "Policy",
+    "action_of",
     "import_module",
     "import_namespace",
     "load_environment",
@@ -83,7 +84,7 @@ def load_policy(name: str, game: Game, seat: SeatId, *, seed: int = 0) -> Policy
         UsageError: there is no such policy.
     """
     if name == "random":
-        return _random_policy(game.action_space(seat), seed)
+        return _Random(game.action_space(seat), seed)
     if name == "scripted":
         offered = getattr(game.env.unwrapped, "scripted_policy", None)
         if offered is None:
@@ -94,20 +95,34 @@ def load_policy(name: str, game: Game, seat: SeatId, *, seed: int = 0) -> Policy
         return policy
     module, _, function = name.rpartition(":")
     if not module or not _is_identifier(function):
-        raise UsageError(f"no policy {name!r}{_near(name, ('random', 'scripted'))}; or write module:function")
+        near = _near(name, ("random", "scripted"))
+        raise UsageError(f"no policy {name!r}; wanted random, scripted, or module:function{near}")
     found: Policy = _attribute(import_module(module), function)
     return found
 
 
-def _random_policy(space: gymnasium.Space[Any], seed: int) -> Policy:
-    own = copy.deepcopy(space)  # the environment's own generator is left alone
-    own.seed(seed)
+def action_of(policy: Policy, observation: Any, info: Mapping[Any, Any], frame: int) -> Any:
+    """Return what a policy does. ``random`` minds a mask in the info too, which PettingZoo allows there."""
+    if isinstance(policy, _Random) and "action_mask" in info and not _has_mask(observation):
+        return policy({"action_mask": info["action_mask"]}, frame)
+    return policy(observation, frame)
 
-    def policy(observation: Any, _frame: int) -> Any:
-        mask = observation.get("action_mask") if isinstance(observation, Mapping) else None
-        return own.sample(_sampling_mask(own, mask))
 
-    return policy
+def _has_mask(observation: Any) -> bool:
+    return isinstance(observation, Mapping) and "action_mask" in observation
+
+
+class _Random:
+    """The policy ``random``."""
+
+    def __init__(self, space: gymnasium.Space[Any], seed: int) -> None:
+        self._space = copy.deepcopy(space)  # the environment's own generator is left alone
+        self._space.seed(seed)
+
+    def __call__(self, observation: Any, _frame: int) -> Any:
+        """Return any action that the observation's mask allows."""
+        mask = observation["action_mask"] if _has_mask(observation) else None
+        return self._space.sample(_sampling_mask(self._space, mask))
 
 
 def _sampling_mask(space: gymnasium.Space[Any], mask: Any) -> Any:

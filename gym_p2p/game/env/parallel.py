@@ -16,6 +16,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.lives import Lives, Returned
+from gym_p2p.game.env.returned import after_reset, after_step
 from gym_p2p.game.outcome import Outcome
 
 __all__ = ["ParallelGame"]
@@ -45,14 +46,15 @@ class ParallelGame(Game):
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Outcome:
         """Begin an episode; see :class:`Game`."""
-        observations, infos = self.env.reset(seed=seed, options=options)
+        observations, infos = after_reset(self.env.reset(seed=seed, options=options))
         self.progress = self._unborn
-        return self._outcome(Returned(observations, {}, {}, {}, infos or {}))
+        return self._outcome(Returned(observations, {}, {}, {}, infos))
 
     def step(self, actions: Sequence[Any]) -> Outcome:
         """Advance one frame with the actions of the agents that live; see :class:`Game`."""
         by_seat = dict(zip(self.seats, actions, strict=True))
-        return self._outcome(Returned(*self.env.step({agent: by_seat[agent] for agent in self.env.agents})))
+        acting = {agent: by_seat[agent] for agent in self.env.agents}
+        return self._outcome(Returned(*after_step(self.env.step(acting))))
 
     def _outcome(self, returned: Returned) -> Outcome:
         alive = self.env.agents
@@ -106,7 +108,7 @@ def _observation_spaces(env: Any, agents: tuple[SeatId, ...]) -> dict[SeatId, gy
             "%s declares no observation spaces; taking them from its first observations",
             type(env.unwrapped).__name__,
         )
-    observations, _ = env.reset(seed=0)
+    observations, _ = after_reset(env.reset(seed=0))
     found: dict[SeatId, gymnasium.Space[Any]] = {}
     for agent in agents:
         observation = np.asarray(observations.get(agent))

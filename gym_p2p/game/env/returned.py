@@ -11,10 +11,42 @@ import numpy as np
 
 from gym_p2p.errors import UnsupportedEnvironment
 
-__all__ = ["ALL", "flag", "reward"]
+__all__ = ["ALL", "after_reset", "after_step", "flag", "reward"]
 
 ALL = "__all__"
 """The key under which RLlib's environments say that the episode is over for everybody."""
+
+
+def after_reset(returned: Any) -> tuple[Any, Any]:
+    """Return the observation and the info that ``reset`` returned; no info is an empty one.
+
+    Raises:
+        UnsupportedEnvironment: it returned something else.
+    """
+    observation, info = _parts(returned, "reset", ("observation", "info"))
+    return observation, {} if info is None else info
+
+
+def after_step(returned: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """Return the five things that ``step`` returned; no info is an empty one.
+
+    Raises:
+        UnsupportedEnvironment: it returned something else.
+    """
+    names = ("observation", "reward", "terminated", "truncated", "info")
+    observation, value, terminated, truncated, info = _parts(returned, "step", names)
+    return observation, value, terminated, truncated, {} if info is None else info
+
+
+def _parts(returned: Any, call: str, names: tuple[str, ...]) -> tuple[Any, ...]:
+    several = isinstance(returned, tuple | list)
+    if several and len(returned) == len(names):
+        return tuple(returned)
+    what = f"{len(returned)} things" if several else f"one {type(returned).__name__}"
+    raise UnsupportedEnvironment(
+        f"the environment's {call} returned {what}, and wanted is ({', '.join(names)}). Where it is of an "
+        "older API, convert it (by shimmy's GymV21CompatibilityV0, for one)"
+    )
 
 
 def reward(value: Any, seat: Any) -> float:

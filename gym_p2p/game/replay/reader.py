@@ -393,6 +393,8 @@ def _problem_of_frames(value: Frames, running: _Growing, seats: int) -> str | No
         return "checks of other frames"
     running.checked.extend(frames)
     states = [state.frame for state in value.states]
-    if len(set(states)) < len(states) or not set(running.checked) >= set(states):
-        return "states of other frames"
+    for frame in states:
+        if frame not in running.checked:
+            return "states of other frames"
+        running.checked.remove(frame)  # each has one
     return None

@@ -28,6 +28,7 @@ from typing import IO, Any
 import attrs
 import msgspec
 
+from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
 from gym_p2p.errors import DamagedReplay
 
 __all__ = [
@@ -56,7 +57,8 @@ FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 2**20
 MAX_PAYLOAD_BYTES = 4 * 2**20
 """Of one record, inflated; the writer's hold some hundred frames and an eighth of this."""
-_MAX_BEGUN_BYTES = 2**16
+_MAX_BEGUN_BYTES = 5 * MAX_OPTIONS_BYTES
+"""Options travel as JSON, where a number has three characters and a comma, and nine bytes here."""
 _MAX_FRAMES = 4096
 """In one record."""
 

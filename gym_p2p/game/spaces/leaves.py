@@ -139,7 +139,9 @@ def shown(value: Any) -> str:
 
 
 def whole_number(value: Any) -> int | None:
-    """Return a whole number given as an int, a numpy integer or any library's array of one; else None."""
+    """Return a whole number given as an int, a numpy integer, or alone in an array or list; else None."""
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
     if hasattr(value, "__array__") and not isinstance(value, np.generic):
         array = np.asarray(value)
         value = array.reshape(())[()] if array.size == 1 else None

@@ -16,17 +16,9 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gym_p2p.game.state.emulators import emulator_bytes, put_emulator
 from gym_p2p.game.state.handles import LEAVES, is_handle, is_left_alone
-from gym_p2p.game.state.kinds import (
-    ATTRIBUTE_PUTS,
-    VISITS,
-    Entry,
-    Unreachable,
-    emulator_bytes,
-    put_emulator,
-    slots_of,
-    visit_of,
-)
+from gym_p2p.game.state.kinds import ATTRIBUTE_PUTS, VISITS, Entry, Unreachable, slots_of, visit_of
 
 __all__ = ["MAX_OBJECTS", "contents_of", "has_emulator", "path_to", "put_back", "record"]
 

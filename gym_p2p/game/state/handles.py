@@ -41,13 +41,8 @@ _LAZY = frozenset({"screen", "_screen", "clock", "_clock", "canvas", "surface", 
 """Attributes that are often ``None`` until something is drawn for the first time. What is made then has to
 survive a return to before that."""
 
-_CONSTANTS = frozenset(
-    {
-        *("_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs", "_cached_spec"),
-        *("possible_agents", "action_spaces", "observation_spaces"),
-    }
-)
-"""What Gymnasium and PettingZoo keep of how an environment was made, and what they hold constant."""
+_CONSTANTS = frozenset({"_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs", "_cached_spec"})
+"""What Gymnasium and PettingZoo keep of how an environment was made."""
 
 OUTSIDE = _VIEWERS | _LAZY | _CONSTANTS
 """The names of attributes that may be outside the state; :func:`is_left_alone` decides."""

@@ -22,18 +22,10 @@ import gymnasium
 import numpy as np
 
 from gym_p2p.game.drawing import module_of
+from gym_p2p.game.state.emulators import put_emulator, repeat_probability, save_emulator
 from gym_p2p.game.state.handles import LEAVES, OUTSIDE, is_leaf_type, is_left_alone
 
-__all__ = [
-    "ATTRIBUTE_PUTS",
-    "VISITS",
-    "Entry",
-    "Unreachable",
-    "emulator_bytes",
-    "put_emulator",
-    "slots_of",
-    "visit_of",
-]
+__all__ = ["ATTRIBUTE_PUTS", "VISITS", "Entry", "Unreachable", "slots_of", "visit_of"]
 
 Put = Callable[[Any, Any], None]
 
@@ -97,7 +89,7 @@ def visit_of(found: Any) -> Visit:
         memory = _visit_value(bytes, _put_memory)
         visit = _both(memory, _visit_object) if kind.__dictoffset__ else memory
     elif hasattr(kind, "cloneSystemState") and hasattr(kind, "restoreSystemState"):
-        visit = _visit_value(_saved_emulator, put_emulator)
+        visit = _visit_emulator
     else:
         visit = _visit_by_base(found)
     VISITS[kind] = visit
@@ -171,6 +163,17 @@ def _visit_parts(parts: Callable[[Any], Iterable[Any]]) -> Visit:
     return visit
 
 
+def _visit_emulator(found: Any, entries: list[Entry], _stack: list[Any]) -> None:
+    probability = repeat_probability(found)
+    if probability:
+        raise Unreachable(
+            f"its emulator repeats actions by chance (repeat_action_probability={probability:g}), and does "
+            "not save which action that is; made with repeat_action_probability=0 it can be saved",
+            found,
+        )
+    entries.append((put_emulator, found, save_emulator(found)))
+
+
 def _visit_nothing(_found: Any, _entries: list[Entry], _stack: list[Any]) -> None:
     pass
 
@@ -186,23 +189,33 @@ def _visit_attributes(kind: type) -> Visit:
 
 def _visit_object(found: Any, entries: list[Entry], stack: list[Any]) -> None:
     content = found.__dict__.copy()
-    if not OUTSIDE.isdisjoint(content):
-        for name in OUTSIDE & content.keys():
-            if is_left_alone(name, content[name]):
-                del content[name]
     entries.append((_put_object, found, content))
-    stack += [value for value in content.values() if type(value) not in LEAVES]
+    if OUTSIDE.isdisjoint(content):
+        stack += [value for value in content.values() if type(value) not in LEAVES]
+        return
+    for name, value in content.items():
+        if type(value) not in LEAVES and not (name in OUTSIDE and is_left_alone(name, value)):
+            stack.append(value)
 
 
 def _put_object(found: Any, content: dict[str, Any]) -> None:
     own = found.__dict__
+    kept = {} if OUTSIDE.isdisjoint(own) else _kept_of(own, content)
     own.update(content)
-    if len(own) != len(content):
-        for name in own.keys() - content.keys():
-            if name not in OUTSIDE:
-                del own[name]
-            elif not is_left_alone(name, own[name]):
-                own[name] = None  # what such an attribute has until it is needed
+    if kept or len(own) != len(content):
+        for name in own.keys() - content.keys() - kept.keys():
+            del own[name]
+        own.update(kept)
+
+
+def _kept_of(own: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    """Return what is outside the state now, and was so then or was not there: it stays."""
+    return {
+        name: own[name]
+        for name in OUTSIDE & own.keys()
+        if is_left_alone(name, own[name])
+        and (is_left_alone(name, content[name]) if name in content else own[name] is not None)
+    }
 
 
 def _visit_slots(slots: tuple[tuple[str, Any], ...]) -> Visit:
@@ -317,35 +330,6 @@ def _put_random_state(found: np.random.RandomState, content: Any) -> None:
 
 def _put_random(found: random.Random, content: Any) -> None:
     found.setstate(content)
-
-
-class _Clone:
-    """A saved emulator that has to be freed by hand."""
-
-    __slots__ = ("_free", "state")
-
-    def __init__(self, emulator: Any) -> None:
-        self.state = emulator.cloneSystemState()
-        self._free = emulator.deleteState
-
-    def __del__(self) -> None:
-        self._free(self.state)
-
-
-def _saved_emulator(found: Any) -> Any:
-    return _Clone(found) if hasattr(found, "deleteState") else found.cloneSystemState()
-
-
-def put_emulator(found: Any, content: Any) -> None:
-    """Write a saved emulator back."""
-    found.restoreSystemState(content.state if isinstance(content, _Clone) else content)
-
-
-def emulator_bytes(found: Any, content: Any) -> np.ndarray[Any, Any]:
-    """Return a saved emulator as bytes, the same in every process."""
-    if isinstance(content, _Clone):
-        return np.array(found.encodeState(content.state), np.uint8)
-    return np.frombuffer(bytes(content.serialize()), np.uint8)
 
 
 _BASES: tuple[tuple[type, Visit], ...] = (

@@ -220,10 +220,20 @@ class _Reading:
         if not self._is_own(module):
             return
         self._stack += _functions_of(getattr(function, "__wrapped__", None))
+        self._note_function(f"{module}.{function.__qualname__}", function)
         loaded, stored, attributes, stored_attributes = _names_in(function.__code__)
         self._stored |= stored_attributes
         self._note(str(module), own, {name for name in stored if name in own})
         self._note_loaded(str(module), own, loaded, attributes, stored_attributes)
+
+    def _note_function(self, where: str, function: types.FunctionType) -> None:
+        """Note a function's own attributes, and the defaults of its arguments that can be changed."""
+        own = function.__dict__
+        changing = {n for n, value in own.items() if _is_rebindable(n, value) or _can_change(value)}
+        self._note(where, own, {name for name in changing if not name.startswith("__")})
+        defaults = dict(enumerate(function.__defaults__ or ())) | (function.__kwdefaults__ or {})
+        table = {f"default {key}": value for key, value in defaults.items() if _can_change(value)}
+        self._note(where, table, set(table))
 
     def _note_loaded(
         self,

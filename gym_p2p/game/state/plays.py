@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gym_p2p.game.checksum import checksum
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.env.load import load_policy
+from gym_p2p.game.env.load import action_of, load_policy
 from gym_p2p.game.outcome import Outcome
 
 __all__ = ["Actor", "outcome_digests", "random_actor"]
@@ -23,16 +23,9 @@ def random_actor(game: Game, seed: int = 0) -> Actor:
 
     def act(outcome: Outcome, frame: int) -> list[Any]:
         seen = zip(policies, codecs, outcome.observations, outcome.infos, strict=True)
-        return [codec.check(policy(_with_mask(o, info), frame)) for policy, codec, o, info in seen]
+        return [codec.check(action_of(policy, o, info, frame)) for policy, codec, o, info in seen]
 
     return act
-
-
-def _with_mask(observation: Any, info: Mapping[Any, Any]) -> Any:
-    """Return an observation with the action mask, which PettingZoo allows in either place."""
-    if isinstance(observation, Mapping) and "action_mask" in observation:
-        return observation
-    return {"action_mask": info["action_mask"]} if "action_mask" in info else observation
 
 
 def outcome_digests(game: Game, outcome: Outcome) -> dict[str, str]:

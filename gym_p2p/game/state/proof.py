@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 import attrs
 
-from gym_p2p.errors import UsageError
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state.fields import Fields, differences, fields_checksum
@@ -24,9 +23,11 @@ from gym_p2p.game.state.plays import Actor, outcome_digests, random_actor
 from gym_p2p.game.state.rehearsal import Rehearsal, unlike, without
 from gym_p2p.game.state.snapshot import Hooks, Snapshot, Snapshots, strategies_for
 
-__all__ = ["FRAMES", "SnapshotChoice", "Tried", "choose_snapshots", "rehearse", "require_hooks"]
+__all__ = ["FRAMES", "SnapshotChoice", "Tried", "choose_snapshots", "rehearse"]
 
 FRAMES = 24  # three windows of 8, the default prediction window
+_MOST_FRAMES = 120  # what shows late, most often shows within some seconds
+_LONGER_S = 0.5  # a player waits for it, once in a match
 _WRONG_TURN = 3  # frames
 
 _US = 1e6
@@ -108,6 +109,7 @@ def choose_snapshots(
     seed: int = 1,
     options: dict[str, Any] | None = None,
     frames: int = FRAMES,
+    longer_s: float = _LONGER_S,
     exhaustive: bool = False,
 ) -> SnapshotChoice:
     """Find the best way of saving and restoring a game that is exact.
@@ -122,7 +124,8 @@ def choose_snapshots(
         seed: the seed of the episode, and of random play. Not 0, which means the time of day to Stella, the
             emulator of the Atari games.
         options: what ``reset`` gets.
-        frames: how many are played at most.
+        frames: how many are played at most, to begin with.
+        longer_s: what is exact so far is proved over more frames, up to 120, as far as it takes no longer.
         exhaustive: try all strategies even when one is exact.
 
     Raises:
@@ -138,8 +141,11 @@ def choose_snapshots(
             tried.append(Tried(name, exact=False, reason=strategy))
             continue
         snapshots = Snapshots(game, strategy)
-        proof = _Proof(game, snapshots, actor or random_actor(game, seed), (seed, options, frames))
+        play = _Play(game, snapshots, actor, seed, options)
+        proof = _Proof(play, frames)
         tried.append(proof.run(steps_us))
+        if tried[-1].exact and (more := proof.more_frames(longer_s)):
+            tried[-1] = _proved_longer(play, more, steps_us)
         if tried[-1].exact and chosen is None:
             chosen, rehearsal = snapshots, proof.rehearsal
             if not exhaustive:
@@ -153,10 +159,46 @@ def rehearse(game: Game, snapshots: Snapshots, *, seed: int = 1, frames: int = F
 
     For another copy of a game whose strategy is known. ``None`` where the state cannot be read.
     """
+    play = _Play(game, snapshots, None, seed, None)
     game.reset(seed)
-    proof = _Proof(game, snapshots, random_actor(game, seed), (seed, None, frames))
+    proof = _Proof(play, frames)
     proof.play_twice()
+    if more := proof.more_frames(_LONGER_S):
+        before = snapshots.save()
+        _Proof(play, more).play_twice()  # for what changes late outside of the environment's objects
+        snapshots.load(before)
     return proof.rehearsal
+
+
+@attrs.frozen
+class _Play:
+    """What is played, and how; always the same."""
+
+    game: Game
+    snapshots: Snapshots
+    actor: Actor | None
+    seed: int
+    options: dict[str, Any] | None
+
+    def new_actor(self) -> Actor:
+        """Return who plays it from the reset on."""
+        return self.actor or random_actor(self.game, self.seed)
+
+
+# How many frames fit into the time hangs on the machine, and so differs between players. It must not show in
+# their games: what a reset leaves as it was (a counter of all frames) would have another past. Hence the game
+# goes back to before the longer proof, by the strategy that has been proved. Where that is refuted after all,
+# nothing can take it back.
+
+
+def _proved_longer(play: _Play, frames: int, steps_us: list[float]) -> Tried:
+    """Prove what was exact over more frames, and leave the game as it was."""
+    before = play.snapshots.save()
+    tried = _Proof(play, frames).run(steps_us)
+    if tried.exact:
+        play.snapshots.load(before)
+    play.snapshots.free(before)
+    return tried
 
 
 class _NotExact(Exception):
@@ -200,11 +242,12 @@ class _Moment:
 class _Proof:
     """The trial of one strategy."""
 
-    def __init__(self, game: Game, snapshots: Snapshots, actor: Actor, play: tuple[int, Any, int]) -> None:
-        self._game = game
-        self._snapshots = snapshots
-        self._actor = actor
-        self._seed, self._options, self._frames = play
+    def __init__(self, play: _Play, frames: int) -> None:
+        self._game = play.game
+        self._snapshots = play.snapshots
+        self._actor = play.new_actor()
+        self._seed, self._options, self._frames = play.seed, play.options, frames
+        self._started_s = time.perf_counter()
         self._actions: list[Sequence[Any]] = []
         self._digests: list[dict[str, str]] = []
         self._last_fields: Fields | None = None
@@ -241,6 +284,12 @@ class _Proof:
         whole = Rehearsal.of(self._digests, self._last_fields)
         return None if whole is None else whole.small()
 
+    def more_frames(self, longer_s: float) -> int | None:
+        """Return how many frames could be proved in so many seconds; ``None`` if no more than here."""
+        played = len(self._digests)
+        most = min(_MOST_FRAMES, int(played * longer_s / (time.perf_counter() - self._started_s)))
+        return most if most > played == self._frames else None
+
     def _free(self) -> None:
         for moment in self._moments:
             self._snapshots.free(moment.snapshot)
@@ -269,7 +318,8 @@ class _Proof:
 
     def _play_original(self) -> None:
         """Play the original, and keep some moments of it."""
-        marks = {0, self._frames // 3, 2 * self._frames // 3}
+        count = len(self._actions)  # fewer than were wanted where the episode ends
+        marks = {0, count // 3, 2 * count // 3}
         outcome = self._game.reset(self._seed, self._options)
         before = outcome_digests(self._game, outcome)
         for frame, actions in enumerate(self._actions):
@@ -342,14 +392,3 @@ def _timed(costs_us: list[float], call: Callable[..., _T], *arguments: Any) -> _
     result = call(*arguments)
     costs_us.append((time.perf_counter() - started) * _US)
     return result
-
-
-def require_hooks(hooks: Any) -> Hooks:
-    """Return hooks if they are a pair.
-
-    Raises:
-        UsageError: they are not.
-    """
-    if isinstance(hooks, str) or not isinstance(hooks, Sequence) or len(hooks) != 2:
-        raise UsageError(f"hooks: wanted a pair (save, load) of method names or callables, got {hooks!r}")
-    return hooks[0], hooks[1]

@@ -12,8 +12,9 @@ objects holds for them all, and for those that come later.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -26,6 +27,9 @@ __all__ = ["Rehearsal", "leaves", "listed", "pattern_of", "unlike", "without"]
 _MAX_PATTERNS = 400
 _MAX_TEXT = 16_384
 """A quarter of what a message of the handshake may hold; each pattern takes some bytes beside its text."""
+
+_COUNT = "['items']"
+"""Under which the fields of a list have its length."""
 
 _INDEX = re.compile(r"\[\d+\]|\(\d+\)")
 _STEP = re.compile(r"\.?[^.\[(]+|\[[^\]]*\]?|\([^)]*\)?|\.")
@@ -107,7 +111,28 @@ def unlike(rehearsals: Iterable[Rehearsal | None]) -> tuple[str, ...]:
     steps = min(one.steps for one in known)
     tables = [one.cut(steps).digests for one in known]
     every = {pattern for table in tables for pattern in table}
-    return tuple(sorted(p for p in every if len({table.get(p) for table in tables}) > 1))
+    differing = [p for p in every if len({table.get(p) for table in tables}) > 1]
+    present = [set(itertools.chain.from_iterable(map(_beginnings, table))) for table in tables]
+    found = {_whole(pattern, present) for pattern in differing}
+    return tuple(sorted(one for one in found if not _lies_in(one, tuple(found - {one}))))
+
+
+def _beginnings(pattern: str) -> Iterator[str]:
+    return itertools.accumulate(_steps_of(pattern))
+
+
+def _whole(pattern: str, present: Sequence[Collection[str]]) -> str:
+    """Return what a pattern is an item of, where players differ in which items there are, or in how many.
+
+    The next play has other ones (names made at random), and so other patterns.
+    """
+    before = ""
+    for beginning in _beginnings(pattern):
+        step = beginning[len(before) :]
+        if step == _COUNT or (step[0] == "[" and any(beginning not in table for table in present)):
+            return before
+        before = beginning
+    return pattern
 
 
 def leaves(fields: Fields) -> Iterator[tuple[str, Any]]:

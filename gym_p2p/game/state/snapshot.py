@@ -28,7 +28,16 @@ from gym_p2p.game.state.fields import Fields, fields_checksum, fields_of
 from gym_p2p.game.state.kinds import Entry, Unreachable
 from gym_p2p.game.state.outside import Outside
 
-__all__ = ["Hook", "Hooks", "Snapshot", "Snapshots", "Strategy", "snapshots_named", "strategies_for"]
+__all__ = [
+    "Hook",
+    "Hooks",
+    "Snapshot",
+    "Snapshots",
+    "Strategy",
+    "require_hooks",
+    "snapshots_named",
+    "strategies_for",
+]
 
 Hook = str | Callable[..., Any]
 
@@ -261,6 +270,17 @@ def strategies_for(game: Game, hooks: Hooks | None) -> Iterator[tuple[str, Strat
         yield "layers", _located(problem, game)
     else:
         yield layered.name, layered
+
+
+def require_hooks(hooks: Any) -> Hooks:
+    """Return hooks if they are a pair.
+
+    Raises:
+        UsageError: they are not.
+    """
+    if isinstance(hooks, str) or not isinstance(hooks, Sequence) or len(hooks) != 2:
+        raise UsageError(f"hooks: wanted a pair (save, load) of method names or callables, got {hooks!r}")
+    return hooks[0], hooks[1]
 
 
 def snapshots_named(game: Game, name: str, *, hooks: Hooks | None = None) -> Snapshots:

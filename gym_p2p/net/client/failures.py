@@ -6,6 +6,7 @@ It knows aiohttp's errors; what the causes mean is for :mod:`gym_p2p.exports.unr
 from __future__ import annotations
 
 import asyncio
+import http
 import ssl
 import urllib.parse
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from gym_p2p.exports.unreachable import NO_SERVICE, is_busy, status_in_words, wh
 __all__ = ["in_words", "is_turned_away"]
 
 _LOOK_TIMEOUT_S = 1.0
+_NO_UPGRADE = "a proxy in front of it that passes no WebSocket on: it has to keep Upgrade and Connection"
 
 
 def is_turned_away(error: BaseException) -> bool:
@@ -58,6 +60,8 @@ def _meaning(cause: BaseException) -> str | None:
             told = why_unreachable(found)
         case aiohttp.ClientConnectorError(os_error=found):
             told = why_unreachable(found)
+        case aiohttp.WSServerHandshakeError(status=http.HTTPStatus.BAD_REQUEST):
+            told = f"{NO_SERVICE}, or {_NO_UPGRADE} (HTTP 400)"
         case aiohttp.WSServerHandshakeError(status=status):
             told = status_in_words(status)
         case aiohttp.ServerDisconnectedError():

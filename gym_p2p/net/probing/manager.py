@@ -174,6 +174,7 @@ class ProbeManager:
             case ProbeSignal():
                 run.connection.receive_signal(event.type, event.payload)
             case ProbeVerdict():
+                self._active = None  # a newer one replaces it no more: what it came to is reported
                 run.end(event)
 
     def _prepare(self, prepare: ProbePrepare) -> None:
@@ -198,7 +199,7 @@ class ProbeManager:
             result = await run.run()
             if self._active is run:
                 self._active = None
-                self._report_result(result)
+            self._report_result(result)
         finally:
             await run.connection.close()
 

@@ -9,11 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import Leave, Left, PlayerGone
+from gym_p2p.core.match.events import BeginEpisode, Leave, Left, PlayerGone
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.sync.outputs import Over
 from gym_p2p.core.sync.session import SyncSession
-from gym_p2p.core.wire.messages import Goodbye, Holdings, Share, encode
+from gym_p2p.core.wire.messages import Goodbye, Holdings, Ready, Relay, Share, encode
 from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples, rarely
 from tests.core.match.pairs import Pair, greeted_match, outputs_of
@@ -217,6 +217,20 @@ def test_inputs_of_another_by_hearsay_count_only_once_they_are_gone() -> None:
     match.receive(1, encode(Holdings(0, ((2, 1),))), 0.2)
     assert match._peers[2].remote_inputs.count == 1
     assert gone(match) == [PlayerGone(2, "peer_lost", 1)]
+
+
+def test_what_was_shared_of_an_episode_before_it_began_here_backs_the_report_that_follows() -> None:
+    match = greeted_match(3)
+    match.command(BeginEpisode(None), 0.1)
+    match.receive(1, encode(Ready(1, None, None, 0, 0)), 0.1)
+    match.closed(2, 0.1)
+    match.receive(1, encode(Share(1, 2, 0, (b"a", b"b"))), 0.2)
+    match.receive(1, encode(Relay(2, encode(Ready(1, None, None, 0, 0)))), 0.2)
+    match.handle_timeout(0.3)
+    assert match._exchange.episode == 1
+    match.receive(1, encode(Holdings(1, ((2, 2),))), 0.4)
+    assert match._peers[1].protocol_errors == 0
+    assert gone(match) == [PlayerGone(2, "peer_lost", 2)]
 
 
 def test_holdings_that_were_not_shared_are_a_protocol_error() -> None:

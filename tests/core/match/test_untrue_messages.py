@@ -66,28 +66,23 @@ def test_a_checksum_of_the_episode_before_still_counts() -> None:
 
 
 def test_forged_checksums_push_out_no_true_disagreement() -> None:
-    frames, every, wrong = 9000, 30, 8999
-    match = _playing(3, frames=frames)
-    found = []
-    for checked in range(every - 1, frames, every):
-        for frame in range(checked - every + 1, min(frames, checked + every)):
-            if frame != checked:
-                match.receive(1, encode(Checksum(1, frame, b"forged")), 100.0)
-        match.receive(2, encode(Checksum(1, checked, b"theirs" if checked == wrong else b"same")), 100.0)
-        match.command(GiveChecksum(checked, b"same"), 100.0)
-        for frame in range(0, checked, every // 2):  # and of what is long over
-            match.receive(1, encode(Checksum(1, frame, b"forged")), 100.0)
-        found += [(e.frame, e.player) for e in outputs_of(match) if isinstance(e, Desynced)]
-    assert found == [(wrong, 2)]
+    match = _playing(3, frames=60)
+    match.receive(2, encode(Checksum(1, 29, b"theirs")), 1.0)
+    for frame in range(4200):
+        match.receive(1, encode(Checksum(1, frame, b"forged")), 1.0)
+    outputs_of(match)
+    match.command(GiveChecksum(29, b"ours"), 1.1)
+    found = [(event.frame, event.player) for event in outputs_of(match) if isinstance(event, Desynced)]
+    assert sorted(found) == [(29, 1), (29, 2)]  # the forged one of that frame differs too: that is all
 
 
 def test_what_others_make_up_is_not_kept() -> None:
     history = ChecksumHistory(local=0, players=3)
-    for checked in range(29, 30_000, 30):
+    for checked in range(29, 3_000, 30):
         for frame in range(checked - 29, checked):
             history.add(1, Checksum(1, frame, b"forged"))
         history.add(0, Checksum(1, checked, b"ours"))
         assert history.awaits([2])
         history.add(2, Checksum(1, checked, b"ours"))
     assert len(history._ahead) == 0
-    assert len(history._open) == 1000  # of which the first's is missing
+    assert len(history._open) == 100  # of which the first's is missing

@@ -193,7 +193,7 @@ def test_a_state_that_is_unlike_and_shows_is_no_pass(habit: Any) -> None:
 
 
 def test_more_steps_lengthen_the_restores_too() -> None:
-    assert _card(unruly.LateHiddenState, steps=20).verdict == "rollback", "not shown yet"
-    card = _card(unruly.LateHiddenState, steps=90)
+    assert _card(unruly.VeryLateHiddenState, steps=20).verdict == "rollback", "not shown yet"
+    card = _card(unruly.VeryLateHiddenState, steps=200)
     assert card.verdict == "lockstep", str(card)
     assert "the reward of 'player'" in card.check("after a restore").detail

@@ -69,7 +69,7 @@ _LOCKSTEP = {
     ),
     # Which action sticks is kept where the emulator saves nothing.
     "Atari Pong with sticky actions": _Known(
-        "ale_py:ALE/Pong-v5", ("ale_py",), kwargs={"obs_type": "ram"}, because="another one"
+        "ale_py:ALE/Pong-v5", ("ale_py",), kwargs={"obs_type": "ram"}, because="probability=0.25"
     ),
 }
 

@@ -43,6 +43,12 @@ def test_a_state_that_goes_another_way_by_an_order_is_no_pass() -> None:
     assert "neither on clocks nor on chance" in card.why
 
 
+def test_an_order_that_seldom_comes_out_otherwise_is_found_in_several_rounds() -> None:
+    card = _card(local_noise.SeldomByAddress)
+    assert card.verdict == "unfit", str(card)
+    assert "neither on clocks nor on chance" in card.why
+
+
 def test_what_shows_late_is_waited_for_where_states_differ() -> None:
     card = _card(local_noise.LateByAddress, fresh_process=False)
     assert card.verdict == "unfit", str(card)

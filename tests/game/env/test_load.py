@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 
 from gym_p2p.errors import UsageError
-from gym_p2p.game.env.load import load_environment, load_policy
+from gym_p2p.game.env.load import action_of, load_environment, load_policy
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.plays import random_actor
 from tests.game.environments import Echo
@@ -160,3 +160,12 @@ def test_what_an_environment_raises_is_said_in_its_own_words(
     with pytest.raises(UsageError, match=said.format(name)) as error:
         load_environment(f"{name}:make")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("mask", [[0, 0, 1], (False, False, True), np.array([0, 0, 2], np.int64)])
+def test_the_random_policy_minds_a_mask_in_the_info_where_the_observation_has_none(mask: Any) -> None:
+    policy = load_policy("random", make_game(Echo(spaces.MultiDiscrete([3, 3]))), 0)
+    assert {int(action_of(policy, 0, {"action_mask": mask}, frame)) for frame in range(20)} == {2}
+    both = {"action_mask": [1, 0, 0]}
+    assert {int(action_of(policy, both, {"action_mask": mask}, frame)) for frame in range(20)} == {0}
+    assert action_of(lambda seen, frame: (seen, frame), 7, {"action_mask": mask}, 3) == (7, 3)

@@ -397,3 +397,16 @@ def test_closing_twice_closes_once() -> None:
     game.close()
     game.close()
     assert env.closed == 1
+
+
+def test_no_info_is_an_empty_one() -> None:
+    class Silent(Echo):
+        def reset(self, **options: Any) -> Any:
+            return super().reset(**options)[0], None
+
+        def step(self, action: Any) -> Any:
+            return (*super().step(action)[:4], None)
+
+    game = make_game(Silent(_PAIR))
+    assert game.reset(1).infos == ({}, {})
+    assert game.step([1, 1]).infos == ({}, {})

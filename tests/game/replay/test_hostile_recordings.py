@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import gymnasium
 import pytest
 
@@ -18,7 +19,7 @@ from gym_p2p.game.env.installed import is_installed
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.replay.reader import read_replay
-from gym_p2p.game.replay.records import Begun, Ended, Frames, digest_of_header, encode
+from gym_p2p.game.replay.records import Begun, Check, Ended, Frames, StateCheck, digest_of_header, encode
 from gym_p2p.game.replay.verify import verify_replay
 from gym_p2p.game.replay.writer import ReplayWriter
 from tests.replays import header_of
@@ -212,7 +213,7 @@ def much() -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (lambda: iter([begun(2**17)]), "too large"),
+        (lambda: iter([begun(2**19)]), "too large"),
         (lambda: iter([begun(), frames(0, 300, bytes(2**14))]), "too large"),
         (lambda: iter([begun(), frames(0, 5000, b"")]), "holds 5000 frames"),
         (
@@ -257,3 +258,14 @@ def test_a_file_that_changes_after_it_was_read_is_noticed(tmp_path: Path) -> Non
     forged(tmp_path / "a.p2preplay", iter([begun(), frames(0, 9, b"\0")]))
     with pytest.raises(DamagedReplay, match=r"changed meanwhile|digest is wrong"):
         list(replay.episodes[0].parts())
+
+
+def test_a_state_that_is_told_twice_is_refused(tmp_path: Path) -> None:
+    def told(first: int) -> Frames:
+        check = Check(frame=first, digest="0" * 16, observations="0" * 16)
+        states = [StateCheck(frame=0, digest="0" * 16)]
+        return attrs.evolve(frames(first, 1, b"\1"), checks=[check], states=states)
+
+    path = forged(tmp_path / "a.p2preplay", iter([begun(), told(0), told(1)]))
+    with pytest.raises(DamagedReplay, match="states of other frames"):
+        read_replay(path)

@@ -13,6 +13,7 @@ import attrs
 import gymnasium
 import pytest
 
+from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
 from gym_p2p.errors import ConfigurationError, DamagedReplay, UnreadableReplay, UsageError
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.load import load_environment
@@ -23,6 +24,7 @@ from gym_p2p.game.replay.records import Closed, Frames, RawRecord, digest_of_hea
 from gym_p2p.game.replay.verify import Difference, verify_replay
 from gym_p2p.game.replay.writer import ReplayWriter, partial_path
 from gym_p2p.game.state.snapshot import snapshots_named
+from gym_p2p.play.handshake import travelled
 from tests.replays import CHECKED_EVERY, columns, header_of, play_and_record, record, rewrite
 from tests.requirements import require
 from tests.toys import BLEND
@@ -119,6 +121,17 @@ def test_options_of_an_episode_are_given_to_its_reset_again(tmp_path: Path) -> N
 
     assert verify_replay(read_replay(tmp_path / "blend.p2preplay"), make_env).ok
     assert made[0].unwrapped.options == {"level": [1, 2]}
+
+
+def test_the_largest_options_that_travel_are_read_again(tmp_path: Path) -> None:
+    options = travelled({"map": [0] * (MAX_OPTIONS_BYTES // 2 - 16), "level": 1})
+    numbers = travelled({"map": [0.5] * 16_000})
+    game = make_game(gymnasium.make(BLEND, disable_env_checker=True))
+    writer = ReplayWriter(tmp_path / "blend.p2preplay", header_of(game))
+    for chosen in (options, numbers):
+        writer.begin_episode(1, chosen, game.reset(1, chosen))
+    writer.close()
+    assert [episode.begun().options for episode in read_replay(writer.path).episodes] == [options, numbers]
 
 
 def test_watchers_and_isolated_global_random_are_part_of_the_recording(tmp_path: Path) -> None:

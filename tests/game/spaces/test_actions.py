@@ -150,7 +150,18 @@ class Tensor:
 
 @pytest.mark.parametrize(
     "action",
-    [2, np.int8(2), np.uint64(2), np.array(2), np.array([2]), np.array([[2]], np.uint8), True + 1, Tensor(2)],
+    [
+        2,
+        np.int8(2),
+        np.uint64(2),
+        np.array(2),
+        np.array([2]),
+        np.array([[2]], np.uint8),
+        True + 1,
+        Tensor(2),
+        [2],
+        (np.int8(2),),
+    ],
 )
 def test_whole_numbers_of_every_kind_are_taken_for_a_discrete(action: Any) -> None:
     checked = ActionCodec(spaces.Discrete(3)).check(action)

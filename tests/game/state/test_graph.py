@@ -222,6 +222,20 @@ def test_state_under_the_name_of_a_display_is_state(name: str, make: Any) -> Non
     assert checksum(fields_of({"world": world}, record([world]))) == checksum(before)
 
 
+@pytest.mark.parametrize("name", ["clock", "screen", "font", "viewer", "possible_agents", "action_spaces"])
+@pytest.mark.parametrize("before", [[], [None], [3], [[4]]])
+@pytest.mark.parametrize("after", [[], [None], [5], [[6]]])
+def test_what_is_made_late_under_such_a_name_is_gone_again(
+    name: str, before: list[Any], after: list[Any]
+) -> None:
+    world: Any = _Thing(**dict.fromkeys([name] * len(before), *before))
+    entries = record([world])
+    vars(world).pop(name, None)
+    vars(world).update(dict.fromkeys([name] * len(after), *after))
+    put_back(entries)
+    assert vars(world) == dict.fromkeys([name] * len(before), *before)
+
+
 class _Pair(ctypes.Structure):
     _fields_ = [("left", ctypes.c_int), ("right", ctypes.c_double * 2)]
 

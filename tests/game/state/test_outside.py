@@ -16,7 +16,7 @@ from tests.game.elsewhere import KEEPERS, InAList, InAnotherModule, InANumber, I
 
 @pytest.mark.parametrize("env", KEEPERS)
 def test_what_shows_late_is_restored_from_the_first_frame_on(env: type[Keeper]) -> None:
-    card = check_env_determinism(env, steps=90, fresh_process=False)
+    card = check_env_determinism(env, steps=180, fresh_process=False)
     assert card.verdict == "rollback", str(card)
 
 
@@ -24,7 +24,7 @@ def test_what_shows_late_is_restored_from_the_first_frame_on(env: type[Keeper]) 
 def test_virtual_players_in_one_process_play_what_the_oracle_plays(env: type[Keeper]) -> None:
     chance = np.random.default_rng(3)
     policies = dict.fromkeys((0, 1), lambda _observation, _frame: int(chance.integers(3)))
-    simulation = simulate(env, policies, frames=90, seed=5, one_way_ms=50, sync="rollback")
+    simulation = simulate(env, policies, frames=180, seed=5, one_way_ms=50, sync="rollback")
     oracle = make_game(env())
     oracle.reset(5)
     for frames in zip(*(player.confirmed for player in simulation.players.values()), strict=True):

@@ -56,6 +56,21 @@ def test_what_is_found_in_one_of_many_objects_holds_for_all_and_for_what_is_in_t
     assert without(inner, ["unwrapped.rng"]) == {"unwrapped.rng_seed": 4}
 
 
+def test_where_there_are_other_items_or_other_names_the_whole_is_left_out() -> None:
+    def state(names: list[str], count: int) -> dict[str, Any]:
+        sparks = {f"unwrapped.sparks[{i}]": {"class": "Spark", "heat": i} for i in range(count)}
+        return {
+            "unwrapped": {"class": "Env", "t": 1},
+            "unwrapped.things": dict.fromkeys(names, 0),
+            "unwrapped.sparks": {"items": count} if count else [],
+            **sparks,
+        }
+
+    left_out = unlike([Rehearsal.of([], state(["6f", "a1"], 2)), Rehearsal.of([], state(["0c", "77"], 3))])
+    assert left_out == ("unwrapped.sparks", "unwrapped.things")
+    assert without(state(["d4"], 0), left_out) == without(state(["e9", "1b"], 5), left_out)
+
+
 @given(_Digests, st.integers(1, 5), st.integers(1, 5))
 def test_it_is_all_one_who_shortens_patterns_and_how_often(
     digests: dict[str, int], first: int, last: int

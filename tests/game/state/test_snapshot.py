@@ -126,7 +126,7 @@ def test_rally_s_own_saving_is_exact_over_the_end_of_a_game(make: Any) -> None:
     ],
 )
 def test_an_inexact_offer_is_found_out(env: Any, why: str) -> None:
-    choice = _choice(env())
+    choice = _choice(env(), longer_s=0)
     offered = choice.tried[0]
     assert (offered.name, offered.exact) == ("get_state/set_state", False)
     assert why in offered.reason
@@ -136,6 +136,43 @@ def test_an_inexact_offer_is_found_out(env: Any, why: str) -> None:
 
 def test_what_only_the_second_restore_shows_is_found_out() -> None:
     assert "restored the second time is another one" in _choice(unruly.Swapping()).tried[0].reason
+
+
+def test_what_shows_late_is_found_out_where_frames_are_cheap() -> None:
+    assert _choice(unruly.LateHiddenState(), longer_s=0).snapshots is not None, "not shown yet"
+    choice = _choice(unruly.LateHiddenState(), longer_s=60)
+    assert choice.snapshots is None
+    assert "the reward of 'player'" in choice.reason
+
+
+def test_the_rehearsal_is_the_same_however_long_was_played() -> None:
+    few, many = (_choice(unruly.Walker(), longer_s=longer_s) for longer_s in (0, 60))
+    assert "over 24 frames" in few.reason
+    assert "over 120 frames" in many.reason
+    assert few.rehearsal is not None
+    assert few.rehearsal == many.rehearsal
+
+
+class _Aging(unruly.Walker):
+    age = 0
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.age += 1  # no reset takes it back
+        return super().step(action)
+
+
+def test_a_longer_proof_leaves_the_game_as_a_short_one_does() -> None:
+    ages = []
+    for longer_s in (0, 60):
+        game = make_game(_Aging())
+        _proven(game, longer_s=longer_s)
+        ages.append(game.env.unwrapped.age)
+    assert ages[0] == ages[1] > 0
+
+
+def test_a_short_episode_is_restored_at_as_many_moments_as_a_long_one() -> None:
+    choice = _choice(TimeLimit(unruly.Walker(), max_episode_steps=9), frames=100)
+    assert "9 restores over 9 frames" in choice.reason
 
 
 def test_state_that_no_attribute_leads_to_is_found_out() -> None:

@@ -111,6 +111,7 @@ def test_http_where_tls_is_spoken_is_told_as_that(tmp_path: Path) -> None:
         ("502 Bad Gateway", "a proxy answers there, and the service behind it does not"),
         ("403 Forbidden", "wants a permission of its own"),
         ("200 OK", "no gym_p2p service"),
+        ("400 Bad Request", "passes no WebSocket on"),
     ],
 )
 def test_what_a_web_server_answers_is_told_by_what_it_means(status: str, words: str) -> None:

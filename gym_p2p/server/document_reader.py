@@ -1,0 +1,65 @@
+"""Reads one large document, as a program of its own: see :mod:`gym_p2p.server.intake`.
+
+It gets a job as a line of JSON, and answers with what went wrong, if something did. Nobody imports it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from gym_p2p.server.guard.tokens import UploadClaims
+from gym_p2p.server.intake import MEMORY_BYTES, Job, unpacked
+from gym_p2p.server.store import DocumentError, Store
+
+__all__: list[str] = []
+
+
+def _main() -> None:
+    """Do one job, in the process apart."""
+    job = json.loads(sys.stdin.readline())
+    _limit_memory()
+    error: str | None = None
+    arguments: tuple[Any, ...] = ()
+    try:
+        _do(job)
+    except DocumentError as refused:
+        error, arguments = type(refused).__name__, refused.args
+    except MemoryError:
+        error, arguments = "TooLargeError", (f"it cannot be read within {MEMORY_BYTES} bytes of memory",)
+    except OSError as failed:
+        error, arguments = "OSError", (failed.errno, failed.strerror)
+    sys.stdout.write(json.dumps({"error": error, "arguments": arguments}))
+
+
+def _limit_memory() -> None:
+    try:
+        import resource  # noqa: PLC0415 - not on every platform
+
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    except (ImportError, ValueError, OSError):  # the platform has none, or a stricter limit is set
+        return
+
+
+def _do(fields: dict[str, Any]) -> None:
+    told = fields["claims"]
+    claims = UploadClaims(**{**told, "player_ids": tuple(told["player_ids"])})
+    job = Job(
+        Path(fields["directory"]),
+        claims,
+        fields["kind"],
+        gzipped=fields["gzipped"],
+        max_bytes=fields["max_bytes"],
+    )
+    store = Store(job.directory)
+    if fields["body"] is not None:
+        with Path(fields["body"]).open("rb") as body:
+            store.put(claims, job.kind, b"".join(unpacked(body, job)))
+    if job.kind == "multiplayer" and not store.missing(claims):
+        store.aggregate(claims)
+
+
+if __name__ == "__main__":
+    _main()
