@@ -132,7 +132,7 @@ def _as_given(error: ConfigurationError, arguments: argparse.Namespace) -> Confi
     flag = f"--{_CALLED.get(error.option, error.option).replace('_', '-')}"
     if f" {flag}" not in arguments.help_text():
         return error
-    return ConfigurationError(flag, str(error).removeprefix(f"{error.option}: "))
+    return ConfigurationError(flag, error.problem)
 
 
 class _Parser(argparse.ArgumentParser):

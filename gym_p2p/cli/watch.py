@@ -22,6 +22,7 @@ from gym_p2p.cli.options import (
     add_watchers_argument,
     count,
     env_arguments,
+    environment_in_words,
     find_local_modules,
     name,
 )
@@ -125,7 +126,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with view as report, contextlib.redirect_stdout(sys.stderr), spectator:
         try:
-            _watch(spectator, sight, arguments, report)
+            with environment_in_words(arguments.env):
+                _watch(spectator, sight, arguments, report)
         except KeyboardInterrupt:
             sight.ending = "interrupted"
             if sight.match_id is None:

@@ -10,6 +10,7 @@ The lock is on the file, not on its name, hence the check after taking it that t
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import logging
@@ -22,6 +23,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
+from gym_p2p.config import Secret
 from gym_p2p.exports.files import disk_problem, make_folder, path_component, replacing, write_bytes
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 from gym_p2p.processes.forks import let_go_in_forks
@@ -37,6 +39,10 @@ _MOST_FAILURES = 3
 """One document may be the service's problem; three are a service that is away."""
 
 
+_LONGEST_WAIT_S = 30 * 24 * 3600.0
+"""As long as a service's tokens last unless it is told otherwise."""
+
+
 class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """An entry as it lies on disk."""
 
@@ -49,6 +55,15 @@ class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 
 _DECODER = msgspec.json.Decoder(_Written)
 """Made on import, for exporters' threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    """What a token says of itself to whoever has it, beside what only the service can check."""
+
+    expires_at: float
+
+
+_CLAIMS = msgspec.json.Decoder(_Claims)
 
 
 @attrs.frozen
@@ -147,12 +162,14 @@ class SpoolEntry:
             reply = upload(self.target, sent, deadline_s=deadline_s, give_up=give_up)
         except OSError as error:
             reply = Reply(UploadOutcome.REFUSED, f"the document cannot be read: {error}")
+        if reply.outcome is UploadOutcome.UNAUTHENTICATED:
+            reply = self._judged(reply)
         if reply.outcome is UploadOutcome.STORED:
             self._remove()
         elif reply.outcome is UploadOutcome.REFUSED:
             _log.warning("upload of %s refused: %s", self.document.name, reply.detail)
             _set_aside(self._path, reply.detail)
-        elif reply.outcome is UploadOutcome.DEFERRED:
+        elif reply.outcome is not UploadOutcome.UNREACHABLE:
             _log.warning("%s was not taken and waits for the next chance: %s", self.document, reply.detail)
         return reply
 
@@ -161,6 +178,16 @@ class SpoolEntry:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+    def _judged(self, reply: Reply) -> Reply:
+        """Take a no to the token for final once it has expired: before, a clock or a secret may be wrong."""
+        now = time.time()
+        expires_at = _expiry(self.target.token)
+        if expires_at is None:  # not one of ours as it is now: then the entry's own age has to do
+            expires_at = os.fstat(self._descriptor).st_mtime + _LONGEST_WAIT_S
+        if now < expires_at:
+            return reply
+        return Reply(UploadOutcome.REFUSED, f"its upload token has expired ({reply.detail})")
 
     def _remove(self) -> None:
         with contextlib.suppress(OSError):
@@ -205,7 +232,7 @@ def flush_spool(
                 stored.append(entry.document)
             case UploadOutcome.REFUSED:
                 refused.append(entry.document)
-            case UploadOutcome.UNREACHABLE:
+            case UploadOutcome.UNREACHABLE | UploadOutcome.DEFERRED | UploadOutcome.UNAUTHENTICATED:
                 failures += 1
                 _log.info("%s waits for the next chance: %s", entry.document.name, reply.detail)
     return FlushResult(tuple(stored), tuple(refused), len(_entries(directory)))
@@ -244,6 +271,15 @@ def _set_aside(path: Path, reason: str) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         _log.warning("cannot set %s aside, so it stays: %s", path, disk_problem(error))
+
+
+def _expiry(token: Secret) -> float | None:
+    """Return when a token expires, in Unix seconds; ``None`` if it does not say so in our way."""
+    body = token.reveal().partition(".")[0]
+    try:
+        return _CLAIMS.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))).expires_at
+    except (ValueError, msgspec.MsgspecError):  # binascii's error is a ValueError
+        return None
 
 
 def _is_same_file(path: Path, descriptor: int) -> bool:

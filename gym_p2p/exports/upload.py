@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import gzip
+import http
 import http.client
 import json
 import random
@@ -22,6 +23,7 @@ import attrs
 import msgspec
 
 from gym_p2p.config import Secret
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.exports.unreachable import NO_SERVICE, status_in_words, why_unreachable
 
 __all__ = ["Reply", "Upload", "UploadOutcome", "upload"]
@@ -40,8 +42,8 @@ _MAX_ANSWER_BYTES = 65_536
 _REFUSALS = frozenset({400, 403, 409, 410, 411, 414, 415, 422, 431})
 """The document, the address or the token is at fault, so that repeating cannot help (RFC 9110, 15.5): where
 the service itself says so. A proxy in front of it may have another opinion tomorrow."""
-_DEFERRALS = _REFUSALS | {401, 413, 507}
-"""Whoever runs the service can change that: a limit, a clock, a full disk. Asking at once again cannot.
+_DEFERRALS = _REFUSALS | {413, 507}
+"""Whoever runs the service can change that: a limit, a full disk. Asking at once again cannot.
 Not 404: a service that is just starting behind its load balancer answers so."""
 
 
@@ -54,6 +56,8 @@ class UploadOutcome(enum.Enum):
     """The service does not want it, and will not later."""
     DEFERRED = "deferred"
     """It was not taken, and may be later, when somebody has changed something there."""
+    UNAUTHENTICATED = "unauthenticated"
+    """The token is not valid there: it has expired, or a clock or the service's secret is another one."""
     UNREACHABLE = "unreachable"
     """It could not be delivered now."""
 
@@ -112,7 +116,7 @@ class Upload:
 def upload(
     target: Upload, body: Iterable[bytes], *, deadline_s: float, give_up: Callable[[], bool] = lambda: False
 ) -> Reply:
-    """Send a document; repeat with growing pauses until it is stored, refused, deferred, or the time is up.
+    """Send a document; repeat with growing pauses until it is stored, refused, put off, or the time is up.
 
     It is sent once even if there is no time. Sending a document again that is already stored is harmless:
     the service replaces it by itself.
@@ -173,6 +177,9 @@ def _read_refusal(error: urllib.error.HTTPError) -> Reply:
         told = status_in_words(error.code)
     elif content.error is not None:
         told = f"{told}: {content.error.message}"
+    told = printable(told)
+    if error.code == http.HTTPStatus.UNAUTHORIZED:
+        return Reply(UploadOutcome.UNAUTHENTICATED, told)
     if error.code in _REFUSALS and content is not None and not content.ok:
         return Reply(UploadOutcome.REFUSED, told)
     return Reply(UploadOutcome.DEFERRED if error.code in _DEFERRALS else UploadOutcome.UNREACHABLE, told)

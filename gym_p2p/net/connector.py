@@ -26,8 +26,8 @@ from gym_p2p.core.signaling.signals import (
 )
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, ProtocolError
-from gym_p2p.net.loop import note_failure
 from gym_p2p.net.webrtc import PeerConnection
+from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["Connector"]
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from gym_p2p.errors import P2PError
-
-__all__ = ["LoopClock", "LoopTimer", "note_failure", "run_loop", "unless"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["LoopClock", "LoopTimer", "run_loop", "unless"]
 
 _T = TypeVar("_T")
 
@@ -59,18 +54,6 @@ async def unless(event: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T | No
         for task in (working, waiting):
             task.cancel()
         await asyncio.gather(working, waiting, return_exceptions=True)
-
-
-def note_failure(task: asyncio.Future[Any]) -> None:
-    """Take note of how a task ended, as its callback: nobody else may, and asyncio would complain of that.
-
-    What a path, a peer or an operating system may do is no news; anything else is a bug of ours.
-    """
-    error = None if task.cancelled() else task.exception()
-    if isinstance(error, OSError | P2PError):
-        _log.debug("%s ended: %r", task, error)
-    elif error is not None:
-        _log.error("%s failed", task, exc_info=error)
 
 
 class LoopTimer:

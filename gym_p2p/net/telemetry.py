@@ -28,7 +28,7 @@ from gym_p2p.core.latency.webrtc_stats import (
     extract_round_trip,
 )
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.net.loop import note_failure
+from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["LatencyPoller", "LatencyTelemetry", "PeerConnectionLike"]
 

@@ -105,7 +105,7 @@ class SyncOffer:
         fields = data if isinstance(data, Mapping) else {}
         wants, why, strategy = fields.get("wants"), fields.get("why"), fields.get("strategy")
         return cls(
-            wants=wants if isinstance(wants, str) else "lockstep",
+            wants=printable(wants) if isinstance(wants, str) else "lockstep",
             able=fields.get("able") is True,
             why=printable(why) if isinstance(why, str) else "no reason was given",
             strategy=strategy if isinstance(strategy, str) else None,

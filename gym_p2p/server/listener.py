@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.processes.tasks import note_failure
 from gym_p2p.server.guard.doorkeeper import Doorkeeper
 
 __all__ = ["MAX_FRAME_BYTES", "listen", "serving"]
@@ -135,10 +136,12 @@ async def serving(app: Any, listeners: Sequence[socket.socket], door: Doorkeeper
                 raise RuntimeError("the web server ended before it had started")
             await asyncio.sleep(0.005)
         watching = asyncio.create_task(door.watch_loop(), name="gym_p2p doorkeeper")
+        watching.add_done_callback(note_failure)
         try:
             yield
         finally:
             watching.cancel()
+            await asyncio.wait([watching])
     finally:
         server.should_exit = True
         await task

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import pytest
 
+from gym_p2p.cli import watch
 from gym_p2p.cli.commands import main
+from gym_p2p.game.env.seats import make_game
 
 _CHECK = ["check", "--no-fresh-process", "--steps", "60"]
 _SIMULATE = ["simulate", "--frames", "60", "--one-way-ms", "0", "--sync", "lockstep"]
@@ -46,6 +50,38 @@ def test_raised_while_it_is_played(
     command: list[str], env: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([command[0], f"tests.game.raising:{env}", *command[1:]]) == 2
+    assert words in _last_line(capsys)
+
+
+class _Beside:
+    """Looks on at a match that is played right here."""
+
+    match, frame, behind, catching_up, checksums_agreed, desyncs = None, 0, 0, False, 0, 0
+
+    def __init__(self, env: Any, **_options: Any) -> None:
+        self._game = make_game(env)
+        self.agents = list(self._game.seats)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._game.close()
+
+    def reset(self) -> None:
+        self._game.reset(seed=1)
+
+    def step(self) -> Any:
+        self._game.step([0 for _ in self._game.seats])
+        return {}, {}, {}, {}, {"left": {}}
+
+
+@pytest.mark.parametrize(("env", "words"), _PLAYED)
+def test_raised_while_it_is_watched(
+    env: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "Spectator", _Beside)
+    assert main(["watch", f"tests.game.raising:{env}"]) == 2
     assert words in _last_line(capsys)
 
 

@@ -24,7 +24,7 @@ from gym_p2p.cli.commands import COMMANDS
 from gym_p2p.cli.surroundings import ended_by_signals, heeded
 from gym_p2p.game.env.load import load_environment
 from tests.players import Lobby, auto_peers, together
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 RALLY = "gym_p2p/Rally-v0"
 GYM_P2P = [sys.executable, "-m", "gym_p2p"]
@@ -90,7 +90,7 @@ def test_a_signal_ends_a_player_with_a_goodbye_and_the_exports(
     with _start(*command) as player:
         family = psutil.Process(player.pid).children()
         results = together(partial(_partner, lobby, told), send)
-        out, err = player.communicate(timeout=30)
+        out, err = player.communicate(timeout=PATIENCE_S)
     assert isinstance(results[0], P2PEnv), results
     assert results[1] is None
     assert player.returncode == 130, err
@@ -99,7 +99,7 @@ def test_a_signal_ends_a_player_with_a_goodbye_and_the_exports(
     assert told == [{"reason": "peer_left", "player": "left"}]
     (document,) = (tmp_path / "theirs").glob("match-*/left.multiplayer.json")
     assert json.loads(document.read_text())["sessionStatus"]["terminationReason"] == "interrupted"
-    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert psutil.wait_procs(family, timeout=PATIENCE_S)[1] == []
 
 
 def test_a_hang_up_that_is_ignored_as_under_nohup_ends_nothing(tmp_path: Path) -> None:
@@ -111,14 +111,14 @@ def test_a_hang_up_that_is_ignored_as_under_nohup_ends_nothing(tmp_path: Path) -
         with pytest.raises(subprocess.TimeoutExpired):
             service.wait(0.5)
         service.send_signal(signal.SIGTERM)
-        assert service.wait(10) == 0
+        assert service.wait(PATIENCE_S) == 0
 
 
 def test_a_hang_up_ends_the_service_in_good_order(tmp_path: Path) -> None:
     with _start("serve", "--port", "0", cwd=tmp_path) as service:
         _lines_until(service, "ready")
         service.send_signal(signal.SIGHUP)
-        assert service.wait(10) == 0
+        assert service.wait(PATIENCE_S) == 0
         assert service.stderr is not None
         assert "Traceback" not in service.stderr.read()
 
@@ -138,11 +138,11 @@ def test_ctrl_c_in_the_middle_ends_everything_with_one_word(command: list[str], 
         time.sleep(0.5)  # whatever it does by then
         family = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode in {130, -signal.SIGINT}, err
     assert err.splitlines()[-1] == "interrupted"
     assert "Traceback" not in err
-    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert psutil.wait_procs(family, timeout=PATIENCE_S)[1] == []
 
 
 def test_only_the_first_signal_interrupts_and_what_was_there_before_comes_back() -> None:

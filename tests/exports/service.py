@@ -90,16 +90,16 @@ def away() -> str:
     return f"http://127.0.0.1:{lasting_port()}"
 
 
-def target(url: str, player: str | int = 0) -> Upload:
-    return Upload.of_document(server_url=url, match_id="m", player_id=player, kind="multiplayer", token=TOKEN)
+def target(url: str, player: str | int = 0, token: str = TOKEN) -> Upload:
+    return Upload.of_document(server_url=url, match_id="m", player_id=player, kind="multiplayer", token=token)
 
 
-def spool(directory: Path, url: str, player: str | int = 0) -> Path:
+def spool(directory: Path, url: str, player: str | int = 0, token: str = TOKEN) -> Path:
     """Leave a document and its entry behind, as a process that ended does."""
     path = document_path(directory, "m", player, "multiplayer")
     write_document(path, {"playerId": player})
     SpoolEntry.create(
-        directory, "m", player, kind="multiplayer", target=target(url, player), document=path
+        directory, "m", player, kind="multiplayer", target=target(url, player, token), document=path
     ).close()
     return path
 

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from gym_p2p.exports import flush_spool
+from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims
 from tests.exports.service import TOKEN, Service, away, entries, spool
 from tests.waiting import PATIENCE_S, until
 
@@ -57,14 +60,59 @@ def test_a_refused_document_is_set_aside_with_the_reason_and_without_the_token(t
 def test_a_document_that_may_be_taken_later_is_kept_named_and_sent_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    with Service.running(status, status, status, status) as service:
+    with Service.running(status, status) as service:
         paths = {spool(tmp_path, service.url, player) for player in range(5)}
         result = flush_spool(tmp_path, service.url, deadline_s=10)
-        assert (len(result.stored), result.refused, result.waiting) == (1, (), 4)
+        assert (len(result.stored), result.refused, result.waiting) == (3, (), 2)
         kept = paths - set(result.stored)
         assert all(f"{path} was not taken" in caplog.text for path in kept)
         assert str(status) in caplog.text
         assert set(flush_spool(tmp_path, service.url, deadline_s=10).stored) == kept
+
+
+def _issued(expires_at: float) -> str:
+    claims = UploadClaims(match_id="m", player_id=0, player_ids=(0, 1), expires_at=expires_at)
+    return TokenSigner(b"the service's", UploadClaims).issue(claims)
+
+
+def test_a_document_whose_token_has_expired_is_set_aside_when_the_service_says_so(tmp_path: Path) -> None:
+    with Service.running(401, 401) as service:
+        lasting = spool(tmp_path, service.url, 0, token=_issued(time.time() + 3600))
+        expired = spool(tmp_path, service.url, 1, token=_issued(time.time() - 1))
+        result = flush_spool(tmp_path, service.url, deadline_s=10)
+        assert (result.refused, result.waiting) == ((expired,), 1)
+        (aside,) = (tmp_path / ".spool" / "refused").glob("*.json")
+        assert "token has expired" in json.loads(aside.read_text())["reason"]
+        assert flush_spool(tmp_path, service.url, deadline_s=10).stored == (lasting,)
+
+
+def test_a_token_that_says_nothing_of_its_end_lasts_as_long_as_tokens_do(tmp_path: Path) -> None:
+    with Service.running(401) as service:
+        path = spool(tmp_path, service.url)
+        (entry,) = entries(tmp_path)
+        month_ago = time.time() - 31 * 24 * 3600
+        os.utime(entry, (month_ago, month_ago))
+        assert flush_spool(tmp_path, service.url, deadline_s=10).refused == (path,)
+
+
+@pytest.mark.parametrize("status", [401, 413, 507])
+def test_a_service_that_takes_nothing_is_not_sent_everything(tmp_path: Path, status: int) -> None:
+    with Service.running(*[status] * 20) as service:
+        for player in range(10):
+            spool(tmp_path, service.url, player)
+        assert flush_spool(tmp_path, service.url, deadline_s=10).waiting == 10
+        assert service.requests == 3
+
+
+def test_a_refusal_in_the_services_words_is_printable(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = json.dumps({"ok": False, "error": {"message": "\x1b[2Jno"}}).encode()
+    with Service.running(413, refusal=words) as service:
+        spool(tmp_path, service.url)
+        flush_spool(tmp_path, service.url, deadline_s=10)
+    assert "\\x1b[2Jno" in caplog.text
+    assert "\x1b" not in caplog.text
 
 
 def test_documents_that_the_service_chokes_on_do_not_stand_before_the_others_for_ever(tmp_path: Path) -> None:

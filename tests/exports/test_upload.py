@@ -39,11 +39,16 @@ def test_a_failing_service_is_tried_again_until_it_has_stored() -> None:
         assert (service.requests, len(service.received)) == (5, 1)
 
 
-@pytest.mark.parametrize("status", [401, 413, 507])
-def test_a_refusal_that_can_change_is_deferred_and_not_repeated_at_once(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(401, UploadOutcome.UNAUTHENTICATED), (413, UploadOutcome.DEFERRED), (507, UploadOutcome.DEFERRED)],
+)
+def test_a_refusal_that_can_change_is_not_final_and_not_repeated_at_once(
+    status: int, outcome: UploadOutcome
+) -> None:
     with Service.running(status) as service:
         reply = upload(target(service.url), [b"{}"], deadline_s=20)
-        assert reply.outcome is UploadOutcome.DEFERRED
+        assert reply.outcome is outcome
         assert str(status) in reply.detail
         assert service.requests == 1
 

@@ -64,6 +64,13 @@ def test_a_refusal_names_both_sides_reasons() -> None:
     assert error.value.differences == (("sync", "rollback (exact)", "auto (no exact way)"),)
 
 
+def test_a_peers_reasons_are_escaped() -> None:
+    told = SyncOffer.received({"wants": "\x1b[2J", "why": "no\r\x1b[8m"})
+    with pytest.raises(HandshakeRefused) as error:
+        agree(INSISTS, {"bob": told})
+    assert error.value.differences[0][2] == "\\x1b[2J (no\\r\\x1b[8m)"
+
+
 def test_unpaced_frames_are_played_in_lockstep_unless_rollback_is_insisted_on() -> None:
     game = make_game(Blend("multidiscrete"))
     assert make_offer(game, SyncConfig()).able is False

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import socket
@@ -11,7 +12,9 @@ import pytest
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.server import listener, serve_in_thread
+from gym_p2p.server.guard.doorkeeper import Doorkeeper
 from gym_p2p.server.listener import listen
+from tests.waiting import PATIENCE_S, until
 
 
 def bound(host: str, port: int = 0) -> set[str]:
@@ -103,3 +106,34 @@ def test_a_service_on_localhost_answers_on_both_and_says_so(tmp_path: Path) -> N
         for base in (service.url, *(f"http://{address}" for address in service.addresses)):
             with urllib.request.urlopen(f"{base}/healthz", timeout=5) as answer:  # noqa: S310  # ours
                 assert answer.status == 200
+
+
+def test_the_doorkeepers_watch_has_ended_when_the_service_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+
+    async def slow_to_end(_door: Doorkeeper) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.5)  # longer than the web server takes; a second cancellation would cut it
+            ended.append(True)
+
+    monkeypatch.setattr(Doorkeeper, "watch_loop", slow_to_end)
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))):
+        pass
+    assert ended == [True]
+
+
+def test_a_watch_that_fails_is_noticed_and_the_service_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(_door: Doorkeeper) -> None:
+        raise RuntimeError("the doorkeeper is asleep")
+
+    monkeypatch.setattr(Doorkeeper, "watch_loop", broken)
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
+        until(lambda: "the doorkeeper is asleep" in caplog.text)
+        with urllib.request.urlopen(f"{service.url}/healthz", timeout=PATIENCE_S) as answer:  # noqa: S310 - our own service
+            assert answer.status == 200

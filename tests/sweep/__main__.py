@@ -5,7 +5,7 @@ Run by hand, with a virtual environment of its own, for these packages are many 
     python -m venv sweep
     sweep/bin/pip install -e '.[envs,video]' box2d psutil supersuit minigrid rware crafter aenum numba
     sweep/bin/pip install 'pettingzoo[classic,butterfly]'
-    sweep/bin/pip install --no-deps slimevolleygym gym multigrid
+    sweep/bin/pip install --no-deps slimevolleygym gym multigrid magent2
     sweep/bin/pip install stable-baselines3          # with torch: large; for the learners only
     sweep/bin/python -m tests.sweep                  # all; or some: NAME ..., --list
 

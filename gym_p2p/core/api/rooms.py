@@ -13,6 +13,7 @@ import attrs
 from gym_p2p.config import IceServer
 from gym_p2p.core.api.payloads import Seed, Text, check_seat, check_seats
 from gym_p2p.core.api.queues import MatchProbe
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = [
@@ -94,7 +95,7 @@ class TurnedAway:
     message: Text
 
     def __str__(self) -> str:
-        return f"somebody was turned away from {self.place} ({self.code}): {self.message}"
+        return printable(f"somebody was turned away from {self.place} ({self.code}): {self.message}")
 
 
 @attrs.frozen(kw_only=True)

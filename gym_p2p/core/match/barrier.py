@@ -19,6 +19,7 @@ from hashlib import blake2b
 
 from gym_p2p.core.match.events import EpisodeBegan, EpisodeRefused
 from gym_p2p.core.match.peer import Peer
+from gym_p2p.core.match.terms import shown
 from gym_p2p.core.wire.messages import Ready
 from gym_p2p.errors import ProtocolError
 
@@ -131,5 +132,5 @@ def barrier_refusal(local: int, ready: Mapping[int, Ready]) -> EpisodeRefused | 
         own = wanted.get(local)
         other = next(i for i, value in sorted(wanted.items()) if i != local and value != own)
         label = f"{what} of episode {ready[local].episode}"
-        return EpisodeRefused(other, ((label, own or "(any)", wanted[other]),))
+        return EpisodeRefused(other, (shown((label, own or "(any)", wanted[other])),))
     return None

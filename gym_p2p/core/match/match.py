@@ -52,6 +52,7 @@ from gym_p2p.core.match.membership import DepartureOutput, Departures
 from gym_p2p.core.match.outputs import MatchOutput, Outputs, Transmit
 from gym_p2p.core.match.peer import Due, Peer, PeerState
 from gym_p2p.core.match.state_transfer import StateTransfers, state_parts
+from gym_p2p.core.match.terms import shown
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import (
     Checksum,
@@ -233,7 +234,7 @@ class Match:
         self._pass_barrier(now)
 
     def _on_refuse(self, peer: Peer, message: Refuse, now: float) -> None:  # noqa: ARG002 - handlers have one shape
-        swapped = tuple((what, ours, theirs) for what, theirs, ours in message.differences)
+        swapped = tuple(shown((what, ours, theirs)) for what, theirs, ours in message.differences)
         self._outputs.emit(HandshakeMismatch(peer.index, swapped))
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:

@@ -45,6 +45,7 @@ from gym_p2p.core.match.events import InputsArrived, PlayerFinished, PlayerGone
 from gym_p2p.core.match.handshake import Handshake
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.messages import Goodbye, Holdings, Ready, Relay, Share, decode, encode
 from gym_p2p.errors import ProtocolError
 
@@ -265,7 +266,7 @@ class Departures:
             because_of_a_loss = goodbye.lost is not None and goodbye.reason != "peer_left"
             reason = "peer_lost" if because_of_a_loss else "peer_left"
             lost = goodbye.lost if goodbye.lost is not None and goodbye.lost <= len(self._peers) else None
-            event = PlayerGone(peer.index, reason, frames, goodbye.reason, lost)
+            event = PlayerGone(peer.index, reason, frames, printable(goodbye.reason), lost)
         if event != peer.told:
             peer.told = event
             yield event

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from gym_p2p.core.match.events import Difference
+from gym_p2p.core.wire.foreign_text import printable
 
-__all__ = ["Term", "label_of", "term_differences"]
+__all__ = ["Term", "label_of", "shown", "term_differences"]
 
 
 class Term(enum.StrEnum):
@@ -36,6 +37,9 @@ _FOLLOWS: Mapping[str, str] = {Term.CHECKSUM_INTERVAL: Term.FPS}
 
 _NOTHING = "(nothing)"
 
+_MAX_TEXT = 2_000
+"""What differs in an environment's arguments or spaces may stand far behind."""
+
 
 def label_of(field: str) -> str:
     """Return what people read for a field; its own name where there is nothing better."""
@@ -59,7 +63,7 @@ def term_differences(
             continue
         if only is None or field in only:
             rows += _rows(field, ours.get(field, _NOTHING), theirs.get(field, _NOTHING))
-    return tuple([(_text(what), _text(one), _text(other)) for what, one, other in rows if one != other])
+    return tuple([shown(row) for row in rows if row[1] != row[2]])
 
 
 def _rows(field: str, ours: Any, theirs: Any) -> Iterator[Difference]:
@@ -70,6 +74,7 @@ def _rows(field: str, ours: Any, theirs: Any) -> Iterator[Difference]:
         yield str(topic), str(ours.get(topic, _NOTHING)), str(theirs.get(topic, _NOTHING))
 
 
-def _text(text: str) -> str:
-    """Return a text that can be encoded and printed: JSON may bring half a surrogate pair."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def shown(difference: Difference) -> Difference:
+    """Return a difference as it may stand in an error: what a peer says of it is theirs to choose."""
+    what, ours, theirs = difference
+    return printable(what), printable(ours, _MAX_TEXT), printable(theirs, _MAX_TEXT)

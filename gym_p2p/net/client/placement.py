@@ -17,6 +17,7 @@ from gym_p2p.core.api.payloads import Payload
 from gym_p2p.core.api.queues import MatchFailed, QueueStatus
 from gym_p2p.core.api.requests import JoinRoom, LeaveQueue, LeaveRoom
 from gym_p2p.core.api.rooms import MatchFound, RoomStatus, TurnedAway
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import ConnectFailed, NoMatch, P2PError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.line import Line
 
@@ -117,7 +118,7 @@ class Placement:
                     self.match = announced
                     self._found.set_result(announced)
             case MatchFailed():
-                self.fail(NoMatch(announced.queue, announced.reason, announced.waited_s))
+                self.fail(NoMatch(announced.queue, printable(announced.reason), announced.waited_s))
             case RoomStatus() | QueueStatus():
                 self._status = announced
             case TurnedAway():

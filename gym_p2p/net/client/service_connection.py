@@ -25,6 +25,7 @@ from gym_p2p.config.checks import require_no_password
 from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.requests import RegisterSubject
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import ConfigurationError, P2PError, ProtocolError, ServiceRefused, ServiceUnreachable
 from gym_p2p.exports.unreachable import NO_SERVICE
 from gym_p2p.net.client.failures import in_words, is_turned_away
@@ -222,7 +223,7 @@ def _refusal(error: object) -> ServiceRefused:
     except ProtocolError:
         read = _Error()
     retry_after_s = None if read.retry_after_ms is None else read.retry_after_ms / 1000
-    return ServiceRefused(read.code, read.message, retry_after_s=retry_after_s)
+    return ServiceRefused(printable(read.code), printable(read.message), retry_after_s=retry_after_s)
 
 
 def _raise_refusal(refusals: list[object]) -> None:

@@ -31,7 +31,7 @@ from gym_p2p.net.client.events import EventStream, LineChanged
 from gym_p2p.net.client.line import Line
 from gym_p2p.net.client.placement import Place, Placement
 from gym_p2p.net.client.service_connection import CLIENT
-from gym_p2p.net.loop import note_failure
+from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["SignalingClient"]
 

@@ -30,8 +30,8 @@ from gym_p2p.core.probing.burst import Burst
 from gym_p2p.core.probing.statistics import PingStatistics
 from gym_p2p.errors import P2PError
 from gym_p2p.net.client.events import EventStream
-from gym_p2p.net.loop import note_failure
 from gym_p2p.net.probing.probe import ProbeConnection
+from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["ProbeLine", "ProbeManager", "ProbeResult"]
 

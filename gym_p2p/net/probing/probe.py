@@ -23,8 +23,9 @@ from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed, P2PError, UsageError
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
-from gym_p2p.net.loop import LoopClock, note_failure
+from gym_p2p.net.loop import LoopClock
 from gym_p2p.net.webrtc import PeerConnection
+from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["ProbeConnection"]
 

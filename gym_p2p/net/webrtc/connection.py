@@ -20,7 +20,6 @@ from gym_p2p.core.signaling.ice_candidates import RESERVED_CANDIDATES
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed, ProtocolError, UsageError
 from gym_p2p.net.links.transport import LinkState, OnMessage, OnState
-from gym_p2p.net.loop import note_failure
 from gym_p2p.net.webrtc.association import Association
 from gym_p2p.net.webrtc.channels import Channels
 from gym_p2p.net.webrtc.descriptions import (
@@ -35,6 +34,7 @@ from gym_p2p.net.webrtc.internals import Internals
 from gym_p2p.net.webrtc.records import Records
 from gym_p2p.net.webrtc.sockets import Sockets
 from gym_p2p.net.webrtc.stats import build_report
+from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["OnCandidate", "PeerConnection"]
 

@@ -7,7 +7,7 @@ import types
 from collections.abc import Coroutine, Generator
 from typing import Any
 
-from gym_p2p.net.loop import note_failure
+from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["run_through"]
 

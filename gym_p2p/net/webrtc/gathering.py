@@ -21,8 +21,8 @@ import aioice.ice
 from aiortc.rtcicetransport import RTCIceCandidate, candidate_from_aioice, parse_stun_turn_uri
 
 from gym_p2p.config import IceServer
-from gym_p2p.net.loop import note_failure
 from gym_p2p.net.webrtc.relays import keep_channels, obtain_relay
+from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["Gatherer", "host_addresses"]
 

@@ -18,7 +18,7 @@ import aioice.stun
 
 from gym_p2p.config import LinkEmulation
 from gym_p2p.net.links.emulation import EmulatedPath
-from gym_p2p.net.loop import note_failure
+from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["Sockets"]
 

@@ -27,8 +27,9 @@ from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.transport import LinkState
-from gym_p2p.net.loop import LoopTimer, note_failure, unless
+from gym_p2p.net.loop import LoopTimer, unless
 from gym_p2p.net.webrtc import PeerConnection
+from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["FeedServer"]
 

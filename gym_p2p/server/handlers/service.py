@@ -25,6 +25,7 @@ from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.probing.registry import ProbeEnded
 from gym_p2p.core.service.machines import MachineFailed, Machines, ServiceOutput
+from gym_p2p.processes.tasks import note_failure
 from gym_p2p.server.guard.frames import GUARD_KEY, VIOLATION, ConnectionGuard
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.decision_log import DecisionLog
@@ -282,13 +283,7 @@ class SignalingService:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._own_tasks.add(task)
         task.add_done_callback(self._own_tasks.discard)
-        task.add_done_callback(_note_failure)
-
-
-def _note_failure(task: asyncio.Task[None]) -> None:
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        _LOG.error("in the service", exc_info=error)
+        task.add_done_callback(note_failure)
 
 
 async def _call_host(handler: _HostHandler, *arguments: Any) -> object:

@@ -10,7 +10,7 @@ from gym_p2p.core.api.matches import QueueTicket, spectators_problem
 from gym_p2p.core.api.payloads import MAX_RTT_MS, encode
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import MatchProbe, PairMeasured, worst_rtt_ms
-from gym_p2p.core.api.rooms import MAX_PLAYERS, MAX_SPECTATORS, MatchFound, MatchPlayer
+from gym_p2p.core.api.rooms import MAX_PLAYERS, MAX_SPECTATORS, MatchFound, MatchPlayer, TurnedAway
 from gym_p2p.core.wire.seats import SeatId
 
 
@@ -104,3 +104,9 @@ def test_a_ticket_says_what_is_wrong_with_it(changes: dict[str, Any], problem: s
 def test_spectators_have_bounds() -> None:
     assert spectators_problem(0) is spectators_problem(MAX_SPECTATORS) is None
     assert spectators_problem(-1) is not None
+
+
+def test_words_about_somebody_who_was_turned_away_are_printable() -> None:
+    away = TurnedAway(place="room 'a'", code="other_env", message="\x1b[2Jthey play\nsomething else")
+    assert str(away).isprintable()
+    assert str(away).endswith("\\x1b[2Jthey play\\nsomething else")

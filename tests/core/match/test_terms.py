@@ -42,3 +42,12 @@ def test_every_difference_can_be_printed_whatever_came() -> None:
     rows = term_differences({}, {"\ud800": "\udfff", GAME: {"\ud800": "x"}})
     for row in rows:
         assert [text.encode() for text in row]
+
+
+def test_what_a_peer_says_is_escaped_and_cut() -> None:
+    theirs = {GAME: {"a\x1b[2J": "\x1b]0;owned\x07" + "x" * 10_000}}
+    ((what, ours, other),) = term_differences({GAME: {}}, theirs)
+    assert (what, ours) == ("a\\x1b[2J", "(nothing)")
+    assert other.startswith("\\x1b]0;owned\\x07xxx")
+    assert other.isprintable()
+    assert len(other) == 2_000
