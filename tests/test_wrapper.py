@@ -161,7 +161,7 @@ def test_any_free_seat_is_taken_where_all_have_the_same_spaces(lobby: Lobby) -> 
 
 
 def test_any_free_seat_is_refused_where_seats_differ() -> None:
-    with pytest.raises(UnsupportedEnvironment, match="name a seat"):
+    with pytest.raises(UnsupportedEnvironment, match="name one of"):
         P2PEnv(_blend("dict"), seat=None)
 
 

@@ -121,7 +121,7 @@ def test_the_matchmakers_options_count(lab: Path) -> None:
         (("--pre-match", "refuse"), "module:function"),
         (("--pre-match", "my_lab:nothing"), "cannot be called"),
         (("--pre-match", "no_such_module:f"), "No module"),
-        (("--give-up-after", "0"), "give_up_after_s"),
+        (("--give-up-after", "0"), "--give-up-after: wanted"),
     ],
 )
 def test_a_wrong_option_is_one_clear_line(

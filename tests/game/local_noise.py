@@ -76,7 +76,7 @@ class SeldomByAddress(SilentlyByAddress):
     ) -> tuple[Any, dict[str, Any]]:
         result = super().reset(seed=seed, options=options)
         self.herd = set(self.things[:3])
-        self.heap = list(self.things)  # type: ignore[assignment]
+        self.heap = list(self.things)  # type: ignore[assignment]  # of no one type
         self.age = 0
         return result
 

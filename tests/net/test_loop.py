@@ -25,7 +25,7 @@ def test_a_timer_calls_at_the_newest_time_and_only_once() -> None:
         timer.set(due)
         await asyncio.wait_for(rang.wait(), DEADLINE_S)
         assert len(times) == 1
-        assert times[0] >= due
+        assert times[0] >= due - 0.001  # a loop's clock counts in milliseconds
 
     run_loop(work())
 

@@ -484,6 +484,7 @@ def test_who_sends_much_that_is_costly_is_dropped_and_slowed_and_others_are_answ
                                 flood.send(frame)
                     except InvalidStatus as error:
                         turned_away += error.response.status_code == 429
+                        time.sleep(0.02)
                     except (ConnectionClosed, OSError, AssertionError):
                         continue
 
