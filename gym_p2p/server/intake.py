@@ -2,7 +2,7 @@
 
 To read a document is to build what somebody else describes: some tens of kilobytes can unpack to millions of
 values, and building those would hold up every signal in this process. So what is large, unpacked, is read by
-another process, one at a time, with bounds on its memory and its time. It knows files and processes; what
+another process, two at a time, with bounds on their memory and their time. It knows files and processes; what
 a document is, is the store's.
 """
 

@@ -1,7 +1,8 @@
 """The service's plain HTTP: its health, the upload of documents, and the operator's view of the queues.
 
 An upload is answered 200 only when the document is on the disk; everything heavy happens in worker
-threads, so that signals keep flowing. It knows HTTP's status codes; what a document is, is the store's.
+threads, or apart (:mod:`gym_p2p.server.intake`), so that signals keep flowing. It knows HTTP's status codes;
+what a document is, is the store's.
 """
 
 from __future__ import annotations

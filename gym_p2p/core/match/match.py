@@ -277,7 +277,7 @@ class Match:
         if message.episode != self._exchange.episode and not is_early:
             return
         given = 0 if is_early else self._exchange.given
-        if message.received[self._local : self._local + 1] > (given,):
+        if self._local < len(message.received) and message.received[self._local] > given:
             raise ProtocolError("acknowledges inputs that were not given")
         if is_early:
             peer.early = message
