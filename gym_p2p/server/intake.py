@@ -181,8 +181,9 @@ async def _take_apart(job: Job, body: IO[bytes] | None) -> None:
             reader.kill()
             await asyncio.to_thread(reader.communicate)
             raise TooLargeError(f"it cannot be read within {_TIMEOUT_S:.0f} s") from None
-        finally:  # also where the service stops meanwhile
+        finally:  # also where the service stops meanwhile, perhaps before anybody waits for it
             reader.kill()
+            reader.wait()
     finally:
         if path is not None:
             path.unlink(missing_ok=True)

@@ -169,11 +169,11 @@ def test_a_service_that_stops_does_not_wait_for_a_reader(
         taking = asyncio.create_task(
             Intake(Store(tmp_path), LIMIT_BYTES).take(claims("a"), "session", body, gzipped=False)
         )
-        await eventually(lambda: set(me.children()) > before)
+        await eventually(lambda: bool(set(me.children()) - before))
         taking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await taking
 
     asyncio.run(work())
-    until(lambda: set(me.children()) <= before)
+    until(lambda: not set(me.children()) - before)
     assert list(tmp_path.iterdir()) == []
