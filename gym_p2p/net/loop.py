@@ -26,7 +26,8 @@ class LoopClock:
     """Exact monotonic time for a machine that runs on an event loop.
 
     uvloop's own ``time()`` is that of the current iteration, in whole milliseconds: too coarse to measure
-    a round trip with.
+    a round trip with. It counts on the same clock, and delays count from it: one from the exact time would be
+    over early, by as much as the iteration has taken so far.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -35,7 +36,7 @@ class LoopClock:
 
     def call_at(self, when: float, callback: Callable[[], Any], /) -> asyncio.TimerHandle:
         """Call back at a monotonic time, or up to a millisecond later."""
-        return self._loop.call_later(max(0.0, when - self.time()) + LATE_S, callback)
+        return self._loop.call_later(max(0.0, when - self._loop.time()) + LATE_S, callback)
 
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
