@@ -28,7 +28,8 @@ from gym_p2p.core.signaling.ice_candidates import CandidatePolicy
 from gym_p2p.core.signaling.sdp_filter import Screen, SignalScreen
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.exports.files import disk_problem, make_folder
+from gym_p2p.files.private import make_folder
+from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret

@@ -23,7 +23,7 @@ import msgspec
 from gym_p2p.config.public_ids import public_id_problem
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.exports.files import write_bytes
+from gym_p2p.files.whole import write_bytes
 
 __all__ = ["JoinClaims", "OperatorClaims", "TokenSigner", "UploadClaims", "load_secret", "read_secret"]
 
