@@ -19,7 +19,7 @@ from gym_p2p.core.latency.statistics import LatencyStatistics, Outage, Sample, f
 from gym_p2p.core.latency.webrtc_stats import MAX_MEASURED_RTT_MS, ConnectionDetails, PollStatus
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["WEBRTC_STATS_SOURCE", "LatencySeries", "Poll"]
+__all__ = ["WEBRTC_STATS_SOURCE", "LatencySeries", "Poll", "SeriesGrowth"]
 
 WEBRTC_STATS_SOURCE = "candidate-pair.currentRoundTripTime"
 """The name of the measurement in W3C's webrtc-stats, as exported under ``source``."""
@@ -43,6 +43,17 @@ class Poll:
     connection: ConnectionDetails | None = None
 
 
+class SeriesGrowth(msgspec.Struct, frozen=True, rename="camel"):
+    """What came to a series since it was looked at before."""
+
+    samples: list[Sample]
+    outages: list[Outage]
+    """Those that have ended since."""
+    missed: int
+    outage_since_ms: int | None
+    first_miss_ms: int | None
+
+
 def _at_least_one(_instance: Any, attribute: attrs.Attribute[int], value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(attribute.name, f"wanted a whole number above 0, got {value!r}")
@@ -59,6 +70,7 @@ class LatencySeries:
     source: str = attrs.field(default=WEBRTC_STATS_SOURCE, kw_only=True)
     _samples: collections.deque[Sample] = attrs.field(init=False)
     _outages: collections.deque[Outage] = attrs.field(init=False)
+    _ended_outages: int = attrs.field(default=0, init=False)
     _outage_since_ms: int | None = attrs.field(default=None, init=False)
     _first_miss_ms: int | None = attrs.field(default=None, init=False)
     _total: int = attrs.field(default=0, init=False)
@@ -92,6 +104,7 @@ class LatencySeries:
         if self._samples:
             self._jitter_ms += (abs(rtt_ms - self._samples[-1].rtt_ms) - self._jitter_ms) * _JITTER_GAIN
         if self._outage_since_ms is not None:
+            self._ended_outages += 1
             self._outages.append(Outage(self._outage_since_ms, max(self._outage_since_ms, timestamp_ms)))
         self._outage_since_ms = self._first_miss_ms = None
         self._total += 1  # before the sample: a reader never sees more samples than were ever taken
@@ -117,6 +130,37 @@ class LatencySeries:
     def samples(self) -> list[Sample]:
         """Return the retained samples, oldest first."""
         return list(self._samples.copy())
+
+    def since(self, mark: tuple[int, int, int]) -> tuple[SeriesGrowth | None, tuple[int, int, int]]:
+        """Return what came since a mark, ``None`` for nothing, and the next mark; the first is ``(0, 0, 0)``.
+
+        Of more samples or outages than are retained the newest.
+        """
+        missed, first_miss_ms, since_ms = self._missed, self._first_miss_ms, self._outage_since_ms
+        samples, outages = self.samples(), list(self._outages.copy())
+        after = (self._total, self._ended_outages, missed)
+        if after == mark:
+            return None, after
+        new_samples, new_outages = after[0] - mark[0], after[1] - mark[1]
+        growth = SeriesGrowth(
+            samples=samples[max(0, len(samples) - new_samples) :],
+            outages=outages[max(0, len(outages) - new_outages) :],
+            missed=missed,
+            outage_since_ms=since_ms,
+            first_miss_ms=first_miss_ms,
+        )
+        return growth, after
+
+    def grow(self, growth: SeriesGrowth) -> None:
+        """Take in what came to another series since this one was like it."""
+        self._outage_since_ms = None  # the outages of a growth are those that it names
+        for sample in growth.samples:
+            self.record(sample.timestamp, sample.rtt_ms)
+        self._outages.extend(growth.outages)
+        self._ended_outages += len(growth.outages)
+        self._missed = growth.missed
+        self._outage_since_ms, self._first_miss_ms = growth.outage_since_ms, growth.first_miss_ms
+        self._version += 1
 
     def statistics(self) -> LatencyStatistics | None:
         """Return statistics over the retained samples, or ``None`` without a sample.

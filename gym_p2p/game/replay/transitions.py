@@ -37,7 +37,8 @@ from gymnasium import spaces
 from gym_p2p.config.extras import how_to_install
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.exports.files import disk_problem, open_private, telling_the_disk
+from gym_p2p.files.private import open_private
+from gym_p2p.files.problems import disk_problem, telling_the_disk
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.replay.reader import Replay
 from gym_p2p.game.replay.verify import ReplayStep, Verification, verify_replay
