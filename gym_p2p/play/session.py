@@ -303,7 +303,7 @@ class Session:
         while self.state is SessionState.PLAYING and match.own_seats_ended:
             self._step(episode, defaults)
         self._refuse_if_over()
-        match.recorder.record.end_episode(now_ms(), completed=False)
+        match.recorder.record.break_off_episode(now_ms(), "reset")
         self.state = SessionState.BETWEEN
 
     def _step(self, episode: LiveEpisode, actions: Mapping[SeatId, Any]) -> Outcome:
@@ -328,7 +328,7 @@ class Session:
     def _end(self, ending: Ending) -> None:
         """Take note of an end that is not the environment's."""
         if self.recorder is not None:
-            self.recorder.record.end_episode(now_ms(), completed=False)
+            self.recorder.record.break_off_episode(now_ms(), ending.reason)
         if ending.reason == "peer_reset":
             self.state = SessionState.BETWEEN
             return
