@@ -57,6 +57,7 @@ class PlayedMatch:
         shows: whether somebody sees what is played: the environment draws it then, if it does.
         command: takes what goes to the network half.
         now_ms: the Unix time in milliseconds.
+        monotonic_s: seconds on a clock that never goes back.
         inputs: of the players, as bytes.
         own: the local player's seats, by index.
         states: the exchange of states at a desync.
@@ -71,6 +72,7 @@ class PlayedMatch:
     record: MatchRecord
     command: Callable[[Command], None]
     now_ms: Callable[[], int]
+    monotonic_s: Callable[[], float]
     stand_in: StandIn | None = None
     sinks: Sequence[EpisodeSink] = ()
     shows: bool = False

@@ -8,6 +8,7 @@ import msgspec
 
 from gym_p2p.core.match.events import Desynced, GiveState, StateArrived
 from gym_p2p.core.record.documents import build_document
+from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.fields import Fields
@@ -43,7 +44,7 @@ class _Side:
         self._states = _fields(skew)
 
     def begin(self, episode: int) -> None:
-        self.record.begin_episode(0, number=episode)
+        self.record.begin_episode(Begin(at_ms=0), number=episode)
         self.exchange.begin_episode(episode, lambda frame: self._states if frame == 9 else None)
 
     def differs(self, episode: int, frame: int = 9, player: int = 1) -> None:

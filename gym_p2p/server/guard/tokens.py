@@ -49,6 +49,10 @@ class UploadClaims:
     """Every player of the match, in seat order."""
     expires_at: float
     """Unix seconds."""
+    folder: str | None = None
+    """What the match's folder is called; ``None`` in tokens of older services: as the match."""
+    made_at: float | None = None
+    """When the match was made, in Unix seconds; ``None`` in tokens of older services."""
 
 
 @attrs.frozen(kw_only=True)
