@@ -58,6 +58,7 @@ class PlayedMatch:
         workplace: where states are compared at a desync.
         command: takes what goes to the network half.
         now_ms: the Unix time in milliseconds.
+        monotonic_s: seconds on a clock that never goes back.
         inputs: of the players, as bytes.
         own: the local player's seats, by index.
         states: the exchange of states at a desync.
@@ -72,6 +73,7 @@ class PlayedMatch:
     record: MatchRecord
     command: Callable[[Command], None]
     now_ms: Callable[[], int]
+    monotonic_s: Callable[[], float]
     stand_in: StandIn | None = None
     sinks: Sequence[EpisodeSink] = ()
     shows: bool = False

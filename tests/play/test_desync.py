@@ -11,6 +11,7 @@ import pytest
 
 from gym_p2p.core.match.events import Desynced, GiveState, StateArrived
 from gym_p2p.core.record.documents import build_document
+from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.exports.encoding import to_data
 from gym_p2p.game.env.seats import make_game
@@ -51,7 +52,7 @@ class _Side:
         self._states = _fields(skew)
 
     def begin(self, episode: int) -> None:
-        self.record.begin_episode(0, number=episode)
+        self.record.begin_episode(Begin(at_ms=0), number=episode)
         self.exchange.begin_episode(episode, lambda frame: self._states if frame == 9 else None)
 
     def differs(self, episode: int, frame: int = 9, player: int = 1) -> None:

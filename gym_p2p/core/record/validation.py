@@ -7,25 +7,16 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from gym_p2p.core.latency.statistics import LatencyStatistics
-from gym_p2p.core.record.building import (
-    Decode,
-    actions,
-    latency_by_peer,
-    pause_ms,
-    state_differences,
-    unique_names,
-)
+from gym_p2p.core.record.building import Decode, actions, pause_ms, state_differences, unique_names
+from gym_p2p.core.record.document import Document, common_keys
 from gym_p2p.core.record.episode import Desync, EpisodeRecord, EpisodeView
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import (
     AtLeastMinusOne,
     Count,
     Disconnection,
-    Document,
     DocumentPart,
     EpisodeNumber,
-    FocusLoss,
     Milliseconds,
     ReconnectionAttempt,
     StateDifference,
@@ -117,12 +108,6 @@ class ValidationDocument(Document, frozen=True, kw_only=True):
     """Checked frames whose checksums differ, in the order in which that was found."""
     reconnection: ValidationReconnections
     """Links that broke and came back."""
-    latency: LatencyStatistics | None
-    """The worst link by median; null without a sample."""
-    latency_by_peer: dict[str, LatencyStatistics | None]
-    """Every link, by the peer's id; null without a sample."""
-    focus_loss: FocusLoss | None = None
-    """Null for a peer that cannot lose focus."""
 
 
 def validation_document(record: MatchRecord, now_ms: int, decode: Decode) -> ValidationDocument:
@@ -130,10 +115,8 @@ def validation_document(record: MatchRecord, now_ms: int, decode: Decode) -> Val
     episode = _newest_episode(record)
     verified_frames = min(episode.verified_frame + 1, episode.frames)
     keys = unique_names(record.players)
-    worst = record.worst_link()
     return ValidationDocument(
-        game_id=record.game_id,
-        player_id=record.player_id,
+        **common_keys(record),
         export_timestamp=record.time(now_ms),
         episode_num=episode.number,
         summary=ValidationSummary(
@@ -156,8 +139,6 @@ def validation_document(record: MatchRecord, now_ms: int, decode: Decode) -> Val
             reconnection_attempts=record.attempts.copy(),
             total_pause_duration_ms=pause_ms(record),
         ),
-        latency=None if worst is None else worst.series.statistics(),
-        latency_by_peer=latency_by_peer(record),
     )
 
 

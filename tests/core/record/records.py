@@ -8,6 +8,7 @@ from typing import Any
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
 from gym_p2p.core.record.documents import build_document
+from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports import KINDS, schema
@@ -45,7 +46,7 @@ def new_record(players: tuple[SeatId, ...] = (0, 1), player_id: SeatId = 0, **op
 
 
 def played(record: MatchRecord, frames: int = 5) -> MatchRecord:
-    episode = record.begin_episode(START_MS)
+    episode = record.begin_episode(Begin(at_ms=START_MS))
     for frame in range(frames):
         episode.frame([bytes([frame]), bytes([10 + frame])])
     return record
