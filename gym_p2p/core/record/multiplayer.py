@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta, field
 
 from gym_p2p.core.latency.statistics import LatencyStatistics
+from gym_p2p.core.record.absences import Departure, Pause, newest_departures
 from gym_p2p.core.record.building import Decode, input_counts, latency_by_peer, pause_ms
 from gym_p2p.core.record.link import UNKNOWN_CONNECTION, Health, LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
@@ -100,6 +101,10 @@ class MultiplayerDocument(Document, frozen=True, kw_only=True):
     """Null for a peer that cannot lose focus."""
     reconnection: Reconnections
     """Links that broke and came back."""
+    departures: list[Departure]
+    """Players who are gone, in the order in which they went."""
+    pauses: list[Pause]
+    """Times in which the match stood still for somebody, in order; not more than the first thousand."""
     protocol_errors: dict[str, Count]
     """What peers sent and the protocol does not allow, counted by problem."""
     probe: dict[str, Any] | list[Any] | None
@@ -132,6 +137,8 @@ def multiplayer_document(record: MatchRecord, now_ms: int, decode: Decode) -> Mu
             attempts=record.attempts.copy(),
             total_pause_duration_ms=pause_ms(record),
         ),
+        departures=newest_departures(record.departures.copy()),
+        pauses=record.pauses.copy(),
         protocol_errors=dict(record.protocol_errors),
         probe=plain(record.probe),
         environment=plain(record.environment),

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import field
 
 from gym_p2p.core.latency.statistics import LatencyStatistics
+from gym_p2p.core.record.absences import Departure, Pause, newest_departures
 from gym_p2p.core.record.building import Decode, input_counts, latency_by_peer, pause_ms
 from gym_p2p.core.record.episode import Rollback
 from gym_p2p.core.record.link import UNKNOWN_CONNECTION
@@ -118,6 +119,10 @@ class SessionDocument(Document, frozen=True, kw_only=True):
     """Frames over all episodes."""
     reconnection: Reconnections
     """Links that broke and came back."""
+    departures: list[Departure]
+    """Players who are gone, in the order in which they went."""
+    pauses: list[Pause]
+    """Times in which the match stood still for somebody, in order; not more than the first thousand."""
     latency: LatencyStatistics | None
     """The worst link by median; null without a sample."""
     latency_by_peer: dict[str, LatencyStatistics | None]
@@ -160,6 +165,8 @@ def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
             attempts=record.attempts.copy(),
             total_pause_duration_ms=pause_ms(record),
         ),
+        departures=newest_departures(record.departures.copy()),
+        pauses=record.pauses.copy(),
         latency=None if worst is None else worst.series.statistics(),
         latency_by_peer=latency_by_peer(record),
     )

@@ -48,7 +48,10 @@ def test_every_document_has_exactly_the_keys_of_the_specification() -> None:
     built = documents(played(new_record()))
     own_keys = {kind: set(document) - COMMON_KEYS for kind, document in built.items()}
     assert own_keys == {
-        "session": {"connection", "inputs", "rollbacks", "sync", "quality", "frames"},
+        "session": {
+            *{"connection", "inputs", "rollbacks", "sync", "quality", "frames"},
+            *{"departures", "pauses"},
+        },
         "validation": {
             *{"exportTimestamp", "summary", "confirmedHashes", "verifiedActions", "desyncEvents"},
             "episodeNum",
@@ -56,7 +59,7 @@ def test_every_document_has_exactly_the_keys_of_the_specification() -> None:
         "multiplayer": {
             *{"peerPlayerId", "exportTimestamp", "sessionStartTime", "sessionDurationMs", "connection"},
             *{"inputDelivery", "validation", "sessionStatus"},
-            *{"protocolErrors", "probe", "environment", "config"},
+            *{"protocolErrors", "probe", "environment", "config", "departures", "pauses"},
         },
     }
     assert all(set(document) >= COMMON_KEYS for document in built.values())
