@@ -24,6 +24,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, NetworkError, ProtocolError
 from gym_p2p.game.env.game import Game
 from gym_p2p.net.worker.messages import PlayerPlan
+from gym_p2p.play.exported import introduction
 from gym_p2p.play.sync_mode import SyncChoice, SyncOffer, agree
 from gym_p2p.version import __version__
 
@@ -50,7 +51,7 @@ def make_plan(
         Term.ABSENT_PLAYERS.value: _gone(game, sync),
         Term.STAND_IN.value: name_of(sync.stand_in) if callable(sync.stand_in) else str(sync.stand_in),
     }
-    about = {"input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.as_sent()}
+    about = {**introduction(), "input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.as_sent()}
     return PlayerPlan(
         config=_without_callables(config),
         subject_id=config.subject_id or f"anonymous-{secrets.token_hex(6)}",
