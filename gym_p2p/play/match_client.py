@@ -102,8 +102,8 @@ class MatchClient:
         self.gone: PlayerGone | None = None
         """The first player who left or was lost: no episode begins without them."""
         self._departures: dict[int, PlayerGone] = {}
-        self.silent: set[int] = set()
-        """From whom nothing arrives, for longer than a while."""
+        self.silent: dict[int, float] = {}
+        """From whom nothing arrives for a while now, and since when it is known, on ``time.monotonic``'s clock."""
         self.queue_status: QueueStatus | None = None
         """Where this player stands in the queue, by the newest status; ``None`` while they are in none."""
         self._ready: set[int] = set()
@@ -315,9 +315,9 @@ class MatchClient:
                 self.gone = self.gone or event
                 self._departures[player] = event
             case Interrupted(player):
-                self.silent.add(player)
+                self.silent[player] = time.monotonic()
             case Resumed(player):
-                self.silent.discard(player)
+                self.silent.pop(player, None)
             case PlayerFinished(player):
                 self._ready.add(player)
             case EpisodeBegan() | EpisodeRefused():

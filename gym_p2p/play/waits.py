@@ -35,8 +35,8 @@ class Paused:
 
     Attributes:
         players: who is waited for.
-        why: ``input`` (they are connected and do not play), ``silent`` (nothing arrives from one of them),
-            or ``reset`` (they have not called it).
+        why: ``input`` (they are connected and do not play), ``silent`` (nothing arrives from them), or
+            ``reset`` (they have not called it).
         since: since when, on ``time.monotonic``'s clock.
         limit_s: how long they are waited for at most.
     """
@@ -67,8 +67,9 @@ class Waits:
         self.last_s = 2 * answer_s(config) + 1.0
         """After the limits, how long it may take until all have agreed on what they lead to."""
         paced = config.fps is not None and not takes_turns
-        self._inputs = Patience(self.input_limit_s, paced=paced)
+        self._inputs = Patience(self.input_limit_s, paced=paced, excuse_s=answer_s(config))
         self._resets = Patience(self.reset_limit_s, paced=False)
+        self._silence_s = config.disconnect_timeout_s
         self._client = client
         self._recorder = recorder
         self._gone = 0
@@ -86,8 +87,13 @@ class Waits:
         if self._client.gone_count != self._gone:
             self._gone = self._client.gone_count
             self._inputs.excuse(now)
-        self._give_up(self._inputs.wait(players, now))
-        self._show(self._inputs.pause(now), "input")
+        # Of whom nothing arrives the network half judges, by another limit.
+        silent = {player: self._client.silent[player] for player in players if player in self._client.silent}
+        self._give_up(self._inputs.wait([player for player in players if player not in silent], now))
+        if silent:
+            self._show(Pause(tuple(silent), min(silent.values()), self._silence_s), "silent")
+        else:
+            self._show(self._inputs.pause(now), "input")
 
     def for_resets(self) -> None:
         """Bear that somebody has not called ``reset`` yet; give up whoever is overdue."""
@@ -113,8 +119,6 @@ class Waits:
         if pause is None:
             self.paused = None
         else:
-            if self._client.silent & set(pause.players):
-                why = "silent"
             names = tuple([self._client.player_id(player) for player in pause.players])
             self.paused = Paused(names, why, pause.since, pause.limit_s)
         if before == self.paused:

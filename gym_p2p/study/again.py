@@ -22,7 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gym_p2p.errors import P2PError, UsageError
-from gym_p2p.exports.files import make_folder, replacing
+from gym_p2p.files.private import make_folder
+from gym_p2p.files.whole import replacing
 from gym_p2p.game.replay.reader import Replay, read_replay
 from gym_p2p.game.replay.transitions import flat_observation
 from gym_p2p.game.replay.verify import ReplayStep, verify_replay

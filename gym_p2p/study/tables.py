@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 
 from gym_p2p.config.extras import how_to_install
 from gym_p2p.errors import UsageError
-from gym_p2p.exports.files import make_folder, replacing, telling_the_disk
+from gym_p2p.files.private import make_folder
+from gym_p2p.files.problems import telling_the_disk
+from gym_p2p.files.whole import replacing
 
 if TYPE_CHECKING:
     from gym_p2p.study.study import Study

@@ -50,7 +50,7 @@ class Pause(DocumentPart, frozen=True, kw_only=True):
     player_ids: list[SeatId]
     """The ids of the players who were waited for, as of the pause's end."""
     reason: Literal["input", "silent", "reset"]
-    """What was wanted. input: they were connected and did not play. silent: nothing arrived from one of them.
+    """What was wanted. input: they were connected and did not play. silent: nothing arrived from them.
     reset: they had not begun the next episode."""
     frame: Count | None
     """The frame of the running episode; null before the first."""

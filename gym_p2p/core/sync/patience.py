@@ -15,7 +15,7 @@ match at a frame in four seconds. Who is slow, and still plays a third of the ti
 
 A player who does not play may be held up themselves, by a third one who does not send *them* what they need.
 The network half knows. So whoever is given up is that twice: first for the network half to judge
-(``excusable``), and, should they still be there after the same time once more, whatever they say.
+(``excusable``), and, should they still be there after ``excuse_s`` more, whatever they say.
 """
 
 from __future__ import annotations
@@ -76,10 +76,13 @@ class Patience:
     Args:
         limit_s: the longest single wait.
         paced: whether frames have a time, so that there is a bound on the sum too.
+        excuse_s: how much longer somebody is borne who is held up by a third one: as long as others may take
+            to notice that one's loss, and to agree on it.
     """
 
-    def __init__(self, limit_s: float, *, paced: bool) -> None:
+    def __init__(self, limit_s: float, *, paced: bool, excuse_s: float = 0.0) -> None:
         self._limit_s = limit_s
+        self._excuse_s = max(limit_s, excuse_s)
         self._budget_s = BUDGET * limit_s if paced else None
         self._accounts: dict[int, _Account] = {}
         self._rtt_s: dict[int, float] = {}
@@ -149,7 +152,7 @@ class Patience:
 
     def _is_overdue(self, account: _Account, now: float) -> bool:
         """Whether a player has used up their time, once more if they were given up before."""
-        extra_s = account.given_up * self._limit_s
+        extra_s = account.given_up * self._excuse_s
         if account.given_up > 1:
             return False
         assert account.since is not None  # noqa: S101 - of those who are waited for
