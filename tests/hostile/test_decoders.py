@@ -63,9 +63,11 @@ OURS = {
         "a packet of SCTP: lengths, tag and checksum in tests/net/webrtc/test_association.py"
     ),
     **dict.fromkeys(
-        ("gym_p2p.play.state_exchange:_unpacked", "gym_p2p.game.state.fields_json:_from_json"),
-        "a state at a desync: tests/play/test_desync.py",
+        ("gym_p2p.game.state.dumps:_unpacked", "gym_p2p.game.state.fields_json:_from_json"),
+        "a state at a desync: tests/game/state/test_dumps.py",
     ),
+    "gym_p2p.play.state_comparer": "a process and its own child",
+    "gym_p2p.net.client.packets": "the service's packets: tests/net/client/test_packets.py",
 }
 """Sites, or modules and packages of them, that read nothing of anybody else's; or where they are held."""
 
