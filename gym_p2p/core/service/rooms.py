@@ -15,7 +15,7 @@ it to a screen to look into what is relayed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gym_p2p.config import IceServer
 from gym_p2p.core.api.matches import MakeMatch
@@ -46,7 +46,7 @@ class Rooms:
         presence: who is there.
         match_ids: draws a new, unguessable match id.
         seeds: draws an unsigned 32-bit seed.
-        issue_token: makes the upload token of a player: ``(match_id, player_id, player ids of all)``.
+        issue_token: makes the upload token of a player: ``(match_id, player_id, everyone's subject by id)``.
         ice_servers: announced to a subject with a match, with credentials of its own where needed.
         relay_only: announced with every match.
         screen: looks into relayed signals; chosen by whether the match is relay-only.
@@ -58,7 +58,7 @@ class Rooms:
         *,
         match_ids: Callable[[], str],
         seeds: Callable[[], int],
-        issue_token: Callable[[str, SeatId, tuple[SeatId, ...]], str],
+        issue_token: Callable[[str, SeatId, Mapping[SeatId, str]], str],
         ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         relay_only: bool = False,
         screen: Callable[[bool], Screen] = lambda _relay_only: pass_all,
@@ -242,7 +242,7 @@ class Rooms:
             MatchPlayer(player_id=m.player_id, subject_id=m.subject_id, seats=m.seats, client=m.client)
             for m in members
         )
-        everyone = tuple(player.player_id for player in players)
+        everyone = {player.player_id: player.subject_id for player in players}
         for member in members:
             found = MatchFound(
                 match_id=match_id,
