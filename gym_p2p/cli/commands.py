@@ -122,7 +122,7 @@ def _output_problem(error: OSError) -> str:
         return "the output goes nowhere: the terminal is gone"
     if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} or error.filename is not None:
         raise error
-    from gym_p2p.exports.files import disk_problem  # noqa: PLC0415 - it takes a tenth of a second, at every start
+    from gym_p2p.files.problems import disk_problem  # noqa: PLC0415 - it takes a tenth of a second, at every start
 
     return f"the output was not written: {disk_problem(error)}"
 

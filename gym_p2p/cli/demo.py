@@ -32,7 +32,7 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
-from gym_p2p.exports import check_directory
+from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.replay.reader import SUFFIX

@@ -24,8 +24,11 @@ import attrs
 import msgspec
 
 from gym_p2p.config import Secret
-from gym_p2p.exports.files import disk_problem, make_folder, path_component, replacing, write_bytes
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
+from gym_p2p.files.names import path_component
+from gym_p2p.files.private import make_folder
+from gym_p2p.files.problems import disk_problem
+from gym_p2p.files.whole import replacing, write_bytes
 from gym_p2p.processes.forks import let_go_in_forks
 
 __all__ = ["FlushResult", "SpoolEntry", "flush_spool"]

@@ -35,9 +35,10 @@ from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.exports import Exporter, Finished, check_directory
+from gym_p2p.exports import Exporter, Finished
 from gym_p2p.exports.encoding import to_data
-from gym_p2p.exports.files import path_component
+from gym_p2p.files.names import path_component
+from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.origin import origin
 from gym_p2p.game.env.recipe import Recipe

@@ -19,7 +19,7 @@ from gym_p2p.core.matchmaking.commands import NoVerdictError, as_verdict
 from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.exports import check_directory
+from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.play.broadcast import Broadcast

@@ -28,7 +28,7 @@ from gym_p2p.core.latency.statistics import (
 from gym_p2p.core.latency.webrtc_stats import MAX_MEASURED_RTT_MS, ConnectionDetails, PollStatus
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["WEBRTC_STATS_SOURCE", "LatencySeries", "Poll"]
+__all__ = ["WEBRTC_STATS_SOURCE", "LatencySeries", "Poll", "SeriesGrowth"]
 
 WEBRTC_STATS_SOURCE = "candidate-pair.currentRoundTripTime"
 """The name of the measurement in W3C's webrtc-stats, as exported under ``source``."""
@@ -50,6 +50,17 @@ class Poll:
     """The fresh round trip; ``None`` in every status but ``FRESH``."""
     status: PollStatus
     connection: ConnectionDetails | None = None
+
+
+class SeriesGrowth(msgspec.Struct, frozen=True, rename="camel"):
+    """What came to a series since it was looked at before."""
+
+    samples: list[Sample]
+    outages: list[Outage]
+    """Those that have ended since."""
+    missed: int
+    outage_since_ms: int | None
+    first_miss_ms: int | None
 
 
 def _at_least_one(_instance: Any, attribute: attrs.Attribute[int], value: Any) -> None:
@@ -134,6 +145,38 @@ class LatencySeries:
     def samples(self) -> list[Sample]:
         """Return the retained samples, oldest first."""
         return list(self._samples.copy())
+
+    def since(self, mark: tuple[int, int, int]) -> tuple[SeriesGrowth | None, tuple[int, int, int]]:
+        """Return what came since a mark, ``None`` for nothing, and the next mark; the first is ``(0, 0, 0)``.
+
+        Of more outages than are retained the newest.
+        """
+        missed, first_miss_ms, since_ms = self._missed, self._first_miss_ms, self._outage_since_ms
+        rtts, outages = self._all_rtts[mark[0] :], list(self._outages.copy())
+        after = (mark[0] + len(rtts), self._ended_outages, missed)
+        if after == mark:
+            return None, after
+        new_outages = after[1] - mark[1]
+        times = self._all_times[mark[0] : after[0]]
+        growth = SeriesGrowth(
+            samples=list(map(Sample, times, rtts)),
+            outages=outages[max(0, len(outages) - new_outages) :],
+            missed=missed,
+            outage_since_ms=since_ms,
+            first_miss_ms=first_miss_ms,
+        )
+        return growth, after
+
+    def grow(self, growth: SeriesGrowth) -> None:
+        """Take in what came to another series since this one was like it."""
+        self._outage_since_ms = None  # the outages of a growth are those that it names
+        for sample in growth.samples:
+            self.record(sample.timestamp, sample.rtt_ms)
+        self._outages.extend(growth.outages)
+        self._ended_outages += len(growth.outages)
+        self._missed = growth.missed
+        self._outage_since_ms, self._first_miss_ms = growth.outage_since_ms, growth.first_miss_ms
+        self._version += 1
 
     def statistics(self) -> LatencyStatistics | None:
         """Return statistics over the retained samples, or ``None`` without a sample.

@@ -36,8 +36,9 @@ def player(name: str, *, local: bool = True, **changed: Any) -> dict[str, Any]:
     return {**told, "local": local, **changed}
 
 
-def compared(documents: dict[SeatId, dict[str, Any]], **subjects: str) -> dict[str, Any]:
-    return aggregate(documents, game_id="m", aggregated_at_ms=1, subjects={**subjects})
+def compared(documents: dict[SeatId, dict[str, Any]], *, a: str | None = None) -> dict[str, Any]:
+    subjects: dict[SeatId, str] = {} if a is None else {"a": a}
+    return aggregate(documents, game_id="m", aggregated_at_ms=1, subjects=subjects)
 
 
 def test_who_played_is_what_the_service_knows_and_else_what_each_says_of_themselves() -> None:
