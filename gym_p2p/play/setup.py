@@ -28,6 +28,7 @@ from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient, Voter
 from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
 from gym_p2p.play.recorder import Recorder, check_record, now_ms, open_replay
+from gym_p2p.play.state_exchange import Beside
 from gym_p2p.play.sync_mode import SyncOffer, make_offer
 
 __all__ = ["UPLOAD_LIMIT_S", "MatchSetup"]
@@ -145,6 +146,7 @@ class MatchSetup:
             record=recorder.record,
             sinks=sinks,
             shows=True,
+            workplace=Beside(),
             command=client.command,
             now_ms=now_ms,
             monotonic_s=time.monotonic,

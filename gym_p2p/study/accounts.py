@@ -15,6 +15,7 @@ from gym_p2p.core.latency.delta_series import ENCODING, decode_series
 from gym_p2p.study import document_parts as parts
 from gym_p2p.study.documents import Document, read_document
 from gym_p2p.study.files import Found, Unreadable, unpacked
+from gym_p2p.study.journals import read_journal
 from gym_p2p.study.problems import Problems
 
 __all__ = ["Account", "Names", "read_accounts"]
@@ -216,16 +217,15 @@ def read_accounts(
         else:
             chosen[key] = document
     names = Names([document.player_id for document in chosen.values() if document.player_id is not None])
-    owners = dict.fromkeys(player for player, _kind in chosen)
-    accounts = [
-        Account(
-            names(owner),
-            "documents",
-            {kind: document for (player, kind), document in chosen.items() if player == owner},
-            names,
-        )
-        for owner in owners
-    ]
+    by_player: dict[Any, dict[str, Document]] = {}
+    for (player, kind), document in chosen.items():
+        by_player.setdefault(player, {})[kind] = document
+    accounts = [Account(names(player), "documents", own, names) for player, own in by_player.items()]
+    for account in _journals(files, names, match, problems):
+        written = next((one for one in accounts if one.player == account.player), None)
+        if written is not None and written.status.termination_reason is not None:
+            continue  # killed after its documents were written
+        accounts = [one for one in accounts if one is not written] + [account]
     return sorted(accounts, key=lambda account: account.player), aggregates
 
 
@@ -243,6 +243,20 @@ def _documents(files: Sequence[Found], match: str, problems: Problems) -> Iterat
             yield _of_match(read_document(data, file.name, problems), match)
         except Unreadable as error:
             problems.add(error.kind, error.problem, path=file.name)
+
+
+def _journals(files: Sequence[Found], names: Names, match: str, problems: Problems) -> Iterator[Account]:
+    for file in files:
+        if file.kind != "journal":
+            continue
+        try:
+            documents = read_journal(file, problems)
+            owner = _of_match(documents["multiplayer"], match).player_id
+        except Unreadable as error:
+            problems.add(error.kind, error.problem, path=file.name)
+            continue
+        if owner is not None:
+            yield Account(names(owner), "journal", documents, names)
 
 
 def _of_match(document: Document, match: str) -> Document:

@@ -59,7 +59,7 @@ class ActionRows:
     def of_episodes(self) -> list[tuple[int, slice]]:
         """Return every episode and where its rows are."""
         numbers, starts = np.unique(self.episode, return_index=True)
-        ends = [*starts[1:].tolist(), len(self.episode)]
+        ends = [*starts[1:].tolist(), len(self.episode)][: len(numbers)]
         places = zip(numbers.tolist(), starts.tolist(), ends, strict=True)
         return [(number, slice(start, end)) for number, start, end in places]
 

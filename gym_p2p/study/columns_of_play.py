@@ -127,6 +127,8 @@ EVENT_KINDS: Mapping[str, str] = MappingProxyType(
         "actor": "somebody else acted for a seat from this frame on (value: frames; other: its player)",
         "clock_offset": "the other's clock minus the player's (value: ms; detail: the bound in ms)",
         "protocol_error": "messages of peers that the protocol does not allow (value: how many)",
+        "pause": "the match waited for somebody (other: for whom; detail: for what, and what came of it)",
+        "departure": "somebody left (other: who; detail: why, and who said so)",
         "refusal": "the service did not take the documents",
         "end": "the player's part of the match ended (detail: why)",
     }

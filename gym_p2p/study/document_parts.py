@@ -17,6 +17,7 @@ __all__ = [
     "Background",
     "ClockOffset",
     "Connection",
+    "Departure",
     "Desync",
     "Disconnection",
     "Episode",
@@ -32,6 +33,7 @@ __all__ = [
     "Pair",
     "Part",
     "Path",
+    "Pause",
     "Player",
     "Probe",
     "Reconnection",
@@ -295,6 +297,31 @@ class Episode(Part, frozen=True):
     final_info: dict[str, Any] | None = None
     timing: msgspec.Raw = NOTHING
     actors: dict[str, list[tuple[int, int, str]]] | None = None
+
+
+class Departure(Part, frozen=True):
+    """Somebody left."""
+
+    player_id: Id | None = None
+    reason: str | None = None
+    stated_reason: str | None = None
+    source: str | None = None
+    source_player_id: Id | None = None
+    episode: int | None = None
+    frame: int | None = None
+    timestamp: float | None = None
+
+
+class Pause(Part, frozen=True):
+    """The match waited for somebody."""
+
+    player_id: Id | None = None
+    reason: str | None = None
+    episode: int | None = None
+    frame: int | None = None
+    timestamp: float | None = None
+    duration_ms: float | None = None
+    outcome: str | None = None
 
 
 class Pair(Part, frozen=True):

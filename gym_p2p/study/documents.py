@@ -57,6 +57,8 @@ class _Whole(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True
     focus_loss: msgspec.Raw = NOTHING
     protocol_errors: msgspec.Raw = NOTHING
     upload: msgspec.Raw = NOTHING
+    departures: msgspec.Raw = NOTHING
+    pauses: msgspec.Raw = NOTHING
     confirmed_hashes: msgspec.Raw = NOTHING
     summary: msgspec.Raw = NOTHING
     participants: msgspec.Raw = NOTHING

@@ -128,6 +128,32 @@ def _refusals(account: Account) -> Iterator[dict[str, Any]]:
         yield {"kind": "refusal", "at": account.ended_ms, "detail": json_text(detail)}
 
 
+def _departures(account: Account) -> Iterator[dict[str, Any]]:
+    for one in account.part("departures", list[parts.Departure]) or ():
+        detail = {"reason": one.reason, "statedReason": one.stated_reason, "source": one.source}
+        yield {
+            "kind": "departure",
+            "episode": one.episode,
+            "frame": one.frame,
+            "at": one.timestamp,
+            "other": account.names.or_none(one.player_id),
+            "detail": json_text(detail),
+        }
+
+
+def _pauses(account: Account) -> Iterator[dict[str, Any]]:
+    for one in account.part("pauses", list[parts.Pause]) or ():
+        yield {
+            "kind": "pause",
+            "episode": one.episode,
+            "frame": one.frame,
+            "at": one.timestamp,
+            "duration_ms": one.duration_ms,
+            "other": account.names.or_none(one.player_id),
+            "detail": json_text({"reason": one.reason, "outcome": one.outcome}),
+        }
+
+
 def _end(account: Account) -> Iterator[dict[str, Any]]:
     status = account.status
     if status.termination_reason is not None:
@@ -164,5 +190,7 @@ _SOURCES = (
     _clock_offsets,
     _protocol_errors,
     _refusals,
+    _departures,
+    _pauses,
     _end,
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gym_p2p.config.extras import how_to_install
+from gym_p2p.config.extras import install_extra
 from gym_p2p.errors import UsageError
 from gym_p2p.processes.pool import map_in_processes
 from gym_p2p.processes.python import can_start_python
@@ -171,4 +171,4 @@ def _require(module: str, what: str) -> None:
     try:
         __import__(module)
     except ImportError as error:
-        raise UsageError(f"{what} need {module}: {how_to_install(module)}") from error
+        raise UsageError(f"{what} need {module}: {install_extra('data')}") from error

@@ -17,7 +17,6 @@ import attrs
 
 from gym_p2p.core.latency.delta_series import DeltaSeries
 from gym_p2p.core.match.events import Disagreement
-from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.totals import Totals
 from gym_p2p.core.wire.seats import SeatId
 
@@ -54,13 +53,14 @@ class StateDump:
 
     Attributes:
         differences: ``(path, ours, theirs)`` as texts, the shallowest first, not necessarily all.
-        ours: every field of the state as plain data, by path.
+        ours: every field of the state by path, as JSON: to build it, and to write it again, would hold the
+            interpreter for as long as the other player chose. ``None`` where it was not kept.
         theirs: the same of the other player.
     """
 
     differences: tuple[tuple[str, str, str], ...]
-    ours: dict[str, Any]
-    theirs: dict[str, Any]
+    ours: bytes | None
+    theirs: bytes | None
 
 
 @attrs.frozen
@@ -125,6 +125,7 @@ class EpisodeRecord:
         called: its number among the players, who count those that did not begin too.
         checksums: ``(frame, digest)``, in any order; the newest of a frame counts.
         dumps: by frame, of the first difference with some player.
+        state_problems: ``(frame, why there is no dump of it)``; the newest of a frame counts.
         input_delays: ``(frame, delay)``: the local player's input delay from that frame on.
         begin: how it began.
         played: when each frame was played first, in milliseconds from the begin, on a monotonic clock.
@@ -147,6 +148,7 @@ class EpisodeRecord:
     checksums: list[tuple[int, str]] = attrs.field(factory=list, init=False)
     desyncs: list[Desync] = attrs.field(factory=list, init=False)
     dumps: dict[int, StateDump] = attrs.field(factory=dict, init=False)
+    state_problems: list[tuple[int, str]] = attrs.field(factory=list, init=False)
     rollbacks: list[Rollback] = attrs.field(factory=list, init=False)
     corrections: Corrections = attrs.field(factory=Corrections, init=False)
     input_delays: list[tuple[int, int]] = attrs.field(factory=list, init=False)
@@ -244,11 +246,15 @@ class EpisodeRecord:
         frame: int,
         differences: Sequence[tuple[str, str, str]],
         *,
-        ours: Mapping[str, Any],
-        theirs: Mapping[str, Any],
+        ours: bytes | None,
+        theirs: bytes | None,
     ) -> None:
-        """Record both states of a frame at which they differ, and in which fields."""
-        self.dumps.setdefault(frame, StateDump(tuple(differences), plain(ours), plain(theirs)))
+        """Record both states of a frame at which they differ, as JSON, and in which fields."""
+        self.dumps.setdefault(frame, StateDump(tuple(differences), ours, theirs))
+
+    def state_problem(self, frame: int, problem: str) -> None:
+        """Record why the states of a frame at which they differ are not compared, or not yet."""
+        self.state_problems.append((frame, problem))
 
     def rollback(
         self, *, frame: int, current_frame: int, player: SeatId, predicted: bytes, actual: bytes, now_ms: int
@@ -302,6 +308,7 @@ class EpisodeRecord:
             hashes=hashes,
             desyncs=desyncs,
             dumps=self.dumps.copy(),
+            state_problems=dict(self.state_problems.copy()),
             rollbacks=rollbacks,
             input_delays=tuple(self.input_delays.copy()),
             confirmed_frame=max(confirmed, frames - 1),
@@ -328,6 +335,7 @@ class EpisodeView:
     """The checksums by frame, sorted; of a frame that was checked twice the newer one."""
     desyncs: tuple[Desync, ...]
     dumps: Mapping[int, StateDump]
+    state_problems: Mapping[int, str]
     rollbacks: tuple[Rollback, ...]
     input_delays: tuple[tuple[int, int], ...]
     confirmed_frame: int
@@ -341,6 +349,10 @@ class EpisodeView:
     actors: Mapping[int, tuple[ActorRun, ...]]
     ended_by: str | None
     ended_ms: int | None
+
+    def state_problem(self, frame: int) -> str | None:
+        """Why there is no dump of a frame; ``None`` where there is, and where none was to be exchanged."""
+        return None if frame in self.dumps else self.state_problems.get(frame)
 
     @property
     def longest_rollback(self) -> int:

@@ -103,6 +103,7 @@ _EPISODE = Node(
         "confirmed_frame": Whole(int),
         "checksums": Rows(tuple[int, str]),
         "desyncs": Rows(Desync),
+        "state_problems": Rows(tuple[int, str]),
         "dumps": Entries(int, StateDump),
         "rollbacks": Rollbacks(),
         "corrections": Whole(Corrections),

@@ -75,6 +75,9 @@ class DesyncEvent(DocumentPart, frozen=True, kw_only=True):
     """Whether both states were exchanged; they stand in the multiplayer document."""
     state_differences: list[StateDifference]
     """The fields in which the two states differ, where states were exchanged."""
+    state_problem: str | None = None
+    """Why the states that were to be exchanged are not compared, or not yet; null where they are, and where
+    none were to be exchanged (they are at the first desync with each player)."""
 
 
 class ValidationReconnections(DocumentPart, frozen=True, kw_only=True):
@@ -155,4 +158,5 @@ def _desync_event(event: Desync, episode: EpisodeView) -> DesyncEvent:
         differs_in=event.of.value,
         has_state_dump=differences is not None,
         state_differences=differences or [],
+        state_problem=episode.state_problem(event.frame),
     )

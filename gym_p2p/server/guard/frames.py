@@ -53,9 +53,6 @@ VIOLATION = "\x00violation"
 GUARD_KEY = "gym_p2p.guard"
 """Where a websocket's ASGI scope holds its :class:`ConnectionGuard`."""
 
-_SEND_DEADLINE_S = 10.0
-"""A reader that takes nothing for so long is gone; below the library's 15 s without a pong."""
-
 _GREETING_DEADLINE_S = 10.0
 """From the websocket to the Socket.IO connect on it; an honest client's first frame is that."""
 
@@ -171,15 +168,10 @@ class ConnectionGuard:
         return _DISCONNECT
 
     async def send(self, message: Message) -> None:
-        """Send an ASGI message within the deadline; raises ``OSError`` when nobody reads."""
+        """Send an ASGI message; raises ``OSError`` once it is closed."""
         if self._closed:
             raise ConnectionAbortedError("closed by the service")
-        try:
-            async with asyncio.timeout(_SEND_DEADLINE_S):
-                await self._send(message)
-        except TimeoutError:
-            self._closed = True
-            raise ConnectionAbortedError("the client stopped reading") from None
+        await self._send(message)
 
     async def close(self) -> None:
         """Close the websocket for what was sent on it. Idempotent; never raises."""

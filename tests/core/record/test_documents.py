@@ -136,7 +136,7 @@ def test_a_desync_is_an_event_in_all_three_documents() -> None:
     record = played(new_record(), 5)
     record.episode.verified(1)
     record.episode.desync(3, "aa", "bb", START_MS + 50)
-    record.episode.state_difference(3, [("x", "1", "2")], ours={"x": 1}, theirs={"x": 2})
+    record.episode.state_difference(3, [("x", "1", "2")], ours=b'{"x":1}', theirs=b'{"x":2}')
     built = documents(record)
     event = {
         "frame": 3,
@@ -147,6 +147,7 @@ def test_a_desync_is_an_event_in_all_three_documents() -> None:
         "differsIn": "outcomes",
         "hasStateDump": True,
         "stateDifferences": [{"path": "x", "ours": "1", "theirs": "2"}],
+        "stateProblem": None,
     }
     states = {"ours": {"x": 1}, "theirs": {"x": 2}}
     assert built["validation"]["desyncEvents"] == [event]
@@ -154,6 +155,26 @@ def test_a_desync_is_an_event_in_all_three_documents() -> None:
     assert whole == [{"episode": 1, **event, "states": states}]
     assert built["multiplayer"]["validation"]["totalDesyncs"] == 1
     assert built["session"]["sync"]["p2pHashMismatches"] == 1
+
+
+def test_why_states_are_not_compared_stands_in_the_documents_until_they_are() -> None:
+    record = played(new_record(), 5)
+
+    def told() -> set[tuple[object, ...]]:
+        built = documents(record)
+        rows = built["validation"]["desyncEvents"] + built["multiplayer"]["validation"]["allDesyncEvents"]
+        return {(row["frame"], row["hasStateDump"], row["stateProblem"]) for row in rows}
+
+    record.episode.desync(3, "aa", "bb", START_MS + 50)
+    assert told() == {(3, False, None)}
+    record.episode.state_problem(3, "the other player has sent no state")
+    record.episode.state_problem(3, "what the other player sent was not compared: JSON nested too deeply")
+    record.episode.desync(4, "aa", "bb", START_MS + 60)
+    problem = "what the other player sent was not compared: JSON nested too deeply"
+    assert told() == {(3, False, problem), (4, False, None)}
+    record.episode.state_difference(3, [("x", "1", "2")], ours=None, theirs=None)
+    assert told() == {(3, True, None), (4, False, None)}
+    assert documents(record)["multiplayer"]["validation"]["allDesyncEvents"][0]["states"] is None
 
 
 def test_rollbacks_are_counted_and_their_actions_decoded() -> None:

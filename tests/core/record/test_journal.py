@@ -24,6 +24,7 @@ from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.errors import ProtocolError
+from gym_p2p.exports.encoding import to_data
 from tests.core.record.records import START_MS, decode, new_record, validator
 
 PATH = ConnectionDetails("direct", "host", "srflx", "udp", None)
@@ -51,7 +52,8 @@ def _play(record: MatchRecord, what: int, now_ms: int) -> None:
             episode.checksum(frame, f"{what:x}")
         case 3:
             episode.desync(frame, "aa", "bb", now_ms, Disagreement.STATE)
-            episode.state_difference(frame, [("x", "1", "2")], ours={"x": 1}, theirs={"x": 2.5})
+            episode.state_difference(frame, [("x", "1", "2")], ours=b'{"x":1}', theirs=b'{"x":2.5}')
+            episode.state_problem(frame + 1, "the other player has sent no state")
         case 4:
             inputs = {"predicted": b"\1", "actual": b"\2"}
             episode.rollback(frame=1, current_frame=3, player=what % 2, now_ms=now_ms, **inputs)
@@ -142,7 +144,7 @@ def written(record: MatchRecord, checkpoints: list[list[int]]) -> tuple[list[byt
 
 def documents(record: MatchRecord, read: Decode) -> dict[str, Any]:
     built: dict[str, Any] = {
-        kind: msgspec.to_builtins(build_document(kind, record, START_MS + 10**6, read)) for kind in KINDS
+        kind: to_data(build_document(kind, record, START_MS + 10**6, read)) for kind in KINDS
     }
     for kind, document in built.items():
         validator(kind).validate(document)

@@ -69,7 +69,7 @@ def test_what_comes_late_belongs_to_the_episode_that_it_is_about() -> None:
     assert third_called is not None
     first_called.verified(9)
     first_called.desync(4, "aa", "bb", START_MS + 110)
-    first_called.state_difference(4, [("x", "1", "2")], ours={"x": 1}, theirs={"x": 2})
+    first_called.state_difference(4, [("x", "1", "2")], ours=b'{"x":1}', theirs=b'{"x":2}')
     third_called.desync(0, "aa", "bb", START_MS + 110)
     assert record.called(2) is None  # of nothing that was played
     first, second = documents(record)["multiplayer"]["validation"]["episodes"]
