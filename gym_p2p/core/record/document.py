@@ -68,7 +68,7 @@ class Document(DocumentPart, frozen=True, kw_only=True):
     game_id: str
     """The match's id."""
     player_id: SeatId
-    """The id of the player whose account this is."""
+    """The id of the player whose account this is: their first seat."""
     players: list[PlayerIdentity]
     """Everybody who played, in the order of their first seats."""
     environment: EnvironmentFacts
