@@ -116,7 +116,12 @@ class _TablePlayer:
             mode="rollback", why="the bench", window=WINDOW, snapshots=snapshots, compares_states=True
         )
         self._match = Match(
-            local=index, players=2, description={"must": {}, "about": {}}, match_seed=1, sync=sync
+            local=index,
+            players=2,
+            description={"must": {}, "about": {}},
+            match_seed=1,
+            sync=sync,
+            secret=bytes([index]),
         )
         self._commands: list[Command] = []
         self._begun: EpisodeRunner | None = None
@@ -201,5 +206,6 @@ class _TablePlayer:
             record=record,
             command=self._commands.append,
             now_ms=lambda: 0,
+            monotonic_s=lambda: 0.0,
         )
         return EpisodeRunner(match, began)

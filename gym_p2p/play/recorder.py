@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import msgspec
@@ -19,6 +19,7 @@ from gym_p2p.config import P2PConfig
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import (
     ChecksumsAgreed,
+    Connected,
     Desynced,
     Disagreement,
     InputsArrived,
@@ -27,23 +28,28 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     ProtocolErrorSeen,
     Resumed,
+    Source,
 )
+from gym_p2p.core.record.absences import Departure, Pause
+from gym_p2p.core.record.clock_offsets import clock_base_of
 from gym_p2p.core.record.documents import KINDS, Document, Kind, build_document
 from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.exports import Exporter, Finished, check_directory
+from gym_p2p.exports import Exporter, Finished
 from gym_p2p.exports.encoding import to_data
-from gym_p2p.exports.files import path_component
+from gym_p2p.files.names import path_component
+from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.origin import origin
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.replay.reader import SUFFIX, replay_header
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.net.worker.messages import LinkOpened, Polled, WorkerEvent
-from gym_p2p.play.exported import exported_config, exported_probe, software
+from gym_p2p.play.exported import exported_config, exported_probe, identities, software
 
-__all__ = ["Recorder", "check_record", "now_ms", "open_replay"]
+__all__ = ["PauseReason", "Recorder", "check_record", "now_ms", "open_replay"]
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +58,8 @@ _DESYNCED = {
     Disagreement.OUTCOMES: "the players' outcomes differ",
     Disagreement.STATE: "the players' states differ, their outcomes were the same up to here",
 }
+
+PauseReason = Literal["input", "silent", "reset"]
 
 _NOTHING = Finished(paths={}, uploaded=False, spooled=False, problems=())
 
@@ -70,6 +78,7 @@ class Recorder:
         found: MatchFound,
         game: Game,
         config: P2PConfig,
+        about: Mapping[str, Any],
         clock_ms: Callable[[], int] = now_ms,
         exports: bool = True,
     ) -> None:
@@ -79,6 +88,7 @@ class Recorder:
             found: the match.
             game: the local copy.
             config: as configured.
+            about: what the others are told about this player.
             clock_ms: returns the Unix time in milliseconds.
             exports: whether documents are written and uploaded, as the configuration has it.
         """
@@ -92,13 +102,15 @@ class Recorder:
             players=game.seats,
             peers=[player.player_id for player in found.peers],
             session_start_ms=clock_ms(),
-            environment={**game.describe(), **software()},
+            environment={**game.describe(), **software(), **origin(game)},
             config=exported_config(config),
             max_samples=config.telemetry.max_samples,
             warning_ms=config.telemetry.warning_ms,
             critical_ms=config.telemetry.critical_ms,
         )
         self.record.probe = exported_probe(found)
+        self._about = about
+        self._meet([None] * len(found.players))
         self._exporter = self._make_exporter(config) if exports else None
         self.finished: Finished | None = None
         self.checksums_agreed = 0
@@ -109,16 +121,14 @@ class Recorder:
         """Take in an event of the network half."""
         record = self.record
         match event:
+            case Connected(about):
+                self._meet(about)
             case InputsArrived(player, _, inputs, confirmed):
                 record.inputs_received += len(inputs)
                 record.episode.confirmed(confirmed - 1)
                 self._link(player).packets_received += 1
-            case Polled(player, poll):
-                self._link(player).polled(poll, frame=record.frame_now)
-            case LinkOpened(player, _):
-                self._link(player).open = True
-            case Pinged(player, rtt_ms, _):
-                self._link(player).pinged(rtt_ms)
+            case LinkOpened() | Pinged() | Polled():
+                self._fold_link(at_ms, self._link(event.player), event)
             case ChecksumsAgreed(number, frame):
                 self.checksums_agreed += 1
                 if (episode := record.called(number)) is not None:
@@ -139,10 +149,19 @@ class Recorder:
                         timestamp=at_ms, duration=silent_s * 1e3, outcome="success", attempts=1
                     )
                 )
-            case PlayerGone(_, "peer_lost", _, None):
-                self._disconnected("closed", at_ms)
+            case PlayerGone():
+                self._departed(event, at_ms)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)
+
+    def _fold_link(self, at_ms: int, link: LinkRecord, event: LinkOpened | Pinged | Polled) -> None:
+        match event:
+            case LinkOpened():
+                link.open = True
+            case Pinged(_, rtt_ms, clock):
+                link.pinged(rtt_ms, now_ms=at_ms, clock=clock)
+            case Polled(_, poll):
+                link.polled(poll, frame=self.record.frame_now)
 
     def document(self, kind: Kind) -> dict[str, Any]:
         """Return one document as of now, as plain data; callable from any thread, at any time."""
@@ -188,11 +207,49 @@ class Recorder:
             token=self.found.token,
         )
 
+    def _meet(self, about: Sequence[Mapping[str, Any] | None]) -> None:
+        """Take in what the players say of themselves; ``None`` for the local one, and for who has not yet."""
+        us = self.found.player_id
+        told = {one: self._about if one == us else of for one, of in zip(self._players, about, strict=True)}
+        self.record.identities = identities(self.found, self._game.seats, told)
+        for player, link in self.record.links.items():
+            link.clock.base_ms = clock_base_of((told[player] or {}).get("clock"), self._about["clock"])
+
     def _build(self, kind: Kind) -> Document:
         return build_document(kind, self.record, self._clock_ms(), self._decode)
 
     def _link(self, player: int) -> LinkRecord:
         return self.record.links[self._players[player]]
+
+    def paused(self, players: Sequence[SeatId], why: PauseReason, *, lasted_s: float, limit_s: float) -> None:
+        """Record that the match stood still until now."""
+        self.record.paused(
+            Pause(
+                player_ids=list(players),
+                reason=why,
+                frame=self.record.frame_now,
+                timestamp=self._clock_ms() - round(lasted_s * 1e3),
+                duration_ms=lasted_s * 1e3,
+                limit_ms=limit_s * 1e3,
+            )
+        )
+
+    def _departed(self, gone: PlayerGone, at_ms: int) -> None:
+        if gone.source is not Source.GOODBYE:
+            self._disconnected("closed", at_ms)
+        names = self._players
+        self.record.departures.append(
+            Departure(
+                player_id=names[gone.player],
+                reason=gone.reason,
+                stated_reason=gone.stated_reason,
+                source=gone.source.value,
+                source_player_id=None if gone.via is None else names[gone.via],
+                lost_player_id=None if gone.lost is None else names[gone.lost],
+                frame=gone.frames,
+                timestamp=at_ms,
+            )
+        )
 
     def _disconnected(self, dc_state: str, at_ms: int) -> None:
         self.record.disconnections.append(

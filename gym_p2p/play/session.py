@@ -31,7 +31,8 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
-from gym_p2p.play.episode import Ending, LiveEpisode
+from gym_p2p.play.ending import Ending
+from gym_p2p.play.episode import LiveEpisode
 from gym_p2p.play.handshake import seed_of, travelled
 from gym_p2p.play.last_step import LastStep
 from gym_p2p.play.live_match import LiveMatch
@@ -299,7 +300,7 @@ class Session:
         while self.state is SessionState.PLAYING and match.own_seats_ended:
             self._step(episode, defaults)
         self._refuse_if_over()
-        match.recorder.record.end_episode(now_ms(), completed=False)
+        match.recorder.record.break_off_episode(now_ms(), "reset")
         self.state = SessionState.BETWEEN
 
     def _step(self, episode: LiveEpisode, actions: Mapping[SeatId, Any]) -> Outcome:
@@ -325,12 +326,12 @@ class Session:
     def _end(self, ending: Ending) -> None:
         """Take note of an end that is not the environment's."""
         if self.recorder is not None:
-            self.recorder.record.end_episode(now_ms(), completed=False)
+            self.recorder.record.break_off_episode(now_ms(), ending.reason)
         if ending.reason == "peer_reset":
             self.state = SessionState.BETWEEN
             return
         self._over(ending)
-        if self.config.sync.on_peer_loss == "raise" and ending.is_loss:
+        if self.config.sync.on_peer_loss == "raise" and ending.loss is not None:
             raise PeerLost(ending.player, ending.reason)
 
     def _over(self, ending: Ending) -> None:

@@ -18,7 +18,9 @@ import msgspec
 from gym_p2p.core.record.aggregate import aggregate
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from gym_p2p.exports.files import Kind, document_path, path_component, write_bytes
+from gym_p2p.exports.documents import Kind, document_path
+from gym_p2p.files.names import path_component
+from gym_p2p.files.whole import write_bytes
 from gym_p2p.server.guard.tokens import UploadClaims
 
 __all__ = ["DocumentError", "ForeignDocumentError", "Store"]
@@ -99,7 +101,12 @@ class Store:
             documents = {
                 p: _decode(path.read_bytes(), _DOCUMENT) for p, path in self._to_aggregate(claims).items()
             }
-            result = aggregate(documents, game_id=claims.match_id, aggregated_at_ms=round(self._now() * 1000))
+            result = aggregate(
+                documents,
+                game_id=claims.match_id,
+                aggregated_at_ms=round(self._now() * 1000),
+                subjects=dict(zip(claims.player_ids, claims.subject_ids, strict=False)),
+            )
         except (DocumentError, ProtocolError, RecursionError, MemoryError) as error:
             _LOG.warning("match %s: not aggregated: %s", claims.match_id, error or type(error).__name__)
             return

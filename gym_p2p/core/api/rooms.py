@@ -17,6 +17,7 @@ from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = [
+    "LINE_CLOSED",
     "MAX_PLAYERS",
     "MAX_SPECTATORS",
     "JoinAck",
@@ -98,6 +99,9 @@ class TurnedAway:
         return printable(f"somebody was turned away from {self.place} ({self.code}): {self.message}")
 
 
+LINE_CLOSED = "disconnected"
+
+
 @attrs.frozen(kw_only=True)
 class PeerLeft:
     """The service lost sight of a player of a running match.
@@ -105,7 +109,8 @@ class PeerLeft:
     The players' own channel may well be alive: whether the match goes on is theirs to decide.
 
     Attributes:
-        reason: ``left`` (by the player's own account), or ``disconnected`` (their socket is gone).
+        reason: ``left`` (by the player's own account), :data:`LINE_CLOSED` (their socket was closed, as it is
+            when their process ends), or ``timed_out`` (nothing came over it any more).
     """
 
     event: ClassVar[str] = "peer_left"
@@ -153,6 +158,8 @@ class MatchFound:
         token: what this player shows when uploading documents.
         queue: the queue that it came out of; ``None`` for a room.
         probe: what was measured before it; ``None`` for a room.
+        made_at_ms: when it was made, in Unix milliseconds by the service's clock, the same for all; ``None``
+            where an older service does not say.
     """
 
     event: ClassVar[str] = "match_found"
@@ -168,6 +175,7 @@ class MatchFound:
     token: Text = attrs.field(repr=False)
     queue: Text | None = None
     probe: MatchProbe | None = None
+    made_at_ms: int | None = None
 
     def __attrs_post_init__(self) -> None:
         everyone = [seat for player in self.players for seat in player.seats]

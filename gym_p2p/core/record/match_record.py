@@ -16,10 +16,12 @@ import attrs
 
 from gym_p2p.core.latency.quality import QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries
-from gym_p2p.core.record.episode import EpisodeRecord, EpisodeView
+from gym_p2p.core.record.absences import PAUSES_KEPT, Departure, Pause
+from gym_p2p.core.record.episode import Begin, EpisodeRecord, EpisodeView
 from gym_p2p.core.record.link import LinkRecord
-from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
+from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.plain import plain
+from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 
@@ -79,11 +81,15 @@ class MatchRecord:
         episodes: those that were begun here.
         disconnections: links that broke.
         attempts: ways back.
+        departures: players who are gone; of one who was told twice, the later one counts.
+        pauses: times in which the match stood still for somebody, the first :data:`PAUSES_KEPT` of them.
         protocol_errors: what peers sent and the protocol does not allow, counted by problem.
         inputs_sent: to peers, over all episodes.
         inputs_received: from peers, over all episodes.
+        identities: who the players are, as far as is known, in the order of their first seats.
         probe: what the pre-match probe measured; ``None`` without one.
         sync: how frames are kept together, and why so; ``None`` before that is known.
+        upload: what became of handing in the documents; ``None`` before, and where nothing is handed in.
         termination: ``None`` while the match goes on.
 
     Raises:
@@ -121,34 +127,38 @@ class MatchRecord:
         self.episodes: list[EpisodeRecord] = []
         self.disconnections: list[Disconnection] = []
         self.attempts: list[ReconnectionAttempt] = []
+        self.departures: list[Departure] = []
+        self.pauses: list[Pause] = []
         self.protocol_errors: dict[str, int] = {}
         self.inputs_sent = 0
         self.inputs_received = 0
+        self.identities: tuple[PlayerIdentity, ...] = ()
         self.probe: Any = None
         self.sync: Any = None
+        self.upload: UploadStatus | None = None
         self.termination: Termination | None = None
 
     # Recording.
 
-    def begin_episode(self, now_ms: int, *, number: int | None = None) -> EpisodeRecord:
+    def begin_episode(self, begin: Begin, *, number: int | None = None) -> EpisodeRecord:
         """Begin the next episode, ending the one before if that was not done.
 
         Args:
-            now_ms: Unix milliseconds.
+            begin: how it begins.
             number: what the players call it among themselves, where that may be another: they count those
                 of which they did not agree how to begin them, too.
         """
-        self.end_episode(now_ms, completed=False)
+        self.break_off_episode(begin.at_ms, "reset")
         own = len(self.episodes) + 1
         inputs: tuple[list[bytes], ...] = tuple([] for _ in self.players)
-        episode = EpisodeRecord(own, inputs, called=own if number is None else number)
+        episode = EpisodeRecord(own, inputs, called=own if number is None else number, begin=begin)
         self.episodes.append(episode)
         return episode
 
-    def end_episode(self, now_ms: int, *, completed: bool) -> None:
-        """Note that the running episode came to its end, if there is one."""
+    def break_off_episode(self, now_ms: int, reason: str) -> None:
+        """Note that something other than the environment ended the running episode, if there is one."""
         if self.episodes:
-            self.episodes[-1].end(now_ms, completed=completed)
+            self.episodes[-1].break_off(now_ms, reason)
 
     @property
     def episode(self) -> EpisodeRecord:
@@ -170,6 +180,11 @@ class MatchRecord:
         """The frame of the newest episode; ``None`` before the first."""
         return self.episodes[-1].frames if self.episodes else None
 
+    def paused(self, pause: Pause) -> None:
+        """Record that the match stood still for somebody."""
+        if len(self.pauses) < PAUSES_KEPT:
+            self.pauses.append(pause)
+
     def protocol_error(self, problem: str) -> None:
         """Count something that a peer sent and the protocol does not allow."""
         counts = self.protocol_errors
@@ -188,6 +203,7 @@ class MatchRecord:
     ) -> None:
         """End the match: the first reason counts, and documents are of this time from now on."""
         if self.termination is None:
+            self.break_off_episode(now_ms, "closed" if reason == "normal" else reason)
             self.termination = Termination(
                 reason=reason,
                 partial=partial,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import msgspec
+
 from gym_p2p.core.record.building import Decode, actions, state_differences
-from gym_p2p.core.record.episode import Desync, EpisodeView
+from gym_p2p.core.record.episode import Desync, EpisodeView, StateDump
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import AtLeastMinusOne, Count, DocumentPart, EpisodeNumber, StateDifference
 from gym_p2p.core.wire.seats import SeatId
@@ -20,15 +22,15 @@ class EpisodeSummary(DocumentPart, frozen=True, kw_only=True):
     episode_num: EpisodeNumber
     """The episode, from 1 on."""
     total_frames: Count
-    """Frames that every player's input is recorded of."""
+    """How many frames every player's input is recorded of."""
     confirmed_frame: AtLeastMinusOne
     """The newest frame of which everybody's inputs are known; -1 if none."""
     verified_frame: AtLeastMinusOne
     """The newest frame of which all players had the same checksum; -1 if none."""
     hash_count: Count
-    """Frames with a checksum."""
+    """How many frames have a checksum."""
     desync_count: Count
-    """Checked frames whose checksums differed."""
+    """How many checked frames there were whose checksums differed."""
     rollback_count: Count
     """How often the past was corrected."""
     max_rollback_frames: Count
@@ -41,9 +43,9 @@ class FrameHash(DocumentPart, frozen=True):
     """The checksum of a confirmed frame."""
 
     episode: EpisodeNumber
-    """The episode."""
+    """The episode, from 1 on."""
     frame: Count
-    """The frame of the episode."""
+    """The frame of the episode, from 0 on."""
     hash: str
     """The local checksum after it, hexadecimal."""
 
@@ -52,11 +54,11 @@ class FrameAction(DocumentPart, frozen=True):
     """One player's action of a frame."""
 
     episode: EpisodeNumber
-    """The episode."""
+    """The episode, from 1 on."""
     frame: Count
-    """The frame of the episode."""
+    """The frame of the episode, from 0 on."""
     player_id: SeatId
-    """Who acted."""
+    """The id of the player who acted: the seat."""
     action: Any
     """As it was applied, as the seat's action space writes it (space.to_jsonable)."""
     is_focused: bool = True
@@ -67,9 +69,9 @@ class DesyncWithStates(DocumentPart, frozen=True, kw_only=True):
     """A checked frame whose checksums differ."""
 
     episode: EpisodeNumber
-    """The episode."""
+    """The episode, from 1 on."""
     frame: Count
-    """The frame of the episode."""
+    """The frame of the episode, from 0 on."""
     our_hash: str
     """The checksum here, hexadecimal."""
     peer_hash: str
@@ -85,14 +87,18 @@ class DesyncWithStates(DocumentPart, frozen=True, kw_only=True):
     state_differences: list[StateDifference]
     """The fields in which the two states differ, where states were exchanged."""
     states: dict[str, Any] | None
-    """Both states (ours, theirs), every field by its path; null where they were not exchanged."""
+    """Both states (ours, theirs), every field by its path; null where they were not exchanged, or are more
+    than is kept of a match."""
+    state_problem: str | None = None
+    """Why the states that were to be exchanged are not compared, or not yet; null where they are, and where
+    none were to be exchanged (they are at the first desync with each player)."""
 
 
 class EpisodeRollbacks(DocumentPart, frozen=True):
     """Corrections in an episode that had any."""
 
     episode: EpisodeNumber
-    """The episode."""
+    """The episode, from 1 on."""
     count: Count
     """How often the past was corrected."""
     max_frames: Count
@@ -105,13 +111,13 @@ class Validation(DocumentPart, frozen=True, kw_only=True):
     episodes: list[EpisodeSummary]
     """Every episode in figures."""
     total_episodes: Count
-    """Episodes that were begun."""
+    """How many episodes were begun."""
     total_hashes: Count
-    """Frames with a checksum, over all episodes."""
+    """How many frames have a checksum, over all episodes."""
     total_actions: Count
-    """Actions of all players, over all episodes."""
+    """How many actions there are of all players, over all episodes."""
     total_desyncs: Count
-    """Checked frames whose checksums differed, over all episodes."""
+    """How many checked frames there were whose checksums differed, over all episodes."""
     total_rollbacks: Count
     """How often the past was corrected, over all episodes."""
     all_hashes: list[FrameHash]
@@ -182,5 +188,12 @@ def _desync(event: Desync, episode: EpisodeView) -> DesyncWithStates:
         differs_in=event.of.value,
         has_state_dump=dump is not None,
         state_differences=state_differences(episode, event.frame) or [],
-        states=None if dump is None else {"ours": dump.ours, "theirs": dump.theirs},
+        states=None if dump is None else _states(dump),
+        state_problem=episode.state_problem(event.frame),
     )
+
+
+def _states(dump: StateDump) -> dict[str, Any] | None:
+    if dump.ours is None or dump.theirs is None:
+        return None
+    return {"ours": msgspec.Raw(dump.ours), "theirs": msgspec.Raw(dump.theirs)}

@@ -6,20 +6,19 @@ from typing import Any
 
 from msgspec import field
 
-from gym_p2p.core.latency.statistics import LatencyStatistics
-from gym_p2p.core.record.building import Decode, input_counts, latency_by_peer, pause_ms
+from gym_p2p.core.record.building import Decode, input_counts, pause_ms
+from gym_p2p.core.record.document import Document, common_keys
 from gym_p2p.core.record.episode import Rollback
 from gym_p2p.core.record.link import UNKNOWN_CONNECTION
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import (
     Connection,
     Count,
-    Document,
     DocumentPart,
     EpisodeNumber,
-    FocusLoss,
     InputCounts,
     Reconnections,
+    UploadStatus,
 )
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.wire.seats import SeatId
@@ -56,18 +55,18 @@ class Rollbacks(DocumentPart, frozen=True, kw_only=True):
     events: list[RollbackEvent]
     """Every correction, oldest first."""
     mispredictions: Count
-    """Inputs that had been guessed wrong."""
+    """How many inputs had been guessed wrong."""
     resimulated_frames: Count
-    """Frames that were played again."""
+    """How many frames were played again."""
     stalls: Count
-    """Frames that had to be waited for, beyond the prediction window."""
+    """How many frames had to be waited for, beyond the prediction window."""
 
 
 class InputDelay(DocumentPart, frozen=True):
     """The local player's input delay from a frame of an episode on."""
 
     episode: EpisodeNumber
-    """The episode."""
+    """The episode, from 1 on."""
     frame: Count
     """The first frame with this delay."""
     frames: Count
@@ -78,7 +77,7 @@ class SessionSync(DocumentPart, frozen=True, kw_only=True):
     """How frames were kept together."""
 
     p2p_hash_mismatches: Count = field(name="p2pHashMismatches")
-    """Checked frames whose checksums differed."""
+    """How many checked frames there were whose checksums differed."""
     chosen: dict[str, Any] | None
     """The sync mode and why it was chosen; null before the players have agreed."""
     input_delays: list[InputDelay]
@@ -98,7 +97,7 @@ class FrameTotals(DocumentPart, frozen=True):
     """Frames over all episodes."""
 
     total: Count
-    """Frames that every player's input is recorded of."""
+    """How many frames every player's input is recorded of."""
 
 
 class SessionDocument(Document, frozen=True, kw_only=True):
@@ -118,12 +117,9 @@ class SessionDocument(Document, frozen=True, kw_only=True):
     """Frames over all episodes."""
     reconnection: Reconnections
     """Links that broke and came back."""
-    latency: LatencyStatistics | None
-    """The worst link by median; null without a sample."""
-    latency_by_peer: dict[str, LatencyStatistics | None]
-    """Every link, by the peer's id; null without a sample."""
-    focus_loss: FocusLoss | None = None
-    """Null for a peer that cannot lose focus."""
+    upload: UploadStatus | None
+    """What became of handing in the multiplayer document; null before the match has ended, and where it is
+    handed in nowhere."""
 
 
 def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
@@ -133,8 +129,7 @@ def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
     totals = record.totals()
     worst = record.worst_link()
     return SessionDocument(
-        game_id=record.game_id,
-        player_id=record.player_id,
+        **common_keys(record),
         connection=UNKNOWN_CONNECTION if worst is None else worst.connection,
         inputs=input_counts(record),
         rollbacks=Rollbacks(
@@ -160,8 +155,7 @@ def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
             attempts=record.attempts.copy(),
             total_pause_duration_ms=pause_ms(record),
         ),
-        latency=None if worst is None else worst.series.statistics(),
-        latency_by_peer=latency_by_peer(record),
+        upload=record.upload,
     )
 
 

@@ -15,13 +15,15 @@ it to a screen to look into what is relayed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from gym_p2p.config import IceServer
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Departed, Notify, Refused
 from gym_p2p.core.api.requests import JoinRoom, LeaveRoom, SendMatchSignal
 from gym_p2p.core.api.rooms import (
+    LINE_CLOSED,
     JoinAck,
     MatchFound,
     MatchPlayer,
@@ -31,6 +33,7 @@ from gym_p2p.core.api.rooms import (
     TurnedAway,
 )
 from gym_p2p.core.presence.presence import Presence
+from gym_p2p.core.record.folders import match_folder
 from gym_p2p.core.service.room import Member, Room, join_problem
 from gym_p2p.core.signaling.relay import Relay
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
@@ -46,7 +49,9 @@ class Rooms:
         presence: who is there.
         match_ids: draws a new, unguessable match id.
         seeds: draws an unsigned 32-bit seed.
-        issue_token: makes the upload token of a player: ``(match_id, player_id, player ids of all)``.
+        now_ms: returns the Unix time in milliseconds.
+        issue_token: makes a player's upload token: ``(match_id, player_id, everyone's subject by id, the name
+            of the match's folder)``.
         ice_servers: announced to a subject with a match, with credentials of its own where needed.
         relay_only: announced with every match.
         screen: looks into relayed signals; chosen by whether the match is relay-only.
@@ -58,7 +63,8 @@ class Rooms:
         *,
         match_ids: Callable[[], str],
         seeds: Callable[[], int],
-        issue_token: Callable[[str, SeatId, tuple[SeatId, ...]], str],
+        now_ms: Callable[[], int],
+        issue_token: Callable[[str, SeatId, Mapping[SeatId, str], str], str],
         ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         relay_only: bool = False,
         screen: Callable[[bool], Screen] = lambda _relay_only: pass_all,
@@ -66,6 +72,7 @@ class Rooms:
         self._presence = presence
         self._match_ids = match_ids
         self._seeds = seeds
+        self._now_ms = now_ms
         self._issue_token = issue_token
         self._ice_servers = ice_servers
         self._relay_only = relay_only
@@ -178,14 +185,15 @@ class Rooms:
         target = room.member_on(request.target_player_id)
         if target is None or target.subject_id == subject_id:
             return Refused(Code.NOT_A_MEMBER, "no other player of that id is in this match")
-        signal = MatchSignal(
-            type=request.type, from_player_id=room.members[subject_id].player_id, game_id=room.match_id
+        signal = partial(
+            MatchSignal, from_player_id=room.members[subject_id].player_id, game_id=room.match_id
         )
-        return room.relay.pass_on(signal, request.payload, sender=subject_id, target=target.subject_id)
+        ends = {"sender": subject_id, "target": target.subject_id}
+        return room.relay.pass_on(signal, request.type, request.payload, **ends)
 
-    def gone(self, subject_id: str) -> None:
+    def gone(self, subject_id: str, *, timed_out: bool = False) -> None:
         """Free the seats of a subject that cannot be reached any more. Idempotent."""
-        self._drop_member(subject_id, "disconnected")
+        self._drop_member(subject_id, "timed_out" if timed_out else LINE_CLOSED)
 
     # ---- what the queues request
 
@@ -236,13 +244,14 @@ class Rooms:
     def _begin(self, room: Room, match_id: str) -> None:
         """Announce the match to everybody in its room."""
         room.match_id = match_id
-        seed = self._seeds()
+        seed, made_at_ms = self._seeds(), self._now_ms()
+        folder = match_folder(match_id, made_at_ms=made_at_ms, place=room.queue or room.room_id)
         members = room.in_order
         players = tuple(
             MatchPlayer(player_id=m.player_id, subject_id=m.subject_id, seats=m.seats, client=m.client)
             for m in members
         )
-        everyone = tuple(player.player_id for player in players)
+        everyone = {player.player_id: player.subject_id for player in players}
         for member in members:
             found = MatchFound(
                 match_id=match_id,
@@ -253,9 +262,10 @@ class Rooms:
                 seed=seed,
                 ice_servers=tuple(self._ice_servers(member.subject_id)),
                 relay_only=room.relay_only,
-                token=self._issue_token(match_id, member.player_id, everyone),
+                token=self._issue_token(match_id, member.player_id, everyone, folder),
                 queue=room.queue,
                 probe=member.probe,
+                made_at_ms=made_at_ms,
             )
             self._outputs.append(Notify(member.subject_id, found))
 

@@ -15,7 +15,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from gym_p2p.exports.files import disk_problem, private
+from gym_p2p.files.private import private
+from gym_p2p.files.problems import disk_problem
 
 __all__ = ["DecisionLog"]
 
