@@ -173,6 +173,7 @@ def _player(player: SeatId, document: _Document) -> dict[str, Any]:
         "connection": document.get("connection"),
         "inputDelivery": document.get("inputDelivery"),
         "sessionStatus": document.get("sessionStatus"),
+        "departures": document.get("departures"),
         "sessionDurationMs": document.get("sessionDurationMs"),
         "latency": stats,
     }

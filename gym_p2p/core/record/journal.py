@@ -21,6 +21,7 @@ from typing import Any
 import attrs
 import msgspec
 
+from gym_p2p.core.record.absences import Departure, Pause
 from gym_p2p.core.record.building import Decode
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode import Corrections, Desync, StateDump
@@ -125,6 +126,8 @@ _MATCH = Node(
         "links": Links(_LINK),
         "disconnections": Rows(Disconnection),
         "attempts": Rows(ReconnectionAttempt),
+        "departures": Rows(Departure),
+        "pauses": Rows(Pause),
         "protocol_errors": Whole(dict[str, int]),
         "inputs_sent": Whole(int),
         "inputs_received": Whole(int),
