@@ -21,6 +21,7 @@ import attrs
 import msgspec
 
 from gym_p2p.config import ExportConfig
+from gym_p2p.config.secret import Secret
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.exports.documents import document_path, write_document
 from gym_p2p.exports.encoding import dismantle, encode
@@ -28,6 +29,7 @@ from gym_p2p.exports.spool import SpoolEntry, flush_spool
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 from gym_p2p.files.private import check_directory
 from gym_p2p.files.problems import disk_problem
+from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["Exporter", "Finished"]
 
@@ -84,7 +86,7 @@ class Exporter:
         player_id: str | int,
         build: Callable[[], Mapping[str, AnyDocument]],
         server_url: str | None = None,
-        token: str | None = None,
+        token: str | Secret | None = None,
     ) -> None:
         self._directory = None if config.directory is None else check_directory(config.directory)
         self._interval_s = config.checkpoint_interval_s
@@ -108,7 +110,7 @@ class Exporter:
         self._upload_until = 0.0
         self._reply: Reply | None = None
         self._finished: Finished | None = None
-        self._thread = threading.Thread(target=self._run, name="gym_p2p exporter", daemon=True)
+        self._thread = OwnThread(target=self._run, name="gym_p2p exporter", daemon=True)
         self._thread.start()
 
     def finish(self, deadline_s: float) -> Finished:
