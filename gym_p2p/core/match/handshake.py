@@ -46,10 +46,11 @@ class Handshake:
         Raises:
             ProtocolError: it is not the first, or no greeting.
         """
-        if peer.state is not PeerState.GREETING:
+        if peer.state is not PeerState.GREETING or peer.mismatch_told:
             raise ProtocolError("second handshake")
         differences = handshake_differences(self._description, hello)
         if differences:
+            peer.mismatch_told = True
             return HandshakeMismatch(peer.index, differences)
         peer.state = PeerState.PLAYING
         about = hello.description.get("about")

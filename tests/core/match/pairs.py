@@ -50,9 +50,14 @@ class Pair:
         return seeds_seen.pop()
 
 
+def lone_match(players: int) -> Match:
+    """Return the first player's match, before it is connected."""
+    return Match(local=0, players=players, description={"must": {}}, match_seed=7, sync=SyncConfig())
+
+
 def greeted_match(players: int) -> Match:
     """Return the first player's match, whom all others have greeted."""
-    match = Match(local=0, players=players, description={"must": {}}, match_seed=7, sync=SyncConfig())
+    match = lone_match(players)
     for player in range(1, players):
         match.opened(player, 0.0)
         match.receive(player, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}))), 0.0)
