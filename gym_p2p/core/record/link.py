@@ -26,9 +26,9 @@ class Health(DocumentPart, frozen=True, kw_only=True):
     rtt: Milliseconds | None
     """The newest round trip, in milliseconds; null is unknown."""
     latency: Milliseconds | None
-    """Half of it, in milliseconds; null is unknown."""
+    """Half of the newest round trip, in milliseconds; null is unknown."""
     packets_received: Count
-    """Messages with inputs that had arrived by the newest ping."""
+    """How many messages with inputs had arrived by the newest ping."""
     gap_count: Count
     """How often nothing was heard for long."""
     status: Quality

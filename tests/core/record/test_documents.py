@@ -44,7 +44,7 @@ def test_a_record_of_nothing_builds_valid_documents() -> None:
 
 COMMON_KEYS = {
     *{"schemaVersion", "gameId", "playerId", "latency", "latencyByPeer", "focusLoss", "reconnection"},
-    *{"players", "environment", "episodes", "clockOffsets"},
+    *{"players", "environment", "episodes", "clockOffsets", "departures", "pauses"},
 }
 
 
