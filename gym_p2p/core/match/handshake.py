@@ -49,10 +49,12 @@ class Handshake:
         Raises:
             ProtocolError: it is not the first, or no greeting.
         """
-        if peer.state is not PeerState.GREETING or peer.mismatch_told:
+        if peer.state is not PeerState.GREETING:
             raise ProtocolError("second handshake")
         differences = handshake_differences(self._description, hello)
         if differences:
+            if peer.mismatch_told:
+                raise ProtocolError("second handshake")
             peer.mismatch_told = True
             return HandshakeMismatch(peer.index, differences)
         peer.state = PeerState.PLAYING
