@@ -23,7 +23,7 @@ MAX_FRAGMENTS = 64
 """Nobody who speaks this protocol sends a message that needs two."""
 
 MAX_GAPS = 128
-"""In what has come, each of which every acknowledgement names: much more than a round trip of the worst path."""
+"""In what has come; every acknowledgement names each. Much more than a round trip of the worst path has."""
 
 _WHOLE = SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG
 
