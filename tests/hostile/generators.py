@@ -32,6 +32,7 @@ __all__ = [
     "broken",
     "hostile_json",
     "hostile_values",
+    "json_values",
     "nonsense",
     "pieces",
     "untrue",
@@ -144,6 +145,17 @@ hostile_values: SearchStrategy[Any] = st.one_of(
     st.sampled_from([100, 20_000]).map(lambda count: [[]] * count),
 )
 """What a lenient decoder of JSON or MessagePack may hand on."""
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        return bool(msgspec.json.encode(value))
+    except (ValueError, RecursionError, OverflowError):
+        return False
+
+
+json_values = hostile_values.filter(_is_json)
+"""Of which there is a JSON that every decoder takes."""
 
 
 # ---- values of a described shape
