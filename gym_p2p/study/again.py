@@ -48,7 +48,7 @@ class _Played:
     """What came of playing one recording again.
 
     Attributes:
-        rows: of episode, frame and seat, with what they earned and saw; ``None`` where it could not be played.
+        rows: of episode, frame and seat, with what was earned and seen; ``None`` if it could not be played.
         problem: what differed, or why it could not be played.
     """
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Study", "load"]
 
-_PARALLEL_BYTES = 32 * 2**20
+_PARALLEL_BYTES = 8 * 2**20
 """Below this much on the disk, other processes cost more than they give: each starts in half a second."""
 
 Say = Callable[[str], None]
