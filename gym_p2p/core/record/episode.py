@@ -171,6 +171,13 @@ class EpisodeRecord:
         """
         return len(self.seat_inputs[-1])
 
+    @property
+    def extent(self) -> tuple[int | None, ...]:
+        """How far it is recorded: what may still be learnt of an episode that has ended changes it."""
+        counted = (self.checksums, self.desyncs, self.dumps, self.state_problems, self.rollbacks)
+        lengths = [len(rows) for rows in counted]
+        return (self.frames, self.confirmed_frame, self.verified_frame, self.ended_ms, *lengths)
+
     def frame(self, inputs: Sequence[bytes]) -> None:
         """Record a confirmed frame: every seat's input as it was applied, in the order of the seats.
 
