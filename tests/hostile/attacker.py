@@ -67,6 +67,7 @@ class _Twisted(Outputs):
                 self._outputs.append(Transmit(peer.index, said.channel, said.data))
             else:
                 super().send(peer, said, now)
+        peer.sent_at = now  # it takes itself to have sent, or it would try again at once, for ever
         if isinstance(message, Inputs):
             self._attack.frames[peer.index] = self._attack.frames.get(peer.index, 0) + 1
 

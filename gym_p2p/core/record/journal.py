@@ -88,6 +88,7 @@ _LINK = Node(
     {
         "series": Series(),
         "connection": Whole(Connection),
+        "paths": Rows(Connection),
         "health": Whole(Health | None),
         "open": Whole(bool),
         "packets_received": Whole(int),

@@ -85,7 +85,8 @@ class DesyncWithStates(DocumentPart, frozen=True, kw_only=True):
     has_state_dump: bool
     """Whether both states were exchanged."""
     state_differences: list[StateDifference]
-    """The fields in which the two states differ, where states were exchanged."""
+    """Fields in which the two states differ, where states were exchanged: the first twenty that were found;
+    ``states`` has them all."""
     states: dict[str, Any] | None
     """Both states (ours, theirs), every field by its path; null where they were not exchanged, or are more
     than is kept of a match."""

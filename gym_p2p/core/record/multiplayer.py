@@ -93,7 +93,8 @@ class MultiplayerDocument(Document, frozen=True, kw_only=True):
     reconnection: Reconnections
     """Links that broke and came back."""
     protocol_errors: dict[str, Count]
-    """What peers sent and the protocol does not allow, counted by problem."""
+    """How many times peers sent what the protocol does not allow, by problem; beyond 64 of these, as
+    ``other``."""
     probe: dict[str, Any] | list[Any] | None
     """What the pre-match probe measured, both sides' values; null without one."""
     config: dict[str, Any]

@@ -74,7 +74,7 @@ class DesyncEvent(DocumentPart, frozen=True, kw_only=True):
     has_state_dump: bool
     """Whether both states were exchanged; they stand in the multiplayer document."""
     state_differences: list[StateDifference]
-    """The fields in which the two states differ, where states were exchanged."""
+    """Fields in which the two states differ, where states were exchanged: the first twenty found."""
     state_problem: str | None = None
     """Why the states that were to be exchanged are not compared, or not yet; null where they are, and where
     none were to be exchanged (they are at the first desync with each player)."""
