@@ -19,6 +19,9 @@ _STATIONS = {
     "player": "gym_p2p.bench.player:PlayerStation",
     "wire": "gym_p2p.bench.wire_end:WireStation",
     "opening": "gym_p2p.bench.opening:OpeningStation",
+    "served": "gym_p2p.bench.served:ServedStation",
+    "crowd": "gym_p2p.bench.crowd:CrowdStation",
+    "misbehaving": "gym_p2p.bench.misbehaviour:MisbehavingStation",
 }
 
 

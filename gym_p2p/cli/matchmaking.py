@@ -146,7 +146,7 @@ def _records(lines: Iterator[str]) -> Iterator[object]:
     for line in lines:
         try:
             yield json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield None
 
 

@@ -24,6 +24,7 @@ import attrs
 import msgspec
 
 from gym_p2p.config import Secret
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.exports.documents import find_document, read_document
 from gym_p2p.exports.journal import SUFFIX
 from gym_p2p.exports.recovery import recover
@@ -125,7 +126,7 @@ class SpoolEntry:
         """Lock an entry that lies in the spool; ``None`` if another one has it, or it is done.
 
         Raises:
-            OSError, msgspec.MsgspecError, ValueError: it cannot be read.
+            OSError, ValueError, RecursionError: it cannot be read.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -263,9 +264,10 @@ def _claimed(path: Path, directory: Path) -> SpoolEntry | None:
         return SpoolEntry.claim(path, directory)
     except OSError as error:
         _log.warning("cannot read %s: %s", path, error.strerror or error)
-    except (msgspec.MsgspecError, ValueError) as error:
-        _log.warning("%s is no entry of ours: %s", path, error)
-        _set_aside(path, str(error))
+    except (ValueError, RecursionError) as error:
+        problem = printable(str(error))
+        _log.warning("%s is no entry of ours: %s", path, problem)
+        _set_aside(path, problem)
     return None
 
 
@@ -274,7 +276,7 @@ def _set_aside(path: Path, reason: str) -> None:
     aside = path.parent / _REFUSED / path.name
     try:
         written = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, RecursionError):
         written = None
     kept = (
         {key: value for key, value in written.items() if key != "token"} if isinstance(written, dict) else {}
@@ -291,7 +293,7 @@ def _expiry(token: Secret) -> float | None:
     body = token.reveal().partition(".")[0]
     try:
         return _CLAIMS.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))).expires_at
-    except (ValueError, msgspec.MsgspecError):  # binascii's error is a ValueError
+    except (ValueError, RecursionError):  # binascii's and msgspec's errors are ValueErrors
         return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -18,6 +18,7 @@ from gym_p2p.config import P2PConfig
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import (
     ChecksumsAgreed,
+    Connected,
     Desynced,
     Disagreement,
     InputsArrived,
@@ -27,6 +28,7 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
     Resumed,
 )
+from gym_p2p.core.record.clock_offsets import clock_base_of
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
@@ -35,8 +37,9 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports import Account, Exporter, Finished
 from gym_p2p.exports.encoding import to_data
 from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.origin import origin
 from gym_p2p.net.worker.messages import LinkOpened, Polled, WorkerEvent
-from gym_p2p.play.exported import exported_config, exported_probe, software
+from gym_p2p.play.exported import exported_config, exported_probe, identities, software
 from gym_p2p.play.recording import match_folder_of
 
 __all__ = ["Recorder", "now_ms"]
@@ -66,6 +69,7 @@ class Recorder:
         found: MatchFound,
         game: Game,
         config: P2PConfig,
+        about: Mapping[str, Any],
         clock_ms: Callable[[], int] = now_ms,
         exports: bool = True,
     ) -> None:
@@ -75,6 +79,7 @@ class Recorder:
             found: the match.
             game: the local copy.
             config: as configured.
+            about: what the others are told about this player.
             clock_ms: returns the Unix time in milliseconds.
             exports: whether documents are written and uploaded, as the configuration has it.
         """
@@ -88,7 +93,7 @@ class Recorder:
             players=game.seats,
             peers=[player.player_id for player in found.peers],
             session_start_ms=clock_ms(),
-            environment={**game.describe(), **software()},
+            environment={**game.describe(), **software(), **origin(game)},
             config=exported_config(config),
             max_samples=config.telemetry.max_samples,
             warning_ms=config.telemetry.warning_ms,
@@ -97,6 +102,8 @@ class Recorder:
         self.record.probe = exported_probe(found)
         self._account = Account(self.record, self._decode, clock_ms)
         self.folder = match_folder_of(found, config, clock_ms())
+        self._about = about
+        self._meet([None] * len(found.players))
         self._exporter = self._make_exporter(config) if exports else None
         self.finished: Finished | None = None
         self.checksums_agreed = 0
@@ -107,16 +114,14 @@ class Recorder:
         """Take in an event of the network half."""
         record = self.record
         match event:
+            case Connected(about):
+                self._meet(about)
             case InputsArrived(player, _, inputs, confirmed):
                 record.inputs_received += len(inputs)
                 record.episode.confirmed(confirmed - 1)
                 self._link(player).packets_received += 1
-            case Polled(player, poll):
-                self._link(player).polled(poll, frame=record.frame_now)
-            case LinkOpened(player, _):
-                self._link(player).open = True
-            case Pinged(player, rtt_ms, _):
-                self._link(player).pinged(rtt_ms)
+            case LinkOpened() | Pinged() | Polled():
+                self._fold_link(at_ms, self._link(event.player), event)
             case ChecksumsAgreed(number, frame):
                 self.checksums_agreed += 1
                 if (episode := record.called(number)) is not None:
@@ -141,6 +146,15 @@ class Recorder:
                 self._disconnected("closed", at_ms)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)
+
+    def _fold_link(self, at_ms: int, link: LinkRecord, event: LinkOpened | Pinged | Polled) -> None:
+        match event:
+            case LinkOpened():
+                link.open = True
+            case Pinged(_, rtt_ms, clock):
+                link.pinged(rtt_ms, now_ms=at_ms, clock=clock)
+            case Polled(_, poll):
+                link.polled(poll, frame=self.record.frame_now)
 
     def document(self, kind: Kind) -> dict[str, Any]:
         """Return one document as of now, as plain data; callable from any thread, at any time."""
@@ -180,6 +194,14 @@ class Recorder:
             server_url=config.server_url,
             token=self.found.token,
         )
+
+    def _meet(self, about: Sequence[Mapping[str, Any] | None]) -> None:
+        """Take in what the players say of themselves; ``None`` for the local one, and for who has not yet."""
+        us = self.found.player_id
+        told = {one: self._about if one == us else of for one, of in zip(self._players, about, strict=True)}
+        self.record.identities = identities(self.found, self._game.seats, told)
+        for player, link in self.record.links.items():
+            link.clock.base_ms = clock_base_of((told[player] or {}).get("clock"), self._about["clock"])
 
     def _link(self, player: int) -> LinkRecord:
         return self.record.links[self._players[player]]

@@ -7,6 +7,7 @@ Runs on the user's thread. Refuses to know what becomes of the match: that is
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from gym_p2p.play.match_client import MatchClient, Voter
 from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
 from gym_p2p.play.recorder import Recorder, now_ms
 from gym_p2p.play.recording import check_record, open_replay
+from gym_p2p.play.state_exchange import Beside
 from gym_p2p.play.sync_mode import SyncOffer, make_offer
 
 __all__ = ["UPLOAD_LIMIT_S", "MatchSetup"]
@@ -62,6 +64,8 @@ class MatchSetup:
             raise ConfigurationError("queue", "puts one player on each seat; take a single one")
         self._wanted = None if seats is None else tuple(seats)
         self._client: MatchClient | None = None
+        self._about: Mapping[str, Any] = {}
+        """What the others are told about this player."""
         self.seats: tuple[SeatId, ...] | None = self._wanted
         self.recorder: Recorder | None = None
 
@@ -96,6 +100,7 @@ class MatchSetup:
         offer = make_offer(self._game, config.sync)
         votes = self._vote is not None
         plan = make_plan(self._game, config, take=self._wanted, votes=votes, offer=offer)
+        self._about = plan.description["about"]
         client = MatchClient(plan, vote=self._vote, record=self._begin_record, check=check)
         self._client = client
         try:
@@ -110,7 +115,7 @@ class MatchSetup:
             raise
 
     def _begin_record(self, found: MatchFound) -> Recorder:
-        self.recorder = Recorder(found=found, game=self._game, config=self._config)
+        self.recorder = Recorder(found=found, game=self._game, config=self._config, about=self._about)
         return self.recorder
 
     def _agree(
@@ -149,8 +154,10 @@ class MatchSetup:
             record=recorder.record,
             sinks=sinks,
             shows=True,
+            workplace=Beside(),
             command=client.command,
             now_ms=now_ms,
+            monotonic_s=time.monotonic,
         )
         return LiveMatch(client=client, recorder=recorder, played=played, replay=replay)
 

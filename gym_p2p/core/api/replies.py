@@ -134,6 +134,8 @@ class Description:
     @property
     def too_large(self) -> bool:
         """Whether it is beyond what the service relays, without its candidates, of which some are dropped."""
+        if self.sdp.isascii() and len(self.sdp) <= MAX_SDP_BYTES:
+            return False
         return _size_bytes(_CANDIDATE_LINES.sub("", self.sdp)) > MAX_SDP_BYTES
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -131,10 +132,8 @@ class ProbeSession:
             return Refused(Code.NOT_A_MEMBER, "only the other member of the probe can be signalled")
         if self.state is ProbeState.PREPARING:
             return Refused(Code.WRONG_STATE, "the probe has not started")
-        signal = ProbeSignal(
-            probe_session_id=self.probe_session_id, type=request.type, from_subject_id=subject
-        )
-        answer = self._relay.pass_on(signal, request.payload, sender=subject, target=target)
+        signal = partial(ProbeSignal, probe_session_id=self.probe_session_id, from_subject_id=subject)
+        answer = self._relay.pass_on(signal, request.type, request.payload, sender=subject, target=target)
         if isinstance(answer, Accepted):
             self._members[subject].signalled.add(request.type)
             if self.state is ProbeState.CONNECTING and self._described():

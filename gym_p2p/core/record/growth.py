@@ -7,6 +7,7 @@ It knows how attributes grow; which there are is :mod:`gym_p2p.core.record.journ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Protocol
@@ -14,10 +15,12 @@ from typing import Any, Protocol
 import attrs
 import msgspec
 
+from gym_p2p.core.latency.delta_series import DeltaSeries
 from gym_p2p.core.latency.series import SeriesGrowth
 from gym_p2p.core.record.building import Decode
-from gym_p2p.core.record.episode import EpisodeRecord, Rollback
+from gym_p2p.core.record.episode import ActorRun, EpisodeRecord, Rollback
 from gym_p2p.core.record.plain import plain
+from gym_p2p.core.record.totals import Totals
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = [
@@ -27,11 +30,23 @@ __all__ = [
     "Links",
     "Mark",
     "Node",
+    "Numbers",
     "Rollbacks",
     "Rows",
+    "Runs",
     "SeatDecode",
+    "SeatTotals",
     "Series",
     "Whole",
+]
+
+_TotalsRow = tuple[
+    int,
+    list[float | None],
+    tuple[int, ...],
+    tuple[dict[str, float | int | None], ...],
+    tuple[bool, ...],
+    str | None,
 ]
 
 Mark = dict[str, Any]
@@ -156,6 +171,54 @@ class Inputs:
             inputs.extend([texts[index] for index in which])
 
 
+class Numbers:
+    """A row of numbers in the short form."""
+
+    def since(self, value: DeltaSeries, mark: int | None, _decode: SeatDecode) -> tuple[Any, Any]:
+        """Return what is new, ``None`` for nothing, and the next mark."""
+        fresh = value.since(mark or 0)
+        return (msgspec.to_builtins(fresh) if fresh else None), (mark or 0) + len(fresh)
+
+    def grow(self, owner: Any, name: str, added: Any) -> None:
+        """Add what is new."""
+        getattr(owner, name).extend(msgspec.convert(added, bytes))
+
+
+class Runs:
+    """Lists by seat that only grow, but for their last row."""
+
+    def since(self, value: Any, mark: dict[int, Any] | None, _decode: SeatDecode) -> tuple[Any, Any]:
+        """Return what is new, ``None`` for nothing, and the next mark."""
+        before, after, added = mark or {}, {}, []
+        for seat, runs in value.copy().items():
+            rows = runs.copy()
+            after[seat] = (len(rows), rows[-1]) if rows else (0, None)
+            if before.get(seat) != after[seat]:
+                kept = max(0, before.get(seat, (0, None))[0] - 1)
+                added.append([seat, kept, rows[kept:]])
+        return added or None, after
+
+    def grow(self, owner: Any, name: str, added: Any) -> None:
+        """Add what is new."""
+        for seat, kept, rows in msgspec.convert(added, list[tuple[int, int, list[ActorRun]]]):
+            getattr(owner, name).setdefault(seat, [])[kept:] = rows
+
+
+class SeatTotals:
+    """What an episode has come to; a return that is no number is none in the documents, either."""
+
+    def since(self, value: Totals, mark: Any, _decode: SeatDecode) -> tuple[Any, Any]:
+        """Return what is new, ``None`` for nothing, and the next mark."""
+        data = plain(list(value.reduced()))
+        return (None, mark) if data == mark else (data, data)
+
+    def grow(self, owner: Any, name: str, added: Any) -> None:
+        """Add what is new."""
+        frames, returns, lengths, infos, *ends = msgspec.convert(added, _TotalsRow)
+        numbers = tuple({key: _number(value) for key, value in info.items()} for info in infos)
+        setattr(owner, name, Totals(frames, tuple(map(_number, returns)), lengths, numbers, *ends))
+
+
 class Series:
     """The round trips of a link."""
 
@@ -233,11 +296,16 @@ class Episodes:
 
     def grow(self, owner: Any, name: str, added: Any) -> None:
         """Add what is new."""
+        episodes = getattr(owner, name)
         for index, called, fresh in msgspec.convert(added, list[tuple[int, int, dict[str, Any]]]):
-            episodes = getattr(owner, name)
             if index == len(episodes):
-                owner.begin_episode(0, number=called)
+                inputs: tuple[list[bytes], ...] = tuple([] for _ in owner.players)
+                episodes.append(EpisodeRecord(index + 1, inputs, called=called))
             self.episode.grow_all(episodes[index], fresh)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _input(action: Any) -> bytes:

@@ -22,7 +22,8 @@ import attrs
 import msgspec
 
 from gym_p2p.core.record.building import Decode
-from gym_p2p.core.record.episode import Corrections, Desync, StateDump
+from gym_p2p.core.record.clock_offsets import ClockOffsetAt
+from gym_p2p.core.record.episode import Begin, Corrections, Desync, StateDump
 from gym_p2p.core.record.growth import (
     Entries,
     Episodes,
@@ -30,16 +31,20 @@ from gym_p2p.core.record.growth import (
     Links,
     Mark,
     Node,
+    Numbers,
     Rollbacks,
     Rows,
+    Runs,
     SeatDecode,
+    SeatTotals,
     Series,
     Whole,
 )
 from gym_p2p.core.record.link import Health
 from gym_p2p.core.record.match_record import MatchRecord, Termination
-from gym_p2p.core.record.parts import Connection, Disconnection, ReconnectionAttempt
+from gym_p2p.core.record.parts import Connection, Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.plain import plain
+from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 
@@ -86,21 +91,29 @@ _LINK = Node(
         "open": Whole(bool),
         "packets_received": Whole(int),
         "gap_count": Whole(int),
+        "clock": Node({"base_ms": Whole(float | None), "offsets": Rows(ClockOffsetAt)}),
     }
 )
 
 _EPISODE = Node(
     {
         "verified_frame": Whole(int),
+        "begin": Whole(Begin),
         "completed": Whole(bool),
+        "ended_by": Whole(str | None),
         "confirmed_frame": Whole(int),
         "checksums": Rows(tuple[int, str]),
         "desyncs": Rows(Desync),
+        "state_problems": Rows(tuple[int, str]),
         "dumps": Entries(int, StateDump),
         "rollbacks": Rollbacks(),
         "corrections": Whole(Corrections),
         "input_delays": Rows(tuple[int, int]),
         "ended_ms": Whole(int | None),
+        "totals": SeatTotals(),
+        "actors": Runs(),
+        "confirmed_at": Numbers(),
+        "played": Numbers(),
         "seat_inputs": Inputs(),
     }
 )
@@ -114,6 +127,8 @@ _MATCH = Node(
         "protocol_errors": Whole(dict[str, int]),
         "inputs_sent": Whole(int),
         "inputs_received": Whole(int),
+        "identities": Whole(tuple[PlayerIdentity, ...]),
+        "upload": Whole(UploadStatus | None),
         "probe": Whole(Any),
         "sync": Whole(Any),
         "episodes": Episodes(_EPISODE),

@@ -195,7 +195,8 @@ class Machines:
         """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
         if self._resume_at is not None:
             return self._resume_at
-        return min((due for m in self._timed if (due := m.next_timeout()) is not None), default=None)
+        dues = [machine.next_timeout() for machine in self._timed]
+        return min((due for due in dues if due is not None), default=None)
 
     def poll(self) -> ServiceOutput | None:
         """Return the next request to carry out, or ``None``."""
@@ -214,24 +215,22 @@ class Machines:
         happens once. One that raises has to wait for ``_resume_at``, and the others go on. The queues come
         before the rooms and the spectators last, so that mostly one round will do.
         """
-        machines: tuple[_Machine, ...] = (
-            self.presence,
-            self.queues,
-            self.rooms,
-            self.probes,
-            self.spectators,
-        )
         wanted = True
         while wanted:
-            wanted = sum(self._unharmed(now, self._pass_on, machine, now) for machine in machines) > 0
+            wanted = False
+            for machine in self._talking:
+                spoke = False
+                try:
+                    while (output := machine.poll()) is not None:
+                        spoke = True
+                        self._route(output, now)
+                    wanted |= spoke
+                except Exception as error:  # noqa: BLE001  # one that raises must not stop the others
+                    self._failed(error, now)
 
-    def _pass_on(self, machine: _Machine, now: float) -> bool:
-        """Pass on all that a machine wants; return whether it was anything."""
-        wanted = False
-        while (output := machine.poll()) is not None:
-            wanted = True
-            self._route(output, now)
-        return wanted
+    @property
+    def _talking(self) -> tuple[_Machine, ...]:
+        return self.presence, self.queues, self.rooms, self.probes, self.spectators
 
     def _route(self, output: object, now: float) -> None:
         match output:
@@ -280,14 +279,13 @@ class Machines:
             del self._requested[probe_id]
             self.probes.cancel(probe_id, now)
 
-    def _unharmed(self, now: float, work: Callable[..., object], *arguments: Any) -> bool:
-        """Let a machine work, with a host's matchmaker in it perhaps; return the truth of what it returns.
-
-        One that raises must stop neither itself nor the others.
-        """
+    def _unharmed(self, now: float, work: Callable[..., object], *arguments: Any) -> None:
+        """Let a machine work, with a host's matchmaker in it perhaps: one that raises must not stop others."""
         try:
-            return bool(work(*arguments))
+            work(*arguments)
         except Exception as error:  # noqa: BLE001  # see above
-            self._outputs.append(MachineFailed(error))
-            self._resume_at = now + _AFTER_A_BUG_S
-            return False
+            self._failed(error, now)
+
+    def _failed(self, error: Exception, now: float) -> None:
+        self._outputs.append(MachineFailed(error))
+        self._resume_at = now + _AFTER_A_BUG_S

@@ -80,7 +80,10 @@ class Room:
 
     def member_on(self, player_id: SeatId) -> Member | None:
         """Return the member whom the others know under this id."""
-        return next((m for m in self.members.values() if m.player_id == player_id), None)
+        for member in self.members.values():
+            if member.player_id == player_id:
+                return member
+        return None
 
     def repeats(self, member: Member, request: JoinRoom) -> bool:
         """Return whether a member who waits requests the seats that they have."""

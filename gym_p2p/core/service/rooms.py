@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from gym_p2p.config import IceServer
 from gym_p2p.core.api.matches import MakeMatch
@@ -183,10 +184,11 @@ class Rooms:
         target = room.member_on(request.target_player_id)
         if target is None or target.subject_id == subject_id:
             return Refused(Code.NOT_A_MEMBER, "no other player of that id is in this match")
-        signal = MatchSignal(
-            type=request.type, from_player_id=room.members[subject_id].player_id, game_id=room.match_id
+        signal = partial(
+            MatchSignal, from_player_id=room.members[subject_id].player_id, game_id=room.match_id
         )
-        return room.relay.pass_on(signal, request.payload, sender=subject_id, target=target.subject_id)
+        ends = {"sender": subject_id, "target": target.subject_id}
+        return room.relay.pass_on(signal, request.type, request.payload, **ends)
 
     def gone(self, subject_id: str) -> None:
         """Free the seats of a subject that cannot be reached any more. Idempotent."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import attrs
 
@@ -187,5 +188,5 @@ class Spectators:
 
 
 def _pass_on(watch: _Watch, request: SendMatchSignal, sender_id: SeatId, sender: str, target: str) -> Answer:
-    signal = MatchSignal(type=request.type, from_player_id=sender_id, game_id=watch.match_id)
-    return watch.relay.pass_on(signal, request.payload, sender=sender, target=target)
+    signal = partial(MatchSignal, from_player_id=sender_id, game_id=watch.match_id)
+    return watch.relay.pass_on(signal, request.type, request.payload, sender=sender, target=target)

@@ -13,6 +13,7 @@ know sockets, names' addresses (nothing is resolved) and descriptions
 from __future__ import annotations
 
 import enum
+import functools
 import ipaddress
 import itertools
 import re
@@ -147,15 +148,16 @@ class IceCandidate:
         match = _CANDIDATE.fullmatch(text.removeprefix("a="))
         if match is None or int(match["port"]) > _MAX_PORT:
             raise ProtocolError("malformed candidate")
-        parts = match["extensions"].split()
+        foundation, component, transport, priority, address, port, kind, extensions = match.groups()
+        parts = extensions.split()
         return cls(
-            foundation=match["foundation"],
-            component=int(match["component"]),
-            transport=match["transport"],
-            priority=int(match["priority"]),
-            address=match["address"],
-            port=int(match["port"]),
-            type=match["type"],
+            foundation=foundation,
+            component=int(component),
+            transport=transport,
+            priority=int(priority),
+            address=address,
+            port=int(port),
+            type=kind,
             extensions=tuple(zip(parts[::2], parts[1::2], strict=True)),
         )
 
@@ -229,6 +231,7 @@ def preferred(candidates: Sequence[IceCandidate], most: int) -> set[int]:
     return set(ranked[:most])
 
 
+@functools.lru_cache(maxsize=1024)  # one player has few addresses, and names each of them often
 def address_objection(text: str, *, private: bool) -> DropReason | None:
     """Return why nobody should learn of this address to send packets to, or ``None``.
 

@@ -10,10 +10,8 @@ It refuses to know who may signal whom: that is checked by whoever calls it.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
-from typing import Any, TypeVar
-
-import attrs
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.probes import ProbeSignal
@@ -29,7 +27,6 @@ MAX_DESCRIPTIONS = 4
 """From one side; the same description again does not count, for it is repeated until answered."""
 
 _TOO_MUCH = Refused(Code.TOO_LARGE, "the signal is more than what is relayed")
-_Signal = TypeVar("_Signal", MatchSignal, ProbeSignal)
 
 
 class Lane:
@@ -42,17 +39,25 @@ class Lane:
     def __init__(self, screen: Screen = pass_all) -> None:
         self._screen = screen
         self._descriptions: set[int] = set()
+        self._latest: tuple[Description, Screened] | None = None
+        """What passed latest: it is repeated until answered, and looked into once."""
         self._candidates: Counter[str] = Counter()
 
     def take(self, payload: Description | Candidate | None) -> Screened | Refused:
         """Return what is to be relayed of a signal, or why it is refused; counts what it lets through."""
         if payload is None:
             return Screened(None)
+        if self._latest is not None and self._latest[0] == payload:
+            return self._latest[1]
         if payload.too_large:
             return _TOO_MUCH
         screened = self._screen(payload)
-        if isinstance(screened, Screened) and self._exceeds(payload):
+        if isinstance(screened, Refused):
+            return screened
+        if self._exceeds(payload):
             return _TOO_MUCH
+        if isinstance(payload, Description):
+            self._latest = payload, screened
         return screened
 
     def _exceeds(self, payload: Description | Candidate) -> bool:
@@ -83,12 +88,19 @@ class Relay:
         self._lanes: dict[tuple[str, str], Lane] = {}
 
     def pass_on(
-        self, signal: _Signal, payload: Mapping[str, Any] | None, *, sender: str, target: str
+        self,
+        signal: Callable[..., MatchSignal | ProbeSignal],
+        kind: str,
+        payload: Mapping[str, Any] | None,
+        *,
+        sender: str,
+        target: str,
     ) -> Answer:
         """Send a signal to its target, as far as it may pass; return the answer to its sender.
 
         Args:
-            signal: as the target is to see it, yet without its payload.
+            signal: makes it as the target is to see it, of its ``type`` and ``payload``.
+            kind: its type.
             payload: as the sender sent it.
             sender: the subject that it comes from.
             target: the subject that it goes to.
@@ -96,13 +108,14 @@ class Relay:
         Raises:
             ProtocolError: the payload is not what a signal of this type carries.
         """
-        parsed = parse_payload(signal.type, payload)
-        if (sender, target) not in self._lanes:
-            self._lanes[sender, target] = Lane(self._screen)
-        passed = self._lanes[sender, target].take(parsed)
+        parsed = parse_payload(kind, payload)
+        lane = self._lanes.get((sender, target))
+        if lane is None:
+            lane = self._lanes[sender, target] = Lane(self._screen)
+        passed = lane.take(parsed)
         if isinstance(passed, Refused):
             return passed
         if passed.relayed:
             relayed = None if passed.payload is None else encode(passed.payload)
-            self._outputs.append(Notify(target, attrs.evolve(signal, payload=relayed)))
+            self._outputs.append(Notify(target, signal(type=kind, payload=relayed)))
         return passed.answer

@@ -38,6 +38,7 @@ _DATA_CHANNEL = "m=application "
 _CANDIDATE_LINE = "a=candidate:"
 _OTHER_ADDRESSES = ("a=rtcp:", "a=remote-candidates:")
 """Attributes of media; a data channel has no use for them."""
+_WITH_ADDRESS = ("c=", "o=")
 _CONNECTION_LINE = re.compile(r"c=IN IP[46] ([^ ]+)")
 _ORIGIN_LINE = re.compile(r"(o=[^ ]+ [^ ]+ [^ ]+) IN IP[46] [^ ]+")
 _NOWHERE = "IN IP4 0.0.0.0"
@@ -109,7 +110,8 @@ class SignalScreen:
             return Refused(Code.BAD_REQUEST, "malformed candidate")
         if isinstance(judged, DropReason):
             return Screened(None, (judged,), relayed=False)
-        return Screened(attrs.evolve(payload, candidate=judged.to_text()))
+        text = judged.to_text()
+        return Screened(payload if text == payload.candidate else attrs.evolve(payload, candidate=text))
 
     def _screen_description(self, payload: Description) -> Screened | Refused:
         problem = _description_problem(payload.sdp)
@@ -124,8 +126,10 @@ class SignalScreen:
                 candidate = next(judging)
                 if isinstance(candidate, IceCandidate):
                     kept.append(f"a={candidate.to_text()}")
-            elif not line.startswith(_OTHER_ADDRESSES):
+            elif line.startswith(_WITH_ADDRESS):
                 kept.append(self._without_address(line))
+            elif not line.startswith(_OTHER_ADDRESSES):
+                kept.append(line)
         dropped = tuple(one for one in judged if isinstance(one, DropReason))
         if kept == lines:
             return Screened(payload)
@@ -134,6 +138,8 @@ class SignalScreen:
     def _judge_all(self, lines: list[str]) -> list[IceCandidate | DropReason]:
         """Judge the candidates of one description, line by line, and drop what is too much of them."""
         judged = [self._judge(line) for line in lines]
+        if len(judged) <= MAX_CANDIDATES:
+            return judged
         passing = [index for index, one in enumerate(judged) if isinstance(one, IceCandidate)]
         wanted = preferred([one for one in judged if isinstance(one, IceCandidate)], MAX_CANDIDATES)
         for nth, index in enumerate(passing):
@@ -158,7 +164,7 @@ class SignalScreen:
         if self._policy.relay_only and line.startswith("o="):
             origin = _ORIGIN_LINE.fullmatch(line)
             return f"{'o=- 0 0' if origin is None else origin[1]} {_NOWHERE}"
-        if not line.startswith("c="):
+        if line.startswith("o="):
             return line
         named = _CONNECTION_LINE.fullmatch(line)
         passes = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+__all__ = ["MAX_SHOWN", "printable"]
 
 MAX_SHOWN = 300
 

@@ -44,7 +44,7 @@ from gym_p2p.game.replay.reader import Replay
 from gym_p2p.game.replay.verify import ReplayStep, Verification, verify_replay
 from gym_p2p.game.spaces.boxes import finite_json
 
-__all__ = ["COLUMNS", "TransitionFile", "rows", "write_transitions"]
+__all__ = ["COLUMNS", "TransitionFile", "flat_observation", "rows", "write_transitions"]
 
 COLUMNS = (
     *("episode", "frame", "seat", "action", "observation"),
@@ -320,6 +320,12 @@ def _flat(space: gymnasium.Space[Any], value: Any) -> Any:
     if not _gather(space, value, numbers):
         return _nested(value)
     return numbers
+
+
+def flat_observation(game: Game, seat: SeatId, observation: Any) -> list[float] | None:
+    """Return an observation's numbers in one list, as the rows do; ``None`` if it is more than numbers."""
+    numbers: list[Any] = []
+    return numbers if _gather(game.observation_space(seat), observation, numbers) else None
 
 
 def _gather(space: gymnasium.Space[Any], value: Any, numbers: list[Any]) -> bool:

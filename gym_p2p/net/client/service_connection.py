@@ -29,6 +29,7 @@ from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import ConfigurationError, P2PError, ProtocolError, ServiceRefused, ServiceUnreachable
 from gym_p2p.exports.unreachable import NO_SERVICE
 from gym_p2p.net.client.failures import in_words, is_turned_away
+from gym_p2p.net.client.packets import BoundedPacket
 from gym_p2p.version import __version__
 
 __all__ = ["CLIENT", "Credentials", "accepted", "check_url", "hang_up", "open_line"]
@@ -116,6 +117,7 @@ async def open_line(
         engineio_logger=_LIBRARY_LOG,
         handle_sigint=False,
         request_timeout=_GOODBYE_TIMEOUT_S,
+        serializer=BoundedPacket,
         http_session=http,
     )
     for event, handler in handlers.items():

@@ -26,6 +26,8 @@ _LOG = logging.getLogger(__name__)
 _OWN_FILES = 128
 """What a service itself holds open at most: documents that arrive and are written, its log, its port."""
 _MOST_SOCKETS = 100_000
+_SEND_DEADLINE_S = 10.0
+"""A reader that takes nothing for so long is gone; below the library's 15 s without a pong."""
 _SWEEP_S = 1.0
 _LOG_EVERY_S = 10.0
 
@@ -126,6 +128,17 @@ class _Websocket(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.door.leave(self.transport)
         super().connection_lost(exc)
+
+    async def send(self, message: Any) -> None:
+        """Send an ASGI message; a reader that does not read is gone, which raises ``OSError``."""
+        if self.writable.is_set():
+            await super().send(message)
+            return
+        gone = self.loop.call_later(_SEND_DEADLINE_S, self.transport.abort)
+        try:
+            await super().send(message)
+        finally:
+            gone.cancel()
 
 
 def _address(client: tuple[str, int] | None) -> str:

@@ -6,7 +6,7 @@ library's receive loop and leave a socket that looks connected, and binary packe
 without bound. They know nothing of rooms or matches.
 
 Three layers, outermost first: :class:`FrameGuard` (frames of one websocket), :class:`StrictPacket` (Socket.IO
-packets), :class:`StrictJson` (their payloads).
+packets), :class:`~gym_p2p.core.wire.bounded_json.StrictJson` (their payloads).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import attrs
-import msgspec
 import socketio.packet
 from uvicorn.protocols.utils import ClientDisconnected
 
 from gym_p2p.core.presence.connects import Connects
 from gym_p2p.core.presence.rate_limits import RateLimit
+from gym_p2p.core.wire.bounded_json import FROM_CLIENT, StrictJson
 
 __all__ = [
     "GUARD_KEY",
@@ -36,7 +36,6 @@ __all__ = [
     "Receive",
     "Scope",
     "SendMessage",
-    "StrictJson",
     "StrictPacket",
 ]
 
@@ -53,9 +52,6 @@ VIOLATION = "\x00violation"
 
 GUARD_KEY = "gym_p2p.guard"
 """Where a websocket's ASGI scope holds its :class:`ConnectionGuard`."""
-
-_SEND_DEADLINE_S = 10.0
-"""A reader that takes nothing for so long is gone; below the library's 15 s without a pong."""
 
 _GREETING_DEADLINE_S = 10.0
 """From the websocket to the Socket.IO connect on it; an honest client's first frame is that."""
@@ -75,28 +71,10 @@ _RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting"
 _MAX_ACK_ID = 2**53 - 1
 
 
-class StrictJson:
-    """JSON without ``NaN``, infinities, numbers beyond a float, lone surrogates or bottomless nesting.
-
-    It has the two functions that the Socket.IO library asks of a JSON module.
-    """
-
-    @staticmethod
-    def loads(text: str) -> Any:
-        """Decode; raises ``ValueError``."""
-        try:
-            return msgspec.json.decode(text)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
-
-    @staticmethod
-    def dumps(value: Any, **_options: Any) -> str:
-        """Encode compactly."""
-        return msgspec.json.encode(value).decode()
-
-
 class StrictPacket(socketio.packet.Packet):  # type: ignore[misc]  # the library publishes no types
     """A Socket.IO packet whose decoding never raises and lets only well-formed, harmless packets through.
+
+    Its JSON has no ``NaN``, infinities, numbers beyond a float, lone surrogates or bottomless nesting.
 
     Whatever is refused becomes the event :data:`VIOLATION`, so that it reaches a handler that counts.
     """
@@ -107,7 +85,7 @@ class StrictPacket(socketio.packet.Packet):  # type: ignore[misc]  # the library
     data: Any
 
     uses_binary_events = False
-    json = StrictJson
+    json = StrictJson(FROM_CLIENT)
 
     def decode(self, encoded_packet: Any) -> int:
         """Decode a packet that arrived."""
@@ -190,15 +168,10 @@ class ConnectionGuard:
         return _DISCONNECT
 
     async def send(self, message: Message) -> None:
-        """Send an ASGI message within the deadline; raises ``OSError`` when nobody reads."""
+        """Send an ASGI message; raises ``OSError`` once it is closed."""
         if self._closed:
             raise ConnectionAbortedError("closed by the service")
-        try:
-            async with asyncio.timeout(_SEND_DEADLINE_S):
-                await self._send(message)
-        except TimeoutError:
-            self._closed = True
-            raise ConnectionAbortedError("the client stopped reading") from None
+        await self._send(message)
 
     async def close(self) -> None:
         """Close the websocket for what was sent on it. Idempotent; never raises."""

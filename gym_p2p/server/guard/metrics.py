@@ -64,6 +64,7 @@ class ServiceMetrics:
         self._signals = prometheus_client.Counter(
             "gym_p2p_relayed_signals", "Signals relayed, by event", ["event"], registry=registry
         )
+        self._relayed = {kind: self._signals.labels(kind.event) for kind in (MatchSignal, ProbeSignal)}
         self._refusals = prometheus_client.Counter(
             "gym_p2p_refusals", "What clients were refused, by reason", ["reason"], registry=registry
         )
@@ -98,7 +99,7 @@ class ServiceMetrics:
         """Count what is sent to a client, if it is a signal or a match."""
         match payload:
             case MatchSignal() | ProbeSignal():
-                self._signals.labels(payload.event).inc()
+                self._relayed[type(payload)].inc()
             case MatchFound(probe=probe):
                 self._matched.inc()
                 joined_at = self._joined_at.pop(socket, None)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import engineio
 import socketio
 
 from gym_p2p.core.api.matches import MakeMatch
@@ -78,10 +79,12 @@ class SignalingService:
         self._decision_log = decision_log
         self._guards: dict[str, ConnectionGuard | None] = {}
         """By socket; ``None`` where a host's application has no ``FrameGuard`` around it."""
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: float | None = None
         self._calls: dict[str, asyncio.Future[ProbeOutcome]] = {}
         """Those who wait for the outcome of a probe, by its id."""
         self._listeners: list[OnOutcome] = [metrics.probe_ended]
-        self._wake = asyncio.Event()
+        self._running = self._awake = False
         self._own_tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -103,7 +106,7 @@ class SignalingService:
             UsageError: both are the same subject.
         """
         probe_id = self.machines.probe(one, other, time.monotonic(), threshold_ms=threshold_ms)
-        self._wake.set()
+        self._wake()
         ended: asyncio.Future[ProbeOutcome] = asyncio.get_running_loop().create_future()
         self._calls[probe_id] = ended
         try:
@@ -111,7 +114,7 @@ class SignalingService:
         finally:
             del self._calls[probe_id]
             self.machines.cancel_probe(probe_id, time.monotonic())
-            self._wake.set()
+            self._wake()
 
     def on_probe_outcome(self, listener: OnOutcome) -> None:
         """Call a listener with the outcome of every probe, whoever requested it."""
@@ -130,15 +133,18 @@ class SignalingService:
             self._sio.on(event, functools.partial(self._on_event, event))
         if catch_unknown:
             self._sio.on("*", self._on_event)
-        self._own(self._pump())
+        self._running = True
         self._own(self._metrics.watch_loop())
+        self._wake()
 
     async def stop(self) -> None:
         """Stop sending, and end the probes. Idempotent."""
+        self._running = False
         tasks = tuple(self._own_tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._set_alarm(None)
         self._decision_log.close()
         for probe_id in tuple(self._calls):
             self.machines.cancel_probe(probe_id, time.monotonic())
@@ -175,16 +181,16 @@ class SignalingService:
         if refused is not None:
             _LOG.debug("socket %s refused: %s", sid, refused.code)
             self._own(self._close(None, guard, _GOODBYE_S))
-            self._wake.set()
+            self._wake()
             raise socketio.exceptions.ConnectionRefusedError(refused.message, _error(refused))
         self._guards[sid] = guard
-        self._wake.set()
+        self._wake()
         _LOG.debug("socket %s connected", sid)
 
     def _on_event(self, event: str, sid: str, *arguments: Any) -> dict[str, Any]:
         payload = arguments[0] if arguments else None
         answer = self._dispatcher.receive(event, payload, sid, time.monotonic())
-        self._wake.set()
+        self._wake()
         if isinstance(answer, Refused):
             _LOG.debug("socket %s: %s refused: %s", sid, event, answer.code)
         return _acknowledge(answer)
@@ -192,33 +198,51 @@ class SignalingService:
     def _forget(self, sid: str, reason: str) -> None:
         self._guards.pop(sid, None)
         self._dispatcher.disconnected(sid, time.monotonic())
-        self._wake.set()
+        self._wake()
         _LOG.debug("socket %s disconnected: %s", sid, reason)
 
     # ---- what the dispatcher wants done
 
-    async def _pump(self) -> None:
-        """Carry out what the dispatcher wants, in order, and call it when its time has come."""
-        while True:
-            due = self.machines.next_timeout()
-            timeout_s = None if due is None else max(0.0, due - time.monotonic())
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                self.machines.handle_timeout(time.monotonic())
-            self._wake.clear()
-            while (output := self.machines.poll()) is not None:
-                try:
-                    await self._carry_out(output)
-                except Exception:  # noqa: BLE001  # one socket's trouble must not stop the others
-                    _LOG.exception("sending")
+    def _wake(self) -> None:
+        """See to it that what the dispatcher wants is done, after what is under way, its acknowledgement too."""
+        if not self._awake and self._running:
+            self._awake = True
+            asyncio.get_running_loop().call_soon(self._flush)
 
-    async def _carry_out(self, output: ServiceOutput) -> None:
+    def _flush(self) -> None:
+        """Carry out what the dispatcher wants, in order, and call it when its time has come."""
+        self._awake = False
+        if not self._running:
+            return
+        if self._alarm_at is not None and self._alarm_at <= (now := time.monotonic()):
+            self.machines.handle_timeout(now)
+        while (output := self.machines.poll()) is not None:
+            try:
+                self._carry_out(output)
+            except Exception:  # noqa: BLE001  # one socket's trouble must not stop the others
+                _LOG.exception("sending")
+        self._set_alarm(self.machines.next_timeout())
+
+    def _set_alarm(self, due: float | None) -> None:
+        """Wake at this time and no other; mostly it is the one before."""
+        if due == self._alarm_at and (due is None or self._alarm is not None):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at, self._alarm = due, None
+        if due is not None:
+            delay_s = max(0.0, due - time.monotonic())
+            self._alarm = asyncio.get_running_loop().call_later(delay_s, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._wake()
+
+    def _carry_out(self, output: ServiceOutput) -> None:
         match output:
             case Emit():
                 self._metrics.sent(output.socket, output.payload, time.monotonic())
-                await self._emit(output)
+                self._emit(output)
             case Close(socket, reason, at_once):
                 self._drop(socket, reason, grace_s=0.0 if at_once else _GOODBYE_S)
             case ProbeEnded():
@@ -244,24 +268,26 @@ class SignalingService:
             except Exception:  # noqa: BLE001  # the host's bug must not stop the others' probes
                 _LOG.exception("in a listener of probe outcomes")
 
-    async def _emit(self, output: Emit) -> None:
+    def _emit(self, output: Emit) -> None:
+        """Queue an event for a socket, without the library's own way to do that: a task for every one."""
         sid = output.socket
         if sid not in self._guards:
             return
-        if self._queued_packets(sid) > _MAX_QUEUED_PACKETS:
+        transport = self._sio.eio.sockets.get(self._sio.manager.eio_sid_from_sid(sid, _NAMESPACE))
+        if transport is None or transport.closed:
+            return
+        if transport.queue.qsize() > _MAX_QUEUED_PACKETS:
             self._drop(sid, "it does not read", grace_s=0.0)
             return
-        await self._sio.emit(output.payload.event, encode(output.payload), to=sid)
+        packet = self._sio.packet_class(
+            socketio.packet.EVENT, data=[output.payload.event, encode(output.payload)], namespace=_NAMESPACE
+        )
+        transport.queue.put_nowait(engineio.packet.Packet(engineio.packet.MESSAGE, packet.encode()))
 
     async def _consult(self, hook: HookCaller, proposed: ProposedMatch) -> None:
         verdict, reason = await hook.decide(proposed)
         self.machines.hook_decided(proposed, verdict, reason, time.monotonic())
-        self._wake.set()
-
-    def _queued_packets(self, sid: str) -> int:
-        transport_sid = self._sio.manager.eio_sid_from_sid(sid, _NAMESPACE)
-        transport = self._sio.eio.sockets.get(transport_sid)
-        return 0 if transport is None else int(transport.queue.qsize())
+        self._wake()
 
     # ---- goodbyes
 

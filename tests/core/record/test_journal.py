@@ -10,18 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gym_p2p.core.latency.clock import ClockEstimate
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
 from gym_p2p.core.match.events import Disagreement
 from gym_p2p.core.record import journal
 from gym_p2p.core.record.documents import KINDS, Decode, build_document
-from gym_p2p.core.record.episode import EpisodeRecord
+from gym_p2p.core.record.episode import Begin, EpisodeRecord
 from gym_p2p.core.record.growth import Mark
 from gym_p2p.core.record.journal import KILLED, JournalWriter, decode_input, fold
 from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
-from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
+from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt, UploadStatus
+from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.errors import ProtocolError
+from gym_p2p.exports.encoding import to_data
 from tests.core.record.records import START_MS, decode, new_record, validator
 
 PATH = ConnectionDetails("direct", "host", "srflx", "udp", None)
@@ -30,7 +33,7 @@ PATH = ConnectionDetails("direct", "host", "srflx", "udp", None)
 def happen(record: MatchRecord, what: int, now_ms: int) -> None:
     """Let something happen: every fact of a match is one of these."""
     if not record.episodes:
-        record.begin_episode(now_ms)
+        record.begin_episode(Begin(at_ms=now_ms))
     (_play if what % 3 else _befall)(record, what // 3, now_ms)
 
 
@@ -39,14 +42,19 @@ def _play(record: MatchRecord, what: int, now_ms: int) -> None:
     frame = episode.frames
     match what % 11:
         case 0:
-            record.begin_episode(now_ms, number=len(record.episodes) + 5)
+            begin = Begin(at_ms=now_ms, seed=what, options={"level": [what]}, input_delays=(what % 4, 2))
+            record.begin_episode(begin, number=len(record.episodes) + 5)
         case 1:
-            record.end_episode(now_ms, completed=bool(what % 2))
+            if what % 2:
+                episode.complete(now_ms)
+            else:
+                record.break_off_episode(now_ms, "peer_reset")
         case 2:
             episode.checksum(frame, f"{what:x}")
         case 3:
             episode.desync(frame, "aa", "bb", now_ms, Disagreement.STATE)
-            episode.state_difference(frame, [("x", "1", "2")], ours={"x": 1}, theirs={"x": 2.5})
+            episode.state_difference(frame, [("x", "1", "2")], ours=b'{"x":1}', theirs=b'{"x":2.5}')
+            episode.state_problem(frame + 1, "the other player has sent no state")
         case 4:
             inputs = {"predicted": b"\1", "actual": b"\2"}
             episode.rollback(frame=1, current_frame=3, player=what % 2, now_ms=now_ms, **inputs)
@@ -60,6 +68,17 @@ def _play(record: MatchRecord, what: int, now_ms: int) -> None:
         case _:
             for number in range(what % 5 + 1):
                 episode.frame([bytes([number]), bytes([what % 256])])
+                episode.played_up_to(episode.frames, number + what)
+                infos = [{"score": number, "deep": {"x": float("inf")}, "text": "no"}, {}]
+                episode.outcome(
+                    number + what + 3,
+                    rewards=[number / 3, float("nan") if what == 7 else 1.0],
+                    terminations=[what == 3, False],
+                    truncations=[False, what == 5],
+                    infos=infos,
+                    unborn=[what % 2],
+                )
+                episode.acted_for(what % 2, episode.frames - 1, "default" if what % 4 else "stand_in")
 
 
 def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
@@ -72,7 +91,9 @@ def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
         case 2:
             link.packets_received += 1
             link.gap_count += 1
-            link.pinged(what / 3)
+            link.clock.base_ms = 5.5
+            clock = ClockEstimate(what / 1e4, 0.01, 0.02, 0.01, 0.01)
+            link.pinged(what / 3, now_ms=now_ms, clock=clock if what % 2 else None)
         case 3:
             at = {"timestamp": now_ms}
             broken = {"frame": None, "detectingPeer": 0, "iceState": None, "dcState": "closed"}
@@ -85,6 +106,17 @@ def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
             record.inputs_received += 1
             record.sync = {"mode": "rollback", "why": what}
             record.probe = {"rttMs": 1.5}
+            record.identities = (
+                PlayerIdentity(
+                    player_id="0",
+                    subject_id="ann",
+                    seats=["0"],
+                    local=True,
+                    version="gym_p2p/1",
+                    platform=None,
+                ),
+            )
+            record.upload = UploadStatus(state="kept", problem="full", path="a/b", command=f"c {what}")
 
 
 facts = st.lists(st.lists(st.integers(0, 300), max_size=6), max_size=8)
@@ -106,7 +138,7 @@ def written(record: MatchRecord, checkpoints: list[list[int]]) -> tuple[list[byt
 
 def documents(record: MatchRecord, read: Decode) -> dict[str, Any]:
     built: dict[str, Any] = {
-        kind: msgspec.to_builtins(build_document(kind, record, START_MS + 10**6, read)) for kind in KINDS
+        kind: to_data(build_document(kind, record, START_MS + 10**6, read)) for kind in KINDS
     }
     for kind, document in built.items():
         validator(kind).validate(document)
@@ -169,7 +201,7 @@ def test_a_head_that_is_cut_is_no_journal() -> None:
 def test_ten_minutes_later_an_entry_costs_what_ten_seconds_cost() -> None:
     record = new_record()
     writer = JournalWriter(record, decode)
-    record.begin_episode(START_MS)
+    record.begin_episode(Begin(at_ms=START_MS))
     mark: Mark = {}
     sizes = []
     for checkpoint in range(60):
