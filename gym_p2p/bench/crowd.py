@@ -59,7 +59,9 @@ class LoopThread:
     """An event loop on a thread of its own, of the product's kind."""
 
     def __init__(self, name: str) -> None:
-        self._started: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = queue.SimpleQueue()
+        self._started: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = (
+            queue.SimpleQueue()
+        )
         self._thread = threading.Thread(target=lambda: run_loop(self._main()), name=name, daemon=True)
         self._thread.start()
         self._loop, self._ended = self._started.get(timeout=PATIENCE_S)

@@ -125,7 +125,9 @@ class MisbehavingStation:
         uploads: list[RawSocket] = []
         try:
             place, token = await self._token()
-            head = f"PUT {place} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000000"
+            head = (
+                f"PUT {place} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000000"
+            )
             while True:
                 uploads = [one for one in uploads if not one.closed]
                 while len(uploads) < _UPLOADS:
@@ -193,9 +195,7 @@ _SHALLOW = b"[" + b",".join([b"[" * 60 + b"]" * 60] * _MANY) + b"]"
 _LISTS = [["a"] * 3] * (_BIG_BYTES // 18)
 
 _KINDS: dict[str, Callable[[MisbehavingStation], Coroutine[Any, Any, None]]] = {
-    "60 KB of nested JSON": lambda one: one.flood(
-        _DEEP, frame(b'42["register_subject",' + _SHALLOW + b"]")
-    ),
+    "60 KB of nested JSON": lambda one: one.flood(_DEEP, frame(b'42["register_subject",' + _SHALLOW + b"]")),
     "long lists in requests": lambda one: one.flood(
         _event("join_room", {"room": "long", "seats": _LISTS, "take": _LISTS[:10]}),
         _event("probe_result", {"probe_session_id": "a", "samples": [1.5] * 10_000}),

@@ -16,7 +16,14 @@ import attrs
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gym_p2p.cli.live import live_view, match_line, match_table, picture_panel, print_summary
+from gym_p2p.cli.live import (
+    live_view,
+    match_line,
+    match_table,
+    picture_panel,
+    print_report_line,
+    print_summary,
+)
 from gym_p2p.cli.options import (
     MATCH_OPTIONS,
     add_match_options,
@@ -262,6 +269,7 @@ def _print(
     console = output_console()
     if aggregate is None:
         console.print(Text("The service could not compare the players: not all of them uploaded.", "yellow"))
+        print_report_line(summaries)
         return
     verdict = "fully synchronised" if aggregate["fullySynced"] else "NOT synchronised"
     console.print(
@@ -269,3 +277,4 @@ def _print(
         f"{aggregate['totalActionsCompared']} actions: {verdict}.",
         soft_wrap=True,
     )
+    print_report_line(summaries)

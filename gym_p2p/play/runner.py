@@ -22,6 +22,7 @@ from gym_p2p.core.match.events import (
     StateArrived,
 )
 from gym_p2p.core.record.episode import Actor, Begin
+from gym_p2p.core.record.plain import plain
 from gym_p2p.core.sync.outputs import RolledBack
 from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.sync.session import SyncSession
@@ -182,7 +183,7 @@ def _begin(match: PlayedMatch, began: EpisodeBegan) -> Begin:
     return Begin(
         at_ms=match.now_ms(),
         seed=began.seed,
-        options=dict(began.options) or None,
+        options=plain(began.options) or None,
         input_delays=began.delays or None,
     )
 

@@ -56,25 +56,27 @@ class DeltaSeries:
         self.newest = number
         self.count += 1
 
-    def since(self, size_bytes: int) -> bytes:
-        """Return what was appended since the series had so many bytes, for :meth:`extend`."""
-        return bytes(self._data[size_bytes:])
-
-    def extend(self, data: bytes) -> None:
-        """Append what another series had appended when it was like this one.
-
-        Raises:
-            ValueError: it is nothing of that kind.
-        """
-        deltas = list(_deltas(data))
-        self._data += data
-        self.newest += sum(deltas)
-        self.count += len(deltas)
-
     def encoded(self) -> tuple[str, int]:
         """Return all numbers as a text in the short form, and how many they are."""
         data = bytes(self._data)
         return base64.b64encode(data).decode("ascii"), _count(data)
+
+    def since(self, mark: int) -> tuple[str, int]:
+        """Return what came since a mark as a text for :meth:`grow`, and the next mark; the first is 0."""
+        data = bytes(self._data)
+        return base64.b64encode(data[mark:]).decode("ascii"), len(data)
+
+    def grow(self, text: str) -> None:
+        """Take in what was appended to another series since this one was like it.
+
+        Raises:
+            ValueError: it is nothing such.
+        """
+        data = base64.b64decode(text, validate=True)
+        deltas = list(_deltas(data))
+        self._data += data
+        self.newest += sum(deltas)
+        self.count += len(deltas)
 
 
 def encode_series(values: Iterable[int]) -> str:

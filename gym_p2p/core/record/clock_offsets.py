@@ -9,8 +9,6 @@ It knows estimates; it refuses to know how they come about, and what time it is.
 
 from __future__ import annotations
 
-import math
-
 import attrs
 
 from gym_p2p.core.latency.clock import ClockEstimate
@@ -75,6 +73,4 @@ def clock_base_of(theirs: object, ours: float) -> float | None:
     """Return a track's base by what a peer says of its clock; ``None`` where that is no such number."""
     if isinstance(theirs, bool) or not isinstance(theirs, int | float):
         return None
-    if not (math.isfinite(theirs) and abs(theirs) <= _MAX_BASE_MS):
-        return None
-    return theirs - ours
+    return theirs - ours if abs(theirs) <= _MAX_BASE_MS else None  # a whole number may be beyond every float

@@ -18,35 +18,26 @@ import msgspec
 from gym_p2p.core.latency.delta_series import DeltaSeries
 from gym_p2p.core.latency.series import SeriesGrowth
 from gym_p2p.core.record.building import Decode
-from gym_p2p.core.record.episode import ActorRun, EpisodeRecord, Rollback
+from gym_p2p.core.record.episode import ActorRun, Begin, EpisodeRecord, Rollback
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.totals import Totals
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = [
+    "Actors",
     "Entries",
     "Episodes",
     "Inputs",
     "Links",
     "Mark",
     "Node",
-    "Numbers",
     "Rollbacks",
     "Rows",
-    "Runs",
     "SeatDecode",
     "SeatTotals",
     "Series",
+    "Times",
     "Whole",
-]
-
-_TotalsRow = tuple[
-    int,
-    list[float | None],
-    tuple[int, ...],
-    tuple[dict[str, float | int | None], ...],
-    tuple[bool, ...],
-    str | None,
 ]
 
 Mark = dict[str, Any]
@@ -171,52 +162,54 @@ class Inputs:
             inputs.extend([texts[index] for index in which])
 
 
-class Numbers:
-    """A row of numbers in the short form."""
+class Actors:
+    """Who acted for whom; few, as long as nobody is gone."""
 
-    def since(self, value: DeltaSeries, mark: int | None, _decode: SeatDecode) -> tuple[Any, Any]:
+    def since(
+        self, value: dict[int, list[ActorRun]], mark: Any, _decode: SeatDecode
+    ) -> tuple[list[Any] | None, Any]:
         """Return what is new, ``None`` for nothing, and the next mark."""
-        fresh = value.since(mark or 0)
-        return (msgspec.to_builtins(fresh) if fresh else None), (mark or 0) + len(fresh)
+        data = [[seat, [list(run) for run in runs.copy()]] for seat, runs in value.copy().items()]
+        return (None, mark) if data == (mark or []) else (data, data)
 
     def grow(self, owner: Any, name: str, added: Any) -> None:
         """Add what is new."""
-        getattr(owner, name).extend(msgspec.convert(added, bytes))
+        setattr(owner, name, dict(msgspec.convert(added, list[tuple[int, list[ActorRun]]])))
 
 
-class Runs:
-    """Lists by seat that only grow, but for their last row."""
-
-    def since(self, value: Any, mark: dict[int, Any] | None, _decode: SeatDecode) -> tuple[Any, Any]:
-        """Return what is new, ``None`` for nothing, and the next mark."""
-        before, after, added = mark or {}, {}, []
-        for seat, runs in value.copy().items():
-            rows = runs.copy()
-            after[seat] = (len(rows), rows[-1]) if rows else (0, None)
-            if before.get(seat) != after[seat]:
-                kept = max(0, before.get(seat, (0, None))[0] - 1)
-                added.append([seat, kept, rows[kept:]])
-        return added or None, after
-
-    def grow(self, owner: Any, name: str, added: Any) -> None:
-        """Add what is new."""
-        for seat, kept, rows in msgspec.convert(added, list[tuple[int, int, list[ActorRun]]]):
-            getattr(owner, name).setdefault(seat, [])[kept:] = rows
+_Numbers = dict[str, int | float | None]
+_WRITTEN_TOTALS = tuple[int, list[float | None], list[int], list[_Numbers], list[bool], str | None]
 
 
 class SeatTotals:
-    """What an episode has come to; a return that is no number is none in the documents, either."""
+    """What an episode has come to. JSON has no number that is not finite: here ``null`` is one."""
 
     def since(self, value: Totals, mark: Any, _decode: SeatDecode) -> tuple[Any, Any]:
         """Return what is new, ``None`` for nothing, and the next mark."""
-        data = plain(list(value.reduced()))
-        return (None, mark) if data == mark else (data, data)
+        data = plain(value.reduced())
+        return (None, mark) if data == mark or not value.frames else (data, data)
 
     def grow(self, owner: Any, name: str, added: Any) -> None:
         """Add what is new."""
-        frames, returns, lengths, infos, *ends = msgspec.convert(added, _TotalsRow)
-        numbers = tuple({key: _number(value) for key, value in info.items()} for info in infos)
-        setattr(owner, name, Totals(frames, tuple(map(_number, returns)), lengths, numbers, *ends))
+        frames, returns, lengths, infos, over, ended_by = msgspec.convert(added, _WRITTEN_TOTALS)
+        told = [{key: _number(value) for key, value in info.items()} for info in infos]
+        totals = Totals(
+            frames, tuple(map(_number, returns)), tuple(lengths), tuple(told), tuple(over), ended_by
+        )
+        setattr(owner, name, totals)
+
+
+class Times:
+    """When frames were played, or became final."""
+
+    def since(self, value: DeltaSeries, mark: int | None, _decode: SeatDecode) -> tuple[Any, Any]:
+        """Return what is new, ``None`` for nothing, and the next mark."""
+        text, after = value.since(mark or 0)
+        return text or None, after
+
+    def grow(self, owner: Any, name: str, added: Any) -> None:
+        """Add what is new."""
+        getattr(owner, name).grow(msgspec.convert(added, str))
 
 
 class Series:
@@ -291,16 +284,16 @@ class Episodes:
         for index, episode in enumerate(value.copy()):
             fresh, after[index] = self.episode.since(episode, before.get(index), decode)
             if fresh is not None or index not in before:
-                added.append([index, episode.called, fresh or {}])
+                added.append([index, episode.called, msgspec.to_builtins(episode.begin), fresh or {}])
         return added or None, after
 
     def grow(self, owner: Any, name: str, added: Any) -> None:
         """Add what is new."""
-        episodes = getattr(owner, name)
-        for index, called, fresh in msgspec.convert(added, list[tuple[int, int, dict[str, Any]]]):
+        rows = msgspec.convert(added, list[tuple[int, int, Begin, dict[str, Any]]])
+        for index, called, begin, fresh in rows:
+            episodes = getattr(owner, name)
             if index == len(episodes):
-                inputs: tuple[list[bytes], ...] = tuple([] for _ in owner.players)
-                episodes.append(EpisodeRecord(index + 1, inputs, called=called))
+                owner.begin_episode(begin, number=called)
             self.episode.grow_all(episodes[index], fresh)
 
 

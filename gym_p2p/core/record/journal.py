@@ -21,23 +21,24 @@ from typing import Any
 import attrs
 import msgspec
 
+from gym_p2p.core.record.absences import Departure, Pause
 from gym_p2p.core.record.building import Decode
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
-from gym_p2p.core.record.episode import Begin, Corrections, Desync, StateDump
+from gym_p2p.core.record.episode import Corrections, Desync, StateDump
 from gym_p2p.core.record.growth import (
+    Actors,
     Entries,
     Episodes,
     Inputs,
     Links,
     Mark,
     Node,
-    Numbers,
     Rollbacks,
     Rows,
-    Runs,
     SeatDecode,
     SeatTotals,
     Series,
+    Times,
     Whole,
 )
 from gym_p2p.core.record.link import Health
@@ -87,18 +88,18 @@ _LINK = Node(
     {
         "series": Series(),
         "connection": Whole(Connection),
+        "paths": Rows(Connection),
         "health": Whole(Health | None),
         "open": Whole(bool),
         "packets_received": Whole(int),
         "gap_count": Whole(int),
-        "clock": Node({"base_ms": Whole(float | None), "offsets": Rows(ClockOffsetAt)}),
+        "clock": Node({"offsets": Rows(ClockOffsetAt)}),
     }
 )
 
 _EPISODE = Node(
     {
         "verified_frame": Whole(int),
-        "begin": Whole(Begin),
         "completed": Whole(bool),
         "ended_by": Whole(str | None),
         "confirmed_frame": Whole(int),
@@ -111,9 +112,9 @@ _EPISODE = Node(
         "input_delays": Rows(tuple[int, int]),
         "ended_ms": Whole(int | None),
         "totals": SeatTotals(),
-        "actors": Runs(),
-        "confirmed_at": Numbers(),
-        "played": Numbers(),
+        "actors": Actors(),
+        "confirmed_at": Times(),
+        "played": Times(),
         "seat_inputs": Inputs(),
     }
 )
@@ -121,14 +122,16 @@ _EPISODE = Node(
 _MATCH = Node(
     {
         "termination": Whole(Termination | None),
+        "identities": Whole(tuple[PlayerIdentity, ...]),
+        "upload": Whole(UploadStatus | None),
         "links": Links(_LINK),
         "disconnections": Rows(Disconnection),
         "attempts": Rows(ReconnectionAttempt),
+        "departures": Rows(Departure),
+        "pauses": Rows(Pause),
         "protocol_errors": Whole(dict[str, int]),
         "inputs_sent": Whole(int),
         "inputs_received": Whole(int),
-        "identities": Whole(tuple[PlayerIdentity, ...]),
-        "upload": Whole(UploadStatus | None),
         "probe": Whole(Any),
         "sync": Whole(Any),
         "episodes": Episodes(_EPISODE),

@@ -129,10 +129,10 @@ class Dispatcher:
         self._guards.answered(socket, event, answer, now)
         return answer
 
-    def disconnected(self, socket: str, now: float) -> None:
-        """Forget a socket that is gone. Idempotent."""
+    def disconnected(self, socket: str, now: float, *, timed_out: bool = False) -> None:
+        """Forget a socket that is gone: closed, or one over which nothing came any more. Idempotent."""
         self._guards.metrics.left(socket)
-        self._machines.disconnected(socket, now)
+        self._machines.disconnected(socket, now, timed_out=timed_out)
 
     # ---- the way of an event
 

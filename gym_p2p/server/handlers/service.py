@@ -197,7 +197,8 @@ class SignalingService:
 
     def _forget(self, sid: str, reason: str) -> None:
         self._guards.pop(sid, None)
-        self._dispatcher.disconnected(sid, time.monotonic())
+        timed_out = reason == socketio.AsyncServer.reason.PING_TIMEOUT
+        self._dispatcher.disconnected(sid, time.monotonic(), timed_out=timed_out)
         self._wake()
         _LOG.debug("socket %s disconnected: %s", sid, reason)
 

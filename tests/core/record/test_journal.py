@@ -33,7 +33,7 @@ PATH = ConnectionDetails("direct", "host", "srflx", "udp", None)
 def happen(record: MatchRecord, what: int, now_ms: int) -> None:
     """Let something happen: every fact of a match is one of these."""
     if not record.episodes:
-        record.begin_episode(Begin(at_ms=now_ms))
+        record.begin_episode(_begin(what, now_ms))
     (_play if what % 3 else _befall)(record, what // 3, now_ms)
 
 
@@ -42,13 +42,12 @@ def _play(record: MatchRecord, what: int, now_ms: int) -> None:
     frame = episode.frames
     match what % 11:
         case 0:
-            begin = Begin(at_ms=now_ms, seed=what, options={"level": [what]}, input_delays=(what % 4, 2))
-            record.begin_episode(begin, number=len(record.episodes) + 5)
+            record.begin_episode(_begin(what, now_ms), number=len(record.episodes) + 5)
         case 1:
             if what % 2:
                 episode.complete(now_ms)
             else:
-                record.break_off_episode(now_ms, "peer_reset")
+                episode.break_off(now_ms, "peer_left")
         case 2:
             episode.checksum(frame, f"{what:x}")
         case 3:
@@ -67,18 +66,28 @@ def _play(record: MatchRecord, what: int, now_ms: int) -> None:
             episode.verified(frame)
         case _:
             for number in range(what % 5 + 1):
-                episode.frame([bytes([number]), bytes([what % 256])])
-                episode.played_up_to(episode.frames, number + what)
-                infos = [{"score": number, "deep": {"x": float("inf")}, "text": "no"}, {}]
-                episode.outcome(
-                    number + what + 3,
-                    rewards=[number / 3, float("nan") if what == 7 else 1.0],
-                    terminations=[what == 3, False],
-                    truncations=[False, what == 5],
-                    infos=infos,
-                    unborn=[what % 2],
-                )
-                episode.acted_for(what % 2, episode.frames - 1, "default" if what % 4 else "stand_in")
+                _frame(episode, number, what)
+
+
+def _begin(what: int, now_ms: int) -> Begin:
+    options = {"level": what} if what % 2 else None
+    return Begin(at_ms=now_ms, seed=2**63 + what, options=options, input_delays=(what % 3, 0))
+
+
+def _frame(episode: EpisodeRecord, number: int, what: int) -> None:
+    frame = episode.frames
+    episode.played_up_to(frame + 1 + what % 2, 17 * frame + number)
+    episode.frame([bytes([number]), bytes([what % 256])])
+    episode.outcome(
+        17 * frame + what,
+        rewards=(what / 7, float("inf") if what == 299 else -0.1),
+        terminations=(what > 200, False),
+        truncations=(False, what > 250),
+        infos=({"score": what, "odd": float("nan")}, {"deep": {"er": what / 3}}),
+        unborn={1} if what == 8 else (),
+    )
+    if what % 4 == 0:
+        episode.acted_for(1, frame, "stand_in" if what % 8 else "default")
 
 
 def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
@@ -91,9 +100,9 @@ def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
         case 2:
             link.packets_received += 1
             link.gap_count += 1
-            link.clock.base_ms = 5.5
-            clock = ClockEstimate(what / 1e4, 0.01, 0.02, 0.01, 0.01)
-            link.pinged(what / 3, now_ms=now_ms, clock=clock if what % 2 else None)
+            link.clock.base_ms = 0.5
+            estimate = ClockEstimate(what / 1e3, 1e-3, 2e-3, 1e-3, 1e-3)
+            link.pinged(what / 3, now_ms=now_ms, clock=estimate)
         case 3:
             at = {"timestamp": now_ms}
             broken = {"frame": None, "detectingPeer": 0, "iceState": None, "dcState": "closed"}
@@ -103,20 +112,17 @@ def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
             record.protocol_error("odd")
         case _:
             record.inputs_sent += what
+            record.identities = (_identity(what),)
+            record.upload = UploadStatus(state="kept", problem=f"{what}", path=None, command=None)
             record.inputs_received += 1
             record.sync = {"mode": "rollback", "why": what}
             record.probe = {"rttMs": 1.5}
-            record.identities = (
-                PlayerIdentity(
-                    player_id="0",
-                    subject_id="ann",
-                    seats=["0"],
-                    local=True,
-                    version="gym_p2p/1",
-                    platform=None,
-                ),
-            )
-            record.upload = UploadStatus(state="kept", problem="full", path="a/b", command=f"c {what}")
+
+
+def _identity(what: int) -> PlayerIdentity:
+    return PlayerIdentity(
+        player_id="0", subject_id=f"P{what}", seats=["0"], local=True, version=None, platform="Linux"
+    )
 
 
 facts = st.lists(st.lists(st.integers(0, 300), max_size=6), max_size=8)
@@ -215,7 +221,7 @@ def test_ten_minutes_later_an_entry_costs_what_ten_seconds_cost() -> None:
 
 # Whoever gives a record another fact has to say in the journal's tables how it is written down, or here that
 # it follows from the others.
-_DERIVED = {EpisodeRecord: {"number", "called", "_appends"}, LinkRecord: {"_monitor", "_details"}}
+_DERIVED = {EpisodeRecord: {"number", "called", "begin", "_appends"}, LinkRecord: {"_monitor", "_details"}}
 
 
 def test_every_fact_of_a_record_is_written_down() -> None:
