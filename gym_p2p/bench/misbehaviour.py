@@ -20,7 +20,6 @@ __all__ = ["KINDS", "MisbehavingStation"]
 
 _BIG_BYTES = 60_000
 """Just below the largest frame that the service takes."""
-_BUFFERED_BYTES = 2**18
 _AGAIN_S = 0.005
 """After a refusal, or a close."""
 _CONNECTS_PER_S = 500
@@ -76,8 +75,7 @@ class MisbehavingStation:
                         break
                     socket.write(one)
                     self._sent += 1
-                    while not socket.closed and socket.transport.get_write_buffer_size() > _BUFFERED_BYTES:
-                        await asyncio.sleep(0.001)
+                    await socket.drained.wait()
                     await asyncio.sleep(0)
             finally:
                 socket.transport.abort()
@@ -125,7 +123,9 @@ class MisbehavingStation:
         uploads: list[RawSocket] = []
         try:
             place, token = await self._token()
-            head = f"PUT {place} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000000"
+            head = (
+                f"PUT {place} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 999999"
+            )
             while True:
                 uploads = [one for one in uploads if not one.closed]
                 while len(uploads) < _UPLOADS:
@@ -193,9 +193,7 @@ _SHALLOW = b"[" + b",".join([b"[" * 60 + b"]" * 60] * _MANY) + b"]"
 _LISTS = [["a"] * 3] * (_BIG_BYTES // 18)
 
 _KINDS: dict[str, Callable[[MisbehavingStation], Coroutine[Any, Any, None]]] = {
-    "60 KB of nested JSON": lambda one: one.flood(
-        _DEEP, frame(b'42["register_subject",' + _SHALLOW + b"]")
-    ),
+    "60 KB of nested JSON": lambda one: one.flood(_DEEP, frame(b'42["register_subject",' + _SHALLOW + b"]")),
     "long lists in requests": lambda one: one.flood(
         _event("join_room", {"room": "long", "seats": _LISTS, "take": _LISTS[:10]}),
         _event("probe_result", {"probe_session_id": "a", "samples": [1.5] * 10_000}),

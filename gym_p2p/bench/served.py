@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gym_p2p.bench.bare_relay import serve_bare
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import serve_in_thread
-from gym_p2p.bench.bare_relay import serve_bare
 
 __all__ = ["ServedStation"]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import secrets
 import shutil
 import subprocess
@@ -25,6 +24,7 @@ import attrs
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.exports.files import open_private, path_component
 from gym_p2p.processes.python import can_start_python, python_command
+from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 
@@ -39,7 +39,7 @@ __all__ = [
     "unpacked",
 ]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 
 SMALL_BYTES = 512 * 1024
 """Read in a thread; to build all of it holds the interpreter for some milliseconds."""

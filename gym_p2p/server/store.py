@@ -6,7 +6,6 @@ trusted as path parts. Blocking: call it from a worker thread. It knows no HTTP 
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +18,12 @@ from gym_p2p.core.record.aggregate import aggregate
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 from gym_p2p.exports.files import Kind, document_path, path_component, write_bytes
+from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 
 __all__ = ["DocumentError", "ForeignDocumentError", "Store"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 _Shape = TypeVar("_Shape")
 
 

@@ -12,7 +12,6 @@ packets), :class:`StrictJson` (their payloads).
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import re
 import time
@@ -26,6 +25,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from gym_p2p.core.presence.connects import Connects
 from gym_p2p.core.presence.rate_limits import RateLimit
+from gym_p2p.server.guard.client_log import client_log
 
 __all__ = [
     "GUARD_KEY",
@@ -40,7 +40,7 @@ __all__ = [
     "StrictPacket",
 ]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -62,10 +62,16 @@ _BYTES_PER_EVENT = 2048
 _BYTES_PER_BURST_EVENT = 5120
 """And one of a burst, in which descriptions are: eight of the longest are a quarter of what it allows."""
 
-_BROKEN = frozenset({1002, 1007, 1009})
-"""Closed for a broken frame, a text that is none, a message that is too large: RFC 6455 section 7.4.1."""
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+_BROKEN = frozenset({1002, 1007, _POLICY_VIOLATION, 1009})
+"""Closed for a broken frame, a text that is none, too many frames, a message that is too large: section
+7.4.1."""
 _TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
+
+_MAX_LISTS = 256
+"""Lists and objects of one packet; no event has more than a few. What is in texts counts, too."""
+_MAX_VALUES = 4096
+"""A list of every seat, twice, is below it."""
 
 _EVENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_:.-]{0,63}")
 _RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "message", "newListener"})
@@ -120,8 +126,12 @@ class StrictPacket(socketio.packet.Packet):  # type: ignore[misc]  # the library
 
 
 def _text(encoded_packet: Any) -> str:
+    """Return a packet whose payload is worth decoding: what that costs is told by a few characters."""
     if not isinstance(encoded_packet, str):
         raise TypeError("not a text packet")
+    lists = encoded_packet.count("[") + encoded_packet.count("{")
+    if lists > _MAX_LISTS or encoded_packet.count(",") > _MAX_VALUES:
+        raise ValueError("too many values")
     return encoded_packet
 
 

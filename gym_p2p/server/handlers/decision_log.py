@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import os
 from collections.abc import Mapping
 from io import FileIO
@@ -16,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from gym_p2p.exports.files import disk_problem, private
+from gym_p2p.server.guard.client_log import client_log
 
 __all__ = ["DecisionLog"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 
 
 class DecisionLog:

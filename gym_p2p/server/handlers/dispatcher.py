@@ -10,7 +10,6 @@ payload well formed; then a machine decides, and the answer is counted.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -23,11 +22,12 @@ from gym_p2p.core.api.replies import Answer, Code, Refused
 from gym_p2p.core.presence.rate_limits import too_often
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.errors import ProtocolError
+from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.guards import Guards
 
 __all__ = ["Dispatcher", "Handler"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 
 _UNREGISTERED = Refused(Code.UNAUTHENTICATED, "register_subject comes first")
 

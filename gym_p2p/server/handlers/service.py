@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,6 +26,7 @@ from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.probing.registry import ProbeEnded
 from gym_p2p.core.service.machines import MachineFailed, Machines, ServiceOutput
 from gym_p2p.processes.tasks import note_failure
+from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.frames import GUARD_KEY, VIOLATION, ConnectionGuard
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.decision_log import DecisionLog
@@ -35,7 +35,7 @@ from gym_p2p.server.handlers.hooks import HookCaller
 
 __all__ = ["SignalingService"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 
 _NAMESPACE = "/"
 _MAX_QUEUED_PACKETS = 64
@@ -204,7 +204,7 @@ class SignalingService:
     # ---- what the dispatcher wants done
 
     def _wake(self) -> None:
-        """See to it that what the dispatcher wants is done, after what is under way, its acknowledgement too."""
+        """Have done what the dispatcher wants, after what is under way and its acknowledgement."""
         if not self._awake and self._running:
             self._awake = True
             asyncio.get_running_loop().call_soon(self._flush)
