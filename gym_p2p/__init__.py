@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from gym_p2p.net.telemetry import LatencyTelemetry
     from gym_p2p.simulation import Simulation, simulate
     from gym_p2p.spectate.spectator import Spectator
+    from gym_p2p.study.study import Study, load
     from gym_p2p.wrapper import P2PEnv, P2PParallelEnv
 
 __all__ = [
@@ -112,6 +113,7 @@ __all__ = [
     "ServiceUnreachable",
     "Simulation",
     "Spectator",
+    "Study",
     "SyncConfig",
     "TelemetryConfig",
     "UnreadableReplay",
@@ -122,6 +124,7 @@ __all__ = [
     "WideningMatchmaker",
     "__version__",
     "check_env_determinism",
+    "load",
     "read_replay",
     "simulate",
     "verify_replay",
@@ -148,6 +151,7 @@ _HOMES = (
     "gym_p2p.game.replay.transitions",
     "gym_p2p.game.determinism.check",
     "gym_p2p.game.determinism.report_card",
+    "gym_p2p.study.study",
 )
 
 

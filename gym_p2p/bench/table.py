@@ -201,5 +201,6 @@ class _TablePlayer:
             record=record,
             command=self._commands.append,
             now_ms=lambda: 0,
+            monotonic_s=lambda: 0.0,
         )
         return EpisodeRunner(match, began)

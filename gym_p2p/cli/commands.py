@@ -36,6 +36,7 @@ COMMANDS = {
     "watch": "look on at a running match",
     "simulate": "play matches on virtual time, and see what delay does",
     "replay": "play a recorded match again: verify it, show it, write its transitions",
+    "report": "one page of HTML about what was played: latency, rollbacks, returns, problems",
     "check": "find out whether an environment can be played by peers, and in which mode",
     "probe": "measure the latency to somebody who waits for that on a service",
     "queue": "watch who waits in the queues of a running service",
@@ -122,7 +123,7 @@ def _output_problem(error: OSError) -> str:
         return "the output goes nowhere: the terminal is gone"
     if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} or error.filename is not None:
         raise error
-    from gym_p2p.exports.files import disk_problem  # noqa: PLC0415 - it takes a tenth of a second, at every start
+    from gym_p2p.files.problems import disk_problem  # noqa: PLC0415 - it takes a tenth of a second, at every start
 
     return f"the output was not written: {disk_problem(error)}"
 

@@ -16,7 +16,14 @@ import attrs
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gym_p2p.cli.live import live_view, match_line, match_table, picture_panel, print_summary
+from gym_p2p.cli.live import (
+    live_view,
+    match_line,
+    match_table,
+    picture_panel,
+    print_report_line,
+    print_summary,
+)
 from gym_p2p.cli.options import (
     MATCH_OPTIONS,
     add_match_options,
@@ -32,7 +39,7 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
-from gym_p2p.exports import check_directory
+from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.replay.reader import SUFFIX
@@ -260,6 +267,7 @@ def _print(
     console = output_console()
     if aggregate is None:
         console.print(Text("The service could not compare the players: not all of them uploaded.", "yellow"))
+        print_report_line(summaries)
         return
     verdict = "fully synchronised" if aggregate["fullySynced"] else "NOT synchronised"
     console.print(
@@ -267,3 +275,4 @@ def _print(
         f"{aggregate['totalActionsCompared']} actions: {verdict}.",
         soft_wrap=True,
     )
+    print_report_line(summaries)

@@ -13,7 +13,15 @@ import attrs
 from rich.console import Console, Group, RenderableType
 from rich.logging import RichHandler
 
-from gym_p2p.cli.live import live_view, match_line, match_table, picture_panel, print_summary, queue_line
+from gym_p2p.cli.live import (
+    live_view,
+    match_line,
+    match_table,
+    picture_panel,
+    print_report_line,
+    print_summary,
+    queue_line,
+)
 from gym_p2p.cli.options import (
     NAMES,
     add_match_options,
@@ -129,6 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"type": "summary", **attrs.asdict(summary)}), flush=True)
     else:
         print_summary([summary])
+        print_report_line([summary])
     return summary.exit_code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "match_line",
     "match_table",
     "picture_panel",
+    "print_report_line",
     "print_summary",
     "queue_line",
 ]
@@ -135,6 +137,14 @@ def print_summary(summaries: Iterable[Summary]) -> None:
     for summary in summaries:
         for line in _summary_lines(summary):
             console.print(line, soft_wrap=True)
+
+
+def print_report_line(summaries: Iterable[Summary]) -> None:
+    """Print the line that makes the report of what was just played, where documents were written."""
+    paths = [Path(path) for summary in summaries for path in summary.exports.values()]
+    if paths:
+        folder = shlex.quote(str(_seen_from_here(paths[0].parent)))
+        output_console().print(Text(f"A report of it: gym-p2p report {folder}", style="dim"), soft_wrap=True)
 
 
 def _summary_lines(summary: Summary) -> Iterator[Text]:

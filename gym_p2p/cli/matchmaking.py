@@ -20,7 +20,8 @@ from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.matchmaking.decision_log import ReplayedLog, replay
 from gym_p2p.errors import UsageError
-from gym_p2p.exports.files import replacing, telling_the_disk
+from gym_p2p.files.problems import telling_the_disk
+from gym_p2p.files.whole import replacing
 from gym_p2p.simulation.population import Population
 from gym_p2p.simulation.queue import Arrivals, QueueResults, simulate_queue
 
@@ -145,7 +146,7 @@ def _records(lines: Iterator[str]) -> Iterator[object]:
     for line in lines:
         try:
             yield json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield None
 
 

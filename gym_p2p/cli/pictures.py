@@ -22,7 +22,8 @@ import numpy as np
 
 from gym_p2p.config.extras import how_to_install
 from gym_p2p.errors import ConfigurationError, NotWritten
-from gym_p2p.exports.files import disk_problem, open_private, telling_the_disk
+from gym_p2p.files.private import open_private
+from gym_p2p.files.problems import disk_problem, telling_the_disk
 
 __all__ = ["Gif", "Mp4", "Pace", "Pictures", "Window", "enlarged", "open_video", "require_display"]
 

@@ -7,8 +7,8 @@ documents say, and no failure of a disk or of the network gets past :meth:`Expor
 from __future__ import annotations
 
 from gym_p2p.core.record.documents import KINDS, Kind
+from gym_p2p.exports.documents import document_path, schema, write_document
 from gym_p2p.exports.exporter import Exporter, Finished
-from gym_p2p.exports.files import check_directory, document_path, schema, write_document
 from gym_p2p.exports.spool import FlushResult, SpoolEntry, flush_spool
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 
@@ -22,7 +22,6 @@ __all__ = [
     "SpoolEntry",
     "Upload",
     "UploadOutcome",
-    "check_directory",
     "document_path",
     "flush_spool",
     "schema",

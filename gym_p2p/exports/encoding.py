@@ -41,9 +41,14 @@ def to_data(value: Any) -> Any:
         return {str(key): to_data(item) for key, item in _items(value)}
     if isinstance(value, list) and len(value) > _ROWS_AT_ONCE:
         starts = range(0, len(value), _ROWS_AT_ONCE)
-        pieces = (msgspec.to_builtins(value[start : start + _ROWS_AT_ONCE]) for start in starts)
+        pieces = (_to_builtins(value[start : start + _ROWS_AT_ONCE]) for start in starts)
         return [row for piece in pieces for row in piece]
-    return msgspec.to_builtins(value)
+    return _to_builtins(value)
+
+
+def _to_builtins(value: Any) -> Any:
+    """Return the data of a piece; what is JSON already (``msgspec.Raw``) is read."""
+    return msgspec.to_builtins(value, enc_hook=msgspec.json.decode)
 
 
 def dismantle(value: Any) -> None:

@@ -22,10 +22,12 @@ import msgspec
 
 from gym_p2p.config import ExportConfig
 from gym_p2p.core.record.documents import Kind
+from gym_p2p.exports.documents import document_path, write_document
 from gym_p2p.exports.encoding import dismantle, encode
-from gym_p2p.exports.files import check_directory, disk_problem, document_path, write_document
 from gym_p2p.exports.spool import SpoolEntry, flush_spool
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
+from gym_p2p.files.private import check_directory
+from gym_p2p.files.problems import disk_problem
 
 __all__ = ["Exporter", "Finished"]
 

@@ -24,8 +24,12 @@ import attrs
 import msgspec
 
 from gym_p2p.config import Secret
-from gym_p2p.exports.files import disk_problem, make_folder, path_component, replacing, write_bytes
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
+from gym_p2p.files.names import path_component
+from gym_p2p.files.private import make_folder
+from gym_p2p.files.problems import disk_problem
+from gym_p2p.files.whole import replacing, write_bytes
 from gym_p2p.processes.forks import let_go_in_forks
 
 __all__ = ["FlushResult", "SpoolEntry", "flush_spool"]
@@ -119,7 +123,7 @@ class SpoolEntry:
         """Lock an entry that lies in the spool; ``None`` if another one has it, or it is done.
 
         Raises:
-            OSError, msgspec.MsgspecError, ValueError: it cannot be read.
+            OSError, ValueError, RecursionError: it cannot be read.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -250,9 +254,10 @@ def _claimed(path: Path, directory: Path) -> SpoolEntry | None:
         return SpoolEntry.claim(path, directory)
     except OSError as error:
         _log.warning("cannot read %s: %s", path, error.strerror or error)
-    except (msgspec.MsgspecError, ValueError) as error:
-        _log.warning("%s is no entry of ours: %s", path, error)
-        _set_aside(path, str(error))
+    except (ValueError, RecursionError) as error:
+        problem = printable(str(error))
+        _log.warning("%s is no entry of ours: %s", path, problem)
+        _set_aside(path, problem)
     return None
 
 
@@ -261,7 +266,7 @@ def _set_aside(path: Path, reason: str) -> None:
     aside = path.parent / _REFUSED / path.name
     try:
         written = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, RecursionError):
         written = None
     kept = (
         {key: value for key, value in written.items() if key != "token"} if isinstance(written, dict) else {}
@@ -278,7 +283,7 @@ def _expiry(token: Secret) -> float | None:
     body = token.reveal().partition(".")[0]
     try:
         return _CLAIMS.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))).expires_at
-    except (ValueError, msgspec.MsgspecError):  # binascii's error is a ValueError
+    except (ValueError, RecursionError):  # binascii's and msgspec's errors are ValueErrors
         return None
 
 

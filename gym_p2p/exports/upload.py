@@ -170,7 +170,7 @@ def _read_refusal(error: urllib.error.HTTPError) -> Reply:
     """Read any other answer than 200: a no is final only where it is the service's own."""
     try:
         content = _REFUSAL.decode(error.read(_MAX_ANSWER_BYTES))
-    except (OSError, http.client.HTTPException, msgspec.MsgspecError):
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
         content = None
     told = f"HTTP {error.code} {error.reason}"
     if content is None or content.ok:
@@ -201,7 +201,7 @@ def _read_answer(answer: bytes) -> Reply:
     """Read a 200: stored only if it confirms that, for anything might answer at an address."""
     try:
         content = msgspec.json.decode(answer)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         content = None
     if isinstance(content, dict) and content.get("ok") is True and content.get("stored") is True:
         return Reply(UploadOutcome.STORED)

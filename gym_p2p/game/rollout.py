@@ -64,11 +64,13 @@ class FinalFrame:
 
     Attributes:
         inputs: every seat's encoded action.
+        absent: the players who were gone: their seats' actions are the default ones, or the stand-in's.
     """
 
     frame: int
     inputs: tuple[bytes, ...]
     outcome: Outcome
+    absent: tuple[int, ...] = ()
 
 
 @attrs.frozen
@@ -311,7 +313,7 @@ class Rollout:
         self.final_count = frame + 1
         self.final_outcome = outcome
         self._checksum.update(frame, inputs, outcome)
-        tick.final.append(FinalFrame(frame, inputs, outcome))
+        tick.final.append(FinalFrame(frame, inputs, outcome, self._session.absent_in(frame)))
         if not (outcome.ended or (frame + 1) % self._checked_every == 0):
             return
         digest = self._checksum.digest(outcome)

@@ -6,21 +6,68 @@ Knows which of it is for nobody's eyes; refuses to know what becomes of it.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gym_p2p.config import P2PConfig, to_mapping
 from gym_p2p.config.names import name_of
-from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
+from gym_p2p.core.record.building import unique_names
+from gym_p2p.core.record.player_identity import PlayerIdentity, foreign, software_of
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.version import __version__
 
-__all__ = ["exported_config", "exported_probe", "software"]
+__all__ = ["exported_config", "exported_probe", "identities", "introduction", "software"]
 
 
 def software() -> dict[str, str]:
     """Return what this player runs on."""
     return {"gym_p2p": __version__, "python": platform.python_version(), "platform": platform.platform()}
+
+
+def introduction(*, clock_base_ms: float | None = None) -> dict[str, Any]:
+    """Return what the other players are told about this one for their documents.
+
+    Args:
+        clock_base_ms: Unix minus monotonic time; ``None`` takes this machine's as of now.
+    """
+    if clock_base_ms is None:
+        clock_base_ms = (time.time_ns() - time.monotonic_ns()) / 1e6
+    ours = software()
+    return {"software": {"version": ours["gym_p2p"], "platform": ours["platform"]}, "clock": clock_base_ms}
+
+
+def identities(
+    found: MatchFound, seats: Sequence[SeatId], about: Mapping[SeatId, Mapping[str, Any] | None]
+) -> tuple[PlayerIdentity, ...]:
+    """Return who plays, as far as is known.
+
+    Args:
+        found: the match.
+        seats: of the environment.
+        about: what every player said about themselves, by their id; ``None`` for nothing.
+    """
+    names = unique_names(seats)
+    return tuple(
+        _identity(player, names, about[player.player_id], local=player.player_id == found.player_id)
+        for player in found.players
+    )
+
+
+def _identity(
+    player: MatchPlayer, names: Mapping[SeatId, str], told: Mapping[str, Any] | None, *, local: bool
+) -> PlayerIdentity:
+    version, platform_name = software_of(told)
+    return PlayerIdentity(
+        player_id=names.get(player.player_id, str(player.player_id)),
+        subject_id=foreign(player.subject_id),
+        seats=[names.get(seat, str(seat)) for seat in player.seats],
+        local=local,
+        version=version or foreign((player.client or "").removeprefix("gym_p2p/")),
+        platform=platform_name,
+    )
 
 
 def exported_config(config: P2PConfig) -> dict[str, Any]:

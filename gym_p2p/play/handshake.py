@@ -17,12 +17,14 @@ from gym_p2p.config import P2PConfig, SyncConfig
 from gym_p2p.config.names import name_of
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.terms import Term
-from gym_p2p.core.wire.codec import MAX_JSON_DEPTH, MAX_SEED, nested_deeper
+from gym_p2p.core.wire.bounded_json import IN_MESSAGE, decode_json
+from gym_p2p.core.wire.codec import MAX_SEED
 from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import ConfigurationError, NetworkError
+from gym_p2p.errors import ConfigurationError, NetworkError, ProtocolError
 from gym_p2p.game.env.game import Game
 from gym_p2p.net.worker.messages import PlayerPlan
+from gym_p2p.play.exported import introduction
 from gym_p2p.play.sync_mode import SyncChoice, SyncOffer, agree
 from gym_p2p.version import __version__
 
@@ -49,7 +51,7 @@ def make_plan(
         Term.ABSENT_PLAYERS.value: _gone(game, sync),
         Term.STAND_IN.value: name_of(sync.stand_in) if callable(sync.stand_in) else str(sync.stand_in),
     }
-    about = {"input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.as_sent()}
+    about = {**introduction(), "input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.as_sent()}
     return PlayerPlan(
         config=_without_callables(config),
         subject_id=config.subject_id or f"anonymous-{secrets.token_hex(6)}",
@@ -126,13 +128,14 @@ def travelled(options: Mapping[str, Any] | None) -> dict[str, Any] | None:
         raise ConfigurationError(
             "options", f"they travel to the peers as JSON, and cannot: {error}"
         ) from None
-    if nested_deeper(options, MAX_JSON_DEPTH):
-        raise ConfigurationError("options", f"wanted at most {MAX_JSON_DEPTH} levels within each other")
     if len(text) > MAX_OPTIONS_BYTES:
         raise ConfigurationError(
             "options", f"they are {len(text)} bytes as JSON, and {MAX_OPTIONS_BYTES} can travel to the peers"
         )
-    plain: dict[str, Any] = json.loads(text)
+    try:
+        plain: dict[str, Any] = decode_json(text, IN_MESSAGE)
+    except ProtocolError as error:
+        raise ConfigurationError("options", f"no peer would take them: {error.problem}") from None
     return plain
 
 

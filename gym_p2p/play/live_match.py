@@ -6,6 +6,7 @@ session is: what follows from an end is :mod:`gym_p2p.play.session`'s to know.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,12 +15,21 @@ import attrs
 from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
 from gym_p2p.errors import ConnectFailed, NetworkError, PeerLost
 from gym_p2p.game.replay.writer import ReplayWriter
+from gym_p2p.net.worker.messages import WorkerFailed, WorkerStopped
 from gym_p2p.play.episode import Ending, LiveEpisode
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.played_match import PlayedMatch
 from gym_p2p.play.recorder import Recorder
 
 __all__ = ["LiveMatch"]
+
+EXCHANGE_LIMIT_S = 1.0
+"""How long the goodbye waits for states at a desync, which are sent as soon as both have noticed it."""
+
+COMPARE_LIMIT_S = 5.0
+"""How long the end of a match waits until they are compared, by a process that has to start first."""
+
+LOOK_EVERY_S = 0.05
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -100,12 +110,21 @@ class LiveMatch:
 
     def say_goodbye(self, ending: Ending) -> None:
         """Leave: tell the others why, take in what they still had to say, end the recording."""
+        self._await_states()
         self.client.close(ending.reason, lost=ending.player if ending.is_loss else None)
         try:
             self.settle()
         finally:
+            self.played.states.finish(COMPARE_LIMIT_S)
             if self.replay is not None:
                 self.replay.close(ending.reason)
+
+    def _await_states(self) -> None:
+        """Give the states that are exchanged at a desync a moment to be sent and to arrive."""
+        deadline = time.monotonic() + EXCHANGE_LIMIT_S
+        while self.played.states.waits and self.client.gone is None and time.monotonic() < deadline:
+            if isinstance(self.client.receive(LOOK_EVERY_S), WorkerFailed | WorkerStopped):
+                return
 
     def drain(self) -> None:
         """Take in all events that are there, and record what became final by them."""

@@ -19,7 +19,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import StandIn
-from gym_p2p.play.state_exchange import StateExchange
+from gym_p2p.play.state_exchange import AtOnce, StateExchange, Workplace
 from gym_p2p.play.sync_mode import SyncChoice
 
 __all__ = ["EpisodeSink", "PlayedMatch"]
@@ -55,8 +55,10 @@ class PlayedMatch:
         record: of the match.
         sinks: take what is final: recordings.
         shows: whether somebody sees what is played: the environment draws it then, if it does.
+        workplace: where states are compared at a desync.
         command: takes what goes to the network half.
         now_ms: the Unix time in milliseconds.
+        monotonic_s: seconds on a clock that never goes back.
         inputs: of the players, as bytes.
         own: the local player's seats, by index.
         states: the exchange of states at a desync.
@@ -71,9 +73,11 @@ class PlayedMatch:
     record: MatchRecord
     command: Callable[[Command], None]
     now_ms: Callable[[], int]
+    monotonic_s: Callable[[], float]
     stand_in: StandIn | None = None
     sinks: Sequence[EpisodeSink] = ()
     shows: bool = False
+    workplace: Workplace = attrs.field(factory=AtOnce)
     inputs: SeatInputs = attrs.field(init=False)
     own: tuple[int, ...] = attrs.field(init=False)
     states: StateExchange = attrs.field(init=False)
@@ -83,7 +87,7 @@ class PlayedMatch:
         """Derive the rest."""
         self.inputs = SeatInputs(self.game, self.holders, self.local)
         self.own = tuple(seat for seat, holder in enumerate(self.holders) if holder == self.local)
-        self.states = StateExchange(self.record, self.command)
+        self.states = StateExchange(self.record, self.command, self.workplace)
         if self.config.input_delay == "auto" and self.config.fps is not None:
             self.auto_delay = AutoDelay(fps=self.config.fps, most=self.config.prediction_window)
 

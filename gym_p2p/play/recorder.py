@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from gym_p2p.config import P2PConfig
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import (
     ChecksumsAgreed,
+    Connected,
     Desynced,
     Disagreement,
     InputsArrived,
@@ -28,20 +29,23 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
     Resumed,
 )
+from gym_p2p.core.record.clock_offsets import clock_base_of
 from gym_p2p.core.record.documents import KINDS, Document, Kind, build_document
 from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.exports import Exporter, Finished, check_directory
+from gym_p2p.exports import Exporter, Finished
 from gym_p2p.exports.encoding import to_data
-from gym_p2p.exports.files import path_component
+from gym_p2p.files.names import path_component
+from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.origin import origin
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.replay.reader import SUFFIX, replay_header
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.net.worker.messages import LinkOpened, Polled, WorkerEvent
-from gym_p2p.play.exported import exported_config, exported_probe, software
+from gym_p2p.play.exported import exported_config, exported_probe, identities, software
 
 __all__ = ["Recorder", "check_record", "now_ms", "open_replay"]
 
@@ -70,6 +74,7 @@ class Recorder:
         found: MatchFound,
         game: Game,
         config: P2PConfig,
+        about: Mapping[str, Any],
         clock_ms: Callable[[], int] = now_ms,
         exports: bool = True,
     ) -> None:
@@ -79,6 +84,7 @@ class Recorder:
             found: the match.
             game: the local copy.
             config: as configured.
+            about: what the others are told about this player.
             clock_ms: returns the Unix time in milliseconds.
             exports: whether documents are written and uploaded, as the configuration has it.
         """
@@ -92,13 +98,15 @@ class Recorder:
             players=game.seats,
             peers=[player.player_id for player in found.peers],
             session_start_ms=clock_ms(),
-            environment={**game.describe(), **software()},
+            environment={**game.describe(), **software(), **origin(game)},
             config=exported_config(config),
             max_samples=config.telemetry.max_samples,
             warning_ms=config.telemetry.warning_ms,
             critical_ms=config.telemetry.critical_ms,
         )
         self.record.probe = exported_probe(found)
+        self._about = about
+        self._meet([None] * len(found.players))
         self._exporter = self._make_exporter(config) if exports else None
         self.finished: Finished | None = None
         self.checksums_agreed = 0
@@ -109,16 +117,14 @@ class Recorder:
         """Take in an event of the network half."""
         record = self.record
         match event:
+            case Connected(about):
+                self._meet(about)
             case InputsArrived(player, _, inputs, confirmed):
                 record.inputs_received += len(inputs)
                 record.episode.confirmed(confirmed - 1)
                 self._link(player).packets_received += 1
-            case Polled(player, poll):
-                self._link(player).polled(poll, frame=record.frame_now)
-            case LinkOpened(player, _):
-                self._link(player).open = True
-            case Pinged(player, rtt_ms, _):
-                self._link(player).pinged(rtt_ms)
+            case LinkOpened() | Pinged() | Polled():
+                self._fold_link(at_ms, self._link(event.player), event)
             case ChecksumsAgreed(number, frame):
                 self.checksums_agreed += 1
                 if (episode := record.called(number)) is not None:
@@ -143,6 +149,15 @@ class Recorder:
                 self._disconnected("closed", at_ms)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)
+
+    def _fold_link(self, at_ms: int, link: LinkRecord, event: LinkOpened | Pinged | Polled) -> None:
+        match event:
+            case LinkOpened():
+                link.open = True
+            case Pinged(_, rtt_ms, clock):
+                link.pinged(rtt_ms, now_ms=at_ms, clock=clock)
+            case Polled(_, poll):
+                link.polled(poll, frame=self.record.frame_now)
 
     def document(self, kind: Kind) -> dict[str, Any]:
         """Return one document as of now, as plain data; callable from any thread, at any time."""
@@ -187,6 +202,14 @@ class Recorder:
             server_url=config.server_url,
             token=self.found.token,
         )
+
+    def _meet(self, about: Sequence[Mapping[str, Any] | None]) -> None:
+        """Take in what the players say of themselves; ``None`` for the local one, and for who has not yet."""
+        us = self.found.player_id
+        told = {one: self._about if one == us else of for one, of in zip(self._players, about, strict=True)}
+        self.record.identities = identities(self.found, self._game.seats, told)
+        for player, link in self.record.links.items():
+            link.clock.base_ms = clock_base_of((told[player] or {}).get("clock"), self._about["clock"])
 
     def _build(self, kind: Kind) -> Document:
         return build_document(kind, self.record, self._clock_ms(), self._decode)

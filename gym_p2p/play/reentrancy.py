@@ -7,7 +7,9 @@ import threading
 import weakref
 from collections.abc import Callable
 
-__all__ = ["Door", "close_when_dropped"]
+from gym_p2p.errors import UsageError
+
+__all__ = ["Access", "Door", "close_when_dropped"]
 
 Close = Callable[[str], object]
 """``close(reason)``, callable from any thread."""
@@ -50,6 +52,43 @@ class Door:
         if self.last_thing is not None:
             call, self.last_thing = self.last_thing, None
             call()
+
+
+class Access:
+    """Who may call a session: one thread at a time, in the process that plays its match.
+
+    Attributes:
+        door: to the session.
+        process: that plays or makes the match; ``None`` before there is one. A process that it forks has no
+            part in it.
+    """
+
+    def __init__(self) -> None:
+        self.door = Door()
+        self.process: int | None = None
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is another process than the one that plays."""
+        return self.process is not None and self.process != os.getpid()
+
+    def exclusive(self, verb: str) -> Door:
+        """Return the door, opened for a call that nobody else may make meanwhile.
+
+        Raises:
+            UsageError: another thread is inside, or this is a fork.
+        """
+        if self.forked:
+            raise UsageError(
+                f"{verb}() in a fork of the process that plays this match: make a wrapper of its own there"
+            )
+        if not self.door.open(wait=False):
+            raise UsageError(f"{verb}() while another thread is inside reset(), step() or close()")
+        return self.door
+
+    def if_free(self) -> Door | None:
+        """Return the door, opened; ``None`` while anybody is inside, and in a fork."""
+        return None if self.forked or not self.door.open(wait=False) else self.door
 
 
 def close_when_dropped(owner: object, close: Close) -> None:

@@ -21,13 +21,15 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     StateArrived,
 )
+from gym_p2p.core.record.episode import Actor, Begin
+from gym_p2p.core.record.plain import plain
 from gym_p2p.core.sync.outputs import RolledBack
 from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.sync.time_sync import AutoDelay
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.pictures import Pictures
-from gym_p2p.game.rollout import Rollout, Tick
+from gym_p2p.game.rollout import FinalFrame, Rollout, Tick
 from gym_p2p.play.played_match import PlayedMatch
 
 __all__ = ["EpisodeRunner"]
@@ -59,7 +61,8 @@ class EpisodeRunner:
             pictures=_pictures(match) if match.shows else None,
         )
         match.states.begin_episode(began.episode, self.rollout.fields)
-        self._record = match.record.begin_episode(match.now_ms(), number=began.episode)
+        self._began_s = match.monotonic_s()
+        self._record = match.record.begin_episode(_begin(match, began), number=began.episode)
         self._record.input_delay(0, self.session.input_delay)
         for give in self.session.begin():
             self._send_input(give)
@@ -97,17 +100,19 @@ class EpisodeRunner:
             self._record_rollback(rolled_back)
         if tick.played_again or tick.stalled is not None:
             self._record.corrected(resimulated=tick.played_again, stalls=tick.stalled is not None)
-        for frame in tick.final:
-            self._record.frame(frame.inputs)
-            for sink in self._match.sinks:
-                sink.frame(frame.inputs, frame.outcome)
+        if tick.advanced or tick.final:
+            at_ms = int((self._match.monotonic_s() - self._began_s) * 1e3)
+            played = self.session.frame if tick.advanced else tick.final[-1].frame + 1
+            self._record.played_up_to(played, at_ms)
+            for frame in tick.final:
+                self._record_final(frame, at_ms)
         for checked in tick.checked:
             self._record.checksum(checked.frame, checked.digest)
             for sink in self._match.sinks:
                 sink.checksum(checked.frame, checked.digest)
             self._command(GiveChecksum(checked.frame, bytes.fromhex(checked.digest), self._episode))
         if self.rollout.over:
-            self._record.end(self._match.now_ms())
+            self._record.complete(self._match.now_ms())
             for sink in self._match.sinks:
                 sink.end_episode(completed=True)
         return tick
@@ -140,6 +145,25 @@ class EpisodeRunner:
         for command in self.session.set_input_delay(frames):
             self._command(command)
 
+    def _record_final(self, frame: FinalFrame, at_ms: int) -> None:
+        outcome = frame.outcome
+        self._record.frame(frame.inputs)
+        self._record.outcome(
+            at_ms,
+            rewards=outcome.rewards,
+            terminations=outcome.terminations,
+            truncations=outcome.truncations,
+            infos=outcome.infos,
+            unborn=outcome.unborn,
+        )
+        for player in frame.absent:
+            actor: Actor = "default" if self._match.stand_in is None else "stand_in"
+            for seat, holder in enumerate(self._match.holders):
+                if holder == player:
+                    self._record.acted_for(seat, frame.frame, actor)
+        for sink in self._match.sinks:
+            sink.frame(frame.inputs, outcome)
+
     def _record_rollback(self, rolled_back: RolledBack) -> None:
         wrong = rolled_back.mispredictions
         self._record.corrected(mispredictions=len(wrong))
@@ -153,6 +177,15 @@ class EpisodeRunner:
             actual=actual,
             now_ms=self._match.now_ms(),
         )
+
+
+def _begin(match: PlayedMatch, began: EpisodeBegan) -> Begin:
+    return Begin(
+        at_ms=match.now_ms(),
+        seed=began.seed,
+        options=plain(began.options) or None,
+        input_delays=began.delays or None,
+    )
 
 
 class _PathEstimate:

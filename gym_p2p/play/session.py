@@ -33,11 +33,12 @@ from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
 from gym_p2p.play.episode import Ending, LiveEpisode
 from gym_p2p.play.handshake import seed_of, travelled
+from gym_p2p.play.last_step import LastStep
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.neighbours import Newcomer
 from gym_p2p.play.progress import Progress, SessionState, progress_of
 from gym_p2p.play.recorder import Recorder, now_ms
-from gym_p2p.play.reentrancy import Door
+from gym_p2p.play.reentrancy import Access
 from gym_p2p.play.setup import UPLOAD_LIMIT_S, MatchSetup
 from gym_p2p.play.sync_mode import SyncChoice
 
@@ -68,14 +69,9 @@ class Session:
         self._ending: Ending | None = None
         self.newcomer = Newcomer.of(config, self.seats)
         """This player, as others of this process see them until they have met somebody."""
-        self._just_ended = False
-        """Whether nothing was called since the step in which the environment ended the episode."""
-        self._put_off: P2PError | None = None
-        """What the next call raises, where the last reset found that no episode follows."""
-        self._door = Door()
+        self._last_step = LastStep()
+        self._access = Access()
         self._closing = False
-        self._process: int | None = None
-        """The process that plays or makes the match; one that it forks has no part in it."""
 
     # What a wrapper calls.
 
@@ -85,10 +81,9 @@ class Session:
         Local seats that ended before the episode did are played on with their default actions, until the
         others' have ended too.
 
-        Directly after the step in which the environment ended the episode, whoever resets may be a vector
-        environment inside its own step, which would lose that step's outcome if this raised. Where no
-        episode follows, because the others are gone, it therefore gives the last outcome once more, with
-        the reason in every info, and the next call raises.
+        Directly after the step that ended an episode this does not raise because no episode follows: it gives
+        the last outcome once more, with the reason in every info, and the next call raises
+        (:mod:`gym_p2p.play.last_step`).
 
         Raises:
             ConfigurationError: a seed or options that cannot travel.
@@ -101,18 +96,18 @@ class Session:
         """
         seed = seed_of(seed)
         options = travelled(options)
-        with self._exclusive("reset"):
-            self._refuse_if_over()
-            just_ended, self._just_ended = self._just_ended, False
-            match = self._match = self._match or self._meet()
-            if match.episode is not None:
-                self._leave_episode(match, match.episode)
+        with self._access.exclusive("reset"):
+            just_ended = self._last_step.take_ended()
             try:
+                self._refuse_if_over()
+                match = self._match = self._match or self._meet()
+                if match.episode is not None:
+                    self._leave_episode(match, match.episode)
                 return self._begin_episode(match, seed, options)
             except P2PError as error:
-                if not just_ended or self._ending is None:
+                if not just_ended or self._ending is None or self.state is not SessionState.OVER:
                     raise
-                self._put_off = error
+                self._last_step.put_off = error
                 return self._newest_episode.outcome.cut_short(self._ending.reason, self._ending.player)
 
     def step(self, actions: Mapping[SeatId, Any]) -> Outcome:
@@ -125,8 +120,8 @@ class Session:
             UsageError: no episode is running.
             PeerLost: a peer is gone, where ``on_peer_loss="raise"``.
         """
-        with self._exclusive("step"):
-            self._just_ended = False
+        with self._access.exclusive("step"):
+            self._last_step.take_ended()
             if self.state is not SessionState.PLAYING:
                 self._refuse_if_over()
                 raise UsageError("no episode is running: call reset() first")
@@ -143,13 +138,14 @@ class Session:
             one that plays it, and when this was called by a signal handler in the middle of ``reset`` or
             ``step``: these close on their way out then.
         """
-        if self._forked:
+        if self._access.forked:
             return None
         self._closing = True
-        if not self._door.open(wait=True):
-            self._door.last_thing = partial(self.close, reason)
+        door = self._access.door
+        if not door.open(wait=True):
+            door.last_thing = partial(self.close, reason)
             return None
-        with self._door:
+        with door:
             if self.state is not SessionState.CLOSED:
                 try:
                     self._finish(reason)
@@ -161,9 +157,9 @@ class Session:
 
     def render(self) -> Any:
         """Return the environment's picture of what ``reset`` or ``step`` gave last."""
-        if self._match is None or not self._door.open(wait=True):
+        if self._match is None or not self._access.door.open(wait=True):
             return self.game.render()
-        with self._door:
+        with self._access.door:
             episode = self._episode
             return self.game.render() if episode is None else episode.render()
 
@@ -262,12 +258,12 @@ class Session:
     # Episodes.
 
     def _meet(self) -> LiveMatch:
-        self._process = os.getpid()
+        self._access.process = os.getpid()
         try:
             with self.newcomer.calling():
                 return self._setup.meet(self._check_wait, environment=self.environment)
         except BaseException:
-            self._process = None
+            self._access.process = None
             raise
 
     @property
@@ -303,7 +299,7 @@ class Session:
         while self.state is SessionState.PLAYING and match.own_seats_ended:
             self._step(episode, defaults)
         self._refuse_if_over()
-        match.recorder.record.end_episode(now_ms(), completed=False)
+        match.recorder.record.break_off_episode(now_ms(), "reset")
         self.state = SessionState.BETWEEN
 
     def _step(self, episode: LiveEpisode, actions: Mapping[SeatId, Any]) -> Outcome:
@@ -317,10 +313,11 @@ class Session:
         if isinstance(result, Ending):
             episode.ending = result
             self._end(result)
+            self._last_step.ended = True
             return episode.outcome.cut_short(result.reason, result.player)
         if result.ended:
             self.state = SessionState.BETWEEN
-            self._just_ended = True
+            self._last_step.ended = True
         return result
 
     # Ends.
@@ -328,7 +325,7 @@ class Session:
     def _end(self, ending: Ending) -> None:
         """Take note of an end that is not the environment's."""
         if self.recorder is not None:
-            self.recorder.record.end_episode(now_ms(), completed=False)
+            self.recorder.record.break_off_episode(now_ms(), ending.reason)
         if ending.reason == "peer_reset":
             self.state = SessionState.BETWEEN
             return
@@ -364,26 +361,11 @@ class Session:
             )
 
     def _refuse_if_over(self) -> None:
-        error, self._put_off = self._put_off, None
+        error = self._last_step.take_put_off()
         if error is not None and self.state is SessionState.OVER:
             raise error
         if self.state is SessionState.OVER or self.state is SessionState.CLOSED:
             raise MatchOver("closed" if self._ending is None else self._ending.reason)
-
-    # One thread at a time.
-
-    @property
-    def _forked(self) -> bool:
-        return self._process is not None and self._process != os.getpid()
-
-    def _exclusive(self, verb: str) -> Door:
-        if self._forked:
-            raise UsageError(
-                f"{verb}() in a fork of the process that plays this match: make a wrapper of its own there"
-            )
-        if not self._door.open(wait=False):
-            raise UsageError(f"{verb}() while another thread is inside reset(), step() or close()")
-        return self._door
 
     def _check_wait(self) -> None:
         """Give up a wait for the others that a ``close()`` has made vain."""
@@ -393,8 +375,6 @@ class Session:
 
     def _drain(self) -> None:
         """Take in the events that are there, without waiting; not while another call is inside."""
-        if self._match is None or self._forked or not self._door.open(wait=False):
-            return
-        with self._door:
-            self._just_ended = False
-            self._match.drain()
+        if self._match is not None and (door := self._access.if_free()) is not None:
+            with door:
+                self._match.drain()

@@ -7,6 +7,7 @@ Runs on the user's thread. Refuses to know what becomes of the match: that is
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from gym_p2p.core.matchmaking.commands import NoVerdictError, as_verdict
 from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.exports import check_directory
+from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.play.broadcast import Broadcast
@@ -27,6 +28,7 @@ from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient, Voter
 from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
 from gym_p2p.play.recorder import Recorder, check_record, now_ms, open_replay
+from gym_p2p.play.state_exchange import Beside
 from gym_p2p.play.sync_mode import SyncOffer, make_offer
 
 __all__ = ["UPLOAD_LIMIT_S", "MatchSetup"]
@@ -61,6 +63,8 @@ class MatchSetup:
             raise ConfigurationError("queue", "puts one player on each seat; take a single one")
         self._wanted = None if seats is None else tuple(seats)
         self._client: MatchClient | None = None
+        self._about: Mapping[str, Any] = {}
+        """What the others are told about this player."""
         self.seats: tuple[SeatId, ...] | None = self._wanted
         self.recorder: Recorder | None = None
 
@@ -95,6 +99,7 @@ class MatchSetup:
         offer = make_offer(self._game, config.sync)
         votes = self._vote is not None
         plan = make_plan(self._game, config, take=self._wanted, votes=votes, offer=offer)
+        self._about = plan.description["about"]
         client = MatchClient(plan, vote=self._vote, record=self._begin_record, check=check)
         self._client = client
         try:
@@ -109,7 +114,7 @@ class MatchSetup:
             raise
 
     def _begin_record(self, found: MatchFound) -> Recorder:
-        self.recorder = Recorder(found=found, game=self._game, config=self._config)
+        self.recorder = Recorder(found=found, game=self._game, config=self._config, about=self._about)
         return self.recorder
 
     def _agree(
@@ -141,8 +146,10 @@ class MatchSetup:
             record=recorder.record,
             sinks=sinks,
             shows=True,
+            workplace=Beside(),
             command=client.command,
             now_ms=now_ms,
+            monotonic_s=time.monotonic,
         )
         return LiveMatch(client=client, recorder=recorder, played=played, replay=replay)
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gym_p2p.processes.limits import limit_memory
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.intake import MEMORY_BYTES, Job, unpacked
 from gym_p2p.server.store import DocumentError, Store
@@ -20,7 +21,7 @@ __all__: list[str] = []
 def _main() -> None:
     """Do one job, in the process apart."""
     job = json.loads(sys.stdin.readline())
-    _limit_memory()
+    limit_memory(MEMORY_BYTES)
     error: str | None = None
     arguments: tuple[Any, ...] = ()
     try:
@@ -32,15 +33,6 @@ def _main() -> None:
     except OSError as failed:
         error, arguments = "OSError", (failed.errno, failed.strerror)
     sys.stdout.write(json.dumps({"error": error, "arguments": arguments}))
-
-
-def _limit_memory() -> None:
-    try:
-        import resource  # noqa: PLC0415 - not on every platform
-
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    except (ImportError, ValueError, OSError):  # the platform has none, or a stricter limit is set
-        return
 
 
 def _do(fields: dict[str, Any]) -> None:

@@ -28,7 +28,8 @@ from gym_p2p.core.signaling.ice_candidates import CandidatePolicy
 from gym_p2p.core.signaling.sdp_filter import Screen, SignalScreen
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.exports.files import disk_problem, make_folder
+from gym_p2p.files.private import make_folder
+from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret
@@ -99,10 +100,17 @@ def assemble(
 def _machines(
     config: ServiceConfig, tokens: TokenSigner[UploadClaims], queues: Queues, screen: Callable[[bool], Screen]
 ) -> Machines:
-    def issue_token(match_id: str, player_id: SeatId, player_ids: tuple[SeatId, ...]) -> str:
-        expires_at = time.time() + config.token_lifetime_s
+    def issue_token(match_id: str, player_id: SeatId, player_ids: tuple[SeatId, ...], folder: str) -> str:
+        now = time.time()
         return tokens.issue(
-            UploadClaims(match_id=match_id, player_id=player_id, player_ids=player_ids, expires_at=expires_at)
+            UploadClaims(
+                match_id=match_id,
+                player_id=player_id,
+                player_ids=player_ids,
+                expires_at=now + config.token_lifetime_s,
+                folder=folder,
+                made_at=now,
+            )
         )
 
     presence = Presence(
@@ -114,6 +122,7 @@ def _machines(
         presence,
         match_ids=lambda: f"match-{secrets.token_hex(16)}",
         seeds=lambda: secrets.randbits(32),
+        now_ms=lambda: round(time.time() * 1000),
         issue_token=issue_token,
         ice_servers=for_matches,
         relay_only=config.relay_only,

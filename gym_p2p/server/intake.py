@@ -22,7 +22,8 @@ from typing import IO
 import attrs
 
 from gym_p2p.core.record.documents import Kind
-from gym_p2p.exports.files import open_private, path_component
+from gym_p2p.files.names import path_component
+from gym_p2p.files.private import open_private
 from gym_p2p.processes.python import can_start_python, python_command
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims

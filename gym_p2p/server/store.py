@@ -17,7 +17,9 @@ import msgspec
 from gym_p2p.core.record.aggregate import aggregate
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from gym_p2p.exports.files import Kind, document_path, path_component, write_bytes
+from gym_p2p.exports.documents import Kind, document_path
+from gym_p2p.files.names import path_component
+from gym_p2p.files.whole import write_bytes
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 

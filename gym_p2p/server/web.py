@@ -28,7 +28,8 @@ from starlette.routing import Route
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.exports.files import KINDS, Kind, disk_problem
+from gym_p2p.exports.documents import KINDS, Kind
+from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims

@@ -26,6 +26,7 @@ from gym_p2p.game.rollout import Tick
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.memory import MemoryNetwork, VirtualClock
 from gym_p2p.net.worker.messages import LinkOpened, Polled
+from gym_p2p.play.exported import introduction
 from gym_p2p.play.played_match import PlayedMatch
 from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.runner import EpisodeRunner
@@ -71,10 +72,12 @@ class VirtualPlayer:
         self._game = game
         self._policy = setting.policies[self.seat]
         config = setting.config_of(self.seat)
+        about = introduction(clock_base_ms=EPOCH_MS)
         self._recorder = Recorder(
             found=setting.found_by(self.seat),
             game=game,
             config=P2PConfig(sync=config, exports=ExportConfig(directory=None, upload=False)),
+            about=about,
             clock_ms=self._now_ms,
             exports=False,
         )
@@ -82,7 +85,7 @@ class VirtualPlayer:
         match = Match(
             local=index,
             players=len(setting.seats),
-            description={"must": game.describe(), "about": {}},
+            description={"must": game.describe(), "about": about},
             match_seed=setting.seed,
             sync=config,
         )
@@ -99,6 +102,7 @@ class VirtualPlayer:
             sinks=[self._frames],
             command=self._driver.command,
             now_ms=self._now_ms,
+            monotonic_s=clock.time,
         )
         self._runner: EpisodeRunner | None = None
         self._input_given_for = -1
@@ -216,7 +220,6 @@ class VirtualPlayer:
         self.ended_at = self._clock.time()
         done = ending in {"frames", "ended"}
         frame = None if self._runner is None else self._runner.rollout.final_count - 1
-        self._recorder.record.end_episode(self._now_ms(), completed=ending == "ended")
         self._recorder.record.terminate(
             "normal" if done else ending, partial=not done, frame=frame, now_ms=self._now_ms()
         )

@@ -113,10 +113,13 @@ class Freshness {
   }
 }
 
-/** The round trips of one connection: the newest `maxSamples` of them, and counts of all. */
+/** The round trips of one connection: the newest `maxSamples` as they came, all of them as two numbers each. */
 export class LatencySeries {
   /** @type {Array<{ timestamp: number, rttMs: number }>} */ #samples = [];
+  /** @type {number[]} */ #allTimes = [];
+  /** @type {number[]} */ #allRtts = [];
   /** @type {Array<{ startMs: number, endMs: number | null }>} */ #outages = [];
+  #endedOutages = 0;
   /** @type {number | null} */ #outageSinceMs = null;
   /** @type {number | null} */ #firstMissMs = null;
   #total = 0;
@@ -145,15 +148,32 @@ export class LatencySeries {
     if (this.#samples.length === 0) return null;
     const outages = this.#outages.map((outage) => ({ ...outage }));
     if (this.#outageSinceMs !== null) outages.push({ startMs: this.#outageSinceMs, endMs: null });
+    const jitterMs = this.#jitterMs;
+    const totalOutages = this.#endedOutages + (this.#outageSinceMs === null ? 0 : 1);
     return {
       ...summary(this.#samples.map((sample) => sample.rttMs)),
-      jitterMs: this.#jitterMs,
+      jitterMs,
       polls: this.#total + this.#missed,
       missed: this.#missed,
       totalSamples: this.#total,
       outages,
+      totalOutages,
       source: SOURCE,
       samples: this.samples(),
+      series: this.#shortForm(),
+      overall: { ...summary(this.#allRtts), jitterMs },
+      truncated: this.#total > this.#samples.length || totalOutages > outages.length,
+    };
+  }
+
+  #shortForm() {
+    const startMs = this.#allTimes[0];
+    return {
+      encoding: "delta-varint-base64",
+      startMs,
+      t: encodeSeries(this.#allTimes.map((timeMs) => timeMs - startMs)),
+      rtt: encodeSeries(this.#allRtts.map((rttMs) => Math.floor(10 * rttMs + 0.5))),
+      samples: this.#allRtts.length,
     };
   }
 
@@ -167,9 +187,12 @@ export class LatencySeries {
     if (this.#outageSinceMs !== null) {
       this.#outages.push({ startMs: this.#outageSinceMs, endMs: Math.max(this.#outageSinceMs, timestampMs) });
       if (this.#outages.length > MAX_OUTAGES) this.#outages.shift();
+      this.#endedOutages += 1;
     }
     this.#outageSinceMs = this.#firstMissMs = null;
     this.#total += 1;
+    this.#allTimes.push(timestampMs);
+    this.#allRtts.push(rttMs);
     this.#samples.push({ timestamp: timestampMs, rttMs });
     if (this.#samples.length > this.#maxSamples) this.#samples.shift();
   }
@@ -183,6 +206,24 @@ export class LatencySeries {
     this.#firstMissMs ??= timestampMs;
     if (unanswered) this.#outageSinceMs ??= this.#firstMissMs;
   }
+}
+
+/**
+ * The encoding `delta-varint-base64`: successive differences, zigzag-coded, in groups of seven bits, base64.
+ *
+ * @param {number[]} numbers whole
+ */
+function encodeSeries(numbers) {
+  let bytes = "";
+  let before = 0;
+  for (const number of numbers) {
+    const delta = number - before;
+    let rest = delta >= 0 ? 2 * delta : -2 * delta - 1;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes += String.fromCharCode((rest % 0x80) + 0x80);
+    bytes += String.fromCharCode(rest);
+    before = number;
+  }
+  return btoa(bytes);
 }
 
 /** @param {number[]} values */

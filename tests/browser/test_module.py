@@ -96,6 +96,9 @@ def test_the_statistics_are_those_of_the_python_side(workplace: Path, max_sample
     assert ours["outages"]
     assert theirs["outages"] == ours.pop("outages")
     assert theirs["samples"] == ours.pop("samples")
+    assert theirs["series"] == ours.pop("series")
+    assert theirs["overall"] == pytest.approx(ours.pop("overall"))
+    assert theirs["truncated"] is ours.pop("truncated") is (max_samples < 100)
     assert {name: theirs[name] for name in ours} == pytest.approx(ours)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Generator
 from typing import Any, ClassVar
 
 import gymnasium
@@ -11,7 +13,7 @@ from gymnasium import spaces
 
 from tests.game import elsewhere_board
 
-__all__ = ["KEEPERS", "results"]
+__all__ = ["GOERS", "KEEPERS", "results"]
 
 _LATE = 130  # beyond the frames of a proof
 _FIRST = 50  # beyond those of a proof where frames are dear
@@ -183,5 +185,92 @@ class InAWindow(Keeper):
         return self._window.total
 
 
+class UnderANameMadeAtRunTime(Keeper):
+    """In its module, in its class, and in the module of another class; the code names none of it."""
+
+    def begin(self) -> None:
+        globals()["_TOTAL_" + "HERE"] = 0
+        setattr(type(self), "total_" + "here", 0)
+        elsewhere_board.__dict__["MORE"] = [0]
+
+    def add(self, points: int) -> float:
+        globals()["_TOTAL_" + "HERE"] += points
+        setattr(type(self), "total_" + "here", getattr(self, "total_" + "here") + points)
+        vars(elsewhere_board)["MORE"][0] += points
+        total = globals()["_TOTAL_" + "HERE"] + getattr(self, "total_" + "here")
+        return float(total + elsewhere_board.__dict__["MORE"][0])
+
+
+_THREADS = threading.local()
+
+
+class InAThread(Keeper):
+    """In what only its thread sees, as a global and as an attribute."""
+
+    def begin(self) -> None:
+        self.local = threading.local()
+        self.local.total = _THREADS.total = 0
+
+    def add(self, points: int) -> float:
+        self.local.total += points
+        _THREADS.total += points
+        return float(self.local.total + _THREADS.total)
+
+
+_COUNTED = itertools.count()
+_CARDS = iter(range(0))
+
+
+class InACount(Keeper):
+    """Draws from a count that its module makes, and from a deck that is gone through."""
+
+    deck: Any = None
+
+    def begin(self) -> None:
+        global _COUNTED, _CARDS  # noqa: PLW0603 that is the point
+        _COUNTED = itertools.count(5, 3)
+        _CARDS = iter(range(1000))
+        type(self).deck = iter([*range(7), *range(5000)])
+
+    def add(self, points: int) -> float:
+        for _ in range(points):
+            next(_COUNTED)
+            next(self.deck)
+        return float(next(_COUNTED) + next(_CARDS) + next(self.deck))
+
+
+_FROM: Generator[int, int, None]
+
+
+class InAGenerator(Keeper):
+    """Adds up in a generator that its module keeps: of that nobody can make another one."""
+
+    def begin(self) -> None:
+        global _FROM  # noqa: PLW0603 that is the point
+        _FROM = _sums()
+        next(_FROM)
+
+    def add(self, points: int) -> float:
+        return float(_FROM.send(points))
+
+
+class InAMap(InAGenerator):
+    """The same, of what draws from another iterator."""
+
+    def begin(self) -> None:
+        global _FROM  # noqa: PLW0603 that is the point
+        _FROM = map(abs, itertools.count())  # type: ignore[assignment]  # of another kind
+
+    def add(self, points: int) -> float:
+        return float(sum(next(_FROM) for _ in range(points)))
+
+
+def _sums() -> Generator[int, int, None]:
+    total = 0
+    while True:
+        total += yield total
+
+
+GOERS = [InAGenerator, InAMap]
 KEEPERS = [InAList, LateInAList, InANumber, InTheClass, InAnotherModule, InAPiece, InASpace, InItsOwnSpace]
-KEEPERS += [InAWindow, InAFunction]
+KEEPERS += [InAWindow, InAFunction, UnderANameMadeAtRunTime, InAThread, InACount]

@@ -7,13 +7,26 @@ import secrets
 import time
 import uuid
 from datetime import datetime
+from random import Random
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from tests.game.unruly import ByAddress, Walker
 
-__all__ = ["Dated", "Decorated", "LateByAddress", "Named", "SeldomDrawer", "SilentlyByAddress", "Sparkling"]
+__all__ = [
+    "Clocked",
+    "Dated",
+    "Decorated",
+    "LateByAddress",
+    "Maker",
+    "Named",
+    "SeldomByAddress",
+    "SeldomDrawer",
+    "SilentlyByAddress",
+    "Sparkling",
+]
 
 
 class Dated(Walker):
@@ -32,6 +45,15 @@ class Dated(Walker):
         self.lasted = time.perf_counter() - self.began
         *rest, info = super().step(action)
         return (*rest, {**info, "lasted": self.lasted})
+
+
+class Clocked(Walker):
+    """Tells how long it has lasted, by a clock and a generator that it knows by names of its own."""
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        *rest, info = super().step(action)
+        self.stamp = perf_counter(), Random().random()
+        return (*rest, {**info, "stamp": self.stamp})
 
 
 class Sparkling(Walker):
@@ -120,3 +142,13 @@ class SeldomDrawer(Walker):
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         seen, *rest = super().step(action)
         return (seen, self.recipe if self.recipe >= 1 else 0.0, *rest[1:])
+
+
+class Maker:
+    """Makes environments of one kind; no other program has the same object."""
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+
+    def make(self) -> Any:
+        return self._kind()

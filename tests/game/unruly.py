@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -32,7 +33,12 @@ __all__ = [
     "Walker",
 ]
 
-_SHARED: dict[str, int] = {"position": 0}
+
+def _shared(name: str, value: int | None = None) -> int:
+    """Return what the process, as its system sees it, has under a name; set it first if there is a value."""
+    if value is not None:
+        os.environ[f"GYM_P2P_TESTS_{name}"] = str(value)
+    return int(os.environ[f"GYM_P2P_TESTS_{name}"])
 
 
 class Walker(gymnasium.Env[Any, Any]):
@@ -113,25 +119,25 @@ def _counter() -> tuple[Callable[[int], None], Callable[[], int]]:
 
 
 class Hoarder(Walker):
-    """Keeps its position in a global of its module that its code does not name."""
+    """Keeps its position in the process's environment, to which none of its objects leads."""
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        globals()["_SHARED"]["position"] = 0
+        _shared("POSITION", 0)
         return super().reset(**kwargs)
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        globals()["_SHARED"]["position"] += int(action) + 1
-        return np.array([globals()["_SHARED"]["position"], 0.0]), 0.0, False, False, {}
+        position = _shared("POSITION", _shared("POSITION") + int(action) + 1)
+        return np.array([position, 0.0]), 0.0, False, False, {}
 
 
 class HoarderWithHooks(Hoarder):
     """The same; knows how to save itself."""
 
     def keep(self) -> int:
-        return int(globals()["_SHARED"]["position"])
+        return _shared("POSITION")
 
     def restore(self, kept: int) -> None:
-        globals()["_SHARED"]["position"] = kept
+        _shared("POSITION", kept)
 
 
 class Forgetful(Walker):
@@ -295,21 +301,21 @@ class ByIdentity(ByAddress):
 
 
 class LateHiddenState(Walker):
-    """Keeps a score in a global of its module that its code does not name, and shows it late."""
+    """Keeps a score in the process's environment, and shows it late."""
 
     shown_after = 60
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        self.age = globals()["_SHARED"]["score"] = 0
+        self.age = _shared("SCORE", 0)
         return super().reset(seed=seed, options=options)
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.age += 1
-        globals()["_SHARED"]["score"] += int(action) + 1
+        score = _shared("SCORE", _shared("SCORE") + int(action) + 1)
         seen, reward, *rest = super().step(action)
-        return (seen, float(globals()["_SHARED"]["score"]) if self.age > self.shown_after else reward, *rest)
+        return (seen, float(score) if self.age > self.shown_after else reward, *rest)
 
 
 class VeryLateHiddenState(LateHiddenState):

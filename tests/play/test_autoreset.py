@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -71,6 +72,70 @@ def test_the_last_transition_is_kept_where_the_others_leave_after_it(
         envs.close()
 
     learned, _ = together(learn, partial(play_one_episode, "b", lobby.options()))
+    assert learned is None, learned
+
+
+@pytest.mark.parametrize("asked", ["latency", "a document"])
+def test_who_looks_between_the_last_step_and_the_reset_loses_no_transition(asked: str, lobby: Lobby) -> None:
+    class Looking(gymnasium.Wrapper[Any, Any, Any, Any]):
+        """A logger, as people wrap one around an environment."""
+
+        def step(self, action: Any) -> Any:
+            result = super().step(action)
+            assert isinstance(self.env, P2PEnv)
+            looks: dict[str, Callable[[], object]] = {
+                "latency": self.env.p2p.latency,
+                "a document": self.env.export_session_metrics,
+            }
+            looks[asked]()
+            return result
+
+    def learn() -> None:
+        envs = SyncVectorEnv(
+            [lambda: Looking(make("a", lobby.options()))], autoreset_mode=AutoresetMode.SAME_STEP
+        )
+        (_, rewards, terminated, _, infos), _ = play_to_the_end(envs)
+        assert terminated[0]
+        assert rewards[0] != 0
+        assert infos["p2p"]["reason"][0] == "peer_left"
+        envs.close()
+
+    learned, _ = together(learn, partial(play_one_episode, "b", lobby.options()))
+    assert learned is None, learned
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+@pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
+def test_a_match_that_is_lost_in_the_middle_of_an_episode_is_truncated_in_a_vector_too(
+    kind: Any, mode: AutoresetMode, lobby: Lobby
+) -> None:
+    def learn() -> None:
+        envs = kind([partial(make, "a", lobby.options())], autoreset_mode=mode)
+        envs.reset()
+        for frame in range(LENGTH):
+            _, _, terminated, truncated, infos = step(envs, frame)
+            if truncated[0]:
+                break
+        assert (terminated[0], truncated[0]) == (False, True)
+        assert (infos["p2p"]["reason"][0], infos["p2p"]["player"][0]) == ("peer_left", "b")
+        if mode is AutoresetMode.SAME_STEP:
+            assert infos["final_info"]["p2p"]["reason"][0] == "peer_left"
+        elif mode is AutoresetMode.NEXT_STEP:
+            step(envs, LENGTH)
+        else:
+            envs.reset()
+        with pytest.raises(MatchOver, match="peer_left"):
+            step(envs, LENGTH)
+        envs.close()
+
+    def leave() -> None:
+        env = make("b", lobby.options())
+        env.reset()
+        for frame in range(LENGTH // 2):
+            env.step(act(env.action_space, frame))
+        env.close()
+
+    learned, _ = together(learn, leave)
     assert learned is None, learned
 
 

@@ -233,10 +233,12 @@ def test_who_left_between_two_episodes_is_missed_at_once_by_the_next_reset(lobby
     a.close()
     time.sleep(0.2)
     assert b.p2p.latency() is not None  # folds the goodbye
+    name = a.p2p.progress.player_id
     began = time.monotonic()
+    assert b.reset()[1]["p2p"] == {"reason": "peer_left", "player": name}
+    assert time.monotonic() - began < WELL_BEFORE_S
     with pytest.raises(PeerLost):
         b.reset()
-    assert time.monotonic() - began < WELL_BEFORE_S
     b.close()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gym_p2p.core.wire.codec import MAX_JSON_DEPTH
+from gym_p2p.core.wire.bounded_json import MAX_JSON_DEPTH
 from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.play.handshake import seed_of, travelled

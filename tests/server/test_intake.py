@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gym_p2p.exports.files import Kind
+from gym_p2p.exports.documents import Kind
 from gym_p2p.server import intake as under_test
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.intake import SMALL_BYTES, Intake, NotNowError, TooLargeError

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.exports.files import path_component
+from gym_p2p.files.names import path_component
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 from tests.server.documents import claims, document
 

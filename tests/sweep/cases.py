@@ -21,7 +21,6 @@ class Case:
         watchers: seats that look on, where it has a single one that acts.
         frames: how many are played.
         human: whether it is also played with ``render_mode="human"`` on a screen that is not there.
-        isolate: whether it gets global random streams of its own.
         apart: whether its players need processes of their own, because its objects share what is theirs.
         seats: how its action splits.
     """
@@ -33,7 +32,6 @@ class Case:
     watchers: int = 0
     frames: int = 60
     human: bool = False
-    isolate: bool = False
     apart: bool = False
     seats: Any = None
 
@@ -68,7 +66,7 @@ CASES = (
     Case("mpe2.simple_spread_v3", right=_R, needs=("mpe2", "pygame"), human=True),
     Case("mpe2.simple_tag_v3", right=_R, needs=("mpe2", "pygame")),
     Case("lbforaging:Foraging-8x8-2p-2f-v3", right=_R, needs=("lbforaging",)),
-    Case("cogrid:Overcooked-CrampedRoom-V0", right=_R, needs=("cogrid",), isolate=True),
+    Case("cogrid:Overcooked-CrampedRoom-V0", right=_R, needs=("cogrid",)),
     *(Case(f"pettingzoo.classic.{name}", right=_R, needs=_CLASSIC) for name in _TURNS),
     Case("pettingzoo.classic.hanabi_v5", right=_L, needs=_CLASSIC),
     Case("pettingzoo.butterfly.cooperative_pong_v6", right=_R, needs=_BUTTERFLY),

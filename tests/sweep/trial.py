@@ -15,7 +15,6 @@ from gym_p2p import P2PEnv, check_env_determinism, simulate
 from gym_p2p.config import ServiceConfig
 from gym_p2p.game.checksum import checksum
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.load import load_environment, load_policy
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.server import serve_in_thread
@@ -26,6 +25,11 @@ __all__ = ["PARTS", "run"]
 
 SEED = 3
 MOST_SEATS = 8
+
+FPS = 60
+ONE_WAY_MS = 40
+DELAY_FRAMES = 10
+"""More frames than an action is on its way. An episode that is over by then may have had to guess none."""
 
 
 def run(case: Case) -> Iterator[tuple[str, str]]:
@@ -45,18 +49,12 @@ def run(case: Case) -> Iterator[tuple[str, str]]:
 
 def _game(case: Case, args: dict[str, Any] | None = None) -> Game:
     env = load_environment(case.env, case.args if args is None else args)
-    game = make_game(env, watchers=case.watchers, seats=case.seats)
-    return isolate_global_random(game) if case.isolate else game
+    return make_game(env, watchers=case.watchers, seats=case.seats)
 
 
 def _verdict(case: Case) -> tuple[str, str]:
     card = check_env_determinism(
-        case.env,
-        env_args=case.args,
-        steps=case.frames,
-        seeds=(1,),
-        seats=case.seats,
-        isolate_global_random=case.isolate,
+        case.env, env_args=case.args, steps=case.frames, seeds=(1,), seats=case.seats
     )
     return card.verdict, card.why
 
@@ -79,7 +77,6 @@ def _simulated(case: Case, verdict: str) -> str:
         loss=0.02,
         sync=verdict,  # type: ignore[arg-type]  # it is one of the two
         seats=case.seats,
-        isolate_random=case.isolate,
     )
     first = next(iter(match.players.values())).confirmed
     assert len(first) > 0
@@ -91,14 +88,13 @@ def _simulated(case: Case, verdict: str) -> str:
             assert checksum(seen.observation) == checksum(outcome.observations[index]), (row, seat)
             assert checksum(seen.reward) == checksum(outcome.rewards[index]), (row, seat)
     rollbacks = sum(player.counters.rollbacks for player in match.players.values())
+    assert rollbacks > 0 or verdict == "lockstep", "nothing was rolled back"
     oracle.close()
     return f"{len(first)} frames, {rollbacks} rollbacks"
 
 
 def _real(case: Case, verdict: str, *, args: dict[str, Any] | None = None) -> str:
     """Play over real channels; all players' documents have to agree."""
-    if case.isolate:
-        return "not tried: its global random streams are those of a whole process"
     if case.apart:
         return _by_command(case, verdict)
     probe = _game(case)
@@ -110,7 +106,7 @@ def _real(case: Case, verdict: str, *, args: dict[str, Any] | None = None) -> st
         serve_in_thread(ServiceConfig(port=0, data_dir=folder)) as service,
     ):
         options = Lobby(service.url, Path(folder) / "exports").options(
-            fps=60, sync=verdict, checksum_interval=10, emulation={"one_way_ms": 15}
+            fps=FPS, sync=verdict, checksum_interval=10, emulation={"one_way_ms": ONE_WAY_MS}
         )
         envs = [
             P2PEnv(
@@ -134,25 +130,40 @@ def _real(case: Case, verdict: str, *, args: dict[str, Any] | None = None) -> st
 
         calls = [lambda e=env, s=seat: play(e, policies[s]) for env, seat in zip(envs, seats, strict=True)]
         played = together(*calls, timeout_s=120)
+        totals = [env.p2p.progress.totals for env in envs]
         for env in envs:
             env.close()
         for one in played:
             if isinstance(one, BaseException):
                 raise one
         assert_all_played_the_same([env.export_multiplayer_metrics() for env in envs])
-    return f"{played[0]} frames in {verdict}"
+    rollbacks = sum(one.rollbacks for one in totals if one is not None)
+    frames = max(one for one in played if isinstance(one, int))
+    return _told(frames, verdict, rollbacks)
+
+
+def _told(frames: int, verdict: str, rollbacks: int) -> str:
+    """Say what was played; in rollback something has to have been guessed wrong, if it took long enough."""
+    if verdict == "rollback" and frames > DELAY_FRAMES:
+        assert rollbacks > 0, f"nothing was rolled back in {frames} frames"
+    return f"{frames} frames in {verdict}, {rollbacks} rollbacks"
 
 
 def _by_command(case: Case, verdict: str) -> str:
     """Play a match of processes."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "gym_p2p", "demo", "--env", case.env, "--json", "--exports", folder]
-        command += ["--frames", str(case.frames), "--fps", "60", "--sync", verdict, "--one-way-ms", "15"]
+        command += ["--frames", str(case.frames), "--fps", str(FPS), "--sync", verdict]
+        command += ["--one-way-ms", str(ONE_WAY_MS)]
         for key, value in case.args.items():
             command += ["--env-arg", f"{key}={json.dumps(value)}"]
         ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert ended.returncode == 0, ended.stderr[-300:]
-    return f"{case.frames} frames in {verdict}, in processes"
+        assert ended.returncode == 0, ended.stderr[-300:]
+        rollbacks = sum(
+            json.loads(path.read_text())["rollbacks"]["count"]
+            for path in Path(folder).rglob("*.session.json")
+        )
+    return f"{_told(case.frames, verdict, rollbacks)}, in processes"
 
 
 def _drawn(case: Case, verdict: str) -> str:

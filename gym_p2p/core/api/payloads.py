@@ -91,6 +91,8 @@ def decode(kind: type[_T], data: object, what: str = "payload") -> _T:
         ours = error.__cause__  # a validator's own text
         problem = f"malformed {what}{f' at {where[1]}' if where else ''}"
         raise ProtocolError(f"{problem}: {ours}" if type(ours) is ValueError else problem) from None
+    except UnicodeError:  # the decoder of a client's library lets halves of letters in
+        raise ProtocolError(f"malformed {what}") from None
 
 
 # msgspec describes a class to itself when it is first decoded, and shows the description to every thread

@@ -153,6 +153,8 @@ class MatchFound:
         token: what this player shows when uploading documents.
         queue: the queue that it came out of; ``None`` for a room.
         probe: what was measured before it; ``None`` for a room.
+        made_at_ms: when it was made, in Unix milliseconds by the service's clock, the same for all; ``None``
+            where an older service does not say.
     """
 
     event: ClassVar[str] = "match_found"
@@ -168,6 +170,7 @@ class MatchFound:
     token: Text = attrs.field(repr=False)
     queue: Text | None = None
     probe: MatchProbe | None = None
+    made_at_ms: int | None = None
 
     def __attrs_post_init__(self) -> None:
         everyone = [seat for player in self.players for seat in player.seats]

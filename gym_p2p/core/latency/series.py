@@ -1,7 +1,7 @@
 """The round trips of one link, kept once: what was measured goes in, statistics come out.
 
-It knows which samples are kept and what an outage is. It refuses to know where the readings come from, what
-time it is, and who polls: all of that is passed in.
+It knows which samples are retained one by one, how all others are kept, and what an outage is. It refuses to
+know where the readings come from, what time it is, and who polls: all of that is passed in.
 
 Two threads may share a :class:`LatencySeries`: one writes, any may read. Reading needs no lock, because the
 samples are copied by one call into C that runs no Python code, and everything else is a single number.
@@ -10,16 +10,25 @@ samples are copied by one call into C that runs no Python code, and everything e
 from __future__ import annotations
 
 import collections
+from array import array
 from typing import Any
 
 import attrs
 import msgspec
 
-from gym_p2p.core.latency.statistics import LatencyStatistics, Outage, Sample, figures
+from gym_p2p.core.latency.delta_series import ENCODING, encode_series
+from gym_p2p.core.latency.statistics import (
+    LatencyFigures,
+    LatencySamples,
+    LatencyStatistics,
+    Outage,
+    Sample,
+    figures,
+)
 from gym_p2p.core.latency.webrtc_stats import MAX_MEASURED_RTT_MS, ConnectionDetails, PollStatus
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["WEBRTC_STATS_SOURCE", "LatencySeries", "Poll"]
+__all__ = ["WEBRTC_STATS_SOURCE", "LatencySeries", "Poll", "SeriesGrowth"]
 
 WEBRTC_STATS_SOURCE = "candidate-pair.currentRoundTripTime"
 """The name of the measurement in W3C's webrtc-stats, as exported under ``source``."""
@@ -43,6 +52,17 @@ class Poll:
     connection: ConnectionDetails | None = None
 
 
+class SeriesGrowth(msgspec.Struct, frozen=True, rename="camel"):
+    """What came to a series since it was looked at before."""
+
+    samples: list[Sample]
+    outages: list[Outage]
+    """Those that have ended since."""
+    missed: int
+    outage_since_ms: int | None
+    first_miss_ms: int | None
+
+
 def _at_least_one(_instance: Any, attribute: attrs.Attribute[int], value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(attribute.name, f"wanted a whole number above 0, got {value!r}")
@@ -50,15 +70,19 @@ def _at_least_one(_instance: Any, attribute: attrs.Attribute[int], value: Any) -
 
 @attrs.define(eq=False)
 class LatencySeries:
-    """The round trips of one link: the newest ``max_samples`` of them, and counts of all.
+    """The round trips of one link: the newest ``max_samples`` as they came, all of them as two numbers each.
 
-    Memory is bounded. One thread may write while others read (see the module's docstring).
+    A sample takes sixteen bytes for good: half a megabyte for nine hours of one a second. One thread may
+    write while others read (see the module's docstring).
     """
 
     max_samples: int = attrs.field(default=600, validator=_at_least_one)
     source: str = attrs.field(default=WEBRTC_STATS_SOURCE, kw_only=True)
     _samples: collections.deque[Sample] = attrs.field(init=False)
+    _all_times: array[int] = attrs.field(init=False)
+    _all_rtts: array[float] = attrs.field(init=False)
     _outages: collections.deque[Outage] = attrs.field(init=False)
+    _ended_outages: int = attrs.field(default=0, init=False)
     _outage_since_ms: int | None = attrs.field(default=None, init=False)
     _first_miss_ms: int | None = attrs.field(default=None, init=False)
     _total: int = attrs.field(default=0, init=False)
@@ -70,6 +94,7 @@ class LatencySeries:
 
     def __attrs_post_init__(self) -> None:
         self._samples = collections.deque(maxlen=self.max_samples)
+        self._all_times, self._all_rtts = array("q"), array("d")
         self._outages = collections.deque(maxlen=_MAX_OUTAGES)
 
     def add(self, poll: Poll) -> None:
@@ -92,9 +117,12 @@ class LatencySeries:
         if self._samples:
             self._jitter_ms += (abs(rtt_ms - self._samples[-1].rtt_ms) - self._jitter_ms) * _JITTER_GAIN
         if self._outage_since_ms is not None:
+            self._ended_outages += 1
             self._outages.append(Outage(self._outage_since_ms, max(self._outage_since_ms, timestamp_ms)))
         self._outage_since_ms = self._first_miss_ms = None
         self._total += 1  # before the sample: a reader never sees more samples than were ever taken
+        self._all_times.append(timestamp_ms)
+        self._all_rtts.append(rtt_ms)
         self._samples.append(Sample(timestamp_ms, float(rtt_ms)))
         self._version += 1
         return True
@@ -118,6 +146,37 @@ class LatencySeries:
         """Return the retained samples, oldest first."""
         return list(self._samples.copy())
 
+    def since(self, mark: tuple[int, int, int]) -> tuple[SeriesGrowth | None, tuple[int, int, int]]:
+        """Return what came since a mark, ``None`` for nothing, and the next mark; the first is ``(0, 0, 0)``.
+
+        Of more samples or outages than are retained the newest.
+        """
+        missed, first_miss_ms, since_ms = self._missed, self._first_miss_ms, self._outage_since_ms
+        samples, outages = self.samples(), list(self._outages.copy())
+        after = (self._total, self._ended_outages, missed)
+        if after == mark:
+            return None, after
+        new_samples, new_outages = after[0] - mark[0], after[1] - mark[1]
+        growth = SeriesGrowth(
+            samples=samples[max(0, len(samples) - new_samples) :],
+            outages=outages[max(0, len(outages) - new_outages) :],
+            missed=missed,
+            outage_since_ms=since_ms,
+            first_miss_ms=first_miss_ms,
+        )
+        return growth, after
+
+    def grow(self, growth: SeriesGrowth) -> None:
+        """Take in what came to another series since this one was like it."""
+        self._outage_since_ms = None  # the outages of a growth are those that it names
+        for sample in growth.samples:
+            self.record(sample.timestamp, sample.rtt_ms)
+        self._outages.extend(growth.outages)
+        self._ended_outages += len(growth.outages)
+        self._missed = growth.missed
+        self._outage_since_ms, self._first_miss_ms = growth.outage_since_ms, growth.first_miss_ms
+        self._version += 1
+
     def statistics(self) -> LatencyStatistics | None:
         """Return statistics over the retained samples, or ``None`` without a sample.
 
@@ -135,17 +194,37 @@ class LatencySeries:
 
     def _statistics(self, samples: list[Sample]) -> LatencyStatistics:
         outages = list(self._outages.copy())
+        total_outages = max(self._ended_outages, len(outages))
         if (since := self._outage_since_ms) is not None:
             outages.append(Outage(since, None))
-        total, missed = self._total, self._missed
+            total_outages += 1
+        total, missed, jitter_ms = self._total, self._missed, self._jitter_ms
+        rtts = self._all_rtts[:]
+        retained = figures([sample.rtt_ms for sample in samples])
+        overall = figures(rtts) if len(rtts) > len(samples) else retained
         return LatencyStatistics(
             sample_count=len(samples),
-            **figures([sample.rtt_ms for sample in samples]),
-            jitter_ms=self._jitter_ms,
+            **retained,
+            jitter_ms=jitter_ms,
             polls=total + missed,
             missed=missed,
             total_samples=total,
             outages=outages,
+            total_outages=total_outages,
             source=self.source,
             samples=samples,
+            series=_short_form(self._all_times[: len(rtts)], rtts),
+            overall=LatencyFigures(sample_count=len(rtts), **overall, jitter_ms=jitter_ms),
+            truncated=len(rtts) > self.max_samples or total_outages > len(outages),
         )
+
+
+def _short_form(times: array[int], rtts: array[float]) -> LatencySamples:
+    start_ms = times[0]
+    return LatencySamples(
+        encoding=ENCODING,
+        start_ms=start_ms,
+        t=encode_series([time - start_ms for time in times]),
+        rtt=encode_series([int(10 * rtt + 0.5) for rtt in rtts]),
+        samples=len(rtts),
+    )

@@ -13,7 +13,19 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-__all__ = ["Count", "LatencyStatistics", "Milliseconds", "Outage", "Sample", "figures", "nearest_rank"]
+from gym_p2p.core.latency.delta_series import Encoding
+
+__all__ = [
+    "Count",
+    "LatencyFigures",
+    "LatencySamples",
+    "LatencyStatistics",
+    "Milliseconds",
+    "Outage",
+    "Sample",
+    "figures",
+    "nearest_rank",
+]
 
 Count = Annotated[int, Meta(ge=0)]
 Milliseconds = Annotated[float, Meta(ge=0)]
@@ -37,22 +49,37 @@ class Outage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, 
     """The next measurement, in Unix milliseconds; null while it lasts."""
 
 
-class LatencyStatistics(
+class LatencySamples(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
+    """Every round trip of a match, in a short form."""
+
+    encoding: Encoding
+    """How ``t`` and ``rtt`` are written: differences, zigzag-coded varints, base64."""
+    start_ms: int
+    """When the first answer was there, in Unix milliseconds."""
+    t: str
+    """When each answer was there, in whole milliseconds since ``startMs``; encoded."""
+    rtt: str
+    """The round trips, in whole tenths of a millisecond; encoded."""
+    samples: Count
+    """How many there are."""
+
+
+class LatencyFigures(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False, rename="camel"
 ):
-    """Round trips of one link, in milliseconds, over the retained samples.
+    """Round trips of one link in figures.
 
     Percentiles are interpolated linearly between the two nearest ranks (Hyndman and Fan's type 7).
     """
 
     sample_count: Annotated[int, Meta(ge=1)]
-    """Samples that are retained."""
+    """How many samples the figures are of."""
     min_ms: Milliseconds
-    """The shortest retained round trip, in milliseconds."""
+    """The shortest of these round trips, in milliseconds."""
     max_ms: Milliseconds
-    """The longest retained round trip, in milliseconds."""
+    """The longest of these round trips, in milliseconds."""
     mean_ms: Milliseconds
-    """The mean of the retained round trips, in milliseconds."""
+    """The mean of these round trips, in milliseconds."""
     median_ms: Milliseconds
     """The middle round trip, or the mean of the middle two, in milliseconds; not rounded."""
     p90_ms: Milliseconds
@@ -65,6 +92,14 @@ class LatencyStatistics(
     """The population's standard deviation, in milliseconds."""
     jitter_ms: Milliseconds
     """RFC 3550's estimator (6.4.1) over successive round trips, all since the start, in milliseconds."""
+
+
+class LatencyStatistics(LatencyFigures, frozen=True, kw_only=True):
+    """Round trips of one link: the retained samples and figures of them, then what is of all samples.
+
+    Percentiles are interpolated linearly between the two nearest ranks (Hyndman and Fan's type 7).
+    """
+
     polls: Count
     """Measurements that were attempted."""
     missed: Count
@@ -72,15 +107,23 @@ class LatencyStatistics(
     total_samples: Count
     """Samples since the start, also those that are not retained any more."""
     outages: list[Outage]
-    """Periods without an answer, the newest thousand."""
+    """Periods without an answer, oldest first; the newest thousand."""
+    total_outages: Count
+    """Periods without an answer since the start, also those that are not listed any more."""
     source: str
     """How the round trips were measured."""
     samples: list[Sample]
     """The retained samples, oldest first."""
+    series: LatencySamples
+    """Every sample since the start, also those that are not retained any more."""
+    overall: LatencyFigures
+    """The same figures over every sample since the start."""
+    truncated: bool
+    """Whether there were samples or outages that ``samples`` or ``outages`` do not list any more."""
 
 
 def figures(values: Sequence[float]) -> dict[str, float]:
-    """Return the figures of a non-empty sequence, named as in :class:`LatencyStatistics`."""
+    """Return the figures of a non-empty sequence, named as in :class:`LatencyFigures`."""
     ordered = sorted(values)
     count, low, high = len(ordered), ordered[0], ordered[-1]
     mean = min(max(math.fsum(ordered) / count, low), high)  # rounding must not carry it outside the samples

@@ -267,7 +267,7 @@ class Desynced:
 
 @attrs.frozen
 class StateArrived:
-    """A player's state after the first frame at which the digests differed, packed as given."""
+    """A player's state after the first frame at which the digests differed, packed as given, or anything."""
 
     player: int
     episode: int

@@ -48,7 +48,8 @@ class StateTransfers:
         """
         parts = self._parts.setdefault(player, [])
         expected = self._expected.get(player) == (part.episode, part.frame)
-        if not expected or part.index != len(parts) or part.index >= part.count or part.count > _MAX_PARTS:
+        in_order = part.index == len(parts) and part.index < part.count <= _MAX_PARTS
+        if not expected or not in_order or not 0 < len(part.data) <= _PART_BYTES:
             raise ProtocolError("unexpected state")
         parts.append(part.data)
         if len(parts) < part.count:

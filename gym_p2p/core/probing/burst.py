@@ -32,8 +32,8 @@ to it: whatever changes here changes there.
 from __future__ import annotations
 
 import json
-import math
 import statistics
+import sys
 from collections import deque
 from collections.abc import Sequence
 
@@ -320,7 +320,7 @@ def _parse(text: str) -> _Message:
         message = json.loads(text)
     except (ValueError, RecursionError):
         raise ProtocolError("malformed probe message") from None
-    if not isinstance(message, dict) or message.get("type") not in {"ping", "pong"}:
+    if not isinstance(message, dict) or message.get("type") not in ("ping", "pong"):
         raise ProtocolError("no probe message")
     number = message.get("seq")
     if isinstance(number, bool) or not isinstance(number, int):
@@ -332,6 +332,6 @@ def _parse(text: str) -> _Message:
 
 def _finite(value: object) -> float | None:
     """Return a number as it is; ``None`` for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value
+    return value if abs(value) <= sys.float_info.max else None  # nor is a whole number beyond every float

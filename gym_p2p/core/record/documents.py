@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Literal
 
 from gym_p2p.core.record.building import Decode
+from gym_p2p.core.record.document import Document
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.multiplayer import MultiplayerDocument, multiplayer_document
-from gym_p2p.core.record.parts import Document
 from gym_p2p.core.record.session import SessionDocument, session_document
 from gym_p2p.core.record.validation import ValidationDocument, validation_document
 

@@ -10,16 +10,27 @@ replaced whole. The newest frames may be missing from what is read, but what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal
 
 import attrs
 
+from gym_p2p.core.latency.delta_series import DeltaSeries
 from gym_p2p.core.match.events import Disagreement
-from gym_p2p.core.record.plain import plain
+from gym_p2p.core.record.totals import Totals
 from gym_p2p.core.wire.seats import SeatId
 
-__all__ = ["Corrections", "Desync", "EpisodeRecord", "EpisodeView", "Rollback", "StateDump"]
+__all__ = [
+    "Actor",
+    "ActorRun",
+    "Begin",
+    "Corrections",
+    "Desync",
+    "EpisodeRecord",
+    "EpisodeView",
+    "Rollback",
+    "StateDump",
+]
 
 
 @attrs.frozen
@@ -42,13 +53,14 @@ class StateDump:
 
     Attributes:
         differences: ``(path, ours, theirs)`` as texts, the shallowest first, not necessarily all.
-        ours: every field of the state as plain data, by path.
+        ours: every field of the state by path, as JSON: to build it, and to write it again, would hold the
+            interpreter for as long as the other player chose. ``None`` where it was not kept.
         theirs: the same of the other player.
     """
 
     differences: tuple[tuple[str, str, str], ...]
-    ours: dict[str, Any]
-    theirs: dict[str, Any]
+    ours: bytes | None
+    theirs: bytes | None
 
 
 @attrs.frozen
@@ -66,6 +78,30 @@ class Rollback:
     def frames(self) -> int:
         """How many there were."""
         return self.current_frame - self.frame
+
+
+@attrs.frozen(kw_only=True)
+class Begin:
+    """How an episode began.
+
+    Attributes:
+        at_ms: when everybody was there for it, in Unix milliseconds.
+        seed: the agreed one; ``None`` where it is not known.
+        options: of the reset, as plain data; ``None`` without any.
+        input_delays: every player's, in frames, in the players' order; ``None`` where they are not known.
+    """
+
+    at_ms: int
+    seed: int | None = None
+    options: Mapping[str, Any] | None = None
+    input_delays: tuple[int, ...] | None = None
+
+
+Actor = Literal["default", "stand_in"]
+"""Who acts instead of a seat's player: the seat's default action, or the stand-in."""
+
+ActorRun = tuple[int, int, Actor]
+"""The first frame, how many there are, and who acted in them instead of the seat's player."""
 
 
 @attrs.define(eq=False)
@@ -89,17 +125,30 @@ class EpisodeRecord:
         called: its number among the players, who count those that did not begin too.
         checksums: ``(frame, digest)``, in any order; the newest of a frame counts.
         dumps: by frame, of the first difference with some player.
+        state_problems: ``(frame, why there is no dump of it)``; the newest of a frame counts.
         input_delays: ``(frame, delay)``: the local player's input delay from that frame on.
+        begin: how it began.
+        played: when each frame was played first, in milliseconds from the begin, on a monotonic clock.
+        confirmed_at: when each became final, likewise.
+        totals: what it has come to by the newest confirmed frame.
+        actors: by seat's index, who acted in which frames, where that was not the seat's player.
         ended_ms: ``None`` while it is played.
         completed: whether the environment ended it, and not a reset or a departure.
+        ended_by: what did; ``None`` while it is played.
     """
 
     number: int
     seat_inputs: tuple[list[bytes], ...]
     called: int = attrs.field(default=0, kw_only=True)
+    begin: Begin = attrs.field(default=Begin(at_ms=0), kw_only=True)
+    played: DeltaSeries = attrs.field(factory=DeltaSeries, init=False)
+    confirmed_at: DeltaSeries = attrs.field(factory=DeltaSeries, init=False)
+    totals: Totals = attrs.field(init=False)
+    actors: dict[int, list[ActorRun]] = attrs.field(factory=dict, init=False)
     checksums: list[tuple[int, str]] = attrs.field(factory=list, init=False)
     desyncs: list[Desync] = attrs.field(factory=list, init=False)
     dumps: dict[int, StateDump] = attrs.field(factory=dict, init=False)
+    state_problems: list[tuple[int, str]] = attrs.field(factory=list, init=False)
     rollbacks: list[Rollback] = attrs.field(factory=list, init=False)
     corrections: Corrections = attrs.field(factory=Corrections, init=False)
     input_delays: list[tuple[int, int]] = attrs.field(factory=list, init=False)
@@ -107,10 +156,12 @@ class EpisodeRecord:
     verified_frame: int = attrs.field(default=-1, init=False)
     ended_ms: int | None = attrs.field(default=None, init=False)
     completed: bool = attrs.field(default=False, init=False)
+    ended_by: str | None = attrs.field(default=None, init=False)
     _appends: tuple[Callable[[bytes], None], ...] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._appends = tuple(inputs.append for inputs in self.seat_inputs)
+        self.totals = Totals.of(len(self.seat_inputs))
 
     @property
     def frames(self) -> int:
@@ -128,6 +179,49 @@ class EpisodeRecord:
         """
         for append, data in zip(self._appends, inputs, strict=True):
             append(data)
+
+    def outcome(
+        self,
+        at_ms: int,
+        *,
+        rewards: Sequence[float],
+        terminations: Sequence[bool],
+        truncations: Sequence[bool],
+        infos: Sequence[Mapping[Any, Any]],
+        unborn: Collection[int] = (),
+    ) -> None:
+        """Record what a confirmed frame gave every seat, right after :meth:`frame`.
+
+        Args:
+            at_ms: when it became final, in whole milliseconds from the begin.
+            rewards: of the frame, by seat.
+            terminations: whether the seat has terminated by now.
+            truncations: whether it was truncated by now.
+            infos: what the environment said of it; kept, and not changed.
+            unborn: the seats, by index, whose agent has not appeared.
+        """
+        self.confirmed_at.append(at_ms)
+        self.totals = self.totals.after(rewards, terminations, truncations, infos, unborn)
+
+    def played_up_to(self, frames: int, at_ms: int) -> None:
+        """Note that so many frames have been played at least once, the newest of them at this time.
+
+        Args:
+            frames: how many.
+            at_ms: whole milliseconds from the begin.
+        """
+        while self.played.count < frames:
+            self.played.append(at_ms)
+
+    def acted_for(self, seat: int, frame: int, actor: Actor) -> None:
+        """Note who acted in a confirmed frame instead of a seat's player. Frames come in order."""
+        runs = self.actors.setdefault(seat, [])
+        if runs:
+            first, count, who = runs[-1]
+            if who == actor and first + count == frame:
+                runs[-1] = first, count + 1, who
+                return
+        runs.append((frame, 1, actor))
 
     def checksum(self, frame: int, digest: str) -> None:
         """Record the local checksum of a confirmed frame."""
@@ -152,11 +246,15 @@ class EpisodeRecord:
         frame: int,
         differences: Sequence[tuple[str, str, str]],
         *,
-        ours: Mapping[str, Any],
-        theirs: Mapping[str, Any],
+        ours: bytes | None,
+        theirs: bytes | None,
     ) -> None:
-        """Record both states of a frame at which they differ, and in which fields."""
-        self.dumps.setdefault(frame, StateDump(tuple(differences), plain(ours), plain(theirs)))
+        """Record both states of a frame at which they differ, as JSON, and in which fields."""
+        self.dumps.setdefault(frame, StateDump(tuple(differences), ours, theirs))
+
+    def state_problem(self, frame: int, problem: str) -> None:
+        """Record why the states of a frame at which they differ are not compared, or not yet."""
+        self.state_problems.append((frame, problem))
 
     def rollback(
         self, *, frame: int, current_frame: int, player: SeatId, predicted: bytes, actual: bytes, now_ms: int
@@ -174,16 +272,24 @@ class EpisodeRecord:
         """Record the local player's input delay from a frame on."""
         self.input_delays.append((frame, delay))
 
-    def end(self, now_ms: int, *, completed: bool = True) -> None:
-        """Note that it came to its end; the first one counts.
+    def complete(self, now_ms: int) -> None:
+        """Note that the environment ended it; the first end counts."""
+        if self.ended_ms is None:
+            self.completed = True
+            self.ended_by = self.totals.ended_by or "truncated"  # all seats gone, and none was told an end
+            self.ended_ms = now_ms
+
+    def break_off(self, now_ms: int, reason: str) -> None:
+        """Note that something else ended it; the first end counts.
 
         Args:
             now_ms: Unix milliseconds.
-            completed: whether the environment ended it, and not a reset or a departure.
+            reason: as for the end of a match; ``reset`` where the local player began another one,
+                ``peer_reset`` where somebody else did.
         """
         if self.ended_ms is None:
+            self.ended_by = reason
             self.ended_ms = now_ms
-            self.completed = completed
 
     def view(self) -> EpisodeView:
         """Return the episode as it is now. What stands for a frame is read before the frames are counted."""
@@ -191,6 +297,9 @@ class EpisodeRecord:
         confirmed = -1 if self.completed else self.confirmed_frame  # inputs may be given ahead of an end
         hashes = tuple(sorted(dict(self.checksums.copy()).items()))
         desyncs, rollbacks = tuple(self.desyncs.copy()), tuple(self.rollbacks.copy())
+        totals, ended_by, ended_ms = self.totals, self.ended_by, self.ended_ms
+        confirmed_at = self.confirmed_at.encoded()
+        played = self.played.encoded()
         frames = self.frames
         return EpisodeView(
             number=self.number,
@@ -199,11 +308,18 @@ class EpisodeRecord:
             hashes=hashes,
             desyncs=desyncs,
             dumps=self.dumps.copy(),
+            state_problems=dict(self.state_problems.copy()),
             rollbacks=rollbacks,
             input_delays=tuple(self.input_delays.copy()),
             confirmed_frame=max(confirmed, frames - 1),
             verified_frame=verified,
-            ended_ms=self.ended_ms,
+            begin=self.begin,
+            played=played,
+            confirmed_at=confirmed_at,
+            totals=totals,
+            actors={seat: tuple(runs.copy()) for seat, runs in self.actors.copy().items()},
+            ended_by=ended_by,
+            ended_ms=ended_ms,
         )
 
 
@@ -219,11 +335,24 @@ class EpisodeView:
     """The checksums by frame, sorted; of a frame that was checked twice the newer one."""
     desyncs: tuple[Desync, ...]
     dumps: Mapping[int, StateDump]
+    state_problems: Mapping[int, str]
     rollbacks: tuple[Rollback, ...]
     input_delays: tuple[tuple[int, int], ...]
     confirmed_frame: int
     verified_frame: int
+    begin: Begin
+    played: tuple[str, int]
+    """When frames were played first, encoded, and how many those are."""
+    confirmed_at: tuple[str, int]
+    """When frames became final, likewise."""
+    totals: Totals
+    actors: Mapping[int, tuple[ActorRun, ...]]
+    ended_by: str | None
     ended_ms: int | None
+
+    def state_problem(self, frame: int) -> str | None:
+        """Why there is no dump of a frame; ``None`` where there is, and where none was to be exchanged."""
+        return None if frame in self.dumps else self.state_problems.get(frame)
 
     @property
     def longest_rollback(self) -> int:

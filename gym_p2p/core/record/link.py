@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import attrs
 
+from gym_p2p.core.latency.clock import ClockEstimate
 from gym_p2p.core.latency.quality import Quality, QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries, Poll
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails
+from gym_p2p.core.record.clock_offsets import ClockTrack
 from gym_p2p.core.record.parts import Connection, ConnectionPath, Count, DocumentPart, Milliseconds
 
 __all__ = ["UNKNOWN_CONNECTION", "Health", "LinkRecord"]
@@ -42,6 +44,7 @@ class LinkRecord:
         connection: its path.
         health: ``None`` before the first ping came back.
         open: whether it was ever open.
+        clock: how the peer's clock stood to ours.
     """
 
     series: LatencySeries
@@ -49,6 +52,7 @@ class LinkRecord:
     connection: Connection = attrs.field(default=UNKNOWN_CONNECTION, init=False)
     health: Health | None = attrs.field(default=None, init=False)
     open: bool = attrs.field(default=False, init=False)
+    clock: ClockTrack = attrs.field(factory=ClockTrack, init=False)
     packets_received: int = attrs.field(default=0, init=False)
     gap_count: int = attrs.field(default=0, init=False)
     _details: ConnectionDetails | None = attrs.field(default=None, init=False)
@@ -79,8 +83,15 @@ class LinkRecord:
                 ),
             )
 
-    def pinged(self, rtt_ms: float) -> None:
-        """Record that one of the protocol's own pings came back."""
+    def pinged(self, rtt_ms: float, *, now_ms: int = 0, clock: ClockEstimate | None = None) -> None:
+        """Record that one of the protocol's own pings came back, and what is known of the peer's clock by it.
+
+        Args:
+            rtt_ms: its round trip.
+            now_ms: Unix milliseconds.
+            clock: ``None`` where nothing is known.
+        """
+        self.clock.observe(now_ms, clock)
         self._monitor.observe(rtt_ms)
         assert self._monitor.status is not None  # noqa: S101 - it has just observed
         self.health = Health(

@@ -16,10 +16,11 @@ import attrs
 
 from gym_p2p.core.latency.quality import QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries
-from gym_p2p.core.record.episode import EpisodeRecord, EpisodeView
+from gym_p2p.core.record.episode import Begin, EpisodeRecord, EpisodeView
 from gym_p2p.core.record.link import LinkRecord
-from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
+from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.plain import plain
+from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 
@@ -82,8 +83,10 @@ class MatchRecord:
         protocol_errors: what peers sent and the protocol does not allow, counted by problem.
         inputs_sent: to peers, over all episodes.
         inputs_received: from peers, over all episodes.
+        identities: who the players are, as far as is known, in the order of their first seats.
         probe: what the pre-match probe measured; ``None`` without one.
         sync: how frames are kept together, and why so; ``None`` before that is known.
+        upload: what became of handing in the documents; ``None`` before, and where nothing is handed in.
         termination: ``None`` while the match goes on.
 
     Raises:
@@ -124,31 +127,33 @@ class MatchRecord:
         self.protocol_errors: dict[str, int] = {}
         self.inputs_sent = 0
         self.inputs_received = 0
+        self.identities: tuple[PlayerIdentity, ...] = ()
         self.probe: Any = None
         self.sync: Any = None
+        self.upload: UploadStatus | None = None
         self.termination: Termination | None = None
 
     # Recording.
 
-    def begin_episode(self, now_ms: int, *, number: int | None = None) -> EpisodeRecord:
+    def begin_episode(self, begin: Begin, *, number: int | None = None) -> EpisodeRecord:
         """Begin the next episode, ending the one before if that was not done.
 
         Args:
-            now_ms: Unix milliseconds.
+            begin: how it begins.
             number: what the players call it among themselves, where that may be another: they count those
                 of which they did not agree how to begin them, too.
         """
-        self.end_episode(now_ms, completed=False)
+        self.break_off_episode(begin.at_ms, "reset")
         own = len(self.episodes) + 1
         inputs: tuple[list[bytes], ...] = tuple([] for _ in self.players)
-        episode = EpisodeRecord(own, inputs, called=own if number is None else number)
+        episode = EpisodeRecord(own, inputs, called=own if number is None else number, begin=begin)
         self.episodes.append(episode)
         return episode
 
-    def end_episode(self, now_ms: int, *, completed: bool) -> None:
-        """Note that the running episode came to its end, if there is one."""
+    def break_off_episode(self, now_ms: int, reason: str) -> None:
+        """Note that something other than the environment ended the running episode, if there is one."""
         if self.episodes:
-            self.episodes[-1].end(now_ms, completed=completed)
+            self.episodes[-1].break_off(now_ms, reason)
 
     @property
     def episode(self) -> EpisodeRecord:
@@ -188,6 +193,7 @@ class MatchRecord:
     ) -> None:
         """End the match: the first reason counts, and documents are of this time from now on."""
         if self.termination is None:
+            self.break_off_episode(now_ms, "closed" if reason == "normal" else reason)
             self.termination = Termination(
                 reason=reason,
                 partial=partial,

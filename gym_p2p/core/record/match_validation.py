@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import msgspec
+
 from gym_p2p.core.record.building import Decode, actions, state_differences
-from gym_p2p.core.record.episode import Desync, EpisodeView
+from gym_p2p.core.record.episode import Desync, EpisodeView, StateDump
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import AtLeastMinusOne, Count, DocumentPart, EpisodeNumber, StateDifference
 from gym_p2p.core.wire.seats import SeatId
@@ -85,7 +87,11 @@ class DesyncWithStates(DocumentPart, frozen=True, kw_only=True):
     state_differences: list[StateDifference]
     """The fields in which the two states differ, where states were exchanged."""
     states: dict[str, Any] | None
-    """Both states (ours, theirs), every field by its path; null where they were not exchanged."""
+    """Both states (ours, theirs), every field by its path; null where they were not exchanged, or are more
+    than is kept of a match."""
+    state_problem: str | None = None
+    """Why the states that were to be exchanged are not compared, or not yet; null where they are, and where
+    none were to be exchanged (they are at the first desync with each player)."""
 
 
 class EpisodeRollbacks(DocumentPart, frozen=True):
@@ -182,5 +188,12 @@ def _desync(event: Desync, episode: EpisodeView) -> DesyncWithStates:
         differs_in=event.of.value,
         has_state_dump=dump is not None,
         state_differences=state_differences(episode, event.frame) or [],
-        states=None if dump is None else {"ours": dump.ours, "theirs": dump.theirs},
+        states=None if dump is None else _states(dump),
+        state_problem=episode.state_problem(event.frame),
     )
+
+
+def _states(dump: StateDump) -> dict[str, Any] | None:
+    if dump.ours is None or dump.theirs is None:
+        return None
+    return {"ours": msgspec.Raw(dump.ours), "theirs": msgspec.Raw(dump.theirs)}

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta, field
 
-from gym_p2p.core.latency.statistics import LatencyStatistics
-from gym_p2p.core.record.building import Decode, input_counts, latency_by_peer, pause_ms
+from gym_p2p.core.record.building import Decode, input_counts, pause_ms
+from gym_p2p.core.record.document import Document, common_keys
 from gym_p2p.core.record.link import UNKNOWN_CONNECTION, Health, LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.match_validation import Validation, match_validation
@@ -18,9 +18,7 @@ from gym_p2p.core.record.parts import (
     AtLeastMinusOne,
     Connection,
     Count,
-    Document,
     DocumentPart,
-    FocusLoss,
     InputCounts,
     Milliseconds,
     Reconnections,
@@ -92,20 +90,12 @@ class MultiplayerDocument(Document, frozen=True, kw_only=True):
     """What was played, and whether all played the same."""
     session_status: SessionStatus
     """How the match ended for this player."""
-    latency: LatencyStatistics | None
-    """The worst link by median; null without a sample."""
-    latency_by_peer: dict[str, LatencyStatistics | None]
-    """Every link, by the peer's id; null without a sample."""
-    focus_loss: FocusLoss | None = None
-    """Null for a peer that cannot lose focus."""
     reconnection: Reconnections
     """Links that broke and came back."""
     protocol_errors: dict[str, Count]
     """What peers sent and the protocol does not allow, counted by problem."""
     probe: dict[str, Any] | list[Any] | None
     """What the pre-match probe measured, both sides' values; null without one."""
-    environment: dict[str, Any]
-    """Its id, versions of the packages, the platform."""
     config: dict[str, Any]
     """Sync mode, input delay, frame rate and so on."""
 
@@ -115,8 +105,7 @@ def multiplayer_document(record: MatchRecord, now_ms: int, decode: Decode) -> Mu
     now_ms = record.time(now_ms)
     worst = record.worst_link()
     return MultiplayerDocument(
-        game_id=record.game_id,
-        player_id=record.player_id,
+        **common_keys(record),
         peer_player_id=next(iter(record.links), None),
         export_timestamp=now_ms,
         session_start_time=record.session_start_ms,
@@ -125,8 +114,6 @@ def multiplayer_document(record: MatchRecord, now_ms: int, decode: Decode) -> Mu
         input_delivery=_input_delivery(record),
         validation=match_validation(record, now_ms, decode),
         session_status=_session_status(record),
-        latency=None if worst is None else worst.series.statistics(),
-        latency_by_peer=latency_by_peer(record),
         reconnection=Reconnections(
             disconnections=record.disconnections.copy(),
             attempts=record.attempts.copy(),
@@ -134,7 +121,6 @@ def multiplayer_document(record: MatchRecord, now_ms: int, decode: Decode) -> Mu
         ),
         protocol_errors=dict(record.protocol_errors),
         probe=plain(record.probe),
-        environment=plain(record.environment),
         config=plain(record.config),
     )
 

@@ -23,7 +23,6 @@ __all__ = [
     "ConnectionPath",
     "Count",
     "Disconnection",
-    "Document",
     "DocumentPart",
     "EpisodeNumber",
     "FocusLoss",
@@ -32,10 +31,12 @@ __all__ = [
     "ReconnectionAttempt",
     "Reconnections",
     "StateDifference",
+    "UploadStatus",
 ]
 
-SCHEMA_VERSION: Literal[1] = 1
-"""Raised when a key changes its meaning or goes away; a new key does not raise it."""
+SCHEMA_VERSION: Literal[2] = 2
+"""Raised with keys that whoever reads documents has to know of: 2 brought who played, what they earned, and
+when. Keys keep their meaning; a document of version 1 lacks the new ones."""
 
 AtLeastMinusOne = Annotated[int, Meta(ge=-1)]
 EpisodeNumber = Annotated[int, Meta(ge=1)]
@@ -43,17 +44,6 @@ EpisodeNumber = Annotated[int, Meta(ge=1)]
 
 class DocumentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
     """A part of a document. It is in no cycle, hence of no interest to the garbage collector."""
-
-
-class Document(DocumentPart, frozen=True, kw_only=True):
-    """A document: whose it is, and of which match."""
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    """The version of this schema; raised when a key changes its meaning or goes away."""
-    game_id: str
-    """The match's id."""
-    player_id: SeatId
-    """The id of the player whose account this is."""
 
 
 class ConnectionPath(DocumentPart, frozen=True, kw_only=True):
@@ -169,3 +159,16 @@ class FocusLoss(DocumentPart, frozen=True, kw_only=True):
     """How long a period may be, in milliseconds."""
     was_timeout_triggered: bool
     """Whether a period was longer than that."""
+
+
+class UploadStatus(DocumentPart, frozen=True, kw_only=True):
+    """What became of handing in the multiplayer document to the service."""
+
+    state: Literal["stored", "kept", "refused"]
+    """``stored`` there; ``kept`` here, to be handed in at the next chance; ``refused``, for good."""
+    problem: str | None
+    """What was wrong, in words; null where nothing was."""
+    path: str | None
+    """Where the document lies, the last parts of its path; null where it lies nowhere here."""
+    command: str | None
+    """The command that hands it in later; null where there is nothing to hand in."""

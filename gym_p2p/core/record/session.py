@@ -6,20 +6,19 @@ from typing import Any
 
 from msgspec import field
 
-from gym_p2p.core.latency.statistics import LatencyStatistics
-from gym_p2p.core.record.building import Decode, input_counts, latency_by_peer, pause_ms
+from gym_p2p.core.record.building import Decode, input_counts, pause_ms
+from gym_p2p.core.record.document import Document, common_keys
 from gym_p2p.core.record.episode import Rollback
 from gym_p2p.core.record.link import UNKNOWN_CONNECTION
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import (
     Connection,
     Count,
-    Document,
     DocumentPart,
     EpisodeNumber,
-    FocusLoss,
     InputCounts,
     Reconnections,
+    UploadStatus,
 )
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.wire.seats import SeatId
@@ -118,12 +117,9 @@ class SessionDocument(Document, frozen=True, kw_only=True):
     """Frames over all episodes."""
     reconnection: Reconnections
     """Links that broke and came back."""
-    latency: LatencyStatistics | None
-    """The worst link by median; null without a sample."""
-    latency_by_peer: dict[str, LatencyStatistics | None]
-    """Every link, by the peer's id; null without a sample."""
-    focus_loss: FocusLoss | None = None
-    """Null for a peer that cannot lose focus."""
+    upload: UploadStatus | None
+    """What became of handing in the multiplayer document; null before the match has ended, and where it is
+    handed in nowhere."""
 
 
 def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
@@ -133,8 +129,7 @@ def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
     totals = record.totals()
     worst = record.worst_link()
     return SessionDocument(
-        game_id=record.game_id,
-        player_id=record.player_id,
+        **common_keys(record),
         connection=UNKNOWN_CONNECTION if worst is None else worst.connection,
         inputs=input_counts(record),
         rollbacks=Rollbacks(
@@ -160,8 +155,7 @@ def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
             attempts=record.attempts.copy(),
             total_pause_duration_ms=pause_ms(record),
         ),
-        latency=None if worst is None else worst.series.statistics(),
-        latency_by_peer=latency_by_peer(record),
+        upload=record.upload,
     )
 
 

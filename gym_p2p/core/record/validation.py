@@ -7,25 +7,16 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from gym_p2p.core.latency.statistics import LatencyStatistics
-from gym_p2p.core.record.building import (
-    Decode,
-    actions,
-    latency_by_peer,
-    pause_ms,
-    state_differences,
-    unique_names,
-)
+from gym_p2p.core.record.building import Decode, actions, pause_ms, state_differences, unique_names
+from gym_p2p.core.record.document import Document, common_keys
 from gym_p2p.core.record.episode import Desync, EpisodeRecord, EpisodeView
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import (
     AtLeastMinusOne,
     Count,
     Disconnection,
-    Document,
     DocumentPart,
     EpisodeNumber,
-    FocusLoss,
     Milliseconds,
     ReconnectionAttempt,
     StateDifference,
@@ -84,6 +75,9 @@ class DesyncEvent(DocumentPart, frozen=True, kw_only=True):
     """Whether both states were exchanged; they stand in the multiplayer document."""
     state_differences: list[StateDifference]
     """The fields in which the two states differ, where states were exchanged."""
+    state_problem: str | None = None
+    """Why the states that were to be exchanged are not compared, or not yet; null where they are, and where
+    none were to be exchanged (they are at the first desync with each player)."""
 
 
 class ValidationReconnections(DocumentPart, frozen=True, kw_only=True):
@@ -114,12 +108,6 @@ class ValidationDocument(Document, frozen=True, kw_only=True):
     """Checked frames whose checksums differ, in the order in which that was found."""
     reconnection: ValidationReconnections
     """Links that broke and came back."""
-    latency: LatencyStatistics | None
-    """The worst link by median; null without a sample."""
-    latency_by_peer: dict[str, LatencyStatistics | None]
-    """Every link, by the peer's id; null without a sample."""
-    focus_loss: FocusLoss | None = None
-    """Null for a peer that cannot lose focus."""
 
 
 def validation_document(record: MatchRecord, now_ms: int, decode: Decode) -> ValidationDocument:
@@ -127,10 +115,8 @@ def validation_document(record: MatchRecord, now_ms: int, decode: Decode) -> Val
     episode = _newest_episode(record)
     verified_frames = min(episode.verified_frame + 1, episode.frames)
     keys = unique_names(record.players)
-    worst = record.worst_link()
     return ValidationDocument(
-        game_id=record.game_id,
-        player_id=record.player_id,
+        **common_keys(record),
         export_timestamp=record.time(now_ms),
         episode_num=episode.number,
         summary=ValidationSummary(
@@ -153,8 +139,6 @@ def validation_document(record: MatchRecord, now_ms: int, decode: Decode) -> Val
             reconnection_attempts=record.attempts.copy(),
             total_pause_duration_ms=pause_ms(record),
         ),
-        latency=None if worst is None else worst.series.statistics(),
-        latency_by_peer=latency_by_peer(record),
     )
 
 
@@ -174,4 +158,5 @@ def _desync_event(event: Desync, episode: EpisodeView) -> DesyncEvent:
         differs_in=event.of.value,
         has_state_dump=differences is not None,
         state_differences=differences or [],
+        state_problem=episode.state_problem(event.frame),
     )

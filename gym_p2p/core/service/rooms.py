@@ -32,6 +32,7 @@ from gym_p2p.core.api.rooms import (
     TurnedAway,
 )
 from gym_p2p.core.presence.presence import Presence
+from gym_p2p.core.record.folders import match_folder
 from gym_p2p.core.service.room import Member, Room, join_problem
 from gym_p2p.core.signaling.relay import Relay
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
@@ -47,7 +48,9 @@ class Rooms:
         presence: who is there.
         match_ids: draws a new, unguessable match id.
         seeds: draws an unsigned 32-bit seed.
-        issue_token: makes the upload token of a player: ``(match_id, player_id, player ids of all)``.
+        now_ms: returns the Unix time in milliseconds.
+        issue_token: makes a player's upload token: ``(match_id, player_id, player ids of all, the name of
+            the match's folder)``.
         ice_servers: announced to a subject with a match, with credentials of its own where needed.
         relay_only: announced with every match.
         screen: looks into relayed signals; chosen by whether the match is relay-only.
@@ -59,7 +62,8 @@ class Rooms:
         *,
         match_ids: Callable[[], str],
         seeds: Callable[[], int],
-        issue_token: Callable[[str, SeatId, tuple[SeatId, ...]], str],
+        now_ms: Callable[[], int],
+        issue_token: Callable[[str, SeatId, tuple[SeatId, ...], str], str],
         ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         relay_only: bool = False,
         screen: Callable[[bool], Screen] = lambda _relay_only: pass_all,
@@ -67,6 +71,7 @@ class Rooms:
         self._presence = presence
         self._match_ids = match_ids
         self._seeds = seeds
+        self._now_ms = now_ms
         self._issue_token = issue_token
         self._ice_servers = ice_servers
         self._relay_only = relay_only
@@ -238,7 +243,8 @@ class Rooms:
     def _begin(self, room: Room, match_id: str) -> None:
         """Announce the match to everybody in its room."""
         room.match_id = match_id
-        seed = self._seeds()
+        seed, made_at_ms = self._seeds(), self._now_ms()
+        folder = match_folder(match_id, made_at_ms=made_at_ms, place=room.queue or room.room_id)
         members = room.in_order
         players = tuple(
             MatchPlayer(player_id=m.player_id, subject_id=m.subject_id, seats=m.seats, client=m.client)
@@ -255,9 +261,10 @@ class Rooms:
                 seed=seed,
                 ice_servers=tuple(self._ice_servers(member.subject_id)),
                 relay_only=room.relay_only,
-                token=self._issue_token(match_id, member.player_id, everyone),
+                token=self._issue_token(match_id, member.player_id, everyone, folder),
                 queue=room.queue,
                 probe=member.probe,
+                made_at_ms=made_at_ms,
             )
             self._outputs.append(Notify(member.subject_id, found))
 

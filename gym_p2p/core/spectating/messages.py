@@ -87,7 +87,7 @@ class EpisodeShown(WireMessage, tag=0x43, frozen=True):
     seed: Seed
     options: JsonObject
     digest: Digest
-    snapshots: str | None
+    snapshots: Annotated[str, msgspec.Meta(max_length=64)] | None
 
 
 class FramesShown(WireMessage, tag=_FRAMES_SHOWN, frozen=True):

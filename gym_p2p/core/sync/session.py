@@ -133,6 +133,10 @@ class SyncSession:
         """By what a frame's time is to be multiplied, so that the others can keep up: 1 to 1.1."""
         return self._pace.stretch
 
+    def absent_in(self, frame: int) -> tuple[int, ...]:
+        """Return the players who are known to be gone in a frame."""
+        return tuple([t.player for t in self._vacant if t.ended_by(frame)]) if self._vacant else ()
+
     def begin(self) -> Sequence[GiveInput]:
         """Start the episode: return the inputs of the delayed frames, to be given first."""
         return [self._give(self._default) for _ in range(self.input_delay)]
@@ -268,8 +272,7 @@ class SyncSession:
             if track.count <= frame:
                 predicted.append(track.player)
         self._save(frame, guessing=bool(predicted))
-        absent = tuple([t.player for t in self._vacant if t.ended_by(frame)]) if self._vacant else ()
-        self._outputs.append(Advance(frame, tuple(inputs), tuple(predicted), again, absent))
+        self._outputs.append(Advance(frame, tuple(inputs), tuple(predicted), again, self.absent_in(frame)))
 
     def _save(self, frame: int, *, guessing: bool) -> None:
         """Request S(frame) where a rollback may want it, or the caller does."""

@@ -21,35 +21,20 @@ exports, whole numbers of any length among it and NaN not.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Generic, TypeVar
 
 import attrs
 import msgspec
 
+from gym_p2p.core.wire.bounded_json import IN_MESSAGE, decode_json
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
 from gym_p2p.errors import ProtocolError
 
-__all__ = [
-    "MAX_JSON_DEPTH",
-    "MAX_SEED",
-    "Codec",
-    "Count",
-    "Digest",
-    "JsonObject",
-    "Reason",
-    "Seed",
-    "Version",
-    "WireMessage",
-    "nested_deeper",
-]
+__all__ = ["MAX_SEED", "Codec", "Count", "Digest", "JsonObject", "Reason", "Seed", "Version", "WireMessage"]
 
 MAX_SEED = 2**64 - 1
 """NumPy takes any number; this many bits are more than anybody draws."""
-
-MAX_JSON_DEPTH = 32
-"""Mappings and lists within each other: more than a configuration has, and what every reader takes."""
 
 _MAX_VERSION = 127
 
@@ -76,26 +61,58 @@ M = TypeVar("M", bound=WireMessage)
 class JsonObject(Mapping[str, Any]):
     """A mapping of plain data as the value of a field; on the wire it is JSON in a string.
 
+    One that was received is kept as that string until somebody looks into it: a peer may send many that
+    nobody ever does, and what is in them can take fifty times as much memory.
+
     Args:
         value: what it holds. Whether that can travel shows when it is encoded.
+        text: the JSON of a value that is not known yet; :meth:`received` checks it.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_text", "_value")
 
-    def __init__(self, value: Mapping[str, Any]) -> None:
+    def __init__(self, value: Mapping[str, Any] | None, *, text: str | None = None) -> None:
         self._value = value
+        self._text = text
+
+    @classmethod
+    def received(cls, text: str) -> JsonObject:
+        """Return the mapping that a text is.
+
+        Raises:
+            ProtocolError: it is none, or beyond :data:`~gym_p2p.core.wire.bounded_json.IN_MESSAGE`.
+        """
+        if not isinstance(decode_json(text, IN_MESSAGE), dict):
+            raise ProtocolError("wrong shape")
+        return cls(None, text=text)
+
+    def as_text(self) -> str:
+        """Return its JSON.
+
+        Raises:
+            ValueError, TypeError: there is none.
+        """
+        if self._text is not None:
+            return self._text
+        return json.dumps(dict(self), separators=(",", ":"), allow_nan=False)
+
+    def _content(self) -> Mapping[str, Any]:
+        if self._value is None:
+            assert self._text is not None  # noqa: S101 - it has one or the other
+            self._value = decode_json(self._text, IN_MESSAGE)
+        return self._value
 
     def __getitem__(self, name: str) -> Any:
-        return self._value[name]
+        return self._content()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._value)
+        return iter(self._content())
 
     def __len__(self) -> int:
-        return len(self._value)
+        return len(self._content())
 
     def __repr__(self) -> str:
-        return f"JsonObject({self._value!r})"
+        return f"JsonObject({self._content()!r})"
 
 
 class Codec(Generic[M]):
@@ -185,7 +202,7 @@ def _kind_of(cls: type[WireMessage]) -> Any:
 def _to_wire(value: Any) -> Any:
     """Return what stands for a value that MessagePack has no form for."""
     if isinstance(value, JsonObject):
-        return json.dumps(dict(value), separators=(",", ":"), allow_nan=False)
+        return value.as_text()
     raise TypeError(f"a {type(value).__name__} cannot travel")
 
 
@@ -193,35 +210,4 @@ def _from_wire(_cls: type[Any], text: Any) -> JsonObject:
     """Return the mapping for what stands in a field of type :class:`JsonObject`, the only one of ours."""
     if not isinstance(text, str):
         raise ProtocolError("wrong shape")
-    try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-    except (ValueError, RecursionError):
-        raise ProtocolError("malformed JSON") from None
-    if not isinstance(value, dict) or nested_deeper(value, MAX_JSON_DEPTH):
-        raise ProtocolError("wrong shape")
-    return JsonObject(value)
-
-
-def nested_deeper(value: Any, limit: int) -> bool:
-    """Return whether plain data has more than so many mappings and lists within each other."""
-    level = [value]
-    for _ in range(limit):
-        level = [
-            item
-            for found in level
-            if isinstance(found, dict | list)
-            for item in (found.values() if isinstance(found, dict) else found)
-        ]
-    return any(isinstance(found, dict | list) for found in level)
-
-
-def _finite(text: str) -> float:
-    """Return a number that is one: ``1e999`` would be infinite, and could not be sent on."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ProtocolError("malformed JSON")
-    return value
-
-
-def _refuse_constant(_text: str) -> Any:
-    raise ProtocolError("malformed JSON")
+    return JsonObject.received(text)

@@ -61,6 +61,9 @@ MAX_OPTIONS_BYTES = MAX_CTRL_BYTES - 256
 MAX_DIFFERENCES = 64
 """Between what two players are going to play, as far as they are listed."""
 
+_RELAY_HEAD_BYTES = 16
+"""What a :class:`Relay` takes beside what it passes on, at most."""
+
 INPUT_HEAD_BYTES = 3
 """What an input takes beside its own bytes, at most."""
 
@@ -117,6 +120,11 @@ class Ready(WireMessage, tag=0x03, frozen=True):
     options: JsonObject | None
     frames: Count
     delay: _Delay
+
+    def __post_init__(self) -> None:
+        # Whoever takes it may have to pass it on: not only is what we send short enough for that.
+        if self.options is not None and len(encode(self)) > MAX_CTRL_BYTES - _RELAY_HEAD_BYTES:
+            raise ProtocolError("options too long")
 
 
 class Checksum(WireMessage, tag=0x04, frozen=True):

@@ -9,6 +9,7 @@ Whether it can also be rolled back is for :mod:`gym_p2p.game.state.proof` to say
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,26 +18,26 @@ import attrs
 
 from gym_p2p.errors import P2PError, UsageError
 from gym_p2p.game.determinism.comparisons import HASH_SEEDS, equal, from_processes, in_rounds, judged
+from gym_p2p.game.determinism.forked import Forked
 from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, portable_recipe
 from gym_p2p.game.determinism.report_card import PLAYABLE, RANDOM, CardCheck, ReportCard, SyncVerdict
+from gym_p2p.game.determinism.rounds import play_rounds
+from gym_p2p.game.determinism.settings import MakeEnv, Settings
 from gym_p2p.game.determinism.trial import Broke, Run, first_difference, play_trial
 from gym_p2p.game.determinism.unlike import Unlike
 from gym_p2p.game.determinism.verdict import RATES_HZ, better, verdict_of
-from gym_p2p.game.env import isolation
 from gym_p2p.game.env.describe import split_versions
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import GlobalRandom
-from gym_p2p.game.env.load import load_environment, own_words
-from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.env.load import own_words
 from gym_p2p.game.env.split import SeatsOption, plain_seats
 from gym_p2p.game.state.proof import FRAMES, SnapshotChoice, choose_snapshots
 from gym_p2p.game.state.snapshot import Hooks, require_hooks
 
 __all__ = ["check_env_determinism"]
 
-MakeEnv = str | Callable[[], Any]
-
-_NOTHING = Unlike({}, {})
+_Start = Callable[[list[Run], contextlib.ExitStack], Sequence[FreshProcess | Forked] | str]
+"""Starts processes that play runs again, or says why there are none."""
 
 _MORE_SEEDS = 10
 """Of an environment that uses global random state: one that draws seldom shows it in few episodes."""
@@ -82,7 +83,8 @@ def check_env_determinism(
         options: what ``reset`` gets.
         default_actions: as for :func:`~gym_p2p.game.env.seats.make_game`.
         seats: the same.
-        fresh_process: whether to try other processes too.
+        fresh_process: whether to try other processes too. Without, only a fork of this one is asked, where
+            all outcomes are the same and infos or states are not.
         on_progress: is called with what is being done.
 
     Returns:
@@ -94,7 +96,7 @@ def check_env_determinism(
     if steps < 1 or not seeds:
         raise UsageError(f"wanted at least one step and one seed, got {steps} and {list(seeds)}")
     hooks = None if snapshots is None else require_hooks(snapshots)
-    settings = _Settings(
+    settings = Settings(
         make_env,
         dict(env_args or {}),
         steps,
@@ -109,36 +111,6 @@ def check_env_determinism(
         return _Examination(settings, on_progress or (lambda _what: None)).card(fresh_process=fresh_process)
 
 
-@attrs.frozen
-class _Settings:
-    """The arguments of the examination."""
-
-    make_env: MakeEnv
-    env_args: dict[str, Any]
-    steps: int
-    seeds: tuple[int, ...]
-    hooks: Hooks | None
-    isolate: bool
-    options: dict[str, Any] | None
-    default_actions: Any
-    seats: Any
-
-    def new_game(self) -> Game:
-        """Make one copy."""
-        game = make_game(self._new_env(), default_actions=self.default_actions, seats=self.seats)
-        return isolation.isolate_global_random(game) if self.isolate else game
-
-    def _new_env(self) -> Any:
-        if isinstance(self.make_env, str):
-            return load_environment(self.make_env, self.env_args)
-        try:
-            return self.make_env(**self.env_args)
-        except P2PError:
-            raise
-        except Exception as error:
-            raise UsageError(f"make_env raised {own_words(error)}") from error
-
-
 def _rounds(originals: Sequence[Run], most: int) -> int:
     """Return how many times a fresh process plays them."""
     once_us = sum(len(run.actions) * (run.step_us or 0.0) for run in originals)
@@ -148,7 +120,7 @@ def _rounds(originals: Sequence[Run], most: int) -> int:
 class _Examination:
     """All runs of one environment, and what they show."""
 
-    def __init__(self, settings: _Settings, on_progress: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, on_progress: Callable[[str], None]) -> None:
         self._settings = settings
         self._report_progress = on_progress
         self._identity: dict[str, str] = {}
@@ -216,13 +188,13 @@ class _Examination:
             self._report_progress("waiting for the fresh processes")
             process, far = from_processes(originals, others)
             unlike = Unlike.between(originals, [*again, *anew, *far])
-            harmful = None
+            harmful: Unlike | str | None = None
             if same.passed and object_.passed and process.passed is not False:
                 labels = unlike.labels([*originals, *again, *anew, *far])
                 rest = unlike.without(labels)
                 object_ = self._looked_at_longer(object_, (game, fresh), originals, suspect=bool(rest))
                 if object_.passed:
-                    harmful = self._harmful(rest, originals, stack) if rest and far else _NOTHING
+                    harmful = self._harmful(rest, originals, stack, fresh_process=fresh_process)
         infos, states = judged(originals, unlike, harmful, far=bool(far))
         return [same, object_, process, infos], states
 
@@ -247,16 +219,47 @@ class _Examination:
                 return attrs.evolve(check, passed=False, detail=difference)
         return check
 
-    def _harmful(self, unlike: Unlike, originals: list[Run], stack: contextlib.ExitStack) -> Unlike:
-        """Return what differs between processes that have the same clocks and the same chance."""
+    def _harmful(
+        self, unlike: Unlike, originals: list[Run], stack: contextlib.ExitStack, *, fresh_process: bool
+    ) -> Unlike | str:
+        """Return what differs between processes that have the same clocks and the same chance.
+
+        A text where there are no such processes, or where they come to other outcomes: it says why.
+        """
+        if not unlike:
+            return unlike
         self._report_progress("playing the same in processes with fixed clocks and chance")
-        others = self._started(originals, stack, fixed=True)
-        check, runs = from_processes(originals, others)
-        if not check.passed or isinstance(others, str):
-            return _NOTHING  # there is no second opinion
-        one, other = runs[: len(runs) // 2], runs[len(runs) // 2 :]
-        pairs = zip(in_rounds(originals, one), in_rounds(originals, other), strict=True)
-        return unlike.within(Unlike.of_all(itertools.starmap(Unlike.between, pairs)))
+        starts: list[_Start] = [functools.partial(self._started, fixed=True)] if fresh_process else []
+        for start in [*starts, self._forked]:
+            check, runs = from_processes(originals, start(originals, stack))
+            if check.passed:
+                one, other = runs[: len(runs) // 2], runs[len(runs) // 2 :]
+                pairs = zip(in_rounds(originals, one), in_rounds(originals, other), strict=True)
+                return unlike.within(Unlike.of_all(itertools.starmap(Unlike.between, pairs)))
+        return (
+            f"whether games go another way by it is not known: with fixed clocks and chance, {check.detail}"
+        )
+
+    def _forked(self, originals: list[Run], stack: contextlib.ExitStack) -> list[Forked] | str:
+        """Start forks of this process, which have the maker that other programs have not."""
+        play = functools.partial(
+            play_rounds,
+            self._settings.new_game,
+            [(run.seed, run.actions) for run in originals],
+            rounds=_rounds(originals, _FIXED_ROUNDS),
+            fixed=True,
+            options=self._settings.options,
+            strategy=self._strategy,
+            hooks=self._settings.hooks,
+        )
+        started: list[Forked] = []
+        try:
+            for hash_seed in HASH_SEEDS:
+                started.append(Forked(functools.partial(play, stirred_by=hash_seed), hash_seed))
+                stack.callback(started[-1].close)
+        except (NoRecipe, OSError) as problem:
+            return str(problem)
+        return started
 
     def _started(
         self, originals: list[Run], stack: contextlib.ExitStack, *, fixed: bool = False

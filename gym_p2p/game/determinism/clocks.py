@@ -13,6 +13,7 @@ import itertools
 import os
 import random
 import secrets
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.random.bit_generator as numpy_bits
 
-__all__ = ["fix_clocks_and_chance", "shift_clocks"]
+__all__ = ["fix_clocks_and_chance", "forget_real_clocks_and_chance", "shift_clocks"]
 
 _LATER_S = 3_456_789.0
 """How far the clocks are ahead: 40 days and a bit, so that every digit differs."""
@@ -71,6 +72,20 @@ def fix_clocks_and_chance() -> None:
     setattr(uuid, "_generate_time_safe", None)  # noqa: B010 it asks the system
     random.seed(1)
     np.random.seed(1)
+
+
+def forget_real_clocks_and_chance() -> None:
+    """Fix them, also for modules that have taken the real ones by name (``from time import time``)."""
+    places: list[tuple[Any, str]] = [(time, name + end) for name in _CLOCKS for end in ("", "_ns")]
+    places += [(dt, "datetime"), (random, "Random"), (os, "urandom"), (os, "getpid")]
+    before = {id(getattr(module, name)): (module, name) for module, name in places}
+    fix_clocks_and_chance()
+    for where, module in list(sys.modules.items()):
+        if where.partition(".")[0] == __name__.partition(".")[0]:
+            continue  # ours know which one they want
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if id(value) in before and (real := before[id(value)]) != (module, name):
+                setattr(module, name, getattr(*real))
 
 
 def _ahead(clock: Callable[[], float]) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
+from gym_p2p.game.determinism.forked import Forked
 from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe
-from gym_p2p.game.determinism.report_card import STATE, CardCheck
+from gym_p2p.game.determinism.report_card import ELSEWHERE, STATE, CardCheck
 from gym_p2p.game.determinism.trial import Run, first_difference
 from gym_p2p.game.determinism.unlike import Unlike
 from gym_p2p.game.state.rehearsal import listed
@@ -28,9 +29,11 @@ def equal(name: str, originals: list[Run], runs: list[Run]) -> CardCheck:
     return CardCheck(name, passed=True, detail=f"the same outcomes over {frames} frames")
 
 
-def from_processes(originals: list[Run], others: list[FreshProcess] | str) -> tuple[CardCheck, list[Run]]:
+def from_processes(
+    originals: list[Run], others: Sequence[FreshProcess | Forked] | str
+) -> tuple[CardCheck, list[Run]]:
     """Say what came back from the fresh processes, or why there were none; return their runs too."""
-    name = "fresh process"
+    name = ELSEWHERE
     if isinstance(others, str):
         return CardCheck(name, passed=None, detail=f"not tried: {others}"), []
     runs: list[Run] = []
@@ -56,14 +59,15 @@ def in_rounds(originals: list[Run], runs: list[Run]) -> list[list[Run]]:
 
 
 def judged(
-    originals: list[Run], unlike: Unlike, harmful: Unlike | None, *, far: bool
+    originals: list[Run], unlike: Unlike, harmful: Unlike | str | None, *, far: bool
 ) -> tuple[CardCheck, CardCheck]:
     """Say whether the infos and the states of all runs are alike.
 
     Args:
         originals: the runs that others were compared with.
         unlike: in what those differ.
-        harmful: what of that is a game that goes another way; ``None`` where outcomes differ too.
+        harmful: what of that is a game that goes another way; ``None`` where outcomes differ too; a text
+            where that could not be found out, which says why.
         far: whether other processes are among them.
     """
     where = "every run" if far else "every run of this process"
@@ -73,20 +77,24 @@ def judged(
         detail = f"not compared: {listed(sorted(opaque))} is something other than plain data"
         infos = CardCheck("info", passed=None, detail=detail)
     else:
-        worse = None if harmful is None else harmful.infos
+        worse = harmful.infos if isinstance(harmful, Unlike) else harmful
         infos = _judged("info", unlike.infos, worse, f"the same in {where}")
     if any(run.state is None for run in originals):
         return infos, CardCheck(STATE, passed=None, detail="none: outcomes are compared instead")
-    states = None if harmful is None else harmful.states
+    states = harmful.states if isinstance(harmful, Unlike) else harmful
     return infos, _judged(STATE, unlike.states, states, f"the same after {where}")
 
 
-def _judged(name: str, unlike: Mapping[str, str], harmful: Mapping[str, str] | None, same: str) -> CardCheck:
+def _judged(
+    name: str, unlike: Mapping[str, str], harmful: Mapping[str, str] | str | None, same: str
+) -> CardCheck:
     if not unlike:
         return CardCheck(name, passed=True, detail=same)
     differ = f"players would differ in {listed(sorted(unlike))} ({next(iter(unlike.values()))})"
     if harmful is None:
         return CardCheck(name, passed=False, detail=differ)
+    if isinstance(harmful, str):
+        return CardCheck(name, passed=False, detail=f"not judged: {differ}, and no outcome did; {harmful}")
     if harmful:
         key, example = next(iter(harmful.items()))
         where = example if example.startswith("at frame") else f"({example})"

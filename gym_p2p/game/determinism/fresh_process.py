@@ -1,8 +1,7 @@
 """The same runs in a process of its own, which shares nothing with this one but the code.
 
-Run as a program it reads a job from standard input and prints the runs, of several rounds: each with a new
-copy that lies in memory another way. There, text hashes otherwise and the
-clock shows another time: what depends on either of them comes to light.
+Run as a program it reads a job from standard input and prints the runs, of several rounds. There, text hashes
+otherwise and the clock shows another time: what depends on either of them comes to light.
 """
 
 from __future__ import annotations
@@ -12,23 +11,19 @@ import functools
 import json
 import os
 import pkgutil
-import random
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attrs
-import msgspec
-
 from gym_p2p.config.names import name_of
-from gym_p2p.game.determinism.clocks import fix_clocks_and_chance, shift_clocks
-from gym_p2p.game.determinism.trial import Run, play_trial
+from gym_p2p.game.determinism.clocks import shift_clocks
+from gym_p2p.game.determinism.rounds import play_rounds, runs_from_bytes, runs_to_bytes
+from gym_p2p.game.determinism.trial import Run
+from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.state.fields import Fields
-from gym_p2p.game.state.fields_json import fields_from_json, fields_to_json
 from gym_p2p.processes.python import can_start_python, python_command
 
 __all__ = ["FreshProcess", "NoRecipe", "portable_recipe"]
@@ -108,8 +103,7 @@ class FreshProcess:
         if self._process.returncode != 0:
             words = err.decode(errors="replace").strip().splitlines() or ["no error message"]
             raise NoRecipe(f"the fresh process failed: {words[-1][:200]}")
-        found = msgspec.json.decode(out.splitlines()[-1], type=list[Run])
-        return [_with_state(run, fields_from_json) for run in found]
+        return runs_from_bytes(out.splitlines()[-1])
 
     def close(self) -> None:
         """End the process. Idempotent."""
@@ -117,29 +111,6 @@ class FreshProcess:
             self._process.kill()
         with contextlib.suppress(ValueError, OSError):
             self._process.communicate()
-
-
-def _with_state(run: Run, convert: Callable[[Fields], Fields]) -> Run:
-    """Return a run with its states, if it has any, from or to JSON data."""
-    first, state = (None if fields is None else convert(fields) for fields in (run.first_state, run.state))
-    return attrs.evolve(run, first_state=first, state=state)
-
-
-_BALLASTS = [type("Ballast", (), {"__slots__": [f"s{n}" for n in range(count)]}) for count in range(60)]
-"""Classes whose instances have all the sizes that Python's own allocator has places for, 16 to 512 bytes."""
-
-
-def _stir(seed: int) -> list[Any]:
-    """Let what is made from now on lie at addresses in another order; return what is to be kept for it."""
-    kept = [kind() for kind in _BALLASTS for _ in range(300)]
-    kept += [_Attributes() for _ in range(10_000)]
-    random.Random(seed).shuffle(kept)
-    del kept[len(kept) // 2 :]
-    return kept
-
-
-class _Attributes:
-    """Has them in a dict, and so other memory beside its own."""
 
 
 def _is_found(name: str, wanted: Any) -> bool:
@@ -162,33 +133,23 @@ def _main() -> None:
     job = json.load(sys.stdin)
     if not job["fixed"]:
         shift_clocks()
-    runs = [run for number in range(job["rounds"]) for run in _played(job, number)]
+    runs = play_rounds(
+        functools.partial(_new_game, job),
+        [(seed, [list(map(bytes.fromhex, joint)) for joint in actions]) for seed, actions in job["runs"]],
+        rounds=job["rounds"],
+        stirred_by=job["hash_seed"],
+        fixed=job["fixed"],
+        options=job["options"],
+        strategy=job["strategy"],
+        hooks=job["hooks"],
+    )
     print()  # noqa: T201 it ends what the environment may have printed
-    print(msgspec.json.encode([_with_state(run, fields_to_json) for run in runs]).decode())  # noqa: T201 the result
+    print(runs_to_bytes(runs).decode())  # noqa: T201 the result
 
 
-def _played(job: Mapping[str, Any], number: int) -> list[Run]:
-    """Play one round."""
-    if job["fixed"]:
-        fix_clocks_and_chance()
-    ballast = _stir(1000 * job["hash_seed"] + number)
+def _new_game(job: Mapping[str, Any]) -> Game:
     game = make_game(_make(job["recipe"]), default_actions=job["default_actions"], seats=job["seats"])
-    if job["isolate"]:
-        game = isolate_global_random(game)
-    runs = [
-        play_trial(
-            game,
-            seed=seed,
-            steps=len(actions),
-            options=job["options"],
-            actions=[list(map(bytes.fromhex, joint)) for joint in actions],
-            strategy=job["strategy"],
-            hooks=job["hooks"],
-        )
-        for seed, actions in job["runs"]
-    ]
-    del ballast
-    return runs
+    return isolate_global_random(game) if job["isolate"] else game
 
 
 if __name__ == "__main__":

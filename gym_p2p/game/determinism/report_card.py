@@ -9,6 +9,7 @@ import attrs
 from gym_p2p.game.state.proof import Tried
 
 __all__ = [
+    "ELSEWHERE",
     "INFO_AND_STATE",
     "NEEDED",
     "PLAYABLE",
@@ -24,7 +25,10 @@ SyncVerdict = Literal["rollback", "lockstep", "unfit"]
 PLAYABLE = "it can be played"
 """The check that is there only if the environment raised an error."""
 
-NEEDED = (PLAYABLE, "same process", "fresh object", "fresh process")
+ELSEWHERE = "fresh process"
+"""The check of whether other processes, where text hashes otherwise, come to the same."""
+
+NEEDED = (PLAYABLE, "same process", "fresh object", ELSEWHERE)
 """The checks without which no mode is possible."""
 
 RANDOM = "global random state"
@@ -64,7 +68,8 @@ class ReportCard:
         frames: how many frames the runs had that everything was compared with.
         seeds: their seeds.
         verdict: ``"rollback"``, ``"lockstep"`` (it is deterministic, and its state cannot be restored, or not
-            in time), or ``"unfit"`` (copies of it do not stay equal).
+            in time), or ``"unfit"`` (copies of it do not stay equal, or it was not found out whether they
+            do).
         why: in words, with what would help.
         checks: the questions, in order.
         strategies: every way of saving that was tried, with what it costs.

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gym_p2p.game.determinism.report_card import INFO_AND_STATE, NEEDED, RANDOM, CardCheck, SyncVerdict
+from gym_p2p.game.determinism.report_card import (
+    ELSEWHERE,
+    INFO_AND_STATE,
+    NEEDED,
+    RANDOM,
+    CardCheck,
+    SyncVerdict,
+)
 from gym_p2p.game.determinism.trial import Run
 from gym_p2p.game.state.proof import SnapshotChoice
 
@@ -36,9 +43,11 @@ def verdict_of(
         return "unfit", "; ".join(harmful)
     if len({frozenset(frame.items()) for run in originals for frame in run.frames}) < 2:
         return "unfit", "nothing changed while it was played, so that nothing was shown"
+    alone = [one.detail for one in checks if one.name == ELSEWHERE and one.passed is None]
+    reserve = f"; other processes, where text hashes otherwise: {alone[0]}" if alone else ""
     if choice is None or choice.snapshots is None:
-        return "lockstep", "no exact way was found to save and restore its state"
+        return "lockstep", f"no exact way was found to save and restore its state{reserve}"
     if choice.rollback_depth(RATES_HZ[0]) < 1:
         why = f"its state can be restored, but no frame can be played again in 1/{RATES_HZ[0]} s"
-        return "lockstep", why
-    return "rollback", f"deterministic, and exactly restored by {choice.snapshots.name}"
+        return "lockstep", f"{why}{reserve}"
+    return "rollback", f"deterministic, and exactly restored by {choice.snapshots.name}{reserve}"

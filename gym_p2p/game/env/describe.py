@@ -27,13 +27,26 @@ from gymnasium.wrappers import (
 )
 from pettingzoo.utils import OrderEnforcingWrapper
 
+from gym_p2p.core.record.plain import plain
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import checksum
 from gym_p2p.game.env.versions import package_versions
 
-__all__ = ["FILMING", "LOCAL_ARGUMENTS", "RECORDERS", "describe", "layers", "split_versions"]
+__all__ = [
+    "FILMING",
+    "LOCAL_ARGUMENTS",
+    "RECORDERS",
+    "describe",
+    "game_layers",
+    "layers",
+    "made_of",
+    "split_versions",
+]
 
 _VERSION_OF = "version of "
+
+_MAX_ITEMS = 10_000
+"""Of an array as an argument; of a larger one its digest is kept."""
 
 _ADDRESS = re.compile(r"(?: at)? 0x[0-9a-fA-F]+")
 
@@ -73,6 +86,23 @@ def describe(env: Any, seat_spaces: _Spaces) -> dict[str, str]:
     if isinstance(rom_path, str) and Path(rom_path).is_file():
         topics["game ROM"] = hashlib.blake2b(Path(rom_path).read_bytes(), digest_size=8).hexdigest()
     return topics | {f"{_VERSION_OF}{name}": version for name, version in _versions(env).items()}
+
+
+def made_of(env: Any) -> dict[str, Any]:
+    """Return what an environment is, as plain JSON data for the documents.
+
+    ``id``, ``arguments`` by name (what is no plain data as a text that says what it is), and the versions of
+    ``packages``.
+    """
+    base = env.unwrapped
+    arguments = {str(key): _as_json(value) for key, value in _arguments(base).items()}
+    return {"id": _identity(base), "arguments": arguments, "packages": _versions(env)}
+
+
+def game_layers(env: Any) -> Iterator[Any]:
+    """Yield the environment itself and, from the outside in before it, the wrappers that change the game."""
+    base = env.unwrapped
+    return (layer for layer in layers(env) if layer is base or not isinstance(layer, _ONLOOKERS))
 
 
 def split_versions(description: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -141,10 +171,23 @@ def _as_text(value: Any) -> str:  # noqa: PLR0911 one for each kind of data
     return f"<{named.__module__}.{named.__qualname__}>"
 
 
+def _as_json(value: Any) -> Any:
+    """Return an argument as plain JSON data; of what is none, a text that says what it is."""
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject and value.size <= _MAX_ITEMS:
+        return plain(value)
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    return plain(value) if value is None or isinstance(value, bool | int | float | str) else _as_text(value)
+
+
 def _wrappers(env: Any) -> Iterator[str]:
-    for layer in layers(env):
+    for layer in game_layers(env):
         name = type(layer).__name__
-        if layer is env.unwrapped or isinstance(layer, _ONLOOKERS):
+        if layer is env.unwrapped:
             continue
         arguments = getattr(layer, "_saved_kwargs", {})  # gymnasium.utils.RecordConstructorArgs
         shown = [f"{key}={_as_text(value)}" for key, value in arguments.items() if key not in _NO_SETTINGS]

@@ -37,13 +37,14 @@ from gymnasium import spaces
 from gym_p2p.config.extras import how_to_install
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.exports.files import disk_problem, open_private, telling_the_disk
+from gym_p2p.files.private import open_private
+from gym_p2p.files.problems import disk_problem, telling_the_disk
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.replay.reader import Replay
 from gym_p2p.game.replay.verify import ReplayStep, Verification, verify_replay
 from gym_p2p.game.spaces.boxes import finite_json
 
-__all__ = ["COLUMNS", "TransitionFile", "rows", "write_transitions"]
+__all__ = ["COLUMNS", "TransitionFile", "flat_observation", "rows", "write_transitions"]
 
 COLUMNS = (
     *("episode", "frame", "seat", "action", "observation"),
@@ -319,6 +320,12 @@ def _flat(space: gymnasium.Space[Any], value: Any) -> Any:
     if not _gather(space, value, numbers):
         return _nested(value)
     return numbers
+
+
+def flat_observation(game: Game, seat: SeatId, observation: Any) -> list[float] | None:
+    """Return an observation's numbers in one list, as the rows do; ``None`` if it is more than numbers."""
+    numbers: list[Any] = []
+    return numbers if _gather(game.observation_space(seat), observation, numbers) else None
 
 
 def _gather(space: gymnasium.Space[Any], value: Any, numbers: list[Any]) -> bool:

@@ -19,7 +19,8 @@ import attrs
 import msgspec
 
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.exports.files import disk_problem, make_folder, open_private
+from gym_p2p.files.private import make_folder, open_private
+from gym_p2p.files.problems import disk_problem
 from gym_p2p.game.checksum import OutcomeChecksum, checksum
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader

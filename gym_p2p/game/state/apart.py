@@ -7,6 +7,7 @@ its own contents there, and those of the one before are kept for it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +17,12 @@ from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state import graph
 from gym_p2p.game.state.kinds import Entry, Unreachable
 from gym_p2p.game.state.outside import Namespace, Outside
+from gym_p2p.game.state.plays import random_actor
 
 __all__ = ["apart"]
+
+_WATCHED_FRAMES = 24
+"""As many as a proof has at least."""
 
 
 def apart(games: Sequence[Game]) -> list[Game]:
@@ -26,12 +31,30 @@ def apart(games: Sequence[Game]) -> list[Game]:
     try:
         entries = graph.record(around)
     except Unreachable:  # it cannot be saved; what its code names can be found all the same
-        entries = []
-    namespaces = Outside(around, entries).all
+        outside = Outside(around, [])
+    else:
+        outside = Outside(around, entries)
+        _watch(games[0], outside, around)
+    namespaces = outside.all
     if not namespaces:
         return list(games)
     stage = _Stage(namespaces)
     return [_Apart(game, stage) for game in games]
+
+
+def _watch(game: Game, outside: Outside, around: Sequence[Any]) -> None:
+    """Play a little, see what moves that the code does not name, and leave all as it was."""
+    before = graph.record([*around, *outside.everything])
+    moments = [outside.marks()]
+    with contextlib.suppress(Exception):  # what an environment raises is told by whoever plays it
+        act, outcome = random_actor(game), game.reset(1)
+        moments.append(outside.marks())
+        for frame in range(_WATCHED_FRAMES):
+            if outcome.ended:
+                break
+            outcome = game.step(act(outcome, frame))
+    outside.keep_moved([*moments, outside.marks()])
+    graph.put_back(before)
 
 
 class _Stage:

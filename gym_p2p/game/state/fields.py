@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from gym_p2p.core.wire.foreign_text import MAX_SHOWN, printable
 from gym_p2p.game.checksum import checksum
 from gym_p2p.game.drawing import module_of
 from gym_p2p.game.state.graph import contents_of
@@ -224,7 +225,7 @@ def differences(
         ours: our fields.
         theirs: theirs.
         most: no more than so many differences are named.
-        longest: each text is cut to so many characters.
+        longest: each value is cut to so many characters.
 
     Returns:
         ``(path, ours, theirs)``, the shallowest first; ``"(absent)"`` stands for what one side lacks.
@@ -234,7 +235,7 @@ def differences(
         for inner, one, other in _differing_parts(path, ours.get(path, _NOTHING), theirs.get(path, _NOTHING)):
             if len(found) == most:
                 return found
-            found.append((inner, _shown(one, longest), _shown(other, longest)))
+            found.append((printable(inner), _shown(one, longest), _shown(other, longest)))
     return found
 
 
@@ -291,8 +292,7 @@ def _item_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _shown(value: Any, longest: int) -> str:
-    text = ABSENT if value is _NOTHING else _text(value)
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+    return printable(ABSENT if value is _NOTHING else _text(value), longest)
 
 
 def _text(value: Any) -> str:
@@ -300,7 +300,16 @@ def _text(value: Any) -> str:
         return f"{value.item()!r}"
     if isinstance(value, np.ndarray):
         return f"{value.dtype}{list(value.shape)} {value.ravel()[:8].tolist()}"
-    return repr(value)
+    return repr(_begin(value))
+
+
+def _begin(value: Any) -> Any:
+    """Return so much of a value as can be shown of it: the text of all of it may be many times as large."""
+    if isinstance(value, str | bytes | list | tuple):
+        return value[:MAX_SHOWN]
+    if isinstance(value, dict):
+        return dict(itertools.islice(value.items(), MAX_SHOWN))
+    return value
 
 
 def _is_place(name: str, value: Any) -> bool:

@@ -13,6 +13,7 @@ import collections
 import ctypes
 import functools
 import random
+import threading
 import types
 from collections.abc import Callable, Iterable
 from operator import attrgetter, methodcaller
@@ -351,6 +352,7 @@ _BASES: tuple[tuple[type, Visit], ...] = (
     (np.random.RandomState, _visit_value(methodcaller("get_state", legacy=False), _put_random_state)),
     (np.random.BitGenerator, _visit_value(attrgetter("state"), _put_bits)),
     (random.Random, _visit_value(methodcaller("getstate"), _put_random)),
+    (threading.local, _visit_object),  # what this thread sees of it, which is the one that plays
 )
 
 ATTRIBUTE_PUTS.add(_put_object)

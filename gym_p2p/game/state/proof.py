@@ -262,7 +262,8 @@ class _Proof:
         """Try the strategy; add what steps cost to a list."""
         name = self._snapshots.name
         try:
-            self.play_twice()
+            if (stuck := self.play_twice()) is not None:
+                return Tried(name, exact=False, reason=stuck)
             for moment in reversed(self._moments):
                 self._restore(moment)
         except _NotExact as refutation:
@@ -294,10 +295,11 @@ class _Proof:
         for moment in self._moments:
             self._snapshots.free(moment.snapshot)
 
-    def play_twice(self) -> None:
+    def play_twice(self) -> str | None:
         """Play, and play the same again: it is the original. In what their ends differ, no restore counts.
 
-        The first time shows, too, what changes outside of the environment's objects.
+        The first time shows, too, what changes outside of the environment's objects; what of it cannot be put
+        back is returned, in words.
         """
         outcome = self._game.reset(self._seed, self._options)
         digests: list[dict[str, str]] = []
@@ -311,10 +313,11 @@ class _Proof:
             digests.append(outcome_digests(self._game, outcome))
             if outcome.ended:
                 break
-        outside.keep_moved([*moments, outside.marks()])
+        stuck = outside.keep_moved([*moments, outside.marks()])
         first = Rehearsal.of(digests, self._snapshots.fields_now())
         self._play_original()
         self._noise = unlike([first, Rehearsal.of(self._digests, self._last_fields)])
+        return stuck
 
     def _play_original(self) -> None:
         """Play the original, and keep some moments of it."""

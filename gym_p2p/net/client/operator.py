@@ -13,6 +13,8 @@ import aiohttp
 
 from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.matchmaking.report import QueueReport
+from gym_p2p.core.wire.bounded_json import FROM_SERVICE, decode_json
+from gym_p2p.core.wire.foreign_text import screened
 from gym_p2p.errors import ProtocolError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.failures import in_words
 from gym_p2p.net.client.service_connection import check_url
@@ -60,7 +62,7 @@ class QueueView:
         try:
             async with self._http.get(url, headers=headers, allow_redirects=False) as response:
                 status = response.status
-                answer = await response.json() if status == 200 else None
+                body = await _body(response) if status == 200 else b"{}"
         except TimeoutError:
             raise ServiceUnreachable(self._url, f"no answer within {_ANSWER_TIMEOUT_S:g} s") from None
         except (aiohttp.ClientError, ValueError) as error:
@@ -68,7 +70,17 @@ class QueueView:
         if status in {401, 403}:
             raise ServiceRefused("unauthenticated", "it does not know this operator token")
         try:
-            return decode(QueueReport, answer)
+            return decode(QueueReport, screened(decode_json(body, FROM_SERVICE)))
         except ProtocolError:
             problem = f"what answers there shows no queues (HTTP {status})"
             raise ServiceUnreachable(self._url, problem) from None
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """Return what was answered; of what is too long, so much that it is too long for who reads it, too."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > FROM_SERVICE.size_bytes:
+            break
+    return bytes(body)

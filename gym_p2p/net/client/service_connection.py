@@ -25,10 +25,11 @@ from gym_p2p.config.checks import require_no_password
 from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.requests import RegisterSubject
-from gym_p2p.core.wire.foreign_text import printable
+from gym_p2p.core.wire.foreign_text import printable, screened
 from gym_p2p.errors import ConfigurationError, P2PError, ProtocolError, ServiceRefused, ServiceUnreachable
 from gym_p2p.exports.unreachable import NO_SERVICE
 from gym_p2p.net.client.failures import in_words, is_turned_away
+from gym_p2p.net.client.packets import BoundedPacket
 from gym_p2p.version import __version__
 
 __all__ = ["CLIENT", "Credentials", "accepted", "check_url", "hang_up", "open_line"]
@@ -116,6 +117,7 @@ async def open_line(
         engineio_logger=_LIBRARY_LOG,
         handle_sigint=False,
         request_timeout=_GOODBYE_TIMEOUT_S,
+        serializer=BoundedPacket,
         http_session=http,
     )
     for event, handler in handlers.items():
@@ -204,7 +206,8 @@ def accepted(answer: object, url: str) -> Mapping[str, Any]:
     if not isinstance(answer, Mapping) or not isinstance(answer.get("ok"), bool):
         raise ServiceUnreachable(url, NO_SERVICE)
     if answer["ok"]:
-        return answer
+        told: Mapping[str, Any] = screened(answer)
+        return told
     raise _refusal(answer.get("error"))
 
 

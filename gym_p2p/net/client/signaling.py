@@ -25,6 +25,7 @@ from gym_p2p.core.api.queues import MatchFailed, QueueAck
 from gym_p2p.core.api.requests import JoinRoom, LeaveQueue, LeaveRoom, SendMatchSignal, Watch
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
 from gym_p2p.core.api.spectators import WatchedMatch
+from gym_p2p.core.wire.foreign_text import screened
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.events import EventStream, LineChanged
@@ -36,6 +37,9 @@ from gym_p2p.processes.tasks import note_failure
 __all__ = ["SignalingClient"]
 
 _LOG = logging.getLogger(__name__)
+
+_FOR_PROGRAMS = frozenset({"payload"})
+"""What the players' connections say to each other: it has rules of its own, and nobody reads it."""
 
 
 class SignalingClient:
@@ -236,7 +240,7 @@ class SignalingClient:
         """Take in what the service announces."""
         kind = SERVICE_EVENTS[event]
         try:
-            payload = decode(kind, data, event)
+            payload = decode(kind, screened(data, apart_from=_FOR_PROGRAMS), event)
         except ProtocolError as error:
             if kind in {MatchFound, MatchFailed}:
                 self._placement.fail(error)

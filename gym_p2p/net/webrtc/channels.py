@@ -12,6 +12,7 @@ from typing import Any
 
 from aiortc import RTCDataChannel, RTCPeerConnection
 
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.links.transport import OnMessage
@@ -108,7 +109,9 @@ class Channels:
             self._watch(Channel.GAME, channel)
             self._check_open()
         else:
-            _log.debug("the other side opened a channel %r, which nobody here uses", channel.label)
+            _log.debug(
+                "the other side opened a channel '%s', which nobody here uses", printable(channel.label)
+            )
 
     def _watch(self, channel: Channel, data_channel: RTCDataChannel) -> None:
         counters = self._channels[channel] = ChannelCounters(data_channel)

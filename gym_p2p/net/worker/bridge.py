@@ -21,7 +21,7 @@ STOP_TIMEOUT_S = 5.0
 
 
 class Bridge(abc.ABC):
-    """The user's side of the network half. Every method is called on the user's thread."""
+    """The user's side of the network half. All but :meth:`command` is called on the user's thread."""
 
     def __init__(self) -> None:
         self._stopped = False
@@ -30,7 +30,7 @@ class Bridge(abc.ABC):
 
     @abc.abstractmethod
     def command(self, command: WorkerCommand) -> None:
-        """Give a command; does nothing once the network half has stopped.
+        """Give a command, from any thread; does nothing once the network half has stopped.
 
         Blocks only if the network half takes nothing, for :data:`STOP_TIMEOUT_S` at most.
         """

@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import subprocess
+import threading
 import time
 from collections import deque
 
@@ -53,12 +54,15 @@ class ProcessBridge(Bridge):
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
         self._reader = FrameReader()
+        self._sending = threading.Lock()
         self._events: deque[StampedEvent] = deque()
         self._send(pack(plan))
 
     def command(self, command: WorkerCommand) -> None:
-        """Give a command."""
-        self._send(pack(command))
+        """Give a command, from any thread."""
+        frame = pack(command)
+        with self._sending:
+            self._send(frame)
 
     def receive(self, timeout_s: float) -> StampedEvent | None:
         """Return the next event."""

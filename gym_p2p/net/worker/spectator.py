@@ -18,6 +18,7 @@ from gym_p2p.core.api.spectators import WatchedMatch, WatchOver
 from gym_p2p.core.match.events import Leave
 from gym_p2p.core.spectating.messages import Farewell
 from gym_p2p.core.spectating.subscriber import Broken, SendToPlayer, Subscriber
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, NetworkError, P2PError, ServiceRefused, ServiceUnreachable
@@ -212,7 +213,7 @@ class SpectatorWorker(NetworkWorker):
                     _log.info("the match is shown no more by the one who did: %s", reason)
                     self._lost.set()
                 case Farewell(reason):
-                    self._left, self._reason = True, reason
+                    self._left, self._reason = True, printable(reason)
                     self._lost.set()
                 case _:
                     self._emit(output)

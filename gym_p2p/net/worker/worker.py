@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import NetworkError, P2PError
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.loop import unless
@@ -36,9 +37,8 @@ class NetworkWorker(abc.ABC):
             raise
         except Exception as error:  # noqa: BLE001 - the user's half learns of it, whatever it is
             _log.exception("the network half failed")
-            self._emit(
-                WorkerFailed(NetworkError(f"the network half failed: {type(error).__name__}: {error}"))
-            )
+            told = printable(str(error))
+            self._emit(WorkerFailed(NetworkError(f"the network half failed: {type(error).__name__}: {told}")))
         finally:
             await self._clean_up()
             self._emit(WorkerStopped())

@@ -6,7 +6,7 @@ library's receive loop and leave a socket that looks connected, and binary packe
 without bound. They know nothing of rooms or matches.
 
 Three layers, outermost first: :class:`FrameGuard` (frames of one websocket), :class:`StrictPacket` (Socket.IO
-packets), :class:`StrictJson` (their payloads).
+packets), :class:`~gym_p2p.core.wire.bounded_json.StrictJson` (their payloads).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import attrs
-import msgspec
 import socketio.packet
 from uvicorn.protocols.utils import ClientDisconnected
 
 from gym_p2p.core.presence.connects import Connects
 from gym_p2p.core.presence.rate_limits import RateLimit
+from gym_p2p.core.wire.bounded_json import FROM_CLIENT, StrictJson
 from gym_p2p.server.guard.client_log import client_log
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "Receive",
     "Scope",
     "SendMessage",
-    "StrictJson",
     "StrictPacket",
 ]
 
@@ -68,38 +67,15 @@ _BROKEN = frozenset({1002, 1007, _POLICY_VIOLATION, 1009})
 7.4.1."""
 _TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
 
-_MAX_LISTS = 256
-"""Lists and objects of one packet; no event has more than a few. What is in texts counts, too."""
-_MAX_VALUES = 4096
-"""A list of every seat, twice, is below it."""
-
 _EVENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_:.-]{0,63}")
 _RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "message", "newListener"})
 _MAX_ACK_ID = 2**53 - 1
 
 
-class StrictJson:
-    """JSON without ``NaN``, infinities, numbers beyond a float, lone surrogates or bottomless nesting.
-
-    It has the two functions that the Socket.IO library asks of a JSON module.
-    """
-
-    @staticmethod
-    def loads(text: str) -> Any:
-        """Decode; raises ``ValueError``."""
-        try:
-            return msgspec.json.decode(text)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
-
-    @staticmethod
-    def dumps(value: Any, **_options: Any) -> str:
-        """Encode compactly."""
-        return msgspec.json.encode(value).decode()
-
-
 class StrictPacket(socketio.packet.Packet):  # type: ignore[misc]  # the library publishes no types
     """A Socket.IO packet whose decoding never raises and lets only well-formed, harmless packets through.
+
+    Its JSON has no ``NaN``, infinities, numbers beyond a float, lone surrogates or bottomless nesting.
 
     Whatever is refused becomes the event :data:`VIOLATION`, so that it reaches a handler that counts.
     """
@@ -110,7 +86,7 @@ class StrictPacket(socketio.packet.Packet):  # type: ignore[misc]  # the library
     data: Any
 
     uses_binary_events = False
-    json = StrictJson
+    json = StrictJson(FROM_CLIENT)
 
     def decode(self, encoded_packet: Any) -> int:
         """Decode a packet that arrived."""
@@ -126,12 +102,8 @@ class StrictPacket(socketio.packet.Packet):  # type: ignore[misc]  # the library
 
 
 def _text(encoded_packet: Any) -> str:
-    """Return a packet whose payload is worth decoding: what that costs is told by a few characters."""
     if not isinstance(encoded_packet, str):
         raise TypeError("not a text packet")
-    lists = encoded_packet.count("[") + encoded_packet.count("{")
-    if lists > _MAX_LISTS or encoded_packet.count(",") > _MAX_VALUES:
-        raise ValueError("too many values")
     return encoded_packet
 
 

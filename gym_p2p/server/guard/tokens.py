@@ -23,7 +23,7 @@ import msgspec
 from gym_p2p.config.public_ids import public_id_problem
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.exports.files import write_bytes
+from gym_p2p.files.whole import write_bytes
 
 __all__ = ["JoinClaims", "OperatorClaims", "TokenSigner", "UploadClaims", "load_secret", "read_secret"]
 
@@ -49,6 +49,10 @@ class UploadClaims:
     """Every player of the match, in seat order."""
     expires_at: float
     """Unix seconds."""
+    folder: str | None = None
+    """What the match's folder is called; ``None`` in tokens of older services: as the match."""
+    made_at: float | None = None
+    """When the match was made, in Unix seconds; ``None`` in tokens of older services."""
 
 
 @attrs.frozen(kw_only=True)

@@ -14,7 +14,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from gym_p2p.exports.files import disk_problem, private
+from gym_p2p.files.private import private
+from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.guard.client_log import client_log
 
 __all__ = ["DecisionLog"]

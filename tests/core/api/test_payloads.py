@@ -175,3 +175,11 @@ def test_fields_that_are_no_payload_are_written_as_they_are() -> None:
 def test_every_event_has_a_name_of_its_own() -> None:
     assert len(SERVICE_EVENTS) == 17
     assert all(kind.event == event for event, kind in SERVICE_EVENTS.items())
+
+
+@pytest.mark.parametrize(
+    "data", ["\ud800", {"match_id": "\ud800"}, {"\udfff": 1}, {"extra": {"\ud800": "\ud800"}}]
+)
+def test_halves_of_letters_are_malformed(data: object) -> None:
+    with pytest.raises(ProtocolError, match="malformed"):
+        decode(PeerLeft, data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from gym_p2p.core.match.checksums import ChecksumHistory
@@ -16,6 +17,7 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
 )
 from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES, split
 from gym_p2p.core.wire.messages import Checksum, Inputs, Ready, decode, encode
 from tests.core.match.pairs import greeted_match, outputs_of
 
@@ -117,3 +119,21 @@ def test_what_others_make_up_is_not_kept() -> None:
         history.add(2, Checksum(1, checked, b"ours"))
     assert len(history._ahead) == 0
     assert len(history._open) == 100  # of which the first's is missing
+
+
+@pytest.mark.parametrize("text", ["z", "\u00e9", "\U0001f3d3"])
+def test_what_a_player_is_ready_for_can_always_be_passed_on(text: str) -> None:
+    """Written anew by who passes it on, or within another message, it may be longer than it came."""
+    refused = 0
+    for size_bytes in (100, 60_000, 65_515):
+        match = greeted_match(3)
+        match.command(BeginEpisode(), 0.0)
+        options = f'{{"o":"{text * (size_bytes // len(text.encode()))}"}}'
+        for piece in split(msgspec.msgpack.encode([0x03, 1, None, options, 0, 0]), 1):
+            match.receive(1, piece, 0.0)
+        refused += len(_errors(match))
+        match.closed(1, 0.1)
+        passed_on = [output for output in outputs_of(match) if isinstance(output, Transmit)]
+        assert passed_on
+        assert all(len(output.data) <= MAX_MESSAGE_BYTES for output in passed_on)
+    assert 1 <= refused <= 2

@@ -248,6 +248,8 @@ def test_whatever_else_is_on_the_channel_is_never_fatal(text: str) -> None:
         '{"type":"ping","seq":1.5}',
         '{"type":"ping"}',
         '["ping"]',
+        '{"type":["ping"],"seq":1}',
+        '{"type":{},"seq":1}',
         "[" * 200,
         '{"type":"ping","seq":1,"pad":"' + "x" * 300 + '"}',
     ],
@@ -262,6 +264,18 @@ def test_a_time_stamp_that_is_no_number_is_not_echoed() -> None:
     burst = PingBurst()
     burst.receive('{"type":"ping","seq":1,"ts":NaN}', 0.0)
     assert texts(burst) == ['{"type":"pong","seq":1}']
+
+
+@pytest.mark.parametrize("key", ["ts", "held_us"])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_number_beyond_every_float_is_none(key: str, sign: str) -> None:
+    burst = PingBurst()
+    burst.start(0.0)
+    texts(burst)
+    for kind in ("ping", "pong"):
+        burst.receive(f'{{"type":"{kind}","seq":0,"{key}":{sign}{"9" * 200}}}', 0.5)
+        burst.receive(f'{{"type":"{kind}","seq":0,"{key}":{sign}1e999}}', 0.5)
+    assert '{"type":"pong","seq":0}' in texts(burst)
 
 
 @given(

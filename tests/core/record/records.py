@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import msgspec
-
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
 from gym_p2p.core.record.documents import build_document
+from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports import KINDS, schema
+from gym_p2p.exports.encoding import to_data
 from tests.requirements import require
 
 try:
@@ -46,7 +46,7 @@ def new_record(players: tuple[SeatId, ...] = (0, 1), player_id: SeatId = 0, **op
 
 
 def played(record: MatchRecord, frames: int = 5) -> MatchRecord:
-    episode = record.begin_episode(START_MS)
+    episode = record.begin_episode(Begin(at_ms=START_MS))
     for frame in range(frames):
         episode.frame([bytes([frame]), bytes([10 + frame])])
     return record
@@ -54,9 +54,7 @@ def played(record: MatchRecord, frames: int = 5) -> MatchRecord:
 
 def documents(record: MatchRecord, now_ms: int = START_MS + 5000) -> dict[str, dict[str, Any]]:
     """Build all three, and hold them against their schemas and against JSON itself."""
-    built: dict[str, Any] = {
-        kind: msgspec.to_builtins(build_document(kind, record, now_ms, decode)) for kind in KINDS
-    }
+    built: dict[str, Any] = {kind: to_data(build_document(kind, record, now_ms, decode)) for kind in KINDS}
     for kind, document in built.items():
         if Draft202012Validator is not None:
             validator(kind).validate(document)

@@ -9,6 +9,7 @@ import pytest
 
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails
 from gym_p2p.core.record.documents import build_document
+from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.core.record.plain import plain
 from gym_p2p.exports import KINDS, schema
@@ -41,14 +42,17 @@ def test_a_record_of_nothing_builds_valid_documents() -> None:
     assert built["multiplayer"]["validation"]["totalEpisodes"] == 0
 
 
-COMMON_KEYS = {"schemaVersion", "gameId", "playerId", "latency", "latencyByPeer", "focusLoss", "reconnection"}
+COMMON_KEYS = {
+    *{"schemaVersion", "gameId", "playerId", "latency", "latencyByPeer", "focusLoss", "reconnection"},
+    *{"players", "environment", "episodes", "clockOffsets"},
+}
 
 
 def test_every_document_has_exactly_the_keys_of_the_specification() -> None:
     built = documents(played(new_record()))
     own_keys = {kind: set(document) - COMMON_KEYS for kind, document in built.items()}
     assert own_keys == {
-        "session": {"connection", "inputs", "rollbacks", "sync", "quality", "frames"},
+        "session": {"connection", "inputs", "rollbacks", "sync", "quality", "frames", "upload"},
         "validation": {
             *{"exportTimestamp", "summary", "confirmedHashes", "verifiedActions", "desyncEvents"},
             "episodeNum",
@@ -56,7 +60,7 @@ def test_every_document_has_exactly_the_keys_of_the_specification() -> None:
         "multiplayer": {
             *{"peerPlayerId", "exportTimestamp", "sessionStartTime", "sessionDurationMs", "connection"},
             *{"inputDelivery", "validation", "sessionStatus"},
-            *{"protocolErrors", "probe", "environment", "config"},
+            *{"protocolErrors", "probe", "config"},
         },
     }
     assert all(set(document) >= COMMON_KEYS for document in built.values())
@@ -109,11 +113,11 @@ def test_hashes_are_sorted_and_actions_end_at_the_verified_frame() -> None:
 def test_episodes_count_from_one_and_the_validation_is_of_the_newest_played() -> None:
     record = played(new_record(), 3)
     record.episode.checksum(2, "first")
-    record.end_episode(START_MS + 100, completed=True)
+    record.episode.complete(START_MS + 100)
     played(record, 2)
     record.episode.checksum(1, "second")
-    record.end_episode(START_MS + 200, completed=True)
-    record.begin_episode(START_MS + 300)
+    record.episode.complete(START_MS + 200)
+    record.begin_episode(Begin(at_ms=START_MS + 300))
     built = documents(record)
     episodes = built["multiplayer"]["validation"]["episodes"]
     assert [(e["episodeNum"], e["totalFrames"], e["confirmedFrame"]) for e in episodes] == [
@@ -132,7 +136,7 @@ def test_a_desync_is_an_event_in_all_three_documents() -> None:
     record = played(new_record(), 5)
     record.episode.verified(1)
     record.episode.desync(3, "aa", "bb", START_MS + 50)
-    record.episode.state_difference(3, [("x", "1", "2")], ours={"x": 1}, theirs={"x": 2})
+    record.episode.state_difference(3, [("x", "1", "2")], ours=b'{"x":1}', theirs=b'{"x":2}')
     built = documents(record)
     event = {
         "frame": 3,
@@ -143,6 +147,7 @@ def test_a_desync_is_an_event_in_all_three_documents() -> None:
         "differsIn": "outcomes",
         "hasStateDump": True,
         "stateDifferences": [{"path": "x", "ours": "1", "theirs": "2"}],
+        "stateProblem": None,
     }
     states = {"ours": {"x": 1}, "theirs": {"x": 2}}
     assert built["validation"]["desyncEvents"] == [event]
@@ -150,6 +155,26 @@ def test_a_desync_is_an_event_in_all_three_documents() -> None:
     assert whole == [{"episode": 1, **event, "states": states}]
     assert built["multiplayer"]["validation"]["totalDesyncs"] == 1
     assert built["session"]["sync"]["p2pHashMismatches"] == 1
+
+
+def test_why_states_are_not_compared_stands_in_the_documents_until_they_are() -> None:
+    record = played(new_record(), 5)
+
+    def told() -> set[tuple[object, ...]]:
+        built = documents(record)
+        rows = built["validation"]["desyncEvents"] + built["multiplayer"]["validation"]["allDesyncEvents"]
+        return {(row["frame"], row["hasStateDump"], row["stateProblem"]) for row in rows}
+
+    record.episode.desync(3, "aa", "bb", START_MS + 50)
+    assert told() == {(3, False, None)}
+    record.episode.state_problem(3, "the other player has sent no state")
+    record.episode.state_problem(3, "what the other player sent was not compared: JSON nested too deeply")
+    record.episode.desync(4, "aa", "bb", START_MS + 60)
+    problem = "what the other player sent was not compared: JSON nested too deeply"
+    assert told() == {(3, False, problem), (4, False, None)}
+    record.episode.state_difference(3, [("x", "1", "2")], ours=None, theirs=None)
+    assert told() == {(3, True, None), (4, False, None)}
+    assert documents(record)["multiplayer"]["validation"]["allDesyncEvents"][0]["states"] is None
 
 
 def test_rollbacks_are_counted_and_their_actions_decoded() -> None:
@@ -287,7 +312,7 @@ def test_what_a_caller_does_to_a_document_does_not_reach_the_record() -> None:
 
 def test_a_composite_action_is_a_copy_for_every_frame() -> None:
     record = new_record()
-    episode = record.begin_episode(START_MS)
+    episode = record.begin_episode(Begin(at_ms=START_MS))
     for _ in range(2):
         episode.frame([b"\1", b"\1"])
     shared = [1, {"a": 2}]
@@ -299,7 +324,7 @@ def test_a_composite_action_is_a_copy_for_every_frame() -> None:
 
 def test_players_whose_ids_read_alike_keep_apart() -> None:
     record = new_record(players=(1, "1"), player_id=1)
-    record.begin_episode(START_MS).frame([b"\1", b"\2"])
+    record.begin_episode(Begin(at_ms=START_MS)).frame([b"\1", b"\2"])
     record.episode.verified(0)
     actions = documents(record)["validation"]["verifiedActions"]
     assert actions == {"1": [{"frame": 0, "action": 1}], '"1"': [{"frame": 0, "action": 2}]}
@@ -319,7 +344,7 @@ def test_documents_built_while_another_thread_plays_are_whole() -> None:
 
     def play() -> None:
         for episode in range(25):
-            begun = record.begin_episode(START_MS)
+            begun = record.begin_episode(Begin(at_ms=START_MS))
             for frame in range(200):
                 begun.frame([bytes([frame]), bytes([frame])])
                 if frame % 10 == 0:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gym_p2p.core.record.episode import EpisodeRecord
+from gym_p2p.core.record.episode import Begin, EpisodeRecord
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
@@ -58,16 +58,18 @@ def test_a_frame_that_is_half_recorded_is_not_seen_yet() -> None:
 
 def test_what_comes_late_belongs_to_the_episode_that_it_is_about() -> None:
     record = new_record()
-    episode = record.begin_episode(START_MS, number=1)
+    episode = record.begin_episode(Begin(at_ms=START_MS), number=1)
     for frame in range(10):
         episode.frame([bytes([frame]), bytes([frame])])
-    record.begin_episode(START_MS + 100, number=3)  # of the second one the players disagreed at the barrier
+    record.begin_episode(
+        Begin(at_ms=START_MS + 100), number=3
+    )  # of the second one the players disagreed at the barrier
     first_called, third_called = record.called(1), record.called(3)
     assert first_called is not None
     assert third_called is not None
     first_called.verified(9)
     first_called.desync(4, "aa", "bb", START_MS + 110)
-    first_called.state_difference(4, [("x", "1", "2")], ours={"x": 1}, theirs={"x": 2})
+    first_called.state_difference(4, [("x", "1", "2")], ours=b'{"x":1}', theirs=b'{"x":2}')
     third_called.desync(0, "aa", "bb", START_MS + 110)
     assert record.called(2) is None  # of nothing that was played
     first, second = documents(record)["multiplayer"]["validation"]["episodes"]
@@ -84,5 +86,5 @@ def test_nothing_is_confirmed_behind_an_episodes_end() -> None:
     record = played(new_record(), 5)
     record.episode.confirmed(8)  # inputs that were given ahead, with an input delay
     assert documents(record)["multiplayer"]["validation"]["episodes"][0]["confirmedFrame"] == 8
-    record.end_episode(START_MS + 100, completed=True)
+    record.episode.complete(START_MS + 100)
     assert documents(record)["multiplayer"]["validation"]["episodes"][0]["confirmedFrame"] == 4

@@ -25,7 +25,7 @@ __all__ = ["Desk"]
 UNREGISTERED = Refused(Code.UNAUTHENTICATED, "not registered")
 
 
-def token(match_id: str, player_id: SeatId, _everyone: object) -> str:
+def token(match_id: str, player_id: SeatId, _everyone: object, _folder: object) -> str:
     return f"token/{match_id}/{player_id!r}"
 
 
@@ -47,7 +47,7 @@ class Desk:
         spectators_ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         watch_ids: Callable[[], str] | None = None,
         seeds: Callable[[], int] | None = None,
-        issue_token: Callable[[str, SeatId, tuple[SeatId, ...]], str] = token,
+        issue_token: Callable[[str, SeatId, tuple[SeatId, ...], str], str] = token,
         relay_only: bool = False,
     ) -> None:
         match_ids, numbers, probes, watches = (itertools.count(start) for start in (1, 2**32 - 5, 1, 0))
@@ -57,6 +57,7 @@ class Desk:
             presence,
             match_ids=lambda: f"match-{next(match_ids)}",
             seeds=seeds or (lambda: next(numbers) % 2**32),
+            now_ms=lambda: 1_800_000_000_000,
             issue_token=issue_token,
             ice_servers=ice_servers,
             relay_only=relay_only,

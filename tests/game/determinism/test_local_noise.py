@@ -49,6 +49,36 @@ def test_an_order_that_seldom_comes_out_otherwise_is_found_in_several_rounds() -
     assert "neither on clocks nor on chance" in card.why
 
 
+_MAKERS: dict[str, Any] = {
+    "a lambda": lambda: local_noise.SilentlyByAddress(),  # noqa: PLW0108 no other program can import it
+    "a lambda of one that seldom does": lambda: local_noise.SeldomByAddress(),  # noqa: PLW0108 the same
+    "a bound method": local_noise.Maker(local_noise.SilentlyByAddress).make,
+}
+
+
+@pytest.mark.parametrize("maker", _MAKERS)
+def test_a_maker_that_no_other_program_has_is_judged_all_the_same(maker: str) -> None:
+    card = _card(_MAKERS[maker])
+    assert card.check("fresh process").passed is None
+    assert card.verdict == "unfit", str(card)
+    assert "neither on clocks nor on chance" in card.why
+
+
+def test_what_hangs_on_a_clock_that_was_imported_by_name_is_left_out() -> None:
+    card = _card(lambda: local_noise.Clocked())  # noqa: PLW0108 the same
+    assert card.verdict == "rollback", str(card)
+    assert "left out of the comparison" in card.check("info").detail
+    assert "another process can import" in card.why  # text hashed in one way only
+
+
+def test_what_could_not_be_judged_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.fork")
+    card = _card(lambda: local_noise.Clocked())  # noqa: PLW0108 the same
+    assert card.verdict == "unfit", str(card)
+    assert card.why.startswith("info: not judged: players would differ in")
+    assert "does not fork" in card.why
+
+
 def test_what_shows_late_is_waited_for_where_states_differ() -> None:
     card = _card(local_noise.LateByAddress, fresh_process=False)
     assert card.verdict == "unfit", str(card)

@@ -10,7 +10,7 @@ from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.apart import apart
 from gym_p2p.game.state.outside import Outside
 from gym_p2p.game.state.proof import choose_snapshots
-from tests.game import elsewhere
+from tests.game import elsewhere, elsewhere_board
 from tests.game.elsewhere import KEEPERS, InAList, InAnotherModule, InANumber, InTheClass, Keeper
 
 
@@ -18,6 +18,28 @@ from tests.game.elsewhere import KEEPERS, InAList, InAnotherModule, InANumber, I
 def test_what_shows_late_is_restored_from_the_first_frame_on(env: type[Keeper]) -> None:
     card = check_env_determinism(env, steps=180, fresh_process=False)
     assert card.verdict == "rollback", str(card)
+
+
+@pytest.mark.parametrize("env", elsewhere.GOERS)
+def test_what_goes_on_and_cannot_be_put_back_is_no_rollback(env: type[Keeper]) -> None:
+    card = check_env_determinism(env, steps=20, fresh_process=False)
+    assert card.verdict == "lockstep", str(card)
+    assert "tests.game.elsewhere._FROM" in card.check("after a restore").detail
+
+
+def test_it_is_not_made_by_a_load_where_it_was_not_there_yet() -> None:
+    env = elsewhere.UnderANameMadeAtRunTime()
+    game = make_game(env)
+    snapshots = choose_snapshots(game).snapshots
+    assert snapshots is not None
+    del vars(elsewhere)["_TOTAL_HERE"], vars(elsewhere_board)["MORE"]
+    del elsewhere.UnderANameMadeAtRunTime.total_here  # type: ignore[attr-defined]  # made at run time
+    moment = snapshots.save()
+    game.reset(1)
+    snapshots.load(moment)
+    assert not hasattr(elsewhere, "_TOTAL_HERE")
+    assert not hasattr(elsewhere_board, "MORE")
+    assert not hasattr(elsewhere.UnderANameMadeAtRunTime, "total_here")
 
 
 @pytest.mark.parametrize("env", KEEPERS)

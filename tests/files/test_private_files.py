@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from gym_p2p.config import ServiceConfig
-from gym_p2p.exports.files import check_directory, make_folder, open_private, write_document
+from gym_p2p.exports.documents import write_document
 from gym_p2p.exports.spool import SpoolEntry
 from gym_p2p.exports.upload import Upload
+from gym_p2p.files.private import check_directory, make_folder, open_private
 from gym_p2p.game.replay.reader import read_replay
 from gym_p2p.game.replay.transitions import write_transitions
 from gym_p2p.server import serve_in_thread

@@ -1,0 +1,102 @@
+"""What every document holds, whatever it is about: which match, who played, what they played and earned.
+
+An attribute's docstring is the description of its key in the published schema.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from gym_p2p.core.latency.statistics import LatencyStatistics
+from gym_p2p.core.record.building import latency_by_peer, unique_names
+from gym_p2p.core.record.clock_offsets import ClockOffsetAt
+from gym_p2p.core.record.episode_result import EpisodeResult, episode_result
+from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.record.parts import SCHEMA_VERSION, DocumentPart, FocusLoss
+from gym_p2p.core.record.plain import plain
+from gym_p2p.core.record.player_identity import PlayerIdentity
+from gym_p2p.core.wire.seats import SeatId
+
+__all__ = ["Document", "common_keys"]
+
+_ENVIRONMENT_KEYS = {
+    "properties": {
+        "id": {
+            "description": "The environment's id where it is registered, else its name and class.",
+            "type": "string",
+        },
+        "arguments": {
+            "description": (
+                "What it was made with, by name; what is no plain data as a text that says what it "
+                "is. Without what concerns this machine alone (how it is rendered)."
+            ),
+            "type": "object",
+        },
+        "packages": {
+            "description": (
+                "The versions of this package, and of those that the environment's classes and what "
+                "it is made of come from."
+            ),
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+        },
+        "sourceHash": {
+            "description": (
+                "SHA-256, hexadecimal, over the source of the environment and of the wrappers around "
+                "it that change the game: the files of their classes' modules, and of all modules of "
+                "the same package or folder that these import, directly or not. In the order of their "
+                "paths within it; of each the path, a zero byte, the length in bytes, a zero byte, "
+                "and the text with line feeds as line ends. Libraries beside it are in packages. Null "
+                "where there is no source."
+            ),
+            "type": ["string", "null"],
+        },
+    }
+}
+
+EnvironmentFacts = Annotated[dict[str, Any], Meta(extra_json_schema=_ENVIRONMENT_KEYS)]
+
+
+class Document(DocumentPart, frozen=True, kw_only=True):
+    """A document: whose it is, of which match, and what was played in that."""
+
+    schema_version: Literal[2] = SCHEMA_VERSION
+    """The version of this schema: 2 brought who played, what they earned, and when; 1 had all other keys."""
+    game_id: str
+    """The match's id."""
+    player_id: SeatId
+    """The id of the player whose account this is."""
+    players: list[PlayerIdentity]
+    """Everybody who played, in the order of their first seats."""
+    environment: EnvironmentFacts
+    """What was played: ``id``, ``arguments``, ``packages``, ``sourceHash``; beside these, as texts by topic,
+    all on which the players' sides had to agree, and what this player ran it on."""
+    episodes: list[EpisodeResult]
+    """Every episode: how it began and ended, and what every seat came to."""
+    clock_offsets: dict[str, list[ClockOffsetAt]]
+    """By peer's id: how their clock stood to this player's, whenever that changed and at least once a minute;
+    empty where it is not known."""
+    latency: LatencyStatistics | None
+    """The worst link by median; null without a sample."""
+    latency_by_peer: dict[str, LatencyStatistics | None]
+    """Every link, by the peer's id; null without a sample."""
+    focus_loss: FocusLoss | None = None
+    """When the game was in the background, of a player in a browser; null for one who cannot lose focus."""
+
+
+def common_keys(record: MatchRecord) -> dict[str, Any]:
+    """Return what all documents of a record hold, as arguments of their types."""
+    worst = record.worst_link()
+    names = unique_names(record.links)
+    return {
+        "game_id": record.game_id,
+        "player_id": record.player_id,
+        "players": list(record.identities),
+        "environment": plain(record.environment),
+        "episodes": [episode_result(view, record.players) for view in record.views()],
+        "clock_offsets": {names[peer]: link.clock.offsets.copy() for peer, link in record.links.items()},
+        "latency": None if worst is None else worst.series.statistics(),
+        "latency_by_peer": latency_by_peer(record),
+    }

@@ -1,0 +1,69 @@
+"""Files and folders that only their owner can read and look into.
+
+They hold what participants did. A folder that is there already stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.files.problems import disk_problem
+
+__all__ = ["check_directory", "make_folder", "open_private", "private"]
+
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
+
+
+def check_directory(directory: str | Path, *, option: str = "exports") -> Path:
+    """Make the folder if need be, and return its absolute path.
+
+    Args:
+        directory: the folder.
+        option: which of the user's options names it.
+
+    Raises:
+        ConfigurationError: of that option: no file can be written there.
+    """
+    path = Path(directory).absolute()
+    probe = path / f".{secrets.token_hex(8)}.tmp"
+    try:
+        make_folder(path)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            option,
+            f"cannot write to {str(directory)!r}: {disk_problem(error)}; "
+            "name another folder, or None for no files",
+        ) from error
+    return path
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that only its owner can look into, and those above it that are missing.
+
+    Raises:
+        OSError: it cannot be made, or a file stands there.
+    """
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+
+
+def open_private(path: Path, mode: Literal["xb", "ab"]) -> BinaryIO:
+    """Open a file that only its owner can read where it is made here; a stricter umask is respected.
+
+    Raises:
+        OSError: it cannot be opened; or it is there already (``"xb"``).
+    """
+    return open(path, mode, opener=private)
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file as :func:`open_private` does; an ``opener``, as ``open`` takes one."""
+    return os.open(path, flags, _FILE_MODE)

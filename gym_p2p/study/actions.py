@@ -1,0 +1,230 @@
+"""The actions of one match: every player's account of them, laid over the others'."""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import msgspec
+import numpy as np
+
+from gym_p2p.study import document_parts as parts
+from gym_p2p.study.accounts import Account, Names
+from gym_p2p.study.problems import Problems
+
+__all__ = ["MAX_NUMBER", "ActionRows", "Compared", "agreed_actions"]
+
+_COLUMNS = ("episode", "frame", "seat", "action")
+_fields = operator.attrgetter("episode", "frame", "player_id", "action")
+MAX_NUMBER = 2**31
+"""Of a frame: a year at 60 a second."""
+
+
+@attrs.define(eq=False)
+class ActionRows:
+    """Actions as columns, ordered by episode, frame and seat.
+
+    Attributes:
+        episode: numbers from 1 on.
+        frame: numbers from 0 on.
+        seat: an index into ``seats``.
+        action: an index into ``actions``.
+        seats: the seats' ids as texts.
+        actions: JSON.
+    """
+
+    episode: np.ndarray
+    frame: np.ndarray
+    seat: np.ndarray
+    action: np.ndarray
+    seats: list[str]
+    actions: list[str]
+    _keys: np.ndarray | None = attrs.field(default=None, init=False)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def place(self, episode: int, frame: int, seat: int) -> int | None:
+        """Return which row this is; ``None`` if there is none."""
+        seats = max(1, len(self.seats))
+        wanted = (episode * MAX_NUMBER + frame) * seats + seat
+        if self._keys is None:
+            self._keys = (self.episode * MAX_NUMBER + self.frame) * seats + self.seat
+        row = int(np.searchsorted(self._keys, wanted))
+        return row if row < len(self) and self._keys[row] == wanted else None
+
+    def of_episodes(self) -> list[tuple[int, slice]]:
+        """Return every episode and where its rows are."""
+        numbers, starts = np.unique(self.episode, return_index=True)
+        ends = [*starts[1:].tolist(), len(self.episode)][: len(numbers)]
+        places = zip(numbers.tolist(), starts.tolist(), ends, strict=True)
+        return [(number, slice(start, end)) for number, start, end in places]
+
+
+@attrs.define(eq=False)
+class Compared:
+    """What came of comparing what two players have of the same."""
+
+    compared: int = 0
+    mismatches: int = 0
+
+
+def agreed_actions(
+    accounts: Sequence[Account], names: Names, problems: Problems
+) -> tuple[ActionRows, Compared]:
+    """Return the actions of a match; where accounts differ, those of the one that has the most.
+
+    What only some of them have is taken from those.
+    """
+    vocabulary = _Vocabulary(names)
+    read = [(account, _read(account, vocabulary)) for account in accounts]
+    read.sort(key=lambda pair: -len(pair[1]))
+    compared = Compared()
+    if not read:
+        return _rows(_Actions.none(), vocabulary), compared
+    base = read[0][1]
+    for account, other in read[1:]:
+        base = _Laying(vocabulary, compared, problems).over(base, other, account.player)
+    return _rows(base, vocabulary), compared
+
+
+@attrs.define(eq=False)
+class _Vocabulary:
+    """Seats and actions by number: a million rows hold few different ones."""
+
+    names: Names
+    seats: dict[int | str, int] = attrs.field(factory=dict)
+    actions: dict[bytes, int] = attrs.field(factory=dict)
+
+
+@attrs.define(eq=False)
+class _Actions:
+    episode: np.ndarray
+    frame: np.ndarray
+    seat: np.ndarray
+    action: np.ndarray
+
+    @classmethod
+    def none(cls) -> _Actions:
+        empty = np.zeros(0, np.int64)
+        return cls(empty, empty, empty, empty)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def keys(self, seats: int) -> np.ndarray:
+        """Return a number for each row that grows with episode, frame and seat."""
+        keys: np.ndarray = (self.episode * MAX_NUMBER + self.frame) * seats + self.seat
+        return keys
+
+
+def _read(account: Account, vocabulary: _Vocabulary) -> _Actions:
+    document = account.multiplayer
+    rows: list[parts.Action] = []
+    if document is not None:
+        rows = document.validation("all_actions", list[parts.Action])
+    if not rows:
+        return _Actions.none()
+    episodes, frames, players, raws = zip(*map(_fields, rows), strict=True)
+    seat = _numbered(players, vocabulary.seats)
+    action = _numbered(list(map(bytes, raws)), vocabulary.actions)
+    try:
+        found = _Actions(np.array(episodes, np.int64), np.array(frames, np.int64), seat, action)
+    except OverflowError:
+        document.leave_out("validation.allActions", "a number beyond 64 bits")  # type: ignore[union-attr]
+        return _Actions.none()
+    good = (found.episode > 0) & (found.episode < 2**20) & (found.frame >= 0) & (found.frame < MAX_NUMBER)
+    if not good.all():
+        document.leave_out("validation.allActions", "rows of no episode or frame")  # type: ignore[union-attr]
+        found = _taken(found, good)
+    return _ordered(found, len(vocabulary.seats))
+
+
+def _numbered(values: Sequence[Any], known: dict[Any, int]) -> np.ndarray:
+    for value in dict.fromkeys(values):
+        known.setdefault(value, len(known))
+    return np.fromiter(map(known.__getitem__, values), np.int64, len(values))
+
+
+def _taken(actions: _Actions, which: np.ndarray) -> _Actions:
+    return _Actions(*(getattr(actions, name)[which] for name in _COLUMNS))
+
+
+def _ordered(actions: _Actions, seats: int) -> _Actions:
+    """Put the rows into order, each once: they are, unless somebody else wrote the file."""
+    keys = actions.keys(seats)
+    if (np.diff(keys) > 0).all():
+        return actions
+    _, first = np.unique(keys, return_index=True)
+    return _taken(actions, first)
+
+
+@attrs.define(eq=False)
+class _Laying:
+    """Lays one account of the actions over another, and counts."""
+
+    vocabulary: _Vocabulary
+    compared: Compared
+    problems: Problems
+
+    def over(self, base: _Actions, other: _Actions, player: str) -> _Actions:
+        """Return the base with what only the other has; say where they differ."""
+        seats = len(self.vocabulary.seats)
+        keys, others = base.keys(seats), other.keys(seats)
+        place = np.searchsorted(keys, others)
+        inside = place < len(keys)
+        inside[inside] = keys[place[inside]] == others[inside]
+        self.compared.compared += int(inside.sum())
+        self._compare(base.action[place[inside]], _taken(other, inside), player)
+        if inside.all():
+            return base
+        more = _taken(other, ~inside)
+        joined = _Actions(*(np.concatenate([getattr(base, n), getattr(more, n)]) for n in _COLUMNS))
+        return _taken(joined, np.argsort(joined.keys(seats), kind="stable"))
+
+    def _compare(self, here: np.ndarray, other: _Actions, player: str) -> None:
+        unlike = np.flatnonzero(here != other.action).tolist()
+        if not unlike:
+            return
+        texts = [_value(data) for data in self.vocabulary.actions]
+        differ = [row for row in unlike if texts[here[row]] != texts[other.action[row]]]
+        self.compared.mismatches += len(differ)
+        if differ:
+            row = differ[0]
+            seat = self.vocabulary.names(list(self.vocabulary.seats)[int(other.seat[row])])
+            where = f"episode {other.episode[row]}, frame {other.frame[row]}, seat {seat}"
+            self.problems.add(
+                "disagreement",
+                f"{len(differ)} actions are not those of the other documents, the first: {where}: "
+                f"{texts[other.action[row]]} instead of {texts[here[row]]}",
+                player=player,
+            )
+
+
+def _value(data: bytes) -> str:
+    """Return an action's JSON in one way of writing it."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(data), order="sorted").decode()
+    except (ValueError, RecursionError):
+        return data.decode("utf-8", "replace")
+
+
+def _rows(actions: _Actions, vocabulary: _Vocabulary) -> ActionRows:
+    texts = [_text(data) for data in vocabulary.actions]
+    return ActionRows(
+        actions.episode,
+        actions.frame,
+        actions.seat,
+        actions.action,
+        [vocabulary.names(seat) for seat in vocabulary.seats],
+        texts,
+    )
+
+
+def _text(data: bytes) -> str:
+    with contextlib.suppress(ValueError, RecursionError):
+        return msgspec.json.encode(msgspec.json.decode(data)).decode()
+    return data.decode("utf-8", "replace")

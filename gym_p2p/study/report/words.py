@@ -1,0 +1,128 @@
+"""What the report says in sentences, and the paragraph for a methods section."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+
+from gym_p2p.study.report.figures import Figures
+from gym_p2p.version import __version__
+
+__all__ = ["duration", "end", "ends", "methods", "plural", "rtt", "synchrony"]
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun.
+
+    >>> plural(1, "match", "matches"), plural(1200, "frame")
+    ('1 match', '1,200 frames')
+    """
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in words.
+
+    >>> duration(9.04), duration(80), duration(7300)
+    ('9.0 s', '1 min 20 s', '2 h 2 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{int(seconds // 3600):,} h {int(seconds % 3600 // 60)} min"
+
+
+def ends(figures: Figures) -> str:
+    """Return how the matches ended."""
+    told = ", ".join(f"{reason}: {count:,}" for reason, count in figures.ends.most_common(6))
+    return f"How they ended: {told}." if told else "No match was found."
+
+
+def end(figures: Figures) -> str:
+    """Return how the one match ended, for each player."""
+    told = [f"{row['player']}: {row['ended_by'] or 'not known'}" for row in figures.players]
+    return f"How it ended: {', '.join(told)}."
+
+
+def rtt(figures: Figures) -> str:
+    """Return the round trips in one sentence."""
+    found = figures.rtt
+    if found is None:
+        return "No round trip was measured."
+    return (
+        f"The median round trip was {found['median_ms']:.1f} ms (5th to 95th percentile "
+        f"{found['p5_ms']:.1f} to {found['p95_ms']:.1f} ms), over "
+        f"{plural(int(found['count']), 'measurement')} of {plural(len(figures.links), 'link')}."
+    )
+
+
+def synchrony(figures: Figures) -> tuple[bool, str]:
+    """Return whether the players' games are known to have been the same, and that in words."""
+    compared = [row for row in figures.matches if row["synced"] is not None]
+    apart = [row for row in compared if not row["synced"] or row["desyncs"]]
+    checks = sum(row["hashes_compared"] + row["actions_compared"] for row in compared)
+    if not compared:
+        return (False, "Nothing could be compared: no match has the documents of two players.")
+    if apart:
+        return False, (
+            f"In {len(apart):,} of {plural(len(compared), 'match', 'matches')} the players' games or "
+            "documents differed: see the desyncs and problems."
+        )
+    return True, (
+        f"All {plural(checks, 'comparison')} between players' documents agree, in "
+        f"{plural(len(compared), 'match', 'matches')}."
+    )
+
+
+def methods(figures: Figures) -> list[str]:
+    """Return the paragraphs for a methods section."""
+    environments = sorted({row["environment"] for row in figures.matches if row["environment"]})
+    versions = sorted({row["version"] for row in figures.players if row["version"]})
+    modes = sorted({row["sync_mode"] for row in figures.matches if row["sync_mode"]})
+    fps = sorted({row["fps"] for row in figures.matches if row["fps"]})
+    count = len(figures.matches)
+    where = _listed(environments) or "an environment that is not named"
+    what = (
+        f"{plural(count, 'match', 'matches')} of {where} by {plural(figures.people, 'player')} "
+        f"({plural(figures.frames, 'frame')}, {duration(figures.played_s)}) were played peer to peer with "
+        f"gym_p2p {_listed(versions) or '(version unknown)'}"
+    )
+    if modes:
+        what += f", kept together by {_listed(modes)}"
+    if fps:
+        what += f" at {_listed([f'{rate:g}' for rate in fps])} frames a second"
+    said = [f"{what}.", _latency_methods(figures), _guesses(figures), synchrony(figures)[1]]
+    tools = (
+        "Percentiles are interpolated linearly (Hyndman and Fan's type 7); jitter in the plots is the "
+        f"absolute difference of successive round trips. This report was made with gym_p2p {__version__}, "
+        f"Python {platform.python_version()}."
+    )
+    return [" ".join(part for part in said if part), tools]
+
+
+def _latency_methods(figures: Figures) -> str:
+    found = figures.rtt
+    if found is None:
+        return "Round trips were not measured."
+    return (
+        "Round trips were measured on the links of the game itself (ICE consent checks, W3C webrtc-stats); "
+        f"the median was {found['median_ms']:.1f} ms (interquartile range {found['p25_ms']:.1f} to "
+        f"{found['p75_ms']:.1f} ms, 95th percentile {found['p95_ms']:.1f} ms, n = {int(found['count']):,})."
+    )
+
+
+def _guesses(figures: Figures) -> str:
+    rollbacks = sum(row["rollbacks"] or 0 for row in figures.players)
+    told = [row["mispredictions"] for row in figures.players if row["mispredictions"] is not None]
+    if not told:
+        return ""
+    share = ""
+    if figures.guessed is not None and figures.timed:
+        share = f"{100 * figures.guessed / figures.timed:.1f} % of the actions were guessed at first; "
+    return f"{share}{sum(told):,} guesses were wrong and led to {plural(rollbacks, 'rollback')}.".capitalize()
+
+
+def _listed(words: Sequence[str], most: int = 4) -> str:
+    shown = list(words[:most]) + ([f"{len(words) - most} more"] if len(words) > most else [])
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1] if shown else ""]))

@@ -1,0 +1,196 @@
+"""A record written down as it grows, and what becomes of the lines, wherever they end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gym_p2p.core.latency.series import Poll
+from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
+from gym_p2p.core.match.events import Disagreement
+from gym_p2p.core.record import journal
+from gym_p2p.core.record.documents import KINDS, Decode, build_document
+from gym_p2p.core.record.episode import EpisodeRecord
+from gym_p2p.core.record.growth import Mark
+from gym_p2p.core.record.journal import KILLED, JournalWriter, decode_input, fold
+from gym_p2p.core.record.link import LinkRecord
+from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
+from gym_p2p.errors import ProtocolError
+from gym_p2p.exports.encoding import to_data
+from tests.core.record.records import START_MS, decode, new_record, validator
+
+PATH = ConnectionDetails("direct", "host", "srflx", "udp", None)
+
+
+def happen(record: MatchRecord, what: int, now_ms: int) -> None:
+    """Let something happen: every fact of a match is one of these."""
+    if not record.episodes:
+        record.begin_episode(now_ms)
+    (_play if what % 3 else _befall)(record, what // 3, now_ms)
+
+
+def _play(record: MatchRecord, what: int, now_ms: int) -> None:
+    episode = record.episode
+    frame = episode.frames
+    match what % 11:
+        case 0:
+            record.begin_episode(now_ms, number=len(record.episodes) + 5)
+        case 1:
+            record.end_episode(now_ms, completed=bool(what % 2))
+        case 2:
+            episode.checksum(frame, f"{what:x}")
+        case 3:
+            episode.desync(frame, "aa", "bb", now_ms, Disagreement.STATE)
+            episode.state_difference(frame, [("x", "1", "2")], ours=b'{"x":1}', theirs=b'{"x":2.5}')
+            episode.state_problem(frame + 1, "the other player has sent no state")
+        case 4:
+            inputs = {"predicted": b"\1", "actual": b"\2"}
+            episode.rollback(frame=1, current_frame=3, player=what % 2, now_ms=now_ms, **inputs)
+        case 5:
+            episode.corrected(mispredictions=1, resimulated=what, stalls=2)
+        case 6:
+            episode.input_delay(frame, what % 7)
+        case 7:
+            episode.confirmed(frame + 3)
+            episode.verified(frame)
+        case _:
+            for number in range(what % 5 + 1):
+                episode.frame([bytes([number]), bytes([what % 256])])
+
+
+def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
+    link = record.links[1]
+    match what % 5:
+        case 0:
+            link.polled(Poll(now_ms, what / 7, PollStatus.FRESH, PATH), frame=record.frame_now)
+        case 1:
+            link.polled(Poll(now_ms, None, PollStatus.UNANSWERED), frame=None)
+        case 2:
+            link.packets_received += 1
+            link.gap_count += 1
+            link.pinged(what / 3)
+        case 3:
+            at = {"timestamp": now_ms}
+            broken = {"frame": None, "detectingPeer": 0, "iceState": None, "dcState": "closed"}
+            back = {"duration": 1.5, "outcome": "success", "attempts": 1}
+            record.disconnections.append(msgspec.convert(at | broken, Disconnection))
+            record.attempts.append(msgspec.convert(at | back, ReconnectionAttempt))
+            record.protocol_error("odd")
+        case _:
+            record.inputs_sent += what
+            record.inputs_received += 1
+            record.sync = {"mode": "rollback", "why": what}
+            record.probe = {"rttMs": 1.5}
+
+
+facts = st.lists(st.lists(st.integers(0, 300), max_size=6), max_size=8)
+
+
+def written(record: MatchRecord, checkpoints: list[list[int]]) -> tuple[list[bytes], Mark]:
+    """Let things happen between checkpoints; return the journal's lines, and the mark after them."""
+    writer = JournalWriter(record, decode)
+    mark: Mark = {}
+    lines = [writer.head()]
+    for number, happening in enumerate(checkpoints):
+        now_ms = START_MS + 10_000 * number
+        for step, what in enumerate(happening):
+            happen(record, what, now_ms + step)
+        line, mark = writer.entry(mark, now_ms + 9_999)
+        lines.append(line)
+    return lines, mark
+
+
+def documents(record: MatchRecord, read: Decode) -> dict[str, Any]:
+    built: dict[str, Any] = {
+        kind: to_data(build_document(kind, record, START_MS + 10**6, read)) for kind in KINDS
+    }
+    for kind, document in built.items():
+        validator(kind).validate(document)
+    return built
+
+
+@given(facts)
+def test_the_documents_of_a_journal_are_those_of_the_record(checkpoints: list[list[int]]) -> None:
+    record = new_record()
+    lines, mark = written(record, checkpoints)
+    record.terminate("normal", partial=False, frame=3, now_ms=START_MS + 500_000)
+    lines.append(JournalWriter(record, decode).entry(mark, 0)[0])
+    assert documents(fold(lines), decode_input) == documents(record, decode)
+
+
+@given(facts, st.integers(0, 2**16))
+def test_a_journal_cut_at_any_byte_gives_the_documents_of_what_was_whole(
+    checkpoints: list[list[int]], cut: int
+) -> None:
+    lines, _ = written(new_record(), checkpoints)
+    text = b"".join(lines)
+    cut = max(len(lines[0]), cut % (len(text) + 1))
+    record = fold(text[:cut].splitlines(keepends=True))
+    whole = text[:cut].count(b"\n") - 1
+    expected = new_record()
+    written(expected, checkpoints[:whole])
+    at_ms = START_MS + 10_000 * (whole - 1) + 9_999 if whole else START_MS
+    frame = expected.frame_now
+    expected.terminate(KILLED, partial=True, frame=None if frame is None else frame - 1, now_ms=at_ms)
+    told = documents(record, decode_input)
+    assert told == documents(expected, decode)
+    status = told["multiplayer"]["sessionStatus"]
+    assert status["isPartial"] is True
+    assert status["terminationReason"] == KILLED
+
+
+@given(facts)
+def test_what_was_written_down_is_not_written_again(checkpoints: list[list[int]]) -> None:
+    record = new_record()
+    checkpoints = [*checkpoints, [1]]
+    _, mark = written(record, checkpoints)
+    line, again = JournalWriter(record, decode).entry(mark, START_MS)
+    assert msgspec.json.decode(line)["added"] == {}
+    assert again == mark
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"\n", b"{}\n", b'{"format":"other"}\n', b"\xff\n", b"[" * 5000 + b"\n"]
+)
+def test_what_is_no_journal_is_said_to_be_none(text: bytes) -> None:
+    with pytest.raises(ProtocolError, match="gym_p2p journal"):
+        fold(text.splitlines(keepends=True))
+
+
+def test_a_head_that_is_cut_is_no_journal() -> None:
+    with pytest.raises(ProtocolError):
+        fold([JournalWriter(new_record(), decode).head()[:-1]])
+
+
+def test_ten_minutes_later_an_entry_costs_what_ten_seconds_cost() -> None:
+    record = new_record()
+    writer = JournalWriter(record, decode)
+    record.begin_episode(START_MS)
+    mark: Mark = {}
+    sizes = []
+    for checkpoint in range(60):
+        for frame in range(600):
+            record.episode.frame([bytes([frame % 5]), bytes([frame % 3])])
+        line, mark = writer.entry(mark, START_MS + 10_000 * (checkpoint + 1))
+        sizes.append(len(line))
+    assert record.episode.frames == 36_000
+    assert max(sizes[2:]) <= min(sizes[2:]) * 1.1
+
+
+# Whoever gives a record another fact has to say in the journal's tables how it is written down, or here that
+# it follows from the others.
+_DERIVED = {EpisodeRecord: {"number", "called", "_appends"}, LinkRecord: {"_monitor", "_details"}}
+
+
+def test_every_fact_of_a_record_is_written_down() -> None:
+    for kind, table in ((EpisodeRecord, journal._EPISODE), (LinkRecord, journal._LINK)):
+        facts = {field.name for field in attrs.fields(kind)}
+        assert facts == set(table.parts) | _DERIVED[kind]
+    in_head = {"game_id", "player_id", "players", "session_start_ms", "environment", "config"}
+    assert set(vars(new_record())) == set(journal._MATCH.parts) | in_head
