@@ -53,7 +53,7 @@ client is gone by the time something is sent to it, which is nothing to warn of.
 _PING_INTERVAL_S = 10
 _PING_TIMEOUT_S = 5
 """A dead socket is noticed within 15 s instead of the library's 45 s."""
-_FRAMES_OF_AN_EVENT = 4
+_FRAMES_OF_AN_EVENT = 8
 """So much beyond the limit on events a client is told so; who sends still more is not read any further."""
 _THREAD_DEADLINE_S = 30.0
 
