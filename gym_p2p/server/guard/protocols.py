@@ -98,8 +98,15 @@ class _Websocket(WebSocketsSansIOProtocol):
             super().data_received(data)
             return
         self._unparsed += data
-        if not self._feeding:
+        if self.close_sent:
+            self._give_up()
+        elif not self._feeding:
             self._feed()
+
+    def _give_up(self) -> None:
+        """Hang up on a client that is being closed and goes on sending: it would not be heard out in time."""
+        self._unparsed.clear()
+        self.transport.abort()
 
     def _feed(self) -> None:
         """Parse the next piece."""
@@ -142,12 +149,14 @@ class _Websocket(WebSocketsSansIOProtocol):
         """Send an ASGI message; a reader that does not read is gone, which raises ``OSError``."""
         if self.writable.is_set():
             await super().send(message)
-            return
-        gone = self.loop.call_later(_SEND_DEADLINE_S, self.transport.abort)
-        try:
-            await super().send(message)
-        finally:
-            gone.cancel()
+        else:
+            gone = self.loop.call_later(_SEND_DEADLINE_S, self.transport.abort)
+            try:
+                await super().send(message)
+            finally:
+                gone.cancel()
+        if self.close_sent and self._unparsed:
+            self._give_up()
 
 
 def http_protocol(door: Doorkeeper) -> type[Any]:
