@@ -138,6 +138,7 @@ class Service:
             )
             guarded = FrameGuard(
                 under_any_path(socketio.ASGIApp(sio, other_asgi_app=web)),
+                requests=RateLimit(self.config.connects_per_s, self.config.connect_burst),
                 connects=Connects(RateLimit(self.config.connects_per_s, self.config.connect_burst)),
                 events=RateLimit(self.config.events_per_s, self.config.event_burst),
                 on_refusal=self._metrics.refused,

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from gym_p2p.core.presence.connects import network_of
 from gym_p2p.core.presence.open_sockets import OpenSockets
 from gym_p2p.server.guard.client_log import client_log
 
@@ -104,4 +105,4 @@ def address_of(client: tuple[str, int] | None) -> str:
         is_local = ipaddress.ip_address(client[0]).is_loopback
     except ValueError:
         is_local = False
-    return f"{client[0]} port {client[1]}" if is_local else client[0]
+    return f"{client[0]} port {client[1]}" if is_local else network_of(client[0])

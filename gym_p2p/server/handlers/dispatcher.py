@@ -23,7 +23,7 @@ from gym_p2p.core.presence.rate_limits import too_often
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.errors import ProtocolError
 from gym_p2p.server.guard.client_log import client_log
-from gym_p2p.server.guard.guards import Guards
+from gym_p2p.server.guard.guards import Guards, Identity
 
 __all__ = ["Dispatcher", "Handler"]
 
@@ -101,8 +101,13 @@ class Dispatcher:
             now: monotonic seconds.
         """
         shown = self._guards.admission.identify(auth)
+        held = None
+        if isinstance(shown, Identity) and shown.subject_id is not None:
+            held = self._guards.refuse_again(shown.subject_id, now)
         if isinstance(shown, Refused):
             refused: Refused | None = shown
+        elif held is not None:
+            refused = held
         else:
             refused = self._machines.connected(
                 socket, now, subject_id=shown.subject_id, resume_token=shown.resume_token
@@ -129,8 +134,10 @@ class Dispatcher:
         self._guards.answered(socket, event, answer, now)
         return answer
 
-    def disconnected(self, socket: str, now: float) -> None:
-        """Forget a socket that is gone. Idempotent."""
+    def disconnected(self, socket: str, now: float, *, misbehaved: bool = False) -> None:
+        """Forget a socket that is gone, perhaps dropped for what it sent. Idempotent."""
+        if misbehaved:
+            self._hold_back(socket, now)
         self._guards.metrics.left(socket)
         self._machines.disconnected(socket, now)
 
@@ -163,4 +170,10 @@ class Dispatcher:
     def _close(self, socket: str, now: float) -> None:
         """Drop a socket that sends too much, or what no honest client sends."""
         _LOG.warning("socket %s dropped: too many events, or malformed ones", socket)
+        self._hold_back(socket, now)
         self._machines.close(socket, "limits exceeded", now)
+
+    def _hold_back(self, socket: str, now: float) -> None:
+        subject_id = self._presence.admitted_on(socket)
+        if subject_id is not None:
+            self._guards.misbehaved(subject_id, now)

@@ -20,7 +20,7 @@ import socketio
 
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.payloads import encode
-from gym_p2p.core.api.replies import Answer, Close, Emit, Refused
+from gym_p2p.core.api.replies import Answer, Close, Code, Emit, Refused
 from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.probing.registry import ProbeEnded
@@ -178,6 +178,10 @@ class SignalingService:
     def _let_in(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
         guard = environ.get("asgi.scope", {}).get(GUARD_KEY)
         refused = self._dispatcher.connected(sid, auth, time.monotonic())
+        if guard is not None:
+            guard.admitted = self.machines.presence.admitted_on(sid) is not None
+            # Coming back all the same is what holds the address back.
+            guard.violated |= refused is not None and refused.code is Code.RATE_LIMITED
         if refused is not None:
             _LOG.debug("socket %s refused: %s", sid, refused.code)
             self._own(self._close(None, guard, _GOODBYE_S))
@@ -196,8 +200,8 @@ class SignalingService:
         return _acknowledge(answer)
 
     def _forget(self, sid: str, reason: str) -> None:
-        self._guards.pop(sid, None)
-        self._dispatcher.disconnected(sid, time.monotonic())
+        guard = self._guards.pop(sid, None)
+        self._dispatcher.disconnected(sid, time.monotonic(), misbehaved=guard is not None and guard.violated)
         self._wake()
         _LOG.debug("socket %s disconnected: %s", sid, reason)
 

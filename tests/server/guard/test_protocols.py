@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uvicorn
 
 from gym_p2p.bench.raw_socket import BINARY, TEXT, frame
 from gym_p2p.config import ServiceConfig
@@ -145,3 +146,24 @@ def is_gone(one: socket.socket) -> bool:
         return one.recv(65_536) == b""
     except ConnectionError:
         return True
+
+
+def test_requests_without_end_are_answered_later_and_other_addresses_at_once(tmp_path: Path) -> None:
+    config = ServiceConfig(port=0, data_dir=str(tmp_path), connects_per_s=0.1, connect_burst=3)
+    with serve_in_thread(config) as service:
+        statuses = []
+        for _ in range(5):
+            with connected(service) as one:
+                one.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+                statuses.append(one.recv(12)[9:])
+        assert statuses == [b"200"] * 3 + [b"429"] * 2
+        with connected(service) as one:  # what a proxy on this machine passes on
+            one.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n")
+            assert one.recv(12)[9:] == b"200"
+
+
+def test_only_a_proxy_of_this_machine_says_whose_a_request_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of others the address counts that is seen: uvicorn's default, on which the limits stand."""
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    config = uvicorn.Config(app=lambda: None)
+    assert config.forwarded_allow_ips == "127.0.0.1,::1"
