@@ -30,6 +30,7 @@ from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.env.split import SeatsOption, plain_seats
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.play.copies import Copied
+from gym_p2p.play.ending import why_closed
 from gym_p2p.play.reentrancy import close_when_dropped
 from gym_p2p.play.session import Session
 
@@ -66,7 +67,8 @@ class P2POptions(TypedDict, total=False):
     on_desync: Literal["continue", "truncate"]
     disconnect_timeout_s: float
     disconnect_notice_s: float
-    input_timeout_s: float
+    input_timeout_s: float | None
+    reset_timeout_s: float | None
     room_timeout_s: float
     poll_interval_ms: float
     max_samples: int
@@ -227,7 +229,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
 
     def close(self) -> None:
         """Say goodbye, write and upload the exports, close the environment. Idempotent."""
-        self.p2p.close()
+        self.p2p.close(why_closed())
 
 
 class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[misc]  # PettingZoo has no types
@@ -327,7 +329,7 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
 
     def close(self) -> None:
         """Say goodbye, write and upload the exports, close the environment. Idempotent."""
-        self.p2p.close()
+        self.p2p.close(why_closed())
 
     def __enter__(self) -> Self:
         """Begin a ``with`` block that closes this."""

@@ -28,7 +28,7 @@ from tests.players import act
 from tests.toys import BLEND
 from tests.waiting import PATIENCE_S
 
-__all__ = ["HEIRS", "LonePlayer", "lone_player"]
+__all__ = ["ENDS", "HEIRS", "LonePlayer", "lone_player"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,6 +47,7 @@ class LonePlayer:
         *,
         episodes: int,
         heir: str | None,
+        ends: str | None,
     ) -> None:
         told = json.dumps(
             {
@@ -55,6 +56,7 @@ class LonePlayer:
                 "arguments": dict(arguments),
                 "episodes": episodes,
                 "heir": heir,
+                "ends": ends,
             }
         )
         self.process = subprocess.Popen(
@@ -91,10 +93,20 @@ def lone_player(
     *,
     episodes: int = 1,
     heir: str | None = None,
+    ends: str | None = None,
     **arguments: Any,
 ) -> Iterator[LonePlayer]:
-    """Start one in an environment of these arguments; whatever is left of it in the end is killed."""
-    player = LonePlayer(seat, options, arguments, episodes=episodes, heir=heir)
+    """Start one in an environment of these arguments; whatever is left of it in the end is killed.
+
+    Args:
+        seat: theirs.
+        options: of the wrapper.
+        episodes: how many they play.
+        heir: of :data:`HEIRS`.
+        ends: what they do at frame 60, of :data:`ENDS`; ``None`` plays on.
+        arguments: of the environment.
+    """
+    player = LonePlayer(seat, options, arguments, episodes=episodes, heir=heir, ends=ends)
     try:
         yield player
     finally:
@@ -144,16 +156,45 @@ HEIRS: dict[str, Callable[[], int]] = {
 }
 
 
+class _OfTheirOwn(Exception):
+    """What a player's own loop raises."""
+
+
+def _close(env: P2PEnv) -> None:
+    env.close()
+    sys.exit()
+
+
+def _raise(env: P2PEnv) -> None:
+    raise _OfTheirOwn(str(env.p2p.seat))
+
+
+def _raise_and_clean_up(env: P2PEnv) -> None:
+    try:
+        _raise(env)
+    finally:
+        env.close()
+
+
+ENDS: dict[str, Callable[[P2PEnv], object]] = {
+    "close": _close,
+    "raise": _raise,
+    "raise and clean up": _raise_and_clean_up,
+    "exit": lambda _env: sys.exit(),
+    "go away": lambda _env: time.sleep(HEIR_S),
+}
+
+
 def main() -> None:
     """Play until something ends it."""
     told = json.loads(sys.argv[1])
     env = P2PEnv(gymnasium.make(BLEND, **told["arguments"]), seat=told["seat"], fps=100, **told["options"])
     _say("ready")
     for _ in range(told["episodes"]):
-        _play_episode(env, told["heir"])
+        _play_episode(env, told["heir"], told["ends"])
 
 
-def _play_episode(env: P2PEnv, heir: str | None) -> None:
+def _play_episode(env: P2PEnv, heir: str | None, ends: str | None) -> None:
     env.reset()
     _say("began")
     if heir is not None:
@@ -164,6 +205,8 @@ def _play_episode(env: P2PEnv, heir: str | None) -> None:
         frame, over = frame + 1, terminated or truncated
         if frame % 10 == 0:
             _say(f"frame {frame}")
+        if frame == 60 and ends is not None:
+            ENDS[ends](env)
     _say(f"over {json.dumps(info.get('p2p'))}")
 
 

@@ -58,7 +58,7 @@ def test_a_killed_player_of_whom_something_lives_on_is_gone_at_once(
             assert together(env.reset)[0] is not None
             told = together(lambda: _play_until_it_ends(env), kill)[0]
             assert heirs[0].is_running()
-            assert told == {"reason": "peer_left", "player": "a"}  # their network process said goodbye
+            assert told == {"reason": "peer_crashed", "player": "a"}  # their network process said so
             assert len(network) == 1
             assert psutil.wait_procs(network, timeout=PATIENCE_S)[1] == []
         finally:

@@ -57,16 +57,16 @@ def _play_until_it_ends(env: P2PEnv) -> tuple[dict[str, Any], float]:
 
 
 @pytest.mark.parametrize(
-    ("network", "whom", "reason"),
+    ("network", "whom", "source"),
     [
-        ("thread", "user", "peer_lost"),
-        ("process", "user", "peer_left"),  # their network process says goodbye for them
-        ("process", "both", "peer_lost"),
-        ("process", "network", "peer_lost"),
+        ("thread", "user", "service"),
+        ("process", "user", "goodbye"),  # their network process says what became of them
+        ("process", "both", "service"),
+        ("process", "network", "service"),
     ],
 )
 def test_the_survivor_of_a_killed_player_learns_it_in_time_and_has_all_exports(
-    network: str, whom: str, reason: str, lobby: Lobby, tmp_path: Path
+    network: str, whom: str, source: str, lobby: Lobby, tmp_path: Path
 ) -> None:
     theirs = tmp_path / "killed"
     options = lobby.options(
@@ -78,14 +78,18 @@ def test_the_survivor_of_a_killed_player_learns_it_in_time_and_has_all_exports(
         results = together(lambda: _play_until_it_ends(env), lambda: _kill(player, whom, theirs))
     assert isinstance(results[0], tuple), results
     told, waited_s = results[0]
-    assert told == {"reason": reason, "player": "a"}
+    assert told == {"reason": "peer_crashed", "player": "a"}
     assert waited_s < WELL_BEFORE_S
     env.close()
     mine = dict(_documents(lobby.exports))
     assert len(mine) == 3
-    status = next(doc["sessionStatus"] for path, doc in mine.items() if "multiplayer" in path.name)
+    document = next(doc for path, doc in mine.items() if "multiplayer" in path.name)
+    status = document["sessionStatus"]
     assert status["isPartial"] is True
-    assert (status["terminationReason"], status["disconnectedPlayerId"]) == (reason, "a")
+    assert (status["terminationReason"], status["disconnectedPlayerId"]) == ("peer_crashed", "a")
+    (departure,) = document["departures"]
+    assert (departure["playerId"], departure["reason"], departure["source"]) == ("a", "peer_crashed", source)
+    assert departure["statedReason"] == ("crashed" if source == "goodbye" else None)
     checkpoint = dict(_documents(theirs))
     assert len(checkpoint) == 3
     for path, document in checkpoint.items():
@@ -162,7 +166,7 @@ def test_three_players_of_whom_one_is_killed_name_the_same_one(lobby: Lobby, tmp
             player.wait_until_it_says("frame 60")
 
     results = together(lambda: play(1), lambda: play(2), kill)
-    assert results[:2] == [{"reason": "peer_lost", "player": 0}] * 2, results
+    assert results[:2] == [{"reason": "peer_crashed", "player": 0}] * 2, results
 
 
 @pytest.mark.parametrize("said", [["began"], ["began", "over"], ["began", "over", "began"]])

@@ -124,7 +124,7 @@ class MisbehavingStation:
         try:
             place, token = await self._token()
             head = (
-                f"PUT {place} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 999999"
+                f"PUT {place} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000000"
             )
             while True:
                 uploads = [one for one in uploads if not one.closed]

@@ -116,7 +116,12 @@ class _TablePlayer:
             mode="rollback", why="the bench", window=WINDOW, snapshots=snapshots, compares_states=True
         )
         self._match = Match(
-            local=index, players=2, description={"must": {}, "about": {}}, match_seed=1, sync=sync
+            local=index,
+            players=2,
+            description={"must": {}, "about": {}},
+            match_seed=1,
+            sync=sync,
+            secret=bytes([index]),
         )
         self._commands: list[Command] = []
         self._begun: EpisodeRunner | None = None

@@ -45,6 +45,17 @@ __all__ = [
 DEFAULT_SERVER_URL = "http://127.0.0.1:8765"
 DEFAULT_ROOM = "default"
 
+THINKING_S = 300.0
+"""How long somebody may think before an action, or take between two episodes, where nothing sets a pace."""
+
+PAUSE_MOST_S = 5.0
+PAUSE_MOST_FRAMES = 10
+"""How long a paced match stands for one player: well above what a garbage collection, a disk or a switch of
+networks takes, and short enough for the others to be still there."""
+
+BREAK_S = 60.0
+"""Between two episodes of a paced match: the environment's reset, a learner's update, a look at the score."""
+
 
 def _pair(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value  # as it comes back from JSON
@@ -133,8 +144,14 @@ class SyncConfig:
     """Silence after which a peer is lost. GGRS's default."""
     disconnect_notice_s: float = attrs.field(default=0.5, validator=in_range(0.05, 600))
     """Silence after which a peer counts as interrupted. Below ``disconnect_timeout_s``."""
-    input_timeout_s: float = attrs.field(default=300.0, validator=in_range(0.1, 86_400))
-    """The longest wait for a peer that is connected but gives no input (the player may be thinking)."""
+    input_timeout_s: float | None = attrs.field(default=None, validator=optional(in_range(0.1, 86_400)))
+    """The longest wait for the input of a player who is connected and does not play; they are lost then.
+    ``None`` is five seconds (ten frames, where these take longer) if frames are paced (``fps``), and five
+    minutes if they are not, or if the players take turns: they may be thinking. Where frames are paced, the
+    sum of the waits for one player is bounded too, by four times as much beyond what they play."""
+    reset_timeout_s: float | None = attrs.field(default=None, validator=optional(in_range(0.1, 86_400)))
+    """The longest wait at ``reset`` for a player who is connected and does not call it. ``None`` is
+    ``input_timeout_s`` if that is given, or else one minute if frames are paced, and five if they are not."""
     room_timeout_s: float = attrs.field(default=300.0, validator=in_range(0.1, 86_400))
     """The longest wait in a room for the other players."""
 
@@ -155,6 +172,30 @@ class SyncConfig:
     def _stands_in(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
         if (value is not None) != (self.on_peer_loss == "stand_in"):
             raise ConfigurationError("stand_in", "goes with on_peer_loss='stand_in', and that with it")
+
+    def input_limit_s(self, *, takes_turns: bool) -> float:
+        """Return the longest wait for an input, with the default worked out.
+
+        Args:
+            takes_turns: whether a step is one player's turn.
+        """
+        if self.input_timeout_s is not None:
+            return self.input_timeout_s
+        if self.fps is None or takes_turns:
+            return THINKING_S
+        return min(THINKING_S, max(PAUSE_MOST_S, PAUSE_MOST_FRAMES / self.fps))
+
+    def reset_limit_s(self, *, takes_turns: bool) -> float:
+        """Return the longest wait for a ``reset``, with the default worked out.
+
+        Args:
+            takes_turns: whether a step is one player's turn.
+        """
+        if self.reset_timeout_s is not None:
+            return self.reset_timeout_s
+        if self.input_timeout_s is not None:
+            return self.input_timeout_s
+        return THINKING_S if self.fps is None or takes_turns else BREAK_S
 
     @property
     def checked_every(self) -> int:

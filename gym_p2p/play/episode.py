@@ -12,8 +12,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 from gym_p2p.core.match.events import EpisodeBegan
 from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.core.wire.seats import SeatId
@@ -21,40 +19,18 @@ from gym_p2p.errors import ProtocolError
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction, FinalFrame
 from gym_p2p.net.worker.messages import WorkerFailed, WorkerStopped
+from gym_p2p.play.ending import Ending
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.played_match import PlayedMatch
 from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.runner import EpisodeRunner
+from gym_p2p.play.waits import Waits
 
-__all__ = ["Ending", "LiveEpisode"]
+__all__ = ["LiveEpisode"]
 
 _LOOK_EVERY_S = 0.002
 _CORRECTIONS_KEPT = 4096
 """Of those that nobody fetches, the oldest go: a minute of the worst network."""
-
-
-@attrs.frozen
-class Ending:
-    """The episode ended, not by the environment.
-
-    Attributes:
-        reason: ``peer_lost``, ``peer_left``, ``peer_reset``, ``desync``, ``input_timeout``,
-            ``protocol_error``, ``network_failed``, ``environment_failed`` or ``interrupted``.
-        player: whose doing it was; ``None`` if nobody's.
-    """
-
-    reason: str
-    player: SeatId | None = None
-
-    @classmethod
-    def broken_off(cls, error: BaseException) -> Ending:
-        """Return the end that an exception of the environment, or a Ctrl-C in it, puts to a match."""
-        return cls("interrupted" if isinstance(error, KeyboardInterrupt) else "environment_failed")
-
-    @property
-    def is_loss(self) -> bool:
-        """Whether it is that of a player who is gone."""
-        return self.reason in {"peer_lost", "peer_left"}
 
 
 class LiveEpisode:
@@ -70,10 +46,17 @@ class LiveEpisode:
     """
 
     def __init__(
-        self, match: PlayedMatch, began: EpisodeBegan, *, client: MatchClient, recorder: Recorder
+        self,
+        match: PlayedMatch,
+        began: EpisodeBegan,
+        *,
+        client: MatchClient,
+        recorder: Recorder,
+        waits: Waits,
     ) -> None:
         self._client = client
         self._recorder = recorder
+        self._waits = waits
         self.runner = EpisodeRunner(match, began)
         self._config = match.config
         self._game = match.game
@@ -94,9 +77,10 @@ class LiveEpisode:
     #   frame's; nor behind a possible end, which has to become final or be undone before anything follows.
     # - What is there already is taken in first: a correction that is known belongs before this frame, and
     #   inputs that are known are not guessed.
-    # - It ends: each turn shows something, or waits for one event and at most a slice of time, and after the
-    #   input time-out nothing is waited for. The network half's own end is an event like any other, and comes
-    #   again to whoever goes on waiting.
+    # - It ends: each turn shows something, or waits for one event and at most a slice of time. Who does not
+    #   play is given up in time, and is gone then like anybody else; should even that lead to nothing, the
+    #   deadline ends the wait. The network half's own end is an event like any other, and comes again to
+    #   whoever goes on waiting.
     def step(self, actions: Mapping[SeatId, Any]) -> Outcome | Ending:
         """Play one frame with the local seats' canonical actions; return, on time, what is to be shown.
 
@@ -104,7 +88,8 @@ class LiveEpisode:
         ``view``. An end is shown once it is final.
         """
         runner, advanced = self.runner, False
-        deadline = time.monotonic() + self._config.input_timeout_s
+        waits = self._waits
+        deadline = time.monotonic() + 2 * waits.input_limit_s + waits.last_s
         result = self._shown(advanced=False) if self._over is not None or runner.rollout.over else None
         if result is None:
             self._client.drain()
@@ -117,8 +102,11 @@ class LiveEpisode:
             result = self._shown(advanced=advanced)
             if result is None and deadline <= time.monotonic():
                 return Ending("input_timeout")
-            if result is None and isinstance(self._client.receive(), WorkerFailed | WorkerStopped):
-                return Ending("network_failed")
+            if result is None:
+                waits.for_inputs(runner.session.waits_for())
+                if isinstance(self._client.receive(), WorkerFailed | WorkerStopped):
+                    return Ending("network_failed")
+        waits.over()
         if not isinstance(result, Ending):
             if runner.rollout.pictures is not None:
                 runner.rollout.pictures.show(self.frame_shown)
@@ -170,7 +158,7 @@ class LiveEpisode:
         if self._config.view == "confirmed":
             self._unseen.extend(tick.final)
         if tick.over is not None and not self.runner.rollout.over:
-            self._over = Ending(tick.over.reason, self._client.player_id(tick.over.player))
+            self._over = self._client.ending(tick.over.reason, tick.over.player)
         return tick.advanced
 
     def _pace(self) -> None:

@@ -16,10 +16,12 @@ from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
 from gym_p2p.errors import ConnectFailed, NetworkError, PeerLost
 from gym_p2p.game.replay.writer import ReplayWriter
 from gym_p2p.net.worker.messages import WorkerFailed, WorkerStopped
-from gym_p2p.play.episode import Ending, LiveEpisode
+from gym_p2p.play.ending import Ending
+from gym_p2p.play.episode import LiveEpisode
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.played_match import PlayedMatch
 from gym_p2p.play.recorder import Recorder
+from gym_p2p.play.waits import Waits
 
 __all__ = ["LiveMatch"]
 
@@ -38,6 +40,7 @@ class LiveMatch:
 
     Attributes:
         played: what its episodes are played with.
+        waits: for whom it is waited, and for how long.
         replay: its recording; ``None`` where there is none.
         episode: the newest; ``None`` before the first.
         episodes_begun: how many there were.
@@ -46,6 +49,7 @@ class LiveMatch:
     client: MatchClient
     recorder: Recorder
     played: PlayedMatch
+    waits: Waits
     replay: ReplayWriter | None = None
     episode: LiveEpisode | None = None
     episodes_begun: int = 0
@@ -79,20 +83,23 @@ class LiveMatch:
         self.client.command(command)
         began = self.client.wait_for(
             EpisodeBegan,
-            self.played.config.input_timeout_s,
+            self.waits.reset_limit_s + self.waits.last_s,
             "the episode",
             "The others must call reset() too, each in a process or thread of their own.",
+            meanwhile=self.waits.for_resets,
         )
+        self.waits.over()
         self.settle()  # what came at the barrier made frames of the episode before final
         return began
 
     def ending_at_barrier(self, error: PeerLost | NetworkError | KeyboardInterrupt) -> Ending:
         """Return the end that :meth:`await_episode` puts to the match by raising."""
         match error:
+            case PeerLost() if self.client.gone is not None:
+                gone = self.client.gone
+                return self.client.ending(gone.reason, gone.player if gone.lost is None else gone.lost)
             case PeerLost():
-                return Ending(
-                    "peer_lost" if self.client.gone is None else self.client.gone.reason, error.peer
-                )
+                return Ending("peer_lost", error.peer)
             case ConnectFailed():
                 return Ending("input_timeout")
             case NetworkError():
@@ -103,7 +110,9 @@ class LiveMatch:
     def begin_episode(self, began: EpisodeBegan) -> LiveEpisode:
         """Begin the episode that everybody has begun."""
         frames_before = self.frames_total
-        episode = LiveEpisode(self.played, began, client=self.client, recorder=self.recorder)
+        episode = LiveEpisode(
+            self.played, began, client=self.client, recorder=self.recorder, waits=self.waits
+        )
         self.episode, self._frames_before = episode, frames_before
         self.episodes_begun += 1
         return episode
@@ -111,7 +120,8 @@ class LiveMatch:
     def say_goodbye(self, ending: Ending) -> None:
         """Leave: tell the others why, take in what they still had to say, end the recording."""
         self._await_states()
-        self.client.close(ending.reason, lost=ending.player if ending.is_loss else None)
+        self.waits.over()
+        self.client.close(ending)
         try:
             self.settle()
         finally:

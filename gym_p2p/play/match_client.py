@@ -19,9 +19,11 @@ from gym_p2p.core.match.events import (
     EpisodeRefused,
     HandshakeMismatch,
     InputsArrived,
+    Interrupted,
     Leave,
     PlayerFinished,
     PlayerGone,
+    Resumed,
 )
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
@@ -36,6 +38,7 @@ from gym_p2p.net.worker.messages import (
     WorkerFailed,
     WorkerStopped,
 )
+from gym_p2p.play.ending import Ending, gone_in_words
 from gym_p2p.play.recorder import Recorder
 
 __all__ = ["MatchClient", "Voter"]
@@ -98,6 +101,9 @@ class MatchClient:
         """Takes every event, on the caller's thread, once it is folded into the record."""
         self.gone: PlayerGone | None = None
         """The first player who left or was lost: no episode begins without them."""
+        self._departures: dict[int, PlayerGone] = {}
+        self.silent: dict[int, float] = {}
+        """From whom nothing arrives for a while now, and since when it is known, on ``time.monotonic``'s clock."""
         self.queue_status: QueueStatus | None = None
         """Where this player stands in the queue, by the newest status; ``None`` while they are in none."""
         self._ready: set[int] = set()
@@ -155,8 +161,23 @@ class MatchClient:
         while self.receive(0) is not None:
             pass
 
-    def wait_for(self, kind: type[_T], limit_s: float, what: str, advice: str) -> _T:
+    def wait_for(
+        self,
+        kind: type[_T],
+        limit_s: float,
+        what: str,
+        advice: str,
+        *,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> _T:
         """Return the next event of a kind.
+
+        Args:
+            kind: its class.
+            limit_s: the longest wait for it.
+            what: what is waited for, in words.
+            advice: what to do if it does not come.
+            meanwhile: called now and then.
 
         Raises:
             ConnectFailed: it does not come in time.
@@ -166,6 +187,7 @@ class MatchClient:
             self._raise_if_final(self.gone)
         began = time.monotonic()
         while (waited_s := time.monotonic() - began) < limit_s:
+            meanwhile()
             event = self.receive(min(WAIT_SLICE_S, limit_s - waited_s))
             if isinstance(event, kind):
                 return event
@@ -173,17 +195,52 @@ class MatchClient:
                 self._raise_if_final(event)
         raise ConnectFailed(what, waited_s=waited_s, seen=self._seen(), advice=advice)
 
-    def close(self, reason: str, *, lost: SeatId | None = None) -> None:
-        """Say goodbye and stop the network half. Idempotent.
+    def close(self, ending: Ending) -> None:
+        """Say goodbye, for the others to know how it ended here, and stop the network half. Idempotent."""
+        self.queue_status = None
+        cause, lost = ending.loss, ending.player
+        leave = Leave(ending.reason)
+        if cause is not None and lost is not None:
+            leave = Leave(ending.reason, self._player_ids.index(lost), cause)
+        for at_ms, event in self._bridge.close(leave):
+            self._take(at_ms, event)
+
+    def ending(self, reason: str, player: int) -> Ending:
+        """Return the end that a player's going on or being gone puts to an episode.
 
         Args:
-            reason: why, for the others.
-            lost: the player whose loss it is for.
+            reason: that of the session.
+            player: whose doing it was, or who was lost.
         """
-        self.queue_status = None
-        index = None if lost is None else self._player_ids.index(lost)
-        for at_ms, event in self._bridge.close(Leave(reason, index)):
-            self._take(at_ms, event)
+        told = [gone for gone in self._departures.values() if player in {gone.player, gone.lost}]
+        gone = next((gone for gone in told if gone.reason == reason), None)
+        if gone is None:
+            return Ending(reason, self.player_id(player))
+        return Ending(
+            reason,
+            self.player_id(player),
+            stated_reason=gone.stated_reason,
+            source=gone.source,
+            source_player=self._teller(gone),
+        )
+
+    def _teller(self, gone: PlayerGone) -> SeatId | None:
+        """Return who stands between a player who is gone and us; ``None`` where nobody does."""
+        if gone.lost is not None:
+            return self.player_id(gone.player)
+        return None if gone.via is None else self.player_id(gone.via)
+
+    @property
+    def gone_count(self) -> int:
+        """How many players are gone."""
+        return len(self._departures)
+
+    @property
+    def not_ready(self) -> list[int]:
+        """Who is connected and has not called ``reset`` yet; the others' indices."""
+        found = self._found
+        others = [found.players.index(peer) for peer in found.peers]
+        return [player for player in others if player not in self._ready and player not in self._departures]
 
     def player_id(self, player: int) -> SeatId:
         """Return a player's id by their index; only once the match is known."""
@@ -191,8 +248,12 @@ class MatchClient:
 
     @property
     def _player_ids(self) -> list[SeatId]:
+        return [player.player_id for player in self._found.players]
+
+    @property
+    def _found(self) -> MatchFound:
         assert self._recorder is not None  # noqa: S101 - players have an index from when the match is known
-        return [player.player_id for player in self._recorder.found.players]
+        return self._recorder.found
 
     def _seen(self) -> str:
         """Return who is here, in words."""
@@ -250,8 +311,13 @@ class MatchClient:
             case WorkerFailed() | WorkerStopped():
                 self.queue_status = None
                 self._end = self._end or event
-            case PlayerGone():
+            case PlayerGone(player):
                 self.gone = self.gone or event
+                self._departures[player] = event
+            case Interrupted(player):
+                self.silent[player] = time.monotonic()
+            case Resumed(player):
+                self.silent.pop(player, None)
             case PlayerFinished(player):
                 self._ready.add(player)
             case EpisodeBegan() | EpisodeRefused():
@@ -268,9 +334,8 @@ class MatchClient:
                 raise error
             case HandshakeMismatch(player, differences) | EpisodeRefused(player, differences):
                 raise HandshakeRefused(self.player_id(player), differences)
-            case PlayerGone(player, reason, _, goodbye, lost):
-                why = "they have left the match" if goodbye == "normal" else goodbye or reason
-                raise PeerLost(self.player_id(player if lost is None else lost), why)
+            case PlayerGone(player, _, _, _, lost):
+                raise PeerLost(self.player_id(player if lost is None else lost), gone_in_words(event))
             case WorkerStopped():
                 raise NetworkError("the network half stopped by itself")
 

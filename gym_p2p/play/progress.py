@@ -12,6 +12,7 @@ from gym_p2p.core.record.match_record import SyncTotals
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.setup import MatchSetup
+from gym_p2p.play.waits import Paused
 
 __all__ = ["Progress", "SessionState", "progress_of"]
 
@@ -50,6 +51,8 @@ class Progress:
     """What guessing has cost over all episodes."""
     queue_status: QueueStatus | None = None
     """Where this player stands in a queue, while they wait in one."""
+    paused: Paused | None = None
+    """For whom the match stands, since when and for how long at most; ``None`` where it does not."""
 
 
 def progress_of(state: SessionState, setup: MatchSetup, match: LiveMatch | None) -> Progress:
@@ -73,4 +76,5 @@ def progress_of(state: SessionState, setup: MatchSetup, match: LiveMatch | None)
         input_delay=0 if runner is None else runner.session.input_delay,
         totals=recorder.record.totals(),
         queue_status=queue_status,
+        paused=None if match is None else match.waits.paused,
     )

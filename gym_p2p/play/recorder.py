@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import msgspec
@@ -28,7 +28,9 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     ProtocolErrorSeen,
     Resumed,
+    Source,
 )
+from gym_p2p.core.record.absences import Departure, Pause
 from gym_p2p.core.record.clock_offsets import clock_base_of
 from gym_p2p.core.record.documents import KINDS, Document, Kind, build_document
 from gym_p2p.core.record.link import LinkRecord
@@ -47,7 +49,7 @@ from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.net.worker.messages import LinkOpened, Polled, WorkerEvent
 from gym_p2p.play.exported import exported_config, exported_probe, identities, software
 
-__all__ = ["Recorder", "check_record", "now_ms", "open_replay"]
+__all__ = ["PauseReason", "Recorder", "check_record", "now_ms", "open_replay"]
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +58,8 @@ _DESYNCED = {
     Disagreement.OUTCOMES: "the players' outcomes differ",
     Disagreement.STATE: "the players' states differ, their outcomes were the same up to here",
 }
+
+PauseReason = Literal["input", "silent", "reset"]
 
 _NOTHING = Finished(paths={}, uploaded=False, spooled=False, problems=())
 
@@ -145,8 +149,8 @@ class Recorder:
                         timestamp=at_ms, duration=silent_s * 1e3, outcome="success", attempts=1
                     )
                 )
-            case PlayerGone(_, "peer_lost", _, None):
-                self._disconnected("closed", at_ms)
+            case PlayerGone():
+                self._departed(event, at_ms)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)
 
@@ -216,6 +220,36 @@ class Recorder:
 
     def _link(self, player: int) -> LinkRecord:
         return self.record.links[self._players[player]]
+
+    def paused(self, players: Sequence[SeatId], why: PauseReason, *, lasted_s: float, limit_s: float) -> None:
+        """Record that the match stood still until now."""
+        self.record.paused(
+            Pause(
+                player_ids=list(players),
+                reason=why,
+                frame=self.record.frame_now,
+                timestamp=self._clock_ms() - round(lasted_s * 1e3),
+                duration_ms=lasted_s * 1e3,
+                limit_ms=limit_s * 1e3,
+            )
+        )
+
+    def _departed(self, gone: PlayerGone, at_ms: int) -> None:
+        if gone.source is not Source.GOODBYE:
+            self._disconnected("closed", at_ms)
+        names = self._players
+        self.record.departures.append(
+            Departure(
+                player_id=names[gone.player],
+                reason=gone.reason,
+                stated_reason=gone.stated_reason,
+                source=gone.source.value,
+                source_player_id=None if gone.via is None else names[gone.via],
+                lost_player_id=None if gone.lost is None else names[gone.lost],
+                frame=gone.frames,
+                timestamp=at_ms,
+            )
+        )
 
     def _disconnected(self, dc_state: str, at_ms: int) -> None:
         self.record.disconnections.append(

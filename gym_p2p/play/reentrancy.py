@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable
 
 from gym_p2p.errors import UsageError
+from gym_p2p.play.ending import why_dropped
 
 __all__ = ["Access", "Door", "close_when_dropped"]
 
@@ -104,8 +105,9 @@ def close_when_dropped(owner: object, close: Close) -> None:
 def _close_abandoned(close: Close, process: int) -> None:
     if os.getpid() != process:
         return  # a forked process has no part in its parent's matches
+    reason = why_dropped()
     if threading.current_thread() is threading.main_thread():
-        close("interrupted")
+        close(reason)
     else:
         # The garbage collector may have come by on one of the threads that closing waits for.
-        threading.Thread(target=close, args=("interrupted",), name="gym_p2p closing").start()
+        threading.Thread(target=close, args=(reason,), name="gym_p2p closing").start()

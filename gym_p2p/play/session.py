@@ -31,7 +31,8 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
-from gym_p2p.play.episode import Ending, LiveEpisode
+from gym_p2p.play.ending import Ending
+from gym_p2p.play.episode import LiveEpisode
 from gym_p2p.play.handshake import seed_of, travelled
 from gym_p2p.play.last_step import LastStep
 from gym_p2p.play.live_match import LiveMatch
@@ -330,7 +331,7 @@ class Session:
             self.state = SessionState.BETWEEN
             return
         self._over(ending)
-        if self.config.sync.on_peer_loss == "raise" and ending.is_loss:
+        if self.config.sync.on_peer_loss == "raise" and ending.loss is not None:
             raise PeerLost(ending.player, ending.reason)
 
     def _over(self, ending: Ending) -> None:

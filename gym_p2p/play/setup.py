@@ -23,6 +23,7 @@ from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.play.broadcast import Broadcast
+from gym_p2p.play.ending import Ending
 from gym_p2p.play.handshake import agreed, holders, make_plan
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient, Voter
@@ -30,6 +31,7 @@ from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
 from gym_p2p.play.recorder import Recorder, check_record, now_ms, open_replay
 from gym_p2p.play.state_exchange import Beside
 from gym_p2p.play.sync_mode import SyncOffer, make_offer
+from gym_p2p.play.waits import Waits
 
 __all__ = ["UPLOAD_LIMIT_S", "MatchSetup"]
 
@@ -107,7 +109,7 @@ class MatchSetup:
             return self._agree(client, recorder, about, offer, environment)
         except BaseException as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
-            client.close(reason)
+            client.close(Ending(reason))
             if self.recorder is not None:
                 self.recorder.record.terminate(reason, partial=True, frame=0, now_ms=now_ms())
                 self.recorder.finish(UPLOAD_LIMIT_S)
@@ -151,7 +153,8 @@ class MatchSetup:
             now_ms=now_ms,
             monotonic_s=time.monotonic,
         )
-        return LiveMatch(client=client, recorder=recorder, played=played, replay=replay)
+        waits = Waits(self._config.sync, client=client, recorder=recorder, takes_turns=game.takes_turns)
+        return LiveMatch(client=client, recorder=recorder, played=played, waits=waits, replay=replay)
 
 
 def _load_pre_match(configured: Any) -> Voter | None:

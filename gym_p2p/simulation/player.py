@@ -88,6 +88,7 @@ class VirtualPlayer:
             description={"must": game.describe(), "about": about},
             match_seed=setting.seed,
             sync=config,
+            secret=bytes([index]),
         )
         self._driver = Driver(match, clock=clock, emit=self._on_event)
         self._frames = _FrameCollector(game, index)

@@ -285,7 +285,7 @@ class Spectator:
     def _wait_for_frame(self, client: WatchClient, running: ShownEpisode) -> str | None:
         """Wait for the next frame; return why there will be none."""
         received = running.received
-        deadline = time.monotonic() + self._config.sync.input_timeout_s
+        deadline = time.monotonic() + self._config.sync.input_limit_s(takes_turns=False)
         while not received.frames:
             if received.over is not None:
                 if received.over.completed:

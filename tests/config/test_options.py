@@ -140,7 +140,8 @@ WRONG: dict[str, list[Any]] = {
     "on_desync": ["raise", None],
     "disconnect_timeout_s": [0, "2", 0.4, None],  # 0.4 is below the notice
     "disconnect_notice_s": [0, "1", 2.5, None],
-    "input_timeout_s": [0, "300", None],
+    "input_timeout_s": [0, "300", -1],
+    "reset_timeout_s": [0, "300", True],
     "room_timeout_s": [0, "300", None],
     "poll_interval_ms": [0, "1000", None],
     "max_samples": [0, 1.0, None],

@@ -31,11 +31,18 @@ from gym_p2p.core.sync.outputs import (
     Stalled,
     SyncOutput,
 )
+from gym_p2p.core.sync.patience import Patience
 from gym_p2p.core.sync.session import SyncSession
-from gym_p2p.core.wire.messages import Channel
+from gym_p2p.core.wire.messages import Channel, Inputs, decode
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.memory import MemoryNetwork, Path, VirtualClock
 from gym_p2p.net.links.transport import LinkState
+
+
+def is_inputs(data: bytes | str) -> bool:
+    """Whether a message is one of inputs."""
+    return isinstance(data, bytes) and data[1:2] == b"\x10" and isinstance(decode(data), Inputs)
+
 
 Action = Callable[[int, int], bytes]
 """``(player, frame) -> input``."""
@@ -91,12 +98,15 @@ class Player:
         self._states: dict[int, int] = {}
         self._table = table
         self.session: SyncSession | None = None
+        patience_s = table.patience_s
+        self.patience = None if patience_s is None else Patience(patience_s, paced=True)
         match = Match(
             local=index,
             players=table.players,
             description=table.descriptions.get(index, {"must": {"game": "counting"}, "about": {}}),
             match_seed=7,
             sync=table.sync,
+            secret=bytes([index]),
         )
         self.driver = Driver(match, clock=table.clock, emit=self._on_event)
         self.match = match
@@ -143,6 +153,8 @@ class Player:
                 self.session is not None
             ):
                 self.session.receive(event)
+                if self.patience is not None and isinstance(event, PlayerGone):
+                    self.patience.excuse(self._table.clock.time())
                 if self.tick_s is None:
                     self._later(self.play)
 
@@ -172,7 +184,19 @@ class Player:
             self._carry_out(output)
         self.saved = {f: state for f, state in self.saved.items() if f >= session.needed_from}
         self.stalled_ticks += before == session.frame < self.frames
+        self._bear(session, stalled=before == session.frame < self.frames)
         self._next(session, advanced=session.frame > before)
+
+    def _bear(self, session: SyncSession, *, stalled: bool) -> None:
+        """Give up whoever is waited for in vain, as a session does."""
+        now = self._table.clock.time()
+        if self.patience is None or self.over is not None:
+            return
+        if not stalled:
+            self.patience.play(now)
+            return
+        for give_up in self.patience.wait(session.waits_for(), now):
+            self.driver.command(give_up)
 
     def _next(self, session: SyncSession, *, advanced: bool) -> None:
         if self.tick_s is not None:
@@ -231,6 +255,8 @@ class Table:
 
     Attributes:
         deaf: pairs of a player and one whose game messages do not reach them any more.
+        starved: the same, of inputs alone.
+        patience_s: how long a player waits for the input of another; ``None`` for as long as it takes.
     """
 
     def __init__(
@@ -248,12 +274,15 @@ class Table:
         paths: Mapping[tuple[int, int], Path] | None = None,
         tick_s: float | None = None,
         seated: type[Player] = Player,
+        patience_s: float | None = None,
         **options: Any,
     ) -> None:
         self.players = players
         self.tick_s = tick_s
         self.options = options
         self.deaf: set[tuple[int, int]] = set()
+        self.starved: set[tuple[int, int]] = set()
+        self.patience_s = patience_s
         self.sync = sync or SyncConfig(checksum_interval=10)
         self.action = action
         self.descriptions = dict(descriptions or {})
@@ -279,6 +308,8 @@ class Table:
 
         def on_message(channel: Channel, data: bytes | str) -> None:
             if channel is Channel.GAME and (seat.index, other) in self.deaf:
+                return
+            if (seat.index, other) in self.starved and is_inputs(data):
                 return
             seat.driver.message(other, data)
 

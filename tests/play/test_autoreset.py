@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from gym_p2p import ConnectFailed, MatchOver, P2PEnv, PeerLost
+from gym_p2p import MatchOver, P2PEnv, PeerLost
 from gym_p2p.wrapper import P2POptions
 from tests.players import Lobby, act, play_episode, together
 from tests.toys import BLEND
@@ -179,8 +179,8 @@ def test_who_waits_in_vain_for_the_next_episode_is_told_for_whom_and_loses_nothi
         )
         (_, _, terminated, _, infos), _ = play_to_the_end(envs)
         assert terminated[0]
-        assert infos["p2p"]["reason"][0] == "input_timeout"
-        with pytest.raises(ConnectFailed, match="not connected: nobody; not ready for the next episode: 'b'"):
+        assert (infos["p2p"]["reason"][0], infos["p2p"]["player"][0]) == ("peer_unresponsive", "b")
+        with pytest.raises(PeerLost, match="player 'b' is gone: they are connected, and do not play"):
             step(envs, LENGTH)
         envs.close()
 

@@ -17,7 +17,7 @@ import pytest
 
 from gym_p2p import HandshakeRefused, MatchOver, P2PEnv, P2PParallelEnv, PeerLost, UsageError
 from gym_p2p.exports import KINDS, schema
-from gym_p2p.play.episode import Ending
+from gym_p2p.play.ending import Ending
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.progress import SessionState
 from tests.game.environments import LastOneStanding

@@ -17,6 +17,7 @@ from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = [
+    "LINE_CLOSED",
     "MAX_PLAYERS",
     "MAX_SPECTATORS",
     "JoinAck",
@@ -98,6 +99,9 @@ class TurnedAway:
         return printable(f"somebody was turned away from {self.place} ({self.code}): {self.message}")
 
 
+LINE_CLOSED = "disconnected"
+
+
 @attrs.frozen(kw_only=True)
 class PeerLeft:
     """The service lost sight of a player of a running match.
@@ -105,7 +109,8 @@ class PeerLeft:
     The players' own channel may well be alive: whether the match goes on is theirs to decide.
 
     Attributes:
-        reason: ``left`` (by the player's own account), or ``disconnected`` (their socket is gone).
+        reason: ``left`` (by the player's own account), :data:`LINE_CLOSED` (their socket was closed, as it is
+            when their process ends), or ``timed_out`` (nothing came over it any more).
     """
 
     event: ClassVar[str] = "peer_left"

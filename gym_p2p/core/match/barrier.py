@@ -23,10 +23,7 @@ from gym_p2p.core.match.terms import shown
 from gym_p2p.core.wire.messages import Ready
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["MAX_BARRIERS_AHEAD", "Barrier", "Seeds", "barrier_refusal", "episode_seed"]
-
-MAX_BARRIERS_AHEAD = 64
-"""A peer that resets without playing may be ahead of us by a few barriers, not by any number."""
+__all__ = ["Barrier", "Seeds", "barrier_refusal", "episode_seed"]
 
 
 class Barrier:
@@ -42,11 +39,13 @@ class Barrier:
         self._peers = peers
         self._seeds = Seeds(match_seed)
         self._ours: Ready | None = None
+        self._waited_at = 0
+        """The newest barrier that we were ready for, by its episode."""
         self._known_at = 0.0
 
     def wait(self, ready: Ready, now: float) -> None:
         """Wait before an episode, with what the local player brings."""
-        self._ours = ready
+        self._ours, self._waited_at = ready, ready.episode
         self._known_at = now + max([peer.one_way_s for peer in self._peers.values()], default=0.0)
 
     def step_back(self) -> None:
@@ -57,13 +56,21 @@ class Barrier:
         """Take in that a peer waits, while ``episode`` runs here.
 
         Raises:
-            ProtocolError: it is a barrier that we passed, or one too far ahead; or the peer has said goodbye.
+            ProtocolError: it is a barrier that we passed, or one that nobody can be at; or the peer has said
+                goodbye, or was ready for it before.
         """
         if peer.goodbye is not None:
             raise ProtocolError("barrier after the goodbye")
-        if not episode < ready.episode <= episode + MAX_BARRIERS_AHEAD:
+        if not episode < ready.episode <= self.newest(episode) or ready.episode in peer.ready:
             raise ProtocolError("barrier of another episode")
         peer.ready[ready.episode] = ready
+
+    def newest(self, episode: int) -> int:
+        """Return the newest barrier at which anybody can wait, by its episode, while ``episode`` runs here.
+
+        It is the one after the newest that we were ready for: nobody passes a barrier without us.
+        """
+        return max(episode, self._waited_at) + 1
 
     @property
     def opens_at(self) -> float | None:

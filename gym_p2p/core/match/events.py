@@ -15,8 +15,10 @@ from typing import Any
 import attrs
 
 from gym_p2p.core.latency.clock import ClockEstimate
+from gym_p2p.core.wire.messages import Cause
 
 __all__ = [
+    "EXCLUDED",
     "OUTCOME_BYTES",
     "BeginEpisode",
     "ChecksumsAgreed",
@@ -32,17 +34,20 @@ __all__ = [
     "GiveChecksum",
     "GiveInput",
     "GiveState",
+    "GiveUp",
     "HandshakeMismatch",
     "InputsArrived",
     "Interrupted",
     "Leave",
     "Left",
+    "LineClosed",
     "Pinged",
     "PlayerFinished",
     "PlayerGone",
     "ProtocolErrorSeen",
     "Resumed",
     "SetInputDelay",
+    "Source",
     "StateArrived",
 ]
 
@@ -50,6 +55,23 @@ Difference = tuple[str, str, str]
 
 OUTCOME_BYTES = 8
 """The part of a digest that is over inputs and what the game gave out; what follows is over its state."""
+
+
+EXCLUDED = "excluded"
+"""The reason of a :class:`PlayerGone` who counts *us* as gone: the match goes on without us."""
+
+
+class Source(enum.StrEnum):
+    """Who says how a player came to be gone."""
+
+    GOODBYE = "goodbye"
+    """They themselves; others may have passed their sealed words on."""
+    OBSERVATION = "observation"
+    """This player's own network half."""
+    PEER = "peer"
+    """Another player."""
+    SERVICE = "service"
+    """The service, to which their line was closed, and nothing came from them any more."""
 
 
 class Disagreement(enum.StrEnum):
@@ -118,14 +140,43 @@ class GiveState:
 
 
 @attrs.frozen
+class GiveUp:
+    """Count a player as gone who does not do their part, though they were waited for long enough.
+
+    Attributes:
+        excusable: whether that waits where they may be held up by another one, whose inputs they lack.
+    """
+
+    player: int
+    excusable: bool = False
+
+
+@attrs.frozen
+class LineClosed:
+    """The service says that a player's line to it was closed, as it is when their process ends.
+
+    By itself it changes nothing; it says what became of a player from whom nothing arrives any more.
+    """
+
+    player: int
+
+
+@attrs.frozen
 class Leave:
-    """Say goodbye; :class:`Left` follows once everybody has what they need, or after a second."""
+    """Say goodbye; :class:`Left` follows once everybody has what they need, or after a second.
+
+    Attributes:
+        reason: why, in the exports' words.
+        lost: the player whose loss it is for; ``None`` if it is not for one.
+        cause: how the lost player came to be gone; the local one, where there is none.
+    """
 
     reason: str
     lost: int | None = None
+    cause: Cause = Cause.LEFT
 
 
-Command = BeginEpisode | GiveInput | SetInputDelay | GiveChecksum | GiveState | Leave
+Command = BeginEpisode | GiveInput | SetInputDelay | GiveChecksum | GiveState | GiveUp | LineClosed | Leave
 
 
 # Events.
@@ -202,10 +253,14 @@ class PlayerGone:
     the :class:`EpisodeBegan`. No later episode begins.
 
     Attributes:
-        reason: ``peer_left``, or ``peer_lost`` (this player, or somebody whose loss made this player leave).
+        reason: a :class:`~gym_p2p.core.wire.messages.Cause`'s value: how this player came to be gone, or
+            somebody whose loss made this player leave; or :data:`EXCLUDED`: they are there, and count us as
+            gone.
         frames: how many inputs of theirs there will be in this episode; the same at everybody who is left.
-        stated_reason: the reason in their goodbye; ``None`` if they fell silent.
+        stated_reason: the reason in their goodbye, or for which they exclude us; ``None`` if they said none.
         lost: the player whose loss made them leave.
+        source: who says so.
+        via: the player who passed on the goodbye, or who says so; ``None`` where nobody stands between.
     """
 
     player: int
@@ -213,6 +268,8 @@ class PlayerGone:
     frames: int
     stated_reason: str | None = None
     lost: int | None = None
+    source: Source = Source.OBSERVATION
+    via: int | None = None
 
 
 @attrs.frozen

@@ -10,6 +10,7 @@ from typing import Any
 
 from gym_p2p.core.match.events import Connected, Difference, HandshakeMismatch
 from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.terms import term_differences
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
@@ -25,20 +26,22 @@ class Handshake:
     Args:
         description: what this side is going to play.
         peers: all others, in the order of their indices.
+        seals: whose keys go with the greetings.
 
     Attributes:
         complete: whether all of them agree with us.
     """
 
-    def __init__(self, description: Mapping[str, Any], peers: Mapping[int, Peer]) -> None:
+    def __init__(self, description: Mapping[str, Any], peers: Mapping[int, Peer], seals: Seals) -> None:
         self._description = description
         self._peers = peers
+        self._seals = seals
         self._about: list[Mapping[str, Any] | None] = [None] * (len(peers) + 1)
         self.complete = False
 
-    def hello(self) -> Hello:
-        """Return our greeting."""
-        return Hello(PROTOCOL_VERSION, JsonObject(self._description))
+    def hello(self, peer: Peer) -> Hello:
+        """Return our greeting to a peer."""
+        return Hello(PROTOCOL_VERSION, JsonObject(self._description), self._seals.key_for(peer.index))
 
     def receive(self, peer: Peer, hello: Hello) -> HandshakeMismatch | Connected | None:
         """Take in a peer's greeting; return what it comes to: :class:`Connected` if it was the last one.
@@ -52,6 +55,7 @@ class Handshake:
         if differences:
             return HandshakeMismatch(peer.index, differences)
         peer.state = PeerState.PLAYING
+        self._seals.keep(peer.index, hello.key)
         about = hello.description.get("about")
         self._about[peer.index] = about if isinstance(about, dict) else {}
         if self.complete or any(other.state is not PeerState.PLAYING for other in self._peers.values()):

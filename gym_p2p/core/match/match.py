@@ -25,8 +25,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.answers import Answers
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.checksums import ChecksumHistory
+from gym_p2p.core.match.claims import check_frames, check_inputs
 from gym_p2p.core.match.events import (
     BeginEpisode,
     ChecksumsAgreed,
@@ -36,10 +38,12 @@ from gym_p2p.core.match.events import (
     GiveChecksum,
     GiveInput,
     GiveState,
+    GiveUp,
     HandshakeMismatch,
     Interrupted,
     Leave,
     Left,
+    LineClosed,
     PlayerFinished,
     ProtocolErrorSeen,
     Resumed,
@@ -48,13 +52,16 @@ from gym_p2p.core.match.events import (
 )
 from gym_p2p.core.match.handshake import Handshake, refusal
 from gym_p2p.core.match.input_exchange import InputExchange
+from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import DepartureOutput, Departures
 from gym_p2p.core.match.outputs import MatchOutput, Outputs, Transmit
-from gym_p2p.core.match.peer import Due, Peer, PeerState
+from gym_p2p.core.match.peer import Due, Loss, Peer, PeerState
+from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.state_transfer import StateTransfers, state_parts
 from gym_p2p.core.match.terms import shown
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import (
+    Cause,
     Checksum,
     Goodbye,
     Hello,
@@ -74,11 +81,14 @@ from gym_p2p.errors import ProtocolError
 
 __all__ = ["Match", "MatchOutput", "Transmit"]
 
-LINGER_S = 1.0
-"""After a goodbye, unacknowledged inputs are repeated for at most this long."""
-
 STALL_S = 0.5
 """A timer that is this late means that we stood still ourselves (a suspended machine), not the peers."""
+
+PROTOCOL_ERRORS_MOST = 256
+"""Of one peer; none sends any who follows the protocol, and nobody owes the others more attention."""
+
+REPORT_FRESH_S = 1.0
+"""What a player said to hold is true for so long; several times the time after which it is said again."""
 
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Ping, Pong})
 
@@ -93,10 +103,18 @@ class Match:
             equal on both sides to its text, ``about`` is sent but not compared.
         match_seed: the number that all players were given with the match; episodes' seeds come from it, or
             from the newest seed that a player insisted on.
+        secret: random bytes of this player's alone, :data:`~gym_p2p.core.match.seals.SECRET_BYTES` of them.
     """
 
     def __init__(
-        self, *, local: int, players: int, description: Mapping[str, Any], match_seed: int, sync: SyncConfig
+        self,
+        *,
+        local: int,
+        players: int,
+        description: Mapping[str, Any],
+        match_seed: int,
+        sync: SyncConfig,
+        secret: bytes,
     ) -> None:
         self._local = local
         self._peers = {i: Peer(index=i, sync=sync, players=players) for i in range(players) if i != local}
@@ -104,14 +122,26 @@ class Match:
         self._outputs = Outputs()
         self.poll: Callable[[], MatchOutput | None] = self._outputs.poll
         """Returns the next request or event, ``None`` when there is none."""
-        self._handshake = Handshake(description, self._peers)
+        self._seals = Seals(secret, players=players)
+        self._handshake = Handshake(description, self._peers, self._seals)
         self._barrier = Barrier(local=local, peers=self._peers, match_seed=match_seed)
         self._exchange = InputExchange(local=local, peers=self._peers, paced=sync.fps is not None)
-        self._departures = Departures(self._exchange, self._peers, self._handshake)
+        self._departures = Departures(
+            local=local,
+            peers=self._peers,
+            exchange=self._exchange,
+            barrier=self._barrier,
+            handshake=self._handshake,
+            seals=self._seals,
+        )
+        self._answers = Answers(
+            local=local, peers=self._peers, exchange=self._exchange, departures=self._departures
+        )
         self._checksums = ChecksumHistory(local=local, players=players)
         self._transfers = StateTransfers()
-        self._leaving_since: float | None = None
-        self._left = False
+        self._leaving = Leaving(
+            peers=self._peers, exchange=self._exchange, departures=self._departures, checksums=self._checksums
+        )
         self._awake_at: float | None = None
         self._handlers = {
             Hello: self._on_hello,
@@ -135,11 +165,17 @@ class Match:
         peer = self._peers[player]
         if peer.state is PeerState.CONNECTING:
             peer.opened(now)
-            self._outputs.send(peer, self._handshake.hello(), now)
+            self._outputs.send(peer, self._handshake.hello(peer), now)
 
     def closed(self, player: int, now: float) -> None:
-        """Note that the link to a player is closed, who is lost unless a goodbye came."""
-        self._lose(self._peers[player], now)
+        """Note that the link to a player is closed, who is gone unless a goodbye came.
+
+        One from whom nothing arrived any more has lost the path; another's process closed the link.
+        """
+        peer = self._peers[player]
+        left = self._leaving.since is not None  # they go when we do
+        closed = Loss(Cause.LEFT if left else Cause.CRASHED)
+        self._lose(peer, peer.fell_silent() if peer.interrupted else closed, now)
         self._finish_leaving(now)
 
     def receive(self, player: int, data: bytes, now: float) -> None:
@@ -157,6 +193,8 @@ class Match:
         except ProtocolError as error:
             peer.protocol_errors += 1
             self._outputs.emit(ProtocolErrorSeen(player, error.problem, peer.protocol_errors))
+            if peer.protocol_errors >= PROTOCOL_ERRORS_MOST:
+                self._lose(peer, Loss(Cause.REMOVED), now)
         self._finish_leaving(now)
 
     def command(self, command: Command, now: float) -> None:
@@ -184,38 +222,36 @@ class Match:
                 if self._peers[player].present:
                     for part in state_parts(episode, frame, data):
                         self._outputs.send(self._peers[player], part, now)
-            case Leave(reason, lost):
-                if self._leaving_since is None:
-                    self._leaving_since = now
-                    self._barrier.step_back()
-                    self._carry_out(self._departures.share_all(), now)
-                    self._broadcast(Goodbye(reason, exchange.episode, exchange.given, lost), now)
-                    self._finish_leaving(now)
+            case GiveUp(player, excusable):
+                self._give_up(self._peers[player], now, excusable=excusable)
+            case LineClosed(player):
+                self._peers[player].line_closed_at = now
+            case Leave():
+                self._leave(command, now)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         if self._awake_at is not None and self._awake_at + STALL_S < now:
+            self._answers.excuse()
             for peer in self._peers.values():
                 peer.received_at = now
         held, tick_s = self._exchange.held(), self._exchange.tick_s
         for peer in self._peers.values():
             for due in peer.due(held, self._local, tick_s, now) if peer.present else ():
                 self._do(peer, due, now)
+        for peer in tuple(self._answers.overdue(now)):
+            self._lose(peer, Loss(Cause.UNRESPONSIVE), now)
         self._pass_barrier(now)
         self._finish_leaving(now)
         self._awake_at = self.next_timeout()
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`handle_timeout` is wanted; ``None`` while there is nothing to wait for."""
-        if self._left:
+        if self._leaving.over:
             return None
         held, local, tick_s = self._exchange.held(), self._local, self._exchange.tick_s
         due = [min(peer.times(held, local, tick_s)) for peer in self._peers.values() if peer.present]
-        if self._leaving_since is not None:
-            due.append(self._leaving_since + LINGER_S)
-        opens_at = self._barrier.opens_at
-        if opens_at is not None:
-            due.append(opens_at)
+        due += [at for at in (self._leaving.until, self._barrier.opens_at) if at is not None]
         return min(due, default=None)
 
     # Messages.
@@ -238,6 +274,8 @@ class Match:
         self._outputs.emit(HandshakeMismatch(peer.index, swapped))
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
+        if message.episode == self._exchange.episode + 1:
+            check_frames(peer, message.frames, given=self._exchange.given)
         self._barrier.receive(peer, message, self._exchange.episode)
         if message.episode == self._exchange.episode + 1:
             self._finished(peer, message)
@@ -249,7 +287,7 @@ class Match:
 
     def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:  # noqa: ARG002 - one shape
         if not self._exchange.can_be_final(message.episode, message.frame):
-            if self._leaving_since is not None:
+            if self._leaving.since is not None:
                 return  # they play on without us
             raise ProtocolError("checksum of a frame that cannot be final")
         self._compared(self._checksums.add(peer.index, message))
@@ -270,19 +308,21 @@ class Match:
         self._outputs.send(peer, Pong(message.number, message.sent_us, micros, micros), now)
 
     def _on_pong(self, peer: Peer, message: Pong, now: float) -> None:
-        self._outputs.emit(peer.receive_pong(message, now))
+        pinged = peer.receive_pong(message, now)
+        if pinged is not None:
+            self._outputs.emit(pinged)
 
     def _on_inputs(self, peer: Peer, message: Inputs, now: float) -> None:
         is_early = message.episode == self._exchange.episode + 1
         if message.episode != self._exchange.episode and not is_early:
             return
         given = 0 if is_early else self._exchange.given
-        if self._local < len(message.received) and message.received[self._local] > given:
-            raise ProtocolError("acknowledges inputs that were not given")
+        check_inputs(peer, message, local=self._local, given=given, peers=self._peers)
         if is_early:
             peer.early = message
             return
         peer.acknowledges(message, self._local)
+        peer.reported_at = now
         fresh = self._arrived(peer, message.inputs, message.start, now)
         if not fresh and message.inputs and peer.may_acknowledge(now, self._exchange.tick_s):
             self._outputs.send(peer, self._exchange.message(peer, now), now)
@@ -298,8 +338,9 @@ class Match:
         self._carry_out(self._departures.receive_hearsay(peer, message, now), now)
 
     def _on_holdings(self, peer: Peer, message: Holdings, now: float) -> None:
-        if self._local in message.gone:
-            self._lose(peer, now)
+        cause = next((cause for player, _, cause in message.held if player == self._local), None)
+        if cause is not None:
+            self._carry_out(self._departures.excluded_by(peer, cause), now)
         else:
             self._carry_out(self._departures.receive_holdings(peer, message, now), now)
 
@@ -343,21 +384,34 @@ class Match:
                 peer.interrupted = True
                 self._outputs.emit(Interrupted(peer.index))
             case Due.LOST:
-                self._lose(peer, now)
+                greeted = peer.state is not PeerState.GREETING
+                self._lose(peer, peer.fell_silent() if greeted else Loss(Cause.UNRESPONSIVE), now)
 
-    def _lose(self, peer: Peer, now: float) -> None:
+    def _lose(self, peer: Peer, loss: Loss, now: float) -> None:
         if peer.state is not PeerState.GONE:
-            self._carry_out(self._departures.lose(peer, now), now)
+            self._carry_out(self._departures.lose(peer, loss, now), now)
+
+    def _give_up(self, peer: Peer, now: float, *, excusable: bool) -> None:
+        """Count a player as gone for whom the user's half has waited long enough."""
+        held_up = peer.lacks(self._exchange.held())
+        # Who is held up says so again and again: what they lack is sent to them, and they answer.
+        says_so = held_up and now <= peer.reported_at + REPORT_FRESH_S
+        if not (excusable and says_so):
+            self._lose(peer, Loss(Cause.UNRESPONSIVE), now)
+
+    def _leave(self, command: Leave, now: float) -> None:
+        if self._leaving.since is not None:
+            return
+        self._leaving.since = now
+        self._barrier.step_back()
+        self._carry_out(self._departures.share_all(), now)
+        exchange = self._exchange
+        goodbye = Goodbye(command.reason, exchange.episode, exchange.given, command.lost, command.cause, ())
+        self._broadcast(self._seals.sealed(goodbye), now)
+        self._finish_leaving(now)
 
     def _finish_leaving(self, now: float) -> None:
-        since = self._leaving_since
-        if since is None or self._left:
-            return
-        waiting = any(p.playing and self._exchange.lacks_ours(p) for p in self._peers.values())
-        playing = [i for i, p in self._peers.items() if p.state is PeerState.PLAYING]
-        owed = waiting or self._checksums.awaits(playing) or self._departures.open
-        if not owed or since + LINGER_S <= now:
-            self._left = True
+        if self._leaving.finish(now):
             self._outputs.emit(Left())
 
     # What goes out.

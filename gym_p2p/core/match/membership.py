@@ -8,7 +8,7 @@ identically if all of them hold everything that one of them holds. So each of th
 gone, takes nothing more from that player, sends everyone what they may lack, and then reports how many inputs
 it holds (:class:`~gym_p2p.core.wire.messages.Holdings`, on the ordered channel, hence after all that)::
 
-    a silent link, a closed one, or another's Holdings -> gone; Share, Relay, Holdings to all who are left
+    a silent link, a closed one, a peer given up, another's Holdings -> gone; Share, Relay, Holdings to all
     Holdings of all who are left name the same players as gone -> agreed: of each, the most that one holds
 
 Whoever receives such a report counts the players in it as gone too. If somebody vanishes meanwhile, or is
@@ -40,13 +40,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from gym_p2p.core.match.barrier import MAX_BARRIERS_AHEAD
-from gym_p2p.core.match.events import InputsArrived, PlayerFinished, PlayerGone
+from gym_p2p.core.match.barrier import Barrier
+from gym_p2p.core.match.claims import check_frames
+from gym_p2p.core.match.events import EXCLUDED, InputsArrived, PlayerFinished, PlayerGone, Source
+from gym_p2p.core.match.farewell import agreed_loss, gone_event
 from gym_p2p.core.match.handshake import Handshake
 from gym_p2p.core.match.input_exchange import InputExchange
-from gym_p2p.core.match.peer import Peer, PeerState
-from gym_p2p.core.wire.foreign_text import printable
-from gym_p2p.core.wire.messages import Goodbye, Holdings, Ready, Relay, Share, decode, encode
+from gym_p2p.core.match.peer import Loss, Peer, PeerState
+from gym_p2p.core.match.seals import Seals
+from gym_p2p.core.wire.messages import Cause, Goodbye, Holdings, Ready, Relay, Share, decode, encode
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["DepartureOutput", "Departures"]
@@ -59,16 +61,31 @@ class Departures:
     """The players who are gone from one match, and the agreements about them.
 
     Args:
+        local: the local player's index.
+        peers: all others, in the order of their indices.
         handshake: no episode can begin before it is complete: who is gone by then is missed at once.
+        seals: of goodbyes.
     """
 
-    def __init__(self, exchange: InputExchange, peers: Mapping[int, Peer], handshake: Handshake) -> None:
-        self._exchange = exchange
+    def __init__(
+        self,
+        *,
+        local: int,
+        peers: Mapping[int, Peer],
+        exchange: InputExchange,
+        barrier: Barrier,
+        handshake: Handshake,
+        seals: Seals,
+    ) -> None:
+        self._local = local
         self._peers = peers
+        self._exchange = exchange
+        self._barrier = barrier
         self._handshake = handshake
+        self._seals = seals
         self._ours: Holdings | None = None
         self._theirs: dict[int, Holdings] = {}
-        self._agreed: Sequence[Holdings] = ()
+        self._agreed: Mapping[int | None, Holdings] = {}
         self.open = False
         """Whether an agreement is being looked for."""
 
@@ -81,27 +98,46 @@ class Departures:
         newest = max([self._exchange.episode, *peer.ready])
         if peer.goodbye is not None or not newest - 1 <= message.episode <= newest:
             raise ProtocolError("wrong goodbye")
+        if message.episode == self._exchange.episode:
+            check_frames(peer, message.frames, given=self._exchange.given)
         peer.state = PeerState.LEAVING if peer.state is PeerState.PLAYING else PeerState.GONE
         peer.goodbye = message
         peer.final = peer.promised(self._exchange.episode)
         yield from self._tell(peer)
         yield from self._take(peer, 0, (), now)
 
-    def lose(self, peer: Peer, now: float) -> Iterator[DepartureOutput]:
-        """Count a player as gone, who fell silent or whose link is closed.
+    def lose(self, peer: Peer, loss: Loss, now: float) -> Iterator[DepartureOutput]:
+        """Count a player as gone, who fell silent, say, or whose link is closed.
 
         If all that they promised is here, nothing has to be agreed upon unless something is already; who
         misses something will report it.
         """
         if not self._handshake.complete:
+            peer.loss = loss
             peer.state = PeerState.GONE
             peer.final = peer.final or 0
             yield from self._tell(peer)
             return
         complete = peer.has_handed_over(self._exchange.episode)
-        yield from self._drop(peer, now)
+        yield from self._drop(peer, loss, now)
         if not complete or self.open:
             yield from self._survey(now)
+
+    def excluded_by(self, peer: Peer, cause: Cause) -> Iterator[DepartureOutput]:
+        """Take that a player counts us as gone: the match goes on without us.
+
+        Nothing is agreed upon with anybody, for that agreement is theirs: who hears of it in time follows
+        it, and a report of ours could set them against each other.
+        """
+        peer.state = PeerState.GONE
+        peer.final = peer.remote_inputs.count
+        source = Source.PEER
+        yield PlayerGone(peer.index, EXCLUDED, peer.final, cause.value, None, source, peer.index)
+
+    def lacks_report_of(self, peer: Peer) -> bool:
+        """Whether a player has still to report about those whom we count as gone."""
+        ours, theirs = self._ours, self._theirs.get(peer.index)
+        return self.open and ours is not None and (theirs is None or theirs.gone != ours.gone)
 
     def share_all(self) -> Iterator[DepartureOutput]:
         """Give everyone what they may lack of anybody: we leave, and cannot answer any more."""
@@ -119,9 +155,11 @@ class Departures:
         if whose is None or whose is peer:
             raise ProtocolError("inputs of somebody else")
         heard = message if isinstance(message, Share) else self._word(message)
-        if whose.state is PeerState.GONE:
+        if isinstance(heard, Goodbye):
+            self._keep_words(whose, heard, peer)
+        elif whose.state is PeerState.GONE:
             yield from self._hear(whose, heard, now)
-        elif not isinstance(heard, Share) or heard.episode >= self._exchange.episode:
+        elif isinstance(heard, Ready) or heard.episode >= self._exchange.episode:
             whose.keep_hearsay(heard)
 
     def receive_holdings(self, peer: Peer, theirs: Holdings, now: float) -> Iterator[DepartureOutput]:
@@ -132,15 +170,16 @@ class Departures:
         """
         if peer.index in theirs.gone or not self._peers.keys() >= set(theirs.gone):
             raise ProtocolError("wrong players")
+        losses = {player: Loss(cause, Source.PEER, peer.index) for player, _, cause in theirs.held}
         if not self._handshake.complete:
-            for player in theirs.gone:
-                yield from self.lose(self._peers[player], now)
+            for player, loss in losses.items():
+                yield from self.lose(self._peers[player], loss, now)
             return
-        for player in theirs.gone:
+        for player, loss in losses.items():
             if self._peers[player].state is not PeerState.GONE:
-                yield from self._drop(self._peers[player], now)
+                yield from self._drop(self._peers[player], loss, now)
         if theirs.episode == self._exchange.episode:
-            for player, held in theirs.held:
+            for player, held, _ in theirs.held:
                 yield from self._take_kept(self._peers[player], held, now)
                 if self._peers[player].remote_inputs.count < held:
                     raise ProtocolError("holdings without their inputs")
@@ -161,9 +200,17 @@ class Departures:
     def _gone(self) -> tuple[int, ...]:
         return tuple([player for player, peer in self._peers.items() if peer.state is PeerState.GONE])
 
-    def _drop(self, peer: Peer, now: float) -> Iterator[DepartureOutput]:
-        """Count a player as gone: from now on what there is of them is what others share."""
-        peer.state = PeerState.GONE
+    def _drop(self, peer: Peer, loss: Loss, now: float) -> Iterator[DepartureOutput]:
+        """Count a player as gone: from now on what there is of them is what others share.
+
+        They are told so, in case that they are there: nobody plays on who is not played with.
+        """
+        if peer.goodbye is None:
+            count = peer.remote_inputs.count
+            yield peer, Holdings(self._exchange.episode, ((peer.index, count, loss.cause),))
+            if peer.passed_on is not None:
+                peer.goodbye, peer.carrier = peer.passed_on
+        peer.state, peer.loss = PeerState.GONE, loss
         peer.early = None
         hearsay, peer.hearsay = peer.hearsay, []
         for message in hearsay:
@@ -178,19 +225,28 @@ class Departures:
         word = decode(relay.message)
         if not isinstance(word, Ready | Goodbye):
             raise ProtocolError("relay of another kind of message")
-        theirs = self._exchange.episode + 1  # they may have passed the next barrier already
-        if word.episode > theirs + MAX_BARRIERS_AHEAD:
+        if word.episode > self._barrier.newest(self._exchange.episode):
             raise ProtocolError("relay of another episode")
         return word
 
-    def _hear(self, whose: Peer, heard: Share | Ready | Goodbye, now: float) -> Iterator[DepartureOutput]:
+    def _keep_words(self, whose: Peer, goodbye: Goodbye, carrier: Peer) -> None:
+        """Keep a goodbye that another passed on.
+
+        Raises:
+            ProtocolError: it bears no seal for us that is its sender's.
+        """
+        if not self._seals.is_theirs(whose.index, goodbye, local=self._local):
+            raise ProtocolError("goodbye that is not its sender's")
+        if whose.state is PeerState.GONE and whose.goodbye is None:
+            whose.goodbye, whose.carrier = goodbye, carrier.index
+        whose.passed_on = whose.passed_on or (goodbye, carrier.index)
+
+    def _hear(self, whose: Peer, heard: Share | Ready, now: float) -> Iterator[DepartureOutput]:
         """Take what another player holds of one who is gone; what is of a later episode is kept for it."""
         episode = self._exchange.episode
         match heard:
             case Ready() if heard.episode > episode:
                 whose.ready.setdefault(heard.episode, heard)
-            case Goodbye():
-                whose.goodbye = whose.goodbye or heard
             case Share() if heard.episode == episode:
                 yield from self._take(whose, heard.start, heard.inputs, now)
             case Share() if heard.episode > episode:
@@ -221,7 +277,8 @@ class Departures:
     def _survey(self, now: float) -> Iterator[DepartureOutput]:
         """Share what we hold of those who are gone, report how much that is, and see whether all have."""
         gone = [self._peers[player] for player in self._gone()]
-        ours = Holdings(self._exchange.episode, tuple([(one.index, one.remote_inputs.count) for one in gone]))
+        held = tuple([(one.index, one.remote_inputs.count, _cause(one)) for one in gone])
+        ours = Holdings(self._exchange.episode, held)
         self._ours, self.open = ours, True
         for peer in self._peers.values():
             if peer.present:
@@ -244,9 +301,18 @@ class Departures:
         Who is not in the agreement had handed everything over before they went.
         """
         episode = self._exchange.episode
-        if any(peer.index in report.gone for report in self._agreed):
-            reports = [dict(report.held) for report in self._agreed if report.episode == episode]
-            peer.final = max([held[peer.index] for held in reports], default=0)
+        if any(peer.index in report.gone for report in self._agreed.values()):
+            peer.final = max(
+                [
+                    held
+                    for report in self._agreed.values()
+                    if report.episode == episode
+                    for player, held, _ in report.held
+                    if player == peer.index
+                ],
+                default=0,
+            )
+            peer.loss = agreed_loss(peer, self._agreed)
         if peer.final is not None:
             yield from self._take_kept(peer, peer.final, now)
         hearsay = peer.hearsay
@@ -256,32 +322,36 @@ class Departures:
 
     def _tell(self, peer: Peer) -> Iterator[DepartureOutput]:
         """Say how a player who is gone or leaves ends in the running episode, unless that was said."""
-        episode, frames, goodbye = self._exchange.episode, peer.final, peer.goodbye
+        episode, frames = self._exchange.episode, peer.final
         if frames is None:
             return
-        event: PlayerFinished | PlayerGone = PlayerGone(peer.index, "peer_lost", frames)
+        event: PlayerFinished | PlayerGone
         if self._handshake.complete and peer.goes_on_after(episode):
             event = PlayerFinished(peer.index, frames)
-        elif goodbye is not None:
-            because_of_a_loss = goodbye.lost is not None and goodbye.reason != "peer_left"
-            reason = "peer_lost" if because_of_a_loss else "peer_left"
-            lost = goodbye.lost if goodbye.lost is not None and goodbye.lost <= len(self._peers) else None
-            event = PlayerGone(peer.index, reason, frames, printable(goodbye.reason), lost)
+        else:
+            event = gone_event(peer, frames, local=self._local, players=len(self._peers) + 1)
         if event != peer.told:
             peer.told = event
             yield event
 
-    def _reports(self) -> Sequence[Holdings] | None:
+    def _reports(self) -> Mapping[int | None, Holdings] | None:
         """Return our report and everyone's who is left; ``None`` if one is missing or about another set."""
         ours = self._ours
         if ours is None:
             return None
-        reports = [ours]
+        reports: dict[int | None, Holdings] = {None: ours}
         for player, peer in self._peers.items():
             theirs = self._theirs.get(player)
             if not peer.present:
                 continue
             if theirs is None or theirs.gone != ours.gone:
                 return None
-            reports.append(theirs)
+            reports[player] = theirs
         return reports
+
+
+def _cause(peer: Peer) -> Cause:
+    """Return how a player came to be gone, as it is reported to others."""
+    if peer.goodbye is None or peer.goodbye.lost is not None:
+        return peer.loss.cause if peer.goodbye is None else Cause.LEFT
+    return peer.goodbye.cause

@@ -14,14 +14,14 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.latency.clock import ClockOffset
-from gym_p2p.core.match.events import Pinged, PlayerFinished, PlayerGone
+from gym_p2p.core.match.events import Pinged, PlayerFinished, PlayerGone, Source
 from gym_p2p.core.match.frame_advantage import FrameAdvantage
 from gym_p2p.core.match.input_buffers import RemoteInputs
 from gym_p2p.core.wire.fragments import Reassembler
-from gym_p2p.core.wire.messages import Goodbye, Inputs, Ping, Pong, Ready, Share
+from gym_p2p.core.wire.messages import Cause, Goodbye, Inputs, Ping, Pong, Ready, Share
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Due", "Peer", "PeerState"]
+__all__ = ["Due", "Loss", "Peer", "PeerState"]
 
 PING_INTERVAL_S = 1.3
 """About one a second, but not in step with what is done every second (the measurement of latency): packets
@@ -54,6 +54,20 @@ REPORT_MOST_S = 0.25
 """The arrival of inputs is reported to the others with our next input, or by itself after so long without:
 after one and a half of our frames, within these bounds."""
 
+ONE_WAY_MOST_S = 0.5
+"""No path that a match is played over takes longer. A peer chooses when to answer a ping: it must not choose
+how long we wait for its sake."""
+
+PINGS_KEPT = 64
+"""Of ours that were not answered: more than are sent in a minute."""
+
+HELD_MARGIN_S = 0.01
+"""By how much an answer may claim to have lain with the peer for longer than it was under way: the resolution
+and the drift of two clocks."""
+
+UNDER_WAY_S = 1.0
+"""What arrives within this time of the end of a process may have been sent before; later it lives."""
+
 HEARSAY_KEPT = 64
 """Of a player who is not gone yet, from peers for whom that player is."""
 
@@ -79,6 +93,15 @@ class Due(enum.Enum):
     LOST = "lost"
 
 
+@attrs.frozen
+class Loss:
+    """How a peer came to be gone, and who says so."""
+
+    cause: Cause
+    source: Source = Source.OBSERVATION
+    via: int | None = None
+
+
 @attrs.define(eq=False)
 class Peer:
     """One remote player's half of the link."""
@@ -99,9 +122,17 @@ class Peer:
     early: Inputs | None = None
     """The newest inputs of an episode that has not begun here yet."""
     goodbye: Goodbye | None = None
+    carrier: int | None = None
+    """Who passed its goodbye on; ``None`` where it came from itself."""
+    passed_on: tuple[Goodbye, int] | None = None
+    """Its goodbye as another passed it on, and who did; it counts once the peer is gone."""
+    loss: Loss = Loss(Cause.LOST)
+    """How it came to be gone, once it is."""
+    line_closed_at: float | None = None
+    """When the service said that its line there was closed; ``None`` where it is heard of since."""
     final: int | None = None
     """How many inputs of it there are in the running episode, once it is gone or leaves."""
-    hearsay: list[Share | Ready | Goodbye] = attrs.field(factory=list)
+    hearsay: list[Share | Ready] = attrs.field(factory=list)
     """What others hold of it, which counts once it is gone."""
     told: PlayerGone | PlayerFinished | None = None
     """What was emitted last of its end in this episode."""
@@ -110,12 +141,16 @@ class Peer:
     delay: int = 0
     """Its input delay."""
     ahead: FrameAdvantage = attrs.field(factory=FrameAdvantage)
+    reported_at: float = 0.0
+    """When it said last what it holds."""
     unreported_since: float | None = None
     """Since when inputs are here that were not reported to it."""
     interrupted: bool = False
     srtt_s: float | None = None
     protocol_errors: int = 0
     ping_number: int = 0
+    _pings: dict[int, int] = attrs.field(factory=dict)
+    """When those of ours were sent that may still be answered, in microseconds, by number."""
     fragment_number: int = 0
     opened_at: float = 0.0
     received_at: float = 0.0
@@ -148,6 +183,8 @@ class Peer:
         """Note a sign of life; return for how long it had been silent if that had been noticed."""
         silent_s = now - self.received_at
         self.received_at = now
+        if self.line_closed_at is not None and self.line_closed_at + UNDER_WAY_S < now:
+            self.line_closed_at = None
         if not self.interrupted:
             return None
         self.interrupted = False
@@ -183,7 +220,7 @@ class Peer:
         """Return by how many frames we seem ahead: too many by the time of its message on the way."""
         return (given - delay) - (self.remote_inputs.count - self.delay)
 
-    def keep_hearsay(self, message: Share | Ready | Goodbye) -> None:
+    def keep_hearsay(self, message: Share | Ready) -> None:
         """Keep what another holds of it until it is gone."""
         if len(self.hearsay) < HEARSAY_KEPT:
             self.hearsay.append(message)
@@ -207,23 +244,39 @@ class Peer:
             return False
         return goodbye.episode <= episode or goodbye.frames == 0
 
+    def fell_silent(self) -> Loss:
+        """Return how it came to be gone, if nothing arrives from it any more."""
+        return Loss(Cause.CRASHED, Source.SERVICE) if self.line_closed_at is not None else Loss(Cause.LOST)
+
     def ping(self, now: float) -> Ping:
         """Return the next ping, which is sent now."""
         ping = Ping(self.ping_number, int(now * 1e6))
+        self._pings[ping.number] = ping.sent_us
+        if len(self._pings) > PINGS_KEPT:
+            del self._pings[next(iter(self._pings))]
         self.ping_number += 1
         self.pinged_at = now
         return ping
 
-    def receive_pong(self, pong: Pong, now: float) -> Pinged:
+    def receive_pong(self, pong: Pong, now: float) -> Pinged | None:
         """Take in a pong: its round trip, less the time it lay with the peer, and what it shows of its clock.
 
+        Returns:
+            ``None`` for one that was answered before, as a network may deliver twice.
+
         Raises:
-            ProtocolError: it answers no ping of ours.
+            ProtocolError: it answers no ping of ours, or claims times that cannot be.
         """
-        if pong.sent_us > now * 1e6 or pong.number >= self.ping_number:
+        if pong.number >= self.ping_number:
             raise ProtocolError("answer to a ping that was not sent")
-        held_s = (pong.replied_us - pong.received_us) / 1e6
-        rtt_s = max(0.0, now - pong.sent_us / 1e6 - held_s)
+        sent_us = self._pings.get(pong.number)
+        if sent_us is None:
+            return None
+        held_s, elapsed_s = (pong.replied_us - pong.received_us) / 1e6, now - sent_us / 1e6
+        if pong.sent_us != sent_us or not 0 <= held_s <= elapsed_s + HELD_MARGIN_S:
+            raise ProtocolError("answer to a ping with impossible times")
+        del self._pings[pong.number]
+        rtt_s = max(0.0, elapsed_s - held_s)
         # RFC 6298, section 2: the smoothing of the round trip, with its gain of 1/8.
         self.srtt_s = rtt_s if self.srtt_s is None else self.srtt_s + (rtt_s - self.srtt_s) / 8
         self.clock.observe(pong.sent_us / 1e6, pong.received_us / 1e6, pong.replied_us / 1e6, now)
@@ -232,7 +285,7 @@ class Peer:
     @property
     def one_way_s(self) -> float:
         """How long a message takes to it, if both ways take alike; 0 before the first pong."""
-        return 0.0 if self.srtt_s is None else self.srtt_s / 2
+        return 0.0 if self.srtt_s is None else min(ONE_WAY_MOST_S, self.srtt_s / 2)
 
     def resend_after_s(self, tick_s: float) -> float:
         """How long an unacknowledged input waits before it is sent again."""

@@ -16,6 +16,7 @@ import attrs
 
 from gym_p2p.core.latency.quality import QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries
+from gym_p2p.core.record.absences import PAUSES_KEPT, Departure, Pause
 from gym_p2p.core.record.episode import Begin, EpisodeRecord, EpisodeView
 from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt, UploadStatus
@@ -80,6 +81,8 @@ class MatchRecord:
         episodes: those that were begun here.
         disconnections: links that broke.
         attempts: ways back.
+        departures: players who are gone; of one who was told twice, the later one counts.
+        pauses: times in which the match stood still for somebody, the first :data:`PAUSES_KEPT` of them.
         protocol_errors: what peers sent and the protocol does not allow, counted by problem.
         inputs_sent: to peers, over all episodes.
         inputs_received: from peers, over all episodes.
@@ -124,6 +127,8 @@ class MatchRecord:
         self.episodes: list[EpisodeRecord] = []
         self.disconnections: list[Disconnection] = []
         self.attempts: list[ReconnectionAttempt] = []
+        self.departures: list[Departure] = []
+        self.pauses: list[Pause] = []
         self.protocol_errors: dict[str, int] = {}
         self.inputs_sent = 0
         self.inputs_received = 0
@@ -174,6 +179,11 @@ class MatchRecord:
     def frame_now(self) -> int | None:
         """The frame of the newest episode; ``None`` before the first."""
         return self.episodes[-1].frames if self.episodes else None
+
+    def paused(self, pause: Pause) -> None:
+        """Record that the match stood still for somebody."""
+        if len(self.pauses) < PAUSES_KEPT:
+            self.pauses.append(pause)
 
     def protocol_error(self, problem: str) -> None:
         """Count something that a peer sent and the protocol does not allow."""

@@ -154,9 +154,15 @@ class Machines:
             raise
         return self.probes.result(subject_id, probe_id, report, now)
 
-    def disconnected(self, socket: str, now: float) -> None:
-        """Forget a socket, and its subject if that cannot be reached any more. Idempotent."""
-        self._forget(socket, now)
+    def disconnected(self, socket: str, now: float, *, timed_out: bool = False) -> None:
+        """Forget a socket, and its subject if that cannot be reached any more. Idempotent.
+
+        Args:
+            socket: the socket.
+            now: the time.
+            timed_out: whether nothing came over it any more, rather than that it was closed.
+        """
+        self._forget(socket, now, timed_out=timed_out)
         self.settle(now)
 
     # ---- what the host requests, and answers
@@ -264,11 +270,11 @@ class Machines:
                 else:
                     self._outputs.append(output)
 
-    def _forget(self, socket: str, now: float) -> None:
+    def _forget(self, socket: str, now: float, *, timed_out: bool = False) -> None:
         subject_id = self.presence.disconnected(socket)
         if subject_id is not None:
             self._unharmed(now, self.queues.gone, subject_id, now)
-            self.rooms.gone(subject_id)
+            self.rooms.gone(subject_id, timed_out=timed_out)
             self.probes.gone(subject_id, now)
             self.spectators.gone(subject_id)
 

@@ -103,7 +103,8 @@ class Over:
     It comes once. The state is S(frame), final, and the same at all players who are left.
 
     Attributes:
-        reason: ``peer_left``, ``peer_lost`` or ``peer_reset`` (that player went on to the next episode).
+        reason: that of a :class:`~gym_p2p.core.match.events.PlayerGone`, or ``peer_reset`` (that player went
+            on to the next episode).
         player: who did it, or was lost.
     """
 

@@ -34,6 +34,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from gym_p2p.core.match.events import (
+    EXCLUDED,
     FramesAhead,
     GiveInput,
     InputsArrived,
@@ -54,6 +55,7 @@ from gym_p2p.core.sync.outputs import (
 )
 from gym_p2p.core.sync.prediction import Predictor, repeat_last
 from gym_p2p.core.sync.time_sync import Pace
+from gym_p2p.core.wire.messages import Cause
 
 __all__ = ["SyncSession"]
 
@@ -133,6 +135,23 @@ class SyncSession:
         """By what a frame's time is to be multiplied, so that the others can keep up: 1 to 1.1."""
         return self._pace.stretch
 
+    def waits_for(self) -> tuple[int, ...]:
+        """Return the players for want of whose inputs nothing goes on.
+
+        That of the current frame if it was given, or else of those that were played and are not final.
+        """
+        known = min([track.count for track in self._tracks])
+        if self._given_at != self.frame or self._in_reach(known):
+            return tuple([track.player for track in self._tracks if track.count < self.frame])
+        lowest = self.frame - self._window
+        return tuple(
+            [
+                track.player
+                for track, delay in zip(self._tracks, self._assured, strict=True)
+                if max(track.count, delay) <= lowest
+            ]
+        )
+
     def absent_in(self, frame: int) -> tuple[int, ...]:
         """Return the players who are known to be gone in a frame."""
         return tuple([t.player for t in self._vacant if t.ended_by(frame)]) if self._vacant else ()
@@ -175,7 +194,7 @@ class SyncSession:
                 known = self._limits.get(player)
                 if known is None or (known[1] == "peer_reset" and frames < known[0]):
                     self._limits[player] = (frames, "peer_reset", player)
-            case PlayerGone(player, _, frames) if self._continues:
+            case PlayerGone(player, reason, frames) if self._continues and reason != EXCLUDED:
                 self._vacate(self._tracks[player], frames)
             case PlayerGone(player, reason, frames, _, lost):
                 self._limits[player] = (frames, reason, player if lost is None else lost)
@@ -321,12 +340,16 @@ class SyncSession:
             track.forget(min(end, self.needed_from))
 
     def _limit(self) -> Over:
-        """Return the first end that players who gave their last input put to the episode."""
+        """Return the first end that players who gave their last input put to the episode.
+
+        Of two who are gone after the same frame it is the one who said so: everybody knows that before
+        anybody can miss the other one.
+        """
         over = [
             Over(max(frames, self._tracks[player].count), reason, who)
             for player, (frames, reason, who) in sorted(self._limits.items())
         ]
-        return min(over, key=lambda one: one.frame)
+        return min(over, key=lambda one: (one.frame, one.reason != Cause.LEFT))
 
     def _finish(self, over: Over) -> None:
         """Go to the last state that all players can reach, and end the episode there."""

@@ -26,6 +26,8 @@ __all__ = [
     "MAX_INPUT_DELAY",
     "MAX_OPTIONS_BYTES",
     "PROTOCOL_VERSION",
+    "SEAL_BYTES",
+    "Cause",
     "Channel",
     "Checksum",
     "Goodbye",
@@ -45,7 +47,7 @@ __all__ = [
     "room_for_inputs",
 ]
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 MAX_INPUT_BYTES = 512
 """So that a message holds at least two inputs beside its header."""
@@ -67,12 +69,16 @@ _RELAY_HEAD_BYTES = 16
 INPUT_HEAD_BYTES = 3
 """What an input takes beside its own bytes, at most."""
 
+SEAL_BYTES = 16
+"""Of a seal and of its key: 128 bits."""
+
 _Player = Annotated[int, msgspec.Meta(ge=0, lt=MAX_SEATS)]
 _Advantage = Annotated[int, msgspec.Meta(ge=-(2**62), lt=2**62)]
 _Delay = Annotated[int, msgspec.Meta(ge=0, le=MAX_INPUT_DELAY)]
 _Input = Annotated[bytes, msgspec.Meta(max_length=MAX_INPUT_BYTES)]
 _Inputs = Annotated[tuple[_Input, ...], msgspec.Meta(max_length=MAX_INPUTS_PER_MESSAGE)]
 _Micros = Annotated[int, msgspec.Meta(ge=0)]
+_Seal = Annotated[bytes, msgspec.Meta(max_length=SEAL_BYTES)]
 _PingNumber = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 
 
@@ -85,6 +91,21 @@ class Channel(enum.Enum):
     """Ordered and reliable: handshake, barriers, checksums, goodbye."""
 
 
+class Cause(enum.StrEnum):
+    """How a player came to be gone; the values are the exports' words."""
+
+    LEFT = "peer_left"
+    """They said goodbye."""
+    LOST = "peer_lost"
+    """Nothing arrives from them any more; others may still see them."""
+    UNRESPONSIVE = "peer_unresponsive"
+    """Their machine answers, but they do not do their part."""
+    CRASHED = "peer_crashed"
+    """Their process is gone: their own network half says so, or the service, or a link that was closed."""
+    REMOVED = "peer_removed"
+    """They sent more than enough of what the protocol does not allow."""
+
+
 class Hello(WireMessage, tag=0x01, frozen=True):
     """The first message on the control channel: what this side is going to play.
 
@@ -92,10 +113,13 @@ class Hello(WireMessage, tag=0x01, frozen=True):
         version: the sender's protocol version.
         description: what both sides must agree on, and (under ``"about"``) what they need not; empty where
             the version is not ours.
+        key: what the recipient knows the sender's goodbye by, when another player passes it on
+            (:mod:`gym_p2p.core.match.seals`); the recipient's alone. Empty where the version is not ours.
     """
 
     version: Version
     description: JsonObject
+    key: _Seal
 
 
 class Refuse(WireMessage, tag=0x02, frozen=True):
@@ -143,12 +167,20 @@ class Goodbye(WireMessage, tag=0x05, frozen=True):
         episode: the one that the sender is in; 0 before the first.
         frames: how many inputs the sender gave in it.
         lost: the index of the player whose loss made the sender leave; ``None`` if it was not a loss.
+        cause: how the lost player came to be gone; of the sender, where there is none.
+        seals: one for each player, by which they know this for the sender's own words.
     """
 
     reason: Reason
     episode: Count
     frames: Count
     lost: _Player | None
+    cause: Cause
+    seals: Annotated[tuple[_Seal, ...], msgspec.Meta(max_length=MAX_SEATS)]
+
+    def __post_init__(self) -> None:
+        if self.lost is None and self.cause not in {Cause.LEFT, Cause.CRASHED}:
+            raise ProtocolError("wrong shape")
 
 
 class Share(WireMessage, tag=0x07, frozen=True):
@@ -170,14 +202,15 @@ class Holdings(WireMessage, tag=0x08, frozen=True):
     """The sender counts these players as gone, and holds so many inputs of each.
 
     Everything of theirs that the recipient may lack was sent before, as :class:`Share` and :class:`Relay`.
+    Who is counted as gone is told so too, by one that names them alone: they are out of the match.
 
     Attributes:
         episode: the one that the sender is in.
-        held: pairs of a player and a number of inputs, in the order of the players.
+        held: a player, a number of inputs and how they came to be gone, in the order of the players.
     """
 
     episode: Count
-    held: tuple[tuple[_Player, Count], ...]
+    held: tuple[tuple[_Player, Count, Cause], ...]
 
     def __post_init__(self) -> None:
         if any(one >= other for one, other in zip(self.gone, self.gone[1:], strict=False)):
@@ -186,7 +219,7 @@ class Holdings(WireMessage, tag=0x08, frozen=True):
     @property
     def gone(self) -> tuple[int, ...]:
         """The players who are gone."""
-        return tuple([player for player, _ in self.held])
+        return tuple([player for player, _, _ in self.held])
 
 
 class Relay(WireMessage, tag=0x0A, frozen=True):
@@ -254,7 +287,7 @@ Message = (
 
 _codec: Codec[Any] = Codec(
     Refuse | Ready | Checksum | Goodbye | Share | Holdings | StatePart | Relay | Inputs | Ping | Pong,
-    {Hello: lambda version: Hello(version, JsonObject({}))},
+    {Hello: lambda version: Hello(version, JsonObject({}), b"")},
     PROTOCOL_VERSION,
 )
 

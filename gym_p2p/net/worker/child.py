@@ -17,6 +17,7 @@ import sys
 from typing import cast
 
 from gym_p2p.core.match.events import Leave
+from gym_p2p.core.wire.messages import Cause
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.worker.factory import make_worker
 from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, StampedEvent
@@ -62,7 +63,7 @@ class _Pipe(asyncio.Protocol):
             self.planned.cancel()
         else:
             # The user's process died: the peers need not wait for a time-out to learn of it.
-            self._worker.command(Leave("process_died"))
+            self._worker.command(Leave("crashed", cause=Cause.CRASHED))
 
     def owner_ended(self) -> None:
         """Hang up: whoever may hold the other end now, it is not the user's half."""

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import statistics
 from collections import deque
+from functools import partial
 
 from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
-from gym_p2p.core.api.rooms import MatchFound, MatchSignal, PeerLeft
+from gym_p2p.core.api.rooms import LINE_CLOSED, MatchFound, MatchSignal, PeerLeft
 from gym_p2p.core.latency.series import Poll
-from gym_p2p.core.match.events import Event, Leave, Left
+from gym_p2p.core.match.events import Event, Leave, Left, LineClosed
 from gym_p2p.core.match.match import Match
+from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest
 from gym_p2p.net.client.signaling import SignalingClient
@@ -118,7 +121,7 @@ class PlayerWorker(NetworkWorker):
         if found.queue is not None:
             self._reports = _LatencyReports(self._client, found)
         self._client.events.listen(MatchSignal, self._on_signal)  # what came before now was kept
-        self._client.events.listen(PeerLeft, self._mesh.peer_left)
+        self._client.events.listen(PeerLeft, partial(self._on_peer_left, found))
         loop = asyncio.get_running_loop()
         began = loop.time()
 
@@ -148,6 +151,7 @@ class PlayerWorker(NetworkWorker):
             description=self._plan.description,
             match_seed=found.seed,
             sync=self._plan.config.sync,
+            secret=secrets.token_bytes(SECRET_BYTES),
         )
         return Driver(match, clock=LoopClock(asyncio.get_running_loop()), emit=self._on_event)
 
@@ -177,6 +181,13 @@ class PlayerWorker(NetworkWorker):
     def _on_signal(self, signal: MatchSignal) -> None:
         if not self._mesh.receive_signal(signal) and self._feed is not None:
             self._feed.receive_signal(signal)
+
+    def _on_peer_left(self, found: MatchFound, left: PeerLeft) -> None:
+        self._mesh.peer_left(left)
+        if left.reason == LINE_CLOSED and self._driver is not None:
+            for player, one in enumerate(found.players):
+                if one.player_id == left.player_id != found.player_id:
+                    self._driver.command(LineClosed(player))
 
     def _on_event(self, event: Event) -> None:
         self._emit(event)

@@ -134,12 +134,21 @@ class Dispatcher:
         self._guards.answered(socket, event, answer, now)
         return answer
 
-    def disconnected(self, socket: str, now: float, *, misbehaved: bool = False) -> None:
-        """Forget a socket that is gone, perhaps dropped for what it sent. Idempotent."""
+    def disconnected(
+        self, socket: str, now: float, *, timed_out: bool = False, misbehaved: bool = False
+    ) -> None:
+        """Forget a socket that is gone. Idempotent.
+
+        Args:
+            socket: which one.
+            now: monotonic seconds.
+            timed_out: nothing came over it any more; otherwise it was closed.
+            misbehaved: it was dropped for what it sent.
+        """
         if misbehaved:
             self._hold_back(socket, now)
         self._guards.metrics.left(socket)
-        self._machines.disconnected(socket, now)
+        self._machines.disconnected(socket, now, timed_out=timed_out)
 
     # ---- the way of an event
 

@@ -201,7 +201,10 @@ class SignalingService:
 
     def _forget(self, sid: str, reason: str) -> None:
         guard = self._guards.pop(sid, None)
-        self._dispatcher.disconnected(sid, time.monotonic(), misbehaved=guard is not None and guard.violated)
+        timed_out = reason == socketio.AsyncServer.reason.PING_TIMEOUT
+        misbehaved = guard is not None and guard.violated
+        now = time.monotonic()
+        self._dispatcher.disconnected(sid, now, timed_out=timed_out, misbehaved=misbehaved)
         self._wake()
         _LOG.debug("socket %s disconnected: %s", sid, reason)
 

@@ -7,8 +7,9 @@ from typing import Any
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
 from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.wire.codec import JsonObject
-from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, encode
+from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Cause, Goodbye, Hello, encode
 
 
 class Pair:
@@ -18,7 +19,9 @@ class Pair:
         sync = SyncConfig()
         description: dict[str, Any] = {"must": {}}
         self.matches = [
-            Match(local=i, players=players, description=description, match_seed=7, sync=sync)
+            Match(
+                local=i, players=players, description=description, match_seed=7, sync=sync, secret=bytes([i])
+            )
             for i in range(players)
         ]
         self.events: list[list[object]] = [[] for _ in self.matches]
@@ -50,12 +53,39 @@ class Pair:
         return seeds_seen.pop()
 
 
-def greeted_match(players: int) -> Match:
+def hello(key: bytes = b"") -> Hello:
+    return Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key)
+
+
+def seals_of(player: int, players: int) -> Seals:
+    """Return the seals of one of those who have greeted a :func:`greeted_match`."""
+    return Seals(bytes([player]), players=players)
+
+
+def goodbye(
+    reason: str = "normal",
+    episode: int = 0,
+    frames: int = 0,
+    lost: int | None = None,
+    *,
+    cause: Cause = Cause.LEFT,
+) -> Goodbye:
+    return Goodbye(reason, episode, frames, lost, cause, ())
+
+
+def greeted_match(players: int, *, sync: SyncConfig | None = None) -> Match:
     """Return the first player's match, whom all others have greeted."""
-    match = Match(local=0, players=players, description={"must": {}}, match_seed=7, sync=SyncConfig())
+    match = Match(
+        local=0,
+        players=players,
+        description={"must": {}},
+        match_seed=7,
+        sync=SyncConfig() if sync is None else sync,
+        secret=b"ours",
+    )
     for player in range(1, players):
         match.opened(player, 0.0)
-        match.receive(player, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}))), 0.0)
+        match.receive(player, encode(hello(seals_of(player, players).key_for(0))), 0.0)
     outputs_of(match)
     return match
 

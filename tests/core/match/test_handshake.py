@@ -10,6 +10,7 @@ from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import Connected, HandshakeMismatch
 from gym_p2p.core.match.handshake import Handshake, handshake_differences, refusal
 from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.terms import term_differences
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
@@ -21,14 +22,14 @@ texts = st.text(st.characters(), max_size=5)
 
 
 def hello(**description: Any) -> Hello:
-    return Hello(PROTOCOL_VERSION, JsonObject({"must": {"game": "counting"}, **description}))
+    return Hello(PROTOCOL_VERSION, JsonObject({"must": {"game": "counting"}, **description}), b"theirs")
 
 
 def handshake(players: int = 3) -> tuple[Handshake, dict[int, Peer]]:
     peers = {index: Peer(index=index, sync=SyncConfig(), players=players) for index in range(1, players)}
     for peer in peers.values():
         peer.opened(0.0)
-    return Handshake(OURS, peers), peers
+    return Handshake(OURS, peers, Seals(b"ours", players=players)), peers
 
 
 def test_the_last_greeting_connects_everybody_with_what_each_stated() -> None:
@@ -68,13 +69,14 @@ def test_who_plays_something_else_is_not_played_with() -> None:
 
 
 def test_of_another_version_nothing_but_the_version_is_compared() -> None:
-    other = Hello(PROTOCOL_VERSION - 1, JsonObject({}))
-    assert handshake_differences(OURS, other) == (("protocol version", "3", "2"),)
+    other = Hello(PROTOCOL_VERSION - 1, JsonObject({}), b"")
+    assert handshake_differences(OURS, other) == (("protocol version", "4", "3"),)
 
 
 def test_our_greeting_arrives_as_it_is() -> None:
-    greeting, _ = handshake()
-    assert decode(encode(greeting.hello())) == Hello(PROTOCOL_VERSION, JsonObject(OURS))
+    greeting, peers = handshake()
+    key = Seals(b"ours", players=3).key_for(1)
+    assert decode(encode(greeting.hello(peers[1]))) == Hello(PROTOCOL_VERSION, JsonObject(OURS), key)
 
 
 @given(st.dictionaries(texts, texts, max_size=5), st.dictionaries(texts, texts, max_size=5))

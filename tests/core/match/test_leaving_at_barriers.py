@@ -20,7 +20,7 @@ from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import Connected, EpisodeBegan, Event, Leave, Left, PlayerGone
 from gym_p2p.core.sync.outputs import Over, SyncOutput
 from gym_p2p.core.sync.session import SyncSession
-from gym_p2p.core.wire.messages import Channel
+from gym_p2p.core.wire.messages import Cause, Channel
 from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples, rarely
 from tests.core.tables import TICK_S, Player, Table, held_action
@@ -74,7 +74,8 @@ class User(Player):
     def leave(self, reason: str = "normal", lost: int | None = None) -> None:
         if not self.stopped:
             self.stopped = True
-            self._later(lambda: self.driver.command(Leave(reason, lost)))
+            leave = Leave(reason) if lost is None else Leave(reason, lost, Cause(reason))
+            self._later(lambda: self.driver.command(leave))
 
     def _on_event(self, event: Event) -> None:
         match event:
@@ -83,10 +84,10 @@ class User(Player):
                 self.final.append([])
                 self._at_barrier = False
                 self.state, self.saved, self.played = 0, {}, []
-            case PlayerGone(player, _, frames):
+            case PlayerGone(player, reason, frames):
                 self.told[player] = len(self.began), frames
                 if self._at_barrier:
-                    self.leave("peer_lost", player)
+                    self.leave(reason, player)
             case Left():
                 self.left = True
                 self._later(self._close)

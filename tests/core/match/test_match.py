@@ -30,6 +30,7 @@ from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import Reassembler, split
 from gym_p2p.core.wire.messages import (
     PROTOCOL_VERSION,
+    Cause,
     Channel,
     Checksum,
     Goodbye,
@@ -59,16 +60,18 @@ OTHERS: list[Message] = [
     Holdings(1, ()),
     StatePart(1, 0, 0, 1, b"state"),
     Refuse((("a", "b", "c"),)),
-    Goodbye("normal", 1, 1, None),
+    Goodbye("normal", 1, 1, None, Cause.LEFT, ()),
 ]
 """Of the other player of two."""
 
 LONG = {"must": {"game": "x" * 20_000}, "about": {}}
 
 
-def greeted_match(*, hello: bytes = encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}})))) -> Match:
+def greeted_match(*, hello: bytes = encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b""))) -> Match:
     """A match of two to whom the other player has just said hello."""
-    match = Match(local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig())
+    match = Match(
+        local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig(), secret=b"ours"
+    )
     match.opened(1, 0.0)
     match.receive(1, hello, 0.0)
     return match
@@ -209,31 +212,35 @@ def test_a_long_description_travels_in_fragments() -> None:
 def test_another_protocol_version_is_named_in_the_refusal() -> None:
     match = greeted_match(hello=bytes([1, 9]) + b"{whatever a later version says")
     (refused,) = [output for output in outputs_of(match) if isinstance(output, HandshakeMismatch)]
-    assert refused.differences == (("protocol version", "3", "9"),)
+    assert refused.differences == (("protocol version", "4", "9"),)
 
 
 def test_a_long_greeting_of_version_1_is_refused_with_both_versions() -> None:
     greeting = b'\x01\x01{"must":{"game":"' + b"x" * 2000 + b'"}}'
-    match = Match(local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig())
+    match = Match(
+        local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig(), secret=b"ours"
+    )
     match.opened(1, 0.0)
     for piece in (b"\x06\x01\x00\x02" + greeting[:1144], b"\x06\x01\x01\x02" + greeting[1144:]):
         match.receive(1, piece, 0.0)
     (refused,) = [output for output in outputs_of(match) if isinstance(output, HandshakeMismatch)]
-    assert refused.differences == (("protocol version", "3", "1"),)
+    assert refused.differences == (("protocol version", "4", "1"),)
 
 
 def test_our_greeting_begins_with_its_kind_and_our_version_so_that_version_1_can_refuse_it() -> None:
-    match = Match(local=0, players=2, description=LONG, match_seed=1, sync=SyncConfig())
+    match = Match(local=0, players=2, description=LONG, match_seed=1, sync=SyncConfig(), secret=b"ours")
     match.opened(1, 0.0)
     first, *others = [output.data for output in outputs_of(match) if isinstance(output, Transmit)]
-    assert first[:6] == bytes([6, 1, 0, 1 + len(others), 0x01, 3])
+    assert first[:6] == bytes([6, 1, 0, 1 + len(others), 0x01, 4])
 
 
 def test_a_description_of_any_size_is_answered_with_a_refusal_that_can_be_sent() -> None:
     names = {f"{number:05}\ud800": "x" for number in range(3500)}
-    match = Match(local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig())
+    match = Match(
+        local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig(), secret=b"ours"
+    )
     match.opened(1, 0.0)
-    for piece in split(encode(Hello(PROTOCOL_VERSION, JsonObject({"must": names}))), 1):
+    for piece in split(encode(Hello(PROTOCOL_VERSION, JsonObject({"must": names}), b"")), 1):
         match.receive(1, piece, 0.0)
     outputs = outputs_of(match)
     (refused,) = [output for output in outputs if isinstance(output, HandshakeMismatch)]

@@ -9,11 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import BeginEpisode, Leave, Left, PlayerGone
+from gym_p2p.core.match.events import BeginEpisode, Leave, Left, PlayerGone, Source
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.sync.outputs import Over
 from gym_p2p.core.sync.session import SyncSession
-from gym_p2p.core.wire.messages import Goodbye, Holdings, Ready, Relay, Share, encode
+from gym_p2p.core.wire.messages import Cause, Goodbye, Holdings, Ready, Relay, Share, encode
 from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples, rarely
 from tests.core.match.pairs import Pair, greeted_match, outputs_of
@@ -189,34 +189,39 @@ def gone(match: Match) -> list[object]:
 def test_what_is_said_of_another_set_of_leavers_is_no_agreement() -> None:
     match = greeted_match(5)
     match.closed(4, 0.1)
-    match.receive(1, encode(Holdings(0, ((4, 0),))), 0.1)
-    match.receive(2, encode(Holdings(0, ((3, 0), (4, 0)))), 0.1)  # two are gone, for this one
+    match.receive(1, encode(Holdings(0, ((4, 0, Cause.LOST),))), 0.1)
+    match.receive(
+        2, encode(Holdings(0, ((3, 0, Cause.LOST), (4, 0, Cause.LOST)))), 0.1
+    )  # two are gone, for this one
     assert not gone(match)
     match.receive(1, encode(Share(0, 4, 0, (b"a", b"b"))), 0.2)
-    match.receive(1, encode(Holdings(0, ((3, 0), (4, 2)))), 0.2)
-    assert gone(match) == [PlayerGone(3, "peer_lost", 0), PlayerGone(4, "peer_lost", 2)]
+    match.receive(1, encode(Holdings(0, ((3, 0, Cause.LOST), (4, 2, Cause.LOST)))), 0.2)
+    assert gone(match) == [
+        PlayerGone(3, "peer_lost", 0, source=Source.PEER, via=2),
+        PlayerGone(4, "peer_crashed", 2),
+    ]
 
 
 def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_they_are_gone() -> None:
     match = greeted_match(4)
     match.closed(3, 0.1)
     match.receive(1, encode(Share(0, 3, 0, (b"a", b"b"))), 0.1)
-    match.receive(1, encode(Holdings(0, ((3, 2),))), 0.1)
-    match.receive(1, encode(Goodbye("normal", 0, 0, None)), 0.1)
+    match.receive(1, encode(Holdings(0, ((3, 2, Cause.LOST),))), 0.1)
+    match.receive(1, encode(Goodbye("normal", 0, 0, None, Cause.LEFT, ())), 0.1)
     match.closed(1, 0.2)
-    match.receive(2, encode(Holdings(0, ((3, 0),))), 0.2)
-    assert gone(match) == [PlayerGone(1, "peer_left", 0, "normal")]
-    match.receive(2, encode(Holdings(0, ((1, 0), (3, 2)))), 0.3)
-    assert gone(match) == [PlayerGone(3, "peer_lost", 2)]
+    match.receive(2, encode(Holdings(0, ((3, 0, Cause.LOST),))), 0.2)
+    assert gone(match) == [PlayerGone(1, "peer_left", 0, "normal", source=Source.GOODBYE)]
+    match.receive(2, encode(Holdings(0, ((1, 0, Cause.LOST), (3, 2, Cause.LOST)))), 0.3)
+    assert gone(match) == [PlayerGone(3, "peer_crashed", 2)]
 
 
 def test_inputs_of_another_by_hearsay_count_only_once_they_are_gone() -> None:
     match = greeted_match(3)
     match.receive(1, encode(Share(0, 2, 0, (b"forged",))), 0.1)
     assert match._peers[2].remote_inputs.count == 0
-    match.receive(1, encode(Holdings(0, ((2, 1),))), 0.2)
+    match.receive(1, encode(Holdings(0, ((2, 1, Cause.LOST),))), 0.2)
     assert match._peers[2].remote_inputs.count == 1
-    assert gone(match) == [PlayerGone(2, "peer_lost", 1)]
+    assert gone(match) == [PlayerGone(2, "peer_lost", 1, source=Source.PEER, via=1)]
 
 
 def test_what_was_shared_of_an_episode_before_it_began_here_backs_the_report_that_follows() -> None:
@@ -228,25 +233,25 @@ def test_what_was_shared_of_an_episode_before_it_began_here_backs_the_report_tha
     match.receive(1, encode(Relay(2, encode(Ready(1, None, None, 0, 0)))), 0.2)
     match.handle_timeout(0.3)
     assert match._exchange.episode == 1
-    match.receive(1, encode(Holdings(1, ((2, 2),))), 0.4)
+    match.receive(1, encode(Holdings(1, ((2, 2, Cause.LOST),))), 0.4)
     assert match._peers[1].protocol_errors == 0
-    assert gone(match) == [PlayerGone(2, "peer_lost", 2)]
+    assert gone(match) == [PlayerGone(2, "peer_crashed", 2)]
 
 
 def test_holdings_that_were_not_shared_are_a_protocol_error() -> None:
     match = greeted_match(3)
-    for said in (((2, 9),), ((1, 0),), ((7, 0),)):
-        match.receive(1, encode(Holdings(0, said)), 0.1)
+    for said in ((2, 9), (1, 0), (7, 0)):
+        match.receive(1, encode(Holdings(0, ((*said, Cause.LOST),))), 0.1)
     assert match._peers[1].protocol_errors == 3
 
 
 def test_a_goodbye_for_anothers_loss_names_the_lost_one() -> None:
     trio = Pair(3)
     trio.begin(None, None, None)
-    trio.matches[1].command(Leave("peer_lost", lost=0), 0.0)
+    trio.matches[1].command(Leave("peer_lost", lost=0, cause=Cause.LOST), 0.0)
     trio.deliver()
     gone = [event for event in trio.events[2] if isinstance(event, PlayerGone)]
-    assert gone == [PlayerGone(1, "peer_lost", 0, "peer_lost", 0)]
+    assert gone == [PlayerGone(1, "peer_lost", 0, "peer_lost", 0, Source.GOODBYE)]
     sync = SyncSession(local=2, default_inputs=[b""] * 3)
     sync.receive(gone[0])
     assert sync.poll() == Over(0, "peer_lost", 0)
@@ -257,7 +262,7 @@ def test_a_goodbye_for_anothers_polite_goodbye_is_no_loss() -> None:
     trio.begin(None, None, None)
     trio.matches[1].command(Leave("peer_left", lost=0), 0.0)
     trio.deliver()
-    assert PlayerGone(1, "peer_left", 0, "peer_left", 0) in trio.events[2]
+    assert PlayerGone(1, "peer_left", 0, "peer_left", 0, Source.GOODBYE) in trio.events[2]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES, Reassembler
 from gym_p2p.core.wire.messages import (
+    Cause,
     Channel,
     Checksum,
     Goodbye,
@@ -47,7 +48,7 @@ def test_requests_and_events_come_out_in_the_order_in_which_they_went_in() -> No
         (Ready(1, None, None, 0, 0), Channel.CTRL),
         (Refuse(()), Channel.CTRL),
         (Checksum(1, 1, b"x"), Channel.CTRL),
-        (Goodbye("normal", 0, 0, None), Channel.CTRL),
+        (Goodbye("normal", 0, 0, None, Cause.LEFT, ()), Channel.CTRL),
         (Share(1, 0, 0, ()), Channel.CTRL),
         (Holdings(1, ()), Channel.CTRL),
     ],

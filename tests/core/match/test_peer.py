@@ -11,6 +11,7 @@ from gym_p2p.core.match.peer import (
     GREETING_TIMEOUT_S,
     HEARSAY_KEPT,
     KEEP_ALIVE_S,
+    ONE_WAY_MOST_S,
     PING_INTERVAL_S,
     RESEND_INTERRUPTED_S,
     RESEND_LEAST_S,
@@ -85,11 +86,12 @@ def test_pings_are_numbered_and_a_pong_gives_the_round_trip_without_the_peers_pa
     assert isinstance(pinged, Pinged)
     assert pinged.rtt_ms == pytest.approx(100)
     assert peer.one_way_s == pytest.approx(0.05)
-    peer.receive_pong(Pong(1, 2_000_000, 50_000_000, 50_000_000), 2.18)
+    peer.ping(2.1)
+    peer.receive_pong(Pong(2, 2_100_000, 50_000_000, 50_000_000), 2.28)
     assert peer.one_way_s == pytest.approx((0.1 + 0.08 / 8) / 2)
 
 
-@pytest.mark.parametrize("pong", [Pong(0, 1, 0, 0), Pong(1, 0, 0, 0), Pong(2**32 - 1, 0, 0, 0)])
+@pytest.mark.parametrize("pong", [Pong(1, 0, 0, 0), Pong(2**32 - 1, 0, 0, 0)])
 def test_an_answer_to_a_ping_that_was_not_sent_is_a_protocol_error(pong: Pong) -> None:
     peer = playing()
     peer.ping(0.0)
@@ -97,10 +99,39 @@ def test_an_answer_to_a_ping_that_was_not_sent_is_a_protocol_error(pong: Pong) -
         peer.receive_pong(pong, 0.0)
 
 
-def test_a_pong_that_claims_any_time_gives_no_negative_round_trip() -> None:
+@pytest.mark.parametrize(
+    "pong",
+    [
+        Pong(0, 1_000_000, 0, 2**64 - 1),
+        Pong(0, 1_000_000, 0, 1_100_000),
+        Pong(0, 1_000_000, 2, 1),
+        Pong(0, 999_999, 0, 0),
+        Pong(0, 1_000_001, 0, 0),
+        Pong(0, 3_000_000, 0, 0),
+    ],
+)
+def test_a_pong_cannot_claim_to_have_lain_longer_than_it_took_or_to_answer_another_time(pong: Pong) -> None:
+    peer = playing()
+    peer.ping(1.0)
+    with pytest.raises(ProtocolError, match="impossible times"):
+        peer.receive_pong(pong, 2.0)
+    assert peer.srtt_s is None
+    assert peer.receive_pong(Pong(0, 1_000_000, 5, 5), 2.0) is not None
+
+
+def test_a_ping_is_answered_once_however_often_the_answer_arrives() -> None:
     peer = playing()
     peer.ping(0.0)
-    assert peer.receive_pong(Pong(0, 0, 0, 2**64 - 1), 1.0).rtt_ms == 0.0
+    answers = [peer.receive_pong(Pong(0, 0, 5, 5), now) for now in (0.1, 7.0, 8.0)]
+    assert [answer is None for answer in answers] == [False, True, True]
+    assert peer.srtt_s == pytest.approx(0.1)
+
+
+def test_who_answers_pings_late_makes_nobody_wait_for_long() -> None:
+    peer = playing()
+    peer.ping(0.0)
+    peer.receive_pong(Pong(0, 0, 5, 5), 100.0)
+    assert peer.one_way_s == ONE_WAY_MOST_S
 
 
 def test_silence_is_noticed_and_then_a_loss() -> None:

@@ -49,9 +49,11 @@ def test_a_path_slower_than_the_notice_is_no_interruption() -> None:
 
 @pytest.mark.slow
 def test_pings_do_not_fall_together_with_something_that_is_done_once_a_second() -> None:
-    match = Match(local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig())
+    match = Match(
+        local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig(), secret=b"ours"
+    )
     match.opened(1, 0.0)
-    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}))), 0.0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"")), 0.0)
     pinged: list[float] = []
     for tick in range(30 * 60):
         now = tick / 60

@@ -66,7 +66,7 @@ def test_early_inputs_that_cannot_be_true_are_counted_against_their_sender(last:
     match.receive(1, encode(Inputs(1, 0, (5, 1, 0), 0, (b"a",), 0)), 0.0)
     seen = [output for output in outputs_of(match) if isinstance(output, ProtocolErrorSeen)]
     assert [error.player for error in seen] == [1]
-    match.receive(2, encode(Inputs(1, 0, (0, 0, 1), 0, (b"b",), 0)), 0.0)
+    match.receive(2, encode(Inputs(1, 0, (0, 0, 1), 1, (b"b",), 0)), 0.0)
     match.receive(2, ready, 0.0)
     if last == "ours":
         match.command(BeginEpisode(), 0.0)

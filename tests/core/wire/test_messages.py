@@ -17,6 +17,8 @@ from gym_p2p.core.wire.messages import (
     MAX_INPUTS_PER_MESSAGE,
     MAX_OPTIONS_BYTES,
     PROTOCOL_VERSION,
+    SEAL_BYTES,
+    Cause,
     Checksum,
     Goodbye,
     Hello,
@@ -46,8 +48,13 @@ delays = st.integers(0, 60)
 blobs = st.lists(st.binary(max_size=512), max_size=8).map(tuple)
 
 
-def sorted_items(held: dict[int, int]) -> tuple[tuple[int, int], ...]:
-    return tuple(sorted(held.items()))
+causes = st.sampled_from(Cause)
+seals = st.binary(max_size=SEAL_BYTES)
+many_seals = st.lists(seals, max_size=64).map(tuple)
+
+
+def sorted_items(held: dict[int, tuple[int, Cause]]) -> tuple[tuple[int, int, Cause], ...]:
+    return tuple((player, count, cause) for player, (count, cause) in sorted(held.items()))
 
 
 plain_values = st.recursive(
@@ -56,11 +63,14 @@ plain_values = st.recursive(
 ).map(lambda value: [16, 1, 0, value] if isinstance(value, int) else value)
 
 messages = st.one_of(
-    st.builds(Hello, st.just(PROTOCOL_VERSION), objects),
+    st.builds(Hello, st.just(PROTOCOL_VERSION), objects, seals),
     st.builds(Refuse, st.lists(st.tuples(texts, texts, texts), max_size=5).map(tuple)),
     st.builds(Ready, counts, st.none() | st.integers(0, 2**64 - 1), st.none() | objects, counts, delays),
     st.builds(Checksum, counts, counts, st.binary(min_size=1, max_size=64)),
-    st.builds(Goodbye, texts, counts, counts, st.none() | st.integers(0, 63)),
+    st.builds(
+        Goodbye, texts, counts, counts, st.none(), st.sampled_from([Cause.LEFT, Cause.CRASHED]), many_seals
+    ),
+    st.builds(Goodbye, texts, counts, counts, st.integers(0, 63), causes, many_seals),
     st.builds(StatePart, counts, counts, counts, counts, st.binary(max_size=1000)),
     st.builds(
         Inputs,
@@ -73,7 +83,11 @@ messages = st.one_of(
     ),
     st.builds(Share, counts, counts, counts, blobs),
     st.builds(Relay, st.integers(0, 63), st.binary(max_size=2_000)),
-    st.builds(Holdings, counts, st.dictionaries(st.integers(0, 63), counts, max_size=8).map(sorted_items)),
+    st.builds(
+        Holdings,
+        counts,
+        st.dictionaries(st.integers(0, 63), st.tuples(counts, causes), max_size=8).map(sorted_items),
+    ),
     st.builds(Ping, st.integers(0, 2**32 - 1), micros),
     st.builds(Pong, st.integers(0, 2**32 - 1), micros, micros, micros),
 )
@@ -139,7 +153,7 @@ def test_sixty_frames_of_a_discrete_action_fit_a_message_with_room_to_spare() ->
 
 
 def test_another_version_is_read_as_far_as_its_number() -> None:
-    assert decode(bytes([0x01, 77]) + b"not even JSON") == Hello(77, JsonObject({}))
+    assert decode(bytes([0x01, 77]) + b"not even JSON") == Hello(77, JsonObject({}), b"")
 
 
 @given(st.integers(1, 64), st.lists(st.binary(max_size=MAX_INPUT_BYTES), max_size=400))
@@ -168,8 +182,12 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
         Checksum(-1, 0, b"x"),
         Checksum(1, 1, b""),
         Checksum(1, 1, bytes(65)),
-        Goodbye("x" * 201, 0, 0, None),
-        Goodbye("x", 0, 0, 64),
+        Goodbye("x" * 201, 0, 0, None, Cause.LEFT, ()),
+        Goodbye("x", 0, 0, 64, Cause.LEFT, ()),
+        Goodbye("x", 0, 0, None, Cause.LEFT, (bytes(17),)),
+        Goodbye("x", 0, 0, None, Cause.LEFT, (b"",) * 65),
+        Goodbye("x", 0, 0, 1, "tired", ()),  # type: ignore[arg-type]  # it does not arrive
+        Hello(PROTOCOL_VERSION, JsonObject({}), bytes(17)),
         Ready(1, -1, None, 0, 0),
         Ready(1, None, None, 0, 61),
         Inputs(1, 0, (0,) * 65, 0, (), 0),
@@ -199,7 +217,13 @@ def test_the_largest_options_that_may_travel_leave_room_for_the_rest() -> None:
     assert decode_feed(encode_feed(shown)) == shown
 
 
-@pytest.mark.parametrize("held", [((1, 0), (1, 0)), ((2, 0), (1, 0))])
-def test_holdings_name_every_player_once_in_order(held: tuple[tuple[int, int], ...]) -> None:
+@pytest.mark.parametrize("gone", [(1, 1), (2, 1)])
+def test_holdings_name_every_player_once_in_order(gone: tuple[int, ...]) -> None:
     with pytest.raises(ProtocolError, match="wrong shape"):
-        Holdings(1, held)
+        Holdings(1, tuple((player, 0, Cause.LOST) for player in gone))
+
+
+@pytest.mark.parametrize("cause", [Cause.LOST, Cause.UNRESPONSIVE, Cause.REMOVED])
+def test_of_themselves_nobody_says_that_they_are_lost(cause: Cause) -> None:
+    with pytest.raises(ProtocolError, match="wrong shape"):
+        Goodbye("normal", 1, 0, None, cause, ())

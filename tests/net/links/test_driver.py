@@ -25,7 +25,9 @@ class Ends:
         ]
 
     def _match(self, index: int) -> Match:
-        return Match(local=index, players=2, description=TERMS, match_seed=1, sync=SyncConfig())
+        return Match(
+            local=index, players=2, description=TERMS, match_seed=1, sync=SyncConfig(), secret=b"ours"
+        )
 
     def connect(self) -> None:
         self._listen(0, 1)
@@ -65,7 +67,7 @@ def test_a_closed_link_is_a_lost_player_and_what_comes_from_strangers_is_ignored
     ends.clock.run_until(1.0)
     ends.network.link(1, 0).shut()
     ends.clock.run_until(2.0)
-    assert PlayerGone(1, "peer_lost", 0) in ends.events[0]
+    assert PlayerGone(1, "peer_crashed", 0) in ends.events[0]
 
 
 def test_after_a_stop_nothing_is_done_any_more() -> None:

@@ -1,0 +1,59 @@
+"""How a player came to be gone, by all that was said of it, and who said so.
+
+Knows goodbyes, what the survivors reported, and what was seen here; refuses to know which inputs there are of
+whoever is gone: that is :mod:`gym_p2p.core.match.membership`'s to agree on.
+
+A player's own words come first: they arrived over their link, or bear their seal. Without them counts what
+those who are left say, and of that the most definite, so that all of them, who hold the same reports, say the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gym_p2p.core.match.events import EXCLUDED, PlayerGone, Source
+from gym_p2p.core.match.peer import Loss, Peer
+from gym_p2p.core.wire.foreign_text import printable
+from gym_p2p.core.wire.messages import Cause, Holdings
+
+__all__ = ["agreed_loss", "gone_event"]
+
+_BY_STRENGTH = (Cause.LEFT, Cause.LOST, Cause.UNRESPONSIVE, Cause.CRASHED, Cause.REMOVED)
+"""Silence is the least that can be seen; who saw more knows more. A goodbye that nobody shows is nothing."""
+
+
+def gone_event(peer: Peer, frames: int, *, local: int, players: int) -> PlayerGone:
+    """Return what there is to say of a player who is gone.
+
+    Args:
+        peer: they.
+        frames: how many inputs there are of theirs.
+        local: our index.
+        players: how many there are.
+    """
+    goodbye, loss = peer.goodbye, peer.loss
+    if goodbye is None:
+        return PlayerGone(peer.index, loss.cause.value, frames, None, None, loss.source, loss.via)
+    reason, lost = goodbye.cause.value, goodbye.lost
+    if lost is not None and not (lost < players and lost != peer.index):
+        lost = None  # nobody: what they left for cannot be told
+    if lost == local:
+        reason, lost = EXCLUDED, None
+    stated = printable(goodbye.reason)
+    return PlayerGone(peer.index, reason, frames, stated, lost, Source.GOODBYE, peer.carrier)
+
+
+def agreed_loss(peer: Peer, reports: Mapping[int | None, Holdings]) -> Loss:
+    """Return how a player came to be gone, by our own report and those of the others.
+
+    Args:
+        peer: they.
+        reports: by who made them; ``None`` is ours.
+    """
+    best = peer.loss
+    for reporter, report in reports.items():
+        told = next((cause for player, _, cause in report.held if player == peer.index), best.cause)
+        if reporter is not None and _BY_STRENGTH.index(told) > _BY_STRENGTH.index(best.cause):
+            best = Loss(told, Source.PEER, reporter)
+    return best

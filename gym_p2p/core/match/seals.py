@@ -1,0 +1,69 @@
+"""Seals on a goodbye, by which those to whom another player passes it on know it for the leaver's own words.
+
+A goodbye may reach some of the others only, who pass it on once its sender is gone. Who passes it on could
+make it up. So every player gives each of the others a key of their own with the greeting, over the link that
+only these two read, and puts one seal for each into the goodbye: a keyed digest of all its other fields. Who
+is not the recipient does not know the recipient's key, and can neither make nor change what it seals. (These
+are the authenticators of Castro and Liskov, "Practical Byzantine fault tolerance", 1999.)
+
+Knows keys and digests; refuses to know what a goodbye leads to. A goodbye that comes from its sender's own
+link needs no seal.
+"""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import blake2b
+
+import msgspec
+
+from gym_p2p.core.wire.messages import SEAL_BYTES, Goodbye, encode
+
+__all__ = ["SECRET_BYTES", "Seals"]
+
+SECRET_BYTES = 32
+"""Of what a player's keys are derived from."""
+
+
+class Seals:
+    """One player's keys in a match of so many players.
+
+    Args:
+        secret: random bytes, known to nobody else.
+    """
+
+    def __init__(self, secret: bytes, *, players: int) -> None:
+        self._secret = secret
+        self._players = players
+        self._theirs: dict[int, bytes] = {}
+
+    def key_for(self, player: int) -> bytes:
+        """Return what a player gets to know our goodbye by."""
+        return blake2b(bytes([player]), key=self._secret[:64], digest_size=SEAL_BYTES).digest()
+
+    def keep(self, player: int, key: bytes) -> None:
+        """Keep what a player gave us to know their goodbye by."""
+        self._theirs[player] = key
+
+    def sealed(self, goodbye: Goodbye) -> Goodbye:
+        """Return our goodbye with a seal for everybody."""
+        seals = tuple([_seal(goodbye, self.key_for(player)) for player in range(self._players)])
+        return msgspec.structs.replace(goodbye, seals=seals)
+
+    def is_theirs(self, player: int, goodbye: Goodbye, *, local: int) -> bool:
+        """Whether a goodbye that another player passed on is this player's own.
+
+        Args:
+            player: whose it is said to be.
+            goodbye: as it came.
+            local: our index.
+        """
+        key = self._theirs.get(player)
+        if not key or local >= len(goodbye.seals):
+            return False
+        return hmac.compare_digest(goodbye.seals[local], _seal(goodbye, key))
+
+
+def _seal(goodbye: Goodbye, key: bytes) -> bytes:
+    plain = msgspec.structs.replace(goodbye, seals=())
+    return blake2b(encode(plain), key=key, digest_size=SEAL_BYTES).digest()

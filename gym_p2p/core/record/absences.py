@@ -1,0 +1,67 @@
+"""Who went and how, and for whom the match stood still: parts of the documents.
+
+An instance is JSON-ready by ``msgspec``, and an attribute's docstring is the description of its key in the
+schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from gym_p2p.core.latency.statistics import Count, Milliseconds
+from gym_p2p.core.record.parts import DocumentPart
+from gym_p2p.core.wire.seats import SeatId
+
+__all__ = ["PAUSES_KEPT", "Departure", "Pause", "newest_departures"]
+
+PAUSES_KEPT = 1000
+"""A player who holds the others up again and again must not fill their documents."""
+
+
+class Departure(DocumentPart, frozen=True, kw_only=True):
+    """A player who is gone, and who says how that came about."""
+
+    player_id: SeatId
+    """The id of the player."""
+    reason: str
+    """How they came to be gone. peer_left: they said goodbye. peer_crashed: their process has ended.
+    peer_lost: nothing arrived from them any more. peer_unresponsive: they were connected and did not play.
+    peer_removed: what they sent broke the protocol too often. excluded: they are there, and count this player
+    as gone."""
+    stated_reason: str | None
+    """The reason in their goodbye, or for which they exclude this player; null if they said none."""
+    source: Literal["goodbye", "observation", "peer", "service"]
+    """Who says so: they themselves in a goodbye, this player's own observation, another player, or the
+    service, which saw their line close."""
+    source_player_id: SeatId | None
+    """The id of the player who passed their goodbye on, or who says so; null where nobody stands between."""
+    lost_player_id: SeatId | None
+    """The id of the player whose loss they left for, by their own account; null without one."""
+    frame: Count
+    """How many frames of the episode that they were in they gave an input for."""
+    timestamp: int
+    """When this player learnt of it, in Unix milliseconds."""
+
+
+class Pause(DocumentPart, frozen=True, kw_only=True):
+    """A time in which the match stood still for want of somebody."""
+
+    player_ids: list[SeatId]
+    """The ids of the players who were waited for, as of the pause's end."""
+    reason: Literal["input", "silent", "reset"]
+    """What was wanted. input: they were connected and did not play. silent: nothing arrived from them.
+    reset: they had not begun the next episode."""
+    frame: Count | None
+    """The frame of the running episode; null before the first."""
+    timestamp: int
+    """When it began, in Unix milliseconds."""
+    duration_ms: Milliseconds
+    """How long it was, in milliseconds."""
+    limit_ms: Milliseconds
+    """How long it could have been, in milliseconds: whoever was waited for is given up then."""
+
+
+def newest_departures(departures: Iterable[Departure]) -> list[Departure]:
+    """Return one for each player: what was learnt of them last, in the order in which they went."""
+    return list({departure.player_id: departure for departure in departures}.values())

@@ -1,0 +1,160 @@
+"""How long a player waits for another who is there and does not play: who is waited for, and who is given up.
+
+Knows who is waited for and since when; refuses to know how that shows and what a loss leads to. One for a
+whole match, so that nobody is forgiven by the next episode. Times are seconds, passed in.
+
+A frame is waited for in lockstep as long as a message takes, always; that is no pause. So every wait has a
+grace, which covers the measured round trip within bounds, and what is beyond it counts::
+
+    one wait           longer than ``limit_s``: given up
+    the sum of waits   where frames are paced: above ``BUDGET`` times ``limit_s``, of which every second of
+                       play takes back ``FORGIVEN`` seconds: given up
+
+The second line is for those who give an input just before their time is up, again and again: nobody plays a
+match at a frame in four seconds. Who is slow, and still plays a third of the time, is never given up by it.
+
+A player who does not play may be held up themselves, by a third one who does not send *them* what they need.
+The network half knows. So whoever is given up is that twice: first for the network half to judge
+(``excusable``), and, should they still be there after ``excuse_s`` more, whatever they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from gym_p2p.core.match.events import GiveUp
+
+__all__ = ["BUDGET", "FORGIVEN", "GRACE_LEAST_S", "GRACE_MOST_S", "PAUSE_AFTER_S", "Patience", "Pause"]
+
+GRACE_LEAST_S = 0.1
+GRACE_MOST_S = 0.5
+"""A path that takes longer is no better to play over than a player who is as slow."""
+
+_ROUND_TRIPS = 2.0
+"""An input that is lost is sent again after one and a half."""
+
+PAUSE_AFTER_S = 0.5
+"""A wait of this length is told to people. The same as for silence."""
+
+BUDGET = 4.0
+FORGIVEN = 2.0
+
+
+@attrs.frozen
+class Pause:
+    """The match stands, for these players.
+
+    Attributes:
+        players: who is waited for; their indices.
+        since: since when, on the clock of whoever passes the time.
+        limit_s: how long they are waited for at most.
+    """
+
+    players: tuple[int, ...]
+    since: float
+    limit_s: float
+
+
+@attrs.define(eq=False)
+class _Account:
+    """What one player is waited for."""
+
+    since: float | None = None
+    """Since when in one piece; ``None`` where they are not."""
+    looked_at: float = 0.0
+    spent_s: float = 0.0
+    """Of the budget, as of ``looked_at``."""
+    given_up: int = 0
+    """How often in this wait."""
+
+
+class Patience:
+    """One player's patience with all others of a match.
+
+    Args:
+        limit_s: the longest single wait.
+        paced: whether frames have a time, so that there is a bound on the sum too.
+        excuse_s: how much longer somebody is borne who is held up by a third one: as long as others may take
+            to notice that one's loss, and to agree on it.
+    """
+
+    def __init__(self, limit_s: float, *, paced: bool, excuse_s: float = 0.0) -> None:
+        self._limit_s = limit_s
+        self._excuse_s = max(limit_s, excuse_s)
+        self._budget_s = BUDGET * limit_s if paced else None
+        self._accounts: dict[int, _Account] = {}
+        self._rtt_s: dict[int, float] = {}
+        self._waiting = False
+
+    def pinged(self, player: int, rtt_s: float) -> None:
+        """Take a measured round trip to a player."""
+        self._rtt_s[player] = rtt_s
+
+    def wait(self, players: Sequence[int], now: float) -> list[GiveUp]:
+        """Note that nothing can be played for want of these players' inputs; call it again and again.
+
+        Returns:
+            Who is given up by now, for the network half; each of them once, or twice.
+        """
+        self._waiting = True
+        for player in players:
+            self._accounts.setdefault(player, _Account(looked_at=now))
+        given_up = []
+        for player, account in self._accounts.items():
+            self._settle(player, account, now)
+            if player not in players:
+                account.since, account.given_up = None, 0
+                continue
+            if account.since is None:
+                account.since = now
+            if self._is_overdue(account, now):
+                account.given_up += 1
+                given_up.append(GiveUp(player, excusable=account.given_up == 1))
+        return given_up
+
+    def play(self, now: float) -> None:
+        """Note that a frame was played: nobody is waited for."""
+        if not self._waiting:
+            return
+        self._waiting = False
+        for player, account in self._accounts.items():
+            self._settle(player, account, now)
+            account.since, account.given_up = None, 0
+
+    def excuse(self, now: float) -> None:
+        """Let everybody's time begin anew: they may have waited for somebody who is gone, as we did."""
+        for player, account in self._accounts.items():
+            self._settle(player, account, now)
+            if account.since is not None:
+                account.since, account.given_up = now, 0
+
+    def pause(self, now: float) -> Pause | None:
+        """Return for whom the match stands; ``None`` where it does not, or not for long enough to tell."""
+        waits = {p: a.since for p, a in self._accounts.items() if a.since is not None}
+        since = min(waits.values(), default=now)
+        if since + PAUSE_AFTER_S > now:
+            return None
+        return Pause(tuple(waits), since, self._limit_s)
+
+    def _settle(self, player: int, account: _Account, now: float) -> None:
+        """Bring an account up to date: what is waited beyond the grace is spent, what is played forgiven."""
+        if account.since is None:
+            account.spent_s = max(0.0, account.spent_s - FORGIVEN * (now - account.looked_at))
+        else:
+            free_until = account.since + self._grace_s(player)
+            account.spent_s += max(0.0, now - max(account.looked_at, free_until))
+        account.looked_at = now
+
+    def _grace_s(self, player: int) -> float:
+        return min(GRACE_MOST_S, max(GRACE_LEAST_S, _ROUND_TRIPS * self._rtt_s.get(player, 0.0)))
+
+    def _is_overdue(self, account: _Account, now: float) -> bool:
+        """Whether a player has used up their time, once more if they were given up before."""
+        extra_s = account.given_up * self._excuse_s
+        if account.given_up > 1:
+            return False
+        assert account.since is not None  # noqa: S101 - of those who are waited for
+        overspent = self._budget_s is not None and self._budget_s + extra_s <= account.spent_s
+        return account.since + self._limit_s + extra_s <= now or overspent

@@ -1,0 +1,131 @@
+"""Whom this player waits for, for how long at most, and what becomes of them then.
+
+The user's half of it: :mod:`gym_p2p.core.sync.patience` says when somebody is given up, the network half is
+told, and answers with the loss that all agree on. Refuses to know how a loss ends an episode. The waiting
+thread writes; any thread may read :attr:`Waits.paused`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+import attrs
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.answers import answer_s
+from gym_p2p.core.match.events import GiveUp
+from gym_p2p.core.sync.patience import Patience, Pause
+from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.play.match_client import MatchClient
+from gym_p2p.play.recorder import PauseReason, Recorder
+
+__all__ = ["Paused", "Waits"]
+
+_log = logging.getLogger(__name__)
+
+_LOG_EVERY_S = 10.0
+"""Somebody who pauses again and again must not fill a log."""
+
+
+@attrs.frozen
+class Paused:
+    """The match stands.
+
+    Attributes:
+        players: who is waited for.
+        why: ``input`` (they are connected and do not play), ``silent`` (nothing arrives from them), or
+            ``reset`` (they have not called it).
+        since: since when, on ``time.monotonic``'s clock.
+        limit_s: how long they are waited for at most.
+    """
+
+    players: tuple[SeatId, ...]
+    why: PauseReason
+    since: float
+    limit_s: float
+
+    def __str__(self) -> str:
+        names = ", ".join(map(repr, self.players))
+        what = {"silent": "to be heard of again", "reset": "to call reset()"}.get(self.why, "to play")
+        return f"waiting for {names} {what}, up to {self.limit_s:g} s"
+
+
+class Waits:
+    """One player's waits in one match.
+
+    Args:
+        takes_turns: whether a step of the game is one player's turn.
+    """
+
+    def __init__(
+        self, config: SyncConfig, *, client: MatchClient, recorder: Recorder, takes_turns: bool
+    ) -> None:
+        self.input_limit_s = config.input_limit_s(takes_turns=takes_turns)
+        self.reset_limit_s = config.reset_limit_s(takes_turns=takes_turns)
+        self.last_s = 2 * answer_s(config) + 1.0
+        """After the limits, how long it may take until all have agreed on what they lead to."""
+        paced = config.fps is not None and not takes_turns
+        self._inputs = Patience(self.input_limit_s, paced=paced, excuse_s=answer_s(config))
+        self._resets = Patience(self.reset_limit_s, paced=False)
+        self._silence_s = config.disconnect_timeout_s
+        self._client = client
+        self._recorder = recorder
+        self._gone = 0
+        self._logged_at = float("-inf")
+        self.paused: Paused | None = None
+        """For whom the match stands; ``None`` where it does not."""
+
+    def for_inputs(self, players: Sequence[int]) -> None:
+        """Bear that nothing can be played for want of these players' inputs; give up whoever is overdue."""
+        for player in players:
+            rtt_ms = self._recorder.rtt_ms(player)
+            if rtt_ms is not None:
+                self._inputs.pinged(player, rtt_ms / 1e3)
+        now = time.monotonic()
+        if self._client.gone_count != self._gone:
+            self._gone = self._client.gone_count
+            self._inputs.excuse(now)
+        # Of whom nothing arrives the network half judges, by another limit.
+        silent = {player: self._client.silent[player] for player in players if player in self._client.silent}
+        self._give_up(self._inputs.wait([player for player in players if player not in silent], now))
+        if silent:
+            self._show(Pause(tuple(silent), min(silent.values()), self._silence_s), "silent")
+        else:
+            self._show(self._inputs.pause(now), "input")
+
+    def for_resets(self) -> None:
+        """Bear that somebody has not called ``reset`` yet; give up whoever is overdue."""
+        now = time.monotonic()
+        overdue = self._resets.wait(self._client.not_ready, now)
+        self._give_up([attrs.evolve(one, excusable=False) for one in overdue])
+        self._show(self._resets.pause(now), "reset")
+
+    def over(self) -> None:
+        """Note that nothing is waited for any more."""
+        now = time.monotonic()
+        self._inputs.play(now)
+        self._resets.play(now)
+        if self.paused is not None:
+            self._show(None, "input")
+
+    def _give_up(self, overdue: Sequence[GiveUp]) -> None:
+        for one in overdue:
+            self._client.command(one)
+
+    def _show(self, pause: Pause | None, why: PauseReason) -> None:
+        before = self.paused
+        if pause is None:
+            self.paused = None
+        else:
+            names = tuple([self._client.player_id(player) for player in pause.players])
+            self.paused = Paused(names, why, pause.since, pause.limit_s)
+        if before == self.paused:
+            return
+        if before is not None and self.paused is None:
+            lasted_s = time.monotonic() - before.since
+            self._recorder.paused(before.players, before.why, lasted_s=lasted_s, limit_s=before.limit_s)
+        if self.paused is not None and self._logged_at + _LOG_EVERY_S <= time.monotonic():
+            self._logged_at = time.monotonic()
+            _log.warning("paused: %s", self.paused)

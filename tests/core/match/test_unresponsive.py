@@ -1,0 +1,246 @@
+"""Players who are connected and do not do their part: those who play are held up for a bounded time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.answers import answer_s
+from gym_p2p.core.match.events import EXCLUDED, BeginEpisode, GiveInput, GiveUp, PlayerGone, Source
+from gym_p2p.core.match.match import PROTOCOL_ERRORS_MOST, Match
+from gym_p2p.core.sync.outputs import Over
+from gym_p2p.core.sync.patience import BUDGET
+from gym_p2p.core.wire.messages import Cause, Goodbye, Holdings, Inputs, Ping, Ready, encode
+from gym_p2p.net.links.memory import Path
+from tests.core.examples import examples, rarely
+from tests.core.match.pairs import greeted_match, outputs_of
+from tests.core.tables import TICK_S, Player, Table, rollback_table
+
+LIMIT_S = 1.0
+SYNC = SyncConfig(fps=60, input_timeout_s=LIMIT_S, checksum_interval=10)
+AGREEMENT_S = 1.0
+"""More than the survivors take to agree over these paths."""
+
+
+def run_up(players: int, **options: Any) -> Table:
+    table = rollback_table(
+        players, **{"one_way_ms": 20, "frames": 100_000, "sync": SYNC, "patience_s": LIMIT_S, **options}
+    )
+    assert table.run(5, until=lambda: all(len(seat.played) >= 20 for seat in table.seats))
+    return table
+
+
+def gone(seat: Player) -> list[PlayerGone]:
+    return [event for event in seat.events_of(PlayerGone) if isinstance(event, PlayerGone)]
+
+
+@pytest.mark.parametrize("window", [0, 8])
+@pytest.mark.parametrize("players", [2, 3, *rarely(4)])
+def test_who_is_connected_and_does_not_play_is_lost_to_all_others_alike_in_time(
+    players: int, window: int
+) -> None:
+    table = run_up(players, window=window)
+    *others, idle = table.seats
+    idle.stopped = True
+    began = table.clock.time()
+    assert table.run(LIMIT_S + AGREEMENT_S, until=lambda: all(seat.over for seat in others))
+    assert table.clock.time() - began >= LIMIT_S
+    first = others[0]
+    assert first.over is not None
+    for seat in others:
+        assert seat.over == Over(first.over.frame, "peer_unresponsive", idle.index)
+        assert [(event.player, event.reason) for event in gone(seat)] == [(idle.index, "peer_unresponsive")]
+    assert table.run(1, until=lambda: len(gone(idle)) == len(others))
+    assert {(event.reason, event.stated_reason) for event in gone(idle)} == {(EXCLUDED, "peer_unresponsive")}
+    assert gone(idle)[0].source is Source.PEER
+
+
+@pytest.mark.parametrize("window", [0, 8])
+@pytest.mark.parametrize("players", [2, 3, *rarely(4)])
+def test_the_others_play_on_without_whoever_does_not_play(players: int, window: int) -> None:
+    table = run_up(players, window=window, continue_without_leavers=True, frames=400)
+    *others, idle = table.seats
+    idle.stopped = True
+    assert table.run(30, until=lambda: all(seat.played_all for seat in others))
+    assert len({seat.state for seat in others}) == 1
+    assert all(event.player == idle.index for seat in others for event in gone(seat))
+
+
+def test_who_plays_again_in_time_is_not_lost() -> None:
+    table = run_up(3)
+    idle = table.seats[1]
+    for _ in range(3):
+        idle.stopped = True
+        table.run(0.8 * LIMIT_S, until=lambda: False)
+        idle.stopped = False
+        idle.play()
+        table.run(3 * LIMIT_S, until=lambda: False)
+    assert not any(seat.events_of(PlayerGone) for seat in table.seats)
+
+
+@pytest.mark.parametrize("window", [0, 8])
+def test_one_input_just_before_the_time_is_over_again_and_again_is_borne_for_the_budget(window: int) -> None:
+    table = run_up(2, window=window)
+    one, slow = table.seats
+    slow.tick_s = 0.9 * LIMIT_S
+    assert table.run(3 * BUDGET * LIMIT_S, until=lambda: one.over is not None)
+    assert one.over is not None
+    assert one.over.reason == "peer_unresponsive"
+
+
+@pytest.mark.parametrize("window", [0, 8])
+def test_who_plays_at_half_the_pace_is_borne(window: int) -> None:
+    table = run_up(3, window=window)
+    table.seats[2].tick_s = 2 * TICK_S
+    table.run(60, until=lambda: False)
+    assert not any(seat.events_of(PlayerGone) for seat in table.seats)
+    assert len(table.seats[0].confirmed) > 15 * 60
+
+
+@pytest.mark.parametrize("window", [0, 8])
+def test_who_sends_their_inputs_to_some_alone_is_the_one_who_is_lost(window: int) -> None:
+    table = run_up(3, window=window)
+    one, held_up, liar = table.seats
+    table.starved.add((held_up.index, liar.index))
+    assert table.run(5 * LIMIT_S, until=lambda: bool(one.over and held_up.over))
+    assert one.over == held_up.over
+    assert one.over is not None
+    assert (one.over.reason, one.over.player) == ("peer_unresponsive", liar.index)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("window", [0, 8])
+@settings(max_examples=examples(25), deadline=None)
+@given(
+    players=st.integers(2, 4),
+    idle=st.integers(0, 3),
+    at=st.floats(0, 2),
+    seed=st.integers(0, 1000),
+    loss=st.floats(0, 0.2),
+    continues=st.booleans(),
+)
+def test_whoever_stops_whenever_the_others_agree(
+    window: int, players: int, idle: int, at: float, seed: int, loss: float, *, continues: bool
+) -> None:
+    path = Path(one_way_ms=20, jitter_ms=5, loss=loss)
+    table = run_up(players, path=path, seed=seed, window=window, continue_without_leavers=continues)
+    stopped = table.seats[idle % players]
+    others = [seat for seat in table.seats if seat is not stopped]
+    table.run(at, until=lambda: False)
+    stopped.stopped = True
+    assert table.run(LIMIT_S + 3, until=lambda: all(gone(seat) for seat in others))
+    told = {(gone(seat)[-1].player, gone(seat)[-1].reason, gone(seat)[-1].frames) for seat in others}
+    assert {(player, reason) for player, reason, _ in told} == {(stopped.index, "peer_unresponsive")}
+    assert len(told) == 1
+    table.run(1, until=lambda: False)
+    assert all({event.player for event in gone(seat)} == {stopped.index} for seat in others)
+    shortest = min(len(seat.confirmed) for seat in others)
+    assert all(seat.confirmed[:shortest] == others[0].confirmed[:shortest] for seat in others)
+
+
+# What a network half owes by itself.
+
+
+def pinging(match: Match, seconds: float, *players: int, step_s: float = 0.1) -> list[PlayerGone]:
+    """Let these peers send pings and nothing else for a while; return who is gone then."""
+    found: list[PlayerGone] = []
+    now = 10.0
+    for number in range(round(seconds / step_s)):
+        for player in players:
+            match.receive(player, encode(Ping(number, number)), now)
+        match.handle_timeout(now)
+        found += [event for event in outputs_of(match) if isinstance(event, PlayerGone)]
+        now += step_s
+    return found
+
+
+def playing(players: int) -> Match:
+    match = greeted_match(players)
+    match.handle_timeout(9.9)
+    match.command(BeginEpisode(seed=1), 9.9)
+    for player in range(1, players):
+        match.receive(player, encode(Ready(1, None, None, 0, 0)), 9.9)
+    for frame in range(5):
+        match.command(GiveInput(frame, b"x"), 9.9)
+    outputs_of(match)
+    return match
+
+
+OWED_S = answer_s(SyncConfig())
+
+
+def test_who_acknowledges_nothing_is_lost() -> None:
+    assert not pinging(playing(2), OWED_S - 0.5, 1)
+    assert [event.reason for event in pinging(playing(2), OWED_S + 0.5, 1)] == ["peer_unresponsive"]
+
+
+def test_who_says_goodbye_and_never_hands_over_what_they_gave_has_left_all_the_same() -> None:
+    match = playing(2)
+    match.receive(1, encode(Inputs(1, 0, (5, 2), -3, (b"a", b"b"), 0)), 9.95)
+    match.receive(1, encode(Goodbye("normal", 1, 9, None, Cause.LEFT, ())), 9.96)
+    told = pinging(match, OWED_S + 0.5, 1)
+    assert [(event.reason, event.frames) for event in told] == [("peer_left", 9), ("peer_left", 2)]
+
+
+def test_who_does_not_report_about_the_lost_is_lost_too() -> None:
+    match = playing(3)
+    for player in (1, 2):
+        match.receive(player, encode(Inputs(1, 0, (5, 0, 0), -5, (), 0)), 9.95)
+    match.closed(2, 9.96)
+    told = pinging(match, OWED_S + 0.5, 1)
+    assert [(event.player, event.reason) for event in told] == [(1, "peer_unresponsive"), (2, "peer_crashed")]
+
+
+def test_who_never_answers_the_greeting_is_lost_as_unresponsive() -> None:
+    match = Match(
+        local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig(), secret=b"ours"
+    )
+    match.opened(1, 9.9)
+    assert [event.reason for event in pinging(match, 11, 1)] == ["peer_unresponsive"]
+
+
+def test_what_we_slept_through_is_nobodys_fault() -> None:
+    match = playing(2)
+    assert not pinging(match, OWED_S - 0.5, 1)
+    match.handle_timeout(500.0)
+    match.receive(1, encode(Ping(1, 1)), 500.0)
+    match.handle_timeout(500.1)
+    assert not [event for event in outputs_of(match) if isinstance(event, PlayerGone)]
+
+
+# Given up, excused, excluded, removed.
+
+
+def test_who_may_be_held_up_by_another_is_given_up_only_without_an_excuse() -> None:
+    match = playing(3)
+    match.receive(2, encode(Inputs(1, 0, (5, 0, 3), -2, (b"c",) * 3, 0)), 9.95)
+    match.receive(1, encode(Inputs(1, 0, (5, 0, 0), -5, (), 0)), 9.95)  # has nothing of the other
+    match.command(GiveUp(1, excusable=True), 10.0)
+    assert match._peers[1].present
+    match.command(GiveUp(1), 10.1)
+    assert not match._peers[1].present
+
+
+def test_who_sends_nothing_but_what_the_protocol_forbids_is_removed() -> None:
+    match = playing(3)
+    for _ in range(PROTOCOL_ERRORS_MOST):
+        assert match._peers[1].present
+        match.receive(1, b"\xff", 10.0)
+    match.receive(2, encode(Holdings(1, ((1, 0, Cause.REMOVED),))), 10.1)
+    told = [event for event in outputs_of(match) if isinstance(event, PlayerGone)]
+    assert told == [PlayerGone(1, "peer_removed", 0)]
+
+
+def test_who_is_told_that_they_are_out_tells_nobody_else_that_the_teller_is() -> None:
+    match = playing(3)
+    match.receive(1, encode(Holdings(1, ((0, 5, Cause.LOST),))), 10.0)
+    outputs = outputs_of(match)
+    assert [event for event in outputs if isinstance(event, PlayerGone)] == [
+        PlayerGone(1, EXCLUDED, 0, "peer_lost", None, Source.PEER, 1)
+    ]
+    assert match._peers[2].present
+    assert not [output for output in outputs if not isinstance(output, PlayerGone)]

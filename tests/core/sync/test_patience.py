@@ -1,0 +1,124 @@
+"""How long somebody is waited for who is there and does not play."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gym_p2p.core.match.events import GiveUp
+from gym_p2p.core.sync.patience import (
+    BUDGET,
+    FORGIVEN,
+    GRACE_LEAST_S,
+    GRACE_MOST_S,
+    PAUSE_AFTER_S,
+    Patience,
+    Pause,
+)
+from tests.core.examples import examples
+
+LIMIT_S = 5.0
+LOOK_S = 0.05
+
+
+def waits(patience: Patience, player: int, begin: float, seconds: float) -> list[tuple[float, GiveUp]]:
+    """Wait for one player; return who was given up when."""
+    found = []
+    for look in range(round(seconds / LOOK_S) + 1):
+        now = begin + look * LOOK_S
+        found += [(now, give_up) for give_up in patience.wait([player], now)]
+    return found
+
+
+def test_who_does_not_play_is_given_up_when_their_time_is_over_and_once_more_without_an_excuse() -> None:
+    found = waits(Patience(LIMIT_S, paced=False), 1, 10.0, 4 * LIMIT_S)
+    assert [give_up for _, give_up in found] == [GiveUp(1, excusable=True), GiveUp(1, excusable=False)]
+    assert [at for at, _ in found] == [pytest.approx(15.0), pytest.approx(20.0)]
+
+
+def test_whose_input_comes_in_time_has_all_of_it_for_the_next_one() -> None:
+    patience = Patience(LIMIT_S, paced=False)
+    for begin in range(0, 500, 5):
+        assert not waits(patience, 1, begin, 4.9)
+        patience.play(begin + 4.95)
+
+
+def test_of_two_who_are_waited_for_each_has_their_own_time() -> None:
+    patience = Patience(LIMIT_S, paced=False)
+    assert patience.wait([1, 2], 0.0) == []
+    assert patience.wait([2], 4.0) == []
+    assert patience.wait([1, 2], 4.5) == []
+    assert patience.wait([1, 2], 5.0) == [GiveUp(2, excusable=True)]
+    assert patience.wait([1, 2], 9.5) == [GiveUp(1, excusable=True)]
+
+
+@settings(max_examples=examples(100))
+@given(st.lists(st.floats(0.6, 0.99), min_size=200, max_size=200))
+def test_who_plays_just_before_their_time_is_over_is_given_up_within_the_budget(parts: list[float]) -> None:
+    patience, now, given_up = Patience(LIMIT_S, paced=True), 0.0, []
+    for part in parts:
+        given_up += waits(patience, 1, now, part * LIMIT_S)
+        now += part * LIMIT_S + LOOK_S
+        patience.play(now)
+        now += 1 / 60
+        if given_up:
+            break
+    assert given_up
+    assert given_up[0][0] < 1.5 * BUDGET * LIMIT_S
+    assert given_up[0][1] == GiveUp(1, excusable=True)
+
+
+@settings(max_examples=examples(100))
+@given(
+    wait_s=st.floats(0.01, 0.95 * LIMIT_S),
+    share=st.floats(0.05, FORGIVEN / (1 + FORGIVEN) - 0.01),
+    rtt_s=st.floats(0, 0.4),
+)
+def test_who_plays_a_third_of_the_time_is_never_given_up(wait_s: float, share: float, rtt_s: float) -> None:
+    patience, now = Patience(LIMIT_S, paced=True), 0.0
+    patience.pinged(1, rtt_s)
+    while now < 600:
+        for look in range(5):
+            assert not patience.wait([1], now + wait_s * look / 4)
+        now += wait_s
+        patience.play(now)
+        now += wait_s * (1 - share) / share
+
+
+@given(st.floats(0, 10))
+def test_what_a_message_takes_is_no_pause_however_often_it_is_waited_for(rtt_s: float) -> None:
+    patience, now = Patience(LIMIT_S, paced=True), 0.0
+    patience.pinged(1, rtt_s)
+    each = min(GRACE_MOST_S, max(GRACE_LEAST_S, 2 * rtt_s)) * 0.99
+    for _ in range(2000):
+        assert not patience.wait([1], now)
+        now += each
+        assert not patience.wait([1], now)
+        patience.play(now)
+
+
+def test_without_a_pace_nobody_is_given_up_for_thinking_again_and_again() -> None:
+    patience = Patience(300.0, paced=False)
+    for turn in range(100):
+        assert not waits(patience, 1, turn * 300.0, 290.0)
+        patience.play(turn * 300.0 + 290.0)
+
+
+def test_once_somebody_is_gone_the_time_of_all_others_begins_anew() -> None:
+    patience = Patience(LIMIT_S, paced=True)
+    assert not waits(patience, 1, 0.0, 4.9)
+    patience.excuse(4.9)
+    assert not waits(patience, 1, 4.9, 4.9)
+    assert patience.wait([1], 9.9) == [GiveUp(1, excusable=True)]
+
+
+def test_a_pause_is_told_once_it_is_one_with_whom_since_when_and_for_how_long_at_most() -> None:
+    patience = Patience(LIMIT_S, paced=True)
+    assert patience.pause(0.0) is None
+    patience.wait([1, 2], 1.0)
+    assert patience.pause(1.0 + PAUSE_AFTER_S - 0.01) is None
+    patience.wait([2], 1.2)
+    assert patience.pause(1.0 + PAUSE_AFTER_S) == Pause((2,), 1.0, LIMIT_S)
+    patience.play(2.0)
+    assert patience.pause(9.0) is None
