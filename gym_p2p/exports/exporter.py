@@ -112,9 +112,8 @@ class Exporter:
         self._upload_until = 0.0
         self._reply: Reply | None = None
         self._finished: Finished | None = None
-from gym_p2p.config.secret import Secret
         self._threads = [
-            threading.Thread(target=target, name=f"gym_p2p exporter {name}", daemon=True)
+            OwnThread(target=target, name=f"gym_p2p exporter {name}", daemon=True)
             for name, target in (("journal", self._run), ("spool", self._send_earlier))
         ]
         for thread in self._threads:

@@ -26,6 +26,7 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
 )
 from gym_p2p.core.match.match import Transmit
+from gym_p2p.core.record.documents import KINDS
 from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.wire.codec import JsonObject
@@ -119,8 +120,8 @@ class Player:
 
     def documents(self) -> dict[str, Any]:
         built = {}
-        for kind, document in self.recorder.documents().items():
-            built[kind] = msgspec.json.decode(msgspec.json.encode(document))
+        for kind in KINDS:
+            built[kind] = msgspec.json.decode(msgspec.json.encode(self.recorder.document(kind)))
             check(kind, built[kind])
         return built
 
