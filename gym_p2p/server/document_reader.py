@@ -37,7 +37,9 @@ def _main() -> None:
 
 def _do(fields: dict[str, Any]) -> None:
     told = fields["claims"]
-    claims = UploadClaims(**{**told, "player_ids": tuple(told["player_ids"])})
+    claims = UploadClaims(
+        **{**told, "player_ids": tuple(told["player_ids"]), "subject_ids": tuple(told["subject_ids"])}
+    )
     job = Job(
         Path(fields["directory"]),
         claims,

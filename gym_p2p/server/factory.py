@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import socketio
@@ -100,18 +100,18 @@ def assemble(
 def _machines(
     config: ServiceConfig, tokens: TokenSigner[UploadClaims], queues: Queues, screen: Callable[[bool], Screen]
 ) -> Machines:
-    def issue_token(match_id: str, player_id: SeatId, player_ids: tuple[SeatId, ...], folder: str) -> str:
+    def issue_token(match_id: str, player_id: SeatId, subjects: Mapping[SeatId, str], folder: str) -> str:
         now = time.time()
-        return tokens.issue(
-            UploadClaims(
-                match_id=match_id,
-                player_id=player_id,
-                player_ids=player_ids,
-                expires_at=now + config.token_lifetime_s,
-                folder=folder,
-                made_at=now,
-            )
+        claims = UploadClaims(
+            match_id=match_id,
+            player_id=player_id,
+            player_ids=tuple(subjects),
+            subject_ids=tuple(subjects.values()),
+            expires_at=now + config.token_lifetime_s,
+            folder=folder,
+            made_at=now,
         )
+        return tokens.issue(claims)
 
     presence = Presence(
         register_timeout_s=config.register_timeout_s,

@@ -101,7 +101,12 @@ class Store:
             documents = {
                 p: _decode(path.read_bytes(), _DOCUMENT) for p, path in self._to_aggregate(claims).items()
             }
-            result = aggregate(documents, game_id=claims.match_id, aggregated_at_ms=round(self._now() * 1000))
+            result = aggregate(
+                documents,
+                game_id=claims.match_id,
+                aggregated_at_ms=round(self._now() * 1000),
+                subjects=dict(zip(claims.player_ids, claims.subject_ids, strict=False)),
+            )
         except (DocumentError, ProtocolError, RecursionError, MemoryError) as error:
             _LOG.warning("match %s: not aggregated: %s", claims.match_id, error or type(error).__name__)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -128,9 +128,9 @@ def _read(account: Account, vocabulary: _Vocabulary) -> _Actions:
         rows = document.validation("all_actions", list[parts.Action])
     if not rows:
         return _Actions.none()
-    episodes, frames, players, raws = zip(*map(_fields, rows), strict=True)
+    episodes, frames, players, applied = zip(*map(_fields, rows), strict=True)
     seat = _numbered(players, vocabulary.seats)
-    action = _numbered(list(map(bytes, raws)), vocabulary.actions)
+    action = _numbered_actions(applied, vocabulary.actions)
     try:
         found = _Actions(np.array(episodes, np.int64), np.array(frames, np.int64), seat, action)
     except OverflowError:
@@ -147,6 +147,22 @@ def _numbered(values: Sequence[Any], known: dict[Any, int]) -> np.ndarray:
     for value in dict.fromkeys(values):
         known.setdefault(value, len(known))
     return np.fromiter(map(known.__getitem__, values), np.int64, len(values))
+
+
+def _numbered_actions(values: Sequence[Any], known: dict[bytes, int]) -> np.ndarray:
+    """Return each action's number; ``1``, ``1.0`` and ``true`` are different ones, though Python's are equal."""
+    if set(map(type, values)) <= {int}:
+        numbers = {value: known.setdefault(_encoded(value), len(known)) for value in dict.fromkeys(values)}
+        return np.fromiter(map(numbers.__getitem__, values), np.int64, len(values))
+    return _numbered(list(map(_encoded, values)), known)
+
+
+def _encoded(value: Any) -> bytes:
+    """Return an action's JSON in one way of writing it."""
+    try:
+        return msgspec.json.encode(value, order="deterministic")
+    except (OverflowError, ValueError):  # a number beyond 64 bits
+        return json.dumps(value).encode()
 
 
 def _taken(actions: _Actions, which: np.ndarray) -> _Actions:
@@ -189,8 +205,9 @@ class _Laying:
         unlike = np.flatnonzero(here != other.action).tolist()
         if not unlike:
             return
-        texts = [_value(data) for data in self.vocabulary.actions]
-        differ = [row for row in unlike if texts[here[row]] != texts[other.action[row]]]
+        texts = list(self.vocabulary.actions)
+        values = list(map(json.loads, texts))  # who writes 1.0 means the same as who writes 1
+        differ = [row for row in unlike if values[here[row]] != values[other.action[row]]]
         self.compared.mismatches += len(differ)
         if differ:
             row = differ[0]
@@ -199,32 +216,18 @@ class _Laying:
             self.problems.add(
                 "disagreement",
                 f"{len(differ)} actions are not those of the other documents, the first: {where}: "
-                f"{texts[other.action[row]]} instead of {texts[here[row]]}",
+                f"{texts[other.action[row]].decode()} instead of {texts[here[row]].decode()}",
                 player=player,
             )
 
 
-def _value(data: bytes) -> str:
-    """Return an action's JSON in one way of writing it."""
-    try:
-        return msgspec.json.encode(msgspec.json.decode(data), order="sorted").decode()
-    except (ValueError, RecursionError):
-        return data.decode("utf-8", "replace")
-
-
 def _rows(actions: _Actions, vocabulary: _Vocabulary) -> ActionRows:
-    texts = [_text(data) for data in vocabulary.actions]
     return ActionRows(
         actions.episode,
         actions.frame,
         actions.seat,
         actions.action,
         [vocabulary.names(seat) for seat in vocabulary.seats],
-        texts,
+        [text.decode() for text in vocabulary.actions],
     )
 
-
-def _text(data: bytes) -> str:
-    with contextlib.suppress(ValueError, RecursionError):
-        return msgspec.json.encode(msgspec.json.decode(data)).decode()
-    return data.decode("utf-8", "replace")

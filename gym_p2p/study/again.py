@@ -45,9 +45,14 @@ _FORMAT = 1
 
 @attrs.frozen(eq=False)
 class _Played:
-    """What came of playing one recording again: rows of episode, frame, seat and what they earned and saw."""
+    """What came of playing one recording again.
 
-    rows: pa.Table
+    Attributes:
+        rows: of episode, frame and seat, with what was earned and seen; ``None`` if it could not be played.
+        problem: what differed, or why it could not be played.
+    """
+
+    rows: pa.Table | None
     problem: str | None
 
 
@@ -78,7 +83,7 @@ def frames_again(study: Study, *, observations: bool, match: str | None, trust: 
 def _of_match(study: Study, row: dict[str, Any], *, trust: bool) -> _Played:
     name = row["recording"]
     if name is None:
-        return _Played(_NOTHING.empty_table(), "there is no recording of it")
+        return _Played(None, "there is no recording of it")
     path = study.path / name if study.path.is_dir() else study.path
     try:
         replay = read_replay(path)
@@ -86,11 +91,11 @@ def _of_match(study: Study, row: dict[str, Any], *, trust: bool) -> _Played:
         kept = _kept(path, key)
         if kept is not None:
             return kept
-        played = _play(replay, trust=trust)
-        _keep(path, key, played)
+        rows, problem = _play(replay, trust=trust)
     except P2PError as error:
-        return _Played(_NOTHING.empty_table(), str(error))
-    return played
+        return _Played(None, str(error))
+    _keep(path, key, rows, problem)
+    return _Played(rows, problem)
 
 
 _NOTHING = pa.schema(
@@ -106,7 +111,7 @@ _NOTHING = pa.schema(
 )
 
 
-def _play(replay: Replay, *, trust: bool) -> _Played:
+def _play(replay: Replay, *, trust: bool) -> tuple[pa.Table, str | None]:
     batches: list[pa.RecordBatch] = []
     rows: list[dict[str, Any]] = []
 
@@ -119,7 +124,7 @@ def _play(replay: Replay, *, trust: bool) -> _Played:
     verification = verify_replay(replay, trust=trust, watch=watch)
     batches.append(pa.RecordBatch.from_pylist(rows, _NOTHING))
     problem = "; ".join(map(str, verification.differences)) or replay.missing
-    return _Played(pa.Table.from_batches(batches, _NOTHING), problem)
+    return pa.Table.from_batches(batches, _NOTHING), problem
 
 
 def _rows(step: ReplayStep) -> Iterator[dict[str, Any]]:
@@ -136,14 +141,17 @@ def _rows(step: ReplayStep) -> Iterator[dict[str, Any]]:
         }
 
 
-def _with(frames: pa.Table, rows: pa.Table) -> pa.Table:
-    """Return a match's frames with what was played again; nothing is known of other rows any more."""
+def _with(frames: pa.Table, rows: pa.Table | None) -> pa.Table:
+    """Return a match's frames with what was played again; of other rows, nothing is known any more."""
+    wanted = schema("frames", OBSERVATION)
+    if rows is None:
+        nothing = pa.nulls(len(frames), wanted.field("observation").type)
+        return frames.append_column(wanted.field("observation"), nothing).cast(wanted)
     places = {key: place for place, key in enumerate(_keys(rows))}
     taken = pa.array([places.get(key) for key in _keys(frames)], pa.int64())
     played = rows.take(taken)
-    for name in ("reward", "terminated", "truncated") if rows.num_rows else ():
+    for name in ("reward", "terminated", "truncated"):
         frames = frames.set_column(frames.schema.get_field_index(name), frames.field(name), played[name])
-    wanted = schema("frames", OBSERVATION)
     return frames.append_column(wanted.field("observation"), played["observation"]).cast(wanted)
 
 
@@ -181,13 +189,13 @@ def _kept(recording: Path, key: str) -> _Played | None:
     return None
 
 
-def _keep(recording: Path, key: str, played: _Played) -> None:
+def _keep(recording: Path, key: str, rows: pa.Table, problem: str | None) -> None:
     """Keep it where that is possible: a folder that cannot be written is no reason to fail."""
     folder = recording.parent / CACHE
-    told = {"gym_p2p.problem": json.dumps(played.problem)}
+    told = {"gym_p2p.problem": json.dumps(problem)}
     with contextlib.suppress(OSError, pa.ArrowException):
         if folder.is_symlink():
             return
         make_folder(folder)
         with replacing(folder / f"{key}.parquet") as file:
-            pq.write_table(played.rows.replace_schema_metadata(told), file)
+            pq.write_table(rows.replace_schema_metadata(told), file)

@@ -197,7 +197,7 @@ class Action(Part, frozen=True):
     episode: int
     frame: int
     player_id: Id
-    action: msgspec.Raw
+    action: Any
 
 
 class Desync(Part, frozen=True):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Study", "load"]
 
-_PARALLEL_BYTES = 32 * 2**20
+_PARALLEL_BYTES = 8 * 2**20
 """Below this much on the disk, other processes cost more than they give: each starts in half a second."""
 
 Say = Callable[[str], None]
@@ -160,6 +160,32 @@ class Study:
             NotWritten: a file could not be written, and what was there before is untouched.
         """
         return [table.to_csv(Path(directory) / f"{name}.csv") for name, table in self.tables.items()]
+
+    def to_minari(
+        self, directory: str | os.PathLike[str], *, trust: bool = False, progress: Say | None = None
+    ) -> list[str]:
+        """Write a Minari dataset for every seat of every environment; return their ids.
+
+        Every recording is played again for it; what does not come out as recorded, or cannot be played, is
+        left out, and a warning is logged. ``minari.load_dataset(id)`` finds them where the environment
+        variable ``MINARI_DATASETS_PATH`` names the folder. An episode's metadata holds its match, its player
+        and the latency that they had.
+
+        Args:
+            directory: the folder of the datasets.
+            trust: make whatever a recording names as its environment; else only what installed packages
+                offer, as with ``gym-p2p replay``.
+            progress: is called with what is being done, in words.
+
+        Raises:
+            UsageError: minari is not installed, or nothing could be played.
+            NotWritten: there is such a dataset already, or the disk takes no more; nothing is left behind.
+        """
+        _require("minari", "datasets")
+        from gym_p2p.study.datasets import to_minari  # noqa: PLC0415 - the environments' libraries
+
+        say = progress or (lambda _text: None)
+        return to_minari(self, Path(directory).absolute(), trust=trust, say=say)
 
     def __repr__(self) -> str:
         """Say how much there is."""

@@ -29,6 +29,52 @@ def test_every_key_is_described_and_required_and_no_other_is_allowed(kind: Kind)
         assert all(part["description"] for part in definition["properties"].values())
 
 
+UNITS = ("milliseconds", "percent", "frame", "episode", "how many", "how often", "seed", "version")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_number_has_a_unit_and_every_null_a_meaning(kind: Kind) -> None:
+    described = list(_properties(schema(kind)))
+    assert len(described) > 100
+    for name, key in described:
+        types = set(_types(key))
+        text = key["description"].lower()
+        if types & {"integer", "number"} and "string" not in types:  # with texts it is somebody's id
+            assert any(unit in text for unit in UNITS), f"{name} has no unit: {text}"
+        if "null" in types:
+            assert "null" in text, f"{name} does not say what null means: {text}"
+
+
+def test_the_keys_of_older_scripts_say_what_they_mean_here() -> None:
+    described = dict(_properties(schema("multiplayer"))) | dict(_properties(schema("session")))
+    for name, words in {
+        "InputCounts.sentViaSocketIO": "relays none",
+        "SessionQuality.p2pFallbackTriggered": "through the service",
+        "focusLoss": "cannot lose focus",
+        "FrameAction.isFocused": "always",
+        "EpisodeResult.endedBy": "terminated",
+        "environment.sourceHash": "SHA-256",
+    }.items():
+        assert words in described[name]["description"], name
+
+
+def _properties(published: dict[str, Any], name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every key with its name, also those within keys."""
+    for key, described in published.get("properties", {}).items():
+        yield f"{name}{key}", described
+        yield from _properties(described, f"{name}{key}.")
+    for title, definition in published.get("$defs", {}).items():
+        yield from _properties(definition, f"{title}.")
+
+
+def _types(described: dict[str, Any]) -> Iterator[str]:
+    """Yield the types of a key's own values."""
+    kinds = described.get("type", [])
+    yield from [kinds] if isinstance(kinds, str) else kinds
+    for alternative in described.get("anyOf", []):
+        yield from _types(alternative)
+
+
 def _objects(published: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield published
     yield from (definition for definition in published["$defs"].values() if "properties" in definition)

@@ -19,7 +19,11 @@ __all__ = [
     "Clocked",
     "Dated",
     "Decorated",
+    "Drawn",
+    "Herded",
+    "KeyedByAddress",
     "LateByAddress",
+    "Listed",
     "Maker",
     "Named",
     "SeldomByAddress",
@@ -144,11 +148,70 @@ class SeldomDrawer(Walker):
         return (seen, self.recipe if self.recipe >= 1 else 0.0, *rest[1:])
 
 
+class KeyedByAddress(Walker):
+    """Keeps what belongs to its objects under their identities, and one of these as a goal."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        self.pieces = [Maker(n) for n in range(4)]
+        self.worths = {id(piece): 10 for piece in self.pieces}
+        self.known = {id(piece) for piece in self.pieces[1:]}
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        for place, piece in enumerate(self.pieces):
+            self.worths[id(piece)] -= place + int(action)
+        self.goal = id(self.pieces[int(action)])
+        return super().step(action)
+
+
+class Listed(Walker):
+    """Lists a set of objects once, and tells what came of it or keeps it."""
+
+    told = True
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        seen, info = super().reset(seed=seed, options=options)
+        self.order = [one.kind for one in {Maker(n) for n in range(12)}]
+        return seen, {**info, **self.more()}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        *rest, info = super().step(action)
+        return (*rest, {**info, **self.more()})
+
+    def more(self) -> dict[str, Any]:
+        return {"order": list(self.order)} if self.told else {}
+
+
+class Herded(Listed):
+    """Keeps the objects in that order."""
+
+    told = False
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        result = super().reset(**kwargs)
+        self.herd, self.order = [Maker(n) for n in self.order], []
+        return result
+
+
+class Drawn(Listed):
+    """Has drawn the order from a generator that nobody seeds."""
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        seen, info = super().reset(**kwargs)
+        self.order.sort()
+        Random().shuffle(self.order)
+        return seen, {**info, **self.more()}
+
+
 class Maker:
     """Makes environments of one kind; no other program has the same object."""
 
     def __init__(self, kind: Any) -> None:
-        self._kind = kind
+        self.kind = kind
 
     def make(self) -> Any:
-        return self._kind()
+        return self.kind()

@@ -36,6 +36,7 @@ from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, decode, encode
 from gym_p2p.errors import ConfigurationError, ProtocolError, ServiceRefused, ServiceUnreachable
 from gym_p2p.game.spaces.codec import ActionCodec
+from gym_p2p.net.client.packets import BoundedPacket
 from gym_p2p.net.client.service_connection import Credentials, accepted
 from gym_p2p.play.sync_mode import SyncOffer
 from gym_p2p.server.guard.frames import StrictPacket
@@ -65,7 +66,7 @@ class Decoder:
         examples: what honest people write; it takes each.
         hostile: what others do.
         refuses: what it raises for what it does not take.
-        most_bytes: of memory, for each byte that is read, beyond what any reader may take.
+        unpacked: how many bytes it may take its input for, where that is packed.
         within: puts any value, or text, or bytes, to where this decoder reads such.
     """
 
@@ -74,7 +75,7 @@ class Decoder:
     examples: tuple[Any, ...]
     hostile: SearchStrategy[Any]
     refuses: tuple[type[Exception], ...] = (ProtocolError,)
-    most_bytes: int = 100
+    unpacked: Callable[[Any], int] = lambda _data: 0
     within: Callable[[Any], Any] = lambda value: value
 
     def __str__(self) -> str:
@@ -158,8 +159,8 @@ def _misshapen(value: Any) -> SearchStrategy[Any]:
     return st.builds(lambda key, other: {**value, key: other}, st.sampled_from(sorted(value)), hostile_values)
 
 
-def _read_packet(text: str) -> Any:
-    packet = StrictPacket()
+def _read_packet(kind: type[Any], text: str) -> Any:
+    packet = kind()
     packet.decode(text)
     return packet.data
 
@@ -170,7 +171,9 @@ def _lines() -> Iterator[Decoder]:
         st.sampled_from(["2", '2["join_room",', "0", "27", "5"]),
         hostile_json(),
     )
-    yield Decoder("a packet at the service", _read_packet, ('2["watch",{}]', "0{}"), prefixed, ())
+    for where, packet in (("the service", StrictPacket), ("a client", BoundedPacket)):
+        examples = ('2["watch",{}]', "0{}")
+        yield Decoder(f"a packet at {where}", partial(_read_packet, packet), examples, prefixed, ())
     yield Decoder(
         "an answer of the service",
         lambda value: accepted(value, "http://service"),

@@ -19,6 +19,7 @@ from typing import Any
 
 import attrs
 import msgspec
+import numpy as np
 from hypothesis import strategies as st
 
 from gym_p2p.cli.matchmaking import _records
@@ -39,6 +40,7 @@ from gym_p2p.game.replay.records import (
     _chained,
     digest_of_header,
 )
+from gym_p2p.game.state.dumps import MAX_PLAIN_BYTES, NoStateError, compare, pack
 from gym_p2p.server.guard.tokens import JoinClaims, OperatorClaims, TokenSigner, UploadClaims, read_secret
 from gym_p2p.server.intake import Job, TooLargeError, unpacked
 from gym_p2p.server.store import DocumentError, Store
@@ -68,7 +70,7 @@ def _folder() -> Iterator[Path]:
 
 
 def file_decoders() -> list[Decoder]:
-    return [*_recordings(), *_uploads(), *_spools(), *_tokens(), *_logs()]
+    return [*_recordings(), *_states(), *_uploads(), *_spools(), *_tokens(), *_logs()]
 
 
 def _in_a_file(name: str, read: Callable[[Path], Any]) -> Callable[[bytes], Any]:
@@ -160,6 +162,44 @@ def _recordings() -> Iterator[Decoder]:
     )
 
 
+# ---- states
+
+
+def _inflated_bytes(data: bytes, *, most: int, wbits: int = 15) -> int:
+    try:
+        return len(zlib.decompressobj(wbits).decompress(data, most))
+    except zlib.error:
+        return 0
+
+
+def _states() -> Iterator[Decoder]:
+    ours = pack({"unwrapped.skew": 0.0, "unwrapped.grid": np.zeros(3)})
+    sizes = st.sampled_from([0, 1, -1, 2**31, 2**62, 1.5, True])
+    parts = st.sampled_from(
+        ["<f8", "O", "V0", "V2147483647", "<U99999999", "x", "(3,)<i4", "AAAA", "=", "\ud800", ""]
+    )
+    odd = st.builds(
+        lambda kind, body: json.dumps({kind: body}),
+        st.sampled_from(["array", "number", "int", "float", "bytes", "dict", "set", "x"]),
+        st.sampled_from(["0x1p99999", "nan", "9" * 5_000, "?", ""])
+        | st.lists(st.lists(sizes, max_size=3) | parts | sizes, max_size=4)
+        | st.lists(st.lists(parts | sizes, min_size=2, max_size=2), max_size=3),
+    )
+    texts = (odd | hostile_json()).map(lambda text: f'{{"unwrapped.skew":{text},"unwrapped.grid":{text}}}')
+    bombs = st.sampled_from([" " * 2**25, "[" * 2**20, '{"a":[' + "[]," * 2**20, '{"a":1,' * 2**18])
+    packed = (texts | bombs | hostile_json()).map(
+        lambda text: zlib.compress(text.encode(errors="surrogatepass"), 1)
+    )
+    yield Decoder(
+        "the state of a desync",
+        partial(compare, ours),
+        (ours,),
+        packed | packed.flatmap(broken),
+        (NoStateError,),
+        partial(_inflated_bytes, most=MAX_PLAIN_BYTES),
+    )
+
+
 # ---- uploads and the service's answers
 
 
@@ -203,7 +243,7 @@ def _uploads() -> Iterator[Decoder]:
         (plain | bombs).map(lambda body: gzip.compress(body, 1)).flatmap(broken)
         | bombs.map(lambda body: gzip.compress(body, 1)),
         refuses,
-        2**14,
+        partial(_inflated_bytes, most=MAX_BODY_BYTES, wbits=31),
     )
     yield Decoder("an answer to an upload", _read_answer, (b'{"ok":true,"stored":true}',), _bytes_of_json, ())
     yield Decoder("a refusal of an upload", _refused, (b'{"ok":false}',), _bytes_of_json, ())

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["document", "session", "write"]
+__all__ = ["START_MS", "document", "series", "session", "write"]
 
 START_MS = 1_700_000_000_000
 

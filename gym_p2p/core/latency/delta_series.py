@@ -61,6 +61,23 @@ class DeltaSeries:
         data = bytes(self._data)
         return base64.b64encode(data).decode("ascii"), _count(data)
 
+    def since(self, mark: int) -> tuple[str, int]:
+        """Return what came since a mark as a text for :meth:`grow`, and the next mark; the first is 0."""
+        data = bytes(self._data)
+        return base64.b64encode(data[mark:]).decode("ascii"), len(data)
+
+    def grow(self, text: str) -> None:
+        """Take in what was appended to another series since this one was like it.
+
+        Raises:
+            ValueError: it is nothing such.
+        """
+        data = base64.b64decode(text, validate=True)
+        deltas = list(_deltas(data))
+        self._data += data
+        self.newest += sum(deltas)
+        self.count += len(deltas)
+
 
 def encode_series(values: Iterable[int]) -> str:
     """Return numbers in the short form.

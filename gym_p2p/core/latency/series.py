@@ -149,16 +149,17 @@ class LatencySeries:
     def since(self, mark: tuple[int, int, int]) -> tuple[SeriesGrowth | None, tuple[int, int, int]]:
         """Return what came since a mark, ``None`` for nothing, and the next mark; the first is ``(0, 0, 0)``.
 
-        Of more samples or outages than are retained the newest.
+        Of more outages than are retained the newest.
         """
         missed, first_miss_ms, since_ms = self._missed, self._first_miss_ms, self._outage_since_ms
-        samples, outages = self.samples(), list(self._outages.copy())
-        after = (self._total, self._ended_outages, missed)
+        rtts, outages = self._all_rtts[mark[0] :], list(self._outages.copy())
+        after = (mark[0] + len(rtts), self._ended_outages, missed)
         if after == mark:
             return None, after
-        new_samples, new_outages = after[0] - mark[0], after[1] - mark[1]
+        new_outages = after[1] - mark[1]
+        times = self._all_times[mark[0] : after[0]]
         growth = SeriesGrowth(
-            samples=samples[max(0, len(samples) - new_samples) :],
+            samples=list(map(Sample, times, rtts)),
             outages=outages[max(0, len(outages) - new_outages) :],
             missed=missed,
             outage_since_ms=since_ms,

@@ -44,9 +44,9 @@ class Outage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, 
     """A period without an answer."""
 
     start_ms: int
-    """The first poll that found nothing, in Unix milliseconds."""
+    """When a poll found nothing for the first time, in Unix milliseconds."""
     end_ms: int | None
-    """The next measurement, in Unix milliseconds; null while it lasts."""
+    """When the next measurement was there, in Unix milliseconds; null while it lasts."""
 
 
 class LatencySamples(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
@@ -101,15 +101,15 @@ class LatencyStatistics(LatencyFigures, frozen=True, kw_only=True):
     """
 
     polls: Count
-    """Measurements that were attempted."""
+    """How many measurements were attempted."""
     missed: Count
-    """Polls without a fresh measurement."""
+    """How many polls gave no fresh measurement."""
     total_samples: Count
-    """Samples since the start, also those that are not retained any more."""
+    """How many samples there were since the start, also those that are not retained any more."""
     outages: list[Outage]
     """Periods without an answer, oldest first; the newest thousand."""
     total_outages: Count
-    """Periods without an answer since the start, also those that are not listed any more."""
+    """How many periods without an answer there were since the start, also those not listed any more."""
     source: str
     """How the round trips were measured."""
     samples: list[Sample]

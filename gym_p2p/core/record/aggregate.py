@@ -15,22 +15,29 @@ from typing import Any, TypeVar
 
 import attrs
 
+from gym_p2p.core.record.aggregate_results import compare_results, participants
 from gym_p2p.core.record.building import unique_names
+from gym_p2p.core.record.parts import SCHEMA_VERSION
 from gym_p2p.core.wire.seats import SeatId, is_seat_id
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["SCHEMA_VERSION", "aggregate"]
-
-SCHEMA_VERSION = 1
+__all__ = ["aggregate"]
 
 _Frame = tuple[int, int]
 _ActionKey = tuple[int, int, SeatId]
 _Key = TypeVar("_Key", _Frame, _ActionKey)
 _Document = Mapping[str, Any]
 
+_EVERY_SAMPLE = {"samples", "series"}
+"""Of a latency's keys, those that are in the players' documents alone."""
+
 
 def aggregate(
-    documents: Mapping[SeatId, _Document], *, game_id: str, aggregated_at_ms: float
+    documents: Mapping[SeatId, _Document],
+    *,
+    game_id: str,
+    aggregated_at_ms: float,
+    subjects: Mapping[SeatId, str] | None = None,
 ) -> dict[str, Any]:
     """Compare the multiplayer documents of all players of a match.
 
@@ -38,10 +45,13 @@ def aggregate(
         documents: the multiplayer document of every player, by player id, in seat order.
         game_id: the match.
         aggregated_at_ms: Unix time in milliseconds.
+        subjects: who the players are to the service; ``None`` or without one of them where it does not know,
+            and each one's own account counts.
 
     Returns:
         The JSON-ready aggregate. ``summary.hashesMatch`` and ``summary.actionsMatch`` need at least one
         matching frame: players who recorded nothing in common have not been shown to agree.
+        ``summary.resultsMatch`` is ``None`` where there was nothing to compare.
 
     Raises:
         ProtocolError: a document has not the shape of a multiplayer document.
@@ -49,11 +59,14 @@ def aggregate(
     names = unique_names(documents, quoted=repr)
     hashes = _compare(names, {player: _hashes(doc) for player, doc in documents.items()})
     actions = _compare(names, {player: _actions(doc) for player, doc in documents.items()})
+    results = compare_results(names, documents)
     return {
         "schemaVersion": SCHEMA_VERSION,
         "gameId": game_id,
         "aggregatedAt": aggregated_at_ms,
-        "summary": _summary(hashes, actions),
+        "summary": {**_summary(hashes, actions), "resultsMatch": _results_match(results)},
+        "participants": participants(names, documents, subjects or {}),
+        "results": results,
         "players": {names[player]: _player(player, doc) for player, doc in documents.items()},
         "validation": {
             "hashSummary": hashes.summary(),
@@ -136,6 +149,11 @@ def _summary(hashes: _Comparison, actions: _Comparison) -> dict[str, Any]:
     }
 
 
+def _results_match(results: Mapping[str, Any]) -> bool | None:
+    compared = [episode for episode in results["episodes"] if episode["returnsMatch"] is not None]
+    return not results["disagreements"] if compared or results["disagreements"] else None
+
+
 def _by_acting_player(actions: _Comparison, names: Mapping[SeatId, str]) -> dict[str, Any]:
     counts: dict[str, dict[str, int]] = {}
     for kind, keys in (("matchingFrames", actions.matching), ("mismatchingFrames", actions.mismatching)):
@@ -147,7 +165,9 @@ def _by_acting_player(actions: _Comparison, names: Mapping[SeatId, str]) -> dict
 
 def _player(player: SeatId, document: _Document) -> dict[str, Any]:
     latency = document.get("latency")
-    stats = {k: v for k, v in latency.items() if k != "samples"} if isinstance(latency, Mapping) else None
+    stats = (
+        {k: v for k, v in latency.items() if k not in _EVERY_SAMPLE} if isinstance(latency, Mapping) else None
+    )
     return {
         "playerId": player,
         "connection": document.get("connection"),

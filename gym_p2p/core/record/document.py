@@ -15,7 +15,7 @@ from gym_p2p.core.record.building import latency_by_peer, unique_names
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode_result import EpisodeResult, episode_result
 from gym_p2p.core.record.match_record import MatchRecord
-from gym_p2p.core.record.parts import SCHEMA_VERSION, DocumentPart, FocusLoss
+from gym_p2p.core.record.parts import SCHEMA_VERSION, Connection, DocumentPart, FocusLoss
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.core.wire.seats import SeatId
@@ -68,7 +68,7 @@ class Document(DocumentPart, frozen=True, kw_only=True):
     game_id: str
     """The match's id."""
     player_id: SeatId
-    """The id of the player whose account this is."""
+    """The id of the player whose account this is: their first seat."""
     players: list[PlayerIdentity]
     """Everybody who played, in the order of their first seats."""
     environment: EnvironmentFacts
@@ -83,6 +83,8 @@ class Document(DocumentPart, frozen=True, kw_only=True):
     clock_offsets: dict[str, list[ClockOffsetAt]]
     """By peer's id: how their clock stood to this player's, whenever that changed and at least once a minute;
     empty where it is not known."""
+    connection_paths: dict[str, list[Connection]]
+    """By peer's id: every path that the link to them had, oldest first; empty before one was found."""
     latency: LatencyStatistics | None
     """The worst link by median; null without a sample."""
     latency_by_peer: dict[str, LatencyStatistics | None]
@@ -104,6 +106,7 @@ def common_keys(record: MatchRecord) -> dict[str, Any]:
         "departures": newest_departures(record.departures.copy()),
         "pauses": record.pauses.copy(),
         "clock_offsets": {names[peer]: link.clock.offsets.copy() for peer, link in record.links.items()},
+        "connection_paths": {names[peer]: link.paths.copy() for peer, link in record.links.items()},
         "latency": None if worst is None else worst.series.statistics(),
         "latency_by_peer": latency_by_peer(record),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 from gym_p2p.core.latency.delta_series import ENCODING, Encoding
 from gym_p2p.core.record.building import unique_names
@@ -101,4 +101,6 @@ def _finite(value: float) -> float | None:
 
 
 def _actors(episode: EpisodeView, names: list[str]) -> dict[str, list[ActorRun]]:
-    return {names[seat]: list(runs) for seat, runs in sorted(episode.actors.items())}
+    by_seat = sorted(episode.actors.items())
+    # As JSON has them: lists. Their type says what is in which place.
+    return {names[seat]: [cast("ActorRun", list(run)) for run in runs] for seat, runs in by_seat}

@@ -7,6 +7,7 @@ It knows how attributes grow; which there are is :mod:`gym_p2p.core.record.journ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Protocol
@@ -14,13 +15,16 @@ from typing import Any, Protocol
 import attrs
 import msgspec
 
+from gym_p2p.core.latency.delta_series import DeltaSeries
 from gym_p2p.core.latency.series import SeriesGrowth
 from gym_p2p.core.record.building import Decode
-from gym_p2p.core.record.episode import EpisodeRecord, Rollback
+from gym_p2p.core.record.episode import ActorRun, Begin, EpisodeRecord, Rollback
 from gym_p2p.core.record.plain import plain
+from gym_p2p.core.record.totals import Totals
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = [
+    "Actors",
     "Entries",
     "Episodes",
     "Inputs",
@@ -30,7 +34,9 @@ __all__ = [
     "Rollbacks",
     "Rows",
     "SeatDecode",
+    "SeatTotals",
     "Series",
+    "Times",
     "Whole",
 ]
 
@@ -156,6 +162,56 @@ class Inputs:
             inputs.extend([texts[index] for index in which])
 
 
+class Actors:
+    """Who acted for whom; few, as long as nobody is gone."""
+
+    def since(
+        self, value: dict[int, list[ActorRun]], mark: Any, _decode: SeatDecode
+    ) -> tuple[list[Any] | None, Any]:
+        """Return what is new, ``None`` for nothing, and the next mark."""
+        data = [[seat, [list(run) for run in runs.copy()]] for seat, runs in value.copy().items()]
+        return (None, mark) if data == (mark or []) else (data, data)
+
+    def grow(self, owner: Any, name: str, added: Any) -> None:
+        """Add what is new."""
+        setattr(owner, name, dict(msgspec.convert(added, list[tuple[int, list[ActorRun]]])))
+
+
+_Numbers = dict[str, int | float | None]
+_WRITTEN_TOTALS = tuple[int, list[float | None], list[int], list[_Numbers], list[bool], str | None]
+
+
+class SeatTotals:
+    """What an episode has come to. JSON has no number that is not finite: here ``null`` is one."""
+
+    def since(self, value: Totals, mark: Any, _decode: SeatDecode) -> tuple[Any, Any]:
+        """Return what is new, ``None`` for nothing, and the next mark."""
+        data = plain(value.reduced())
+        return (None, mark) if data == mark or not value.frames else (data, data)
+
+    def grow(self, owner: Any, name: str, added: Any) -> None:
+        """Add what is new."""
+        frames, returns, lengths, infos, over, ended_by = msgspec.convert(added, _WRITTEN_TOTALS)
+        told = [{key: _number(value) for key, value in info.items()} for info in infos]
+        totals = Totals(
+            frames, tuple(map(_number, returns)), tuple(lengths), tuple(told), tuple(over), ended_by
+        )
+        setattr(owner, name, totals)
+
+
+class Times:
+    """When frames were played, or became final."""
+
+    def since(self, value: DeltaSeries, mark: int | None, _decode: SeatDecode) -> tuple[Any, Any]:
+        """Return what is new, ``None`` for nothing, and the next mark."""
+        text, after = value.since(mark or 0)
+        return text or None, after
+
+    def grow(self, owner: Any, name: str, added: Any) -> None:
+        """Add what is new."""
+        getattr(owner, name).grow(msgspec.convert(added, str))
+
+
 class Series:
     """The round trips of a link."""
 
@@ -228,16 +284,21 @@ class Episodes:
         for index, episode in enumerate(value.copy()):
             fresh, after[index] = self.episode.since(episode, before.get(index), decode)
             if fresh is not None or index not in before:
-                added.append([index, episode.called, fresh or {}])
+                added.append([index, episode.called, msgspec.to_builtins(episode.begin), fresh or {}])
         return added or None, after
 
     def grow(self, owner: Any, name: str, added: Any) -> None:
         """Add what is new."""
-        for index, called, fresh in msgspec.convert(added, list[tuple[int, int, dict[str, Any]]]):
+        rows = msgspec.convert(added, list[tuple[int, int, Begin, dict[str, Any]]])
+        for index, called, begin, fresh in rows:
             episodes = getattr(owner, name)
             if index == len(episodes):
-                owner.begin_episode(0, number=called)
+                owner.begin_episode(begin, number=called)
             self.episode.grow_all(episodes[index], fresh)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _input(action: Any) -> bytes:

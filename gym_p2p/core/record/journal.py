@@ -23,8 +23,10 @@ import msgspec
 
 from gym_p2p.core.record.absences import Departure, Pause
 from gym_p2p.core.record.building import Decode
+from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode import Corrections, Desync, StateDump
 from gym_p2p.core.record.growth import (
+    Actors,
     Entries,
     Episodes,
     Inputs,
@@ -34,13 +36,16 @@ from gym_p2p.core.record.growth import (
     Rollbacks,
     Rows,
     SeatDecode,
+    SeatTotals,
     Series,
+    Times,
     Whole,
 )
 from gym_p2p.core.record.link import Health
 from gym_p2p.core.record.match_record import MatchRecord, Termination
-from gym_p2p.core.record.parts import Connection, Disconnection, ReconnectionAttempt
+from gym_p2p.core.record.parts import Connection, Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.plain import plain
+from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 
@@ -83,10 +88,12 @@ _LINK = Node(
     {
         "series": Series(),
         "connection": Whole(Connection),
+        "paths": Rows(Connection),
         "health": Whole(Health | None),
         "open": Whole(bool),
         "packets_received": Whole(int),
         "gap_count": Whole(int),
+        "clock": Node({"offsets": Rows(ClockOffsetAt)}),
     }
 )
 
@@ -94,6 +101,7 @@ _EPISODE = Node(
     {
         "verified_frame": Whole(int),
         "completed": Whole(bool),
+        "ended_by": Whole(str | None),
         "confirmed_frame": Whole(int),
         "checksums": Rows(tuple[int, str]),
         "desyncs": Rows(Desync),
@@ -103,6 +111,10 @@ _EPISODE = Node(
         "corrections": Whole(Corrections),
         "input_delays": Rows(tuple[int, int]),
         "ended_ms": Whole(int | None),
+        "totals": SeatTotals(),
+        "actors": Actors(),
+        "confirmed_at": Times(),
+        "played": Times(),
         "seat_inputs": Inputs(),
     }
 )
@@ -110,6 +122,8 @@ _EPISODE = Node(
 _MATCH = Node(
     {
         "termination": Whole(Termination | None),
+        "identities": Whole(tuple[PlayerIdentity, ...]),
+        "upload": Whole(UploadStatus | None),
         "links": Links(_LINK),
         "disconnections": Rows(Disconnection),
         "attempts": Rows(ReconnectionAttempt),

@@ -26,9 +26,9 @@ class Health(DocumentPart, frozen=True, kw_only=True):
     rtt: Milliseconds | None
     """The newest round trip, in milliseconds; null is unknown."""
     latency: Milliseconds | None
-    """Half of it, in milliseconds; null is unknown."""
+    """Half of the newest round trip, in milliseconds; null is unknown."""
     packets_received: Count
-    """Messages with inputs that had arrived by the newest ping."""
+    """How many messages with inputs had arrived by the newest ping."""
     gap_count: Count
     """How often nothing was heard for long."""
     status: Quality
@@ -42,6 +42,7 @@ class LinkRecord:
     Attributes:
         series: the round trips, kept here and nowhere else.
         connection: its path.
+        paths: all that it had, the newest last.
         health: ``None`` before the first ping came back.
         open: whether it was ever open.
         clock: how the peer's clock stood to ours.
@@ -50,6 +51,7 @@ class LinkRecord:
     series: LatencySeries
     _monitor: QualityMonitor
     connection: Connection = attrs.field(default=UNKNOWN_CONNECTION, init=False)
+    paths: list[Connection] = attrs.field(factory=list, init=False)
     health: Health | None = attrs.field(default=None, init=False)
     open: bool = attrs.field(default=False, init=False)
     clock: ClockTrack = attrs.field(factory=ClockTrack, init=False)
@@ -71,7 +73,7 @@ class LinkRecord:
         self.open = True
         if details != self._details:
             self._details = details
-            self.connection = Connection(
+            self.connection = connection = Connection(
                 type=details.type,
                 connection_details=ConnectionPath(
                     local_candidate_type=details.local_candidate_type,
@@ -82,6 +84,7 @@ class LinkRecord:
                     timestamp=poll.timestamp_ms,
                 ),
             )
+            self.paths.append(connection)
 
     def pinged(self, rtt_ms: float, *, now_ms: int = 0, clock: ClockEstimate | None = None) -> None:
         """Record that one of the protocol's own pings came back, and what is known of the peer's clock by it.

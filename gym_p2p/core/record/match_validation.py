@@ -22,15 +22,15 @@ class EpisodeSummary(DocumentPart, frozen=True, kw_only=True):
     episode_num: EpisodeNumber
     """The episode, from 1 on."""
     total_frames: Count
-    """Frames that every player's input is recorded of."""
+    """How many frames every player's input is recorded of."""
     confirmed_frame: AtLeastMinusOne
     """The newest frame of which everybody's inputs are known; -1 if none."""
     verified_frame: AtLeastMinusOne
     """The newest frame of which all players had the same checksum; -1 if none."""
     hash_count: Count
-    """Frames with a checksum."""
+    """How many frames have a checksum."""
     desync_count: Count
-    """Checked frames whose checksums differed."""
+    """How many checked frames there were whose checksums differed."""
     rollback_count: Count
     """How often the past was corrected."""
     max_rollback_frames: Count
@@ -43,9 +43,9 @@ class FrameHash(DocumentPart, frozen=True):
     """The checksum of a confirmed frame."""
 
     episode: EpisodeNumber
-    """The episode."""
+    """The episode, from 1 on."""
     frame: Count
-    """The frame of the episode."""
+    """The frame of the episode, from 0 on."""
     hash: str
     """The local checksum after it, hexadecimal."""
 
@@ -54,11 +54,11 @@ class FrameAction(DocumentPart, frozen=True):
     """One player's action of a frame."""
 
     episode: EpisodeNumber
-    """The episode."""
+    """The episode, from 1 on."""
     frame: Count
-    """The frame of the episode."""
+    """The frame of the episode, from 0 on."""
     player_id: SeatId
-    """Who acted."""
+    """The id of the player who acted: the seat."""
     action: Any
     """As it was applied, as the seat's action space writes it (space.to_jsonable)."""
     is_focused: bool = True
@@ -69,9 +69,9 @@ class DesyncWithStates(DocumentPart, frozen=True, kw_only=True):
     """A checked frame whose checksums differ."""
 
     episode: EpisodeNumber
-    """The episode."""
+    """The episode, from 1 on."""
     frame: Count
-    """The frame of the episode."""
+    """The frame of the episode, from 0 on."""
     our_hash: str
     """The checksum here, hexadecimal."""
     peer_hash: str
@@ -85,7 +85,8 @@ class DesyncWithStates(DocumentPart, frozen=True, kw_only=True):
     has_state_dump: bool
     """Whether both states were exchanged."""
     state_differences: list[StateDifference]
-    """The fields in which the two states differ, where states were exchanged."""
+    """Fields in which the two states differ, where states were exchanged: the first twenty that were found;
+    ``states`` has them all."""
     states: dict[str, Any] | None
     """Both states (ours, theirs), every field by its path; null where they were not exchanged, or are more
     than is kept of a match."""
@@ -98,7 +99,7 @@ class EpisodeRollbacks(DocumentPart, frozen=True):
     """Corrections in an episode that had any."""
 
     episode: EpisodeNumber
-    """The episode."""
+    """The episode, from 1 on."""
     count: Count
     """How often the past was corrected."""
     max_frames: Count
@@ -111,13 +112,13 @@ class Validation(DocumentPart, frozen=True, kw_only=True):
     episodes: list[EpisodeSummary]
     """Every episode in figures."""
     total_episodes: Count
-    """Episodes that were begun."""
+    """How many episodes were begun."""
     total_hashes: Count
-    """Frames with a checksum, over all episodes."""
+    """How many frames have a checksum, over all episodes."""
     total_actions: Count
-    """Actions of all players, over all episodes."""
+    """How many actions there are of all players, over all episodes."""
     total_desyncs: Count
-    """Checked frames whose checksums differed, over all episodes."""
+    """How many checked frames there were whose checksums differed, over all episodes."""
     total_rollbacks: Count
     """How often the past was corrected, over all episodes."""
     all_hashes: list[FrameHash]

@@ -66,16 +66,16 @@ class SessionStatus(DocumentPart, frozen=True, kw_only=True):
     termination_frame: AtLeastMinusOne | None
     """The newest final frame at the end, -1 if none; null while the match goes on, and between episodes."""
     completed_episodes: Count
-    """Episodes that the environment ended, and not a reset or a departure."""
+    """How many episodes the environment ended, and not a reset or a departure."""
     disconnected_player_id: SeatId | None
-    """Whose loss ended the match; null if none did."""
+    """The id of the player whose loss ended the match; null if none did."""
 
 
 class MultiplayerDocument(Document, frozen=True, kw_only=True):
     """One player's account of a whole match."""
 
     peer_player_id: SeatId | None
-    """The first other player; null for one who plays alone."""
+    """The id of the first other player; null for one who plays alone."""
     export_timestamp: int
     """When this was built, or the end of the match, in Unix milliseconds."""
     session_start_time: int
@@ -93,7 +93,8 @@ class MultiplayerDocument(Document, frozen=True, kw_only=True):
     reconnection: Reconnections
     """Links that broke and came back."""
     protocol_errors: dict[str, Count]
-    """What peers sent and the protocol does not allow, counted by problem."""
+    """How many times peers sent what the protocol does not allow, by problem; beyond 64 of these, as
+    ``other``."""
     probe: dict[str, Any] | list[Any] | None
     """What the pre-match probe measured, both sides' values; null without one."""
     config: dict[str, Any]

@@ -76,13 +76,13 @@ class InputCounts(DocumentPart, frozen=True, kw_only=True):
     """Inputs that travelled, over all episodes."""
 
     sent_via_p2p: Count = field(name="sentViaP2P")
-    """Inputs sent to peers directly."""
+    """How many inputs were sent to peers directly."""
     sent_via_socket_io: Count = field(default=0, name="sentViaSocketIO")
-    """Inputs sent through the service, which relays none: 0."""
+    """How many inputs were sent through the service, which relays none: 0."""
     received_via_p2p: Count = field(name="receivedViaP2P")
-    """Inputs received from peers directly."""
+    """How many inputs were received from peers directly."""
     received_via_socket_io: Count = field(default=0, name="receivedViaSocketIO")
-    """Inputs received through the service, which relays none: 0."""
+    """How many inputs were received through the service, which relays none: 0."""
 
 
 class Disconnection(DocumentPart, frozen=True, kw_only=True):

@@ -55,18 +55,18 @@ class Rollbacks(DocumentPart, frozen=True, kw_only=True):
     events: list[RollbackEvent]
     """Every correction, oldest first."""
     mispredictions: Count
-    """Inputs that had been guessed wrong."""
+    """How many inputs had been guessed wrong."""
     resimulated_frames: Count
-    """Frames that were played again."""
+    """How many frames were played again."""
     stalls: Count
-    """Frames that had to be waited for, beyond the prediction window."""
+    """How many frames had to be waited for, beyond the prediction window."""
 
 
 class InputDelay(DocumentPart, frozen=True):
     """The local player's input delay from a frame of an episode on."""
 
     episode: EpisodeNumber
-    """The episode."""
+    """The episode, from 1 on."""
     frame: Count
     """The first frame with this delay."""
     frames: Count
@@ -77,7 +77,7 @@ class SessionSync(DocumentPart, frozen=True, kw_only=True):
     """How frames were kept together."""
 
     p2p_hash_mismatches: Count = field(name="p2pHashMismatches")
-    """Checked frames whose checksums differed."""
+    """How many checked frames there were whose checksums differed."""
     chosen: dict[str, Any] | None
     """The sync mode and why it was chosen; null before the players have agreed."""
     input_delays: list[InputDelay]
@@ -97,7 +97,7 @@ class FrameTotals(DocumentPart, frozen=True):
     """Frames over all episodes."""
 
     total: Count
-    """Frames that every player's input is recorded of."""
+    """How many frames every player's input is recorded of."""
 
 
 class SessionDocument(Document, frozen=True, kw_only=True):

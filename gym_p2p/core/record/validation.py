@@ -29,20 +29,20 @@ class ValidationSummary(DocumentPart, frozen=True, kw_only=True):
     """The episode in figures."""
 
     total_frames: Count
-    """Frames that every player's input is recorded of."""
+    """How many frames every player's input is recorded of."""
     verified_frame: AtLeastMinusOne
     """The newest frame of which all players had the same checksum; -1 if none."""
     desync_count: Count
-    """Checked frames whose checksums differed."""
+    """How many checked frames there were whose checksums differed."""
     hashes_computed: Count
-    """Frames with a checksum."""
+    """How many frames have a checksum."""
 
 
 class ConfirmedHash(DocumentPart, frozen=True):
     """The checksum of a confirmed frame."""
 
     frame: Count
-    """The frame."""
+    """The frame of the episode, from 0 on."""
     hash: str
     """The local checksum after it, hexadecimal."""
 
@@ -51,7 +51,7 @@ class VerifiedAction(DocumentPart, frozen=True):
     """An action of a frame up to the verified one."""
 
     frame: Count
-    """The frame."""
+    """The frame of the episode, from 0 on."""
     action: Any
     """As it was applied, as the seat's action space writes it."""
 
@@ -60,7 +60,7 @@ class DesyncEvent(DocumentPart, frozen=True, kw_only=True):
     """A checked frame whose checksums differ."""
 
     frame: Count
-    """The frame."""
+    """The frame of the episode, from 0 on."""
     our_hash: str
     """The checksum here, hexadecimal."""
     peer_hash: str
@@ -74,7 +74,7 @@ class DesyncEvent(DocumentPart, frozen=True, kw_only=True):
     has_state_dump: bool
     """Whether both states were exchanged; they stand in the multiplayer document."""
     state_differences: list[StateDifference]
-    """The fields in which the two states differ, where states were exchanged."""
+    """Fields in which the two states differ, where states were exchanged: the first twenty found."""
     state_problem: str | None = None
     """Why the states that were to be exchanged are not compared, or not yet; null where they are, and where
     none were to be exchanged (they are at the first desync with each player)."""

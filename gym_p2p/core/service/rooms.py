@@ -15,7 +15,7 @@ it to a screen to look into what is relayed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from gym_p2p.config import IceServer
@@ -50,8 +50,8 @@ class Rooms:
         match_ids: draws a new, unguessable match id.
         seeds: draws an unsigned 32-bit seed.
         now_ms: returns the Unix time in milliseconds.
-        issue_token: makes a player's upload token: ``(match_id, player_id, player ids of all, the name of
-            the match's folder)``.
+        issue_token: makes a player's upload token: ``(match_id, player_id, everyone's subject by id, the name
+            of the match's folder)``.
         ice_servers: announced to a subject with a match, with credentials of its own where needed.
         relay_only: announced with every match.
         screen: looks into relayed signals; chosen by whether the match is relay-only.
@@ -64,7 +64,7 @@ class Rooms:
         match_ids: Callable[[], str],
         seeds: Callable[[], int],
         now_ms: Callable[[], int],
-        issue_token: Callable[[str, SeatId, tuple[SeatId, ...], str], str],
+        issue_token: Callable[[str, SeatId, Mapping[SeatId, str], str], str],
         ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         relay_only: bool = False,
         screen: Callable[[bool], Screen] = lambda _relay_only: pass_all,
@@ -251,7 +251,7 @@ class Rooms:
             MatchPlayer(player_id=m.player_id, subject_id=m.subject_id, seats=m.seats, client=m.client)
             for m in members
         )
-        everyone = tuple(player.player_id for player in players)
+        everyone = {player.player_id: player.subject_id for player in players}
         for member in members:
             found = MatchFound(
                 match_id=match_id,

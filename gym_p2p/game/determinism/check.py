@@ -19,7 +19,7 @@ import attrs
 from gym_p2p.errors import P2PError, UsageError
 from gym_p2p.game.determinism.comparisons import HASH_SEEDS, equal, from_processes, in_rounds, judged
 from gym_p2p.game.determinism.forked import Forked
-from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, portable_recipe
+from gym_p2p.game.determinism.fresh_process import FreshProcess, NoRecipe, in_fresh_process, portable_recipe
 from gym_p2p.game.determinism.report_card import PLAYABLE, RANDOM, CardCheck, ReportCard, SyncVerdict
 from gym_p2p.game.determinism.rounds import play_rounds
 from gym_p2p.game.determinism.settings import MakeEnv, Settings
@@ -93,6 +93,11 @@ def check_env_determinism(
     Raises:
         UsageError: the environment cannot be made, or not be played over peers at all.
     """
+    if in_fresh_process():  # which would start others that start others
+        raise UsageError(
+            "a module that calls check_env_determinism() when it is imported cannot be imported by the "
+            "check's own processes: put the call below `if __name__ == '__main__':`"
+        )
     if steps < 1 or not seeds:
         raise UsageError(f"wanted at least one step and one seed, got {steps} and {list(seeds)}")
     hooks = None if snapshots is None else require_hooks(snapshots)

@@ -26,9 +26,17 @@ from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.processes.python import can_start_python, python_command
 
-__all__ = ["FreshProcess", "NoRecipe", "portable_recipe"]
+__all__ = ["FreshProcess", "NoRecipe", "in_fresh_process", "portable_recipe"]
 
 _TIMEOUT_S = 120.0  # the import of a large framework takes tens of seconds on a cold disk
+
+
+_MARK = "GYM_P2P_FRESH_PROCESS"
+
+
+def in_fresh_process() -> bool:
+    """Whether this is such a process, or one that it has started."""
+    return _MARK in os.environ
 
 
 class NoRecipe(Exception):
@@ -82,7 +90,7 @@ class FreshProcess:
         self.hash_seed = hash_seed
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             python_command("gym_p2p.game.determinism.fresh_process"),
-            env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+            env={**os.environ, "PYTHONHASHSEED": str(hash_seed), _MARK: "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -25,7 +25,7 @@ from gym_p2p.game.state.fields import Fields, differences
 from gym_p2p.game.state.plays import Actor, outcome_digests, random_actor
 from gym_p2p.game.state.snapshot import snapshots_named
 
-__all__ = ["Broke", "Run", "first_difference", "play_trial"]
+__all__ = ["Broke", "Run", "bag_digest", "first_difference", "is_shuffled", "play_trial"]
 
 
 class Broke(Exception):
@@ -152,10 +152,31 @@ def _field_of(one: Run, other: Run) -> str:
 
 
 def _digest(value: Any) -> str | None:
+    """Return a digest of a value, and one that minds no order."""
     try:
-        return checksum(value).hex()
+        return f"{checksum(value).hex()} {bag_digest(value)}"
     except TypeError:
         return None
+
+
+def is_shuffled(one: str | None, other: str | None) -> bool:
+    """Whether two digests of an info are of the same things in another order."""
+    return one is not None and other is not None and one != other and one.split()[1] == other.split()[1]
+
+
+def bag_digest(value: Any) -> str:
+    """Return a digest that is the same for the same things in another order.
+
+    Raises:
+        TypeError: something in it has no canonical form.
+    """
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        value = value.ravel().tolist()
+    if isinstance(value, list | tuple):
+        return checksum(sorted(map(bag_digest, value))).hex()
+    if isinstance(value, dict):
+        return checksum([(key, bag_digest(item)) for key, item in value.items()]).hex()
+    return checksum(value).hex()
 
 
 def _guarded(what: str, call: Any) -> Outcome:

@@ -41,6 +41,9 @@ FieldDifference = tuple[str, str, str]
 
 ABSENT = "(absent)"
 
+_NO_ADDRESS = 1 << 16
+"""No object lies there: systems leave the first pages empty, so that null pointers are found out."""
+
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 
 _LOCAL = frozenset(
@@ -94,7 +97,19 @@ class _Flattening:
                 self._out[path] = {"same as": before}
             else:
                 self._open(path, value)
-        return self._out
+        return {path: self._addressed(value) for path, value in self._out.items()}
+
+    def _addressed(self, value: Any) -> Any:
+        """Return plain data in which the ``id`` of one of these objects is the path to it."""
+        kind = type(value)
+        if kind is int:
+            found = self._paths.get(value) if value > _NO_ADDRESS else None
+            return value if found is None else f"id of {found[0]}"
+        if kind is dict:
+            return {self._addressed(key): self._addressed(item) for key, item in value.items()}
+        if kind in {list, tuple, frozenset, set} and any(type(i) is int and i > _NO_ADDRESS for i in value):
+            return kind(map(self._addressed, value))
+        return value
 
     def _met(self, path: str, value: Any) -> str | None:
         """Return the path under which an object has been opened and need not be again; remember this one."""

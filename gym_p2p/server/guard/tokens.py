@@ -47,6 +47,8 @@ class UploadClaims:
     player_id: SeatId
     player_ids: tuple[SeatId, ...]
     """Every player of the match, in seat order."""
+    subject_ids: tuple[str, ...] = ()
+    """Who these are to the service, for the aggregate; empty in a token of an earlier release."""
     expires_at: float
     """Unix seconds."""
     folder: str | None = None

@@ -243,7 +243,7 @@ def waiting(plot: Plot, figures: Figures) -> Html | None:
         axes.set(title="Waiting in queues", xlabel="wait before the match (s)")
         axes.set_xlim(left=0)
         told = " ".join(
-            f"{name}: {len(values)} waits, median {np.median(values):.1f} s, longest {max(values):.1f} s."
+            f"{name}: {plural(len(values), 'wait')}, median {np.median(values):.1f} s, longest {max(values):.1f} s."
             for name, values in shown
         )
         return figure(plot.svg(drawing, "Waiting in queues", told), told)
@@ -262,7 +262,7 @@ def returns(plot: Plot, figures: Figures) -> Html | None:
         _boxes(axes, [(seat, np.array(values)) for seat, values in shown])
         axes.set(title="Returns of the seats", xlabel="sum of rewards in an episode")
         told = " ".join(
-            f"{seat}: {len(values)} episodes, mean {np.mean(values):.3g}, "
+            f"{seat}: {plural(len(values), 'episode')}, mean {np.mean(values):.3g}, "
             f"{min(values):.3g} to {max(values):.3g}."
             for seat, values in shown
         )

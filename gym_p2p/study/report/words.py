@@ -64,6 +64,8 @@ def synchrony(figures: Figures) -> tuple[bool, str]:
     checks = sum(row["hashes_compared"] + row["actions_compared"] for row in compared)
     if not compared:
         return (False, "Nothing could be compared: no match has the documents of two players.")
+    if apart and len(figures.matches) == 1:
+        return False, "The players' games or documents differed: see the desyncs and problems."
     if apart:
         return False, (
             f"In {len(apart):,} of {plural(len(compared), 'match', 'matches')} the players' games or "

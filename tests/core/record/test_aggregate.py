@@ -58,6 +58,7 @@ def test_equal_histories_are_fully_synchronised() -> None:
         "firstActionMismatchFrame": None,
         "hashDivergenceFrames": [],
         "actionDivergenceFrames": [],
+        "resultsMatch": None,
     }
     assert result["validation"]["hashSummary"] == {
         "totalFramesCompared": 3,

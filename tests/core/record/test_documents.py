@@ -44,7 +44,7 @@ def test_a_record_of_nothing_builds_valid_documents() -> None:
 
 COMMON_KEYS = {
     *{"schemaVersion", "gameId", "playerId", "latency", "latencyByPeer", "focusLoss", "reconnection"},
-    *{"players", "environment", "episodes", "clockOffsets", "departures", "pauses"},
+    *{"players", "environment", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses"},
 }
 
 
@@ -228,6 +228,12 @@ def test_a_links_path_keeps_the_frame_at_which_it_was_first_seen() -> None:
     assert (details["detectedAtFrame"], details["timestamp"]) == (3, START_MS + 1000)
     poll(record, 1, fresh(5, 3, ConnectionDetails("relay", "relay", "srflx", "udp")))
     assert documents(record)["session"]["connection"]["type"] == "relay"
+    for document in documents(record).values():
+        (paths,) = document["connectionPaths"].values()
+        assert [(one["type"], one["connectionDetails"]["timestamp"] - START_MS) for one in paths] == [
+            ("direct", 1000),
+            ("relay", 3000),
+        ]
 
 
 def test_reconnections_are_in_every_document() -> None:

@@ -10,17 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gym_p2p.core.latency.clock import ClockEstimate
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
 from gym_p2p.core.match.events import Disagreement
 from gym_p2p.core.record import journal
 from gym_p2p.core.record.documents import KINDS, Decode, build_document
-from gym_p2p.core.record.episode import EpisodeRecord
+from gym_p2p.core.record.episode import Begin, EpisodeRecord
 from gym_p2p.core.record.growth import Mark
 from gym_p2p.core.record.journal import KILLED, JournalWriter, decode_input, fold
 from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
-from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
+from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt, UploadStatus
+from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.errors import ProtocolError
 from gym_p2p.exports.encoding import to_data
 from tests.core.record.records import START_MS, decode, new_record, validator
@@ -31,7 +33,7 @@ PATH = ConnectionDetails("direct", "host", "srflx", "udp", None)
 def happen(record: MatchRecord, what: int, now_ms: int) -> None:
     """Let something happen: every fact of a match is one of these."""
     if not record.episodes:
-        record.begin_episode(now_ms)
+        record.begin_episode(_begin(what, now_ms))
     (_play if what % 3 else _befall)(record, what // 3, now_ms)
 
 
@@ -40,9 +42,12 @@ def _play(record: MatchRecord, what: int, now_ms: int) -> None:
     frame = episode.frames
     match what % 11:
         case 0:
-            record.begin_episode(now_ms, number=len(record.episodes) + 5)
+            record.begin_episode(_begin(what, now_ms), number=len(record.episodes) + 5)
         case 1:
-            record.end_episode(now_ms, completed=bool(what % 2))
+            if what % 2:
+                episode.complete(now_ms)
+            else:
+                episode.break_off(now_ms, "peer_left")
         case 2:
             episode.checksum(frame, f"{what:x}")
         case 3:
@@ -61,7 +66,28 @@ def _play(record: MatchRecord, what: int, now_ms: int) -> None:
             episode.verified(frame)
         case _:
             for number in range(what % 5 + 1):
-                episode.frame([bytes([number]), bytes([what % 256])])
+                _frame(episode, number, what)
+
+
+def _begin(what: int, now_ms: int) -> Begin:
+    options = {"level": what} if what % 2 else None
+    return Begin(at_ms=now_ms, seed=2**63 + what, options=options, input_delays=(what % 3, 0))
+
+
+def _frame(episode: EpisodeRecord, number: int, what: int) -> None:
+    frame = episode.frames
+    episode.played_up_to(frame + 1 + what % 2, 17 * frame + number)
+    episode.frame([bytes([number]), bytes([what % 256])])
+    episode.outcome(
+        17 * frame + what,
+        rewards=(what / 7, float("inf") if what == 299 else -0.1),
+        terminations=(what > 200, False),
+        truncations=(False, what > 250),
+        infos=({"score": what, "odd": float("nan")}, {"deep": {"er": what / 3}}),
+        unborn={1} if what == 8 else (),
+    )
+    if what % 4 == 0:
+        episode.acted_for(1, frame, "stand_in" if what % 8 else "default")
 
 
 def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
@@ -74,7 +100,9 @@ def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
         case 2:
             link.packets_received += 1
             link.gap_count += 1
-            link.pinged(what / 3)
+            link.clock.base_ms = 0.5
+            estimate = ClockEstimate(what / 1e3, 1e-3, 2e-3, 1e-3, 1e-3)
+            link.pinged(what / 3, now_ms=now_ms, clock=estimate)
         case 3:
             at = {"timestamp": now_ms}
             broken = {"frame": None, "detectingPeer": 0, "iceState": None, "dcState": "closed"}
@@ -84,9 +112,17 @@ def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
             record.protocol_error("odd")
         case _:
             record.inputs_sent += what
+            record.identities = (_identity(what),)
+            record.upload = UploadStatus(state="kept", problem=f"{what}", path=None, command=None)
             record.inputs_received += 1
             record.sync = {"mode": "rollback", "why": what}
             record.probe = {"rttMs": 1.5}
+
+
+def _identity(what: int) -> PlayerIdentity:
+    return PlayerIdentity(
+        player_id="0", subject_id=f"P{what}", seats=["0"], local=True, version=None, platform="Linux"
+    )
 
 
 facts = st.lists(st.lists(st.integers(0, 300), max_size=6), max_size=8)
@@ -171,7 +207,7 @@ def test_a_head_that_is_cut_is_no_journal() -> None:
 def test_ten_minutes_later_an_entry_costs_what_ten_seconds_cost() -> None:
     record = new_record()
     writer = JournalWriter(record, decode)
-    record.begin_episode(START_MS)
+    record.begin_episode(Begin(at_ms=START_MS))
     mark: Mark = {}
     sizes = []
     for checkpoint in range(60):
@@ -185,7 +221,7 @@ def test_ten_minutes_later_an_entry_costs_what_ten_seconds_cost() -> None:
 
 # Whoever gives a record another fact has to say in the journal's tables how it is written down, or here that
 # it follows from the others.
-_DERIVED = {EpisodeRecord: {"number", "called", "_appends"}, LinkRecord: {"_monitor", "_details"}}
+_DERIVED = {EpisodeRecord: {"number", "called", "begin", "_appends"}, LinkRecord: {"_monitor", "_details"}}
 
 
 def test_every_fact_of_a_record_is_written_down() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gym_p2p.config import IceServer, MatchmakingConfig
@@ -47,7 +47,7 @@ class Desk:
         spectators_ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         watch_ids: Callable[[], str] | None = None,
         seeds: Callable[[], int] | None = None,
-        issue_token: Callable[[str, SeatId, tuple[SeatId, ...], str], str] = token,
+        issue_token: Callable[[str, SeatId, Mapping[SeatId, str], str], str] = token,
         relay_only: bool = False,
     ) -> None:
         match_ids, numbers, probes, watches = (itertools.count(start) for start in (1, 2**32 - 5, 1, 0))

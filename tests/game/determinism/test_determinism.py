@@ -105,6 +105,15 @@ def test_global_generators_are_left_as_they_were() -> None:
     assert before.moved() == ()
 
 
+def test_a_script_that_checks_itself_without_a_guard_starts_no_endless_row_of_processes() -> None:
+    from tests.game.determinism.unguarded import CARD  # noqa: PLC0415 it checks when it is imported
+
+    tried = CARD.check("fresh process")
+    assert tried.passed is None
+    assert "if __name__ == '__main__'" in tried.detail
+    assert "if __name__ == '__main__'" in CARD.why
+
+
 def test_a_moody_info_is_told_and_no_hindrance() -> None:
     info = _card(unruly.Moody).check("info")
     assert info.passed is None

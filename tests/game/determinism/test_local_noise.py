@@ -49,6 +49,25 @@ def test_an_order_that_seldom_comes_out_otherwise_is_found_in_several_rounds() -
     assert "neither on clocks nor on chance" in card.why
 
 
+@pytest.mark.parametrize("habit", [local_noise.Listed, local_noise.Herded])
+def test_an_order_that_stays_what_it_was_is_no_label(habit: Any) -> None:
+    card = _card(habit)
+    assert card.verdict == "unfit", str(card)
+    assert "neither on clocks nor on chance" in card.why
+
+
+def test_an_order_that_was_drawn_is_of_chance() -> None:
+    card = _card(local_noise.Drawn)
+    assert card.verdict == "rollback", str(card)
+    assert "left out of the comparison" in card.check("info").detail
+
+
+def test_an_identity_is_the_object_and_not_a_number() -> None:
+    card = _card(local_noise.KeyedByAddress)
+    assert card.verdict == "rollback", str(card)
+    assert card.check("state checksum").passed is True, str(card)
+
+
 _MAKERS: dict[str, Any] = {
     "a lambda": lambda: local_noise.SilentlyByAddress(),  # noqa: PLW0108 no other program can import it
     "a lambda of one that seldom does": lambda: local_noise.SeldomByAddress(),  # noqa: PLW0108 the same

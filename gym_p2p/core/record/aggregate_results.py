@@ -1,0 +1,157 @@
+"""What the players of a match came to by each one's document, laid side by side; and who they are.
+
+Rewards do not travel between players: each player's copy of the game computes them. So where accounts of as
+many frames differ, the copies differed. Documents of schema version 1 say nothing of results; nothing is said
+of them here. Nothing in a document is trusted to have the right shape.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gym_p2p.core.api.payloads import decode, prepare
+from gym_p2p.core.record.player_identity import foreign
+from gym_p2p.core.wire.seats import MAX_SEATS, SeatId
+
+__all__ = ["compare_results", "participants"]
+
+_Document = Mapping[str, Any]
+
+
+class _Result(msgspec.Struct, frozen=True, rename="camel"):
+    """What is compared of an episode of a document."""
+
+    episode: int
+    frames: int
+    seed: int | None = None
+    options: Any = None
+    ended_by: str | None = None
+    returns: dict[str, float | None] = {}
+    lengths: dict[str, int] = {}
+    final_info: dict[str, Any] = {}
+
+
+class _Results(msgspec.Struct, frozen=True):
+    episodes: list[_Result] = []
+
+
+class _Identity(msgspec.Struct, frozen=True, rename="camel"):
+    """What a document says of a player."""
+
+    local: bool = False
+    subject_id: str | None = None
+    seats: list[str] = []
+    version: str | None = None
+    platform: str | None = None
+
+
+class _Identities(msgspec.Struct, frozen=True):
+    players: list[_Identity] = []
+
+
+prepare(_Results, _Identities)
+
+
+def participants(
+    names: Mapping[SeatId, str], documents: Mapping[SeatId, _Document], subjects: Mapping[SeatId, str]
+) -> list[dict[str, Any]]:
+    """Return who played, with the keys of the documents' ``players``.
+
+    Args:
+        names: every player's id as text.
+        documents: theirs.
+        subjects: who they are to the service, as far as it knows; else each one's own account counts.
+
+    Raises:
+        ProtocolError: a document has not the shape of one.
+    """
+    return [
+        _participant(name, _own_identity(documents[player]), subjects.get(player))
+        for player, name in names.items()
+    ]
+
+
+def compare_results(names: Mapping[SeatId, str], documents: Mapping[SeatId, _Document]) -> dict[str, Any]:
+    """Return every episode's results by player, and where they differ: ``episodes`` and ``disagreements``.
+
+    Seeds and options are compared among all; what seats came to among those whose accounts have equally many
+    frames, for a player who left earlier has earned less.
+
+    Raises:
+        ProtocolError: a document has not the shape of one.
+    """
+    by_episode: dict[int, dict[str, _Result]] = {}
+    for player, document in documents.items():
+        for result in decode(_Results, {"episodes": document.get("episodes", [])}, "episodes").episodes:
+            by_episode.setdefault(result.episode, {})[names[player]] = result
+    episodes, disagreements = [], []
+    for number, results in sorted(by_episode.items()):
+        found = list(_disagreements(results))
+        disagreements += [{"episode": number, "what": what, "values": values} for what, values in found]
+        episodes.append(_episode(number, results, differing={what for what, _ in found}))
+    return {"episodes": episodes, "disagreements": disagreements}
+
+
+def _own_identity(document: _Document) -> _Identity:
+    told = decode(_Identities, {"players": document.get("players", [])}, "players").players
+    return next((identity for identity in told if identity.local), _Identity())
+
+
+def _participant(name: str, own: _Identity, subject_id: str | None) -> dict[str, Any]:
+    return {
+        "playerId": name,
+        "subjectId": subject_id or foreign(own.subject_id),
+        "seats": [foreign(seat) for seat in own.seats[:MAX_SEATS]],
+        "local": False,
+        "version": foreign(own.version),
+        "platform": foreign(own.platform),
+    }
+
+
+def _episode(number: int, results: Mapping[str, _Result], *, differing: set[str]) -> dict[str, Any]:
+    compared = any(len(group) > 1 for group in _of_equal_length(results))
+    return {
+        "episode": number,
+        "seed": _one([result.seed for result in results.values()]),
+        "options": _one([result.options for result in results.values()]),
+        "frames": {name: result.frames for name, result in results.items()},
+        "endedBy": {name: result.ended_by for name, result in results.items()},
+        "returns": {name: result.returns for name, result in results.items()},
+        "lengths": {name: result.lengths for name, result in results.items()},
+        "seedsMatch": "seed" not in differing if len(results) > 1 else None,
+        "returnsMatch": "returns" not in differing if compared else None,
+        "lengthsMatch": "lengths" not in differing if compared else None,
+    }
+
+
+def _disagreements(results: Mapping[str, _Result]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what differs, and each player's account of it."""
+    everybody = [results]
+    groups = _of_equal_length(results)
+    for what, key, among in (
+        ("seed", "seed", everybody),
+        ("options", "options", everybody),
+        ("returns", "returns", groups),
+        ("lengths", "lengths", groups),
+        ("finalInfo", "final_info", groups),
+    ):
+        for group in among:
+            values = {name: getattr(result, key) for name, result in group.items()}
+            if any(one != other for one, other in itertools.pairwise(values.values())):
+                yield what, values
+
+
+def _of_equal_length(results: Mapping[str, _Result]) -> list[dict[str, _Result]]:
+    groups: dict[int, dict[str, _Result]] = {}
+    for name, result in results.items():
+        groups.setdefault(result.frames, {})[name] = result
+    return list(groups.values())
+
+
+def _one(values: Sequence[Any]) -> Any:
+    """Return the value that all have; ``None`` where they differ."""
+    return values[0] if all(value == values[0] for value in values) else None
