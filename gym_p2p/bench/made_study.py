@@ -118,14 +118,23 @@ def _record(player: str, inputs: list[tuple[bytes, ...]], fps: float, chance: ra
         episode.played_up_to(frame + 1, at_ms)
         episode.frame(joint)
         episode.outcome(
-            at_ms + chance.randrange(20, 60), rewards=(0.0, 0.0), terminations=nothing, truncations=nothing, infos=infos
+            at_ms + chance.randrange(20, 60),
+            rewards=(0.0, 0.0),
+            terminations=nothing,
+            truncations=nothing,
+            infos=infos,
         )
         if frame % 15 == 14:
             episode.checksum(frame, f"{frame:032x}")
         if frame % 20 == 19:
             now_ms = _START_MS + 250 + at_ms
             episode.rollback(
-                frame=frame, current_frame=frame + 2, player=peer, predicted=b"\0", actual=b"\1", now_ms=now_ms
+                frame=frame,
+                current_frame=frame + 2,
+                player=peer,
+                predicted=b"\0",
+                actual=b"\1",
+                now_ms=now_ms,
             )
     end_ms = _START_MS + round(len(inputs) * 1e3 / fps)
     link = record.links[peer]
@@ -160,7 +169,9 @@ def _recording(match: str, player: str, inputs: list[tuple[bytes, ...]]) -> byte
         match_id=match,
         player_id=player,
         seats=_SEATS,
-        players=tuple({"player_id": seat, "subject_id": f"{match}-{seat}", "seats": [seat]} for seat in _SEATS),
+        players=tuple(
+            {"player_id": seat, "subject_id": f"{match}-{seat}", "seats": [seat]} for seat in _SEATS
+        ),
         environment=None,
         watchers=0,
         isolated=False,

@@ -230,4 +230,3 @@ def _rows(actions: _Actions, vocabulary: _Vocabulary) -> ActionRows:
         [vocabulary.names(seat) for seat in vocabulary.seats],
         [text.decode() for text in vocabulary.actions],
     )
-
