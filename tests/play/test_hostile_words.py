@@ -26,7 +26,7 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
 )
 from gym_p2p.core.match.match import Transmit
-from gym_p2p.core.record.documents import KINDS
+from gym_p2p.core.record.documents import KINDS, Kind
 from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.wire.codec import JsonObject
@@ -118,8 +118,8 @@ class Player:
             self.command(GiveInput(frame, b"\0"))
             self.command(GiveChecksum(frame, b"digest!!" * 2))
 
-    def documents(self) -> dict[str, Any]:
-        built = {}
+    def documents(self) -> dict[Kind, Any]:
+        built: dict[Kind, Any] = {}
         for kind in KINDS:
             built[kind] = msgspec.json.decode(msgspec.json.encode(self.recorder.document(kind)))
             check(kind, built[kind])
