@@ -38,7 +38,6 @@ OURS = {
     "gym_p2p.server.document_reader": "the service and its own reader",
     "gym_p2p.server.intake:_raise_again": "the service and its own reader",
     "gym_p2p.exports.documents:schema": "a schema of this package",
-    "gym_p2p.exports.files:schema": "a schema of this package",
     "gym_p2p.game.env.installed:_holds": "what pip wrote of an installed package",
     "gym_p2p.game.env.recipe:recipe_of": "what the environment at hand says of itself",
     "gym_p2p.game.env.recipe:named_recipe": "arguments from the user's own command line",
