@@ -1,4 +1,4 @@
-"""Attacks on virtual time: whatever one player does, the others play on or end with a reason, with documents."""
+"""Attacks on virtual time: whatever one player does, the others play on or end with reason and documents."""
 
 from __future__ import annotations
 
