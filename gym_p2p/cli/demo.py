@@ -133,8 +133,10 @@ def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: in
     command = python_command("gym_p2p", "join", arguments.env, "--lines", "--server", url)
     command += ["--seat", str(seat), "--watchers", str(watchers)]
     command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
-    if arguments.record is not None:
-        command += ["--record", *([_recording(arguments.record, seat)] if arguments.record else [])]
+    if isinstance(arguments.record, str):
+        command += ["--record", _recording(arguments.record, seat)]
+    elif not arguments.record:
+        command += ["--no-record"]
     for name in (*MATCH_OPTIONS, "log_level"):
         value = getattr(arguments, name)
         if value is not None:

@@ -25,6 +25,9 @@ import msgspec
 
 from gym_p2p.config import Secret
 from gym_p2p.core.wire.foreign_text import printable
+from gym_p2p.exports.documents import find_document, read_document
+from gym_p2p.exports.journal import SUFFIX
+from gym_p2p.exports.recovery import recover
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import make_folder
@@ -162,7 +165,7 @@ class SpoolEntry:
             give_up: likewise.
         """
         try:
-            sent = [self.document.read_bytes()] if body is None else body
+            sent = [self._read_document()] if body is None else body
             reply = upload(self.target, sent, deadline_s=deadline_s, give_up=give_up)
         except OSError as error:
             reply = Reply(UploadOutcome.REFUSED, f"the document cannot be read: {error}")
@@ -182,6 +185,13 @@ class SpoolEntry:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+    def _read_document(self) -> bytes:
+        """Return the document; of a killed player who has left only a journal, made of that."""
+        if find_document(self.document) is None:
+            player = self.document.name.removesuffix(f".{self.kind}.json")
+            recover(self.document.with_name(f"{player}{SUFFIX}"))
+        return read_document(self.document)
 
     def _judged(self, reply: Reply) -> Reply:
         """Take a no to the token for final once it has expired: before, a clock or a secret may be wrong."""

@@ -1,4 +1,4 @@
-"""Attacks on virtual time: whatever one player does, the others play on or end with a reason, with documents."""
+"""Attacks on virtual time: whatever one player does, the others play on or end with reason and documents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODES = ("lockstep", "rollback")
 
 PENDING = {"silence", "two faces", "give more inputs", "leave at once"}
 
-ENDINGS = {"frames", "ended", "protocol_error"}
+ENDINGS = {"frames", "ended", "protocol_error", "excluded"}
 """What a match comes to, beside ``peer_…``: what a peer did."""
 
 

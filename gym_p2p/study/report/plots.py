@@ -243,7 +243,8 @@ def waiting(plot: Plot, figures: Figures) -> Html | None:
         axes.set(title="Waiting in queues", xlabel="wait before the match (s)")
         axes.set_xlim(left=0)
         told = " ".join(
-            f"{name}: {plural(len(values), 'wait')}, median {np.median(values):.1f} s, longest {max(values):.1f} s."
+            f"{name}: {plural(len(values), 'wait')}, median {np.median(values):.1f} s, "
+            f"longest {max(values):.1f} s."
             for name, values in shown
         )
         return figure(plot.svg(drawing, "Waiting in queues", told), told)
