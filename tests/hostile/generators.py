@@ -250,7 +250,6 @@ _objects = st.sampled_from(
         {"d": _deep(30)},
     ]
 ).map(_as_object)
-_causes = st.sampled_from(match.Cause)
 _micros = st.sampled_from([0, 1, 10**6, 10**12, 2**63, 2**64 - 1]) | st.integers(0, 10**8)
 _inputs = st.lists(st.binary(max_size=4) | st.sampled_from([b"\xff" * 512]), max_size=6).map(tuple)
 
