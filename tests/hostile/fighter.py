@@ -1,8 +1,8 @@
 """A player who attacks over a real DataChannel, in a process of its own; one process fights many matches.
 
 Run as ``python -m tests.hostile.fighter``. A line on standard input is a match, as JSON: ``script``, the
-arguments of the ``environment``, ``options`` of the wrapper; once it is over, a line says ``done``. It plays as
-anybody does, with a match machine that says what the script wants.
+arguments of the ``environment``, ``options`` of the wrapper; once it is over, a line says ``done``. It plays
+as anybody does, with a match machine that says what the script wants.
 """
 
 from __future__ import annotations

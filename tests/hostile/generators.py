@@ -261,9 +261,9 @@ def _said(inner: Callable[[], SearchStrategy[Any]]) -> dict[Any, SearchStrategy[
         "description": _objects,
         "options": st.none() | _objects,
         "received": st.lists(_counts, max_size=5).map(tuple),
-        "held": st.dictionaries(st.integers(0, 4), st.tuples(_counts, _causes), max_size=4).map(
-            lambda held: tuple((player, *told) for player, told in sorted(held.items()))
-        ),
+        "held": st.dictionaries(
+            st.integers(0, 4), st.tuples(_counts, st.sampled_from(match.Cause)), max_size=4
+        ).map(lambda held: tuple((player, *told) for player, told in sorted(held.items()))),
         "cause": st.sampled_from(
             [match.Cause.LEFT, match.Cause.CRASHED]
         ),  # what anybody may say of themselves
