@@ -54,9 +54,7 @@ class JsonBounds:
     any_text: bool = False
 
 
-IN_MESSAGE = JsonBounds(
-    size_bytes=MAX_CTRL_BYTES, values=2**14, text_bytes=MAX_CTRL_BYTES, any_text=True
-)
+IN_MESSAGE = JsonBounds(size_bytes=MAX_CTRL_BYTES, values=2**14, text_bytes=MAX_CTRL_BYTES, any_text=True)
 """A mapping in a message between peers, which it fits into: a handshake's description, a reset's options."""
 
 FROM_CLIENT = JsonBounds(size_bytes=2**16, values=2**12, text_bytes=2**15)

@@ -118,8 +118,6 @@ def test_a_state_is_held_once_and_up_to_its_size() -> None:
             for piece in split(encode(StatePart(1, 0, number % 32, 32, b"x" * 32_768)), number):
                 match.receive(player, piece, 0.6)
             arrived += sum(
-                len(output.data)
-                for output in outputs_of(match)
-                if isinstance(output, StateArrived)
+                len(output.data) for output in outputs_of(match) if isinstance(output, StateArrived)
             )
     assert arrived == 2 * MAX_STATE_BYTES

@@ -1,4 +1,4 @@
-"""A service whose texts write to terminals: they are escaped and cut as they come in, wherever they are shown."""
+"""A service whose texts write to terminals: as they come in, they are escaped and cut."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import attrs
 import pytest
 import socketio
 
@@ -35,8 +36,8 @@ def texts(value: object) -> Iterator[str]:
     elif isinstance(value, tuple | list):
         for item in value:
             yield from texts(item)
-    elif hasattr(type(value), "__attrs_attrs__"):
-        for field in type(value).__attrs_attrs__:
+    elif attrs.has(type(value)):
+        for field in attrs.fields(type(value)):  # type: ignore[arg-type]  # it has some
             yield from texts(getattr(value, field.name))
 
 
