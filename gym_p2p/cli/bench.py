@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gym_p2p.bench.connect import bench_connect
+from gym_p2p.bench.data import bench_data
 from gym_p2p.bench.echo import bench_echo
 from gym_p2p.bench.figures import Report
 from gym_p2p.bench.rollback import bench_rollback
@@ -31,6 +32,7 @@ examples:
   gym-p2p bench connect --unreachable-stun
   gym-p2p bench rollback                  the session, saving and loading, rollbacks of 8 frames
   gym-p2p bench rollback --match          a match at 60 Hz over 100 ms of round trip, jitter and loss
+  gym-p2p bench data                      to load 200 matches of 10 minutes, and make their report
   gym-p2p bench service                   a service while clients misbehave, beside a bare relay
   gym-p2p bench telemetry --jitter-ms 3 --loss 0.02 --busy
 
@@ -45,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=tuple(_BENCHES),
         help="connect: to open channels; echo: 64 bytes there and back; step: a step in lockstep; "
         "rollback: what guessing costs; service: what others feel while a client misbehaves; "
-        "telemetry: its effect on steps, and its error",
+        "telemetry: its effect on steps, and its error; data: a study of many matches",
     )
     parser.add_argument("--rounds", type=count, metavar="N", help="how often all take their turn")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every round")
@@ -63,6 +65,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="MS",
         help="compute this long between steps, paced at 60 a second, and compare where the network runs",
     )
+    data = parser.add_argument_group("data")
+    data.add_argument("--matches", type=count, metavar="N", help="of two players (default: 200)")
+    data.add_argument("--minutes", type=above_zero, metavar="M", help="each match (default: 10)")
     rollback = parser.add_argument_group("rollback")
     rollback.add_argument("--match", action="store_true", help="a real match of two processes, in real time")
     loads = parser.add_argument_group("service")
@@ -127,8 +132,13 @@ def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
     )
 
 
+def _data(args: argparse.Namespace, progress: Progress) -> Report:
+    return bench_data(progress=progress, **_given(args, "matches", "minutes"))
+
+
 _BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Report | LoadReport]] = {
     "connect": _connect,
+    "data": _data,
     "echo": _echo,
     "step": _step,
     "rollback": _rollback,

@@ -27,6 +27,7 @@ from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.errors import UsageError
+from gym_p2p.processes.threads import OwnThread
 from gym_p2p.server.factory import assemble, open_secret
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.doorkeeper import Doorkeeper, room_for_sockets
@@ -250,7 +251,7 @@ def serve_in_thread(
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(main())
 
-    thread = threading.Thread(target=run, name="gym_p2p service", daemon=True)
+    thread = OwnThread(target=run, name="gym_p2p service", daemon=True)
     thread.start()
     try:
         if not ready.wait(_THREAD_DEADLINE_S):

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking.commands import NoVerdictError, ProposedMatch, as_verdict
+from gym_p2p.processes.threads import OwnThread
 from gym_p2p.server.guard.client_log import client_log
 
 __all__ = ["HookCaller", "PreMatchHook"]
@@ -85,7 +86,7 @@ class HookCaller:
                 loop.call_soon_threadsafe(_settle, ended, (answer, error))
 
         # A daemon: a function that never returns must not keep the program from ending.
-        threading.Thread(target=work, name="gym_p2p pre-match hook", daemon=True).start()
+        OwnThread(target=work, name="gym_p2p pre-match hook", daemon=True).start()
         answer, error = await ended
         if error is not None:
             raise error
