@@ -10,6 +10,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 from gym_p2p.cli.commands import make_parser
+from gym_p2p.study.codebook import codebook_markdown
 from gym_p2p.version import __version__
 
 HERE = Path(__file__).parent
@@ -112,6 +113,7 @@ def _generate(_app: Sphinx) -> None:
     _write("commands.md", _commands_page())
     for kind in ("session", "validation", "multiplayer"):
         _write(f"{kind}.md", _schema_page(kind))
+    _write("codebook.md", ["# The tables' codebook", "", codebook_markdown()])
 
 
 def _keep_whole(_app: Sphinx, what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:

@@ -92,7 +92,7 @@ def test_nothing_that_is_written_or_printed_holds_a_secret(
         together(*(env.close for env in envs))
     tokens = [env.p2p.config.token for env in envs]
     assert len(found) == len(tokens) == 2
-    secrets = ["us3rname", "cr3dential", SECRET, *(match.token for match in found)]
+    secrets = ["us3rname", "cr3dential", SECRET, *(match.token.reveal() for match in found)]
     secrets += [token.reveal() for token in tokens if token is not None]
     files = [path for path in written.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} == {".json", ".jsonl", ".p2preplay"}

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, TextIO
 
+from gym_p2p.processes.threads import OwnThread
+
 __all__ = ["PlainLines", "doing", "is_live", "starting"]
 
 FIRST_LINE_S = 2.0
@@ -71,7 +73,7 @@ class PlainLines:
         self._what = what
         self._said = ""
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="gym_p2p progress", daemon=True)
+        self._thread = OwnThread(target=self._run, name="gym_p2p progress", daemon=True)
 
     def say(self, what: str) -> None:
         """Have this said from now on."""

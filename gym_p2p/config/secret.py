@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 
-__all__ = ["Secret", "as_secret"]
+__all__ = ["Secret", "as_secret", "secret"]
 
 
 class Secret:
@@ -40,6 +40,11 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+
+def secret(value: str | Secret) -> Secret:
+    """Return a text as a secret; one that is a secret already stays what it is."""
+    return Secret(value) if isinstance(value, str) else value
 
 
 def as_secret(value: str | Secret | None) -> Secret | None:

@@ -21,6 +21,7 @@ from typing import Literal
 import attrs
 
 from gym_p2p.config import ExportConfig
+from gym_p2p.config.secret import Secret
 from gym_p2p.core.record.documents import KINDS, Document, Kind
 from gym_p2p.core.record.index import index_entry
 from gym_p2p.core.record.parts import UploadStatus
@@ -34,6 +35,7 @@ from gym_p2p.exports.spool import SpoolEntry, flush_spool
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 from gym_p2p.files.private import check_directory
 from gym_p2p.files.problems import disk_problem
+from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["Exporter", "Finished"]
 
@@ -80,7 +82,7 @@ class Exporter:
         account: Account,
         folder: Path | None,
         server_url: str | None = None,
-        token: str | None = None,
+        token: str | Secret | None = None,
     ) -> None:
         self._folder = folder
         self._interval_s = config.checkpoint_interval_s
@@ -113,7 +115,7 @@ class Exporter:
         self._reply: Reply | None = None
         self._finished: Finished | None = None
         self._threads = [
-            threading.Thread(target=target, name=f"gym_p2p exporter {name}", daemon=True)
+            OwnThread(target=target, name=f"gym_p2p exporter {name}", daemon=True)
             for name, target in (("journal", self._run), ("spool", self._send_earlier))
         ]
         for thread in self._threads:

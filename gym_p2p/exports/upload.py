@@ -23,7 +23,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from gym_p2p.config import Secret
+from gym_p2p.config.secret import Secret, secret
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.exports.unreachable import NO_SERVICE, status_in_words, why_unreachable
 
@@ -101,21 +101,17 @@ def _without_slash(url: str) -> str:
     return url.rstrip("/")
 
 
-def _secret(token: str | Secret) -> Secret:
-    return Secret(token) if isinstance(token, str) else token
-
-
 @attrs.frozen
 class Upload:
     """Where one document goes, and with which right."""
 
     server_url: str = attrs.field(converter=_without_slash)
     path: str
-    token: Secret = attrs.field(converter=_secret, repr=False)
+    token: Secret = attrs.field(converter=secret, repr=False)
 
     @classmethod
     def of_document(
-        cls, *, server_url: str, match_id: str, player_id: str | int, kind: str, token: str
+        cls, *, server_url: str, match_id: str, player_id: str | int, kind: str, token: str | Secret
     ) -> Upload:
         """Address a player's document of a match. The player's id travels as JSON: 1 and "1" are two."""
         player = _quoted(json.dumps(player_id))

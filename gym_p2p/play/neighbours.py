@@ -25,6 +25,7 @@ import attrs
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, UsageError
+from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["Newcomer"]
 
@@ -147,4 +148,4 @@ os.register_at_fork(before=_lock.acquire, after_in_parent=_after_fork, after_in_
 def _alone() -> bool:
     """Whether no other thread of the program could call anything."""
     here = threading.current_thread()
-    return all(one is here or one.name.startswith("gym_p2p") for one in threading.enumerate())
+    return all(one is here or isinstance(one, OwnThread) for one in threading.enumerate())

@@ -122,7 +122,8 @@ class Recorder:
                 self._meet(about)
             case InputsArrived(player, _, inputs, confirmed):
                 record.inputs_received += len(inputs)
-                record.episode.confirmed(confirmed - 1)
+                if record.episodes:  # a player who goes before the first has given some, by others' account
+                    record.episode.confirmed(confirmed - 1)
                 self._link(player).packets_received += 1
             case LinkOpened() | Pinged() | Polled():
                 self._fold_link(at_ms, self._link(event.player), event)

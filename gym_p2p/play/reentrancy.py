@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from gym_p2p.errors import UsageError
 from gym_p2p.play.ending import why_dropped
+from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["Access", "Door", "close_when_dropped"]
 
@@ -110,4 +111,4 @@ def _close_abandoned(close: Close, process: int) -> None:
         close(reason)
     else:
         # The garbage collector may have come by on one of the threads that closing waits for.
-        threading.Thread(target=close, args=(reason,), name="gym_p2p closing").start()
+        OwnThread(target=close, args=(reason,), name="gym_p2p closing").start()

@@ -21,6 +21,7 @@ from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.game.state.dumps import Comparison, NoStateError, compare, pack
 from gym_p2p.game.state.fields import Fields
 from gym_p2p.play.state_comparer import StateComparer
+from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["AtOnce", "Beside", "StateExchange", "Workplace"]
 
@@ -101,7 +102,7 @@ class Beside:
     def submit(self, job: Job) -> None:
         """Have it done."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="gym_p2p desync", daemon=True)
+            self._thread = OwnThread(target=self._work, name="gym_p2p desync", daemon=True)
             self._thread.start()
         self._jobs.put(job)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import secrets
 import shutil
 import subprocess
@@ -27,6 +26,7 @@ from gym_p2p.core.record.documents import Kind
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import open_private
 from gym_p2p.processes.python import can_start_python, python_command
+from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 
@@ -41,7 +41,7 @@ __all__ = [
     "unpacked",
 ]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 
 SMALL_BYTES = 512 * 1024
 """Read in a thread; to build all of it holds the interpreter for some milliseconds."""

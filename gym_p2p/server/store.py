@@ -9,7 +9,6 @@ trusted as path parts. Blocking: call it from a worker thread. It knows no HTTP 
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,11 +31,12 @@ from gym_p2p.exports.documents import (
 )
 from gym_p2p.exports.index import append_to_index
 from gym_p2p.files.names import path_component
+from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 
 __all__ = ["DocumentError", "ForeignDocumentError", "Store"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 _Shape = TypeVar("_Shape")
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import logging
 import math
 import re
 import tempfile
@@ -32,6 +31,7 @@ from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports.documents import KINDS, Kind
 from gym_p2p.files.problems import disk_problem
+from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.intake import Intake, NotNowError, TooLargeError
@@ -40,7 +40,7 @@ from gym_p2p.server.store import DocumentError, ForeignDocumentError
 
 __all__ = ["Uploads", "make_web_app", "under_any_path"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 
 _READ_DEADLINE_S = 120.0
 """For the whole body: 64 MiB at 5 Mbit/s."""

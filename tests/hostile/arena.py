@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest.mock import patch
 
 import attrs
 import jsonschema
@@ -94,14 +95,11 @@ def fight(
     setting = Setting(seats, policies, config, by_seat, frames, seed)
     clock = VirtualClock()
     network = MemoryNetwork(clock, seed=seed, path=Path(one_way_ms=20, jitter_ms=5, loss=0.01))
-    honest, simulated.Match = simulated.Match, hook(script, [0])  # type: ignore[misc,assignment]  # the hook
-    try:
+    with patch.object(simulated, "Match", hook(script, [0])):
         everybody = [
             _Victim(setting, index, game, choice, clock=clock, network=network)
             for index, (game, choice) in enumerate(zip(games, choices, strict=True))
         ]
-    finally:
-        simulated.Match = honest  # type: ignore[misc]
     for player in everybody:
         player.connect()
     victims = everybody[1:]
@@ -120,7 +118,7 @@ def _validator(kind: str) -> jsonschema.Draft202012Validator:
 
 def _fought(victim: VirtualPlayer, clock: VirtualClock) -> Fought:
     result = victim.result()
-    documents = {}
+    documents: dict[str, Any] = {}
     for kind in KINDS:
         document = json.loads(b"".join(encode(result.exports[kind])))
         _validator(kind).validate(document)

@@ -18,6 +18,7 @@ from gym_p2p import ConnectFailed, P2PEnv, P2PParallelEnv, UsageError
 from gym_p2p.config import P2PConfig
 from gym_p2p.play import neighbours
 from gym_p2p.play.neighbours import Newcomer
+from gym_p2p.processes.threads import OwnThread
 from tests.game.environments import LastOneStanding
 from tests.players import Lobby, auto_peers, together
 from tests.toys import BLEND
@@ -60,6 +61,25 @@ def test_a_program_that_resets_two_seats_in_one_thread_is_told_at_once() -> None
     assert "room 'default' (seat 'right')" in first
     assert "a thread or process of their own" in first
     assert "(seat 'left')" in second
+
+
+def test_what_a_thread_is_decides_and_not_its_name() -> None:
+    places = [P2PConfig(server_url="http://127.0.0.1:9")] * 2
+    first, second = (Newcomer.of(config, (seat,)) for config, seat in zip(places, "ab", strict=True))
+    over = threading.Event()
+    threads = [kind(target=over.wait, name="gym_p2p player") for kind in (OwnThread, threading.Thread)]
+    try:
+        threads[0].start()
+        with pytest.raises(UsageError, match=r"seat 'b'"), first.calling():
+            pytest.fail("a thread of ours plays nobody")
+        threads[1].start()
+        with first.calling():  # this one may play the other seat, whatever it is called
+            pass
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+        second.gone()
 
 
 def test_agents_of_two_wrappers_are_told_too(lobby: Lobby) -> None:

@@ -78,7 +78,7 @@ def test_players_meet_and_leave_their_documents_below_a_path(front: Front, path:
                     await client.connect(url, name, timeout_s=10)
                     await client.join_room("r", SEATS)
                 found = await ann.wait_for_match(10)
-                return found.match_id, found.token
+                return found.match_id, found.token.reveal()
         finally:
             await ann.close()
             await bob.close()

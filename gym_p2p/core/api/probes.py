@@ -13,6 +13,7 @@ import attrs
 import msgspec
 
 from gym_p2p.config import IceServer
+from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.core.api.payloads import Label, Name, Rtt, check_printable
 
 __all__ = [
@@ -80,8 +81,8 @@ class ProbePrepare:
 
     probe_session_id: Name = attrs.field(validator=check_printable)
     peer_subject_id: Name = attrs.field(validator=check_printable)
-    turn_username: str | None = None
-    turn_credential: str | None = attrs.field(default=None, repr=False)
+    turn_username: str | None = attrs.field(default=None, repr=False)
+    turn_credential: Secret | None = attrs.field(default=None, converter=as_secret, repr=False)
     ice_servers: tuple[IceServer, ...] = ()
     relay_only: bool = False
     peer_client: Label | None = attrs.field(default=None, validator=check_printable)
@@ -94,7 +95,7 @@ class ProbePrepare:
         turn = next((server for server in ice_servers if server.username is not None), None)
         return cls(
             turn_username=None if turn is None else turn.username,
-            turn_credential=None if turn is None or turn.credential is None else turn.credential.reveal(),
+            turn_credential=None if turn is None else turn.credential,
             ice_servers=tuple(ice_servers),
             **fields,
         )

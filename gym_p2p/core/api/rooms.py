@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import attrs
 
 from gym_p2p.config import IceServer
+from gym_p2p.config.secret import Secret, secret
 from gym_p2p.core.api.payloads import Seed, Text, check_seat, check_seats
 from gym_p2p.core.api.queues import MatchProbe
 from gym_p2p.core.wire.foreign_text import printable
@@ -172,7 +173,7 @@ class MatchFound:
     seed: Seed
     ice_servers: tuple[IceServer, ...]
     relay_only: bool
-    token: Text = attrs.field(repr=False)
+    token: Secret = attrs.field(converter=secret, repr=False)
     queue: Text | None = None
     probe: MatchProbe | None = None
     made_at_ms: int | None = None
@@ -183,6 +184,8 @@ class MatchFound:
             raise ValueError(f"players: wanted 2 to {MAX_PLAYERS}, every seat once")
         if (self.player_id, self.seats_taken) not in {(p.player_id, p.seats) for p in self.players}:
             raise ValueError("seats_taken: wanted those of one of the players")
+        if not self.token.reveal():
+            raise ValueError("token: wanted a text")
 
     @property
     def peers(self) -> tuple[MatchPlayer, ...]:

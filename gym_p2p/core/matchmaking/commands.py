@@ -18,6 +18,7 @@ from gym_p2p.core.api.queues import PairMeasured, Verdict, worst_rtt_ms
 from gym_p2p.core.api.replies import Notify
 from gym_p2p.core.matchmaking.memory import Pair
 from gym_p2p.core.matchmaking.strategy import QueuedCandidate
+from gym_p2p.core.wire.foreign_text import printable
 
 __all__ = [
     "CancelProbe",
@@ -50,7 +51,8 @@ def as_verdict(answer: object) -> Verdict:
         if answer in (True, False):
             return Verdict.ACCEPT if answer else Verdict.REJECT
         return Verdict(answer)
-    raise NoVerdictError(f"a pre-match hook answers True, False or a Verdict, not {answer!r:.80}")
+    shown = printable(repr(answer), 80)
+    raise NoVerdictError(f"a pre-match hook answers True, False or a Verdict, not {shown}")
 
 
 @attrs.frozen

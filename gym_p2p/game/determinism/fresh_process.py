@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gym_p2p.config.names import name_of
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.game.determinism.clocks import shift_clocks
 from gym_p2p.game.determinism.rounds import play_rounds, runs_from_bytes, runs_to_bytes
 from gym_p2p.game.determinism.trial import Run
@@ -110,7 +111,7 @@ class FreshProcess:
             self.close()
         if self._process.returncode != 0:
             words = err.decode(errors="replace").strip().splitlines() or ["no error message"]
-            raise NoRecipe(f"the fresh process failed: {words[-1][:200]}")
+            raise NoRecipe(f"the fresh process failed: {printable(words[-1], 200)}")
         return runs_from_bytes(out.splitlines()[-1])
 
     def close(self) -> None:

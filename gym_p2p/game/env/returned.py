@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import UnsupportedEnvironment
 
 __all__ = ["ALL", "after_reset", "after_step", "flag", "reward"]
@@ -63,7 +64,7 @@ def reward(value: Any, seat: Any) -> float:
     try:
         return float(value) if np.ndim(value) == 0 else float(_only(value))
     except (TypeError, ValueError):
-        text = " ".join(repr(value).split())[:80]
+        text = printable(" ".join(repr(value).split()), 80)
         raise UnsupportedEnvironment(
             f"the environment gave {seat!r} the reward {text}, and wanted is one number. Where it is a "
             "vector of several objectives, put a wrapper inside that weighs them"
@@ -79,7 +80,7 @@ def flag(value: Any, seat: Any) -> bool:
     try:
         return bool(value) if np.ndim(value) == 0 else bool(_only(value))
     except (TypeError, ValueError):
-        text = " ".join(repr(value).split())[:80]
+        text = printable(" ".join(repr(value).split()), 80)
         raise UnsupportedEnvironment(
             f"the environment told {seat!r} by {text} whether the episode is over, and wanted is one flag"
         ) from None

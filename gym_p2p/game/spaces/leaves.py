@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from gym_p2p.core.wire.foreign_text import printable
+
 __all__ = [
     "LEAF_ENCODINGS",
     "ActionProblem",
@@ -134,8 +136,7 @@ def shown(value: Any) -> str:
     text = f"{type(value).__name__} {value!r}"
     if isinstance(value, np.ndarray):
         text = f"{value.dtype} array of shape {value.shape}: {np.array2string(value, threshold=20)}"
-    text = " ".join(text.split())
-    return text if len(text) <= 120 else text[:117] + "..."
+    return printable(" ".join(text.split()), 120)
 
 
 def whole_number(value: Any) -> int | None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state.fields import Fields, differences, fields_checksum
@@ -269,7 +270,7 @@ class _Proof:
         except _NotExact as refutation:
             return Tried(name, exact=False, reason=str(refutation))
         except Exception as error:  # noqa: BLE001 whatever an environment or a hook may raise
-            return Tried(name, exact=False, reason=f"raised {type(error).__name__}: {error}"[:200])
+            return Tried(name, exact=False, reason=printable(f"raised {type(error).__name__}: {error}", 200))
         finally:
             steps_us += self._steps_us
             self._free()

@@ -16,6 +16,7 @@ from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge
 from gym_p2p.net.worker.factory import make_worker
 from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, StampedEvent, WorkerCommand, WorkerStopped
 from gym_p2p.net.worker.worker import NetworkWorker
+from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["ThreadBridge"]
 
@@ -59,7 +60,7 @@ class ThreadBridge(Bridge):
         self._events: queue.SimpleQueue[StampedEvent] = queue.SimpleQueue()
         self._started: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, NetworkWorker] | None]
         self._started = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._main, args=(plan,), name="gym_p2p-network", daemon=True)
+        self._thread = OwnThread(target=self._main, args=(plan,), name="gym_p2p-network", daemon=True)
         self._thread.start()
         started = self._started.get()
         if started is None:

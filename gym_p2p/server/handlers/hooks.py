@@ -10,17 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import logging
 import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking.commands import NoVerdictError, ProposedMatch, as_verdict
+from gym_p2p.processes.threads import OwnThread
+from gym_p2p.server.guard.client_log import client_log
 
 __all__ = ["HookCaller", "PreMatchHook"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 _T = TypeVar("_T")
 
 PreMatchHook = Callable[[ProposedMatch], object | Awaitable[object]]
@@ -85,7 +86,7 @@ class HookCaller:
                 loop.call_soon_threadsafe(_settle, ended, (answer, error))
 
         # A daemon: a function that never returns must not keep the program from ending.
-        threading.Thread(target=work, name="gym_p2p pre-match hook", daemon=True).start()
+        OwnThread(target=work, name="gym_p2p pre-match hook", daemon=True).start()
         answer, error = await ended
         if error is not None:
             raise error
