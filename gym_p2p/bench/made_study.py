@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,13 +23,13 @@ from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.game.replay import records
 from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
 
-__all__ = ["Format", "make_study"]
+__all__ = ["Format", "made_record", "make_study"]
 
 Format = Literal["now", "before"]
 """``before``: plain JSON of version 1, without times, results, series and recordings."""
 
 _START_MS = 1_790_000_000_000
-_SEATS = ("left", "right")
+SEATS = ("left", "right")
 _VARIANTS = 4
 """Matches that are really built; the others are these under other ids."""
 _LARGE_BYTES = 2**20
@@ -80,7 +80,7 @@ def _named(files: _Files, match: str, kind: Format) -> Iterator[tuple[str, bytes
         else:
             yield name, data
     if kind == "now":
-        for player in _SEATS:
+        for player in SEATS:
             yield f"{player}{SUFFIX}", _recording(match, player, files.inputs)
 
 
@@ -93,20 +93,23 @@ def _variant(number: int, frames: int, fps: float, kind: Format) -> _Files:
             held = chance.randrange(6)
         inputs.append((bytes([held]), bytes([chance.randrange(6) if chance.random() < 0.1 else held])))
     documents = {}
-    for player in _SEATS:
-        record = _record(player, inputs, fps, chance)
+    for player in SEATS:
+        record = made_record(player, inputs, fps, chance)
         for one in KINDS:
             data = msgspec.json.encode(build_document(one, record, 0, _decode))
             documents[f"{player}.{one}.json"] = data if kind == "now" else _as_before(one, data)
     return _Files(documents, inputs)
 
 
-def _record(player: str, inputs: list[tuple[bytes, ...]], fps: float, chance: random.Random) -> MatchRecord:
-    (peer,) = [seat for seat in _SEATS if seat != player]
+def made_record(
+    player: str, inputs: Sequence[tuple[bytes, ...]], fps: float, chance: random.Random
+) -> MatchRecord:
+    """Return a player's record of a match of one episode that nobody played, and that is over."""
+    (peer,) = [seat for seat in SEATS if seat != player]
     record = MatchRecord(
         game_id=_MARK,
         player_id=player,
-        players=_SEATS,
+        players=SEATS,
         peers=[peer],
         session_start_ms=_START_MS,
         environment={"environment": "gym_p2p/Rally-v0", "gym_p2p": "bench"},
@@ -170,9 +173,9 @@ def _recording(match: str, player: str, inputs: list[tuple[bytes, ...]]) -> byte
     header = ReplayHeader(
         match_id=match,
         player_id=player,
-        seats=_SEATS,
+        seats=SEATS,
         players=tuple(
-            {"player_id": seat, "subject_id": f"{match}-{seat}", "seats": [seat]} for seat in _SEATS
+            {"player_id": seat, "subject_id": f"{match}-{seat}", "seats": [seat]} for seat in SEATS
         ),
         environment=None,
         watchers=0,
