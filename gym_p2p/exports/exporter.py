@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import attrs
 
@@ -23,6 +24,7 @@ from gym_p2p.config import ExportConfig
 from gym_p2p.config.secret import Secret
 from gym_p2p.core.record.documents import KINDS, Document, Kind
 from gym_p2p.core.record.index import index_entry
+from gym_p2p.core.record.parts import UploadStatus
 from gym_p2p.exports.account import Account
 from gym_p2p.exports.documents import document_path, write_document
 from gym_p2p.exports.encoding import encode
@@ -141,11 +143,26 @@ class Exporter:
         reply = self._reply
         uploaded = reply is not None and reply.outcome is UploadOutcome.STORED
         refused = reply is not None and reply.outcome is UploadOutcome.REFUSED
+        detail = reply.detail if reply is not None and reply.detail else "no answer in time"
         if self._target is not None and not uploaded:
-            detail = reply.detail if reply is not None and reply.detail else "no answer in time"
             self._problem("the upload", detail + self._way_on())
         spooled = self._entry is not None and not uploaded and not refused
+        if self._target is not None:
+            self._tell_upload("stored" if uploaded else "refused" if refused else "kept", detail)
         return Finished(dict(self._paths), uploaded, spooled, tuple(self._problems))
+
+    def _tell_upload(self, state: Literal["stored", "kept", "refused"], detail: str) -> None:
+        """Say in the session document what became of the upload, without this machine's folders."""
+        path = self._paths.get(_UPLOADED)
+        short = None if path is None or state == "stored" else f"{path.parent.name}/{path.name}"
+        self._account.record.upload = UploadStatus(
+            state=state,
+            problem=None if state == "stored" else detail,
+            path=short,
+            command=None if short is None else f"gym-p2p exports upload {short}",
+        )
+        if "session" in self._paths and self._folder is not None:
+            self._write(self._folder, "session", self._account.document("session"))
 
     def _way_on(self) -> str:
         path = self._paths.get(_UPLOADED)

@@ -156,6 +156,11 @@ class MatchClient:
             self._follow_queue(event)
         return event
 
+    @property
+    def ended(self) -> bool:
+        """Whether the network half has ended: nothing comes any more."""
+        return self._end is not None
+
     def drain(self) -> None:
         """Take in all events that are there, without waiting."""
         while self.receive(0) is not None:

@@ -200,7 +200,14 @@ def test_an_upload_that_may_be_taken_later_is_reported_and_kept(tmp_path: Path) 
         finished = Session().exporter(tmp_path, service.url).finish(10)
         assert (finished.uploaded, finished.spooled) == (False, True)
         assert "413" in finished.problems[0]
+        path = multiplayer_path(tmp_path)
+        assert finished.problems[0].endswith(f"; 'gym-p2p exports upload {path}' hands it in later")
         assert len(entries(tmp_path)) == 1
+    session = json.loads(document_path(tmp_path / FOLDER, 0, "session").read_bytes())
+    assert session["upload"]["state"] == "kept"
+    assert "413" in session["upload"]["problem"]
+    assert session["upload"]["path"] == f"{FOLDER}/{path.name}"
+    assert session["upload"]["command"] == f"gym-p2p exports upload {FOLDER}/{path.name}"
 
 
 def test_an_upload_is_not_sent_by_another_session_at_the_same_time(tmp_path: Path) -> None:

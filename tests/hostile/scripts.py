@@ -56,6 +56,7 @@ STATES: Mapping[str, bytes] = {
     "of an odd array": _json('{"unwrapped.skew": {"array": ["O", [1], "AAAAAAAAAAA="]}}'),
     "of an array of nothing": _json('{"unwrapped.skew": {"array": ["V0", [4611686018427387904], ""]}}'),
     "of many digits": _json('{"unwrapped.skew": {"int": "' + "9" * 100_000 + '"}}'),
+    "that never comes": b"",
     "that is none": b"\x00" * 1000,
     "that is no mapping": _json("[1, 2]"),
     "as large as may be": bytes(range(256)) * (MAX_STATE_BYTES // 256),
