@@ -23,13 +23,13 @@ from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.game.replay import records
 from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
 
-__all__ = ["Format", "made_record", "make_study"]
+__all__ = ["Format", "action_of", "made_inputs", "made_record", "make_study"]
 
 Format = Literal["now", "before"]
 """``before``: plain JSON of version 1, without times, results, series and recordings."""
 
 _START_MS = 1_790_000_000_000
-SEATS = ("left", "right")
+_SEATS = ("left", "right")
 _VARIANTS = 4
 """Matches that are really built; the others are these under other ids."""
 _LARGE_BYTES = 2**20
@@ -80,36 +80,42 @@ def _named(files: _Files, match: str, kind: Format) -> Iterator[tuple[str, bytes
         else:
             yield name, data
     if kind == "now":
-        for player in SEATS:
+        for player in _SEATS:
             yield f"{player}{SUFFIX}", _recording(match, player, files.inputs)
 
 
 def _variant(number: int, frames: int, fps: float, kind: Format) -> _Files:
     chance = random.Random(number)
+    inputs = made_inputs(frames, chance)
+    documents = {}
+    for player in _SEATS:
+        record = made_record(player, inputs, fps, chance)
+        for one in KINDS:
+            data = msgspec.json.encode(build_document(one, record, 0, action_of))
+            documents[f"{player}.{one}.json"] = data if kind == "now" else _as_before(one, data)
+    return _Files(documents, inputs)
+
+
+def made_inputs(frames: int, chance: random.Random) -> list[tuple[bytes, ...]]:
+    """Return two seats' inputs of so many frames: keys that are held for a while."""
     held = 0
     inputs: list[tuple[bytes, ...]] = []
     for _ in range(frames):
         if chance.random() < 0.1:
             held = chance.randrange(6)
         inputs.append((bytes([held]), bytes([chance.randrange(6) if chance.random() < 0.1 else held])))
-    documents = {}
-    for player in SEATS:
-        record = made_record(player, inputs, fps, chance)
-        for one in KINDS:
-            data = msgspec.json.encode(build_document(one, record, 0, _decode))
-            documents[f"{player}.{one}.json"] = data if kind == "now" else _as_before(one, data)
-    return _Files(documents, inputs)
+    return inputs
 
 
 def made_record(
     player: str, inputs: Sequence[tuple[bytes, ...]], fps: float, chance: random.Random
 ) -> MatchRecord:
-    """Return a player's record of a match of one episode that nobody played, and that is over."""
-    (peer,) = [seat for seat in SEATS if seat != player]
+    """Return a player's record of a match with these inputs: what a real one would have, and ended."""
+    (peer,) = [seat for seat in _SEATS if seat != player]
     record = MatchRecord(
         game_id=_MARK,
         player_id=player,
-        players=SEATS,
+        players=_SEATS,
         peers=[peer],
         session_start_ms=_START_MS,
         environment={"environment": "gym_p2p/Rally-v0", "gym_p2p": "bench"},
@@ -152,7 +158,8 @@ def made_record(
     return record
 
 
-def _decode(_seat: int, data: bytes) -> Any:
+def action_of(_seat: int, data: bytes) -> Any:
+    """Return the action of an input."""
     return data[0]
 
 
@@ -173,9 +180,9 @@ def _recording(match: str, player: str, inputs: list[tuple[bytes, ...]]) -> byte
     header = ReplayHeader(
         match_id=match,
         player_id=player,
-        seats=SEATS,
+        seats=_SEATS,
         players=tuple(
-            {"player_id": seat, "subject_id": f"{match}-{seat}", "seats": [seat]} for seat in SEATS
+            {"player_id": seat, "subject_id": f"{match}-{seat}", "seats": [seat]} for seat in _SEATS
         ),
         environment=None,
         watchers=0,

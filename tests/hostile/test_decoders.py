@@ -48,6 +48,7 @@ OURS = {
     "gym_p2p.play.handshake:travelled": "the user's own options, after JSON",
     "gym_p2p.play.broadcast": "a digest that this player wrote",
     "gym_p2p.play.runner:EpisodeRunner.advance": "a digest that this player wrote",
+    "gym_p2p.exports.handing_in:_send": "a document that the user names, whose every error is an answer",
     "gym_p2p.cli.options": "the user's own command line",
     "gym_p2p.cli.matchmakers": "the user's own command line",
     **dict.fromkeys(

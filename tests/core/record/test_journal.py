@@ -115,7 +115,7 @@ def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
             record.identities = (_identity(what),)
             record.upload = UploadStatus(state="kept", problem=f"{what}", path=None, command=None)
             record.inputs_received += 1
-            record.sync = {"mode": "rollback", "why": what}
+            record.sync = {"mode": "rollback", "why": str(what)}
             record.probe = {"rttMs": 1.5}
 
 
