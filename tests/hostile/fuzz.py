@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import random
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ NAMES = ("channel", "service", "decoders")
 
 _MAX_INPUT_BYTES = 8_192
 """Hypothesis' own bound of what one example is drawn from."""
+_SEEDS = 64
+"""Random inputs to begin with: whole examples, as Hypothesis would draw them."""
 _MAX_RSS_MB = 2_048
 _SLOW_S = 30
 """An input that takes longer counts as one that hangs."""
@@ -84,11 +87,15 @@ def _fuzz(name: str, seconds: int, seed: int) -> None:
         f"-rss_limit_mb={_MAX_RSS_MB}",
         f"-timeout={_SLOW_S}",
         f"-seed={seed}",
+        "-len_control=0",  # a short input is an example that ends before it is whole, and is none
         "-print_final_stats=1",
         "-verbosity=1",
     ]
     with tempfile.TemporaryDirectory() as folder:
-        atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={folder}/"], fuzz_one_input)
+        drawn = random.Random(seed or None)
+        for number in range(_SEEDS):
+            (Path(folder) / str(number)).write_bytes(drawn.randbytes(_MAX_INPUT_BYTES))
+        atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={folder}/", folder], fuzz_one_input)
         atheris.Fuzz()
 
 

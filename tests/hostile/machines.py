@@ -32,7 +32,7 @@ from gym_p2p.server.handlers.dispatcher import Dispatcher
 from tests.core.match.pairs import greeted_match, outputs_of
 from tests.core.service.desk import Desk
 from tests.hostile.decoders import Decoder, decoders
-from tests.hostile.generators import hostile_values, nonsense, pieces, untrue_messages
+from tests.hostile.generators import hostile_values, mostly, nonsense, pieces, untrue_messages
 
 __all__ = ["PROPERTIES", "property_named"]
 
@@ -44,9 +44,8 @@ OUTPUTS_A_MESSAGE = 600
 _CONTENT_BYTES = 20_000_000
 
 _players = st.integers(1, 2)
+_says = st.tuples(st.just("says"), _players, untrue_messages)
 _moves = st.one_of(
-    st.tuples(st.just("says"), _players, untrue_messages),
-    st.tuples(st.just("says"), _players, untrue_messages),
     st.tuples(st.just("raw"), _players, st.binary(max_size=60)),
     st.tuples(st.just("pong"), _players, st.integers(-(10**6), 2**63)),
     st.tuples(st.just("time"), st.sampled_from([0.01, 0.3, 1.0, 3.0]), st.none()),
@@ -256,11 +255,19 @@ def decoders_hold(drawn: tuple[Decoder, Any]) -> None:
 PROPERTIES: Mapping[str, tuple[Callable[..., None], Mapping[str, SearchStrategy[Any]]]] = {
     "channel": (
         channel_holds,
-        {"players": st.integers(2, 3), "begun": st.booleans(), "moves": st.lists(_moves, max_size=25)},
+        {
+            "players": st.integers(2, 3),
+            "begun": st.booleans(),
+            "moves": st.lists(mostly(_says, _moves), min_size=8, max_size=25),
+        },
     ),
     "service": (
         service_holds,
-        {"events": st.lists(st.one_of(_events, _events, _joins, _queues, _ticks, _drops), max_size=25)},
+        {
+            "events": st.lists(
+                st.one_of(_events, _events, _joins, _queues, _ticks, _drops), min_size=6, max_size=25
+            )
+        },
     ),
     "decoders": (
         decoders_hold,
