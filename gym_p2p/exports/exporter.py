@@ -60,6 +60,9 @@ class Finished:
     """Whether it waits on disk for the next chance."""
     problems: tuple[str, ...]
     """What went wrong, in words; each was logged."""
+    lost: bool = False
+    """Whether something that was wanted is nowhere whole: not in its folder, or at neither the service nor in
+    the spool."""
 
 
 class Exporter:
@@ -110,6 +113,7 @@ class Exporter:
         self._upload_until = 0.0
         self._reply: Reply | None = None
         self._finished: Finished | None = None
+        self._unwritten = False
         self._thread = OwnThread(target=self._run, name="gym_p2p exporter", daemon=True)
         self._thread.start()
 
@@ -128,6 +132,7 @@ class Exporter:
         self._ending.set()
         with self._writing:
             self._problems.clear()  # what a checkpoint could not write may be on disk by now
+            self._unwritten = False
             documents = self._write()
             self._final = documents.get(_UPLOADED)
         self._ended.set()
@@ -140,7 +145,8 @@ class Exporter:
                 "the upload", reply.detail if reply is not None and reply.detail else "no answer in time"
             )
         spooled = self._entry is not None and not uploaded and not refused
-        return Finished(dict(self._paths), uploaded, spooled, tuple(self._problems))
+        lost = self._unwritten or not (self._target is None or uploaded or spooled)
+        return Finished(dict(self._paths), uploaded, spooled, tuple(self._problems), lost)
 
     # The thread.
 
@@ -193,6 +199,7 @@ class Exporter:
             documents = self._build()
         except Exception as error:  # noqa: BLE001 - a session must be able to end whatever the record is
             self._problem("building the documents", repr(error))
+            self._unwritten = True
             return {}
         if self._directory is None:
             return documents
@@ -204,6 +211,7 @@ class Exporter:
             except Exception as error:  # noqa: BLE001 - a full disk, or what cannot be JSON
                 there = "what lies there is a checkpoint" if kind in self._paths else "nothing lies there"
                 self._problem(f"writing {path}", f"{disk_problem(error)}; {there}")
+                self._unwritten = True
         self._enter_spool(self._directory)
         return documents
 
