@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 
 from gym_p2p.cli.commands import make_parser
+from gym_p2p.study.codebook import codebook_markdown
 from gym_p2p.version import __version__
 
 HERE = Path(__file__).parent
@@ -101,17 +103,26 @@ def _schema_page(kind: str) -> list[str]:
             lines += [_type_of(definition), ""]
             continue
         lines += ["| key | type | meaning |", "|---|---|---|"]
-        for key, field in definition["properties"].items():
+        for key, field in _keys_of(definition):
             meaning = " ".join(field.get("description", "").split()).replace("|", "\\|")
             lines.append(f"| `{key}` | {_type_of(field)} | {meaning} |")
         lines.append("")
     return lines
 
 
+def _keys_of(definition: dict[str, Any], within: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the keys of an object, and of the open objects in it."""
+    for key, field in definition.get("properties", {}).items():
+        yield f"{within}{key}", field
+        for inner in (field, *field.get("anyOf", [])):
+            yield from _keys_of(inner, f"{within}{key}.")
+
+
 def _generate(_app: Sphinx) -> None:
     _write("commands.md", _commands_page())
     for kind in ("session", "validation", "multiplayer"):
         _write(f"{kind}.md", _schema_page(kind))
+    _write("codebook.md", ["# The tables' codebook", "", codebook_markdown()])
 
 
 def _keep_whole(_app: Sphinx, what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:

@@ -77,7 +77,7 @@ class P2POptions(TypedDict, total=False):
     exports: str | None
     checkpoint_interval_s: float
     upload: bool
-    record: str | None
+    record: str | bool
 
 
 class _Exports:

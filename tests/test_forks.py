@@ -98,11 +98,11 @@ def test_a_fork_can_neither_play_nor_close_its_parents_match(network: str, lobby
             assert isinstance(error, UsageError)
             assert "fork" in str(error)
         assert _outcome_in_a_fork(env.close) is None
-        assert not list(lobby.exports.glob("match-*"))  # nothing is final yet
+        assert not list(lobby.exports.glob("*T*Z-*/*.json"))  # nothing is final yet
         for frame in range(20):
             assert "p2p" not in env.step(act(env.action_space, frame))[4]
         env.close()
-        assert len(list(lobby.exports.glob("match-*/*.json"))) == 3
+        assert len(list(lobby.exports.glob("*T*Z-*/*.json"))) == 3
 
 
 def test_a_wrapper_that_was_made_before_a_fork_plays_in_the_fork(lobby: Lobby) -> None:

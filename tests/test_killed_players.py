@@ -17,7 +17,10 @@ import psutil
 import pytest
 
 from gym_p2p import P2PEnv, PeerLost
+from gym_p2p.core.record.journal import fold
+from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.exports import KINDS, schema
+from gym_p2p.exports.recovery import recover_all
 from tests.lone_player import LonePlayer, lone_player
 from tests.players import Lobby, act, auto_peers, play_episode, together
 from tests.toys import BLEND
@@ -37,7 +40,7 @@ def _env(lobby: Lobby, seat: str, **changes: Any) -> P2PEnv:
 
 
 def _documents(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for match in sorted(folder.glob("match-*")):
+    for match in sorted(folder.glob("*T*Z-*")):
         for kind in KINDS:
             for path in match.glob(f"*.{kind}.json"):
                 document = json.loads(path.read_text())
@@ -90,6 +93,9 @@ def test_the_survivor_of_a_killed_player_learns_it_in_time_and_has_all_exports(
     (departure,) = document["departures"]
     assert (departure["playerId"], departure["reason"], departure["source"]) == ("a", "peer_crashed", source)
     assert departure["statedReason"] == ("crashed" if source == "goodbye" else None)
+    if whom != "network":  # what was killed there was not what writes
+        (made,) = recover_all(theirs)
+        assert made.problem is None
     checkpoint = dict(_documents(theirs))
     assert len(checkpoint) == 3
     for path, document in checkpoint.items():
@@ -99,8 +105,13 @@ def test_the_survivor_of_a_killed_player_learns_it_in_time_and_has_all_exports(
 
 
 def _has_checkpointed(directory: Path) -> bool:
-    multiplayer = [document for path, document in _documents(directory) if "multiplayer" in path.name]
-    return any(len(document["validation"]["allActions"]) > 20 for document in multiplayer)
+    journals = list(directory.glob("*/*.journal.jsonl"))
+    return any((_folded(path).frame_now or 0) > 20 for path in journals)
+
+
+def _folded(journal: Path) -> MatchRecord:
+    with journal.open("rb") as lines:
+        return fold(lines)
 
 
 def _kill(player: LonePlayer, whom: str, exports: Path) -> None:

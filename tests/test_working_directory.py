@@ -57,15 +57,15 @@ def test_every_file_of_a_match_stays_where_it_began(
         env.reset()
         _play(env, 20)
         monkeypatch.chdir("/")
-        until(lambda: len(list(home.glob("exports/match-*/a.*.json"))) == 3)  # a checkpoint
+        until(lambda: len(list(home.glob("exports/*T*Z-*/a.journal.jsonl"))) == 1)  # a checkpoint
         monkeypatch.chdir(elsewhere)
         finished = env.p2p.close()
     assert finished is not None
     assert not finished.problems
     assert finished.uploaded
     assert all(path.is_relative_to(home) for path in finished.paths.values())
-    assert len(list(home.glob("exports/match-*/*.json"))) == 6
-    assert list(home.glob("service/match-*/a.multiplayer.json"))
+    assert len(list(home.glob("exports/*T*Z-*/*.json"))) == 6
+    assert list(home.glob("service/*T*Z-*/a.multiplayer.json"))
     assert len(list(home.rglob("*.p2preplay"))) == 1
     assert not list(elsewhere.iterdir())
 

@@ -102,7 +102,7 @@ def test_the_match_goes_on_without_the_service_and_its_documents_wait_for_it(tmp
         until(lambda: len(_stored(data)) >= 2)
         together(*(env.close for env in envs))
     assert sorted(_stored(data)) == sorted(
-        (path.parent.name, json.loads(path.read_text())["playerId"])
+        (json.loads(path.read_text())["gameId"], json.loads(path.read_text())["playerId"])
         for path in (tmp_path / "exports").glob("*/*.multiplayer.json")
     )
 

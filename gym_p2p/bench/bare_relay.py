@@ -28,7 +28,7 @@ _START_TIMEOUT_S = 30.0
 def serve_bare() -> Iterator[str]:
     """Serve for the length of a ``with`` block; yields the address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 socketio.ASGIApp(_relay()),
                 lifespan="off",
@@ -40,7 +40,6 @@ def serve_bare() -> Iterator[str]:
                 timeout_graceful_shutdown=1,
             )
         )
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # they are the worker's
 
         def run() -> None:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -55,6 +54,13 @@ def serve_bare() -> Iterator[str]:
             thread.join(_START_TIMEOUT_S)
             if thread.is_alive():
                 raise P2PError("the bare relay does not end")
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them to the worker."""
+        yield
 
 
 def _relay() -> socketio.AsyncServer:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
+import functools
 import itertools
 import queue
 import threading
@@ -140,10 +142,10 @@ class CrowdStation:
             )
         )
         came, let_in_ms = await coming
-        await asyncio.sleep(0.05)
-        waited_until = time.monotonic() + _LAST_S
-        while any(pair.under_way for pair in self._pairs) and time.monotonic() < waited_until:
-            await asyncio.sleep(0.05)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_S):
+                for pair in self._pairs:
+                    await pair.settled.wait()
         return {
             "took_ms": [one for pair in self._pairs for one in pair.took_ms],
             "sent": sum(pair.sent for pair in self._pairs),
@@ -182,19 +184,17 @@ class _Pair:
         """Of what is under way from either; the service keeps the order."""
         self.took_ms: list[float] = []
         self.sent = 0
+        self.settled = asyncio.Event()
+        """Set while nothing is under way."""
         for index, end in enumerate(self._ends):
-            end.on_event = lambda name, _payload, index=index: self._arrived(name, 1 - index)
-
-    @property
-    def under_way(self) -> bool:
-        """Whether something has been sent that has not arrived."""
-        return any(self._sent_at)
+            end.on_event = functools.partial(self._arrived, 1 - index)
 
     def begin(self) -> None:
         """Begin a measurement."""
         self.took_ms, self.sent = [], 0
         for under_way in self._sent_at:
             under_way.clear()
+        self.settled.set()
 
     async def signal(self, until: float, per_s: float, *, after: float) -> None:
         """Send from both, evenly."""
@@ -204,6 +204,7 @@ class _Pair:
             number = next(self._numbers)
             for index, seat in enumerate(_SEATS):
                 self._sent_at[index].append(time.perf_counter())
+                self.settled.clear()
                 self._ends[index].emit("webrtc_signal", self._signal(number, _SEATS[1 - index], seat))
                 self.sent += 1
             due += 1 / per_s
@@ -222,9 +223,11 @@ class _Pair:
         candidate = {"candidate": text, "sdpMid": "0", "sdpMLineIndex": 0, "usernameFragment": "4ZcD"}
         return {**signal, "type": "ice-candidate", "payload": candidate}
 
-    def _arrived(self, name: str, sender: int) -> None:
+    def _arrived(self, sender: int, name: str, _payload: Any) -> None:
         if name == "webrtc_signal" and self._sent_at[sender]:
             self.took_ms.append((time.perf_counter() - self._sent_at[sender].pop(0)) * 1e3)
+        if not any(self._sent_at):
+            self.settled.set()
 
 
 async def meet(url: str, source: str | None, room: str) -> tuple[RawSocket, RawSocket, str]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gym_p2p.bench.checkpoint import checkpoint_rows
 from gym_p2p.bench.figures import Report, Row
 from gym_p2p.bench.made_study import Format, make_study
 from gym_p2p.errors import P2PError
@@ -24,6 +25,8 @@ from gym_p2p.processes.python import python_command
 __all__ = ["bench_data"]
 
 _MATCHES, _MINUTES, _FPS = 200, 10.0, 30.0
+_TARGETS = {"load_s": 30.0, "memory_bytes": 2000.0}
+"""Of 200 matches of 10 minutes at 30 frames a second, on two cores with nothing else to do."""
 _FORMATS: tuple[Format, ...] = ("now", "before")
 
 
@@ -45,9 +48,10 @@ def bench_data(
             )
             progress(f"loading it, {'as it is now' if kind == 'now' else 'in the format before'}")
             found[kind] = {"bytes": size, **_measured(folder)}
+    costs = list(checkpoint_rows(progress=progress, longest=60 if minutes >= 1 else 1))
     now, before = (found[kind] for kind in _FORMATS)
     rows = [
-        Row(what, unit, now[key] / per, anchor=before[key] / per)
+        Row(what, unit, now[key] / per, floor=before[key] / per, anchor=_TARGETS.get(key))
         for what, unit, key, per in (
             ("on the disk", "MB", "bytes", 1e6),
             ("a match on the disk", "MB", "bytes", 1e6 * matches),
@@ -63,13 +67,12 @@ def bench_data(
         bench="data",
         settings={"matches": matches, "minutes": minutes, "fps": fps},
         notes=[
-            f"{matches} matches of two players, {minutes:g} minutes at {fps:g} frames a second: documents and "
-            "recordings of both.",
-            "The format before: plain JSON without times, results, whole series of round trips and recordings.",
+            f"{matches} matches of two players, {minutes:g} minutes at {fps:g} frames a second.",
+            "Before: plain JSON without times, results, all round trips and recordings.",
         ],
-        rows=rows,
+        rows=[*rows, *costs],
         series=(),
-        columns=("now", "floor", "before"),
+        columns=("now", "before", "target"),
     )
 
 

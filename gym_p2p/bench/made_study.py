@@ -1,7 +1,7 @@
 """A study as it would lie on the disk after many matches: made, and not played.
 
-The documents are built of records as a player's are, so they have all that real ones have; the recordings have
-the frames of a match that nobody played, and are good for reading alone.
+The documents are built of records as a player's are, so they have all that real ones have; the recordings
+have the frames of a match that nobody played, and are good for reading alone.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from typing import Any, Literal
 import attrs
 import msgspec
 
-from gym_p2p.core.latency.series import Poll, PollStatus
+from gym_p2p.core.latency.series import Poll
+from gym_p2p.core.latency.webrtc_stats import PollStatus
 from gym_p2p.core.record.documents import KINDS, Kind, build_document
 from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.game.replay import records
 from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
 
-__all__ = ["Format", "make_study"]
+__all__ = ["Format", "action_of", "made_inputs", "made_record", "make_study"]
 
 Format = Literal["now", "before"]
 """``before``: plain JSON of version 1, without times, results, series and recordings."""
@@ -85,22 +86,31 @@ def _named(files: _Files, match: str, kind: Format) -> Iterator[tuple[str, bytes
 
 def _variant(number: int, frames: int, fps: float, kind: Format) -> _Files:
     chance = random.Random(number)
+    inputs = made_inputs(frames, chance)
+    documents = {}
+    for player in _SEATS:
+        record = made_record(player, inputs, fps, chance)
+        for one in KINDS:
+            data = msgspec.json.encode(build_document(one, record, 0, action_of))
+            documents[f"{player}.{one}.json"] = data if kind == "now" else _as_before(one, data)
+    return _Files(documents, inputs)
+
+
+def made_inputs(frames: int, chance: random.Random) -> list[tuple[bytes, ...]]:
+    """Return two seats' inputs of so many frames: keys that are held for a while."""
     held = 0
     inputs: list[tuple[bytes, ...]] = []
     for _ in range(frames):
         if chance.random() < 0.1:
             held = chance.randrange(6)
         inputs.append((bytes([held]), bytes([chance.randrange(6) if chance.random() < 0.1 else held])))
-    documents = {}
-    for player in _SEATS:
-        record = _record(player, inputs, fps, chance)
-        for one in KINDS:
-            data = msgspec.json.encode(build_document(one, record, 0, _decode))
-            documents[f"{player}.{one}.json"] = data if kind == "now" else _as_before(one, data)
-    return _Files(documents, inputs)
+    return inputs
 
 
-def _record(player: str, inputs: list[tuple[bytes, ...]], fps: float, chance: random.Random) -> MatchRecord:
+def made_record(
+    player: str, inputs: list[tuple[bytes, ...]], fps: float, chance: random.Random
+) -> MatchRecord:
+    """Return a player's record of a match with these inputs: what a real one would have, and ended."""
     (peer,) = [seat for seat in _SEATS if seat != player]
     record = MatchRecord(
         game_id=_MARK,
@@ -112,20 +122,30 @@ def _record(player: str, inputs: list[tuple[bytes, ...]], fps: float, chance: ra
         config={"sync": {"fps": fps}, "room": "bench"},
     )
     episode = record.begin_episode(Begin(at_ms=_START_MS + 250, seed=7))
-    nothing, infos = (False, False), ({}, {})
+    nothing = (False, False)
+    infos: tuple[dict[str, Any], ...] = ({}, {})
     for frame, joint in enumerate(inputs):
         at_ms = round(frame * 1e3 / fps + chance.random())
         episode.played_up_to(frame + 1, at_ms)
         episode.frame(joint)
         episode.outcome(
-            at_ms + chance.randrange(20, 60), rewards=(0.0, 0.0), terminations=nothing, truncations=nothing, infos=infos
+            at_ms + chance.randrange(20, 60),
+            rewards=(0.0, 0.0),
+            terminations=nothing,
+            truncations=nothing,
+            infos=infos,
         )
         if frame % 15 == 14:
             episode.checksum(frame, f"{frame:032x}")
         if frame % 20 == 19:
             now_ms = _START_MS + 250 + at_ms
             episode.rollback(
-                frame=frame, current_frame=frame + 2, player=peer, predicted=b"\0", actual=b"\1", now_ms=now_ms
+                frame=frame,
+                current_frame=frame + 2,
+                player=peer,
+                predicted=b"\0",
+                actual=b"\1",
+                now_ms=now_ms,
             )
     end_ms = _START_MS + round(len(inputs) * 1e3 / fps)
     link = record.links[peer]
@@ -138,7 +158,8 @@ def _record(player: str, inputs: list[tuple[bytes, ...]], fps: float, chance: ra
     return record
 
 
-def _decode(_seat: int, data: bytes) -> Any:
+def action_of(_seat: int, data: bytes) -> Any:
+    """Return the action of an input."""
     return data[0]
 
 
@@ -160,7 +181,9 @@ def _recording(match: str, player: str, inputs: list[tuple[bytes, ...]]) -> byte
         match_id=match,
         player_id=player,
         seats=_SEATS,
-        players=tuple({"player_id": seat, "subject_id": f"{match}-{seat}", "seats": [seat]} for seat in _SEATS),
+        players=tuple(
+            {"player_id": seat, "subject_id": f"{match}-{seat}", "seats": [seat]} for seat in _SEATS
+        ),
         environment=None,
         watchers=0,
         isolated=False,
@@ -189,7 +212,8 @@ def _recorded(inputs: list[tuple[bytes, ...]]) -> Iterator[records.Record]:
             for frame in range(first, first + len(part))
             if frame % 15 == 14
         ]
-        rewards, ends = [(0.0, 0.0)] * len(part), [b"\0\0"] * len(part)
+        rewards: list[tuple[float, ...]] = [(0.0, 0.0)] * len(part)
+        ends = [b"\0\0"] * len(part)
         yield records.Frames(first=first, inputs=part, rewards=rewards, ends=ends, checks=checks)
     yield records.Ended(frames=len(inputs), completed=True)
     yield records.Closed(episodes=1, frames=len(inputs), reason="normal")

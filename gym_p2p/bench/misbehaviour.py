@@ -20,7 +20,6 @@ __all__ = ["KINDS", "MisbehavingStation"]
 
 _BIG_BYTES = 60_000
 """Just below the largest frame that the service takes."""
-_BUFFERED_BYTES = 2**18
 _AGAIN_S = 0.005
 """After a refusal, or a close."""
 _CONNECTS_PER_S = 500
@@ -76,8 +75,7 @@ class MisbehavingStation:
                         break
                     socket.write(one)
                     self._sent += 1
-                    while not socket.closed and socket.transport.get_write_buffer_size() > _BUFFERED_BYTES:
-                        await asyncio.sleep(0.001)
+                    await socket.drained.wait()
                     await asyncio.sleep(0)
             finally:
                 socket.transport.abort()

@@ -53,6 +53,9 @@ class RawSocket(asyncio.Protocol):
         self._numbers = itertools.count()
         self._asked: dict[int, asyncio.Future[Any]] = {}
         loop = asyncio.get_running_loop()
+        self.drained = asyncio.Event()
+        """Set while the other side takes what is written, and once it is closed."""
+        self.drained.set()
         self._upgraded: asyncio.Future[None] = loop.create_future()
         self._let_in: asyncio.Future[None] = loop.create_future()
 
@@ -67,7 +70,7 @@ class RawSocket(asyncio.Protocol):
         local = None if source is None else (source, 0)
         async with asyncio.timeout(PATIENCE_S):
             _, protocol = await asyncio.get_running_loop().create_connection(
-                cls, parts.hostname, parts.port, local_addr=local
+                cls, parts.hostname or "", parts.port or 80, local_addr=local
             )
         return protocol
 
@@ -81,14 +84,18 @@ class RawSocket(asyncio.Protocol):
         socket = await cls.connect(url, source)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                socket.write(_UPGRADE.format(host=urllib.parse.urlsplit(url).netloc).encode())
-                await socket._upgraded
-                socket.say("40")
-                await socket._let_in
+                await socket.greet(urllib.parse.urlsplit(url).netloc)
         except BaseException:
             socket.transport.abort()
             raise
         return socket
+
+    async def greet(self, host: str) -> None:
+        """Become a websocket, and be let in."""
+        self.write(_UPGRADE.format(host=host).encode())
+        await self._upgraded
+        self.say("40")
+        await self._let_in
 
     @property
     def closed(self) -> bool:
@@ -126,8 +133,17 @@ class RawSocket(asyncio.Protocol):
         """Take the connection."""
         self.transport = transport
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def pause_writing(self) -> None:
+        """Wait until what is written is taken."""
+        self.drained.clear()
+
+    def resume_writing(self) -> None:
+        """Write on."""
+        self.drained.set()
+
+    def connection_lost(self, _error: Exception | None) -> None:
         """Tell all who wait."""
+        self.drained.set()
         for waiting in (self._upgraded, self._let_in, *self._asked.values()):
             if not waiting.done():
                 waiting.set_exception(ConnectionResetError("closed by the service"))

@@ -23,6 +23,9 @@ from gym_p2p.core.latency.statistics import nearest_rank
 __all__ = ["Load", "LoadReport", "RelayCost", "bench_service"]
 
 _FILES = 1024
+_QUICK = (1.2, 150)
+_FULL = (6.0, 700)
+"""How long each load is looked at, in seconds, and how many idle connections there are."""
 _QUIET = "nobody misbehaves"
 _WITHOUT_UPLOADS = "uploads that never finish"
 """A bare relay takes none."""
@@ -43,7 +46,7 @@ class Load:
 
     Attributes:
         server: ``"ours"`` or ``"bare relay"``.
-        load: what was done to it.
+        what: what was done to it.
         sent: signals of the honest clients.
         arrived: how many of them came to the other one.
         p50_ms: from sending to arrival; ``None`` where nothing arrived.
@@ -57,7 +60,7 @@ class Load:
     """
 
     server: str
-    load: str
+    what: str
     sent: int
     arrived: int
     p50_ms: float | None
@@ -120,7 +123,7 @@ def bench_service(*, full: bool = False, rounds: int | None = None, progress: Pr
         rounds: of the cost of a signal; ``None`` is three, or seven.
         progress: is called with what goes on.
     """
-    seconds, idle = (6.0, 700) if full else (1.2, 150)
+    seconds, idle = _FULL if full else _QUICK
     if rounds is None:
         rounds = 7 if full else 3
     with contextlib.ExitStack() as stack:
@@ -143,9 +146,9 @@ def bench_service(*, full: bool = False, rounds: int | None = None, progress: Pr
             "signals_per_s": 2 * _PAIRS * _PER_S,
         },
         notes=(
-            f"p50, p99: from one honest client to the other; {2 * _PAIRS} of them send {_PER_S:g} a second each",
-            f"let in: of those who came meanwhile from the honest clients' address; {_FILES} files may be open",
-            "bare relay: the least that python-socketio does for the same, without checks and limits",
+            f"p50, p99: from one honest client to another; {2 * _PAIRS} send {_PER_S:g} signals a second",
+            f"let in: of the honest ones who came meanwhile; the service may have {_FILES} files open",
+            "bare: the least that python-socketio does for the same, without checks and limits",
         ),
         loads=loads,
         cost=cost,
@@ -198,7 +201,7 @@ class _Bench:
         count = len(took["took_ms"])
         return (after["cpu_s"] - before["cpu_s"]) * 1e6 / count, count / _COST_S
 
-    def _measured(self, load: str, seconds: float) -> Load:
+    def _measured(self, what: str, seconds: float) -> Load:
         self._crowd.request("measure", seconds=_SETTLE_S, per_s=_PER_S)
         before = self._server.request("usage")
         took = self._crowd.request("measure", seconds=seconds, per_s=_PER_S)
@@ -206,7 +209,7 @@ class _Bench:
         took_ms = took["took_ms"]
         return Load(
             server=self._name,
-            load=load,
+            what=what,
             sent=took["sent"],
             arrived=len(took_ms),
             p50_ms=statistics.median(took_ms) if took_ms else None,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from gym_p2p.bench.connect import bench_connect
+from gym_p2p.bench.data import bench_data
 from gym_p2p.bench.echo import bench_echo
 from gym_p2p.bench.figures import Report
 from gym_p2p.bench.rollback import bench_rollback
 from gym_p2p.bench.rollback_match import bench_match
 from gym_p2p.bench.run import Progress
+from gym_p2p.bench.service import Load, LoadReport, bench_service
 from gym_p2p.bench.step import bench_learner, bench_step
 from gym_p2p.bench.telemetry import bench_telemetry
 from gym_p2p.cli.options import above_zero, between, count
@@ -21,7 +24,7 @@ from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
-DESCRIPTION = "Measure on this machine what things cost; nothing leaves it. Each takes about 30 s."
+DESCRIPTION = "Measure on this machine what things cost; nothing leaves it. Each takes 30 s to a minute."
 EPILOG = """\
 examples:
   gym-p2p bench step                      a step in lockstep, unpaced, beside bare exchanges
@@ -29,6 +32,8 @@ examples:
   gym-p2p bench connect --unreachable-stun
   gym-p2p bench rollback                  the session, saving and loading, rollbacks of 8 frames
   gym-p2p bench rollback --match          a match at 60 Hz over 100 ms of round trip, jitter and loss
+  gym-p2p bench data                      to load 200 matches of 10 minutes, and make their report
+  gym-p2p bench service                   a service while clients misbehave, beside a bare relay
   gym-p2p bench telemetry --jitter-ms 3 --loss 0.02 --busy
 
 Figures depend on the machine and on what else it does: compare the columns of one run, not two runs.
@@ -44,7 +49,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "what",
         choices=tuple(_BENCHES),
         help="connect: to open channels; echo: 64 bytes there and back; step: a step in lockstep; "
-        "rollback: what guessing costs; telemetry: its effect on steps, and its error",
+        "rollback: what guessing costs; service: what others feel while a client misbehaves; "
+        "telemetry: its effect on steps, and its error; data: a study of many matches",
     )
     parser.add_argument("--rounds", type=count, metavar="N", help="how often all take their turn")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every round")
@@ -62,8 +68,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="MS",
         help="compute this long between steps, paced at 60 a second, and compare where the network runs",
     )
+    data = parser.add_argument_group("data")
+    data.add_argument("--matches", type=count, metavar="N", help="of two players (default: 200)")
+    data.add_argument("--minutes", type=above_zero, metavar="M", help="each match (default: 10)")
     rollback = parser.add_argument_group("rollback")
     rollback.add_argument("--match", action="store_true", help="a real match of two processes, in real time")
+    loads = parser.add_argument_group("service")
+    loads.add_argument("--full", action="store_true", help="each load for longer, and more idle connections")
     paths = parser.add_argument_group("telemetry")
     paths.add_argument("--seconds", type=above_zero, metavar="S", help="how long a path is measured")
     paths.add_argument(
@@ -83,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
     report = _BENCHES[args.what](args, progress)
     if args.json:
         print(json.dumps(report.to_mapping(), allow_nan=False))
+    elif isinstance(report, LoadReport):
+        _print_loads(report)
     else:
         _print(report)
     return 0
@@ -108,6 +121,10 @@ def _rollback(args: argparse.Namespace, progress: Progress) -> Report:
     return bench(progress=progress, **_given(args, "rounds", frames="count"))
 
 
+def _service(args: argparse.Namespace, progress: Progress) -> LoadReport:
+    return bench_service(full=args.full, progress=progress, **_given(args, "rounds"))
+
+
 def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
     return bench_telemetry(
         jitter_ms=args.jitter_ms,
@@ -118,11 +135,17 @@ def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
     )
 
 
-_BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Report]] = {
+def _data(args: argparse.Namespace, progress: Progress) -> Report:
+    return bench_data(progress=progress, **_given(args, "matches", "minutes"))
+
+
+_BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Report | LoadReport]] = {
     "connect": _connect,
+    "data": _data,
     "echo": _echo,
     "step": _step,
     "rollback": _rollback,
+    "service": _service,
     "telemetry": _telemetry,
 }
 
@@ -156,6 +179,53 @@ def _print(report: Report) -> None:
     console.print(table)
     for note in report.notes:
         console.print(note, style="dim", soft_wrap=True)
+
+
+def _print_loads(report: LoadReport) -> None:
+    table = FittingTable(
+        [
+            Column("while", words=True),
+            Column("p50 ms", rank=4),
+            Column("p99 ms"),
+            Column("let in", rank=3),
+            Column("CPU %", rank=2),
+            Column("MB", rank=5),
+            Column("log lines", rank=7),
+            Column("bare p50", rank=8),
+            Column("bare p99", rank=1),
+            Column("bare let in", rank=6),
+            Column("bare CPU %", rank=9),
+            Column("bare MB", rank=10),
+        ],
+        tells=True,
+    )
+    bare = {load.what: load for load in report.loads if load.server != "ours"}
+    for load in report.loads:
+        if load.server == "ours":
+            beside = bare.get(load.what)
+            cells = [""] * 5 if beside is None else _load_cells(beside)
+            table.add_row(load.what, *_load_cells(load), str(load.log_lines), *cells)
+    console = output_console()
+    console.print(table)
+    cost = report.cost
+    ours_us, bare_us = statistics.median(cost.ours_us), statistics.median(cost.bare_us)
+    console.print(
+        f"a relayed signal, at {cost.per_s:.0f} a second: {ours_us:.0f} us of processor time; bare "
+        f"{bare_us:.0f} us: {cost.ratio:.2f} times as much",
+        soft_wrap=True,
+    )
+    for note in report.notes:
+        console.print(note, style="dim", soft_wrap=True)
+
+
+def _load_cells(load: Load) -> list[str]:
+    return [
+        "none" if load.p50_ms is None else _cell(load.p50_ms),
+        "none" if load.p99_ms is None else _cell(load.p99_ms),
+        f"{load.let_in}/{load.newcomers}",
+        _cell(100 * load.cpu),
+        _cell(None if load.memory_bytes is None else load.memory_bytes / 1e6),
+    ]
 
 
 def _cell(value: float | None) -> str:

@@ -37,8 +37,10 @@ from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS
+from gym_p2p.core.record.folders import short_id
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
+from gym_p2p.exports.documents import find_document, read_document
 from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
@@ -142,8 +144,10 @@ def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: in
     command = python_command("gym_p2p", "join", arguments.env, "--lines", "--server", url)
     command += ["--seat", str(seat), "--watchers", str(watchers)]
     command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
-    if arguments.record is not None:
-        command += ["--record", *([_recording(arguments.record, seat)] if arguments.record else [])]
+    if isinstance(arguments.record, str):
+        command += ["--record", _recording(arguments.record, seat)]
+    elif not arguments.record:
+        command += ["--no-record"]
     for name in (*MATCH_OPTIONS, "log_level"):
         value = getattr(arguments, name)
         if value is not None:
@@ -258,10 +262,11 @@ def _line(players: Sequence[_PlayerProcess]) -> str:
 def _aggregate(data_dir: Path, summaries: Sequence[Summary]) -> dict[str, Any] | None:
     """Return the summary of the service's comparison of the players, if all of them uploaded."""
     for summary in summaries:
-        path = data_dir / str(summary.match_id) / "aggregate.json"
-        if path.exists():
-            compared: dict[str, Any] = json.loads(path.read_text())["summary"]
-            return compared
+        for folder in data_dir.glob(f"*-{short_id(str(summary.match_id))}"):
+            path = find_document(folder / "aggregate.json")
+            if path is not None:
+                compared: dict[str, Any] = json.loads(read_document(path))["summary"]
+                return compared
     return None
 
 

@@ -88,6 +88,7 @@ def match_table(statuses: Iterable[Status], *, tells: bool = False) -> Renderabl
     """
     statuses = list(statuses)
     lines = [Text(f"{status.seat}: {status.sync}", style="dim") for status in statuses if status.sync]
+    lines += [Text(f"{status.seat}: {status.paused}", style="yellow") for status in statuses if status.paused]
     return Group(_links_table(statuses, tells=tells), *lines)
 
 
@@ -108,7 +109,8 @@ def _links_table(statuses: Iterable[Status], *, tells: bool) -> FittingTable:
 def match_line(status: Status) -> str:
     """Return in a few words where a player is."""
     seat = "" if status.seat is None else f"{status.seat}: "
-    return f"{seat}{status.state}" + (f", frame {status.frames_total:,}" if status.frames_total else "")
+    frames = f", frame {status.frames_total:,}" if status.frames_total else ""
+    return f"{seat}{status.state}{frames}" + (f", {status.paused}" if status.paused else "")
 
 
 def queue_line(status: QueueStatus) -> Text:
@@ -151,7 +153,8 @@ def _summary_lines(summary: Summary) -> Iterator[Text]:
     stored = "stored at the service"
     if not summary.uploaded:
         stored = "not uploaded" if summary.lost else "not uploaded (kept for the next time)"
-    yield Text(f"{summary.status.seat}: {summary.ending}, {stored}")
+    ending = summary.ending if summary.told is None else f"{summary.ending} ({summary.told})"
+    yield Text(f"{summary.status.seat}: {ending}, {stored}")
     written = [Path(path) for path in summary.exports.values()]
     if written:
         names = ", ".join(path.name for path in written)

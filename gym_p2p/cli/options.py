@@ -172,9 +172,17 @@ def _add_exports(exports: argparse._ArgumentGroup) -> None:
     exports.add_argument(
         "--record",
         nargs="?",
-        const="",
+        default=True,
+        const=True,
         metavar="PATH",
-        help="record the match: to a .p2preplay file, or into a folder (default: the exports' folder)",
+        help="record the match elsewhere than beside its documents: to a .p2preplay file, or into a folder",
+    )
+    exports.add_argument(
+        "--no-record",
+        dest="record",
+        action="store_const",
+        const=False,
+        help="do not record the match: it cannot be played again then",
     )
 
 
@@ -187,7 +195,7 @@ def match_options(arguments: argparse.Namespace) -> P2POptions:
         "view": arguments.view,
         "spectators": arguments.spectators,
         "exports": arguments.exports,
-        "record": arguments.exports if arguments.record == "" else arguments.record,
+        "record": arguments.record,
         "emulation": emulation(arguments),
     }
     if arguments.network is not None:

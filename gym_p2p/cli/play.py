@@ -66,6 +66,8 @@ class Status:
     """The place in a queue, while waiting in one."""
     sync: str | None = None
     """The sync mode, and what keeping together has cost so far, in words."""
+    paused: str | None = None
+    """For whom the match stands, in words."""
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +78,8 @@ class Summary:
     status: Status
     ending: str
     """``done``, ``interrupted``, or why the match ended early."""
+    told: str | None = None
+    """Who is gone, how, and who says so, in words; ``None`` where nobody is."""
     exports: dict[str, str]
     uploaded: bool
     problems: tuple[str, ...]
@@ -125,10 +129,12 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         raise
     finally:
         finished = env.p2p.close("normal" if ending == "done" else ending)
+    gone = env.p2p.ending
     return Summary(
         match_id=env.p2p.progress.match_id,
         status=player.status(),
         ending=ending,
+        told=None if gone is None or gone.player is None else str(gone),
         exports={kind: str(path) for kind, path in finished.paths.items()} if finished else {},
         uploaded=bool(finished and finished.uploaded),
         problems=finished.problems if finished else (),
@@ -147,16 +153,20 @@ class _SeatedPlayer:
         self._reward = 0.0
         self._steps: deque[tuple[float, int]] = deque()
         self._reported_at = 0.0
+        self._reported = Status(seat=part.seat, state="connecting")
 
     def run(self) -> str:
         """Play episode after episode; return how it ended."""
-        self._report(Status(seat=self._part.seat, state="connecting"))
+        self._report(self._reported)
+        with self._reported_while_waiting():
+            return self._play()
+
+    def _play(self) -> str:
         game = self._env.p2p.game
         self._policy(game.seats[0] if self._part.seat is None else self._part.seat)  # an error comes early
         policy, episodes = None, 0
         while True:
-            with self._reported_while_queueing():
-                observation, info = self._env.reset(seed=self._part.seed)
+            observation, info = self._env.reset(seed=self._part.seed)
             policy = policy or self._policy(self._env.p2p.seat)
             ending = self._episode(policy, observation, info)
             episodes += 1
@@ -166,17 +176,17 @@ class _SeatedPlayer:
                 return "done"
 
     @contextlib.contextmanager
-    def _reported_while_queueing(self) -> Iterator[None]:
-        """Report the place in the queue while ``reset`` waits there, which may take long."""
-        if self._part.options.get("queue") is None:
-            yield
-            return
+    def _reported_while_waiting(self) -> Iterator[None]:
+        """Report, while ``reset`` or ``step`` waits, where: in a queue, or for whom the match stands."""
         over = threading.Event()
 
-        def report_queue() -> None:
+        def report_waits() -> None:
             reported, reported_at = None, 0.0
             while not over.wait(REPORT_INTERVAL_S):
-                queue, now = self._env.p2p.progress.queue_status, time.monotonic()
+                progress, now = self._env.p2p.progress, time.monotonic()
+                queue, paused = progress.queue_status, progress.paused
+                if paused is not None:
+                    self._report(attrs.evolve(self._reported, state="paused", paused=str(paused)))
                 if queue is None:
                     continue
                 if queue != reported:
@@ -184,7 +194,7 @@ class _SeatedPlayer:
                 waited = attrs.evolve(queue, wait_s=queue.wait_s + now - reported_at)
                 self._report(Status(seat=self._part.seat, state=queue.state, queue=waited))
 
-        reporter = threading.Thread(target=report_queue, name="gym_p2p queue report", daemon=True)
+        reporter = threading.Thread(target=report_waits, name="gym_p2p report of waits", daemon=True)
         reporter.start()
         try:
             yield
@@ -223,7 +233,8 @@ class _SeatedPlayer:
         self._steps.append((now, self._env.p2p.progress.frames_total))
         while self._steps[0][0] < now - RATE_WINDOW_S:
             self._steps.popleft()
-        self._report(self.status())
+        self._reported = self.status()
+        self._report(self._reported)
 
     def status(self) -> Status:
         """Return where the player is."""

@@ -25,6 +25,7 @@ __all__ = [
     "is_boolean",
     "is_pair_of_functions",
     "is_path",
+    "is_path_or_boolean",
     "is_text",
     "one_of",
     "optional",
@@ -172,4 +173,7 @@ def absolute_path(option: str, value: Any) -> Any:
 
 is_boolean = _passing(lambda value: isinstance(value, bool), "true or false")
 is_text = _passing(lambda value: isinstance(value, str) and value != "", "a non-empty text")
+is_path_or_boolean = _passing(
+    lambda value: isinstance(value, str | os.PathLike | bool) and str(value) != "", "a path, true or false"
+)
 is_path = _passing(lambda value: isinstance(value, str | os.PathLike) and str(value) != "", "a path")

@@ -15,6 +15,7 @@ from gym_p2p.config.checks import (
     is_boolean,
     is_pair_of_functions,
     is_path,
+    is_path_or_boolean,
     is_text,
     one_of,
     optional,
@@ -220,8 +221,8 @@ def _directory(path: str | os.PathLike[str] | None) -> str | None:
     return resolved
 
 
-def _record(path: str | os.PathLike[str] | None) -> str | None:
-    resolved: str | None = absolute_path("record", path)
+def _record(path: Any) -> str | bool:
+    resolved: str | bool = False if path is None else absolute_path("record", path)
     return resolved
 
 
@@ -273,9 +274,10 @@ class P2PConfig:
     sync: SyncConfig = attrs.field(factory=SyncConfig, validator=is_a(SyncConfig))
     telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig, validator=is_a(TelemetryConfig))
     exports: ExportConfig = attrs.field(factory=ExportConfig, validator=is_a(ExportConfig))
-    record: str | None = attrs.field(default=None, converter=_record, validator=optional(is_path))
-    """Where the match is recorded, as seen from the working directory of now: a ``.p2preplay`` file, or a
-    folder that gets ``<match>/<player>.p2preplay``. ``None`` records nothing."""
+    record: str | bool = attrs.field(default=True, converter=_record, validator=is_path_or_boolean)
+    """Where the match is recorded, so that it can be played again: beside the documents, where these have a
+    folder (``True``); in a ``.p2preplay`` file, or a folder that gets one of each match, as seen from the
+    working directory of now; or nowhere (``False``, ``None``)."""
 
     @queue.validator
     def _either_room_or_queue(self, _attribute: attrs.Attribute[str | None], value: str | None) -> None:

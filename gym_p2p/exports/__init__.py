@@ -7,6 +7,7 @@ documents say, and no failure of a disk or of the network gets past :meth:`Expor
 from __future__ import annotations
 
 from gym_p2p.core.record.documents import KINDS, Kind
+from gym_p2p.exports.account import Account
 from gym_p2p.exports.documents import document_path, schema, write_document
 from gym_p2p.exports.exporter import Exporter, Finished
 from gym_p2p.exports.spool import FlushResult, SpoolEntry, flush_spool
@@ -14,6 +15,7 @@ from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 
 __all__ = [
     "KINDS",
+    "Account",
     "Exporter",
     "Finished",
     "FlushResult",

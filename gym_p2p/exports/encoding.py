@@ -47,8 +47,8 @@ def to_data(value: Any) -> Any:
 
 
 def _to_builtins(value: Any) -> Any:
-    """Return the data of a piece; what is JSON already (``msgspec.Raw``) is read."""
-    return msgspec.to_builtins(value, enc_hook=msgspec.json.decode)
+    """Return a piece as JSON reads it: a tuple is a list, and what is JSON already is read."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def dismantle(value: Any) -> None:

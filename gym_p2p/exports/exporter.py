@@ -1,11 +1,12 @@
-"""One session's documents: checkpointed while it lasts, written at the end, uploaded or kept for later.
+"""One session's documents: a journal while it lasts, written at the end, uploaded or kept for later.
 
-It owns one daemon thread. The thread first sends what earlier sessions left in the spool, then writes
-a checkpoint every so often, and at last uploads. The final documents are written by whoever calls
-:meth:`Exporter.finish`, so that they are on disk when it returns, whatever the network does.
+It owns two daemon threads. One adds what is new to the journal every so often, and at last uploads; the other
+makes documents of what killed sessions left, and sends what waits in the spool. The final documents
+are written by whoever calls :meth:`Exporter.finish`, so that they are on disk when it returns, whatever the
+network does.
 
-From the first checkpoint on the session has an entry in the spool whose lock it holds. So if the process is
-killed, the checkpoint is sent by the next one; see :mod:`gym_p2p.exports.spool`.
+From the first entry of the journal on the session has an entry in the spool whose lock it holds. So if the
+process is killed, what it played is sent by the next one; see :mod:`gym_p2p.exports.spool`.
 """
 
 from __future__ import annotations
@@ -13,18 +14,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import attrs
-import msgspec
 
 from gym_p2p.config import ExportConfig
 from gym_p2p.config.secret import Secret
-from gym_p2p.core.record.documents import Kind
+from gym_p2p.core.record.documents import KINDS, Document, Kind
+from gym_p2p.core.record.index import index_entry
+from gym_p2p.core.record.parts import UploadStatus
+from gym_p2p.exports.account import Account
 from gym_p2p.exports.documents import document_path, write_document
-from gym_p2p.exports.encoding import dismantle, encode
+from gym_p2p.exports.encoding import encode
+from gym_p2p.exports.index import append_to_index
+from gym_p2p.exports.journal import Journal, journal_path
+from gym_p2p.exports.recovery import recover_all
 from gym_p2p.exports.spool import SpoolEntry, flush_spool
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 from gym_p2p.files.private import check_directory
@@ -40,20 +46,13 @@ _UPLOADED: Kind = "multiplayer"
 
 _FLUSH_DEADLINE_S = 30.0
 
-_CHECKPOINT_SHARE = 0.05
-"""The share of time that checkpoints may take at most: in a very long match they grow rarer."""
-
-
-AnyDocument = Mapping[str, Any] | msgspec.Struct
-"""What becomes an object of JSON's."""
-
 
 @attrs.frozen
 class Finished:
     """What became of a session's documents."""
 
     paths: Mapping[str, Path]
-    """By kind, where a whole document lies: the final one, unless ``problems`` names it."""
+    """By kind, where a document lies."""
     uploaded: bool
     """Whether the service has stored the multiplayer document."""
     spooled: bool
@@ -61,45 +60,50 @@ class Finished:
     problems: tuple[str, ...]
     """What went wrong, in words; each was logged."""
     lost: bool = False
-    """Whether something that was wanted is nowhere whole: not in its folder, or at neither the service nor in
-    the spool."""
+    """Whether a document that was wanted is nowhere whole: not in its folder, or at neither the service nor
+    in the spool. A journal may hold what it can be recovered from."""
 
 
 class Exporter:
     """Writes and uploads one session's documents.
 
     Args:
-        config: the folder, the interval, and whether to upload.
-        game_id: the match's id, also at the service.
-        player_id: whose documents these are.
-        build: makes new documents as of now, by kind; called from several threads, one at a time. Those of
-            a checkpoint are taken apart once they are written.
+        config: the interval, whether there is a folder, and whether to upload.
+        account: of the match; read from several threads.
+        folder: the match's folder; it is made when there is something to write. ``None`` writes no files.
         server_url: the service; ``None`` uploads nothing.
         token: the right to upload; ``None`` uploads nothing.
 
     Raises:
-        ConfigurationError: no file can be written into the folder.
+        ConfigurationError: no file can be written into the exports' folder.
     """
 
     def __init__(
         self,
         config: ExportConfig,
         *,
-        game_id: str,
-        player_id: str | int,
-        build: Callable[[], Mapping[str, AnyDocument]],
+        account: Account,
+        folder: Path | None,
         server_url: str | None = None,
         token: str | Secret | None = None,
     ) -> None:
-        self._directory = None if config.directory is None else check_directory(config.directory)
+        self._folder = folder
         self._interval_s = config.checkpoint_interval_s
-        self._game_id = game_id
-        self._player_id = player_id
-        self._build = build
+        self._account = account
+        self._player_id = account.record.player_id
+        self._journal: Journal | None = None
+        if folder is not None:
+            check_directory(folder.parent)
+            path = journal_path(folder, self._player_id)
+            self._journal = Journal(path, account.journal(), account.now_ms)
         self._target: Upload | None = None
         if config.upload and server_url is not None and token is not None:
             self._target = Upload.of_document(
-                server_url=server_url, match_id=game_id, player_id=player_id, kind=_UPLOADED, token=token
+                server_url=server_url,
+                match_id=account.record.game_id,
+                player_id=self._player_id,
+                kind=_UPLOADED,
+                token=token,
             )
         self._writing = threading.Lock()
         self._closing = threading.Lock()
@@ -109,13 +113,16 @@ class Exporter:
         self._problems: list[str] = []
         self._told: set[str] = set()
         self._entry: SpoolEntry | None = None
-        self._final: AnyDocument | None = None
+        self._final: Document | None = None
         self._upload_until = 0.0
         self._reply: Reply | None = None
         self._finished: Finished | None = None
-        self._unwritten = False
-        self._thread = OwnThread(target=self._run, name="gym_p2p exporter", daemon=True)
-        self._thread.start()
+        self._threads = [
+            OwnThread(target=target, name=f"gym_p2p exporter {name}", daemon=True)
+            for name, target in (("journal", self._run), ("spool", self._send_earlier))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def finish(self, deadline_s: float) -> Finished:
         """Write the final documents, then upload within the deadline, or leave it to the spool.
@@ -132,33 +139,47 @@ class Exporter:
         self._ending.set()
         with self._writing:
             self._problems.clear()  # what a checkpoint could not write may be on disk by now
-            self._unwritten = False
-            documents = self._write()
-            self._final = documents.get(_UPLOADED)
+            self._write_final()
         self._ended.set()
-        self._thread.join(max(0.0, self._upload_until - time.monotonic()))
+        for thread in self._threads:
+            thread.join(max(0.0, self._upload_until - time.monotonic()))
         reply = self._reply
         uploaded = reply is not None and reply.outcome is UploadOutcome.STORED
         refused = reply is not None and reply.outcome is UploadOutcome.REFUSED
+        detail = reply.detail if reply is not None and reply.detail else "no answer in time"
         if self._target is not None and not uploaded:
-            self._problem(
-                "the upload", reply.detail if reply is not None and reply.detail else "no answer in time"
-            )
+            self._problem("the upload", detail + self._way_on())
         spooled = self._entry is not None and not uploaded and not refused
-        lost = self._unwritten or not (self._target is None or uploaded or spooled)
+        if self._target is not None:
+            self._tell_upload("stored" if uploaded else "refused" if refused else "kept", detail)
+        unwritten = self._folder is not None and len(self._paths) < len(KINDS)
+        lost = unwritten or not (self._target is None or uploaded or spooled)
         return Finished(dict(self._paths), uploaded, spooled, tuple(self._problems), lost)
 
-    # The thread.
+    def _tell_upload(self, state: Literal["stored", "kept", "refused"], detail: str) -> None:
+        """Say in the session document what became of the upload, without this machine's folders."""
+        path = self._paths.get(_UPLOADED)
+        short = None if path is None or state == "stored" else f"{path.parent.name}/{path.name}"
+        self._account.record.upload = UploadStatus(
+            state=state,
+            problem=None if state == "stored" else detail,
+            path=short,
+            command=None if short is None else f"gym-p2p exports upload {short}",
+        )
+        if "session" in self._paths and self._folder is not None:
+            self._write(self._folder, "session", self._account.document("session"))
+
+    def _way_on(self) -> str:
+        path = self._paths.get(_UPLOADED)
+        return "" if path is None else f"; 'gym-p2p exports upload {path}' hands it in later"
+
+    # The threads.
 
     def _run(self) -> None:
         try:
-            self._flush()
-            pause_s = self._interval_s
-            while not self._ending.wait(pause_s):
-                began = time.monotonic()
+            self._checkpoint()
+            while not self._ending.wait(self._interval_s):
                 self._checkpoint()
-                took_s = time.monotonic() - began
-                pause_s = max(self._interval_s - took_s, took_s / _CHECKPOINT_SHARE)
             self._ended.wait()
             self._upload()
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
@@ -168,19 +189,23 @@ class Exporter:
             if self._entry is not None:
                 self._entry.close()
 
-    def _flush(self) -> None:
-        if self._directory is not None and self._target is not None:
+    def _send_earlier(self) -> None:
+        if self._folder is None:
+            return
+        directory = self._folder.parent
+        try:
+            recover_all(directory, give_up=self._ending.is_set)
+        except OSError as error:
+            _log.warning("%s: cannot look for what killed players left: %s", directory, disk_problem(error))
+        if self._target is not None:
             flush_spool(
-                self._directory,
-                self._target.server_url,
-                deadline_s=_FLUSH_DEADLINE_S,
-                give_up=self._ending.is_set,
+                directory, self._target.server_url, deadline_s=_FLUSH_DEADLINE_S, give_up=self._ending.is_set
             )
 
     def _checkpoint(self) -> None:
         with self._writing:
-            if not self._ending.is_set():
-                dismantle(self._write())
+            if self._journal is not None and not self._ending.is_set():
+                self._append(self._journal)
 
     def _upload(self) -> None:
         if self._target is None or self._final is None:
@@ -193,40 +218,72 @@ class Exporter:
 
     # Writing, under its lock.
 
-    def _write(self) -> Mapping[str, AnyDocument]:
-        """Build and write the documents; what fails is noted, and the others are written all the same."""
+    def _append(self, journal: Journal) -> None:
+        """Add what is new to the journal; what fails is noted, and the match goes on."""
         try:
-            documents = self._build()
-        except Exception as error:  # noqa: BLE001 - a session must be able to end whatever the record is
-            self._problem("building the documents", repr(error))
-            self._unwritten = True
-            return {}
-        if self._directory is None:
-            return documents
-        for kind, document in documents.items():
-            path = document_path(self._directory, self._game_id, self._player_id, kind)
-            try:
-                write_document(path, document)
-                self._paths[kind] = path
-            except Exception as error:  # noqa: BLE001 - a full disk, or what cannot be JSON
-                there = "what lies there is a checkpoint" if kind in self._paths else "nothing lies there"
-                self._problem(f"writing {path}", f"{disk_problem(error)}; {there}")
-                self._unwritten = True
-        self._enter_spool(self._directory)
-        return documents
+            journal.append()
+        except Exception as error:  # noqa: BLE001 - a full disk, or what cannot be JSON
+            self._problem(f"writing {journal.path}", disk_problem(error))
+            return
+        self._enter_spool()
 
-    def _enter_spool(self, directory: Path) -> None:
-        document = self._paths.get(_UPLOADED)
-        if self._target is None or self._entry is not None or document is None:
+    def _write_final(self) -> None:
+        """Build and write the documents; what fails is noted, and the others are written all the same."""
+        for kind in KINDS:
+            try:
+                document = self._account.document(kind)
+            except Exception as error:  # noqa: BLE001 - a session must be able to end whatever the record is
+                self._problem(f"building the {kind} document", repr(error))
+                continue
+            if kind == _UPLOADED:
+                self._final = document
+            if self._folder is not None:
+                self._write(self._folder, kind, document)
+        if self._folder is None or self._journal is None:
+            return
+        if len(self._paths) == len(KINDS):
+            self._enter_spool()
+            self._close_account(self._folder, self._journal)
+        else:
+            self._append(self._journal)  # the end, too, for whoever recovers it
+        self._journal.close()
+
+    def _write(self, folder: Path, kind: Kind, document: Document) -> None:
+        path = document_path(folder, self._player_id, kind)
+        try:
+            self._paths[kind] = write_document(path, document)
+        except Exception as error:  # noqa: BLE001 - a full disk, or what cannot be JSON
+            self._problem(f"writing {path}", f"{disk_problem(error)}; {self._left(folder)}")
+
+    def _left(self, folder: Path) -> str:
+        if self._journal is None or not self._journal.exists:
+            return "nothing lies there"
+        return f"what was played is in the journal: 'gym-p2p exports recover {folder}' makes it of that"
+
+    def _close_account(self, folder: Path, journal: Journal) -> None:
+        """Enter the match into the index, and remove the journal, which nobody needs any more."""
+        try:
+            append_to_index(folder.parent, index_entry(self._account.record, folder.name))
+        except OSError as error:
+            self._problem("the index", disk_problem(error))
+        try:
+            journal.discard()
+        except OSError as error:
+            self._problem(f"removing {journal.path}", disk_problem(error))
+
+    def _enter_spool(self) -> None:
+        folder = self._folder
+        there = self._paths or (self._journal is not None and self._journal.exists)
+        if folder is None or self._target is None or self._entry is not None or not there:
             return
         try:
             self._entry = SpoolEntry.create(
-                directory,
-                self._game_id,
+                folder.parent,
+                self._account.record.game_id,
                 self._player_id,
                 kind=_UPLOADED,
                 target=self._target,
-                document=document,
+                document=document_path(folder, self._player_id, _UPLOADED),
             )
         except OSError as error:
             self._problem("the spool", disk_problem(error))

@@ -17,7 +17,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import attrs
@@ -25,6 +25,9 @@ import msgspec
 
 from gym_p2p.config import Secret
 from gym_p2p.core.wire.foreign_text import printable
+from gym_p2p.exports.documents import find_document, packed_path, read_document
+from gym_p2p.exports.journal import SUFFIX
+from gym_p2p.exports.recovery import recover
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import make_folder
@@ -32,11 +35,11 @@ from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.whole import replacing, write_bytes
 from gym_p2p.processes.forks import let_go_in_forks
 
-__all__ = ["FlushResult", "SpoolEntry", "flush_spool"]
+__all__ = ["SPOOL", "FlushResult", "SpoolEntry", "flush_spool", "waiting"]
 
 _log = logging.getLogger(__name__)
 
-_SPOOL = ".spool"
+SPOOL = ".spool"
 _REFUSED = "refused"
 
 _MOST_FAILURES = 3
@@ -102,7 +105,7 @@ class SpoolEntry:
         Raises:
             OSError: it could not be written.
         """
-        spool = directory / _SPOOL
+        spool = directory / SPOOL
         make_folder(spool)
         path = spool / f"{path_component(game_id)}.{path_component(player_id)}.{kind}.json"
         path = _short_enough(path)
@@ -162,7 +165,7 @@ class SpoolEntry:
             give_up: likewise.
         """
         try:
-            sent = [self.document.read_bytes()] if body is None else body
+            sent = [self._read_document()] if body is None else body
             reply = upload(self.target, sent, deadline_s=deadline_s, give_up=give_up)
         except OSError as error:
             reply = Reply(UploadOutcome.REFUSED, f"the document cannot be read: {error}")
@@ -183,15 +186,27 @@ class SpoolEntry:
         if descriptor >= 0:
             os.close(descriptor)
 
-    def _judged(self, reply: Reply) -> Reply:
-        """Take a no to the token for final once it has expired: before, a clock or a secret may be wrong."""
-        now = time.time()
+    def _read_document(self) -> bytes:
+        """Return the document; of a killed player who has left only a journal, made of that."""
+        if find_document(self.document) is None:
+            player = self.document.name.removesuffix(f".{self.kind}.json")
+            recover(self.document.with_name(f"{player}{SUFFIX}"))
+        return read_document(self.document)
+
+    @property
+    def expired(self) -> bool:
+        """Whether the token is beyond its time, by this machine's clock."""
         expires_at = _expiry(self.target.token)
         if expires_at is None:  # not one of ours as it is now: then the entry's own age has to do
             expires_at = os.fstat(self._descriptor).st_mtime + _LONGEST_WAIT_S
-        if now < expires_at:
+        return expires_at <= time.time()
+
+    def _judged(self, reply: Reply) -> Reply:
+        """Say what helps where a token is not taken any more: it may be given another one."""
+        if not self.expired:  # a clock or a secret may be wrong
             return reply
-        return Reply(UploadOutcome.REFUSED, f"its upload token has expired ({reply.detail})")
+        way = f"with another one, 'gym-p2p exports upload {self.document} --token TOKEN' hands it in"
+        return Reply(reply.outcome, f"its upload token has expired ({reply.detail}); {way}")
 
     def _remove(self) -> None:
         with contextlib.suppress(OSError):
@@ -219,14 +234,14 @@ def flush_spool(
     failures = 0
     entries = _entries(directory)
     random.shuffle(entries)  # those that the service chokes on must not stand before the others for ever
-    for path in entries:
+    for path, expired in [*((path, False) for path in entries), *((path, True) for path in entries)]:
         if failures >= _MOST_FAILURES or give_up() or ends_at <= time.monotonic():
             break
         entry = _claimed(path, directory)
         if entry is None:
             continue
         try:
-            if entry.target.server_url != server_url.rstrip("/"):
+            if entry.target.server_url != server_url.rstrip("/") or entry.expired is not expired:
                 continue
             reply = entry.send(deadline_s=max(0.0, ends_at - time.monotonic()), give_up=lambda: True)
         finally:
@@ -242,9 +257,27 @@ def flush_spool(
     return FlushResult(tuple(stored), tuple(refused), len(_entries(directory)))
 
 
+def waiting(directory: Path, below: Path) -> Iterator[SpoolEntry]:
+    """Yield what waits for any service and lies at a path or below it, locked; each is closed after its turn.
+
+    Args:
+        directory: the exports' folder.
+        below: that folder, a match's folder in it, or a document; absolute.
+    """
+    for path in _entries(directory):
+        entry = _claimed(path, directory)
+        if entry is None:
+            continue
+        try:
+            if below.resolve() in {entry.document, packed_path(entry.document), *entry.document.parents}:
+                yield entry
+        finally:
+            entry.close()
+
+
 def _entries(directory: Path) -> list[Path]:
     try:
-        return sorted(path for path in (directory / _SPOOL).glob("*.json") if path.is_file())
+        return sorted(path for path in (directory / SPOOL).glob("*.json") if path.is_file())
     except OSError:
         return []
 

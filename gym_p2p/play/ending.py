@@ -50,6 +50,13 @@ class Ending:
         """Return the end that an exception of the environment, or a Ctrl-C in it, puts to a match."""
         return cls("interrupted" if isinstance(error, KeyboardInterrupt) else "environment_failed")
 
+    def __str__(self) -> str:
+        if self.reason not in _WORDS:
+            return self.reason
+        says = {"service": ", says the service", "peer": f", says {self.source_player!r}"}
+        told = says.get(self.source or "", "") if self.reason != EXCLUDED else ""
+        return f"{self.player!r} is gone: {_in_words(self.reason, self.stated_reason)}{told}"
+
     @property
     def loss(self) -> Cause | None:
         """How the player came to be gone whose loss it is; ``None`` if it is not one."""
@@ -80,6 +87,9 @@ def _reason_of(error: BaseException | None, *, otherwise: str) -> str:
 
 def gone_in_words(gone: PlayerGone) -> str:
     """Return why somebody is gone, as it may stand in an error."""
-    words = _WORDS[gone.reason]
-    said = gone.stated_reason
-    return words if said in {None, "normal", gone.reason} else f"{words} ({said})"
+    return _in_words(gone.reason, gone.stated_reason)
+
+
+def _in_words(reason: str, stated: str | None) -> str:
+    words = _WORDS[reason]
+    return words if stated in {None, "normal", reason} else f"{words} ({stated})"

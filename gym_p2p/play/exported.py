@@ -75,7 +75,8 @@ def exported_config(config: P2PConfig) -> dict[str, Any]:
     exported = to_mapping(config)
     # Of paths, the last part: where a player's folders lie is told to nobody.
     for group, name in ((exported["exports"], "directory"), (exported, "record")):
-        group[name] = group[name] and Path(group[name]).name
+        if isinstance(group[name], str):
+            group[name] = Path(group[name]).name
     if callable(config.pre_match):
         exported["pre_match"] = name_of(config.pre_match)
     sync = exported["sync"]

@@ -15,7 +15,6 @@ import attrs
 from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
 from gym_p2p.errors import ConnectFailed, NetworkError, PeerLost
 from gym_p2p.game.replay.writer import ReplayWriter
-from gym_p2p.net.worker.messages import WorkerFailed, WorkerStopped
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.episode import LiveEpisode
 from gym_p2p.play.match_client import MatchClient
@@ -132,9 +131,12 @@ class LiveMatch:
     def _await_states(self) -> None:
         """Give the states that are exchanged at a desync a moment to be sent and to arrive."""
         deadline = time.monotonic() + EXCHANGE_LIMIT_S
-        while self.played.states.waits and self.client.gone is None and time.monotonic() < deadline:
-            if isinstance(self.client.receive(LOOK_EVERY_S), WorkerFailed | WorkerStopped):
+        client = self.client
+        while self.played.states.waits and client.gone is None and not client.ended:
+            if deadline <= time.monotonic():
                 return
+            client.drain()  # nothing else is waited for any more, but this
+            time.sleep(LOOK_EVERY_S)
 
     def drain(self) -> None:
         """Take in all events that are there, and record what became final by them."""

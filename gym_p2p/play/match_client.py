@@ -103,7 +103,7 @@ class MatchClient:
         """The first player who left or was lost: no episode begins without them."""
         self._departures: dict[int, PlayerGone] = {}
         self.silent: dict[int, float] = {}
-        """From whom nothing arrives for a while now, and since when it is known, on ``time.monotonic``'s clock."""
+        """From whom nothing arrives now, and since when that is known, on ``time.monotonic``'s clock."""
         self.queue_status: QueueStatus | None = None
         """Where this player stands in the queue, by the newest status; ``None`` while they are in none."""
         self._ready: set[int] = set()
@@ -155,6 +155,11 @@ class MatchClient:
         if self._recorder is None:
             self._follow_queue(event)
         return event
+
+    @property
+    def ended(self) -> bool:
+        """Whether the network half has ended: nothing comes any more."""
+        return self._end is not None
 
     def drain(self) -> None:
         """Take in all events that are there, without waiting."""

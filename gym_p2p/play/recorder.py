@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import attrs
@@ -32,24 +31,20 @@ from gym_p2p.core.match.events import (
 )
 from gym_p2p.core.record.absences import Departure, Pause
 from gym_p2p.core.record.clock_offsets import clock_base_of
-from gym_p2p.core.record.documents import KINDS, Document, Kind, build_document
+from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.exports import Exporter, Finished
+from gym_p2p.exports import Account, Exporter, Finished
 from gym_p2p.exports.encoding import to_data
-from gym_p2p.files.names import path_component
-from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.origin import origin
-from gym_p2p.game.env.recipe import Recipe
-from gym_p2p.game.replay.reader import SUFFIX, replay_header
-from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.net.worker.messages import LinkOpened, Polled, WorkerEvent
 from gym_p2p.play.exported import exported_config, exported_probe, identities, software
+from gym_p2p.play.recording import match_folder_of
 
-__all__ = ["PauseReason", "Recorder", "check_record", "now_ms", "open_replay"]
+__all__ = ["PauseReason", "Recorder", "now_ms"]
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +104,8 @@ class Recorder:
             critical_ms=config.telemetry.critical_ms,
         )
         self.record.probe = exported_probe(found)
+        self._account = Account(self.record, self._decode, clock_ms)
+        self.folder = match_folder_of(found, config, clock_ms())
         self._about = about
         self._meet([None] * len(found.players))
         self._exporter = self._make_exporter(config) if exports else None
@@ -125,7 +122,8 @@ class Recorder:
                 self._meet(about)
             case InputsArrived(player, _, inputs, confirmed):
                 record.inputs_received += len(inputs)
-                record.episode.confirmed(confirmed - 1)
+                if record.episodes:  # a player who goes before the first has given some, by others' account
+                    record.episode.confirmed(confirmed - 1)
                 self._link(player).packets_received += 1
             case LinkOpened() | Pinged() | Polled():
                 self._fold_link(at_ms, self._link(event.player), event)
@@ -165,12 +163,8 @@ class Recorder:
 
     def document(self, kind: Kind) -> dict[str, Any]:
         """Return one document as of now, as plain data; callable from any thread, at any time."""
-        data: dict[str, Any] = to_data(self._build(kind))
+        data: dict[str, Any] = to_data(self._account.document(kind))
         return data
-
-    def documents(self) -> dict[str, Document]:
-        """Build all three."""
-        return {kind: self._build(kind) for kind in KINDS}
 
     def latency(self) -> dict[SeatId, dict[str, Any] | None]:
         """Return every link's statistics as plain data, ``None`` without samples."""
@@ -200,9 +194,8 @@ class Recorder:
     def _make_exporter(self, config: P2PConfig) -> Exporter:
         return Exporter(
             config.exports,
-            game_id=self.found.match_id,
-            player_id=self.found.player_id,
-            build=self.documents,
+            account=self._account,
+            folder=self.folder,
             server_url=config.server_url,
             token=self.found.token,
         )
@@ -214,9 +207,6 @@ class Recorder:
         self.record.identities = identities(self.found, self._game.seats, told)
         for player, link in self.record.links.items():
             link.clock.base_ms = clock_base_of((told[player] or {}).get("clock"), self._about["clock"])
-
-    def _build(self, kind: Kind) -> Document:
-        return build_document(kind, self.record, self._clock_ms(), self._decode)
 
     def _link(self, player: int) -> LinkRecord:
         return self.record.links[self._players[player]]
@@ -265,54 +255,3 @@ class Recorder:
     def _decode(self, seat: int, data: bytes) -> Any:
         codec = self._game.codec(self._game.seats[seat])
         return codec.to_json(codec.decode(data))
-
-
-def check_record(config: P2PConfig) -> None:
-    """Refuse early what could not be recorded to.
-
-    Raises:
-        ConfigurationError: no file can be written there, or there is one already.
-    """
-    if config.record is None:
-        return
-    if config.record.endswith(SUFFIX):
-        check_replay_path(config.record)
-    else:
-        check_directory(config.record, option="record")
-
-
-def open_replay(
-    game: Game, found: MatchFound, config: P2PConfig, *, snapshots: str | None, environment: Recipe | None
-) -> ReplayWriter | None:
-    """Begin to record a match; ``None`` without a path for it.
-
-    Args:
-        game: before its first reset.
-        found: the match.
-        config: with the path.
-        snapshots: the strategy's name where the players compare states.
-        environment: how the environment was made, where that is known better than it knows itself.
-
-    Raises:
-        ConfigurationError: no file can be written there.
-    """
-    if config.record is None:
-        return None
-    path = Path(config.record)
-    if path.suffix != SUFFIX:
-        path = path / path_component(found.match_id) / f"{path_component(found.player_id)}{SUFFIX}"
-    header = replay_header(
-        game,
-        match_id=found.match_id,
-        recorded_ms=now_ms(),
-        player_id=found.player_id,
-        players=[
-            {"player_id": p.player_id, "subject_id": p.subject_id, "seats": list(p.seats)}
-            for p in found.players
-        ],
-        sync=exported_config(config)["sync"],
-        environment=environment,
-        isolated=config.sync.isolate_random,
-        snapshots=snapshots,
-    )
-    return ReplayWriter(path, header, checked_every=config.sync.checked_every)

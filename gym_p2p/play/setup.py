@@ -29,7 +29,8 @@ from gym_p2p.play.handshake import agreed, holders, make_plan
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient, Voter
 from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
-from gym_p2p.play.recorder import Recorder, check_record, now_ms, open_replay
+from gym_p2p.play.recorder import Recorder, now_ms
+from gym_p2p.play.recording import check_record, open_replay
 from gym_p2p.play.state_exchange import Beside
 from gym_p2p.play.sync_mode import SyncOffer, make_offer
 from gym_p2p.play.waits import Waits
@@ -136,7 +137,14 @@ class MatchSetup:
         choice = agreed(found, about, offer)
         _log.info("played in %s: %s", choice.mode, choice.why)
         recorder.record.sync = choice.to_export()
-        replay = open_replay(game, found, self._config, snapshots=choice.compared_by, environment=environment)
+        replay = open_replay(
+            game,
+            found,
+            self._config,
+            folder=recorder.folder,
+            snapshots=choice.compared_by,
+            environment=environment,
+        )
         sinks: list[EpisodeSink] = [] if replay is None else [replay]
         if self._config.spectators:
             sinks.append(Broadcast(client.command, snapshots=choice.compared_by))

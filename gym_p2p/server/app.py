@@ -29,9 +29,11 @@ from gym_p2p.core.service.machines import Machines
 from gym_p2p.errors import UsageError
 from gym_p2p.processes.threads import OwnThread
 from gym_p2p.server.factory import assemble, open_secret
+from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.doorkeeper import Doorkeeper, room_for_sockets
 from gym_p2p.server.guard.frames import FrameGuard, StrictPacket
 from gym_p2p.server.guard.metrics import ServiceMetrics
+from gym_p2p.server.guard.protocols import FrameRate
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.handlers.service import SignalingService
@@ -43,8 +45,8 @@ from gym_p2p.version import __version__
 
 __all__ = ["Service", "new_event_loop", "serve_in_thread"]
 
-_LOG = logging.getLogger(__name__)
-_LIBRARY_LOG = logging.getLogger("gym_p2p.server.library")
+_LOG = client_log(__name__)
+_LIBRARY_LOG = client_log("gym_p2p.server.library")
 _LIBRARY_LOG.setLevel(logging.ERROR)
 """Below WARNING the Socket.IO library writes whole packets (SDP, addresses), and its one warning is that a
 client is gone by the time something is sent to it, which is nothing to warn of."""
@@ -52,6 +54,8 @@ client is gone by the time something is sent to it, which is nothing to warn of.
 _PING_INTERVAL_S = 10
 _PING_TIMEOUT_S = 5
 """A dead socket is noticed within 15 s instead of the library's 45 s."""
+_FRAMES_OF_AN_EVENT = 8
+"""So much beyond the limit on events a client is told so; who sends still more is not read any further."""
 _THREAD_DEADLINE_S = 30.0
 
 
@@ -135,12 +139,16 @@ class Service:
             )
             guarded = FrameGuard(
                 under_any_path(socketio.ASGIApp(sio, other_asgi_app=web)),
+                requests=RateLimit(self.config.connects_per_s, self.config.connect_burst),
                 connects=Connects(RateLimit(self.config.connects_per_s, self.config.connect_burst)),
                 events=RateLimit(self.config.events_per_s, self.config.event_burst),
                 on_refusal=self._metrics.refused,
             )
             door = Doorkeeper(room_for_sockets(), self._metrics.refused)
-            await stack.enter_async_context(serving(guarded, listeners, door))
+            frames = FrameRate(
+                _FRAMES_OF_AN_EVENT * self.config.events_per_s, _FRAMES_OF_AN_EVENT * self.config.event_burst
+            )
+            await stack.enter_async_context(serving(guarded, listeners, door, frames))
             self._listening = tuple(listener.getsockname()[:2] for listener in listeners)
             self._stack = stack.pop_all()
         _LOG.info("serving on %s", " and ".join(self.addresses))

@@ -18,6 +18,7 @@ import uvicorn
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.processes.tasks import note_failure
 from gym_p2p.server.guard.doorkeeper import Doorkeeper
+from gym_p2p.server.guard.protocols import FrameRate, http_protocol, websocket_protocol
 
 __all__ = ["MAX_FRAME_BYTES", "listen", "serving"]
 
@@ -36,16 +37,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _uvicorn_config(app: Any, door: Doorkeeper) -> uvicorn.Config:
+def _uvicorn_config(app: Any, door: Doorkeeper, frames: FrameRate) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=door.http,
+        http=http_protocol(door),
         lifespan="off",
         log_config=None,
         log_level="warning",  # below it, uvicorn writes addresses and whole frames
         access_log=False,
         server_header=False,
-        ws=door.websocket,
+        ws=websocket_protocol(door, frames),
         ws_max_size=MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=None,  # Engine.IO has its own
@@ -125,9 +126,11 @@ def _bound(family: socket.AddressFamily, address: str, port: int) -> socket.sock
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, listeners: Sequence[socket.socket], door: Doorkeeper) -> AsyncIterator[None]:
+async def serving(
+    app: Any, listeners: Sequence[socket.socket], door: Doorkeeper, frames: FrameRate
+) -> AsyncIterator[None]:
     """Serve an ASGI application on bound sockets for the length of an ``async with`` block."""
-    server = _Server(_uvicorn_config(app, door))
+    server = _Server(_uvicorn_config(app, door, frames))
     task = asyncio.create_task(server.serve(sockets=list(listeners)), name="gym_p2p service")
     try:
         while not server.started:

@@ -1,4 +1,7 @@
-"""Players' documents on disk: ``<data>/<match>/<player>.<kind>.json``, and the aggregate of a whole match.
+"""Players' documents on disk, as they lie on the players' own, and the aggregate of a whole match.
+
+``<data>/<folder of the match>/<player>.<kind>.json``, or ``.json.gz`` where it is large, ``aggregate.json``,
+and beside the folders ``index.jsonl``. The folder's name is in the token, so that it is the players' own.
 
 Every file appears whole or not at all, and is on the disk before :meth:`Store.put` returns. Ids are never
 trusted as path parts. Blocking: call it from a worker thread. It knows no HTTP and judges no token.
@@ -6,7 +9,6 @@ trusted as path parts. Blocking: call it from a worker thread. It knows no HTTP 
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,16 +18,25 @@ import attrs
 import msgspec
 
 from gym_p2p.core.record.aggregate import aggregate
+from gym_p2p.core.record.index import told_index_entry
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from gym_p2p.exports.documents import Kind, document_path
+from gym_p2p.exports.documents import (
+    LARGE_BYTES,
+    Kind,
+    document_path,
+    find_document,
+    read_document,
+    write_pieces,
+)
+from gym_p2p.exports.index import append_to_index
 from gym_p2p.files.names import path_component
-from gym_p2p.files.whole import write_bytes
+from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 
 __all__ = ["DocumentError", "ForeignDocumentError", "Store"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 _Shape = TypeVar("_Shape")
 
 
@@ -62,13 +73,17 @@ class Store:
         self.directory = directory.absolute()  # wherever the host goes meanwhile
         self._now = now
 
-    def path(self, match_id: str, player_id: SeatId, kind: Kind) -> Path:
-        """Return where a document is, or would be."""
-        return document_path(self.directory, match_id, player_id, kind)
+    def folder(self, claims: UploadClaims) -> Path:
+        """Return where a match's documents are, or would be."""
+        return self.directory / path_component(claims.folder or claims.match_id)
 
-    def aggregate_path(self, match_id: str) -> Path:
-        """Return where a match's aggregate is, or would be."""
-        return self.directory / path_component(match_id) / "aggregate.json"
+    def path(self, claims: UploadClaims, player_id: SeatId, kind: Kind) -> Path:
+        """Return where a document is, or would be where it is not large."""
+        return document_path(self.folder(claims), player_id, kind)
+
+    def aggregate_path(self, claims: UploadClaims) -> Path:
+        """Return where a match's aggregate is, or would be where it is not large."""
+        return self.folder(claims) / "aggregate.json"
 
     def put(self, claims: UploadClaims, kind: Kind, body: bytes) -> None:
         """Store a document, replacing an earlier one of its kind.
@@ -81,15 +96,20 @@ class Store:
         header = _decode(body, _HEADER)
         if (header.gameId, header.playerId) != (claims.match_id, claims.player_id):
             raise ForeignDocumentError("the document's gameId and playerId are not those of the token")
-        write_bytes(self.path(claims.match_id, claims.player_id, kind), [body])
+        path = self.path(claims, claims.player_id, kind)
+        new = find_document(path) is None
+        write_pieces(path, [body])
+        if new and kind == "multiplayer":
+            append_to_index(self.directory, told_index_entry(body, path.parent.name))
 
     def missing(self, claims: UploadClaims) -> bool:
         """Whether a player's multiplayer document, of which the aggregate is made, is not here yet."""
-        return not all(path.exists() for path in self._to_aggregate(claims).values())
+        return any(find_document(path) is None for path in self._to_aggregate(claims).values())
 
     def size_bytes(self, claims: UploadClaims) -> int:
-        """Return how large all of these are together."""
-        return sum(path.stat().st_size for path in self._to_aggregate(claims).values())
+        """Return how large all of these are together on the disk; of one that is compressed at least so."""
+        found = (find_document(path) for path in self._to_aggregate(claims).values())
+        return sum(path.stat().st_size if path.suffix == ".json" else LARGE_BYTES for path in found if path)
 
     def aggregate(self, claims: UploadClaims) -> None:
         """Compare the documents of a match and store the aggregate; what cannot be compared is logged.
@@ -99,7 +119,7 @@ class Store:
         """
         try:
             documents = {
-                p: _decode(path.read_bytes(), _DOCUMENT) for p, path in self._to_aggregate(claims).items()
+                p: _decode(read_document(path), _DOCUMENT) for p, path in self._to_aggregate(claims).items()
             }
             result = aggregate(
                 documents,
@@ -110,11 +130,11 @@ class Store:
         except (DocumentError, ProtocolError, RecursionError, MemoryError) as error:
             _LOG.warning("match %s: not aggregated: %s", claims.match_id, error or type(error).__name__)
             return
-        write_bytes(self.aggregate_path(claims.match_id), [msgspec.json.encode(result)])
+        write_pieces(self.aggregate_path(claims), [msgspec.json.encode(result)])
         _LOG.info("match %s: all documents are in, aggregate stored", claims.match_id)
 
     def _to_aggregate(self, claims: UploadClaims) -> dict[SeatId, Path]:
-        return {player: self.path(claims.match_id, player, "multiplayer") for player in claims.player_ids}
+        return {player: self.path(claims, player, "multiplayer") for player in claims.player_ids}
 
 
 def _decode(body: bytes, decoder: msgspec.json.Decoder[_Shape]) -> _Shape:

@@ -150,7 +150,7 @@ def _numbered(values: Sequence[Any], known: dict[Any, int]) -> np.ndarray:
 
 
 def _numbered_actions(values: Sequence[Any], known: dict[bytes, int]) -> np.ndarray:
-    """Return each action's number; ``1``, ``1.0`` and ``true`` are different ones, though Python's are equal."""
+    """Return each action's number; ``1``, ``1.0`` and ``true`` are different ones, unlike Python's."""
     if set(map(type, values)) <= {int}:
         numbers = {value: known.setdefault(_encoded(value), len(known)) for value in dict.fromkeys(values)}
         return np.fromiter(map(numbers.__getitem__, values), np.int64, len(values))
@@ -230,4 +230,3 @@ def _rows(actions: _Actions, vocabulary: _Vocabulary) -> ActionRows:
         [vocabulary.names(seat) for seat in vocabulary.seats],
         [text.decode() for text in vocabulary.actions],
     )
-

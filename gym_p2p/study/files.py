@@ -102,7 +102,8 @@ def unpacked(path: str) -> bytes:
                 file.seek(0)
                 return b"".join(_inflated(file, MAX_BYTES))
             file.seek(0)
-            data = file.read(MAX_BYTES + 1)
+            size_bytes = os.fstat(file.fileno()).st_size  # so much is set aside, not what there might be
+            data = file.read(min(MAX_BYTES, size_bytes) + 1)
     except OSError as error:
         raise Unreadable("unreadable", f"cannot be read ({error.strerror or error})") from error
     if len(data) > MAX_BYTES:

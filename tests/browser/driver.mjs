@@ -32,6 +32,37 @@ const commands = {
   },
   call: ({ page, name, argument }) =>
     pages.get(page).opened.evaluate(([name, argument]) => window.player[name](argument), [name, argument]),
+  /** Open a file without a network, and say what it asked for and how it lies on a screen of this width. */
+  async file({ path, width }) {
+    const context = await browser.newContext({ offline: true, viewport: { width, height: 800 } });
+    try {
+      const opened = await context.newPage();
+      const requests = [];
+      const errors = [];
+      opened.on("request", (request) => requests.push(request.url()));
+      opened.on("pageerror", (error) => errors.push(error.message));
+      opened.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+      opened.on("dialog", (dialog) => errors.push(dialog.message()));
+      await opened.goto(`file://${path}`, { waitUntil: "load" });
+      const seen = await opened.evaluate(() => ({
+        text: document.body.innerText,
+        overflow: document.documentElement.scrollWidth - window.innerWidth,
+        smallest: Math.min(
+          ...[...document.querySelectorAll("svg text")].map(
+            (text) => {
+              const { a, b } = text.getScreenCTM(); // a label at the side is turned
+              return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(a, b);
+            },
+          ),
+        ),
+        pictures: [...document.querySelectorAll("svg")].map((svg) => svg.getBoundingClientRect().width),
+      }));
+      const pdf = await opened.pdf();
+      return { requests, errors, ...seen, printed: pdf.length };
+    } finally {
+      await context.close();
+    }
+  },
   uncaught: async ({ page }) => pages.get(page).uncaught.splice(0),
   async emulate({ page, latencyMs }) {
     const { opened } = pages.get(page);

@@ -34,7 +34,7 @@ def run(directory: Path, *arguments: str) -> tuple[int, str, str]:
 
 def exported(directory: Path) -> dict[str, list[dict[str, object]]]:
     def read(kind: str) -> list[dict[str, object]]:
-        paths = sorted(directory.glob(f"p2p-exports/match-*/*.{kind}.json"))
+        paths = sorted(directory.glob(f"p2p-exports/*T*Z-*/*.{kind}.json"))
         return [json.loads(path.read_text()) for path in paths]
 
     return {kind: read(kind) for kind in KINDS}
@@ -101,7 +101,7 @@ def test_ctrl_c_while_the_demo_starts_leaves_nothing_running(tmp_path: Path, aft
 
 def test_ctrl_c_while_the_demo_plays_still_writes_every_export(tmp_path: Path) -> None:
     process = start(tmp_path, "demo", "--frames", "3000", "--json")
-    until(lambda: bool(list(tmp_path.glob("p2p-exports/match-*"))), 2 * PATIENCE_S)
+    until(lambda: len(list(tmp_path.glob("p2p-exports/*/*.journal.jsonl"))) == 2, 2 * PATIENCE_S)
     alive, err = interrupt(process)
     assert not alive
     assert "Traceback" not in err

@@ -97,7 +97,7 @@ def test_a_signal_ends_a_player_with_a_goodbye_and_the_exports(
     assert "Traceback" not in err
     assert json.loads(out.splitlines()[-1])["ending"] == "interrupted"
     assert told == [{"reason": "peer_left", "player": "left"}]
-    (document,) = (tmp_path / "theirs").glob("match-*/left.multiplayer.json")
+    (document,) = (tmp_path / "theirs").glob("*T*Z-*/left.multiplayer.json")
     assert json.loads(document.read_text())["sessionStatus"]["terminationReason"] == "interrupted"
     assert psutil.wait_procs(family, timeout=PATIENCE_S)[1] == []
 
@@ -272,7 +272,7 @@ def test_odd_surroundings_are_no_obstacle(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert b"fully synchronised" in done.stdout
-    assert len(list((folder / "da draußen").glob("match-*/*.json"))) == 6
+    assert len(list((folder / "da draußen").glob("*T*Z-*/*.json"))) == 6
 
 
 # Streams.
@@ -283,7 +283,7 @@ def test_a_player_without_standard_streams_plays(lobby: Lobby, tmp_path: Path) -
         join = f"join {RALLY} --seat left --frames 20 --fps 60 --server {lobby.url}"
         command = f"exec {' '.join(GYM_P2P)} {join} --room {lobby.room} --exports out <&- >&- 2>&-"
         assert subprocess.run(["sh", "-c", command], cwd=tmp_path, timeout=60, check=False).returncode == 0
-    assert len(list(tmp_path.glob("out/match-*/left.*.json"))) == 3
+    assert len(list(tmp_path.glob("out/*T*Z-*/left.*.json"))) == 3
 
 
 def test_a_program_without_standard_streams_that_prints_from_c_plays(lobby: Lobby, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from gym_p2p.play.exported import exported_config
 
 PATHS: dict[str, Callable[[Any], str | None]] = {
     "exports": lambda path: config_from_options({"exports": path}).exports.directory,
-    "record": lambda path: config_from_options({"record": path, "exports": None}).record,
+    "record": lambda path: str(config_from_options({"record": path, "exports": None}).record),
     "data_dir": lambda path: ServiceConfig(data_dir=path).data_dir,
 }
 
@@ -55,4 +55,4 @@ def test_the_exported_configuration_does_not_tell_where_folders_lie(tmp_path: Pa
     exported = exported_config(config)
     assert (exported["exports"]["directory"], exported["record"]) == ("out", "games")
     nowhere = exported_config(P2PConfig(exports=ExportConfig(directory=None)))
-    assert (nowhere["exports"]["directory"], nowhere["record"]) == (None, None)
+    assert (nowhere["exports"]["directory"], nowhere["record"]) == (None, True)

@@ -96,8 +96,7 @@ def target(url: str, player: str | int = 0, token: str = TOKEN) -> Upload:
 
 def spool(directory: Path, url: str, player: str | int = 0, token: str = TOKEN) -> Path:
     """Leave a document and its entry behind, as a process that ended does."""
-    path = document_path(directory, "m", player, "multiplayer")
-    write_document(path, {"playerId": player})
+    path = write_document(document_path(directory / "m", player, "multiplayer"), {"playerId": player})
     SpoolEntry.create(
         directory, "m", player, kind="multiplayer", target=target(url, player, token), document=path
     ).close()

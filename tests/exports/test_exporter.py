@@ -1,69 +1,88 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gym_p2p.config import ExportConfig
+from gym_p2p.core.record.journal import fold
+from gym_p2p.core.record.parts import SCHEMA_VERSION
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.exports import KINDS, Exporter, document_path, flush_spool
+from gym_p2p.exports import KINDS, Account, Exporter, document_path, flush_spool
+from gym_p2p.exports.documents import find_document
+from gym_p2p.exports.recovery import recover
+from tests.core.record.records import START_MS, new_record, played
 from tests.exports.service import TOKEN, Service, entries
 from tests.waiting import PATIENCE_S, lasting_port, until
 
+FOLDER = "2027-01-15T080000Z-lab-m"
+
 
 class Session:
-    """What is exported: documents that count how often they were built."""
+    """What is exported: a record that goes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, player: str | int = 0) -> None:
+        self.player = player
         self.built = 0
-        self.ended = False
         self.problem: Exception | None = None
+        self.record = played(new_record((player, "peer"), player))
 
-    def build(self) -> Mapping[str, Mapping[str, Any]]:
-        self.built += 1
+    def decode(self, _seat: int, data: bytes) -> int:
         if self.problem is not None:
             raise self.problem
-        status = {"isPartial": not self.ended, "built": self.built}
-        return {kind: {"kind": kind, "sessionStatus": status} for kind in KINDS}
+        return data[0]
+
+    def now_ms(self) -> int:
+        self.built += 1
+        return START_MS + 1000
+
+    def end(self) -> None:
+        self.record.terminate("normal", partial=False, frame=4, now_ms=START_MS + 1000)
 
     def exporter(
-        self,
-        directory: Path | None,
-        url: str | None = None,
-        *,
-        interval_s: float = 600,
-        player: str | int = 0,
+        self, directory: Path | None, url: str | None = None, *, interval_s: float = 600
     ) -> Exporter:
         config = ExportConfig(
             directory=None if directory is None else str(directory), checkpoint_interval_s=interval_s
         )
         return Exporter(
             config,
-            game_id="m",
-            player_id=player,
-            build=self.build,
+            account=Account(self.record, self.decode, self.now_ms),
+            folder=None if directory is None else directory / FOLDER,
             server_url=url,
             token=TOKEN if url else None,
         )
 
 
+def multiplayer_path(directory: Path) -> Path:
+    return document_path(directory / FOLDER, 0, "multiplayer")
+
+
 def multiplayer(directory: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(document_path(directory, "m", 0, "multiplayer").read_bytes())
+    document: dict[str, Any] = json.loads(multiplayer_path(directory).read_bytes())
     return document
+
+
+def journal(directory: Path) -> Path:
+    return directory / FOLDER / "0.journal.jsonl"
+
+
+def lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def test_finish_writes_all_three_and_uploads_one(tmp_path: Path) -> None:
     with Service.running() as service:
         session = Session()
         exporter = session.exporter(tmp_path, service.url)
-        session.ended = True
+        session.end()
         finished = exporter.finish(10)
         assert (finished.uploaded, finished.spooled, finished.problems) == (True, False, ())
         assert set(finished.paths) == set(KINDS)
@@ -79,20 +98,26 @@ def test_finish_twice_is_once(tmp_path: Path) -> None:
         session = Session()
         exporter = session.exporter(tmp_path, service.url)
         assert exporter.finish(10) is exporter.finish(10)
-        assert (session.built, service.requests) == (1, 1)
+        assert service.requests == 1
+        assert len((tmp_path / "index.jsonl").read_bytes().splitlines()) == 1
 
 
-def test_checkpoints_are_partial_until_the_end(tmp_path: Path) -> None:
+def test_checkpoints_go_to_a_journal_until_the_end(tmp_path: Path) -> None:
     session = Session()
     exporter = session.exporter(tmp_path, interval_s=0.1)
-    until(document_path(tmp_path, "m", 0, "multiplayer").exists)
-    assert multiplayer(tmp_path)["sessionStatus"]["isPartial"] is True
-    session.ended = True
+    until(lambda: lines(journal(tmp_path)) >= 2)
+    began = journal(tmp_path).read_bytes()
+    session.record.episode.frame([b"\7", b"\10"])
+    until(lambda: b"[[7],[0]],[[8],[0]]" in journal(tmp_path).read_bytes())
+    assert journal(tmp_path).read_bytes().startswith(began)
+    assert recover(journal(tmp_path)).played
+    assert find_document(multiplayer_path(tmp_path)) is None
+    session.end()
     finished = exporter.finish(10)
-    built = session.built
-    assert multiplayer(tmp_path)["sessionStatus"] == {"isPartial": False, "built": built}
-    assert not exporter._thread.is_alive()
-    assert session.built == built
+    assert multiplayer(tmp_path)["sessionStatus"]["isPartial"] is False
+    assert multiplayer(tmp_path)["validation"]["totalActions"] == 12
+    assert not journal(tmp_path).exists()
+    assert not any(thread.is_alive() for thread in exporter._threads)
     assert (finished.uploaded, finished.spooled, finished.problems) == (False, False, ())
 
 
@@ -101,12 +126,37 @@ def test_a_checkpoint_that_waits_for_its_turn_is_not_written_after_the_end(tmp_p
     exporter = session.exporter(tmp_path, interval_s=0.1)
     finisher = threading.Thread(target=exporter.finish, args=(10,))
     with exporter._writing:
-        before = session.built
         time.sleep(0.3)  # by now the exporter's thread waits for the lock
         finisher.start()
         time.sleep(0.1)
     finisher.join(PATIENCE_S)
-    assert session.built == before + 1
+    time.sleep(0.2)
+    assert not journal(tmp_path).exists()
+
+
+def test_the_index_has_a_line_for_each_player_of_a_match_whatever_a_killed_one_left(tmp_path: Path) -> None:
+    (tmp_path / "index.jsonl").write_text('{"matchId": "of a killed pla')
+    for player in (0, "1", 1):
+        session = Session(player)
+        session.end()
+        session.exporter(tmp_path).finish(5)
+    cut, *whole = (tmp_path / "index.jsonl").read_bytes().splitlines()
+    assert cut.endswith(b"killed pla")
+    told = [json.loads(line) for line in whole]
+    assert [entry["playerId"] for entry in told] == [0, "1", 1]
+    assert told[0] == {
+        "matchId": "match-1",
+        "folder": FOLDER,
+        "playerId": 0,
+        "startedAt": START_MS,
+        "endedAt": START_MS + 1000,
+        "room": None,
+        "queue": None,
+        "environment": "CartPole-v1",
+        "terminationReason": "normal",
+        "frames": 5,
+        "schemaVersion": SCHEMA_VERSION,
+    }
 
 
 def test_a_service_that_is_away_at_the_end_gets_the_document_from_the_next_session(tmp_path: Path) -> None:
@@ -119,12 +169,12 @@ def test_a_service_that_is_away_at_the_end_gets_the_document_from_the_next_sessi
     assert len(entries(tmp_path)) == 1
 
     with Service.running(port=port) as service:
-        exporter = Session().exporter(tmp_path, url, player="other")
+        exporter = Session("other").exporter(tmp_path, url)
         until(lambda: bool(service.received))
         assert exporter.finish(10).uploaded
         assert [path for path, _, _ in service.received] == [
-            "/v1/matches/m/players/0/multiplayer",
-            "/v1/matches/m/players/%22other%22/multiplayer",
+            "/v1/matches/match-1/players/0/multiplayer",
+            "/v1/matches/match-1/players/%22other%22/multiplayer",
         ]
     assert entries(tmp_path) == []
 
@@ -150,7 +200,14 @@ def test_an_upload_that_may_be_taken_later_is_reported_and_kept(tmp_path: Path) 
         finished = Session().exporter(tmp_path, service.url).finish(10)
         assert (finished.uploaded, finished.spooled) == (False, True)
         assert "413" in finished.problems[0]
+        path = multiplayer_path(tmp_path)
+        assert finished.problems[0].endswith(f"; 'gym-p2p exports upload {path}' hands it in later")
         assert len(entries(tmp_path)) == 1
+    session = json.loads(document_path(tmp_path / FOLDER, 0, "session").read_bytes())
+    assert session["upload"]["state"] == "kept"
+    assert "413" in session["upload"]["problem"]
+    assert session["upload"]["path"] == f"{FOLDER}/{path.name}"
+    assert session["upload"]["command"] == f"gym-p2p exports upload {FOLDER}/{path.name}"
 
 
 def test_an_upload_is_not_sent_by_another_session_at_the_same_time(tmp_path: Path) -> None:
@@ -167,24 +224,36 @@ def test_an_upload_is_not_sent_by_another_session_at_the_same_time(tmp_path: Pat
     assert entries(tmp_path) == []
 
 
-def test_the_checkpoint_of_a_killed_process_is_sent_by_the_next_one(tmp_path: Path) -> None:
-    program = (
-        "import sys, time\nfrom gym_p2p.config import ExportConfig\nfrom gym_p2p.exports import Exporter\n"
-        "Exporter(ExportConfig(directory=sys.argv[1], checkpoint_interval_s=0.1), game_id='m', player_id=0,\n"
-        "    build=lambda: {'multiplayer': {'sessionStatus': {'isPartial': True}}},\n"
-        "    server_url=sys.argv[2], token='t')\n"
-        "time.sleep(60)\n"
-    )
+KILLED = """
+import sys, time
+from pathlib import Path
+from tests.exports.test_exporter import Session
+Session().exporter(Path(sys.argv[1]), sys.argv[2], interval_s=0.1)
+time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_played_is_made_documents_and_sent_by_the_next_one(tmp_path: Path) -> None:
     with Service.running() as service:
-        player = subprocess.Popen([sys.executable, "-c", program, str(tmp_path), service.url])
+        player = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), service.url])
         try:
-            until((tmp_path / ".spool" / "m.0.multiplayer.json").exists)
+            until((tmp_path / ".spool" / "match-1.0.multiplayer.json").exists)
             assert flush_spool(tmp_path, service.url, deadline_s=5).stored == ()
+            assert recover(journal(tmp_path)).played
         finally:
             player.kill()
             player.wait(10)
-        assert len(flush_spool(tmp_path, service.url, deadline_s=5).stored) == 1
-        assert service.received[0][2] == {"sessionStatus": {"isPartial": True}}
+        exporter = Session("other").exporter(tmp_path, service.url)
+        until(lambda: bool(service.received))
+        status = service.received[0][2]["sessionStatus"]
+        assert (status["isPartial"], status["terminationReason"]) == (True, "killed")
+        until(lambda: not entries(tmp_path) or len(entries(tmp_path)) == 1)
+        exporter.finish(10)
+    folder = tmp_path / FOLDER
+    kinds = {path.name for path in folder.glob("0.*")}
+    assert kinds == {f"0.{kind}.json" for kind in KINDS}
+    line = json.loads((tmp_path / "index.jsonl").read_bytes().splitlines()[0])
+    assert (line["playerId"], line["terminationReason"]) == (0, "killed")
 
 
 def test_without_a_folder_nothing_is_written_and_the_upload_still_happens(
@@ -197,35 +266,53 @@ def test_without_a_folder_nothing_is_written_and_the_upload_still_happens(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_vanishes_or_turns_into_a_file_is_reported_and_never_raised(tmp_path: Path) -> None:
+def test_a_folder_that_turns_into_a_file_is_reported_and_never_raised(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
     with Service.running() as service:
-        exporter = Session().exporter(folder, service.url)
-        folder.rmdir()
-        folder.write_text("a file in its place")
+        session = Session()
+        exporter = session.exporter(folder, service.url)
+        until((folder / ".spool" / "match-1.0.multiplayer.json").exists)
+        with exporter._writing:
+            shutil.rmtree(folder)
+            folder.write_text("a file in its place")
+        session.end()
         finished = exporter.finish(10)
-        assert len(finished.problems) == 3
-        told = "a file stands where a folder was wanted; nothing lies there"
-        assert all(told in problem for problem in finished.problems)
+        told = "a file stands where a folder was wanted"
+        assert all(told in problem for problem in finished.problems[:3])
         assert dict(finished.paths) == {}
         assert finished.uploaded
 
 
-def test_a_final_document_that_cannot_be_written_is_uploaded_all_the_same(tmp_path: Path) -> None:
+def test_a_folder_that_is_removed_in_the_middle_is_made_again(tmp_path: Path) -> None:
+    session = Session()
+    exporter = session.exporter(tmp_path / "exports", interval_s=0.1)
+    until(journal(tmp_path / "exports").exists)
+    with exporter._writing:
+        shutil.rmtree(tmp_path / "exports")
+    until(lambda: lines(journal(tmp_path / "exports")) >= 2)
+    assert [*map(len, fold(journal(tmp_path / "exports").open("rb")).episode.seat_inputs)] == [5, 5]
+    session.end()
+    assert set(exporter.finish(10).paths) == set(KINDS)
+
+
+def test_what_was_played_of_documents_that_cannot_be_written_can_be_recovered(tmp_path: Path) -> None:
     with Service.running() as service:
         session = Session()
         exporter = session.exporter(tmp_path, service.url, interval_s=0.1)
-        until((tmp_path / ".spool" / "m.0.multiplayer.json").exists)
-        path = document_path(tmp_path, "m", 0, "multiplayer")
-        with exporter._writing:
-            path.unlink()
-            path.mkdir()  # a rename onto a folder fails, as a full disk would
-            session.ended = True
+        until((tmp_path / ".spool" / "match-1.0.multiplayer.json").exists)
+        path = multiplayer_path(tmp_path)
+        path.mkdir()  # a rename onto a folder fails, as a full disk would
+        session.end()
         finished = exporter.finish(10)
         (problem,) = [problem for problem in finished.problems if str(path) in problem]
-        assert problem.endswith("a folder stands in its place; what lies there is a checkpoint")
+        assert "a folder stands in its place; what was played is in the journal" in problem
+        assert f"'gym-p2p exports recover {tmp_path / FOLDER}'" in problem
         assert finished.uploaded
         assert service.received[-1][2]["sessionStatus"]["isPartial"] is False
+    path.rmdir()
+    assert recover(journal(tmp_path)).paths["multiplayer"] == path
+    assert multiplayer(tmp_path)["sessionStatus"]["terminationReason"] == "normal"
+    assert not journal(tmp_path).exists()
 
 
 def test_a_record_that_cannot_be_built_is_reported_and_never_raised(tmp_path: Path) -> None:

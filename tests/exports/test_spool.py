@@ -75,24 +75,41 @@ def _issued(expires_at: float) -> str:
     return TokenSigner(b"the service's", UploadClaims).issue(claims)
 
 
-def test_a_document_whose_token_has_expired_is_set_aside_when_the_service_says_so(tmp_path: Path) -> None:
+def test_a_document_whose_token_has_expired_is_kept_and_says_what_helps(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with Service.running(401, 401) as service:
         lasting = spool(tmp_path, service.url, 0, token=_issued(time.time() + 3600))
         expired = spool(tmp_path, service.url, 1, token=_issued(time.time() - 1))
         result = flush_spool(tmp_path, service.url, deadline_s=10)
-        assert (result.refused, result.waiting) == ((expired,), 1)
-        (aside,) = (tmp_path / ".spool" / "refused").glob("*.json")
-        assert "token has expired" in json.loads(aside.read_text())["reason"]
-        assert flush_spool(tmp_path, service.url, deadline_s=10).stored == (lasting,)
+        assert (result.stored, result.refused, result.waiting) == ((), (), 2)
+        assert f"'gym-p2p exports upload {expired} --token TOKEN'" in caplog.text
+        assert f"upload {lasting}" not in caplog.text
+        assert flush_spool(tmp_path, service.url, deadline_s=10).stored == (lasting, expired)
 
 
-def test_a_token_that_says_nothing_of_its_end_lasts_as_long_as_tokens_do(tmp_path: Path) -> None:
+def test_expired_tokens_do_not_stand_before_those_that_last(tmp_path: Path) -> None:
+    with Service.running(*[401] * 10) as service:
+        for player in range(5):
+            spool(tmp_path, service.url, player, token=_issued(time.time() - 1))
+        spool(tmp_path, service.url, "lasting", token=_issued(time.time() + 3600))
+        service.statuses.clear()
+        service.statuses.append(200)
+        service.statuses.extend([401] * 10)
+        result = flush_spool(tmp_path, service.url, deadline_s=10)
+        assert [path.name for path in result.stored] == ["lasting.multiplayer.json"]
+
+
+def test_a_token_that_says_nothing_of_its_end_lasts_as_long_as_tokens_do(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with Service.running(401) as service:
-        path = spool(tmp_path, service.url)
+        spool(tmp_path, service.url)
         (entry,) = entries(tmp_path)
         month_ago = time.time() - 31 * 24 * 3600
         os.utime(entry, (month_ago, month_ago))
-        assert flush_spool(tmp_path, service.url, deadline_s=10).refused == (path,)
+        assert flush_spool(tmp_path, service.url, deadline_s=10).waiting == 1
+        assert "has expired" in caplog.text
 
 
 @pytest.mark.parametrize("status", [401, 413, 507])

@@ -6,11 +6,13 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest.mock import patch
 
 import attrs
 import jsonschema
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.events import Leave
 from gym_p2p.core.record.documents import KINDS
 from gym_p2p.errors import ProtocolError
 from gym_p2p.exports.documents import schema
@@ -65,6 +67,11 @@ class _Victim(VirtualPlayer):
         if self.ending is None:
             super()._handle(event)
 
+    def _finish(self, ending: str) -> None:
+        super()._finish(ending)
+        if ending != "frames":  # whoever plays closes then, and the others are not left waiting
+            self._driver.command(Leave(ending))
+
 
 @functools.cache
 def _table(mode: str, players: int) -> tuple[Sequence[Game], Sequence[SyncChoice], SyncConfig]:
@@ -94,14 +101,11 @@ def fight(
     setting = Setting(seats, policies, config, by_seat, frames, seed)
     clock = VirtualClock()
     network = MemoryNetwork(clock, seed=seed, path=Path(one_way_ms=20, jitter_ms=5, loss=0.01))
-    honest, simulated.Match = simulated.Match, hook(script, [0])  # type: ignore[misc,assignment]  # the hook
-    try:
+    with patch.object(simulated, "Match", hook(script, [0])):
         everybody = [
             _Victim(setting, index, game, choice, clock=clock, network=network)
             for index, (game, choice) in enumerate(zip(games, choices, strict=True))
         ]
-    finally:
-        simulated.Match = honest  # type: ignore[misc]
     for player in everybody:
         player.connect()
     victims = everybody[1:]
@@ -120,7 +124,7 @@ def _validator(kind: str) -> jsonschema.Draft202012Validator:
 
 def _fought(victim: VirtualPlayer, clock: VirtualClock) -> Fought:
     result = victim.result()
-    documents = {}
+    documents: dict[str, Any] = {}
     for kind in KINDS:
         document = json.loads(b"".join(encode(result.exports[kind])))
         _validator(kind).validate(document)

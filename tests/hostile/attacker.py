@@ -1,7 +1,7 @@
 """A player who misbehaves by a script: our own match machine, with a hook where its messages are made.
 
-A script is asked for every message that an honest player would send, and says what goes out in its place. So an
-attack begins where honest play has led, over whatever carries it: the memory network or a real DataChannel.
+A script is asked for every message that an honest player would send, and says what goes out in its place. So
+an attack begins where honest play has led, over whatever carries it: memory or a real DataChannel.
 """
 
 from __future__ import annotations

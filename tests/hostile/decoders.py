@@ -360,5 +360,7 @@ def _others() -> Iterator[Decoder]:
 def decoders() -> list[Decoder]:
     """Return all of them."""
     from tests.hostile.file_decoders import file_decoders  # noqa: PLC0415 - it needs this module's class
+    from tests.hostile.study_decoders import study_decoders  # noqa: PLC0415 - likewise
 
-    return [*_wires(), *_payloads(), *_lines(), *_terms(), *_actions(), *_others(), *file_decoders()]
+    here = [*_wires(), *_payloads(), *_lines(), *_terms(), *_actions(), *_others()]
+    return [*here, *file_decoders(), *study_decoders()]

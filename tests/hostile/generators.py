@@ -11,6 +11,7 @@ import json
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import attrs
@@ -24,12 +25,14 @@ from gym_p2p.core.wire import messages as match
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES, MAX_MESSAGE_BYTES, split
 from gym_p2p.core.wire.messages import encode
+from gym_p2p.errors import ProtocolError
 
 __all__ = [
     "TEXTS",
     "broken",
     "hostile_json",
     "hostile_values",
+    "json_values",
     "nonsense",
     "pieces",
     "untrue",
@@ -144,6 +147,17 @@ hostile_values: SearchStrategy[Any] = st.one_of(
 """What a lenient decoder of JSON or MessagePack may hand on."""
 
 
+def _is_json(value: Any) -> bool:
+    try:
+        return bool(msgspec.json.encode(value))
+    except (ValueError, RecursionError, OverflowError):
+        return False
+
+
+json_values = hostile_values.filter(_is_json)
+"""Of which there is a JSON that every decoder takes."""
+
+
 # ---- values of a described shape
 
 
@@ -247,9 +261,14 @@ def _said(inner: Callable[[], SearchStrategy[Any]]) -> dict[Any, SearchStrategy[
         "description": _objects,
         "options": st.none() | _objects,
         "received": st.lists(_counts, max_size=5).map(tuple),
-        "held": st.dictionaries(st.integers(0, 4), _counts, max_size=4).map(
-            lambda held: tuple(sorted(held.items()))
-        ),
+        "held": st.dictionaries(
+            st.integers(0, 4), st.tuples(_counts, st.sampled_from(match.Cause)), max_size=4
+        ).map(lambda held: tuple((player, *told) for player, told in sorted(held.items()))),
+        "cause": st.sampled_from(
+            [match.Cause.LEFT, match.Cause.CRASHED]
+        ),  # what anybody may say of themselves
+        "seals": st.lists(st.binary(max_size=16), max_size=5).map(tuple),
+        "key": st.binary(max_size=16),
         "message": st.deferred(inner).map(encode) | st.binary(max_size=40),
         "inputs": _inputs,
         "advantage": st.sampled_from([0, 1, -1, 2**62 - 1, -(2**62)]),
@@ -275,7 +294,15 @@ def untrue(kind: type[Any]) -> SearchStrategy[Any]:
         name: said[name] if name in said else (_counts if _is_count(hints[name]) else nonsense(hints[name]))
         for name in kind.__struct_fields__
     }
-    return st.builds(kind, **fields).filter(_fits)
+    return st.builds(partial(_made, kind), **fields).filter(lambda made: made is not None and _fits(made))
+
+
+def _made(kind: type[Any], **said: Any) -> Any:
+    """Return a message; ``None`` where its class does not take what is said together."""
+    try:
+        return kind(**said)
+    except ProtocolError:
+        return None
 
 
 def _is_count(hint: Any) -> bool:

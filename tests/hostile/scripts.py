@@ -6,6 +6,7 @@ import json
 import typing
 import zlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -14,7 +15,6 @@ from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import (
     Channel,
     Checksum,
-    Goodbye,
     Hello,
     Holdings,
     Inputs,
@@ -56,6 +56,7 @@ STATES: Mapping[str, bytes] = {
     "of an odd array": _json('{"unwrapped.skew": {"array": ["O", [1], "AAAAAAAAAAA="]}}'),
     "of an array of nothing": _json('{"unwrapped.skew": {"array": ["V0", [4611686018427387904], ""]}}'),
     "of many digits": _json('{"unwrapped.skew": {"int": "' + "9" * 100_000 + '"}}'),
+    "that never comes": b"",
     "that is none": b"\x00" * 1000,
     "that is no mapping": _json("[1, 2]"),
     "as large as may be": bytes(range(256)) * (MAX_STATE_BYTES // 256),
@@ -232,7 +233,7 @@ def ready_for_anything(attack: Attack, to: int, message: Message) -> Iterator[Sa
 
 
 def hearsay(attack: Attack, to: int, message: Message) -> Iterator[Said]:
-    """Tell lies about everybody: inputs, words and the loss of others, of oneself and of the one who is told."""
+    """Tell lies about everybody: inputs, words and the loss of others, of oneself, of who is told."""
     yield message
     if not attack.at(to, message, BEGINS):
         return
@@ -261,7 +262,7 @@ def _holdings(episode: int, player: int, count: int) -> bytes:
 def greet_with_much(_attack: Attack, _to: int, message: Message) -> Iterator[Said]:
     """Describe oneself with all that an honest player has no use for, where it need not be equal."""
     if isinstance(message, Hello):
-        about = {
+        about: dict[str, Any] = {
             "sync": {
                 "wants": "auto\x1b[2J",
                 "able": "yes",

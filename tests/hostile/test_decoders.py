@@ -38,7 +38,6 @@ OURS = {
     "gym_p2p.server.document_reader": "the service and its own reader",
     "gym_p2p.server.intake:_raise_again": "the service and its own reader",
     "gym_p2p.exports.documents:schema": "a schema of this package",
-    "gym_p2p.exports.files:schema": "a schema of this package",
     "gym_p2p.game.env.installed:_holds": "what pip wrote of an installed package",
     "gym_p2p.game.env.recipe:recipe_of": "what the environment at hand says of itself",
     "gym_p2p.game.env.recipe:named_recipe": "arguments from the user's own command line",
@@ -49,6 +48,7 @@ OURS = {
     "gym_p2p.play.handshake:travelled": "the user's own options, after JSON",
     "gym_p2p.play.broadcast": "a digest that this player wrote",
     "gym_p2p.play.runner:EpisodeRunner.advance": "a digest that this player wrote",
+    "gym_p2p.exports.handing_in:_send": "a document that the user names, whose every error is an answer",
     "gym_p2p.cli.options": "the user's own command line",
     "gym_p2p.cli.matchmakers": "the user's own command line",
     **dict.fromkeys(
@@ -65,6 +65,14 @@ OURS = {
     "gym_p2p.net.webrtc.association:Association._deliver_at_once": (
         "a packet of SCTP: lengths, tag and checksum in tests/net/webrtc/test_association.py"
     ),
+    **dict.fromkeys(
+        ("gym_p2p.study.datasets:_latency", "gym_p2p.study.participants:_told", "gym_p2p.study.report"),
+        "texts in the tables that loading has made itself",
+    ),
+    "gym_p2p.study.again:_kept": "what was kept of a recording: tests/study/test_again.py",
+    "gym_p2p.game.determinism.rounds:runs_from_bytes": "a process and its own child",
+    "gym_p2p.core.record.growth:SeatDecode.__call__": "an action that this player has in its own record",
+    "gym_p2p.game.state.iterators:_arguments": "an iterator at hand",
     "gym_p2p.play.state_comparer": "a process and its own child",
 }
 """Sites, or modules and packages of them, that read nothing of anybody else's; or where they are held."""

@@ -13,6 +13,7 @@ from typing import Any, Self
 import attrs
 from prometheus_client.parser import text_string_to_metric_families
 
+from gym_p2p.core.record.folders import short_id
 from gym_p2p.server import Service
 from tests.server.raw import OFFER, RawClient
 from tests.waiting import PATIENCE_S, until
@@ -127,5 +128,10 @@ class Match:
 
 
 def stored(data_dir: Path, match: Match) -> list[str]:
-    directory = data_dir / match.match_id
-    return sorted(path.name for path in directory.iterdir()) if directory.exists() else []
+    folders = data_dir.glob(f"*-{short_id(match.match_id)}")
+    return sorted(path.name for folder in folders for path in folder.iterdir())
+
+
+def folder_of(data_dir: Path, match_id: str) -> Path:
+    (folder,) = data_dir.glob(f"*-{short_id(match_id)}")
+    return folder

@@ -21,6 +21,7 @@ from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.server import serve_in_thread
 from tests.certificates import write_certificate
 from tests.requirements import require
+from tests.server.clients import folder_of
 from tests.server.proxy import nginx
 
 SEATS = ["first", "second"]
@@ -89,7 +90,8 @@ def test_players_meet_and_leave_their_documents_below_a_path(front: Front, path:
     document = json.dumps({"gameId": match_id, "playerId": "first"}).encode()
     reply = upload(target, [document], deadline_s=10)
     assert reply.outcome is UploadOutcome.STORED, reply
-    assert (front.data / match_id / "first.multiplayer.json").read_bytes() == document
+    stored = folder_of(front.data, match_id) / "first.multiplayer.json"
+    assert stored.read_bytes() == document
 
 
 def test_health_is_seen_below_a_path_and_the_counts_are_not(front: Front) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gym_p2p.exports.documents import Kind
+from gym_p2p.exports.documents import Kind, read_document
 from gym_p2p.server import intake as under_test
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.intake import SMALL_BYTES, Intake, NotNowError, TooLargeError
@@ -32,9 +32,9 @@ def test_the_last_players_document_completes_the_aggregate(tmp_path: Path) -> No
     store = Store(tmp_path, now=lambda: 5.0)
     hand_in(store, claims("a"), "multiplayer", document("a"))
     hand_in(store, claims("b"), "session", document("b"))
-    assert not store.aggregate_path("m").exists()
+    assert not store.aggregate_path(claims("a")).exists()
     hand_in(store, claims("b"), "multiplayer", document("b"))
-    aggregate = json.loads(store.aggregate_path("m").read_bytes())
+    aggregate = json.loads(store.aggregate_path(claims("a")).read_bytes())
     assert aggregate["summary"]["fullySynced"] is True
     assert aggregate["aggregatedAt"] == 5000
 
@@ -44,7 +44,7 @@ def test_a_final_document_after_a_checkpoint_renews_the_aggregate(tmp_path: Path
     hand_in(store, claims("a"), "multiplayer", document("a"))
     hand_in(store, claims("b"), "multiplayer", document("b", hashes=("x",)))
     hand_in(store, claims("b"), "multiplayer", document("b", hashes=("x", "z")))
-    aggregate = json.loads(store.aggregate_path("m").read_bytes())
+    aggregate = json.loads(store.aggregate_path(claims("a")).read_bytes())
     assert aggregate["summary"]["firstHashMismatchFrame"] == {"episode": 1, "frame": 1}
 
 
@@ -54,8 +54,8 @@ def test_a_document_that_cannot_be_aggregated_is_stored_all_the_same(
     store = Store(tmp_path)
     hand_in(store, claims("a"), "multiplayer", document("a"))
     hand_in(store, claims("b"), "multiplayer", document("b", validation=None))
-    assert store.path("m", "b", "multiplayer").exists()
-    assert not store.aggregate_path("m").exists()
+    assert store.path(claims("b"), "b", "multiplayer").exists()
+    assert not store.aggregate_path(claims("a")).exists()
     assert "not aggregated" in caplog.text
 
 
@@ -68,20 +68,20 @@ def test_large_documents_are_stored_and_compared_like_small_ones(tmp_path: Path,
         hand_in(
             store, claims(player), "multiplayer", gzip.compress(body) if gzipped else body, gzipped=gzipped
         )
-        assert store.path("m", player, "multiplayer").read_bytes() == body
-    aggregate = json.loads(store.aggregate_path("m").read_bytes())
+        assert read_document(store.path(claims(player), player, "multiplayer")) == body
+    aggregate = json.loads(store.aggregate_path(claims("a")).read_bytes())
     assert aggregate["summary"]["totalHashesCompared"] == len(MANY)
     assert {path.name for path in (tmp_path / "m").iterdir()} == {
         *("a.multiplayer.json", "b.multiplayer.json", "aggregate.json")
     }
-    assert [path for path in tmp_path.iterdir() if path.is_file()] == []
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["index.jsonl"]
 
 
 def test_a_small_document_beside_a_large_one_is_compared_apart(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.put(claims("a"), "multiplayer", document("a", hashes=MANY * 2))
     hand_in(store, claims("b"), "multiplayer", document("b"))
-    aggregate = json.loads(store.aggregate_path("m").read_bytes())
+    aggregate = json.loads(store.aggregate_path(claims("a")).read_bytes())
     assert aggregate["summary"]["hashesMatch"] is False
 
 
@@ -95,8 +95,8 @@ def test_millions_of_values_in_a_small_upload_take_no_memory_here(tmp_path: Path
         assert tracemalloc.get_traced_memory()[1] < 10_000_000  # all of it has 280 MB
     finally:
         tracemalloc.stop()
-    assert store.aggregate_path("m").exists()
-    assert [path for path in tmp_path.iterdir() if path.is_file()] == []
+    assert store.aggregate_path(claims("a")).exists()
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["index.jsonl"]
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_a_document_is_stored_byte_for_byte_and_a_repeated_one_replaces_it(tmp_p
     store = Store(tmp_path)
     for _ in range(2):
         store.put(claims("a"), "session", document("a"))
-    assert store.path("m", "a", "session").read_bytes() == document("a")
+    assert store.path(claims("a"), "a", "session").read_bytes() == document("a")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.session.json"]
 
 
@@ -87,4 +87,4 @@ def test_documents_stay_in_the_folder_of_the_beginning(
     store = Store(Path("data"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert store.aggregate_path("m").is_relative_to(tmp_path / "data")
+    assert store.aggregate_path(claims("a")).is_relative_to(tmp_path / "data")

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from gym_p2p.config import ServiceConfig
+from gym_p2p.core.record.folders import match_folder
 from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.store import Store
-from tests.server.clients import Match, stored
+from tests.server.clients import Match, folder_of, stored
 from tests.server.raw import RawClient, match_two
 from tests.waiting import PATIENCE_S
 
@@ -33,7 +34,7 @@ def match(service: Service) -> Iterator[Match]:
 def test_what_was_acknowledged_is_stored(match: Match, data_dir: Path) -> None:
     body = match.document()
     assert match.put(body) == (200, {"ok": True, "stored": True})
-    assert (data_dir / match.match_id / "first.multiplayer.json").read_bytes() == body
+    assert (folder_of(data_dir, match.match_id) / "first.multiplayer.json").read_bytes() == body
 
 
 def test_the_documents_of_all_players_make_the_aggregate(match: Match, data_dir: Path) -> None:
@@ -44,7 +45,7 @@ def test_the_documents_of_all_players_make_the_aggregate(match: Match, data_dir:
             )
             assert status == 200
     assert len(stored(data_dir, match)) == 7
-    aggregate = json.loads((data_dir / match.match_id / "aggregate.json").read_bytes())
+    aggregate = json.loads((folder_of(data_dir, match.match_id) / "aggregate.json").read_bytes())
     assert aggregate["summary"]["fullySynced"] is True
     assert aggregate["players"].keys() == {"first", "second"}
 
@@ -58,7 +59,7 @@ def test_a_repeated_upload_is_acknowledged_and_leaves_one_document(match: Match,
 def test_a_compressed_document_is_stored_in_the_clear(match: Match, data_dir: Path) -> None:
     body = match.document()
     assert match.put(gzip.compress(body), encoding="gzip")[0] == 200
-    assert (data_dir / match.match_id / "first.multiplayer.json").read_bytes() == body
+    assert (folder_of(data_dir, match.match_id) / "first.multiplayer.json").read_bytes() == body
 
 
 def test_another_players_document_is_refused(match: Match, data_dir: Path) -> None:
@@ -211,7 +212,10 @@ def test_a_directory_that_cannot_be_written_is_unavailable_and_not_a_crash(tmp_p
         ann, bob, anns, _ = match_two(service.url)
         with ann, bob:
             match = Match(service.url, anns["match_id"], {"first": anns["token"]})
-            (tmp_path / match.match_id).write_text("a file where the directory should be")
+            place = {"made_at_ms": anns["made_at_ms"], "place": anns["room"]}
+            (tmp_path / match_folder(anns["match_id"], **place)).write_text(
+                "a file where the directory should be"
+            )
             status, answer = match.put(match.document())
     assert (status, answer["error"]["code"]) == (503, "unavailable")
     assert "Errno" not in json.dumps(answer)

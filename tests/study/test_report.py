@@ -183,5 +183,5 @@ def test_a_report_of_many_matches_lays_them_over_each_other(tmp_path: Path) -> N
     for number in range(7):
         made.write(tmp_path / f"{number}.multiplayer.json", made.document(match=f"m{number}"))
     text = Reader(report_html(gym_p2p.load(tmp_path))).text
-    assert "7 links, 14 round trips" in text
+    assert "7 links (7 drawn), 14 round trips" in text
     assert "7 matches" in text

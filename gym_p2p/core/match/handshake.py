@@ -53,6 +53,9 @@ class Handshake:
             raise ProtocolError("second handshake")
         differences = handshake_differences(self._description, hello)
         if differences:
+            if peer.mismatch_told:
+                raise ProtocolError("second handshake")
+            peer.mismatch_told = True
             return HandshakeMismatch(peer.index, differences)
         peer.state = PeerState.PLAYING
         self._seals.keep(peer.index, hello.key)

@@ -270,8 +270,13 @@ class Match:
         self._pass_barrier(now)
 
     def _on_refuse(self, peer: Peer, message: Refuse, now: float) -> None:  # noqa: ARG002 - handlers have one shape
-        swapped = tuple(shown((what, ours, theirs)) for what, theirs, ours in message.differences)
-        self._outputs.emit(HandshakeMismatch(peer.index, swapped))
+        if peer.refused or self._exchange.episode:
+            raise ProtocolError("refusal after the handshake")
+        peer.refused = True
+        if not peer.mismatch_told:
+            peer.mismatch_told = True
+            swapped = tuple(shown((what, ours, theirs)) for what, theirs, ours in message.differences)
+            self._outputs.emit(HandshakeMismatch(peer.index, swapped))
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
         if message.episode == self._exchange.episode + 1:

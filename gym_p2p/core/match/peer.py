@@ -147,6 +147,10 @@ class Peer:
     """Since when inputs are here that were not reported to it."""
     interrupted: bool = False
     srtt_s: float | None = None
+    mismatch_told: bool = False
+    """Whether it was said that it plays something else, by its greeting or by its own word."""
+    refused: bool = False
+    """Whether it has refused to play."""
     protocol_errors: int = 0
     ping_number: int = 0
     _pings: dict[int, int] = attrs.field(factory=dict)

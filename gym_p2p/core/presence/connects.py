@@ -2,31 +2,50 @@
 
 A client that was dropped for what it sends comes back at once if it may, and every connection costs the
 others some of the service's time. But a laboratory, or a proxy, has one address for all of its players: so
-an address is slowed down, and not shut out, its standing connections stay, and it takes several drops.
+an address is slowed down, and not shut out, its standing connections stay, it takes several drops, and the
+time is short at first. Who has a join token is held back by that, and not by the address.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import ipaddress
 
 import attrs
 
-from gym_p2p.core.presence.rate_limits import RateLimit, SlidingWindow
+from gym_p2p.core.presence.penalties import Penalties
+from gym_p2p.core.presence.rate_limits import RateLimit
 
-__all__ = ["SLOW_S", "Connects"]
+__all__ = ["SLOW_S", "Connects", "network_of"]
 
-SLOW_S = 60.0
-"""An address is slow for so long after the drop that made it so, and after each later one."""
+SLOW_S = 10.0
+"""An address is slow for so long after the drop that made it so, and for longer after each later one."""
 _FORGIVEN = 2
-"""Drops within that time that change nothing: a faulty client, and its next try."""
+"""A faulty client, and its next try."""
+_HOSTS_BITS = 64
+"""Of an IPv6 address: who has one has all that differ in these (RFC 6177), and may come from each."""
+_MOST_CHARS = 64
+"""Of what a proxy says is an address."""
+
+
+def network_of(address: str) -> str:
+    """Return whose an address is: itself, or the network of 2**64 addresses that one subscriber has."""
+    try:
+        read = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:_MOST_CHARS]
+    if isinstance(read, ipaddress.IPv4Address):
+        return str(read)
+    if read.ipv4_mapped is not None:
+        return str(read.ipv4_mapped)
+    return str(ipaddress.IPv6Address(int(read) >> _HOSTS_BITS << _HOSTS_BITS)) + "/64"
 
 
 def _slow() -> RateLimit:
     return RateLimit(1.0, 5)
 
 
-def _drops() -> SlidingWindow:
-    return SlidingWindow(_FORGIVEN, window_s=SLOW_S)
+def _penalties() -> Penalties:
+    return Penalties(_FORGIVEN, SLOW_S)
 
 
 @attrs.define(eq=False)
@@ -40,23 +59,16 @@ class Connects:
 
     usual: RateLimit
     slow: RateLimit = attrs.field(factory=_slow)
-    _drops: SlidingWindow = attrs.field(init=False, factory=_drops)
-    _slow_until: OrderedDict[str, float] = attrs.field(init=False, factory=OrderedDict)
-    """In the order of these times."""
+    _penalties: Penalties = attrs.field(init=False, factory=_penalties)
 
     def take(self, address: str, now: float) -> float | None:
         """Count one; where it is one too many, return the seconds until the next may come."""
-        while self._slow_until and next(iter(self._slow_until.values())) <= now:
-            self._slow_until.popitem(last=False)
-        wait_s = self.usual.take(address, now)
-        if wait_s is None and address in self._slow_until:
-            wait_s = self.slow.take(address, now)
+        network = network_of(address)
+        wait_s = self.usual.take(network, now)
+        if wait_s is None and self._penalties.wait_s(network, now) is not None:
+            wait_s = self.slow.take(network, now)
         return wait_s
 
     def drop(self, address: str, now: float) -> None:
         """Note that a client of this address was dropped for what it sent."""
-        if self._drops.take(address, now) is None:
-            return
-        self._drops.count(address, now)
-        self._slow_until[address] = now + SLOW_S
-        self._slow_until.move_to_end(address)
+        self._penalties.count(network_of(address), now)

@@ -4,10 +4,11 @@ A connection costs its service a file descriptor, of which a process has a thous
 byte was sent on it. Whoever opens many, and is silent, must not keep the others out; and many honest
 players may share one address (a laboratory, a proxy), so that an address alone shows nothing.
 
-So a connection that has sent its first request is *in*, and stands until it ends. The silent ones stand for
-:data:`SILENCE_S`, and give way: where there is no room for another one, the oldest silent one of the same
-address goes, else the oldest of all. Only where nobody is silent a new one is turned away. A honest client
-sends its request at once, and is not among the oldest for long enough to be hit.
+So a connection that has sent its request is *in*, and stands until it ends, or begins another request and
+does not finish it. The silent ones stand for :data:`SILENCE_S`, and give way: where there is no room for
+another one, the oldest silent one of the same address goes, else the oldest of all. Only where nobody is
+silent a new one is turned away. A honest client sends its request at once, and is not among the oldest for
+long enough to be hit.
 
 Knows addresses and time, as arguments; refuses to know sockets.
 """
@@ -71,6 +72,13 @@ class OpenSockets:
         silent = self._silent.pop(connection, None)
         if silent is not None:
             self._in_from[silent.address] += 1
+
+    def fall_silent(self, connection: Hashable, now: float) -> None:
+        """Note that a connection owes a request again, from now on; nothing for one that does already."""
+        address = self._address_of.get(connection)
+        if address is not None and connection not in self._silent:
+            self._silent[connection] = _Silent(address, now)
+            _less(self._in_from, address)
 
     def close(self, connection: Hashable) -> None:
         """Note that a connection has ended. Idempotent."""

@@ -98,6 +98,11 @@ class Presence:
         subject = self._sockets.get(socket)
         return subject.subject_id if subject is not None and subject.socket == socket else None
 
+    def admitted_on(self, socket: str) -> str | None:
+        """Return whose a socket is by its join token; ``None`` where it showed none, or is gone."""
+        subject = self._sockets.get(socket)
+        return subject.subject_id if subject is not None and subject.admitted else None
+
     def socket_of(self, subject_id: str) -> str | None:
         """Return a subject's newest registered socket, or ``None``."""
         subject = self._subjects.get(subject_id)

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from gym_p2p.core.latency.statistics import LatencyStatistics
-from gym_p2p.core.record.episode import EpisodeView
+from gym_p2p.core.record.episode_view import EpisodeView
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import InputCounts, StateDifference
 from gym_p2p.core.record.plain import plain

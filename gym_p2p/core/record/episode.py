@@ -20,17 +20,7 @@ from gym_p2p.core.match.events import Disagreement
 from gym_p2p.core.record.totals import Totals
 from gym_p2p.core.wire.seats import SeatId
 
-__all__ = [
-    "Actor",
-    "ActorRun",
-    "Begin",
-    "Corrections",
-    "Desync",
-    "EpisodeRecord",
-    "EpisodeView",
-    "Rollback",
-    "StateDump",
-]
+__all__ = ["Actor", "ActorRun", "Begin", "Corrections", "Desync", "EpisodeRecord", "Rollback", "StateDump"]
 
 
 @attrs.frozen
@@ -171,6 +161,13 @@ class EpisodeRecord:
         """
         return len(self.seat_inputs[-1])
 
+    @property
+    def extent(self) -> tuple[int | None, ...]:
+        """How far it is recorded: what may still be learnt of an episode that has ended changes it."""
+        counted = (self.checksums, self.desyncs, self.dumps, self.state_problems, self.rollbacks)
+        lengths = [len(rows) for rows in counted]
+        return (self.frames, self.confirmed_frame, self.verified_frame, self.ended_ms, *lengths)
+
     def frame(self, inputs: Sequence[bytes]) -> None:
         """Record a confirmed frame: every seat's input as it was applied, in the order of the seats.
 
@@ -290,71 +287,3 @@ class EpisodeRecord:
         if self.ended_ms is None:
             self.ended_by = reason
             self.ended_ms = now_ms
-
-    def view(self) -> EpisodeView:
-        """Return the episode as it is now. What stands for a frame is read before the frames are counted."""
-        verified = self.verified_frame
-        confirmed = -1 if self.completed else self.confirmed_frame  # inputs may be given ahead of an end
-        hashes = tuple(sorted(dict(self.checksums.copy()).items()))
-        desyncs, rollbacks = tuple(self.desyncs.copy()), tuple(self.rollbacks.copy())
-        totals, ended_by, ended_ms = self.totals, self.ended_by, self.ended_ms
-        confirmed_at = self.confirmed_at.encoded()
-        played = self.played.encoded()
-        frames = self.frames
-        return EpisodeView(
-            number=self.number,
-            seat_inputs=self.seat_inputs,
-            frames=frames,
-            hashes=hashes,
-            desyncs=desyncs,
-            dumps=self.dumps.copy(),
-            state_problems=dict(self.state_problems.copy()),
-            rollbacks=rollbacks,
-            input_delays=tuple(self.input_delays.copy()),
-            confirmed_frame=max(confirmed, frames - 1),
-            verified_frame=verified,
-            begin=self.begin,
-            played=played,
-            confirmed_at=confirmed_at,
-            totals=totals,
-            actors={seat: tuple(runs.copy()) for seat, runs in self.actors.copy().items()},
-            ended_by=ended_by,
-            ended_ms=ended_ms,
-        )
-
-
-@attrs.frozen(kw_only=True)
-class EpisodeView:
-    """An episode at one moment; the record may go on growing."""
-
-    number: int
-    seat_inputs: tuple[list[bytes], ...]
-    frames: int
-    """The number of frames that every seat's input is recorded of: how far to read ``seat_inputs``."""
-    hashes: tuple[tuple[int, str], ...]
-    """The checksums by frame, sorted; of a frame that was checked twice the newer one."""
-    desyncs: tuple[Desync, ...]
-    dumps: Mapping[int, StateDump]
-    state_problems: Mapping[int, str]
-    rollbacks: tuple[Rollback, ...]
-    input_delays: tuple[tuple[int, int], ...]
-    confirmed_frame: int
-    verified_frame: int
-    begin: Begin
-    played: tuple[str, int]
-    """When frames were played first, encoded, and how many those are."""
-    confirmed_at: tuple[str, int]
-    """When frames became final, likewise."""
-    totals: Totals
-    actors: Mapping[int, tuple[ActorRun, ...]]
-    ended_by: str | None
-    ended_ms: int | None
-
-    def state_problem(self, frame: int) -> str | None:
-        """Why there is no dump of a frame; ``None`` where there is, and where none was to be exchanged."""
-        return None if frame in self.dumps else self.state_problems.get(frame)
-
-    @property
-    def longest_rollback(self) -> int:
-        """The deepest correction, in frames; 0 without one."""
-        return max((event.frames for event in self.rollbacks), default=0)

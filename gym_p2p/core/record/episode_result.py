@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from gym_p2p.core.latency.delta_series import ENCODING, Encoding
 from gym_p2p.core.record.building import unique_names
-from gym_p2p.core.record.episode import ActorRun, EpisodeView
+from gym_p2p.core.record.episode import ActorRun
+from gym_p2p.core.record.episode_view import EpisodeView
 from gym_p2p.core.record.parts import Count, DocumentPart, EpisodeNumber
 from gym_p2p.core.record.totals import numbers_in
 from gym_p2p.core.wire.seats import SeatId

@@ -15,7 +15,7 @@ _MAX_PLACE_CHARS = 40
 _SHORT_CHARS = 8
 """Of 32 bits: two matches of a room in the same second are no more likely to have the same one."""
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _ENDS_AT_RANDOM = re.compile(r"[0-9a-f]{32}$")
 
 

@@ -277,12 +277,16 @@ class Episodes:
     episode: Node
 
     def since(
-        self, value: list[EpisodeRecord], mark: dict[int, Any] | None, decode: SeatDecode
+        self, value: list[EpisodeRecord], mark: dict[int, tuple[Any, Any]] | None, decode: SeatDecode
     ) -> tuple[Any, Any]:
         """Return what is new, ``None`` for nothing, and the next mark."""
         before, after, added = mark or {}, dict(mark or {}), []
         for index, episode in enumerate(value.copy()):
-            fresh, after[index] = self.episode.since(episode, before.get(index), decode)
+            extent, (known_extent, known) = episode.extent, before.get(index, (None, None))
+            if extent == known_extent and episode.ended_ms is not None:
+                continue  # there may be thousands that are over and have nothing new
+            fresh, known = self.episode.since(episode, known, decode)
+            after[index] = extent, known
             if fresh is not None or index not in before:
                 added.append([index, episode.called, msgspec.to_builtins(episode.begin), fresh or {}])
         return added or None, after

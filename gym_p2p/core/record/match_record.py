@@ -17,7 +17,8 @@ import attrs
 from gym_p2p.core.latency.quality import QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries
 from gym_p2p.core.record.absences import PAUSES_KEPT, Departure, Pause
-from gym_p2p.core.record.episode import Begin, EpisodeRecord, EpisodeView
+from gym_p2p.core.record.episode import Begin, EpisodeRecord
+from gym_p2p.core.record.episode_view import EpisodeView, view_of
 from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.plain import plain
@@ -216,7 +217,7 @@ class MatchRecord:
 
     def views(self) -> list[EpisodeView]:
         """Return every episode as it is now."""
-        return [episode.view() for episode in self.episodes.copy()]
+        return [view_of(episode) for episode in self.episodes.copy()]
 
     def totals(self) -> SyncTotals:
         """Return what guessing has cost so far."""

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import msgspec
 
 from gym_p2p.core.record.building import Decode, actions, state_differences
-from gym_p2p.core.record.episode import Desync, EpisodeView, StateDump
+from gym_p2p.core.record.episode import Desync, StateDump
+from gym_p2p.core.record.episode_view import EpisodeView
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import AtLeastMinusOne, Count, DocumentPart, EpisodeNumber, StateDifference
 from gym_p2p.core.wire.seats import SeatId

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from gym_p2p.core.record.building import Decode, actions, pause_ms, state_differences, unique_names
 from gym_p2p.core.record.document import Document, common_keys
-from gym_p2p.core.record.episode import Desync, EpisodeRecord, EpisodeView
+from gym_p2p.core.record.episode import Desync, EpisodeRecord
+from gym_p2p.core.record.episode_view import EpisodeView, view_of
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import (
     AtLeastMinusOne,
@@ -143,7 +144,7 @@ def validation_document(record: MatchRecord, now_ms: int, decode: Decode) -> Val
 
 
 def _newest_episode(record: MatchRecord) -> EpisodeView:
-    episodes = record.views() or [EpisodeRecord(1, tuple([] for _ in record.players)).view()]
+    episodes = record.views() or [view_of(EpisodeRecord(1, tuple([] for _ in record.players)))]
     return next((episode for episode in reversed(episodes) if episode.frames), episodes[-1])
 
 

@@ -286,7 +286,7 @@ class Machines:
             self.probes.cancel(probe_id, now)
 
     def _unharmed(self, now: float, work: Callable[..., object], *arguments: Any) -> None:
-        """Let a machine work, with a host's matchmaker in it perhaps: one that raises must not stop others."""
+        """Let a machine work, with a host's matchmaker in it perhaps; one that raises stops no other."""
         try:
             work(*arguments)
         except Exception as error:  # noqa: BLE001  # see above

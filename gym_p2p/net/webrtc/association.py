@@ -13,6 +13,7 @@ Everything is set on the one association; nothing is changed for the whole proce
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 from typing import Any
 
@@ -32,8 +33,11 @@ from aiortc.rtcsctptransport import (
 )
 
 from gym_p2p.net.webrtc.eager import run_through
+from gym_p2p.net.webrtc.holdings import holds_too_much
 
 __all__ = ["Association"]
+
+_log = logging.getLogger(__name__)
 
 RTO_INITIAL_S = 0.3
 """Until a round trip is known."""
@@ -81,6 +85,7 @@ class Association:
         self._collecting = False
         self._collected: SackChunk | None = None
         self._deferred: SackChunk | None = None
+        self._given_up = False
         self._send_chunk, self._send_sack = sctp._send_chunk, sctp._send_sack
         self._handle_data, self._receive_sack = sctp._handle_data, sctp._receive_sack_chunk
         self._update_rto, self._t1_expired = sctp._update_rto, sctp._t1_expired
@@ -140,8 +145,12 @@ class Association:
         if data[12:13] == _INIT and self._sctp._association_state is RTCSctpTransport.State.ESTABLISHED:
             # A repetition that was overtaken: the other side is past it, and aiortc would count from 0 again.
             return
+        if self._given_up:
+            return
         if not await self._deliver_at_once(data):
             await self._handle_data(data)
+            if holds_too_much(self._sctp):
+                await self._give_up()
         await self._catch_up()
 
     # A shortcut through aiortc's ``_handle_data``, which parses a packet into chunk objects, sorts the data
@@ -203,6 +212,14 @@ class Association:
         if sctp._sack_needed:
             await self._acknowledge()
         return True
+
+    async def _give_up(self) -> None:
+        """End an association whose other side makes us hold more and more."""
+        _log.warning("a peer sends what cannot be put together; its connection is closed")
+        self._given_up = True
+        await self._sctp._abort()
+        self._sctp._inbound_streams.clear()
+        self._sctp._set_state(RTCSctpTransport.State.CLOSED)
 
     async def _defer(self, chunk: SackChunk) -> None:
         await self._catch_up()

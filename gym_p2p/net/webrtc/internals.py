@@ -22,9 +22,12 @@ __all__ = ["PRIVATE_ATTRIBUTES", "Internals", "missing_attributes"]
 
 PRIVATE_ATTRIBUTES = {
     "sctp": (
+        "_abort",
         "_data_channel_flush",
         "_data_channel_queue",
+        "_data_channels",
         "_handle_data",
+        "_inbound_streams",
         "_last_received_tsn",
         "_outbound_queue",
         "_receive_sack_chunk",
@@ -37,6 +40,7 @@ PRIVATE_ATTRIBUTES = {
         "_sack_needed",
         "_send_chunk",
         "_send_sack",
+        "_set_state",
         "_sent_queue",
         "_srtt",
         "_rttvar",

@@ -1,33 +1,29 @@
 """Connections before they have said anything: counted, bounded, and closed when they stay silent.
 
-It stands between the port and uvicorn's protocols, and knows both; which connection has to go is decided by
-:class:`~gym_p2p.core.presence.open_sockets.OpenSockets`.
+It stands between the port and its protocols (:mod:`gym_p2p.server.guard.protocols`); which connection has to
+go is decided by :class:`~gym_p2p.core.presence.open_sockets.OpenSockets`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
+from gym_p2p.core.presence.connects import network_of
 from gym_p2p.core.presence.open_sockets import OpenSockets
+from gym_p2p.server.guard.client_log import client_log
 
-__all__ = ["Doorkeeper", "room_for_sockets"]
+__all__ = ["Doorkeeper", "address_of", "room_for_sockets"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 
 _OWN_FILES = 128
 """What a service itself holds open at most: documents that arrive and are written, its log, its port."""
 _MOST_SOCKETS = 100_000
-_SEND_DEADLINE_S = 10.0
-"""A reader that takes nothing for so long is gone; below the library's 15 s without a pong."""
 _SWEEP_S = 1.0
 _LOG_EVERY_S = 10.0
 
@@ -50,28 +46,26 @@ class Doorkeeper:
     Args:
         sockets: the bounds.
         on_refusal: called with a reason for everyone who is turned away.
-
-    Attributes:
-        http: the class of uvicorn's protocol for new connections.
-        websocket: and for those that are upgraded.
     """
 
     def __init__(self, sockets: OpenSockets, on_refusal: Callable[[str], None]) -> None:
         self._sockets = sockets
         self._on_refusal = on_refusal
         self._turned_away: Counter[str] = Counter()
-        self.http = type("_Http", (_Http,), {"door": self})
-        self.websocket = type("_Websocket", (_Websocket,), {"door": self})
 
     def come(self, transport: Any, address: str) -> None:
         """Take in a connection, at another one's cost or its own where there is no room."""
         gone: Any = self._sockets.open(transport, address, time.monotonic())
         if gone is not None:
-            self._turn_away(gone, "too_many_sockets" if gone is transport else "silent")
+            self.turn_away(gone, "too_many_sockets" if gone is transport else "silent")
 
     def speak(self, transport: Any) -> None:
-        """Note a connection's first whole request."""
+        """Note that a connection has sent a whole request."""
         self._sockets.speak(transport)
+
+    def await_request(self, transport: Any) -> None:
+        """Note that a connection has begun another request, or goes on with what nobody reads."""
+        self._sockets.fall_silent(transport, time.monotonic())
 
     def leave(self, transport: Any) -> None:
         """Note a connection's end."""
@@ -86,62 +80,21 @@ class Doorkeeper:
             silent: list[Any] = self._sockets.overdue(now)
             for transport in silent:
                 self._sockets.close(transport)
-                self._turn_away(transport, "silent")
+                self.turn_away(transport, "silent")
             if self._turned_away and logged_at + _LOG_EVERY_S <= now:
                 counts = ", ".join(f"{count} {reason}" for reason, count in self._turned_away.items())
                 _LOG.warning("connections turned away: %s; %d are open", counts, self._sockets.count)
                 self._turned_away.clear()
                 logged_at = now
 
-    def _turn_away(self, transport: Any, reason: str) -> None:
+    def turn_away(self, transport: Any, reason: str) -> None:
+        """Close a connection at once, and count it."""
         self._turned_away[reason] += 1
         self._on_refusal(reason)
         transport.abort()
 
 
-class _Http(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # which class it is depends on what is installed
-    """uvicorn's protocol of a connection that begins, at the door."""
-
-    door: Doorkeeper
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._spoke = False
-        self.door.come(transport, _address(self.client))
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if not self._spoke and (self.cycle is not None or self.transport.get_protocol() is not self):
-            self._spoke = True
-            self.door.speak(self.transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.door.leave(self.transport)
-        super().connection_lost(exc)
-
-
-class _Websocket(WebSocketsSansIOProtocol):
-    """And of one that became a websocket."""
-
-    door: Doorkeeper
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.door.leave(self.transport)
-        super().connection_lost(exc)
-
-    async def send(self, message: Any) -> None:
-        """Send an ASGI message; a reader that does not read is gone, which raises ``OSError``."""
-        if self.writable.is_set():
-            await super().send(message)
-            return
-        gone = self.loop.call_later(_SEND_DEADLINE_S, self.transport.abort)
-        try:
-            await super().send(message)
-        finally:
-            gone.cancel()
-
-
-def _address(client: tuple[str, int] | None) -> str:
+def address_of(client: tuple[str, int] | None) -> str:
     """Return whose connection it is.
 
     Of connections from this machine each counts by itself: a proxy's are those of everybody.
@@ -152,4 +105,4 @@ def _address(client: tuple[str, int] | None) -> str:
         is_local = ipaddress.ip_address(client[0]).is_loopback
     except ValueError:
         is_local = False
-    return f"{client[0]} port {client[1]}" if is_local else client[0]
+    return f"{client[0]} port {client[1]}" if is_local else network_of(client[0])

@@ -12,7 +12,6 @@ packets), :class:`~gym_p2p.core.wire.bounded_json.StrictJson` (their payloads).
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import re
 import time
@@ -23,9 +22,10 @@ import attrs
 import socketio.packet
 from uvicorn.protocols.utils import ClientDisconnected
 
-from gym_p2p.core.presence.connects import Connects
+from gym_p2p.core.presence.connects import Connects, network_of
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.core.wire.bounded_json import FROM_CLIENT, StrictJson
+from gym_p2p.server.guard.client_log import client_log
 
 __all__ = [
     "GUARD_KEY",
@@ -39,7 +39,7 @@ __all__ = [
     "StrictPacket",
 ]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -61,9 +61,10 @@ _BYTES_PER_EVENT = 2048
 _BYTES_PER_BURST_EVENT = 5120
 """And one of a burst, in which descriptions are: eight of the longest are a quarter of what it allows."""
 
-_BROKEN = frozenset({1002, 1007, 1009})
-"""Closed for a broken frame, a text that is none, a message that is too large: RFC 6455 section 7.4.1."""
 _POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+_BROKEN = frozenset({1002, 1007, _POLICY_VIOLATION, 1009})
+"""Closed for a broken frame, a text that is none, too many frames, a message that is too large: section
+7.4.1."""
 _TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
 
 _EVENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_:.-]{0,63}")
@@ -136,6 +137,8 @@ class ConnectionGuard:
     _bytes: RateLimit
     greeted: bool = False
     """Whether the client has sent its Socket.IO connect."""
+    admitted: bool = False
+    """Whether a join token has said whose it is: who misbehaves is held back by that."""
     violated: bool = False
     """Whether it is closed for what it has sent."""
     _closed: bool = False
@@ -194,6 +197,7 @@ class FrameGuard:
     Args:
         app: what is guarded.
         connects: new websockets of one address; ``None`` counts none.
+        requests: other requests of one address; ``None`` counts none.
         events: what one of them may send; its bytes are bounded by that, before they are decoded.
         on_refusal: called with a reason for every websocket that is turned away here.
     """
@@ -203,20 +207,29 @@ class FrameGuard:
         app: App,
         *,
         connects: Connects | None = None,
+        requests: RateLimit | None = None,
         events: RateLimit,
         on_refusal: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         self._app = app
         self._connects = connects
+        self._requests = requests
         self._events = events
         self._on_refusal = on_refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
         """Serve one ASGI connection."""
-        if scope["type"] != "websocket":
-            await self._app(scope, receive, send)
-            return
         address = (scope.get("client") or ("unknown", 0))[0]
+        if scope["type"] != "websocket":
+            wait_s = (
+                None if self._requests is None else self._requests.take(network_of(address), time.monotonic())
+            )
+            if wait_s is None:
+                await self._app(scope, receive, send)
+            else:
+                self._on_refusal("too_many_requests")
+                await _answer_later(send, "http", wait_s)
+            return
         wait_s = None if self._connects is None else self._connects.take(address, time.monotonic())
         if wait_s is not None:
             self._on_refusal("too_many_connects")
@@ -241,7 +254,7 @@ class FrameGuard:
         finally:
             if guard.violated:
                 self._on_refusal("dropped")
-                if self._connects is not None:
+                if self._connects is not None and not guard.admitted:
                     self._connects.drop(address, time.monotonic())
 
 
@@ -251,11 +264,14 @@ async def _turn_away(scope: Scope, receive: Receive, send: SendMessage, wait_s: 
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
         return
-    retry = (b"retry-after", str(math.ceil(wait_s)).encode())
-    head = {"type": "websocket.http.response.start", "status": _TOO_MANY_REQUESTS, "headers": [retry]}
-    await send(head)
-    await send({"type": "websocket.http.response.body", "body": b""})
+    await _answer_later(send, "websocket.http", wait_s)
     raise ClientDisconnected  # else uvicorn logs, for every one of them, that there was no handshake
+
+
+async def _answer_later(send: SendMessage, kind: str, wait_s: float) -> None:
+    headers = [(b"retry-after", str(math.ceil(wait_s)).encode()), (b"connection", b"close")]
+    await send({"type": f"{kind}.response.start", "status": _TOO_MANY_REQUESTS, "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": b""})
 
 
 def _is_frame(text: str) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from gym_p2p.core.api.replies import Answer, Code, Refused
+from gym_p2p.core.presence.penalties import Penalties
 from gym_p2p.core.presence.rate_limits import RateLimit, SlidingWindow, too_often
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
@@ -91,6 +92,8 @@ class Guards:
     _strikes: SlidingWindow = attrs.field(init=False, factory=lambda: SlidingWindow(2, window_s=10.0))
     _bursts: SlidingWindow = attrs.field(init=False, factory=lambda: SlidingWindow(1, window_s=1.0))
     """One burst over the limit is one strike, however many events it had."""
+    _penalties: Penalties = attrs.field(init=False, factory=lambda: Penalties(forgiven=1, first_s=5.0))
+    """Of those who have a join token: in a laboratory one could make another be held back by their name."""
     _violations: SlidingWindow = attrs.field(init=False, factory=lambda: SlidingWindow(9, window_s=10.0))
 
     def struck_out(self, socket: str, now: float) -> bool:
@@ -101,6 +104,15 @@ class Guards:
         """Count something that no honest client sends; return whether the socket is to be closed for that."""
         self.metrics.refused("violation")
         return self._violations.take(socket, now) is not None
+
+    def misbehaved(self, subject_id: str, now: float) -> None:
+        """Note that a subject with a join token had to be dropped for what it sent."""
+        self._penalties.count(subject_id, now)
+
+    def refuse_again(self, subject_id: str, now: float) -> Refused | None:
+        """Say that a subject has misbehaved and is held back for a while; ``None`` if it is not."""
+        wait_s = self._penalties.wait_s(subject_id, now)
+        return None if wait_s is None else too_often(wait_s, "dropped for what it sent; let in again later")
 
     def refuse_join(self, event: str, subject_id: str | None, now: float) -> Refused | None:
         """Say that a subject joins too often; ``None`` if it does not, or this event is no joining."""

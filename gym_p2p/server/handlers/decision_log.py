@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import os
 from collections.abc import Mapping
 from io import FileIO
@@ -17,10 +16,11 @@ from typing import Any
 
 from gym_p2p.files.private import private
 from gym_p2p.files.problems import disk_problem
+from gym_p2p.server.guard.client_log import client_log
 
 __all__ = ["DecisionLog"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 
 
 class DecisionLog:

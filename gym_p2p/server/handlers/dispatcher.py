@@ -10,7 +10,6 @@ payload well formed; then a machine decides, and the answer is counted.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -23,11 +22,12 @@ from gym_p2p.core.api.replies import Answer, Code, Refused
 from gym_p2p.core.presence.rate_limits import too_often
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.errors import ProtocolError
-from gym_p2p.server.guard.guards import Guards
+from gym_p2p.server.guard.client_log import client_log
+from gym_p2p.server.guard.guards import Guards, Identity
 
 __all__ = ["Dispatcher", "Handler"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 
 _UNREGISTERED = Refused(Code.UNAUTHENTICATED, "register_subject comes first")
 
@@ -101,8 +101,13 @@ class Dispatcher:
             now: monotonic seconds.
         """
         shown = self._guards.admission.identify(auth)
+        held = None
+        if isinstance(shown, Identity) and shown.subject_id is not None:
+            held = self._guards.refuse_again(shown.subject_id, now)
         if isinstance(shown, Refused):
             refused: Refused | None = shown
+        elif held is not None:
+            refused = held
         else:
             refused = self._machines.connected(
                 socket, now, subject_id=shown.subject_id, resume_token=shown.resume_token
@@ -129,8 +134,19 @@ class Dispatcher:
         self._guards.answered(socket, event, answer, now)
         return answer
 
-    def disconnected(self, socket: str, now: float, *, timed_out: bool = False) -> None:
-        """Forget a socket that is gone: closed, or one over which nothing came any more. Idempotent."""
+    def disconnected(
+        self, socket: str, now: float, *, timed_out: bool = False, misbehaved: bool = False
+    ) -> None:
+        """Forget a socket that is gone. Idempotent.
+
+        Args:
+            socket: which one.
+            now: monotonic seconds.
+            timed_out: nothing came over it any more; otherwise it was closed.
+            misbehaved: it was dropped for what it sent.
+        """
+        if misbehaved:
+            self._hold_back(socket, now)
         self._guards.metrics.left(socket)
         self._machines.disconnected(socket, now, timed_out=timed_out)
 
@@ -163,4 +179,10 @@ class Dispatcher:
     def _close(self, socket: str, now: float) -> None:
         """Drop a socket that sends too much, or what no honest client sends."""
         _LOG.warning("socket %s dropped: too many events, or malformed ones", socket)
+        self._hold_back(socket, now)
         self._machines.close(socket, "limits exceeded", now)
+
+    def _hold_back(self, socket: str, now: float) -> None:
+        subject_id = self._presence.admitted_on(socket)
+        if subject_id is not None:
+            self._guards.misbehaved(subject_id, now)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import logging
 import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -18,10 +17,11 @@ from typing import TypeVar
 from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking.commands import NoVerdictError, ProposedMatch, as_verdict
 from gym_p2p.processes.threads import OwnThread
+from gym_p2p.server.guard.client_log import client_log
 
 __all__ = ["HookCaller", "PreMatchHook"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 _T = TypeVar("_T")
 
 PreMatchHook = Callable[[ProposedMatch], object | Awaitable[object]]

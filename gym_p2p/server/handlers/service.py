@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,12 +20,13 @@ import socketio
 
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.payloads import encode
-from gym_p2p.core.api.replies import Answer, Close, Emit, Refused
+from gym_p2p.core.api.replies import Answer, Close, Code, Emit, Refused
 from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.probing.registry import ProbeEnded
 from gym_p2p.core.service.machines import MachineFailed, Machines, ServiceOutput
 from gym_p2p.processes.tasks import note_failure
+from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.frames import GUARD_KEY, VIOLATION, ConnectionGuard
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.decision_log import DecisionLog
@@ -35,7 +35,7 @@ from gym_p2p.server.handlers.hooks import HookCaller
 
 __all__ = ["SignalingService"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = client_log(__name__)
 
 _NAMESPACE = "/"
 _MAX_QUEUED_PACKETS = 64
@@ -178,6 +178,10 @@ class SignalingService:
     def _let_in(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
         guard = environ.get("asgi.scope", {}).get(GUARD_KEY)
         refused = self._dispatcher.connected(sid, auth, time.monotonic())
+        if guard is not None:
+            guard.admitted = self.machines.presence.admitted_on(sid) is not None
+            # Coming back all the same is what holds the address back.
+            guard.violated |= refused is not None and refused.code is Code.RATE_LIMITED
         if refused is not None:
             _LOG.debug("socket %s refused: %s", sid, refused.code)
             self._own(self._close(None, guard, _GOODBYE_S))
@@ -196,16 +200,18 @@ class SignalingService:
         return _acknowledge(answer)
 
     def _forget(self, sid: str, reason: str) -> None:
-        self._guards.pop(sid, None)
+        guard = self._guards.pop(sid, None)
         timed_out = reason == socketio.AsyncServer.reason.PING_TIMEOUT
-        self._dispatcher.disconnected(sid, time.monotonic(), timed_out=timed_out)
+        misbehaved = guard is not None and guard.violated
+        now = time.monotonic()
+        self._dispatcher.disconnected(sid, now, timed_out=timed_out, misbehaved=misbehaved)
         self._wake()
         _LOG.debug("socket %s disconnected: %s", sid, reason)
 
     # ---- what the dispatcher wants done
 
     def _wake(self) -> None:
-        """See to it that what the dispatcher wants is done, after what is under way, its acknowledgement too."""
+        """Have done what the dispatcher wants, after what is under way and its acknowledgement."""
         if not self._awake and self._running:
             self._awake = True
             asyncio.get_running_loop().call_soon(self._flush)

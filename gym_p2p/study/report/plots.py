@@ -30,6 +30,8 @@ _MOST_LINES = 6
 _MOST_POINTS = 500
 """Of a line: a picture of a million has a hundred megabytes."""
 _MOST_SEATS = 8
+_MOST_LINKS = 50
+"""Lines of one colour, over each other."""
 
 
 def link_over_time(plot: Plot, figures: Figures, match: str) -> Html | None:
@@ -111,15 +113,14 @@ def links_over_time(plot: Plot, figures: Figures) -> Html | None:
     middle = [(edges[number] + edges[number + 1]) / 2 / _scale(end)[0] for number in kept]
     low, median, high = np.array([np.percentile(rtt[place == number], [5, 50, 95]) for number in kept]).T
     scale, unit = _scale(end)
+    drawn = links[:: -(-len(links) // _MOST_LINKS)]
     with plot.axes() as (drawing, axes):
-        for number, link in enumerate(links[:200]):
+        for number, link in enumerate(drawn):
             axes.plot(
-                link.t_s / scale,
-                link.rtt_ms,
+                *_sparse(link.t_s / scale, link.rtt_ms),
                 color="#bbbbbb",
                 linewidth=0.6,
                 label="a link" if number == 0 else None,
-                rasterized=False,
             )
         axes.fill_between(
             middle, low, high, facecolor="none", edgecolor="#0072b2", hatch="\\\\\\", label="middle 90 %"
@@ -130,11 +131,21 @@ def links_over_time(plot: Plot, figures: Figures) -> Html | None:
         axes.set_xlim(left=0)
         legend(drawing, axes)
         told = (
-            f"{len(links)} links{' (200 drawn)' if len(links) > 200 else ''}, {len(rtt):,} round trips: "
+            f"{len(links)} links ({len(drawn)} drawn), {len(rtt):,} round trips: "
             f"median {np.median(rtt):.1f} ms, 5th and 95th percentile {np.percentile(rtt, 5):.1f} and "
             f"{np.percentile(rtt, 95):.1f} ms."
         )
         return figure(plot.svg(drawing, "Round trips over time, all matches", told), told)
+
+
+def _sparse(t: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a line with no more points than a picture shows: of each stretch the highest."""
+    stretch = -(-len(values) // 200)
+    if stretch <= 1:
+        return t, values
+    starts = np.arange(0, len(values), stretch)
+    highest = [int(start + np.argmax(values[start : start + stretch])) for start in starts]
+    return t[highest], values[highest]
 
 
 def _scale(end_s: float) -> tuple[float, str]:
@@ -243,7 +254,8 @@ def waiting(plot: Plot, figures: Figures) -> Html | None:
         axes.set(title="Waiting in queues", xlabel="wait before the match (s)")
         axes.set_xlim(left=0)
         told = " ".join(
-            f"{name}: {plural(len(values), 'wait')}, median {np.median(values):.1f} s, longest {max(values):.1f} s."
+            f"{name}: {plural(len(values), 'wait')}, median {np.median(values):.1f} s, "
+            f"longest {max(values):.1f} s."
             for name, values in shown
         )
         return figure(plot.svg(drawing, "Waiting in queues", told), told)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -68,3 +70,12 @@ def test_a_longer_series_than_was_asked_for_is_refused() -> None:
     assert len(decode_series(text, limit=100)) == 100
     with pytest.raises(ValueError, match="more than 99"):
         decode_series(text, limit=99)
+
+
+def test_the_lines_of_the_documentation_read_it() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "documents.md").read_text()
+    (lines,) = (block for block in page.split("```python\n")[1:] if "def decode(" in block)
+    found: dict[str, Any] = {}
+    exec(lines.partition("```")[0], found)  # noqa: S102 - our own page
+    values = [0, 16, 33, 33, 20, -1_000_000, 2**40]
+    assert found["decode"](encode_series(values)) == values

@@ -73,9 +73,9 @@ def goodbye(
     return Goodbye(reason, episode, frames, lost, cause, ())
 
 
-def greeted_match(players: int, *, sync: SyncConfig | None = None) -> Match:
-    """Return the first player's match, whom all others have greeted."""
-    match = Match(
+def lone_match(players: int, *, sync: SyncConfig | None = None) -> Match:
+    """Return the first player's match, before it is connected."""
+    return Match(
         local=0,
         players=players,
         description={"must": {}},
@@ -83,6 +83,11 @@ def greeted_match(players: int, *, sync: SyncConfig | None = None) -> Match:
         sync=SyncConfig() if sync is None else sync,
         secret=b"ours",
     )
+
+
+def greeted_match(players: int, *, sync: SyncConfig | None = None) -> Match:
+    """Return the first player's match, whom all others have greeted."""
+    match = lone_match(players, sync=sync)
     for player in range(1, players):
         match.opened(player, 0.0)
         match.receive(player, encode(hello(seals_of(player, players).key_for(0))), 0.0)

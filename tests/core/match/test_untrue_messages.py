@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gym_p2p.core.match.checksums import ChecksumHistory
+from gym_p2p.core.match.claims import AHEAD_MOST
 from gym_p2p.core.match.events import (
     BeginEpisode,
     ChecksumsAgreed,
@@ -18,8 +23,22 @@ from gym_p2p.core.match.events import (
 )
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES, split
-from gym_p2p.core.wire.messages import Checksum, Inputs, Ready, decode, encode
-from tests.core.match.pairs import greeted_match, outputs_of
+from gym_p2p.core.wire.messages import (
+    MAX_INPUT_DELAY,
+    MAX_INPUTS_PER_MESSAGE,
+    Cause,
+    Checksum,
+    Holdings,
+    Inputs,
+    Message,
+    Ready,
+    Relay,
+    StatePart,
+    decode,
+    encode,
+)
+from tests.core.examples import examples
+from tests.core.match.pairs import goodbye, greeted_match, outputs_of
 
 
 def _errors(match: Match) -> list[str]:
@@ -47,6 +66,91 @@ def test_inputs_that_were_not_given_are_not_acknowledged() -> None:
     assert (repeated.start, repeated.inputs) == (0, (b"x",) * 5)
     match.receive(1, encode(Inputs(1, 0, (5, 3), 0, (b"a",) * 3, 0)), 2.1)
     assert _errors(match) == []
+
+
+A = (b"a",) * 3
+MANY = (b"",) * MAX_INPUTS_PER_MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        (Inputs(1, 0, (6, 3, 0), -3, A, 0), "acknowledges inputs that were not given"),
+        (Inputs(1, 0, (2**62, 3, 0), -(2**62) + 3, A, 0), "acknowledges inputs that were not given"),
+        (Inputs(1, 0, (5, 2, 0), -3, A, 0), "inputs that their sender does not hold"),
+        (Inputs(1, 7, (5, 9, 0), 4, A, 0), "inputs that their sender does not hold"),
+        (Inputs(1, 0, (5, 3), -2, A, 0), "report about another number of players"),
+        (Inputs(1, 0, (), 0, (), 0), "report about another number of players"),
+        (Inputs(1, 0, (5, 3, 0, 0), -2, A, 0), "report about another number of players"),
+        (Inputs(1, 0, (5, 3, 0), -3, A, 0), "impossible frame advantage"),
+        (Inputs(1, 0, (5, 3, 0), -1 + MAX_INPUT_DELAY, A, 0), "impossible frame advantage"),
+        (Inputs(1, 0, (5, 3, 0), 2**62 - 1, A, 0), "impossible frame advantage"),
+        (Inputs(1, 0, (5, 3, 0), -(2**62), A, 60), "impossible frame advantage"),
+        (
+            Inputs(1, 10**9, (5, 10**9 + 3, 0), 10**9 - 2, A, 0),
+            "inputs too far ahead of what was acknowledged",
+        ),
+        (Inputs(1, 0, (0, 256, 256), 256, MANY, 0), "inputs too far ahead of what was acknowledged"),
+        (Inputs(1, 256, (5, 512, 0), 507, MANY, 0), "inputs too far ahead of what was acknowledged"),
+        (Ready(3, None, None, 0, 0), "barrier of another episode"),
+        (Ready(1, None, None, 0, 0), "barrier of another episode"),
+        (Ready(2**62, None, None, 0, 0), "barrier of another episode"),
+        (Ready(2, None, None, 5 + AHEAD_MOST + 1, 0), "more inputs than can have been given"),
+        (Ready(2, None, None, 2**62, 0), "more inputs than can have been given"),
+        (goodbye(episode=2), "wrong goodbye"),
+        (goodbye(episode=2**62), "wrong goodbye"),
+        (goodbye(episode=1, frames=5 + AHEAD_MOST + 1), "more inputs than can have been given"),
+        (Holdings(1, ((1, 0, Cause.LOST),)), "wrong players"),
+        (Holdings(1, ((7, 0, Cause.LOST),)), "wrong players"),
+        (StatePart(1, 0, 0, 1, b"x"), "unexpected state"),
+        (Relay(0, encode(goodbye())), "inputs of somebody else"),
+        (Relay(1, encode(goodbye())), "inputs of somebody else"),
+        (Relay(2, encode(goodbye())), "goodbye that is not its sender's"),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_true_is_a_protocol_error_and_changes_nothing(said: Message, problem: str) -> None:
+    match = _playing(3, frames=5)
+    before = [peer.state for peer in match._peers.values()]
+    match.receive(1, encode(said), 1.0)
+    assert _errors(match) == [problem]
+    assert [peer.state for peer in match._peers.values()] == before
+    assert match._peers[1].remote_inputs.count == match._peers[1].acknowledged == 0
+    assert match._peers[1].goodbye is None
+
+
+def test_nobody_takes_back_inputs_that_are_here() -> None:
+    for said in (Ready(2, None, None, 2, 0), goodbye(episode=1, frames=2)):
+        match = _playing(2, frames=5)
+        match.receive(1, encode(Inputs(1, 0, (5, 3), -2, A, 0)), 1.0)
+        outputs_of(match)
+        match.receive(1, encode(said), 1.1)
+        assert _errors(match) == ["takes back inputs"]
+
+
+def test_who_is_ready_twice_for_one_episode_is_ready_as_at_first() -> None:
+    match = _playing(3, frames=5)
+    match.receive(1, encode(Ready(2, 1, None, 0, 0)), 1.0)
+    match.receive(1, encode(Ready(2, 2, None, 0, 0)), 1.1)
+    assert _errors(match) == ["barrier of another episode"]
+    assert match._peers[1].ready[2].seed == 1
+
+
+def test_of_who_sends_inputs_and_acknowledges_none_no_more_is_kept_than_can_be_true() -> None:
+    match = _playing(2, frames=5)
+    for frame in range(10_000):
+        received = (0, frame + 1)
+        match.receive(1, encode(Inputs(1, frame, received, frame + 1, (b"x",), 0)), 1.0)
+    assert match._peers[1].remote_inputs.count == AHEAD_MOST
+    assert not match._peers[1].present  # they have been removed for all the rest
+
+
+@pytest.mark.parametrize("start", [1, 4, 10**6])
+def test_of_inputs_of_the_future_nothing_is_kept(start: int) -> None:
+    match = _playing(2, frames=5)
+    for _ in range(100):
+        match.receive(1, encode(Inputs(1, start, (5, start + 3), start - 2, A, 0)), 1.0)
+    assert match._peers[1].remote_inputs.count == 0
 
 
 @pytest.mark.parametrize(("episode", "frame"), [(1, 5), (1, 10**9), (2, 0), (0, 0), (7, 3)])
@@ -107,6 +211,35 @@ def test_forged_checksums_push_out_no_true_disagreement() -> None:
     match.command(GiveChecksum(29, b"ours"), 1.1)
     found = [(event.frame, event.player) for event in outputs_of(match) if isinstance(event, Desynced)]
     assert sorted(found) == [(29, 1), (29, 2)]  # the forged one of that frame differs too: that is all
+
+
+@settings(deadline=None, max_examples=examples(60))
+@given(
+    players=st.integers(3, 5),
+    count=st.sampled_from([1, 40, 4_096, 4_097, 9_000]),
+    frames=st.sampled_from([1, 30, 200]),
+    at=st.data(),
+    seed=st.randoms(use_true_random=False),
+)
+def test_however_many_are_forged_in_whatever_order_a_true_disagreement_is_found(
+    players: int, count: int, frames: int, at: st.DataObject, seed: Random
+) -> None:
+    """The first peer makes up digests; the last one's differ at one frame, and all others' are equal."""
+    history = ChecksumHistory(local=0, players=players)
+    differs = at.draw(st.integers(0, frames - 1))
+    said = {player: [(frame, b"same") for frame in range(frames)] for player in range(players)}
+    said[players - 1][differs] = differs, b"another"
+    said[1] = [(seed.choice([frame, seed.randrange(10**9)]), b"forged") for frame in range(count)]
+    found: list[object] = []
+    while said:
+        player = seed.choice(list(said))
+        for _ in range(seed.choice([1, 7, 5_000])):
+            if not said[player]:
+                del said[player]
+                break
+            found += history.add(player, Checksum(1, *said[player].pop(0)))
+    true = [event for event in found if isinstance(event, Desynced) and event.player > 1]
+    assert {(event.player, event.frame) for event in true} == {(players - 1, differs)}
 
 
 def test_what_others_make_up_is_not_kept() -> None:

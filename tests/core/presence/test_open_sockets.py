@@ -55,6 +55,18 @@ def test_silence_ends_after_its_time() -> None:
     assert sockets.count == 2
 
 
+def test_who_was_in_and_owes_a_request_again_is_silent_from_then_on() -> None:
+    sockets = OpenSockets(most=9, most_of_one=9)
+    sockets.open("kept alive", "a", 0.0)
+    sockets.speak("kept alive")
+    sockets.fall_silent("kept alive", 50.0)
+    sockets.fall_silent("kept alive", 55.0)  # another byte of it
+    assert sockets.overdue(49.0 + SILENCE_S) == []
+    assert sockets.overdue(50.0 + SILENCE_S) == ["kept alive"]
+    sockets.speak("kept alive")
+    assert sockets.overdue(1e9) == []
+
+
 class Crowd(RuleBasedStateMachine):
     """Connections come, speak and go in any order, against a plain list of them."""
 
@@ -88,6 +100,13 @@ class Crowd(RuleBasedStateMachine):
         connection = data.draw(st.sampled_from(sorted(self.standing, key=str)))
         self.sockets.speak(connection)
         self.standing[connection] = (self.standing[connection][0], True)
+
+    @precondition(lambda self: self.standing)
+    @rule(data=st.data())
+    def fall_silent(self, data: st.DataObject) -> None:
+        connection = data.draw(st.sampled_from(sorted(self.standing, key=str)))
+        self.sockets.fall_silent(connection, self.now)
+        self.standing[connection] = (self.standing[connection][0], False)
 
     @precondition(lambda self: self.standing)
     @rule(data=st.data())

@@ -56,10 +56,15 @@ def documents(record: MatchRecord, now_ms: int = START_MS + 5000) -> dict[str, d
     """Build all three, and hold them against their schemas and against JSON itself."""
     built: dict[str, Any] = {kind: to_data(build_document(kind, record, now_ms, decode)) for kind in KINDS}
     for kind, document in built.items():
-        if Draft202012Validator is not None:
-            validator(kind).validate(document)
-        assert json.loads(json.dumps(document, allow_nan=False)) == document
+        check(kind, document)
     return built
+
+
+def check(kind: Any, document: object) -> None:
+    """Hold a document against its schema, and against JSON itself."""
+    if Draft202012Validator is not None:
+        validator(kind).validate(document)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
 def fresh(rtt_ms: float, second: int = 1, connection: ConnectionDetails | None = None) -> Poll:

@@ -115,7 +115,7 @@ def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
             record.identities = (_identity(what),)
             record.upload = UploadStatus(state="kept", problem=f"{what}", path=None, command=None)
             record.inputs_received += 1
-            record.sync = {"mode": "rollback", "why": what}
+            record.sync = {"mode": "rollback", "why": str(what)}
             record.probe = {"rttMs": 1.5}
 
 
@@ -217,6 +217,29 @@ def test_ten_minutes_later_an_entry_costs_what_ten_seconds_cost() -> None:
         sizes.append(len(line))
     assert record.episode.frames == 36_000
     assert max(sizes[2:]) <= min(sizes[2:]) * 1.1
+
+
+def test_thousands_of_episodes_that_are_over_are_not_looked_through_again() -> None:
+    record = new_record()
+    for number in range(50):
+        record.begin_episode(Begin(at_ms=START_MS)).frame([b"\0", b"\1"])
+        record.episode.complete(START_MS + number)
+    looked_at: list[int] = []
+
+    def counting(seat: int, data: bytes) -> Any:
+        looked_at.append(seat)
+        return decode(seat, data)
+
+    writer = JournalWriter(record, counting)
+    _, mark = writer.entry({}, START_MS)
+    assert len(looked_at) == 100
+    record.episodes[7].desync(0, "aa", "bb", START_MS)  # what is learnt late is written down all the same
+    line, mark = writer.entry(mark, START_MS)
+    (added,) = msgspec.json.decode(line)["added"]["episodes"]
+    assert added[0] == 7
+    assert added[-1].keys() == {"desyncs"}
+    assert len(looked_at) == 100
+    assert msgspec.json.decode(writer.entry(mark, START_MS)[0])["added"] == {}
 
 
 # Whoever gives a record another fact has to say in the journal's tables how it is written down, or here that

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gym_p2p.core.record.episode import Begin, EpisodeRecord
+from gym_p2p.core.record.episode_view import view_of
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
@@ -53,7 +54,8 @@ def test_an_event_of_an_episode_before_any_began_is_a_clear_error() -> None:
 
 def test_a_frame_that_is_half_recorded_is_not_seen_yet() -> None:
     episode = EpisodeRecord(1, ([b"a", b"b"], [b"a"]))
-    assert (episode.view().frames, episode.view().confirmed_frame) == (1, 0)
+    view = view_of(episode)
+    assert (view.frames, view.confirmed_frame) == (1, 0)
 
 
 def test_what_comes_late_belongs_to_the_episode_that_it_is_about() -> None:

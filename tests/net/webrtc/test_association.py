@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
+from collections.abc import Callable
 from typing import Any, cast
 
+import pytest
 from aiortc import RTCDataChannel
 from aiortc.rtcdatachannel import RTCDataChannelParameters
 from aiortc.rtcsctptransport import (
@@ -12,6 +15,7 @@ from aiortc.rtcsctptransport import (
     SCTP_DATA_LAST_FRAG,
     SCTP_DATA_UNORDERED,
     WEBRTC_BINARY,
+    WEBRTC_DCEP,
     WEBRTC_STRING,
     DataChunk,
     ForwardTsnChunk,
@@ -311,3 +315,61 @@ def test_the_set_up_backs_off_and_goes_on_through_a_blackout_of_ten_seconds() ->
         await side.sctp.stop()
 
     run(work())
+
+
+# What a peer can make us hold has an end, whatever SCTP lets it send.
+
+
+def _opening(number: int, label: bytes = b"x" * 500) -> DataChunk:
+    body = bytes((3, 0)) + bytes(6) + len(label).to_bytes(2, "big") + bytes(2) + label
+    return data_chunk(number + 1, body, flags=3, stream=number, kind=WEBRTC_DCEP)
+
+
+FLOODS: dict[str, Callable[[int], DataChunk]] = {
+    "a message without an end": lambda n: data_chunk(
+        n + 1, b"x" * 1000, flags=SCTP_DATA_UNORDERED | (SCTP_DATA_FIRST_FRAG if n == 0 else 0)
+    ),
+    "fragments of nothing": lambda n: data_chunk(n + 1, b"x", flags=SCTP_DATA_UNORDERED),
+    "what overtook something that never comes": lambda n: data_chunk(n + 2, b"x", flags=7),
+    "every other one": lambda n: data_chunk(2 * n + 2, b"x", flags=7),
+    "ordered ones after one that never comes": lambda n: ordered(n + 1, n + 1),
+    "channels": _opening,
+    "streams": lambda n: data_chunk(n + 1, b"x", flags=SCTP_DATA_UNORDERED, stream=n % 60_000),
+}
+
+
+def ordered(offset: int, number: int) -> DataChunk:
+    chunk = data_chunk(offset, b"x" * 1000, flags=SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG, stream=1001)
+    chunk.stream_seq = number % 2**16
+    return chunk
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_a_peer_that_makes_us_hold_more_and_more_is_cut_off(flood: Callable[[int], DataChunk]) -> None:
+    async def flooded() -> tuple[int, int, list[str]]:
+        side = Side(tuned=True)
+        sctp: Any = side.sctp
+        handle = sctp._handle_data
+        tracemalloc.start()
+        for number in range(12_000):
+            await handle(packet(flood(number)))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        kept = sum(len(stream.reassembly) for stream in sctp._inbound_streams.values())
+        return peak, kept, [channel.readyState for channel in side.channels]
+
+    peak, kept, states = run(flooded())
+    assert peak < 24 * 2**20
+    assert kept == 0
+    assert set(states) == {"closed"}
+
+
+def test_a_state_whose_first_part_was_lost_is_held_until_that_comes_again() -> None:
+    async def held() -> list[str]:
+        side = Side(tuned=True)
+        sctp: Any = side.sctp
+        for number in range(1, 1000):
+            await sctp._handle_data(packet(ordered(number + 1, number)))
+        return [channel.readyState for channel in side.channels]
+
+    assert run(held()) == ["open", "open"]

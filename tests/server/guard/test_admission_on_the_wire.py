@@ -13,7 +13,7 @@ import pytest
 from gym_p2p.config import IceServer, ServiceConfig
 from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
-from tests.server.clients import metrics
+from tests.server.clients import metrics, settle
 from tests.server.raw import OFFER, RawClient, candidate, match_two
 from tests.waiting import until
 
@@ -167,3 +167,21 @@ def test_the_metrics_count_what_happened_and_name_nobody(tmp_path: Path) -> None
     assert seen["gym_p2p_event_loop_lag_seconds_count", ""] >= 2
     assert anns["room"] not in text
     assert anns["match_id"] not in text
+
+
+def test_who_was_dropped_again_is_held_back_by_the_token_and_others_at_the_address_are_not(
+    tmp_path: Path,
+) -> None:
+    config = ServiceConfig(port=0, data_dir=str(tmp_path), join_secret=SECRET, experiment="pilot")
+    with serve_in_thread(config) as service:
+        for _ in range(2):  # a faulty client, and its next try
+            with entered(service, "mallory")[0] as client:
+                client.send("")
+                assert client.closed_within()
+            settle(service, connections=0)
+        with RawClient(service.url, auth={"token": token("mallory")}) as again:
+            assert again.refusal["data"]["code"] == "rate_limited"
+            assert 0 < again.refusal["data"]["retry_after_ms"] <= 5000
+        for number in range(20):  # of the same address, which is not slow
+            with entered(service, f"player{number}")[0]:
+                pass

@@ -11,6 +11,7 @@ from gym_p2p.core.api.replies import Accepted, Answer, Close, Code, Refused
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from gym_p2p.server.handlers.dispatcher import Dispatcher
 from tests.core.service.desk import Desk
 
@@ -133,3 +134,56 @@ def test_a_bug_is_the_services_fault_and_ends_nothing(
     assert "a bug" in caplog.text
     assert isinstance(service.receive("join_room", SEATS), Accepted)
     assert service.closed() == []
+
+
+def tokened() -> tuple[Service, str]:
+    """Return a service that asks for join tokens, and mallory's."""
+    service = Service()
+    claims = JoinClaims(experiment="x", subject_id="mallory", expires_at=1e12, token_id="t")  # noqa: S106  # no secret
+    guards = Guards(
+        admission=Admission("s" * 32, "x"),
+        events=RateLimit(30.0, 100),
+        joins=RateLimit(1.0, 3),
+        metrics=service.metrics,
+    )
+    service.dispatcher = Dispatcher(service.desk.machines, guards)
+    return service, TokenSigner(b"s" * 32, JoinClaims).issue(claims)
+
+
+def test_a_subject_that_is_dropped_again_and_again_is_let_in_later_and_later() -> None:
+    service, token = tokened()
+    dispatcher, now, waits = service.dispatcher, 0.0, []
+    for number in range(6):
+        socket = f"s{number}"
+        while (refused := dispatcher.connected(socket, {"token": token}, now)) is not None:
+            assert code(refused) is Code.RATE_LIMITED
+            assert refused.retry_after_ms is not None
+            waits.append(refused.retry_after_ms)
+            now += refused.retry_after_ms / 1000
+        for _ in range(10):
+            dispatcher.receive("no such event", None, socket, now)
+        assert service.closed() == [socket]
+    assert waits == [5000, 10_000, 20_000, 40_000]
+
+
+def test_what_is_dropped_below_the_dispatcher_counts_as_well_and_a_plain_goodbye_does_not() -> None:
+    service, token = tokened()
+    dispatcher = service.dispatcher
+    for number in range(3):
+        assert dispatcher.connected(f"polite {number}", {"token": token}, 0.0) is None
+        dispatcher.disconnected(f"polite {number}", 0.0)
+    for number in range(2):
+        assert dispatcher.connected(f"rude {number}", {"token": token}, 0.0) is None
+        dispatcher.disconnected(f"rude {number}", 0.0, misbehaved=True)
+    assert dispatcher.connected("again", {"token": token}, 1.0) is not None
+
+
+def test_in_a_laboratory_nobody_is_held_back_under_a_name_that_anybody_may_take() -> None:
+    service = Service()
+    for number in range(5):
+        socket = f"mallory {number}"
+        assert service.dispatcher.connected(socket, None, 0.0) is None
+        service.receive("register_subject", {"subject_id": "victim"}, socket)
+        service.dispatcher.disconnected(socket, 0.0, misbehaved=True)
+    assert service.dispatcher.connected("victim", None, 0.0) is None
+    assert isinstance(service.receive("register_subject", {"subject_id": "victim"}, "victim"), Accepted)

@@ -1,0 +1,118 @@
+"""``gym-p2p exports``: what to do with documents that lie on the disk."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from gym_p2p.cli.progress import doing
+from gym_p2p.core.wire.foreign_text import printable
+from gym_p2p.errors import UsageError
+from gym_p2p.exports.handing_in import HandedIn, hand_in
+from gym_p2p.exports.recovery import Recovered, journals, recover
+from gym_p2p.exports.upload import UploadOutcome
+from gym_p2p.files.problems import disk_problem
+from gym_p2p.study.codebook import codebook_markdown
+
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
+
+DESCRIPTION = "Recover what killed players left, hand in what a service has not taken, explain the tables."
+EPILOG = """\
+examples:
+  gym-p2p exports recover p2p-exports                     make documents of journals that were left
+  gym-p2p exports upload p2p-exports                      hand in everything that still waits
+  gym-p2p exports upload p2p-exports/2027-01-15T080000Z-lab-c0ffee00/left.multiplayer.json
+  gym-p2p exports codebook                                what each column of the tables means, as Markdown
+
+Both may be repeated: what is recovered or handed in is not done again.
+"""
+
+_DEADLINE_S = 20.0
+"""For one document: the service may just be restarting."""
+
+
+EXIT_CODES = {
+    0: "done: recovered, stored or listed",
+    1: "something could not be recovered or stored",
+    3: "no service answered",
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    commands = parser.add_subparsers(dest="action", required=True, metavar="what")
+    path = "a folder of exports, a match's folder, or {}"
+    recovering = commands.add_parser("recover", help="make the documents of players who were killed")
+    recovering.add_argument("path", metavar="PATH", type=Path, help=path.format("a journal"))
+    uploading = commands.add_parser("upload", help="hand in the documents that a service has not taken")
+    uploading.add_argument("path", metavar="PATH", type=Path, help=path.format("a document"))
+    uploading.add_argument(
+        "--token", metavar="TOKEN", help="show this instead of the match's own, which may have expired"
+    )
+    uploading.add_argument(
+        "--server", metavar="URL", help="the service (default: the one that the match was made by)"
+    )
+    commands.add_parser("codebook", help="print what each column of the tables means")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what is wanted."""
+    if arguments.action == "codebook":
+        print(codebook_markdown())
+        return 0
+    if not arguments.path.exists():
+        raise UsageError(f"{arguments.path}: there is no such file or folder")
+    return _recover(arguments.path) if arguments.action == "recover" else _upload(arguments)
+
+
+def _recover(path: Path) -> int:
+    done: list[Recovered] = []
+    with doing(f"looking for journals in {path}") as say:
+        try:
+            for journal in journals(path):
+                say(f"recovering {journal}")
+                done.append(recover(journal))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {disk_problem(error)}") from error
+    for one in done:
+        print(_recovered_in_words(one))
+    if not done:
+        print(f"{path}: no journal lies there, so there is nothing to recover")
+    return 1 if any(one.problem is not None for one in done) else 0
+
+
+def _recovered_in_words(one: Recovered) -> str:
+    if one.problem is not None:
+        return printable(f"{one.journal}: {one.problem}", 1000)
+    if one.played:
+        return f"{one.journal}: is being written: its player is alive"
+    if not one.paths:
+        return f"{one.journal}: somebody else has recovered it"
+    return f"{one.journal.parent}: " + ", ".join(sorted(path.name for path in one.paths.values()))
+
+
+def _upload(arguments: argparse.Namespace) -> int:
+    began = time.monotonic()
+    done: list[HandedIn] = []
+    with doing(f"looking for what waits in {arguments.path}") as say:
+        sent = hand_in(
+            arguments.path,
+            token=arguments.token,
+            server_url=arguments.server,
+            deadline_s=_DEADLINE_S,
+            say=lambda text: say(f"{text} ({len(done)} done, {time.monotonic() - began:.0f} s)"),
+        )
+        done.extend(sent)
+    for one in done:
+        stored = one.reply.outcome is UploadOutcome.STORED
+        print(printable(f"{one.document}: {'stored' if stored else one.reply.detail}", 1000))
+    if not done:
+        print(
+            f"{arguments.path}: nothing waits to be handed in: it was, or was not to be. With --server and "
+            "--token, a document is handed in again."
+        )
+    outcomes = {one.reply.outcome for one in done}
+    if UploadOutcome.UNREACHABLE in outcomes:
+        return 3
+    return 0 if outcomes <= {UploadOutcome.STORED} else 1

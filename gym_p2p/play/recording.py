@@ -1,0 +1,110 @@
+"""Where a match's documents and its recording go, and how the recording is begun."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from gym_p2p.config import P2PConfig
+from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.exports.documents import match_path
+from gym_p2p.files.names import path_component
+from gym_p2p.files.private import check_directory
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.env.recipe import Recipe
+from gym_p2p.game.replay.reader import SUFFIX, replay_header
+from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
+from gym_p2p.play.exported import exported_config
+
+__all__ = ["check_record", "match_folder_of", "open_replay"]
+
+_log = logging.getLogger(__name__)
+
+
+def match_folder_of(found: MatchFound, config: P2PConfig, at_ms: int) -> Path | None:
+    """Return where a match's documents go; ``None`` where none are written."""
+    if config.exports.directory is None:
+        return None
+    return _match_path(Path(config.exports.directory), found, at_ms)
+
+
+def check_record(config: P2PConfig) -> None:
+    """Refuse early what could not be recorded to.
+
+    Raises:
+        ConfigurationError: no file can be written there, or there is one already.
+    """
+    if not isinstance(config.record, str):
+        return
+    if config.record.endswith(SUFFIX):
+        check_replay_path(config.record)
+    else:
+        check_directory(config.record, option="record")
+
+
+def open_replay(
+    game: Game,
+    found: MatchFound,
+    config: P2PConfig,
+    *,
+    folder: Path | None,
+    snapshots: str | None,
+    environment: Recipe | None,
+) -> ReplayWriter | None:
+    """Begin to record a match; ``None`` where it is not recorded.
+
+    A match that is recorded because nobody said otherwise is played all the same where that cannot be.
+
+    Args:
+        game: before its first reset.
+        found: the match.
+        config: with the path, if there is one.
+        folder: where the documents go; ``None`` where none are written.
+        snapshots: the strategy's name where the players compare states.
+        environment: how the environment was made, where that is known better than it knows itself.
+
+    Raises:
+        ConfigurationError: no file can be written where the user wants one.
+    """
+    path = _replay_path(found, config, folder)
+    if path is None:
+        return None
+    header = replay_header(
+        game,
+        match_id=found.match_id,
+        recorded_ms=time.time_ns() // 1_000_000,
+        player_id=found.player_id,
+        players=[
+            {"player_id": p.player_id, "subject_id": p.subject_id, "seats": list(p.seats)}
+            for p in found.players
+        ],
+        sync=exported_config(config)["sync"],
+        environment=environment,
+        isolated=config.sync.isolate_random,
+        snapshots=snapshots,
+    )
+    try:
+        return ReplayWriter(path, header, checked_every=config.sync.checked_every)
+    except ConfigurationError as error:
+        if isinstance(config.record, str):
+            raise
+        _log.warning("the match is not recorded: %s", error.problem)
+        return None
+
+
+def _replay_path(found: MatchFound, config: P2PConfig, folder: Path | None) -> Path | None:
+    if not config.record:
+        return None
+    if isinstance(config.record, str):
+        path = Path(config.record)
+        if path.suffix == SUFFIX:
+            return path
+        folder = _match_path(path, found, time.time_ns() // 1_000_000)
+    return None if folder is None else folder / f"{path_component(found.player_id)}{SUFFIX}"
+
+
+def _match_path(directory: Path, found: MatchFound, at_ms: int) -> Path:
+    place = found.queue or found.room
+    return match_path(directory, found.match_id, made_at_ms=found.made_at_ms, place=place, now_ms=at_ms)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import gym_p2p
+from gym_p2p.bench.made_study import make_study
+from gym_p2p.cli import main
+from tests.study import oracle
+
+
+@pytest.mark.parametrize("kind", ["now", "before"])
+def test_what_is_made_is_a_study(tmp_path: Path, kind: str) -> None:
+    size = make_study(tmp_path, matches=3, minutes=0.1, fps=30, kind=kind)  # type: ignore[arg-type]  # one of two
+    assert size == sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    study = gym_p2p.load(tmp_path)
+    assert list(study.problems) == []
+    tables = {name: list(table) for name, table in study.tables.items()}
+    assert oracle.compare(tmp_path, tables)["frames"] == 3 * 180 * 2
+
+
+def test_a_large_study_is_read_by_several_processes_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_study(tmp_path, matches=5, minutes=0.1, fps=30)
+    alone = gym_p2p.load(tmp_path)
+    monkeypatch.setattr("gym_p2p.study.study._PARALLEL_BYTES", 0)
+    together = gym_p2p.load(tmp_path)
+    for name, table in alone.tables.items():
+        assert list(table) == list(together.tables[name])
+
+
+def test_the_bench_counts_the_rows_of_both_formats(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "data", "--matches", "2", "--minutes", "0.1", "--json", "--quiet"]) == 0
+    rows = {row["what"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert rows["rows of frames"]["ours"] == rows["rows of frames"]["floor"] == 2 * 180 * 2 / 1e6
+    assert rows["on the disk"]["ours"] > 0
+    assert rows["gym_p2p.load"]["ours"] > 0

@@ -1,0 +1,120 @@
+"""``gym-p2p exports``: recovering and handing in, also where there is nothing, and twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gym_p2p.cli.commands import main
+from gym_p2p.core.record.journal import JournalWriter
+from gym_p2p.exports import KINDS, document_path
+from gym_p2p.exports.journal import Journal
+from tests.core.record.records import START_MS, decode, new_record, played
+from tests.exports.service import Service, away, entries, spool
+
+
+def left_journal(folder: Path) -> Path:
+    """Leave a journal behind, as a killed player does."""
+    journal = Journal(
+        folder / "0.journal.jsonl", JournalWriter(played(new_record()), decode), lambda: START_MS
+    )
+    journal.append()
+    journal.close()
+    return journal.path
+
+
+@pytest.mark.parametrize("what", ["exports", "match", "journal"])
+def test_a_journal_is_recovered_once(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "exports" / "2027-01-15T080000Z-lab-c0ffee00"
+    journal = left_journal(folder)
+    path = {"exports": tmp_path / "exports", "match": folder, "journal": journal}[what]
+    assert main(["exports", "recover", str(path)]) == 0
+    told = capsys.readouterr().out
+    assert all(f"0.{kind}.json" in told for kind in KINDS)
+    document = json.loads(document_path(folder, 0, "multiplayer").read_text())
+    assert document["sessionStatus"]["terminationReason"] == "killed"
+    assert {path.name for path in folder.iterdir()} == {f"0.{kind}.json" for kind in KINDS}
+    again = main(["exports", "recover", str(folder)])
+    assert (again, "nothing to recover" in capsys.readouterr().out) == (0, True)
+
+
+def test_a_journal_that_is_none_is_said_and_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "match"
+    whole = left_journal(tmp_path / "other")
+    folder.mkdir()
+    (folder / "x.journal.jsonl").write_bytes(b"\x00\x1b[2J")
+    assert main(["exports", "recover", str(tmp_path)]) == 1
+    told = capsys.readouterr().out
+    assert "x.journal.jsonl: no journal" in told
+    assert (folder / "x.journal.jsonl").exists()
+    assert not whole.exists()
+
+
+def test_a_journal_of_a_player_who_lives_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = JournalWriter(played(new_record()), decode)
+    journal = Journal(tmp_path / "match" / "0.journal.jsonl", writer, lambda: START_MS)
+    journal.append()
+    assert main(["exports", "recover", str(tmp_path)]) == 0
+    assert "its player is alive" in capsys.readouterr().out
+    assert journal.path.exists()
+    journal.close()
+
+
+@pytest.mark.parametrize("what", ["exports", "match", "document"])
+def test_what_waits_is_handed_in_once(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Service.running() as service:
+        document = spool(tmp_path, service.url)
+        path = {"exports": tmp_path, "match": document.parent, "document": document}[what]
+        assert main(["exports", "upload", str(path)]) == 0
+        assert f"{document}: stored" in capsys.readouterr().out
+        assert main(["exports", "upload", str(path)]) == 0
+        assert "nothing waits" in capsys.readouterr().out
+        assert service.requests == 1
+
+
+def test_another_document_than_the_wanted_one_still_waits(tmp_path: Path) -> None:
+    with Service.running() as service:
+        wanted, other = spool(tmp_path, service.url, 0), spool(tmp_path, service.url, 1)
+        assert main(["exports", "upload", str(wanted)]) == 0
+        assert [document["playerId"] for _, _, document in service.received] == [0]
+        assert len(entries(tmp_path)) == 1
+        assert main(["exports", "upload", str(other)]) == 0
+
+
+def test_a_service_that_refuses_or_is_away_is_told_by_the_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gym_p2p.cli.exports._DEADLINE_S", 0.0)
+    with Service.running(413) as service:
+        spool(tmp_path / "one", service.url)
+        assert main(["exports", "upload", str(tmp_path / "one")]) == 1
+        assert "413" in capsys.readouterr().out
+        assert main(["exports", "upload", str(tmp_path / "one")]) == 0
+    spool(tmp_path / "two", away())
+    assert main(["exports", "upload", str(tmp_path / "two")]) == 3
+    assert len(entries(tmp_path / "two")) == 1
+
+
+def test_an_expired_token_is_replaced_by_another_one(tmp_path: Path) -> None:
+    with Service.running(401) as service:
+        document = spool(tmp_path, service.url)
+        assert main(["exports", "upload", str(document)]) == 1
+        assert main(["exports", "upload", str(document), "--token", "fresh"]) == 0
+        assert service.received[0][1]["Authorization"] == "Bearer fresh"
+
+
+@pytest.mark.parametrize("action", ["recover", "upload"])
+def test_a_path_that_is_not_there_is_wrong_usage(
+    action: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["exports", action, str(tmp_path / "nowhere")]) == 2
+    assert "no such file or folder" in capsys.readouterr().err
+
+
+def test_the_codebook_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["exports", "codebook"]) == 0
+    assert "## `frames`" in capsys.readouterr().out
