@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import answer_s
 from gym_p2p.core.match.events import EXCLUDED, BeginEpisode, GiveInput, GiveUp, PlayerGone, Source
-from gym_p2p.core.match.match import PROTOCOL_ERRORS_MOST, Match
+from gym_p2p.core.match.match import Match
+from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST
 from gym_p2p.core.sync.outputs import Over
 from gym_p2p.core.sync.patience import BUDGET
 from gym_p2p.core.wire.messages import Cause, Goodbye, Holdings, Inputs, Ping, Ready, encode
