@@ -86,6 +86,11 @@ class Connector:
         self._closing: set[asyncio.Task[None]] = set()
         self.protocol_errors = 0
 
+    @property
+    def server_failures(self) -> str:
+        """Which STUN and TURN servers gave us nothing, and why, in words."""
+        return "" if self._connection is None else self._connection.server_failures
+
     def receive_signal(self, kind: object, payload: object) -> None:
         """Take in a signal of the peer; one that makes no sense is counted and dropped."""
         try:

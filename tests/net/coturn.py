@@ -16,12 +16,13 @@ SECRET = "a secret of the tests that the service shares with its relay"  # noqa:
 
 
 @contextlib.contextmanager
-def coturn(folder: Path, *, forgets_after_s: int = 600) -> Iterator[str]:
+def coturn(folder: Path, *, forgets_after_s: int = 600, user_quota: int = 0) -> Iterator[str]:
     """Run it, and yield its URL; credentials are made from ``SECRET``.
 
     Args:
         folder: for its files.
         forgets_after_s: how long a nonce, a permission and a channel last that nobody renews.
+        user_quota: how many allocations a subject may have; 0 is no bound.
     """
     require("turnserver", "apt-get install coturn")
     port = lasting_port()
@@ -38,6 +39,7 @@ def coturn(folder: Path, *, forgets_after_s: int = 600) -> Iterator[str]:
         "userdb": folder / "turn.sqlite",
         "pidfile": folder / "turn.pid",
         "relay-threads": 1,
+        "user-quota": user_quota,
     }
     flags = (
         "use-auth-secret",

@@ -8,6 +8,7 @@ import pytest
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.presence.connects import Connects
 from gym_p2p.server import Service, serve_in_thread
+from tests.complaints import no_complaints
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +32,10 @@ def service(data_dir: Path) -> Iterator[Service]:
     with pytest.MonkeyPatch.context() as patch, serve_in_thread(config) as running:
         patch.setattr(Connects, "drop", lambda *_: None)
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _nothing_unnoticed() -> Iterator[None]:
+    """Take every "Task exception was never retrieved" for an error, whatever has failed."""
+    with no_complaints():
+        yield

@@ -76,6 +76,8 @@ class LeaveRoom:
     event: ClassVar[str] = "leave_room"
 
     room: str
+    why: str | None = None
+    """In words for the others, where there is no match without this player; as they came."""
 
 
 @attrs.frozen

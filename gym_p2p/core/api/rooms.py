@@ -112,6 +112,7 @@ class PeerLeft:
     Attributes:
         reason: ``left`` (by the player's own account), :data:`LINE_CLOSED` (their socket was closed, as it is
             when their process ends), or ``timed_out`` (nothing came over it any more).
+        why: what the player says who left, in words; ``None`` if nothing.
     """
 
     event: ClassVar[str] = "peer_left"
@@ -119,6 +120,7 @@ class PeerLeft:
     match_id: Text
     player_id: SeatId = attrs.field(validator=check_seat)
     reason: Text
+    why: str | None = None
 
 
 @attrs.frozen(kw_only=True)

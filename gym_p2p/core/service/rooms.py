@@ -37,6 +37,7 @@ from gym_p2p.core.record.folders import match_folder
 from gym_p2p.core.service.room import Member, Room, join_problem
 from gym_p2p.core.signaling.relay import Relay
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["Rooms"]
@@ -174,7 +175,7 @@ class Rooms:
         """Give up the seats in a room, waiting or playing; leaving where one is not is fine."""
         room = self._room_of.get(subject_id)
         if room is not None and room.room_id == request.room:
-            self._drop_member(subject_id, "left")
+            self._drop_member(subject_id, "left", why=request.why)
         return Accepted()
 
     def signal(self, subject_id: str, request: SendMatchSignal) -> Answer:
@@ -269,7 +270,7 @@ class Rooms:
             )
             self._outputs.append(Notify(member.subject_id, found))
 
-    def _drop_member(self, subject_id: str, reason: str) -> None:
+    def _drop_member(self, subject_id: str, reason: str, *, why: str | None = None) -> None:
         room = self._room_of.pop(subject_id, None)
         if room is None:
             return
@@ -281,7 +282,8 @@ class Rooms:
         elif room.match_id is None:
             self._notify_status(room)
         else:
-            event = PeerLeft(match_id=room.match_id, player_id=left.player_id, reason=reason)
+            said = None if why is None else printable(why)
+            event = PeerLeft(match_id=room.match_id, player_id=left.player_id, reason=reason, why=said)
             self._outputs.extend(Notify(member, event) for member in room.members)
 
     def _tell_waiting(self, room: Room, code: Code, message: str) -> None:

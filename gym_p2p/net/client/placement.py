@@ -100,15 +100,16 @@ class Placement:
                 advice="Start the other players with the same one, at the same service.",
             ) from None
 
-    async def leave(self) -> None:
-        """Give up the place, whether waiting or playing. Does nothing where there is no line."""
+    async def leave(self, why: str | None = None) -> None:
+        """Give up the place, whether waiting or playing; see :meth:`SignalingClient.leave`."""
         place, self._place = self._place, None
         if place is None or not self._line.up:
             return
         with contextlib.suppress(P2PError, TimeoutError):
             async with asyncio.timeout(_LEAVE_TIMEOUT_S):
                 await self._line.flush()  # what was sent before is still for the others
-                await self._line.request(place.leave if self.match is None else LeaveRoom(self.match.room))
+                leave = place.leave if self.match is None else LeaveRoom(self.match.room, why)
+                await self._line.request(leave)
 
     def receive(self, announced: Payload) -> None:
         """Take in an announcement, if it is about the place."""

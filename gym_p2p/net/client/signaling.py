@@ -207,9 +207,13 @@ class SignalingClient:
         self._require_open()
         return await self._line.request(payload)
 
-    async def leave(self) -> None:
-        """Give up the place, whether waiting or playing. Does nothing where there is no line."""
-        await self._placement.leave()
+    async def leave(self, why: str | None = None) -> None:
+        """Give up the place, whether waiting or playing. Does nothing where there is no line.
+
+        Args:
+            why: for the others of the match, in words.
+        """
+        await self._placement.leave(why)
 
     async def close(self) -> None:
         """Hang up; leaves no task and no socket. Idempotent, and never raises."""

@@ -16,7 +16,6 @@ from aiortc import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection, R
 from aiortc.rtcicetransport import RTCIceCandidate
 
 from gym_p2p.config import IceServer, LinkConfig
-from gym_p2p.core.signaling.ice_candidates import RESERVED_CANDIDATES
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed, ProtocolError, UsageError
 from gym_p2p.net.links.transport import LinkState, OnMessage, OnState
@@ -32,6 +31,7 @@ from gym_p2p.net.webrtc.descriptions import (
 from gym_p2p.net.webrtc.gathering import Gatherer
 from gym_p2p.net.webrtc.internals import Internals
 from gym_p2p.net.webrtc.records import Records
+from gym_p2p.net.webrtc.remote_candidates import RemoteCandidates, in_numbers
 from gym_p2p.net.webrtc.sockets import Sockets
 from gym_p2p.net.webrtc.stats import build_report
 from gym_p2p.processes.tasks import note_failure
@@ -50,10 +50,6 @@ LINGER_S = 0.5
 
 CLOSE_TIMEOUT_S = 3.0
 """Longer than an emulated path drains; a TURN server that is gone would take a minute."""
-
-
-MAX_REMOTE_CANDIDATES = 100
-"""Each costs a connectivity check: the limit on those (RFC 8445, section 6.1.2.5)."""
 
 
 class PeerConnection:
@@ -116,10 +112,9 @@ class PeerConnection:
         replaced.query_consent = _no_consent_checks
         self._gathering: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
-        self._additions: set[asyncio.Task[None]] = set()
+        self._remote = RemoteCandidates(self._layers.ice)
         self._described = False
         self._remote_ufrag: str | None = None
-        self._seen: Counter[str] = Counter()
         self._pc.on("connectionstatechange", self._connection_changed)
         self._pc.on("iceconnectionstatechange", self._ice_changed)
 
@@ -214,7 +209,7 @@ class PeerConnection:
             return
         candidate = parse_candidate(text)
         if candidate is not None:
-            await self._add(candidate)
+            await self._remote.add(candidate)
 
     async def wait_until_open(self) -> None:
         """Return once the link is open.
@@ -238,13 +233,22 @@ class PeerConnection:
             await self._sockets.measure(ROUND_TRIP_TIMEOUT_S)
         return build_report(self._layers, self._sockets, self._channels.counters)
 
+    @property
+    def server_failures(self) -> str:
+        """Which STUN and TURN servers gave us nothing, and why, in words; empty where none has failed."""
+        return self._gatherer.failures
+
     def describe(self) -> str:
         """Return in words what was seen of both sides, for messages about a failure."""
         local = Counter(c.type for c in self._layers.connection.local_candidates)
+        servers = " (servers still queried)" if self._gatherer.pending else ""
+        if self._gatherer.failures:
+            servers += f" ({self._gatherer.failures})"
         return (
-            f"our candidates: {_count(local)}{' (servers still queried)' if self._gatherer.pending else ''}; "
-            f"theirs: {_count(self._seen)}; ICE {self._layers.ice.state}, DTLS {self._layers.dtls.state}, "
-            f"SCTP {self._layers.sctp.state}; channels: {self._channels.describe()}"
+            f"our candidates: {in_numbers(local)}{servers}; "
+            f"theirs: {in_numbers(self._remote.seen)}; ICE {self._layers.ice.state}, "
+            f"DTLS {self._layers.dtls.state}, SCTP {self._layers.sctp.state}; "
+            f"channels: {self._channels.describe()}"
         )
 
     def detach(self) -> None:
@@ -261,14 +265,12 @@ class PeerConnection:
         await asyncio.shield(self._closing)
 
     async def _gather(self) -> None:
+        began = asyncio.get_running_loop().time()
         await self._layers.ice.iceGatherer.gather()
         if not self._layers.connection.local_candidates:
-            raise ConnectFailed(
-                "finding an address of our own",
-                waited_s=0.0,
-                seen="no network address, and no relay from a TURN server",
-                advice="Check the network interfaces, and with relay_only the TURN servers.",
-            )
+            seen, advice = self._gatherer.no_relay
+            waited_s = asyncio.get_running_loop().time() - began
+            raise ConnectFailed("finding an address of our own", waited_s=waited_s, seen=seen, advice=advice)
 
     async def _prepare(self, *, negotiated_game: bool, creates_game: bool) -> None:
         if self._pc.signalingState != "stable" or self._described:
@@ -294,27 +296,7 @@ class PeerConnection:
             raise ProtocolError("description that cannot be applied") from error
         self._remote_ufrag = remote.ufrag
         for candidate in remote.candidates:
-            await self._add(candidate)
-
-    async def _add(self, candidate: RTCIceCandidate) -> None:
-        if self._seen.total() >= MAX_REMOTE_CANDIDATES and self._seen[candidate.type] >= RESERVED_CANDIDATES:
-            return
-        self._seen[candidate.type] += 1
-        if not candidate.ip.endswith(".local"):
-            await self._layers.ice.addRemoteCandidate(candidate)
-            return
-        # A browser's hidden address: looking it up takes a second when it fails, so nothing waits for it.
-        task = asyncio.get_running_loop().create_task(self._look_up(candidate))
-        self._additions.add(task)
-        task.add_done_callback(self._additions.discard)
-        task.add_done_callback(note_failure)
-
-    async def _look_up(self, candidate: RTCIceCandidate) -> None:
-        try:
-            await self._layers.ice.addRemoteCandidate(candidate)
-        except OSError as error:
-            # The port of mDNS may be another program's; the other candidates remain.
-            _log.info("a hidden address of the other side cannot be looked up: %s", error.strerror or error)
+            await self._remote.add(candidate)
 
     def _announce(self, candidate: RTCIceCandidate) -> None:
         if self._described and self.on_candidate is not None:
@@ -363,8 +345,7 @@ class PeerConnection:
         await self._sockets.close()
         self._records.close()
         self._association.close()
-        for task in tuple(self._additions):
-            task.cancel()
+        self._remote.close()
         try:
             await asyncio.wait_for(self._pc.close(), CLOSE_TIMEOUT_S)
         except TimeoutError:
@@ -392,7 +373,3 @@ async def _no_consent_checks() -> None:
 
 def _ignore(*_arguments: object) -> None:
     """Do nothing."""
-
-
-def _count(types: Counter[str]) -> str:
-    return ", ".join(f"{number} {kind}" for kind, number in sorted(types.items())) or "none"

@@ -22,6 +22,7 @@ from aiortc.rtcicetransport import RTCIceCandidate, candidate_from_aioice, parse
 
 from gym_p2p.config import IceServer
 from gym_p2p.net.webrtc.relays import keep_channels, obtain_relay
+from gym_p2p.net.webrtc.server_failures import in_words
 from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["Gatherer", "host_addresses"]
@@ -84,12 +85,30 @@ class Gatherer:
         self._hosts: list[aioice.ice.StunProtocol] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: list[asyncio.Task[None]] = []
+        self._failures: dict[str, str] = {}
         self._closed = False
 
     @property
     def pending(self) -> bool:
         """Whether a server may still give us a candidate."""
         return bool(self._tasks)
+
+    @property
+    def failures(self) -> str:
+        """Which servers gave no candidate, and why, in words; empty where none has failed."""
+        return "; ".join(f"{url}: {why}" for url, why in self._failures.items())
+
+    @property
+    def no_relay(self) -> tuple[str, str]:
+        """What was seen where there is no address to offer, and what to do."""
+        if not self._relay_only:
+            return "no network address", "Check the network interfaces."
+        turns = [url for server in self._servers for url in server.urls if url.startswith("turn")]
+        if not turns:
+            seen = "relay_only, and no relay from a TURN server, for none is named"
+            return seen, "Name one, to the service or in ice_servers."
+        seen = f"relay_only, and no relay from a TURN server ({self.failures or ', '.join(turns)})"
+        return seen, "Check that it runs, can be reached, and has the service's TURN secret and time."
 
     async def gather(self) -> None:
         """Bind the machine's addresses and query the servers; with relays alone, wait for the first one."""
@@ -134,20 +153,21 @@ class Gatherer:
     def _ask(self, server: IceServer, url: str, hosts: list[aioice.ice.StunProtocol]) -> None:
         parsed = parse_stun_turn_uri(url)
         if parsed["scheme"].startswith("turn"):
-            self._run(url, functools.partial(self._relay, server, parsed))
+            self._run(server, url, functools.partial(self._relay, server, parsed))
         elif parsed["scheme"] == "stun" and not self._relay_only:
             address = (parsed["host"], parsed["port"])
             for protocol in hosts:
                 # aioice queries over IPv4 alone.
                 if ipaddress.ip_address(protocol.local_candidate.host).version == 4:
-                    self._run(url, functools.partial(self._reflexive, protocol, address))
+                    self._run(server, url, functools.partial(self._reflexive, protocol, address))
 
-    def _run(self, url: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _run(self, server: IceServer, url: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async def query() -> None:
             try:
                 await asyncio.wait_for(work(), SERVER_TIMEOUT_S)
             except Exception as error:  # noqa: BLE001  # whatever a server or the resolver does, others remain
-                _log.warning("ICE server %s gave no candidate: %s", url, str(error) or type(error).__name__)
+                self._failures[url] = in_words(error, server)
+                _log.warning("ICE server %s gave no candidate: %s", url, self._failures[url])
 
         task = asyncio.get_running_loop().create_task(query())
         self._tasks.add(task)

@@ -10,11 +10,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import attrs
 
 from gym_p2p.config import IceServer, LinkConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS, MatchFound, MatchPlayer, MatchSignal, PeerLeft
+from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError, PeerLost
@@ -78,8 +80,8 @@ class Mesh:
         self._prepared_at = 0.0
         self._connections: dict[PeerConnection, _Route] = {}
         self._connectors: dict[SeatId, Connector] = {}
-        self._departures: dict[SeatId, asyncio.Event] = {}
-        """Set once the service has lost sight of that player."""
+        self._departures: dict[SeatId, asyncio.Future[str]] = {}
+        """What is known of why, in words, once the service has lost sight of that player."""
 
     async def prepare(self, count: int) -> None:
         """Gather candidates and make certificates for so many others.
@@ -96,7 +98,7 @@ class Mesh:
         """Be ready for the signals of the match's players; :meth:`open` comes next."""
         for peer in found.peers:
             self._connectors[peer.player_id] = self._connector(found, peer)
-            self._departures[peer.player_id] = asyncio.Event()
+            self._departures[peer.player_id] = asyncio.get_running_loop().create_future()
         # There may be fewer players than seats, only relays allowed, or a long wait before.
         unused, self._prepared = self._prepared, []
         for connection in unused:
@@ -136,8 +138,8 @@ class Mesh:
     def peer_left(self, left: PeerLeft) -> None:
         """Note that the service has lost sight of a player."""
         departure = self._departures.get(left.player_id)
-        if departure is not None:
-            departure.set()
+        if departure is not None and not departure.done():
+            departure.set_result("" if left.why is None else f": {printable(left.why)}")
 
     async def close(self) -> None:
         """Close every connection; what goes wrong is logged."""
@@ -182,16 +184,18 @@ class Mesh:
 
     async def _opened(self, peer: SeatId) -> PeerConnection:
         """Return the open connection; not for long after the peer has left the service without one."""
-        opening = asyncio.ensure_future(self._connectors[peer].connect())
-        departing = asyncio.ensure_future(self._departures[peer].wait())
+        opening: asyncio.Future[Any] = asyncio.ensure_future(self._connectors[peer].connect())
+        departing: asyncio.Future[Any] = self._departures[peer]
         try:
-            await asyncio.wait({opening, departing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([opening, departing], return_when=asyncio.FIRST_COMPLETED)
             if not opening.done():
                 await asyncio.wait({opening}, timeout=_DEPARTED_GRACE_S)
             if not opening.done():
-                raise PeerLost(peer, "they left before the connection was open")
-            return opening.result()
+                here = self._connectors[peer].server_failures
+                told = f"{departing.result()}{f'; and here: {here}' if here else ''}"
+                raise PeerLost(peer, f"they left before the connection was open{told}")
+            connection: PeerConnection = opening.result()
+            return connection
         finally:
-            for task in (opening, departing):
-                task.cancel()
-            await asyncio.gather(opening, departing, return_exceptions=True)
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)

@@ -23,6 +23,7 @@ from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest
+from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.loop import LoopClock
@@ -129,7 +130,11 @@ class PlayerWorker(NetworkWorker):
             self._emit(LinkOpened(player, loop.time() - began))
             self._start_polling(player, connection)
 
-        await self._mesh.open(found, driver, on_open)
+        try:
+            await self._mesh.open(found, driver, on_open)
+        except ConnectFailed as error:
+            await self._client.leave(error.seen)  # the others would else be told that this player went away
+            raise
         await self._over.wait()
 
     async def _find_match(self) -> MatchFound:

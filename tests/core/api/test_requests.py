@@ -51,7 +51,7 @@ def on_wire(payload: Any) -> Any:
             "join_room",
             '{"room":"r","seats":["a",1],"take":null,"client":"gym_p2p/1","spectators":2}',
         ),
-        (LeaveRoom("r"), "leave_room", '{"room":"r"}'),
+        (LeaveRoom("r"), "leave_room", '{"room":"r","why":null}'),
         (
             QueueTicket(queue="q", seats=("a", "b"), rtt_ms=1.5),
             "join_queue",

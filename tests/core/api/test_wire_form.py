@@ -130,7 +130,7 @@ def test_signals_departures_and_a_newer_socket() -> None:
         ),
         ("bob", "webrtc_signal", f'{{"type":"ice-candidate",{relayed}null}}'),
         ("bob", "replaced", '{"subject_id":"bob"}'),
-        ("bob2", "peer_left", '{"match_id":"match-1","player_id":0,"reason":"disconnected"}'),
+        ("bob2", "peer_left", '{"match_id":"match-1","player_id":0,"reason":"disconnected","why":null}'),
     ]
 
 
