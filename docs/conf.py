@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,19 @@ def _schema_page(kind: str) -> list[str]:
             lines += [_type_of(definition), ""]
             continue
         lines += ["| key | type | meaning |", "|---|---|---|"]
-        for key, field in definition["properties"].items():
+        for key, field in _keys_of(definition):
             meaning = " ".join(field.get("description", "").split()).replace("|", "\\|")
             lines.append(f"| `{key}` | {_type_of(field)} | {meaning} |")
         lines.append("")
     return lines
+
+
+def _keys_of(definition: dict[str, Any], within: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the keys of an object, and of the open objects in it."""
+    for key, field in definition.get("properties", {}).items():
+        yield f"{within}{key}", field
+        for inner in (field, *field.get("anyOf", [])):
+            yield from _keys_of(inner, f"{within}{key}.")
 
 
 def _generate(_app: Sphinx) -> None:

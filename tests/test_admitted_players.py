@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import time
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import jsonschema
 import pytest
 
 from gym_p2p import ConnectFailed, P2PEnv, ServiceRefused
 from gym_p2p.config import ServiceConfig
+from gym_p2p.exports import KINDS, schema
 from gym_p2p.game.replay.reader import read_replay
 from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
@@ -52,6 +55,10 @@ def test_players_with_tokens_play_and_are_who_their_tokens_say(tmp_path: Path, w
         recorder = envs[0].p2p.recorder
         assert recorder is not None
         assert [player.subject_id for player in recorder.found.players] == ["ann", "bob"]
+        for env, kind in itertools.product(envs, KINDS):
+            document = env.p2p.document(kind)
+            jsonschema.validate(document, schema(kind))
+            assert [player["subjectId"] for player in document["players"]] == ["ann", "bob"]
 
 
 def test_who_waits_hears_of_another_player_with_the_same_token(

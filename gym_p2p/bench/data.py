@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gym_p2p.bench.checkpoint import checkpoint_rows
 from gym_p2p.bench.figures import Report, Row
 from gym_p2p.bench.made_study import Format, make_study
 from gym_p2p.errors import P2PError
@@ -47,6 +48,7 @@ def bench_data(
             )
             progress(f"loading it, {'as it is now' if kind == 'now' else 'in the format before'}")
             found[kind] = {"bytes": size, **_measured(folder)}
+    costs = list(checkpoint_rows(progress=progress, longest=60 if minutes >= 1 else 1))
     now, before = (found[kind] for kind in _FORMATS)
     rows = [
         Row(what, unit, now[key] / per, floor=before[key] / per, anchor=_TARGETS.get(key))
@@ -68,7 +70,7 @@ def bench_data(
             f"{matches} matches of two players, {minutes:g} minutes at {fps:g} frames a second.",
             "Before: plain JSON without times, results, all round trips and recordings.",
         ],
-        rows=rows,
+        rows=[*rows, *costs],
         series=(),
         columns=("now", "before", "target"),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.game.replay import records
 from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
 
-__all__ = ["Format", "make_study"]
+__all__ = ["Format", "action_of", "made_inputs", "made_record", "make_study"]
 
 Format = Literal["now", "before"]
 """``before``: plain JSON of version 1, without times, results, series and recordings."""
@@ -86,22 +86,31 @@ def _named(files: _Files, match: str, kind: Format) -> Iterator[tuple[str, bytes
 
 def _variant(number: int, frames: int, fps: float, kind: Format) -> _Files:
     chance = random.Random(number)
+    inputs = made_inputs(frames, chance)
+    documents = {}
+    for player in _SEATS:
+        record = made_record(player, inputs, fps, chance)
+        for one in KINDS:
+            data = msgspec.json.encode(build_document(one, record, 0, action_of))
+            documents[f"{player}.{one}.json"] = data if kind == "now" else _as_before(one, data)
+    return _Files(documents, inputs)
+
+
+def made_inputs(frames: int, chance: random.Random) -> list[tuple[bytes, ...]]:
+    """Return two seats' inputs of so many frames: keys that are held for a while."""
     held = 0
     inputs: list[tuple[bytes, ...]] = []
     for _ in range(frames):
         if chance.random() < 0.1:
             held = chance.randrange(6)
         inputs.append((bytes([held]), bytes([chance.randrange(6) if chance.random() < 0.1 else held])))
-    documents = {}
-    for player in _SEATS:
-        record = _record(player, inputs, fps, chance)
-        for one in KINDS:
-            data = msgspec.json.encode(build_document(one, record, 0, _decode))
-            documents[f"{player}.{one}.json"] = data if kind == "now" else _as_before(one, data)
-    return _Files(documents, inputs)
+    return inputs
 
 
-def _record(player: str, inputs: list[tuple[bytes, ...]], fps: float, chance: random.Random) -> MatchRecord:
+def made_record(
+    player: str, inputs: Sequence[tuple[bytes, ...]], fps: float, chance: random.Random
+) -> MatchRecord:
+    """Return a player's record of a match with these inputs: what a real one would have, and ended."""
     (peer,) = [seat for seat in _SEATS if seat != player]
     record = MatchRecord(
         game_id=_MARK,
@@ -149,7 +158,8 @@ def _record(player: str, inputs: list[tuple[bytes, ...]], fps: float, chance: ra
     return record
 
 
-def _decode(_seat: int, data: bytes) -> Any:
+def action_of(_seat: int, data: bytes) -> Any:
+    """Return the action of an input."""
     return data[0]
 
 

@@ -12,7 +12,7 @@ from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import UsageError
 from gym_p2p.files.problems import telling_the_disk
 from gym_p2p.files.whole import write_bytes
-from gym_p2p.study.report.words import plural
+from gym_p2p.study.problems import plural
 from gym_p2p.study.study import load
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import gzip
+import hashlib
 import http
 import http.client
 import json
@@ -26,13 +27,18 @@ from gym_p2p.config.secret import Secret, secret
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.exports.unreachable import NO_SERVICE, status_in_words, why_unreachable
 
-__all__ = ["Reply", "Upload", "UploadOutcome", "upload"]
+__all__ = ["PART_BYTES", "Reply", "Upload", "UploadOutcome", "upload"]
 
 _ATTEMPT_TIMEOUT_S = 5.0
 """The longest wait for one connect, one write or one read."""
 _LARGE_BYTES = 512 * 1024
 _LARGE_TIMEOUT_S = 75.0
 """The same of a document of more than this: the service reads it for up to a minute before it answers."""
+
+PART_BYTES = 512 * 1024
+"""A document of more than this, compressed, goes in parts: below what a proxy lets through by default (nginx:
+1 MB), and what is lost when a line breaks."""
+_WITHOUT_PARTS = frozenset({404, 405, 501})
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
@@ -59,7 +65,9 @@ class UploadOutcome(enum.Enum):
     UNAUTHENTICATED = "unauthenticated"
     """The token is not valid there: it has expired, or a clock or the service's secret is another one."""
     UNREACHABLE = "unreachable"
-    """It could not be delivered now."""
+    """It could not be delivered now, or not all of it."""
+    WITHOUT_PARTS = "without parts"
+    """The service, an older one, takes no parts; never what :func:`upload` returns."""
 
 
 @attrs.frozen
@@ -68,6 +76,8 @@ class Reply:
 
     outcome: UploadOutcome
     detail: str = ""
+    received: int | None = None
+    """How many bytes of a document in parts the service has; ``None`` where it does not say."""
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -123,14 +133,17 @@ def upload(
         deadline_s: seconds from now in which a further attempt may begin; no read or write outlasts it.
         give_up: called after an attempt that failed; True ends it.
     """
-    document = b"".join(body)
-    longest_s = _LARGE_TIMEOUT_S if len(document) > _LARGE_BYTES else _ATTEMPT_TIMEOUT_S
-    packed = gzip.compress(document, compresslevel=5, mtime=0)
+    sending = _Sending.of(body)
     ends_at = time.monotonic() + deadline_s
     pause_s = _FIRST_PAUSE_S
     while True:
         left_s = ends_at - time.monotonic()
-        reply = _attempt(target, packed, timeout_s=min(longest_s, max(left_s, _FIRST_PAUSE_S)))
+        asks = sending.asks
+        reply = _attempt(target, sending, timeout_s=min(sending.longest_s, max(left_s, _FIRST_PAUSE_S)))
+        if sending.goes_on(reply):
+            if asks or time.monotonic() < ends_at:
+                continue
+            return Reply(UploadOutcome.UNREACHABLE, sending.state)
         if reply.outcome is not UploadOutcome.UNREACHABLE or give_up():
             return reply
         # Between half the pause and the whole of it, so that the players of a match do not come together.
@@ -141,14 +154,76 @@ def upload(
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-def _attempt(target: Upload, packed: bytes, *, timeout_s: float) -> Reply:
+@attrs.define(eq=False)
+class _Sending:
+    """A document on its way: whole where it is small, else in parts, each where the one before ended."""
+
+    packed: bytes
+    large: bool
+    in_parts: bool
+    asks: bool
+    """Whether nothing is sent yet, but it is asked how much of it the service has from an earlier attempt."""
+    offset: int = 0
+    """How much of it the service has."""
+
+    @classmethod
+    def of(cls, body: Iterable[bytes]) -> _Sending:
+        """Compress a document; always to the same bytes, for another process may go on with it."""
+        document = b"".join(body)
+        packed = gzip.compress(document, compresslevel=5, mtime=0)
+        in_parts = len(packed) > PART_BYTES
+        return cls(packed, len(document) > _LARGE_BYTES, in_parts, asks=in_parts)
+
+    @property
+    def piece(self) -> bytes:
+        """What is to be sent next."""
+        if self.asks:
+            return b""
+        return self.packed[self.offset : self.offset + PART_BYTES] if self.in_parts else self.packed
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the service has to know of it."""
+        if not self.in_parts:
+            return {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        return {
+            "Content-Type": "application/offset+octet-stream",
+            "Upload-Offset": str(self.offset),
+            "Upload-Length": str(len(self.packed)),
+            "Upload-Digest": hashlib.sha256(self.packed).hexdigest(),
+        }
+
+    @property
+    def longest_s(self) -> float:
+        """The longest wait for an answer: with its last byte a large document is read before there is one."""
+        last = not self.in_parts or self.offset + PART_BYTES >= len(self.packed)
+        return _LARGE_TIMEOUT_S if self.large and last else _ATTEMPT_TIMEOUT_S
+
+    @property
+    def state(self) -> str:
+        """How far it is, in words."""
+        return f"{self.offset} of {len(self.packed)} bytes are there, the rest follows at the next chance"
+
+    def goes_on(self, reply: Reply) -> bool:
+        """Take note of what the service has; return whether the next piece can be sent at once."""
+        if reply.outcome is UploadOutcome.WITHOUT_PARTS and self.in_parts:
+            self.in_parts = self.asks = False
+            return True
+        if reply.received is None or reply.outcome is UploadOutcome.STORED:
+            return False
+        before, self.offset = self.offset, min(reply.received, len(self.packed) - 1)
+        asked, self.asks = self.asks, False
+        return asked or self.offset > before
+
+
+def _attempt(target: Upload, sending: _Sending, *, timeout_s: float) -> Reply:
     try:
-        request = _request(target, packed)
+        request = _request(target, sending)
         with _OPENER.open(request, timeout=timeout_s) as response:
             return _read_answer(response.read(_MAX_ANSWER_BYTES))
     except urllib.error.HTTPError as error:
         with error:
-            return _read_refusal(error)
+            return _read_refusal(error, in_parts=sending.in_parts)
     except ValueError as error:  # a malformed URL or token
         return Reply(UploadOutcome.REFUSED, str(error))
     except urllib.error.URLError as error:
@@ -162,8 +237,10 @@ def _attempt(target: Upload, packed: bytes, *, timeout_s: float) -> Reply:
         return Reply(UploadOutcome.UNREACHABLE, f"{NO_SERVICE} ({type(error).__name__})")
 
 
-def _read_refusal(error: urllib.error.HTTPError) -> Reply:
+def _read_refusal(error: urllib.error.HTTPError, *, in_parts: bool) -> Reply:
     """Read any other answer than 200: a no is final only where it is the service's own."""
+    if in_parts and error.code in _WITHOUT_PARTS:
+        return Reply(UploadOutcome.WITHOUT_PARTS, status_in_words(error.code))
     try:
         content = _REFUSAL.decode(error.read(_MAX_ANSWER_BYTES))
     except (OSError, http.client.HTTPException, ValueError, RecursionError):
@@ -181,16 +258,13 @@ def _read_refusal(error: urllib.error.HTTPError) -> Reply:
     return Reply(UploadOutcome.DEFERRED if error.code in _DEFERRALS else UploadOutcome.UNREACHABLE, told)
 
 
-def _request(target: Upload, packed: bytes) -> urllib.request.Request:
+def _request(target: Upload, sending: _Sending) -> urllib.request.Request:
     url = target.server_url + target.path
     if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
         raise ValueError(f"wanted an http or https URL, got {target.server_url!r}")
-    headers = {
-        "Authorization": f"Bearer {target.token.reveal()}",
-        "Content-Type": "application/json",
-        "Content-Encoding": "gzip",
-    }
-    return urllib.request.Request(url, data=packed, headers=headers, method="PUT")  # noqa: S310 - checked above
+    headers = {"Authorization": f"Bearer {target.token.reveal()}", **sending.headers}
+    method = "PATCH" if sending.in_parts else "PUT"
+    return urllib.request.Request(url, data=sending.piece, headers=headers, method=method)  # noqa: S310 - checked above
 
 
 def _read_answer(answer: bytes) -> Reply:
@@ -199,8 +273,12 @@ def _read_answer(answer: bytes) -> Reply:
         content = msgspec.json.decode(answer)
     except (ValueError, RecursionError):
         content = None
-    if isinstance(content, dict) and content.get("ok") is True and content.get("stored") is True:
-        return Reply(UploadOutcome.STORED)
+    if isinstance(content, dict) and content.get("ok") is True:
+        received = content.get("received")
+        if content.get("stored") is True:
+            return Reply(UploadOutcome.STORED)
+        if isinstance(received, int) and not isinstance(received, bool) and received >= 0:
+            return Reply(UploadOutcome.UNREACHABLE, "it did not arrive whole", received)
     return Reply(UploadOutcome.UNREACHABLE, "the answer does not say that it was stored")
 
 

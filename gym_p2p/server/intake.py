@@ -13,9 +13,10 @@ import json
 import secrets
 import shutil
 import subprocess
+import time
 import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -49,6 +50,10 @@ _CONCURRENT_LARGE = 2
 READER = "gym_p2p.server.document_reader"
 """The module that reads large documents, as a program."""
 MEMORY_BYTES = 2**30
+MOST_BYTES = 512 * 2**20
+"""What a reader can hold; eight hours of eight players at 60 frames a second have about as much."""
+_BYTES_A_SECOND = 64 * 2**10
+"""A match of eight players at 60 frames a second with actions of ten numbers each adds about so many."""
 _TIMEOUT_S = 60.0
 """What the reader of a large document may take: twice what one with a match of hours in it takes."""
 _PIECE_BYTES = 2**16
@@ -68,17 +73,24 @@ class Intake:
 
     Args:
         store: where documents go.
-        max_bytes: the largest document, unpacked.
+        max_bytes: the largest document, unpacked, of a match that has just begun.
+        now: Unix seconds.
     """
 
     store: Store
     max_bytes: int
+    now: Callable[[], float] = time.time
     _small: asyncio.Semaphore = attrs.field(init=False, factory=lambda: asyncio.Semaphore(_CONCURRENT_SMALL))
     _large: asyncio.Semaphore = attrs.field(init=False, factory=lambda: asyncio.Semaphore(_CONCURRENT_LARGE))
     _of_match: weakref.WeakValueDictionary[str, asyncio.Lock] = attrs.field(
         init=False, factory=weakref.WeakValueDictionary
     )
     """Of two documents of a match that come at once, the second one's aggregate has both."""
+
+    def most_bytes(self, claims: UploadClaims) -> int:
+        """Return the largest document of a match, unpacked: what can have been played of it by now."""
+        lasts_s = 0.0 if claims.made_at is None else max(0.0, self.now() - claims.made_at)
+        return min(self.max_bytes + round(lasts_s * _BYTES_A_SECOND), max(self.max_bytes, MOST_BYTES))
 
     async def take(self, claims: UploadClaims, kind: Kind, body: IO[bytes], *, gzipped: bool) -> None:
         """Store a document; return once it is on the disk, and the match's aggregate if it completes that.
@@ -96,7 +108,7 @@ class Intake:
             ForeignDocumentError: it is another match's or player's.
             OSError: it could not be stored.
         """
-        job = Job(self.store.directory, claims, kind, gzipped=gzipped, max_bytes=self.max_bytes)
+        job = Job(self.store.directory, claims, kind, gzipped=gzipped, max_bytes=self.most_bytes(claims))
         async with self._of_match.setdefault(claims.match_id, asyncio.Lock()):
             async with self._small:
                 left = await asyncio.to_thread(_take_small, self.store, job, body)

@@ -14,8 +14,9 @@ import math
 import re
 import tempfile
 import time
+import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import IO, Any
 
 import msgspec
@@ -34,6 +35,7 @@ from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.intake import Intake, NotNowError, TooLargeError
+from gym_p2p.server.parts import LENGTH_BYTES, PART_BYTES, Part, Parts, PartsFullError
 from gym_p2p.server.store import DocumentError, ForeignDocumentError
 
 __all__ = ["Uploads", "make_web_app", "under_any_path"]
@@ -51,6 +53,8 @@ _IN_MEMORY_BYTES = 2**18
 """Of a body that arrives; what is more of it is on the disk."""
 
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"[0-9]{1,12}")
 _OWN_PATH = re.compile(r"/(?:socket\.io|healthz|v1/(?:matches|queues))(?=/|$)")
 
 
@@ -73,6 +77,9 @@ class Uploads:
         self._intake = intake
         self._tokens = tokens
         self._arriving: Counter[UploadClaims] = Counter()
+        self._parts = Parts(intake.store.directory)
+        self._parts.sweep()
+        self._of_part: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def put(self, request: Request) -> Response:
         """Answer ``PUT /v1/matches/{match_id}/players/{player_id}/{kind}``."""
@@ -89,30 +96,49 @@ class Uploads:
         if encoding not in {"identity", "gzip"}:
             raise _RefusalError(415, "bad_request", "content-encoding: wanted gzip or none")
         async with self._arrival(claims) as body:
-            try:
-                await self._read(request, body)
+            with _told_to_client(claims, kind):
+                await self._read(request, body, self._intake.max_bytes)
                 await self._intake.take(claims, kind, body, gzipped=encoding == "gzip")
-            except asyncio.CancelledError:  # the server ends what has not ended in time
-                raise _RefusalError(503, "unavailable", "the service stops; try again later") from None
-            except ForeignDocumentError as error:
-                raise _RefusalError(403, "unauthenticated", str(error)) from None
-            except NotNowError as error:
-                raise _RefusalError(503, "unavailable", str(error)) from None
-            except TooLargeError as error:
-                raise _RefusalError(413, "too_large", str(error)) from None
-            except DocumentError as error:
-                raise _RefusalError(400, "bad_request", str(error)) from None
-            except OSError as error:
-                problem = disk_problem(error)
-                _LOG.error(
-                    "match %s: the %s document of %s could not be stored: %s",
-                    *(claims.match_id, kind, claims.player_id, problem),
-                )
-                if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                    raise _RefusalError(507, "unavailable", f"the service: {problem}") from None
-                raise _RefusalError(503, "unavailable", "could not be stored; try again later") from None
         _LOG.debug("match %s: stored a %s document", claims.match_id, kind)
         return JSONResponse({"ok": True, "stored": True})
+
+    async def patch(self, request: Request) -> Response:
+        """Answer ``PATCH`` of the same: a part of a long document, which is stored once all of it is here."""
+        claims = self._authorize(request)
+        try:
+            return await self._take_part(claims, request)
+        except _RefusalError as refusal:
+            _refused(claims, refusal)
+            raise
+
+    async def _take_part(self, claims: UploadClaims, request: Request) -> Response:
+        part = _part(claims, _kind(request.path_params["kind"]), request)
+        async with self._arrival(claims) as body, self._of_part.setdefault(part.key, asyncio.Lock()):
+            with _told_to_client(claims, part.kind):
+                size_bytes = await self._read(request, body, PART_BYTES)
+                if part.offset + size_bytes > part.length:
+                    raise _RefusalError(400, "bad_request", "the part ends after the whole")
+                received = await asyncio.to_thread(self._parts.add, part, body)
+                if received < part.length:
+                    return JSONResponse({"ok": True, "stored": False, "received": received})
+                if not await asyncio.to_thread(self._parts.is_whole, part):
+                    return JSONResponse({"ok": True, "stored": False, "received": 0})
+                await self._take_whole(part)
+        _LOG.debug("match %s: stored a %s document that came in parts", claims.match_id, part.kind)
+        return JSONResponse({"ok": True, "stored": True, "received": received})
+
+    async def _take_whole(self, part: Part) -> None:
+        """Take a document whose parts are all here; they are kept only where it can be tried again soon."""
+        keep = False
+        try:
+            with self._parts.path(part).open("rb") as whole:
+                await self._intake.take(part.claims, part.kind, whole, gzipped=True)
+        except (NotNowError, asyncio.CancelledError):
+            keep = True
+            raise
+        finally:
+            if not keep:
+                await asyncio.to_thread(self._parts.remove, part)
 
     def _authorize(self, request: Request) -> UploadClaims:
         claims = self._tokens.verify(_bearer(request, "match token"), now=-math.inf)
@@ -139,9 +165,9 @@ class Uploads:
             self._arriving[claims] -= 1
             self._arriving += Counter()  # forgets those with none
 
-    async def _read(self, request: Request, body: IO[bytes]) -> None:
-        """Read the body; what is beyond the limit is read on for a while, so that the client hears why."""
-        size_bytes, limit_bytes = 0, self._intake.max_bytes
+    async def _read(self, request: Request, body: IO[bytes], limit_bytes: int) -> int:
+        """Read the body, return its size; what is beyond the limit is read on for a while, to say why."""
+        size_bytes = 0
         chunks = request.stream()
         try:
             async with asyncio.timeout(_READ_DEADLINE_S):
@@ -156,10 +182,49 @@ class Uploads:
         except (TimeoutError, ClientDisconnect):
             raise _RefusalError(408, "bad_request", "the document did not arrive in time") from None
         if size_bytes > limit_bytes:
-            raise self._too_large()
+            raise _RefusalError(
+                413, "too_large", f"a document, or a part, has at most {limit_bytes} bytes here"
+            )
+        return size_bytes
 
-    def _too_large(self) -> _RefusalError:
-        return _RefusalError(413, "too_large", f"a document has at most {self._intake.max_bytes} bytes")
+
+@contextlib.contextmanager
+def _told_to_client(claims: UploadClaims, kind: Kind) -> Iterator[None]:
+    """Turn what can go wrong with a document into an answer."""
+    try:
+        yield
+    except asyncio.CancelledError:  # the server ends what has not ended in time
+        raise _RefusalError(503, "unavailable", "the service stops; try again later") from None
+    except ForeignDocumentError as error:
+        raise _RefusalError(403, "unauthenticated", str(error)) from None
+    except (NotNowError, PartsFullError) as error:
+        raise _RefusalError(503, "unavailable", str(error)) from None
+    except TooLargeError as error:
+        raise _RefusalError(413, "too_large", str(error)) from None
+    except DocumentError as error:
+        raise _RefusalError(400, "bad_request", str(error)) from None
+    except OSError as error:
+        problem = disk_problem(error)
+        _LOG.error(
+            "match %s: the %s document of %s could not be stored: %s",
+            *(claims.match_id, kind, claims.player_id, problem),
+        )
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise _RefusalError(507, "unavailable", f"the service: {problem}") from None
+        raise _RefusalError(503, "unavailable", "could not be stored; try again later") from None
+
+
+def _part(claims: UploadClaims, kind: Kind, request: Request) -> Part:
+    """Return where a part belongs, by its headers."""
+    digest = request.headers.get("upload-digest", "")
+    numbers = [request.headers.get(name, "") for name in ("upload-offset", "upload-length")]
+    if not _DIGEST.fullmatch(digest) or not all(map(_NUMBER.fullmatch, numbers)):
+        message = "wanted Upload-Digest (SHA-256 in hexadecimal), Upload-Offset and Upload-Length"
+        raise _RefusalError(400, "bad_request", message)
+    offset, length = map(int, numbers)
+    if not 0 < length <= LENGTH_BYTES:
+        raise _RefusalError(413, "too_large", f"a document in parts has at most {LENGTH_BYTES} bytes")
+    return Part(claims, kind, digest, offset, length)
 
 
 def make_web_app(
@@ -198,6 +263,7 @@ def make_web_app(
             Route("/metrics", scrape, methods=["GET"]),
             Route("/v1/queues", show_queues, methods=["GET"]),
             Route(put, uploads.put, methods=["PUT"]),
+            Route(put, uploads.patch, methods=["PATCH"]),
         ],
         exception_handlers={_RefusalError: _answer_refusal, Exception: _answer_bug},
     )

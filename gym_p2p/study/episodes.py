@@ -14,8 +14,9 @@ from gym_p2p.study.recordings import RecordedEpisode, Recording
 
 __all__ = ["episode_rows", "recorded_return"]
 
-_AGREED = ("seed", "options", "ended_by")
-"""What every player's document of an episode that is over says alike."""
+_AGREED = ("seed", "options")
+"""What every player's document of an episode says alike; how it ended is one thing for who left, another for
+who was left."""
 
 
 def episode_rows(facts: Facts) -> list[dict[str, Any]]:

@@ -30,10 +30,10 @@ _MAX_DEPTH = 16
 _PEEK_BYTES = 2**16
 _MAX_HEADER_BYTES = 2**20
 
-_QUIET = ("index.jsonl",)
+_QUIET = ("index.jsonl", "decisions.jsonl")
 _DOCUMENT = re.compile(r"\.json(\.gz)?$")
 _JOURNAL = re.compile(r"\.journal\.jsonl$")
-_RECORDING = re.compile(r"\.p2preplay$")
+_RECORDING = re.compile(r"\.p2preplay(\.part)?$")
 _STARTS = re.compile(
     rb'\s*\{\s*(?:"schemaVersion"\s*:\s*\d+\s*,\s*)?"gameId"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+)\s*,'
 )

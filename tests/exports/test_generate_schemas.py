@@ -54,6 +54,8 @@ def test_the_keys_of_older_scripts_say_what_they_mean_here() -> None:
         "FrameAction.isFocused": "always",
         "EpisodeResult.endedBy": "terminated",
         "environment.sourceHash": "SHA-256",
+        "probe.pairs.reports.samplesMs": "this side",
+        "SessionSync.chosen.window": "predicts",
     }.items():
         assert words in described[name]["description"], name
 
@@ -62,9 +64,19 @@ def _properties(published: dict[str, Any], name: str = "") -> Iterator[tuple[str
     """Yield every key with its name, also those within keys."""
     for key, described in published.get("properties", {}).items():
         yield f"{name}{key}", described
-        yield from _properties(described, f"{name}{key}.")
+        for inner in _objects_in(described):
+            yield from _properties(inner, f"{name}{key}.")
     for title, definition in published.get("$defs", {}).items():
         yield from _properties(definition, f"{title}.")
+
+
+def _objects_in(described: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what may stand under a key, or within what stands there."""
+    yield described
+    inner = [*described.get("anyOf", []), described.get("items"), described.get("additionalProperties")]
+    for schema_of in inner:
+        if isinstance(schema_of, dict):
+            yield from _objects_in(schema_of)
 
 
 def _types(described: dict[str, Any]) -> Iterator[str]:

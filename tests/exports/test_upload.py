@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 import urllib.parse
 
 import pytest
 
 from gym_p2p.exports import UploadOutcome, upload
+from gym_p2p.exports.upload import PART_BYTES, Reply, _Sending
 from tests.exports.service import TOKEN, Service, away, target
 from tests.waiting import PATIENCE_S
 
@@ -115,3 +117,28 @@ def test_a_redirection_to_another_host_does_not_learn_the_token() -> None:
         with Service.running(308, location=elsewhere) as front:
             assert upload(target(front.url), [b"{}"], deadline_s=0).outcome is UploadOutcome.UNREACHABLE
         assert service.requests == 0
+
+
+def test_a_long_document_goes_whole_to_a_service_that_takes_no_parts() -> None:
+    long = [json.dumps({"playerId": 0, "noise": random.Random(5).randbytes(PART_BYTES).hex()}).encode()]
+    with Service.running() as service:
+        assert upload(target(service.url), long, deadline_s=10).outcome is UploadOutcome.STORED
+        assert service.received[0][2]["playerId"] == 0
+
+
+def test_parts_go_on_where_the_service_says_and_never_in_a_circle() -> None:
+    sending = _Sending.of([random.Random(5).randbytes(PART_BYTES).hex().encode() * 3])
+    first, second = sending.packed[:PART_BYTES], sending.packed[PART_BYTES : 2 * PART_BYTES]
+    assert (sending.asks, sending.piece, sending.headers["Upload-Offset"]) == (True, b"", "0")
+    assert _told(sending, 0)
+    assert sending.piece == first
+    assert _told(sending, PART_BYTES)
+    assert sending.piece == second
+    assert not _told(sending, PART_BYTES)  # it did not arrive: wait before it is sent again
+    assert not _told(sending, 0)  # what arrived was damaged
+    assert sending.piece == first
+    assert not sending.goes_on(Reply(UploadOutcome.STORED, received=len(sending.packed)))
+
+
+def _told(sending: _Sending, received: int) -> bool:
+    return sending.goes_on(Reply(UploadOutcome.UNREACHABLE, received=received))

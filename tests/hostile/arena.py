@@ -12,6 +12,7 @@ import attrs
 import jsonschema
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.events import Leave
 from gym_p2p.core.record.documents import KINDS
 from gym_p2p.errors import ProtocolError
 from gym_p2p.exports.documents import schema
@@ -65,6 +66,11 @@ class _Victim(VirtualPlayer):
     def _handle(self, event: Any) -> None:
         if self.ending is None:
             super()._handle(event)
+
+    def _finish(self, ending: str) -> None:
+        super()._finish(ending)
+        if ending != "frames":  # whoever plays closes then, and the others are not left waiting
+            self._driver.command(Leave(ending))
 
 
 @functools.cache

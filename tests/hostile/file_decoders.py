@@ -243,7 +243,7 @@ def _uploads() -> Iterator[Decoder]:
 
 def _refused(body: bytes) -> Any:
     return _read_refusal(
-        urllib.error.HTTPError("http://service", 403, "\x1b[2J", Message(), io.BytesIO(body))
+        urllib.error.HTTPError("http://service", 403, "\x1b[2J", Message(), io.BytesIO(body)), in_parts=False
     )
 
 

@@ -51,16 +51,7 @@ def test_without_an_attack_a_match_is_played_to_its_end(mode: str, players: int)
 @pytest.mark.parametrize("players", [2, 3])
 @pytest.mark.parametrize("name", sorted(SCRIPTS))
 def test_who_is_attacked_plays_on_or_ends_with_a_reason(name: str, mode: str, players: int) -> None:
-    fight(
-        _honest, mode=mode, players=players, frames=FRAMES, limit_s=LIMIT_S
-    )  # what is made once is made now
-    tracemalloc.start()
-    try:
-        victims = fight(SCRIPTS[name], mode=mode, players=players, frames=FRAMES, limit_s=LIMIT_S)
-        _, most_bytes = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert most_bytes < MEMORY_BYTES
+    victims = fight(SCRIPTS[name], mode=mode, players=players, frames=FRAMES, limit_s=LIMIT_S)
     assert len(victims) == players - 1
     for victim in victims:
         assert victim.ending in ENDINGS or victim.ending.startswith("peer_")
@@ -111,4 +102,5 @@ def test_no_sequence_of_untrue_messages_breaks_those_who_hear_them(
                 yield from (Raw(piece, channel) for piece in pieces(said))
 
     for victim in fight(script, mode=mode, players=players, frames=FRAMES, limit_s=LIMIT_S):
+        assert victim.ending in ENDINGS or victim.ending.startswith("peer_")
         assert victim.documents.keys() == {"session", "validation", "multiplayer"}

@@ -119,9 +119,9 @@ def test_disagreements_are_listed(folder: Path) -> None:
     made.write(folder / "m" / "right.multiplayer.json", right)
     study = gym_p2p.load(folder)
     texts = " | ".join(row["problem"] for row in study.problems if row["kind"] == "disagreement")
-    assert "1 actions are not those of the other documents" in texts
+    assert "1 action unlike the other documents'" in texts
     assert "the first: episode 1, frame 1, seat right: 9 instead of 1" in texts
-    assert "1 checksums" in texts
+    assert "1 checksum unlike" in texts
     assert "seed: 7 or 8" in texts
     assert "return of seat left: 1.0 or 2.0" in texts
     assert "environment: arguments" in texts

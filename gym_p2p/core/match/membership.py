@@ -98,8 +98,9 @@ class Departures:
         newest = max([self._exchange.episode, *peer.ready])
         if peer.goodbye is not None or not newest - 1 <= message.episode <= newest:
             raise ProtocolError("wrong goodbye")
-        if message.episode == self._exchange.episode:
-            check_frames(peer, message.frames, given=self._exchange.given)
+        if message.episode <= self._exchange.episode:
+            gave = message.frames if message.episode == self._exchange.episode else 0
+            check_frames(peer, gave, given=self._exchange.given)
         peer.state = PeerState.LEAVING if peer.state is PeerState.PLAYING else PeerState.GONE
         peer.goodbye = message
         peer.final = peer.promised(self._exchange.episode)

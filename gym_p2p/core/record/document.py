@@ -5,9 +5,7 @@ An attribute's docstring is the description of its key in the published schema.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-
-from msgspec import Meta
+from typing import Any, Literal
 
 from gym_p2p.core.latency.statistics import LatencyStatistics
 from gym_p2p.core.record.absences import Departure, Pause, newest_departures
@@ -15,49 +13,13 @@ from gym_p2p.core.record.building import latency_by_peer, unique_names
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode_result import EpisodeResult, episode_result
 from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.record.open_objects import EnvironmentFacts
 from gym_p2p.core.record.parts import SCHEMA_VERSION, Connection, DocumentPart, FocusLoss
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["Document", "common_keys"]
-
-_ENVIRONMENT_KEYS = {
-    "properties": {
-        "id": {
-            "description": "The environment's id where it is registered, else its name and class.",
-            "type": "string",
-        },
-        "arguments": {
-            "description": (
-                "What it was made with, by name; what is no plain data as a text that says what it "
-                "is. Without what concerns this machine alone (how it is rendered)."
-            ),
-            "type": "object",
-        },
-        "packages": {
-            "description": (
-                "The versions of this package, and of those that the environment's classes and what "
-                "it is made of come from."
-            ),
-            "type": "object",
-            "additionalProperties": {"type": "string"},
-        },
-        "sourceHash": {
-            "description": (
-                "SHA-256, hexadecimal, over the source of the environment and of the wrappers around "
-                "it that change the game: the files of their classes' modules, and of all modules of "
-                "the same package or folder that these import, directly or not. In the order of their "
-                "paths within it; of each the path, a zero byte, the length in bytes, a zero byte, "
-                "and the text with line feeds as line ends. Libraries beside it are in packages. Null "
-                "where there is no source."
-            ),
-            "type": ["string", "null"],
-        },
-    }
-}
-
-EnvironmentFacts = Annotated[dict[str, Any], Meta(extra_json_schema=_ENVIRONMENT_KEYS)]
 
 
 class Document(DocumentPart, frozen=True, kw_only=True):

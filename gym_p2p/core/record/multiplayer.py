@@ -14,6 +14,7 @@ from gym_p2p.core.record.document import Document, common_keys
 from gym_p2p.core.record.link import UNKNOWN_CONNECTION, Health, LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.match_validation import Validation, match_validation
+from gym_p2p.core.record.open_objects import ProbeFacts
 from gym_p2p.core.record.parts import (
     AtLeastMinusOne,
     Connection,
@@ -95,7 +96,7 @@ class MultiplayerDocument(Document, frozen=True, kw_only=True):
     protocol_errors: dict[str, Count]
     """How many times peers sent what the protocol does not allow, by problem; beyond 64 of these, as
     ``other``."""
-    probe: dict[str, Any] | list[Any] | None
+    probe: ProbeFacts | None
     """What the pre-match probe measured, both sides' values; null without one."""
     config: dict[str, Any]
     """Sync mode, input delay, frame rate and so on."""

@@ -11,6 +11,7 @@ from gym_p2p.core.record.document import Document, common_keys
 from gym_p2p.core.record.episode import Rollback
 from gym_p2p.core.record.link import UNKNOWN_CONNECTION
 from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.record.open_objects import SyncFacts
 from gym_p2p.core.record.parts import (
     Connection,
     Count,
@@ -78,8 +79,8 @@ class SessionSync(DocumentPart, frozen=True, kw_only=True):
 
     p2p_hash_mismatches: Count = field(name="p2pHashMismatches")
     """How many checked frames there were whose checksums differed."""
-    chosen: dict[str, Any] | None
-    """The sync mode and why it was chosen; null before the players have agreed."""
+    chosen: SyncFacts | None
+    """How frames are kept together and why so, as the players agreed; null before they have."""
     input_delays: list[InputDelay]
     """The local player's input delay from a frame of an episode on."""
 

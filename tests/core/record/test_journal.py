@@ -115,7 +115,7 @@ def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
             record.identities = (_identity(what),)
             record.upload = UploadStatus(state="kept", problem=f"{what}", path=None, command=None)
             record.inputs_received += 1
-            record.sync = {"mode": "rollback", "why": what}
+            record.sync = {"mode": "rollback", "why": str(what)}
             record.probe = {"rttMs": 1.5}
 
 
@@ -197,6 +197,21 @@ def test_what_was_written_down_is_not_written_again(checkpoints: list[list[int]]
 def test_what_is_no_journal_is_said_to_be_none(text: bytes) -> None:
     with pytest.raises(ProtocolError, match="gym_p2p journal"):
         fold(text.splitlines(keepends=True))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"atMs":1,"added":{"episodes":7}}\n',
+        b'{"atMs":1,"added":{"links":[{"open":["no"]}]}}\n',
+        b'{"atMs":1,"added":{"episodes":[[9,1,{}]]}}\n',
+        b'{"atMs":"now","added":{}}\n',
+    ],
+)
+def test_a_line_that_somebody_else_wrote_ends_what_is_read(line: bytes) -> None:
+    lines, _ = written(new_record(), [[1], [1, 2]])
+    mended = fold([*lines[:2], line, lines[2]])
+    assert documents(mended, decode_input) == documents(fold(lines[:2]), decode_input)
 
 
 def test_a_head_that_is_cut_is_no_journal() -> None:

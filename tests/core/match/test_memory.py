@@ -1,0 +1,123 @@
+"""What a peer sends is kept within a bound, whatever it is and however much of it comes."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from gym_p2p.core.match.events import BeginEpisode, GiveChecksum, GiveInput, StateArrived
+from gym_p2p.core.match.match import Match
+from gym_p2p.core.match.state_transfer import MAX_STATE_BYTES
+from gym_p2p.core.wire.fragments import split
+from gym_p2p.core.wire.messages import Checksum, Inputs, Ping, Pong, Ready, Relay, Share, StatePart, encode
+from tests.core.match.pairs import greeted_match, outputs_of
+
+ROUNDS = 300
+
+MOST_BYTES = 8 * 2**20
+"""Of one peer, in the core. A state that it may send is one of them, what others said of somebody who is not
+gone four."""
+
+LISTS = '{"a":[' + ",".join(["{}"] * 16_000) + "]}"
+"""As much as there may be in one message, which becomes fifty times as much if somebody looks into it."""
+
+
+def _wire(kind: int, *fields: object) -> bytes:
+    return msgspec.msgpack.encode([kind, *fields])
+
+
+FLOODS: dict[str, Callable[[int], bytes]] = {
+    "greetings": lambda _n: b"\x01\x04" + msgspec.msgpack.encode(LISTS) + msgspec.msgpack.encode(b""),
+    "refusals": lambda n: _wire(2, [[str(n), "x" * 900, "y" * 900]] * 30),
+    "barriers with options": lambda n: _wire(3, n, None, LISTS, 0, 0),
+    "barriers with one option": lambda n: _wire(3, 2 + n % 2, None, json.dumps({"x": "y" * 60_000}), n, 0),
+    "checksums": lambda n: encode(Checksum(1, n % 30, bytes([n % 256]) * 64)),
+    "goodbyes": lambda n: _wire(5, "x" * 200, n % 3, n, None, "peer_left", []),
+    "inputs of the next episode": lambda n: encode(Inputs(2, n, (0, n, 0), 0, (b"x" * 512,) * 100, 0)),
+    "inputs far ahead": lambda n: encode(Inputs(1, 100 * n, (0, 100 * n, 0), 0, (b"x" * 512,) * 100, 0)),
+    "inputs that follow": lambda n: encode(
+        Inputs(1, 100 * n, (30, 100 * n + 100, 30), 0, (b"x" * 512,) * 100, 0)
+    ),
+    "shares of another": lambda n: encode(Share(1 + n % 2, 2, 100 * n, (b"x" * 512,) * 100)),
+    "shares of nobody": lambda n: encode(Share(1, 9, n, (b"x" * 512,) * 100)),
+    "relays of another": lambda n: encode(Relay(2, _wire(3, 2, None, LISTS[:-2] + f",{n}]}}", 0, 0))),
+    "holdings": lambda n: _wire(8, 1, [[2, n, "peer_lost"]]),
+    "holdings of all": lambda n: _wire(8, n, [[player, n, "peer_lost"] for player in range(64)]),
+    "states": lambda n: encode(StatePart(1, 0, n % 32, 32, b"x" * 32_768)),
+    "states of every frame": lambda n: encode(StatePart(1, n, 0, 1, b"x" * 60_000)),
+    "pings": lambda n: encode(Ping(n, n)),
+    "pongs": lambda n: encode(Pong(0, 0, 2**64 - 1 - n, 2**64 - 1)),
+    "unknown": lambda n: _wire(0x7E, "x" * 60_000, n),
+    "no message": lambda n: bytes([n % 256]) * 60_000,
+}
+
+
+def _played(frames: int) -> Match:
+    match = greeted_match(3)
+    match.command(BeginEpisode(), 0.0)
+    for player in (1, 2):
+        match.receive(player, encode(Ready(1, None, None, 0, 0)), 0.0)
+    match.handle_timeout(0.5)
+    for frame in range(frames):
+        match.command(GiveInput(frame, b"x"), 0.5)
+        match.command(GiveChecksum(frame, b"digest"), 0.5)
+    outputs_of(match)
+    return match
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_whatever_a_peer_pours_out_is_kept_within_a_bound(flood: Callable[[int], bytes]) -> None:
+    match = _played(30)
+    match.receive(1, encode(Checksum(1, 0, b"another")), 0.5)  # so that a state of it is expected
+    outputs_of(match)
+    tracemalloc.start()
+    for number in range(ROUNDS):
+        data = flood(number)
+        for piece in [data] if len(data) > 65_536 else split(data, number):
+            match.receive(1, piece, 0.6)
+        outputs_of(match)
+    del data, piece
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < MOST_BYTES
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_whatever_a_peer_pours_out_it_cannot_fill_the_players_own_pipe(flood: Callable[[int], bytes]) -> None:
+    """What comes out for a message waits for the player, who may not look for a minute."""
+    match = _played(30)
+    match.receive(1, encode(Checksum(1, 0, b"another")), 0.5)
+    outputs_of(match)
+    events = sent = 0
+    for number in range(ROUNDS):
+        data = flood(number)
+        for piece in [data] if len(data) > 65_536 else split(data, number):
+            match.receive(1, piece, 0.6)
+        for output in outputs_of(match):
+            size_bytes = len(msgspec.json.encode(repr(output)))
+            if type(output).__name__ == "Transmit":
+                sent += size_bytes
+            else:
+                events += size_bytes
+    assert events < MOST_BYTES
+    assert sent < MOST_BYTES
+
+
+def test_a_state_is_held_once_and_up_to_its_size() -> None:
+    match = _played(30)
+    for player in (1, 2):
+        match.receive(player, encode(Checksum(1, 0, b"another")), 0.5)
+    outputs_of(match)
+    arrived = 0
+    for number in range(200):
+        for player in (1, 2):
+            for piece in split(encode(StatePart(1, 0, number % 32, 32, b"x" * 32_768)), number):
+                match.receive(player, piece, 0.6)
+            arrived += sum(
+                len(output.data) for output in outputs_of(match) if isinstance(output, StateArrived)
+            )
+    assert arrived == 2 * MAX_STATE_BYTES
