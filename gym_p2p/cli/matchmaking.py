@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import attrs
 import rich.box
@@ -46,6 +46,8 @@ _COLUMNS = (
     ("unmatched", "alone", ".1%"),
 )
 _SHOWN_DIFFERENCES = 10
+_MAX_LINE_CHARS = 2**22
+"""A decision of the longest queue has a tenth of it."""
 
 
 EXIT_CODES = {0: "done: the figures are printed", 1: "they could not be written"}
@@ -158,8 +160,9 @@ def _replay(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _records(lines: Iterator[str]) -> Iterator[object]:
-    for line in lines:
+def _records(lines: TextIO) -> Iterator[object]:
+    """Yield what each line says, ``None`` for one that says nothing; of a longer one each part is a line."""
+    while line := lines.readline(_MAX_LINE_CHARS):
         try:
             yield json.loads(line)
         except (ValueError, RecursionError):
