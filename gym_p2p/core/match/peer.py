@@ -252,10 +252,17 @@ class Peer:
         return goodbye.episode <= episode or goodbye.frames == 0
 
     def fell_silent(self) -> Loss:
-        """Return how it came to be gone, if nothing arrives from it any more, or never its greeting."""
+        """Return how it came to be gone, if nothing arrives from it any more, or never its greeting.
+
+        A process that ends falls silent and loses its line at once. A line that is closed a while after the
+        last message is of a player who has given us up, as we do them: the path is lost.
+        """
         if self.state is PeerState.GREETING:
             return Loss(Cause.UNRESPONSIVE)
-        return Loss(Cause.CRASHED, Source.SERVICE) if self.line_closed_at is not None else Loss(Cause.LOST)
+        at_once_s = min(UNDER_WAY_S, self.sync.disconnect_timeout_s / 2)
+        if self.line_closed_at is not None and self.line_closed_at <= self.received_at + at_once_s:
+            return Loss(Cause.CRASHED, Source.SERVICE)
+        return Loss(Cause.LOST)
 
     def closed(self, *, we_leave: bool) -> Loss:
         """Return how it came to be gone, if the link is closed.

@@ -285,6 +285,16 @@ def test_whoever_is_heard_of_after_the_service_lost_them_has_lost_that_line_alon
     assert told == PlayerGone(1, "peer_lost", 0, None, None, Source.OBSERVATION)
 
 
+def test_a_line_that_closes_long_after_the_last_word_is_that_of_a_player_who_gave_us_up() -> None:
+    match = playing(2)
+    match.receive(1, encode(Ping(1, 1)), 10.0)
+    for look in range(35):
+        match.handle_timeout(10.0 + look * 0.05)
+    match.command(LineClosed(1), 11.7)
+    (told,) = silent_from(match, 11.7)
+    assert told == PlayerGone(1, "peer_lost", 0, None, None, Source.OBSERVATION)
+
+
 def test_of_several_accounts_the_most_definite_one_counts_for_all_who_are_left() -> None:
     match = playing(3)
     match.closed(1, 10.0)
