@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,7 +108,7 @@ def made_inputs(frames: int, chance: random.Random) -> list[tuple[bytes, ...]]:
 
 
 def made_record(
-    player: str, inputs: list[tuple[bytes, ...]], fps: float, chance: random.Random
+    player: str, inputs: Sequence[tuple[bytes, ...]], fps: float, chance: random.Random
 ) -> MatchRecord:
     """Return a player's record of a match with these inputs: what a real one would have, and ended."""
     (peer,) = [seat for seat in _SEATS if seat != player]

@@ -13,10 +13,12 @@ from gym_p2p.config import ExportConfig, P2PConfig
 from gym_p2p.config.names import load_callable
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import PollStatus
+from gym_p2p.core.match.answers import answer_s
 from gym_p2p.core.match.events import BeginEpisode, Connected, EpisodeBegan, Event, Pinged, PlayerGone
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.record.documents import KINDS
 from gym_p2p.core.sync.pacing import Pacer
+from gym_p2p.core.sync.patience import Patience
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
@@ -38,6 +40,10 @@ __all__ = ["VirtualPlayer"]
 
 EPOCH_MS = 1_750_000_000_000
 """The Unix time at which every simulation begins, so that equal arguments give equal documents."""
+
+
+LOOK_EVERY_S = 0.25
+"""How often a player who waits looks for how long they have; as a session does."""
 
 
 class VirtualPlayer:
@@ -108,8 +114,15 @@ class VirtualPlayer:
         self._runner: EpisodeRunner | None = None
         self._input_given_for = -1
         self._stalled = False
+        takes_turns = game.takes_turns
+        self._patience = Patience(
+            config.input_limit_s(takes_turns=takes_turns),
+            paced=config.fps is not None and not takes_turns,
+            excuse_s=answer_s(config),
+        )
         self._pacer = Pacer((config.fps or 60.0) * (1 + setting.by_seat.clock_drift.get(self.seat, 0.0)))
         self._counters = Counters()
+        self._looking = False
 
     @property
     def progress(self) -> str:
@@ -164,6 +177,8 @@ class VirtualPlayer:
                 )
         if self._runner is not None:
             self._runner.receive(event)
+            if isinstance(event, PlayerGone):
+                self._patience.excuse(self._clock.time())
             if self._stalled:
                 self._stalled = False
                 self._later(self._play)
@@ -193,10 +208,26 @@ class VirtualPlayer:
             self._finish("frames")
         elif tick.advanced:
             now = self._clock.time()
+            self._patience.play(now)
             wait_s = self._pacer.wait_s(now, stretch=runner.session.stretch)
             self._clock.call_at(now + wait_s, self._play)
         else:
             self._stalled = True
+            self._bear(runner)
+
+    def _bear(self, runner: EpisodeRunner) -> None:
+        """Give up whoever is waited for in vain, and look again later."""
+        now = self._clock.time()
+        for give_up in self._patience.wait(runner.session.waits_for(), now):
+            self._driver.command(give_up)
+        if not self._looking:
+            self._looking = True
+            self._clock.call_at(now + LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        if self._stalled and self._runner is not None and self.ending is None:
+            self._bear(self._runner)
 
     def _add_input(self, runner: EpisodeRunner, frame: int) -> None:
         if self._input_given_for == frame:

@@ -13,7 +13,7 @@ import numpy as np
 
 from gym_p2p.study import document_parts as parts
 from gym_p2p.study.accounts import Account, Names
-from gym_p2p.study.problems import Problems
+from gym_p2p.study.problems import Problems, plural
 
 __all__ = ["MAX_NUMBER", "ActionRows", "Compared", "agreed_actions"]
 
@@ -215,7 +215,7 @@ class _Laying:
             where = f"episode {other.episode[row]}, frame {other.frame[row]}, seat {seat}"
             self.problems.add(
                 "disagreement",
-                f"{len(differ)} actions are not those of the other documents, the first: {where}: "
+                f"{plural(len(differ), 'action')} unlike the other documents', the first: {where}: "
                 f"{texts[other.action[row]].decode()} instead of {texts[here[row]].decode()}",
                 player=player,
             )

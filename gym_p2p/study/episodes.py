@@ -14,10 +14,9 @@ from gym_p2p.study.recordings import RecordedEpisode, Recording
 
 __all__ = ["episode_rows", "recorded_return"]
 
-_AGREED = ("seed", "options", "ended_by")
-"""What every player's document of an episode that is over says alike."""
-_ENDS_OF_GAMES = frozenset({"terminated", "truncated"})
-"""Of ``ended_by``: who left or was killed has another word for the same end than who stayed."""
+_AGREED = ("seed", "options")
+"""What every player's document of an episode says alike; how it ended is one thing for who left, another for
+who was left."""
 
 
 def episode_rows(facts: Facts) -> list[dict[str, Any]]:
@@ -128,8 +127,6 @@ def _agree(
 ) -> None:
     for what in _AGREED:
         said = [value for one in told if (value := getattr(one, what)) is not None]
-        if what == "ended_by":
-            said = [value for value in said if value in _ENDS_OF_GAMES]
         if any(value != said[0] for value in said):
             texts = sorted({json_text(value) or "" for value in said})
             facts.problems.add("disagreement", f"episode {number}: {what}: {' or '.join(texts)}")

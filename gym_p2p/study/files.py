@@ -31,11 +31,9 @@ _PEEK_BYTES = 2**16
 _MAX_HEADER_BYTES = 2**20
 
 _QUIET = ("index.jsonl", "decisions.jsonl")
-"""What lies beside the matches' folders and tells nothing of a match that its documents do not."""
 _DOCUMENT = re.compile(r"\.json(\.gz)?$")
 _JOURNAL = re.compile(r"\.journal\.jsonl$")
 _RECORDING = re.compile(r"\.p2preplay(\.part)?$")
-"""What a killed player recorded stays a part."""
 _STARTS = re.compile(
     rb'\s*\{\s*(?:"schemaVersion"\s*:\s*\d+\s*,\s*)?"gameId"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+)\s*,'
 )

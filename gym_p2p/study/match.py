@@ -9,6 +9,7 @@ import attrs
 import pyarrow as pa
 
 from gym_p2p.core.latency.statistics import figures
+from gym_p2p.core.record.journal import KILLED
 from gym_p2p.study import document_parts as parts
 from gym_p2p.study.accounts import Account, Names, read_accounts
 from gym_p2p.study.actions import Compared, agreed_actions
@@ -20,7 +21,7 @@ from gym_p2p.study.files import Found
 from gym_p2p.study.frames import frames_table
 from gym_p2p.study.links import latency_rows, probe_rows, worst_link
 from gym_p2p.study.participants import participants
-from gym_p2p.study.problems import Problems
+from gym_p2p.study.problems import Problems, plural
 from gym_p2p.study.recordings import Recording, read_recordings
 
 __all__ = ["MatchFiles", "read_match"]
@@ -223,7 +224,7 @@ def _compare_hashes(accounts: Sequence[Account], problems: Problems) -> Compared
         if differing:
             found.mismatches += len(differing)
             text = (
-                f"{len(differing)} checksums are not those of the other documents, the first: {differing[0]}"
+                f"{plural(len(differing), 'checksum')} unlike the other documents', the first: {differing[0]}"
             )
             problems.add("disagreement", text, player=account.player)
     return found
@@ -236,10 +237,9 @@ def _judge(facts: Facts) -> None:
         account = one.account
         if account is None or account.multiplayer is None:
             problems.add("missing", "the multiplayer document of this player is not there", player=one.player)
-        elif account.source == "journal":
-            problems.add(
-                "killed", "did not end by itself: read from what it had written by then", player=one.player
-            )
+        elif account.source == "journal" or account.status.termination_reason == KILLED:
+            text = "did not end by itself: read from what it had written by then"
+            problems.add("killed", text, player=one.player)
         elif account.status.termination_reason is None:
             problems.add(
                 "killed",
@@ -251,7 +251,8 @@ def _judge(facts: Facts) -> None:
         if account.desyncs:
             first = account.desyncs[0]
             where = "" if first.episode is None else f"episode {first.episode}, "
-            text = f"{len(account.desyncs)} checked frames differed, the first: {where}frame {first.frame}"
+            many = plural(len(account.desyncs), "checked frame")
+            text = f"{many} differed, the first: {where}frame {first.frame}"
             problems.add("desync", text + _fields(first), player=account.player)
 
 

@@ -9,7 +9,7 @@ import attrs
 
 from gym_p2p.study.columns_of_matches import PROBLEM_KINDS
 
-__all__ = ["Problems"]
+__all__ = ["Problems", "plural"]
 
 MAX_OF_A_KIND = 200
 """Of one match, or of the files of no match: a thousand broken files need no thousand rows."""
@@ -43,3 +43,12 @@ class Problems:
 
     def _row(self, kind: str, problem: str, path: str | None, player: str | None) -> dict[str, Any]:
         return {"match": self.match, "player": player, "path": path, "kind": kind, "problem": problem}
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun.
+
+    >>> plural(1, "match", "matches"), plural(1200, "frame")
+    ('1 match', '1,200 frames')
+    """
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

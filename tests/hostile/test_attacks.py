@@ -71,18 +71,6 @@ def test_no_attack_takes_much_memory(name: str) -> None:
     assert most_bytes < MEMORY_BYTES
 
 
-@pytest.mark.parametrize("name", sorted(SCRIPTS))
-def test_no_attack_takes_much_memory(name: str) -> None:
-    fight(_honest, mode="rollback", players=2, frames=2, limit_s=LIMIT_S)  # what is made once is made now
-    tracemalloc.start()
-    try:
-        fight(SCRIPTS[name], mode="rollback", players=2, frames=2 * BEGINS, limit_s=3.0)
-        _, most_bytes = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert most_bytes < MEMORY_BYTES
-
-
 _steps = st.fixed_dictionaries(
     {
         "frame": st.integers(0, 30),
@@ -114,4 +102,5 @@ def test_no_sequence_of_untrue_messages_breaks_those_who_hear_them(
                 yield from (Raw(piece, channel) for piece in pieces(said))
 
     for victim in fight(script, mode=mode, players=players, frames=FRAMES, limit_s=LIMIT_S):
+        assert victim.ending in ENDINGS or victim.ending.startswith("peer_")
         assert victim.documents.keys() == {"session", "validation", "multiplayer"}

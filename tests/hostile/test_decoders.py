@@ -8,6 +8,7 @@ import logging
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -219,7 +220,7 @@ def test_every_place_that_decodes_is_reached_or_reads_only_our_own() -> None:
     read: set[str] = set()
     for decoder in _table().values():
         for example in (*decoder.examples, *_known(decoder)[-2:]):
-            read |= reached(lambda decoder=decoder, example=example: decoder.read(example))  # type: ignore[misc]
+            read |= reached(partial(decoder.read, example))
     sites = set(decoding_sites())
     assert len(sites) > 50
     assert [site for site in sorted(sites - read) if not _is_ours(site)] == []

@@ -98,8 +98,9 @@ class Departures:
         newest = max([self._exchange.episode, *peer.ready])
         if peer.goodbye is not None or not newest - 1 <= message.episode <= newest:
             raise ProtocolError("wrong goodbye")
-        if message.episode == self._exchange.episode:
-            check_frames(peer, message.frames, given=self._exchange.given)
+        if message.episode <= self._exchange.episode:
+            gave = message.frames if message.episode == self._exchange.episode else 0
+            check_frames(peer, gave, given=self._exchange.given)
         peer.state = PeerState.LEAVING if peer.state is PeerState.PLAYING else PeerState.GONE
         peer.goodbye = message
         peer.final = peer.promised(self._exchange.episode)
@@ -123,7 +124,7 @@ class Departures:
         if not complete or self.open:
             yield from self._survey(now)
 
-    def excluded_by(self, peer: Peer, cause: Cause) -> Iterator[DepartureOutput]:
+    def _excluded_by(self, peer: Peer, cause: Cause) -> Iterator[DepartureOutput]:
         """Take that a player counts us as gone: the match goes on without us.
 
         Nothing is agreed upon with anybody, for that agreement is theirs: who hears of it in time follows
@@ -165,12 +166,18 @@ class Departures:
     def receive_holdings(self, peer: Peer, theirs: Holdings, now: float) -> Iterator[DepartureOutput]:
         """Take a report about those whom a player counts as gone, who are gone for us from then on.
 
+        If we are among them, the match goes on without us.
+
         Raises:
             ProtocolError: it names its sender or nobody we know, or inputs that were not shared before.
         """
+        causes = {player: cause for player, _, cause in theirs.held}
+        if self._local in causes:
+            yield from self._excluded_by(peer, causes[self._local])
+            return
         if peer.index in theirs.gone or not self._peers.keys() >= set(theirs.gone):
             raise ProtocolError("wrong players")
-        losses = {player: Loss(cause, Source.PEER, peer.index) for player, _, cause in theirs.held}
+        losses = {player: Loss(cause, Source.PEER, peer.index) for player, cause in causes.items()}
         if not self._handshake.complete:
             for player, loss in losses.items():
                 yield from self.lose(self._peers[player], loss, now)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from gym_p2p.study.problems import plural
 from gym_p2p.study.report.figures import Figures, Link
 from gym_p2p.study.report.page import Html, figure
 from gym_p2p.study.report.svg import HATCHES, MARKERS, Plot, colour, label, line_style
-from gym_p2p.study.report.words import plural
 
 __all__ = [
     "costs",
@@ -219,6 +219,7 @@ def costs(plot: Plot, figures: Figures) -> Html | None:
                     markerfacecolor="none",
                     markeredgecolor=colour(number),
                     markeredgewidth=1.6,
+                    clip_on=False,
                     label=name,
                 )
         axes.set(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gym_p2p.errors import UsageError
+from gym_p2p.study.problems import plural
 from gym_p2p.study.report import page, plots, words
 from gym_p2p.study.report.figures import Figures, figures_of
 from gym_p2p.study.report.page import Html
@@ -118,7 +119,7 @@ def _first_screen(figures: Figures, match: str | None) -> Html:
         page.paragraph(words.ends(figures) if match is None else words.end(figures)),
         page.paragraph(said, kind="good" if good else "bad"),
         page.paragraph(
-            f"{words.plural(problems, 'problem')} found: see below." if problems else "No problem found."
+            f"{plural(problems, 'problem')} found: see below." if problems else "No problem found."
         ),
     ]
     return Html(f"<section>{''.join(part.source for part in parts)}</section>")
@@ -193,7 +194,7 @@ def _waiting(figures: Figures, plot: Plot) -> Html:
     parts = [drawn or page.paragraph("No match came from a queue.")]
     if figures.probes:
         rtts = [row["pair_rtt_ms"] for row in probes]
-        said = f"{words.plural(len(figures.probes), 'report')} of probes before the matches"
+        said = f"{plural(len(figures.probes), 'report')} of probes before the matches"
         if rtts:
             said += f"; the round trips that were decided by: median {np.median(rtts):.1f} ms"
         parts.append(page.paragraph(f"{said}."))
@@ -209,7 +210,7 @@ def _episodes(figures: Figures, plot: Plot) -> Html:
     said = ", ".join(
         f"{reason}: {number:,}" for reason, number in sorted(ends.items(), key=lambda pair: -pair[1])
     )
-    parts = [page.paragraph(f"{words.plural(count, 'episode')}{f' ({said})' if said else ''}.")]
+    parts = [page.paragraph(f"{plural(count, 'episode')}{f' ({said})' if said else ''}.")]
     drawn = plots.returns(plot, figures)
     parts.append(drawn or page.paragraph("No document and no recording says what was earned."))
     return page.section("Episodes and returns", parts, name="episodes")

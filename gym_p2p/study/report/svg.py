@@ -55,7 +55,7 @@ _ids = re.compile(r'(\bid="|url\(#|href="#)')
 
 
 def colour(number: int) -> str:
-    """Return the colour of the so-manieth thing of a plot."""
+    """Return the colour of a plot's thing of this number."""
     return _COLOURS[number % len(_COLOURS)]
 
 

@@ -5,26 +5,18 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 
+from gym_p2p.study.problems import plural
 from gym_p2p.study.report.figures import Figures
 from gym_p2p.version import __version__
 
-__all__ = ["duration", "end", "ends", "methods", "plural", "rtt", "synchrony"]
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """Return a number with its noun.
-
-    >>> plural(1, "match", "matches"), plural(1200, "frame")
-    ('1 match', '1,200 frames')
-    """
-    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+__all__ = ["duration", "end", "ends", "methods", "rtt", "synchrony"]
 
 
 def duration(seconds: float) -> str:
     """Return a length of time in words.
 
     >>> duration(9.04), duration(80), duration(7300)
-    ('9.0 s', '1 min 20 s', '2 h 2 min')
+    ('9.0 s', '1 min 20 s', '2 h 1 min')
     """
     if seconds < 60:
         return f"{seconds:.1f} s"

@@ -120,7 +120,7 @@ def test_what_cannot_be_true_is_a_protocol_error_and_changes_nothing(said: Messa
 
 
 def test_nobody_takes_back_inputs_that_are_here() -> None:
-    for said in (Ready(2, None, None, 2, 0), goodbye(episode=1, frames=2)):
+    for said in (Ready(2, None, None, 2, 0), goodbye(episode=1, frames=2), goodbye(frames=3)):
         match = _playing(2, frames=5)
         match.receive(1, encode(Inputs(1, 0, (5, 3), -2, A, 0)), 1.0)
         outputs_of(match)

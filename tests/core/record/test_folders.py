@@ -27,3 +27,8 @@ def test_folders_are_sorted_by_time_as_they_are_sorted_by_name() -> None:
     times_ms = range(0, 10**13, 86_400_000 * 37 + 12_345)
     names = [match_folder(str(at_ms), made_at_ms=at_ms, place="lab") for at_ms in times_ms]
     assert names == sorted(names)
+
+
+def test_the_short_id_of_a_services_match_is_the_end_of_its_id() -> None:
+    match_id = f"match-{0x51AB:032x}"
+    assert match_folder(match_id, made_at_ms=0, place="a/b:c") == "1970-01-01T000000Z-a-b-c-000051ab"

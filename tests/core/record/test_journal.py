@@ -199,6 +199,21 @@ def test_what_is_no_journal_is_said_to_be_none(text: bytes) -> None:
         fold(text.splitlines(keepends=True))
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"atMs":1,"added":{"episodes":7}}\n',
+        b'{"atMs":1,"added":{"links":[{"open":["no"]}]}}\n',
+        b'{"atMs":1,"added":{"episodes":[[9,1,{}]]}}\n',
+        b'{"atMs":"now","added":{}}\n',
+    ],
+)
+def test_a_line_that_somebody_else_wrote_ends_what_is_read(line: bytes) -> None:
+    lines, _ = written(new_record(), [[1], [1, 2]])
+    mended = fold([*lines[:2], line, lines[2]])
+    assert documents(mended, decode_input) == documents(fold(lines[:2]), decode_input)
+
+
 def test_a_head_that_is_cut_is_no_journal() -> None:
     with pytest.raises(ProtocolError):
         fold([JournalWriter(new_record(), decode).head()[:-1]])
