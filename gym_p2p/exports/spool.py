@@ -46,6 +46,8 @@ _MOST_FAILURES = 3
 """One document may be the service's problem; three are a service that is away."""
 
 
+_MAX_ENTRY_BYTES = 2**16
+"""An address, a path, a token and a name."""
 _LONGEST_WAIT_S = 30 * 24 * 3600.0
 """As long as a service's tokens last unless it is told otherwise."""
 
@@ -129,7 +131,7 @@ class SpoolEntry:
             OSError, ValueError, RecursionError: it cannot be read.
         """
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would never open
         except FileNotFoundError:
             return None
         try:
@@ -143,7 +145,7 @@ class SpoolEntry:
 
     @classmethod
     def _read(cls, path: Path, directory: Path, descriptor: int) -> SpoolEntry:
-        written = _DECODER.decode(path.read_bytes())
+        written = _DECODER.decode(_read_entry(path))
         document = (directory / written.document).resolve()
         if not document.is_relative_to(directory.resolve()):
             raise ValueError("the document lies outside the exports' folder")
@@ -156,24 +158,27 @@ class SpoolEntry:
         *,
         deadline_s: float,
         give_up: Callable[[], bool] = lambda: False,
+        instead: Upload | None = None,
     ) -> Reply:
         """Upload the document; remove the entry if it is stored, set it aside if it is refused for good.
 
         Args:
             body: the JSON in pieces; ``None`` sends what lies on disk.
+            instead: another address or token than the entry's own; what is refused there still waits here.
             deadline_s: as for :func:`~gym_p2p.exports.upload.upload`.
             give_up: likewise.
         """
+        own = instead in {None, self.target}
         try:
             sent = [self._read_document()] if body is None else body
-            reply = upload(self.target, sent, deadline_s=deadline_s, give_up=give_up)
+            reply = upload(instead or self.target, sent, deadline_s=deadline_s, give_up=give_up)
         except OSError as error:
             reply = Reply(UploadOutcome.REFUSED, f"the document cannot be read: {error}")
-        if reply.outcome is UploadOutcome.UNAUTHENTICATED:
+        if reply.outcome is UploadOutcome.UNAUTHENTICATED and own:
             reply = self._judged(reply)
         if reply.outcome is UploadOutcome.STORED:
             self._remove()
-        elif reply.outcome is UploadOutcome.REFUSED:
+        elif reply.outcome is UploadOutcome.REFUSED and own:
             _log.warning("upload of %s refused: %s", self.document.name, reply.detail)
             _set_aside(self._path, reply.detail)
         elif reply.outcome is not UploadOutcome.UNREACHABLE:
@@ -294,11 +299,20 @@ def _claimed(path: Path, directory: Path) -> SpoolEntry | None:
     return None
 
 
+def _read_entry(path: Path) -> bytes:
+    """Return what an entry says, of whoever's making it is; raises ``OSError`` or ``ValueError``."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+        data = file.read(_MAX_ENTRY_BYTES + 1)
+    if len(data) > _MAX_ENTRY_BYTES:
+        raise ValueError(f"longer than {_MAX_ENTRY_BYTES} bytes")
+    return data
+
+
 def _set_aside(path: Path, reason: str) -> None:
     """Move an entry to the refused ones, without its token and with the reason."""
     aside = path.parent / _REFUSED / path.name
     try:
-        written = msgspec.json.decode(path.read_bytes())
+        written = msgspec.json.decode(_read_entry(path))
     except (OSError, ValueError, RecursionError):
         written = None
     kept = (

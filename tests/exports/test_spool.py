@@ -209,3 +209,15 @@ def test_two_processes_that_flush_one_spool_send_nothing_twice(tmp_path: Path) -
         assert sum(counts) == 30
         assert min(counts) > 0
     assert entries(tmp_path) == []
+
+
+def test_an_entry_without_end_is_set_aside_and_one_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    waiting = tmp_path / ".spool"
+    waiting.mkdir()
+    (waiting / "1.json").write_bytes(b'{"serverUrl": "' + b"x" * 2**20)
+    os.mkfifo(waiting / "2.json")
+    flush_spool(tmp_path, "http://127.0.0.1:9", deadline_s=1)
+    assert not (waiting / "1.json").exists()
+    kept = (waiting / "refused" / "1.json").read_text()
+    assert "longer than 65536 bytes" in kept
+    assert len(kept) < 1000

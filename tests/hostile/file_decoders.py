@@ -331,7 +331,7 @@ def _tokens() -> Iterator[Decoder]:
 def _logs() -> Iterator[Decoder]:
     def read(data: bytes) -> Any:
         with io.TextIOWrapper(io.BytesIO(data), encoding="utf-8") as lines:
-            return replay(_records(iter(lines)), FIFOMatchmaker())
+            return replay(_records(lines), FIFOMatchmaker())
 
     yield Decoder(
         "a decision log",
