@@ -153,6 +153,7 @@ def test_the_others_learn_that_a_player_is_gone_and_the_room_becomes_free(servic
         "match_id": anns["match_id"],
         "player_id": "first",
         "reason": "disconnected",
+        "why": None,
     }
     assert bob.call("leave_room", {"room": anns["room"]}) == {"ok": True}
     settle(service, rooms=0)
