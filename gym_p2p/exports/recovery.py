@@ -89,6 +89,8 @@ def recover(journal: Path) -> Recovered:
         return _failed(journal, str(error))
     except (OSError, MemoryError) as error:
         return _failed(journal, disk_problem(error))
+    except Exception as error:  # noqa: BLE001 - whatever no longer fits together in what somebody has changed
+        return _failed(journal, f"what it says does not fit together ({error!r})")
     _log.info("%s: documents made of what a killed player left", journal)
     return Recovered(journal, paths)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gym_p2p import load
 from gym_p2p.cli.commands import main
 from gym_p2p.core.record.journal import JournalWriter
 from gym_p2p.exports import KINDS, document_path
@@ -50,6 +51,20 @@ def test_a_journal_that_is_none_is_said_and_stays(tmp_path: Path, capsys: pytest
     assert "x.journal.jsonl: no journal" in told
     assert (folder / "x.journal.jsonl").exists()
     assert not whole.exists()
+
+
+@pytest.mark.parametrize("changed", [{"players": [0, 0]}, {"peers": [0]}, {"maxSamples": 2**70}], ids=str)
+def test_a_journal_that_does_not_fit_together_is_said_and_holds_up_no_other(
+    changed: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken, whole = left_journal(tmp_path / "a"), left_journal(tmp_path / "b")
+    head, *rest = broken.read_bytes().splitlines(keepends=True)
+    broken.write_bytes(b"".join([json.dumps(json.loads(head) | changed).encode(), b"\n", *rest]))
+    before = broken.read_bytes()
+    assert load(tmp_path / "a").problems.num_rows > 0
+    assert main(["exports", "recover", str(tmp_path)]) == 1
+    assert f"{broken}: " in capsys.readouterr().out
+    assert (broken.read_bytes(), whole.exists()) == (before, False)
 
 
 def test_a_journal_of_a_player_who_lives_is_left_alone(

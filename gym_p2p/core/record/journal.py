@@ -188,16 +188,19 @@ def fold(lines: Iterable[bytes]) -> MatchRecord:
     head = _whole(next(lines, b""), _HEAD)
     if head is None or head.format != FORMAT:
         raise ProtocolError(f"no journal: wanted a first line with {FORMAT!r}")
-    record = MatchRecord(
-        game_id=head.game_id,
-        player_id=head.player_id,
-        players=head.players,
-        peers=head.peers,
-        session_start_ms=head.session_start_ms,
-        environment=head.environment,
-        config=head.config,
-        max_samples=head.max_samples,
-    )
+    try:
+        record = MatchRecord(
+            game_id=head.game_id,
+            player_id=head.player_id,
+            players=head.players,
+            peers=head.peers,
+            session_start_ms=head.session_start_ms,
+            environment=head.environment,
+            config=head.config,
+            max_samples=head.max_samples,
+        )
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise ProtocolError(f"no journal: its first line tells of no match ({error})") from error
     at_ms = head.session_start_ms
     for line in lines:
         entry = _whole(line, _ENTRY)
@@ -205,7 +208,7 @@ def fold(lines: Iterable[bytes]) -> MatchRecord:
             break
         try:
             _MATCH.grow_all(record, entry.added)
-        except (msgspec.ValidationError, TypeError, ValueError, LookupError, AttributeError):
+        except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError):
             break  # a line that somebody else wrote, or changed
         at_ms = entry.at_ms
     frame = record.frame_now
