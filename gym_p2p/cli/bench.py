@@ -22,7 +22,7 @@ from gym_p2p.bench.telemetry import bench_telemetry
 from gym_p2p.cli.options import above_zero, between, count
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 DESCRIPTION = "Measure on this machine what things cost; nothing leaves it. Each takes 30 s to a minute."
 EPILOG = """\
@@ -38,6 +38,9 @@ examples:
 
 Figures depend on the machine and on what else it does: compare the columns of one run, not two runs.
 """
+
+
+EXIT_CODES = {0: "done: measured", 1: "something could not be measured"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

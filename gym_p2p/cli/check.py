@@ -19,7 +19,7 @@ from gym_p2p.errors import UsageError
 from gym_p2p.game.determinism.check import check_env_determinism
 from gym_p2p.game.determinism.report_card import PLAYABLE
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 DESCRIPTION = (
     "Run copies of an environment against each other, here and in fresh processes, and try "
@@ -34,6 +34,13 @@ examples:
 The verdict is ROLLBACK, LOCKSTEP (both: exit code 0) or UNFIT (exit code 1). An environment that raises an
 error is none of these (exit code 2).
 """
+
+
+EXIT_CODES = {
+    0: "ROLLBACK or LOCKSTEP: it can be played by peers",
+    1: "UNFIT",
+    2: "wrong usage, or the environment raises an error",
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

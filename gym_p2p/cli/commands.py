@@ -1,7 +1,8 @@
 """Parses the command line, runs the command, turns errors into exit codes.
 
-A command is the module of its name here: ``DESCRIPTION``, ``EPILOG``, ``add_options(parser)`` and
-``run(arguments)``, which returns the exit code. It is imported when it is the one that is wanted.
+A command is the module of its name here: ``DESCRIPTION``, ``EPILOG``, what its ``EXIT_CODES`` mean,
+``add_options(parser)``, and ``run(arguments)``, which returns one of them. It is imported when it is the one
+that is wanted.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import importlib
 import logging
 import signal
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NoReturn
 
 from gym_p2p.cli.progress import starting
@@ -45,16 +46,21 @@ COMMANDS = {
     "bench": "measure what things cost, beside floors and anchors",
 }
 
-EXIT_CODES = """\
-exit codes:
-  0    done: played to the end, nothing differed
-  1    the match ended early, or the players' games differed
-  2    wrong usage
-  3    no service, no connection, or another player's side refused
-  4    all outcomes were the same, but something in the players' states was not
-  130  Ctrl-C, SIGTERM, SIGHUP (what was played is exported)
-  141  nobody reads the output any more (as with head)
-"""
+_EVERYWHERE = {
+    1: "it did not work out; the last line says why",
+    3: "no service, or no connection (of a command that wants one)",
+    2: "wrong usage",
+    130: "Ctrl-C, SIGTERM, SIGHUP",
+    141: "nobody reads the output any more (as with head)",
+}
+"""What these exit codes say of a command that has no words of its own for them, in its module."""
+
+_OF_ALL = {
+    0: "done",
+    1: "not as it should be; what that is, each command's --help says",
+    3: "no service, no connection, or another player's side refused",
+    4: "all outcomes were the same, but something in the players' states was not",
+}
 
 _CALLED = {
     "server_url": "server",
@@ -64,6 +70,10 @@ _CALLED = {
     "give_up_after_s": "give-up-after",
 }
 """What an option of the wrapper is called here, where that is not its own name."""
+
+
+_POSITIONAL = frozenset({"command", "env", "log", "what"})
+"""What is read from the command line without a name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -131,10 +141,15 @@ def _output_problem(error: OSError) -> str:
 
 def _as_given(error: ConfigurationError, arguments: argparse.Namespace) -> ConfigurationError:
     """Return an error that calls its option as it is called on the command line."""
-    flag = f"--{_CALLED.get(error.option, error.option).replace('_', '-')}"
-    if f" {flag}" not in arguments.help_text():
+    option = _CALLED.get(error.option, error.option).replace("-", "_")
+    if option in _POSITIONAL or option not in vars(arguments):
         return error
-    return ConfigurationError(flag, error.problem)
+    return ConfigurationError(f"--{option.replace('_', '-')}", error.problem)
+
+
+def _exit_codes(own: Mapping[int, str]) -> str:
+    codes = sorted({**_EVERYWHERE, **own}.items())
+    return "exit codes:\n" + "".join(f"  {code:<3}  {meaning}\n" for code, meaning in codes)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -150,7 +165,7 @@ def make_parser(wanted: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentP
     parser = _Parser(
         prog="gym-p2p",
         description="Play multi-agent environments peer to peer over WebRTC, and measure the latency.",
-        epilog=EXIT_CODES,
+        epilog=_exit_codes(_OF_ALL),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(log_format="%(message)s")
@@ -164,7 +179,7 @@ def make_parser(wanted: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentP
             continue
         module = importlib.import_module(f"gym_p2p.cli.{name}")
         command.description = module.DESCRIPTION
-        command.epilog = f"{module.EPILOG}\n{EXIT_CODES}"
+        command.epilog = f"{module.EPILOG}\n{_exit_codes(module.EXIT_CODES)}"
         module.add_options(command)
         command.add_argument(
             "--log-level",
@@ -172,5 +187,5 @@ def make_parser(wanted: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentP
             choices=["debug", "info", "warning", "error"],
             help="how much is logged to standard error (default: %(default)s)",
         )
-        command.set_defaults(run=module.run, help_text=command.format_help)
+        command.set_defaults(run=module.run)
     return parser

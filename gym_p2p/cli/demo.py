@@ -48,7 +48,7 @@ from gym_p2p.game.replay.reader import SUFFIX
 from gym_p2p.processes.python import python_command
 from gym_p2p.server import serve_in_thread
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 BUNDLED = "gym_p2p/Rally-v0"
 
@@ -67,6 +67,15 @@ examples:
   gym-p2p demo --env pettingzoo.atari.pong_v3 --env-arg obs_type=ram --frames 600
   gym-p2p demo --env CartPole-v1 --players 3        one plays, two watch
 """
+
+
+EXIT_CODES = {
+    0: "done: played to the end, nothing differed",
+    1: "the match ended early, the players' games differed, or a document could not be written",
+    3: "no service, no connection, or another player's side refused",
+    4: "all outcomes were the same, but something in the players' states was not",
+    130: "Ctrl-C, SIGTERM, SIGHUP (what was played is exported)",
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -261,6 +270,19 @@ def _aggregate(data_dir: Path, summaries: Sequence[Summary]) -> dict[str, Any] |
     return None
 
 
+def compared_in_words(aggregate: dict[str, Any]) -> str:
+    """Say what the service found when it laid the players' documents side by side."""
+    checksums, actions = aggregate["totalHashesCompared"], aggregate["totalActionsCompared"]
+    if not (checksums or actions):
+        return "The service compared nothing: the match was over before a frame was played and checked."
+    verdict = "NOT synchronised"
+    if aggregate["fullySynced"]:
+        verdict = "fully synchronised"
+    elif not (aggregate["hashDivergenceFrames"] or aggregate["actionDivergenceFrames"]):
+        verdict = "nothing differed, and not all could be compared"
+    return f"The service compared {checksums} checksums and {actions} actions: {verdict}."
+
+
 def _print(
     arguments: argparse.Namespace, summaries: Sequence[Summary], aggregate: dict[str, Any] | None
 ) -> None:
@@ -274,10 +296,5 @@ def _print(
         console.print(Text("The service could not compare the players: not all of them uploaded.", "yellow"))
         print_report_line(summaries)
         return
-    verdict = "fully synchronised" if aggregate["fullySynced"] else "NOT synchronised"
-    console.print(
-        f"The service compared {aggregate['totalHashesCompared']} checksums and "
-        f"{aggregate['totalActionsCompared']} actions: {verdict}.",
-        soft_wrap=True,
-    )
+    console.print(compared_in_words(aggregate), soft_wrap=True)
     print_report_line(summaries)

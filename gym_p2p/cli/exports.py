@@ -15,7 +15,7 @@ from gym_p2p.exports.upload import UploadOutcome
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.study.codebook import codebook_markdown
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 DESCRIPTION = "Recover what killed players left, hand in what a service has not taken, explain the tables."
 EPILOG = """\
@@ -30,6 +30,13 @@ Both may be repeated: what is recovered or handed in is not done again.
 
 _DEADLINE_S = 20.0
 """For one document: the service may just be restarting."""
+
+
+EXIT_CODES = {
+    0: "done: recovered, stored or listed",
+    1: "something could not be recovered or stored",
+    3: "no service answered",
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -42,7 +42,7 @@ from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchRefused, NoMatch, UsageError
 from gym_p2p.wrapper import P2POptions
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 DESCRIPTION = (
     "Play a seat of an environment, with a policy, against who joins the same room, or whom a queue finds."
@@ -56,6 +56,15 @@ examples:
 
 {NAMES}
 """
+
+
+EXIT_CODES = {
+    0: "done: played to the end, nothing differed",
+    1: "the match ended early, the players' games differed, or a document could not be written",
+    3: "no service, no connection, or another player's side refused",
+    4: "all outcomes were the same, but something in the players' states was not",
+    130: "Ctrl-C, SIGTERM, SIGHUP (what was played is exported)",
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

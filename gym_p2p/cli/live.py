@@ -150,7 +150,9 @@ def print_report_line(summaries: Iterable[Summary]) -> None:
 
 
 def _summary_lines(summary: Summary) -> Iterator[Text]:
-    stored = "stored at the service" if summary.uploaded else "not uploaded (kept for the next time)"
+    stored = "stored at the service"
+    if not summary.uploaded:
+        stored = "not uploaded" if summary.lost else "not uploaded (kept for the next time)"
     ending = summary.ending if summary.told is None else f"{summary.ending} ({summary.told})"
     yield Text(f"{summary.status.seat}: {ending}, {stored}")
     written = [Path(path) for path in summary.exports.values()]
@@ -159,6 +161,9 @@ def _summary_lines(summary: Summary) -> Iterator[Text]:
         yield Text(f"  in {_seen_from_here(written[0].parent)}: {names}", style="dim")
     elif not summary.problems:
         yield Text("  no files: no folder was given", style="dim")
+    if summary.recording is not None:
+        recording = shlex.quote(str(_seen_from_here(Path(summary.recording))))
+        yield Text(f"  recorded: gym-p2p replay {recording}", style="dim")
     for problem in summary.problems:
         yield Text(f"  problem: {problem}", style="yellow")
 

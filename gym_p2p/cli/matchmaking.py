@@ -18,14 +18,14 @@ from gym_p2p.cli.options import above_zero, count, find_local_modules, whole
 from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.matchmaking.decision_log import ReplayedLog, replay
+from gym_p2p.core.matchmaking.decision_log import VERSION, ReplayedLog, replay
 from gym_p2p.errors import UsageError
 from gym_p2p.files.problems import telling_the_disk
 from gym_p2p.files.whole import replacing
 from gym_p2p.simulation.population import Population
 from gym_p2p.simulation.queue import Arrivals, QueueResults, simulate_queue
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 DESCRIPTION = "Find out what a matchmaking policy does. Nothing leaves this machine."
 EPILOG = """\
@@ -50,10 +50,19 @@ _MAX_LINE_CHARS = 2**22
 """A decision of the longest queue has a tenth of it."""
 
 
+EXIT_CODES = {0: "done: the figures are printed", 1: "they could not be written"}
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     what = parser.add_subparsers(dest="what", required=True, metavar="what")
-    simulation = what.add_parser("simulate", help="a made-up population through the real planner")
+    simulation = what.add_parser(
+        "simulate",
+        help="a made-up population through the real planner",
+        description="Let a made-up population join a queue on virtual time, under the real planner and "
+        "one or several policies: how long they wait, how far from each other they play, how many are left "
+        "without a match, and what it costs in probes.",
+    )
     simulation.add_argument(
         "--matchmaker",
         action="append",
@@ -77,13 +86,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--log", metavar="FILE", help="write every decision as a line of JSON (one policy)"
     )
     simulation.add_argument("--json", action="store_true", help="print one JSON object")
-    again = what.add_parser("replay", help="put the situations of a decision log before another policy")
+    again = what.add_parser(
+        "replay",
+        help="put the situations of a decision log before another policy",
+        description="Put every situation that a service's decision log has kept (decisions.jsonl in its data "
+        "directory, or simulate --log) before another policy, and tell where that would have chosen "
+        "otherwise. It does not play the queue on: simulate does.",
+    )
     again.add_argument("log", metavar="LOG", help="a decision log, one JSON object a line")
     again.add_argument("--matchmaker", required=True, metavar="NAME", help="as for simulate")
     add_set_option(again)
     again.add_argument("--json", action="store_true", help="print one JSON object, with every difference")
-    for command in (simulation, again):
-        command.set_defaults(help_text=command.format_help)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -136,6 +149,9 @@ def _replay(arguments: argparse.Namespace) -> int:
         raise UsageError(f"cannot read {arguments.log}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"cannot read {arguments.log}: it is no text") from error
+    if not outcome.records:
+        had = f"none of its {outcome.skipped} lines is a record" if outcome.skipped else "it is empty"
+        raise UsageError(f"{arguments.log} is no decision log of version {VERSION}: {had}")
     if arguments.json:
         fields = {**attrs.asdict(outcome, recurse=False), "verdicts": dict(outcome.verdicts)}
         print(json.dumps({"type": "replay", **fields}, allow_nan=False))

@@ -83,13 +83,17 @@ class Summary:
     exports: dict[str, str]
     uploaded: bool
     problems: tuple[str, ...]
+    lost: bool = False
+    """Whether a document or the recording is nowhere whole."""
+    recording: str | None = None
+    """Where the match was recorded."""
 
     @property
     def exit_code(self) -> int:
         """The command's exit code."""
         if self.ending == "interrupted":
             return 130
-        if self.ending != "done" or self.status.desyncs:
+        if self.ending != "done" or self.status.desyncs or self.lost:
             return 1
         return 4 if self.status.state_desyncs else 0
 
@@ -134,6 +138,8 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         exports={kind: str(path) for kind, path in finished.paths.items()} if finished else {},
         uploaded=bool(finished and finished.uploaded),
         problems=finished.problems if finished else (),
+        lost=finished is not None and finished.lost,
+        recording=None if env.p2p.recording is None else str(env.p2p.recording),
     )
 
 

@@ -25,7 +25,7 @@ from gym_p2p.errors import ConfigurationError, ServiceRefused, UsageError
 from gym_p2p.net.probing.calls import answer_probes, probe_peer
 from gym_p2p.net.probing.manager import ProbeResult
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "histogram", "result_document", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "histogram", "result_document", "run"]
 
 DESCRIPTION = "Measure the latency to another player over a channel like that of a match."
 EPILOG = f"""\
@@ -41,6 +41,9 @@ _PINGS = 20
 """A second's worth: enough for a picture, and the other side waits two for it."""
 _BINS = 8
 _BAR_CHARS = 40
+
+
+EXIT_CODES = {0: "done: measured", 3: "no service, or nothing could be measured"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

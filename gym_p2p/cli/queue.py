@@ -25,7 +25,7 @@ from gym_p2p.errors import ConfigurationError, ServiceRefused, ServiceUnreachabl
 from gym_p2p.net.client.operator import QueueView
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, read_secret
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "report_view", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "report_view", "run"]
 
 _TOKEN = "GYM_P2P_OPERATOR_TOKEN"  # noqa: S105  # the name of a variable
 _OWN_TOKEN_S = 60.0
@@ -40,6 +40,9 @@ Only the service's operator may look: whoever can read the secret in its --data-
   gym-p2p queue --print-token --data-dir DIR                              (where the service runs)
   {_TOKEN}=… gym-p2p queue --server http://10.0.0.5:8765     (anywhere, for twelve hours)
 """
+
+
+EXIT_CODES = {0: "done: shown", 3: "no service, or it refused"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ from gym_p2p.game.replay.reader import Replay, read_replay
 from gym_p2p.game.replay.transitions import TransitionFile
 from gym_p2p.game.replay.verify import ReplayStep, Verification, game_of, verify_replay
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 _DEFAULT_FPS = 30.0
 
@@ -42,6 +42,12 @@ examples:
 What --to writes is one row a frame and seat, with the columns episode, frame, seat, action, observation,
 reward, terminated, truncated, next_observation, last.
 """
+
+
+EXIT_CODES = {
+    0: "done: what was played again is what was recorded",
+    1: "it is not, or the recording does not go on to its end",
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from gym_p2p.files.whole import write_bytes
 from gym_p2p.study.problems import plural
 from gym_p2p.study.study import load
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 DESCRIPTION = (
     "Make one page of HTML of what was played: how it ended, latency, rollbacks, returns, desyncs, problems, "
@@ -29,6 +29,9 @@ examples:
 
 In Python, gym_p2p.load("p2p-exports") gives the same as tables.
 """
+
+
+EXIT_CODES = {0: "done: the report is written", 1: "it could not be written"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.server.app import Service, new_event_loop
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 _DEFAULTS = ServiceConfig()
 _TURN_USERNAME = "GYM_P2P_TURN_USERNAME"
@@ -37,6 +37,13 @@ Who may take part: with {JOIN_SECRET}, whoever has a join token ("gym-p2p token"
 everybody who reaches the service, which then listens on this machine alone unless --open is given.
 Secrets have at least 32 characters; NAME_FILE names a file that holds one.
 """
+
+
+EXIT_CODES = {
+    0: "ended by Ctrl-C or SIGTERM, in good order",
+    1: "it could not listen on that address",
+    130: "interrupted before it had begun",
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -40,7 +40,7 @@ from gym_p2p.processes.pool import map_in_processes
 from gym_p2p.processes.python import can_start_python
 from gym_p2p.simulation import Simulation, simulate
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 DESCRIPTION = (
     "Play whole matches of an environment on virtual time, in this machine alone, and print "
@@ -86,6 +86,12 @@ class _MatchRow:
     bytes_per_s: float
     endings: tuple[str, ...]
     why: str
+
+
+EXIT_CODES = {
+    0: "done: every match was played to its end",
+    1: "a match ended early, or there is something wrong with the environment",
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

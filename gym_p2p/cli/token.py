@@ -12,7 +12,7 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 DESCRIPTION = "Make a token that lets one participant take part, for a while, under one name."
 EPILOG = f"""\
@@ -22,6 +22,9 @@ io(url, {{auth: {{token}}}}).
 
 {NAMES}
 """
+
+
+EXIT_CODES = {0: "done: the token is printed"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -32,7 +32,7 @@ from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchOver, WatchDiverged
 from gym_p2p.spectate.spectator import Spectator
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_options", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 REPORT_INTERVAL_S = 0.1
 
@@ -52,6 +52,14 @@ examples:
 Some player of the match has to allow it: join --spectators N. The players do not notice who looks on.
 {NAMES}
 """
+
+
+EXIT_CODES = {
+    0: "done: what was played here is what the players played, as far as it was seen",
+    1: "the match was lost from sight, or what was played here is not what they played",
+    3: "no service, no connection, or nobody shows such a match",
+    4: "all outcomes were the same, but something in the states was not",
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

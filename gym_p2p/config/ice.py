@@ -13,7 +13,7 @@ from gym_p2p.config.mappings import from_mapping
 from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["IceServer", "ice_servers"]
+__all__ = ["IceServer", "ice_servers", "require_turn_credentials"]
 
 
 _URL = re.compile(r"(stun|turn)s?:[^\s/?@]+(\?transport=\w+)?")
@@ -36,6 +36,11 @@ class IceServer:
         default=None, converter=as_secret, validator=optional(secret_text(1)), repr=False
     )
 
+    @property
+    def is_turn(self) -> bool:
+        """Whether it relays, for who has credentials."""
+        return any(url.startswith(("turn:", "turns:")) for url in self.urls)
+
     @urls.validator
     def _check_urls(self, _attribute: attrs.Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
         if not value:
@@ -47,6 +52,22 @@ class IceServer:
                 )
             if not isinstance(url, str) or _URL.fullmatch(url) is None:
                 raise ConfigurationError("urls", f"wanted stun:, stuns:, turn: or turns: URLs, got {url!r}")
+
+
+def require_turn_credentials(servers: Iterable[IceServer], otherwise: str = "") -> None:
+    """Refuse TURN servers without username and credential, as W3C's ``RTCPeerConnection`` does.
+
+    Args:
+        servers: among them STUN servers, which want none.
+        otherwise: what would do too, to be said.
+
+    Raises:
+        ConfigurationError: one has none.
+    """
+    for server in servers:
+        if server.is_turn and (server.username is None or server.credential is None):
+            words = " ".join(filter(None, ["wanted username and credential of the TURN server", otherwise]))
+            raise ConfigurationError("ice_servers", f"{words}: {', '.join(server.urls)}")
 
 
 def ice_servers(value: Any) -> tuple[IceServer, ...]:

@@ -196,7 +196,7 @@ class SyncConfig:
             return self.reset_timeout_s
         if self.input_timeout_s is not None:
             return self.input_timeout_s
-        return THINKING_S if self.fps is None or takes_turns else BREAK_S
+        return max(BREAK_S, self.input_limit_s(takes_turns=takes_turns))
 
     @property
     def checked_every(self) -> int:

@@ -21,7 +21,7 @@ from gym_p2p.config.checks import (
     secret_text,
     whole_in_range,
 )
-from gym_p2p.config.ice import IceServer, ice_servers
+from gym_p2p.config.ice import IceServer, ice_servers, require_turn_credentials
 from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.errors import ConfigurationError
 
@@ -146,7 +146,13 @@ class ServiceConfig:
     """New connections from one address at once: a laboratory that comes back after a restart fits in."""
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what only looks safe."""
+        """Refuse what only looks safe, and what could not work."""
+        if self.turn_secret is None:
+            require_turn_credentials(self.ice_servers, "or a turn_secret that they are made from")
+        if self.relay_only and not any(server.is_turn for server in self.ice_servers):
+            raise ConfigurationError(
+                "relay_only", "wanted a TURN server among ice_servers: without one nobody could connect"
+            )
         if self.open and self.join_secret is not None:
             raise ConfigurationError("open", "not together with a join secret: either all come in, or some")
         if not (self.open or self.join_secret is not None or self.on_loopback):

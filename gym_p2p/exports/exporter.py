@@ -59,6 +59,9 @@ class Finished:
     """Whether it waits on disk for the next chance."""
     problems: tuple[str, ...]
     """What went wrong, in words; each was logged."""
+    lost: bool = False
+    """Whether a document that was wanted is nowhere whole: not in its folder, or at neither the service nor
+    in the spool. A journal may hold what it can be recovered from."""
 
 
 class Exporter:
@@ -149,7 +152,9 @@ class Exporter:
         spooled = self._entry is not None and not uploaded and not refused
         if self._target is not None:
             self._tell_upload("stored" if uploaded else "refused" if refused else "kept", detail)
-        return Finished(dict(self._paths), uploaded, spooled, tuple(self._problems))
+        unwritten = self._folder is not None and len(self._paths) < len(KINDS)
+        lost = unwritten or not (self._target is None or uploaded or spooled)
+        return Finished(dict(self._paths), uploaded, spooled, tuple(self._problems), lost)
 
     def _tell_upload(self, state: Literal["stored", "kept", "refused"], detail: str) -> None:
         """Say in the session document what became of the upload, without this machine's folders."""

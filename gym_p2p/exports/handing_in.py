@@ -59,12 +59,13 @@ def hand_in(
     failures = 0
     sent: set[Path] = set()
     for entry in waiting(_root(path), path):
+        target = entry.target
         if token is not None:
-            entry.target = attrs.evolve(entry.target, token=Secret(token))
+            target = attrs.evolve(target, token=Secret(token))
         if server_url is not None:
-            entry.target = attrs.evolve(entry.target, server_url=server_url)
+            target = attrs.evolve(target, server_url=server_url)
         say(f"handing in {entry.document}")
-        reply = entry.send(deadline_s=deadline_s)
+        reply = entry.send(deadline_s=deadline_s, instead=target)
         sent.add(entry.document)
         yield HandedIn(entry.document, reply)
         failures = failures + 1 if reply.outcome is UploadOutcome.UNREACHABLE else 0

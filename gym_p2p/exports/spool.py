@@ -158,24 +158,27 @@ class SpoolEntry:
         *,
         deadline_s: float,
         give_up: Callable[[], bool] = lambda: False,
+        instead: Upload | None = None,
     ) -> Reply:
         """Upload the document; remove the entry if it is stored, set it aside if it is refused for good.
 
         Args:
             body: the JSON in pieces; ``None`` sends what lies on disk.
+            instead: another address or token than the entry's own; what is refused there still waits here.
             deadline_s: as for :func:`~gym_p2p.exports.upload.upload`.
             give_up: likewise.
         """
+        own = instead in {None, self.target}
         try:
             sent = [self._read_document()] if body is None else body
-            reply = upload(self.target, sent, deadline_s=deadline_s, give_up=give_up)
+            reply = upload(instead or self.target, sent, deadline_s=deadline_s, give_up=give_up)
         except OSError as error:
             reply = Reply(UploadOutcome.REFUSED, f"the document cannot be read: {error}")
-        if reply.outcome is UploadOutcome.UNAUTHENTICATED:
+        if reply.outcome is UploadOutcome.UNAUTHENTICATED and own:
             reply = self._judged(reply)
         if reply.outcome is UploadOutcome.STORED:
             self._remove()
-        elif reply.outcome is UploadOutcome.REFUSED:
+        elif reply.outcome is UploadOutcome.REFUSED and own:
             _log.warning("upload of %s refused: %s", self.document.name, reply.detail)
             _set_aside(self._path, reply.detail)
         elif reply.outcome is not UploadOutcome.UNREACHABLE:

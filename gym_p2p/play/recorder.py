@@ -187,7 +187,7 @@ class Recorder:
             exporter = self._exporter
             finished = _NOTHING if exporter is None else exporter.finish(deadline_s)
             if problem is not None:
-                finished = attrs.evolve(finished, problems=(*finished.problems, problem))
+                finished = attrs.evolve(finished, problems=(*finished.problems, problem), lost=True)
             self.finished = finished
         return self.finished
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gym_p2p.config import P2PConfig
@@ -175,6 +176,12 @@ class Session:
     def recorder(self) -> Recorder | None:
         """The record of the newest match that was found; ``None`` before there is one."""
         return self._setup.recorder
+
+    @property
+    def recording(self) -> Path | None:
+        """Where the match is recorded, whole once closed; ``None`` where it is not, or not all of it."""
+        replay = None if self._match is None else self._match.replay
+        return None if replay is None or replay.problem is not None else replay.path
 
     @property
     def seats(self) -> tuple[SeatId, ...] | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gym_p2p.config import P2PConfig
+from gym_p2p.config.ice import require_turn_credentials
 from gym_p2p.config.names import load_callable
 from gym_p2p.core.api.queues import MatchProposed, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import MatchFound
@@ -95,6 +96,7 @@ class MatchSetup:
                 f"{self._game.describe()['environment']} has the single seat {seat!r}, and a match has two "
                 "seats at least: say how many others look on, all players of the match the same number",
             )
+        require_turn_credentials(config.link.ice_servers)  # here, for a spec leaves them out
         check_record(config)  # before anybody else is kept waiting
         if config.exports.directory is not None:
             check_directory(config.exports.directory)

@@ -29,7 +29,7 @@ def episode_rows(facts: Facts) -> list[dict[str, Any]]:
         numbers |= {number for number in {**account.episodes, **account.summaries} if 0 < number < 2**31}
     found = []
     for number in sorted(numbers):
-        told = [one for account in accounts if (one := account.episodes.get(number)) is not None]
+        told = _fullest_first(accounts, number)
         recorded = None if recording is None else recording.episodes.get(number)
         _agree(number, told, recorded, facts)
         for seat in seats:
@@ -59,8 +59,9 @@ def _of_the_episode(
 ) -> dict[str, Any]:
     tellers = [account for account in (own, *accounts) if account is not None]
     told = [one for account in tellers if (one := account.episodes.get(number)) is not None]
+    fullest = _fullest_first(tellers, number)
     options = _first(told, "options") or (recorded.options if recorded is not None else None)
-    ended = _first(told[:1], "ended_at")
+    ended = _first(fullest[:1], "ended_at")
     if not told:
         summary = next((s for account in tellers if (s := account.summaries.get(number))), None)
         ended = None if summary is None else summary.timestamp
@@ -70,8 +71,14 @@ def _of_the_episode(
         "options": json_text(options or None),
         "started_at": whole_ms(_first(told[:1], "started_at")),
         "ended_at": whole_ms(ended),
-        "ended_by": _first(told, "ended_by"),
+        "ended_by": _first(fullest, "ended_by"),
     }
+
+
+def _fullest_first(accounts: Sequence[Account], number: int) -> list[parts.Episode]:
+    """Return what is told of an episode; who was killed knows less of it than who played on."""
+    told = [one for account in accounts if (one := account.episodes.get(number)) is not None]
+    return sorted(told, key=lambda one: -(one.frames or 0))
 
 
 def _of_the_seat(

@@ -9,6 +9,7 @@ import attrs
 import pyarrow as pa
 
 from gym_p2p.core.latency.statistics import figures
+from gym_p2p.core.record.journal import KILLED
 from gym_p2p.study import document_parts as parts
 from gym_p2p.study.accounts import Account, Names, read_accounts
 from gym_p2p.study.actions import Compared, agreed_actions
@@ -236,10 +237,9 @@ def _judge(facts: Facts) -> None:
         account = one.account
         if account is None or account.multiplayer is None:
             problems.add("missing", "the multiplayer document of this player is not there", player=one.player)
-        elif account.source == "journal":
-            problems.add(
-                "killed", "did not end by itself: read from what it had written by then", player=one.player
-            )
+        elif account.source == "journal" or account.status.termination_reason == KILLED:
+            text = "did not end by itself: read from what it had written by then"
+            problems.add("killed", text, player=one.player)
         elif account.status.termination_reason is None:
             problems.add(
                 "killed",

@@ -12,7 +12,7 @@ from gym_p2p.core.record.journal import JournalWriter
 from gym_p2p.exports import KINDS, document_path
 from gym_p2p.exports.journal import Journal
 from tests.core.record.records import START_MS, decode, new_record, played
-from tests.exports.service import Service, away, entries, spool
+from tests.exports.service import TOKEN, Service, away, entries, spool
 
 
 def left_journal(folder: Path) -> Path:
@@ -105,6 +105,17 @@ def test_an_expired_token_is_replaced_by_another_one(tmp_path: Path) -> None:
         assert main(["exports", "upload", str(document)]) == 1
         assert main(["exports", "upload", str(document), "--token", "fresh"]) == 0
         assert service.received[0][1]["Authorization"] == "Bearer fresh"
+
+
+@pytest.mark.parametrize("wrong", ["token", "server"])
+def test_what_is_refused_with_another_token_or_elsewhere_still_waits(wrong: str, tmp_path: Path) -> None:
+    with Service.running(*[403] if wrong == "token" else []) as service, Service.running(403) as other:
+        document = spool(tmp_path, service.url)
+        value = "of another match" if wrong == "token" else other.url
+        assert main(["exports", "upload", str(tmp_path), f"--{wrong}", value]) == 1
+        assert service.received == other.received == []
+        assert main(["exports", "upload", str(document)]) == 0
+        assert service.received[0][1]["Authorization"] == f"Bearer {TOKEN}"
 
 
 @pytest.mark.parametrize("action", ["recover", "upload"])

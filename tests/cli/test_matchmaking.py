@@ -72,7 +72,8 @@ def test_a_written_log_replays_under_another_policy(
 
 def test_lines_that_are_no_records_are_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "decisions.jsonl"
-    log.write_text('{"v": 1}\nnot JSON\n{"v": 2, "kind": "considered"}\n')
+    record = '{"v": 1, "t": 0.0, "kind": "gave_up", "subject": "ann"}'
+    log.write_text(f'{{"v": 1}}\nnot JSON\n{{"v": 2, "kind": "considered"}}\n{record}\n')
     assert run("replay", str(log), "--matchmaker", "fifo", "--json") == 0
     assert printed(capsys)["skipped"] == 3
 

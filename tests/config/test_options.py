@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gym_p2p import P2PEnv
-from gym_p2p.config import P2PConfig, Secret, config_from_options
+from gym_p2p.config import P2PConfig, Secret, SyncConfig, config_from_options
 from gym_p2p.config.player import option_fields
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.errors import ConfigurationError
@@ -216,3 +216,30 @@ def test_a_folder_may_be_a_path() -> None:
     config = config_from_options({"exports": Path("somewhere"), "record": Path("matches")})
     here = Path.cwd()
     assert (config.exports.directory, config.record) == (str(here / "somewhere"), str(here / "matches"))
+
+
+@pytest.mark.parametrize(
+    ("options", "takes_turns", "input_s", "reset_s"),
+    [
+        ({"fps": 60.0}, False, 5.0, 60.0),
+        ({"fps": 2.0}, False, 5.0, 60.0),
+        ({"fps": 0.1}, False, 100.0, 100.0),
+        ({"fps": 0.01}, False, 300.0, 300.0),
+        ({"fps": 60.0}, True, 300.0, 300.0),
+        ({}, False, 300.0, 300.0),
+        ({}, True, 300.0, 300.0),
+        ({"fps": 60.0, "input_timeout_s": 42.0}, False, 42.0, 42.0),
+        ({"input_timeout_s": 3.0}, True, 3.0, 3.0),
+        ({"fps": 60.0, "reset_timeout_s": 7.0}, False, 5.0, 7.0),
+        ({"input_timeout_s": 3.0, "reset_timeout_s": 600.0}, False, 3.0, 600.0),
+    ],
+)
+def test_a_pace_bounds_what_is_waited_for_a_player_unless_it_is_said_or_they_take_turns(
+    options: dict[str, Any],
+    takes_turns: bool,  # noqa: FBT001 - a table
+    input_s: float,
+    reset_s: float,
+) -> None:
+    config = SyncConfig(**options)
+    assert config.input_limit_s(takes_turns=takes_turns) == input_s
+    assert config.reset_limit_s(takes_turns=takes_turns) == reset_s

@@ -152,7 +152,7 @@ def test_the_others_learn_that_a_player_is_gone_and_the_room_becomes_free(servic
     assert bob.event("peer_left") == {
         "match_id": anns["match_id"],
         "player_id": "first",
-        "reason": "disconnected",
+        "reason": "cut_off",
         "why": None,
     }
     assert bob.call("leave_room", {"room": anns["room"]}) == {"ok": True}

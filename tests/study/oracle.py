@@ -80,7 +80,8 @@ def _of(documents: Documents, kind: str) -> dict[str, dict[str, Any]]:
 def _owners(documents: Documents) -> dict[str, str]:
     owners: dict[str, str] = {}
     for (player, _kind), document in documents.items():
-        owners.setdefault(player, player)
+        for one in (player, *(document.get("latencyByPeer") or {})):
+            owners.setdefault(one, one)
         for entry in document.get("players") or ():
             owners |= {str(seat): str(entry["playerId"]) for seat in entry["seats"]}
     return owners

@@ -11,6 +11,8 @@ from gym_p2p.bench.made_study import made_record
 from gym_p2p.core.record.documents import KINDS, build_document
 from gym_p2p.core.record.journal import JournalWriter
 from gym_p2p.exports.encoding import encode
+from gym_p2p.exports.recovery import recover_all
+from tests.study import oracle
 
 INPUTS = [(bytes([frame % 6]), bytes([frame % 2])) for frame in range(90)]
 
@@ -57,6 +59,18 @@ def test_loading_leaves_a_journal_as_it_is(folders: tuple[Path, Path]) -> None:
     before = journal.read_bytes()
     gym_p2p.load(killed)
     assert [path.read_bytes() for path in killed.iterdir()] == [before]
+
+
+def test_the_documents_that_a_journal_was_made_into_say_the_same(folders: tuple[Path, Path]) -> None:
+    _whole, killed = folders
+    before = gym_p2p.load(killed)
+    (recovered,) = recover_all(killed)
+    assert len(recovered.paths) == 3
+    after = gym_p2p.load(killed)
+    for name in ("episodes", "frames", "latency", "events"):
+        assert list(after.tables[name]) == list(before.tables[name])
+    assert ("killed", "left") in {(row["kind"], row["player"]) for row in after.problems}
+    oracle.compare(killed, {name: list(table) for name, table in after.tables.items()})
 
 
 def test_a_journal_beside_final_documents_is_not_read(folders: tuple[Path, Path]) -> None:

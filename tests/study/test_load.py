@@ -268,6 +268,44 @@ def test_numbers_beyond_their_columns_are_null(folder: Path, value: float) -> No
     assert player["end_frame"] is None
 
 
+def test_who_was_killed_or_left_earlier_does_not_hide_what_the_other_player_knows(tmp_path: Path) -> None:
+    killed = made.document("left", frames=2)
+    killed["episodes"][0] |= {"endedBy": "killed", "endedAt": made.START_MS + 100}
+    killed["episodes"][0]["returns"] = {"left": 0.5, "right": -0.5}
+    made.write(tmp_path / "left.multiplayer.json", killed)
+    made.write(tmp_path / "right.multiplayer.json", made.document("right", frames=3))
+    study = gym_p2p.load(tmp_path)
+    told = [(row["ended_by"], row["length"], row["return"], row["frames"]) for row in study.episodes]
+    assert told == [("terminated", 3, 1.0, 3), ("terminated", 3, -1.0, 3)]
+    assert [row["total_return"] for row in study.players] == [1.0, -1.0]
+    assert "disagreement" not in kinds(study)
+
+
+def test_who_stayed_has_another_word_for_the_end_than_who_left(folder: Path) -> None:
+    left = made.document("left")
+    left["episodes"][0]["endedBy"] = "closed"
+    right = made.document("right")
+    right["episodes"][0]["endedBy"] = "peer_left"
+    for player, document in (("left", left), ("right", right)):
+        made.write(folder / "m" / f"{player}.multiplayer.json", document)
+    study = gym_p2p.load(folder)
+    assert [row["ended_by"] for row in study.episodes] == ["closed", "peer_left"]
+    assert kinds(study) == []
+
+
+def test_what_a_killed_player_recorded_is_read_and_the_services_own_files_are_no_problem(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(DATA / "version_1", tmp_path / "study")
+    for recording in sorted((tmp_path / "study").rglob("*.p2preplay")):
+        recording.rename(recording.with_name(f"{recording.name}.part"))
+    (tmp_path / "study" / "decisions.jsonl").write_text("{}\n")
+    study = gym_p2p.load(tmp_path / "study")
+    assert kinds(study) == kinds(gym_p2p.load(DATA / "version_1"))
+    assert next(iter(study.matches))["recording"].endswith(".p2preplay.part")
+    assert list(study.frames["reward"]) == list(gym_p2p.load(DATA / "version_1").frames["reward"])
+
+
 def test_a_match_that_was_killed_is_said_to_be(folder: Path) -> None:
     status = made.document()["sessionStatus"] | {"isPartial": True, "terminationReason": None}
     made.write(folder / "m" / "left.multiplayer.json", made.document("left", sessionStatus=status))

@@ -18,9 +18,11 @@ from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = [
-    "LINE_CLOSED",
+    "CUT_OFF",
+    "DISCONNECTED",
     "MAX_PLAYERS",
     "MAX_SPECTATORS",
+    "TIMED_OUT",
     "JoinAck",
     "MatchFound",
     "MatchPlayer",
@@ -100,7 +102,10 @@ class TurnedAway:
         return printable(f"somebody was turned away from {self.place} ({self.code}): {self.message}")
 
 
-LINE_CLOSED = "disconnected"
+DISCONNECTED = "disconnected"
+CUT_OFF = "cut_off"
+TIMED_OUT = "timed_out"
+"""How a socket went, in :attr:`PeerLeft.reason`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -110,8 +115,9 @@ class PeerLeft:
     The players' own channel may well be alive: whether the match goes on is theirs to decide.
 
     Attributes:
-        reason: ``left`` (by the player's own account), :data:`LINE_CLOSED` (their socket was closed, as it is
-            when their process ends), or ``timed_out`` (nothing came over it any more).
+        reason: ``left`` (by the player's own account), or how their socket went: :data:`DISCONNECTED` (they
+            or the service closed it), :data:`CUT_OFF` (it was closed without a word, as it is when their
+            process ends), or :data:`TIMED_OUT` (nothing came over it any more).
         why: what the player says who left, in words; ``None`` if nothing.
     """
 

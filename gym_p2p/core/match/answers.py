@@ -24,6 +24,9 @@ _BEYOND_SILENCE_S = 5.0
 """What a reliable channel takes, once a path carries again, until it sends what was lost meanwhile: its timer
 has been doubled a few times by then (RFC 9260, section 6.3)."""
 
+REPORT_FRESH_S = 1.0
+"""What a peer says to hold is true for so long; several times the time after which it is said again."""
+
 
 def answer_s(sync: SyncConfig) -> float:
     """Return how long a network half may owe an answer: longer than its path may be silent."""
@@ -55,6 +58,13 @@ class Answers:
             elif since + answer_s(peer.sync) <= now:
                 del self._owed[player]
                 yield peer
+
+    def is_held_up(self, peer: Peer, now: float) -> bool:
+        """Whether a peer says that it lacks inputs which others or we have given.
+
+        Who lacks some says so again and again: they are sent to them, and answered.
+        """
+        return peer.lacks(self._exchange.held()) and now <= peer.reported_at + REPORT_FRESH_S
 
     def excuse(self) -> None:
         """Forget since when anything is owed: we stood still ourselves."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gym_p2p.core.match.checksums import ChecksumHistory
+from gym_p2p.core.match.comparison import Comparison
+from gym_p2p.core.match.events import Leave
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.match.seals import Seals
+from gym_p2p.core.wire.messages import Goodbye
 
 __all__ = ["LINGER_S", "Leaving"]
 
@@ -33,12 +36,12 @@ class Leaving:
         peers: Mapping[int, Peer],
         exchange: InputExchange,
         departures: Departures,
-        checksums: ChecksumHistory,
+        comparison: Comparison,
     ) -> None:
         self._peers = peers
         self._exchange = exchange
         self._departures = departures
-        self._checksums = checksums
+        self._comparison = comparison
         self.since: float | None = None
         self.over = False
 
@@ -46,6 +49,13 @@ class Leaving:
     def until(self) -> float | None:
         """When it is over at the latest; ``None`` before the goodbye."""
         return None if self.since is None else self.since + LINGER_S
+
+    def goodbye(self, command: Leave, seals: Seals) -> Goodbye:
+        """Return our goodbye, for everybody."""
+        exchange = self._exchange
+        return seals.sealed(
+            Goodbye(command.reason, exchange.episode, exchange.given, command.lost, command.cause, ())
+        )
 
     def finish(self, now: float) -> bool:
         """Return whether it is over by now; only once."""
@@ -60,4 +70,4 @@ class Leaving:
         peers = self._peers.items()
         playing = [player for player, peer in peers if peer.state is PeerState.PLAYING]
         lacks = any(peer.playing and self._exchange.lacks_ours(peer) for _, peer in peers)
-        return lacks or self._checksums.awaits(playing) or self._departures.open
+        return lacks or self._comparison.awaits(playing) or self._departures.open

@@ -27,13 +27,11 @@ from typing import Any
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import Answers
 from gym_p2p.core.match.barrier import Barrier
-from gym_p2p.core.match.checksums import ChecksumHistory
 from gym_p2p.core.match.claims import check_frames, check_inputs
+from gym_p2p.core.match.comparison import Comparison
 from gym_p2p.core.match.events import (
     BeginEpisode,
-    ChecksumsAgreed,
     Command,
-    Desynced,
     EpisodeBegan,
     GiveChecksum,
     GiveInput,
@@ -48,16 +46,15 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
     Resumed,
     SetInputDelay,
-    StateArrived,
 )
 from gym_p2p.core.match.handshake import Handshake, refusal
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import DepartureOutput, Departures
 from gym_p2p.core.match.outputs import MatchOutput, Outputs, Transmit
-from gym_p2p.core.match.peer import Due, Loss, Peer, PeerState
+from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Due, Loss, Peer, PeerState
 from gym_p2p.core.match.seals import Seals
-from gym_p2p.core.match.state_transfer import StateTransfers, state_parts
+from gym_p2p.core.match.state_transfer import state_parts
 from gym_p2p.core.match.terms import shown
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import (
@@ -83,12 +80,6 @@ __all__ = ["Match", "MatchOutput", "Transmit"]
 
 STALL_S = 0.5
 """A timer that is this late means that we stood still ourselves (a suspended machine), not the peers."""
-
-PROTOCOL_ERRORS_MOST = 256
-"""Of one peer; none sends any who follows the protocol, and nobody owes the others more attention."""
-
-REPORT_FRESH_S = 1.0
-"""What a player said to hold is true for so long; several times the time after which it is said again."""
 
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Ping, Pong})
 
@@ -137,10 +128,12 @@ class Match:
         self._answers = Answers(
             local=local, peers=self._peers, exchange=self._exchange, departures=self._departures
         )
-        self._checksums = ChecksumHistory(local=local, players=players)
-        self._transfers = StateTransfers()
+        self._comparison = Comparison(local=local, players=players)
         self._leaving = Leaving(
-            peers=self._peers, exchange=self._exchange, departures=self._departures, checksums=self._checksums
+            peers=self._peers,
+            exchange=self._exchange,
+            departures=self._departures,
+            comparison=self._comparison,
         )
         self._awake_at: float | None = None
         self._handlers = {
@@ -168,14 +161,9 @@ class Match:
             self._outputs.send(peer, self._handshake.hello(peer), now)
 
     def closed(self, player: int, now: float) -> None:
-        """Note that the link to a player is closed, who is gone unless a goodbye came.
-
-        One from whom nothing arrived any more has lost the path; another's process closed the link.
-        """
+        """Note that the link to a player is closed, who is gone unless a goodbye came."""
         peer = self._peers[player]
-        left = self._leaving.since is not None  # they go when we do
-        closed = Loss(Cause.LEFT if left else Cause.CRASHED)
-        self._lose(peer, peer.fell_silent() if peer.interrupted else closed, now)
+        self._lose(peer, peer.closed(we_leave=self._leaving.since is not None), now)
         self._finish_leaving(now)
 
     def receive(self, player: int, data: bytes, now: float) -> None:
@@ -204,7 +192,8 @@ class Match:
             case GiveInput(frame, data):
                 if frame == exchange.given:
                     events = exchange.add_local_input(data, now)
-                    self._broadcast_inputs(now)
+                    for peer in [peer for peer in self._peers.values() if peer.playing]:
+                        self._outputs.send(peer, exchange.message(peer, now), now)
                     self._outputs.emit(*events)
             case SetInputDelay(frames):
                 exchange.delay = frames
@@ -212,18 +201,19 @@ class Match:
                 wanted = None if options is None else JsonObject(options)
                 ready = Ready(exchange.episode + 1, seed, wanted, exchange.given, delay)
                 self._barrier.wait(ready, now)
-                self._broadcast(ready, now)
+                self._outputs.broadcast(self._peers.values(), ready, now)
                 self._pass_barrier(now)
             case GiveChecksum(frame, digest, episode):
                 checksum = Checksum(exchange.episode if episode is None else episode, frame, digest)
-                self._broadcast(checksum, now)
-                self._compared(self._checksums.add(self._local, checksum))
+                self._outputs.broadcast(self._peers.values(), checksum, now)
+                self._outputs.emit(*self._comparison.add(self._local, checksum))
             case GiveState(player, episode, frame, data):
-                if self._peers[player].present:
-                    for part in state_parts(episode, frame, data):
-                        self._outputs.send(self._peers[player], part, now)
-            case GiveUp(player, excusable):
-                self._give_up(self._peers[player], now, excusable=excusable)
+                for part in state_parts(episode, frame, data):
+                    self._outputs.broadcast([self._peers[player]], part, now)
+            case GiveUp(player, True) if self._answers.is_held_up(self._peers[player], now):
+                pass  # by somebody else
+            case GiveUp(player):
+                self._lose(self._peers[player], Loss(Cause.UNRESPONSIVE), now)
             case LineClosed(player):
                 self._peers[player].line_closed_at = now
             case Leave():
@@ -288,33 +278,24 @@ class Match:
 
     def _on_goodbye(self, peer: Peer, message: Goodbye, now: float) -> None:
         self._carry_out(self._departures.leave(peer, message, now), now)
-        self._outputs.emit(*self._checksums.leave(peer.index))
+        self._outputs.emit(*self._comparison.leave(peer.index))
 
     def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:  # noqa: ARG002 - one shape
         if not self._exchange.can_be_final(message.episode, message.frame):
             if self._leaving.since is not None:
                 return  # they play on without us
             raise ProtocolError("checksum of a frame that cannot be final")
-        self._compared(self._checksums.add(peer.index, message))
-
-    def _compared(self, found: Sequence[ChecksumsAgreed | Desynced]) -> None:
-        for event in found:
-            if isinstance(event, Desynced):
-                self._transfers.expect(event.player, event.episode, event.frame)
-            self._outputs.emit(event)
+        self._outputs.emit(*self._comparison.add(peer.index, message))
 
     def _on_state_part(self, peer: Peer, message: StatePart, now: float) -> None:  # noqa: ARG002 - one shape
-        data = self._transfers.add(peer.index, message)
-        if data is not None:
-            self._outputs.emit(StateArrived(peer.index, message.episode, message.frame, data))
+        self._outputs.emit(*self._comparison.add_state(peer.index, message))
 
     def _on_ping(self, peer: Peer, message: Ping, now: float) -> None:
         micros = int(now * 1e6)
         self._outputs.send(peer, Pong(message.number, message.sent_us, micros, micros), now)
 
     def _on_pong(self, peer: Peer, message: Pong, now: float) -> None:
-        pinged = peer.receive_pong(message, now)
-        if pinged is not None:
+        if (pinged := peer.receive_pong(message, now)) is not None:
             self._outputs.emit(pinged)
 
     def _on_inputs(self, peer: Peer, message: Inputs, now: float) -> None:
@@ -343,11 +324,7 @@ class Match:
         self._carry_out(self._departures.receive_hearsay(peer, message, now), now)
 
     def _on_holdings(self, peer: Peer, message: Holdings, now: float) -> None:
-        cause = next((cause for player, _, cause in message.held if player == self._local), None)
-        if cause is not None:
-            self._carry_out(self._departures.excluded_by(peer, cause), now)
-        else:
-            self._carry_out(self._departures.receive_holdings(peer, message, now), now)
+        self._carry_out(self._departures.receive_holdings(peer, message, now), now)
 
     # Episodes.
 
@@ -389,20 +366,11 @@ class Match:
                 peer.interrupted = True
                 self._outputs.emit(Interrupted(peer.index))
             case Due.LOST:
-                greeted = peer.state is not PeerState.GREETING
-                self._lose(peer, peer.fell_silent() if greeted else Loss(Cause.UNRESPONSIVE), now)
+                self._lose(peer, peer.fell_silent(), now)
 
     def _lose(self, peer: Peer, loss: Loss, now: float) -> None:
         if peer.state is not PeerState.GONE:
             self._carry_out(self._departures.lose(peer, loss, now), now)
-
-    def _give_up(self, peer: Peer, now: float, *, excusable: bool) -> None:
-        """Count a player as gone for whom the user's half has waited long enough."""
-        held_up = peer.lacks(self._exchange.held())
-        # Who is held up says so again and again: what they lack is sent to them, and they answer.
-        says_so = held_up and now <= peer.reported_at + REPORT_FRESH_S
-        if not (excusable and says_so):
-            self._lose(peer, Loss(Cause.UNRESPONSIVE), now)
 
     def _leave(self, command: Leave, now: float) -> None:
         if self._leaving.since is not None:
@@ -410,9 +378,7 @@ class Match:
         self._leaving.since = now
         self._barrier.step_back()
         self._carry_out(self._departures.share_all(), now)
-        exchange = self._exchange
-        goodbye = Goodbye(command.reason, exchange.episode, exchange.given, command.lost, command.cause, ())
-        self._broadcast(self._seals.sealed(goodbye), now)
+        self._outputs.broadcast(self._peers.values(), self._leaving.goodbye(command, self._seals), now)
         self._finish_leaving(now)
 
     def _finish_leaving(self, now: float) -> None:
@@ -429,15 +395,5 @@ class Match:
                 self._outputs.emit(output)
         for player, peer in self._peers.items():
             if peer.state is PeerState.GONE:
-                self._outputs.emit(*self._checksums.leave(player))
+                self._outputs.emit(*self._comparison.leave(player))
         self._pass_barrier(now)
-
-    def _broadcast(self, message: Message, now: float) -> None:
-        for peer in self._peers.values():
-            if peer.present:
-                self._outputs.send(peer, message, now)
-
-    def _broadcast_inputs(self, now: float) -> None:
-        for peer in self._peers.values():
-            if peer.playing:
-                self._outputs.send(peer, self._exchange.message(peer, now), now)

@@ -124,7 +124,7 @@ class Departures:
         if not complete or self.open:
             yield from self._survey(now)
 
-    def excluded_by(self, peer: Peer, cause: Cause) -> Iterator[DepartureOutput]:
+    def _excluded_by(self, peer: Peer, cause: Cause) -> Iterator[DepartureOutput]:
         """Take that a player counts us as gone: the match goes on without us.
 
         Nothing is agreed upon with anybody, for that agreement is theirs: who hears of it in time follows
@@ -166,12 +166,18 @@ class Departures:
     def receive_holdings(self, peer: Peer, theirs: Holdings, now: float) -> Iterator[DepartureOutput]:
         """Take a report about those whom a player counts as gone, who are gone for us from then on.
 
+        If we are among them, the match goes on without us.
+
         Raises:
             ProtocolError: it names its sender or nobody we know, or inputs that were not shared before.
         """
+        causes = {player: cause for player, _, cause in theirs.held}
+        if self._local in causes:
+            yield from self._excluded_by(peer, causes[self._local])
+            return
         if peer.index in theirs.gone or not self._peers.keys() >= set(theirs.gone):
             raise ProtocolError("wrong players")
-        losses = {player: Loss(cause, Source.PEER, peer.index) for player, _, cause in theirs.held}
+        losses = {player: Loss(cause, Source.PEER, peer.index) for player, cause in causes.items()}
         if not self._handshake.complete:
             for player, loss in losses.items():
                 yield from self.lose(self._peers[player], loss, now)

@@ -7,6 +7,7 @@ is due.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 import attrs
 
@@ -52,6 +53,12 @@ class Outputs:
         peer.fragment_number += 1
         for piece in split(data, peer.fragment_number):
             self._outputs.append(Transmit(peer.index, Channel.CTRL, piece))
+
+    def broadcast(self, peers: Iterable[Peer], message: Message, now: float) -> None:
+        """Append what carries a message to everybody who is there."""
+        for peer in peers:
+            if peer.present:
+                self.send(peer, message, now)
 
     def poll(self) -> MatchOutput | None:
         """Return the next one, ``None`` when there is none."""

@@ -58,6 +58,9 @@ ONE_WAY_MOST_S = 0.5
 """No path that a match is played over takes longer. A peer chooses when to answer a ping: it must not choose
 how long we wait for its sake."""
 
+PROTOCOL_ERRORS_MOST = 256
+"""Of one peer; none sends any who follows the protocol, and nobody owes the others more attention."""
+
 PINGS_KEPT = 64
 """Of ours that were not answered: more than are sent in a minute."""
 
@@ -249,8 +252,26 @@ class Peer:
         return goodbye.episode <= episode or goodbye.frames == 0
 
     def fell_silent(self) -> Loss:
-        """Return how it came to be gone, if nothing arrives from it any more."""
-        return Loss(Cause.CRASHED, Source.SERVICE) if self.line_closed_at is not None else Loss(Cause.LOST)
+        """Return how it came to be gone, if nothing arrives from it any more, or never its greeting.
+
+        A process that ends falls silent and loses its line at once. A line that is closed a while after the
+        last message is of a player who has given us up, as we do them: the path is lost.
+        """
+        if self.state is PeerState.GREETING:
+            return Loss(Cause.UNRESPONSIVE)
+        at_once_s = min(UNDER_WAY_S, self.sync.disconnect_timeout_s / 2)
+        if self.line_closed_at is not None and self.line_closed_at <= self.received_at + at_once_s:
+            return Loss(Cause.CRASHED, Source.SERVICE)
+        return Loss(Cause.LOST)
+
+    def closed(self, *, we_leave: bool) -> Loss:
+        """Return how it came to be gone, if the link is closed.
+
+        From whom nothing arrived any more, the path was lost. Another's process closed the link, or we did.
+        """
+        if self.interrupted:
+            return self.fell_silent()
+        return Loss(Cause.LEFT if we_leave else Cause.CRASHED)
 
     def ping(self, now: float) -> Ping:
         """Return the next ping, which is sent now."""

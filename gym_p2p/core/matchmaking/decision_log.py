@@ -33,6 +33,7 @@ from gym_p2p.core.probing.outcome import Mark, ProbeOutcome
 __all__ = ["VERSION", "ReplayedLog", "considered", "gave_up", "made", "probed", "rejected", "replay"]
 
 VERSION = 1
+_KINDS = frozenset({"considered", "probed", "made", "rejected", "gave_up"})
 Record = dict[str, Any]
 
 
@@ -111,6 +112,7 @@ class ReplayedLog:
         probes: pairs that were measured.
         verdicts: how often a pair that was ``then`` passed or rejected ``now`` would be, as ``then->now``.
         skipped: lines that are no record of this version.
+        records: the others.
     """
 
     situations: int = 0
@@ -119,6 +121,7 @@ class ReplayedLog:
     probes: int = 0
     verdicts: collections.Counter[str] = attrs.field(factory=collections.Counter)
     skipped: int = 0
+    records: int = 0
 
 
 def replay(log: Iterable[object], matchmaker: Matchmaker) -> ReplayedLog:
@@ -136,6 +139,7 @@ def replay(log: Iterable[object], matchmaker: Matchmaker) -> ReplayedLog:
     for record in log:
         try:
             _replay_one(record, matchmaker, outcome)
+            outcome.records += 1
         except (KeyError, TypeError, ValueError, AttributeError):
             outcome.skipped += 1
     return outcome
@@ -144,6 +148,8 @@ def replay(log: Iterable[object], matchmaker: Matchmaker) -> ReplayedLog:
 def _replay_one(record: Any, matchmaker: Matchmaker, outcome: ReplayedLog) -> None:
     if record["v"] != VERSION:
         raise ValueError("another version")
+    if record["kind"] not in _KINDS:
+        raise ValueError("of no kind that is known")
     if record["kind"] == "considered":
         seed = _read(record["seed"])
         waiting = [_read(candidate) for candidate in record["waiting"]]

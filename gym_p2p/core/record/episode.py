@@ -165,8 +165,10 @@ class EpisodeRecord:
     def extent(self) -> tuple[int | None, ...]:
         """How far it is recorded: what may still be learnt of an episode that has ended changes it."""
         counted = (self.checksums, self.desyncs, self.dumps, self.state_problems, self.rollbacks)
-        lengths = [len(rows) for rows in counted]
-        return (self.frames, self.confirmed_frame, self.verified_frame, self.ended_ms, *lengths)
+        lengths = [len(rows) for rows in (*counted, self.input_delays)]
+        times = (self.played.count, self.confirmed_at.count, self.totals.frames, self.ended_ms)
+        costs = attrs.astuple(self.corrections)
+        return (self.frames, self.confirmed_frame, self.verified_frame, *times, *costs, *lengths)
 
     def frame(self, inputs: Sequence[bytes]) -> None:
         """Record a confirmed frame: every seat's input as it was applied, in the order of the seats.

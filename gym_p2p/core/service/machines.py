@@ -23,6 +23,7 @@ from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.probes import ProbeReport
 from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.api.replies import Accepted, Answer, Close, Code, Departed, Emit, Notify, Refused
+from gym_p2p.core.api.rooms import DISCONNECTED
 from gym_p2p.core.matchmaking.commands import CancelProbe, LogDecision, ProposedMatch, RequestProbe
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.presence.presence import Presence
@@ -154,15 +155,15 @@ class Machines:
             raise
         return self.probes.result(subject_id, probe_id, report, now)
 
-    def disconnected(self, socket: str, now: float, *, timed_out: bool = False) -> None:
+    def disconnected(self, socket: str, now: float, *, how: str = DISCONNECTED) -> None:
         """Forget a socket, and its subject if that cannot be reached any more. Idempotent.
 
         Args:
             socket: the socket.
             now: the time.
-            timed_out: whether nothing came over it any more, rather than that it was closed.
+            how: it went, as in :attr:`~gym_p2p.core.api.rooms.PeerLeft.reason`.
         """
-        self._forget(socket, now, timed_out=timed_out)
+        self._forget(socket, now, how=how)
         self.settle(now)
 
     # ---- what the host requests, and answers
@@ -270,11 +271,11 @@ class Machines:
                 else:
                     self._outputs.append(output)
 
-    def _forget(self, socket: str, now: float, *, timed_out: bool = False) -> None:
+    def _forget(self, socket: str, now: float, *, how: str = DISCONNECTED) -> None:
         subject_id = self.presence.disconnected(socket)
         if subject_id is not None:
             self._unharmed(now, self.queues.gone, subject_id, now)
-            self.rooms.gone(subject_id, timed_out=timed_out)
+            self.rooms.gone(subject_id, how=how)
             self.probes.gone(subject_id, now)
             self.spectators.gone(subject_id)
 

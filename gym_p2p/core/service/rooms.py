@@ -23,7 +23,7 @@ from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Departed, Notify, Refused
 from gym_p2p.core.api.requests import JoinRoom, LeaveRoom, SendMatchSignal
 from gym_p2p.core.api.rooms import (
-    LINE_CLOSED,
+    DISCONNECTED,
     JoinAck,
     MatchFound,
     MatchPlayer,
@@ -192,9 +192,9 @@ class Rooms:
         ends = {"sender": subject_id, "target": target.subject_id}
         return room.relay.pass_on(signal, request.type, request.payload, **ends)
 
-    def gone(self, subject_id: str, *, timed_out: bool = False) -> None:
+    def gone(self, subject_id: str, *, how: str = DISCONNECTED) -> None:
         """Free the seats of a subject that cannot be reached any more. Idempotent."""
-        self._drop_member(subject_id, "timed_out" if timed_out else LINE_CLOSED)
+        self._drop_member(subject_id, how)
 
     # ---- what the queues request
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError, UsageError
 from gym_p2p.game.determinism.comparisons import HASH_SEEDS, equal, from_processes, in_rounds, judged
 from gym_p2p.game.determinism.forked import Forked
@@ -129,6 +130,7 @@ class _Examination:
         self._settings = settings
         self._report_progress = on_progress
         self._identity: dict[str, str] = {}
+        self._seats: tuple[SeatId, ...] = ()
         self._strategy: str | None = None
         self._random_use: list[str] = []
 
@@ -137,7 +139,7 @@ class _Examination:
         before = GlobalRandom.now()
         game = self._settings.new_game()
         self._random_use += [f"{name} when made" for name in before.moved()]
-        self._identity = game.describe()
+        self._identity, self._seats = game.describe(), tuple(game.seats)
         try:
             self._report_progress("trying how its state can be saved")
             choice = self._choice()
@@ -365,6 +367,7 @@ class _Examination:
         return ReportCard(
             environment=self._identity["environment"],
             versions=split_versions(self._identity)[1],
+            seats=self._seats,
             frames=sum(len(run.actions) for run in originals),
             seeds=self._settings.seeds,
             verdict=verdict,

@@ -78,14 +78,15 @@ def forget_real_clocks_and_chance() -> None:
     """Fix them, also for modules that have taken the real ones by name (``from time import time``)."""
     places: list[tuple[Any, str]] = [(time, name + end) for name in _CLOCKS for end in ("", "_ns")]
     places += [(dt, "datetime"), (random, "Random"), (os, "urandom"), (os, "getpid")]
-    before = {id(getattr(module, name)): (module, name) for module, name in places}
+    real = [getattr(module, name) for module, name in places]  # kept, so that nothing else gets their ids
+    before = dict(zip(map(id, real), places, strict=True))
     fix_clocks_and_chance()
     for where, module in list(sys.modules.items()):
         if where.partition(".")[0] == __name__.partition(".")[0]:
             continue  # ours know which one they want
         for name, value in list(getattr(module, "__dict__", {}).items()):
-            if id(value) in before and (real := before[id(value)]) != (module, name):
-                setattr(module, name, getattr(*real))
+            if (place := before.get(id(value))) is not None and place != (module, name):
+                setattr(module, name, getattr(*place))
 
 
 def _ahead(clock: Callable[[], float]) -> float:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import attrs
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.state.proof import Tried
 
 __all__ = [
@@ -65,6 +67,7 @@ class ReportCard:
     Attributes:
         environment: what it calls itself.
         versions: of the packages that it consists of.
+        seats: their ids, as players take them; a single one needs watchers.
         frames: how many frames the runs had that everything was compared with.
         seeds: their seeds.
         verdict: ``"rollback"``, ``"lockstep"`` (it is deterministic, and its state cannot be restored, or not
@@ -80,6 +83,7 @@ class ReportCard:
 
     environment: str
     versions: dict[str, str]
+    seats: tuple[SeatId, ...]
     frames: int
     seeds: tuple[int, ...]
     verdict: SyncVerdict
@@ -100,7 +104,8 @@ class ReportCard:
         return {**data, "rollback_depths": {str(hz): depth for hz, depth in self.rollback_depths.items()}}
 
     def __str__(self) -> str:
-        lines = [self.environment, f"  verdict: {self.verdict.upper()} - {self.why}", ""]
+        lines = [self.environment, f"  verdict: {self.verdict.upper()} - {self.why}"]
+        lines += [f"  seats:   {_seats_in_words(self.seats)}", ""]
         width = max(len(check.name) for check in self.checks)
         lines += [f"  {_MARKS[c.passed]:>4}  {c.name:<{width}}  {c.detail}" for c in self.checks]
         if self.strategies:
@@ -110,6 +115,12 @@ class ReportCard:
             depths = ", ".join(f"{n} frames at {hz} Hz" for hz, n in self.rollback_depths.items())
             lines += ["", f"  a step takes {self.step_us:.0f} us; rollback depth: {depths or 'none'}"]
         return "\n".join(lines)
+
+
+def _seats_in_words(seats: Sequence[SeatId]) -> str:
+    if len(seats) == 1:
+        return f"{seats[0]}, and as many as look on: --watchers N, the same for all players"
+    return ", ".join(map(str, seats))
 
 
 def _row(tried: Tried) -> str:

@@ -16,7 +16,7 @@ from collections import deque
 from functools import partial
 
 from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
-from gym_p2p.core.api.rooms import LINE_CLOSED, MatchFound, MatchSignal, PeerLeft
+from gym_p2p.core.api.rooms import CUT_OFF, MatchFound, MatchSignal, PeerLeft
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.match.events import Event, Leave, Left, LineClosed
 from gym_p2p.core.match.match import Match
@@ -189,7 +189,7 @@ class PlayerWorker(NetworkWorker):
 
     def _on_peer_left(self, found: MatchFound, left: PeerLeft) -> None:
         self._mesh.peer_left(left)
-        if left.reason == LINE_CLOSED and self._driver is not None:
+        if left.reason == CUT_OFF and self._driver is not None:
             for player, one in enumerate(found.players):
                 if one.player_id == left.player_id != found.player_id:
                     self._driver.command(LineClosed(player))

@@ -19,6 +19,7 @@ from gym_p2p.core.api import requests
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.replies import Answer, Code, Refused
+from gym_p2p.core.api.rooms import DISCONNECTED
 from gym_p2p.core.presence.rate_limits import too_often
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.errors import ProtocolError
@@ -135,20 +136,20 @@ class Dispatcher:
         return answer
 
     def disconnected(
-        self, socket: str, now: float, *, timed_out: bool = False, misbehaved: bool = False
+        self, socket: str, now: float, *, how: str = DISCONNECTED, misbehaved: bool = False
     ) -> None:
         """Forget a socket that is gone. Idempotent.
 
         Args:
             socket: which one.
             now: monotonic seconds.
-            timed_out: nothing came over it any more; otherwise it was closed.
+            how: it went, as in :attr:`~gym_p2p.core.api.rooms.PeerLeft.reason`.
             misbehaved: it was dropped for what it sent.
         """
         if misbehaved:
             self._hold_back(socket, now)
         self._guards.metrics.left(socket)
-        self._machines.disconnected(socket, now, timed_out=timed_out)
+        self._machines.disconnected(socket, now, how=how)
 
     # ---- the way of an event
 

@@ -21,6 +21,7 @@ import socketio
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.replies import Answer, Close, Code, Emit, Refused
+from gym_p2p.core.api.rooms import CUT_OFF, DISCONNECTED, TIMED_OUT
 from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.probing.registry import ProbeEnded
@@ -36,6 +37,13 @@ from gym_p2p.server.handlers.hooks import HookCaller
 __all__ = ["SignalingService"]
 
 _LOG = client_log(__name__)
+
+_HOW = {
+    socketio.AsyncServer.reason.PING_TIMEOUT: TIMED_OUT,
+    socketio.AsyncServer.reason.TRANSPORT_CLOSE: CUT_OFF,
+    socketio.AsyncServer.reason.TRANSPORT_ERROR: CUT_OFF,
+}
+"""How a socket went, by Socket.IO's reason for it."""
 
 _NAMESPACE = "/"
 _MAX_QUEUED_PACKETS = 64
@@ -201,10 +209,10 @@ class SignalingService:
 
     def _forget(self, sid: str, reason: str) -> None:
         guard = self._guards.pop(sid, None)
-        timed_out = reason == socketio.AsyncServer.reason.PING_TIMEOUT
+        how = _HOW.get(reason, DISCONNECTED)
         misbehaved = guard is not None and guard.violated
         now = time.monotonic()
-        self._dispatcher.disconnected(sid, now, timed_out=timed_out, misbehaved=misbehaved)
+        self._dispatcher.disconnected(sid, now, how=how, misbehaved=misbehaved)
         self._wake()
         _LOG.debug("socket %s disconnected: %s", sid, reason)
 

@@ -10,8 +10,17 @@ from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import answer_s
-from gym_p2p.core.match.events import EXCLUDED, BeginEpisode, GiveInput, GiveUp, PlayerGone, Source
-from gym_p2p.core.match.match import PROTOCOL_ERRORS_MOST, Match
+from gym_p2p.core.match.events import (
+    EXCLUDED,
+    BeginEpisode,
+    GiveInput,
+    GiveUp,
+    LineClosed,
+    PlayerGone,
+    Source,
+)
+from gym_p2p.core.match.match import Match
+from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST
 from gym_p2p.core.sync.outputs import Over
 from gym_p2p.core.sync.patience import BUDGET
 from gym_p2p.core.wire.messages import Cause, Goodbye, Holdings, Inputs, Ping, Ready, encode
@@ -244,3 +253,51 @@ def test_who_is_told_that_they_are_out_tells_nobody_else_that_the_teller_is() ->
     ]
     assert match._peers[2].present
     assert not [output for output in outputs if not isinstance(output, PlayerGone)]
+
+
+# Silence, and what the service says of it.
+
+
+def silent_from(match: Match, since: float, *, hears_at: float | None = None) -> list[PlayerGone]:
+    """Let nothing arrive any more, but one message at a time if so; return who is gone."""
+    found: list[PlayerGone] = []
+    for look in range(80):
+        now = since + look * 0.05
+        if hears_at is not None and hears_at <= now:
+            match.receive(1, encode(Ping(9, 9)), now)
+            hears_at = None
+        match.handle_timeout(now)
+        found += [event for event in outputs_of(match) if isinstance(event, PlayerGone)]
+    return found
+
+
+def test_the_silence_of_a_player_whose_line_the_service_saw_close_is_the_end_of_their_process() -> None:
+    match = playing(2)
+    match.command(LineClosed(1), 10.0)
+    (told,) = silent_from(match, 10.0, hears_at=10.5)  # it was under way
+    assert told == PlayerGone(1, "peer_crashed", 0, None, None, Source.SERVICE)
+
+
+def test_whoever_is_heard_of_after_the_service_lost_them_has_lost_that_line_alone() -> None:
+    match = playing(2)
+    match.command(LineClosed(1), 10.0)
+    (told,) = silent_from(match, 10.0, hears_at=11.5)
+    assert told == PlayerGone(1, "peer_lost", 0, None, None, Source.OBSERVATION)
+
+
+def test_a_line_that_closes_long_after_the_last_word_is_that_of_a_player_who_gave_us_up() -> None:
+    match = playing(2)
+    match.receive(1, encode(Ping(1, 1)), 10.0)
+    for look in range(35):
+        match.handle_timeout(10.0 + look * 0.05)
+    match.command(LineClosed(1), 11.7)
+    (told,) = silent_from(match, 11.7)
+    assert told == PlayerGone(1, "peer_lost", 0, None, None, Source.OBSERVATION)
+
+
+def test_of_several_accounts_the_most_definite_one_counts_for_all_who_are_left() -> None:
+    match = playing(3)
+    match.closed(1, 10.0)
+    match.receive(2, encode(Holdings(1, ((1, 0, Cause.REMOVED),))), 10.1)
+    told = [event for event in outputs_of(match) if isinstance(event, PlayerGone)]
+    assert told == [PlayerGone(1, "peer_removed", 0, None, None, Source.PEER, 2)]

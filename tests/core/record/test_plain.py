@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,10 +37,7 @@ class Level(enum.IntEnum):
         (Level.LOW, 1),
         (Whole(3), 3),
         (Text("x"), "x"),
-        (np.str_("♠"), "♠"),
-        ({np.str_("k"): np.int64(3), 1.5: np.float32(0.5)}, {"k": 3, "1.5": 0.5}),
-        ([float("nan"), float("inf"), np.float64("-inf")], [None, None, None]),
-        ({"a": np.array(["\ud800"])}, {"a": ["\\ud800"]}),
+        ([float("nan"), float("inf"), float("-inf")], [None, None, None]),
     ],
 )
 def test_whatever_a_value_is_it_can_be_written_as_json(value: Any, written: Any) -> None:
