@@ -125,6 +125,17 @@ def test_foreign_texts_are_texts_and_nothing_else(tmp_path: Path) -> None:
         assert "<script>alert(1)</script>" in reader.text
 
 
+def test_the_heading_has_the_id_as_it_can_be_copied_and_captions_begin_like_sentences(tmp_path: Path) -> None:
+    name = "match-3493ab"
+    made.write(tmp_path / "x.multiplayer.json", made.document(match=name))
+    page = report_html(gym_p2p.load(tmp_path), name)
+    assert f"<h1>Match {name}</h1>" in page
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    sentences = [one for caption in captions for one in re.split(r"(?<=\.) ", caption)]
+    assert [one for one in sentences if one[:1].islower() and not one.startswith(("left", "right"))] == []
+    assert any(one.startswith("Jitter: median") for one in sentences)
+
+
 def test_the_page_asks_for_nothing_and_says_so(folder: Path) -> None:
     reader = Reader(report_html(gym_p2p.load(folder)))
     policy = next(a["content"] for _, a in reader.tags if a.get("http-equiv") == "Content-Security-Policy")
