@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -134,6 +135,22 @@ def test_the_heading_has_the_id_as_it_can_be_copied_and_captions_begin_like_sent
     sentences = [one for caption in captions for one in re.split(r"(?<=\.) ", caption)]
     assert [one for one in sentences if one[:1].islower() and not one.startswith(("left", "right"))] == []
     assert any(one.startswith("Jitter: median") for one in sentences)
+
+
+@pytest.mark.parametrize(
+    "name", ["W" * 300, "\u7684" * 40, "\u202e\U0001f3d3" * 40], ids=["long", "no glyph", "turned round"]
+)
+def test_names_of_any_length_and_script_warn_nobody(name: str, tmp_path: Path) -> None:
+    seats = [f"{name}1", f"{name}2"]
+    players = [{"playerId": seat, "subjectId": seat, "seats": [seat]} for seat in seats]
+    whole = made.document(seats[0], players=players)
+    whole["latencyByPeer"] = {seats[1]: whole["latency"]}
+    whole["episodes"][0]["returns"] = dict.fromkeys(seats, 1.0)
+    made.write(tmp_path / "x.multiplayer.json", whole)
+    study = gym_p2p.load(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "<svg" in report_html(study, "m")
 
 
 def test_the_page_asks_for_nothing_and_says_so(folder: Path) -> None:
