@@ -195,9 +195,20 @@ def test_a_match_that_is_not_one_is_said(folder: Path, wanted: str, said: str) -
 
 def test_the_command_writes_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = folder / "out" / "study.html"
+    target.parent.mkdir()
     assert main(["report", str(folder), "--match", "m", "-o", str(target)]) == 0
     assert Reader(target.read_text()).tags
     assert capsys.readouterr().out == f"{target}: 1 match, 2 problems found\n"
+
+
+def test_the_command_makes_no_folder_that_nobody_asked_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "file").write_text("")
+    for name in ("misspelt", "file"):
+        assert main(["report", str(folder), "-o", str(folder / name / "study.html")]) == 2
+        assert f"{folder / name} is no folder" in capsys.readouterr().err
+    assert not (folder / "misspelt").exists()
 
 
 def test_the_command_says_when_there_is_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
