@@ -10,10 +10,10 @@ import pytest
 from gym_p2p import load
 from gym_p2p.cli.commands import main
 from gym_p2p.core.record.journal import JournalWriter
-from gym_p2p.exports import KINDS, document_path
+from gym_p2p.exports import KINDS, SpoolEntry, document_path
 from gym_p2p.exports.journal import Journal
 from tests.core.record.records import START_MS, decode, new_record, played
-from tests.exports.service import TOKEN, Service, away, entries, spool
+from tests.exports.service import TOKEN, Service, away, entries, spool, target
 
 
 def left_journal(folder: Path) -> Path:
@@ -131,6 +131,26 @@ def test_what_is_refused_with_another_token_or_elsewhere_still_waits(wrong: str,
         assert service.received == other.received == []
         assert main(["exports", "upload", str(document)]) == 0
         assert service.received[0][1]["Authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize("what", ["waits", "is handed in again"])
+def test_the_tables_say_that_a_document_was_handed_in_later(what: str, tmp_path: Path) -> None:
+    folder = tmp_path / "2027-01-15T080000Z-lab-c0ffee00"
+    left_journal(folder)
+    assert main(["exports", "recover", str(tmp_path)]) == 0
+    session = document_path(folder, 0, "session")
+    kept = json.loads(session.read_text()) | {"upload": {"state": "kept", "problem": "no answer in time"}}
+    session.write_text(json.dumps(kept))
+    document = document_path(folder, 0, "multiplayer")
+    with Service.running() as service:
+        if what == "waits":
+            SpoolEntry.create(
+                *(tmp_path, "m", 0), kind="multiplayer", target=target(service.url), document=document
+            ).close()
+        more = ["--server", service.url, "--token", TOKEN] if what != "waits" else []
+        assert main(["exports", "upload", str(document), *more]) == 0
+    (row,) = [row for row in load(tmp_path).players if row["player"] == "0"]
+    assert row["upload"] == "stored"
 
 
 @pytest.mark.parametrize("action", ["recover", "upload"])
