@@ -164,9 +164,7 @@ def test_ctrl_c_while_a_service_is_silent_ends_at_once_and_loses_nothing(tmp_pat
     with Service.running(delay_s=2 * PATIENCE_S) as service:
         paths = [spool(tmp_path, service.url, player) for player in range(2)]
         command = [sys.executable, "-m", "gym_p2p", "exports", "upload", str(tmp_path)]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as uploading:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
             until(lambda: service.requests == 1)
             running.send_signal(signal.SIGINT)
             told, said = running.communicate(timeout=PATIENCE_S)
