@@ -26,9 +26,12 @@ from gym_p2p.cli.matchmaking import _records
 from gym_p2p.config import Secret
 from gym_p2p.core.matchmaking.decision_log import replay
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker
+from gym_p2p.core.record.index import told_index_entry
 from gym_p2p.errors import DamagedReplay, UnreadableReplay
+from gym_p2p.exports.index import INDEX, is_in_index
 from gym_p2p.exports.spool import _expiry, flush_spool
 from gym_p2p.exports.upload import _read_answer, _read_refusal
+from gym_p2p.exports.upload_status import note_upload
 from gym_p2p.game.replay.reader import read_replay
 from gym_p2p.game.replay.records import (
     FORMAT,
@@ -62,7 +65,7 @@ def _folder() -> Iterator[Path]:
 
 
 def file_decoders() -> list[Decoder]:
-    return [*_recordings(), *_states(), *_uploads(), *_spools(), *_tokens(), *_logs()]
+    return [*_recordings(), *_states(), *_uploads(), *_beside_documents(), *_spools(), *_tokens(), *_logs()]
 
 
 def _in_a_file(name: str, read: Callable[[Path], Any]) -> Callable[[bytes], Any]:
@@ -252,6 +255,32 @@ def _flushed(data: bytes) -> Any:
         (folder / ".spool").mkdir()
         (folder / ".spool" / "entry.json").write_bytes(data)
         return flush_spool(folder, "http://127.0.0.1:9", deadline_s=0.5)
+
+
+_INDEXED = told_index_entry(b'{"gameId":"m","playerId":0}', "m")
+
+
+def _noted(session: Path) -> None:
+    note_upload(session.with_name("0.multiplayer.json"), "refused", "no")
+
+
+def _beside_documents() -> Iterator[Decoder]:
+    line = msgspec.json.encode(_INDEXED)
+    yield Decoder(
+        "an index of matches",
+        _in_a_file(INDEX, lambda path: is_in_index(path.parent, _INDEXED)),
+        (line + b"\n",),
+        _bytes_of_json | broken(line),
+        (),
+    )
+    session = b'{"gameId":"m","upload":{"state":"kept"}}'
+    yield Decoder(
+        "a session document that is to say what became of the upload",
+        _in_a_file("0.session.json", _noted),
+        (session,),
+        _bytes_of_json | broken(session),
+        (),
+    )
 
 
 def _spools() -> Iterator[Decoder]:
