@@ -56,6 +56,7 @@ from gym_p2p import (
     ServiceUnreachable,
     Simulation,
     Spectator,
+    Study,
     SyncConfig,
     TelemetryConfig,
     UnreadableReplay,
@@ -66,6 +67,7 @@ from gym_p2p import (
     WideningMatchmaker,
     __version__,
     check_env_determinism,
+    load,
     read_replay,
     simulate,
     verify_replay,
@@ -222,6 +224,11 @@ def _a_recording(writer: ReplayWriter, path: Path) -> None:
     assert_type(replay.frames, int)
     assert_type(verify_replay(replay).agreed, bool)
     assert_type(write_transitions(replay, "steps.parquet").ok, bool)
+
+
+def _a_study(folder: Path) -> None:
+    study = assert_type(load(folder), Study)
+    assert_type(study.pandas(), dict[str, Any])
 
 
 async def _a_probe(connection: ProbeConnection, manager: ProbeManager) -> None:

@@ -95,18 +95,20 @@ def _recovered_in_words(one: Recovered) -> str:
 def _upload(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     done: list[HandedIn] = []
-    with doing(f"looking for what waits in {arguments.path}") as say:
-        sent = hand_in(
-            arguments.path,
-            token=arguments.token,
-            server_url=arguments.server,
-            deadline_s=_DEADLINE_S,
-            say=lambda text: say(f"{text} ({len(done)} done, {time.monotonic() - began:.0f} s)"),
-        )
-        done.extend(sent)
-    for one in done:
-        stored = one.reply.outcome is UploadOutcome.STORED
-        print(printable(f"{one.document}: {'stored' if stored else one.reply.detail}", 1000))
+    try:
+        with doing(f"looking for what waits in {arguments.path}") as say:
+            for one in hand_in(
+                arguments.path,
+                token=arguments.token,
+                server_url=arguments.server,
+                deadline_s=_DEADLINE_S,
+                say=lambda text: say(f"{text} ({len(done)} done, {time.monotonic() - began:.0f} s)"),
+            ):
+                done.append(one)  # noqa: PERF402 - what was done is told when it is interrupted, too
+    finally:
+        for one in done:
+            stored = one.reply.outcome is UploadOutcome.STORED
+            print(printable(f"{one.document}: {'stored' if stored else one.reply.detail}", 1000))
     if not done:
         print(
             f"{arguments.path}: nothing waits to be handed in: it was, or was not to be. With --server and "

@@ -47,6 +47,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the report."""
+    folder = Path(arguments.output).absolute().parent
+    if not folder.is_dir():
+        raise UsageError(
+            f"{arguments.output} cannot be written: {folder} is no folder; make it, or name another"
+        )
     with doing(f"loading {arguments.path}") as say:
         study = load(arguments.path, progress=say)
         try:

@@ -24,7 +24,6 @@ from gym_p2p.config import ExportConfig
 from gym_p2p.config.secret import Secret
 from gym_p2p.core.record.documents import KINDS, Document, Kind
 from gym_p2p.core.record.index import index_entry
-from gym_p2p.core.record.parts import UploadStatus
 from gym_p2p.exports.account import Account
 from gym_p2p.exports.documents import document_path, write_document
 from gym_p2p.exports.encoding import encode
@@ -33,6 +32,7 @@ from gym_p2p.exports.journal import Journal, journal_path
 from gym_p2p.exports.recovery import recover_all
 from gym_p2p.exports.spool import SpoolEntry, flush_spool
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
+from gym_p2p.exports.upload_status import upload_status
 from gym_p2p.files.private import check_directory
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.processes.threads import OwnThread
@@ -157,15 +157,8 @@ class Exporter:
         return Finished(dict(self._paths), uploaded, spooled, tuple(self._problems), lost)
 
     def _tell_upload(self, state: Literal["stored", "kept", "refused"], detail: str) -> None:
-        """Say in the session document what became of the upload, without this machine's folders."""
-        path = self._paths.get(_UPLOADED)
-        short = None if path is None or state == "stored" else f"{path.parent.name}/{path.name}"
-        self._account.record.upload = UploadStatus(
-            state=state,
-            problem=None if state == "stored" else detail,
-            path=short,
-            command=None if short is None else f"gym-p2p exports upload {short}",
-        )
+        """Say in the session document what became of the upload."""
+        self._account.record.upload = upload_status(state, detail, self._paths.get(_UPLOADED))
         if "session" in self._paths and self._folder is not None:
             self._write(self._folder, "session", self._account.document("session"))
 

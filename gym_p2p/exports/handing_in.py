@@ -17,6 +17,7 @@ from gym_p2p.core.record.documents import Kind
 from gym_p2p.exports.documents import read_document
 from gym_p2p.exports.spool import SPOOL, waiting
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
+from gym_p2p.exports.upload_status import note_upload
 
 __all__ = ["HandedIn", "hand_in"]
 
@@ -87,7 +88,10 @@ def _send(path: Path, server_url: str, token: str, deadline_s: float) -> Reply:
     target = Upload.of_document(
         server_url=server_url, match_id=whose.game_id, player_id=whose.player_id, kind=_KIND, token=token
     )
-    return upload(target, [text], deadline_s=deadline_s)
+    reply = upload(target, [text], deadline_s=deadline_s)
+    if reply.outcome is UploadOutcome.STORED:
+        note_upload(path, "stored")
+    return reply
 
 
 def _root(path: Path) -> Path:

@@ -14,11 +14,42 @@ from pathlib import Path
 import msgspec
 
 from gym_p2p.core.record.index import IndexEntry
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.files.private import make_folder, private
 
-__all__ = ["INDEX", "append_to_index"]
+__all__ = ["INDEX", "append_to_index", "is_in_index"]
 
 INDEX = "index.jsonl"
+
+
+class _Line(msgspec.Struct, frozen=True, rename="camel"):
+    match_id: str
+    player_id: SeatId
+
+
+_LINE = msgspec.json.Decoder(_Line)
+"""Made on import, for exporters' threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
+
+
+def is_in_index(directory: Path, entry: IndexEntry) -> bool:
+    """Return whether the index has a line of this player's part of this match, whatever it says of it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with (directory / INDEX).open("rb") as file:
+            return any(_is_of(line, entry) for line in file)
+    except FileNotFoundError:
+        return False
+
+
+def _is_of(line: bytes, entry: IndexEntry) -> bool:
+    try:
+        told = _LINE.decode(line)
+    except (ValueError, RecursionError):  # what a killed player left of one, or nothing of ours
+        return False
+    return (told.match_id, told.player_id) == (entry.match_id, entry.player_id)
 
 
 def append_to_index(directory: Path, entry: IndexEntry) -> None:

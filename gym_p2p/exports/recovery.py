@@ -10,12 +10,12 @@ from pathlib import Path
 import attrs
 
 from gym_p2p.core.record.documents import KINDS, Kind
-from gym_p2p.core.record.index import index_entry
+from gym_p2p.core.record.index import index_entry, told_index_entry
 from gym_p2p.core.record.journal import decode_input, fold
 from gym_p2p.errors import ProtocolError
 from gym_p2p.exports.account import Account
-from gym_p2p.exports.documents import document_path, find_document, write_document
-from gym_p2p.exports.index import append_to_index
+from gym_p2p.exports.documents import document_path, find_document, read_document, write_document
+from gym_p2p.exports.index import append_to_index, is_in_index
 from gym_p2p.exports.journal import SUFFIX, claimed_journal
 from gym_p2p.files.problems import disk_problem
 
@@ -102,8 +102,11 @@ def _write(account: Account, folder: Path) -> dict[Kind, Path]:
     paths = {
         kind: found or write_document(wanted[kind], account.document(kind)) for kind, found in there.items()
     }
-    if not all(there.values()):
-        append_to_index(folder.parent, index_entry(record, folder.name))
+    entry = index_entry(record, folder.name)
+    if all(there.values()):  # they know the end, and the index may have it already
+        entry = told_index_entry(read_document(paths["multiplayer"]), folder.name)
+    if not is_in_index(folder.parent, entry):
+        append_to_index(folder.parent, entry)
     return paths
 
 

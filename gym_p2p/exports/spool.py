@@ -29,6 +29,7 @@ from gym_p2p.exports.documents import find_document, packed_path, read_document
 from gym_p2p.exports.journal import SUFFIX
 from gym_p2p.exports.recovery import recover
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
+from gym_p2p.exports.upload_status import note_upload
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import make_folder
 from gym_p2p.files.problems import disk_problem
@@ -163,7 +164,8 @@ class SpoolEntry:
         """Upload the document; remove the entry if it is stored, set it aside if it is refused for good.
 
         Args:
-            body: the JSON in pieces; ``None`` sends what lies on disk.
+            body: the JSON in pieces; ``None`` sends what lies on disk, and says in the session document
+                beside it what became of it.
             instead: another address or token than the entry's own; what is refused there still waits here.
             deadline_s: as for :func:`~gym_p2p.exports.upload.upload`.
             give_up: likewise.
@@ -178,9 +180,13 @@ class SpoolEntry:
             reply = self._judged(reply)
         if reply.outcome is UploadOutcome.STORED:
             self._remove()
+            if body is None:
+                note_upload(self.document, "stored")
         elif reply.outcome is UploadOutcome.REFUSED and own:
             _log.warning("upload of %s refused: %s", self.document.name, reply.detail)
             _set_aside(self._path, reply.detail)
+            if body is None:
+                note_upload(self.document, "refused", reply.detail)
         elif reply.outcome is not UploadOutcome.UNREACHABLE:
             _log.warning("%s was not taken and waits for the next chance: %s", self.document, reply.detail)
         return reply

@@ -142,8 +142,12 @@ class Uploads:
 
     def _authorize(self, request: Request) -> UploadClaims:
         claims = self._tokens.verify(_bearer(request, "match token"), now=-math.inf)
+        if (
+            claims is None
+        ):  # also of a service that had another secret: a new token helps, so it is no refusal
+            raise _RefusalError(401, "unauthenticated", "this token is none that this service has given")
         match_id, player_id = request.path_params["match_id"], request.path_params["player_id"]
-        if claims is None or claims.match_id != match_id or not _names(player_id, claims.player_id):
+        if claims.match_id != match_id or not _names(player_id, claims.player_id):
             raise _RefusalError(403, "unauthenticated", "this token does not allow this upload")
         if claims.expires_at <= time.time():
             expired = _RefusalError(401, "unauthenticated", "this token has expired")

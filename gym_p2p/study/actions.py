@@ -123,9 +123,9 @@ class _Actions:
 
 def _read(account: Account, vocabulary: _Vocabulary) -> _Actions:
     document = account.multiplayer
-    rows: list[parts.Action] = []
-    if document is not None:
-        rows = document.validation("all_actions", list[parts.Action])
+    if document is None:
+        return _Actions.none()
+    rows: list[parts.Action] = document.validation("all_actions", list[parts.Action])
     if not rows:
         return _Actions.none()
     episodes, frames, players, applied = zip(*map(_fields, rows), strict=True)
@@ -134,11 +134,11 @@ def _read(account: Account, vocabulary: _Vocabulary) -> _Actions:
     try:
         found = _Actions(np.array(episodes, np.int64), np.array(frames, np.int64), seat, action)
     except OverflowError:
-        document.leave_out("validation.allActions", "a number beyond 64 bits")  # type: ignore[union-attr]
+        document.leave_out("validation.allActions", "a number beyond 64 bits")
         return _Actions.none()
     good = (found.episode > 0) & (found.episode < 2**20) & (found.frame >= 0) & (found.frame < MAX_NUMBER)
     if not good.all():
-        document.leave_out("validation.allActions", "rows of no episode or frame")  # type: ignore[union-attr]
+        document.leave_out("validation.allActions", "rows of no episode or frame")
         found = _taken(found, good)
     return _ordered(found, len(vocabulary.seats))
 

@@ -35,7 +35,8 @@ def latency_rows(match: str, accounts: Sequence[Account]) -> Iterator[dict[str, 
 
 def worst_link(account: Account) -> parts.Latency | None:
     """Return the link with the highest median, of which the documents say most."""
-    return account.part("latency", parts.Latency)  # type: ignore[no-any-return]
+    link: parts.Latency | None = account.part("latency", parts.Latency)
+    return link
 
 
 def _samples(account: Account, link: parts.Latency | None) -> Iterator[tuple[int, float]]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gym_p2p import load
 from gym_p2p.cli.commands import main
 from gym_p2p.core.record.journal import JournalWriter
-from gym_p2p.exports import KINDS, document_path
+from gym_p2p.exports import KINDS, SpoolEntry, document_path, upload
 from gym_p2p.exports.journal import Journal
 from tests.core.record.records import START_MS, decode, new_record, played
-from tests.exports.service import TOKEN, Service, away, entries, spool
+from tests.exports.service import TOKEN, Service, away, entries, spool, target
+from tests.waiting import PATIENCE_S, until
 
 
 def left_journal(folder: Path) -> Path:
@@ -131,6 +136,64 @@ def test_what_is_refused_with_another_token_or_elsewhere_still_waits(wrong: str,
         assert service.received == other.received == []
         assert main(["exports", "upload", str(document)]) == 0
         assert service.received[0][1]["Authorization"] == f"Bearer {TOKEN}"
+
+
+def test_what_was_handed_in_before_an_interruption_is_told_and_the_rest_still_waits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Service.running() as service:
+        first, second = (spool(tmp_path, service.url, player) for player in range(2))
+
+        def interrupted(*arguments: Any, **options: Any) -> Any:
+            if service.requests:
+                raise KeyboardInterrupt
+            return upload(*arguments, **options)
+
+        monkeypatch.setattr("gym_p2p.exports.spool.upload", interrupted)
+        assert main(["exports", "upload", str(tmp_path)]) == 130
+        told = capsys.readouterr()
+        assert f"{first}: stored" in told.out
+        assert str(second) not in told.out
+        assert told.err.endswith("interrupted\n")
+        monkeypatch.undo()
+        assert main(["exports", "upload", str(tmp_path)]) == 0
+        assert capsys.readouterr().out == f"{second}: stored\n"
+
+
+def test_ctrl_c_while_a_service_is_silent_ends_at_once_and_loses_nothing(tmp_path: Path) -> None:
+    with Service.running(delay_s=2 * PATIENCE_S) as service:
+        paths = [spool(tmp_path, service.url, player) for player in range(2)]
+        command = [sys.executable, "-m", "gym_p2p", "exports", "upload", str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            until(lambda: service.requests == 1)
+            running.send_signal(signal.SIGINT)
+            told, said = running.communicate(timeout=PATIENCE_S)
+        assert (running.returncode, told) == (130, "")
+        assert "Traceback" not in said
+        assert len(entries(tmp_path)) == len(paths)
+        service.released.set()
+        assert main(["exports", "upload", str(tmp_path)]) == 0
+    assert entries(tmp_path) == []
+
+
+@pytest.mark.parametrize("what", ["waits", "is handed in again"])
+def test_the_tables_say_that_a_document_was_handed_in_later(what: str, tmp_path: Path) -> None:
+    folder = tmp_path / "2027-01-15T080000Z-lab-c0ffee00"
+    left_journal(folder)
+    assert main(["exports", "recover", str(tmp_path)]) == 0
+    session = document_path(folder, 0, "session")
+    kept = json.loads(session.read_text()) | {"upload": {"state": "kept", "problem": "no answer in time"}}
+    session.write_text(json.dumps(kept))
+    document = document_path(folder, 0, "multiplayer")
+    with Service.running() as service:
+        if what == "waits":
+            SpoolEntry.create(
+                *(tmp_path, "m", 0), kind="multiplayer", target=target(service.url), document=document
+            ).close()
+        more = ["--server", service.url, "--token", TOKEN] if what != "waits" else []
+        assert main(["exports", "upload", str(document), *more]) == 0
+    (row,) = [row for row in load(tmp_path).players if row["player"] == "0"]
+    assert row["upload"] == "stored"
 
 
 @pytest.mark.parametrize("action", ["recover", "upload"])

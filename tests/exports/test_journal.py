@@ -13,6 +13,8 @@ import pytest
 from gym_p2p.core.record.index import index_entry
 from gym_p2p.core.record.journal import JournalWriter, fold
 from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.exports.account import Account
+from gym_p2p.exports.documents import document_path, write_document
 from gym_p2p.exports.index import append_to_index
 from gym_p2p.exports.journal import Journal
 from gym_p2p.exports.recovery import recover
@@ -88,6 +90,21 @@ def test_a_discarded_journal_is_gone_and_leaves_one_that_took_its_place(tmp_path
     journal.path.write_text("another one's")
     journal.discard()
     assert journal.path.read_text() == "another one's"
+
+
+def test_who_was_killed_between_their_documents_and_the_index_is_in_it_all_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "2027-01-15T080000Z-lab-c0ffee00"
+    for _ in range(2):  # the second time was killed before the journal was gone
+        journal = journal_of(played(new_record()), folder)
+        journal.append()
+        for kind, document in Account(played(new_record()), decode, lambda: START_MS).documents().items():
+            write_document(document_path(folder, 0, kind), document)
+        journal.close()
+        assert recover(journal.path).problem is None
+        assert not journal.path.exists()
+        (line,) = map(json.loads, (tmp_path / "index.jsonl").read_bytes().splitlines())
+        assert (line["folder"], line["playerId"]) == (folder.name, 0)
+        assert line["terminationReason"] != "killed"
 
 
 def test_many_who_append_to_an_index_at_once_leave_whole_lines(tmp_path: Path) -> None:

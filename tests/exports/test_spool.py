@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gym_p2p.exports import flush_spool
+from gym_p2p.exports import document_path, flush_spool, write_document
+from gym_p2p.exports.documents import read_document
+from gym_p2p.exports.upload_status import upload_status
 from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims
 from tests.exports.service import TOKEN, Service, away, entries, spool
 from tests.waiting import PATIENCE_S, until
@@ -54,6 +56,40 @@ def test_a_refused_document_is_set_aside_with_the_reason_and_without_the_token(t
         assert path.exists()
         flush_spool(tmp_path, service.url, deadline_s=10)
         assert service.requests == 1
+
+
+@pytest.mark.parametrize("filler", ["", "x" * 2**20], ids=["small", "packed"])
+@pytest.mark.parametrize(("status", "state"), [(200, "stored"), (403, "refused"), (413, "kept")])
+def test_the_session_document_says_what_became_of_an_upload_that_waited(
+    tmp_path: Path, status: int, state: str, filler: str
+) -> None:
+    kept = upload_status("kept", "no answer in time", tmp_path / "m" / "0.multiplayer.json")
+    session = {"gameId": "m", "large": 2**70, "upload": kept, "filler": filler}
+    with Service.running(status) as service:
+        spool(tmp_path, service.url)
+        there = write_document(document_path(tmp_path / "m", 0, "session"), session)
+        before = json.loads(read_document(there))
+        flush_spool(tmp_path, service.url, deadline_s=10)
+    after = json.loads(read_document(there))
+    assert (after["upload"]["state"], after["upload"]["command"] is None) == (state, state == "stored")
+    assert (
+        after["upload"]["problem"]
+        == {"stored": None, "refused": "HTTP 403 Forbidden", "kept": "no answer in time"}[state]
+    )
+    assert {**after, "upload": None} == {**before, "upload": None}
+    assert list(after) == list(before)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"gameId": "m"}', b"[" * 100_000])
+def test_what_is_no_session_document_stays_as_it_is_beside_one_that_is_handed_in(
+    tmp_path: Path, content: bytes
+) -> None:
+    with Service.running() as service:
+        path = spool(tmp_path, service.url)
+        beside = document_path(path.parent, 0, "session")
+        beside.write_bytes(content)
+        assert flush_spool(tmp_path, service.url, deadline_s=10).stored == (path,)
+    assert beside.read_bytes() == content
 
 
 @pytest.mark.parametrize("status", [401, 413, 507])

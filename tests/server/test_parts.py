@@ -136,7 +136,7 @@ def test_a_document_of_somebody_else_in_parts_is_refused_and_leaves_nothing(matc
         ({"Upload-Length": "1"}, 400),
         ({"Upload-Length": "0"}, 413),
         ({"Upload-Length": str(2**37)}, 413),
-        ({"Authorization": "Bearer x"}, 403),
+        ({"Authorization": "Bearer x"}, 401),
     ],
 )
 def test_a_part_that_belongs_nowhere_is_refused(

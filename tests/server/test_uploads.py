@@ -14,6 +14,7 @@ import pytest
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.record.folders import match_folder
+from gym_p2p.exports import SpoolEntry, document_path, flush_spool, write_document
 from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.store import Store
@@ -71,13 +72,13 @@ def test_another_players_document_is_refused(match: Match, data_dir: Path) -> No
 
 @pytest.mark.parametrize("token", ["", "x", "x.y", "a" * 20_000])
 def test_a_forged_token_is_refused(match: Match, token: str) -> None:
-    assert match.put(match.document(), token=token)[0] in {401, 403}
+    assert match.put(match.document(), token=token)[0] == 401
 
 
 def test_a_tampered_token_is_refused_without_a_word_too_many(match: Match) -> None:
     token = match.tokens["first"]
     status, body = match.put(match.document(), token=token[:-2] + ("AA" if token[-2:] != "AA" else "BB"))
-    assert status == 403
+    assert status == 401
     assert body["ok"] is False
     assert body["error"]["code"] == "unauthenticated"
 
@@ -194,6 +195,32 @@ def test_an_upload_survives_the_services_restart(tmp_path: Path) -> None:
         match = Match(second.url, anns["match_id"], {"first": anns["token"]})
         assert match.put(match.document())[0] == 200
     assert stored(tmp_path, match) == ["first.multiplayer.json"]
+
+
+def test_a_document_waits_where_the_service_has_another_secret_than_the_match_was_made_with(
+    tmp_path: Path,
+) -> None:
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path / "first"))) as first:
+        ann, bob, anns, _ = match_two(first.url)
+        with ann, bob:
+            match = Match(first.url, anns["match_id"], {"first": anns["token"]})
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path / "second"))) as second:
+        path = write_document(
+            document_path(tmp_path / "exports" / "m", "first", "multiplayer"), json.loads(match.document())
+        )
+        target = Upload.of_document(
+            server_url=second.url,
+            match_id=match.match_id,
+            player_id="first",
+            kind="multiplayer",
+            token=anns["token"],
+        )
+        entry = SpoolEntry.create(
+            tmp_path / "exports", "m", "first", kind="multiplayer", target=target, document=path
+        )
+        assert entry.send(deadline_s=0).outcome is UploadOutcome.UNAUTHENTICATED
+        entry.close()
+        assert flush_spool(tmp_path / "exports", second.url, deadline_s=10).waiting == 1
 
 
 def test_an_expired_token_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

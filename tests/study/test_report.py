@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -125,6 +126,33 @@ def test_foreign_texts_are_texts_and_nothing_else(tmp_path: Path) -> None:
         assert "<script>alert(1)</script>" in reader.text
 
 
+def test_the_heading_has_the_id_as_it_can_be_copied_and_captions_begin_like_sentences(tmp_path: Path) -> None:
+    name = "match-3493ab"
+    made.write(tmp_path / "x.multiplayer.json", made.document(match=name))
+    page = report_html(gym_p2p.load(tmp_path), name)
+    assert f"<h1>Match {name}</h1>" in page
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    sentences = [one for caption in captions for one in re.split(r"(?<=\.) ", caption)]
+    assert [one for one in sentences if one[:1].islower() and not one.startswith(("left", "right"))] == []
+    assert any(one.startswith("Jitter: median") for one in sentences)
+
+
+@pytest.mark.parametrize(
+    "name", ["W" * 300, "\u7684" * 40, "\u202e\U0001f3d3" * 40], ids=["long", "no glyph", "turned round"]
+)
+def test_names_of_any_length_and_script_warn_nobody(name: str, tmp_path: Path) -> None:
+    seats = [f"{name}1", f"{name}2"]
+    players = [{"playerId": seat, "subjectId": seat, "seats": [seat]} for seat in seats]
+    whole = made.document(seats[0], players=players)
+    whole["latencyByPeer"] = {seats[1]: whole["latency"]}
+    whole["episodes"][0]["returns"] = dict.fromkeys(seats, 1.0)
+    made.write(tmp_path / "x.multiplayer.json", whole)
+    study = gym_p2p.load(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "<svg" in report_html(study, "m")
+
+
 def test_the_page_asks_for_nothing_and_says_so(folder: Path) -> None:
     reader = Reader(report_html(gym_p2p.load(folder)))
     policy = next(a["content"] for _, a in reader.tags if a.get("http-equiv") == "Content-Security-Policy")
@@ -167,9 +195,20 @@ def test_a_match_that_is_not_one_is_said(folder: Path, wanted: str, said: str) -
 
 def test_the_command_writes_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = folder / "out" / "study.html"
+    target.parent.mkdir()
     assert main(["report", str(folder), "--match", "m", "-o", str(target)]) == 0
     assert Reader(target.read_text()).tags
     assert capsys.readouterr().out == f"{target}: 1 match, 2 problems found\n"
+
+
+def test_the_command_makes_no_folder_that_nobody_asked_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "file").write_text("")
+    for name in ("misspelt", "file"):
+        assert main(["report", str(folder), "-o", str(folder / name / "study.html")]) == 2
+        assert f"{folder / name} is no folder" in capsys.readouterr().err
+    assert not (folder / "misspelt").exists()
 
 
 def test_the_command_says_when_there_is_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,11 +10,13 @@ from collections import OrderedDict
 
 import attrs
 
-__all__ = ["FORGET_S", "MOST_S", "Penalties"]
+__all__ = ["FORGET_S", "MOST_KEYS", "MOST_S", "Penalties"]
 
 MOST_S = 300.0
 FORGET_S = 60.0
 """Of good behaviour, after which all is forgotten."""
+MOST_KEYS = 10_000
+"""Held at once: who has many networks of addresses misbehaves from each, and costs no more than this."""
 
 
 @attrs.define(eq=False)
@@ -50,6 +52,8 @@ class Penalties:
             held.until = now + min(MOST_S, self.first_s * 2.0 ** min(counted - 1, 30))
         held.forget_at = max(now, held.until) + FORGET_S
         self._held.move_to_end(key)
+        if len(self._held) > MOST_KEYS:
+            self._held.popitem(last=False)
 
     def wait_s(self, key: str, now: float) -> float | None:
         """Return for how long one is still held back, or ``None``."""

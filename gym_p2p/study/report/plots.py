@@ -245,7 +245,7 @@ def waiting(plot: Plot, figures: Figures) -> Html | None:
     rooms = {row["match"]: row["room"] for row in figures.matches}
     for row in figures.players:
         if row["waited_ms"] is not None:
-            queue = names.get(row["match"]) or rooms.get(row["match"]) or "a queue"
+            queue = names.get(row["match"]) or rooms.get(row["match"]) or "A queue"
             queues[queue].append(row["waited_ms"] / 1e3)
     if not queues:
         return None

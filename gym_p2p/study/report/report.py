@@ -65,7 +65,7 @@ def report_html(
         )
     )
     name = f"Study {study.path.name or study.path}"
-    return page.page(name if match is None else _match_title(match), _subtitle(figures), parts)
+    return page.page(name if match is None else f"Match {match}", _subtitle(figures), parts)
 
 
 def _the_match(study: Study, wanted: str) -> str:
@@ -78,10 +78,6 @@ def _the_match(study: Study, wanted: str) -> str:
     some = ", ".join(map(str, (fitting or known)[:5]))
     what = "more than one match begins with" if fitting else "there is no match"
     raise UsageError(f"{what} {wanted!r} in {study.path}; there are {some or 'none'}")
-
-
-def _match_title(match: str) -> str:
-    return f"M{match[1:]}" if match.startswith("match-") else f"Match {match}"
 
 
 def _subtitle(figures: Figures) -> str:
@@ -166,13 +162,13 @@ def _latency(figures: Figures, plot: Plot) -> Html:
             plot,
             "Round trips, and one way",
             "ms",
-            [("RTT", rtts), ("one way, taken as half of it", rtts / 2)],
+            [("RTT", rtts), ("One way, taken as half of it", rtts / 2)],
         ),
         plots.distribution(
             plot,
             "Jitter",
             "change from one round trip to the next (ms)",
-            [("jitter", plots.jitters(figures.links))],
+            [("Jitter", plots.jitters(figures.links))],
         ),
     ]
     told = [part for part in drawn if part is not None]

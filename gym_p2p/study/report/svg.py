@@ -7,6 +7,7 @@ import html
 import io
 import itertools
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -89,7 +90,10 @@ class Plot:
         """Return a figure as SVG for a page, with its alternative text."""
         number = next(self._numbers)
         buffer = io.StringIO()
-        with mpl.rc_context({**_STYLE, "svg.hashsalt": f"figure {number}"}):
+        with mpl.rc_context({**_STYLE, "svg.hashsalt": f"figure {number}"}), warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # of names: no room for a long one, no glyphs where the browser has
             figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         drawn = buffer.getvalue()
         drawn = drawn[drawn.index("<svg") :]

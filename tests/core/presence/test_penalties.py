@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.core.presence.penalties import FORGET_S, MOST_S, Penalties
+from gym_p2p.core.presence.penalties import FORGET_S, MOST_KEYS, MOST_S, Penalties
 
 
 def test_the_first_times_are_forgiven_and_then_each_is_twice_as_long() -> None:
@@ -34,6 +34,16 @@ def test_one_who_is_held_for_long_does_not_keep_others_from_being_forgotten_for_
         held.count(f"n{number}", 0.0)
     held.count("last", MOST_S + FORGET_S)
     assert list(held._held) == ["last"]
+
+
+def test_they_are_bounded_in_number_and_who_misbehaved_longest_ago_goes_first() -> None:
+    held = Penalties(forgiven=0, first_s=5.0)
+    for number in range(MOST_KEYS):
+        held.count(f"n{number}", 0.0)
+    held.count("n0", 1.0)
+    held.count("one more", 1.0)
+    assert len(held._held) == MOST_KEYS
+    assert [held.wait_s(key, 1.0) for key in ("n0", "n1", "n2", "one more")] == [10.0, None, 4.0, 5.0]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 100)), max_size=60))

@@ -1,0 +1,63 @@
+"""What the session document says of the upload: at the end, and once the document is handed in later."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gym_p2p.core.record.parts import UploadStatus
+from gym_p2p.exports.documents import find_document, read_document, write_pieces
+from gym_p2p.exports.encoding import encode
+from gym_p2p.files.problems import disk_problem
+
+__all__ = ["note_upload", "upload_status"]
+
+_log = logging.getLogger(__name__)
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+"""Made on import, for exporters' threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
+
+
+def upload_status(
+    state: Literal["stored", "kept", "refused"], detail: str, document: Path | None
+) -> UploadStatus:
+    """Return what became of an upload, without this machine's folders.
+
+    Args:
+        state: what became of it.
+        detail: why it was not stored.
+        document: where it lies; ``None`` where it lies nowhere.
+    """
+    short = None if document is None or state == "stored" else f"{document.parent.name}/{document.name}"
+    return UploadStatus(
+        state=state,
+        problem=None if state == "stored" else detail,
+        path=short,
+        command=None if short is None else f"gym-p2p exports upload {short}",
+    )
+
+
+def note_upload(document: Path, state: Literal["stored", "refused"], detail: str = "") -> None:
+    """Say in the session document beside a multiplayer document what became of handing that in later.
+
+    Everything else in it stays byte for byte. Where none is there, or none of ours, nothing is done; never
+    raises for a disk.
+    """
+    player = document.name.removesuffix(".gz").removesuffix(".multiplayer.json")
+    session = document.with_name(f"{player}.session.json")
+    if session.name == document.name or find_document(session) is None:
+        return
+    try:
+        fields = _FIELDS.decode(read_document(session))
+        if "upload" not in fields:  # of a version that did not say
+            return
+        status = upload_status(state, detail, find_document(document) or document)
+        fields["upload"] = msgspec.Raw(b"".join(encode(status)))
+        write_pieces(session, [msgspec.json.encode(fields)])
+    except OSError as error:
+        _log.warning("%s still says that the upload waits: %s", session, disk_problem(error))
+    except (ValueError, RecursionError):
+        _log.debug("%s is no session document", session)
