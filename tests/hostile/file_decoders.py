@@ -119,6 +119,14 @@ def _packed(value: Any) -> bytes:
     return zlib.compress(msgspec.msgpack.encode(value, enc_hook=str))
 
 
+def _can_be_packed(value: Any) -> bool:
+    """Whether our own encoder can write it: JSON has longer integers than MessagePack."""
+    try:
+        return bool(_packed(value))
+    except OverflowError:
+        return False
+
+
 def _recordings() -> Iterator[Decoder]:
     begun = Begun(seed=1, options={}, observations="00")
     frames = Frames(first=0, inputs=[(b"\x00", b"\x01")], rewards=[(0.0, 1.0)], ends=[b"\x00\x00"], checks=[])
@@ -137,7 +145,9 @@ def _recordings() -> Iterator[Decoder]:
         json_values,
     )
     bombs = st.sampled_from([b"\x00" * 2**24, b"\x91" * 2**16, b"\xdc\xff\xff" * 2**16]).map(zlib.compress)
-    payloads = st.one_of(st.binary(max_size=20), bombs, (json_values | twisted).map(_packed))
+    payloads = st.one_of(
+        st.binary(max_size=20), bombs, (json_values | twisted).filter(_can_be_packed).map(_packed)
+    )
     records = st.lists(
         st.sampled_from(honest) | st.tuples(st.sampled_from([b"B", b"F", b"E", b"Z", b"Q"]), payloads),
         max_size=6,
