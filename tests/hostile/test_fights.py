@@ -97,7 +97,7 @@ def _play(options: dict[str, Any], environment: dict[str, Any]) -> tuple[str, in
 
 def _documents(folder: Path) -> Iterator[dict[str, Any]]:
     for kind in KINDS:
-        (path,) = folder.glob(f"match-*/*.{kind}.json")
+        (path,) = folder.glob(f"*/*.{kind}.json")
         document = json.loads(path.read_text())
         jsonschema.validate(document, schema(kind))
         yield document

@@ -377,6 +377,7 @@ def test_row_a_reader_that_stops_reading(tmp_path: Path) -> None:
                 "match_id": anns["match_id"],
                 "player_id": "second",
                 "reason": "disconnected",
+                "why": None,
             }
             settle(service, connections=2)
             assert_quick(times_s)

@@ -136,9 +136,7 @@ class _Examination:
 
     def card(self, *, fresh_process: bool) -> ReportCard:
         """Run everything."""
-        before = GlobalRandom.now()
         game = self._settings.new_game()
-        self._random_use += [f"{name} when made" for name in before.moved()]
         self._identity, self._seats = game.describe(), tuple(game.seats)
         try:
             self._report_progress("trying how its state can be saved")
@@ -189,7 +187,7 @@ class _Examination:
             self._play_elsewhere(game, originals)
             same, again = self._play_again("same process", game, originals)
             self._report_progress("playing the same with a fresh object, other global random state")
-            fresh = self._settings.new_game()
+            fresh = self._made_anew()
             stack.callback(fresh.close)
             object_, anew = self._play_again("fresh object", fresh, originals, disturb=True)
             self._report_progress("waiting for the fresh processes")
@@ -204,6 +202,13 @@ class _Examination:
                     harmful = self._harmful(rest, originals, stack, fresh_process=fresh_process)
         infos, states = judged(originals, unlike, harmful, far=bool(far))
         return [same, object_, process, infos], states
+
+    def _made_anew(self) -> Game:
+        """Make another game, and see what that draws; the first may have drawn where modules are imported."""
+        before = GlobalRandom.now()
+        game = self._settings.new_game()
+        self._random_use += [f"{name} when made" for name in before.moved()]
+        return game
 
     def _looked_at_longer(
         self, check: CardCheck, games: tuple[Game, Game], originals: list[Run], *, suspect: bool

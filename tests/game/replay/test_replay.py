@@ -124,7 +124,7 @@ def test_options_of_an_episode_are_given_to_its_reset_again(tmp_path: Path) -> N
 
 
 def test_the_largest_options_that_travel_are_read_again(tmp_path: Path) -> None:
-    options = travelled({"map": [0] * (MAX_OPTIONS_BYTES // 2 - 16), "level": 1})
+    options = travelled({"map": [0] * 16_000, "text": "x" * (MAX_OPTIONS_BYTES - 33_000), "level": 1})
     numbers = travelled({"map": [0.5] * 16_000})
     game = make_game(gymnasium.make(BLEND, disable_env_checker=True))
     writer = ReplayWriter(tmp_path / "blend.p2preplay", header_of(game))
