@@ -84,7 +84,8 @@ def decode_json(data: str | bytes, bounds: JsonBounds) -> Any:
     _check(text, bounds)
     try:
         if bounds.any_text:
-            return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+            # As text: of bytes it guesses the encoding, and would read others than those that were counted.
+            return json.loads(text.decode(), parse_constant=_refuse, parse_float=_finite)
         return msgspec.json.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise ProtocolError("malformed JSON") from None

@@ -119,6 +119,18 @@ def test_what_stands_in_a_text_is_no_bracket_and_no_value() -> None:
     assert decode_json(text, SMALL) == json.loads(text)
 
 
+@pytest.mark.parametrize("bounds", [STRICT, LENIENT])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-8-sig"])
+def test_what_is_counted_is_what_is_read_and_no_other_encoding_is_guessed(
+    bounds: JsonBounds, encoding: str
+) -> None:
+    # in UTF-16 this sign is a byte that is no quotation mark and one that looks like it
+    deep = '{"\u2230":' + "[" * 600 + "]" * 600 + "}" if "16" in encoding else '{"a":0}'
+    as_bytes = deep.encode(encoding)
+    assert problem(as_bytes, bounds) == "malformed JSON"
+    assert problem(as_bytes.decode(), bounds) == "malformed JSON", "as a peer's text may hold it"
+
+
 def test_lone_surrogates_pass_where_any_text_does() -> None:
     assert decode_json('["\\ud800"]', LENIENT) == ["\ud800"]
     assert problem('["\\ud800"]', STRICT) == "malformed JSON"
