@@ -98,6 +98,16 @@ def test_what_a_message_takes_is_no_pause_however_often_it_is_waited_for(rtt_s: 
         patience.play(now)
 
 
+def test_whose_path_takes_very_long_gets_no_more_grace_than_a_path_to_play_over_takes() -> None:
+    patience, given_up = Patience(LIMIT_S, paced=True), []
+    patience.pinged(1, LIMIT_S)
+    for turn in range(10):
+        given_up += waits(patience, 1, turn * LIMIT_S, 0.9 * LIMIT_S)
+        patience.play((turn + 0.95) * LIMIT_S)
+    assert given_up
+    assert given_up[0][1] == GiveUp(1, excusable=True)
+
+
 def test_without_a_pace_nobody_is_given_up_for_thinking_again_and_again() -> None:
     patience = Patience(300.0, paced=False)
     for turn in range(100):
