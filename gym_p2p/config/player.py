@@ -32,6 +32,7 @@ from gym_p2p.errors import ConfigurationError
 
 __all__ = [
     "DEFAULT_SERVER_URL",
+    "MAX_PREDICTION_WINDOW",
     "ExportConfig",
     "LinkConfig",
     "LinkEmulation",
@@ -45,6 +46,9 @@ __all__ = [
 
 DEFAULT_SERVER_URL = "http://127.0.0.1:8765"
 DEFAULT_ROOM = "default"
+
+MAX_PREDICTION_WINDOW = 60
+"""Frames; how far ahead of the others a player can be follows from it (:mod:`gym_p2p.core.match.claims`)."""
 
 THINKING_S = 300.0
 """How long somebody may think before an action, or take between two episodes, where nothing sets a pace."""
@@ -109,7 +113,7 @@ class SyncConfig:
     input_delay: int | Literal["auto"] = attrs.field(default=0, validator=whole_in_range(0, 60, also="auto"))
     """Frames between giving an input and its effect; the first ones have the default action. ``auto``
     follows the measured delay and jitter (needs ``fps``)."""
-    prediction_window: int = attrs.field(default=8, validator=whole_in_range(1, 60))
+    prediction_window: int = attrs.field(default=8, validator=whole_in_range(1, MAX_PREDICTION_WINDOW))
     """Frames that are played on predicted inputs before a step waits. GGRS's default."""
     prediction: str = attrs.field(default="repeat_last", validator=is_text)
     """The predictor of missing inputs: ``repeat_last``, ``default``, or a registered one."""

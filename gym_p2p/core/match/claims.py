@@ -14,16 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gym_p2p.config.player import MAX_PREDICTION_WINDOW
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.wire.messages import MAX_INPUT_DELAY, Inputs
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["AHEAD_MOST", "check_frames", "check_inputs"]
 
-_MAX_WINDOW = 60
-"""Frames that a configuration may let a player guess."""
-
-AHEAD_MOST = 2 * MAX_INPUT_DELAY + _MAX_WINDOW + 1
+AHEAD_MOST = 2 * MAX_INPUT_DELAY + MAX_PREDICTION_WINDOW + 1
 """How many inputs more a player may have given than they hold of somebody whom they wait for."""
 
 
