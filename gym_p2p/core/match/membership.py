@@ -132,8 +132,7 @@ class Departures:
         """
         peer.state = PeerState.GONE
         peer.final = peer.remote_inputs.count
-        source = Source.PEER
-        yield PlayerGone(peer.index, EXCLUDED, peer.final, cause.value, None, source, peer.index)
+        yield PlayerGone(peer.index, EXCLUDED, peer.final, cause.value, source=Source.PEER, via=peer.index)
 
     def lacks_report_of(self, peer: Peer) -> bool:
         """Whether a player has still to report about those whom we count as gone."""
@@ -359,6 +358,7 @@ class Departures:
 
 def _cause(peer: Peer) -> Cause:
     """Return how a player came to be gone, as it is reported to others."""
-    if peer.goodbye is None or peer.goodbye.lost is not None:
-        return peer.loss.cause if peer.goodbye is None else Cause.LEFT
-    return peer.goodbye.cause
+    goodbye = peer.goodbye
+    if goodbye is None:
+        return peer.loss.cause
+    return goodbye.cause if goodbye.lost is None else Cause.LEFT
