@@ -3,7 +3,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gym_p2p.core.match.events import GiveInput, InputsArrived, PlayerFinished, PlayerGone, SetInputDelay
+from gym_p2p.core.match.events import (
+    EXCLUDED,
+    GiveInput,
+    InputsArrived,
+    PlayerFinished,
+    PlayerGone,
+    SetInputDelay,
+)
 from gym_p2p.core.sync.input_track import Misprediction
 from gym_p2p.core.sync.outputs import (
     Advance,
@@ -361,6 +368,14 @@ def test_a_leavers_seat_is_played_on_with_their_default_input_where_that_is_want
     ]
     session.receive(arrived(1, b"late"))
     assert tick(session) == [Advance(4, (b"a", b"-"), absent=(1,))]
+
+
+def test_whoever_is_excluded_ends_there_though_they_would_play_on_without_leavers() -> None:
+    session = predicting(continue_without_leavers=True)
+    session.receive(arrived(0, b"x", confirmed=1))
+    tick(session)
+    session.receive(PlayerGone(1, EXCLUDED, 1))
+    assert tick(session)[-1] == Over(1, EXCLUDED, 1)
 
 
 def test_a_leavers_frames_are_played_again_though_the_default_input_was_guessed() -> None:
