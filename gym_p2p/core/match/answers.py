@@ -18,7 +18,7 @@ from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.peer import Peer, PeerState
 
-__all__ = ["Answers", "answer_s"]
+__all__ = ["REPORT_FRESH_S", "Answers", "answer_s"]
 
 _BEYOND_SILENCE_S = 5.0
 """What a reliable channel takes, once a path carries again, until it sends what was lost meanwhile: its timer

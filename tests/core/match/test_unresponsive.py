@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.answers import answer_s
+from gym_p2p.core.match.answers import REPORT_FRESH_S, answer_s
 from gym_p2p.core.match.events import (
     EXCLUDED,
     BeginEpisode,
@@ -231,6 +231,16 @@ def test_who_may_be_held_up_by_another_is_given_up_only_without_an_excuse() -> N
     match.command(GiveUp(1, excusable=True), 10.0)
     assert match._peers[1].present
     match.command(GiveUp(1), 10.1)
+    assert not match._peers[1].present
+
+
+def test_an_excuse_is_one_for_as_long_as_its_report_is_fresh() -> None:
+    match = playing(3)
+    match.receive(2, encode(Inputs(1, 0, (5, 0, 3), -2, (b"c",) * 3, 0)), 9.95)
+    match.receive(1, encode(Inputs(1, 0, (5, 0, 0), -5, (), 0)), 9.95)
+    match.command(GiveUp(1, excusable=True), 9.95 + REPORT_FRESH_S)
+    assert match._peers[1].present
+    match.command(GiveUp(1, excusable=True), 9.95 + REPORT_FRESH_S + 0.1)
     assert not match._peers[1].present
 
 
