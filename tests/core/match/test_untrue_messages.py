@@ -19,7 +19,9 @@ from gym_p2p.core.match.events import (
     GiveInput,
     InputsArrived,
     Leave,
+    PlayerGone,
     ProtocolErrorSeen,
+    Source,
 )
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES, split
@@ -117,6 +119,14 @@ def test_what_cannot_be_true_is_a_protocol_error_and_changes_nothing(said: Messa
     assert [peer.state for peer in match._peers.values()] == before
     assert match._peers[1].remote_inputs.count == match._peers[1].acknowledged == 0
     assert match._peers[1].goodbye is None
+
+
+@pytest.mark.parametrize("lost", [1, 3, 7])
+def test_whoever_left_for_nobody_that_there_is_has_left_and_is_the_only_one_named(lost: int) -> None:
+    match = _playing(3, frames=5)
+    match.receive(1, encode(goodbye(episode=1, lost=lost, cause=Cause.LOST)), 1.0)
+    (gone,) = [output for output in outputs_of(match) if isinstance(output, PlayerGone)]
+    assert (gone.player, gone.lost, gone.source) == (1, None, Source.GOODBYE)
 
 
 def test_nobody_takes_back_inputs_that_are_here() -> None:

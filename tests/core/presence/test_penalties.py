@@ -36,6 +36,16 @@ def test_one_who_is_held_for_long_does_not_keep_others_from_being_forgotten_for_
     assert list(held._held) == ["last"]
 
 
+def test_who_is_kept_behind_one_who_is_held_for_long_is_forgotten_all_the_same() -> None:
+    held = Penalties(forgiven=0, first_s=5.0)
+    for _ in range(5):
+        held.count("long", 0.0)
+    held.count("ann", 0.0)
+    held.count("ann", 5.0 + FORGET_S)
+    assert "long" in held._held
+    assert held.wait_s("ann", 5.0 + FORGET_S) == 5.0
+
+
 def test_they_are_bounded_in_number_and_who_misbehaved_longest_ago_goes_first() -> None:
     held = Penalties(forgiven=0, first_s=5.0)
     for number in range(MOST_KEYS):

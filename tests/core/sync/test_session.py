@@ -192,6 +192,38 @@ def test_while_stalled_nothing_is_played_again_until_the_next_frame_can_be() -> 
     assert [type(output) for output in tick(session)][:2] == [RolledBack, Load]
 
 
+def test_waited_for_is_whose_input_the_next_frame_needs_or_else_whose_played_frames_lack() -> None:
+    session = SyncSession(local=0, default_inputs=[b"-"] * 4, window=2, delays=[0, 2, 0, 0])
+    assert session.waits_for() == ()
+    tick(session)
+    assert session.waits_for() == (1, 2, 3)
+    tick(session)
+    session.receive(InputsArrived(3, 0, (b"z",), 0))
+    tick(session)
+    assert session.waits_for() == (2,), "the delayed frames of the first are known to have the default input"
+    session.receive(InputsArrived(2, 0, (b"y",), 0))
+    tick(session)
+    assert session.waits_for() == (1, 2, 3)
+
+
+def test_waited_for_at_the_end_is_whose_last_inputs_are_missing() -> None:
+    session = predicting()
+    tick(session)
+    tick(session)
+    session.receive(PlayerGone(1, "peer_left", 2))
+    assert tick(session) == [Stalled(2, (1,))]
+    assert session.waits_for() == (1,)
+
+
+def test_in_lockstep_waited_for_is_whose_input_of_this_frame_is_missing() -> None:
+    session = SyncSession(local=0, default_inputs=[b"-"] * 3)
+    assert session.waits_for() == ()
+    tick(session)
+    assert session.waits_for() == (1, 2)
+    session.receive(InputsArrived(2, 0, (b"y",), 0))
+    assert session.waits_for() == (1,)
+
+
 def test_without_a_new_input_wrong_frames_are_still_corrected() -> None:
     session = predicting()
     tick(session)
@@ -349,6 +381,16 @@ def test_before_its_end_can_be_reached_no_frame_is_final_that_was_played_wrongly
     outputs = tick(session)
     assert isinstance(outputs[0], RolledBack)
     assert outputs[-2:] == [FramesConfirmed(0, ((b"a", b"x"),) * 3), Over(3, "peer_lost", 1)]
+
+
+def test_of_two_who_are_gone_after_the_same_frame_it_is_over_for_whoever_said_so() -> None:
+    session = SyncSession(local=0, default_inputs=[b"-"] * 3, window=4)
+    tick(session)
+    session.receive(PlayerGone(1, "peer_lost", 1))
+    session.receive(PlayerGone(2, "peer_left", 1))
+    session.receive(InputsArrived(1, 0, (b"x",), 0))
+    session.receive(InputsArrived(2, 0, (b"y",), 1))
+    assert tick(session)[-1] == Over(1, "peer_left", 2)
 
 
 def test_a_leavers_seat_is_played_on_with_their_default_input_where_that_is_wanted() -> None:
