@@ -15,6 +15,7 @@ from gym_p2p.core.match.events import (
     BeginEpisode,
     GiveInput,
     GiveUp,
+    Leave,
     LineClosed,
     PlayerGone,
     Source,
@@ -167,13 +168,13 @@ def pinging(match: Match, seconds: float, *players: int, step_s: float = 0.1) ->
     return found
 
 
-def playing(players: int) -> Match:
+def playing(players: int, *, frames: int = 5) -> Match:
     match = greeted_match(players)
     match.handle_timeout(9.9)
     match.command(BeginEpisode(seed=1), 9.9)
     for player in range(1, players):
         match.receive(player, encode(Ready(1, None, None, 0, 0)), 9.9)
-    for frame in range(5):
+    for frame in range(frames):
         match.command(GiveInput(frame, b"x"), 9.9)
     outputs_of(match)
     return match
@@ -185,6 +186,20 @@ OWED_S = answer_s(SyncConfig())
 def test_who_acknowledges_nothing_is_lost() -> None:
     assert not pinging(playing(2), OWED_S - 0.5, 1)
     assert [event.reason for event in pinging(playing(2), OWED_S + 0.5, 1)] == ["peer_unresponsive"]
+
+
+def test_who_is_at_the_next_barrier_owes_nothing_of_this_episode() -> None:
+    match = playing(2)
+    match.receive(1, encode(Ready(2, None, None, 0, 0)), 9.95)
+    assert not pinging(match, OWED_S + 2, 1)
+    assert match._peers[1].present
+
+
+def test_while_we_have_given_nothing_nobody_owes_us_a_report() -> None:
+    match = playing(3, frames=0)
+    match.receive(2, encode(Inputs(1, 0, (0, 0, 1), 1, (b"c",), 0)), 9.95)
+    assert not pinging(match, OWED_S + 2, 1, 2)
+    assert match._peers[1].present
 
 
 def test_who_says_goodbye_and_never_hands_over_what_they_gave_has_left_all_the_same() -> None:
@@ -303,6 +318,30 @@ def test_a_line_that_closes_long_after_the_last_word_is_that_of_a_player_who_gav
     match.command(LineClosed(1), 11.7)
     (told,) = silent_from(match, 11.7)
     assert told == PlayerGone(1, "peer_lost", 0, None, None, Source.OBSERVATION)
+
+
+def test_a_link_that_closes_long_after_the_last_word_is_a_lost_path_and_no_crash() -> None:
+    match = playing(2)
+    for look in range(13):
+        match.handle_timeout(9.95 + look * 0.05)
+    match.closed(1, 10.6)
+    (told,) = [event for event in outputs_of(match) if isinstance(event, PlayerGone)]
+    assert told == PlayerGone(1, "peer_lost", 0, None, None, Source.OBSERVATION)
+
+
+def test_a_link_that_closes_as_we_leave_is_no_crash_of_the_other() -> None:
+    match = playing(2)
+    match.command(Leave("normal"), 10.0)
+    match.closed(1, 10.1)
+    (told,) = [event for event in outputs_of(match) if isinstance(event, PlayerGone)]
+    assert told == PlayerGone(1, "peer_left", 0, None, None, Source.OBSERVATION)
+
+
+def test_who_says_that_they_left_for_our_loss_goes_on_without_us() -> None:
+    match = playing(3)
+    match.receive(1, encode(Goodbye("peer_lost", 1, 0, 0, Cause.LOST, ())), 10.0)
+    (told,) = [event for event in outputs_of(match) if isinstance(event, PlayerGone)]
+    assert told == PlayerGone(1, EXCLUDED, 0, "peer_lost", None, Source.GOODBYE)
 
 
 def test_of_several_accounts_the_most_definite_one_counts_for_all_who_are_left() -> None:
