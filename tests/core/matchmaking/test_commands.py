@@ -26,6 +26,15 @@ def test_anything_else_is_no_verdict(answer: object) -> None:
         as_verdict(answer)
 
 
+def test_what_a_hook_answered_instead_is_shown_printable_and_cut() -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            return "odd\x1b[2J" + "x" * 1_000
+
+    with pytest.raises(ValueError, match=r"not odd\\x1b\[2Jx+\.\.\.$"):
+        as_verdict(Odd())
+
+
 def test_a_proposed_match_is_as_far_apart_as_its_worst_pair() -> None:
     def pair(rtt_ms: float | None) -> PairMeasured:
         return PairMeasured(subjects=("ann", "bob"), rtt_ms=rtt_ms, reports={})

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from gym_p2p.core.matchmaking.commands import LogDecision
-from gym_p2p.core.matchmaking.decision_log import replay
+from gym_p2p.core.matchmaking.decision_log import VERSION, replay
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker, GroupReunionMatchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
 from tests.core.matchmaking.planner_lab import Queue
@@ -27,8 +27,8 @@ def test_a_log_replayed_under_another_policy_shows_what_would_differ() -> None:
     queue.join("a", "b")
     queue.answer(90.0, 1.0)
     log = [decided.record for decided in queue.all(LogDecision)]
-    outcome = replay([*log, None, {"v": 99}, "text"], WideningMatchmaker())
+    outcome = replay([*log, None, {"v": 99}, "text", {"v": VERSION, "kind": "x"}], WideningMatchmaker())
     assert outcome.verdicts == {"passed->rejected": 1}
-    assert outcome.skipped == 3
+    assert (outcome.records, outcome.skipped) == (len(log), 4)
     alone = replay(log, GroupReunionMatchmaker(fallback_to_fifo=False))
     assert alone.differences == [{"t": 0.0, "seed": "b", "chosen": ["a", "b"], "would_choose": None}]

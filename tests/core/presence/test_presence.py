@@ -124,6 +124,17 @@ def test_who_a_token_has_named_is_that_for_good_whatever_it_says_itself() -> Non
     assert presence.subject_on("s") == "ann"
 
 
+def test_admitted_is_who_came_with_a_token_and_for_as_long_as_they_are_there() -> None:
+    presence = make_presence()
+    presence.connected("s", 0.0, subject_id="ann")
+    presence.register("s", None)
+    presence.connected("t", 0.0)
+    presence.register("t", "bob")
+    assert (presence.admitted_on("s"), presence.admitted_on("t")) == ("ann", None)
+    presence.disconnected("s")
+    assert presence.admitted_on("s") is None
+
+
 def test_in_a_laboratory_nobody_needs_a_resume_token() -> None:
     presence = make_presence()
     presence.connected("s", 0.0)

@@ -11,6 +11,7 @@ from gym_p2p.core.api import requests
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.replies import Answer, Candidate, Code, Description, Refused
+from gym_p2p.core.api.rooms import DISCONNECTED
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker, Matchmaker
 from gym_p2p.core.presence.presence import Presence
@@ -84,8 +85,8 @@ class Desk:
         self.machines.settle(self.now)
         return answer
 
-    def disconnected(self, socket: str) -> None:
-        self.machines.disconnected(socket, self.now)
+    def disconnected(self, socket: str, *, how: str = DISCONNECTED) -> None:
+        self.machines.disconnected(socket, self.now, how=how)
 
     def join(
         self,
@@ -99,8 +100,8 @@ class Desk:
         request = requests.JoinRoom(room, list(seats), None if take is None else list(take), **more)
         return self._do(socket, lambda who: self.machines.join_room(who, request, self.now))
 
-    def leave(self, socket: str, *, room: str) -> Answer:
-        return self._do(socket, lambda who: self.rooms.leave(who, requests.LeaveRoom(room)))
+    def leave(self, socket: str, *, room: str, why: str | None = None) -> Answer:
+        return self._do(socket, lambda who: self.rooms.leave(who, requests.LeaveRoom(room, why)))
 
     def signal(
         self, socket: str, *, game_id: str, target_player_id: SeatId, payload: Description | Candidate | None

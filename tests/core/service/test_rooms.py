@@ -24,7 +24,10 @@ from gym_p2p.core.api.replies import (
     Refused,
 )
 from gym_p2p.core.api.rooms import (
+    CUT_OFF,
+    DISCONNECTED,
     MAX_PLAYERS,
+    TIMED_OUT,
     JoinAck,
     MatchFound,
     MatchSignal,
@@ -32,6 +35,7 @@ from gym_p2p.core.api.rooms import (
     Replaced,
     RoomStatus,
 )
+from gym_p2p.core.wire.foreign_text import MAX_SHOWN
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 from tests.core.service.desk import Desk
@@ -243,6 +247,25 @@ def test_the_others_of_a_match_learn_that_a_player_is_gone(how: str, reason: str
     assert told["bob"] == PeerLeft(match_id="match-1", player_id="first_0", reason=reason)
     signal = rooms.signal("bob", game_id="match-1", target_player_id="first_0", payload=OFFER)
     assert refused(signal) is Code.NOT_A_MEMBER
+
+
+@pytest.mark.parametrize("how", [DISCONNECTED, CUT_OFF, TIMED_OUT])
+def test_the_others_learn_how_a_players_socket_went(how: str) -> None:
+    rooms = make_rooms()
+    made_match(rooms)
+    rooms.disconnected("ann", how=how)
+    left = sent(rooms, "peer_left")["bob"]
+    assert (left.reason, left.why) == (how, None)
+
+
+def test_the_others_learn_in_printable_words_why_a_player_left() -> None:
+    rooms = make_rooms()
+    made_match(rooms)
+    rooms.leave("ann", room="r", why="no path\x1b[2J" + "x" * 10_000)
+    left = sent(rooms, "peer_left")["bob"]
+    assert left.reason == "left"
+    assert left.why.startswith(r"no path\x1b[2Jxxx")
+    assert len(left.why) == MAX_SHOWN
 
 
 def test_leaving_a_room_where_one_is_not_changes_nothing() -> None:

@@ -180,6 +180,19 @@ def test_a_lane_takes_four_descriptions_each_as_often_as_it_is_repeated() -> Non
     assert passed(lane.take(offers[0]))
 
 
+def test_a_description_that_is_repeated_is_looked_into_once() -> None:
+    looked: list[Description | Candidate] = []
+
+    def screen(payload: Description | Candidate) -> Screened:
+        looked.append(payload)
+        return Screened(payload)
+
+    lane = Lane(screen)
+    for description in (offer("a=mid:0"), offer("a=mid:0"), offer("a=mid:1"), offer("a=mid:1")):
+        assert passed(lane.take(description)).payload == description
+    assert looked == [offer("a=mid:0"), offer("a=mid:1")]
+
+
 def test_a_lane_takes_64_candidates_and_counts_the_dropped_ones() -> None:
     lane = Lane(internet())
     for number in range(64):
@@ -232,5 +245,6 @@ def test_of_candidates_one_by_one_no_type_is_crowded_out_by_another(types: list[
 
 def test_a_lane_takes_nothing_too_large_even_unread() -> None:
     assert refused(Lane().take(Description("offer", "x" * 16_385))) is Code.TOO_LARGE
+    assert refused(Lane().take(Description("offer", "\u2230" * 6_000))) is Code.TOO_LARGE, "in bytes"
     assert refused(Lane().take(Candidate("\ud800" * 600))) is Code.TOO_LARGE
     assert passed(Lane().take(Description("offer", "anything")))

@@ -102,6 +102,7 @@ def test_every_frame_has_an_action_of_every_seat(by_frame: tuple[tuple[bytes, ..
         Acknowledge(2**63),
         EpisodeShown(1, -1, JsonObject({}), b"x", None),
         EpisodeShown(1, 1, JsonObject({}), b"", None),
+        EpisodeShown(1, 1, JsonObject({}), b"x", "x" * 65),
         FrameDigest(1, 1, bytes(65)),
         Farewell("x" * 201),
     ],
