@@ -13,6 +13,7 @@ from gym_p2p.core.match.peer import (
     KEEP_ALIVE_S,
     ONE_WAY_MOST_S,
     PING_INTERVAL_S,
+    PINGS_KEPT,
     RESEND_INTERRUPTED_S,
     RESEND_LEAST_S,
     RESEND_MOST_S,
@@ -125,6 +126,14 @@ def test_a_ping_is_answered_once_however_often_the_answer_arrives() -> None:
     answers = [peer.receive_pong(Pong(0, 0, 5, 5), now) for now in (0.1, 7.0, 8.0)]
     assert [answer is None for answer in answers] == [False, True, True]
     assert peer.srtt_s == pytest.approx(0.1)
+
+
+def test_of_pings_that_nobody_answers_the_newest_are_kept() -> None:
+    peer = playing()
+    pings = [peer.ping(float(number)) for number in range(PINGS_KEPT + 1)]
+    now = PINGS_KEPT + 0.5
+    answers = [Pong(ping.number, ping.sent_us, 0, 0) for ping in pings]
+    assert [peer.receive_pong(answer, now) is None for answer in answers] == [True] + [False] * PINGS_KEPT
 
 
 def test_who_answers_pings_late_makes_nobody_wait_for_long() -> None:

@@ -20,11 +20,11 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     Source,
 )
-from gym_p2p.core.match.match import Match
+from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST
 from gym_p2p.core.sync.outputs import Over
 from gym_p2p.core.sync.patience import BUDGET
-from gym_p2p.core.wire.messages import Cause, Goodbye, Holdings, Inputs, Ping, Ready, encode
+from gym_p2p.core.wire.messages import Cause, Goodbye, Holdings, Inputs, Ping, Ready, decode, encode
 from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples, rarely
 from tests.core.match.pairs import greeted_match, outputs_of
@@ -342,6 +342,21 @@ def test_who_says_that_they_left_for_our_loss_goes_on_without_us() -> None:
     match.receive(1, encode(Goodbye("peer_lost", 1, 0, 0, Cause.LOST, ())), 10.0)
     (told,) = [event for event in outputs_of(match) if isinstance(event, PlayerGone)]
     assert told == PlayerGone(1, EXCLUDED, 0, "peer_lost", None, Source.GOODBYE)
+
+
+@pytest.mark.parametrize(
+    ("lost", "cause", "reported"),
+    [(None, Cause.CRASHED, Cause.CRASHED), (None, Cause.LEFT, Cause.LEFT), (2, Cause.CRASHED, Cause.LEFT)],
+)
+def test_of_whoever_said_goodbye_it_is_reported_how_they_went_and_not_how_whom_they_lost(
+    lost: int | None, cause: Cause, reported: Cause
+) -> None:
+    match = playing(4)
+    match.receive(1, encode(Goodbye("words", 1, 3, lost, cause, ())), 10.0)
+    match.closed(1, 10.1)  # without the inputs that they promised
+    sent = [decode(output.data) for output in outputs_of(match) if isinstance(output, Transmit)]
+    reports = [message for message in sent if isinstance(message, Holdings)]
+    assert [report.held for report in reports] == [((1, 0, reported),)] * 2
 
 
 def test_of_several_accounts_the_most_definite_one_counts_for_all_who_are_left() -> None:
