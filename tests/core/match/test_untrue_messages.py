@@ -17,6 +17,7 @@ from gym_p2p.core.match.events import (
     Desynced,
     GiveChecksum,
     GiveInput,
+    HandshakeMismatch,
     InputsArrived,
     Leave,
     PlayerGone,
@@ -24,23 +25,27 @@ from gym_p2p.core.match.events import (
     Source,
 )
 from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES, split
 from gym_p2p.core.wire.messages import (
     MAX_INPUT_DELAY,
     MAX_INPUTS_PER_MESSAGE,
+    PROTOCOL_VERSION,
     Cause,
     Checksum,
+    Hello,
     Holdings,
     Inputs,
     Message,
     Ready,
+    Refuse,
     Relay,
     StatePart,
     decode,
     encode,
 )
 from tests.core.examples import examples
-from tests.core.match.pairs import goodbye, greeted_match, outputs_of
+from tests.core.match.pairs import goodbye, greeted_match, lone_match, outputs_of
 
 
 def _errors(match: Match) -> list[str]:
@@ -127,6 +132,30 @@ def test_whoever_left_for_nobody_that_there_is_has_left_and_is_the_only_one_name
     match.receive(1, encode(goodbye(episode=1, lost=lost, cause=Cause.LOST)), 1.0)
     (gone,) = [output for output in outputs_of(match) if isinstance(output, PlayerGone)]
     assert (gone.player, gone.lost, gone.source) == (1, None, Source.GOODBYE)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Refuse((("game", "chess", "go"),)),
+        Hello(PROTOCOL_VERSION, JsonObject({"must": {"game": "chess"}}), b""),
+    ],
+    ids=repr,
+)
+def test_that_a_peer_plays_something_else_is_told_once_however_often_it_says_so(said: Message) -> None:
+    match = lone_match(2)
+    match.opened(1, 0.0)
+    for _ in range(20):
+        match.receive(1, encode(said), 0.1)
+    outputs = outputs_of(match)
+    assert [type(o) for o in outputs if isinstance(o, HandshakeMismatch)] == [HandshakeMismatch]
+    assert len([o for o in outputs if isinstance(o, ProtocolErrorSeen)]) == 19
+
+
+def test_nobody_refuses_what_they_play_already() -> None:
+    match = _playing(2, frames=5)
+    match.receive(1, encode(Refuse((("game", "chess", "go"),))), 1.0)
+    assert _errors(match) == ["refusal after the handshake"]
 
 
 def test_nobody_takes_back_inputs_that_are_here() -> None:
