@@ -71,3 +71,12 @@ def test_no_player_can_make_us_keep_more_than_a_state(parts: list[StatePart]) ->
         except ProtocolError:
             continue
     assert len(transfers._parts.get(1, [])) <= 32
+
+
+@pytest.mark.parametrize("size_bytes", [0, 2**20])
+def test_a_part_that_nobody_would_send_is_refused(size_bytes: int) -> None:
+    transfers = StateTransfers()
+    transfers.expect(1, 1, 4)
+    with pytest.raises(ProtocolError, match="unexpected state"):
+        transfers.add(1, StatePart(1, 4, 0, 2, bytes(size_bytes)))
+    assert transfers.add(1, StatePart(1, 4, 0, 1, b"x")) is not None
