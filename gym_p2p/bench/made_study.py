@@ -154,7 +154,7 @@ def made_record(
     episode.confirmed(len(inputs) - 1)
     episode.verified(len(inputs) - 1)
     episode.complete(end_ms)
-    record.terminate("normal", partial=False, frame=len(inputs) - 1, now_ms=end_ms)
+    record.terminate("normal", partial=False, now_ms=end_ms)
     return record
 
 

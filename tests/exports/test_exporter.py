@@ -44,7 +44,7 @@ class Session:
         return START_MS + 1000
 
     def end(self) -> None:
-        self.record.terminate("normal", partial=False, frame=4, now_ms=START_MS + 1000)
+        self.record.terminate("normal", partial=False, now_ms=START_MS + 1000)
 
     def exporter(
         self, directory: Path | None, url: str | None = None, *, interval_s: float = 600
