@@ -36,7 +36,7 @@ _LARGE_BYTES = 2**20
 """A document beyond this is compressed, as players do it."""
 _FRAMES_A_RECORD = 256
 _MARK = "match-template"
-_NEW_KEYS = ("players", "episodes", "clockOffsets", "departures", "pauses", "upload")
+_NEW_KEYS = ("players", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses", "upload")
 
 
 @attrs.frozen
@@ -167,12 +167,11 @@ def _as_before(kind: Kind, data: bytes) -> bytes:
     """Return a document as version 1 had it."""
     whole: dict[str, Any] = msgspec.json.decode(data)
     whole["schemaVersion"] = 1
-    for key in _NEW_KEYS:
+    for key in (*_NEW_KEYS, *(["environment"] if kind != "multiplayer" else [])):
         whole.pop(key, None)
     for link in (whole["latency"], *whole["latencyByPeer"].values()):
         for key in ("series", "overall", "truncated", "totalOutages"):
             link.pop(key, None)
-    assert kind in KINDS  # noqa: S101 - our own
     return msgspec.json.encode(whole)
 
 
