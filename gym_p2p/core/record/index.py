@@ -109,13 +109,14 @@ def told_index_entry(document: bytes, folder: str) -> IndexEntry:
     except msgspec.MsgspecError:
         whose = _WHOSE.decode(document)
         told = _Told(game_id=whose.game_id, player_id=whose.player_id)
+    reason = _text(told.session_status.termination_reason)
     return IndexEntry(
         match_id=told.game_id,
         folder=folder,
         player_id=told.player_id,
         started_at=told.session_start_time,
-        ended_at=told.export_timestamp,
-        termination_reason=_text(told.session_status.termination_reason),
+        ended_at=None if reason is None else told.export_timestamp,  # else it is when that was built
+        termination_reason=reason,
         frames=sum(episode.total_frames for episode in told.validation.episodes),
         schema_version=told.schema_version,
         **_what_and_where(told.environment, told.config),

@@ -21,8 +21,11 @@ def test_a_line_is_the_same_by_the_record_and_by_its_document(config: dict[str, 
 
 
 def test_a_match_that_goes_on_has_no_end() -> None:
-    entry = index_entry(new_record(), "folder")
+    record = new_record()
+    entry = index_entry(record, "folder")
     assert (entry.ended_at, entry.termination_reason, entry.frames) == (None, None, 0)
+    document = msgspec.json.encode(build_document("multiplayer", record, START_MS, decode))
+    assert told_index_entry(document, "folder") == entry
 
 
 @pytest.mark.parametrize(
