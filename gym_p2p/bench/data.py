@@ -35,17 +35,15 @@ def bench_data(
 ) -> Report:
     """Make a study of matches of two players, load it, make its report; the same in the format before."""
     found: dict[str, dict[str, float]] = {}
+    every = max(1, matches // 10)
+
+    def made(count: int) -> None:
+        if count % every == 0:
+            progress(f"making the study: {count} of {matches} matches")
+
     for kind in _FORMATS:
         with tempfile.TemporaryDirectory(prefix="gym-p2p-bench-") as folder:
-            every = max(1, matches // 10)
-
-            def made(text: str, every: int = every) -> None:
-                if int(text.split()[3]) % every == 0:
-                    progress(text)
-
-            size = make_study(
-                Path(folder), matches=matches, minutes=minutes, fps=fps, kind=kind, progress=made
-            )
+            size = make_study(Path(folder), matches=matches, minutes=minutes, fps=fps, kind=kind, made=made)
             progress(f"loading it, {'as it is now' if kind == 'now' else 'in the format before'}")
             found[kind] = {"bytes": size, **_measured(folder)}
     costs = list(checkpoint_rows(progress=progress, longest=60 if minutes >= 1 else 1))

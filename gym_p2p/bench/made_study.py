@@ -20,6 +20,7 @@ from gym_p2p.core.latency.webrtc_stats import PollStatus
 from gym_p2p.core.record.documents import KINDS, Kind, build_document
 from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.exports.documents import LARGE_BYTES
 from gym_p2p.game.replay import records
 from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
 
@@ -32,11 +33,9 @@ _START_MS = 1_790_000_000_000
 _SEATS = ("left", "right")
 _VARIANTS = 4
 """Matches that are really built; the others are these under other ids."""
-_LARGE_BYTES = 2**20
-"""A document beyond this is compressed, as players do it."""
 _FRAMES_A_RECORD = 256
 _MARK = "match-template"
-_NEW_KEYS = ("players", "episodes", "clockOffsets", "departures", "pauses", "upload")
+_NEW_KEYS = ("players", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses", "upload")
 
 
 @attrs.frozen
@@ -54,9 +53,18 @@ def make_study(
     minutes: float,
     fps: float,
     kind: Format = "now",
-    progress: Callable[[str], None] = lambda _text: None,
+    made: Callable[[int], None] = lambda _matches: None,
 ) -> int:
-    """Write the files of so many matches of two players; return how many bytes they have."""
+    """Write the files of so many matches of two players; return how many bytes they have.
+
+    Args:
+        folder: where to.
+        matches: how many.
+        minutes: of each.
+        fps: frames a second.
+        kind: the format.
+        made: told after each match how many there are by then.
+    """
     frames = round(minutes * 60 * fps)
     variants = [_variant(number, frames, fps, kind) for number in range(min(_VARIANTS, matches))]
     total = 0
@@ -68,14 +76,14 @@ def make_study(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
             total += len(data)
-        progress(f"making the study: {number + 1} of {matches} matches")
+        made(number + 1)
     return total
 
 
 def _named(files: _Files, match: str, kind: Format) -> Iterator[tuple[str, bytes]]:
     for name, text in files.documents.items():
         data = text.replace(_MARK.encode(), match.encode())
-        if kind == "now" and len(data) > _LARGE_BYTES:
+        if kind == "now" and len(data) > LARGE_BYTES:
             yield f"{name}.gz", gzip.compress(data, 6)
         else:
             yield name, data
@@ -154,7 +162,7 @@ def made_record(
     episode.confirmed(len(inputs) - 1)
     episode.verified(len(inputs) - 1)
     episode.complete(end_ms)
-    record.terminate("normal", partial=False, frame=len(inputs) - 1, now_ms=end_ms)
+    record.terminate("normal", partial=False, now_ms=end_ms)
     return record
 
 
@@ -167,12 +175,11 @@ def _as_before(kind: Kind, data: bytes) -> bytes:
     """Return a document as version 1 had it."""
     whole: dict[str, Any] = msgspec.json.decode(data)
     whole["schemaVersion"] = 1
-    for key in _NEW_KEYS:
+    for key in (*_NEW_KEYS, *(["environment"] if kind != "multiplayer" else [])):
         whole.pop(key, None)
     for link in (whole["latency"], *whole["latencyByPeer"].values()):
         for key in ("series", "overall", "truncated", "totalOutages"):
             link.pop(key, None)
-    assert kind in KINDS  # noqa: S101 - our own
     return msgspec.json.encode(whole)
 
 

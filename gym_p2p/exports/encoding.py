@@ -1,6 +1,6 @@
 """Documents as JSON and as plain data, a piece at a time.
 
-A document of a long match has a million rows. Turned into something else or freed by one call into C, it
+A document of a long match has a million rows. Turned into something else by one call into C, it
 would hold the interpreter lock for so long that a step in another thread waits for it.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["dismantle", "encode", "to_data"]
+__all__ = ["encode", "to_data"]
 
 _ROWS_AT_ONCE = 1024
 """Less than a millisecond of holding the interpreter lock."""
@@ -49,16 +49,6 @@ def to_data(value: Any) -> Any:
 def _to_builtins(value: Any) -> Any:
     """Return a piece as JSON reads it: a tuple is a list, and what is JSON already is read."""
     return msgspec.json.decode(msgspec.json.encode(value))
-
-
-def dismantle(value: Any) -> None:
-    """Empty the lists of a document that nobody needs any more."""
-    if isinstance(value, Mapping | msgspec.Struct):
-        for _, item in _items(value):
-            dismantle(item)
-    elif isinstance(value, list):
-        while value:
-            del value[-_ROWS_AT_ONCE:]
 
 
 def _items(value: Mapping[Any, Any] | msgspec.Struct) -> Iterator[tuple[Any, Any]]:

@@ -32,7 +32,7 @@ from gym_p2p.exports.journal import Journal, journal_path
 from gym_p2p.exports.recovery import recover_all
 from gym_p2p.exports.spool import SpoolEntry, flush_spool
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
-from gym_p2p.exports.upload_status import upload_status
+from gym_p2p.exports.upload_status import upload_command, upload_status
 from gym_p2p.files.private import check_directory
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.processes.threads import OwnThread
@@ -148,7 +148,7 @@ class Exporter:
         refused = reply is not None and reply.outcome is UploadOutcome.REFUSED
         detail = reply.detail if reply is not None and reply.detail else "no answer in time"
         if self._target is not None and not uploaded:
-            self._problem("the upload", detail + self._way_on())
+            self._problem("the upload", detail + self._way_on("refused" if refused else "kept"))
         spooled = self._entry is not None and not uploaded and not refused
         if self._target is not None:
             self._tell_upload("stored" if uploaded else "refused" if refused else "kept", detail)
@@ -162,9 +162,9 @@ class Exporter:
         if "session" in self._paths and self._folder is not None:
             self._write(self._folder, "session", self._account.document("session"))
 
-    def _way_on(self) -> str:
+    def _way_on(self, state: Literal["kept", "refused"]) -> str:
         path = self._paths.get(_UPLOADED)
-        return "" if path is None else f"; 'gym-p2p exports upload {path}' hands it in later"
+        return "" if path is None else f"; '{upload_command(path, state)}' hands it in later"
 
     # The threads.
 

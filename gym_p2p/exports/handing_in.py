@@ -14,7 +14,7 @@ import msgspec
 
 from gym_p2p.config import Secret
 from gym_p2p.core.record.documents import Kind
-from gym_p2p.exports.documents import read_document
+from gym_p2p.exports.documents import packed_path, read_document
 from gym_p2p.exports.spool import SPOOL, waiting
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 from gym_p2p.exports.upload_status import note_upload
@@ -67,8 +67,8 @@ def hand_in(
             target = attrs.evolve(target, server_url=server_url)
         say(f"handing in {entry.document}")
         reply = entry.send(deadline_s=deadline_s, instead=target)
-        sent.add(entry.document)
-        yield HandedIn(entry.document, reply)
+        sent |= {entry.document, packed_path(entry.document)}
+        yield HandedIn(entry.lies_at, reply)
         failures = failures + 1 if reply.outcome is UploadOutcome.UNREACHABLE else 0
         if failures >= _MOST_FAILURES:
             return

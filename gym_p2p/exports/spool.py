@@ -188,7 +188,7 @@ class SpoolEntry:
             if body is None:
                 note_upload(self.document, "refused", reply.detail)
         elif reply.outcome is not UploadOutcome.UNREACHABLE:
-            _log.warning("%s was not taken and waits for the next chance: %s", self.document, reply.detail)
+            _log.warning("%s was not taken and waits for the next chance: %s", self.lies_at, reply.detail)
         return reply
 
     def close(self) -> None:
@@ -205,6 +205,11 @@ class SpoolEntry:
         return read_document(self.document)
 
     @property
+    def lies_at(self) -> Path:
+        """Where the document lies: by another name than :attr:`document` where it is compressed."""
+        return find_document(self.document) or self.document
+
+    @property
     def expired(self) -> bool:
         """Whether the token is beyond its time, by this machine's clock."""
         expires_at = _expiry(self.target.token)
@@ -216,7 +221,7 @@ class SpoolEntry:
         """Say what helps where a token is not taken any more: it may be given another one."""
         if not self.expired:  # a clock or a secret may be wrong
             return reply
-        way = f"with another one, 'gym-p2p exports upload {self.document} --token TOKEN' hands it in"
+        way = f"with another one, 'gym-p2p exports upload {self.lies_at} --token TOKEN' hands it in"
         return Reply(reply.outcome, f"its upload token has expired ({reply.detail}); {way}")
 
     def _remove(self) -> None:

@@ -13,12 +13,18 @@ from gym_p2p.exports.documents import find_document, read_document, write_pieces
 from gym_p2p.exports.encoding import encode
 from gym_p2p.files.problems import disk_problem
 
-__all__ = ["note_upload", "upload_status"]
+__all__ = ["note_upload", "upload_command", "upload_status"]
 
 _log = logging.getLogger(__name__)
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 """Made on import, for exporters' threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
+
+
+def upload_command(path: Path | str, state: Literal["kept", "refused"]) -> str:
+    """Return the command that hands a document in; of a refused one nobody knows the service any more."""
+    elsewhere = " --server URL --token TOKEN" if state == "refused" else ""
+    return f"gym-p2p exports upload {path}{elsewhere}"
 
 
 def upload_status(
@@ -31,13 +37,11 @@ def upload_status(
         detail: why it was not stored.
         document: where it lies; ``None`` where it lies nowhere.
     """
-    short = None if document is None or state == "stored" else f"{document.parent.name}/{document.name}"
-    return UploadStatus(
-        state=state,
-        problem=None if state == "stored" else detail,
-        path=short,
-        command=None if short is None else f"gym-p2p exports upload {short}",
-    )
+    if state == "stored":
+        return UploadStatus(state=state, problem=None, path=None, command=None)
+    short = None if document is None else f"{document.parent.name}/{document.name}"
+    command = None if short is None else upload_command(short, state)
+    return UploadStatus(state=state, problem=detail, path=short, command=command)
 
 
 def note_upload(document: Path, state: Literal["stored", "refused"], detail: str = "") -> None:

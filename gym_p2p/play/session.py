@@ -363,9 +363,8 @@ class Session:
     def _terminate(self, reason: str, *, partial: bool, player: SeatId | None = None) -> None:
         """Note in the record that, and why, the match is over."""
         if self.recorder is not None:
-            frame = max(0, self.progress.frame - 1)
             self.recorder.record.terminate(
-                reason, partial=partial, frame=frame, now_ms=now_ms(), disconnected_player=player
+                reason, partial=partial, now_ms=now_ms(), disconnected_player=player
             )
 
     def _refuse_if_over(self) -> None:

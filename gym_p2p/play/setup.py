@@ -114,7 +114,7 @@ class MatchSetup:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
             client.close(Ending(reason))
             if self.recorder is not None:
-                self.recorder.record.terminate(reason, partial=True, frame=0, now_ms=now_ms())
+                self.recorder.record.terminate(reason, partial=True, now_ms=now_ms())
                 self.recorder.finish(UPLOAD_LIMIT_S)
             raise
 

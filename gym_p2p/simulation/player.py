@@ -251,10 +251,7 @@ class VirtualPlayer:
         self.ending = ending
         self.ended_at = self._clock.time()
         done = ending in {"frames", "ended"}
-        frame = None if self._runner is None else self._runner.rollout.final_count - 1
-        self._recorder.record.terminate(
-            "normal" if done else ending, partial=not done, frame=frame, now_ms=self._now_ms()
-        )
+        self._recorder.record.terminate("normal" if done else ending, partial=not done, now_ms=self._now_ms())
 
     # Time.
 

@@ -82,7 +82,10 @@ PLAYERS = TableText(
             "ended_by", "string", "Why it ended for them (terminationReason).", "Not over, or no document."
         ),
         Column(
-            "end_frame", "int", "The newest final frame at the end, -1 if none.", "Not over, or no document."
+            "end_frame",
+            "int",
+            "The newest final frame of the newest episode at the end, -1 if it has none.",
+            "Not over, no episode, or no document.",
         ),
         Column("partial", "bool", "Whether it ended, or the document was written, too early.", NO_DOCUMENT),
         Column("lost_player", "string", "Whose loss ended the match for them.", "Nobody's, or no document."),

@@ -8,6 +8,7 @@ import pytest
 import gym_p2p
 from gym_p2p.bench.made_study import make_study
 from gym_p2p.cli import main
+from gym_p2p.exports import KINDS, document_path
 from tests.study import oracle
 
 
@@ -19,6 +20,16 @@ def test_what_is_made_is_a_study(tmp_path: Path, kind: str) -> None:
     assert list(study.problems) == []
     tables = {name: list(table) for name, table in study.tables.items()}
     assert oracle.compare(tmp_path, tables)["frames"] == 3 * 180 * 2
+
+
+def test_the_format_before_has_nothing_that_version_2_brought(tmp_path: Path) -> None:
+    make_study(tmp_path, matches=1, minutes=0.1, fps=30, kind="before")
+    new = {"players", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses", "upload"}
+    for kind in KINDS:
+        document = json.loads(document_path(tmp_path / f"match-{0:032x}", "left", kind).read_bytes())
+        assert document["schemaVersion"] == 1
+        assert not new & document.keys()
+        assert ("environment" in document) == (kind == "multiplayer")
 
 
 def test_a_large_study_is_read_by_several_processes_alike(

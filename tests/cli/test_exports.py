@@ -14,7 +14,7 @@ import pytest
 from gym_p2p import load
 from gym_p2p.cli.commands import main
 from gym_p2p.core.record.journal import JournalWriter
-from gym_p2p.exports import KINDS, SpoolEntry, document_path, upload
+from gym_p2p.exports import KINDS, SpoolEntry, document_path, upload, write_document
 from gym_p2p.exports.journal import Journal
 from tests.core.record.records import START_MS, decode, new_record, played
 from tests.exports.service import TOKEN, Service, away, entries, spool, target
@@ -93,6 +93,18 @@ def test_what_waits_is_handed_in_once(what: str, tmp_path: Path, capsys: pytest.
         assert f"{document}: stored" in capsys.readouterr().out
         assert main(["exports", "upload", str(path)]) == 0
         assert "nothing waits" in capsys.readouterr().out
+        assert service.requests == 1
+
+
+def test_a_large_document_is_told_by_its_own_name_and_handed_in_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Service.running() as service:
+        there = write_document(spool(tmp_path, service.url), {"playerId": 0, "filler": "x" * 2**20})
+        assert there.suffix == ".gz"
+        command = ["exports", "upload", str(there), "--server", service.url, "--token", "fresh"]
+        assert main(command) == 0
+        assert capsys.readouterr().out == f"{there}: stored\n"
         assert service.requests == 1
 
 

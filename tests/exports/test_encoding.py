@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.exports.encoding import dismantle, encode, to_data
+from gym_p2p.exports.encoding import encode, to_data
 
 
 @given(
@@ -55,9 +55,3 @@ def test_a_typed_document_is_the_same_in_pieces_and_as_data() -> None:
     data["allRows"][0]["action"]["x"].append(3)
     assert shared == {"x": [1, 2]}
     assert data["allRows"][1]["action"] == shared
-
-
-def test_a_dismantled_document_has_no_row_left() -> None:
-    table = Table([Row(0)] * 3000, {"a": [Row(1)]})
-    dismantle(table)
-    assert table == Table([], {"a": []})

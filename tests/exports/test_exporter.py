@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gym_p2p.cli.commands import main
 from gym_p2p.config import ExportConfig
 from gym_p2p.core.record.journal import fold
 from gym_p2p.core.record.parts import SCHEMA_VERSION
@@ -44,7 +45,7 @@ class Session:
         return START_MS + 1000
 
     def end(self) -> None:
-        self.record.terminate("normal", partial=False, frame=4, now_ms=START_MS + 1000)
+        self.record.terminate("normal", partial=False, now_ms=START_MS + 1000)
 
     def exporter(
         self, directory: Path | None, url: str | None = None, *, interval_s: float = 600
@@ -193,6 +194,13 @@ def test_a_refused_upload_is_reported_and_set_aside(tmp_path: Path) -> None:
         assert (finished.uploaded, finished.spooled) == (False, False)
         assert "403" in finished.problems[0]
         assert entries(tmp_path) == []
+        command = f"gym-p2p exports upload {multiplayer_path(tmp_path)} --server URL --token TOKEN"
+        assert finished.problems[0].endswith(f"; '{command}' hands it in later")
+        said = command.replace("URL", service.url).replace("TOKEN", "fresh").split()
+        assert main(said[1:]) == 0
+        assert service.received[0][1]["Authorization"] == "Bearer fresh"
+    session = json.loads(document_path(tmp_path / FOLDER, 0, "session").read_bytes())
+    assert session["upload"]["state"] == "stored"
 
 
 def test_an_upload_that_may_be_taken_later_is_reported_and_kept(tmp_path: Path) -> None:

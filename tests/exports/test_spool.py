@@ -111,15 +111,17 @@ def _issued(expires_at: float) -> str:
     return TokenSigner(b"the service's", UploadClaims).issue(claims)
 
 
+@pytest.mark.parametrize("filler", ["", "x" * 2**20], ids=["small", "packed"])
 def test_a_document_whose_token_has_expired_is_kept_and_says_what_helps(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, filler: str
 ) -> None:
     with Service.running(401, 401) as service:
         lasting = spool(tmp_path, service.url, 0, token=_issued(time.time() + 3600))
         expired = spool(tmp_path, service.url, 1, token=_issued(time.time() - 1))
+        there = write_document(expired, {"playerId": 1, "filler": filler})
         result = flush_spool(tmp_path, service.url, deadline_s=10)
         assert (result.stored, result.refused, result.waiting) == ((), (), 2)
-        assert f"'gym-p2p exports upload {expired} --token TOKEN'" in caplog.text
+        assert f"'gym-p2p exports upload {there} --token TOKEN'" in caplog.text
         assert f"upload {lasting}" not in caplog.text
         assert flush_spool(tmp_path, service.url, deadline_s=10).stored == (lasting, expired)
 

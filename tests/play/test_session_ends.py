@@ -215,6 +215,19 @@ def test_close_in_the_middle_truncates_the_other_with_the_reason(lobby: Lobby) -
     _assert_partial(b, "peer_left", name)
 
 
+def test_who_closes_on_guesses_has_ended_at_the_last_final_frame(lobby: Lobby) -> None:
+    a, b = _blends(lobby, sync="rollback", input_delay=0)
+    _begun([a, b])
+    for frame in range(5, 8):
+        b.step(act(b.action_space, frame))
+    assert b.p2p.progress.frame == 8  # three of them on guesses
+    b.close()
+    document = b.export_multiplayer_metrics()
+    (episode,) = document["validation"]["episodes"]
+    assert document["sessionStatus"]["terminationFrame"] == episode["totalFrames"] - 1 < 7
+    a.close()
+
+
 def test_a_lost_peer_is_raised_where_that_is_wanted(lobby: Lobby) -> None:
     a, b = _blends(lobby, on_peer_loss="raise")
     _begun([a, b])

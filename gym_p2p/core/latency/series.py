@@ -4,7 +4,8 @@ It knows which samples are retained one by one, how all others are kept, and wha
 know where the readings come from, what time it is, and who polls: all of that is passed in.
 
 Two threads may share a :class:`LatencySeries`: one writes, any may read. Reading needs no lock, because the
-samples are copied by one call into C that runs no Python code, and everything else is a single number.
+samples are copied by one call into C that runs no Python code, and everything else is a single number or
+replaced whole.
 """
 
 from __future__ import annotations
@@ -81,8 +82,8 @@ class LatencySeries:
     _samples: collections.deque[Sample] = attrs.field(init=False)
     _all_times: array[int] = attrs.field(init=False)
     _all_rtts: array[float] = attrs.field(init=False)
-    _outages: collections.deque[Outage] = attrs.field(init=False)
-    _ended_outages: int = attrs.field(default=0, init=False)
+    _ended_outages: tuple[int, tuple[Outage, ...]] = attrs.field(default=(0, ()), init=False)
+    """How many there were, and the newest of them; replaced whole, so that both are of one moment."""
     _outage_since_ms: int | None = attrs.field(default=None, init=False)
     _first_miss_ms: int | None = attrs.field(default=None, init=False)
     _total: int = attrs.field(default=0, init=False)
@@ -95,7 +96,6 @@ class LatencySeries:
     def __attrs_post_init__(self) -> None:
         self._samples = collections.deque(maxlen=self.max_samples)
         self._all_times, self._all_rtts = array("q"), array("d")
-        self._outages = collections.deque(maxlen=_MAX_OUTAGES)
 
     def add(self, poll: Poll) -> None:
         """Record what a poll found."""
@@ -116,16 +116,20 @@ class LatencySeries:
             return False
         if self._samples:
             self._jitter_ms += (abs(rtt_ms - self._samples[-1].rtt_ms) - self._jitter_ms) * _JITTER_GAIN
-        if self._outage_since_ms is not None:
-            self._ended_outages += 1
-            self._outages.append(Outage(self._outage_since_ms, max(self._outage_since_ms, timestamp_ms)))
-        self._outage_since_ms = self._first_miss_ms = None
+        since_ms = self._outage_since_ms
+        self._outage_since_ms = self._first_miss_ms = None  # before it ends: nobody reads it twice
+        if since_ms is not None:
+            self._end_outages([Outage(since_ms, max(since_ms, timestamp_ms))])
         self._total += 1  # before the sample: a reader never sees more samples than were ever taken
         self._all_times.append(timestamp_ms)
         self._all_rtts.append(rtt_ms)
         self._samples.append(Sample(timestamp_ms, float(rtt_ms)))
         self._version += 1
         return True
+
+    def _end_outages(self, ended: list[Outage]) -> None:
+        count, newest = self._ended_outages
+        self._ended_outages = count + len(ended), (*newest, *ended)[-_MAX_OUTAGES:]
 
     def missed(self, timestamp_ms: int, *, unanswered: bool = True) -> None:
         """Count a poll without a fresh measurement.
@@ -149,18 +153,20 @@ class LatencySeries:
     def since(self, mark: tuple[int, int, int]) -> tuple[SeriesGrowth | None, tuple[int, int, int]]:
         """Return what came since a mark, ``None`` for nothing, and the next mark; the first is ``(0, 0, 0)``.
 
-        Of more outages than are retained the newest.
+        Of more outages than are retained the newest. An outage that ends meanwhile is told as ended or not at
+        all, hence whether one is open is read last.
         """
-        missed, first_miss_ms, since_ms = self._missed, self._first_miss_ms, self._outage_since_ms
-        rtts, outages = self._all_rtts[mark[0] :], list(self._outages.copy())
-        after = (mark[0] + len(rtts), self._ended_outages, missed)
+        missed, rtts = self._missed, self._all_rtts[mark[0] :]
+        ended, outages = self._ended_outages
+        first_miss_ms, since_ms = self._first_miss_ms, self._outage_since_ms
+        after = (mark[0] + len(rtts), ended, missed)
         if after == mark:
             return None, after
-        new_outages = after[1] - mark[1]
+        new_outages = ended - mark[1]
         times = self._all_times[mark[0] : after[0]]
         growth = SeriesGrowth(
             samples=list(map(Sample, times, rtts)),
-            outages=outages[max(0, len(outages) - new_outages) :],
+            outages=list(outages[max(0, len(outages) - new_outages) :]),
             missed=missed,
             outage_since_ms=since_ms,
             first_miss_ms=first_miss_ms,
@@ -172,8 +178,7 @@ class LatencySeries:
         self._outage_since_ms = None  # the outages of a growth are those that it names
         for sample in growth.samples:
             self.record(sample.timestamp, sample.rtt_ms)
-        self._outages.extend(growth.outages)
-        self._ended_outages += len(growth.outages)
+        self._end_outages(growth.outages)
         self._missed = growth.missed
         self._outage_since_ms, self._first_miss_ms = growth.outage_since_ms, growth.first_miss_ms
         self._version += 1
@@ -194,8 +199,8 @@ class LatencySeries:
         return msgspec.structs.replace(found, outages=found.outages.copy(), samples=found.samples.copy())
 
     def _statistics(self, samples: list[Sample]) -> LatencyStatistics:
-        outages = list(self._outages.copy())
-        total_outages = max(self._ended_outages, len(outages))
+        total_outages, ended = self._ended_outages
+        outages = list(ended)
         if (since := self._outage_since_ms) is not None:
             outages.append(Outage(since, None))
             total_outages += 1

@@ -48,18 +48,15 @@ class IndexEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def index_entry(record: MatchRecord, folder: str) -> IndexEntry:
     """Return a match's line of the index."""
     end = record.termination
-    queue, room = (_text(record.config.get(key)) for key in ("queue", "room"))
     return IndexEntry(
         match_id=record.game_id,
         folder=folder,
         player_id=record.player_id,
         started_at=record.session_start_ms,
         ended_at=None if end is None else end.timestamp_ms,
-        room=room if queue is None else None,
-        queue=queue,
-        environment=_environment(record.environment),
         termination_reason=None if end is None else end.reason,
         frames=sum(episode.frames for episode in record.episodes.copy()),
+        **_what_and_where(record.environment, record.config),
     )
 
 
@@ -112,24 +109,28 @@ def told_index_entry(document: bytes, folder: str) -> IndexEntry:
     except msgspec.MsgspecError:
         whose = _WHOSE.decode(document)
         told = _Told(game_id=whose.game_id, player_id=whose.player_id)
-    queue, room = (_text(told.config.get(key)) for key in ("queue", "room"))
+    reason = _text(told.session_status.termination_reason)
     return IndexEntry(
         match_id=told.game_id,
         folder=folder,
         player_id=told.player_id,
         started_at=told.session_start_time,
-        ended_at=told.export_timestamp,
-        room=room if queue is None else None,
-        queue=queue,
-        environment=_environment(told.environment),
-        termination_reason=_text(told.session_status.termination_reason),
+        ended_at=None if reason is None else told.export_timestamp,  # else it is when that was built
+        termination_reason=reason,
         frames=sum(episode.total_frames for episode in told.validation.episodes),
         schema_version=told.schema_version,
+        **_what_and_where(told.environment, told.config),
     )
 
 
-def _environment(environment: Mapping[str, Any]) -> str | None:
-    return _text(environment.get("id")) or _text(environment.get("environment"))
+def _what_and_where(environment: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was played and where the players met; with a queue, a room's name says nothing."""
+    queue = _text(config.get("queue"))
+    return {
+        "room": _text(config.get("room")) if queue is None else None,
+        "queue": queue,
+        "environment": _text(environment.get("id")) or _text(environment.get("environment")),
+    }
 
 
 def _text(value: object) -> str | None:

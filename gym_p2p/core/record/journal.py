@@ -211,8 +211,7 @@ def fold(lines: Iterable[bytes]) -> MatchRecord:
         except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError):
             break  # a line that somebody else wrote, or changed
         at_ms = entry.at_ms
-    frame = record.frame_now
-    record.terminate(KILLED, partial=True, frame=None if frame is None else frame - 1, now_ms=at_ms)
+    record.terminate(KILLED, partial=True, now_ms=at_ms)
     return record
 
 

@@ -38,7 +38,6 @@ class Termination:
 
     reason: str
     partial: bool
-    frame: int | None
     disconnected_player: SeatId | None
     timestamp_ms: int
 
@@ -194,23 +193,13 @@ class MatchRecord:
         counts[problem] = counts.get(problem, 0) + 1
 
     def terminate(
-        self,
-        reason: str,
-        *,
-        partial: bool,
-        frame: int | None,
-        now_ms: int,
-        disconnected_player: SeatId | None = None,
+        self, reason: str, *, partial: bool, now_ms: int, disconnected_player: SeatId | None = None
     ) -> None:
         """End the match: the first reason counts, and documents are of this time from now on."""
         if self.termination is None:
             self.break_off_episode(now_ms, "closed" if reason == "normal" else reason)
             self.termination = Termination(
-                reason=reason,
-                partial=partial,
-                frame=frame,
-                disconnected_player=disconnected_player,
-                timestamp_ms=now_ms,
+                reason=reason, partial=partial, disconnected_player=disconnected_player, timestamp_ms=now_ms
             )
 
     # Reading, from any thread.

@@ -65,7 +65,8 @@ class SessionStatus(DocumentPart, frozen=True, kw_only=True):
     termination_reason: str | None
     """Null while the match goes on."""
     termination_frame: AtLeastMinusOne | None
-    """The newest final frame at the end, -1 if none; null while the match goes on, and between episodes."""
+    """The newest final frame of the newest episode, as in its ``totalFrames``, -1 if it has none; null while
+    the match goes on, and where no episode had begun."""
     completed_episodes: Count
     """How many episodes the environment ended, and not a reset or a departure."""
     disconnected_player_id: SeatId | None
@@ -147,11 +148,11 @@ def _input_delivery(record: MatchRecord) -> InputDelivery:
 
 
 def _session_status(record: MatchRecord) -> SessionStatus:
-    end = record.termination
+    end, frames = record.termination, record.frame_now
     return SessionStatus(
         is_partial=True if end is None else end.partial,
         termination_reason=None if end is None else end.reason,
-        termination_frame=None if end is None else end.frame,
+        termination_frame=None if end is None or frames is None else frames - 1,
         completed_episodes=sum(episode.completed for episode in record.episodes.copy()),
         disconnected_player_id=None if end is None else end.disconnected_player,
     )

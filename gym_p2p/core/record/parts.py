@@ -171,4 +171,4 @@ class UploadStatus(DocumentPart, frozen=True, kw_only=True):
     path: str | None
     """Where the document lies, the last parts of its path; null where it lies nowhere here."""
     command: str | None
-    """The command that hands it in later; null where there is nothing to hand in."""
+    """The command that hands it in later, in the exports' folder; null where there is nothing to hand in."""

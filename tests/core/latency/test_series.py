@@ -249,6 +249,39 @@ def test_statistics_can_be_read_while_another_thread_records() -> None:
     assert len(seen) > 20
 
 
+@pytest.mark.slow
+def test_what_came_can_be_taken_on_while_another_thread_records() -> None:
+    series, other = LatencySeries(50), LatencySeries(50)
+
+    def write() -> None:
+        for number in range(20_000):
+            while number > mark[1] + 500 and time.monotonic() < deadline:
+                time.sleep(0)  # of more outages at once than are retained, the oldest are left out
+            series.missed(2 * number)
+            series.record(2 * number + 1, float(number % 7))
+
+    writer = threading.Thread(target=write)
+    mark, laps = (0, 0, 0), 0
+    deadline = time.monotonic() + 20
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    writer.start()
+    try:
+        while writer.is_alive() and time.monotonic() < deadline:
+            growth, mark = series.since(mark)
+            if growth is not None:
+                other.grow(growth)
+                laps += 1
+    finally:
+        writer.join(20)
+        sys.setswitchinterval(interval_s)
+    growth, mark = series.since(mark)
+    if growth is not None:
+        other.grow(growth)
+    assert laps > 20
+    assert statistics_of(other) == statistics_of(series)
+
+
 @given(offset=st.floats(-1e6, 1e6), there=st.floats(0, 2), back=st.floats(0, 2), held=st.floats(0, 0.5))
 def test_the_clock_offset_is_right_within_its_bound_on_any_path(
     offset: float, there: float, back: float, held: float

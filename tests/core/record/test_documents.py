@@ -81,7 +81,7 @@ def test_falsy_values_survive() -> None:
     record.episode.checksum(0, "0")
     record.episode.verified(0)
     record.episode.desync(0, "0", "1", 0)
-    record.terminate("peer_lost", partial=True, frame=0, now_ms=START_MS, disconnected_player=0)
+    record.terminate("peer_lost", partial=True, now_ms=START_MS, disconnected_player=0)
     built = documents(record)
     multiplayer = built["multiplayer"]
     assert multiplayer["peerPlayerId"] == 0
@@ -289,6 +289,17 @@ def test_counters_health_probe_and_protocol_errors_are_exported() -> None:
     assert multiplayer["protocolErrors"] == {"too short": 3}
     assert multiplayer["environment"]["versions"] == ["1", "2"]
     assert multiplayer["config"]["sync"]["fps"] is None
+
+
+@pytest.mark.parametrize(("episodes", "frame"), [([], None), ([0], -1), ([5], 4), ([5, 3], 2), ([5, 0], -1)])
+def test_a_match_ends_at_the_newest_final_frame_of_its_newest_episode(
+    episodes: list[int], frame: int | None
+) -> None:
+    record = new_record()
+    for frames in episodes:
+        played(record, frames).episode.played_up_to(frames + 2, 100)  # two more on guesses
+    record.terminate("peer_lost", partial=True, now_ms=START_MS)
+    assert documents(record)["multiplayer"]["sessionStatus"]["terminationFrame"] == frame
 
 
 def test_while_the_match_goes_on_it_is_partial_and_has_no_reason() -> None:

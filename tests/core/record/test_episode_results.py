@@ -81,7 +81,7 @@ def test_what_ended_an_episode_first_is_what_ended_it() -> None:
     begun(record, START_MS + 1000)
     begun(record, START_MS + 2000).break_off(START_MS + 2500, "peer_reset")
     begun(record, START_MS + 3000)
-    record.terminate("peer_lost", partial=True, frame=0, now_ms=START_MS + 4000)
+    record.terminate("peer_lost", partial=True, now_ms=START_MS + 4000)
     record.episode.complete(START_MS + 5000)  # an end that came to light after the match was over
     found = results(record)
     assert [one["endedBy"] for one in found] == ["terminated", "reset", "peer_reset", "peer_lost"]
@@ -91,7 +91,7 @@ def test_what_ended_an_episode_first_is_what_ended_it() -> None:
 def test_who_closes_in_the_middle_of_an_episode_has_closed_it() -> None:
     record = new_record()
     begun(record)
-    record.terminate("normal", partial=False, frame=0, now_ms=START_MS + 4000)
+    record.terminate("normal", partial=False, now_ms=START_MS + 4000)
     assert results(record)[0]["endedBy"] == "closed"
 
 

@@ -12,7 +12,7 @@ from tests.core.record.records import START_MS, decode, new_record, played
 def test_a_line_is_the_same_by_the_record_and_by_its_document(config: dict[str, str]) -> None:
     record = played(new_record())
     record.config.update(config)
-    record.terminate("peer_left", partial=True, frame=4, now_ms=START_MS + 5)
+    record.terminate("peer_left", partial=True, now_ms=START_MS + 5)
     document = msgspec.json.encode(build_document("multiplayer", record, 0, decode))
     entry = index_entry(record, "folder")
     assert told_index_entry(document, "folder") == entry
@@ -21,8 +21,11 @@ def test_a_line_is_the_same_by_the_record_and_by_its_document(config: dict[str, 
 
 
 def test_a_match_that_goes_on_has_no_end() -> None:
-    entry = index_entry(new_record(), "folder")
+    record = new_record()
+    entry = index_entry(record, "folder")
     assert (entry.ended_at, entry.termination_reason, entry.frames) == (None, None, 0)
+    document = msgspec.json.encode(build_document("multiplayer", record, START_MS, decode))
+    assert told_index_entry(document, "folder") == entry
 
 
 @pytest.mark.parametrize(

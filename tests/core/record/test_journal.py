@@ -155,7 +155,7 @@ def documents(record: MatchRecord, read: Decode) -> dict[str, Any]:
 def test_the_documents_of_a_journal_are_those_of_the_record(checkpoints: list[list[int]]) -> None:
     record = new_record()
     lines, mark = written(record, checkpoints)
-    record.terminate("normal", partial=False, frame=3, now_ms=START_MS + 500_000)
+    record.terminate("normal", partial=False, now_ms=START_MS + 500_000)
     lines.append(JournalWriter(record, decode).entry(mark, 0)[0])
     assert documents(fold(lines), decode_input) == documents(record, decode)
 
@@ -172,8 +172,7 @@ def test_a_journal_cut_at_any_byte_gives_the_documents_of_what_was_whole(
     expected = new_record()
     written(expected, checkpoints[:whole])
     at_ms = START_MS + 10_000 * (whole - 1) + 9_999 if whole else START_MS
-    frame = expected.frame_now
-    expected.terminate(KILLED, partial=True, frame=None if frame is None else frame - 1, now_ms=at_ms)
+    expected.terminate(KILLED, partial=True, now_ms=at_ms)
     told = documents(record, decode_input)
     assert told == documents(expected, decode)
     status = told["multiplayer"]["sessionStatus"]

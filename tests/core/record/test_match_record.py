@@ -22,8 +22,8 @@ def test_problems_that_a_peer_makes_up_do_not_grow_the_record_without_bound() ->
 def test_the_first_end_counts_and_freezes_the_documents() -> None:
     record = played(new_record())
     poll(record, 1, fresh(5))
-    record.terminate("normal", partial=False, frame=4, now_ms=START_MS + 3000)
-    record.terminate("peer_lost", partial=True, frame=9, now_ms=START_MS + 9000, disconnected_player=1)
+    record.terminate("normal", partial=False, now_ms=START_MS + 3000)
+    record.terminate("peer_lost", partial=True, now_ms=START_MS + 9000, disconnected_player=1)
     assert record.termination is not None
     first, later = documents(record, START_MS + 10_000), documents(record, START_MS + 99_000)
     assert first == later
