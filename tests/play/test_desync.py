@@ -15,7 +15,7 @@ from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.exports.encoding import to_data
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.state.dumps import NoStateError
+from gym_p2p.game.state.dumps import MAX_PLAIN_BYTES, NoStateError
 from gym_p2p.game.state.fields import Fields
 from gym_p2p.game.state.snapshot import snapshots_named
 from gym_p2p.play.state_comparer import StateComparer
@@ -54,6 +54,9 @@ class _Side:
     def begin(self, episode: int) -> None:
         self.record.begin_episode(Begin(at_ms=0), number=episode)
         self.exchange.begin_episode(episode, lambda frame: self._states if frame == 9 else None)
+
+    def hold(self, fields: Fields) -> None:
+        self._states = fields
 
     def differs(self, episode: int, frame: int = 9, player: int = 1) -> None:
         if (record := self.record.called(episode)) is not None:
@@ -148,6 +151,19 @@ def test_what_is_no_state_is_refused_by_that_process(beside: Beside, name: str) 
     side.exchange.finish(PATIENCE_S)
     (event,) = side.events()
     assert event["stateProblem"].startswith("what the other player sent was not compared: ")
+
+
+def test_where_our_state_cannot_be_sent_that_is_said_also_once_theirs_has_come() -> None:
+    side, theirs = _Side(0.0), _Side(0.25)
+    side.hold({"x": bytes(MAX_PLAIN_BYTES)})
+    for one in (side, theirs):
+        one.begin(1)
+        one.differs(1)
+    for when in ("before", "after"):
+        (event,) = side.events()
+        assert event["stateProblem"].startswith("our state cannot be sent: it has more than "), when
+        side.exchange.receive(StateArrived(1, 1, 9, theirs.sent[0].data))
+    assert side.sent == []
 
 
 class _Slow(Beside):
