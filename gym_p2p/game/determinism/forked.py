@@ -36,16 +36,19 @@ class Forked:
 
     Args:
         play: what it does there.
-        hash_seed: by which of the others it goes; text hashes as in this process.
+
+    Attributes:
+        how: what it is, in words.
 
     Raises:
         NoRecipe: this system does not fork.
     """
 
-    def __init__(self, play: Callable[[], list[Run]], hash_seed: int) -> None:
+    how = "a fork of this process"
+
+    def __init__(self, play: Callable[[], list[Run]]) -> None:
         if not hasattr(os, "fork"):
             raise NoRecipe("this system does not fork processes")
-        self.hash_seed = hash_seed
         self._results, results = os.pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # there may be other threads: see above
