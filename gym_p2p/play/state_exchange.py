@@ -146,6 +146,8 @@ class StateExchange:
         self._waiting: dict[int, tuple[int, int]] = {}
         """Whose state is waited for, and of which frame."""
         self._sent: set[int] = set()
+        self._giving: set[int] = set()
+        """To whom our state is still to be given."""
         self._kept_bytes = 0
 
     def begin_episode(self, episode: int, fields: Callable[[int], Fields | None]) -> None:
@@ -169,8 +171,8 @@ class StateExchange:
 
     @property
     def waits(self) -> bool:
-        """Whether somebody's state may still come."""
-        return bool(self._waiting)
+        """Whether somebody's state may still come, or ours has still to be given to somebody."""
+        return bool(self._waiting or self._giving)
 
     def finish(self, limit_s: float) -> None:
         """Wait until what is here is compared, for so long at most; what is not by then is given up."""
@@ -185,6 +187,7 @@ class StateExchange:
         if fields is None:
             return
         self._sent.add(player)
+        self._giving.add(player)
         self._waiting[player] = key
         self._note(key, _NO_STATE_YET)
         self._workplace.submit(partial(self._give, player, key, fields))
@@ -192,10 +195,13 @@ class StateExchange:
     # What follows is done at the workplace, one thing after the other.
 
     def _give(self, player: int, key: tuple[int, int], fields: Fields) -> None:
-        if key not in self._ours:
-            self._ours[key] = self._packed(fields)
-        if (ours := self._our_state(key)) is not None:
-            self._command(GiveState(player, *key, ours))
+        try:
+            if key not in self._ours:
+                self._ours[key] = self._packed(fields)
+            if (ours := self._our_state(key)) is not None:
+                self._command(GiveState(player, *key, ours))
+        finally:
+            self._giving.discard(player)
 
     def _packed(self, fields: Fields) -> bytes | NoStateError:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -164,6 +164,23 @@ def test_where_our_state_cannot_be_sent_that_is_said_also_once_theirs_has_come()
         assert event["stateProblem"].startswith("our state cannot be sent: it has more than "), when
         side.exchange.receive(StateArrived(1, 1, 9, theirs.sent[0].data))
     assert side.sent == []
+
+
+def test_it_waits_until_both_states_are_under_way_whichever_is_first() -> None:
+    class Later(AtOnce):
+        def submit(self, job: Callable[[], None]) -> None:
+            jobs.append(job)
+
+    jobs: list[Callable[[], None]] = []
+    side = _desynced(Later())
+    assert side.exchange.waits
+    side.exchange.receive(StateArrived(1, 1, 9, b"theirs, before ours is packed"))
+    assert side.exchange.waits
+    assert side.sent == []
+    for job in jobs:
+        job()
+    assert len(side.sent) == 1
+    assert not side.exchange.waits
 
 
 class _Slow(Beside):
