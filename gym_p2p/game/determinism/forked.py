@@ -19,6 +19,8 @@ import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
+import msgspec
+
 from gym_p2p.game.determinism.clocks import forget_real_clocks_and_chance
 from gym_p2p.game.determinism.fresh_process import NoRecipe
 from gym_p2p.game.determinism.rounds import runs_from_bytes, runs_to_bytes
@@ -75,9 +77,10 @@ class Forked:
                 raise NoRecipe(f"a fork of this process was not done after {_TIMEOUT_S:.0f} s")
         finally:
             self.close()
-        if not found:
-            raise NoRecipe("a fork of this process failed")
-        return runs_from_bytes(bytes(found))
+        try:
+            return runs_from_bytes(bytes(found))
+        except msgspec.DecodeError:  # nothing, or a part: it raised, or was killed as it wrote
+            raise NoRecipe("a fork of this process failed") from None
 
     def close(self) -> None:
         """End the fork. Idempotent."""
