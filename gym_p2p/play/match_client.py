@@ -41,7 +41,7 @@ from gym_p2p.net.worker.messages import (
 from gym_p2p.play.ending import Ending, gone_in_words
 from gym_p2p.play.recorder import Recorder
 
-__all__ = ["MatchClient", "Voter"]
+__all__ = ["WAIT_SLICE_S", "MatchClient", "Voter"]
 
 Voter = Callable[[MatchProposed], Verdict]
 """A player's own vote about a match that a queue proposes; never raises."""

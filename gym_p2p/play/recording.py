@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 
 from gym_p2p.config import P2PConfig
@@ -50,6 +49,7 @@ def open_replay(
     config: P2PConfig,
     *,
     folder: Path | None,
+    at_ms: int,
     snapshots: str | None,
     environment: Recipe | None,
 ) -> ReplayWriter | None:
@@ -62,19 +62,20 @@ def open_replay(
         found: the match.
         config: with the path, if there is one.
         folder: where the documents go; ``None`` where none are written.
+        at_ms: the Unix time in milliseconds.
         snapshots: the strategy's name where the players compare states.
         environment: how the environment was made, where that is known better than it knows itself.
 
     Raises:
         ConfigurationError: no file can be written where the user wants one.
     """
-    path = _replay_path(found, config, folder)
+    path = _replay_path(found, config, folder, at_ms)
     if path is None:
         return None
     header = replay_header(
         game,
         match_id=found.match_id,
-        recorded_ms=time.time_ns() // 1_000_000,
+        recorded_ms=at_ms,
         player_id=found.player_id,
         players=[
             {"player_id": p.player_id, "subject_id": p.subject_id, "seats": list(p.seats)}
@@ -94,14 +95,14 @@ def open_replay(
         return None
 
 
-def _replay_path(found: MatchFound, config: P2PConfig, folder: Path | None) -> Path | None:
+def _replay_path(found: MatchFound, config: P2PConfig, folder: Path | None, at_ms: int) -> Path | None:
     if not config.record:
         return None
     if isinstance(config.record, str):
         path = Path(config.record)
         if path.suffix == SUFFIX:
             return path
-        folder = _match_path(path, found, time.time_ns() // 1_000_000)
+        folder = _match_path(path, found, at_ms)
     return None if folder is None else folder / f"{path_component(found.player_id)}{SUFFIX}"
 
 

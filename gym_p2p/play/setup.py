@@ -142,6 +142,7 @@ class MatchSetup:
             found,
             self._config,
             folder=recorder.folder,
+            at_ms=now_ms(),
             snapshots=choice.compared_by,
             environment=environment,
         )

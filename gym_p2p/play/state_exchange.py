@@ -18,7 +18,7 @@ from typing import Protocol
 
 from gym_p2p.core.match.events import Desynced, GiveState, StateArrived
 from gym_p2p.core.record.match_record import MatchRecord
-from gym_p2p.game.state.dumps import Comparison, NoStateError, compare, pack
+from gym_p2p.game.state.dumps import MAX_PLAIN_BYTES, Comparison, NoStateError, compare, pack
 from gym_p2p.game.state.fields import Fields
 from gym_p2p.play.state_comparer import StateComparer
 from gym_p2p.processes.threads import OwnThread
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 COMPARE_LIMIT_S = 10.0
 """Two states as large as they may be take a second or two."""
 
-KEPT_BYTES = 16 * 2**20
+KEPT_BYTES = 4 * MAX_PLAIN_BYTES
 """Of states, over a match: those of one player, both as large as they may be, twice. Of later ones only the
 differences are kept."""
 
@@ -141,11 +141,13 @@ class StateExchange:
         self._workplace = workplace
         self._episode = 0
         self._fields: Callable[[int], Fields | None] = lambda _frame: None
-        self._ours: dict[tuple[int, int], bytes] = {}
-        """Packed, by episode and frame."""
+        self._ours: dict[tuple[int, int], bytes | NoStateError] = {}
+        """Packed, or why not, by episode and frame."""
         self._waiting: dict[int, tuple[int, int]] = {}
         """Whose state is waited for, and of which frame."""
         self._sent: set[int] = set()
+        self._giving: set[int] = set()
+        """To whom our state is still to be given."""
         self._kept_bytes = 0
 
     def begin_episode(self, episode: int, fields: Callable[[int], Fields | None]) -> None:
@@ -169,8 +171,8 @@ class StateExchange:
 
     @property
     def waits(self) -> bool:
-        """Whether somebody's state may still come."""
-        return bool(self._waiting)
+        """Whether somebody's state may still come, or ours has still to be given to somebody."""
+        return bool(self._waiting or self._giving)
 
     def finish(self, limit_s: float) -> None:
         """Wait until what is here is compared, for so long at most; what is not by then is given up."""
@@ -185,6 +187,7 @@ class StateExchange:
         if fields is None:
             return
         self._sent.add(player)
+        self._giving.add(player)
         self._waiting[player] = key
         self._note(key, _NO_STATE_YET)
         self._workplace.submit(partial(self._give, player, key, fields))
@@ -194,14 +197,28 @@ class StateExchange:
     def _give(self, player: int, key: tuple[int, int], fields: Fields) -> None:
         try:
             if key not in self._ours:
-                self._ours[key] = pack(fields, breathe=self._workplace.breathe)
+                self._ours[key] = self._packed(fields)
+            if (ours := self._our_state(key)) is not None:
+                self._command(GiveState(player, *key, ours))
+        finally:
+            self._giving.discard(player)
+
+    def _packed(self, fields: Fields) -> bytes | NoStateError:
+        try:
+            return pack(fields, breathe=self._workplace.breathe)
         except NoStateError as error:
-            self._note(key, f"our state cannot be sent: {error}")
-            return
-        self._command(GiveState(player, *key, self._ours[key]))
+            return error
+
+    def _our_state(self, key: tuple[int, int]) -> bytes | None:
+        """Return our packed state; ``None`` where there is none, and say why."""
+        ours = self._ours.get(key)
+        if isinstance(ours, NoStateError):
+            self._note(key, f"our state cannot be sent: {ours}")
+            return None
+        return ours
 
     def _compare(self, player: int, key: tuple[int, int], theirs: bytes) -> None:
-        ours = self._ours.get(key)
+        ours = self._our_state(key)
         if ours is None:
             return
         try:

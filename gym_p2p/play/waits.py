@@ -66,8 +66,7 @@ class Waits:
         self.reset_limit_s = config.reset_limit_s(takes_turns=takes_turns)
         self.last_s = 2 * answer_s(config) + 1.0
         """After the limits, how long it may take until all have agreed on what they lead to."""
-        paced = config.fps is not None and not takes_turns
-        self._inputs = Patience(self.input_limit_s, paced=paced, excuse_s=answer_s(config))
+        self._inputs = Patience.for_inputs(config, takes_turns=takes_turns)
         self._resets = Patience(self.reset_limit_s, paced=False)
         self._silence_s = config.disconnect_timeout_s
         self._client = client

@@ -13,7 +13,6 @@ from gym_p2p.config import ExportConfig, P2PConfig
 from gym_p2p.config.names import load_callable
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import PollStatus
-from gym_p2p.core.match.answers import answer_s
 from gym_p2p.core.match.events import BeginEpisode, Connected, EpisodeBegan, Event, Pinged, PlayerGone
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.record.documents import KINDS
@@ -29,6 +28,7 @@ from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.memory import MemoryNetwork, VirtualClock
 from gym_p2p.net.worker.messages import LinkOpened, Polled
 from gym_p2p.play.exported import introduction
+from gym_p2p.play.match_client import WAIT_SLICE_S
 from gym_p2p.play.played_match import PlayedMatch
 from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.runner import EpisodeRunner
@@ -40,10 +40,6 @@ __all__ = ["VirtualPlayer"]
 
 EPOCH_MS = 1_750_000_000_000
 """The Unix time at which every simulation begins, so that equal arguments give equal documents."""
-
-
-LOOK_EVERY_S = 0.25
-"""How often a player who waits looks for how long they have; as a session does."""
 
 
 class VirtualPlayer:
@@ -114,12 +110,7 @@ class VirtualPlayer:
         self._runner: EpisodeRunner | None = None
         self._input_given_for = -1
         self._stalled = False
-        takes_turns = game.takes_turns
-        self._patience = Patience(
-            config.input_limit_s(takes_turns=takes_turns),
-            paced=config.fps is not None and not takes_turns,
-            excuse_s=answer_s(config),
-        )
+        self._patience = Patience.for_inputs(config, takes_turns=game.takes_turns)
         self._pacer = Pacer((config.fps or 60.0) * (1 + setting.by_seat.clock_drift.get(self.seat, 0.0)))
         self._counters = Counters()
         self._looking = False
@@ -222,7 +213,7 @@ class VirtualPlayer:
             self._driver.command(give_up)
         if not self._looking:
             self._looking = True
-            self._clock.call_at(now + LOOK_EVERY_S, self._look)
+            self._clock.call_at(now + WAIT_SLICE_S, self._look)
 
     def _look(self) -> None:
         self._looking = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import time
@@ -21,6 +22,7 @@ __all__ = [
     "Decorated",
     "Drawn",
     "Herded",
+    "Homesick",
     "KeyedByAddress",
     "LateByAddress",
     "Listed",
@@ -31,6 +33,8 @@ __all__ = [
     "SilentlyByAddress",
     "Sparkling",
 ]
+
+_HOME = os.getpid()
 
 
 class Dated(Walker):
@@ -58,6 +62,14 @@ class Clocked(Walker):
         *rest, info = super().step(action)
         self.stamp = perf_counter(), Random().random()
         return (*rest, {**info, "stamp": self.stamp})
+
+
+class Homesick(Clocked):
+    """The same; and earns something where its process is no fork of the one that has loaded this module."""
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        seen, _, *rest = super().step(action)
+        return (seen, float(os.getppid() != _HOME), *rest)
 
 
 class Sparkling(Walker):

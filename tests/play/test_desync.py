@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.exports.encoding import to_data
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.state.dumps import NoStateError
+from gym_p2p.game.state.dumps import MAX_PLAIN_BYTES, NoStateError
 from gym_p2p.game.state.fields import Fields
 from gym_p2p.game.state.snapshot import snapshots_named
 from gym_p2p.play.state_comparer import StateComparer
@@ -54,6 +54,9 @@ class _Side:
     def begin(self, episode: int) -> None:
         self.record.begin_episode(Begin(at_ms=0), number=episode)
         self.exchange.begin_episode(episode, lambda frame: self._states if frame == 9 else None)
+
+    def hold(self, fields: Fields) -> None:
+        self._states = fields
 
     def differs(self, episode: int, frame: int = 9, player: int = 1) -> None:
         if (record := self.record.called(episode)) is not None:
@@ -148,6 +151,36 @@ def test_what_is_no_state_is_refused_by_that_process(beside: Beside, name: str) 
     side.exchange.finish(PATIENCE_S)
     (event,) = side.events()
     assert event["stateProblem"].startswith("what the other player sent was not compared: ")
+
+
+def test_where_our_state_cannot_be_sent_that_is_said_also_once_theirs_has_come() -> None:
+    side, theirs = _Side(0.0), _Side(0.25)
+    side.hold({"x": bytes(MAX_PLAIN_BYTES)})
+    for one in (side, theirs):
+        one.begin(1)
+        one.differs(1)
+    for when in ("before", "after"):
+        (event,) = side.events()
+        assert event["stateProblem"].startswith("our state cannot be sent: it has more than "), when
+        side.exchange.receive(StateArrived(1, 1, 9, theirs.sent[0].data))
+    assert side.sent == []
+
+
+def test_it_waits_until_both_states_are_under_way_whichever_is_first() -> None:
+    class Later(AtOnce):
+        def submit(self, job: Callable[[], None]) -> None:
+            jobs.append(job)
+
+    jobs: list[Callable[[], None]] = []
+    side = _desynced(Later())
+    assert side.exchange.waits
+    side.exchange.receive(StateArrived(1, 1, 9, b"theirs, before ours is packed"))
+    assert side.exchange.waits
+    assert side.sent == []
+    for job in jobs:
+        job()
+    assert len(side.sent) == 1
+    assert not side.exchange.waits
 
 
 class _Slow(Beside):

@@ -23,6 +23,7 @@ from gym_p2p.play.progress import SessionState
 from tests.game.environments import LastOneStanding
 from tests.players import Episode, Lobby, Wrapped, act, assert_all_played_the_same, play_episode, together
 from tests.toys import BLEND
+from tests.waiting import PATIENCE_S
 
 WELL_BEFORE_S = 10.0
 """Half of what a reset or a step would wait for the others."""
@@ -312,6 +313,21 @@ def test_a_desync_ends_the_match_where_that_is_wanted_and_both_exports_hold_it(
     assert [event["frame"] for event in events] == [4, 4]
     assert events[0]["ourHash"] == events[1]["peerHash"] != events[0]["peerHash"]
     _assert_partial(a, "desync", b.p2p.progress.player_id)
+
+
+def test_a_match_that_a_desync_ends_is_closed_once_the_states_are_exchanged_and_compared(
+    lobby: Lobby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("EXCHANGE_LIMIT_S", "COMPARE_LIMIT_S"):  # however busy the machine is
+        monkeypatch.setattr(f"gym_p2p.play.live_match.{limit}", PATIENCE_S)
+    a, b = _blends(lobby, sync="rollback", on_desync="truncate", checksum_interval=5)
+    b.unwrapped.skew = 1e-9
+    _begun([a, b], frames=50)
+    together(a.close, b.close)
+    for env in (a, b):
+        event = env.p2p.document("multiplayer")["validation"]["allDesyncEvents"][0]
+        assert event["stateProblem"] is None
+        assert "unwrapped.skew" in [row["path"] for row in event["stateDifferences"]]
 
 
 def test_by_default_a_match_goes_on_after_a_desync_and_counts_it(lobby: Lobby) -> None:

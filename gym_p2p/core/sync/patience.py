@@ -24,6 +24,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.answers import answer_s
 from gym_p2p.core.match.events import GiveUp
 
 __all__ = ["BUDGET", "FORGIVEN", "GRACE_LEAST_S", "GRACE_MOST_S", "PAUSE_AFTER_S", "Patience", "Pause"]
@@ -87,6 +89,18 @@ class Patience:
         self._accounts: dict[int, _Account] = {}
         self._rtt_s: dict[int, float] = {}
         self._waiting = False
+
+    @classmethod
+    def for_inputs(cls, config: SyncConfig, *, takes_turns: bool) -> Patience:
+        """Return the patience that a configuration has with whoever owes an input.
+
+        Args:
+            config: as configured.
+            takes_turns: whether a step is one player's turn.
+        """
+        limit_s = config.input_limit_s(takes_turns=takes_turns)
+        paced = config.fps is not None and not takes_turns
+        return cls(limit_s, paced=paced, excuse_s=answer_s(config))
 
     def pinged(self, player: int, rtt_s: float) -> None:
         """Take a measured round trip to a player."""

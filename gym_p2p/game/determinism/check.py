@@ -266,8 +266,8 @@ class _Examination:
         )
         started: list[Forked] = []
         try:
-            for hash_seed in HASH_SEEDS:
-                started.append(Forked(functools.partial(play, stirred_by=hash_seed), hash_seed))
+            for number in HASH_SEEDS:  # as many, stirred as those are
+                started.append(Forked(functools.partial(play, stirred_by=number)))
                 stack.callback(started[-1].close)
         except (NoRecipe, OSError) as problem:
             return str(problem)

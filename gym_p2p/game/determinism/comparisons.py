@@ -32,7 +32,7 @@ def equal(name: str, originals: list[Run], runs: list[Run]) -> CardCheck:
 def from_processes(
     originals: list[Run], others: Sequence[FreshProcess | Forked] | str
 ) -> tuple[CardCheck, list[Run]]:
-    """Say what came back from the fresh processes, or why there were none; return their runs too."""
+    """Say what came back from the other processes, or why there were none; return their runs too."""
     name = ELSEWHERE
     if isinstance(others, str):
         return CardCheck(name, passed=None, detail=f"not tried: {others}"), []
@@ -47,8 +47,7 @@ def from_processes(
         for one in in_rounds(originals, found):
             check = equal(name, originals, one)
             if not check.passed:
-                detail = f"{check.detail} (PYTHONHASHSEED={other.hash_seed}, clocks ahead)"
-                return attrs.evolve(check, detail=detail), runs
+                return attrs.evolve(check, detail=f"{check.detail} ({other.how})"), runs
     detail = f"{check.detail}, with PYTHONHASHSEED={' and '.join(map(str, HASH_SEEDS))}, clocks ahead"
     return attrs.evolve(check, detail=detail), runs
 

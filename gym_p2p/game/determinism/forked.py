@@ -19,6 +19,8 @@ import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
+import msgspec
+
 from gym_p2p.game.determinism.clocks import forget_real_clocks_and_chance
 from gym_p2p.game.determinism.fresh_process import NoRecipe
 from gym_p2p.game.determinism.rounds import runs_from_bytes, runs_to_bytes
@@ -36,16 +38,19 @@ class Forked:
 
     Args:
         play: what it does there.
-        hash_seed: by which of the others it goes; text hashes as in this process.
+
+    Attributes:
+        how: what it is, in words.
 
     Raises:
         NoRecipe: this system does not fork.
     """
 
-    def __init__(self, play: Callable[[], list[Run]], hash_seed: int) -> None:
+    how = "a fork of this process"
+
+    def __init__(self, play: Callable[[], list[Run]]) -> None:
         if not hasattr(os, "fork"):
             raise NoRecipe("this system does not fork processes")
-        self.hash_seed = hash_seed
         self._results, results = os.pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # there may be other threads: see above
@@ -72,9 +77,10 @@ class Forked:
                 raise NoRecipe(f"a fork of this process was not done after {_TIMEOUT_S:.0f} s")
         finally:
             self.close()
-        if not found:
-            raise NoRecipe("a fork of this process failed")
-        return runs_from_bytes(bytes(found))
+        try:
+            return runs_from_bytes(bytes(found))
+        except msgspec.DecodeError:  # nothing, or a part: it raised, or was killed as it wrote
+            raise NoRecipe("a fork of this process failed") from None
 
     def close(self) -> None:
         """End the fork. Idempotent."""

@@ -80,6 +80,9 @@ class FreshProcess:
         settings: ``options``, ``default_actions``, ``seats``, ``strategy``, ``hooks`` (names only),
             ``isolate``, ``rounds``, and ``fixed``: whether clocks and chance are the same in all such
             processes, or the clocks ahead.
+
+    Attributes:
+        how: in what it differs from its like, in words.
     """
 
     def __init__(
@@ -88,7 +91,7 @@ class FreshProcess:
         again = [(run.seed, [[action.hex() for action in joint] for joint in run.actions]) for run in runs]
         job = {"recipe": dict(recipe), "runs": again, "hash_seed": hash_seed, **settings}
         self._job = json.dumps(job).encode()
-        self.hash_seed = hash_seed
+        self.how = f"PYTHONHASHSEED={hash_seed}{'' if settings['fixed'] else ', clocks ahead'}"
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             python_command("gym_p2p.game.determinism.fresh_process"),
             env={**os.environ, "PYTHONHASHSEED": str(hash_seed), _MARK: "1"},

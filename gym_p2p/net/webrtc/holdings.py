@@ -11,7 +11,7 @@ from typing import Any
 
 from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, SCTP_DATA_LAST_FRAG
 
-__all__ = ["holds_too_much"]
+__all__ = ["MAX_CHANNELS", "MAX_FRAGMENTS", "MAX_GAPS", "MAX_WAITING", "holds_too_much"]
 
 MAX_CHANNELS = 16
 """A match has two; a browser may open one or two of its own."""

@@ -98,6 +98,13 @@ def test_what_could_not_be_judged_is_no_pass(monkeypatch: pytest.MonkeyPatch) ->
     assert "does not fork" in card.why
 
 
+def test_where_a_fork_comes_to_other_outcomes_that_is_said_of_a_fork() -> None:
+    card = _card(lambda: local_noise.Homesick())  # noqa: PLW0108 the same
+    assert card.verdict == "unfit", str(card)
+    assert "with fixed clocks and chance, the reward of 'player' differs" in card.why, card.why
+    assert card.why.endswith("(a fork of this process)")
+
+
 def test_what_shows_late_is_waited_for_where_states_differ() -> None:
     card = _card(local_noise.LateByAddress, fresh_process=False)
     assert card.verdict == "unfit", str(card)

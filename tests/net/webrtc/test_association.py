@@ -29,6 +29,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.net.webrtc.association import SACK_DELAY_S, Association
+from gym_p2p.net.webrtc.holdings import MAX_CHANNELS, MAX_FRAGMENTS, MAX_GAPS, MAX_WAITING
 from tests.net.peers import run
 
 TAG, FIRST_TSN = 77, 2**32 - 3
@@ -362,6 +363,31 @@ def test_a_peer_that_makes_us_hold_more_and_more_is_cut_off(flood: Callable[[int
     assert peak < 24 * 2**20
     assert kept == 0
     assert set(states) == {"closed"}
+
+
+@pytest.mark.parametrize(
+    ("flood", "most"),
+    [
+        ("a message without an end", MAX_FRAGMENTS),
+        ("fragments of nothing", MAX_FRAGMENTS),
+        ("every other one", MAX_GAPS),
+        ("what overtook something that never comes", MAX_WAITING),
+        ("ordered ones after one that never comes", MAX_WAITING),
+        ("channels", MAX_CHANNELS),
+        ("streams", MAX_CHANNELS),
+    ],
+)
+def test_it_is_cut_off_with_the_first_packet_that_nobody_would_send(flood: str, most: int) -> None:
+    async def taken() -> int:
+        side = Side(tuned=True)
+        sctp: Any = side.sctp
+        for number in range(2 * most):
+            if side.channels[0].readyState == "closed":
+                return number
+            await sctp._handle_data(packet(FLOODS[flood](number)))
+        return 2 * most
+
+    assert most - 2 <= run(taken()) <= most + 1  # two channels are there before
 
 
 def test_a_state_whose_first_part_was_lost_is_held_until_that_comes_again() -> None:
