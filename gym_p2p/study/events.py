@@ -130,10 +130,15 @@ def _refusals(account: Account) -> Iterator[dict[str, Any]]:
 
 def _departures(account: Account) -> Iterator[dict[str, Any]]:
     for one in account.part("departures", list[parts.Departure]) or ():
-        detail = {"reason": one.reason, "statedReason": one.stated_reason, "source": one.source}
+        detail = {
+            "reason": one.reason,
+            "statedReason": one.stated_reason,
+            "source": one.source,
+            "sourcePlayer": account.names.or_none(one.source_player_id),
+            "lostPlayer": account.names.or_none(one.lost_player_id),
+        }
         yield {
             "kind": "departure",
-            "episode": one.episode,
             "frame": one.frame,
             "at": one.timestamp,
             "other": account.names.or_none(one.player_id),
@@ -143,14 +148,15 @@ def _departures(account: Account) -> Iterator[dict[str, Any]]:
 
 def _pauses(account: Account) -> Iterator[dict[str, Any]]:
     for one in account.part("pauses", list[parts.Pause]) or ():
+        players = [account.names(player) for player in one.player_ids]
+        detail = {"players": players, "reason": one.reason, "limitMs": one.limit_ms}
         yield {
             "kind": "pause",
-            "episode": one.episode,
             "frame": one.frame,
             "at": one.timestamp,
             "duration_ms": one.duration_ms,
-            "other": account.names.or_none(one.player_id),
-            "detail": json_text({"reason": one.reason, "outcome": one.outcome}),
+            "other": players[0] if len(players) == 1 else None,
+            "detail": json_text(detail),
         }
 
 

@@ -71,7 +71,8 @@ def folder(tmp_path: Path) -> Path:
         whole["validation"]["allDesyncEvents"] = [desync]
         waited = {"reason": "input", "timestamp": made.START_MS + 500, "durationMs": 90}
         left = {"reason": "peer_left", "timestamp": made.START_MS + 950}
-        whole["pauses"], whole["departures"] = ([{"playerId": "right", **one}] for one in (waited, left))
+        whole["pauses"] = [{"playerIds": ["right"], **waited}]
+        whole["departures"] = [{"playerId": "right", **left}]
         made.write(tmp_path / "m" / f"{player}.multiplayer.json", whole)
         made.write(tmp_path / "m" / f"{player}.session.json", made.session(player))
     return tmp_path
