@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from html.parser import HTMLParser
 from pathlib import Path
@@ -200,6 +201,22 @@ def test_the_command_writes_the_page(folder: Path, capsys: pytest.CaptureFixture
     assert main(["report", str(folder), "--match", "m", "-o", str(target)]) == 0
     assert Reader(target.read_text()).tags
     assert capsys.readouterr().out == f"{target}: 1 match, 2 problems found\n"
+    # One of the other match, whose second document is missing, and the page is no file of a match.
+    made.write(folder / "n.multiplayer.json", made.document(match="n"))
+    for options, said in ((["--match", "m"], "1 match, 2 problems"), ([], "2 matches, 4 problems")):
+        assert main(["report", str(folder), *options, "-o", str(target)]) == 0
+        assert capsys.readouterr().out == f"{target}: {said} found\n"
+
+
+def test_without_a_library_for_plots_nothing_is_read_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("gym_p2p.study.report")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr("gym_p2p.cli.report.load", None)
+    assert main(["report", str(folder), "-o", str(folder / "r.html")]) == 2
+    assert "the report needs matplotlib: pip install 'gym_p2p[data]'" in capsys.readouterr().err
 
 
 def test_the_command_makes_no_folder_that_nobody_asked_for(
