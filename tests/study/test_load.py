@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import os
@@ -384,6 +385,14 @@ def test_parquet_and_csv_hold_the_tables(folder: Path, tmp_path: Path) -> None:
         lines = (tmp_path / "out" / f"{name}.csv").read_text().splitlines()
         assert lines[0].replace('"', "").split(",") == table.arrow.column_names
         assert len(lines) == len(table) + 1
+
+
+def test_what_others_wrote_stands_in_csv_as_it_is(tmp_path: Path) -> None:
+    name = '=HYPERLINK("http://x","y"), and\nmore'
+    made.write(tmp_path / "m.json", made.document(name))
+    path = gym_p2p.load(tmp_path).players.to_csv(tmp_path / "players.csv")
+    with path.open(newline="") as file:
+        assert name in {row["player"] for row in csv.DictReader(file)}
 
 
 def test_importing_the_package_imports_no_table_library() -> None:
