@@ -1,7 +1,7 @@
 """A study as Minari datasets: for every environment and seat what its players saw, did and earned.
 
-Every recording is played again for it (:mod:`gym_p2p.study.again` says under which conditions), and compared
-on the way: what does not come out as recorded is in no dataset.
+Every recording is played again for it (:mod:`gym_p2p.study.replayed` says under which conditions), and
+compared on the way: what does not come out as recorded is in no dataset.
 """
 
 from __future__ import annotations

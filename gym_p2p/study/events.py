@@ -7,13 +7,13 @@ from typing import Any
 
 from gym_p2p.study import document_parts as parts
 from gym_p2p.study.accounts import Account
-from gym_p2p.study.arrow import json_text, whole_ms
-from gym_p2p.study.facts import Facts
+from gym_p2p.study.arrow_tables import json_text, whole_ms
+from gym_p2p.study.match_facts import MatchFacts
 
 __all__ = ["event_rows"]
 
 
-def event_rows(facts: Facts) -> list[dict[str, Any]]:
+def event_rows(facts: MatchFacts) -> list[dict[str, Any]]:
     """Return every event of a match, by player and time."""
     rows = []
     for account in facts.accounts:

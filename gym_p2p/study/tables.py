@@ -136,9 +136,9 @@ class FramesTable(Table):
         Raises:
             UsageError: there is no such match.
         """
-        from gym_p2p.study.again import frames_again  # noqa: PLC0415 - the environments' libraries
+        from gym_p2p.study.replayed import replayed_frames  # noqa: PLC0415 - the environments' libraries
 
-        return frames_again(self._study, observations=observations, match=match, trust=trust)
+        return replayed_frames(self._study, observations=observations, match=match, trust=trust)
 
 
 def _plain(table: pa.Table) -> pa.Table:
