@@ -13,7 +13,9 @@ import pytest
 import gym_p2p
 from gym_p2p.cli import main
 from gym_p2p.errors import UsageError
+from gym_p2p.study.report.figures import figures_of
 from gym_p2p.study.report.report import report_html
+from gym_p2p.study.report.timeline import Clock, clocks
 from tests.study import made
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>$\\frac{$"
@@ -105,6 +107,16 @@ def test_a_match_shows_its_outage_its_desync_and_its_timeline(folder: Path) -> N
         assert words in text, words
     assert "right's clock is true to ±2.0 ms here." in text
     assert "The players' games or documents differed" in text
+
+
+def test_the_clocks_of_two_players_are_put_onto_the_first_ones(tmp_path: Path) -> None:
+    for player, start, offset in (("left", 0, 5.0), ("right", 7, -5.0)):
+        other = "right" if player == "left" else "left"
+        told = {other: [{"timestamp": made.START_MS, "offsetMs": offset, "boundMs": 2.0}]}
+        whole = made.document(player, sessionStartTime=made.START_MS + start, clockOffsets=told)
+        made.write(tmp_path / f"{player}.multiplayer.json", whole)
+    found = clocks(figures_of(gym_p2p.load(tmp_path), "m"))
+    assert found == [Clock("left", made.START_MS, 0.0), Clock("right", made.START_MS + 2, 2.0)]
 
 
 def test_foreign_texts_are_texts_and_nothing_else(tmp_path: Path) -> None:
