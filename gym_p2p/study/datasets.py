@@ -146,7 +146,7 @@ class _Writer:
     def __init__(self, directory: Path, storage: Any) -> None:
         self._directory = directory
         self._storage = storage
-        self.datasets: dict[str, _Dataset] = {}
+        self.datasets: dict[tuple[str, str], _Dataset] = {}
         self._made: list[Path] = []
 
     def prepare(self, step: ReplayStep, replay: Replay) -> None:
@@ -217,10 +217,9 @@ class _Writer:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _key(replay: Replay, seat: str) -> str:
+def _key(replay: Replay, seat: str) -> tuple[str, str]:
     """Return what one dataset is about: a seat of an environment that was made in one way."""
-    described = json.dumps(replay.header.description, sort_keys=True)
-    return f"{replay.header.description.get('environment')} {seat} {hash(described)}"
+    return json.dumps(replay.header.description, sort_keys=True), seat
 
 
 def _about(name: str, seat: str, replay: Replay) -> dict[str, Any]:
