@@ -53,19 +53,24 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.output} cannot be written: {folder} is no folder; make it, or name another"
         )
     with doing(f"loading {arguments.path}") as say:
-        study = load(arguments.path, progress=say)
-        try:
-            from gym_p2p.study.report.report import report_html  # noqa: PLC0415 - an optional extra
+        try:  # before anything is read, which may take minutes
+            from gym_p2p.study.report.report import find_match, report_html  # noqa: PLC0415 - an optional extra
         except ModuleNotFoundError as error:
             raise UsageError(f"the report needs {error.name}: {install_extra('data')}") from error
+        study = load(arguments.path, progress=say)
         if not len(study.matches):
             raise UsageError(f"there is no match in {arguments.path}: {_found_nothing(len(study.problems))}")
-        page = report_html(study, arguments.match, progress=say)
+        match = None if arguments.match is None else find_match(study, arguments.match)
+        page = report_html(study, match, progress=say)
         with telling_the_disk(arguments.output):
             write_bytes(Path(arguments.output).absolute(), [page.encode()])
     console = output_console(soft_wrap=True)
-    found = plural(len(study.problems), "problem")
-    told = f"{arguments.output}: {plural(len(study.matches), 'match', 'matches')}, {found} found"
+    matches, problems = (
+        [one for one in table["match"].to_pylist() if match in (None, one)]
+        for table in (study.matches, study.problems)
+    )
+    found = plural(len(problems), "problem")
+    told = f"{arguments.output}: {plural(len(matches), 'match', 'matches')}, {found} found"
     console.print(printable(told, 4000), markup=False, highlight=False)
     return 0
 

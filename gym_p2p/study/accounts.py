@@ -183,19 +183,15 @@ class Account:
 
     @functools.cached_property
     def rollback_episodes(self) -> list[int | None]:
-        """The episode of each correction.
+        """The episode of each correction; ``None`` where that is not known.
 
-        Older documents do not name them: their events are in the order of the episodes, of which the
+        The session document does not name them: its events are in the order of the episodes, of which the
         multiplayer document says how many corrections each had.
         """
         events = self.rollbacks.events if self.rollbacks is not None else []
         counts = [(one.episode_num, one.rollback_count or 0) for one in self.summaries.values()]
         in_order = [number for number, count in sorted(counts) for _ in range(min(count, len(events)))]
-        numbers: list[int | None] = [*in_order] if len(in_order) == len(events) else [None] * len(events)
-        return [
-            number if event.episode is None else event.episode
-            for number, event in zip(numbers, events, strict=True)
-        ]
+        return [*in_order] if len(in_order) == len(events) else [None] * len(events)
 
 
 def read_accounts(

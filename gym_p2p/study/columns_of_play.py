@@ -127,8 +127,9 @@ EVENT_KINDS: Mapping[str, str] = MappingProxyType(
         "actor": "somebody else acted for a seat from this frame on (value: frames; other: its player)",
         "clock_offset": "the other's clock minus the player's (value: ms; detail: the bound in ms)",
         "protocol_error": "messages of peers that the protocol does not allow (value: how many)",
-        "pause": "the match waited for somebody (other: for whom; detail: for what, and what came of it)",
-        "departure": "somebody left (other: who; detail: why, and who said so)",
+        "pause": "the match waited (other: for whom, if for one; detail: for whom, for what, and how long it "
+        "could have been in ms)",
+        "departure": "somebody left (other: who; detail: why, who said so, and whose loss they left for)",
         "refusal": "the service did not take the documents",
         "end": "the player's part of the match ended (detail: why)",
     }

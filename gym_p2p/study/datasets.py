@@ -1,7 +1,7 @@
 """A study as Minari datasets: for every environment and seat what its players saw, did and earned.
 
-Every recording is played again for it (:mod:`gym_p2p.study.again` says under which conditions), and compared
-on the way: what does not come out as recorded is in no dataset.
+Every recording is played again for it (:mod:`gym_p2p.study.replayed` says under which conditions), and
+compared on the way: what does not come out as recorded is in no dataset.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class _Writer:
     def __init__(self, directory: Path, storage: Any) -> None:
         self._directory = directory
         self._storage = storage
-        self.datasets: dict[str, _Dataset] = {}
+        self.datasets: dict[tuple[str, str], _Dataset] = {}
         self._made: list[Path] = []
 
     def prepare(self, step: ReplayStep, replay: Replay) -> None:
@@ -217,10 +217,9 @@ class _Writer:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _key(replay: Replay, seat: str) -> str:
+def _key(replay: Replay, seat: str) -> tuple[str, str]:
     """Return what one dataset is about: a seat of an environment that was made in one way."""
-    described = json.dumps(replay.header.description, sort_keys=True)
-    return f"{replay.header.description.get('environment')} {seat} {hash(described)}"
+    return json.dumps(replay.header.description, sort_keys=True), seat
 
 
 def _about(name: str, seat: str, replay: Replay) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The parts of the documents as they are read: every key optional, of every version and writer.
 
-The documents' own types (:mod:`gym_p2p.core.record`) say what is written today, and refuse anything else.
-Names and meanings here are those of the schemas.
+The documents' own types (:mod:`gym_p2p.core.record`) say what is written today, and refuse anything else: a
+key that is missing, as in older documents, or one that is not known. So what is read has types of its own,
+with the same names and meanings; the tests hold that every key here is one that is written there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ __all__ = [
     "Desync",
     "Disconnection",
     "Episode",
-    "EpisodeRollbacks",
     "EpisodeSummary",
     "Focus",
     "Hash",
@@ -94,7 +94,6 @@ class Disconnection(Part, frozen=True):
 
     timestamp: float
     frame: int | None = None
-    detecting_peer: Id | None = None
     ice_state: str | None = None
     dc_state: str | None = None
 
@@ -134,13 +133,11 @@ class Rollback(Part, frozen=True):
     """A correction of the past."""
 
     frame: int
-    current_frame: int | None = None
     rollback_frames: int | None = None
     player_id: Id | None = None
     predicted_action: Any = None
     actual_action: Any = None
     timestamp: float | None = None
-    episode: int | None = None
 
 
 class Rollbacks(Part, frozen=True):
@@ -210,15 +207,7 @@ class Desync(Part, frozen=True):
     timestamp: float | None = None
     verified_frame_at_desync: int | None = None
     differs_in: str | None = None
-    has_state_dump: bool | None = None
     state_differences: list[Any] = []
-
-
-class EpisodeRollbacks(Part, frozen=True):
-    """Corrections of an episode."""
-
-    episode: int
-    count: int
 
 
 class Sample(Part, frozen=True):
@@ -307,7 +296,7 @@ class Departure(Part, frozen=True):
     stated_reason: str | None = None
     source: str | None = None
     source_player_id: Id | None = None
-    episode: int | None = None
+    lost_player_id: Id | None = None
     frame: int | None = None
     timestamp: float | None = None
 
@@ -315,13 +304,12 @@ class Departure(Part, frozen=True):
 class Pause(Part, frozen=True):
     """The match waited for somebody."""
 
-    player_id: Id | None = None
+    player_ids: list[Id] = []
     reason: str | None = None
-    episode: int | None = None
     frame: int | None = None
     timestamp: float | None = None
     duration_ms: float | None = None
-    outcome: str | None = None
+    limit_ms: float | None = None
 
 
 class Pair(Part, frozen=True):

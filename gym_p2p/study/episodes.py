@@ -8,8 +8,8 @@ from typing import Any
 
 from gym_p2p.study import document_parts as parts
 from gym_p2p.study.accounts import Account
-from gym_p2p.study.arrow import json_text, whole_ms
-from gym_p2p.study.facts import Facts
+from gym_p2p.study.arrow_tables import json_text, whole_ms
+from gym_p2p.study.match_facts import MatchFacts
 from gym_p2p.study.recordings import RecordedEpisode, Recording
 
 __all__ = ["episode_rows", "recorded_return"]
@@ -19,7 +19,7 @@ _AGREED = ("seed", "options")
 who was left."""
 
 
-def episode_rows(facts: Facts) -> list[dict[str, Any]]:
+def episode_rows(facts: MatchFacts) -> list[dict[str, Any]]:
     """Return a row for every seat of every episode, and say where the documents of one do not agree."""
     accounts, rows, recording, seat_players = facts.accounts, facts.rows, facts.recording, facts.seat_players
     seats = list(dict.fromkeys([*_recorded_seats(recording), *rows.seats, *seat_players]))
@@ -123,7 +123,7 @@ def _first(told: Sequence[parts.Episode], what: str) -> Any:
 
 
 def _agree(
-    number: int, told: Sequence[parts.Episode], recorded: RecordedEpisode | None, facts: Facts
+    number: int, told: Sequence[parts.Episode], recorded: RecordedEpisode | None, facts: MatchFacts
 ) -> None:
     for what in _AGREED:
         said = [value for one in told if (value := getattr(one, what)) is not None]

@@ -7,13 +7,13 @@ from typing import Any
 
 from gym_p2p.study import document_parts as parts
 from gym_p2p.study.accounts import Account
-from gym_p2p.study.arrow import json_text, whole_ms
-from gym_p2p.study.facts import Facts
+from gym_p2p.study.arrow_tables import json_text, whole_ms
+from gym_p2p.study.match_facts import MatchFacts
 
 __all__ = ["event_rows"]
 
 
-def event_rows(facts: Facts) -> list[dict[str, Any]]:
+def event_rows(facts: MatchFacts) -> list[dict[str, Any]]:
     """Return every event of a match, by player and time."""
     rows = []
     for account in facts.accounts:
@@ -130,10 +130,15 @@ def _refusals(account: Account) -> Iterator[dict[str, Any]]:
 
 def _departures(account: Account) -> Iterator[dict[str, Any]]:
     for one in account.part("departures", list[parts.Departure]) or ():
-        detail = {"reason": one.reason, "statedReason": one.stated_reason, "source": one.source}
+        detail = {
+            "reason": one.reason,
+            "statedReason": one.stated_reason,
+            "source": one.source,
+            "sourcePlayer": account.names.or_none(one.source_player_id),
+            "lostPlayer": account.names.or_none(one.lost_player_id),
+        }
         yield {
             "kind": "departure",
-            "episode": one.episode,
             "frame": one.frame,
             "at": one.timestamp,
             "other": account.names.or_none(one.player_id),
@@ -143,14 +148,15 @@ def _departures(account: Account) -> Iterator[dict[str, Any]]:
 
 def _pauses(account: Account) -> Iterator[dict[str, Any]]:
     for one in account.part("pauses", list[parts.Pause]) or ():
+        players = [account.names(player) for player in one.player_ids]
+        detail = {"players": players, "reason": one.reason, "limitMs": one.limit_ms}
         yield {
             "kind": "pause",
-            "episode": one.episode,
             "frame": one.frame,
             "at": one.timestamp,
             "duration_ms": one.duration_ms,
-            "other": account.names.or_none(one.player_id),
-            "detail": json_text({"reason": one.reason, "outcome": one.outcome}),
+            "other": players[0] if len(players) == 1 else None,
+            "detail": json_text(detail),
         }
 
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from gym_p2p.study.accounts import Account
 from gym_p2p.study.actions import MAX_NUMBER, ActionRows
-from gym_p2p.study.arrow import label_column
+from gym_p2p.study.arrow_tables import label_column
 from gym_p2p.study.codebook import schema
-from gym_p2p.study.facts import Facts
+from gym_p2p.study.match_facts import MatchFacts
 from gym_p2p.study.recordings import Recording
 
 __all__ = ["frames_table"]
@@ -38,7 +38,7 @@ class _Masked:
         return pa.array(self.values, kind, mask=~self.known)
 
 
-def frames_table(facts: Facts) -> pa.Table:
+def frames_table(facts: MatchFacts) -> pa.Table:
     """Return the frames of a match."""
     rows, accounts, seat_players = facts.rows, facts.accounts, facts.seat_players
     count = len(rows)

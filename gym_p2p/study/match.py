@@ -13,16 +13,16 @@ from gym_p2p.core.record.journal import KILLED
 from gym_p2p.study import document_parts as parts
 from gym_p2p.study.accounts import Account, Names, read_accounts
 from gym_p2p.study.actions import Compared, agreed_actions
-from gym_p2p.study.arrow import json_text, table_of, whole_ms
+from gym_p2p.study.arrow_tables import json_text, table_of, whole_ms
 from gym_p2p.study.episodes import episode_rows
 from gym_p2p.study.events import event_rows
-from gym_p2p.study.facts import Facts
 from gym_p2p.study.files import Found
 from gym_p2p.study.frames import frames_table
-from gym_p2p.study.links import latency_rows, probe_rows, worst_link
+from gym_p2p.study.match_facts import MatchFacts
 from gym_p2p.study.participants import participants
 from gym_p2p.study.problems import Problems, plural
 from gym_p2p.study.recordings import Recording, read_recordings
+from gym_p2p.study.round_trips import latency_rows, probe_rows, worst_link
 
 __all__ = ["MatchFiles", "read_match"]
 
@@ -45,7 +45,7 @@ def read_match(wanted: MatchFiles) -> dict[str, pa.Table]:
     recordings = read_recordings(wanted.files, problems)
     names = accounts[0].names if accounts else Names([])
     rows, actions = agreed_actions(accounts, names, problems)
-    facts = Facts(
+    facts = MatchFacts(
         match=wanted.match,
         folder=wanted.files[0].name.rpartition("/")[0] or ".",
         accounts=accounts,
@@ -70,7 +70,7 @@ def read_match(wanted: MatchFiles) -> dict[str, pa.Table]:
     }
 
 
-def _match_row(facts: Facts, actions: Compared, hashes: Compared) -> dict[str, Any]:
+def _match_row(facts: MatchFacts, actions: Compared, hashes: Compared) -> dict[str, Any]:
     accounts, recording, rows = facts.accounts, facts.recording, facts.rows
     environment = _environment(accounts, recording, facts.problems)
     config = _first(account.config for account in accounts) or {}
@@ -137,7 +137,7 @@ def _environment(
 
 
 def _player_rows(
-    facts: Facts, episodes: Sequence[dict[str, Any]], latency: Sequence[dict[str, Any]]
+    facts: MatchFacts, episodes: Sequence[dict[str, Any]], latency: Sequence[dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
     for one in facts.participants:
         returns = [row["return"] for row in episodes if row["player"] == one.player]
@@ -230,7 +230,7 @@ def _compare_hashes(accounts: Sequence[Account], problems: Problems) -> Compared
     return found
 
 
-def _judge(facts: Facts) -> None:
+def _judge(facts: MatchFacts) -> None:
     """Say whose documents are not there or not final, and whose games differed."""
     problems = facts.problems
     for one in facts.participants:

@@ -48,7 +48,7 @@ def load(path: str | os.PathLike[str], *, progress: Say | None = None) -> Study:
     say(f"looking through {path}")
     problems = Problems()
     files = find(root, problems)
-    from gym_p2p.study.arrow import table_of, tables_joined  # noqa: PLC0415 - needs pyarrow
+    from gym_p2p.study.arrow_tables import table_of, tables_joined  # noqa: PLC0415 - needs pyarrow
     from gym_p2p.study.codebook import TABLES  # noqa: PLC0415 - with it
 
     matches = _by_match(files)
@@ -125,7 +125,7 @@ class Study:
         ``rtt_age_ms`` (how long before the frame it was measured); null where the documents do not say when
         frames were played. Of several links it is the newest round trip of any.
         """
-        from gym_p2p.study.joins import frames_with_latency  # noqa: PLC0415 - needs pyarrow
+        from gym_p2p.study.frames_with_latency import frames_with_latency  # noqa: PLC0415 - needs pyarrow
 
         return frames_with_latency(self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,9 @@ class Table:
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write a CSV file (UTF-8, a line of names, null an empty cell, text quoted); return its path.
 
+        Texts of others (ids, reasons) stand there as they are, so that they still join and compare; to a
+        spreadsheet a cell that begins with ``=``, ``+``, ``-`` or ``@`` may be a formula: import as text.
+
         Raises:
             NotWritten: it could not be written.
         """
@@ -132,9 +136,9 @@ class FramesTable(Table):
         Raises:
             UsageError: there is no such match.
         """
-        from gym_p2p.study.again import frames_again  # noqa: PLC0415 - the environments' libraries
+        from gym_p2p.study.replayed import replayed_frames  # noqa: PLC0415 - the environments' libraries
 
-        return frames_again(self._study, observations=observations, match=match, trust=trust)
+        return replayed_frames(self._study, observations=observations, match=match, trust=trust)
 
 
 def _plain(table: pa.Table) -> pa.Table:
@@ -144,8 +148,6 @@ def _plain(table: pa.Table) -> pa.Table:
         if pa.types.is_dictionary(field.type):
             column = column.cast(pa.string())  # noqa: PLW2901 - the same column
         elif pa.types.is_list(field.type):
-            import json  # noqa: PLC0415 - rarely
-
             texts = [None if value is None else json.dumps(value) for value in column.to_pylist()]
             column = pa.chunked_array([pa.array(texts, pa.string())])  # noqa: PLW2901 - the same column
         columns.append(column)

@@ -70,7 +70,7 @@ OURS = {
         ("gym_p2p.study.datasets:_latency", "gym_p2p.study.participants:_told", "gym_p2p.study.report"),
         "texts in the tables that loading has made itself",
     ),
-    "gym_p2p.study.again:_kept": "what was kept of a recording: tests/study/test_again.py",
+    "gym_p2p.study.replayed:_kept": "what was kept of a recording: tests/study/test_replayed.py",
     "gym_p2p.game.determinism.rounds:runs_from_bytes": "a process and its own child",
     "gym_p2p.core.record.growth:SeatDecode.__call__": "an action that this player has in its own record",
     "gym_p2p.game.state.iterators:_arguments": "an iterator at hand",

@@ -10,7 +10,8 @@ import pytest
 import gym_p2p
 from gym_p2p.errors import NotWritten, UsageError
 from gym_p2p.exports.encoding import to_data
-from tests.replays import Played, record
+from gym_p2p.game.replay.records import Frames
+from tests.replays import Played, record, rewrite
 from tests.requirements import require
 
 Maker = tuple[str, dict[str, Any], str]
@@ -75,6 +76,22 @@ def test_who_played_and_with_which_latency_is_in_the_metadata(
         assert about["gym_p2p_player"] in {"left", "right"}
         assert about["gym_p2p_rtt_median_ms"] > 0
         assert about["gym_p2p_match"].startswith("match-")
+
+
+def test_an_episode_that_does_not_come_out_as_recorded_is_in_no_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "study" / "one.p2preplay"
+    record(path, "gym_p2p/Rally-v0", seeds=(5, 6), frames=10)
+
+    def change_the_first(records: list[Any]) -> None:
+        frames = next(one for one in records if isinstance(one, Frames))
+        frames.rewards = [*frames.rewards[:5], *((9.0, 9.0) for _ in frames.rewards[5:])]
+
+    rewrite(path, path, change_the_first)
+    for dataset in datasets(tmp_path, monkeypatch).values():
+        (about,) = dataset.storage.get_episode_metadata(range(dataset.total_episodes))
+        assert about["gym_p2p_episode"] == 2
 
 
 def test_what_cannot_be_played_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import os
@@ -15,6 +16,8 @@ import pytest
 import gym_p2p
 from gym_p2p.errors import UsageError
 from gym_p2p.study.codebook import TABLES, codebook_data, schema
+from gym_p2p.study.files import Unreadable, unpacked
+from gym_p2p.study.problems import MAX_OF_A_KIND
 from tests.study import made, oracle
 
 DATA = Path(__file__).parent / "data"
@@ -107,6 +110,74 @@ def test_documents_in_two_folders_are_one_match_and_copies_count_once(folder: Pa
     assert match["documents"] == 2
     assert match["actions_compared"] == 6
     assert kinds(study) == []
+
+
+def test_of_two_documents_the_one_that_knows_the_end_counts_and_else_the_later_one(folder: Path) -> None:
+    final = made.document("left")
+    status = final["sessionStatus"] | {"isPartial": True, "terminationReason": None}
+    later: dict[str, Any] = {"exportTimestamp": made.START_MS + 5000, "config": {"room": "later"}}
+    made.write(folder / "x" / "left.multiplayer.json", made.document("left", sessionStatus=status, **later))
+    study = gym_p2p.load(folder)
+    assert [row["path"] for row in study.problems] == ["x/left.multiplayer.json"]
+    assert kinds(study) == ["duplicate"]
+    assert {row["partial"] for row in study.players} == {False}
+    made.write(folder / "x" / "left.multiplayer.json", made.document("left", **later))
+    study = gym_p2p.load(folder)
+    assert [row["path"] for row in study.problems] == ["m/left.multiplayer.json"]
+    assert next(iter(study.matches))["room"] == "later"
+
+
+def test_events_have_their_time_from_the_start_of_the_match(folder: Path) -> None:
+    told = {(row["kind"], row["t_ms"]) for row in gym_p2p.load(folder).events if row["player"] == "left"}
+    assert told >= {("rollback", 80), ("end", 1000), ("clock_offset", 0)}
+
+
+def test_who_played_is_what_the_documents_say_and_where_they_differ_that_is_said(folder: Path) -> None:
+    entry = {"playerId": "right", "subjectId": "s-right", "seats": ["right"], "version": "9", "platform": "p"}
+    left = made.document("left", players=[entry])
+    made.write(folder / "m" / "left.multiplayer.json", left)
+    for player, there in (("right", entry), ("left", {**entry, "subjectId": "somebody"})):
+        made.write(folder / "m" / "right.multiplayer.json", made.document("right", players=[there]))
+        study = gym_p2p.load(folder)
+        (row,) = [row for row in study.players if row["player"] == "right"]
+        assert (row["subject"], row["seats"]) == ("s-right", '["right"]')
+        assert (row["version"], row["platform"]) == ("9", "p")
+        said = [row["problem"] for row in study.problems]
+        assert said == ([] if player == "right" else ["subject: 's-right' or 'somebody'"])
+
+
+def test_a_probe_that_both_players_tell_of_is_there_once(folder: Path) -> None:
+    path = {"local": "host", "remote": "srflx", "protocol": "udp"}
+    report = {"rttMs": 21.0, "samplesMs": [20.0, 22.0], "jitterMs": 1.0, "loss": 0.0, "path": path}
+    pair = {"subjects": ["a", "b"], "rttMs": 25.0, "reports": {"a": report, "b": report | {"rttMs": 25.0}}}
+    probe = {"queue": "duel", "waitedMs": 1200.0, "pairs": [pair]}
+    for player in ("left", "right"):
+        made.write(folder / "m" / f"{player}.multiplayer.json", made.document(player, probe=probe))
+    study = gym_p2p.load(folder)
+    columns = ("queue", "subject", "other", "pair_rtt_ms", "rtt_ms", "samples_ms", "remote_candidate")
+    assert [tuple(row[name] for name in columns) for row in study.probes] == [
+        ("duel", "a", "b", 25.0, 21.0, "[20.0,22.0]", "srflx"),
+        ("duel", "b", "a", 25.0, 25.0, "[20.0,22.0]", "srflx"),
+    ]
+    assert {row["waited_ms"] for row in study.players} == {1200.0}
+
+
+def test_of_very_many_problems_of_a_kind_only_the_number_is_said(folder: Path) -> None:
+    for number in range(MAX_OF_A_KIND + 3):
+        (folder / f"{number}.txt").write_text("")
+    said = [row["problem"] for row in gym_p2p.load(folder).problems]
+    assert said == [*["is no file of a match"] * MAX_OF_A_KIND, "and 3 more of this kind"]
+
+
+def test_a_file_name_that_is_no_text_is_said_as_far_as_it_is_one(folder: Path) -> None:
+    (folder / os.fsdecode(b"a\xffb.txt")).write_text("")
+    assert [row["path"] for row in gym_p2p.load(folder).problems] == ["a?b.txt"]
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(Unreadable, match="no regular file"):
+        unpacked(str(tmp_path / "pipe.json"))
 
 
 def test_disagreements_are_listed(folder: Path) -> None:
@@ -384,6 +455,14 @@ def test_parquet_and_csv_hold_the_tables(folder: Path, tmp_path: Path) -> None:
         lines = (tmp_path / "out" / f"{name}.csv").read_text().splitlines()
         assert lines[0].replace('"', "").split(",") == table.arrow.column_names
         assert len(lines) == len(table) + 1
+
+
+def test_what_others_wrote_stands_in_csv_as_it_is(tmp_path: Path) -> None:
+    name = '=HYPERLINK("http://x","y"), and\nmore'
+    made.write(tmp_path / "m.json", made.document(name))
+    path = gym_p2p.load(tmp_path).players.to_csv(tmp_path / "players.csv")
+    with path.open(newline="") as file:
+        assert name in {row["player"] for row in csv.DictReader(file)}
 
 
 def test_importing_the_package_imports_no_table_library() -> None:

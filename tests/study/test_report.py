@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 import gym_p2p
 from gym_p2p.cli import main
 from gym_p2p.errors import UsageError
+from gym_p2p.study.report.figures import figures_of
 from gym_p2p.study.report.report import report_html
+from gym_p2p.study.report.timeline import Clock, clocks
 from tests.study import made
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>$\\frac{$"
@@ -71,7 +74,8 @@ def folder(tmp_path: Path) -> Path:
         whole["validation"]["allDesyncEvents"] = [desync]
         waited = {"reason": "input", "timestamp": made.START_MS + 500, "durationMs": 90}
         left = {"reason": "peer_left", "timestamp": made.START_MS + 950}
-        whole["pauses"], whole["departures"] = ([{"playerId": "right", **one}] for one in (waited, left))
+        whole["pauses"] = [{"playerIds": ["right"], **waited}]
+        whole["departures"] = [{"playerId": "right", **left}]
         made.write(tmp_path / "m" / f"{player}.multiplayer.json", whole)
         made.write(tmp_path / "m" / f"{player}.session.json", made.session(player))
     return tmp_path
@@ -103,6 +107,16 @@ def test_a_match_shows_its_outage_its_desync_and_its_timeline(folder: Path) -> N
         assert words in text, words
     assert "right's clock is true to ±2.0 ms here." in text
     assert "The players' games or documents differed" in text
+
+
+def test_the_clocks_of_two_players_are_put_onto_the_first_ones(tmp_path: Path) -> None:
+    for player, start, offset in (("left", 0, 5.0), ("right", 7, -5.0)):
+        other = "right" if player == "left" else "left"
+        told = {other: [{"timestamp": made.START_MS, "offsetMs": offset, "boundMs": 2.0}]}
+        whole = made.document(player, sessionStartTime=made.START_MS + start, clockOffsets=told)
+        made.write(tmp_path / f"{player}.multiplayer.json", whole)
+    found = clocks(figures_of(gym_p2p.load(tmp_path), "m"))
+    assert found == [Clock("left", made.START_MS, 0.0), Clock("right", made.START_MS + 2, 2.0)]
 
 
 def test_foreign_texts_are_texts_and_nothing_else(tmp_path: Path) -> None:
@@ -199,6 +213,22 @@ def test_the_command_writes_the_page(folder: Path, capsys: pytest.CaptureFixture
     assert main(["report", str(folder), "--match", "m", "-o", str(target)]) == 0
     assert Reader(target.read_text()).tags
     assert capsys.readouterr().out == f"{target}: 1 match, 2 problems found\n"
+    # One of the other match, whose second document is missing, and the page is no file of a match.
+    made.write(folder / "n.multiplayer.json", made.document(match="n"))
+    for options, said in ((["--match", "m"], "1 match, 2 problems"), ([], "2 matches, 4 problems")):
+        assert main(["report", str(folder), *options, "-o", str(target)]) == 0
+        assert capsys.readouterr().out == f"{target}: {said} found\n"
+
+
+def test_without_a_library_for_plots_nothing_is_read_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("gym_p2p.study.report")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr("gym_p2p.cli.report.load", None)
+    assert main(["report", str(folder), "-o", str(folder / "r.html")]) == 2
+    assert "the report needs matplotlib: pip install 'gym_p2p[data]'" in capsys.readouterr().err
 
 
 def test_the_command_makes_no_folder_that_nobody_asked_for(

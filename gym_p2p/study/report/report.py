@@ -18,7 +18,7 @@ from gym_p2p.study.report.svg import Plot
 from gym_p2p.study.report.timeline import confirmation, timeline
 from gym_p2p.study.study import Study
 
-__all__ = ["report_html"]
+__all__ = ["find_match", "report_html"]
 
 _MOST_MATCHES = 300
 _MOST_PROBLEMS = 200
@@ -34,7 +34,7 @@ def report_html(
 
     Args:
         study: what was loaded.
-        match: only of this match; the begin of an id that is the only one with it will do.
+        match: only of this match; see :func:`find_match`.
         progress: is called with what is being done, in words.
 
     Raises:
@@ -42,7 +42,7 @@ def report_html(
     """
     say = progress or (lambda _text: None)
     if match is not None:
-        match = _the_match(study, match)
+        match = find_match(study, match)
     say("drawing")
     figures, plot = figures_of(study, match), Plot()
     parts = [_first_screen(figures, match)]
@@ -68,7 +68,12 @@ def report_html(
     return page.page(name if match is None else f"Match {match}", _subtitle(figures), parts)
 
 
-def _the_match(study: Study, wanted: str) -> str:
+def find_match(study: Study, wanted: str) -> str:
+    """Return a match's id; the begin of one will do where it is the only one that begins so.
+
+    Raises:
+        UsageError: there is no such match, or more than one.
+    """
     known = study.matches["match"].to_pylist()
     if wanted in known:
         return wanted

@@ -10,11 +10,11 @@ from gym_p2p.study.participants import Participant
 from gym_p2p.study.problems import Problems
 from gym_p2p.study.recordings import Recording
 
-__all__ = ["Facts"]
+__all__ = ["MatchFacts"]
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class Facts:
+class MatchFacts:
     """One match.
 
     Attributes:

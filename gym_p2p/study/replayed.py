@@ -35,7 +35,7 @@ from gym_p2p.version import __version__
 if TYPE_CHECKING:
     from gym_p2p.study.study import Study
 
-__all__ = ["CACHE", "frames_again"]
+__all__ = ["CACHE", "replayed_frames"]
 
 CACHE = ".gym_p2p-cache"
 """A folder beside the recordings; it may be deleted at any time."""
@@ -56,7 +56,7 @@ class _Played:
     problem: str | None
 
 
-def frames_again(study: Study, *, observations: bool, match: str | None, trust: bool) -> Table:
+def replayed_frames(study: Study, *, observations: bool, match: str | None, trust: bool) -> Table:
     """Return the frames with what playing again adds; see :class:`~gym_p2p.study.tables.FramesTable`."""
     if match is not None and match not in study.matches["match"].to_pylist():
         raise UsageError(f"there is no match {match!r} in {study.path}")
@@ -98,7 +98,7 @@ def _of_match(study: Study, row: dict[str, Any], *, trust: bool) -> _Played:
     return _Played(rows, problem)
 
 
-_NOTHING = pa.schema(
+_ROWS = pa.schema(
     [
         pa.field("episode", pa.int64()),
         pa.field("frame", pa.int64()),
@@ -118,13 +118,13 @@ def _play(replay: Replay, *, trust: bool) -> tuple[pa.Table, str | None]:
     def watch(step: ReplayStep) -> None:
         rows.extend(_rows(step))
         if len(rows) >= 4096:
-            batches.append(pa.RecordBatch.from_pylist(rows, _NOTHING))
+            batches.append(pa.RecordBatch.from_pylist(rows, _ROWS))
             rows.clear()
 
     verification = verify_replay(replay, trust=trust, watch=watch)
-    batches.append(pa.RecordBatch.from_pylist(rows, _NOTHING))
+    batches.append(pa.RecordBatch.from_pylist(rows, _ROWS))
     problem = "; ".join(map(str, verification.differences)) or replay.missing
-    return pa.Table.from_batches(batches, _NOTHING), problem
+    return pa.Table.from_batches(batches, _ROWS), problem
 
 
 def _rows(step: ReplayStep) -> Iterator[dict[str, Any]]:
@@ -184,7 +184,7 @@ def _kept(recording: Path, key: str) -> _Played | None:
     with contextlib.suppress(OSError, pa.ArrowException, ValueError):
         rows = pq.read_table(path)
         told = json.loads((rows.schema.metadata or {})[b"gym_p2p.problem"])
-        if rows.schema.equals(_NOTHING) and (told is None or isinstance(told, str)):
+        if rows.schema.equals(_ROWS) and (told is None or isinstance(told, str)):
             return _Played(rows, told)
     return None
 

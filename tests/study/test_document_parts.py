@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import gym_p2p
+from gym_p2p.bench.made_study import action_of, made_record
+from gym_p2p.core.latency.statistics import LatencyStatistics
+from gym_p2p.core.record.absences import Departure, Pause
+from gym_p2p.core.record.documents import DOCUMENT_TYPES, build_document
+from gym_p2p.exports.encoding import encode
+from gym_p2p.study import document_parts as parts
+
+OPEN = {"Pair", "Probe"}
+"""What stands in open objects: their keys are those of the service."""
+
+
+def classes_in(kind: Any) -> Iterator[type[msgspec.Struct]]:
+    """Yield every struct that a type is made of."""
+    seen: set[type] = set()
+    left = [msgspec.inspect.type_info(kind)]
+    while left:
+        info = left.pop()
+        if isinstance(info, msgspec.inspect.StructType):
+            if info.cls in seen:
+                continue
+            seen.add(info.cls)
+            yield info.cls
+            left += [field.type for field in info.fields]
+        for name in ("item_type", "key_type", "value_type"):
+            left += [one for one in [getattr(info, name, None)] if isinstance(one, msgspec.inspect.Type)]
+        for name in ("types", "item_types"):
+            left += getattr(info, name, ())
+
+
+WRITTEN = [
+    frozenset(one.__struct_encode_fields__)
+    for kind in (*DOCUMENT_TYPES.values(), LatencyStatistics)
+    for one in classes_in(kind)
+]
+
+
+@pytest.mark.parametrize("name", sorted(set(parts.__all__) - OPEN - {"Id", "NOTHING", "Part"}))
+def test_every_key_that_is_read_of_a_part_is_one_that_is_written(name: str) -> None:
+    keys = frozenset(getattr(parts, name).__struct_encode_fields__)
+    assert any(keys <= written for written in WRITTEN), sorted(keys)
+
+
+def test_pauses_and_departures_are_read_as_players_write_them(tmp_path: Path) -> None:
+    inputs = [(bytes([frame % 6]), b"\0") for frame in range(30)]
+    record = made_record("left", inputs, 30.0, random.Random(1))
+    at = record.session_start_ms + 500
+    waited: dict[str, Any] = {"reason": "input", "frame": 3, "duration_ms": 90.0, "limit_ms": 4000.0}
+    record.paused(Pause(player_ids=["right"], timestamp=at, **waited))
+    record.paused(Pause(player_ids=["right", "third"], timestamp=at + 1, **waited))
+    record.departures.append(
+        Departure(
+            player_id="right",
+            reason="excluded",
+            stated_reason="peer_lost",
+            source="peer",
+            source_player_id="third",
+            lost_player_id="left",
+            frame=9,
+            timestamp=at + 2,
+        )
+    )
+    (tmp_path / "m.json").write_bytes(b"".join(encode(build_document("multiplayer", record, 0, action_of))))
+    events: dict[str, list[Any]] = {}
+    for row in gym_p2p.load(tmp_path).events:
+        told = (row["other"], row["frame"], json.loads(row["detail"] or "null"))
+        events.setdefault(row["kind"], []).append(told)
+    detail = {"reason": "input", "limitMs": 4000.0}
+    assert events["pause"] == [
+        ("right", 3, {"players": ["right"], **detail}),
+        (None, 3, {"players": ["right", "third"], **detail}),
+    ]
+    said = {"reason": "excluded", "statedReason": "peer_lost", "source": "peer"}
+    assert events["departure"] == [("right", 9, {**said, "sourcePlayer": "third", "lostPlayer": "left"})]
