@@ -254,7 +254,7 @@ def decoders_hold(drawn: tuple[str, Any]) -> None:
         decoder.read(data)
 
 
-PROPERTIES: Mapping[str, tuple[Callable[..., None], Mapping[str, SearchStrategy[Any]]]] = {
+PROPERTIES: dict[str, tuple[Callable[..., None], Mapping[str, SearchStrategy[Any]]]] = {
     "channel": (
         channel_holds,
         {
