@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 from unittest.mock import patch
@@ -14,6 +15,7 @@ import jsonschema
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import Leave
 from gym_p2p.core.record.documents import KINDS
+from gym_p2p.core.sync.patience import Patience
 from gym_p2p.errors import ProtocolError
 from gym_p2p.exports.documents import schema
 from gym_p2p.exports.encoding import encode
@@ -73,6 +75,14 @@ class _Victim(VirtualPlayer):
             self._driver.command(Leave(ending))
 
 
+class _Attacker(_Victim):
+    """They have all the time in the world: it is the others' own patience that ends what they hold up."""
+
+    def __init__(self, *player: Any, **among: Any) -> None:
+        super().__init__(*player, **among)
+        self._patience = Patience(math.inf, paced=False)
+
+
 @functools.cache
 def _table(mode: str, players: int) -> tuple[Sequence[Game], Sequence[SyncChoice], SyncConfig]:
     """Return every player's game, which all matches have one after the other, and how they agree to play."""
@@ -103,7 +113,7 @@ def fight(
     network = MemoryNetwork(clock, seed=seed, path=Path(one_way_ms=20, jitter_ms=5, loss=0.01))
     with patch.object(simulated, "Match", hook(script, [0])):
         everybody = [
-            _Victim(setting, index, game, choice, clock=clock, network=network)
+            (_Victim if index else _Attacker)(setting, index, game, choice, clock=clock, network=network)
             for index, (game, choice) in enumerate(zip(games, choices, strict=True))
         ]
     for player in everybody:

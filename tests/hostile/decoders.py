@@ -78,9 +78,6 @@ class Decoder:
     unpacked: Callable[[Any], int] = lambda _data: 0
     within: Callable[[Any], Any] = lambda value: value
 
-    def __str__(self) -> str:
-        return self.name
-
 
 def _wires() -> Iterator[Decoder]:
     examples = {

@@ -3,19 +3,26 @@
 The fuzzer is Atheris (libFuzzer for Python; ``pip install atheris``, on Linux). It changes the bytes from
 which Hypothesis draws its examples, so that every input has the shape that the generators give it, and keeps
 those that reach something new. Each property is fuzzed in a process of its own, at the same time. What breaks
-one is printed with its smallest input; the exit status is 1 then.
+one is printed with its smallest example, what takes too long with the place where it was; the exit status is
+1 then. Whatever happens, it ends two minutes after its time at the latest.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
+from typing import Any
+
+from hypothesis.database import InMemoryExampleDatabase
 
 __all__ = ["main"]
 
@@ -30,7 +37,7 @@ _MAX_RSS_MB = 2_048
 _SLOW_S = 30
 """An input that takes longer counts as one that hangs."""
 _STARTS_S = 120
-"""For importing and instrumenting, beyond the time that is fuzzed."""
+"""For importing, instrumenting and making an example smaller, beyond the time that is fuzzed."""
 
 
 def main() -> int:
@@ -54,21 +61,29 @@ def _fuzz_all(seconds: int, seed: int) -> int:
             log = (Path(folder) / name).open("w+b")
             options = ["--seconds", str(seconds), "--seed", str(seed)]
             running[name] = (
-                subprocess.Popen([*command, *options], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT),
+                subprocess.Popen(
+                    [*command, *options],
+                    cwd=ROOT,
+                    env={**os.environ, "TMPDIR": folder},  # libFuzzer ends the process: it tidies nothing up
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                ),
                 log,
             )
         for name, (process, log) in running.items():
+            outcome = ""
             try:
                 code = process.wait(max(1.0, began + seconds + _STARTS_S - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 code = process.wait()
+                outcome = f", for it had not ended after {seconds + _STARTS_S} s and was stopped"
             log.seek(0)
             lines = log.read().decode(errors="replace").splitlines()
             log.close()
             failed |= code != 0
-            shown = lines[-60:] if code else [line for line in lines if line.startswith(("Done", "stat::"))]
-            sys.stdout.write("\n".join([f"== {name}: exit status {code}", *shown, ""]))
+            shown = lines[-100:] if code else [line for line in lines if line.startswith(("Done", "stat::"))]
+            sys.stdout.write("\n".join([f"== {name}: exit status {code}{outcome}", *shown, ""]))
     return int(failed)
 
 
@@ -80,7 +95,20 @@ def _fuzz(name: str, seconds: int, seed: int) -> None:
         from tests.hostile.machines import property_named  # noqa: PLC0415 - what is imported is instrumented
 
     logging.disable(logging.CRITICAL)
-    fuzz_one_input = property_named(name).hypothesis.fuzz_one_input
+    tested = property_named(name, database=InMemoryExampleDatabase())
+
+    def try_one(data: bytes) -> Any:
+        try:
+            return tested.hypothesis.fuzz_one_input(data)
+        except Exception:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # libFuzzer's: what follows is many inputs
+            traceback.print_exc()
+            try:
+                tested()  # it knows what has failed, and fails with the smallest such example
+            except Exception:  # noqa: BLE001 - whatever it is; Atheris prints none of the example
+                traceback.print_exc()
+            raise
+
     options = [
         f"-max_total_time={seconds}",
         f"-max_len={_MAX_INPUT_BYTES}",
@@ -95,7 +123,7 @@ def _fuzz(name: str, seconds: int, seed: int) -> None:
         drawn = random.Random(seed or None)
         for number in range(_SEEDS):
             (Path(folder) / str(number)).write_bytes(drawn.randbytes(_MAX_INPUT_BYTES))
-        atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={folder}/", folder], fuzz_one_input)
+        atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={folder}/", folder], try_one)
         atheris.Fuzz()
 
 

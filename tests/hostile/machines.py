@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.database import ExampleDatabase
 from hypothesis.strategies import SearchStrategy
 
 from gym_p2p.core.api.payloads import encode as encode_payload
@@ -240,19 +241,20 @@ def _is_json(value: Any) -> None:
 
 
 @functools.cache
-def _table() -> list[Decoder]:
+def _table() -> Mapping[str, Decoder]:
     logging.disable(logging.CRITICAL)
-    return decoders()
+    return {decoder.name: decoder for decoder in decoders()}
 
 
-def decoders_hold(drawn: tuple[Decoder, Any]) -> None:
+def decoders_hold(drawn: tuple[str, Any]) -> None:
     """Whatever is read, it is a value or the one declared error."""
-    decoder, data = drawn
+    name, data = drawn
+    decoder = _table()[name]
     with contextlib.suppress(*decoder.refuses):
         decoder.read(data)
 
 
-PROPERTIES: Mapping[str, tuple[Callable[..., None], Mapping[str, SearchStrategy[Any]]]] = {
+PROPERTIES: dict[str, tuple[Callable[..., None], Mapping[str, SearchStrategy[Any]]]] = {
     "channel": (
         channel_holds,
         {
@@ -272,8 +274,8 @@ PROPERTIES: Mapping[str, tuple[Callable[..., None], Mapping[str, SearchStrategy[
     "decoders": (
         decoders_hold,
         {
-            "drawn": st.deferred(lambda: st.sampled_from(_table())).flatmap(
-                lambda one: st.tuples(st.just(one), one.hostile)
+            "drawn": st.deferred(lambda: st.sampled_from(list(_table()))).flatmap(
+                lambda name: st.tuples(st.just(name), _table()[name].hostile)
             )
         },
     ),
@@ -281,14 +283,17 @@ PROPERTIES: Mapping[str, tuple[Callable[..., None], Mapping[str, SearchStrategy[
 """What must hold, and of what; by name."""
 
 
-def property_named(name: str, *, examples: int = 1) -> Any:
-    """Return a property as a Hypothesis test, which tries so many examples when it is called."""
+def property_named(name: str, *, examples: int = 1, database: ExampleDatabase | None = None) -> Any:
+    """Return a property as a Hypothesis test, which tries so many examples when it is called.
+
+    What has failed is kept in the database, if there is one, and tried first.
+    """
     holds, drawn = PROPERTIES[name]
     anything = settings(
         max_examples=examples,
         deadline=None,
-        database=None,
-        phases=[Phase.generate, Phase.shrink],
+        database=database,
+        phases=[Phase.reuse, Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -25,6 +26,10 @@ def test_whatever_comes_in_it_holds(name: str) -> None:
     property_named(name, examples=4 * settings().max_examples)()
 
 
+class _Found(BaseException):
+    """A property does not hold."""
+
+
 @pytest.mark.parametrize(
     ("name", "owner", "method"), [("channel", Match, "_on_refuse"), ("service", Rooms, "leave")]
 )
@@ -32,6 +37,15 @@ def test_a_fault_is_found(name: str, owner: type, method: str, monkeypatch: pyte
     def fail(*_anything: object) -> None:
         raise KeyError
 
+    holds, drawn = PROPERTIES[name]
+
+    def found(**drawn: Any) -> None:
+        try:
+            holds(**drawn)
+        except (KeyError, AssertionError) as error:
+            raise _Found from error
+
     monkeypatch.setattr(owner, method, fail)
-    with pytest.raises((KeyError, AssertionError)):
+    monkeypatch.setitem(PROPERTIES, name, (found, drawn))
+    with pytest.raises(_Found):
         property_named(name, examples=500)()

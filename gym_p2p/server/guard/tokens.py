@@ -10,7 +10,6 @@ This module knows no HTTP, no socket and no match, and not what there is to see.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -136,7 +135,7 @@ class TokenSigner(Generic[_C]):
             return None
         try:
             claims = msgspec.json.decode(_decode(body), type=self._kind)
-        except (ValueError, binascii.Error):
+        except (ValueError, RecursionError):  # of base64 (``binascii.Error`` is a ValueError), or of JSON
             return None
         return claims if now < claims.expires_at else None
 

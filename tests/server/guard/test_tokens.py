@@ -47,6 +47,11 @@ def test_no_character_of_a_token_can_be_changed(place: int, letter: str) -> None
         assert SIGNER.verify(token[:place] + letter + token[place + 1 :], now=0) is None
 
 
+def test_what_is_signed_and_nested_too_deeply_is_no_token() -> None:
+    body = base64.urlsafe_b64encode(b'{"":' * 1_200).rstrip(b"=").decode()
+    assert SIGNER.verify(f"{body}.{SIGNER._signature(body)}", now=0) is None
+
+
 def test_the_secret_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     secret = load_secret(tmp_path)
     assert load_secret(tmp_path) == secret
