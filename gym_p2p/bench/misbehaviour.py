@@ -120,42 +120,23 @@ class MisbehavingStation:
 
     async def never_finish(self) -> None:
         """Begin uploads as a player may, with a byte every now and then, and finish none."""
+        left, right, found = await meet(self._url, self._source, "never-finishes")
+        place = f"/v1/matches/{found['match_id']}/players/{found['player_id']}/session"
+        head = f"PUT {place} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {found['token']}"
         uploads: list[RawSocket] = []
         try:
-            place, token = await self._token()
-            head = (
-                f"PUT {place} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000000"
-            )
             while True:
                 uploads = [one for one in uploads if not one.closed]
                 while len(uploads) < _UPLOADS:
                     uploads.append(await RawSocket.connect(self._url, self._source))
-                    uploads[-1].write(f"{head}\r\n\r\n{{".encode())
+                    uploads[-1].write(f"{head}\r\nContent-Length: 1000000\r\n\r\n{{".encode())
                     self._sent += 1
                 for one in uploads:
                     one.write(b" ")
                 await asyncio.sleep(0.1)
         finally:
-            for one in uploads:
+            for one in (left, right, *uploads):
                 one.transport.abort()
-
-    async def _token(self) -> tuple[str, str]:
-        """Return where a player's document goes, and their token."""
-        found: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
-
-        def hear(name: str, payload: Any) -> None:
-            if name == "match_found" and not found.done():
-                place = f"/v1/matches/{payload['match_id']}/players/{payload['player_id']}/session"
-                found.set_result((place, payload["token"]))
-
-        one = await RawSocket.open(self._url, self._source)
-        one.on_event = hear
-        await one.call("register_subject", {"subject_id": "never-finishes"})
-        await one.call("join_room", {"room": "never", "seats": ["left", "right"], "take": ["left"]})
-        other = await RawSocket.open(self._url, self._source)
-        await other.call("register_subject", {"subject_id": "never-either"})
-        await other.call("join_room", {"room": "never", "seats": ["left", "right"], "take": ["right"]})
-        return await found
 
     async def read_nothing(self) -> None:
         """Be sent long descriptions, and do not read them; and again, when closed."""
@@ -163,15 +144,15 @@ class MisbehavingStation:
         await asyncio.gather(*(self._read_nothing(f"slow-{number}", numbers) for number in range(_SLOW)))
 
     async def _read_nothing(self, name: str, numbers: itertools.count[int]) -> None:
-        description = {"type": "offer", "sdp": _LONG}
+        description = {"type": "offer", "payload": {"type": "offer", "sdp": _LONG}}
         while True:
             try:
-                reader, sender, game_id = await meet(self._url, self._source, f"{name}-{next(numbers)}")
+                reader, sender, found = await meet(self._url, self._source, f"{name}-{next(numbers)}")
             except OSError:
                 await asyncio.sleep(_AGAIN_S)
                 continue
             reader.transport.pause_reading()
-            signal = {"game_id": game_id, "target_player_id": "left", "type": "offer", "payload": description}
+            signal = {"game_id": found["match_id"], "target_player_id": "left", **description}
             while not (reader.closed or sender.closed):
                 sender.emit("webrtc_signal", signal)
                 self._sent += 1
