@@ -15,6 +15,7 @@ from typing import Any
 
 from gym_p2p.bench.crowd import LoopThread, meet
 from gym_p2p.bench.raw_socket import PATIENCE_S, RawSocket, frame
+from gym_p2p.core.wire.bounded_json import MAX_JSON_DEPTH
 
 __all__ = ["KINDS", "MisbehavingStation"]
 
@@ -168,9 +169,9 @@ def _event(name: str, payload: Any) -> bytes:
 _LONG = "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n" + "a=x:" + "y" * 15_000 + "\r\n"
 _NESTED = _BIG_BYTES // 2 - 100
 _DEEP = frame(b'42["register_subject",' + b"[" * _NESTED + b"]" * _NESTED + b"]")
-_MANY = _BIG_BYTES // 122
-_SHALLOW = b"[" + b",".join([b"[" * 60 + b"]" * 60] * _MANY) + b"]"
-"""As deep as is still read, and wide."""
+_ITEM = b"[" * (MAX_JSON_DEPTH - 2) + b"]" * (MAX_JSON_DEPTH - 2)
+_SHALLOW = b"[" + b",".join([_ITEM] * (_BIG_BYTES // (len(_ITEM) + 1))) + b"]"
+"""As deep as is still read, in an event; and wide."""
 _LISTS = [["a"] * 3] * (_BIG_BYTES // 18)
 
 _KINDS: dict[str, Callable[[MisbehavingStation], Coroutine[Any, Any, None]]] = {
