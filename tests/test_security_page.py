@@ -77,6 +77,11 @@ def test_every_place_is_there_and_the_table_names_most_limits() -> None:
     assert len(CONSTANTS) >= 40
 
 
+def test_every_limit_has_one_row() -> None:
+    limits = [what for what, _, _ in rows()]
+    assert len(limits) == len(set(limits))
+
+
 def test_the_table_of_the_test_is_not_blind() -> None:
     assert forms(65_536) >= {"65,536", "64 KiB"}
     assert forms(10.0) == {"10"}

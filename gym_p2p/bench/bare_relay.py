@@ -21,7 +21,7 @@ from gym_p2p.server.app import new_event_loop
 
 __all__ = ["serve_bare"]
 
-_START_TIMEOUT_S = 30.0
+_END_TIMEOUT_S = 30.0
 
 
 @contextlib.contextmanager
@@ -51,7 +51,7 @@ def serve_bare() -> Iterator[str]:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(_START_TIMEOUT_S)
+            thread.join(_END_TIMEOUT_S)
             if thread.is_alive():
                 raise P2PError("the bare relay does not end")
 

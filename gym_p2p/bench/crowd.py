@@ -126,9 +126,10 @@ class CrowdStation:
     async def _bring_together(self, count: int) -> None:
         for pair in self._pairs:
             pair.close()
-        self._pairs = [
-            _Pair(*await meet(self._url, self._source, f"bench-{next(self._numbers)}")) for _ in range(count)
-        ]
+        self._pairs = []
+        for _ in range(count):
+            left, right, found = await meet(self._url, self._source, f"bench-{next(self._numbers)}")
+            self._pairs.append(_Pair(left, right, found["match_id"]))
 
     async def _measure(self, seconds: float, per_s: float, *, newcomers: bool) -> dict[str, Any]:
         until = time.monotonic() + seconds
@@ -230,18 +231,18 @@ class _Pair:
             self.settled.set()
 
 
-async def meet(url: str, source: str | None, room: str) -> tuple[RawSocket, RawSocket, str]:
-    """Return the sockets of two clients in a match of their own, and the match's id.
+async def meet(url: str, source: str | None, room: str) -> tuple[RawSocket, RawSocket, dict[str, Any]]:
+    """Return the sockets of two clients in a match of their own, and what the first one hears of it.
 
     Raises:
         OSError: the service does not let them.
     """
     ends = [await RawSocket.open(url, source) for _ in _SEATS]
-    found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    found: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     def hear(name: str, payload: Any) -> None:
         if name == "match_found" and not found.done():
-            found.set_result(payload["match_id"])
+            found.set_result(payload)
 
     ends[0].on_event = hear
     for end, seat in zip(ends, _SEATS, strict=True):

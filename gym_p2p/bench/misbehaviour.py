@@ -15,6 +15,7 @@ from typing import Any
 
 from gym_p2p.bench.crowd import LoopThread, meet
 from gym_p2p.bench.raw_socket import PATIENCE_S, RawSocket, frame
+from gym_p2p.core.wire.bounded_json import MAX_JSON_DEPTH
 
 __all__ = ["KINDS", "MisbehavingStation"]
 
@@ -120,42 +121,23 @@ class MisbehavingStation:
 
     async def never_finish(self) -> None:
         """Begin uploads as a player may, with a byte every now and then, and finish none."""
+        left, right, found = await meet(self._url, self._source, "never-finishes")
+        place = f"/v1/matches/{found['match_id']}/players/{found['player_id']}/session"
+        head = f"PUT {place} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {found['token']}"
         uploads: list[RawSocket] = []
         try:
-            place, token = await self._token()
-            head = (
-                f"PUT {place} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000000"
-            )
             while True:
                 uploads = [one for one in uploads if not one.closed]
                 while len(uploads) < _UPLOADS:
                     uploads.append(await RawSocket.connect(self._url, self._source))
-                    uploads[-1].write(f"{head}\r\n\r\n{{".encode())
+                    uploads[-1].write(f"{head}\r\nContent-Length: 1000000\r\n\r\n{{".encode())
                     self._sent += 1
                 for one in uploads:
                     one.write(b" ")
                 await asyncio.sleep(0.1)
         finally:
-            for one in uploads:
+            for one in (left, right, *uploads):
                 one.transport.abort()
-
-    async def _token(self) -> tuple[str, str]:
-        """Return where a player's document goes, and their token."""
-        found: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
-
-        def hear(name: str, payload: Any) -> None:
-            if name == "match_found" and not found.done():
-                place = f"/v1/matches/{payload['match_id']}/players/{payload['player_id']}/session"
-                found.set_result((place, payload["token"]))
-
-        one = await RawSocket.open(self._url, self._source)
-        one.on_event = hear
-        await one.call("register_subject", {"subject_id": "never-finishes"})
-        await one.call("join_room", {"room": "never", "seats": ["left", "right"], "take": ["left"]})
-        other = await RawSocket.open(self._url, self._source)
-        await other.call("register_subject", {"subject_id": "never-either"})
-        await other.call("join_room", {"room": "never", "seats": ["left", "right"], "take": ["right"]})
-        return await found
 
     async def read_nothing(self) -> None:
         """Be sent long descriptions, and do not read them; and again, when closed."""
@@ -163,15 +145,15 @@ class MisbehavingStation:
         await asyncio.gather(*(self._read_nothing(f"slow-{number}", numbers) for number in range(_SLOW)))
 
     async def _read_nothing(self, name: str, numbers: itertools.count[int]) -> None:
-        description = {"type": "offer", "sdp": _LONG}
+        description = {"type": "offer", "payload": {"type": "offer", "sdp": _LONG}}
         while True:
             try:
-                reader, sender, game_id = await meet(self._url, self._source, f"{name}-{next(numbers)}")
+                reader, sender, found = await meet(self._url, self._source, f"{name}-{next(numbers)}")
             except OSError:
                 await asyncio.sleep(_AGAIN_S)
                 continue
             reader.transport.pause_reading()
-            signal = {"game_id": game_id, "target_player_id": "left", "type": "offer", "payload": description}
+            signal = {"game_id": found["match_id"], "target_player_id": "left", **description}
             while not (reader.closed or sender.closed):
                 sender.emit("webrtc_signal", signal)
                 self._sent += 1
@@ -187,9 +169,9 @@ def _event(name: str, payload: Any) -> bytes:
 _LONG = "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n" + "a=x:" + "y" * 15_000 + "\r\n"
 _NESTED = _BIG_BYTES // 2 - 100
 _DEEP = frame(b'42["register_subject",' + b"[" * _NESTED + b"]" * _NESTED + b"]")
-_MANY = _BIG_BYTES // 122
-_SHALLOW = b"[" + b",".join([b"[" * 60 + b"]" * 60] * _MANY) + b"]"
-"""As deep as is still read, and wide."""
+_ITEM = b"[" * (MAX_JSON_DEPTH - 2) + b"]" * (MAX_JSON_DEPTH - 2)
+_SHALLOW = b"[" + b",".join([_ITEM] * (_BIG_BYTES // (len(_ITEM) + 1))) + b"]"
+"""As deep as is still read, in an event; and wide."""
 _LISTS = [["a"] * 3] * (_BIG_BYTES // 18)
 
 _KINDS: dict[str, Callable[[MisbehavingStation], Coroutine[Any, Any, None]]] = {

@@ -119,7 +119,7 @@ def bench_service(*, full: bool = False, rounds: int | None = None, progress: Pr
     """Measure what honest clients of a service feel while others misbehave, beside a bare relay.
 
     Args:
-        full: five times as long, and with ten times as many idle connections.
+        full: each load for five times as long, with nearly five times as many idle connections.
         rounds: of the cost of a signal; ``None`` is three, or seven.
         progress: is called with what goes on.
     """

@@ -72,7 +72,7 @@ _CALLED = {
 """What an option of the wrapper is called here, where that is not its own name."""
 
 
-_POSITIONAL = frozenset({"command", "env", "log", "what"})
+_POSITIONAL = frozenset({"action", "command", "env", "file", "log", "path", "peer", "subject", "what"})
 """What is read from the command line without a name."""
 
 

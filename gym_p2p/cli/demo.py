@@ -32,7 +32,7 @@ from gym_p2p.cli.options import (
     env_arguments,
     find_local_modules,
 )
-from gym_p2p.cli.play import Status, Summary
+from gym_p2p.cli.play import EXIT_CODES, Status, Summary
 from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
@@ -67,15 +67,6 @@ examples:
   gym-p2p demo --env pettingzoo.atari.pong_v3 --env-arg obs_type=ram --frames 600
   gym-p2p demo --env CartPole-v1 --players 3        one plays, two watch
 """
-
-
-EXIT_CODES = {
-    0: "done: played to the end, nothing differed",
-    1: "the match ended early, the players' games differed, or a document could not be written",
-    3: "no service, no connection, or another player's side refused",
-    4: "all outcomes were the same, but something in the players' states was not",
-    130: "Ctrl-C, SIGTERM, SIGHUP (what was played is exported)",
-}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -31,6 +31,6 @@ def load_drawn_as_text(name: str, kwargs: Mapping[str, Any], *, picture: bool) -
         others = ", ".join(offered) or "none at all"
         raise UsageError(
             f"--picture: {name} draws no text (render mode ansi); it offers {others}. "
-            "To see it, join with --record, then gym-p2p replay --video match.gif"
+            "To see it, play its recording again: gym-p2p replay FILE --video match.gif"
         )
     return load_environment(name, {**kwargs, "render_mode": "ansi"})

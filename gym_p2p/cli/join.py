@@ -35,7 +35,7 @@ from gym_p2p.cli.options import (
     name,
     seat_id,
 )
-from gym_p2p.cli.play import Part, Status, play
+from gym_p2p.cli.play import EXIT_CODES, Part, Status, play
 from gym_p2p.cli.progress import is_live
 from gym_p2p.cli.tables import terminal_console
 from gym_p2p.config import DEFAULT_SERVER_URL
@@ -56,15 +56,6 @@ examples:
 
 {NAMES}
 """
-
-
-EXIT_CODES = {
-    0: "done: played to the end, nothing differed",
-    1: "the match ended early, the players' games differed, or a document could not be written",
-    3: "no service, no connection, or another player's side refused",
-    4: "all outcomes were the same, but something in the players' states was not",
-    130: "Ctrl-C, SIGTERM, SIGHUP (what was played is exported)",
-}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

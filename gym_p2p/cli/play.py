@@ -20,12 +20,22 @@ from gym_p2p.game.env.split import SeatsOption
 from gym_p2p.play.progress import Progress
 from gym_p2p.wrapper import P2PEnv, P2POptions
 
-__all__ = ["Part", "Status", "Summary", "play"]
+__all__ = ["EXIT_CODES", "Part", "Status", "Summary", "play"]
 
 REPORT_INTERVAL_S = 0.2
 
 RATE_WINDOW_S = 2.0
 """The step rate is that of the newest two seconds."""
+
+
+EXIT_CODES = {
+    0: "done: played to the end, nothing differed",
+    1: "the match ended early, the players' games differed, or a document could not be written",
+    3: "no service, no connection, or another player's side refused",
+    4: "all outcomes were the same, but something in the players' states was not",
+    130: "Ctrl-C, SIGTERM, SIGHUP (what was played is exported)",
+}
+"""Of the commands that play: :attr:`Summary.exit_code`, or what an error ends them with."""
 
 
 @attrs.frozen(kw_only=True)

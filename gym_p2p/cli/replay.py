@@ -52,7 +52,7 @@ EXIT_CODES = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
-    parser.add_argument("file", metavar="FILE", help="a recording (join --record)")
+    parser.add_argument("file", metavar="FILE", help="a recording (NAME.p2preplay)")
     parser.add_argument("--env", help="the environment, as for join, where the file does not name it")
     parser.add_argument(
         "--trust",

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from gym_p2p.processes.limits import limit_memory
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.intake import MEMORY_BYTES, Job, unpacked
@@ -36,10 +38,7 @@ def _main() -> None:
 
 
 def _do(fields: dict[str, Any]) -> None:
-    told = fields["claims"]
-    claims = UploadClaims(
-        **{**told, "player_ids": tuple(told["player_ids"]), "subject_ids": tuple(told["subject_ids"])}
-    )
+    claims = msgspec.convert(fields["claims"], UploadClaims)
     job = Job(
         Path(fields["directory"]),
         claims,

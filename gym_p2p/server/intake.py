@@ -32,6 +32,7 @@ from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 
 __all__ = [
     "MEMORY_BYTES",
+    "MOST_BYTES",
     "READER",
     "SMALL_BYTES",
     "Intake",

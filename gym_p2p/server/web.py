@@ -142,9 +142,7 @@ class Uploads:
 
     def _authorize(self, request: Request) -> UploadClaims:
         claims = self._tokens.verify(_bearer(request, "match token"), now=-math.inf)
-        if (
-            claims is None
-        ):  # also of a service that had another secret: a new token helps, so it is no refusal
+        if claims is None:  # also one of before the secret changed: a new one helps, so it is not for good
             raise _RefusalError(401, "unauthenticated", "this token is none that this service has given")
         match_id, player_id = request.path_params["match_id"], request.path_params["player_id"]
         if claims.match_id != match_id or not _names(player_id, claims.player_id):

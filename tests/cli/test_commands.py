@@ -15,6 +15,7 @@ import pytest
 from gym_p2p.cli import main
 from gym_p2p.cli.commands import COMMANDS, make_parser
 from gym_p2p.config.public_ids import PUBLIC_ID
+from gym_p2p.errors import ConfigurationError
 
 GAME = "gym_p2p/Rally-v0"
 
@@ -102,6 +103,28 @@ def test_the_alphabet_of_names_stands_in_the_help(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main([command, "--help"])
     assert PUBLIC_ID in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "option", "called"),
+    [
+        ("token ann", "subject", "subject"),
+        ("probe ann", "peer", "peer"),
+        ("replay match.p2preplay", "file", "file"),
+        ("report exports", "path", "path"),
+        ("probe ann", "pings", "--pings"),
+    ],
+)
+def test_what_has_no_dashes_on_the_command_line_has_none_in_an_error(
+    line: str, option: str, called: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = line.split(maxsplit=1)[0]
+
+    def run(_arguments: object) -> int:
+        raise ConfigurationError(option, "is wrong")
+
+    monkeypatch.setattr(f"gym_p2p.cli.{command}.run", run)
+    assert said(capsys, *line.split()) == (2, f"gym-p2p {command}: {called}: is wrong\n")
 
 
 def test_help_tells_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

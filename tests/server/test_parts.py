@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import gzip
 import hashlib
 import io
 import json
 import random
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import attrs
 import pytest
@@ -21,11 +24,11 @@ from gym_p2p.exports.documents import read_document
 from gym_p2p.exports.upload import PART_BYTES, Upload, UploadOutcome, upload
 from gym_p2p.server import parts as under_test
 from gym_p2p.server import serve_in_thread
-from gym_p2p.server.intake import MOST_BYTES, Intake
+from gym_p2p.server.intake import MOST_BYTES, Intake, NotNowError, TooLargeError
 from gym_p2p.server.parts import Part, Parts, PartsFullError
 from gym_p2p.server.store import Store
 from tests.server.clients import Match, folder_of, stored
-from tests.server.documents import claims
+from tests.server.documents import claims, document
 from tests.server.raw import match_two
 
 
@@ -146,6 +149,28 @@ def test_a_part_that_belongs_nowhere_is_refused(
     assert unfinished(data) == []
 
 
+def test_a_part_that_ends_after_the_whole_is_refused_as_that(match: Match, data: Path) -> None:
+    whole = packed(match.document("first"))
+    status, answer = patch(match, whole, 0, len(whole), **{"Upload-Length": str(len(whole) - 1)})
+    assert (status, stored(data, match)) == (400, [])
+    assert "ends after the whole" in str(answer)
+
+
+def test_parts_that_cannot_be_read_now_are_kept_for_the_next_try(
+    match: Match, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def take_nothing(*_: object, **__: object) -> None:
+        raise NotNowError("no reader can be started")
+
+    whole = packed(match.document("first"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Intake, "take", take_nothing)
+        assert patch(match, whole, 0, len(whole))[0] == 503
+    assert [path.read_bytes() for path in unfinished(data)] == [whole]
+    assert patch(match, whole, len(whole), len(whole))[0] == 200
+    assert (unfinished(data), stored(data, match)) == ([], ["first.multiplayer.json"])
+
+
 def part(digest: str = "a" * 64, offset: int = 0, player: str = "a") -> Part:
     return Part(claims(player), "multiplayer", digest, offset, 1000)
 
@@ -161,6 +186,22 @@ def test_unfinished_ones_are_one_a_document_and_gone_after_a_day(tmp_path: Path)
     now[0] = max(path.stat().st_mtime for path in unfinished(tmp_path)) + 24 * 3600
     parts.sweep()
     assert unfinished(tmp_path) == []
+
+
+def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(source: IO[bytes], target: IO[bytes], _size_bytes: int) -> None:
+        target.write(source.read(3))
+        target.flush()
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    parts = Parts(tmp_path)
+    assert parts.add(part(), io.BytesIO(b"there")) == 5
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfileobj", half)
+        with pytest.raises(OSError, match="no space"):
+            parts.add(part(offset=5), io.BytesIO(b"is more"))
+    assert [path.read_bytes() for path in unfinished(tmp_path)] == [b"there"]
+    assert parts.add(part(offset=5), io.BytesIO(b"is more")) == 12
 
 
 def test_all_that_is_unfinished_together_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,3 +221,13 @@ def test_a_document_may_be_as_long_as_what_can_have_been_played(tmp_path: Path) 
     assert intake.most_bytes(attrs.evolve(whose, made_at=began + 7200)) == 2**26
     assert intake.most_bytes(claims("a")) == 2**26
     assert intake.most_bytes(attrs.evolve(whose, made_at=0)) == MOST_BYTES
+
+
+def test_a_document_is_taken_by_how_long_its_match_has_lasted(tmp_path: Path) -> None:
+    body = document("a", hashes=("x" * 100,) * 3)
+    intake = Intake(Store(tmp_path), 100, now=lambda: 1e9)
+    with pytest.raises(TooLargeError):
+        asyncio.run(intake.take(claims("a"), "multiplayer", io.BytesIO(body), gzipped=False))
+    whose = attrs.evolve(claims("a"), made_at=1e9 - 60)
+    asyncio.run(intake.take(whose, "multiplayer", io.BytesIO(body), gzipped=False))
+    assert read_document(intake.store.path(whose, "a", "multiplayer")) == body

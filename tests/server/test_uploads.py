@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import json
+import socket
 import stat
 import threading
 import time
+import urllib.parse
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +23,7 @@ from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.store import Store
 from tests.server.clients import Match, folder_of, stored
 from tests.server.raw import RawClient, match_two
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 LIMIT_BYTES = 64 * 1024  # as the service fixture has it
 
@@ -68,6 +71,22 @@ def test_another_players_document_is_refused(match: Match, data_dir: Path) -> No
     assert match.put(match.document("second"))[0] == 403
     assert match.put(match.document(), match_id="match-of-others")[0] == 403
     assert stored(data_dir, match) == []
+
+
+def test_a_player_has_only_so_many_documents_that_arrive_and_others_are_taken(match: Match) -> None:
+    where = urllib.parse.urlsplit(match.url)
+    head = (
+        f"PUT /v1/matches/{match.match_id}/players/first/session HTTP/1.1\r\nHost: a\r\n"
+        f"Authorization: Bearer {match.tokens['first']}\r\nContent-Length: 1000\r\n\r\n{{"
+    )
+    with contextlib.ExitStack() as unfinished:
+        for _ in range(6):
+            address = (where.hostname or "", where.port or 0)
+            one = unfinished.enter_context(socket.create_connection(address, PATIENCE_S))
+            one.sendall(head.encode())
+        until(lambda: match.put(match.document())[0] == 503)
+        assert match.put(match.document("second"), player="second", token=match.tokens["second"])[0] == 200
+    until(lambda: match.put(match.document())[0] == 200)
 
 
 @pytest.mark.parametrize("token", ["", "x", "x.y", "a" * 20_000])

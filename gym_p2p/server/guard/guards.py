@@ -109,9 +109,9 @@ class Guards:
         """Note that a subject with a join token had to be dropped for what it sent."""
         self._penalties.count(subject_id, now)
 
-    def refuse_again(self, subject_id: str, now: float) -> Refused | None:
-        """Say that a subject has misbehaved and is held back for a while; ``None`` if it is not."""
-        wait_s = self._penalties.wait_s(subject_id, now)
+    def refuse_again(self, subject_id: str | None, now: float) -> Refused | None:
+        """Say that a subject has misbehaved and is held back for a while; ``None`` if not, or unknown."""
+        wait_s = None if subject_id is None else self._penalties.wait_s(subject_id, now)
         return None if wait_s is None else too_often(wait_s, "dropped for what it sent; let in again later")
 
     def refuse_join(self, event: str, subject_id: str | None, now: float) -> Refused | None:

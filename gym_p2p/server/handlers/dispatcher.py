@@ -24,7 +24,7 @@ from gym_p2p.core.presence.rate_limits import too_often
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.errors import ProtocolError
 from gym_p2p.server.guard.client_log import client_log
-from gym_p2p.server.guard.guards import Guards, Identity
+from gym_p2p.server.guard.guards import Guards
 
 __all__ = ["Dispatcher", "Handler"]
 
@@ -102,15 +102,10 @@ class Dispatcher:
             now: monotonic seconds.
         """
         shown = self._guards.admission.identify(auth)
-        held = None
-        if isinstance(shown, Identity) and shown.subject_id is not None:
-            held = self._guards.refuse_again(shown.subject_id, now)
         if isinstance(shown, Refused):
             refused: Refused | None = shown
-        elif held is not None:
-            refused = held
         else:
-            refused = self._machines.connected(
+            refused = self._guards.refuse_again(shown.subject_id, now) or self._machines.connected(
                 socket, now, subject_id=shown.subject_id, resume_token=shown.resume_token
             )
         if refused is not None:
