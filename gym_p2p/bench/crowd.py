@@ -26,8 +26,6 @@ _T = TypeVar("_T")
 _OF_ONE_ADDRESS = 200
 """Below the burst of new connections that a service allows an address."""
 _NEWCOMER_EVERY_S = 0.2
-_LAST_S = 1.0
-"""For signals that are under way when a measurement ends."""
 _SEATS = ["left", "right"]
 _EACH_DESCRIPTION = 3
 """Every third signal is the match's description, the others are candidates: of these 64 pass a match."""
@@ -102,14 +100,22 @@ class CrowdStation:
         """Bring so many pairs together, in place of those before."""
         self._loop.start(self._bring_together(count)).result()
 
-    def measure(self, seconds: float, per_s: float, *, newcomers: bool = True) -> dict[str, Any]:
+    def measure(
+        self, seconds: float, per_s: float, *, patience_s: float, newcomers: bool = True
+    ) -> dict[str, Any]:
         """Let all signal, each so often a second.
+
+        Args:
+            seconds: how long.
+            per_s: how often.
+            patience_s: how long a newcomer waits to be let in, and all wait for the last signals.
+            newcomers: whether others come meanwhile.
 
         Returns:
             ``took_ms`` of every signal that arrived, from sending to arrival; how many were ``sent``;
             ``let_in_ms`` of every newcomer who was let in meanwhile, and how many ``came``.
         """
-        return self._loop.start(self._measure(seconds, per_s, newcomers=newcomers)).result()
+        return self._loop.start(self._measure(seconds, per_s, patience_s, newcomers=newcomers)).result()
 
     def close(self) -> None:
         """End everything."""
@@ -131,9 +137,11 @@ class CrowdStation:
             left, right, found = await meet(self._url, self._source, f"bench-{next(self._numbers)}")
             self._pairs.append(_Pair(left, right, found["match_id"]))
 
-    async def _measure(self, seconds: float, per_s: float, *, newcomers: bool) -> dict[str, Any]:
+    async def _measure(
+        self, seconds: float, per_s: float, patience_s: float, *, newcomers: bool
+    ) -> dict[str, Any]:
         until = time.monotonic() + seconds
-        coming = asyncio.ensure_future(self._newcomers(until if newcomers else 0.0))
+        coming = asyncio.ensure_future(self._newcomers(until if newcomers else 0.0, patience_s))
         for pair in self._pairs:
             pair.begin()
         await asyncio.gather(
@@ -144,7 +152,7 @@ class CrowdStation:
         )
         came, let_in_ms = await coming
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_S):
+            async with asyncio.timeout(patience_s):
                 for pair in self._pairs:
                     await pair.settled.wait()
         return {
@@ -154,18 +162,18 @@ class CrowdStation:
             "let_in_ms": let_in_ms,
         }
 
-    async def _newcomers(self, until: float) -> tuple[int, list[float]]:
+    async def _newcomers(self, until: float, patience_s: float) -> tuple[int, list[float]]:
         coming: list[asyncio.Task[float | None]] = []
         while time.monotonic() < until:
-            coming.append(asyncio.ensure_future(self._come()))
+            coming.append(asyncio.ensure_future(self._come(patience_s)))
             await asyncio.sleep(_NEWCOMER_EVERY_S)
         took = await asyncio.gather(*coming)
         return len(took), [one for one in took if one is not None]
 
-    async def _come(self) -> float | None:
+    async def _come(self, patience_s: float) -> float | None:
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(patience_s):
                 socket = await RawSocket.open(self._url, self._source)
         except OSError:
             return None
