@@ -135,7 +135,7 @@ def _black_out(match: LabMatch, seconds: float) -> tuple[float, float]:
     return start, time.time()
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_a_match_goes_on_at_once_after_a_short_blackout(make_lab: MakeLab, tmp_path: Path) -> None:
     match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, input_delay=4)
     start, end = _black_out(match, 1.2)
@@ -152,7 +152,7 @@ def test_a_match_goes_on_at_once_after_a_short_blackout(make_lab: MakeLab, tmp_p
         assert reconnection["totalPauseDurationMs"] == pytest.approx(1500, abs=500)
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_a_long_blackout_is_an_outage_in_the_statistics(make_lab: MakeLab, tmp_path: Path) -> None:
     match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, disconnect_timeout_s=30.0)
     start, end = _black_out(match, 5)
@@ -168,7 +168,7 @@ def test_a_long_blackout_is_an_outage_in_the_statistics(make_lab: MakeLab, tmp_p
         assert latency["missed"] >= 3
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_a_peer_who_stays_silent_is_lost_at_the_configured_time(make_lab: MakeLab, tmp_path: Path) -> None:
     match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, disconnect_timeout_s=2.0)
     start, _ = _black_out(match, 4)
@@ -182,7 +182,7 @@ def test_a_peer_who_stays_silent_is_lost_at_the_configured_time(make_lab: MakeLa
         assert (status["terminationReason"], status["disconnectedPlayerId"]) == ("peer_lost", other)
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_a_round_trip_of_more_than_half_a_second_is_no_reason_to_hang_up(
     make_lab: MakeLab, tmp_path: Path
 ) -> None:
