@@ -24,7 +24,7 @@ import pytest
 import xdist
 from xdist.scheduler import LoadFileScheduling
 
-__all__: list[str] = []
+__all__ = ["LOOKS_AGAIN_S", "PLACES", "taken"]
 
 WORKERS_BEYOND_PROCESSORS = 1
 """Tests wait more than half of their time; more workers than this stretch the times that they take."""
@@ -32,7 +32,7 @@ TOGETHER = ("tests/browser/",)
 
 PLACES = (Path(__file__), Path(__file__).with_name("__init__.py"))
 """Two files that all workers have: a quiet test locks one, a test alone both, and all others share both."""
-_LOOKS_AGAIN_S = 0.05
+LOOKS_AGAIN_S = 0.05
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -90,7 +90,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Hold the places that the test takes. Waiting for them is not the test's time."""
     if not xdist.is_xdist_worker(item.session):
         return (yield)
-    with _taken(_places(item)):
+    with taken(_places(item)):
         return (yield)
 
 
@@ -102,7 +102,8 @@ def _places(item: pytest.Item) -> int:
 
 
 @contextlib.contextmanager
-def _taken(places: int) -> Iterator[None]:
+def taken(places: int) -> Iterator[None]:
+    """Wait for so many places and have them for oneself in the block, or share all with who wants none."""
     with contextlib.ExitStack() as held:
         files = [held.enter_context(path.open()) for path in PLACES]
         for file in files:  # for it may be open in a forked process still
@@ -120,6 +121,6 @@ def _take_one(files: Iterable[TextIO]) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(_LOOKS_AGAIN_S)
+            time.sleep(LOOKS_AGAIN_S)
         else:
             return
