@@ -146,10 +146,19 @@ def test_a_match_goes_on_at_once_after_a_short_blackout(make_lab: MakeLab, tmp_p
         assert not [at for at in player.summary["frames"] if start + 0.3 < at < end]
         assert _first_frame_s(player, end) <= 0.6
         reconnection = player.document("multiplayer")["reconnection"]
-        (noticed,) = reconnection["disconnections"]
-        assert noticed["timestamp"] / 1e3 - start == pytest.approx(0.6, abs=0.3)
-        assert [attempt["outcome"] for attempt in reconnection["attempts"]] == ["success"]
-        assert reconnection["totalPauseDurationMs"] == pytest.approx(1500, abs=500)
+        # A busy machine may stand still long enough to be noticed, too; this is about the blackout.
+        ways_back = list(zip(reconnection["disconnections"], reconnection["attempts"], strict=True))
+        assert {attempt["outcome"] for _, attempt in ways_back} == {"success"}
+        ((noticed_s, paused_ms),) = [
+            (broken["timestamp"] / 1e3 - start, attempt["duration"])
+            for broken, attempt in ways_back
+            if start <= broken["timestamp"] / 1e3 <= end
+        ]
+        assert noticed_s == pytest.approx(0.6, abs=0.3)
+        assert paused_ms == pytest.approx(1500, abs=500)
+        assert reconnection["totalPauseDurationMs"] == pytest.approx(
+            sum(attempt["duration"] for _, attempt in ways_back)
+        )
 
 
 @pytest.mark.quiet
