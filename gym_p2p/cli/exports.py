@@ -13,7 +13,7 @@ from gym_p2p.exports.handing_in import HandedIn, hand_in
 from gym_p2p.exports.recovery import Recovered, journals, recover
 from gym_p2p.exports.upload import UploadOutcome
 from gym_p2p.files.problems import disk_problem
-from gym_p2p.study.codebook import codebook_markdown
+from gym_p2p.study.codebook.codebook import codebook_markdown
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
