@@ -23,7 +23,7 @@ from gym_p2p.files.private import make_folder, open_private
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.game.checksum import OutcomeChecksum, checksum
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
+from gym_p2p.game.replay.header import SUFFIX, ReplayHeader
 from gym_p2p.game.replay.records import (
     FORMAT,
     FORMAT_VERSION,
