@@ -45,6 +45,9 @@ _FOR_PROGRAMS = frozenset({"payload"})
 class SignalingClient:
     """One subject's connection to the service. :meth:`close` it when done, whatever happened.
 
+    All methods belong to the event loop that :meth:`connect` was called on. With a
+    :class:`~gym_p2p.net.probing.manager.ProbeManager` it takes part in probes.
+
     Attributes:
         events: what the service announces (:mod:`gym_p2p.core.api.events`), and
             :class:`~gym_p2p.net.client.events.LineChanged`. Of signals and departures those of this match.
@@ -75,9 +78,9 @@ class SignalingClient:
         return self._line.subject_id
 
     async def connect(
-        self, url: str, subject_id: str, timeout_s: float, *, token: str | Secret | None = None
+        self, url: str, subject_id: str, timeout_s: float = 10.0, *, token: str | Secret | None = None
     ) -> None:
-        """Find the service and register.
+        """Find the service and register; once for one client.
 
         Args:
             url: where it is.
