@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 UNFINISHED = "unfinished"
-"""Why a match ended by a recording that somebody else has ended: whoever made it was killed, or could not go on."""
+"""The reason of an end that whoever made the recording did not write: killed, or unable to go on."""
 
 _PARTIAL = ".part"
 

@@ -96,8 +96,8 @@ class _Episode:
 class ReplayWriter:
     """Records one match into a file that appears under its name once it is finished.
 
-    Until then it is at :func:`~gym_p2p.game.replay.partial.partial_path`, and held. All methods may go on being
-    called when the recording has failed; they do nothing then.
+    Until then it is at :func:`~gym_p2p.game.replay.partial.partial_path`, and held. All methods may go on
+    being called when the recording has failed; they do nothing then.
 
     Args:
         path: the file.
