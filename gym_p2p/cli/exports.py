@@ -6,7 +6,6 @@ import argparse
 import time
 from pathlib import Path
 
-from gym_p2p.cli.progress import doing
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import UsageError
 from gym_p2p.exports.handing_in import HandedIn, hand_in
@@ -14,6 +13,7 @@ from gym_p2p.exports.recovery import Recovered, journals, recover
 from gym_p2p.exports.upload import UploadOutcome
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.game.replay.partial import FinishedRecording, finish_recording, partial_recordings
+from gym_p2p.processes.progress import doing
 from gym_p2p.study.codebook.codebook import codebook_markdown
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
