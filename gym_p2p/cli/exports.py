@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import sys
 import time
 from pathlib import Path
 
@@ -13,17 +15,21 @@ from gym_p2p.exports.handing_in import HandedIn, hand_in
 from gym_p2p.exports.recovery import Recovered, journals, recover
 from gym_p2p.exports.upload import UploadOutcome
 from gym_p2p.files.problems import disk_problem
+from gym_p2p.server.subjects import SUBJECTS, read_subjects
 from gym_p2p.study.codebook import codebook_markdown
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
-DESCRIPTION = "Recover what killed players left, hand in what a service has not taken, explain the tables."
+DESCRIPTION = (
+    "Recover what killed players left, hand in what a service has not taken, explain the tables and names."
+)
 EPILOG = """\
 examples:
   gym-p2p exports recover p2p-exports                     make documents of journals that were left
   gym-p2p exports upload p2p-exports                      hand in everything that still waits
   gym-p2p exports upload p2p-exports/2027-01-15T080000Z-lab-c0ffee00/left.multiplayer.json
   gym-p2p exports codebook                                what each column of the tables means, as Markdown
+  gym-p2p exports subjects p2p-server-data                who is behind which pseudonym, for the operator
 
 Both may be repeated: what is recovered or handed in is not done again.
 """
@@ -54,6 +60,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--server", metavar="URL", help="the service (default: the one that the match was made by)"
     )
     commands.add_parser("codebook", help="print what each column of the tables means")
+    telling = commands.add_parser("subjects", help="print whose pseudonyms a service has given out, as CSV")
+    telling.add_argument("path", metavar="DATA_DIR", type=Path, help="the service's data directory")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,7 +71,23 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.path.exists():
         raise UsageError(f"{arguments.path}: there is no such file or folder")
+    if arguments.action == "subjects":
+        return _subjects(arguments.path)
     return _recover(arguments.path) if arguments.action == "recover" else _upload(arguments)
+
+
+def _subjects(data_dir: Path) -> int:
+    try:
+        known = read_subjects(data_dir)
+    except OSError as error:
+        raise UsageError(f"{data_dir / SUBJECTS} cannot be read: {disk_problem(error)}") from error
+    if not known:
+        raise UsageError(
+            f"{data_dir}: nobody has got a pseudonym here; they do with gym-p2p serve --pseudonyms"
+        )
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerows([("subject", "pseudonym"), *known.items()])
+    return 0
 
 
 def _recover(path: Path) -> int:

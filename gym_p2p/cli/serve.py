@@ -86,6 +86,15 @@ def _add_access_options(parser: argparse.ArgumentParser) -> None:
         help="whether players learn each other's loopback and private addresses "
         "(default: yes without join tokens, no with them)",
     )
+    parser.add_argument(
+        "--pseudonyms",
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="FILE",
+        help="show players, and write into documents, pseudonyms alone: made with a key in --data-dir, or "
+        'as a CSV (subject,pseudonym) or JSON file says; "gym-p2p exports subjects" tells who is who',
+    )
 
 
 def _add_path_options(parser: argparse.ArgumentParser) -> None:
@@ -134,6 +143,7 @@ def _config(args: argparse.Namespace) -> ServiceConfig:
             ice_servers=tuple(_ice_server(text) for text in args.ice_server),
             relay_only=args.relay_only,
             cors_origins=args.cors_origin,
+            pseudonyms=args.pseudonyms,
             matchmaking=MatchmakingConfig(give_up_after_s=args.give_up_after),
             log_decisions=args.decision_log,
         )

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import socketio
 
 from gym_p2p.config import ServiceConfig
@@ -172,9 +173,12 @@ class Service:
             UsageError: the service does not run.
         """
         machines = self._machines
-        tables = machines.queues.tables(time.monotonic())
+        own_id, tables = machines.presence.own_id, machines.queues.tables(time.monotonic())
         return QueueReport.of(
-            {name: tuple(rows) for name, rows in tables.items()},
+            {
+                name: tuple(attrs.evolve(row, subject_id=own_id(row.subject_id)) for row in rows)
+                for name, rows in tables.items()
+            },
             matches=machines.rooms.match_count,
             connections=machines.presence.socket_count,
         )

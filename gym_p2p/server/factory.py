@@ -38,6 +38,7 @@ from gym_p2p.server.handlers.decision_log import DecisionLog
 from gym_p2p.server.handlers.dispatcher import Dispatcher
 from gym_p2p.server.handlers.hooks import HookCaller, PreMatchHook
 from gym_p2p.server.handlers.service import SignalingService
+from gym_p2p.server.subjects import SubjectsFile, open_pseudonyms
 
 __all__ = ["assemble", "mount", "open_secret"]
 
@@ -65,6 +66,7 @@ def assemble(
 
     Raises:
         TypeError: ``matchmaker`` is none.
+        ConfigurationError: there is something wrong with the pseudonyms.
     """
     private = config.passes_private_candidates
     screens = {
@@ -77,7 +79,13 @@ def assemble(
         ask_hook=pre_match is not None,
         log_decisions=config.log_decisions,
     )
-    machines = _machines(config, tokens, queues, screens.__getitem__)
+    directory = Path(config.data_dir)
+    presence = Presence(
+        register_timeout_s=config.register_timeout_s,
+        resume_tokens=lambda: secrets.token_urlsafe(_RESUME_BYTES),
+        pseudonyms=open_pseudonyms(config.pseudonyms, directory),
+    )
+    machines = _machines(config, presence, tokens, queues, screens.__getitem__)
     metrics.read_from(machines, screens.values())
     guards = Guards(
         admission=Admission(
@@ -93,12 +101,17 @@ def assemble(
         Dispatcher(machines, guards),
         metrics=metrics,
         hook=None if pre_match is None else HookCaller(pre_match, config.matchmaking.hook_timeout_s),
-        decision_log=DecisionLog(Path(config.data_dir) / "decisions.jsonl"),
+        decision_log=DecisionLog(directory / "decisions.jsonl"),
+        subjects=SubjectsFile(directory),
     )
 
 
 def _machines(
-    config: ServiceConfig, tokens: TokenSigner[UploadClaims], queues: Queues, screen: Callable[[bool], Screen]
+    config: ServiceConfig,
+    presence: Presence,
+    tokens: TokenSigner[UploadClaims],
+    queues: Queues,
+    screen: Callable[[bool], Screen],
 ) -> Machines:
     def issue_token(match_id: str, player_id: SeatId, subjects: Mapping[SeatId, str], folder: str) -> str:
         now = time.time()
@@ -113,10 +126,6 @@ def _machines(
         )
         return tokens.issue(claims)
 
-    presence = Presence(
-        register_timeout_s=config.register_timeout_s,
-        resume_tokens=lambda: secrets.token_urlsafe(_RESUME_BYTES),
-    )
     for_matches = ice_servers_for(config, config.turn_match_lifetime_s)
     rooms = Rooms(
         presence,

@@ -23,6 +23,7 @@ from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.api.replies import Answer, Close, Code, Emit, Refused
 from gym_p2p.core.api.rooms import CUT_OFF, DISCONNECTED, TIMED_OUT
 from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch
+from gym_p2p.core.presence.pseudonyms import Assigned
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.probing.registry import ProbeEnded
 from gym_p2p.core.service.machines import MachineFailed, Machines, ServiceOutput
@@ -33,6 +34,7 @@ from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.decision_log import DecisionLog
 from gym_p2p.server.handlers.dispatcher import Dispatcher
 from gym_p2p.server.handlers.hooks import HookCaller
+from gym_p2p.server.subjects import SubjectsFile
 
 __all__ = ["SignalingService"]
 
@@ -65,6 +67,7 @@ class SignalingService:
         metrics: what is sent is counted there.
         hook: asked before a queue's match is made; ``None`` where the queues were made without one.
         decision_log: where the queues' decisions go.
+        subjects: where it is kept who is behind which pseudonym.
 
     Call :meth:`start` on the server's event loop, and :meth:`stop` there when done.
     """
@@ -78,6 +81,7 @@ class SignalingService:
         metrics: ServiceMetrics,
         hook: HookCaller | None,
         decision_log: DecisionLog,
+        subjects: SubjectsFile,
     ) -> None:
         self._sio = sio
         self.machines = machines
@@ -85,6 +89,7 @@ class SignalingService:
         self._metrics = metrics
         self._hook = hook
         self._decision_log = decision_log
+        self._subjects = subjects
         self._guards: dict[str, ConnectionGuard | None] = {}
         """By socket; ``None`` where a host's application has no ``FrameGuard`` around it."""
         self._alarm: asyncio.TimerHandle | None = None
@@ -264,6 +269,8 @@ class SignalingService:
                 self._announce(output)
             case ProposedMatch() if self._hook is not None:
                 self._own(self._consult(self._hook, output))
+            case Assigned():
+                self._subjects.keep(output)
             case LogDecision(record):
                 self._decision_log.append(record)
             case MakeMatch(queue, _, players):
@@ -300,7 +307,7 @@ class SignalingService:
         transport.queue.put_nowait(engineio.packet.Packet(engineio.packet.MESSAGE, packet.encode()))
 
     async def _consult(self, hook: HookCaller, proposed: ProposedMatch) -> None:
-        verdict, reason = await hook.decide(proposed)
+        verdict, reason = await hook.decide(self.machines.named_for_hook(proposed))
         self.machines.hook_decided(proposed, verdict, reason, time.monotonic())
         self._wake()
 
