@@ -16,7 +16,7 @@ from gym_p2p.exports.recovery import Recovered, journals, recover
 from gym_p2p.exports.upload import UploadOutcome
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.subjects import SUBJECTS, read_subjects
-from gym_p2p.study.codebook import codebook_markdown
+from gym_p2p.study.codebook.codebook import codebook_markdown
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 

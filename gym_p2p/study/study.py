@@ -12,14 +12,14 @@ from gym_p2p.config.extras import install_extra
 from gym_p2p.errors import UsageError
 from gym_p2p.processes.pool import map_in_processes
 from gym_p2p.processes.python import can_start_python
-from gym_p2p.study.files import Found, find
 from gym_p2p.study.problems import Problems
+from gym_p2p.study.reading.files import Found, find
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from gym_p2p.study.match import MatchFiles
-    from gym_p2p.study.tables import Table
+    from gym_p2p.study.match.match import MatchFiles
+    from gym_p2p.study.tables.table import Table
 
 __all__ = ["Study", "load"]
 
@@ -48,8 +48,8 @@ def load(path: str | os.PathLike[str], *, progress: Say | None = None) -> Study:
     say(f"looking through {path}")
     problems = Problems()
     files = find(root, problems)
-    from gym_p2p.study.arrow_tables import table_of, tables_joined  # noqa: PLC0415 - needs pyarrow
-    from gym_p2p.study.codebook import TABLES  # noqa: PLC0415 - with it
+    from gym_p2p.study.codebook.codebook import TABLES  # noqa: PLC0415 - with it
+    from gym_p2p.study.tables.arrow import table_of, tables_joined  # noqa: PLC0415 - needs pyarrow
 
     matches = _by_match(files)
     parts: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
@@ -62,7 +62,7 @@ def load(path: str | os.PathLike[str], *, progress: Say | None = None) -> Study:
 
 
 def _by_match(files: Sequence[Found]) -> list[MatchFiles]:
-    from gym_p2p.study.match import MatchFiles  # noqa: PLC0415 - needs pyarrow
+    from gym_p2p.study.match.match import MatchFiles  # noqa: PLC0415 - needs pyarrow
 
     found: dict[str, list[Found]] = {}
     for file in files:
@@ -71,7 +71,7 @@ def _by_match(files: Sequence[Found]) -> list[MatchFiles]:
 
 
 def _read(matches: Sequence[MatchFiles]) -> Iterator[dict[str, pa.Table]]:
-    from gym_p2p.study.match import read_match  # noqa: PLC0415 - needs pyarrow
+    from gym_p2p.study.match.match import read_match  # noqa: PLC0415 - needs pyarrow
 
     size = sum(file.size_bytes for match in matches for file in match.files)
     processes = min(os.cpu_count() or 1, len(matches), 8)
@@ -83,7 +83,7 @@ def _read(matches: Sequence[MatchFiles]) -> Iterator[dict[str, pa.Table]]:
 
 
 class Study:
-    """Every match below a path, as tables; see :mod:`gym_p2p.study.codebook` for their columns.
+    """Every match below a path, as tables; see :mod:`gym_p2p.study.codebook.codebook` for their columns.
 
     Attributes:
         path: what was loaded.
@@ -98,7 +98,8 @@ class Study:
     """
 
     def __init__(self, path: Path, files: Sequence[Found], tables: dict[str, pa.Table]) -> None:
-        from gym_p2p.study.tables import FramesTable, Table  # noqa: PLC0415 - needs pyarrow
+        from gym_p2p.study.replayed.frames_table import FramesTable  # noqa: PLC0415 - needs pyarrow
+        from gym_p2p.study.tables.table import Table  # noqa: PLC0415 - with it
 
         self.path = path
         self.files = tuple(files)
@@ -114,7 +115,7 @@ class Study:
     @property
     def tables(self) -> dict[str, Table]:
         """All eight, by name."""
-        from gym_p2p.study.codebook import TABLES  # noqa: PLC0415 - for the order
+        from gym_p2p.study.codebook.codebook import TABLES  # noqa: PLC0415 - for the order
 
         return {name: getattr(self, name) for name in TABLES}
 
@@ -125,7 +126,7 @@ class Study:
         ``rtt_age_ms`` (how long before the frame it was measured); null where the documents do not say when
         frames were played. Of several links it is the newest round trip of any.
         """
-        from gym_p2p.study.frames_with_latency import frames_with_latency  # noqa: PLC0415 - needs pyarrow
+        from gym_p2p.study.tables.frames_with_latency import frames_with_latency  # noqa: PLC0415 - needs pyarrow
 
         return frames_with_latency(self)
 
@@ -182,7 +183,7 @@ class Study:
             NotWritten: there is such a dataset already, or the disk takes no more; nothing is left behind.
         """
         _require("minari", "datasets")
-        from gym_p2p.study.datasets import to_minari  # noqa: PLC0415 - the environments' libraries
+        from gym_p2p.study.replayed.datasets import to_minari  # noqa: PLC0415 - the environments' libraries
 
         say = progress or (lambda _text: None)
         return to_minari(self, Path(directory).absolute(), trust=trust, say=say)

@@ -15,9 +15,9 @@ import pytest
 
 import gym_p2p
 from gym_p2p.errors import UsageError
-from gym_p2p.study.codebook import TABLES, codebook_data, schema
-from gym_p2p.study.files import Unreadable, unpacked
+from gym_p2p.study.codebook.codebook import TABLES, codebook_data, schema
 from gym_p2p.study.problems import MAX_OF_A_KIND
+from gym_p2p.study.reading.files import Unreadable, unpacked
 from tests.study import made, oracle
 
 DATA = Path(__file__).parent / "data"
@@ -272,7 +272,7 @@ def test_pipes_and_links_out_of_the_folder_are_left_out(
 
 
 def test_what_unpacks_to_too_much_is_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gym_p2p.study.files.MAX_BYTES", 2**16)
+    monkeypatch.setattr("gym_p2p.study.reading.files.MAX_BYTES", 2**16)
     data = json.dumps(made.document(match="big", config={"text": "x" * 2**17})).encode()
     (folder / "packed.multiplayer.json.gz").write_bytes(gzip.compress(data))
     (folder / "plain.multiplayer.json").write_bytes(data)

@@ -1,6 +1,6 @@
 """A study as Minari datasets: for every environment and seat what its players saw, did and earned.
 
-Every recording is played again for it (:mod:`gym_p2p.study.replayed` says under which conditions), and
+Every recording is played again for it (:mod:`gym_p2p.study.replayed.frames` says under which conditions), and
 compared on the way: what does not come out as recorded is in no dataset.
 """
 

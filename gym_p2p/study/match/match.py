@@ -10,19 +10,19 @@ import pyarrow as pa
 
 from gym_p2p.core.latency.statistics import figures
 from gym_p2p.core.record.journal import KILLED
-from gym_p2p.study import document_parts as parts
-from gym_p2p.study.accounts import Account, Names, read_accounts
-from gym_p2p.study.actions import Compared, agreed_actions
-from gym_p2p.study.arrow_tables import json_text, table_of, whole_ms
-from gym_p2p.study.episodes import episode_rows
-from gym_p2p.study.events import event_rows
-from gym_p2p.study.files import Found
-from gym_p2p.study.frames import frames_table
-from gym_p2p.study.match_facts import MatchFacts
-from gym_p2p.study.participants import participants
+from gym_p2p.study.match.actions import Compared, agreed_actions
+from gym_p2p.study.match.episodes import episode_rows
+from gym_p2p.study.match.events import event_rows
+from gym_p2p.study.match.facts import MatchFacts
+from gym_p2p.study.match.frames import frames_table
+from gym_p2p.study.match.participants import participants
+from gym_p2p.study.match.round_trips import latency_rows, probe_rows, worst_link
 from gym_p2p.study.problems import Problems, plural
-from gym_p2p.study.recordings import Recording, read_recordings
-from gym_p2p.study.round_trips import latency_rows, probe_rows, worst_link
+from gym_p2p.study.reading import document_parts as parts
+from gym_p2p.study.reading.accounts import Account, Names, read_accounts
+from gym_p2p.study.reading.files import Found
+from gym_p2p.study.reading.recordings import Recording, read_recordings
+from gym_p2p.study.tables.arrow import json_text, table_of, whole_ms
 
 __all__ = ["MatchFiles", "read_match"]
 

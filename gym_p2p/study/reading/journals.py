@@ -6,9 +6,9 @@ import msgspec
 
 from gym_p2p.core.record.documents import KINDS, build_document
 from gym_p2p.core.record.journal import decode_input, fold
-from gym_p2p.study.documents import Document, read_document
-from gym_p2p.study.files import Found, Unreadable, unpacked
 from gym_p2p.study.problems import Problems
+from gym_p2p.study.reading.documents import Document, read_document
+from gym_p2p.study.reading.files import Found, Unreadable, unpacked
 
 __all__ = ["read_journal"]
 

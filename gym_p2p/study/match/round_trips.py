@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gym_p2p.core.latency.delta_series import ENCODING, decode_series
-from gym_p2p.study import document_parts as parts
-from gym_p2p.study.accounts import Account
-from gym_p2p.study.arrow_tables import json_text, whole_ms
+from gym_p2p.study.reading import document_parts as parts
+from gym_p2p.study.reading.accounts import Account
+from gym_p2p.study.tables.arrow import json_text, whole_ms
 
 __all__ = ["latency_rows", "probe_rows", "worst_link"]
 

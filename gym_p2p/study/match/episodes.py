@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gym_p2p.study import document_parts as parts
-from gym_p2p.study.accounts import Account
-from gym_p2p.study.arrow_tables import json_text, whole_ms
-from gym_p2p.study.match_facts import MatchFacts
-from gym_p2p.study.recordings import RecordedEpisode, Recording
+from gym_p2p.study.match.facts import MatchFacts
+from gym_p2p.study.reading import document_parts as parts
+from gym_p2p.study.reading.accounts import Account
+from gym_p2p.study.reading.recordings import RecordedEpisode, Recording
+from gym_p2p.study.tables.arrow import json_text, whole_ms
 
 __all__ = ["episode_rows", "recorded_return"]
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from gym_p2p.study.columns import TYPE_WORDS, Column, TableText
-from gym_p2p.study.columns_of_matches import EPISODES, MATCHES, PLAYERS, PROBLEM_KINDS, PROBLEMS
-from gym_p2p.study.columns_of_play import EVENT_KINDS, EVENTS, FRAMES, LATENCY, OBSERVATION, PROBES
+from gym_p2p.study.codebook.columns import TYPE_WORDS, Column, TableText
+from gym_p2p.study.codebook.matches import EPISODES, MATCHES, PLAYERS, PROBLEM_KINDS, PROBLEMS
+from gym_p2p.study.codebook.play import EVENT_KINDS, EVENTS, FRAMES, LATENCY, OBSERVATION, PROBES
 
 __all__ = ["TABLES", "codebook_data", "codebook_markdown", "schema"]
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import attrs
 
-from gym_p2p.study.columns import MATCH, NO_SESSION, NOT_SAID, Column, TableText
+from gym_p2p.study.codebook.columns import MATCH, NO_SESSION, NOT_SAID, Column, TableText
 
 __all__ = ["EVENTS", "EVENT_KINDS", "FRAMES", "LATENCY", "OBSERVATION", "PROBES"]
 

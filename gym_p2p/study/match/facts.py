@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import attrs
 
-from gym_p2p.study.accounts import Account
-from gym_p2p.study.actions import ActionRows
-from gym_p2p.study.participants import Participant
+from gym_p2p.study.match.actions import ActionRows
+from gym_p2p.study.match.participants import Participant
 from gym_p2p.study.problems import Problems
-from gym_p2p.study.recordings import Recording
+from gym_p2p.study.reading.accounts import Account
+from gym_p2p.study.reading.recordings import Recording
 
 __all__ = ["MatchFacts"]
 

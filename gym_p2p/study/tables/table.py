@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -19,10 +19,7 @@ from gym_p2p.files.private import make_folder
 from gym_p2p.files.problems import telling_the_disk
 from gym_p2p.files.whole import replacing
 
-if TYPE_CHECKING:
-    from gym_p2p.study.study import Study
-
-__all__ = ["FramesTable", "Table"]
+__all__ = ["Table"]
 
 _BATCH_ROWS = 2**16
 
@@ -111,34 +108,6 @@ class Table:
             with replacing(target) as file:
                 pacsv.write_csv(_plain(self.arrow), file)
         return target
-
-
-class FramesTable(Table):
-    """The frames. Called, it returns them with what playing the recordings again adds."""
-
-    def __init__(self, arrow: pa.Table, study: Study) -> None:
-        super().__init__("frames", arrow)
-        self._study = study
-
-    def __call__(self, *, observations: bool = False, match: str | None = None, trust: bool = False) -> Table:
-        """Return the frames, all or those of a match.
-
-        Args:
-            observations: play each recording again in a fresh environment, compare all that was recorded of
-                it on the way, and add what every seat saw (``observation``); rewards and ends are then those
-                that came out again, and null from where something differs on. What was found is kept beside
-                the recordings. Matches that cannot be played again are said in :attr:`Table.arrow`'s
-                metadata (``gym_p2p.problems``, JSON), and keep what was recorded.
-            match: only this one.
-            trust: make whatever a recording names as its environment; else only what installed packages
-                offer, as with ``gym-p2p replay``.
-
-        Raises:
-            UsageError: there is no such match.
-        """
-        from gym_p2p.study.replayed import replayed_frames  # noqa: PLC0415 - the environments' libraries
-
-        return replayed_frames(self._study, observations=observations, match=match, trust=trust)
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -12,11 +12,11 @@ import attrs
 import numpy as np
 
 from gym_p2p.core.latency.delta_series import ENCODING, decode_series
-from gym_p2p.study import document_parts as parts
-from gym_p2p.study.documents import Document, read_document
-from gym_p2p.study.files import Found, Unreadable, unpacked
-from gym_p2p.study.journals import read_journal
 from gym_p2p.study.problems import Problems
+from gym_p2p.study.reading import document_parts as parts
+from gym_p2p.study.reading.documents import Document, read_document
+from gym_p2p.study.reading.files import Found, Unreadable, unpacked
+from gym_p2p.study.reading.journals import read_journal
 
 __all__ = ["Account", "Names", "read_accounts"]
 

@@ -27,9 +27,9 @@ from gym_p2p.files.whole import replacing
 from gym_p2p.game.replay.reader import Replay, read_replay
 from gym_p2p.game.replay.transitions import flat_observation
 from gym_p2p.game.replay.verify import ReplayStep, verify_replay
-from gym_p2p.study.codebook import schema
-from gym_p2p.study.columns_of_play import OBSERVATION
-from gym_p2p.study.tables import Table
+from gym_p2p.study.codebook.codebook import schema
+from gym_p2p.study.codebook.play import OBSERVATION
+from gym_p2p.study.tables.table import Table
 from gym_p2p.version import __version__
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class _Played:
 
 
 def replayed_frames(study: Study, *, observations: bool, match: str | None, trust: bool) -> Table:
-    """Return the frames with what playing again adds; see :class:`~gym_p2p.study.tables.FramesTable`."""
+    """Return the frames with what playing again adds; see ``FramesTable``."""
     if match is not None and match not in study.matches["match"].to_pylist():
         raise UsageError(f"there is no match {match!r} in {study.path}")
     frames = study.frames.arrow

@@ -8,12 +8,12 @@ from typing import Any
 import attrs
 import msgspec
 
-from gym_p2p.study import document_parts as parts
-from gym_p2p.study.accounts import Account, Names
-from gym_p2p.study.actions import ActionRows
-from gym_p2p.study.documents import Document
+from gym_p2p.study.match.actions import ActionRows
 from gym_p2p.study.problems import Problems
-from gym_p2p.study.recordings import Recording
+from gym_p2p.study.reading import document_parts as parts
+from gym_p2p.study.reading.accounts import Account, Names
+from gym_p2p.study.reading.documents import Document
+from gym_p2p.study.reading.recordings import Recording
 
 __all__ = ["Participant", "participants"]
 

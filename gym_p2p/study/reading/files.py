@@ -2,7 +2,8 @@
 
 Files come from anyone: no link leads out of the folder, nothing but regular files is opened, and there are
 bounds on how many there are, how deep they lie and how large one is once it is unpacked. What is left out is
-said. It knows names and first lines; what the documents say is read by :mod:`gym_p2p.study.documents`.
+said. It knows names and first lines; what the documents say is read by
+:mod:`gym_p2p.study.reading.documents`.
 """
 
 from __future__ import annotations

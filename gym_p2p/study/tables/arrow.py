@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from gym_p2p.study.codebook import schema
+from gym_p2p.study.codebook.codebook import schema
 
 __all__ = ["json_text", "label_column", "table_of", "tables_joined", "whole_ms"]
 

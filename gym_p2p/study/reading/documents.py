@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from gym_p2p.study.document_parts import NOTHING, Id
-from gym_p2p.study.files import Unreadable
 from gym_p2p.study.problems import Problems
+from gym_p2p.study.reading.document_parts import NOTHING, Id
+from gym_p2p.study.reading.files import Unreadable
 
 __all__ = ["NEWEST_VERSION", "Document", "read_document"]
 

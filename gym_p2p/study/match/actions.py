@@ -11,9 +11,9 @@ import attrs
 import msgspec
 import numpy as np
 
-from gym_p2p.study import document_parts as parts
-from gym_p2p.study.accounts import Account, Names
 from gym_p2p.study.problems import Problems, plural
+from gym_p2p.study.reading import document_parts as parts
+from gym_p2p.study.reading.accounts import Account, Names
 
 __all__ = ["MAX_NUMBER", "ActionRows", "Compared", "agreed_actions"]
 

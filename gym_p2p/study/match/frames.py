@@ -9,12 +9,12 @@ import attrs
 import numpy as np
 import pyarrow as pa
 
-from gym_p2p.study.accounts import Account
-from gym_p2p.study.actions import MAX_NUMBER, ActionRows
-from gym_p2p.study.arrow_tables import label_column
-from gym_p2p.study.codebook import schema
-from gym_p2p.study.match_facts import MatchFacts
-from gym_p2p.study.recordings import Recording
+from gym_p2p.study.codebook.codebook import schema
+from gym_p2p.study.match.actions import MAX_NUMBER, ActionRows
+from gym_p2p.study.match.facts import MatchFacts
+from gym_p2p.study.reading.accounts import Account
+from gym_p2p.study.reading.recordings import Recording
+from gym_p2p.study.tables.arrow import label_column
 
 __all__ = ["frames_table"]
 

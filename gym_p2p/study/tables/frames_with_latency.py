@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from gym_p2p.study.tables import Table
+from gym_p2p.study.tables.table import Table
 
 if TYPE_CHECKING:
     from gym_p2p.study.study import Study

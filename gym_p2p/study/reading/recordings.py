@@ -10,8 +10,8 @@ import numpy as np
 
 from gym_p2p.errors import P2PError
 from gym_p2p.game.replay.reader import Replay, ReplayHeader, read_replay
-from gym_p2p.study.files import Found
 from gym_p2p.study.problems import Problems
+from gym_p2p.study.reading.files import Found
 
 __all__ = ["RecordedEpisode", "Recording", "read_recordings"]
 
