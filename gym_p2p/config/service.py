@@ -140,6 +140,11 @@ class ServiceConfig:
     """Web origins, other than the service's own, whose pages may connect."""
     max_upload_bytes: int = attrs.field(default=64 * 2**20, validator=whole_in_range(1024, 2**32))
     """The largest document, before and after decompression."""
+    upload_quota_bytes: int | None = attrs.field(
+        default=None, validator=optional(whole_in_range(1024, 2**60))
+    )
+    """What all documents together may take up in ``data_dir``; ``None`` is as much as the disk has. A player
+    whose document does not fit keeps it, and hands it in once there is room."""
     token_lifetime_s: float = attrs.field(default=30 * 86_400.0, validator=in_range(1, 10 * 365 * 86_400))
     """How long after a match its documents are accepted (a player's machine may be off for a while)."""
     register_timeout_s: float | None = attrs.field(default=10.0, validator=optional(in_range(0.1, 3600)))

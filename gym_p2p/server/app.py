@@ -132,7 +132,10 @@ class Service:
             stack.push_async_callback(signaling.stop)
             stack.push_async_callback(sio.shutdown)
             web = make_web_app(
-                uploads=Uploads(Intake(Store(directory), self.config.max_upload_bytes), tokens),
+                uploads=Uploads(
+                    Intake(Store(directory), self.config.max_upload_bytes, self.config.upload_quota_bytes),
+                    tokens,
+                ),
                 health=self._health,
                 metrics=self._metrics.exposition,
                 operators=TokenSigner(secret, OperatorClaims),

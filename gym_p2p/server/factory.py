@@ -38,6 +38,7 @@ from gym_p2p.server.handlers.decision_log import DecisionLog
 from gym_p2p.server.handlers.dispatcher import Dispatcher
 from gym_p2p.server.handlers.hooks import HookCaller, PreMatchHook
 from gym_p2p.server.handlers.service import SignalingService
+from gym_p2p.server.matches import MatchesFile
 from gym_p2p.server.subjects import SubjectsFile, open_pseudonyms
 
 __all__ = ["assemble", "mount", "open_secret"]
@@ -113,6 +114,8 @@ def _machines(
     queues: Queues,
     screen: Callable[[bool], Screen],
 ) -> Machines:
+    matches = MatchesFile(Path(config.data_dir))
+
     def issue_token(match_id: str, player_id: SeatId, subjects: Mapping[SeatId, str], folder: str) -> str:
         now = time.time()
         claims = UploadClaims(
@@ -124,6 +127,8 @@ def _machines(
             folder=folder,
             made_at=now,
         )
+        if player_id == claims.player_ids[0]:
+            matches.keep(claims)
         return tokens.issue(claims)
 
     for_matches = ice_servers_for(config, config.turn_match_lifetime_s)

@@ -20,10 +20,10 @@ from gym_p2p.config.public_ids import public_id_problem
 from gym_p2p.config.service import PseudonymChoice
 from gym_p2p.core.presence.pseudonyms import Assigned, Pseudonyms, keyed_pseudonym
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.files.private import open_private
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import load_secret
+from gym_p2p.server.lines import append_line, read_lines
 
 __all__ = ["SUBJECTS", "SubjectsFile", "open_pseudonyms", "read_subjects", "read_table"]
 
@@ -71,15 +71,7 @@ def read_subjects(directory: Path) -> dict[str, str]:
         OSError: the file is there and cannot be read.
     """
     known: dict[str, str] = {}
-    try:
-        text = (directory / SUBJECTS).read_bytes()
-    except FileNotFoundError:
-        return known
-    for line in text.splitlines():
-        try:
-            said = msgspec.json.decode(line, type=_Line)
-        except (ValueError, RecursionError):
-            continue
+    for said in read_lines(directory / SUBJECTS, _Line):
         known.setdefault(said.subject, said.pseudonym)
     return known
 
@@ -180,19 +172,7 @@ class SubjectsFile:
         """Write down whose a pseudonym is."""
         if assigned.problem is not None:  # neither name: a log has other readers
             _LOG.error("a pseudonym that was chosen could not be had (%s); another is used", assigned.problem)
-        line = msgspec.json.encode(_Line(assigned.subject_id, assigned.pseudonym))
         try:
-            with open_private(self._path, "ab") as file:
-                # After a torn line the new one begins on a line of its own.
-                file.write(b"\n" + line + b"\n" if _is_torn(self._path) else line + b"\n")
+            append_line(self._path, msgspec.json.encode(_Line(assigned.subject_id, assigned.pseudonym)))
         except OSError as error:
             _LOG.error("pseudonyms are not written to %s: %s", self._path, disk_problem(error))
-
-
-def _is_torn(path: Path) -> bool:
-    """Return whether a file ends within a line."""
-    with path.open("rb") as file:
-        if file.seek(0, 2) == 0:
-            return False
-        file.seek(-1, 2)
-        return file.read(1) != b"\n"
