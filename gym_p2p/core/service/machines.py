@@ -99,8 +99,18 @@ class Machines:
             self.spectators.gone(registered.subject_id)
             self.probes.rejoined(registered.subject_id, now)
         resume = {} if registered.resume_token is None else {"resume_token": registered.resume_token}
-        service = {"service": "gym_p2p", "version": __version__}
+        service = {
+            "service": "gym_p2p",
+            "version": __version__,
+            **({} if self.rooms.takes_documents else {"uploads": False}),
+        }
         return Accepted({"subject_id": registered.subject_id, **resume, **service})
+
+    def identify(self, socket: str, subject_id: str, now: float) -> None:
+        """Tie a socket to its subject on the host's word, as if it had registered."""
+        self.presence.identify(socket, subject_id)
+        self.register(socket, requests.RegisterSubject(subject_id), now)
+        self.settle(now)
 
     def connected(
         self, socket: str, now: float, *, subject_id: str | None = None, resume_token: object = None
@@ -194,10 +204,6 @@ class Machines:
         """End a probe that :meth:`probe` began; does nothing when it has ended."""
         self.probes.cancel(probe_id, now)
         self.settle(now)
-
-    def named_for_hook(self, proposed: ProposedMatch) -> ProposedMatch:
-        """Return a proposed match as the host's hook sees it: with the subjects' own ids."""
-        return proposed.renamed(self.presence.own_id)
 
     def hook_decided(self, proposed: ProposedMatch, verdict: Verdict, reason: str, now: float) -> None:
         """Take the answer to a :class:`ProposedMatch`, and a short reason."""
