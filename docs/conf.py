@@ -11,7 +11,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 from gym_p2p.cli.commands import make_parser
-from gym_p2p.study.codebook import codebook_markdown
+from gym_p2p.study.codebook.codebook import codebook_markdown
 from gym_p2p.version import __version__
 
 HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.study.columns_of_matches import PROBLEM_KINDS
+from gym_p2p.study.codebook.matches import PROBLEM_KINDS
 
 __all__ = ["Problems", "plural"]
 

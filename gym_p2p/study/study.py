@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gym_p2p.config.extras import install_extra
 from gym_p2p.errors import UsageError
 from gym_p2p.processes.pool import map_in_processes
+from gym_p2p.processes.progress import Say, telling
 from gym_p2p.processes.python import can_start_python
-from gym_p2p.study.files import Found, find
 from gym_p2p.study.problems import Problems
+from gym_p2p.study.reading.files import Found, find
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from gym_p2p.study.match import MatchFiles
-    from gym_p2p.study.tables import Table
+    from gym_p2p.study.match.match import MatchFiles
+    from gym_p2p.study.tables.table import Table
 
 __all__ = ["Study", "load"]
 
 _PARALLEL_BYTES = 8 * 2**20
 """Below this much on the disk, other processes cost more than they give: each starts in half a second."""
 
-Say = Callable[[str], None]
 
-
-def load(path: str | os.PathLike[str], *, progress: Say | None = None) -> Study:
+def load(path: str | os.PathLike[str], *, progress: Say | bool | None = None) -> Study:
     """Load every match at or below a path: exports, a service's store, one match, or one document.
 
     Files are data: nothing that they name is imported or run. What cannot be read is left out and said in
@@ -37,32 +36,32 @@ def load(path: str | os.PathLike[str], *, progress: Say | None = None) -> Study:
 
     Args:
         path: the folder, or the file.
-        progress: is called with what is being done, in words.
+        progress: whether what is being done is shown on standard error, or what is called with it in words;
+            ``None`` shows it where that is a terminal.
 
     Raises:
         UsageError: there is nothing at this path, or pyarrow is not installed.
     """
     _require("pyarrow", "tables")
     root = Path(path).absolute()
-    say = progress or (lambda _text: None)
-    say(f"looking through {path}")
     problems = Problems()
-    files = find(root, problems)
-    from gym_p2p.study.arrow_tables import table_of, tables_joined  # noqa: PLC0415 - needs pyarrow
-    from gym_p2p.study.codebook import TABLES  # noqa: PLC0415 - with it
+    from gym_p2p.study.codebook.codebook import TABLES  # noqa: PLC0415 - with pyarrow
+    from gym_p2p.study.tables.arrow import table_of, tables_joined  # noqa: PLC0415 - needs it
 
-    matches = _by_match(files)
-    parts: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
-    parts["problems"].append(table_of("problems", problems))
-    for number, tables in enumerate(_read(matches), 1):
-        for name, table in tables.items():
-            parts[name].append(table)
-        say(f"reading: {number:,} of {len(matches):,} matches")
+    with telling(f"looking through {path}", wanted=progress) as say:
+        files = find(root, problems)
+        matches = _by_match(files)
+        parts: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
+        parts["problems"].append(table_of("problems", problems))
+        for number, tables in enumerate(_read(matches), 1):
+            for name, table in tables.items():
+                parts[name].append(table)
+            say(f"reading: {number:,} of {len(matches):,} matches")
     return Study(root, files, {name: tables_joined(name, found) for name, found in parts.items()})
 
 
 def _by_match(files: Sequence[Found]) -> list[MatchFiles]:
-    from gym_p2p.study.match import MatchFiles  # noqa: PLC0415 - needs pyarrow
+    from gym_p2p.study.match.match import MatchFiles  # noqa: PLC0415 - needs pyarrow
 
     found: dict[str, list[Found]] = {}
     for file in files:
@@ -71,7 +70,7 @@ def _by_match(files: Sequence[Found]) -> list[MatchFiles]:
 
 
 def _read(matches: Sequence[MatchFiles]) -> Iterator[dict[str, pa.Table]]:
-    from gym_p2p.study.match import read_match  # noqa: PLC0415 - needs pyarrow
+    from gym_p2p.study.match.match import read_match  # noqa: PLC0415 - needs pyarrow
 
     size = sum(file.size_bytes for match in matches for file in match.files)
     processes = min(os.cpu_count() or 1, len(matches), 8)
@@ -83,7 +82,7 @@ def _read(matches: Sequence[MatchFiles]) -> Iterator[dict[str, pa.Table]]:
 
 
 class Study:
-    """Every match below a path, as tables; see :mod:`gym_p2p.study.codebook` for their columns.
+    """Every match below a path, as tables; see :mod:`gym_p2p.study.codebook.codebook` for their columns.
 
     Attributes:
         path: what was loaded.
@@ -98,7 +97,8 @@ class Study:
     """
 
     def __init__(self, path: Path, files: Sequence[Found], tables: dict[str, pa.Table]) -> None:
-        from gym_p2p.study.tables import FramesTable, Table  # noqa: PLC0415 - needs pyarrow
+        from gym_p2p.study.replayed.frames_table import FramesTable  # noqa: PLC0415 - needs pyarrow
+        from gym_p2p.study.tables.table import Table  # noqa: PLC0415 - with it
 
         self.path = path
         self.files = tuple(files)
@@ -114,7 +114,7 @@ class Study:
     @property
     def tables(self) -> dict[str, Table]:
         """All eight, by name."""
-        from gym_p2p.study.codebook import TABLES  # noqa: PLC0415 - for the order
+        from gym_p2p.study.codebook.codebook import TABLES  # noqa: PLC0415 - for the order
 
         return {name: getattr(self, name) for name in TABLES}
 
@@ -125,7 +125,7 @@ class Study:
         ``rtt_age_ms`` (how long before the frame it was measured); null where the documents do not say when
         frames were played. Of several links it is the newest round trip of any.
         """
-        from gym_p2p.study.frames_with_latency import frames_with_latency  # noqa: PLC0415 - needs pyarrow
+        from gym_p2p.study.tables.frames_with_latency import frames_with_latency  # noqa: PLC0415 - needs pyarrow
 
         return frames_with_latency(self)
 
@@ -162,7 +162,7 @@ class Study:
         return [table.to_csv(Path(directory) / f"{name}.csv") for name, table in self.tables.items()]
 
     def to_minari(
-        self, directory: str | os.PathLike[str], *, trust: bool = False, progress: Say | None = None
+        self, directory: str | os.PathLike[str], *, trust: bool = False, progress: Say | bool | None = None
     ) -> list[str]:
         """Write a Minari dataset for every seat of every environment; return their ids.
 
@@ -175,17 +175,17 @@ class Study:
             directory: the folder of the datasets.
             trust: make whatever a recording names as its environment; else only what installed packages
                 offer, as with ``gym-p2p replay``.
-            progress: is called with what is being done, in words.
+            progress: as :func:`load` has it.
 
         Raises:
             UsageError: minari is not installed, or nothing could be played.
             NotWritten: there is such a dataset already, or the disk takes no more; nothing is left behind.
         """
         _require("minari", "datasets")
-        from gym_p2p.study.datasets import to_minari  # noqa: PLC0415 - the environments' libraries
+        from gym_p2p.study.replayed.datasets import to_minari  # noqa: PLC0415 - the environments' libraries
 
-        say = progress or (lambda _text: None)
-        return to_minari(self, Path(directory).absolute(), trust=trust, say=say)
+        with telling(f"writing datasets to {directory}", wanted=progress) as say:
+            return to_minari(self, Path(directory).absolute(), trust=trust, say=say)
 
     def __repr__(self) -> str:
         """Say how much there is."""

@@ -67,10 +67,14 @@ OURS = {
         "a packet of SCTP: lengths, tag and checksum in tests/net/webrtc/test_association.py"
     ),
     **dict.fromkeys(
-        ("gym_p2p.study.datasets:_latency", "gym_p2p.study.participants:_told", "gym_p2p.study.report"),
+        (
+            "gym_p2p.study.replayed.datasets:_latency",
+            "gym_p2p.study.match.participants:_told",
+            "gym_p2p.study.report",
+        ),
         "texts in the tables that loading has made itself",
     ),
-    "gym_p2p.study.replayed:_kept": "what was kept of a recording: tests/study/test_replayed.py",
+    "gym_p2p.study.replayed.frames:_kept": "what was kept of a recording: tests/study/test_replayed.py",
     "gym_p2p.game.determinism.rounds:runs_from_bytes": "a process and its own child",
     "gym_p2p.core.record.growth:SeatDecode.__call__": "an action that this player has in its own record",
     "gym_p2p.game.state.iterators:_arguments": "an iterator at hand",

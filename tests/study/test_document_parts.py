@@ -15,7 +15,7 @@ from gym_p2p.core.latency.statistics import LatencyStatistics
 from gym_p2p.core.record.absences import Departure, Pause
 from gym_p2p.core.record.documents import DOCUMENT_TYPES, build_document
 from gym_p2p.exports.encoding import encode
-from gym_p2p.study import document_parts as parts
+from gym_p2p.study.reading import document_parts as parts
 
 OPEN = {"Pair", "Probe"}
 """What stands in open objects: their keys are those of the service."""

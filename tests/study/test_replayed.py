@@ -10,7 +10,7 @@ import pytest
 import gym_p2p
 from gym_p2p.errors import UsageError
 from gym_p2p.game.replay.records import Frames
-from gym_p2p.study.replayed import CACHE
+from gym_p2p.study.replayed.frames import CACHE
 from tests.replays import rewrite
 
 DATA = Path(__file__).parent / "data" / "version_1"
@@ -45,7 +45,7 @@ def test_what_was_played_again_is_kept_and_used(folder: Path, monkeypatch: pytes
     first = list(gym_p2p.load(folder).frames(observations=True))
     (kept,) = folder.rglob(f"{CACHE}/*.parquet")
     assert (kept.stat().st_mode | kept.parent.stat().st_mode) & 0o077 == 0
-    monkeypatch.setattr("gym_p2p.study.replayed.verify_replay", None)
+    monkeypatch.setattr("gym_p2p.study.replayed.frames.verify_replay", None)
     study = gym_p2p.load(folder)
     assert list(study.problems) == []  # what is kept is no file of a match
     assert list(study.frames(observations=True)) == first

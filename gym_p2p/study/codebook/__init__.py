@@ -1,0 +1,1 @@
+"""What the tables' columns mean; needs nothing that is not installed with the package."""

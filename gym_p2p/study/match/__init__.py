@@ -1,0 +1,1 @@
+"""One match: what all its files say together, as rows of every table."""

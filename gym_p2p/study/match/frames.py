@@ -1,0 +1,184 @@
+"""The table of frames of one match: the actions, and what is known of each beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import pyarrow as pa
+
+from gym_p2p.study.codebook.codebook import schema
+from gym_p2p.study.match.actions import MAX_NUMBER, ActionRows
+from gym_p2p.study.match.facts import MatchFacts
+from gym_p2p.study.reading.accounts import Account
+from gym_p2p.study.reading.recordings import Recording
+from gym_p2p.study.tables.arrow import label_column
+
+__all__ = ["frames_table"]
+
+
+@attrs.define(eq=False)
+class _Masked:
+    """A column under construction: nothing is known of a row until it is set."""
+
+    values: np.ndarray
+    known: np.ndarray
+
+    @classmethod
+    def of(cls, rows: int, kind: Any) -> _Masked:
+        return cls(np.zeros(rows, kind), np.zeros(rows, bool))
+
+    def set(self, rows: Any, values: Any) -> None:
+        self.values[rows] = values
+        self.known[rows] = True
+
+    def arrow(self, kind: pa.DataType) -> pa.Array:
+        return pa.array(self.values, kind, mask=~self.known)
+
+
+def frames_table(facts: MatchFacts) -> pa.Table:
+    """Return the frames of a match."""
+    rows, accounts, seat_players = facts.rows, facts.accounts, facts.seat_players
+    count = len(rows)
+    players = [seat_players.get(seat) for seat in rows.seats]
+    by_player = {account.player: account for account in accounts}
+    columns = _Columns(rows, [by_player.get(player or "") for player in players])
+    for number, where in rows.of_episodes():
+        columns.earn(number, where, facts.recording)
+        columns.time(number, where, accounts)
+    columns.delays()
+    columns.corrections(accounts, players)
+    columns.acting(accounts)
+    data = {
+        "match": label_column(np.zeros(count, np.int32), [facts.match]),
+        "episode": pa.array(rows.episode),
+        "frame": pa.array(rows.frame),
+        "seat": label_column(rows.seat, rows.seats),
+        "player": label_column(rows.seat, players),
+        "action": label_column(rows.action, rows.actions),
+        "reward": columns.reward.arrow(pa.float64()),
+        "terminated": pa.array(columns.ends.values & 1 != 0, mask=~columns.ends.known),
+        "truncated": pa.array(columns.ends.values & 2 != 0, mask=~columns.ends.known),
+        "actor": label_column(columns.actor, _ACTORS),
+        "t_ms": columns.t_ms.arrow(pa.int64()),
+        "confirmed_ms": columns.confirmed_ms.arrow(pa.int64()),
+        "input_delay": columns.input_delay.arrow(pa.int64()),
+        "predicted": columns.predicted.arrow(pa.bool_()),
+        "corrected": columns.corrected.arrow(pa.bool_()),
+    }
+    wanted = schema("frames")
+    return pa.Table.from_arrays([data[name] for name in wanted.names], schema=wanted)
+
+
+_ACTORS = (None, "player", "default", "stand_in")
+
+
+class _Columns:
+    """The columns of the frames that are not in the rows of actions."""
+
+    def __init__(self, rows: ActionRows, owners: list[Account | None]) -> None:
+        count = len(rows)
+        self._rows = rows
+        self._owners = owners
+        self.reward = _Masked.of(count, np.float64)
+        self.ends = _Masked.of(count, np.uint8)
+        self.t_ms = _Masked.of(count, np.int64)
+        self.confirmed_ms = _Masked.of(count, np.int64)
+        self.input_delay = _Masked.of(count, np.int64)
+        self.predicted = _Masked.of(count, bool)
+        self.corrected = _Masked.of(count, bool)
+        self.actor = np.zeros(count, np.int32)
+
+    def earn(self, number: int, where: slice, recording: Recording | None) -> None:
+        """Set rewards and ends of an episode."""
+        episode = None if recording is None else recording.episodes.get(number)
+        if recording is None or episode is None:
+            return
+        for place, seat in enumerate(recording.header.seats):
+            here = self._of_seat(where, str(seat), len(episode.ends))
+            frames = self._rows.frame[here]
+            self.reward.set(here, episode.rewards[frames, place] + 0.0)  # -0.0 becomes 0.0
+            self.ends.set(here, episode.ends[frames, place])
+
+    def time(self, number: int, where: slice, accounts: Sequence[Account]) -> None:
+        """Set when the frames of an episode were played, and who guessed."""
+        timings = {
+            account.player: timing
+            for account in accounts
+            if (timing := account.timings.get(number)) is not None
+        }
+        if not timings:
+            return
+        for index, owner in enumerate(self._owners):
+            seat = self._rows.seats[index]
+            own = None if owner is None else timings.get(owner.player)
+            t, confirmed = own or next(iter(timings.values()))
+            for column, series in ((self.t_ms, t), (self.confirmed_ms, confirmed)):
+                here = self._of_seat(where, seat, len(series))
+                column.set(here, series[self._rows.frame[here]])
+            others = [pair for player, pair in timings.items() if owner is None or player != owner.player]
+            self._guessed(where, seat, others)
+
+    def _guessed(self, where: slice, seat: str, others: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        for t, confirmed in others:
+            known = min(len(t), len(confirmed))
+            here = self._of_seat(where, seat, known)
+            before = t[:known] < confirmed[:known]
+            self.predicted.set(here, self.predicted.values[here] | before[self._rows.frame[here]])
+
+    def _of_seat(self, where: slice, seat: str, frames: int) -> np.ndarray:
+        """Return the rows of a seat in an episode, of so many first frames."""
+        if seat not in self._rows.seats:
+            return np.zeros(0, np.int64)
+        of_seat = self._rows.seat[where] == self._rows.seats.index(seat)
+        found: np.ndarray = np.flatnonzero(of_seat & (self._rows.frame[where] < frames)) + where.start
+        return found
+
+    def delays(self) -> None:
+        """Set the input delay: each entry holds until the next one."""
+        for number, where in self._rows.of_episodes():
+            for index, owner in enumerate(self._owners):
+                sync = None if owner is None else owner.sync
+                for delay in sync.input_delays if sync is not None else ():
+                    if delay.episode == number and abs(delay.frames) < MAX_NUMBER:
+                        here = self._of_seat(where, self._rows.seats[index], MAX_NUMBER)
+                        self.input_delay.set(here[self._rows.frame[here] >= delay.frame], delay.frames)
+
+    def corrections(self, accounts: Sequence[Account], players: Sequence[str | None]) -> None:
+        """Set whose wrong guesses made others go back."""
+        told = [account for account in accounts if account.rollbacks is not None]
+        for index, player in enumerate(players):
+            of_seat = self._rows.seat == index
+            others = [account for account in told if account.player != player]
+            if others:
+                self.corrected.set(of_seat, False)  # noqa: FBT003 - a value of the column
+            for account in others:
+                for row in self._corrected(account, index, {player, self._rows.seats[index]}):
+                    self.corrected.set(row, True)  # noqa: FBT003 - the same
+
+    def _corrected(self, account: Account, seat: int, names: set[str | None]) -> Iterator[int]:
+        events = account.rollbacks.events if account.rollbacks is not None else []
+        for number, event in zip(account.rollback_episodes, events, strict=True):
+            if number is None or account.names.or_none(event.player_id) not in names:
+                continue
+            row = self._rows.place(number, event.frame, seat)
+            if row is not None:
+                yield row
+
+    def acting(self, accounts: Sequence[Account]) -> None:
+        """Set who acted, of the accounts that say so."""
+        for number, where in self._rows.of_episodes():
+            said = [
+                one.actors for a in accounts if (one := a.episodes.get(number)) and one.actors is not None
+            ]
+            if not said:
+                continue
+            self.actor[where] = _ACTORS.index("player")
+            for seat, runs in said[0].items():
+                here = self._of_seat(where, seat, MAX_NUMBER)
+                frames = self._rows.frame[here]
+                for first, count, who in runs:
+                    if who in _ACTORS:
+                        self.actor[here[(frames >= first) & (frames < first + count)]] = _ACTORS.index(who)

@@ -1,0 +1,1 @@
+"""Recordings played again: observations beside the frames, and datasets for learners."""

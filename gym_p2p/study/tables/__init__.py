@@ -1,0 +1,1 @@
+"""Arrow tables, and the ways out of them."""
