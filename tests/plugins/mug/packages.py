@@ -46,8 +46,9 @@ def framework_python() -> Path:
     python = VENV / "bin" / "python"
     with _alone():
         if not is_installed():
-            _run(sys.executable, "-m", "venv", "--clear", str(VENV))
-            _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *FRAMEWORK)
+            _run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV))
+            pip = (sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check")
+            _run(*pip, "install", "--quiet", "--no-compile", *FRAMEWORK)
             DONE.write_text(WANTED)
     return python
 
