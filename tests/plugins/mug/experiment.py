@@ -11,13 +11,13 @@ import eventlet
 
 eventlet.monkey_patch()
 
-import sys  # noqa: E402 - nothing comes before the patching
-import urllib.request  # noqa: E402
+import sys  # noqa: E402 - after the patching
+import urllib.request  # noqa: E402 - after the patching
 
-from mug.configurations import configuration_constants, experiment_config  # noqa: E402
-from mug.scenes import gym_scene, stager, static_scene  # noqa: E402
-from mug.server import app  # noqa: E402
-from mug.server.matchmaker import FIFOMatchmaker  # noqa: E402
+from mug.configurations import configuration_constants, experiment_config  # noqa: E402 - after the patching
+from mug.scenes import gym_scene, stager, static_scene  # noqa: E402 - after the patching
+from mug.server import app  # noqa: E402 - after the patching
+from mug.server.matchmaker import FIFOMatchmaker  # noqa: E402 - after the patching
 
 THRESHOLD_MS = 150
 HUMAN = configuration_constants.PolicyTypes.Human
@@ -43,7 +43,7 @@ def main(port: int, whose: str, initial_rtt_ms: float) -> None:
     config = config.hosting(port=port, host="127.0.0.1")
     if whose == "ours":
         from gym_p2p import WideningMatchmaker  # noqa: PLC0415 - the other server is without
-        from gym_p2p.plugins import mug  # noqa: PLC0415
+        from gym_p2p.plugins import mug  # noqa: PLC0415 - the same
 
         strategy = WideningMatchmaker(
             THRESHOLD_MS, initial_rtt_ms=initial_rtt_ms, widen_ms_per_s=20, last_resort_rtt_ms=None
