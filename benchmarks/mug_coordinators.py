@@ -1,6 +1,7 @@
 """What becomes of pages that misbehave: our coordinator and planner beside the framework's own.
 
-``python -m benchmarks.mug_coordinators`` prints a table in Markdown. Both play the same scenarios with the
+``python -m benchmarks.mug_coordinators`` prints a table in Markdown: for our planner on our probes, for the
+framework's matchmaker on our probes, and for the framework as it is. All play the same scenarios with the
 released framework, its real server and its real pages in Chromium; a page misbehaves at its websocket. Times
 are from pressing start to "Players found!"; ``never`` is not within ``PATIENCE_S``.
 """
@@ -46,11 +47,11 @@ def main() -> None:
     """Play every scenario with both, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.parse_args()
-    _row("pages", "ours: who plays, and after how many s", "the framework's own")
-    _row("---", "---", "---")
+    _row("pages", "our planner: who plays, and after how many s", "its matchmaker on our probes", "its own")
+    _row(*["---"] * 4)
     with running_browser() as browser:
         for scenario in SCENARIOS:
-            cells = [play(browser, scenario, whose) for whose in ("ours", "theirs")]
+            cells = [play(browser, scenario, whose) for whose in ("ours", "probes", "theirs")]
             _row(scenario.title, *cells)
 
 
