@@ -21,7 +21,12 @@ FRAMES = TableText(
         Column("seat", "label", "The seat's id."),
         Column("player", "label", "Who sat there.", "Not known."),
         Column("action", "label", "The action as it was applied, as JSON that its space turns back into it."),
-        Column("reward", "float", "What it earned, of the recording.", "No recording, or it ends before."),
+        Column(
+            "reward",
+            "float",
+            "What it earned, of the recording, or of the browser framework's table of frames.",
+            "There is neither, or it ends before, or its columns cannot be placed.",
+        ),
         Column(
             "terminated", "bool", "Whether the environment had ended for the seat after it.", "As for reward."
         ),

@@ -64,9 +64,9 @@ class Account:
         return None
 
     @property
-    def version(self) -> int:
-        """The lowest schemaVersion."""
-        return min(document.version for document in self.documents.values())
+    def version(self) -> int | None:
+        """The lowest schemaVersion; ``None`` of the browser framework's documents."""
+        return min((one.version for one in self.documents.values() if one.version is not None), default=None)
 
     @property
     def multiplayer(self) -> Document | None:
@@ -175,7 +175,7 @@ class Account:
     @functools.cached_property
     def timings(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """When the frames of each episode were played and confirmed, in ms from its start."""
-        document = next((one for one in self.documents.values() if one.version > 1), None)
+        document = next((one for one in self.documents.values() if (one.version or 1) > 1), None)
         if document is None:
             return {}
         found = {number: _timing(document, episode) for number, episode in self.episodes.items()}
