@@ -106,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     for option, benches in _ONLY_OF.items():
         if getattr(args, option) and args.what not in benches:
-            raise UsageError(f"--{option.replace('_', '-')} is for {', '.join(benches)}, not for {args.what}")
+            name, of = option.replace("_", "-"), ", ".join(benches)
+            raise UsageError(f"--{name} is an option of {of}; {args.what} has none such")
 
     def progress(text: str) -> None:
         if not args.quiet:

@@ -61,6 +61,10 @@ class _TimedMachine(Protocol):
     def next_timeout(self) -> float | None: ...
 
 
+_TO_CLIENTS = (Notify, Emit, LogDecision)
+"""Of which no other machine hears."""
+
+
 @attrs.define(eq=False, kw_only=True)
 class Machines:
     """The machines of one service.
@@ -246,7 +250,8 @@ class Machines:
 
         It ends: what a machine wants of another is caused by an event, a time or an outcome, each of which
         happens once. One that raises has to wait for ``_resume_at``, and the others go on. The queues come
-        before the rooms and the spectators last, so that mostly one round will do.
+        before the rooms and the spectators last, so that mostly one round will do. What goes to clients alone
+        makes no machine want anything: a relayed signal takes one round.
         """
         wanted = True
         while wanted:
@@ -255,7 +260,7 @@ class Machines:
                 spoke = False
                 try:
                     while (output := machine.poll()) is not None:
-                        spoke = True
+                        spoke |= not isinstance(output, _TO_CLIENTS)
                         self._route(output, now)
                     wanted |= spoke
                 except Exception as error:  # noqa: BLE001  # one that raises must not stop the others

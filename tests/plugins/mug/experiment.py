@@ -1,8 +1,7 @@
 """The framework's own server with a scene for two that needs no Pyodide, in a process of its own.
 
 ``python experiment.py PORT ours|probes|theirs [INITIAL_RTT_MS]``, with the released framework installed: our
-coordinator and planner, our coordinator alone, or its own. It
-writes into its working directory.
+coordinator and planner, our coordinator alone, or its own. It writes into its working directory.
 """
 
 from __future__ import annotations
