@@ -61,6 +61,7 @@ class Sockets:
         self._measuring: asyncio.Task[float | None] | None = None
         self._answered: asyncio.Future[float] | None = None
         self._arrived = 0.0
+        self._answered_at = 0.0
         self.requests_sent = 0
         self.responses_received = 0
         self.round_trip_s: float | None = None
@@ -77,6 +78,11 @@ class Sockets:
     def nominated(self) -> aioice.ice.CandidatePair | None:
         """The pair of addresses in use, ``None`` before ICE completes and after closing."""
         return self._connection._nominated.get(1)
+
+    @property
+    def heard_at(self) -> float:
+        """When the other side was last heard at all: a record, or the answer to a measuring request."""
+        return max(self.arrived_at, self._answered_at)
 
     def prepare(self, protocol: aioice.ice.StunProtocol) -> None:
         """Take over one socket of the connection, before anything is sent on it."""
@@ -166,6 +172,7 @@ class Sockets:
 
     def _note_response(self, sent: float, message: aioice.stun.Message) -> None:
         round_trip_s = self._arrived - sent
+        self._answered_at = time.monotonic()
         self.responses_received += 1
         self.round_trip_s = round_trip_s
         self.total_round_trip_s += round_trip_s
