@@ -167,8 +167,8 @@ class Association:
     #   not empty, and is no text and no DCEP message: only binary messages take the short way.
     # * It is the next in sequence, and nothing is missing before it: then "the highest number received" is
     #   all that has to be noted. Serial numbers wrap around at 2**32.
-    # * The channel is known and holds no fragment that waits for its rest, to which aiortc would add this one;
-    #   and no stream is being reset, which would have to look at every number.
+    # * The channel is known and holds no fragment, to which aiortc would add this one as its rest; and no
+    #   stream is being reset, which would have to look at every number.
     # * It is for this association, and whole: tag and checksum are those that aiortc wants to see. What is
     #   forged or damaged is aiortc's to drop.
     #
