@@ -35,7 +35,7 @@ async def agree(*peers: Peer) -> None:
     for peer in peers:
         peer.connection.use_game_records()
     async with asyncio.timeout(20):
-        while await transports(*peers) != [GameTransport.RECORDS] * len(peers):
+        while await transports(*peers) != [GameTransport.RECORDS] * len(peers):  # noqa: ASYNC110  # no event for it
             await asyncio.sleep(0.01)
 
 
