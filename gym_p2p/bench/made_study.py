@@ -22,7 +22,7 @@ from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.exports.documents import LARGE_BYTES
 from gym_p2p.game.replay import records
-from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
+from gym_p2p.game.replay.header import SUFFIX, ReplayHeader
 
 __all__ = ["Format", "action_of", "made_inputs", "made_record", "make_study"]
 

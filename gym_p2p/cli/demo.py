@@ -44,7 +44,7 @@ from gym_p2p.exports.documents import find_document, read_document
 from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.replay.reader import SUFFIX
+from gym_p2p.game.replay.header import SUFFIX
 from gym_p2p.processes.python import python_command
 from gym_p2p.server import serve_in_thread
 

@@ -36,7 +36,9 @@ from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.protocols import FrameRate
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.handlers.hooks import PreMatchHook
-from gym_p2p.server.handlers.service import SignalingService
+from gym_p2p.server.hosts.async_host import AsyncService
+from gym_p2p.server.hosts.callbacks import Callbacks
+from gym_p2p.server.hosts.registration import Names
 from gym_p2p.server.intake import Intake
 from gym_p2p.server.listener import MAX_FRAME_BYTES, listen, serving
 from gym_p2p.server.store import Store
@@ -86,7 +88,7 @@ class Service:
         self._matchmaker = require_matchmaker(WideningMatchmaker() if matchmaker is None else matchmaker)
         self._pre_match = pre_match
         self._listening: tuple[tuple[str, int], ...] = ()
-        self._signaling: SignalingService | None = None
+        self._signaling: AsyncService | None = None
         self._metrics = ServiceMetrics()
         self._stack = contextlib.AsyncExitStack()
 
@@ -119,14 +121,17 @@ class Service:
             secret = open_secret(directory)
             tokens = TokenSigner(secret, UploadClaims)
             sio = self._make_sio()
-            self._signaling = signaling = assemble(
-                sio,
+            switchboard = assemble(
                 self.config,
                 tokens,
                 metrics=self._metrics,
                 matchmaker=self._matchmaker,
-                pre_match=self._pre_match,
+                asks_hook=self._pre_match is not None,
             )
+            callbacks = Callbacks(
+                pre_match=self._pre_match, hook_timeout_s=self.config.matchmaking.hook_timeout_s
+            )
+            self._signaling = signaling = AsyncService(sio, switchboard, names=Names(), callbacks=callbacks)
             signaling.start(catch_unknown=True)
             stack.push_async_callback(signaling.stop)
             stack.push_async_callback(sio.shutdown)
@@ -156,7 +161,7 @@ class Service:
     async def probe(self, one: str, other: str, *, threshold_ms: float | None = None) -> ProbeOutcome:
         """Measure the latency between two registered subjects, on the service's event loop.
 
-        See :meth:`~gym_p2p.server.handlers.service.SignalingService.probe`.
+        See :meth:`~gym_p2p.server.hosts.async_host.AsyncService.probe`.
 
         Raises:
             UsageError: both are the same subject, or the service does not run.

@@ -1,18 +1,15 @@
-"""Puts the service together: the machines, what guards them, and the Socket.IO server they are behind.
+"""Puts the service together: the machines, what guards them, and the switchboard they are behind.
 
-It knows configuration, and refuses to know ports and HTTP. :func:`mount` is for a host's own server.
+It knows configuration, and refuses to know Socket.IO servers, ports and HTTP.
 """
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-
-import socketio
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.matchmaking.queues import Queues
@@ -27,7 +24,7 @@ from gym_p2p.core.service.spectators import Spectators
 from gym_p2p.core.signaling.ice_candidates import CandidatePolicy
 from gym_p2p.core.signaling.sdp_filter import Screen, SignalScreen
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.errors import ConfigurationError
 from gym_p2p.files.private import make_folder
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.guard.guards import Admission, Guards
@@ -35,33 +32,34 @@ from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret
 from gym_p2p.server.guard.turn import ice_servers_for
 from gym_p2p.server.handlers.decision_log import DecisionLog
-from gym_p2p.server.handlers.dispatcher import Dispatcher
-from gym_p2p.server.handlers.hooks import HookCaller, PreMatchHook
-from gym_p2p.server.handlers.service import SignalingService
+from gym_p2p.server.handlers.dispatcher import PARTS, Dispatcher, Part
+from gym_p2p.server.switchboard import Switchboard
 
-__all__ = ["assemble", "mount", "open_secret"]
+__all__ = ["assemble", "open_secret"]
 
 _RESUME_BYTES = 16  # 128 bits
 
 
 def assemble(
-    sio: socketio.AsyncServer,
     config: ServiceConfig,
     tokens: TokenSigner[UploadClaims],
     *,
     metrics: ServiceMetrics,
-    matchmaker: Matchmaker | None,
-    pre_match: PreMatchHook | None,
-) -> SignalingService:
-    """Put the machines of one service behind a Socket.IO server; not started yet.
+    matchmaker: Matchmaker | None = None,
+    asks_hook: bool = False,
+    parts: Collection[Part] = PARTS,
+    host_identifies: bool = False,
+) -> Switchboard:
+    """Make the machines of one service, and the switchboard in front of them.
 
     Args:
-        sio: the server.
         config: everything that is plain data.
         tokens: signs the players' upload tokens.
         metrics: counts.
         matchmaker: the strategy of the queues; ``None`` is a ``WideningMatchmaker``.
-        pre_match: asked before a queue's match is made.
+        asks_hook: whether a pre-match hook is asked before a queue's match is made.
+        parts: what of a service there is.
+        host_identifies: whose a socket is the host says; its sockets are never closed for a newer one.
 
     Raises:
         TypeError: ``matchmaker`` is none.
@@ -74,10 +72,10 @@ def assemble(
     queues = Queues(
         require_matchmaker(WideningMatchmaker() if matchmaker is None else matchmaker),
         config=config.matchmaking,
-        ask_hook=pre_match is not None,
+        ask_hook=asks_hook,
         log_decisions=config.log_decisions,
     )
-    machines = _machines(config, tokens, queues, screens.__getitem__)
+    machines = _machines(config, tokens, queues, screens.__getitem__, closes_replaced=not host_identifies)
     metrics.read_from(machines, screens.values())
     guards = Guards(
         admission=Admission(
@@ -87,18 +85,21 @@ def assemble(
         joins=RateLimit(config.joins_per_s, config.join_burst),
         metrics=metrics,
     )
-    return SignalingService(
-        sio,
+    return Switchboard(
         machines,
-        Dispatcher(machines, guards),
+        Dispatcher(machines, guards, parts=parts, host_identifies=host_identifies),
         metrics=metrics,
-        hook=None if pre_match is None else HookCaller(pre_match, config.matchmaking.hook_timeout_s),
         decision_log=DecisionLog(Path(config.data_dir) / "decisions.jsonl"),
     )
 
 
 def _machines(
-    config: ServiceConfig, tokens: TokenSigner[UploadClaims], queues: Queues, screen: Callable[[bool], Screen]
+    config: ServiceConfig,
+    tokens: TokenSigner[UploadClaims],
+    queues: Queues,
+    screen: Callable[[bool], Screen],
+    *,
+    closes_replaced: bool,
 ) -> Machines:
     def issue_token(match_id: str, player_id: SeatId, subjects: Mapping[SeatId, str], folder: str) -> str:
         now = time.time()
@@ -116,6 +117,7 @@ def _machines(
     presence = Presence(
         register_timeout_s=config.register_timeout_s,
         resume_tokens=lambda: secrets.token_urlsafe(_RESUME_BYTES),
+        closes_replaced=closes_replaced,
     )
     for_matches = ice_servers_for(config, config.turn_match_lifetime_s)
     rooms = Rooms(
@@ -139,50 +141,6 @@ def _machines(
         screen=screen,
     )
     return Machines(presence=presence, rooms=rooms, spectators=spectators, probes=probes, queues=queues)
-
-
-def mount(
-    sio: socketio.AsyncServer,
-    config: ServiceConfig | None = None,
-    *,
-    matchmaker: Matchmaker | None = None,
-    pre_match: PreMatchHook | None = None,
-) -> SignalingService:
-    """Put rooms, probes and queues on a Socket.IO server of a host's own, on its running event loop.
-
-    The host keeps its events: its ``connect`` and ``disconnect`` handlers, if it has registered them before,
-    are called after ours, and what ``connect`` refuses is refused. Its port, its limits on frames and its
-    uploads stay its own.
-
-    Args:
-        sio: the host's server, with ``async_handlers=False``, so that one client's events keep their order.
-        config: everything that is plain data; host, port and uploads do not count here.
-        matchmaker: the strategy of the queues; ``None`` is a ``WideningMatchmaker``.
-        pre_match: asked before a queue's match is made.
-
-    Returns:
-        What to call ``await service.probe(a, b)`` on; the caller must ``await service.stop()`` when done.
-
-    Raises:
-        UsageError: the server handles one client's events in any order, or no event loop runs here.
-        ConfigurationError: the data directory cannot be written.
-    """
-    if sio.async_handlers:
-        raise UsageError("wanted an AsyncServer(async_handlers=False): one client's events need their order")
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        raise UsageError(
-            "mount() runs the service's clocks on the running event loop, and none runs here: call it from a "
-            "coroutine, such as the host's startup"
-        ) from None
-    config = ServiceConfig() if config is None else config
-    tokens = TokenSigner(open_secret(Path(config.data_dir)), UploadClaims)
-    service = assemble(
-        sio, config, tokens, metrics=ServiceMetrics(), matchmaker=matchmaker, pre_match=pre_match
-    )
-    service.start()
-    return service
 
 
 def open_secret(directory: Path) -> bytes:

@@ -26,7 +26,7 @@ class Host:
     def __init__(self, data_dir: Path) -> None:
         self.seen: list[tuple[str, str]] = []
         self.refuses = False
-        self.sio = socketio.AsyncServer(async_mode="asgi", async_handlers=False)
+        self.sio = socketio.AsyncServer(async_mode="asgi")
         self.sio.on("connect", self._connect)
         self.sio.on("disconnect", self._disconnect)
         self.sio.on("chat", self._chat)
@@ -99,13 +99,8 @@ def test_whom_the_host_refuses_leaves_nothing_with_us(tmp_path: Path) -> None:
     asyncio.run(knock())
 
 
-def test_a_server_that_reorders_events_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="async_handlers=False"):
-        mount(socketio.AsyncServer(async_mode="asgi"), ServiceConfig(data_dir=str(tmp_path)))
-
-
 def test_outside_an_event_loop_it_says_where_to_call_it_and_leaves_the_server_alone(tmp_path: Path) -> None:
-    sio = socketio.AsyncServer(async_mode="asgi", async_handlers=False)
+    sio = socketio.AsyncServer(async_mode="asgi")
     with pytest.raises(UsageError, match="call it from a coroutine"):
         mount(sio, ServiceConfig(data_dir=str(tmp_path / "data")))
     assert sio.handlers == {}

@@ -10,7 +10,7 @@ they want sent to a subject goes to the socket that it has by then::
 In a laboratory everybody may come in, and says when registering who it is. Where a join token has said so
 before, the socket is that subject's for good; then a second socket of a subject comes in only with the
 resume token that the first one got when it registered: a participant who reconnects has it, somebody who has
-merely seen their link does not.
+merely seen their link does not. A host that knows its users says itself whose a socket is.
 
 A *place* is what a subject can have one of: seats in a room, or a ticket in a queue. A subject that
 reconnects keeps its place, but has merely inherited it from the older socket: a program that was started
@@ -38,7 +38,7 @@ __all__ = ["Presence", "Registered"]
 class _Subject:
     subject_id: str
     admitted: bool
-    """Whether a token has said who it is."""
+    """Whether a token, or the host, has said who it is."""
     sockets: set[str] = attrs.field(factory=set)
     """All of which it is known that they are this subject's."""
     socket: str | None = None
@@ -69,12 +69,19 @@ class Presence:
     Args:
         register_timeout_s: a socket that has not registered by then is closed; ``None`` keeps it.
         resume_tokens: draws a new, unguessable text.
+        closes_replaced: whether a socket whose place a newer one takes is closed. Where the sockets are a
+            host's, which has other uses for them, it is told and no more.
     """
 
     def __init__(
-        self, *, register_timeout_s: float | None = None, resume_tokens: Callable[[], str] = lambda: ""
+        self,
+        *,
+        register_timeout_s: float | None = None,
+        resume_tokens: Callable[[], str] = lambda: "",
+        closes_replaced: bool = True,
     ) -> None:
         self._register_timeout_s = register_timeout_s
+        self._closes_replaced = closes_replaced
         self._resume_tokens = resume_tokens
         self._sockets: dict[str, _Subject | None] = {}
         """Whose each is, as far as is known."""
@@ -99,7 +106,7 @@ class Presence:
         return subject.subject_id if subject is not None and subject.socket == socket else None
 
     def admitted_on(self, socket: str) -> str | None:
-        """Return whose a socket is by its join token; ``None`` where it showed none, or is gone."""
+        """Return whose a socket is by its join token or its host; ``None`` where neither says so."""
         subject = self._sockets.get(socket)
         return subject.subject_id if subject is not None and subject.admitted else None
 
@@ -156,6 +163,13 @@ class Presence:
             self._register_by[socket] = now + self._register_timeout_s
         return None
 
+    def identify(self, socket: str, subject_id: str) -> None:
+        """Note whose a socket is, as its host says; it has yet to be registered."""
+        if self._sockets.get(socket) is None and socket in self._sockets:
+            subject = self._subjects.setdefault(subject_id, _Subject(subject_id, admitted=True))
+            subject.admitted = True
+            self._tie(socket, subject)
+
     def register(self, socket: str, subject_id: object, client: str | None = None) -> Registered | Refused:
         """Tie a socket to a subject; an older socket of that subject is notified and closed.
 
@@ -179,6 +193,8 @@ class Presence:
         if older != socket:
             self._tie(socket, subject)
             subject.socket, subject.client = socket, client
+        elif client is not None:  # of a socket that its host has registered
+            subject.client = client
         moved = older not in {None, socket}
         if older is not None and moved:
             self._replace(subject, older)
@@ -226,7 +242,8 @@ class Presence:
     def _replace(self, subject: _Subject, older: str) -> None:
         """Let an older socket know that it counts no more; it is untied when it is gone."""
         self._outputs.append(Emit(older, Replaced(subject_id=subject.subject_id)))
-        self._outputs.append(Close(older, "replaced by a newer socket of the same subject"))
+        if self._closes_replaced:
+            self._outputs.append(Close(older, "replaced by a newer socket of the same subject"))
 
 
 def _resumes(subject: _Subject, resume_token: object) -> bool:

@@ -95,8 +95,18 @@ class Machines:
             self.spectators.gone(registered.subject_id)
             self.probes.rejoined(registered.subject_id, now)
         resume = {} if registered.resume_token is None else {"resume_token": registered.resume_token}
-        service = {"service": "gym_p2p", "version": __version__}
+        service = {
+            "service": "gym_p2p",
+            "version": __version__,
+            **({} if self.rooms.takes_documents else {"uploads": False}),
+        }
         return Accepted({"subject_id": registered.subject_id, **resume, **service})
+
+    def identify(self, socket: str, subject_id: str, now: float) -> None:
+        """Tie a socket to its subject on the host's word, as if it had registered."""
+        self.presence.identify(socket, subject_id)
+        self.register(socket, requests.RegisterSubject(subject_id), now)
+        self.settle(now)
 
     def connected(
         self, socket: str, now: float, *, subject_id: str | None = None, resume_token: object = None

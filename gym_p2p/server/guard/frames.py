@@ -20,7 +20,6 @@ from typing import Any
 
 import attrs
 import socketio.packet
-from uvicorn.protocols.utils import ClientDisconnected
 
 from gym_p2p.core.presence.connects import Connects, network_of
 from gym_p2p.core.presence.rate_limits import RateLimit
@@ -264,6 +263,9 @@ async def _turn_away(scope: Scope, receive: Receive, send: SendMessage, wait_s: 
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
         return
+    # A host's server may be another one: only where uvicorn asks for it is it here.
+    from uvicorn.protocols.utils import ClientDisconnected  # noqa: PLC0415
+
     await _answer_later(send, "websocket.http", wait_s)
     raise ClientDisconnected  # else uvicorn logs, for every one of them, that there was no handshake
 

@@ -11,7 +11,7 @@ payload well formed; then a machine decides, and the answer is counted.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import attrs
 
@@ -26,11 +26,23 @@ from gym_p2p.errors import ProtocolError
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.guards import Guards
 
-__all__ = ["Dispatcher", "Handler"]
+__all__ = ["PARTS", "Dispatcher", "Handler", "Part"]
 
 _LOG = client_log(__name__)
 
 _UNREGISTERED = Refused(Code.UNAUTHENTICATED, "register_subject comes first")
+_UNKNOWN_TO_HOST = Refused(Code.UNAUTHENTICATED, "the server does not know whose this socket is")
+
+Part = Literal["probes", "queues", "rooms", "spectators"]
+"""What a host may take of a service, one by one."""
+PARTS: frozenset[Part] = frozenset(get_args(Part))
+
+_PROBES: frozenset[Part] = frozenset({"probes"})
+_QUEUES: frozenset[Part] = frozenset({"queues"})
+_ROOMS: frozenset[Part] = frozenset({"rooms"})
+_MATCHES: frozenset[Part] = frozenset({"queues", "rooms"})
+"""A match is made in a room or by a queue; what is said within it belongs to both."""
+_SPECTATORS: frozenset[Part] = frozenset({"spectators"})
 
 
 @attrs.frozen
@@ -40,11 +52,13 @@ class Handler:
     Attributes:
         payload: the class of its payload; ``None`` hands it over as it came.
         method: takes who it is, the payload and the time; returns the answer.
+        parts: with which of them it comes; none: always.
         needs_subject: the socket has to have registered, and *who* is its subject; otherwise the socket.
     """
 
     payload: type | None
     method: Callable[[str, Any, float], Answer]
+    parts: frozenset[Part] = frozenset()
     needs_subject: bool = True
 
 
@@ -54,36 +68,26 @@ class Dispatcher:
     Args:
         machines: what decides.
         guards: who comes in, how much one may do, and what is counted.
+        parts: events of others there are none.
+        host_identifies: whose a socket is the host says, or nobody.
     """
 
-    def __init__(self, machines: Machines, guards: Guards) -> None:
+    def __init__(
+        self,
+        machines: Machines,
+        guards: Guards,
+        *,
+        parts: Collection[Part] = PARTS,
+        host_identifies: bool = False,
+    ) -> None:
         self._machines = machines
         self._presence = machines.presence
         self._guards = guards
-        rooms, spectators, probes = machines.rooms, machines.spectators, machines.probes
-        queues = machines.queues
+        self._host_identifies = host_identifies
         self._handlers: Mapping[str, Handler] = {
-            "register_subject": Handler(requests.RegisterSubject, machines.register, needs_subject=False),
-            "join_room": Handler(requests.JoinRoom, machines.join_room),
-            "leave_room": Handler(requests.LeaveRoom, lambda who, request, _now: rooms.leave(who, request)),
-            "webrtc_signal": Handler(requests.SendMatchSignal, machines.signal),
-            "watch": Handler(requests.Watch, lambda who, request, _now: spectators.watch(who, request)),
-            "stop_watching": Handler(None, lambda who, _payload, _now: spectators.stop(who)),
-            "drop_spectator": Handler(
-                requests.DropSpectator, lambda who, request, _now: spectators.drop(who, request)
-            ),
-            "probe_wait": Handler(requests.ProbeWait, lambda who, request, _now: probes.wait(who, request)),
-            "probe_request": Handler(requests.ProbeRequest, probes.request),
-            "probe_ready": Handler(requests.ProbeReady, probes.ready),
-            "probe_signal": Handler(requests.SendProbeSignal, probes.signal),
-            "probe_result": Handler(None, machines.probe_result),
-            "join_queue": Handler(QueueTicket, machines.join_queue),
-            "leave_queue": Handler(None, lambda who, _payload, now: queues.leave(who, now)),
-            "answer_match": Handler(
-                requests.AnswerMatch,
-                lambda who, request, now: queues.answer(who, request.proposal_id, request.verdict, now),
-            ),
-            "match_latency": Handler(requests.MatchLatency, machines.match_latency),
+            event: handler
+            for event, handler in _handlers(machines).items()
+            if not handler.parts or not handler.parts.isdisjoint(parts)
         }
 
     @property
@@ -154,6 +158,8 @@ class Dispatcher:
         refused = self._refuse_flood(socket, now)
         if refused is not None:
             return refused
+        if self._host_identifies and self._presence.admitted_on(socket) is None:
+            return _UNKNOWN_TO_HOST
         subject_id = self._presence.subject_on(socket)
         if subject_id is None and handler.needs_subject:
             return _UNREGISTERED
@@ -182,3 +188,39 @@ class Dispatcher:
         subject_id = self._presence.admitted_on(socket)
         if subject_id is not None:
             self._guards.misbehaved(subject_id, now)
+
+
+def _handlers(machines: Machines) -> dict[str, Handler]:
+    """Return the table of all events."""
+    rooms, spectators, probes = machines.rooms, machines.spectators, machines.probes
+    queues = machines.queues
+    return {
+        "register_subject": Handler(requests.RegisterSubject, machines.register, needs_subject=False),
+        "join_room": Handler(requests.JoinRoom, machines.join_room, _ROOMS),
+        "leave_room": Handler(
+            requests.LeaveRoom, lambda who, request, _now: rooms.leave(who, request), _MATCHES
+        ),
+        "webrtc_signal": Handler(requests.SendMatchSignal, machines.signal, _MATCHES),
+        "match_latency": Handler(requests.MatchLatency, machines.match_latency, _MATCHES),
+        "watch": Handler(
+            requests.Watch, lambda who, request, _now: spectators.watch(who, request), _SPECTATORS
+        ),
+        "stop_watching": Handler(None, lambda who, _payload, _now: spectators.stop(who), _SPECTATORS),
+        "drop_spectator": Handler(
+            requests.DropSpectator, lambda who, request, _now: spectators.drop(who, request), _SPECTATORS
+        ),
+        "probe_wait": Handler(
+            requests.ProbeWait, lambda who, request, _now: probes.wait(who, request), _PROBES
+        ),
+        "probe_request": Handler(requests.ProbeRequest, probes.request, _PROBES),
+        "probe_ready": Handler(requests.ProbeReady, probes.ready, _PROBES),
+        "probe_signal": Handler(requests.SendProbeSignal, probes.signal, _PROBES),
+        "probe_result": Handler(None, machines.probe_result, _PROBES),
+        "join_queue": Handler(QueueTicket, machines.join_queue, _QUEUES),
+        "leave_queue": Handler(None, lambda who, _payload, now: queues.leave(who, now), _QUEUES),
+        "answer_match": Handler(
+            requests.AnswerMatch,
+            lambda who, request, now: queues.answer(who, request.proposal_id, request.verdict, now),
+            _QUEUES,
+        ),
+    }

@@ -73,6 +73,7 @@ class Document:
         match: the match's id, as text.
         player_id: whose it is, as it stands there.
         kind: session, validation, multiplayer or aggregate: what it holds says so, not its name.
+        left_out: how many parts have been left out of what was read so far.
     """
 
     def __init__(self, whole: _Whole, name: str, problems: Problems) -> None:
@@ -83,6 +84,7 @@ class Document:
         self.match = str(whole.game_id)
         self.player_id = whole.player_id
         self.kind = _kind(whole)
+        self.left_out = 0
         self._validation = self._part("validation", whole.validation, _Validation) or _Validation()
 
     def part(self, name: str, wanted: Any) -> Any:
@@ -93,12 +95,17 @@ class Document:
         """Return a list of the validation part; empty where it is not there."""
         return self._part(f"validation.{name}", getattr(self._validation, name), wanted) or []
 
+    def written(self, name: str) -> bytes:
+        """Return a list of the validation part as it is written."""
+        return bytes(getattr(self._validation, name))
+
     def decoded(self, name: str, raw: msgspec.Raw, wanted: Any) -> Any:
         """Return a part of a part, as :meth:`part` does."""
         return self._part(name, raw, wanted)
 
     def leave_out(self, name: str, problem: str) -> None:
         """Say that a part is not as it should be."""
+        self.left_out += 1
         self._problems.add(
             "partial", f"{name}: {problem}: left out", path=self.name, player=str(self.player_id)
         )

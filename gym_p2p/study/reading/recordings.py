@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,9 @@ import attrs
 import numpy as np
 
 from gym_p2p.errors import P2PError
-from gym_p2p.game.replay.reader import Replay, ReplayHeader, read_replay
+from gym_p2p.game.replay.header import ReplayHeader
+from gym_p2p.game.replay.reader import Replay, read_replay
+from gym_p2p.game.replay.records import Begun, Frames, Record
 from gym_p2p.study.problems import Problems
 from gym_p2p.study.reading.files import Found
 
@@ -62,8 +65,9 @@ def read_recordings(files: Sequence[Found], problems: Problems) -> list[Recordin
         if file.kind != "recording":
             continue
         try:
-            replay = read_replay(file.path)
-            recording = _recording(file, replay)
+            episodes = _Episodes()
+            replay = read_replay(file.path, told=episodes.take)
+            recording = Recording(file, replay.header, episodes.finished(replay), replay.missing)
         except (P2PError, ValueError, OverflowError, MemoryError) as error:
             text = str(error).replace(file.path, file.name)
             problems.add("recording", text or type(error).__name__, path=file.name)
@@ -78,20 +82,35 @@ def read_recordings(files: Sequence[Found], problems: Problems) -> list[Recordin
     return recordings
 
 
-def _recording(file: Found, replay: Replay) -> Recording:
-    seats = len(replay.header.seats)
-    episodes = {}
-    for episode in replay.episodes:
-        begun = episode.begun()
-        rewards = [np.zeros((0, seats))]
-        ends = [np.zeros((0, seats), np.uint8)]
-        for part in episode.parts():
-            rewards.append(np.asarray(part.rewards, np.float64).reshape(-1, seats))
-            ends.append(np.frombuffer(b"".join(part.ends), np.uint8).reshape(-1, seats))
-        episodes[episode.number + 1] = RecordedEpisode(
-            begun.seed, begun.options, np.concatenate(rewards), np.concatenate(ends), episode.completed
-        )
-    return Recording(file, replay.header, episodes, replay.missing)
+class _Episodes:
+    """Keeps of a recording what the tables have of it, while it is read."""
+
+    def __init__(self) -> None:
+        self._begun: list[tuple[Begun, list[np.ndarray], list[bytes]]] = []
+
+    def take(self, record: Record) -> None:
+        """Take in the next record."""
+        match record:
+            case Begun():
+                self._begun.append((record, [], []))
+            case Frames():
+                _, rewards, ends = self._begun[-1]
+                rewards.append(np.fromiter(itertools.chain.from_iterable(record.rewards), np.float64))
+                ends += record.ends
+
+    def finished(self, replay: Replay) -> dict[int, RecordedEpisode]:
+        """Return the episodes by number, from 1 on."""
+        seats = len(replay.header.seats)
+        return {
+            episode.number + 1: RecordedEpisode(
+                begun.seed,
+                begun.options,
+                np.concatenate([np.zeros(0), *rewards]).reshape(-1, seats),
+                np.frombuffer(b"".join(ends), np.uint8).reshape(-1, seats),
+                episode.completed,
+            )
+            for episode, (begun, rewards, ends) in zip(replay.episodes, self._begun, strict=True)
+        }
 
 
 def _compare(recordings: Sequence[Recording], problems: Problems) -> None:

@@ -6,7 +6,6 @@ from collections import deque
 from typing import Any
 
 import pytest
-import socketio
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.payloads import encode
@@ -26,10 +25,7 @@ class Service:
     def __init__(self) -> None:
         metrics = ServiceMetrics()
         signer = TokenSigner(b"0" * 32, UploadClaims)
-        sio = socketio.AsyncServer(async_mode="asgi")
-        config = ServiceConfig()
-        service = assemble(sio, config, signer, metrics=metrics, matchmaker=None, pre_match=None)
-        self.machines = service.machines
+        self.machines = assemble(ServiceConfig(), signer, metrics=metrics).machines
         guards = Guards(
             admission=Admission(None, "default"),
             events=RateLimit(1000.0, 1000),

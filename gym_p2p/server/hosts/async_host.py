@@ -1,0 +1,303 @@
+"""The service on an asynchronous Socket.IO server, our own or a host application's.
+
+:class:`AsyncService` registers itself on an ``AsyncServer``, with ``async_handlers`` either way: its handlers
+never wait, so they end in the order in which they begin, which is that of the events. Each hands its event to
+the switchboard and returns the acknowledgement; whatever else is to be done is done, in order, by one call of
+the event loop's. It knows websockets, the event loop and the clock; who may do what is for the machines to
+decide. Session descriptions and credentials never reach the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import engineio
+import socketio
+
+from gym_p2p.core.api.replies import Code
+from gym_p2p.core.matchmaking.commands import ProposedMatch
+from gym_p2p.core.probing.outcome import ProbeOutcome
+from gym_p2p.core.service.machines import Machines
+from gym_p2p.processes.tasks import note_failure
+from gym_p2p.server.guard.client_log import client_log
+from gym_p2p.server.guard.frames import GUARD_KEY, VIOLATION, ConnectionGuard
+from gym_p2p.server.handlers.hooks import HookCaller
+from gym_p2p.server.hosts.callbacks import Callbacks
+from gym_p2p.server.hosts.registration import Names, Registration, arguments_for
+from gym_p2p.server.switchboard import MAX_QUEUED_PACKETS, OnOutcome, Switchboard, error_of
+
+__all__ = ["AsyncService"]
+
+_LOG = client_log(__name__)
+
+_GOODBYE_S = 1.0
+"""From a client's goodbye to closing its websocket under it."""
+
+
+class AsyncService:
+    """Meeting, signalling and probing, on an ``AsyncServer``.
+
+    Args:
+        sio: the server.
+        switchboard: decides.
+        names: what our events are called there.
+        callbacks: the host's.
+
+    Call :meth:`start` on the server's event loop, and :meth:`stop` there when done.
+    """
+
+    def __init__(
+        self, sio: socketio.AsyncServer, switchboard: Switchboard, *, names: Names, callbacks: Callbacks
+    ) -> None:
+        self._sio = sio
+        self._switchboard = switchboard
+        self._namespace = names.namespace
+        self._names = names
+        self._registration = Registration(sio, names)
+        self._callbacks = callbacks
+        hook = callbacks.pre_match
+        self._hook = None if hook is None else HookCaller(hook, callbacks.hook_timeout_s)
+        self._guards: dict[str, ConnectionGuard] = {}
+        """By socket; there are none where a host's application has no ``FrameGuard`` around it."""
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: float | None = None
+        self._running = self._awake = False
+        self._own_tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def machines(self) -> Machines:
+        """What goes on; to be looked at on the event loop."""
+        return self._switchboard.machines
+
+    @property
+    def connection_count(self) -> int:
+        """Sockets connected at present."""
+        return self._switchboard.connection_count
+
+    async def probe(self, one: str, other: str, *, threshold_ms: float | None = None) -> ProbeOutcome:
+        """Measure the latency between two subjects; takes 18 s at most.
+
+        Being cancelled ends the probe and frees both.
+
+        Args:
+            one: a registered subject.
+            other: another one.
+            threshold_ms: what the result will be compared with: so the two know how exact it has to be.
+
+        Raises:
+            UsageError: both are the same subject.
+        """
+        ended: asyncio.Future[ProbeOutcome] = asyncio.get_running_loop().create_future()
+
+        def settle(outcome: ProbeOutcome) -> None:
+            if not ended.done():
+                ended.set_result(outcome)
+
+        probe_id = self._switchboard.probe(one, other, time.monotonic(), settle, threshold_ms=threshold_ms)
+        self._wake()
+        try:
+            return await ended
+        finally:
+            self._switchboard.cancel_probe(probe_id, time.monotonic())
+            self._wake()
+
+    def on_probe_outcome(self, listener: OnOutcome) -> None:
+        """Call a listener with the outcome of every probe, whoever requested it."""
+        self._switchboard.on_probe_outcome(listener)
+
+    def start(self, *, catch_unknown: bool = False) -> None:
+        """Register the handlers and begin to send.
+
+        Args:
+            catch_unknown: also answer and count events that nobody handles (on a server of our own).
+
+        Raises:
+            UsageError: as :meth:`~gym_p2p.server.hosts.registration.Registration.register`; nothing is
+                registered then.
+        """
+        events = {event: functools.partial(self._on_event, event) for event in self._switchboard.events}
+        unknown = None
+        if catch_unknown:
+            events[VIOLATION] = functools.partial(self._on_event, VIOLATION)
+            unknown = self._on_event
+        self._registration.register(
+            connect=self._connect, disconnect=self._disconnect, events=events, unknown=unknown
+        )
+        self._running = True
+        self._take_over()
+        self._own(self._switchboard.metrics.watch_loop())
+        self._wake()
+
+    async def stop(self) -> None:
+        """Stop sending, end the probes, and leave the server as it would be without us. Idempotent."""
+        self._running = False
+        self._registration.remove()
+        tasks = tuple(self._own_tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._set_alarm(None)
+        self._switchboard.end(time.monotonic())
+
+    # ---- what the Socket.IO library calls
+
+    async def _connect(self, sid: str, *arguments: Any) -> object:
+        """Let a socket in, and ask the host's own handler, which may refuse it."""
+        auth = arguments[1] if len(arguments) > 1 else None
+        if sid in self._switchboard:  # an event of that name, which a client may send
+            return None
+        # Not what was handed over, for a client might have made that up.
+        environ = self._sio.get_environ(sid, self._namespace) or {}
+        self._let_in(sid, environ, auth)
+        host = self._registration.hosts_handler("connect")
+        answer: object = None
+        if host is not None:
+            accepted = False
+            try:
+                answer = await _call_host(host, sid, environ, auth)
+                accepted = answer is not False
+            finally:
+                if not accepted:
+                    self._forget(sid, "refused by the host")
+        if answer is not False:
+            self._identify(sid, environ)
+        return answer
+
+    async def _disconnect(self, sid: str, *arguments: Any) -> None:
+        reason = str(arguments[0]) if arguments else ""
+        if not self._sio.manager.is_connected(sid, self._namespace):  # otherwise a client's own event
+            # What came before it may not have begun yet: each such event is a task.
+            await asyncio.sleep(0)
+            self._forget(sid, reason)
+        host = self._registration.hosts_handler("disconnect")
+        if host is not None:
+            await _call_host(host, sid, reason)
+
+    def _let_in(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
+        guard = environ.get("asgi.scope", {}).get(GUARD_KEY)
+        refused = self._switchboard.let_in(sid, auth, time.monotonic())
+        self._wake()
+        if guard is not None:
+            guard.admitted = self._switchboard.is_identified(sid)
+            # Coming back all the same is what holds the address back.
+            guard.violated |= refused is not None and refused.code is Code.RATE_LIMITED
+        if refused is not None:
+            self._own(self._close(None, guard, _GOODBYE_S))
+            raise socketio.exceptions.ConnectionRefusedError(refused.message, error_of(refused))
+        if guard is not None:
+            self._guards[sid] = guard
+
+    def _take_over(self) -> None:
+        """Let in who is connected to the host already."""
+        for sid, _ in tuple(self._sio.manager.get_participants(self._namespace, None)):
+            environ = self._sio.get_environ(sid, self._namespace) or {}
+            if self._switchboard.let_in(sid, None, time.monotonic()) is None:
+                self._identify(sid, environ)
+
+    def _identify(self, sid: str, environ: Mapping[str, Any]) -> None:
+        """Ask the host whose a socket is, if it says so and has not yet."""
+        if self._switchboard.is_identified(sid):
+            return
+        subject_id = self._callbacks.ask_subject(sid, environ)
+        if subject_id is not None:
+            self._switchboard.identify(sid, subject_id, time.monotonic())
+            self._wake()
+
+    def _on_event(self, event: str, sid: str, *arguments: Any) -> dict[str, Any]:
+        if self._callbacks.subject_of is not None:
+            self._identify(sid, self._sio.get_environ(sid, self._namespace) or {})
+        answer = self._switchboard.receive(event, arguments, sid, time.monotonic())
+        self._wake()
+        return answer
+
+    def _forget(self, sid: str, reason: str) -> None:
+        guard = self._guards.pop(sid, None)
+        misbehaved = guard is not None and guard.violated
+        self._switchboard.forget(sid, reason, time.monotonic(), misbehaved=misbehaved)
+        self._wake()
+
+    # ---- what the switchboard wants done
+
+    def _wake(self) -> None:
+        """Have done what the switchboard wants, after what is under way and its acknowledgement."""
+        if not self._awake and self._running:
+            self._awake = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Carry out what the switchboard wants, in order, and call it when its time has come."""
+        self._awake = False
+        if not self._running:
+            return
+        while (output := self._switchboard.poll(time.monotonic())) is not None:
+            self._switchboard.carry_out(output, self, time.monotonic())
+        self._set_alarm(self._switchboard.next_timeout())
+
+    def _set_alarm(self, due: float | None) -> None:
+        """Wake at this time and no other; mostly it is the one before."""
+        if due == self._alarm_at and (due is None or self._alarm is not None):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at, self._alarm = due, None
+        if due is not None:
+            delay_s = max(0.0, due - time.monotonic())
+            self._alarm = asyncio.get_running_loop().call_later(delay_s, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._wake()
+
+    def emit(self, socket: str, event: str, payload: dict[str, Any]) -> None:
+        """Queue an event for a socket, without the library's own way to do that: a task for every one."""
+        transport = self._sio.eio.sockets.get(self._sio.manager.eio_sid_from_sid(socket, self._namespace))
+        if transport is None or transport.closed:
+            return
+        if transport.queue.qsize() > MAX_QUEUED_PACKETS:
+            self.close(socket, "it does not read", at_once=True)
+            return
+        packet = self._sio.packet_class(
+            socketio.packet.EVENT, data=[self._names.of(event), payload], namespace=self._namespace
+        )
+        transport.queue.put_nowait(engineio.packet.Packet(engineio.packet.MESSAGE, packet.encode()))
+
+    def consult(self, proposed: ProposedMatch) -> None:
+        """Ask the pre-match hook."""
+        if self._hook is not None:
+            self._own(self._consult(self._hook, proposed))
+
+    async def _consult(self, hook: HookCaller, proposed: ProposedMatch) -> None:
+        verdict, reason = await hook.decide(proposed)
+        self._switchboard.hook_decided(proposed, verdict, reason, time.monotonic())
+        self._wake()
+
+    # ---- goodbyes
+
+    def close(self, socket: str, reason: str, *, at_once: bool) -> None:
+        """Forget a socket at once, and close it as soon as it has had the time to read its goodbye."""
+        self._own(self._close(socket, self._guards.get(socket), 0.0 if at_once else _GOODBYE_S))
+        self._forget(socket, reason)
+
+    async def _close(self, sid: str | None, guard: ConnectionGuard | None, grace_s: float) -> None:
+        if sid is not None:  # otherwise the library has refused it, and said so
+            await self._sio.disconnect(sid, namespace=self._namespace)
+        if guard is not None:
+            await asyncio.sleep(grace_s)
+            await guard.close()
+
+    def _own(self, work: Any) -> None:
+        """Run a coroutine until it ends, or :meth:`stop` does."""
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._own_tasks.add(task)
+        task.add_done_callback(self._own_tasks.discard)
+        task.add_done_callback(note_failure)
+
+
+async def _call_host(handler: Callable[..., object], *arguments: Any) -> object:
+    answer = handler(*arguments_for(handler, arguments))
+    return await answer if inspect.isawaitable(answer) else answer

@@ -1,0 +1,186 @@
+"""Puts a service on a Socket.IO server of a host's own, whatever kind of server that is.
+
+What a host is, is seen by what it has: nobody needs Flask for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, overload
+
+import attrs
+
+from gym_p2p.config import ServiceConfig
+from gym_p2p.core.matchmaking.strategy import Matchmaker
+from gym_p2p.errors import UsageError
+from gym_p2p.server.factory import assemble, open_secret
+from gym_p2p.server.guard.metrics import ServiceMetrics
+from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims
+from gym_p2p.server.handlers.dispatcher import PARTS, Part
+from gym_p2p.server.handlers.hooks import PreMatchHook
+from gym_p2p.server.hosts.callbacks import Callbacks, SubjectOf
+from gym_p2p.server.hosts.registration import Names
+
+if TYPE_CHECKING:
+    from gym_p2p.server.hosts.async_host import AsyncService
+    from gym_p2p.server.hosts.sync_host import SyncService
+
+__all__ = ["mount"]
+
+
+class _AsyncServer(Protocol):
+    async def call(self, event: str) -> Any: ...
+
+
+class _SyncServer(Protocol):
+    def call(self, event: str) -> Any: ...
+
+
+@overload
+def mount(
+    host: _AsyncServer,
+    config: ServiceConfig | None = None,
+    *,
+    parts: Collection[Part] = ...,
+    prefix: str = ...,
+    namespace: str = ...,
+    subject_of: SubjectOf | None = ...,
+    matchmaker: Matchmaker | None = ...,
+    pre_match: PreMatchHook | None = ...,
+) -> AsyncService: ...
+
+
+@overload
+def mount(
+    host: _SyncServer,
+    config: ServiceConfig | None = None,
+    *,
+    parts: Collection[Part] = ...,
+    prefix: str = ...,
+    namespace: str = ...,
+    subject_of: SubjectOf | None = ...,
+    matchmaker: Matchmaker | None = ...,
+    pre_match: PreMatchHook | None = ...,
+) -> SyncService: ...
+
+
+def mount(
+    host: Any,
+    config: ServiceConfig | None = None,
+    *,
+    parts: Collection[Part] = PARTS,
+    prefix: str = "",
+    namespace: str = "/",
+    subject_of: SubjectOf | None = None,
+    matchmaker: Matchmaker | None = None,
+    pre_match: PreMatchHook | None = None,
+) -> AsyncService | SyncService:
+    """Put rooms, probes and queues on a Socket.IO server of a host's own.
+
+    The host keeps its events: its ``connect`` and ``disconnect`` handlers are called after ours, and what
+    ``connect`` refuses is refused. Its port, its limits on frames and its clients that have nothing to do
+    with us stay its own. A mount that fails leaves nothing on the host.
+
+    Args:
+        host: a ``socketio.AsyncServer`` (called on its running event loop), a ``socketio.Server`` in any
+            mode, or a ``flask_socketio.SocketIO`` after ``init_app``.
+        config: everything that is plain data; host, port and ``register_timeout_s`` do not count here.
+        parts: which of "probes", "queues", "rooms" and "spectators"; events of others are the host's to use.
+        prefix: stands before the names of all our events, in both directions.
+        namespace: Socket.IO's, in which our events are.
+        subject_of: says whose a socket is (its id, its environment), ``None`` if that is nobody yet: asked
+            when it has connected, and again at its events until it says who. What clients say about
+            themselves does not count then, and ``register_subject`` is not needed.
+        matchmaker: the strategy of the queues; ``None`` is a ``WideningMatchmaker``.
+        pre_match: asked before a queue's match is made.
+
+    Returns:
+        What to ask for probes: ``await service.probe(a, b)`` on an ``AsyncServer``,
+        ``service.probe(a, b, timeout_s=...)`` on the others; the caller must ``stop()`` it when done.
+
+    Raises:
+        UsageError: this is no such host, or not yet; it has events of the same names; or options contradict
+            each other.
+        ConfigurationError: the data directory cannot be written.
+        TypeError: ``matchmaker`` is none.
+    """
+    server = _server_of(host)
+    asynchronous = server.is_asyncio_based()
+    if asynchronous:
+        _require_loop()
+    names = Names(prefix, namespace)
+    # The host's sockets are its own: of those that have nothing to do with us none is ever closed.
+    config = attrs.evolve(ServiceConfig() if config is None else config, register_timeout_s=None)
+    parts = _checked(parts, config)
+    if subject_of is not None and config.join_secret is not None:
+        raise UsageError("subject_of, or join tokens: either the host says whose a socket is, or they do")
+    switchboard = assemble(
+        config,
+        TokenSigner(open_secret(Path(config.data_dir)), UploadClaims),
+        metrics=ServiceMetrics(),
+        matchmaker=matchmaker,
+        asks_hook=pre_match is not None,
+        parts=parts,
+        host_identifies=subject_of is not None,
+    )
+    switchboard.machines.rooms.takes_documents = False  # until there is a web application that takes them
+    callbacks = Callbacks(
+        subject_of=subject_of, pre_match=pre_match, hook_timeout_s=config.matchmaking.hook_timeout_s
+    )
+    service = _shell(asynchronous=asynchronous)(server, switchboard, names=names, callbacks=callbacks)
+    service.start()
+    return service
+
+
+def _shell(*, asynchronous: bool) -> type[AsyncService | SyncService]:
+    """Return the shell for one kind of host, which brings its own libraries and not the other's."""
+    if asynchronous:
+        from gym_p2p.server.hosts.async_host import AsyncService  # noqa: PLC0415
+
+        return AsyncService
+    from gym_p2p.server.hosts.sync_host import SyncService  # noqa: PLC0415
+
+    return SyncService
+
+
+def _server_of(host: Any) -> Any:
+    """Return the python-socketio server that a host is, or has."""
+    if hasattr(host, "init_app") and hasattr(host, "server"):  # Flask-SocketIO
+        host = host.server
+        if host is None:
+            raise UsageError(
+                "this SocketIO has no server before it has an app: mount() comes after SocketIO(app), or "
+                "after socketio.init_app(app)"
+            )
+    if not all(hasattr(host, name) for name in ("is_asyncio_based", "handlers", "manager", "eio")):
+        raise UsageError(
+            "wanted a socketio.AsyncServer, a socketio.Server or a flask_socketio.SocketIO, got "
+            f"{type(host).__module__}.{type(host).__qualname__}"
+        )
+    return host
+
+
+def _require_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise UsageError(
+            "mount() runs the service's clocks on the running event loop, and none runs here: call it from a "
+            "coroutine, such as the host's startup"
+        ) from None
+
+
+def _checked(parts: Collection[Part], config: ServiceConfig) -> frozenset[Part]:
+    """Return the parts, if there can be these together."""
+    if isinstance(parts, str) or not parts or not set(parts) <= PARTS:
+        raise UsageError(f"parts: wanted some of {', '.join(sorted(PARTS))}, got {parts!r}")
+    if "queues" in parts and "probes" not in parts and config.matchmaking.probe != "never":
+        raise UsageError(
+            "parts: queues have their pairs probed, so they want 'probes' beside them, or "
+            "MatchmakingConfig(probe='never')"
+        )
+    if "spectators" in parts and not {"rooms", "queues"} & set(parts):
+        raise UsageError("parts: spectators watch matches, so they want 'rooms' or 'queues' beside them")
+    return frozenset(parts)
