@@ -64,9 +64,9 @@ class Account:
         return None
 
     @property
-    def version(self) -> int:
-        """The lowest schemaVersion."""
-        return min(document.version for document in self.documents.values())
+    def version(self) -> int | None:
+        """The lowest schemaVersion; ``None`` of the browser framework's documents."""
+        return min((one.version for one in self.documents.values() if one.version is not None), default=None)
 
     @property
     def multiplayer(self) -> Document | None:
@@ -175,11 +175,31 @@ class Account:
     @functools.cached_property
     def timings(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """When the frames of each episode were played and confirmed, in ms from its start."""
-        document = next((one for one in self.documents.values() if one.version > 1), None)
+        document = next((one for one in self.documents.values() if (one.version or 1) > 1), None)
         if document is None:
             return {}
         found = {number: _timing(document, episode) for number, episode in self.episodes.items()}
         return {number: timing for number, timing in found.items() if timing is not None}
+
+    @functools.cached_property
+    def wrong_guesses(self) -> dict[tuple[int, str], np.ndarray] | None:
+        """The frames in which an input had been guessed wrong here, by episode and seat.
+
+        ``None`` where the documents do not say: those of before name the first of each correction alone.
+        """
+        told = self.rollbacks.wrong_guesses if self.rollbacks is not None else None
+        if told is None:
+            return None
+        found = {}
+        for one in told:
+            for seat, text in one.frames.items():
+                try:
+                    if one.encoding != ENCODING:
+                        raise ValueError(f"an encoding {one.encoding!r} that is not known")  # noqa: TRY301 - one way
+                    found[one.episode, seat] = series_array(text)
+                except (ValueError, OverflowError) as error:
+                    self.documents["session"].leave_out("rollbacks.wrongGuesses", str(error))
+        return found
 
     @functools.cached_property
     def rollback_episodes(self) -> list[int | None]:

@@ -13,6 +13,7 @@ import msgspec
 from gym_p2p.study.problems import Problems
 from gym_p2p.study.reading.document_parts import NOTHING, Id
 from gym_p2p.study.reading.files import Unreadable
+from gym_p2p.study.reading.framework_documents import in_our_words, plain
 
 __all__ = ["NEWEST_VERSION", "Document", "read_document"]
 
@@ -31,7 +32,7 @@ class _Validation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 class _Whole(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
     """Any of the documents: every part as it stands."""
 
-    schema_version: int
+    schema_version: int | None = None
     game_id: Id
     player_id: Id | None = None
     aggregated_at: msgspec.Raw = NOTHING
@@ -69,7 +70,7 @@ class Document:
 
     Attributes:
         name: its file, relative to what was loaded.
-        version: its schemaVersion.
+        version: its schemaVersion; ``None`` of the browser framework's.
         match: the match's id, as text.
         player_id: whose it is, as it stands there.
         kind: session, validation, multiplayer or aggregate: what it holds says so, not its name.
@@ -136,12 +137,24 @@ def read_document(data: bytes, name: str, problems: Problems) -> Document:
         raise Unreadable("foreign", f"is no document of a match ({error})") from error
     except (ValueError, RecursionError) as error:
         raise Unreadable("unreadable", f"is no whole JSON ({str(error) or 'nested too deeply'})") from error
-    if not 1 <= whole.schema_version <= NEWEST_VERSION:
+    if whole.schema_version is None:
+        whole = _theirs(data, name)
+    elif not 1 <= whole.schema_version <= NEWEST_VERSION:
         raise Unreadable(
             "foreign",
             f"has schemaVersion {whole.schema_version}, and this gym_p2p reads 1 to {NEWEST_VERSION}",
         )
     return Document(whole, name, problems)
+
+
+def _theirs(data: bytes, name: str) -> _Whole:
+    ours = in_our_words(plain(data), name)
+    if ours is None:
+        raise Unreadable("foreign", "is no document of a match (it has no schemaVersion)")
+    try:
+        return _WHOLE.decode(msgspec.json.encode(ours))
+    except (ValueError, OverflowError, RecursionError) as error:  # a number beyond 64 bits
+        raise Unreadable("unreadable", f"cannot be read ({error})") from error
 
 
 def _kind(whole: _Whole) -> str:

@@ -16,7 +16,7 @@ from gym_p2p.game.replay.records import Begun, Frames, Record
 from gym_p2p.study.problems import Problems
 from gym_p2p.study.reading.files import Found
 
-__all__ = ["RecordedEpisode", "Recording", "read_recordings"]
+__all__ = ["Played", "RecordedEpisode", "Recording", "difference", "read_recordings"]
 
 
 @attrs.frozen(eq=False)
@@ -24,23 +24,41 @@ class RecordedEpisode:
     """An episode of a recording.
 
     Attributes:
-        seed: what it was reset with.
+        seed: what it was reset with; ``None`` where it is not said.
         options: the same.
         rewards: of every frame and seat, (frames, seats).
         ends: 1 where a seat has terminated, 2 where it was truncated, 3 for both; (frames, seats).
         completed: whether the environment ended it; ``None`` if the recording ends before.
+        started_ms, ended_ms: its first and last frame, in Unix milliseconds; ``None`` where it is not said.
+        t_ms: when every frame was played, since the first one; the same.
     """
 
-    seed: int
+    seed: int | None
     options: dict[str, Any]
     rewards: np.ndarray
     ends: np.ndarray
     completed: bool | None
+    started_ms: float | None = None
+    ended_ms: float | None = None
+    t_ms: np.ndarray | None = None
 
     def length(self, seat: int) -> int:
         """Return how many frames a seat took part in."""
         ended = np.flatnonzero(self.ends[:, seat])
         return int(ended[0]) + 1 if len(ended) else len(self.ends)
+
+
+@attrs.frozen(eq=False)
+class Played:
+    """What was earned in a match, and when it ended for whom.
+
+    Attributes:
+        seats: the seats' ids as texts, in the order of the columns.
+        episodes: by number, from 1 on.
+    """
+
+    seats: list[str]
+    episodes: dict[int, RecordedEpisode]
 
 
 @attrs.frozen(eq=False)
@@ -56,6 +74,11 @@ class Recording:
     def frames(self) -> int:
         """How many frames it has."""
         return sum(len(episode.ends) for episode in self.episodes.values())
+
+    @property
+    def played(self) -> Played:
+        """What was earned."""
+        return Played([str(seat) for seat in self.header.seats], self.episodes)
 
 
 def read_recordings(files: Sequence[Found], problems: Problems) -> list[Recording]:
@@ -121,13 +144,14 @@ def _compare(recordings: Sequence[Recording], problems: Problems) -> None:
             problems.add("disagreement", "the recordings have other seats", path=other.file.name)
             continue
         for number in sorted(first.episodes.keys() & other.episodes.keys()):
-            what = _difference(first.episodes[number], other.episodes[number])
+            what = difference(first.episodes[number], other.episodes[number])
             if what is not None:
                 where = f"the recordings differ in episode {number}, {what}"
                 problems.add("disagreement", where, path=other.file.name)
 
 
-def _difference(one: RecordedEpisode, other: RecordedEpisode) -> str | None:
+def difference(one: RecordedEpisode, other: RecordedEpisode) -> str | None:
+    """Return the first frame in which two accounts of an episode differ, in words; ``None`` if none does."""
     if one.seed != other.seed:
         return f"the seed: {one.seed} and {other.seed}"
     frames = min(len(one.ends), len(other.ends))
