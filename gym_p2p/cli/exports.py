@@ -6,13 +6,14 @@ import argparse
 import time
 from pathlib import Path
 
-from gym_p2p.cli.progress import doing
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import UsageError
 from gym_p2p.exports.handing_in import HandedIn, hand_in
 from gym_p2p.exports.recovery import Recovered, journals, recover
 from gym_p2p.exports.upload import UploadOutcome
 from gym_p2p.files.problems import disk_problem
+from gym_p2p.game.replay.partial import FinishedRecording, finish_recording, partial_recordings
+from gym_p2p.processes.progress import doing
 from gym_p2p.study.codebook.codebook import codebook_markdown
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
@@ -20,7 +21,7 @@ __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 DESCRIPTION = "Recover what killed players left, hand in what a service has not taken, explain the tables."
 EPILOG = """\
 examples:
-  gym-p2p exports recover p2p-exports                     make documents of journals that were left
+  gym-p2p exports recover p2p-exports                     make documents of what was left, end recordings
   gym-p2p exports upload p2p-exports                      hand in everything that still waits
   gym-p2p exports upload p2p-exports/2027-01-15T080000Z-lab-c0ffee00/left.multiplayer.json
   gym-p2p exports codebook                                what each column of the tables means, as Markdown
@@ -44,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="action", required=True, metavar="what")
     path = "a folder of exports, a match's folder, or {}"
     recovering = commands.add_parser("recover", help="make the documents of players who were killed")
-    recovering.add_argument("path", metavar="PATH", type=Path, help=path.format("a journal"))
+    recovering.add_argument("path", metavar="PATH", type=Path, help=path.format("a file that was left"))
     uploading = commands.add_parser("upload", help="hand in the documents that a service has not taken")
     uploading.add_argument("path", metavar="PATH", type=Path, help=path.format("a document"))
     uploading.add_argument(
@@ -68,18 +69,25 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _recover(path: Path) -> int:
     done: list[Recovered] = []
+    recordings: list[FinishedRecording] = []
     with doing(f"looking for journals in {path}") as say:
         try:
             for journal in journals(path):
                 say(f"recovering {journal}")
                 done.append(recover(journal))
+            for partial in partial_recordings(path):
+                say(f"finishing {partial}")
+                recordings.append(finish_recording(partial))
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {disk_problem(error)}") from error
     for one in done:
         print(_recovered_in_words(one))
-    if not done:
+    for recording in recordings:
+        print(_finished_in_words(recording))
+    if not done and not recordings:
         print(f"{path}: no journal lies there, so there is nothing to recover")
-    return 1 if any(one.problem is not None for one in done) else 0
+    problems = [one.problem for one in done] + [one.problem for one in recordings]
+    return 1 if any(problem is not None for problem in problems) else 0
 
 
 def _recovered_in_words(one: Recovered) -> str:
@@ -90,6 +98,16 @@ def _recovered_in_words(one: Recovered) -> str:
     if not one.paths:
         return f"{one.journal}: somebody else has recovered it"
     return f"{one.journal.parent}: " + ", ".join(sorted(path.name for path in one.paths.values()))
+
+
+def _finished_in_words(one: FinishedRecording) -> str:
+    if one.problem is not None:
+        return printable(f"{one.partial}: {one.problem}", 1000)
+    if one.played:
+        return f"{one.partial}: is being made: its player is alive"
+    if one.path is None:
+        return f"{one.partial}: somebody else has finished it"
+    return f"{one.path}: finished as it was when its player was killed"
 
 
 def _upload(arguments: argparse.Namespace) -> int:

@@ -192,8 +192,12 @@ class Recorder:
         return self.finished
 
     def _make_exporter(self, config: P2PConfig) -> Exporter:
+        exports = config.exports
+        if not self.found.uploads and exports.upload:
+            _log.info("this service takes no documents: they stay in %s", self.folder)
+            exports = attrs.evolve(exports, upload=False)
         return Exporter(
-            config.exports,
+            exports,
             account=self._account,
             folder=self.folder,
             server_url=config.server_url,

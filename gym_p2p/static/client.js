@@ -32,6 +32,7 @@ const MAX_KEPT_SIGNALS = 256;
  * @property {RTCIceServer[]} ice_servers
  * @property {boolean} relay_only
  * @property {string} token  what shows to the service that an uploaded document is this player's.
+ * @property {boolean} [uploads]  `false`: the service takes no documents, they stay with the players.
  * @property {string | null} queue  the queue that it came out of; `null` for a room.
  * @property {import("./proposals.js").MatchProbe | null} probe  what was measured before it; `null` for a room.
  *
@@ -81,10 +82,11 @@ export class GymP2PClient {
    * @param {import("./proposals.js").PreMatch} [options.preMatch]  whether this page accepts a queue's match before it
    *     is made; without it, what the service finds is played. Who refuses stays in the queue until they leave.
    * @param {(result: import("./probe.js").ProbeResult) => void} [options.onProbe]  called after every probe.
+   * @param {string} [options.prefix]  before the names of the service's events, where a host has mounted it so.
    */
-  constructor(socket, { subjectId, onPeerLeft, onRoomStatus, onTurnedAway, onQueueStatus, preMatch, onProbe }) {
+  constructor(socket, { subjectId, onPeerLeft, onRoomStatus, onTurnedAway, onQueueStatus, preMatch, onProbe, prefix }) {
     this.#preMatch = preMatch;
-    this.#line = new ServiceLine(socket, subjectId);
+    this.#line = new ServiceLine(socket, subjectId, prefix);
     this.#probes = new ProbeManager(this.#line, onProbe);
     this.#line.on("match_found", (match) => this.#noteMatch(match));
     this.#line.on("webrtc_signal", (signal) => this.#receiveSignal(signal));

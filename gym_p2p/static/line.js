@@ -13,7 +13,7 @@ const ANSWER_TIMEOUT_MS = 5000;
 const REGISTER_TIMEOUT_MS = 10_000;
 
 /**
- * A Socket.IO client's socket (protocol 5, namespace `/`).
+ * A Socket.IO client's socket (protocol 5, of the namespace that the service is in).
  *
  * @typedef {object} SocketLike
  * @property {boolean} connected
@@ -26,6 +26,7 @@ const REGISTER_TIMEOUT_MS = 10_000;
 export class ServiceLine {
   /** @type {SocketLike} */ #socket;
   /** @type {string} */ #subjectId;
+  /** @type {string} */ #prefix;
   /** @type {Array<[string, (...args: any[]) => void]>} */ #handlers = [];
   /** @type {Promise<void>} */ #registered;
   /** @type {(() => void) | null} */ #settle = null;
@@ -36,13 +37,15 @@ export class ServiceLine {
   /**
    * @param {SocketLike} socket  stays the page's own: closing the line does not disconnect it.
    * @param {string} subjectId  who this page is: 1 to 128 of `A-Z a-z 0-9 . _ : @ + -`.
+   * @param {string} [prefix]  before the names of the service's events, where a host has mounted it so.
    */
-  constructor(socket, subjectId) {
+  constructor(socket, subjectId, prefix = "") {
     this.#socket = socket;
     this.#subjectId = subjectId;
+    this.#prefix = prefix;
     this.#registered = this.#unregistered();
-    this.on("connect", () => this.#register());
-    this.on("disconnect", () => {
+    this.#listen("connect", () => this.#register());
+    this.#listen("disconnect", () => {
       if (this.#settle === null) this.#registered = this.#unregistered();
     });
     this.on("replaced", () => {
@@ -67,6 +70,14 @@ export class ServiceLine {
    * @param {(data: any) => void} handler
    */
   on(event, handler) {
+    this.#listen(this.#prefix + event, handler);
+  }
+
+  /**
+   * @param {string} event
+   * @param {(...args: any[]) => void} handler
+   */
+  #listen(event, handler) {
     this.#handlers.push([event, handler]);
     this.#socket.on(event, handler);
   }
@@ -107,7 +118,7 @@ export class ServiceLine {
    */
   emit(event, payload) {
     this.#registered.then(() => {
-      if (this.#ended === null) this.#socket.emit(event, payload);
+      if (this.#ended === null) this.#socket.emit(this.#prefix + event, payload);
     });
   }
 
@@ -149,7 +160,7 @@ export class ServiceLine {
   async #send(event, payload) {
     /** @type {Promise<any>} */
     const answered = new Promise((resolve) => {
-      this.#socket.emit(event, payload, resolve);
+      this.#socket.emit(this.#prefix + event, payload, resolve);
     });
     const answer = await within(answered, ANSWER_TIMEOUT_MS, `no answer to ${event}`);
     if (answer?.ok === true) return answer;

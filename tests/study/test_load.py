@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import os
 import shutil
@@ -472,3 +473,35 @@ def test_importing_the_package_imports_no_table_library() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.stdout == "[]\n"
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("progress", "stream", "shown"),
+    [(None, _Terminal, True), (None, io.StringIO, False), (False, _Terminal, False), (True, _Terminal, True)],
+)
+def test_what_is_being_read_is_shown_on_a_terminal_or_as_wanted(
+    *,
+    progress: bool | None,
+    stream: type[io.StringIO],
+    shown: bool,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    errors = stream()
+    monkeypatch.setattr(sys, "stderr", errors)
+    monkeypatch.setenv("TERM", "xterm")
+    gym_p2p.load(folder, progress=progress)
+    assert bool(errors.getvalue()) is shown
+
+
+def test_what_is_being_read_is_told_to_who_wants_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[str] = []
+    study = gym_p2p.load(folder, progress=told.append)
+    assert told[0].startswith("looking through")
+    assert told[-1] == f"reading: {len(study.matches)} of {len(study.matches)} matches"
+    assert capsys.readouterr().err == ""

@@ -169,6 +169,7 @@ class MatchFound:
         probe: what was measured before it; ``None`` for a room.
         made_at_ms: when it was made, in Unix milliseconds by the service's clock, the same for all; ``None``
             where an older service does not say.
+        uploads: whether the service takes documents; where it does not, they stay with the players.
     """
 
     event: ClassVar[str] = "match_found"
@@ -185,6 +186,7 @@ class MatchFound:
     queue: Text | None = None
     probe: MatchProbe | None = None
     made_at_ms: int | None = None
+    uploads: bool = True
 
     def __attrs_post_init__(self) -> None:
         everyone = [seat for player in self.players for seat in player.seats]

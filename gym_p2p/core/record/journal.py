@@ -130,6 +130,7 @@ _MATCH = Node(
         "departures": Rows(Departure),
         "pauses": Rows(Pause),
         "protocol_errors": Whole(dict[str, int]),
+        "checkpoints_late": Whole(int),
         "inputs_sent": Whole(int),
         "inputs_received": Whole(int),
         "probe": Whole(Any),

@@ -118,6 +118,9 @@ class SessionDocument(Document, frozen=True, kw_only=True):
     """Frames over all episodes."""
     reconnection: Reconnections
     """Links that broke and came back."""
+    checkpoints_late: Count
+    """How many checkpoints came late, because the machine or its disk was slow: had the player been killed
+    then, more of the match would have been lost than the configured interval."""
     upload: UploadStatus | None
     """What became of handing in the multiplayer document; null before the match has ended, and where it is
     handed in nowhere."""
@@ -156,6 +159,7 @@ def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
             attempts=record.attempts.copy(),
             total_pause_duration_ms=pause_ms(record),
         ),
+        checkpoints_late=record.checkpoints_late,
         upload=record.upload,
     )
 

@@ -95,7 +95,11 @@ class Machines:
             self.spectators.gone(registered.subject_id)
             self.probes.rejoined(registered.subject_id, now)
         resume = {} if registered.resume_token is None else {"resume_token": registered.resume_token}
-        service = {"service": "gym_p2p", "version": __version__}
+        service = {
+            "service": "gym_p2p",
+            "version": __version__,
+            **({} if self.rooms.takes_documents else {"uploads": False}),
+        }
         return Accepted({"subject_id": registered.subject_id, **resume, **service})
 
     def identify(self, socket: str, subject_id: str, now: float) -> None:

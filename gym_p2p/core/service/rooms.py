@@ -56,6 +56,9 @@ class Rooms:
         ice_servers: announced to a subject with a match, with credentials of its own where needed.
         relay_only: announced with every match.
         screen: looks into relayed signals; chosen by whether the match is relay-only.
+
+    Attributes:
+        takes_documents: whether the players are told to upload theirs; by whoever takes them, at any time.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Rooms:
         relay_only: bool = False,
         screen: Callable[[bool], Screen] = lambda _relay_only: pass_all,
     ) -> None:
+        self.takes_documents = True
         self._presence = presence
         self._match_ids = match_ids
         self._seeds = seeds
@@ -267,6 +271,7 @@ class Rooms:
                 queue=room.queue,
                 probe=member.probe,
                 made_at_ms=made_at_ms,
+                uploads=self.takes_documents,
             )
             self._outputs.append(Notify(member.subject_id, found))
 

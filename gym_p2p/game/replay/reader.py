@@ -110,6 +110,7 @@ class Replay:
         episodes: what happened.
         reason: why the match ended; None if the file was not finished.
         missing: what is not there of a file that was not finished: its player was killed, or somebody cut it.
+        whole_bytes: how many bytes that is: of a file that was not finished, up to its last whole record.
         fingerprint: the last digest, as hex digits. It stands for the whole file: kept elsewhere, it proves
             later that this is still the same recording.
     """
@@ -119,6 +120,7 @@ class Replay:
     episodes: tuple[ReplayEpisode, ...]
     reason: str | None
     missing: str | None
+    whole_bytes: int
     fingerprint: str
 
     @property
@@ -171,6 +173,7 @@ def _read(file: IO[bytes], path: str | Path, told: Callable[[Record], None]) -> 
         episodes=tuple(reader.finished()),
         reason=None if reader.closed is None else reader.closed.reason,
         missing=None if reader.closed is not None else reader.missing(cut_bytes=rest),
+        whole_bytes=end,
         fingerprint=fingerprint.hex(),
     )
 

@@ -21,7 +21,14 @@ from gym_p2p.config.public_ids import public_id_problem
 from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.payloads import Payload, encode
 from gym_p2p.errors import ConfigurationError, P2PError, ServiceRefused, ServiceUnreachable
-from gym_p2p.net.client.service_connection import Credentials, accepted, check_url, hang_up, open_line
+from gym_p2p.net.client.service_connection import (
+    Credentials,
+    EventNames,
+    accepted,
+    check_url,
+    hang_up,
+    open_line,
+)
 
 __all__ = ["Line"]
 
@@ -47,14 +54,16 @@ class Line:
 
     Args:
         on_event: called with the name and the payload of every event, as it came.
+        names: what the service's events are called there.
 
     Attributes:
         url: where the service is.
         service_rtt_ms: the round trip to the service when the line was opened; ``None`` before.
     """
 
-    def __init__(self, on_event: Callable[..., None]) -> None:
+    def __init__(self, on_event: Callable[..., None], names: EventNames) -> None:
         self.url = ""
+        self._names = names
         self.service_rtt_ms: float | None = None
         self._handlers = {name: functools.partial(on_event, name) for name in SERVICE_EVENTS}
         self._subject_id = ""
@@ -129,7 +138,12 @@ class Line:
         if sio is None or not self.up:
             raise ServiceUnreachable(self.url, "the line is broken")
         try:
-            answer = await sio.call(payload.event, encode(payload), timeout=_ANSWER_TIMEOUT_S)
+            answer = await sio.call(
+                self._names.of(payload.event),
+                encode(payload),
+                namespace=self._names.namespace,
+                timeout=_ANSWER_TIMEOUT_S,
+            )
         except socketio.exceptions.SocketIOError:
             raise ServiceUnreachable(self.url, f"no answer to {payload.event}") from None
         return accepted(answer, self.url)
@@ -160,6 +174,7 @@ class Line:
             on_break=self._on_break,
             timeout_s=timeout_s,
             credentials=self._credentials,
+            names=self._names,
         )
         self._broken.clear()
         self._up.set()
@@ -188,7 +203,12 @@ class Line:
         event = payload.event
         try:
             if self._sio is not None:
-                await self._sio.emit(event, encode(payload), callback=functools.partial(_log_refusal, event))
+                await self._sio.emit(
+                    self._names.of(event),
+                    encode(payload),
+                    namespace=self._names.namespace,
+                    callback=functools.partial(_log_refusal, event),
+                )
         except socketio.exceptions.SocketIOError:
             _LOG.warning("%s was lost with the line to the service", event)
         except Exception:  # noqa: BLE001  # what comes after it is still to be sent

@@ -32,7 +32,7 @@ from gym_p2p.net.client.failures import in_words, is_turned_away
 from gym_p2p.net.client.packets import BoundedPacket
 from gym_p2p.version import __version__
 
-__all__ = ["CLIENT", "Credentials", "accepted", "check_url", "hang_up", "open_line"]
+__all__ = ["CLIENT", "Credentials", "EventNames", "accepted", "check_url", "hang_up", "open_line"]
 
 _LIBRARY_LOG = logging.getLogger("gym_p2p.net.library")
 _LIBRARY_LOG.setLevel(logging.CRITICAL)  # it writes whole packets, and calls a lost line a warning
@@ -54,6 +54,26 @@ _BUSY_PAUSE_S = 0.5
 _TOKEN_VARIABLE = "GYM_P2P_TOKEN"  # noqa: S105  # a name; it keeps the token off command lines and records
 
 Handlers = Mapping[str, Callable[..., None]]
+
+
+@attrs.frozen
+class EventNames:
+    """What a service's events are called where a host has mounted it among its own.
+
+    Attributes:
+        prefix: stands before every name, in both directions.
+        namespace: Socket.IO's, in which they are.
+    """
+
+    prefix: str = ""
+    namespace: str = "/"
+
+    def of(self, event: str) -> str:
+        """Return what an event is called there."""
+        return self.prefix + event
+
+
+_AS_THEY_ARE = EventNames()
 
 
 @attrs.define(eq=False)
@@ -97,6 +117,7 @@ async def open_line(
     on_break: Callable[..., None],
     timeout_s: float,
     credentials: Credentials | None = None,
+    names: EventNames = _AS_THEY_ARE,
 ) -> tuple[socketio.AsyncClient, float]:
     """Connect and register within the deadline; the caller must :func:`hang_up` the line that is returned.
 
@@ -121,12 +142,14 @@ async def open_line(
         http_session=http,
     )
     for event, handler in handlers.items():
-        sio.on(event, handler)
-    sio.on("connect_error", refusals.append)
+        sio.on(names.of(event), handler, namespace=names.namespace)
+    sio.on("connect_error", refusals.append, namespace=names.namespace)
     shown = Credentials() if credentials is None else credentials
     try:
         async with asyncio.timeout(timeout_s):
-            rtt_ms = await _connect_and_register(sio, url, subject_id, shown, timeout_s)
+            rtt_ms = await _connect_and_register(
+                sio, url, subject_id, shown, timeout_s=timeout_s, names=names
+            )
     except BaseException as error:
         await hang_up(sio)
         if isinstance(error, socketio.exceptions.ConnectionError):
@@ -136,17 +159,26 @@ async def open_line(
         if isinstance(error, TimeoutError):
             raise ServiceUnreachable(url, f"no answer within {timeout_s:g} s") from None
         raise ServiceUnreachable(url, await in_words(error, url)) from None
-    sio.on("disconnect", on_break)
+    sio.on("disconnect", on_break, namespace=names.namespace)
     return sio, rtt_ms
 
 
 async def _connect_and_register(
-    sio: socketio.AsyncClient, url: str, subject_id: str, credentials: Credentials, timeout_s: float
+    sio: socketio.AsyncClient,
+    url: str,
+    subject_id: str,
+    credentials: Credentials,
+    *,
+    timeout_s: float,
+    names: EventNames,
 ) -> float:
-    await _connect(sio, url, credentials.to_auth(), timeout_s)
+    await _connect(sio, url, credentials.to_auth(), timeout_s, names.namespace)
     registration = RegisterSubject(subject_id, CLIENT)
     sent_at = time.monotonic()
-    answer = accepted(await sio.call(registration.event, encode(registration), timeout=timeout_s), url)
+    event, namespace = names.of(registration.event), names.namespace
+    answer = accepted(
+        await sio.call(event, encode(registration), namespace=namespace, timeout=timeout_s), url
+    )
     rtt_ms = (time.monotonic() - sent_at) * 1e3
     if answer.get("service") != "gym_p2p":
         raise ServiceUnreachable(url, NO_SERVICE)
@@ -157,7 +189,7 @@ async def _connect_and_register(
 
 
 async def _connect(
-    sio: socketio.AsyncClient, url: str, auth: Mapping[str, str] | None, timeout_s: float
+    sio: socketio.AsyncClient, url: str, auth: Mapping[str, str] | None, timeout_s: float, namespace: str
 ) -> None:
     """Connect, and again while the service only has too many others at the door."""
     # The library takes an URL's host alone; a service behind a proxy may have a path.
@@ -166,7 +198,12 @@ async def _connect(
     while True:
         try:
             await sio.connect(
-                url, auth=auth, transports=["websocket"], socketio_path=path, wait_timeout=timeout_s
+                url,
+                auth=auth,
+                transports=["websocket"],
+                namespaces=[namespace],
+                socketio_path=path,
+                wait_timeout=timeout_s,
             )
         except socketio.exceptions.ConnectionError as error:
             pause_s = _BUSY_PAUSE_S * random.uniform(0.5, 1.0)

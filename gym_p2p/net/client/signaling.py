@@ -31,7 +31,7 @@ from gym_p2p.errors import ProtocolError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.events import EventStream, LineChanged
 from gym_p2p.net.client.line import Line
 from gym_p2p.net.client.placement import Place, Placement
-from gym_p2p.net.client.service_connection import CLIENT
+from gym_p2p.net.client.service_connection import CLIENT, EventNames
 from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["SignalingClient"]
@@ -48,14 +48,18 @@ class SignalingClient:
     All methods belong to the event loop that :meth:`connect` was called on. With a
     :class:`~gym_p2p.net.probing.manager.ProbeManager` it takes part in probes.
 
+    Args:
+        prefix: before the names of all events, where a host has mounted the service so.
+        namespace: Socket.IO's, in which a host has mounted it.
+
     Attributes:
         events: what the service announces (:mod:`gym_p2p.core.api.events`), and
             :class:`~gym_p2p.net.client.events.LineChanged`. Of signals and departures those of this match.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, prefix: str = "", namespace: str = "/") -> None:
         self.events = EventStream()
-        self._line = Line(self._receive)
+        self._line = Line(self._receive, EventNames(prefix, namespace))
         self._keeping: asyncio.Task[None] | None = None
         self._placement = Placement(self._line)
         self._watched_id: str | None = None

@@ -68,6 +68,6 @@ class Requests:
         import flask  # noqa: PLC0415 - this package is importable without it
 
         with context:
-            flask.request.sid = sid  # type: ignore[attr-defined]  # as Flask-SocketIO sets it itself
-            flask.request.namespace = NAMESPACE  # type: ignore[attr-defined]  # the same
+            flask.request.sid = sid
+            flask.request.namespace = NAMESPACE
             yield

@@ -125,6 +125,7 @@ def mount(
         parts=parts,
         host_identifies=subject_of is not None,
     )
+    switchboard.machines.rooms.takes_documents = False  # until there is a web application that takes them
     callbacks = Callbacks(
         subject_of=subject_of, pre_match=pre_match, hook_timeout_s=config.matchmaking.hook_timeout_s
     )
