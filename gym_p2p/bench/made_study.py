@@ -147,6 +147,7 @@ def made_record(
             episode.checksum(frame, f"{frame:032x}")
         if frame % 20 == 19:
             now_ms = _START_MS + 250 + at_ms
+            episode.guessed_wrong(frame, _SEATS.index(peer))
             episode.rollback(
                 frame=frame,
                 current_frame=frame + 2,

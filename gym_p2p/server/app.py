@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import socketio
 
 from gym_p2p.config import ServiceConfig
@@ -136,7 +137,10 @@ class Service:
             stack.push_async_callback(signaling.stop)
             stack.push_async_callback(sio.shutdown)
             web = make_web_app(
-                uploads=Uploads(Intake(Store(directory), self.config.max_upload_bytes), tokens),
+                uploads=Uploads(
+                    Intake(Store(directory), self.config.max_upload_bytes, self.config.upload_quota_bytes),
+                    tokens,
+                ),
                 health=self._health,
                 metrics=self._metrics.exposition,
                 operators=TokenSigner(secret, OperatorClaims),
@@ -177,9 +181,12 @@ class Service:
             UsageError: the service does not run.
         """
         machines = self._machines
-        tables = machines.queues.tables(time.monotonic())
+        own_id, tables = machines.presence.own_id, machines.queues.tables(time.monotonic())
         return QueueReport.of(
-            {name: tuple(rows) for name, rows in tables.items()},
+            {
+                name: tuple(attrs.evolve(row, subject_id=own_id(row.subject_id)) for row in rows)
+                for name, rows in tables.items()
+            },
             matches=machines.rooms.match_count,
             connections=machines.presence.socket_count,
         )

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
 import msgspec
@@ -58,7 +59,6 @@ class _Header:
 
 _HEADER = msgspec.json.Decoder(_Header)
 """Made on import, for uploads are stored by threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
-_DOCUMENT = msgspec.json.Decoder(dict[str, Any])
 
 
 class Store:
@@ -118,16 +118,13 @@ class Store:
             OSError: it could not be stored, or a document is missing.
         """
         try:
-            documents = {
-                p: _decode(read_document(path), _DOCUMENT) for p, path in self._to_aggregate(claims).items()
-            }
             result = aggregate(
-                documents,
+                {p: partial(read_document, path) for p, path in self._to_aggregate(claims).items()},
                 game_id=claims.match_id,
                 aggregated_at_ms=round(self._now() * 1000),
                 subjects=dict(zip(claims.player_ids, claims.subject_ids, strict=False)),
             )
-        except (DocumentError, ProtocolError, RecursionError, MemoryError) as error:
+        except (ProtocolError, RecursionError, MemoryError) as error:
             _LOG.warning("match %s: not aggregated: %s", claims.match_id, error or type(error).__name__)
             return
         write_pieces(self.aggregate_path(claims), [msgspec.json.encode(result)])

@@ -36,6 +36,7 @@ from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.intake import Intake, NotNowError, TooLargeError
 from gym_p2p.server.parts import LENGTH_BYTES, PART_BYTES, Part, Parts, PartsFullError
+from gym_p2p.server.quota import QuotaFullError
 from gym_p2p.server.store import DocumentError, ForeignDocumentError
 
 __all__ = ["Uploads", "make_web_app", "under_any_path"]
@@ -118,6 +119,8 @@ class Uploads:
                 size_bytes = await self._read(request, body, PART_BYTES)
                 if part.offset + size_bytes > part.length:
                     raise _RefusalError(400, "bad_request", "the part ends after the whole")
+                if part.offset == 0:  # before all of it has been sent for nothing
+                    await asyncio.to_thread(self._intake.require_room, claims, part.kind, part.length)
                 received = await asyncio.to_thread(self._parts.add, part, body)
                 if received < part.length:
                     return JSONResponse({"ok": True, "stored": False, "received": received})
@@ -201,6 +204,8 @@ def _told_to_client(claims: UploadClaims, kind: Kind) -> Iterator[None]:
         raise _RefusalError(403, "unauthenticated", str(error)) from None
     except (NotNowError, PartsFullError) as error:
         raise _RefusalError(503, "unavailable", str(error)) from None
+    except QuotaFullError as error:
+        raise _RefusalError(507, "unavailable", str(error)) from None
     except TooLargeError as error:
         raise _RefusalError(413, "too_large", str(error)) from None
     except DocumentError as error:

@@ -45,11 +45,11 @@ def load(path: str | os.PathLike[str], *, progress: Say | bool | None = None) ->
     Raises:
         UsageError: there is nothing at this path, or pyarrow is not installed.
     """
-    _require("pyarrow", "tables")
+    _require_pyarrow()
     root = Path(path).absolute()
     problems = Problems()
     from gym_p2p.study.codebook.codebook import TABLES  # noqa: PLC0415 - with pyarrow
-    from gym_p2p.study.reading.framework_games import place  # noqa: PLC0415 - with it, too
+    from gym_p2p.study.reading.framework_games import place  # noqa: PLC0415 - with it
     from gym_p2p.study.tables.arrow import table_of, tables_joined  # noqa: PLC0415 - needs it
 
     with telling(f"looking through {path}", wanted=progress) as say:
@@ -185,7 +185,6 @@ class Study:
             UsageError: minari is not installed, or nothing could be played.
             NotWritten: there is such a dataset already, or the disk takes no more; nothing is left behind.
         """
-        _require("minari", "datasets")
         from gym_p2p.study.replayed.datasets import to_minari  # noqa: PLC0415 - the environments' libraries
 
         with telling(f"writing datasets to {directory}", wanted=progress) as say:
@@ -197,8 +196,8 @@ class Study:
         return f"<Study of {self.path}: {counts}>"
 
 
-def _require(module: str, what: str) -> None:
+def _require_pyarrow() -> None:
     try:
-        __import__(module)
+        __import__("pyarrow")
     except ImportError as error:
-        raise UsageError(f"{what} need {module}: {install_extra('data')}") from error
+        raise UsageError(f"tables need pyarrow: {install_extra('data')}") from error

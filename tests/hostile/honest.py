@@ -64,8 +64,10 @@ def _early_inputs(match: Match, player: int, many: int, off: int) -> Inputs:
 
 
 def _ready(match: Match, player: int, many: int, off: int) -> Ready:
-    episode = match._barrier.newest(match._exchange.episode)
-    return Ready(max(0, episode - many // 4), None, None, max(0, _held(match, player) + off), 0)
+    episode = match._barrier.newest(match._exchange.episode) - many // 4
+    if many % 2:
+        return Ready(max(0, episode + off), None, None, _held(match, player), 0)
+    return Ready(max(0, episode), None, None, max(0, _held(match, player) + off), 0)
 
 
 def _checksum(match: Match, player: int, many: int, off: int) -> Checksum:  # noqa: ARG001 - one shape

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import gym_p2p
+from gym_p2p.core.latency.delta_series import ENCODING, encode_series
 from gym_p2p.errors import UsageError
 from gym_p2p.study.codebook.codebook import TABLES, codebook_data, schema
 from gym_p2p.study.problems import MAX_OF_A_KIND
@@ -86,6 +87,19 @@ def test_frames_say_when_and_how_they_were_played(folder: Path) -> None:
     assert [frames[frame, "left"]["corrected"] for frame in range(3)] == [False, True, False]
     assert [frames[frame, "left"]["input_delay"] for frame in range(3)] == [1, 1, 3]
     assert [frames[frame, "right"]["actor"] for frame in range(3)] == ["player", "player", "default"]
+
+
+def test_every_frame_that_was_guessed_wrong_is_corrected(folder: Path) -> None:
+    (path,) = folder.rglob("right.session.json")
+    document = json.loads(path.read_bytes())
+    told = {"episode": 1, "encoding": ENCODING, "frames": {"left": encode_series([0, 2, 7_000])}}
+    damaged = {"episode": 1, "encoding": ENCODING, "frames": {"right": "?"}}
+    document["rollbacks"]["wrongGuesses"] = [told, damaged]
+    path.write_text(json.dumps(document))
+    study = gym_p2p.load(folder)
+    frames = {(row["frame"], row["seat"]): row for row in study.frames}
+    assert [frames[frame, "left"]["corrected"] for frame in range(3)] == [True, False, True]
+    assert any("rollbacks.wrongGuesses" in row["problem"] for row in study.problems)
 
 
 def test_the_round_trip_at_a_frame_is_one_join(folder: Path) -> None:

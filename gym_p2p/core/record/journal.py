@@ -115,6 +115,7 @@ _EPISODE = Node(
         "actors": Actors(),
         "confirmed_at": Times(),
         "played": Times(),
+        "wrong_guesses": Times(),
         "seat_inputs": Inputs(),
     }
 )

@@ -13,6 +13,6 @@ planner, by what our probes have measured.
 
 from gym_p2p.plugins.mug.coordinator import ProbeCoordinator
 from gym_p2p.plugins.mug.installing import install
-from gym_p2p.plugins.mug.matchmaker import matchmaker
+from gym_p2p.plugins.mug.seating import matchmaker
 
 __all__ = ["ProbeCoordinator", "install", "matchmaker"]

@@ -45,6 +45,8 @@ TICK_S = 0.1
 SETTLED_S = 0.05
 """What ends as it is created is announced so much later: the framework notes down a probe when it has its id,
 and an answer that comes before then locks both subjects for good."""
+LINGER_S = 1.0
+"""Ticks go on for so long after they were asked for: whoever arrives is in the room only afterwards."""
 
 
 @attrs.frozen
@@ -105,6 +107,7 @@ class ProbeCoordinator:
         self._ended: deque[_Ended] = deque()
         self._outbox: deque[tuple[str, str, Mapping[str, Any]]] = deque()
         self._sending = self._ticking = False
+        self._tick_until = 0.0
         self._tickers: list[Callable[[], bool]] = []
         self._answers: list[Callable[[str, str], ProbeOutcome | None]] = []
 
@@ -197,6 +200,7 @@ class ProbeCoordinator:
     def call_on_ticks(self, tick: Callable[[], bool]) -> None:
         """Call this on every tick from now on; ticks go on as long as it returns that there is more to do."""
         with self._lock:
+            self._tick_until = self._now() + LINGER_S
             if tick not in self._tickers:
                 self._tickers.append(tick)
         self._tick_on()
@@ -322,23 +326,24 @@ class ProbeCoordinator:
 
     def tick(self) -> bool:
         """Do what has come due, and return whether to go on; called by itself, every tenth of a second."""
-        more = False
-        try:
-            for ticker in tuple(self._tickers):
-                more |= ticker()
-        except Exception:  # noqa: BLE001  # a bug in a matchmaker must not stop the probes
-            _LOG.exception("in a matchmaker")
-            more = True
         with self._lock:
             now = self._now()
             self._look(now)
             self._registry.handle_timeout(now)
             self._collect(0.0)
+        more = False
+        for ticker in tuple(self._tickers):
+            try:
+                more |= ticker()
+            except Exception:  # noqa: BLE001  # a bug in a matchmaker must not stop the probes
+                _LOG.exception("in a matchmaker")
+                more = True
         self._send()
         self._announce()
         with self._lock:
-            self._ticking = more or bool(self._calls or self._ended)
-            return self._ticking
+            more = more or bool(self._calls or self._ended) or self._now() < self._tick_until
+            self._ticking = more
+            return more
 
 
 def _call_back(ended: _Ended) -> None:

@@ -11,7 +11,7 @@ from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.errors import UsageError
 from gym_p2p.plugins.mug.coordinator import ProbeCoordinator
 from gym_p2p.plugins.mug.framework import framework
-from gym_p2p.plugins.mug.matchmaker import PreMatchHook, matchmaker
+from gym_p2p.plugins.mug.seating import PreMatchHook, matchmaker
 from gym_p2p.server.guard.client_log import client_log
 
 __all__ = ["install"]
@@ -37,7 +37,7 @@ def install(
     Args:
         app_or_settings: the module ``mug.server.app``, or the ``ExperimentConfig`` that will be run.
         strategy: any matchmaker of ours; ``None`` is a ``WideningMatchmaker``.
-        config: how the waiting rooms are run; see :func:`~gym_p2p.plugins.mug.matchmaker.matchmaker`.
+        config: how the waiting rooms are run; see :func:`~gym_p2p.plugins.mug.seating.matchmaker`.
         pre_match: a function that is asked before a match is made.
         decisions: where the decisions are appended; ``None``: ``decisions.jsonl`` beside the match logs.
 

@@ -115,13 +115,19 @@ class WaitingRoom:
             arrival: what is known of one of them.
             now: monotonic seconds.
         """
+        # Each step can make a match at once, of pairs that are measured already; who is in one is known only
+        # when that has been settled, and would be a newcomer until then.
         for made in dict.fromkeys(self._made.values()):
             self._follow_up(made, present, now)
-        for subject_id in [one for one in self._planner.tickets if one not in present]:
-            self._planner.leave(subject_id, now)
+            self._settle(now)
+        for subject_id in tuple(self._planner.tickets):
+            if subject_id not in present:
+                self._planner.leave(subject_id, now)
+                self._settle(now)
         for subject_id in present:
             if subject_id not in self._planner.tickets and subject_id not in self._made:
                 self._planner.enqueue(subject_id, self._wish(arrival(subject_id)), now)
+                self._settle(now)
         self._planner.handle_timeout(now)
         self._settle(now)
 

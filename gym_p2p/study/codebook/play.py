@@ -64,7 +64,8 @@ FRAMES = TableText(
         Column(
             "corrected",
             "bool",
-            "Whether a wrong guess of this seat's action made another player's copy go back to this frame.",
+            "Whether another player's copy had played it with a wrong guess of this seat's action, and "
+            "corrected that. Of older documents, the first such frame of each correction alone.",
             "No session document of another player was read.",
         ),
     ),
@@ -91,7 +92,14 @@ LATENCY = TableText(
             "t_ms", "int", "The same, from the start of the match at `from`.", "The start is not said.", "ms"
         ),
         Column("rtt_ms", "float", "The round trip; of version 2 to 0.1 ms.", "", "ms"),
-        Column("one_way_ms", "float", "Half of it: one way, if both ways are alike.", "", "ms"),
+        Column(
+            "one_way_ms",
+            "float",
+            "Half of it: one way, if both ways are alike. Whether they are cannot be known: the clocks' "
+            "offset (`clock_offset` in `events`) is itself made of round trips, and half of one uncertain.",
+            "",
+            "ms",
+        ),
     ),
 )
 

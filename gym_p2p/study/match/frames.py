@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -159,10 +159,20 @@ class _Columns:
             if others:
                 self.corrected.set(of_seat, False)  # noqa: FBT003 - a value of the column
             for account in others:
-                for row in self._corrected(account, index, {player, self._rows.seats[index]}):
+                if account.wrong_guesses is not None:
+                    self._guessed_wrong(account.wrong_guesses, self._rows.seats[index])
+                    continue
+                for row in self._first_corrected(account, index, {player, self._rows.seats[index]}):
                     self.corrected.set(row, True)  # noqa: FBT003 - the same
 
-    def _corrected(self, account: Account, seat: int, names: set[str | None]) -> Iterator[int]:
+    def _guessed_wrong(self, told: Mapping[tuple[int, str], np.ndarray], seat: str) -> None:
+        for number, where in self._rows.of_episodes():
+            frames = told.get((number, seat))
+            if frames is not None:
+                here = self._of_seat(where, seat, MAX_NUMBER)
+                self.corrected.set(here[np.isin(self._rows.frame[here], frames)], True)  # noqa: FBT003 - the same
+
+    def _first_corrected(self, account: Account, seat: int, names: set[str | None]) -> Iterator[int]:
         events = account.rollbacks.events if account.rollbacks is not None else []
         for number, event in zip(account.rollback_episodes, events, strict=True):
             if number is None or account.names.or_none(event.player_id) not in names:

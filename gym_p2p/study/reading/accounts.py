@@ -182,6 +182,26 @@ class Account:
         return {number: timing for number, timing in found.items() if timing is not None}
 
     @functools.cached_property
+    def wrong_guesses(self) -> dict[tuple[int, str], np.ndarray] | None:
+        """The frames in which an input had been guessed wrong here, by episode and seat.
+
+        ``None`` where the documents do not say: those of before name the first of each correction alone.
+        """
+        told = self.rollbacks.wrong_guesses if self.rollbacks is not None else None
+        if told is None:
+            return None
+        found = {}
+        for one in told:
+            for seat, text in one.frames.items():
+                try:
+                    if one.encoding != ENCODING:
+                        raise ValueError(f"an encoding {one.encoding!r} that is not known")  # noqa: TRY301 - one way
+                    found[one.episode, seat] = series_array(text)
+                except (ValueError, OverflowError) as error:
+                    self.documents["session"].leave_out("rollbacks.wrongGuesses", str(error))
+        return found
+
+    @functools.cached_property
     def rollback_episodes(self) -> list[int | None]:
         """The episode of each correction; ``None`` where that is not known.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.browser.packages import ATTEMPTS, NPM_TIMEOUT_S
 
-__all__ = ["framework_python", "page_scripts"]
+__all__ = ["framework_python", "is_installed", "page_scripts"]
 
 FOLDER = Path(__file__).parents[3] / "build" / "mug-tests"
 FRAMEWORK = ("multi-user-gymnasium[server]==0.1.3", "attrs>=24.2", "msgspec>=0.20")
@@ -27,20 +27,29 @@ SCRIPTS = {
 }
 
 
+VENV = FOLDER / "venv"
+DONE = VENV / "installed.txt"
+WANTED = "\n".join((sys.version, *FRAMEWORK))
+
+
+def is_installed() -> bool:
+    """Return whether the framework is there already."""
+    return DONE.exists() and DONE.read_text() == WANTED
+
+
 def framework_python() -> Path:
     """Install the framework unless it is; return the interpreter that has it.
 
     Raises:
         subprocess.SubprocessError: it cannot be installed.
     """
-    venv = FOLDER / "venv"
-    python, done = venv / "bin" / "python", venv / "installed.txt"
-    wanted = "\n".join((sys.version, *FRAMEWORK))
+    python = VENV / "bin" / "python"
     with _alone():
-        if not done.exists() or done.read_text() != wanted:
-            _run(sys.executable, "-m", "venv", "--clear", str(venv))
-            _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *FRAMEWORK)
-            done.write_text(wanted)
+        if not is_installed():
+            _run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV))
+            pip = (sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check")
+            _run(*pip, "install", "--quiet", "--no-compile", *FRAMEWORK)
+            DONE.write_text(WANTED)
     return python
 
 

@@ -58,6 +58,7 @@ const commands = {
       },
     );
     const opened = await context.newPage();
+    opened.setDefaultTimeout(Number(timeoutMs));
     const page = { context, opened, kind, events: [] };
     pages.set(number, page);
     opened.on("websocket", (socket) => {
@@ -75,7 +76,7 @@ const commands = {
   },
   events: async ({ page }) => pages.get(page).events,
   async close({ page }) {
-    await pages.get(page).context.close();
+    await pages.get(page)?.context.close();
     pages.delete(page);
     return null;
   },

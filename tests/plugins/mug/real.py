@@ -23,7 +23,7 @@ __all__ = ["Browser", "Page", "Server", "running_browser", "running_server"]
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 START_TIMEOUT_S = 90.0
-"""A browser that starts for the first time, on a busy machine."""
+"""A browser that starts for the first time, or ten pages with a game engine each, on a busy machine."""
 
 
 class Server:
@@ -101,19 +101,21 @@ class Browser:
         return answer
 
     @contextlib.contextmanager
-    def pages(self, server: Server, **kinds: str) -> Iterator[list[Page]]:
+    def pages(self, server: Server, **kinds: str) -> Iterator[dict[str, Page]]:
         """Open pages up to the waiting room's door, all at once: by subject, what each does wrong."""
-        pages = [Page(self, subject_id, next(self._ids), kind) for subject_id, kind in kinds.items()]
+        pages = {
+            subject_id: Page(self, subject_id, next(self._ids), kind) for subject_id, kind in kinds.items()
+        }
         opened = [
             self.ask("open", page=page.number, url=f"{server.url}/{page.subject_id}", kind=page.kind)
-            for page in pages
+            for page in pages.values()
         ]
         try:
             for answer in opened:
-                answer.result(PATIENCE_S)
+                answer.result(START_TIMEOUT_S)
             yield pages
         finally:
-            for answer in [self.ask("close", page=page.number) for page in pages]:
+            for answer in [self.ask("close", page=page.number) for page in pages.values()]:
                 answer.result(PATIENCE_S)
 
     def _read(self) -> None:
@@ -146,6 +148,10 @@ class Page:
     def join(self) -> None:
         """Press start."""
         self._browser.ask("join", page=self.number).result(PATIENCE_S)
+
+    def close(self) -> None:
+        """Leave. Idempotent."""
+        self._browser.ask("close", page=self.number).result(PATIENCE_S)
 
     @property
     def events(self) -> list[dict[str, Any]]:
