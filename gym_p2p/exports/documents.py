@@ -28,18 +28,22 @@ from gym_p2p.files.whole import replacing, write_bytes
 __all__ = [
     "KINDS",
     "LARGE_BYTES",
+    "SCHEMAS",
     "Kind",
     "document_path",
     "find_document",
     "match_path",
     "open_document",
     "packed_path",
+    "player_of",
     "read_document",
     "schema",
     "write_document",
     "write_pieces",
 ]
 
+SCHEMAS = (*KINDS, "aggregate")
+"""What has a published schema: the documents, and what the service makes of those of a match."""
 LARGE_BYTES = 2**20
 """A document of more than this is written compressed: to a twelfth, or so."""
 _LEVEL = 6
@@ -75,6 +79,11 @@ def document_path(folder: str | Path, player_id: str | int, kind: str) -> Path:
     return Path(folder) / f"{path_component(player_id)}.{_kind(kind)}.json"
 
 
+def player_of(path: Path, kind: str) -> str:
+    """Return the player's part of a document's name, packed or not: so all their files' names begin."""
+    return path.name.removesuffix(".gz").removesuffix(f".{kind}.json")
+
+
 def packed_path(path: Path) -> Path:
     """Return where a document is if it is large."""
     return path.with_name(f"{path.name}.gz")
@@ -86,12 +95,14 @@ def find_document(path: Path) -> Path | None:
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a kind of document.
+    """Return the JSON Schema (2020-12) of a kind of document, or of the ``aggregate``.
 
     Raises:
         ConfigurationError: there is no such kind of document.
     """
-    resource = importlib.resources.files("gym_p2p").joinpath("schemas", f"{_kind(kind)}.schema.json")
+    if kind not in SCHEMAS:
+        raise ConfigurationError("kind", f"wanted one of {', '.join(SCHEMAS)}, got {kind!r}")
+    resource = importlib.resources.files("gym_p2p").joinpath("schemas", f"{kind}.schema.json")
     loaded: dict[str, Any] = json.loads(resource.read_text(encoding="utf-8"))
     return loaded
 

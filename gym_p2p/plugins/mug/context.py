@@ -68,6 +68,6 @@ class Requests:
         import flask  # noqa: PLC0415 - this package is importable without it
 
         with context:
-            flask.request.sid = sid
-            flask.request.namespace = NAMESPACE
+            request: Any = flask.request  # Flask-SocketIO gives it these two
+            request.sid, request.namespace = sid, NAMESPACE
             yield
