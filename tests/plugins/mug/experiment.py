@@ -1,8 +1,8 @@
 """The framework's own server with a scene for two that needs no Pyodide, in a process of its own.
 
 ``python experiment.py PORT ours|probes|theirs [INITIAL_RTT_MS]``, with the released framework installed: our
-coordinator and planner, our coordinator alone, or its own. It runs in a working directory that it may write to, and says "ready" in
-its log when it listens.
+coordinator and planner, our coordinator alone, or its own. It runs in a working directory that it may write
+to, and says "ready" in its log when it listens.
 """
 
 from __future__ import annotations
