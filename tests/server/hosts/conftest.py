@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 
@@ -81,6 +82,11 @@ class Running:
 
     def logged(self, text: str) -> bool:
         return any(text in line for line in self.state()["log"])
+
+    def cpu_s(self) -> float:
+        """Return the processor time that the host has taken so far."""
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def own_page(self) -> str:
         with urllib.request.urlopen(f"{self.url}/own", timeout=PATIENCE_S) as answer:  # noqa: S310  # ours

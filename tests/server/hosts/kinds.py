@@ -175,9 +175,13 @@ def make_async(data_dir: str) -> Host:
                 return None
         return host.tell(what)
 
-    for handler in (connect, disconnect, count):
+    async def relay(_sid: str, what: dict[str, Any]) -> None:
+        await sio.emit("relayed", what, to=what["to"])
+
+    for handler in (connect, disconnect, count, relay):
         sio.on(handler.__name__, handler)
     sio.on("host", tell)
+    sio.on("who", lambda sid: sid)
     return host
 
 
@@ -253,6 +257,8 @@ def serve_server(data_dir: str) -> None:
         return [b'"the host\'s"']
 
     sio.on("count", count)
+    sio.on("who", lambda sid: sid)
+    sio.on("relay", lambda _sid, what: sio.emit("relayed", what, to=what["to"]))
     host.service = host.mount()
     server = make_server("127.0.0.1", 0, socketio.WSGIApp(sio, own), threaded=True)
     ready(server.socket)
@@ -277,11 +283,13 @@ def serve_flask(data_dir: str) -> None:
     def own() -> Any:
         return flask.jsonify("the host's")
 
+    request: Any = flask.request  # Flask-SocketIO adds to it
+
     def connect() -> bool | None:
-        return host.on_connect(flask.request.sid)  # type: ignore[attr-defined]  # Flask-SocketIO puts it there
+        return host.on_connect(request.sid)
 
     def disconnect() -> None:
-        host.on_disconnect(flask.request.sid)  # type: ignore[attr-defined]  # Flask-SocketIO puts it there
+        host.on_disconnect(request.sid)
 
     def count() -> int:
         flask.session["count"] = flask.session.get("count", 0) + 1
@@ -291,7 +299,13 @@ def serve_flask(data_dir: str) -> None:
     def tell(what: dict[str, Any]) -> Any:
         return tell_sync(host, what)
 
-    for handler in (connect, disconnect, count):
+    def who() -> str:
+        return str(request.sid)
+
+    def relay(what: dict[str, Any]) -> None:
+        sockets.emit("relayed", what, to=what["to"])
+
+    for handler in (connect, disconnect, count, who, relay):
         sockets.on_event(handler.__name__, handler)
     sockets.on_event("host", tell)
     host.service = host.mount()
