@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gym_p2p.errors import UsageError
+from gym_p2p.server.documents import Documents
 from gym_p2p.server.hosts.callbacks import Callbacks
 from gym_p2p.server.hosts.registration import Names
 from gym_p2p.server.switchboard import Switchboard
@@ -22,7 +23,10 @@ class SyncService:
         callbacks: the host's.
     """
 
-    def __init__(self, sio: Any, switchboard: Switchboard, *, names: Names, callbacks: Callbacks) -> None:
+    def __init__(
+        self, sio: Any, switchboard: Switchboard, *, names: Names, callbacks: Callbacks, documents: Documents
+    ) -> None:
+        self.documents = documents
         self._sio, self._switchboard, self._names, self._callbacks = sio, switchboard, names, callbacks
 
     def start(self) -> None:
