@@ -171,7 +171,7 @@ class WebParts:
         }
         show = known.get(request.path)
         if show is None and module is None and document is None:
-            raise RefusalError(404, "bad_request", "nothing is here")
+            return Answer(404, b"Not Found", "text/plain; charset=utf-8")
         if document is not None or request.method not in {"GET", "HEAD"}:
             raise RefusalError(405, "bad_request", f"{request.method} means nothing here")
         if show is not None:
