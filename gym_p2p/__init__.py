@@ -63,15 +63,18 @@ if TYPE_CHECKING:
     from gym_p2p.game.replay.transitions import write_transitions
     from gym_p2p.game.replay.verify import verify_replay
     from gym_p2p.game.replay.writer import ReplayWriter
-    from gym_p2p.net.probing.manager import ProbeManager
+    from gym_p2p.net.client.signaling import SignalingClient
+    from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
     from gym_p2p.net.probing.probe import ProbeConnection
     from gym_p2p.net.telemetry import LatencyTelemetry
+    from gym_p2p.net.webrtc.plain import AiortcStats
     from gym_p2p.simulation import Simulation, simulate
     from gym_p2p.spectate.spectator import Spectator
     from gym_p2p.study.study import Study, load
     from gym_p2p.wrapper import P2PEnv, P2PParallelEnv
 
 __all__ = [
+    "AiortcStats",
     "ConfigurationError",
     "ConnectFailed",
     "DamagedReplay",
@@ -103,6 +106,7 @@ __all__ = [
     "PeerLost",
     "ProbeConnection",
     "ProbeManager",
+    "ProbeResult",
     "ProposedMatch",
     "ProtocolError",
     "QueuedCandidate",
@@ -111,6 +115,7 @@ __all__ = [
     "ServiceConfig",
     "ServiceRefused",
     "ServiceUnreachable",
+    "SignalingClient",
     "Simulation",
     "Spectator",
     "Study",
@@ -140,6 +145,8 @@ _HOMES = (
     "gym_p2p.core.matchmaking.commands",
     "gym_p2p.core.matchmaking.widening",
     "gym_p2p.net.telemetry",
+    "gym_p2p.net.client.signaling",
+    "gym_p2p.net.webrtc.plain",
     "gym_p2p.net.probing.probe",
     "gym_p2p.net.probing.manager",
     "gym_p2p.wrapper",

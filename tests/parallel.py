@@ -2,29 +2,37 @@
 
 Most tests wait, for a network or a timeout, so that more of them than there are processors can run at once.
 Each worker process takes one file after the other, for a file's tests share what their module sets up; the
-browser's files go to one worker, for they share the browser. Tests marked ``alone`` bound times that a busy
-machine would stretch: they come last, and each holds a lock by itself that all others share.
+browser's files go to one worker, for they share the browser. What bounds times that a busy machine would
+stretch comes last: first the tests marked ``quiet``, which wait for the most part, two at a time and nothing
+else; then those marked ``alone``, one by one.
 
 A part of the suite (``pytest tests/net``) runs in one process, as does the whole with ``-n 0``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import itertools
 import os
+import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 import xdist
 from xdist.scheduler import LoadFileScheduling
 
-__all__: list[str] = []
+__all__ = ["LOOKS_AGAIN_S", "PLACES", "taken"]
 
 WORKERS_BEYOND_PROCESSORS = 1
 """Tests wait more than half of their time; more workers than this stretch the times that they take."""
 TOGETHER = ("tests/browser/",)
+
+PLACES = (Path(__file__), Path(__file__).with_name("__init__.py"))
+"""Two files that all workers have: a quiet test locks one, a test alone both, and all others share both."""
+LOOKS_AGAIN_S = 0.05
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -57,38 +65,62 @@ class _ByFile(LoadFileScheduling):  # type: ignore[misc]  # it publishes no type
 
 
 def _units(collection: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Name every test's unit of work: its file, or its file's second part.
+    """Name every test's unit of work: its file, or a later part of its file.
 
-    What runs alone comes at the end of the collection, parted from the rest of its file: it must not keep the
-    worker of that rest waiting, when there is other work to be done beside others.
+    What is quiet or alone comes at the end of the collection, parted from the rest of its file: it must not
+    keep the worker of that rest waiting, when there is other work to be done beside others.
     """
-    seen: set[str] = set()
-    current, name = "", ""
+    parts: dict[str, int] = {}
+    current = ""
     for nodeid in collection:
         unit = next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.split("::", 1)[0])
         if unit != current:
-            current, name = unit, f"{unit}, alone" if unit in seen else unit
-            seen.add(unit)
-        yield nodeid, name
+            current = unit
+            parts[unit] = parts.get(unit, 0) + 1
+        yield nodeid, f"{unit}, part {parts[unit]}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what runs alone at the end, so that the workers come to it together."""
-    items.sort(key=_alone)
+    """Put what is quiet or alone at the end, so that the workers come to it together."""
+    items.sort(key=_places)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Hold the lock that all workers share, or have it alone. Waiting for it is not the test's time."""
+    """Hold the places that the test takes. Waiting for them is not the test's time."""
     if not xdist.is_xdist_worker(item.session):
         return (yield)
-    with Path(__file__).open() as lock:  # any file will do that all workers have
-        fcntl.flock(lock, fcntl.LOCK_EX if _alone(item) else fcntl.LOCK_SH)
+    with taken(_places(item)):
+        return (yield)
+
+
+def _places(item: pytest.Item) -> int:
+    """Return how many places it has for itself."""
+    if item.get_closest_marker("alone") is not None:
+        return 2
+    return int(item.get_closest_marker("quiet") is not None)
+
+
+@contextlib.contextmanager
+def taken(places: int) -> Iterator[None]:
+    """Wait for so many places and have them for oneself in the block, or share all with who wants none."""
+    with contextlib.ExitStack() as held:
+        files = [held.enter_context(path.open()) for path in PLACES]
+        for file in files:  # for it may be open in a forked process still
+            held.callback(fcntl.flock, file, fcntl.LOCK_UN)
+        if places == 1:
+            _take_one(files)
+        else:
+            for file in files:
+                fcntl.flock(file, fcntl.LOCK_EX if places else fcntl.LOCK_SH)
+        yield
+
+
+def _take_one(files: Iterable[TextIO]) -> None:
+    for file in itertools.cycle(files):
         try:
-            return (yield)
-        finally:
-            fcntl.flock(lock, fcntl.LOCK_UN)  # for the file may be open in a forked process still
-
-
-def _alone(item: pytest.Item) -> bool:
-    return item.get_closest_marker("alone") is not None
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOKS_AGAIN_S)
+        else:
+            return

@@ -14,7 +14,8 @@ from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.recipe import Recipe, named_recipe
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.replay.reader import ReplayEpisode, ReplayHeader, replay_header
+from gym_p2p.game.replay.header import ReplayHeader, replay_header
+from gym_p2p.game.replay.reader import ReplayEpisode
 from gym_p2p.game.replay.records import Frames
 from gym_p2p.game.replay.writer import ReplayWriter
 from tests.players import act

@@ -161,3 +161,18 @@ def test_the_same_environment_can_be_told_years_later(match: dict[str, Any]) -> 
     assert ours["packages"].keys() >= {"gym_p2p", "gymnasium", "numpy"}
     assert len(ours["sourceHash"]) == 64
     assert ours["sourceHash"] == theirs["sourceHash"]
+
+
+def test_every_input_that_was_guessed_wrong_is_told_by_its_frame(match: dict[str, Any]) -> None:
+    for name, documents in match["documents"].items():
+        told = documents["session"]["rollbacks"]
+        wrong = [
+            (seat, frame)
+            for one in told["wrongGuesses"]
+            for seat, series in one["frames"].items()
+            for frame in decode_series(series)
+        ]
+        assert len(set(wrong)) == len(wrong) == told["mispredictions"] > 0
+        firsts = {(str(event["playerId"]), event["frame"]) for event in told["events"]}
+        assert firsts <= set(wrong)
+        assert {seat for seat, _ in wrong} == {"1" if name == "ann" else "0"}

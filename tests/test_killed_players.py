@@ -21,6 +21,8 @@ from gym_p2p.core.record.journal import fold
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.exports import KINDS, schema
 from gym_p2p.exports.recovery import recover_all
+from gym_p2p.game.replay.partial import UNFINISHED
+from gym_p2p.game.replay.reader import read_replay
 from tests.lone_player import LonePlayer, lone_player
 from tests.players import Lobby, act, auto_peers, play_episode, together
 from tests.toys import BLEND
@@ -93,7 +95,13 @@ def test_the_survivor_of_a_killed_player_learns_it_in_time_and_has_all_exports(
     (departure,) = document["departures"]
     assert (departure["playerId"], departure["reason"], departure["source"]) == ("a", "peer_crashed", source)
     assert departure["statedReason"] == ("crashed" if source == "goodbye" else None)
-    if whom != "network":  # what was killed there was not what writes
+    if (network, whom) == ("process", "user"):  # their network process has it done at once
+        until(lambda: len(dict(_documents(theirs))) == 3 and not list(theirs.rglob("*.part")))
+        (recording,) = theirs.rglob("*.p2preplay")
+        assert read_replay(recording).reason == UNFINISHED
+        until(lambda: not list(theirs.rglob("*.journal.jsonl")))
+        until(lambda: not list(theirs.glob(".spool/*.json")))  # handed in
+    elif whom != "network":  # what was killed there was not what writes
         (made,) = recover_all(theirs)
         assert made.problem is None
     checkpoint = dict(_documents(theirs))

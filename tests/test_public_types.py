@@ -12,9 +12,11 @@ from typing import Any, Literal, assert_type
 
 import pettingzoo
 import pytest
+from aiortc import RTCPeerConnection
 
 import gym_p2p
 from gym_p2p import (
+    AiortcStats,
     ConfigurationError,
     ConnectFailed,
     DamagedReplay,
@@ -46,6 +48,7 @@ from gym_p2p import (
     PeerLost,
     ProbeConnection,
     ProbeManager,
+    ProbeResult,
     ProposedMatch,
     ProtocolError,
     QueuedCandidate,
@@ -54,6 +57,7 @@ from gym_p2p import (
     ServiceConfig,
     ServiceRefused,
     ServiceUnreachable,
+    SignalingClient,
     Simulation,
     Spectator,
     Study,
@@ -229,6 +233,22 @@ def _a_recording(writer: ReplayWriter, path: Path) -> None:
 def _a_study(folder: Path) -> None:
     study = assert_type(load(folder), Study)
     assert_type(study.pandas(), dict[str, Any])
+
+
+async def _a_client_that_is_probed(client: SignalingClient) -> None:
+    assert_type(await client.connect("http://127.0.0.1:8765", "ann"), None)
+    assert_type(client.subject_id, str)
+    assert_type(client.connected, bool)
+    results: list[ProbeResult] = []
+    manager = ProbeManager(client, client.subject_id, on_result=results.append)
+    await manager.wait_for_requests()
+    assert_type(results[0].failure, str | None)
+    assert_type(results[0].rtt_ms, float | None)
+
+
+async def _an_aiortc_connection(connection: RTCPeerConnection) -> None:
+    assert_type(await AiortcStats(connection).getStats(), dict[str, Any])
+    LatencyTelemetry(connection).start()
 
 
 async def _a_probe(connection: ProbeConnection, manager: ProbeManager) -> None:

@@ -89,7 +89,7 @@ def _main(folder: str) -> None:
     from gym_p2p.study.study import load  # noqa: PLC0415 - with it
 
     began = time.perf_counter()
-    study = load(folder)
+    study = load(folder, progress=False)
     loaded = time.perf_counter()
     cpu_s = sum(os.times()[:4])
     page = report_html(study)

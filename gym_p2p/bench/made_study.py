@@ -22,7 +22,7 @@ from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.exports.documents import LARGE_BYTES
 from gym_p2p.game.replay import records
-from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
+from gym_p2p.game.replay.header import SUFFIX, ReplayHeader
 
 __all__ = ["Format", "action_of", "made_inputs", "made_record", "make_study"]
 
@@ -147,6 +147,7 @@ def made_record(
             episode.checksum(frame, f"{frame:032x}")
         if frame % 20 == 19:
             now_ms = _START_MS + 250 + at_ms
+            episode.guessed_wrong(frame, _SEATS.index(peer))
             episode.rollback(
                 frame=frame,
                 current_frame=frame + 2,

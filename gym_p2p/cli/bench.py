@@ -21,6 +21,7 @@ from gym_p2p.bench.step import bench_learner, bench_step
 from gym_p2p.bench.telemetry import bench_telemetry
 from gym_p2p.cli.options import above_zero, between, count
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
+from gym_p2p.errors import UsageError
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
@@ -84,8 +85,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     paths.add_argument("--busy", action="store_true", help="the players compute without pause meanwhile")
 
 
+_ONLY_OF = {
+    "rounds": ("connect", "echo", "step", "rollback", "service", "telemetry"),
+    "unreachable_stun": ("connect",),
+    "count": ("echo", "step", "rollback"),
+    "learner_ms": ("step",),
+    "matches": ("data",),
+    "minutes": ("data",),
+    "match": ("rollback",),
+    "full": ("service",),
+    "seconds": ("telemetry",),
+    "jitter_ms": ("telemetry",),
+    "loss": ("telemetry",),
+    "busy": ("telemetry",),
+}
+"""Which of them an option is for: figures of a run that took no notice of it would be taken for others."""
+
+
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
+    for option, benches in _ONLY_OF.items():
+        if getattr(args, option) and args.what not in benches:
+            name, of = option.replace("_", "-"), ", ".join(benches)
+            raise UsageError(f"--{name} is an option of {of}; {args.what} has none such")
 
     def progress(text: str) -> None:
         if not args.quiet:

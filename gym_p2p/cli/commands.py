@@ -17,7 +17,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import NoReturn
 
-from gym_p2p.cli.progress import starting
+from gym_p2p.cli.starting import starting
 from gym_p2p.cli.surroundings import (
     ended_by_signals,
     let_go_of_output,

@@ -33,7 +33,6 @@ from gym_p2p.cli.options import (
     find_local_modules,
 )
 from gym_p2p.cli.play import EXIT_CODES, Status, Summary
-from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS
@@ -44,7 +43,8 @@ from gym_p2p.exports.documents import find_document, read_document
 from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.replay.reader import SUFFIX
+from gym_p2p.game.replay.header import SUFFIX
+from gym_p2p.processes.progress import doing
 from gym_p2p.processes.python import python_command
 from gym_p2p.server import serve_in_thread
 

@@ -36,10 +36,10 @@ from gym_p2p.cli.options import (
     seat_id,
 )
 from gym_p2p.cli.play import EXIT_CODES, Part, Status, play
-from gym_p2p.cli.progress import is_live
 from gym_p2p.cli.tables import terminal_console
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchRefused, NoMatch, UsageError
+from gym_p2p.processes.progress import is_live
 from gym_p2p.wrapper import P2POptions
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]

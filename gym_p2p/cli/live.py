@@ -15,9 +15,9 @@ from rich.panel import Panel
 from rich.text import Text
 
 from gym_p2p.cli.play import Status, Summary
-from gym_p2p.cli.progress import PlainLines, is_live
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console, terminal_console
 from gym_p2p.core.api.queues import QueueStatus
+from gym_p2p.processes.progress import PlainLines, is_live
 
 __all__ = [
     "checks_cell",

@@ -15,13 +15,13 @@ import rich.box
 
 from gym_p2p.cli.matchmakers import KNOWN_MATCHMAKERS, add_set_option, make_matchmaker
 from gym_p2p.cli.options import above_zero, count, find_local_modules, whole
-from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.config import MatchmakingConfig
 from gym_p2p.core.matchmaking.decision_log import VERSION, ReplayedLog, replay
 from gym_p2p.errors import UsageError
 from gym_p2p.files.problems import telling_the_disk
 from gym_p2p.files.whole import replacing
+from gym_p2p.processes.progress import doing
 from gym_p2p.simulation.population import Population
 from gym_p2p.simulation.queue import Arrivals, QueueResults, simulate_queue
 

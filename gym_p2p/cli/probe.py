@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from gym_p2p.cli.options import NAMES, add_emulation_options, count, emulation, name
-from gym_p2p.cli.progress import doing
 from gym_p2p.cli.surroundings import run_until_interrupted
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import DEFAULT_SERVER_URL, LinkConfig, LinkEmulation
@@ -24,6 +23,7 @@ from gym_p2p.core.api.probes import MAX_PINGS
 from gym_p2p.errors import ConfigurationError, ServiceRefused, UsageError
 from gym_p2p.net.probing.calls import answer_probes, probe_peer
 from gym_p2p.net.probing.manager import ProbeResult
+from gym_p2p.processes.progress import doing
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "histogram", "result_document", "run"]
 

@@ -14,7 +14,6 @@ from rich.live import Live
 from rich.text import Text
 
 from gym_p2p.cli.options import between
-from gym_p2p.cli.progress import doing
 from gym_p2p.cli.surroundings import run_until_interrupted
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.config import DEFAULT_DATA_DIR, DEFAULT_SERVER_URL
@@ -23,6 +22,7 @@ from gym_p2p.core.matchmaking.commands import TicketRow
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.errors import ConfigurationError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.operator import QueueView
+from gym_p2p.processes.progress import doing
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, read_secret
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "report_view", "run"]

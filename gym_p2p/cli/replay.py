@@ -18,7 +18,6 @@ from rich.text import Text
 from gym_p2p.cli.drawing import render_modes
 from gym_p2p.cli.options import add_env_argument, between, env_arguments, find_local_modules
 from gym_p2p.cli.pictures import Pace, Pictures, Window, enlarged, open_video, require_display
-from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import output_console
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import ConfigurationError, DamagedReplay, UsageError
@@ -26,6 +25,7 @@ from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.replay.reader import Replay, read_replay
 from gym_p2p.game.replay.transitions import TransitionFile
 from gym_p2p.game.replay.verify import ReplayStep, Verification, game_of, verify_replay
+from gym_p2p.processes.progress import doing
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config.extras import install_extra
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import UsageError
 from gym_p2p.files.problems import telling_the_disk
 from gym_p2p.files.whole import write_bytes
+from gym_p2p.processes.progress import doing
 from gym_p2p.study.problems import plural
 from gym_p2p.study.study import load
 

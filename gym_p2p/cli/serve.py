@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from gym_p2p.cli.matchmakers import add_queue_options, make_matchmaker
-from gym_p2p.cli.options import find_local_modules, whole
+from gym_p2p.cli.options import count, find_local_modules, whole
 from gym_p2p.cli.secret import JOIN_SECRET, TURN_SECRET, secret
 from gym_p2p.cli.surroundings import heeded
 from gym_p2p.config import DEFAULT_DATA_DIR, IceServer, MatchmakingConfig, ServiceConfig
@@ -58,6 +58,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where the players' documents go (default: %(default)s)",
     )
+    parser.add_argument(
+        "--upload-quota-mb",
+        type=count,
+        metavar="MB",
+        help="what the documents may take up there in all; who has more keeps it (default: the whole disk)",
+    )
     _add_path_options(parser)
     add_queue_options(parser)
     parser.set_defaults(log_format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -85,6 +91,15 @@ def _add_access_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="whether players learn each other's loopback and private addresses "
         "(default: yes without join tokens, no with them)",
+    )
+    parser.add_argument(
+        "--pseudonyms",
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="FILE",
+        help="show players, and write into documents, pseudonyms alone: made with a key in --data-dir, or "
+        'as a CSV (subject,pseudonym) or JSON file says; "gym-p2p exports subjects" tells who is who',
     )
 
 
@@ -131,9 +146,11 @@ def _config(args: argparse.Namespace) -> ServiceConfig:
             turn_secret=secret(TURN_SECRET),
             port=args.port,
             data_dir=args.data_dir,
+            upload_quota_bytes=None if args.upload_quota_mb is None else args.upload_quota_mb * 1_000_000,
             ice_servers=tuple(_ice_server(text) for text in args.ice_server),
             relay_only=args.relay_only,
             cors_origins=args.cors_origin,
+            pseudonyms=args.pseudonyms,
             matchmaking=MatchmakingConfig(give_up_after_s=args.give_up_after),
             log_decisions=args.decision_log,
         )

@@ -30,13 +30,13 @@ from gym_p2p.cli.options import (
     seat_id,
     whole,
 )
-from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment, load_policy
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.processes.pool import map_in_processes
+from gym_p2p.processes.progress import doing
 from gym_p2p.processes.python import can_start_python
 from gym_p2p.simulation import Simulation, simulate
 

@@ -26,10 +26,10 @@ from gym_p2p.cli.options import (
     find_local_modules,
     name,
 )
-from gym_p2p.cli.progress import doing
 from gym_p2p.cli.tables import Column, FittingTable, figure
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchOver, WatchDiverged
+from gym_p2p.processes.progress import doing
 from gym_p2p.spectate.spectator import Spectator
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]

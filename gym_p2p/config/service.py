@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import attrs
@@ -25,7 +26,7 @@ from gym_p2p.config.ice import IceServer, ice_servers, require_turn_credentials
 from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["DEFAULT_DATA_DIR", "MatchmakingConfig", "ServiceConfig"]
+__all__ = ["DEFAULT_DATA_DIR", "MatchmakingConfig", "PseudonymChoice", "ServiceConfig"]
 
 DEFAULT_DATA_DIR = "p2p-server-data"
 
@@ -62,6 +63,22 @@ class MatchmakingConfig:
 def _data_dir(path: str | os.PathLike[str]) -> str:
     resolved: str = absolute_path("data_dir", path)
     return resolved
+
+
+PseudonymChoice = bool | str | Mapping[str, str] | Callable[[str], str | None]
+"""Where pseudonyms come from: see :attr:`ServiceConfig.pseudonyms`."""
+
+
+def _pseudonyms(choice: Any) -> Any:
+    return (
+        MappingProxyType(dict(choice)) if isinstance(choice, Mapping) else absolute_path("pseudonyms", choice)
+    )
+
+
+def _is_choice(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    wanted = "true, false, the path of a table, a mapping of subjects to pseudonyms, or a function"
+    if not (isinstance(value, bool | Mapping) or (isinstance(value, str) and value) or callable(value)):
+        raise ConfigurationError(attribute.name, f"wanted {wanted}, got a {type(value).__name__}")
 
 
 def _texts(value: Iterable[str]) -> tuple[str, ...]:
@@ -123,6 +140,11 @@ class ServiceConfig:
     """Web origins, other than the service's own, whose pages may connect."""
     max_upload_bytes: int = attrs.field(default=64 * 2**20, validator=whole_in_range(1024, 2**32))
     """The largest document, before and after decompression."""
+    upload_quota_bytes: int | None = attrs.field(
+        default=None, validator=optional(whole_in_range(1024, 2**60))
+    )
+    """What all documents together may take up in ``data_dir``; ``None`` is as much as the disk has. A player
+    whose document does not fit keeps it, and hands it in once there is room."""
     token_lifetime_s: float = attrs.field(default=30 * 86_400.0, validator=in_range(1, 10 * 365 * 86_400))
     """How long after a match its documents are accepted (a player's machine may be off for a while)."""
     register_timeout_s: float | None = attrs.field(default=10.0, validator=optional(in_range(0.1, 3600)))
@@ -131,6 +153,13 @@ class ServiceConfig:
     """Sustained events from one socket; what goes beyond is dropped, with an error in reply."""
     event_burst: int = attrs.field(default=100, validator=whole_in_range(1, 1_000_000))
     """Events that one socket may send at once: two peers' trickled candidates fit in."""
+    pseudonyms: PseudonymChoice = attrs.field(
+        default=False, converter=_pseudonyms, validator=_is_choice, repr=False, hash=False
+    )
+    """Whether players, spectators, documents and logs of decisions know the subjects by pseudonyms alone.
+    ``True`` makes them with a key in ``data_dir``, the same for as long as that is kept; a table (a mapping,
+    or the path of a CSV or JSON file) gives them, and so does a function of a subject's id, which answers at
+    once. Whoever has none by these (``None``) gets one made with the key. ``data_dir`` keeps who is who."""
     matchmaking: MatchmakingConfig = attrs.field(factory=MatchmakingConfig, validator=is_a(MatchmakingConfig))
     """How the queues are run; their ``group_size`` is each queue's number of seats."""
     log_decisions: bool = attrs.field(default=True, validator=is_boolean)

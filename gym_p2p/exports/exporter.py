@@ -45,6 +45,8 @@ _UPLOADED: Kind = "multiplayer"
 """The document that the service stores and compares; the other two are views of the same record."""
 
 _FLUSH_DEADLINE_S = 30.0
+_LATE_S = 2.0
+"""More than twice the interval and this: a busy machine is that late now and then, with a short interval."""
 
 
 @attrs.frozen
@@ -170,8 +172,11 @@ class Exporter:
 
     def _run(self) -> None:
         try:
+            began = time.monotonic()
             self._checkpoint()
             while not self._ending.wait(self._interval_s):
+                last, began = began, time.monotonic()
+                self._note_lateness(began - last)
                 self._checkpoint()
             self._ended.wait()
             self._upload()
@@ -199,6 +204,19 @@ class Exporter:
         with self._writing:
             if self._journal is not None and not self._ending.is_set():
                 self._append(self._journal)
+
+    def _note_lateness(self, apart_s: float) -> None:
+        """Count a checkpoint that comes late, and say the first: it may concern who runs the study."""
+        record = self._account.record
+        if self._journal is None or apart_s <= 2 * self._interval_s + _LATE_S:
+            return
+        record.checkpoints_late += 1
+        if record.checkpoints_late == 1:
+            _log.warning(
+                "a checkpoint came after %.0f s instead of %g: the machine or its disk is slow",
+                apart_s,
+                self._interval_s,
+            )
 
     def _upload(self) -> None:
         if self._target is None or self._final is None:

@@ -221,7 +221,10 @@ class SpoolEntry:
         """Say what helps where a token is not taken any more: it may be given another one."""
         if not self.expired:  # a clock or a secret may be wrong
             return reply
-        way = f"with another one, 'gym-p2p exports upload {self.lies_at} --token TOKEN' hands it in"
+        way = (
+            f"with another one, 'gym-p2p exports upload {self.lies_at} --token TOKEN' hands it in; "
+            "whoever runs the service makes it: gym-p2p exports token"
+        )
         return Reply(reply.outcome, f"its upload token has expired ({reply.detail}); {way}")
 
     def _remove(self) -> None:

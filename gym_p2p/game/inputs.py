@@ -50,6 +50,12 @@ class SeatInputs:
         rows = list(zip(held, _parts(one, len(held)), _parts(other, len(held)), strict=True))
         return next((row for row in rows if row[1] != row[2]), rows[0])
 
+    def differing(self, player: int, one: bytes, other: bytes) -> list[int]:
+        """Return the seats (by index) in which two inputs of a player differ."""
+        held = self._held_by(player)
+        rows = zip(held, _parts(one, len(held)), _parts(other, len(held)), strict=True)
+        return [seat for seat, here, there in rows if here != there]
+
     def encode(self, actions: Mapping[SeatId, Any]) -> bytes:
         """Return the local player's input of their seats' canonical actions."""
         return _joined([codec.encode(actions[seat]) for seat, codec in self._own])

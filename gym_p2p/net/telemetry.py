@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
@@ -60,13 +61,14 @@ class LatencyPoller:
     The methods belong to the event loop's thread, except :meth:`stop`, which any thread may call.
 
     Args:
-        peer_connection: anything with an async ``getStats()`` and a ``connectionState``.
+        peer_connection: anything with an async ``getStats()`` and a ``connectionState``; ``None`` until
+            :meth:`replace`. aiortc's own is measured by :class:`~gym_p2p.net.webrtc.plain.AiortcStats`.
         poll_interval_ms: the time between two polls.
         on_poll: called with every poll, on the loop's thread.
         wall_clock: Unix time in seconds, for the samples' timestamps. The schedule is on the loop's clock.
 
     Raises:
-        ConfigurationError: an interval that cannot be.
+        ConfigurationError: an interval that cannot be, or an object that is no peer connection.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class LatencyPoller:
             raise ConfigurationError(
                 "poll_interval_ms", f"wanted at least {_LEAST_INTERVAL_MS:g}, got {poll_interval_ms!r}"
             )
-        self._peer_connection = peer_connection
+        self._peer_connection = _pollable(peer_connection)
         self._interval_s = poll_interval_ms / 1000
         self._freshness = Freshness()
         self._on_poll = on_poll
@@ -90,6 +92,7 @@ class LatencyPoller:
         self._task: asyncio.Task[None] | None = None
         self._hung: asyncio.Future[Any] | None = None
         self._was_connected = False
+        self._pair_missed = False
         self._errors = 0
 
     @property
@@ -131,9 +134,14 @@ class LatencyPoller:
             self._loop.call_soon_threadsafe(task.cancel)
 
     def replace(self, peer_connection: PeerConnectionLike) -> None:
-        """Go on with another connection to the same peer; what was collected stays."""
-        self._peer_connection = peer_connection
+        """Go on with another connection to the same peer; what was collected stays.
+
+        Raises:
+            ConfigurationError: it is no peer connection.
+        """
+        self._peer_connection = _pollable(peer_connection)
         self._freshness.reset()
+        self._pair_missed = False
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -171,7 +179,12 @@ class LatencyPoller:
         report = await self._report(connection)
         if connection is not self._peer_connection:
             return self._found(PollStatus.STALE)
+        if connection.connectionState != "connected":  # closed meanwhile: its report holds nothing any more
+            return self._found(PollStatus.DISCONNECTED)
         details = extract_connection(report)
+        if details is None:
+            self._note_missing_pair(connection)
+            return self._found(PollStatus.NO_PAIR)
         reading = extract_round_trip(report)
         if reading is None:
             return self._found(PollStatus.STALE, details)
@@ -217,6 +230,15 @@ class LatencyPoller:
         except Exception as error:  # noqa: BLE001 - a callback of the user's may raise anything
             self._note_error("callback", error)
 
+    def _note_missing_pair(self, connection: PeerConnectionLike) -> None:
+        if not self._pair_missed:
+            self._pair_missed = True
+            _log.warning(
+                "latency telemetry: the stats report of this %s holds no selected candidate pair, so no "
+                "round trip can be read from it; its transport has to name one by selectedCandidatePairId",
+                type(connection).__name__,
+            )
+
     def _note_error(self, what: str, error: Exception) -> None:
         self._errors += 1
         # A path that carries nothing for a while is no fault; the outage is in the statistics.
@@ -232,7 +254,8 @@ class LatencyTelemetry(LatencyPoller):
     any thread may call, and :meth:`stop`.
 
     Args:
-        peer_connection: anything with an async ``getStats()`` and a ``connectionState``.
+        peer_connection: anything with an async ``getStats()`` and a ``connectionState``; ``None`` until
+            :meth:`replace`. aiortc's own is measured by :class:`~gym_p2p.net.webrtc.plain.AiortcStats`.
         poll_interval_ms: the time between two polls.
         max_samples: how many samples are kept; older ones are dropped.
         on_poll: called with every poll, on the loop's thread.
@@ -242,7 +265,8 @@ class LatencyTelemetry(LatencyPoller):
         wall_clock: Unix time in seconds, for the samples' timestamps. The schedule is on the loop's clock.
 
     Raises:
-        ConfigurationError: an interval, size or threshold that cannot be.
+        ConfigurationError: an interval, size or threshold that cannot be, or an object that is no peer
+            connection.
     """
 
     def __init__(
@@ -275,9 +299,13 @@ class LatencyTelemetry(LatencyPoller):
     def get_stats(self) -> dict[str, Any] | None:
         """Return statistics as plain data, or ``None`` without a sample.
 
-        See :class:`gym_p2p.core.latency.statistics.LatencyStatistics` for the keys.
+        See :class:`gym_p2p.core.latency.statistics.LatencyStatistics` for the keys. Where there is no sample
+        because the connection's reports hold no candidate pair, ``withoutPair`` says how many, and every
+        figure is ``None``.
         """
-        stats: dict[str, Any] | None = msgspec.to_builtins(self._series.statistics())
+        stats: dict[str, Any] | None = msgspec.to_builtins(
+            self._series.statistics() or self._series.unmeasured()
+        )
         return stats
 
     def _deliver(self, poll: Poll) -> None:
@@ -286,6 +314,34 @@ class LatencyTelemetry(LatencyPoller):
         change = None if poll.rtt_ms is None else self._monitor.observe(poll.rtt_ms)
         if change is not None:
             self._call(self._on_quality_change, change)
+
+
+def _pollable(connection: PeerConnectionLike | None) -> PeerConnectionLike | None:
+    """Return what is polled for a connection: of aiortc's own the report that it does not make itself.
+
+    Raises:
+        ConfigurationError: it is no peer connection.
+    """
+    if connection is None:
+        return None
+    if isinstance(connection, type) or not _looks_like_one(connection):
+        raise ConfigurationError(
+            "peer_connection",
+            "wanted a peer connection, which has a connectionState and an async getStats(), "
+            f"got {connection!r:.80}",
+        )
+    if "aiortc" not in sys.modules:  # then it is none of aiortc's, and that need not be loaded
+        return connection
+    from gym_p2p.net.webrtc.plain import AiortcStats, reports_no_pair  # noqa: PLC0415 - see above
+
+    return AiortcStats(connection) if reports_no_pair(connection) else connection
+
+
+def _looks_like_one(connection: object) -> bool:
+    try:
+        return hasattr(connection, "connectionState") and callable(getattr(connection, "getStats", None))
+    except Exception:  # noqa: BLE001 - a foreign connection may raise anything; its polls will tell
+        return True
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -71,8 +71,12 @@ def _identity(
 
 
 def exported_config(config: P2PConfig) -> dict[str, Any]:
-    """Return the configuration as it is exported: without secrets, and without this machine's folders."""
+    """Return the configuration as it is exported: without secrets, this machine's folders, and who it is of.
+
+    Who a player is stands among the players, by the service's account, which may give pseudonyms.
+    """
     exported = to_mapping(config)
+    del exported["subject_id"]
     # Of paths, the last part: where a player's folders lie is told to nobody.
     for group, name in ((exported["exports"], "directory"), (exported, "record")):
         if isinstance(group[name], str):

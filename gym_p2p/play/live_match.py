@@ -27,8 +27,9 @@ __all__ = ["LiveMatch"]
 EXCHANGE_LIMIT_S = 1.0
 """How long the goodbye waits for states at a desync, which are sent as soon as both have noticed it."""
 
-COMPARE_LIMIT_S = 5.0
-"""How long the end of a match waits until they are compared, by a process that has to start first."""
+COMPARE_LIMIT_S = 1.0
+"""How long the end of a match waits, after the goodbye, until they are compared. Both together are the most
+that a desync adds to it, whatever the other player sends or does not."""
 
 LOOK_EVERY_S = 0.05
 

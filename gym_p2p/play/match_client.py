@@ -97,6 +97,8 @@ class MatchClient:
         self._end: WorkerFailed | WorkerStopped | None = None
         self.command: Callable[[WorkerCommand], None] = self._bridge.command
         """Gives the network half a command."""
+        self.run_after_owner = self._bridge.run_after_owner
+        """Tells it what to run should this process be killed."""
         self.listener: Callable[[WorkerEvent], None] = lambda _event: None
         """Takes every event, on the caller's thread, once it is folded into the record."""
         self.gone: PlayerGone | None = None

@@ -42,6 +42,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.origin import origin
 from gym_p2p.net.worker.messages import LinkOpened, Polled, WorkerEvent
 from gym_p2p.play.exported import exported_config, exported_probe, identities, software
+from gym_p2p.play.few_lines import FewLines
 from gym_p2p.play.recording import match_folder_of
 
 __all__ = ["PauseReason", "Recorder", "now_ms"]
@@ -110,6 +111,7 @@ class Recorder:
         self._meet([None] * len(found.players))
         self._exporter = self._make_exporter(config) if exports else None
         self.finished: Finished | None = None
+        self._lines = FewLines(_log)
         self.checksums_agreed = 0
         self.desyncs = dict.fromkeys(Disagreement, 0)
         self.desynced_with: SeatId | None = None
@@ -135,7 +137,8 @@ class Recorder:
                 self.desyncs[event.of] += 1
                 self.desynced_with = self._players[player]
                 words = _DESYNCED[event.of]
-                _log.warning("desync with %r found at frame %d: %s", self.desynced_with, frame, words)
+                line = "desync with %r found at frame %d: %s"
+                self._lines.warn(at_ms / 1e3, line, self.desynced_with, frame, words)
                 if (episode := record.called(number)) is not None:
                     episode.desync(frame, ours.hex(), theirs.hex(), at_ms, event.of)
             case Interrupted(player):

@@ -13,7 +13,7 @@ from gym_p2p.files.names import path_component
 from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
-from gym_p2p.game.replay.reader import SUFFIX, replay_header
+from gym_p2p.game.replay.header import SUFFIX, replay_header
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.play.exported import exported_config
 

@@ -167,6 +167,9 @@ class EpisodeRunner:
     def _record_rollback(self, rolled_back: RolledBack) -> None:
         wrong = rolled_back.mispredictions
         self._record.corrected(mispredictions=len(wrong))
+        for guess in wrong:
+            for seat in self._inputs.differing(guess.player, guess.predicted, guess.actual):
+                self._record.guessed_wrong(guess.frame, seat)
         first = wrong[0]
         seat, predicted, actual = self._inputs.difference(first.player, first.predicted, first.actual)
         self._record.rollback(

@@ -23,6 +23,7 @@ from gym_p2p.errors import ConfigurationError
 from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
+from gym_p2p.play.aftermath import aftermath_command
 from gym_p2p.play.broadcast import Broadcast
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.handshake import agreed, holders, make_plan
@@ -146,6 +147,8 @@ class MatchSetup:
             snapshots=choice.compared_by,
             environment=environment,
         )
+        left = aftermath_command(recorder.folder, found.player_id, None if replay is None else replay.path)
+        client.run_after_owner(left)
         sinks: list[EpisodeSink] = [] if replay is None else [replay]
         if self._config.spectators:
             sinks.append(Broadcast(client.command, snapshots=choice.compared_by))

@@ -116,6 +116,10 @@ class _Uploads:
             size_bytes = await _read(receive, body, arriving.limit_bytes)
             if part.offset + size_bytes > part.length:
                 raise RefusalError(400, "bad_request", "the part ends after the whole")
+            if part.offset == 0:  # before all of it has been sent for nothing
+                await asyncio.to_thread(
+                    self._documents.intake.require_room, part.claims, part.kind, part.length
+                )
             received = await asyncio.to_thread(self._documents.parts.add, part, body)
             if received < part.length:
                 return Answer.of({"ok": True, "stored": False, "received": received})

@@ -53,7 +53,7 @@ class Documents:
         self.delivery = delivery
         self.store = Store(Path(config.data_dir))
         outbox = None if delivery is None else delivery.outbox
-        self.intake = Intake(self.store, config.max_upload_bytes, outbox=outbox)
+        self.intake = Intake(self.store, config.max_upload_bytes, config.upload_quota_bytes, outbox=outbox)
         self.parts = Parts(self.store.directory)
         self.parts.sweep()
         self._arriving: Counter[UploadClaims] = Counter()

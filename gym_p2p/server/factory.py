@@ -33,6 +33,8 @@ from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret
 from gym_p2p.server.guard.turn import ice_servers_for
 from gym_p2p.server.handlers.decision_log import DecisionLog
 from gym_p2p.server.handlers.dispatcher import PARTS, Dispatcher, Part
+from gym_p2p.server.matches import MatchesFile
+from gym_p2p.server.subjects import SubjectsFile, open_pseudonyms
 from gym_p2p.server.switchboard import Switchboard
 
 __all__ = ["assemble", "open_secret"]
@@ -63,6 +65,7 @@ def assemble(
 
     Raises:
         TypeError: ``matchmaker`` is none.
+        ConfigurationError: there is something wrong with the pseudonyms.
     """
     private = config.passes_private_candidates
     screens = {
@@ -75,7 +78,14 @@ def assemble(
         ask_hook=asks_hook,
         log_decisions=config.log_decisions,
     )
-    machines = _machines(config, tokens, queues, screens.__getitem__, closes_replaced=not host_identifies)
+    directory = Path(config.data_dir)
+    presence = Presence(
+        register_timeout_s=config.register_timeout_s,
+        resume_tokens=lambda: secrets.token_urlsafe(_RESUME_BYTES),
+        pseudonyms=open_pseudonyms(config.pseudonyms, directory),
+        closes_replaced=not host_identifies,
+    )
+    machines = _machines(config, presence, tokens, queues, screens.__getitem__)
     metrics.read_from(machines, screens.values())
     guards = Guards(
         admission=Admission(
@@ -89,18 +99,20 @@ def assemble(
         machines,
         Dispatcher(machines, guards, parts=parts, host_identifies=host_identifies),
         metrics=metrics,
-        decision_log=DecisionLog(Path(config.data_dir) / "decisions.jsonl"),
+        decision_log=DecisionLog(directory / "decisions.jsonl"),
+        subjects=SubjectsFile(directory),
     )
 
 
 def _machines(
     config: ServiceConfig,
+    presence: Presence,
     tokens: TokenSigner[UploadClaims],
     queues: Queues,
     screen: Callable[[bool], Screen],
-    *,
-    closes_replaced: bool,
 ) -> Machines:
+    matches = MatchesFile(Path(config.data_dir))
+
     def issue_token(match_id: str, player_id: SeatId, subjects: Mapping[SeatId, str], folder: str) -> str:
         now = time.time()
         claims = UploadClaims(
@@ -112,13 +124,10 @@ def _machines(
             folder=folder,
             made_at=now,
         )
+        if player_id == claims.player_ids[0]:
+            matches.keep(claims)
         return tokens.issue(claims)
 
-    presence = Presence(
-        register_timeout_s=config.register_timeout_s,
-        resume_tokens=lambda: secrets.token_urlsafe(_RESUME_BYTES),
-        closes_replaced=closes_replaced,
-    )
     for_matches = ice_servers_for(config, config.turn_match_lifetime_s)
     rooms = Rooms(
         presence,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ from gym_p2p.processes.python import can_start_python, python_command
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.outbox import Outbox
+from gym_p2p.server.quota import Quota
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 
 __all__ = [
@@ -80,14 +82,20 @@ class Intake:
     Args:
         store: where documents go.
         max_bytes: the largest document, unpacked, of a match that has just begun.
+        quota_bytes: what all documents may take up; ``None`` is as much as the disk has.
         now: Unix seconds.
         outbox: where it is marked that the host is to be handed what is stored; ``None``: it is not.
     """
 
     store: Store
     max_bytes: int
-    now: Callable[[], float] = time.time
-    outbox: Outbox | None = None
+    quota_bytes: int | None = None
+    now: Callable[[], float] = attrs.field(default=time.time, kw_only=True)
+    outbox: Outbox | None = attrs.field(default=None, kw_only=True)
+    _quota: Quota = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: Quota(self.store.directory, self.quota_bytes), takes_self=True),
+    )
     _small: asyncio.Semaphore = attrs.field(init=False, factory=lambda: asyncio.Semaphore(_CONCURRENT_SMALL))
     _large: asyncio.Semaphore = attrs.field(init=False, factory=lambda: asyncio.Semaphore(_CONCURRENT_LARGE))
     _of_match: weakref.WeakValueDictionary[str, asyncio.Lock] = attrs.field(
@@ -109,6 +117,15 @@ class Intake:
         lasts_s = 0.0 if claims.made_at is None else max(0.0, self.now() - claims.made_at)
         return min(self.max_bytes + round(lasts_s * _BYTES_A_SECOND), max(self.max_bytes, MOST_BYTES))
 
+    def require_room(self, claims: UploadClaims, kind: Kind, size_bytes: int) -> None:
+        """See that the quota lets a document of this size in. Blocking.
+
+        Raises:
+            QuotaFullError: it does not.
+            OSError: that could not be found out.
+        """
+        self._quota.require_room(self.store.path(claims, claims.player_id, kind), size_bytes)
+
     async def take(self, claims: UploadClaims, kind: Kind, body: IO[bytes], *, gzipped: bool) -> None:
         """Store a document; return once it is on the disk, and the match's aggregate if it completes that.
 
@@ -122,21 +139,27 @@ class Intake:
             DocumentError: it is no document, or a part of one.
             TooLargeError: it is larger than documents may be, or than can be read within the bounds.
             NotNowError: the service could not read it.
+            QuotaFullError: there is no room for it.
             ForeignDocumentError: it is another match's or player's.
             OSError: it could not be stored.
         """
         job = self._job(claims, kind, gzipped=gzipped)
+        size_bytes = body.seek(0, os.SEEK_END)
         async with self._of_match.setdefault(claims.match_id, asyncio.Lock()), _elsewhere(self._marked(job)):
+            await asyncio.to_thread(self.require_room, claims, kind, size_bytes)
             async with self._small:
                 left = await asyncio.to_thread(_take_small, self.store, job, body)
             if left:
                 async with self._large:
                     await _take_apart(job, body if left == "body" else None)
+            await asyncio.to_thread(self._quota.stored, self.store.folder(claims))
 
     def take_now(self, claims: UploadClaims, kind: Kind, body: IO[bytes], *, gzipped: bool) -> None:
         """Do the same as :meth:`take` where no event loop runs; between threads, or greenlets."""
         job = self._job(claims, kind, gzipped=gzipped)
+        size_bytes = body.seek(0, os.SEEK_END)
         with self._of_match_threads.setdefault(claims.match_id, threading.Lock()), self._marked(job):
+            self.require_room(claims, kind, size_bytes)
             with self._small_threads:
                 left = _take_small(self.store, job, body)
             if left:
@@ -144,6 +167,7 @@ class Intake:
                     reader.spill()
                     reader.start()
                     reader.read()
+            self._quota.stored(self.store.folder(claims))
 
     def _job(self, claims: UploadClaims, kind: Kind, *, gzipped: bool) -> Job:
         return Job(self.store.directory, claims, kind, gzipped=gzipped, max_bytes=self.most_bytes(claims))

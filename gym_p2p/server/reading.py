@@ -13,6 +13,7 @@ from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.intake import NotNowError, TooLargeError
 from gym_p2p.server.parts import PartsFullError
+from gym_p2p.server.quota import QuotaFullError
 from gym_p2p.server.store import DocumentError, ForeignDocumentError
 from gym_p2p.server.web import RefusalError
 
@@ -40,6 +41,8 @@ def told_to_client(claims: UploadClaims, kind: Kind) -> Iterator[None]:
         raise RefusalError(403, "unauthenticated", str(error)) from None
     except (NotNowError, PartsFullError) as error:
         raise RefusalError(503, "unavailable", str(error)) from None
+    except QuotaFullError as error:
+        raise RefusalError(507, "unavailable", str(error)) from None
     except TooLargeError as error:
         raise RefusalError(413, "too_large", str(error)) from None
     except DocumentError as error:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,9 +59,9 @@ class _Header:
     playerId: int | str  # noqa: N815
 
 
+_LINE = msgspec.json.Decoder(dict[str, Any])
 _HEADER = msgspec.json.Decoder(_Header)
 """Made on import, for uploads are stored by threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
-_DOCUMENT = msgspec.json.Decoder(dict[str, Any])
 
 
 class Store:
@@ -133,7 +134,7 @@ class Store:
         with contextlib.suppress(FileNotFoundError), (self.directory / INDEX).open("rb") as index:
             for line in index:
                 with contextlib.suppress(ValueError, RecursionError):  # what a killed process left of one
-                    found.append(_DOCUMENT.decode(line))
+                    found.append(_LINE.decode(line))
         return found
 
     def missing(self, claims: UploadClaims) -> bool:
@@ -152,16 +153,13 @@ class Store:
             OSError: it could not be stored, or a document is missing.
         """
         try:
-            documents = {
-                p: _decode(read_document(path), _DOCUMENT) for p, path in self._to_aggregate(claims).items()
-            }
             result = aggregate(
-                documents,
+                {p: partial(read_document, path) for p, path in self._to_aggregate(claims).items()},
                 game_id=claims.match_id,
                 aggregated_at_ms=round(self._now() * 1000),
                 subjects=dict(zip(claims.player_ids, claims.subject_ids, strict=False)),
             )
-        except (DocumentError, ProtocolError, RecursionError, MemoryError) as error:
+        except (ProtocolError, RecursionError, MemoryError) as error:
             _LOG.warning("match %s: not aggregated: %s", claims.match_id, error or type(error).__name__)
             return
         write_pieces(self.aggregate_path(claims), [msgspec.json.encode(result)])

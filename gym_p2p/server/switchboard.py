@@ -31,6 +31,7 @@ from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.api.replies import Answer, Close, Emit, Refused
 from gym_p2p.core.api.rooms import CUT_OFF, DISCONNECTED, TIMED_OUT
 from gym_p2p.core.matchmaking.commands import LogDecision, ProposedMatch
+from gym_p2p.core.presence.pseudonyms import Assigned
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.probing.registry import ProbeEnded
 from gym_p2p.core.service.machines import MachineFailed, Machines, ServiceOutput
@@ -38,6 +39,7 @@ from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.decision_log import DecisionLog
 from gym_p2p.server.handlers.dispatcher import Dispatcher
+from gym_p2p.server.subjects import SubjectsFile
 
 __all__ = ["MAX_QUEUED_PACKETS", "OnOutcome", "Shell", "Switchboard", "error_of"]
 
@@ -73,6 +75,7 @@ class Switchboard:
         dispatcher: what is done with every event.
         metrics: what is sent is counted there.
         decision_log: where the queues' decisions go.
+        subjects: where it is kept who is behind which pseudonym.
     """
 
     def __init__(
@@ -82,11 +85,15 @@ class Switchboard:
         *,
         metrics: ServiceMetrics,
         decision_log: DecisionLog,
+        subjects: SubjectsFile,
     ) -> None:
         self.machines = machines
         self._dispatcher = dispatcher
         self.metrics = metrics
         self._decision_log = decision_log
+        self._subjects = subjects
+        self._proposed: dict[int, ProposedMatch] = {}
+        """What the host's hook was asked about, as the queues know it: the hook has seen own ids."""
         self._sockets: set[str] = set()
         self._calls: dict[str, OnOutcome] = {}
         """Those who wait for the outcome of a probe, by its id."""
@@ -192,7 +199,8 @@ class Switchboard:
 
     def hook_decided(self, proposed: ProposedMatch, verdict: Verdict, reason: str, now: float) -> None:
         """Take the host's verdict on a proposed match, and a short reason."""
-        self.machines.hook_decided(proposed, verdict, reason, now)
+        asked = self._proposed.pop(proposed.proposal_no, proposed)
+        self.machines.hook_decided(asked, verdict, reason, now)
 
     # ---- time and outputs
 
@@ -241,7 +249,10 @@ class Switchboard:
             case ProbeEnded():
                 self._announce(output)
             case ProposedMatch():
-                shell.consult(output)
+                self._proposed[output.proposal_no] = output
+                shell.consult(output.renamed(self.machines.presence.own_id))
+            case Assigned():
+                self._subjects.keep(output)
             case LogDecision(record):
                 self._decision_log.append(record)
             case MakeMatch(queue, _, players):

@@ -258,9 +258,12 @@ def is_ours(path: str) -> bool:
 
 def queue_report(machines: Machines) -> QueueReport:
     """Return who waits in which queue, and what else goes on."""
-    tables = machines.queues.tables(time.monotonic())
+    own_id, tables = machines.presence.own_id, machines.queues.tables(time.monotonic())
     return QueueReport.of(
-        {name: tuple(rows) for name, rows in tables.items()},
+        {
+            name: tuple(attrs.evolve(row, subject_id=own_id(row.subject_id)) for row in rows)
+            for name, rows in tables.items()
+        },
         matches=machines.rooms.match_count,
         connections=machines.presence.socket_count,
     )

@@ -93,6 +93,8 @@ class _Uploads:
         if part.offset + size_bytes > part.length:
             raise RefusalError(400, "bad_request", "the part ends after the whole")
         with self._of_part.setdefault(part.key, threading.Lock()):
+            if part.offset == 0:  # before all of it has been sent for nothing
+                self._documents.intake.require_room(part.claims, part.kind, part.length)
             received = self._documents.parts.add(part, body)
             if received < part.length:
                 return Answer.of({"ok": True, "stored": False, "received": received})

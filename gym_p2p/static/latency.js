@@ -24,7 +24,7 @@ const JITTER_GAIN = 1 / 16; // RFC 3550, 6.4.1
  * @property {string | null} protocol
  * @property {string | null} relayProtocol
  *
- * @typedef {"fresh" | "stale" | "unanswered" | "disconnected" | "failed"} PollStatus
+ * @typedef {"fresh" | "stale" | "unanswered" | "no_pair" | "disconnected" | "failed"} PollStatus
  *
  * @typedef {object} Poll
  * @property {number} timestampMs  Unix time.
@@ -124,6 +124,7 @@ export class LatencySeries {
   /** @type {number | null} */ #firstMissMs = null;
   #total = 0;
   #missed = 0;
+  #withoutPair = 0;
   #jitterMs = 0;
   #maxSamples;
 
@@ -135,7 +136,10 @@ export class LatencySeries {
   /** @param {Poll} poll */
   add(poll) {
     if (poll.status === "fresh" && poll.rttMs !== null) this.#record(poll.timestampMs, poll.rttMs);
-    else this.#miss(poll.timestampMs, poll.status !== "stale");
+    else {
+      if (poll.status === "no_pair") this.#withoutPair += 1;
+      this.#miss(poll.timestampMs, poll.status !== "stale" && poll.status !== "no_pair");
+    }
   }
 
   /** Copies of the retained samples, oldest first. */
@@ -143,12 +147,16 @@ export class LatencySeries {
     return this.#samples.map((sample) => ({ ...sample }));
   }
 
-  /** JSON-ready statistics of the retained samples, or `null` without a sample. */
+  /**
+   * JSON-ready statistics of the retained samples, or `null` without a sample; where that is because the reports
+   * hold no candidate pair, every figure is `null` and `withoutPair` says how many.
+   */
   statistics() {
-    if (this.#samples.length === 0) return null;
+    const measured = this.#samples.length > 0;
+    if (!measured && this.#withoutPair === 0) return null;
     const outages = this.#outages.map((outage) => ({ ...outage }));
     if (this.#outageSinceMs !== null) outages.push({ startMs: this.#outageSinceMs, endMs: null });
-    const jitterMs = this.#jitterMs;
+    const jitterMs = measured ? this.#jitterMs : null;
     const totalOutages = this.#endedOutages + (this.#outageSinceMs === null ? 0 : 1);
     return {
       ...summary(this.#samples.map((sample) => sample.rttMs)),
@@ -160,9 +168,10 @@ export class LatencySeries {
       totalOutages,
       source: SOURCE,
       samples: this.samples(),
-      series: this.#shortForm(),
-      overall: { ...summary(this.#allRtts), jitterMs },
+      series: measured ? this.#shortForm() : null,
+      overall: measured ? { ...summary(this.#allRtts), jitterMs } : null,
       truncated: this.#total > this.#samples.length || totalOutages > outages.length,
+      withoutPair: this.#withoutPair,
     };
   }
 
@@ -226,10 +235,14 @@ function encodeSeries(numbers) {
   return btoa(bytes);
 }
 
-/** @param {number[]} values */
+/** @param {number[]} values  of none every figure is `null`. */
 function summary(values) {
   const ordered = [...values].sort((a, b) => a - b);
   const count = ordered.length;
+  if (count === 0) {
+    const none = { minMs: null, maxMs: null, meanMs: null, medianMs: null, p90Ms: null, p95Ms: null, p99Ms: null };
+    return { sampleCount: 0, ...none, stdDevMs: null };
+  }
   const mean = ordered.reduce((sum, value) => sum + value, 0) / count;
   const squares = ordered.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return {
@@ -266,6 +279,7 @@ export class LatencyTelemetry {
   #series;
   #freshness = new Freshness();
   #wasConnected = false;
+  #pairMissed = false;
   #polling = false;
   /** @type {ReturnType<typeof setInterval> | null} */ #timer = null;
 
@@ -329,6 +343,12 @@ export class LatencyTelemetry {
       report = await this.#connection.getStats();
     } catch {
       return without("failed");
+    }
+    if (this.#connection.connectionState !== "connected") return without("disconnected");
+    if (selectedPair(report) === null) {
+      if (!this.#pairMissed) console.warn("gym_p2p: the stats report holds no selected candidate pair: no round trips");
+      this.#pairMissed = true;
+      return without("no_pair");
     }
     const reading = readRoundTrip(report);
     const status = reading === null ? "stale" : this.#freshness.classify(reading);

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gym_p2p.config.extras import install_extra
 from gym_p2p.errors import UsageError
 from gym_p2p.processes.pool import map_in_processes
+from gym_p2p.processes.progress import Say, telling
 from gym_p2p.processes.python import can_start_python
 from gym_p2p.study.problems import Problems
 from gym_p2p.study.reading.files import Found, find
@@ -26,38 +27,40 @@ __all__ = ["Study", "load"]
 _PARALLEL_BYTES = 8 * 2**20
 """Below this much on the disk, other processes cost more than they give: each starts in half a second."""
 
-Say = Callable[[str], None]
 
-
-def load(path: str | os.PathLike[str], *, progress: Say | None = None) -> Study:
+def load(path: str | os.PathLike[str], *, progress: Say | bool | None = None) -> Study:
     """Load every match at or below a path: exports, a service's store, one match, or one document.
+
+    What the server of the browser framework ``multi-user-gymnasium`` has saved is read beside it: documents,
+    aggregates, tables of frames and match logs, known by what they hold.
 
     Files are data: nothing that they name is imported or run. What cannot be read is left out and said in
     ``problems``.
 
     Args:
         path: the folder, or the file.
-        progress: is called with what is being done, in words.
+        progress: whether what is being done is shown on standard error, or what is called with it in words;
+            ``None`` shows it where that is a terminal.
 
     Raises:
         UsageError: there is nothing at this path, or pyarrow is not installed.
     """
-    _require("pyarrow", "tables")
+    _require_pyarrow()
     root = Path(path).absolute()
-    say = progress or (lambda _text: None)
-    say(f"looking through {path}")
     problems = Problems()
-    files = find(root, problems)
-    from gym_p2p.study.codebook.codebook import TABLES  # noqa: PLC0415 - with it
-    from gym_p2p.study.tables.arrow import table_of, tables_joined  # noqa: PLC0415 - needs pyarrow
+    from gym_p2p.study.codebook.codebook import TABLES  # noqa: PLC0415 - with pyarrow
+    from gym_p2p.study.reading.framework_games import place  # noqa: PLC0415 - with it
+    from gym_p2p.study.tables.arrow import table_of, tables_joined  # noqa: PLC0415 - needs it
 
-    matches = _by_match(files)
-    parts: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
-    parts["problems"].append(table_of("problems", problems))
-    for number, tables in enumerate(_read(matches), 1):
-        for name, table in tables.items():
-            parts[name].append(table)
-        say(f"reading: {number:,} of {len(matches):,} matches")
+    with telling(f"looking through {path}", wanted=progress) as say:
+        files = place(find(root, problems), problems)
+        matches = _by_match(files)
+        parts: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
+        parts["problems"].append(table_of("problems", problems))
+        for number, tables in enumerate(_read(matches), 1):
+            for name, table in tables.items():
+                parts[name].append(table)
+            say(f"reading: {number:,} of {len(matches):,} matches")
     return Study(root, files, {name: tables_joined(name, found) for name, found in parts.items()})
 
 
@@ -163,7 +166,7 @@ class Study:
         return [table.to_csv(Path(directory) / f"{name}.csv") for name, table in self.tables.items()]
 
     def to_minari(
-        self, directory: str | os.PathLike[str], *, trust: bool = False, progress: Say | None = None
+        self, directory: str | os.PathLike[str], *, trust: bool = False, progress: Say | bool | None = None
     ) -> list[str]:
         """Write a Minari dataset for every seat of every environment; return their ids.
 
@@ -176,17 +179,16 @@ class Study:
             directory: the folder of the datasets.
             trust: make whatever a recording names as its environment; else only what installed packages
                 offer, as with ``gym-p2p replay``.
-            progress: is called with what is being done, in words.
+            progress: as :func:`load` has it.
 
         Raises:
             UsageError: minari is not installed, or nothing could be played.
             NotWritten: there is such a dataset already, or the disk takes no more; nothing is left behind.
         """
-        _require("minari", "datasets")
         from gym_p2p.study.replayed.datasets import to_minari  # noqa: PLC0415 - the environments' libraries
 
-        say = progress or (lambda _text: None)
-        return to_minari(self, Path(directory).absolute(), trust=trust, say=say)
+        with telling(f"writing datasets to {directory}", wanted=progress) as say:
+            return to_minari(self, Path(directory).absolute(), trust=trust, say=say)
 
     def __repr__(self) -> str:
         """Say how much there is."""
@@ -194,8 +196,8 @@ class Study:
         return f"<Study of {self.path}: {counts}>"
 
 
-def _require(module: str, what: str) -> None:
+def _require_pyarrow() -> None:
     try:
-        __import__(module)
+        __import__("pyarrow")
     except ImportError as error:
-        raise UsageError(f"{what} need {module}: {install_extra('data')}") from error
+        raise UsageError(f"tables need pyarrow: {install_extra('data')}") from error

@@ -13,9 +13,11 @@ import pytest
 
 from gym_p2p import load
 from gym_p2p.cli.commands import main
+from gym_p2p.core.presence.pseudonyms import Assigned
 from gym_p2p.core.record.journal import JournalWriter
 from gym_p2p.exports import KINDS, SpoolEntry, document_path, upload, write_document
 from gym_p2p.exports.journal import Journal
+from gym_p2p.server.subjects import SubjectsFile, read_subjects, read_table
 from tests.core.record.records import START_MS, decode, new_record, played
 from tests.exports.service import TOKEN, Service, away, entries, spool, target
 from tests.waiting import PATIENCE_S, until
@@ -219,3 +221,22 @@ def test_a_path_that_is_not_there_is_wrong_usage(
 def test_the_codebook_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["exports", "codebook"]) == 0
     assert "## `frames`" in capsys.readouterr().out
+
+
+def test_subjects_are_printed_as_the_table_that_a_service_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    SubjectsFile(tmp_path).keep(Assigned("ann", "p-aaaa"))
+    SubjectsFile(tmp_path).keep(Assigned("bob", "A02"))
+    assert main(["exports", "subjects", str(tmp_path)]) == 0
+    table = tmp_path / "table.csv"
+    table.write_text(capsys.readouterr().out)
+    assert table.read_text() == "subject,pseudonym\nann,p-aaaa\nbob,A02\n"
+    assert read_table(table) == read_subjects(tmp_path)
+
+
+def test_where_no_pseudonyms_were_given_out_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["exports", "subjects", str(tmp_path)]) == 2
+    assert "nobody has got a pseudonym here" in capsys.readouterr().err

@@ -341,3 +341,20 @@ def test_an_exporter_leaves_no_thread_behind(tmp_path: Path) -> None:
     for _ in range(5):
         Session().exporter(tmp_path).finish(10)
     assert set(threading.enumerate()) <= before
+
+
+def test_a_checkpoint_that_comes_late_is_counted_and_the_first_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gym_p2p.exports.exporter._LATE_S", 0.0)
+    session = Session()
+    exporter = session.exporter(tmp_path, interval_s=0.1)
+    for late in range(2):
+        with exporter._writing:
+            time.sleep(0.4)  # a slow disk: meanwhile the exporter's thread waits
+        until(lambda late=late: session.record.checkpoints_late > late)  # type: ignore[misc]
+    session.end()
+    exporter.finish(10)
+    (path,) = tmp_path.glob("*/*.session.json")
+    assert json.loads(path.read_bytes())["checkpointsLate"] >= 2
+    assert caplog.text.count("instead of 0.1") == 1

@@ -17,7 +17,8 @@ from gymnasium import spaces
 from gym_p2p.game.checksum import OutcomeChecksum, checksum
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.replay.reader import ReplayHeader, read_replay
+from gym_p2p.game.replay.header import ReplayHeader
+from gym_p2p.game.replay.reader import read_replay
 from gym_p2p.game.replay.records import digest_of_header, raw_records
 from gym_p2p.game.replay.writer import ReplayWriter
 from gym_p2p.game.spaces.codec import ActionCodec

@@ -27,13 +27,18 @@ from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.core.service.machines import MachineFailed
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from gym_p2p.core.wire.messages import Ready, encode
+from gym_p2p.errors import ProtocolError
 from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.dispatcher import Dispatcher
 from tests.core.match.pairs import greeted_match, outputs_of
 from tests.core.service.desk import Desk
+from tests.hostile.changes import changes
+from tests.hostile.conversation import TICKS, Act, converse
 from tests.hostile.decoders import Decoder, decoders
 from tests.hostile.generators import hostile_values, mostly, nonsense, pieces, untrue_messages
+from tests.hostile.honest import SAYINGS
+from tests.hostile.honest_player import Setting
 
 __all__ = ["PROPERTIES", "property_named"]
 
@@ -44,8 +49,13 @@ OUTPUTS_A_MESSAGE = 600
 
 _CONTENT_BYTES = 20_000_000
 
-_players = st.integers(1, 2)
+_players = st.integers(1, 3)
 _says = st.tuples(st.just("says"), _players, untrue_messages)
+_nearly = st.tuples(
+    st.just("nearly"),
+    _players,
+    st.tuples(st.sampled_from(sorted(SAYINGS)), st.integers(0, 8), mostly(st.just(0), st.integers(-2, 2))),
+)
 _moves = st.one_of(
     st.tuples(st.just("raw"), _players, st.binary(max_size=60)),
     st.tuples(st.just("pong"), _players, st.integers(-(10**6), 2**63)),
@@ -68,7 +78,7 @@ def channel_holds(players: int, *, begun: bool, moves: list[tuple[str, Any, Any]
     for what, one, other in moves:
         if what == "time":
             now += one
-        if what not in {"says", "raw", "pong", "closed"} or one < players:
+        if what not in {"says", "nearly", "raw", "pong", "closed"} or one < players:
             _move(match, what, one, other, now)
         outputs = outputs_of(match)
         assert len(outputs) <= OUTPUTS_A_MESSAGE
@@ -82,6 +92,10 @@ def _move(match: Match, what: str, one: Any, other: Any, now: float) -> None:
         case "says":
             for piece in pieces(other):
                 match.receive(one, piece, now)
+        case "nearly":
+            saying, many, off = other
+            with contextlib.suppress(ProtocolError):  # it cannot be said so
+                match.receive(one, encode(SAYINGS[saying](match, one, many, off)), now)
         case "raw":
             match.receive(one, other, now)
         case "pong":
@@ -100,6 +114,16 @@ def _move(match: Match, what: str, one: Any, other: Any, now: float) -> None:
         case "leave":
             match.command(Leave("normal"), now)
 
+
+# ---- a conversation
+
+_acts = st.builds(
+    Act,
+    tick=st.integers(0, TICKS - 1),
+    what=st.sampled_from(["leave", "vanish", "stand", "delay", "cut"]),
+    player=st.integers(0, 3),
+    many=st.integers(0, 7),
+)
 
 # ---- the service
 
@@ -254,13 +278,29 @@ def decoders_hold(drawn: tuple[str, Any]) -> None:
         decoder.read(data)
 
 
-PROPERTIES: dict[str, tuple[Callable[..., None], Mapping[str, SearchStrategy[Any]]]] = {
+PROPERTIES: dict[str, tuple[Callable[..., Any], Mapping[str, SearchStrategy[Any]]]] = {
     "channel": (
         channel_holds,
         {
-            "players": st.integers(2, 3),
+            "players": st.integers(2, 4),
             "begun": st.booleans(),
-            "moves": st.lists(mostly(_says, _moves), min_size=8, max_size=25),
+            "moves": st.lists(mostly(st.one_of(_says, _nearly), _moves), min_size=8, max_size=25),
+        },
+    ),
+    "conversation": (
+        converse,
+        {
+            "setting": st.builds(
+                Setting,
+                players=st.integers(2, 4),
+                window=st.sampled_from([0, 4]),
+                delay=st.integers(0, 3),
+                frames=st.integers(5, 9),
+                latency=st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)),
+                goes_on=st.booleans(),
+            ),
+            "changes": changes(TICKS),
+            "acts": st.lists(_acts, max_size=3),
         },
     ),
     "service": (
@@ -283,7 +323,9 @@ PROPERTIES: dict[str, tuple[Callable[..., None], Mapping[str, SearchStrategy[Any
 """What must hold, and of what; by name."""
 
 
-def property_named(name: str, *, examples: int = 1, database: ExampleDatabase | None = None) -> Any:
+def property_named(
+    name: str, *, examples: int = 1, database: ExampleDatabase | None = None, shrinks: bool = True
+) -> Any:
     """Return a property as a Hypothesis test, which tries so many examples when it is called.
 
     What has failed is kept in the database, if there is one, and tried first.
@@ -293,7 +335,7 @@ def property_named(name: str, *, examples: int = 1, database: ExampleDatabase | 
         max_examples=examples,
         deadline=None,
         database=database,
-        phases=[Phase.reuse, Phase.generate, Phase.shrink],
+        phases=[Phase.reuse, Phase.generate, *([Phase.shrink] if shrinks else [])],
         suppress_health_check=list(HealthCheck),
     )
 

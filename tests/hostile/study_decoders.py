@@ -35,7 +35,7 @@ _bytes_of_json = hostile_json().map(lambda text: text.encode(errors="surrogatepa
 
 def study_decoders() -> list[Decoder]:
     """Return all of them."""
-    return [*_documents(), *_recordings(), *_journals(), *_series()]
+    return [*_documents(), *_framework(), *_recordings(), *_journals(), *_series()]
 
 
 def _loaded(name: str, data: bytes) -> Any:
@@ -109,6 +109,42 @@ def _documents() -> Iterator[Decoder]:
         partial(_loaded, "left.session.json.gz"),
         (packed,),
         broken(packed) | hostile.map(partial(gzip.compress, compresslevel=1)),
+        (),
+        _ample,
+    )
+
+
+def _framework() -> Iterator[Decoder]:
+    """Yield the files of the browser framework: a document, a table of frames, a match log."""
+    saved = Path(made.__file__).parent / "data" / "framework"
+    documents = [path.read_bytes() for path in sorted(saved.glob("coop/*_metrics.json"))]
+    twisted = st.sampled_from([msgspec.json.decode(one) for one in documents]).flatmap(_twisted)
+    yield Decoder(
+        "a document of the browser framework",
+        partial(_loaded, "x_multiplayer_metrics.json"),
+        tuple(documents),
+        twisted | _bytes_of_json | broken(documents[0]),
+        (),
+        _ample,
+    )
+    tables = [path.read_bytes() for path in sorted(saved.glob("coop/*_ep*.csv"))]
+    cells = st.sampled_from([b"1", b"0", b"-1", b"1e400", b"nan", b"", b"[[[", b"{'a': 1}", b"True", b'"'])
+    lines = st.lists(st.lists(cells, max_size=24).map(b",".join), max_size=8).map(b"\n".join)
+    header = tables[0].partition(b"\n")[0] + b"\n"
+    yield Decoder(
+        "a table of frames of the browser framework",
+        partial(_loaded, "x_ep0.csv"),
+        tuple(tables),
+        lines.map(header.__add__) | broken(tables[0]) | _bytes_of_json,
+        (),
+        _ample,
+    )
+    log = next(saved.glob("match_logs/*.jsonl")).read_bytes()
+    yield Decoder(
+        "a match log of the browser framework",
+        partial(_loaded, "x_matches.jsonl"),
+        (log,),
+        broken(log) | _bytes_of_json.map(log.__add__),
         (),
         _ample,
     )

@@ -69,7 +69,7 @@ OURS = {
     **dict.fromkeys(
         (
             "gym_p2p.study.replayed.datasets:_latency",
-            "gym_p2p.study.match.participants:_told",
+            "gym_p2p.study.match.participants:told_by",
             "gym_p2p.study.report",
         ),
         "texts in the tables that loading has made itself",

@@ -25,10 +25,10 @@ __all__ = ["LabMatch", "LabPlayer", "start_service"]
 
 ROOT = Path(__file__).parents[2]
 
-_FIRST = ["nice", "-n", "-15"]
+_NICE = -15
 """Before what else the machine runs: a host of the laboratory stands for a machine of its own."""
 
-_RUN = [*_FIRST, sys.executable, "-c", "from tests.net.lab_player import main; main()"]
+_RUN = [sys.executable, "-c", "from tests.net.lab_player import main; main()"]
 _START_TIMEOUT_S = 40.0
 _END_TIMEOUT_S = 60.0
 
@@ -36,7 +36,7 @@ _END_TIMEOUT_S = 60.0
 def start_service(lab: Lab, folder: Path, *options: str) -> str:
     """Start the signalling service on its node; return its URL."""
     command = [
-        *_FIRST,
+        *("nice", "-n", str(_NICE)),
         sys.executable,
         "-m",
         "gym_p2p",
@@ -172,6 +172,7 @@ class LabMatch:
                 "shift": shift,
                 "frames": frames,
                 "busy_ms": busy.get(host, 0.0),
+                "nice": _NICE,
                 "options": own,
             }
             self.players[host] = self._start(host, wish)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 import time
 from typing import Any
@@ -46,6 +47,7 @@ class Wish:
         frames: leave after so many; ``None`` plays until it is told to stop (``SIGTERM``).
         busy_ms: how long the policy computes for each action, in pure Python and without pause.
         shift: by how many frames this player's actions are ahead of those of one with 0.
+        nice: the priority to play at. What is imported before delays nobody who plays already.
     """
 
     options: P2POptions
@@ -55,6 +57,7 @@ class Wish:
     frames: int | None = None
     busy_ms: float = 0.0
     shift: int = 0
+    nice: int
 
 
 def policy(_observation: Any, frame: int) -> int:
@@ -70,6 +73,7 @@ def main() -> None:
     """Play, and exit as ``gym-p2p join`` would."""
     global _busy_s, _shift
     wish = Wish(**json.loads(sys.argv[1]))
+    os.setpriority(os.PRIO_PROCESS, 0, wish.nice)
     _busy_s, _shift = wish.busy_ms / 1e3, wish.shift
     logging.basicConfig(level=logging.WARNING)
     _tap()

@@ -17,7 +17,7 @@ from tests.lab import Lab, Ping, echo, start_ping
 from tests.lab.fixtures import MakeLab
 from tests.net.lab_match import LabMatch
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.usefixtures("lab_possible")]
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible")]
 
 ROOM_MS = 6.0
 FRAME_MS = 1000 / 60
@@ -35,6 +35,7 @@ def _is_right(reported_ms: float, truth: Ping, *, noise_ms: float = 0.0) -> bool
     return abs(reported_ms - truth.median_ms) <= 1 + 0.02 * truth.median_ms + ROOM_MS + noise_ms
 
 
+@pytest.mark.quiet
 def test_reported_round_trips_follow_a_path_that_changes(make_lab: MakeLab, tmp_path: Path) -> None:
     lab = make_lab()
     with echo(lab, "b"):
@@ -53,6 +54,7 @@ def test_reported_round_trips_follow_a_path_that_changes(make_lab: MakeLab, tmp_
     assert match.no_desync()
 
 
+@pytest.mark.quiet
 def test_reported_round_trips_are_right_under_jitter_and_loss(make_lab: MakeLab, tmp_path: Path) -> None:
     # In an order-keeping path a datagram's delay depends on its neighbours', which a lone ping has not.
     lab = make_lab(one_way_ms=25, jitter_ms=5, loss=0.02, in_order=False)
@@ -68,6 +70,7 @@ def test_reported_round_trips_are_right_under_jitter_and_loss(make_lab: MakeLab,
     assert match.no_desync()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("network", ["process", "thread"])
 def test_a_thread_that_computes_without_pause_does_not_lengthen_the_round_trips(
     make_lab: MakeLab, tmp_path: Path, network: Literal["process", "thread"]
@@ -86,6 +89,7 @@ def test_a_thread_that_computes_without_pause_does_not_lengthen_the_round_trips(
     assert len([at for at in match["a"].summary["frames"] if start < at < end]) >= 0.5 * 60 * 6
 
 
+@pytest.mark.quiet
 def test_sixty_frames_a_second_over_a_shaky_path(make_lab: MakeLab, tmp_path: Path) -> None:
     lab = make_lab(one_way_ms=25, jitter_ms=2, loss=0.02)
     match = LabMatch(lab, tmp_path).play(fps=60, input_delay=4, frames=600, network="thread").end()
@@ -102,6 +106,7 @@ def test_sixty_frames_a_second_over_a_shaky_path(make_lab: MakeLab, tmp_path: Pa
         assert 0.6 * seconds <= len(player.rtts_ms()) <= seconds + 2  # about one fresh sample a second
 
 
+@pytest.mark.quiet
 def test_lockstep_goes_at_the_pace_of_the_one_way_delay(make_lab: MakeLab, tmp_path: Path) -> None:
     lab = make_lab(one_way_ms=25)
     match = LabMatch(lab, tmp_path).play(frames=240).end()
@@ -111,6 +116,7 @@ def test_lockstep_goes_at_the_pace_of_the_one_way_delay(make_lab: MakeLab, tmp_p
         assert 24 <= statistics.mean(steps) <= 26.5 + 4 * ROOM_MS
 
 
+@pytest.mark.alone
 def test_three_players_measure_three_different_paths(make_lab: MakeLab, tmp_path: Path) -> None:
     lab = make_lab(["a", "b", "c"])
     rtts_ms = {("a", "b"): 10, ("a", "c"): 40, ("b", "c"): 80}

@@ -135,7 +135,7 @@ def _black_out(match: LabMatch, seconds: float) -> tuple[float, float]:
     return start, time.time()
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_a_match_goes_on_at_once_after_a_short_blackout(make_lab: MakeLab, tmp_path: Path) -> None:
     match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, input_delay=4)
     start, end = _black_out(match, 1.2)
@@ -146,13 +146,22 @@ def test_a_match_goes_on_at_once_after_a_short_blackout(make_lab: MakeLab, tmp_p
         assert not [at for at in player.summary["frames"] if start + 0.3 < at < end]
         assert _first_frame_s(player, end) <= 0.6
         reconnection = player.document("multiplayer")["reconnection"]
-        (noticed,) = reconnection["disconnections"]
-        assert noticed["timestamp"] / 1e3 - start == pytest.approx(0.6, abs=0.3)
-        assert [attempt["outcome"] for attempt in reconnection["attempts"]] == ["success"]
-        assert reconnection["totalPauseDurationMs"] == pytest.approx(1500, abs=500)
+        # A busy machine may stand still long enough to be noticed, too; this is about the blackout.
+        ways_back = list(zip(reconnection["disconnections"], reconnection["attempts"], strict=True))
+        assert {attempt["outcome"] for _, attempt in ways_back} == {"success"}
+        ((noticed_s, paused_ms),) = [
+            (broken["timestamp"] / 1e3 - start, attempt["duration"])
+            for broken, attempt in ways_back
+            if start <= broken["timestamp"] / 1e3 <= end
+        ]
+        assert noticed_s == pytest.approx(0.6, abs=0.3)
+        assert paused_ms == pytest.approx(1500, abs=500)
+        assert reconnection["totalPauseDurationMs"] == pytest.approx(
+            sum(attempt["duration"] for _, attempt in ways_back)
+        )
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_a_long_blackout_is_an_outage_in_the_statistics(make_lab: MakeLab, tmp_path: Path) -> None:
     match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, disconnect_timeout_s=30.0)
     start, end = _black_out(match, 5)
@@ -168,7 +177,7 @@ def test_a_long_blackout_is_an_outage_in_the_statistics(make_lab: MakeLab, tmp_p
         assert latency["missed"] >= 3
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_a_peer_who_stays_silent_is_lost_at_the_configured_time(make_lab: MakeLab, tmp_path: Path) -> None:
     match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, disconnect_timeout_s=2.0)
     start, _ = _black_out(match, 4)
@@ -182,7 +191,7 @@ def test_a_peer_who_stays_silent_is_lost_at_the_configured_time(make_lab: MakeLa
         assert (status["terminationReason"], status["disconnectedPlayerId"]) == ("peer_lost", other)
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_a_round_trip_of_more_than_half_a_second_is_no_reason_to_hang_up(
     make_lab: MakeLab, tmp_path: Path
 ) -> None:

@@ -17,12 +17,7 @@ from tests.lab.fixtures import MakeLab
 from tests.net.lab_match import LabMatch, LabPlayer
 from tests.players import assert_all_played_the_same
 
-pytestmark = [
-    pytest.mark.netns,
-    pytest.mark.alone,
-    pytest.mark.usefixtures("lab_possible"),
-    pytest.mark.timeout(120),
-]
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible"), pytest.mark.timeout(120)]
 
 SHAKY: dict[str, Any] = {"one_way_ms": 50, "jitter_ms": 5, "loss": 0.02, "in_order": False}
 """100 ms of round trip: three frames at 60 a second have to be guessed, and more after a loss."""
@@ -74,6 +69,7 @@ def _assert_oracle(player: LabPlayer, game: dict[str, Any]) -> None:
     assert compared == len(told) > 30
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("game", [PONG, SPREAD], ids=["pong", "simple_spread"])
 def test_sixty_frames_a_second_over_a_long_shaky_path_are_the_same_for_both(
     make_lab: MakeLab, tmp_path: Path, game: dict[str, Any]
@@ -102,6 +98,7 @@ def test_sixty_frames_a_second_over_a_long_shaky_path_are_the_same_for_both(
         assert sum(steps) / len(steps) <= 1000 / 60 * 1.15
 
 
+@pytest.mark.quiet
 def test_two_play_on_alike_when_the_third_is_killed(make_lab: MakeLab, tmp_path: Path) -> None:
     lab = make_lab(["a", "b", "c"], **SHAKY)
     match = LabMatch(lab, tmp_path).play(

@@ -149,3 +149,50 @@ def test_stop_in_the_middle_of_a_report_leaves_nothing_running() -> None:
         assert telemetry.get_stats() is None
 
     on_virtual_time(main)
+
+
+def test_reports_without_a_pair_are_said_once_in_the_log_and_counted_in_the_statistics(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        reports: list[Any] = [{}, {"T": {"id": "T", "type": "transport"}}, []]
+
+        async def get_stats() -> Any:
+            return reports[loop.now_s.__trunc__() % len(reports)]
+
+        connection: Any = SimpleNamespace(connectionState="connected", getStats=get_stats)
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(5.5)
+        stats = stats_of(telemetry)
+        assert (stats["sampleCount"], stats["polls"], stats["withoutPair"]) == (0, 5, 5)
+        assert stats["medianMs"] is stats["overall"] is None
+        assert stats["outages"] == stats["samples"] == []
+        telemetry.replace(FakeConnection())
+        await asyncio.sleep(2)
+        telemetry.stop()
+        after = stats_of(telemetry)
+        assert after.keys() == stats.keys()
+        assert (after["sampleCount"], after["polls"], after["withoutPair"]) == (2, 7, 5)
+
+    on_virtual_time(main)
+    assert caplog.text.count("no selected candidate pair") == 1
+
+
+def test_a_connection_that_closes_while_it_reports_is_an_outage_and_no_missing_pair() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection()
+        telemetry = telemetry_on(loop, connection)
+        telemetry.start()
+        await asyncio.sleep(1.5)
+
+        async def closes() -> None:
+            connection.connectionState = "closed"
+
+        connection.before = closes
+        await asyncio.sleep(1)
+        telemetry.stop()
+        stats = stats_of(telemetry)
+        assert (stats["withoutPair"], stats["missed"], len(stats["outages"])) == (0, 1, 1)
+
+    on_virtual_time(main)

@@ -50,7 +50,7 @@ CONFIG = MatchmakingConfig(
     give_up_after_s=GIVE_UP_S, cooldown_s=3.0, pass_over_s=0.5, probe_timeout_s=PROBE_S, hook_timeout_s=HOOK_S
 )
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.quiet, pytest.mark.timeout(170)]
 
 
 def near_ones_first() -> WideningMatchmaker:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import gym_p2p
+from gym_p2p.core.latency.delta_series import ENCODING, encode_series
 from gym_p2p.errors import UsageError
 from gym_p2p.study.codebook.codebook import TABLES, codebook_data, schema
 from gym_p2p.study.problems import MAX_OF_A_KIND
@@ -85,6 +87,19 @@ def test_frames_say_when_and_how_they_were_played(folder: Path) -> None:
     assert [frames[frame, "left"]["corrected"] for frame in range(3)] == [False, True, False]
     assert [frames[frame, "left"]["input_delay"] for frame in range(3)] == [1, 1, 3]
     assert [frames[frame, "right"]["actor"] for frame in range(3)] == ["player", "player", "default"]
+
+
+def test_every_frame_that_was_guessed_wrong_is_corrected(folder: Path) -> None:
+    (path,) = folder.rglob("right.session.json")
+    document = json.loads(path.read_bytes())
+    told = {"episode": 1, "encoding": ENCODING, "frames": {"left": encode_series([0, 2, 7_000])}}
+    damaged = {"episode": 1, "encoding": ENCODING, "frames": {"right": "?"}}
+    document["rollbacks"]["wrongGuesses"] = [told, damaged]
+    path.write_text(json.dumps(document))
+    study = gym_p2p.load(folder)
+    frames = {(row["frame"], row["seat"]): row for row in study.frames}
+    assert [frames[frame, "left"]["corrected"] for frame in range(3)] == [True, False, True]
+    assert any("rollbacks.wrongGuesses" in row["problem"] for row in study.problems)
 
 
 def test_the_round_trip_at_a_frame_is_one_join(folder: Path) -> None:
@@ -420,9 +435,10 @@ def test_without_pyarrow_the_line_that_installs_it_is_said(
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_what_is_not_installed_is_said(library: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    study = gym_p2p.load(folder)  # pyarrow looks for pandas once, at its first array
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(UsageError, match=f"{library} is not installed: pip install {library}"):
-        getattr(gym_p2p.load(folder), library)()
+        getattr(study, library)()
 
 
 def test_an_empty_folder_has_empty_tables(tmp_path: Path) -> None:
@@ -471,3 +487,35 @@ def test_importing_the_package_imports_no_table_library() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.stdout == "[]\n"
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("progress", "stream", "shown"),
+    [(None, _Terminal, True), (None, io.StringIO, False), (False, _Terminal, False), (True, _Terminal, True)],
+)
+def test_what_is_being_read_is_shown_on_a_terminal_or_as_wanted(
+    *,
+    progress: bool | None,
+    stream: type[io.StringIO],
+    shown: bool,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    errors = stream()
+    monkeypatch.setattr(sys, "stderr", errors)
+    monkeypatch.setenv("TERM", "xterm")
+    gym_p2p.load(folder, progress=progress)
+    assert bool(errors.getvalue()) is shown
+
+
+def test_what_is_being_read_is_told_to_who_wants_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[str] = []
+    study = gym_p2p.load(folder, progress=told.append)
+    assert told[0].startswith("looking through")
+    assert told[-1] == f"reading: {len(study.matches)} of {len(study.matches)} matches"
+    assert capsys.readouterr().err == ""

@@ -139,8 +139,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Secret):
         return value.reveal()  # what crosses the line is for whom it is sent to
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, dict):  # as every signal's is: what is plain in it costs no call
+        return {key: item if type(item) in _ATOMS else _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value.value if isinstance(value, enum.Enum) else encode(value)

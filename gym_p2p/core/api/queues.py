@@ -6,7 +6,7 @@ It knows no queue: who is sent what is :mod:`gym_p2p.core.matchmaking.queues`'s 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -85,6 +85,12 @@ class PairMeasured:
     subjects: tuple[str, str]
     rtt_ms: Number | None
     reports: Mapping[str, Mapping[str, Any]]
+
+    def renamed(self, name: Callable[[str], str]) -> PairMeasured:
+        """Return the same with other names for the two."""
+        one, other = self.subjects
+        reports = {name(subject): report for subject, report in self.reports.items()}
+        return PairMeasured(subjects=(name(one), name(other)), rtt_ms=self.rtt_ms, reports=reports)
 
 
 def worst_rtt_ms(pairs: Sequence[PairMeasured]) -> float | None:

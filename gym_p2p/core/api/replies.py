@@ -37,6 +37,8 @@ _CANDIDATE_LINES = re.compile(r"^a=candidate:.*\n?", re.MULTILINE)
 
 
 def _size_bytes(text: str) -> int:
+    if text.isascii():
+        return len(text)
     return len(text.encode(errors="surrogatepass"))  # a host's own JSON may let lone surrogates in
 
 

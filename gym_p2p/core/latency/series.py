@@ -24,6 +24,7 @@ from gym_p2p.core.latency.statistics import (
     LatencyStatistics,
     Outage,
     Sample,
+    UnmeasuredLatency,
     figures,
 )
 from gym_p2p.core.latency.webrtc_stats import MAX_MEASURED_RTT_MS, ConnectionDetails, PollStatus
@@ -36,6 +37,9 @@ WEBRTC_STATS_SOURCE = "candidate-pair.currentRoundTripTime"
 
 _MAX_OUTAGES = 1000
 """Enough for an outage every few seconds of an hour, and still a bounded memory."""
+
+_NOTHING_DUE = frozenset({PollStatus.FRESH, PollStatus.STALE, PollStatus.NO_PAIR})
+"""After these a poll without a measurement is no sign of an outage."""
 
 _JITTER_GAIN = 1 / 16
 """RFC 3550, 6.4.1: 'the gain parameter 1/16 gives a good noise reduction ratio'."""
@@ -62,6 +66,7 @@ class SeriesGrowth(msgspec.Struct, frozen=True, rename="camel"):
     missed: int
     outage_since_ms: int | None
     first_miss_ms: int | None
+    without_pair: int = 0
 
 
 def _at_least_one(_instance: Any, attribute: attrs.Attribute[int], value: Any) -> None:
@@ -88,6 +93,7 @@ class LatencySeries:
     _first_miss_ms: int | None = attrs.field(default=None, init=False)
     _total: int = attrs.field(default=0, init=False)
     _missed: int = attrs.field(default=0, init=False)
+    _without_pair: int = attrs.field(default=0, init=False)
     _jitter_ms: float = attrs.field(default=0.0, init=False)
     _version: int = attrs.field(default=0, init=False)
     _cached: tuple[int, LatencyStatistics] | None = attrs.field(default=None, init=False)
@@ -102,7 +108,8 @@ class LatencySeries:
         if poll.status is PollStatus.FRESH and poll.rtt_ms is not None:
             self.record(poll.timestamp_ms, poll.rtt_ms)
         else:
-            answer_was_due = poll.status not in {PollStatus.STALE, PollStatus.FRESH}
+            self._without_pair += poll.status is PollStatus.NO_PAIR
+            answer_was_due = poll.status not in _NOTHING_DUE
             self.missed(poll.timestamp_ms, unanswered=answer_was_due)
 
     def record(self, timestamp_ms: int, rtt_ms: float) -> bool:
@@ -170,6 +177,7 @@ class LatencySeries:
             missed=missed,
             outage_since_ms=since_ms,
             first_miss_ms=first_miss_ms,
+            without_pair=self._without_pair,
         )
         return growth, after
 
@@ -179,7 +187,7 @@ class LatencySeries:
         for sample in growth.samples:
             self.record(sample.timestamp, sample.rtt_ms)
         self._end_outages(growth.outages)
-        self._missed = growth.missed
+        self._missed, self._without_pair = growth.missed, growth.without_pair
         self._outage_since_ms, self._first_miss_ms = growth.outage_since_ms, growth.first_miss_ms
         self._version += 1
 
@@ -198,6 +206,21 @@ class LatencySeries:
         found = cached[1]
         return msgspec.structs.replace(found, outages=found.outages.copy(), samples=found.samples.copy())
 
+    def unmeasured(self) -> UnmeasuredLatency | None:
+        """Return what is known without a sample where reports held no candidate pair; else ``None``."""
+        if self._total or not self._without_pair:
+            return None
+        since_ms = self._outage_since_ms
+        outages = [] if since_ms is None else [Outage(since_ms, None)]
+        return UnmeasuredLatency(
+            polls=self._missed,
+            missed=self._missed,
+            without_pair=self._without_pair,
+            outages=outages,
+            total_outages=len(outages),
+            source=self.source,
+        )
+
     def _statistics(self, samples: list[Sample]) -> LatencyStatistics:
         total_outages, ended = self._ended_outages
         outages = list(ended)
@@ -214,6 +237,7 @@ class LatencySeries:
             jitter_ms=jitter_ms,
             polls=total + missed,
             missed=missed,
+            without_pair=self._without_pair,
             total_samples=total,
             outages=outages,
             total_outages=total_outages,

@@ -23,6 +23,7 @@ __all__ = [
     "Milliseconds",
     "Outage",
     "Sample",
+    "UnmeasuredLatency",
     "figures",
     "nearest_rank",
 ]
@@ -120,6 +121,34 @@ class LatencyStatistics(LatencyFigures, frozen=True, kw_only=True):
     """The same figures over every sample since the start."""
     truncated: bool
     """Whether there were samples or outages that ``samples`` or ``outages`` do not list any more."""
+    without_pair: Count = 0
+    """How many polls found a report without a selected candidate pair, of which nothing can be read."""
+
+
+class UnmeasuredLatency(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
+    """A link whose reports hold no candidate pair: :class:`LatencyStatistics`' keys, without a figure."""
+
+    sample_count: int = 0
+    min_ms: None = None
+    max_ms: None = None
+    mean_ms: None = None
+    median_ms: None = None
+    p90_ms: None = None
+    p95_ms: None = None
+    p99_ms: None = None
+    std_dev_ms: None = None
+    jitter_ms: None = None
+    polls: int
+    missed: int
+    total_samples: int = 0
+    outages: list[Outage]
+    total_outages: int
+    source: str
+    samples: list[Sample] = []
+    series: None = None
+    overall: None = None
+    truncated: bool = False
+    without_pair: int
 
 
 def figures(values: Sequence[float]) -> dict[str, float]:

@@ -37,6 +37,8 @@ class PollStatus(enum.StrEnum):
     """No new measurement, and no sign that anything went unanswered."""
     UNANSWERED = "unanswered"
     """No new measurement although a request was under way at least one poll ago."""
+    NO_PAIR = "no_pair"
+    """The report holds no selected candidate pair: nothing can be read from it."""
     DISCONNECTED = "disconnected"
     """The connection, open before, is not ``connected``."""
     FAILED = "failed"

@@ -73,12 +73,12 @@ class Answers:
     def _owes(self, peer: Peer, held: list[int]) -> Hashable:
         """Return what a peer owes; it changes whenever they make headway. ``None`` is nothing."""
         count = peer.remote_inputs.count
+        if peer.playing and self._departures.lacks_report_of(peer):
+            return "report"  # who leaves, too: an agreement waits for them as long as they are there
         if peer.state is PeerState.LEAVING:
             return count if peer.final is not None and count < peer.final else None
         if peer.state is not PeerState.PLAYING:
             return None
-        if self._departures.lacks_report_of(peer):
-            return "report"
         # At the next barrier they may have passed it already, and speak of this episode no more.
         if self._exchange.episode + 1 in peer.ready or not held[self._local]:
             return None

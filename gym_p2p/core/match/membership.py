@@ -124,15 +124,17 @@ class Departures:
         if not complete or self.open:
             yield from self._survey(now)
 
-    def _excluded_by(self, peer: Peer, cause: Cause) -> Iterator[DepartureOutput]:
-        """Take that a player counts us as gone: the match goes on without us.
+    def _excluded_by(self, peer: Peer, cause: Cause, now: float) -> Iterator[DepartureOutput]:
+        """Take that a peer counts us as gone: the match goes on without us.
 
         Nothing is agreed upon with anybody, for that agreement is theirs: who hears of it in time follows
-        it, and a report of ours could set them against each other.
+        it, and a report of ours could set them against each other. What was played up to here becomes final
+        once nobody is left whose word would be waited for.
         """
         peer.state = PeerState.GONE
         peer.final = peer.remote_inputs.count
         yield PlayerGone(peer.index, EXCLUDED, peer.final, cause.value, source=Source.PEER, via=peer.index)
+        yield from self._take(peer, 0, (), now)
 
     def lacks_report_of(self, peer: Peer) -> bool:
         """Whether a player has still to report about those whom we count as gone."""
@@ -172,7 +174,7 @@ class Departures:
         """
         causes = {player: cause for player, _, cause in theirs.held}
         if self._local in causes:
-            yield from self._excluded_by(peer, causes[self._local])
+            yield from self._excluded_by(peer, causes[self._local], now)
             return
         if peer.index in theirs.gone or not self._peers.keys() >= set(theirs.gone):
             raise ProtocolError("wrong players")
@@ -188,6 +190,8 @@ class Departures:
             for player, held, _ in theirs.held:
                 yield from self._take_kept(self._peers[player], held, now)
                 if self._peers[player].remote_inputs.count < held:
+                    if self._ours is None or self._ours.gone != self._gone():
+                        yield from self._survey(now)  # they are gone, whatever else was said of them
                     raise ProtocolError("holdings without their inputs")
         self._theirs[peer.index] = theirs
         if self._ours is not None and self._ours.gone == self._gone():

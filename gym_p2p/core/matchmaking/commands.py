@@ -7,12 +7,12 @@ the queues pass on what comes out of it as it is. It knows no state.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
-from gym_p2p.core.api.matches import MakeMatch
+from gym_p2p.core.api.matches import GroupHistory, MakeMatch
 from gym_p2p.core.api.payloads import Count, Number, Text
 from gym_p2p.core.api.queues import PairMeasured, Verdict, worst_rtt_ms
 from gym_p2p.core.api.replies import Notify
@@ -102,6 +102,24 @@ class ProposedMatch:
     def worst_rtt_ms(self) -> float | None:
         """The largest round trip of any pair in ms; ``None`` if nothing was measured."""
         return worst_rtt_ms(self.pairs)
+
+    def renamed(self, name: Callable[[str], str]) -> ProposedMatch:
+        """Return the same with other names for everybody."""
+        candidates = tuple(
+            attrs.evolve(
+                one, subject_id=name(one.subject_id), group_history=_renamed(one.group_history, name)
+            )
+            for one in self.candidates
+        )
+        return attrs.evolve(
+            self, candidates=candidates, pairs=tuple(pair.renamed(name) for pair in self.pairs)
+        )
+
+
+def _renamed(history: GroupHistory | None, name: Callable[[str], str]) -> GroupHistory | None:
+    if history is None:
+        return None
+    return attrs.evolve(history, previous_partners=map(name, history.previous_partners))
 
 
 @attrs.frozen

@@ -16,6 +16,9 @@ A *place* is what a subject can have one of: seats in a room, or a ticket in a q
 reconnects keeps its place, but has merely inherited it from the older socket: a program that was started
 anew, and knows nothing of it, may take another one instead.
 
+With pseudonyms, whom all others know is a pseudonym: what comes in as somebody's own id is made one here, and
+every subject id below is one.
+
 It draws no tokens (they come in through the constructor), and refuses to know what is played.
 """
 
@@ -30,6 +33,7 @@ import attrs
 from gym_p2p.config.public_ids import PUBLIC_ID, is_public_id
 from gym_p2p.core.api.replies import Close, Code, Emit, Refused
 from gym_p2p.core.api.rooms import Replaced
+from gym_p2p.core.presence.pseudonyms import Assigned, Pseudonyms
 
 __all__ = ["Presence", "Registered"]
 
@@ -69,6 +73,7 @@ class Presence:
     Args:
         register_timeout_s: a socket that has not registered by then is closed; ``None`` keeps it.
         resume_tokens: draws a new, unguessable text.
+        pseudonyms: under which the subjects are known; ``None``: under their own ids.
         closes_replaced: whether a socket whose place a newer one takes is closed. Where the sockets are a
             host's, which has other uses for them, it is told and no more.
     """
@@ -78,11 +83,13 @@ class Presence:
         *,
         register_timeout_s: float | None = None,
         resume_tokens: Callable[[], str] = lambda: "",
+        pseudonyms: Pseudonyms | None = None,
         closes_replaced: bool = True,
     ) -> None:
         self._register_timeout_s = register_timeout_s
         self._closes_replaced = closes_replaced
         self._resume_tokens = resume_tokens
+        self._pseudonyms = pseudonyms
         self._sockets: dict[str, _Subject | None] = {}
         """Whose each is, as far as is known."""
         self._register_by: dict[str, float] = {}
@@ -124,6 +131,20 @@ class Presence:
         subject = self._subjects.get(subject_id)
         return None if subject is None else subject.client
 
+    # ---- names
+
+    def known_as(self, own_id: str) -> str:
+        """Return as whom others know a subject, by what it is called itself."""
+        return own_id if self._pseudonyms is None else self._pseudonyms.of(own_id)
+
+    def addressed(self, name: str) -> str:
+        """Return as whom others know whom somebody addresses, by a pseudonym or by their own id."""
+        return name if self._pseudonyms is None else self._pseudonyms.addressed(name)
+
+    def own_id(self, subject_id: str) -> str:
+        """Return what a subject is called itself, for the operator; what is nobody's stays as it is."""
+        return subject_id if self._pseudonyms is None else self._pseudonyms.subject(subject_id) or subject_id
+
     # ---- places
 
     def take_place(self, subject_id: str) -> None:
@@ -147,12 +168,13 @@ class Presence:
         Args:
             socket: the new one.
             now: monotonic seconds.
-            subject_id: who it is by its token; ``None`` where it has yet to say so itself.
+            subject_id: who it is by its token, by its own id; ``None`` where it has yet to say so itself.
             resume_token: what it showed as such.
         """
         if subject_id is None:
             self._sockets[socket] = None
         else:
+            subject_id = self.known_as(subject_id)
             subject = self._subjects.get(subject_id)
             if subject is None:
                 subject = self._subjects[subject_id] = _Subject(subject_id, admitted=True)
@@ -164,8 +186,9 @@ class Presence:
         return None
 
     def identify(self, socket: str, subject_id: str) -> None:
-        """Note whose a socket is, as its host says; it has yet to be registered."""
+        """Note whose a socket is, as its host says by its own id; it has yet to be registered."""
         if self._sockets.get(socket) is None and socket in self._sockets:
+            subject_id = self.known_as(subject_id)
             subject = self._subjects.setdefault(subject_id, _Subject(subject_id, admitted=True))
             subject.admitted = True
             self._tie(socket, subject)
@@ -181,8 +204,10 @@ class Presence:
         known = self._sockets.get(socket)
         if known is not None and known.admitted:
             subject_id = known.subject_id
-        if not isinstance(subject_id, str) or not is_public_id(subject_id):
+        elif not isinstance(subject_id, str) or not is_public_id(subject_id):
             return Refused(Code.BAD_REQUEST, f"subject_id: wanted {PUBLIC_ID}")
+        else:
+            subject_id = self.known_as(subject_id)
         if known is not None and known.subject_id != subject_id:
             return Refused(Code.WRONG_STATE, "this socket has registered another subject")
         self._register_by.pop(socket, None)
@@ -229,8 +254,11 @@ class Presence:
         """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
         return next(iter(self._register_by.values()), None)
 
-    def poll(self) -> Emit | Close | None:
-        """Return the next request to carry out, or ``None``."""
+    def poll(self) -> Assigned | Emit | Close | None:
+        """Return the next request to carry out, or ``None``; a pseudonym before whatever names it."""
+        assigned = None if self._pseudonyms is None else self._pseudonyms.poll()
+        if assigned is not None:
+            return assigned
         return self._outputs.popleft() if self._outputs else None
 
     # ---- inside

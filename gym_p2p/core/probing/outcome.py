@@ -7,7 +7,7 @@ how a probe gets there (:mod:`gym_p2p.core.probing.session`).
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -120,6 +120,16 @@ class ProbeOutcome:
         """What of it the two, and the service's pre-match hook, are shown before a match."""
         reports = {subject: encode(r) for subject, r in self.reports.items() if r is not None}
         return PairMeasured(subjects=self.subjects, rtt_ms=self.rtt_ms, reports=reports)
+
+    def renamed(self, name: Callable[[str], str]) -> ProbeOutcome:
+        """Return the same with other names for the two, in the earlier attempt, too."""
+        one, other = self.subjects
+        return attrs.evolve(
+            self,
+            subjects=(name(one), name(other)),
+            reports={name(subject): report for subject, report in self.reports.items()},
+            earlier=None if self.earlier is None else self.earlier.renamed(name),
+        )
 
     def after(self, first: ProbeOutcome | None, took_s: float) -> ProbeOutcome:
         """Return the outcome of both attempts: this one's, or the first one's when this one found nothing."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import attrs
 
@@ -19,20 +20,31 @@ from gym_p2p.config import IceServer
 from gym_p2p.core.api.probes import ProbePrepare, ProbeReport
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Notify, Refused
 from gym_p2p.core.api.requests import ProbeReady, ProbeRequest, ProbeWait, SendProbeSignal
-from gym_p2p.core.presence.presence import Presence
 from gym_p2p.core.presence.rate_limits import SlidingWindow, too_often
 from gym_p2p.core.probing.outcome import ProbeDeadlines, ProbeOutcome, Reason
 from gym_p2p.core.probing.session import ProbeSession
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
 from gym_p2p.errors import UsageError
 
-__all__ = ["ProbeEnded", "ProbeRegistry"]
+__all__ = ["Attendance", "ProbeEnded", "ProbeRegistry"]
 
 _REMEMBERED = 1024
 """Ended probes whose members get ``stale`` instead of ``no_such_probe``."""
 _REQUESTS = 12
 _REQUESTS_WITHIN_S = 600.0
 """Probes that one client may request: each costs both sides sockets and a second."""
+
+
+class Attendance(Protocol):
+    """What a registry asks of who is there: a service's own book of that, or a host's."""
+
+    def is_there(self, subject_id: str) -> bool:
+        """Return whether a subject can be reached."""
+        ...
+
+    def client_of(self, subject_id: str) -> str | None:
+        """Return a subject's software, by its own account; ``None`` for a browser."""
+        ...
 
 
 @attrs.frozen
@@ -67,7 +79,7 @@ class ProbeRegistry:
 
     def __init__(
         self,
-        presence: Presence,
+        presence: Attendance,
         *,
         probe_ids: Callable[[], str],
         ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),

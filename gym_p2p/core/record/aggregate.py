@@ -10,22 +10,18 @@ same. Actions are compared by value, an action being named by (episode, frame, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
-
-import attrs
+from array import array
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from gym_p2p.core.record.aggregate_results import compare_results, participants
 from gym_p2p.core.record.building import unique_names
 from gym_p2p.core.record.parts import SCHEMA_VERSION
-from gym_p2p.core.wire.seats import SeatId, is_seat_id
-from gym_p2p.errors import ProtocolError
+from gym_p2p.core.record.recorded_frames import Account, Comparison, Track, compare
+from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["aggregate"]
 
-_Frame = tuple[int, int]
-_ActionKey = tuple[int, int, SeatId]
-_Key = TypeVar("_Key", _Frame, _ActionKey)
 _Document = Mapping[str, Any]
 
 _EVERY_SAMPLE = {"samples", "series"}
@@ -33,7 +29,7 @@ _EVERY_SAMPLE = {"samples", "series"}
 
 
 def aggregate(
-    documents: Mapping[SeatId, _Document],
+    documents: Mapping[SeatId, Callable[[], _Document | bytes]],
     *,
     game_id: str,
     aggregated_at_ms: float,
@@ -42,7 +38,8 @@ def aggregate(
     """Compare the multiplayer documents of all players of a match.
 
     Args:
-        documents: the multiplayer document of every player, by player id, in seat order.
+        documents: what reads the multiplayer document of every player, or its JSON; by player id, in seat
+            order. One is read at a time, and let go of.
         game_id: the match.
         aggregated_at_ms: Unix time in milliseconds.
         subjects: who the players are to the service; ``None`` or without one of them where it does not know,
@@ -56,90 +53,81 @@ def aggregate(
     Raises:
         ProtocolError: a document has not the shape of a multiplayer document.
     """
-    names = unique_names(documents, quoted=repr)
-    hashes = _compare(names, {player: _hashes(doc) for player, doc in documents.items()})
-    actions = _compare(names, {player: _actions(doc) for player, doc in documents.items()})
-    results = compare_results(names, documents)
+    accounts = {player: Account.of(read()) for player, read in documents.items()}
+    names = unique_names(accounts, quoted=repr)
+    hashes = compare({names[player]: account.hashes for player, account in accounts.items()})
+    by_actor = _by_actor(names, accounts)
+    actions = _together(names.values(), by_actor.values())
+    rest = {player: account.rest for player, account in accounts.items()}
+    results = compare_results(names, rest)
     return {
         "schemaVersion": SCHEMA_VERSION,
         "gameId": game_id,
         "aggregatedAt": aggregated_at_ms,
         "summary": {**_summary(hashes, actions), "resultsMatch": _results_match(results)},
-        "participants": participants(names, documents, subjects or {}),
+        "participants": participants(names, rest, subjects or {}),
         "results": results,
-        "players": {names[player]: _player(player, doc) for player, doc in documents.items()},
+        "players": {names[player]: _player(player, one) for player, one in rest.items()},
         "validation": {
-            "hashSummary": hashes.summary(),
-            "actionSummary": {**actions.summary(), "byPlayer": _by_acting_player(actions, names)},
+            "hashSummary": _frames_summary(hashes),
+            "actionSummary": {
+                **_frames_summary(actions),
+                "byPlayer": {
+                    name: {"matchingFrames": one.matching, "mismatchingFrames": len(one.mismatching)}
+                    for name, one in by_actor.items()
+                    if one.compared
+                },
+            },
         },
-        "desyncEvents": {names[p]: _entries(doc, "allDesyncEvents") for p, doc in documents.items()},
-        "rollbacks": {names[p]: _entries(doc, "allRollbacks") for p, doc in documents.items()},
+        "desyncEvents": {names[p]: account.desync_events for p, account in accounts.items()},
+        "rollbacks": {names[p]: account.rollbacks for p, account in accounts.items()},
     }
 
 
-@attrs.frozen
-class _Comparison:
-    """What came of laying the players' records of one kind side by side."""
-
-    matching: tuple[Any, ...]
-    """Sorted keys, (episode, frame, …)."""
-    mismatching: tuple[Any, ...]
-    only_in: Mapping[str, int]
-
-    @property
-    def compared(self) -> int:
-        return len(self.matching) + len(self.mismatching)
-
-    @property
-    def match(self) -> bool:
-        return bool(self.matching) and not self.mismatching
-
-    @property
-    def divergence_frames(self) -> list[dict[str, int]]:
-        frames = sorted({(key[0], key[1]) for key in self.mismatching})
-        return [{"episode": episode, "frame": frame} for episode, frame in frames]
-
-    def summary(self) -> dict[str, Any]:
-        return {
-            "totalFramesCompared": self.compared,
-            "matchingFrames": len(self.matching),
-            "mismatchingFrames": len(self.mismatching),
-            "onlyIn": dict(self.only_in),
-            "matchRate": 100.0 * len(self.matching) / self.compared if self.compared else None,
-        }
-
-
-def _compare(names: Mapping[SeatId, str], records: Mapping[SeatId, Mapping[_Key, Any]]) -> _Comparison:
-    matching: list[_Key] = []
-    mismatching: list[_Key] = []
-    only_in = dict.fromkeys(names.values(), 0)
-    for key in _union(records.values()):
-        recorders = [player for player, record in records.items() if key in record]
-        if len(recorders) == 1:
-            only_in[names[recorders[0]]] += 1
-            continue
-        first, *others = (records[player][key] for player in recorders)
-        (matching if all(_same(first, other) for other in others) else mismatching).append(key)
-    return _Comparison(_by_frame(matching), _by_frame(mismatching), only_in)
-
-
-def _union(records: Iterable[Mapping[_Key, Any]]) -> Iterator[_Key]:
-    seen: dict[_Key, None] = {}
-    for record in records:
-        seen.update(dict.fromkeys(record))
-    return iter(seen)
-
-
-def _by_frame(keys: list[_Key]) -> tuple[_Key, ...]:
-    return tuple(sorted(keys, key=lambda key: (key[0], key[1])))
-
-
-def _summary(hashes: _Comparison, actions: _Comparison) -> dict[str, Any]:
-    hash_frames, action_frames = hashes.divergence_frames, actions.divergence_frames
+def _frames_summary(comparison: Comparison) -> dict[str, Any]:
+    compared = comparison.compared
     return {
-        "fullySynced": hashes.match and actions.match,
-        "hashesMatch": hashes.match,
-        "actionsMatch": actions.match,
+        "totalFramesCompared": compared,
+        "matchingFrames": comparison.matching,
+        "mismatchingFrames": len(comparison.mismatching),
+        "onlyIn": dict(comparison.only_in),
+        "matchRate": 100.0 * comparison.matching / compared if compared else None,
+    }
+
+
+def _by_actor(names: Mapping[SeatId, str], accounts: Mapping[SeatId, Account]) -> dict[str, Comparison]:
+    """Compare the actions of each acting player, by their name."""
+    actors = dict.fromkeys(actor for account in accounts.values() for actor in account.actions)
+    nothing = Track()
+    return {
+        names.get(actor, str(actor)): compare(
+            {names[player]: account.actions.get(actor, nothing) for player, account in accounts.items()}
+        )
+        for actor in actors
+    }
+
+
+def _together(names: Iterable[str], comparisons: Iterable[Comparison]) -> Comparison:
+    """Return several comparisons as one."""
+    matching, mismatching, only_in = 0, array("q"), dict.fromkeys(names, 0)
+    for one in comparisons:
+        matching += one.matching
+        mismatching.extend(one.mismatching)
+        for name, count in one.only_in.items():
+            only_in[name] += count
+    return Comparison(matching, mismatching, only_in)
+
+
+def _match(comparison: Comparison) -> bool:
+    return comparison.matching > 0 and not comparison.mismatching
+
+
+def _summary(hashes: Comparison, actions: Comparison) -> dict[str, Any]:
+    hash_frames, action_frames = (Comparison.divergences(one.mismatching) for one in (hashes, actions))
+    return {
+        "fullySynced": _match(hashes) and _match(actions),
+        "hashesMatch": _match(hashes),
+        "actionsMatch": _match(actions),
         "totalHashesCompared": hashes.compared,
         "totalActionsCompared": actions.compared,
         "firstHashMismatchFrame": hash_frames[0] if hash_frames else None,
@@ -152,15 +140,6 @@ def _summary(hashes: _Comparison, actions: _Comparison) -> dict[str, Any]:
 def _results_match(results: Mapping[str, Any]) -> bool | None:
     compared = [episode for episode in results["episodes"] if episode["returnsMatch"] is not None]
     return not results["disagreements"] if compared or results["disagreements"] else None
-
-
-def _by_acting_player(actions: _Comparison, names: Mapping[SeatId, str]) -> dict[str, Any]:
-    counts: dict[str, dict[str, int]] = {}
-    for kind, keys in (("matchingFrames", actions.matching), ("mismatchingFrames", actions.mismatching)):
-        for _episode, _frame, actor in keys:
-            name = names.get(actor, str(actor))
-            counts.setdefault(name, {"matchingFrames": 0, "mismatchingFrames": 0})[kind] += 1
-    return counts
 
 
 def _player(player: SeatId, document: _Document) -> dict[str, Any]:
@@ -177,50 +156,3 @@ def _player(player: SeatId, document: _Document) -> dict[str, Any]:
         "sessionDurationMs": document.get("sessionDurationMs"),
         "latency": stats,
     }
-
-
-def _hashes(document: _Document) -> dict[_Frame, Any]:
-    entries = _entries(document, "allHashes")
-    if any(entry.get("hash") is None for entry in entries):
-        raise ProtocolError("malformed hash")
-    return {_frame_of(entry): entry["hash"] for entry in entries}
-
-
-def _actions(document: _Document) -> dict[_ActionKey, Any]:
-    actions: dict[_ActionKey, Any] = {}
-    for entry in _entries(document, "allActions"):
-        actor = entry.get("playerId")
-        if not isinstance(actor, int | str) or not is_seat_id(actor):
-            raise ProtocolError("malformed allActions")
-        actions[(*_frame_of(entry), actor)] = entry.get("action")
-    return actions
-
-
-def _frame_of(entry: _Document) -> _Frame:
-    return _whole(entry, "episode"), _whole(entry, "frame")
-
-
-def _whole(entry: _Document, key: str) -> int:
-    value = entry.get(key)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ProtocolError(f"malformed {key}")
-    return value
-
-
-def _entries(document: _Document, key: str) -> list[Any]:
-    validation = document.get("validation")
-    entries = validation.get(key) if isinstance(validation, Mapping) else None
-    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise ProtocolError(f"malformed {key}")
-    return entries
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Compare two JSON values; unlike Python, ``true`` is not ``1``."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(_same, a, b))
-    return bool(a == b)

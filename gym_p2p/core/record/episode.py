@@ -120,6 +120,8 @@ class EpisodeRecord:
         begin: how it began.
         played: when each frame was played first, in milliseconds from the begin, on a monotonic clock.
         confirmed_at: when each became final, likewise.
+        wrong_guesses: the frame times the number of seats, plus the seat's index, of every input that was
+            guessed wrong, in the order in which that was found.
         totals: what it has come to by the newest confirmed frame.
         actors: by seat's index, who acted in which frames, where that was not the seat's player.
         ended_ms: ``None`` while it is played.
@@ -133,6 +135,7 @@ class EpisodeRecord:
     begin: Begin = attrs.field(default=Begin(at_ms=0), kw_only=True)
     played: DeltaSeries = attrs.field(factory=DeltaSeries, init=False)
     confirmed_at: DeltaSeries = attrs.field(factory=DeltaSeries, init=False)
+    wrong_guesses: DeltaSeries = attrs.field(factory=DeltaSeries, init=False)
     totals: Totals = attrs.field(init=False)
     actors: dict[int, list[ActorRun]] = attrs.field(factory=dict, init=False)
     checksums: list[tuple[int, str]] = attrs.field(factory=list, init=False)
@@ -260,6 +263,10 @@ class EpisodeRecord:
     ) -> None:
         """Record that ``frame`` to ``current_frame`` were simulated again for a mispredicted input."""
         self.rollbacks.append(Rollback(frame, current_frame, player, predicted, actual, now_ms))
+
+    def guessed_wrong(self, frame: int, seat: int) -> None:
+        """Record that a seat's input of a frame had been guessed wrong."""
+        self.wrong_guesses.append(frame * len(self.seat_inputs) + seat)
 
     def corrected(self, *, mispredictions: int = 0, resimulated: int = 0, stalls: int = 0) -> None:
         """Count what guessing cost: wrong guesses, frames played again, frames that had to be waited for."""

@@ -29,6 +29,8 @@ class EpisodeView:
     dumps: Mapping[int, StateDump]
     state_problems: Mapping[int, str]
     rollbacks: tuple[Rollback, ...]
+    wrong_guesses: str
+    """Which inputs had been guessed wrong, encoded."""
     input_delays: tuple[tuple[int, int], ...]
     confirmed_frame: int
     verified_frame: int
@@ -71,6 +73,7 @@ def view_of(episode: EpisodeRecord) -> EpisodeView:
         dumps=episode.dumps.copy(),
         state_problems=dict(episode.state_problems.copy()),
         rollbacks=rollbacks,
+        wrong_guesses=episode.wrong_guesses.encoded()[0],
         input_delays=tuple(episode.input_delays.copy()),
         confirmed_frame=max(confirmed, frames - 1),
         verified_frame=verified,

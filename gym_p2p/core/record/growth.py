@@ -200,7 +200,7 @@ class SeatTotals:
 
 
 class Times:
-    """When frames were played, or became final."""
+    """When frames were played, or became final; and other numbers that mostly grow."""
 
     def since(self, value: DeltaSeries, mark: int | None, _decode: SeatDecode) -> tuple[Any, Any]:
         """Return what is new, ``None`` for nothing, and the next mark."""

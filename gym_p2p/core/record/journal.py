@@ -115,6 +115,7 @@ _EPISODE = Node(
         "actors": Actors(),
         "confirmed_at": Times(),
         "played": Times(),
+        "wrong_guesses": Times(),
         "seat_inputs": Inputs(),
     }
 )
@@ -130,6 +131,7 @@ _MATCH = Node(
         "departures": Rows(Departure),
         "pauses": Rows(Pause),
         "protocol_errors": Whole(dict[str, int]),
+        "checkpoints_late": Whole(int),
         "inputs_sent": Whole(int),
         "inputs_received": Whole(int),
         "probe": Whole(Any),

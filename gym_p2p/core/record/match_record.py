@@ -89,6 +89,7 @@ class MatchRecord:
         identities: who the players are, as far as is known, in the order of their first seats.
         probe: what the pre-match probe measured; ``None`` without one.
         sync: how frames are kept together, and why so; ``None`` before that is known.
+        checkpoints_late: how many checkpoints came late: more than is meant to could have been lost.
         upload: what became of handing in the documents; ``None`` before, and where nothing is handed in.
         termination: ``None`` while the match goes on.
 
@@ -132,6 +133,7 @@ class MatchRecord:
         self.protocol_errors: dict[str, int] = {}
         self.inputs_sent = 0
         self.inputs_received = 0
+        self.checkpoints_late = 0
         self.identities: tuple[PlayerIdentity, ...] = ()
         self.probe: Any = None
         self.sync: Any = None

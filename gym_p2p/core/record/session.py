@@ -6,9 +6,11 @@ from typing import Any
 
 from msgspec import field
 
+from gym_p2p.core.latency.delta_series import ENCODING, Encoding, decode_series, encode_series
 from gym_p2p.core.record.building import Decode, input_counts, pause_ms
 from gym_p2p.core.record.document import Document, common_keys
 from gym_p2p.core.record.episode import Rollback
+from gym_p2p.core.record.episode_view import EpisodeView
 from gym_p2p.core.record.link import UNKNOWN_CONNECTION
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.open_objects import SyncFacts
@@ -46,6 +48,17 @@ class RollbackEvent(DocumentPart, frozen=True, kw_only=True):
     """When it was noticed, in Unix milliseconds."""
 
 
+class WrongGuesses(DocumentPart, frozen=True, kw_only=True):
+    """Which inputs of an episode had been guessed wrong and were corrected."""
+
+    episode: EpisodeNumber
+    """The episode, from 1 on."""
+    encoding: Encoding
+    """How the frames are written."""
+    frames: dict[str, str]
+    """By seat, the frames in which its input had been guessed wrong, in order; only of seats with some."""
+
+
 class Rollbacks(DocumentPart, frozen=True, kw_only=True):
     """What guessing cost, over all episodes."""
 
@@ -57,6 +70,8 @@ class Rollbacks(DocumentPart, frozen=True, kw_only=True):
     """Every correction, oldest first."""
     mispredictions: Count
     """How many inputs had been guessed wrong."""
+    wrong_guesses: list[WrongGuesses]
+    """Which those were, by episode; without episodes that have none."""
     resimulated_frames: Count
     """How many frames were played again."""
     stalls: Count
@@ -118,6 +133,9 @@ class SessionDocument(Document, frozen=True, kw_only=True):
     """Frames over all episodes."""
     reconnection: Reconnections
     """Links that broke and came back."""
+    checkpoints_late: Count
+    """How many checkpoints came late, because the machine or its disk was slow: had the player been killed
+    then, more of the match would have been lost than the configured interval."""
     upload: UploadStatus | None
     """What became of handing in the multiplayer document; null before the match has ended, and where it is
     handed in nowhere."""
@@ -138,6 +156,7 @@ def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
             max_frames=max((event.frames for event in events), default=0),
             events=[_rollback_event(record, event, decode) for event in events],
             mispredictions=totals.mispredictions,
+            wrong_guesses=[_wrong_guesses(record, view) for view in episodes if view.wrong_guesses],
             resimulated_frames=totals.resimulated,
             stalls=totals.stalls,
         ),
@@ -156,7 +175,20 @@ def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
             attempts=record.attempts.copy(),
             total_pause_duration_ms=pause_ms(record),
         ),
+        checkpoints_late=record.checkpoints_late,
         upload=record.upload,
+    )
+
+
+def _wrong_guesses(record: MatchRecord, episode: EpisodeView) -> WrongGuesses:
+    by_seat: dict[str, list[int]] = {}
+    for place in decode_series(episode.wrong_guesses):
+        frame, seat = divmod(place, len(record.players))
+        by_seat.setdefault(str(record.players[seat]), []).append(frame)
+    return WrongGuesses(
+        episode=episode.number,
+        encoding=ENCODING,
+        frames={seat: encode_series(sorted(frames)) for seat, frames in by_seat.items()},
     )
 
 

@@ -27,6 +27,7 @@ from gym_p2p.core.api.rooms import DISCONNECTED
 from gym_p2p.core.matchmaking.commands import CancelProbe, LogDecision, ProposedMatch, RequestProbe
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.presence.presence import Presence
+from gym_p2p.core.presence.pseudonyms import Assigned
 from gym_p2p.core.probing.registry import ProbeEnded, ProbeRegistry
 from gym_p2p.core.service.rooms import Rooms
 from gym_p2p.core.service.spectators import Spectators
@@ -46,8 +47,9 @@ class MachineFailed:
     error: Exception
 
 
-ServiceOutput = Emit | Close | ProbeEnded | ProposedMatch | MakeMatch | LogDecision | MachineFailed
-"""``MakeMatch`` is an event here: that match has been made."""
+ServiceOutput = Assigned | Emit | Close | ProbeEnded | ProposedMatch | MakeMatch | LogDecision | MachineFailed
+"""``MakeMatch`` is an event here: that match has been made. A ``ProbeEnded`` is for the host, and so calls
+subjects by their own ids."""
 
 
 class _Machine(Protocol):
@@ -57,6 +59,10 @@ class _Machine(Protocol):
 class _TimedMachine(Protocol):
     def handle_timeout(self, now: float) -> None: ...
     def next_timeout(self) -> float | None: ...
+
+
+_TO_CLIENTS = (Notify, Emit, LogDecision)
+"""Of which no other machine hears."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -80,6 +86,8 @@ class Machines:
     queues: Queues
     _requested: dict[str, RequestProbe] = attrs.field(init=False, factory=dict)
     """The queues' probes, by id."""
+    _called: dict[str, dict[str, str]] = attrs.field(init=False, factory=dict)
+    """What the host has called the two of a probe of its own, by its id: perhaps one who has not come yet."""
     _resume_at: float | None = attrs.field(init=False, default=None)
     """When to try again what a bug has cut short."""
     _outputs: deque[ServiceOutput] = attrs.field(init=False, factory=deque)
@@ -114,7 +122,7 @@ class Machines:
         """Let a socket in, or say why not; see :meth:`Presence.connected`. Who waits hears of a duplicate."""
         refused = self.presence.connected(socket, now, subject_id=subject_id, resume_token=resume_token)
         if refused is not None and refused.code is Code.DUPLICATE_SESSION and subject_id is not None:
-            self.rooms.duplicated(subject_id)
+            self.rooms.duplicated(self.presence.known_as(subject_id))
             self.settle(now)
         return refused
 
@@ -132,6 +140,8 @@ class Machines:
         engaged = self.rooms.vacate(subject_id)
         if engaged is not None:
             return engaged
+        partners = tuple(map(self.presence.addressed, ticket.previous_partners))
+        ticket = attrs.evolve(ticket, previous_partners=partners)
         answer = self.queues.join(subject_id, ticket, now)
         waits = self.queues.queue_of(subject_id) is not None
         if isinstance(answer, Refused) and waits and self.presence.has_inherited(subject_id):
@@ -152,6 +162,11 @@ class Machines:
     def signal(self, subject_id: str, request: requests.SendMatchSignal, _now: float) -> Answer:
         """Relay a signal within a match: to a spectator, from one, or else between players."""
         return self.spectators.signal(subject_id, request) or self.rooms.signal(subject_id, request)
+
+    def request_probe(self, subject_id: str, request: requests.ProbeRequest, now: float) -> Answer:
+        """Begin a probe of a client against one who waits for that."""
+        target = self.presence.addressed(request.target_subject_id)
+        return self.probes.request(subject_id, requests.ProbeRequest(target), now)
 
     def probe_result(self, subject_id: str, payload: object, now: float) -> Answer:
         """Take a report; one that cannot be read is refused, and counts as a failed measurement."""
@@ -179,8 +194,13 @@ class Machines:
     # ---- what the host requests, and answers
 
     def probe(self, one: str, other: str, now: float, *, threshold_ms: float | None = None) -> str:
-        """Begin a probe; see :meth:`~gym_p2p.core.probing.registry.ProbeRegistry.create`."""
-        probe_id = self.probes.create(one, other, now, threshold_ms=threshold_ms)
+        """Begin a probe; see :meth:`~gym_p2p.core.probing.registry.ProbeRegistry.create`.
+
+        Both may be called by their own ids, or by their pseudonyms.
+        """
+        pair = self.presence.addressed(one), self.presence.addressed(other)
+        probe_id = self.probes.create(*pair, now, threshold_ms=threshold_ms)
+        self._called[probe_id] = dict(zip(pair, (one, other), strict=True))
         self.settle(now)
         return probe_id
 
@@ -230,7 +250,8 @@ class Machines:
 
         It ends: what a machine wants of another is caused by an event, a time or an outcome, each of which
         happens once. One that raises has to wait for ``_resume_at``, and the others go on. The queues come
-        before the rooms and the spectators last, so that mostly one round will do.
+        before the rooms and the spectators last, so that mostly one round will do. What goes to clients alone
+        makes no machine want anything: a relayed signal takes one round.
         """
         wanted = True
         while wanted:
@@ -239,7 +260,7 @@ class Machines:
                 spoke = False
                 try:
                     while (output := machine.poll()) is not None:
-                        spoke = True
+                        spoke |= not isinstance(output, _TO_CLIENTS)
                         self._route(output, now)
                     wanted |= spoke
                 except Exception as error:  # noqa: BLE001  # one that raises must not stop the others
@@ -258,7 +279,7 @@ class Machines:
             case Close(socket):
                 self._outputs.append(output)
                 self._forget(socket, now)
-            case Emit() | ProposedMatch() | LogDecision():
+            case Assigned() | Emit() | ProposedMatch() | LogDecision():
                 self._outputs.append(output)
             case Departed():
                 self.spectators.departed(output)
@@ -270,7 +291,9 @@ class Machines:
             case CancelProbe(unwanted):
                 self._cancel_probe(unwanted, now)
             case ProbeEnded(probe_id, outcome):
-                self._outputs.append(output)
+                called = self._called.pop(probe_id, {})
+                renamed = outcome.renamed(lambda who: called.get(who) or self.presence.own_id(who))
+                self._outputs.append(ProbeEnded(probe_id, renamed))
                 request = self._requested.pop(probe_id, None)
                 if request is not None:
                     self.queues.measured(request, outcome, now)

@@ -8,24 +8,16 @@ written; whether the match really went so, only playing it again can tell.
 from __future__ import annotations
 
 import os
-import platform
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import attrs
-import msgspec
-import pettingzoo
 
-from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import DamagedReplay, UnreadableReplay
-from gym_p2p.game.env.describe import split_versions
-from gym_p2p.game.env.game import Game
-from gym_p2p.game.env.recipe import Recipe, recipe_of
+from gym_p2p.game.replay.header import ReplayHeader, read_header
 from gym_p2p.game.replay.records import (
-    FORMAT,
-    FORMAT_VERSION,
     MAX_HEADER_BYTES,
     Begun,
     Closed,
@@ -38,20 +30,8 @@ from gym_p2p.game.replay.records import (
     inflate,
     raw_records,
 )
-from gym_p2p.version import __version__
 
-__all__ = [
-    "LATE_STATES",
-    "SUFFIX",
-    "Replay",
-    "ReplayEpisode",
-    "ReplayHeader",
-    "here",
-    "read_replay",
-    "replay_header",
-]
-
-SUFFIX = ".p2preplay"
+__all__ = ["LATE_STATES", "Replay", "ReplayEpisode", "read_replay"]
 
 LATE_STATES = 1024
 """The digest of a state is recorded before so many later frames are checked."""
@@ -59,42 +39,6 @@ LATE_STATES = 1024
 _BASE_BYTES = 64 * 2**20
 _MAX_ACTION_BYTES = 2**16
 """A file unpacks to no more than its frames can need: a million bytes could hold gigabytes of nothing."""
-
-
-@attrs.frozen(kw_only=True)
-class ReplayHeader:
-    """What a match was, apart from what happened in it. Plain data.
-
-    Attributes:
-        match_id: the match.
-        player_id: whose recording this is; None if nobody's in particular.
-        seats: the seats in the order of all that is recorded by seat.
-        players: who sat there, as ``{"player_id": …, "subject_id": …, "seats": […]}``.
-        environment: how to make it again; None if that is not known.
-        watchers: seats that only watched.
-        isolated: whether the global random generators were isolated.
-        snapshots: the name of the snapshot strategy that state digests were taken with.
-        description: what the players had agreed on (:meth:`Game.describe`), without the versions.
-        versions: of Python and of every package that takes part.
-        sync: how the frames were kept together.
-        recorded_ms: when, in Unix time.
-        split: which parts of the action were whose, where that was said (``seats=``); else None, and the file
-            does not have it.
-    """
-
-    match_id: str
-    player_id: SeatId | None
-    seats: tuple[SeatId, ...]
-    players: tuple[dict[str, Any], ...]
-    environment: Recipe | None
-    watchers: int
-    isolated: bool
-    snapshots: str | None
-    description: dict[str, str]
-    versions: dict[str, str]
-    sync: dict[str, Any]
-    recorded_ms: int
-    split: Any = None
 
 
 @attrs.frozen(kw_only=True)
@@ -166,6 +110,7 @@ class Replay:
         episodes: what happened.
         reason: why the match ended; None if the file was not finished.
         missing: what is not there of a file that was not finished: its player was killed, or somebody cut it.
+        whole_bytes: how many bytes that is: of a file that was not finished, up to its last whole record.
         fingerprint: the last digest, as hex digits. It stands for the whole file: kept elsewhere, it proves
             later that this is still the same recording.
     """
@@ -175,6 +120,7 @@ class Replay:
     episodes: tuple[ReplayEpisode, ...]
     reason: str | None
     missing: str | None
+    whole_bytes: int
     fingerprint: str
 
     @property
@@ -183,52 +129,16 @@ class Replay:
         return sum(episode.frames for episode in self.episodes)
 
 
-def replay_header(
-    game: Game,
-    *,
-    match_id: str,
-    recorded_ms: int,
-    player_id: SeatId | None = None,
-    players: Sequence[Mapping[str, Any]] = (),
-    sync: Mapping[str, Any] | None = None,
-    environment: Recipe | None = None,
-    isolated: bool = False,
-    snapshots: str | None = None,
-) -> ReplayHeader:
-    """Return the header of a match of this game, before its first reset; see :class:`ReplayHeader`.
-
-    Without an ``environment``, how to make it again is what it knows of itself.
-    """
-    description, versions = here(game)
-    return ReplayHeader(
-        match_id=match_id,
-        player_id=player_id,
-        seats=game.seats,
-        players=tuple(dict(player) for player in players),
-        environment=environment or recipe_of(game.env),
-        watchers=game.watchers,
-        isolated=isolated,
-        snapshots=snapshots,
-        description=description,
-        versions=versions,
-        sync=dict(sync or {}),
-        recorded_ms=recorded_ms,
-        split=game.split,
-    )
-
-
-def here(game: Game) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what describes this game, and the versions of all that takes part in it, as of now."""
-    description, versions = split_versions(game.describe())
-    ours = {"python": platform.python_version(), "gym_p2p": __version__}
-    return description, {**ours, "pettingzoo": pettingzoo.__version__, **versions}
-
-
-def read_replay(path: str | Path) -> Replay:
+def read_replay(path: str | Path, *, told: Callable[[Record], None] = lambda _record: None) -> Replay:
     """Read a recorded match.
 
     A file that was not finished is no error: what is there is returned, and ``missing`` says what is not.
     Memory does not grow with what the file unpacks to, and that is bounded by the frames that were played.
+
+    Args:
+        path: the file.
+        told: is called with every record in turn, once it is found to be as it should be; so what is in all
+            episodes can be had without reading them a second time.
 
     Raises:
         UnreadableReplay: there is no such file, it is no recorded match, or one of a newer version.
@@ -236,19 +146,19 @@ def read_replay(path: str | Path) -> Replay:
     """
     try:
         with Path(path).open("rb") as file:
-            return _read(file, path)
+            return _read(file, path, told)
     except OSError as error:
         raise UnreadableReplay(path, f"cannot be read ({error.strerror})") from error
 
 
-def _read(file: IO[bytes], path: str | Path) -> Replay:
+def _read(file: IO[bytes], path: str | Path, told: Callable[[Record], None]) -> Replay:
     line = file.readline(MAX_HEADER_BYTES)
-    header = _read_header(line, path)
+    header = read_header(line, path)
     reader = _Reader(str(path), len(header.seats))
     fingerprint, end = digest_of_header(line), len(line)
     try:
         for record in raw_records(file, fingerprint, path):
-            reader.take(record)
+            told(reader.take(record))
             fingerprint, end = record.digest, record.end
             if reader.closed is not None:
                 break
@@ -263,25 +173,9 @@ def _read(file: IO[bytes], path: str | Path) -> Replay:
         episodes=tuple(reader.finished()),
         reason=None if reader.closed is None else reader.closed.reason,
         missing=None if reader.closed is not None else reader.missing(cut_bytes=rest),
+        whole_bytes=end,
         fingerprint=fingerprint.hex(),
     )
-
-
-def _read_header(line: bytes, path: object) -> ReplayHeader:
-    try:
-        fields = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
-        raise UnreadableReplay(path, f"is no recorded match: its first line is not that of a {SUFFIX} file")
-    if fields.get("version") != FORMAT_VERSION:
-        raise UnreadableReplay(
-            path, f"has format version {fields.get('version')!r}, and this gym_p2p reads {FORMAT_VERSION}"
-        )
-    try:
-        return msgspec.convert(fields, ReplayHeader)
-    except (msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise DamagedReplay(path, "the header", f"it is not as this version writes it ({error})") from error
 
 
 @attrs.define
@@ -306,8 +200,8 @@ class _Reader:
         self._episodes: list[_Growing] = []
         self.closed: Closed | None = None
 
-    def take(self, record: RawRecord) -> None:
-        """Take in the next record; raises :class:`DamagedReplay`."""
+    def take(self, record: RawRecord) -> Record:
+        """Take in the next record, and return what it says; raises :class:`DamagedReplay`."""
         packed = inflate(record, self._path)
         value = decode(record, packed, self._path)
         problem = self._problem(value)
@@ -332,6 +226,7 @@ class _Reader:
         self._inflated += len(packed)
         if self._inflated > _BASE_BYTES + self._frames * self._seats * _MAX_ACTION_BYTES:
             raise DamagedReplay(self._path, record.where, f"{self._frames} frames cannot need so many bytes")
+        return value
 
     def finished(self) -> Iterator[ReplayEpisode]:
         """Yield the episodes."""
@@ -386,7 +281,7 @@ def _problem_of_frames(value: Frames, running: _Growing, seats: int) -> str | No
     count = len(value.inputs)
     if not len(value.rewards) == len(value.ends) == count:
         return "not as many actions as rewards and ends"
-    if any(len(row) != seats for rows in (value.inputs, value.rewards, value.ends) for row in rows):
+    if any(set(map(len, rows)) - {seats} for rows in (value.inputs, value.rewards, value.ends)):
         return f"not one value for each of {seats} seats"
     frames = [check.frame for check in value.checks]
     if frames != sorted(set(frames)) or not all(at <= frame < at + count for frame in frames):

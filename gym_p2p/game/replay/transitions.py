@@ -181,7 +181,10 @@ class _JsonLines:
 
 
 class _Csv:
-    """A line of comma-separated values for every row, below the columns' names (RFC 4180, UTF-8)."""
+    """A line of comma-separated values for every row, below the columns' names (RFC 4180, UTF-8).
+
+    Texts stand as they are, as in the tables of a study: changed, they would be none of the action space.
+    """
 
     def __init__(self, file: IO[bytes], _replay: Replay) -> None:
         self._file = io.TextIOWrapper(file, encoding="utf-8", newline="")

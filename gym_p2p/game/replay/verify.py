@@ -21,7 +21,8 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.replay.reader import LATE_STATES, Replay, ReplayEpisode, ReplayHeader, here
+from gym_p2p.game.replay.header import ReplayHeader, here
+from gym_p2p.game.replay.reader import LATE_STATES, Replay, ReplayEpisode
 from gym_p2p.game.replay.records import Check, Frames
 from gym_p2p.game.replay.writer import ends_of
 from gym_p2p.game.state.snapshot import Snapshots, snapshots_named

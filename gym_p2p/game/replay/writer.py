@@ -23,7 +23,8 @@ from gym_p2p.files.private import make_folder, open_private
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.game.checksum import OutcomeChecksum, checksum
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.replay.reader import SUFFIX, ReplayHeader
+from gym_p2p.game.replay.header import SUFFIX, ReplayHeader
+from gym_p2p.game.replay.partial import hold, partial_path
 from gym_p2p.game.replay.records import (
     FORMAT,
     FORMAT_VERSION,
@@ -38,8 +39,9 @@ from gym_p2p.game.replay.records import (
     digest_of_header,
     encode,
 )
+from gym_p2p.processes.forks import let_go_in_forks
 
-__all__ = ["ReplayWriter", "check_replay_path", "ends_of", "partial_path"]
+__all__ = ["ReplayWriter", "check_replay_path", "ends_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -47,11 +49,6 @@ _FLUSH_FRAMES = 256
 _FLUSH_S = 1.0
 _FLUSH_BYTES = MAX_PAYLOAD_BYTES // 8
 """What a killed process loses at most: a record is written after so many frames, or seconds, or bytes."""
-
-
-def partial_path(path: str | Path) -> Path:
-    """Return where a recording is while it is made; what a killed process leaves stays there."""
-    return Path(f"{path}.part")
 
 
 def check_replay_path(path: str | Path) -> Path:
@@ -99,8 +96,8 @@ class _Episode:
 class ReplayWriter:
     """Records one match into a file that appears under its name once it is finished.
 
-    Until then it is at :func:`partial_path`. All methods may go on being called when the recording has
-    failed; they do nothing then.
+    Until then it is at :func:`~gym_p2p.game.replay.partial.partial_path`, and held. All methods may go on
+    being called when the recording has failed; they do nothing then.
 
     Args:
         path: the file.
@@ -141,8 +138,10 @@ class ReplayWriter:
         self._digest = digest_of_header(line)
         try:
             self._file: IO[bytes] | None = open_private(partial_path(self.path), "xb")
+            hold(self._file)
         except OSError as error:
             raise _cannot_record(path, error) from error
+        let_go_in_forks(self._file)
         self._whole_bytes = 0
         self._append(line)
         self._write(None)
@@ -226,7 +225,7 @@ class ReplayWriter:
         self._closed = True
         self.end_episode(completed=False)
         self._write(Closed(episodes=self._episodes, frames=self._frames, reason=reason))
-        if self._file is None:  # it failed before
+        if self._file is None or self._file.closed:  # it failed before, or a fork has let go of it
             return
         try:
             os.fsync(self._file.fileno())
@@ -258,7 +257,7 @@ class ReplayWriter:
         self._flushed_s = self._clock()
 
     def _append(self, data: bytes) -> None:
-        if self._file is None:
+        if self._file is None or self._file.closed:  # a fork has let go of it
             return
         try:
             self._file.write(data)

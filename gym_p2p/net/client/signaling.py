@@ -45,6 +45,9 @@ _FOR_PROGRAMS = frozenset({"payload"})
 class SignalingClient:
     """One subject's connection to the service. :meth:`close` it when done, whatever happened.
 
+    All methods belong to the event loop that :meth:`connect` was called on. With a
+    :class:`~gym_p2p.net.probing.manager.ProbeManager` it takes part in probes.
+
     Args:
         prefix: before the names of all events, where a host has mounted the service so.
         namespace: Socket.IO's, in which a host has mounted it.
@@ -79,9 +82,9 @@ class SignalingClient:
         return self._line.subject_id
 
     async def connect(
-        self, url: str, subject_id: str, timeout_s: float, *, token: str | Secret | None = None
+        self, url: str, subject_id: str, timeout_s: float = 10.0, *, token: str | Secret | None = None
     ) -> None:
-        """Find the service and register.
+        """Find the service and register; once for one client.
 
         Args:
             url: where it is.

@@ -18,7 +18,6 @@ from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
 
 __all__ = ["answer_probes", "probe_peer"]
 
-_SIGN_IN_TIMEOUT_S = 10.0
 _PROBE_TIMEOUT_S = 30.0
 """Above what the service allows a probe, and what this side waits for a service that is silent."""
 
@@ -109,7 +108,7 @@ async def _probing(
     """Sign in, take part in probes, and hang up."""
     client = SignalingClient()
     try:
-        await client.connect(server_url, subject_id, timeout_s=_SIGN_IN_TIMEOUT_S)
+        await client.connect(server_url, subject_id)
         manager = ProbeManager(
             client, client.subject_id, link=link, pings=pings, on_result=results.put_nowait
         )

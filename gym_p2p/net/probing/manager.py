@@ -81,6 +81,11 @@ class ProbeResult:
     failure: str | None = None
     verdict: ProbeVerdict | None = None
 
+    @property
+    def rtt_ms(self) -> float | None:
+        """What this side measured: the median round trip; ``None`` without an answered ping."""
+        return None if self.statistics is None else self.statistics.median_ms
+
     def to_report(self) -> ReportProbe:
         """Return what the service is sent of it."""
         statistics = self.statistics
@@ -88,7 +93,7 @@ class ProbeResult:
             return ReportProbe(probe_session_id=self.probe_session_id, success=False, failure=self.failure)
         return ReportProbe(
             probe_session_id=self.probe_session_id,
-            rtt_ms=statistics.median_ms,
+            rtt_ms=self.rtt_ms,
             success=bool(statistics.samples_ms),
             samples_ms=statistics.samples_ms,
             jitter_ms=statistics.mad_ms,

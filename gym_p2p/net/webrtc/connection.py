@@ -42,9 +42,6 @@ _log = logging.getLogger(__name__)
 
 OnCandidate = Callable[[Mapping[str, Any]], None]
 
-ROUND_TRIP_TIMEOUT_S = 2.0
-"""Above any round trip that can be played over; aioice's own check gives up after 0.5 s."""
-
 LINGER_S = 0.5
 """How long closing waits for the other side to have got what must arrive."""
 
@@ -229,9 +226,10 @@ class PeerConnection:
 
         Takes a round trip, or two seconds when nothing comes back: ``responsesReceived`` is then unchanged.
         """
-        if self._sockets.nominated is not None:
-            await self._sockets.measure(ROUND_TRIP_TIMEOUT_S)
-        return build_report(self._layers, self._sockets, self._channels.counters)
+        await self._sockets.round_trips.measure()
+        return build_report(
+            self._layers, self._sockets.round_trips, self._sockets.traffic(), self._channels.counters
+        )
 
     @property
     def server_failures(self) -> str:
@@ -316,7 +314,7 @@ class PeerConnection:
 
     def _ice_changed(self) -> None:
         if self._pc.iceConnectionState == "completed":
-            self._sockets.begin_measuring(ROUND_TRIP_TIMEOUT_S)
+            self._sockets.round_trips.begin_measuring()
 
     def _advance(self, state: LinkState) -> None:
         order = list(LinkState)
@@ -342,7 +340,7 @@ class PeerConnection:
         if self._gathering is not None:
             await asyncio.wait({self._gathering}, timeout=CLOSE_TIMEOUT_S)
         await self._gatherer.close()
-        await self._sockets.close()
+        await self._sockets.round_trips.close()
         self._records.close()
         self._association.close()
         self._remote.close()

@@ -18,7 +18,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtcsctptransport import RTCSctpTransport
 
-__all__ = ["PRIVATE_ATTRIBUTES", "Internals", "missing_attributes"]
+__all__ = ["PRIVATE_ATTRIBUTES", "Internals", "Path", "missing_attributes"]
 
 PRIVATE_ATTRIBUTES = {
     "sctp": (
@@ -47,7 +47,7 @@ PRIVATE_ATTRIBUTES = {
         "_t1_expired",
         "_update_rto",
     ),
-    "dtls": ("_data_receiver", "_role", "_send_data", "_ssl", "_state"),
+    "dtls": ("_data_receiver", "_get_stats", "_role", "_send_data", "_ssl", "_state", "_stats_id"),
     "ice": ("_connection", "_send"),
     "connection": (
         "_check_list_done",
@@ -69,13 +69,24 @@ PRIVATE_ATTRIBUTES = {
 
 
 @attrs.frozen(eq=False)
-class Internals:
-    """The layers of one connection that carries data channels alone, from the top down."""
+class Path:
+    """The layers below what a connection carries, from the top down."""
 
-    sctp: RTCSctpTransport
     dtls: RTCDtlsTransport
     ice: RTCIceTransport
     connection: aioice.ice.Connection
+
+    @classmethod
+    def under(cls, dtls: RTCDtlsTransport) -> Path:
+        """Return the layers from one down."""
+        return cls(dtls=dtls, ice=dtls.transport, connection=dtls.transport._connection)
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Internals(Path):
+    """The layers of one connection that carries data channels alone."""
+
+    sctp: RTCSctpTransport
 
     @classmethod
     def of(cls, pc: RTCPeerConnection) -> Internals:

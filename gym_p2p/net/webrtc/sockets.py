@@ -1,9 +1,6 @@
-"""The sockets of one connection: what goes in and out of them, and the round trip over the pair in use.
+"""The sockets of one connection: what goes in and out of them, and when.
 
 Knows aioice and STUN. Refuses to know what the other datagrams hold: they are handed on.
-
-The round trip is that of a STUN binding request on the nominated pair, from just before ``sendto`` to the
-response's arrival in the loop: the request that ICE itself uses to see whether a peer is there.
 """
 
 from __future__ import annotations
@@ -18,7 +15,7 @@ import aioice.stun
 
 from gym_p2p.config import LinkEmulation
 from gym_p2p.net.links.emulation import EmulatedPath
-from gym_p2p.processes.tasks import note_failure
+from gym_p2p.net.webrtc.round_trips import RoundTrips
 
 __all__ = ["Sockets"]
 
@@ -28,19 +25,12 @@ MAX_DATAGRAM_BYTES = 65_536
 CHECK_RTO_S = 0.15
 """First repetition of a connectivity check, doubled each time. aioice's 0.5 s makes one lost check dear."""
 
-PING_INTERVAL_S = 0.5
-"""Between two requests of one measurement, until one of them is answered."""
-
 
 class Sockets:
     """The sockets of one ICE connection.
 
     Attributes:
-        requests_sent: measuring requests sent.
-        responses_received: and answered.
-        round_trip_s: the newest round trip, ``None`` before the first.
-        total_round_trip_s: the sum over all responses.
-        mapped_address: our address as the other side sees it, ``None`` before the first round trip.
+        round_trips: the round trips over the pair in use.
         packets_sent, bytes_sent, packets_received, bytes_received: DTLS records.
         sent_at, arrived_at: when the newest of them was about to go into a socket, or came out of one, in
             monotonic seconds; 0.0 before the first.
@@ -54,29 +44,18 @@ class Sockets:
         on_record: Callable[[bytes], None],
         on_round_trip: Callable[[float], None],
     ) -> None:
-        self._connection = connection
         self._emulation = emulation
         self._on_record = on_record
-        self._on_round_trip = on_round_trip
-        self._measuring: asyncio.Task[float | None] | None = None
-        self._answered: asyncio.Future[float] | None = None
-        self._arrived = 0.0
-        self.requests_sent = 0
-        self.responses_received = 0
-        self.round_trip_s: float | None = None
-        self.total_round_trip_s = 0.0
-        self.mapped_address: tuple[str, int] | None = None
+        self._stun_arrived = 0.0
+        self.round_trips = RoundTrips(
+            connection, on_round_trip=on_round_trip, arrived=lambda: self._stun_arrived
+        )
         self.packets_sent = 0
         self.bytes_sent = 0
         self.packets_received = 0
         self.bytes_received = 0
         self.sent_at = 0.0
         self.arrived_at = 0.0
-
-    @property
-    def nominated(self) -> aioice.ice.CandidatePair | None:
-        """The pair of addresses in use, ``None`` before ICE completes and after closing."""
-        return self._connection._nominated.get(1)
 
     def prepare(self, protocol: aioice.ice.StunProtocol) -> None:
         """Take over one socket of the connection, before anything is sent on it."""
@@ -94,7 +73,7 @@ class Sockets:
                 self.bytes_received += len(data)
                 self._on_record(data)
             else:
-                self._arrived = time.perf_counter()
+                self._stun_arrived = time.perf_counter()
                 handle_stun(data, addr)
 
         replaced: Any = protocol
@@ -107,7 +86,7 @@ class Sockets:
         Raises:
             ConnectionError: there is no pair in use.
         """
-        pair = self.nominated
+        pair = self.round_trips.nominated
         if pair is None:
             raise ConnectionError("no candidate pair in use")
         self.packets_sent += 1
@@ -115,77 +94,14 @@ class Sockets:
         self.sent_at = time.monotonic()
         pair.protocol.transport.sendto(data, pair.remote_addr)
 
-    async def measure(self, timeout_s: float) -> float | None:
-        """Return a fresh round trip in seconds, ``None`` if none came back in time. Callers share one."""
-        task = self.begin_measuring(timeout_s)
-        await asyncio.wait({task})
-        return None if task.cancelled() else task.result()
-
-    def begin_measuring(self, timeout_s: float) -> asyncio.Task[float | None]:
-        """Start a measurement unless one is under way."""
-        if self._measuring is None or self._measuring.done():
-            self._measuring = asyncio.get_running_loop().create_task(self._measure(timeout_s))
-            self._measuring.add_done_callback(note_failure)
-        return self._measuring
-
-    async def close(self) -> None:
-        """End a measurement that is under way. Idempotent."""
-        if self._measuring is not None:
-            self._measuring.cancel()
-            await asyncio.wait({self._measuring})
-
-    async def _measure(self, timeout_s: float) -> float | None:
-        pair = self.nominated
-        if pair is None:
-            return None
-        loop = asyncio.get_running_loop()
-        self._answered = loop.create_future()
-        deadline = loop.time() + timeout_s
-        sent: list[bytes] = []
-        try:
-            while (left := deadline - loop.time()) > 0 and self.nominated is pair:
-                sent.append(self._ping(pair))
-                await asyncio.wait({self._answered}, timeout=min(PING_INTERVAL_S, left))
-                if self._answered.done():
-                    return self._answered.result()
-            return None
-        finally:
-            for transaction_id in sent:
-                pair.protocol.transactions.pop(transaction_id, None)
-
-    def _ping(self, pair: aioice.ice.CandidatePair) -> bytes:
-        key = str(self._connection.remote_password).encode()
-        request = self._connection.build_request(pair, nominate=False)
-        request.add_message_integrity(key)
-        datagram = bytes(request)
-        self.requests_sent += 1
-        transactions: dict[bytes, Any] = pair.protocol.transactions
-        transactions[request.transaction_id] = _MeasuringRequest(key, self._note_response)
-        pair.protocol.transport.sendto(datagram, pair.remote_addr)
-        return request.transaction_id
-
-    def _note_response(self, sent: float, message: aioice.stun.Message) -> None:
-        round_trip_s = self._arrived - sent
-        self.responses_received += 1
-        self.round_trip_s = round_trip_s
-        self.total_round_trip_s += round_trip_s
-        self.mapped_address = message.attributes.get("XOR-MAPPED-ADDRESS")
-        self._on_round_trip(round_trip_s)
-        if self._answered is not None and not self._answered.done():
-            self._answered.set_result(round_trip_s)
-
-
-class _MeasuringRequest:
-    """One measuring request, made just before it is sent; stands in aioice's table of transactions."""
-
-    def __init__(self, key: bytes, on_response: Callable[[float, aioice.stun.Message], None]) -> None:
-        self._key = key
-        self._on_response = on_response
-        self._sent = time.perf_counter()
-
-    def response_received(self, message: aioice.stun.Message, _addr: tuple[str, int]) -> None:
-        if message.check_message_integrity(self._key):
-            self._on_response(self._sent, message)
+    def traffic(self) -> dict[str, int]:
+        """Return the counters of DTLS records, under webrtc-stats' names."""
+        return {
+            "packetsSent": self.packets_sent,
+            "packetsReceived": self.packets_received,
+            "bytesSent": self.bytes_sent,
+            "bytesReceived": self.bytes_received,
+        }
 
 
 class _Requests:

@@ -1,21 +1,21 @@
 """The W3C stats report of a connection, which aiortc itself leaves empty for data channels.
 
 Knows the layers' counters and the shapes of webrtc-stats. Refuses to measure: the round trip in it is the
-newest that :class:`~gym_p2p.net.webrtc.sockets.Sockets` has, and ``responsesReceived`` shows how fresh it is.
+newest of :mod:`gym_p2p.net.webrtc.round_trips`, and ``responsesReceived`` shows how fresh it is.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aioice.ice
 import attrs
 from aiortc import RTCDataChannel
 
-from gym_p2p.net.webrtc.internals import Internals
-from gym_p2p.net.webrtc.sockets import Sockets
+from gym_p2p.net.webrtc.internals import Path
+from gym_p2p.net.webrtc.round_trips import RoundTrips
 
 __all__ = ["ChannelCounters", "build_report"]
 
@@ -33,14 +33,23 @@ class ChannelCounters:
     bytes_received: int = 0
 
 
-def build_report(layers: Internals, sockets: Sockets, channels: Sequence[ChannelCounters]) -> Report:
-    """Return the report; without a pair in use it holds no ``candidate-pair``."""
-    pair = sockets.nominated
-    entries = [_transport(layers, sockets, pair)]
+def build_report(
+    path: Path, round_trips: RoundTrips, traffic: Mapping[str, Any], channels: Sequence[ChannelCounters] = ()
+) -> Report:
+    """Return the report; without a pair in use it holds no ``candidate-pair``.
+
+    Args:
+        path: the layers.
+        round_trips: the measurements on its pair.
+        traffic: webrtc-stats' counters of packets and bytes in both directions.
+        channels: the data channels whose messages are counted.
+    """
+    pair = round_trips.nominated
+    entries = [_transport(path, traffic, pair)]
     if pair is not None:
         entries += [
-            _pair(sockets),
-            _local_candidate(layers, sockets, pair),
+            _pair(round_trips, traffic),
+            _local_candidate(path, round_trips, pair),
             _candidate("R", "remote-candidate", pair.remote_candidate, pair.remote_addr[0]),
         ]
     entries += [_data_channel(counters) for counters in channels]
@@ -48,31 +57,24 @@ def build_report(layers: Internals, sockets: Sockets, channels: Sequence[Channel
     return {entry["id"]: {"timestamp": now_ms, **entry} for entry in entries}
 
 
-def _traffic(sockets: Sockets) -> dict[str, int]:
-    return {
-        "packetsSent": sockets.packets_sent,
-        "packetsReceived": sockets.packets_received,
-        "bytesSent": sockets.bytes_sent,
-        "bytesReceived": sockets.bytes_received,
-    }
-
-
-def _transport(layers: Internals, sockets: Sockets, pair: aioice.ice.CandidatePair | None) -> dict[str, Any]:
+def _transport(
+    path: Path, traffic: Mapping[str, Any], pair: aioice.ice.CandidatePair | None
+) -> dict[str, Any]:
     entry = {
         "id": "T",
         "type": "transport",
-        "dtlsState": layers.dtls.state,
-        "iceState": layers.ice.state,
-        "iceRole": layers.ice.role,
-        "dtlsRole": layers.dtls._role,
-        **_traffic(sockets),
+        "dtlsState": path.dtls.state,
+        "iceState": path.ice.state,
+        "iceRole": path.ice.role,
+        "dtlsRole": path.dtls._role,
+        **traffic,
     }
     if pair is not None:
         entry["selectedCandidatePairId"] = "P"
     return entry
 
 
-def _pair(sockets: Sockets) -> dict[str, Any]:
+def _pair(round_trips: RoundTrips, traffic: Mapping[str, Any]) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "id": "P",
         "type": "candidate-pair",
@@ -81,27 +83,27 @@ def _pair(sockets: Sockets) -> dict[str, Any]:
         "remoteCandidateId": "R",
         "state": "succeeded",
         "nominated": True,
-        "requestsSent": sockets.requests_sent,
-        "responsesReceived": sockets.responses_received,
-        "totalRoundTripTime": sockets.total_round_trip_s,
-        **_traffic(sockets),
+        "requestsSent": round_trips.requests_sent,
+        "responsesReceived": round_trips.responses_received,
+        "totalRoundTripTime": round_trips.total_round_trip_s,
+        **traffic,
     }
-    if sockets.round_trip_s is not None:
-        entry["currentRoundTripTime"] = sockets.round_trip_s
+    if round_trips.round_trip_s is not None:
+        entry["currentRoundTripTime"] = round_trips.round_trip_s
     return entry
 
 
-def _local_candidate(layers: Internals, sockets: Sockets, pair: aioice.ice.CandidatePair) -> dict[str, Any]:
+def _local_candidate(path: Path, round_trips: RoundTrips, pair: aioice.ice.CandidatePair) -> dict[str, Any]:
     """Return our end as the other side sees it: through an address translator it is not our own address."""
     base = pair.local_candidate
     entry = _candidate("L", "local-candidate", base, base.host)
     if base.type == "relay":
         # The gatherer notes it there.
         entry["relayProtocol"] = getattr(pair.protocol, "relay_protocol", None)
-    elif sockets.mapped_address is not None and sockets.mapped_address != pair.local_addr:
-        host, port = sockets.mapped_address
+    elif round_trips.mapped_address is not None and round_trips.mapped_address != pair.local_addr:
+        host, port = round_trips.mapped_address
         signalled = any(
-            c.type == "srflx" and (c.host, c.port) == (host, port) for c in layers.connection.local_candidates
+            c.type == "srflx" and (c.host, c.port) == (host, port) for c in path.connection.local_candidates
         )
         entry |= {"candidateType": "srflx" if signalled else "prflx", "address": host, "port": port}
         entry |= {"relatedAddress": base.host, "relatedPort": base.port}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import abc
 import time
+from collections.abc import Sequence
 
 from gym_p2p.core.match.events import Leave
 from gym_p2p.net.worker.messages import StampedEvent, WorkerCommand
@@ -33,6 +34,14 @@ class Bridge(abc.ABC):
         """Give a command, from any thread; does nothing once the network half has stopped.
 
         Blocks only if the network half takes nothing, for :data:`STOP_TIMEOUT_S` at most.
+        """
+
+    @abc.abstractmethod
+    def run_after_owner(self, command: Sequence[str]) -> None:
+        """Have this run should the user's process be killed, by a network half that outlives it.
+
+        Args:
+            command: of a program that ends by itself, and soon; empty takes it back.
         """
 
     @abc.abstractmethod

@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 from typing import cast
 
@@ -20,7 +21,7 @@ from gym_p2p.core.match.events import Leave
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.worker.factory import make_worker
-from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, StampedEvent
+from gym_p2p.net.worker.messages import AfterOwner, PlayerPlan, SpectatorPlan, StampedEvent
 from gym_p2p.net.worker.pipe import FrameReader, pack
 from gym_p2p.net.worker.worker import NetworkWorker
 from gym_p2p.processes.owner import OwnerWatch
@@ -32,6 +33,10 @@ _log = logging.getLogger(__name__)
 FLUSH_TIMEOUT_S = 2.0
 """The user's process may be busy or gone; it has this long to take the last events."""
 
+_LOOK_AGAIN_S = 0.05
+_LOOKS = 20
+"""A process that dies closes its files before it is gone: for so long, at most, a second."""
+
 
 class _Pipe(asyncio.Protocol):
     """The child's end: a plan first, then commands; the stream's end is the user's half's end."""
@@ -42,6 +47,13 @@ class _Pipe(asyncio.Protocol):
         self._reader = FrameReader()
         self._transport: asyncio.WriteTransport | None = None
         self._closed = asyncio.Event()
+        self.after_owner: tuple[str, ...] = ()
+        """What runs if the user's process ends without saying so."""
+
+    @property
+    def broke_off(self) -> bool:
+        """Whether the line was ended from the other side."""
+        return self._closed.is_set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's are no subclass of it
@@ -53,6 +65,8 @@ class _Pipe(asyncio.Protocol):
                 # At once: the next command may have come with it, and it may be to leave.
                 self._worker = make_worker(value, self.emit)
                 self.planned.set_result(self._worker)
+            elif isinstance(value, AfterOwner):
+                self.after_owner = value.command
             elif self._worker is not None:
                 self._worker.command(value)
 
@@ -100,11 +114,31 @@ async def _run(fd: int, owner: int) -> None:
     try:
         worker = await pipe.planned
         await worker.run()
+        if pipe.broke_off:
+            await _run_after_owner(pipe.after_owner, owner)
         await pipe.finish()
     except asyncio.CancelledError:  # the user's half ended before it had planned anything
         return
     finally:
         watch.stop()
+
+
+async def _run_after_owner(command: tuple[str, ...], owner: int) -> None:
+    """Start what is to run if the owner is dead; one that has hung up may need a moment to be."""
+    for _ in range(_LOOKS if command else 0):
+        if os.getppid() != owner:
+            try:
+                subprocess.Popen(  # noqa: ASYNC220, S603 - nothing else is to be done; a command of our own
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                _log.warning("what was to run after the user's process could not start: %s", error)
+            return
+        await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 def main() -> None:

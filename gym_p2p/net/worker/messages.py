@@ -23,6 +23,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError
 
 __all__ = [
+    "AfterOwner",
     "Emit",
     "JoinEvent",
     "LinkOpened",
@@ -95,6 +96,17 @@ class ReleaseFrames:
     """So many frames, of all that were received, are shown, or not wanted any more."""
 
     frames: int
+
+
+@attrs.frozen
+class AfterOwner:
+    """What runs should the user's process end without saying so, once the others have been told.
+
+    Attributes:
+        command: of a program that ends by itself, and soon.
+    """
+
+    command: tuple[str, ...]
 
 
 WorkerCommand = Command | Vote | Shown | ReleaseFrames

@@ -12,10 +12,12 @@ import subprocess
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from gym_p2p.errors import NetworkError
 from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge
 from gym_p2p.net.worker.messages import (
+    AfterOwner,
     PlayerPlan,
     SpectatorPlan,
     StampedEvent,
@@ -63,6 +65,11 @@ class ProcessBridge(Bridge):
         frame = pack(command)
         with self._sending:
             self._send(frame)
+
+    def run_after_owner(self, command: Sequence[str]) -> None:
+        """Have the network process run this should the user's be killed."""
+        with self._sending:
+            self._send(pack(AfterOwner(tuple(command))))
 
     def receive(self, timeout_s: float) -> StampedEvent | None:
         """Return the next event."""

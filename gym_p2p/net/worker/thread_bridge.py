@@ -9,6 +9,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 from gym_p2p.errors import NetworkError
 from gym_p2p.net.loop import run_loop
@@ -71,6 +72,9 @@ class ThreadBridge(Bridge):
         """Give a command."""
         with contextlib.suppress(RuntimeError):  # the loop has closed: the match is over
             self._loop.call_soon_threadsafe(self._worker.command, command)
+
+    def run_after_owner(self, command: Sequence[str]) -> None:
+        """Do nothing: a thread ends with its process."""
 
     def receive(self, timeout_s: float) -> StampedEvent | None:
         """Return the next event."""

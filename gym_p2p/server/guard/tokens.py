@@ -143,27 +143,31 @@ class TokenSigner(Generic[_C]):
         return _encode(hmac.digest(self._key, body.encode("ascii"), hashlib.sha256))
 
 
-def load_secret(directory: Path) -> bytes:
-    """Return the directory's secret, made at the first call and readable by its owner alone.
+def load_secret(directory: Path, name: str = _SECRET_NAME) -> bytes:
+    """Return a secret of the directory, made at the first call and readable by its owner alone.
 
     Several processes may call this at once: all get the same secret.
+
+    Args:
+        directory: exists.
+        name: of the secret's file; that of the tokens by default.
 
     Raises:
         OSError: the directory cannot be read or written, or its secret is damaged.
     """
-    path = directory / _SECRET_NAME
+    path = directory / name
     if not path.exists():
         _publish(path, secrets.token_bytes(_SECRET_BYTES))
-    return read_secret(directory)
+    return read_secret(directory, name)
 
 
-def read_secret(directory: Path) -> bytes:
-    """Return the directory's secret, where a service has made one.
+def read_secret(directory: Path, name: str = _SECRET_NAME) -> bytes:
+    """Return a secret of the directory, where a service has made one.
 
     Raises:
         OSError: there is none, it cannot be read, or it is damaged.
     """
-    path = directory / _SECRET_NAME
+    path = directory / name
     secret = path.read_bytes()
     if len(secret) != _SECRET_BYTES:
         raise OSError(f"{path} is damaged: {len(secret)} bytes instead of {_SECRET_BYTES}")

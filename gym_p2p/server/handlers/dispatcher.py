@@ -109,7 +109,8 @@ class Dispatcher:
         if isinstance(shown, Refused):
             refused: Refused | None = shown
         else:
-            refused = self._guards.refuse_again(shown.subject_id, now) or self._machines.connected(
+            known_as = None if shown.subject_id is None else self._presence.known_as(shown.subject_id)
+            refused = self._guards.refuse_again(known_as, now) or self._machines.connected(
                 socket, now, subject_id=shown.subject_id, resume_token=shown.resume_token
             )
         if refused is not None:
@@ -212,7 +213,7 @@ def _handlers(machines: Machines) -> dict[str, Handler]:
         "probe_wait": Handler(
             requests.ProbeWait, lambda who, request, _now: probes.wait(who, request), _PROBES
         ),
-        "probe_request": Handler(requests.ProbeRequest, probes.request, _PROBES),
+        "probe_request": Handler(requests.ProbeRequest, machines.request_probe, _PROBES),
         "probe_ready": Handler(requests.ProbeReady, probes.ready, _PROBES),
         "probe_signal": Handler(requests.SendProbeSignal, probes.signal, _PROBES),
         "probe_result": Handler(None, machines.probe_result, _PROBES),

@@ -23,13 +23,18 @@ MATCHES = TableText(
             "schema_version",
             "int",
             "The lowest schemaVersion of its documents.",
-            "Only a recording was read.",
+            "None of them has one: a recording, or files of the browser framework.",
         ),
         Column("environment", "string", "The environment's id, or its name where it has none.", NOT_SAID),
         Column("environment_arguments", "json", "The arguments that it was made with.", NOT_SAID),
         Column("environment_hash", "string", "SHA-256 over the environment's source files.", NOT_SAID),
         Column("packages", "json", "Versions of the packages that take part, by name.", NOT_SAID),
-        Column("room", "string", "The room or queue in which the players met.", NOT_SAID),
+        Column(
+            "room",
+            "string",
+            "The room or queue in which the players met; of the browser framework, its scene.",
+            NOT_SAID,
+        ),
         Column("sync_mode", "string", "How frames were kept together: lockstep or rollback.", NO_SESSION),
         Column(
             "fps", "float", "Frames a second that were aimed at.", "As fast as it goes, or not said.", "1/s"
@@ -72,7 +77,8 @@ PLAYERS = TableText(
         Column(
             "source",
             "string",
-            "Where it comes from: documents, journal, recording or others (their documents).",
+            "Where it comes from: documents, journal, recording, frames (the browser framework's table) or "
+            "others (their documents, or a match log).",
         ),
         Column("version", "string", "The version of gym_p2p that they played with.", NO_DOCUMENT),
         Column("platform", "string", "What it ran on.", NO_DOCUMENT),
@@ -205,7 +211,7 @@ PROBLEMS = TableText(
 PROBLEM_KINDS: Mapping[str, str] = MappingProxyType(
     {
         "unreadable": "the file cannot be read, or is damaged",
-        "foreign": "the file is none of ours, or of a newer version",
+        "foreign": "the file is none of ours and none that is read beside them, or of a newer version",
         "skipped": "the file was left out: a link that leads out of the folder, or beyond a bound",
         "partial": "a part of a document is not as it should be and was left out",
         "killed": "the player's process did not end by itself: what is there is its journal",

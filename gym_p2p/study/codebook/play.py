@@ -21,7 +21,12 @@ FRAMES = TableText(
         Column("seat", "label", "The seat's id."),
         Column("player", "label", "Who sat there.", "Not known."),
         Column("action", "label", "The action as it was applied, as JSON that its space turns back into it."),
-        Column("reward", "float", "What it earned, of the recording.", "No recording, or it ends before."),
+        Column(
+            "reward",
+            "float",
+            "What it earned, of the recording, or of the browser framework's table of frames.",
+            "There is neither, or it ends before, or its columns cannot be placed.",
+        ),
         Column(
             "terminated", "bool", "Whether the environment had ended for the seat after it.", "As for reward."
         ),
@@ -59,7 +64,8 @@ FRAMES = TableText(
         Column(
             "corrected",
             "bool",
-            "Whether a wrong guess of this seat's action made another player's copy go back to this frame.",
+            "Whether another player's copy had played it with a wrong guess of this seat's action, and "
+            "corrected that. Of older documents, the first such frame of each correction alone.",
             "No session document of another player was read.",
         ),
     ),
@@ -86,7 +92,14 @@ LATENCY = TableText(
             "t_ms", "int", "The same, from the start of the match at `from`.", "The start is not said.", "ms"
         ),
         Column("rtt_ms", "float", "The round trip; of version 2 to 0.1 ms.", "", "ms"),
-        Column("one_way_ms", "float", "Half of it: one way, if both ways are alike.", "", "ms"),
+        Column(
+            "one_way_ms",
+            "float",
+            "Half of it: one way, if both ways are alike. Whether they are cannot be known: the clocks' "
+            "offset (`clock_offset` in `events`) is itself made of round trips, and half of one uncertain.",
+            "",
+            "ms",
+        ),
     ),
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 from gym_p2p.study.match.facts import MatchFacts
 from gym_p2p.study.reading import document_parts as parts
 from gym_p2p.study.reading.accounts import Account
-from gym_p2p.study.reading.recordings import RecordedEpisode, Recording
+from gym_p2p.study.reading.recordings import Played, RecordedEpisode
 from gym_p2p.study.tables.arrow import json_text, whole_ms
 
 __all__ = ["episode_rows", "recorded_return"]
@@ -21,16 +21,16 @@ who was left."""
 
 def episode_rows(facts: MatchFacts) -> list[dict[str, Any]]:
     """Return a row for every seat of every episode, and say where the documents of one do not agree."""
-    accounts, rows, recording, seat_players = facts.accounts, facts.rows, facts.recording, facts.seat_players
-    seats = list(dict.fromkeys([*_recorded_seats(recording), *rows.seats, *seat_players]))
+    accounts, rows, played, seat_players = facts.accounts, facts.rows, facts.played, facts.seat_players
+    seats = list(dict.fromkeys([*_seats(played), *rows.seats, *seat_players]))
     frames = {number: int(rows.frame[where].max()) + 1 for number, where in rows.of_episodes()}
-    numbers = set(frames) | (set(recording.episodes) if recording is not None else set())
+    numbers = set(frames) | (set(played.episodes) if played is not None else set())
     for account in accounts:
         numbers |= {number for number in {**account.episodes, **account.summaries} if 0 < number < 2**31}
     found = []
     for number in sorted(numbers):
         told = _fullest_first(accounts, number)
-        recorded = None if recording is None else recording.episodes.get(number)
+        recorded = None if played is None else played.episodes.get(number)
         _agree(number, told, recorded, facts)
         for seat in seats:
             player = seat_players.get(seat)
@@ -42,7 +42,7 @@ def episode_rows(facts: MatchFacts) -> list[dict[str, Any]]:
                     "seat": seat,
                     "player": player,
                     **_of_the_episode(number, own, accounts, recorded),
-                    **_of_the_seat(seat, told, recorded, recording),
+                    **_of_the_seat(seat, told, recorded, played),
                     **_of_the_player(number, own),
                     "frames": frames.get(number, 0),
                 }
@@ -50,8 +50,8 @@ def episode_rows(facts: MatchFacts) -> list[dict[str, Any]]:
     return found
 
 
-def _recorded_seats(recording: Recording | None) -> list[str]:
-    return [] if recording is None else [str(seat) for seat in recording.header.seats]
+def _seats(played: Played | None) -> list[str]:
+    return [] if played is None else played.seats
 
 
 def _of_the_episode(
@@ -64,12 +64,15 @@ def _of_the_episode(
     ended = _first(fullest[:1], "ended_at")
     if not told:
         summary = next((s for account in tellers if (s := account.summaries.get(number))), None)
-        ended = None if summary is None else summary.timestamp
+        ended = summary.timestamp if summary is not None else recorded and recorded.ended_ms
+    started = _first(told[:1], "started_at")
+    if not told and recorded is not None:
+        started = recorded.started_ms
     seed = _first(told, "seed")
     return {
         "seed": recorded.seed if seed is None and recorded is not None else seed,
         "options": json_text(options or None),
-        "started_at": whole_ms(_first(told[:1], "started_at")),
+        "started_at": whole_ms(started),
         "ended_at": whole_ms(ended),
         "ended_by": _first(fullest, "ended_by"),
     }
@@ -82,20 +85,20 @@ def _fullest_first(accounts: Sequence[Account], number: int) -> list[parts.Episo
 
 
 def _of_the_seat(
-    seat: str, told: Sequence[parts.Episode], recorded: RecordedEpisode | None, recording: Recording | None
+    seat: str, told: Sequence[parts.Episode], recorded: RecordedEpisode | None, played: Played | None
 ) -> dict[str, Any]:
     earned = next((one.returns[seat] for one in told if one.returns.get(seat) is not None), None)
     length = next((one.lengths[seat] for one in told if one.lengths.get(seat) is not None), None)
     info = next((one.final_info[seat] for one in told if one.final_info and seat in one.final_info), None)
-    place = _place(seat, recording)
+    place = _place(seat, played)
     if recorded is not None and place is not None:
         earned = recorded_return(recorded, place) if earned is None else earned
         length = recorded.length(place) if length is None else length
     return {"return": earned, "length": length, "final_info": json_text(info)}
 
 
-def _place(seat: str, recording: Recording | None) -> int | None:
-    seats = _recorded_seats(recording)
+def _place(seat: str, played: Played | None) -> int | None:
+    seats = _seats(played)
     return seats.index(seat) if seat in seats else None
 
 
@@ -131,18 +134,18 @@ def _agree(
             texts = sorted({json_text(value) or "" for value in said})
             facts.problems.add("disagreement", f"episode {number}: {what}: {' or '.join(texts)}")
     for seat in dict.fromkeys(seat for one in told for seat in one.returns):
-        for problem in _returns(seat, told, recorded, facts.recording):
+        for problem in _returns(seat, told, recorded, facts.played):
             facts.problems.add("disagreement", f"episode {number}: the return of seat {seat}: {problem}")
 
 
 def _returns(
-    seat: str, told: Sequence[parts.Episode], recorded: RecordedEpisode | None, recording: Recording | None
+    seat: str, told: Sequence[parts.Episode], recorded: RecordedEpisode | None, played: Played | None
 ) -> Iterator[str]:
     whole = max((one.frames or 0 for one in told), default=0)
     said = [one.returns[seat] for one in told if one.frames == whole and one.returns.get(seat) is not None]
     if any(value != said[0] for value in said):
         yield " or ".join(sorted({str(value) for value in said}))
-    place = _place(seat, recording)
+    place = _place(seat, played)
     if said and recorded is not None and place is not None and len(recorded.ends) == whole:
         again = recorded_return(recorded, place)
         if not math.isclose(again, said[0] or 0.0, rel_tol=1e-9, abs_tol=1e-9):

@@ -8,7 +8,7 @@ from gym_p2p.study.match.actions import ActionRows
 from gym_p2p.study.match.participants import Participant
 from gym_p2p.study.problems import Problems
 from gym_p2p.study.reading.accounts import Account
-from gym_p2p.study.reading.recordings import Recording
+from gym_p2p.study.reading.recordings import Played, Recording
 
 __all__ = ["MatchFacts"]
 
@@ -22,6 +22,7 @@ class MatchFacts:
         folder: where its files are, relative to what was loaded.
         accounts: what the players' documents say, in the order of the players' texts.
         recording: the longest one; ``None`` without any.
+        played: what was earned, by the recording or the browser framework's tables of frames.
         rows: the actions of all frames.
         participants: everybody who is known to have played.
         problems: takes what does not agree.
@@ -31,6 +32,7 @@ class MatchFacts:
     folder: str
     accounts: list[Account]
     recording: Recording | None
+    played: Played | None
     rows: ActionRows
     participants: list[Participant]
     problems: Problems

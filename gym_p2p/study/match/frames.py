@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -13,7 +13,7 @@ from gym_p2p.study.codebook.codebook import schema
 from gym_p2p.study.match.actions import MAX_NUMBER, ActionRows
 from gym_p2p.study.match.facts import MatchFacts
 from gym_p2p.study.reading.accounts import Account
-from gym_p2p.study.reading.recordings import Recording
+from gym_p2p.study.reading.recordings import Played
 from gym_p2p.study.tables.arrow import label_column
 
 __all__ = ["frames_table"]
@@ -46,8 +46,8 @@ def frames_table(facts: MatchFacts) -> pa.Table:
     by_player = {account.player: account for account in accounts}
     columns = _Columns(rows, [by_player.get(player or "") for player in players])
     for number, where in rows.of_episodes():
-        columns.earn(number, where, facts.recording)
-        columns.time(number, where, accounts)
+        columns.earn(number, where, facts.played)
+        columns.time(number, where, accounts, facts.played)
     columns.delays()
     columns.corrections(accounts, players)
     columns.acting(accounts)
@@ -91,18 +91,18 @@ class _Columns:
         self.corrected = _Masked.of(count, bool)
         self.actor = np.zeros(count, np.int32)
 
-    def earn(self, number: int, where: slice, recording: Recording | None) -> None:
+    def earn(self, number: int, where: slice, played: Played | None) -> None:
         """Set rewards and ends of an episode."""
-        episode = None if recording is None else recording.episodes.get(number)
-        if recording is None or episode is None:
+        episode = None if played is None else played.episodes.get(number)
+        if played is None or episode is None:
             return
-        for place, seat in enumerate(recording.header.seats):
-            here = self._of_seat(where, str(seat), len(episode.ends))
+        for place, seat in enumerate(played.seats):
+            here = self._of_seat(where, seat, len(episode.ends))
             frames = self._rows.frame[here]
             self.reward.set(here, episode.rewards[frames, place] + 0.0)  # -0.0 becomes 0.0
             self.ends.set(here, episode.ends[frames, place])
 
-    def time(self, number: int, where: slice, accounts: Sequence[Account]) -> None:
+    def time(self, number: int, where: slice, accounts: Sequence[Account], played: Played | None) -> None:
         """Set when the frames of an episode were played, and who guessed."""
         timings = {
             account.player: timing
@@ -110,6 +110,10 @@ class _Columns:
             if (timing := account.timings.get(number)) is not None
         }
         if not timings:
+            episode = None if played is None else played.episodes.get(number)
+            if episode is not None and episode.t_ms is not None:
+                here = where.start + np.flatnonzero(self._rows.frame[where] < len(episode.t_ms))
+                self.t_ms.set(here, episode.t_ms[self._rows.frame[here]])
             return
         for index, owner in enumerate(self._owners):
             seat = self._rows.seats[index]
@@ -155,10 +159,20 @@ class _Columns:
             if others:
                 self.corrected.set(of_seat, False)  # noqa: FBT003 - a value of the column
             for account in others:
-                for row in self._corrected(account, index, {player, self._rows.seats[index]}):
+                if account.wrong_guesses is not None:
+                    self._guessed_wrong(account.wrong_guesses, self._rows.seats[index])
+                    continue
+                for row in self._first_corrected(account, index, {player, self._rows.seats[index]}):
                     self.corrected.set(row, True)  # noqa: FBT003 - the same
 
-    def _corrected(self, account: Account, seat: int, names: set[str | None]) -> Iterator[int]:
+    def _guessed_wrong(self, told: Mapping[tuple[int, str], np.ndarray], seat: str) -> None:
+        for number, where in self._rows.of_episodes():
+            frames = told.get((number, seat))
+            if frames is not None:
+                here = self._of_seat(where, seat, MAX_NUMBER)
+                self.corrected.set(here[np.isin(self._rows.frame[here], frames)], True)  # noqa: FBT003 - the same
+
+    def _first_corrected(self, account: Account, seat: int, names: set[str | None]) -> Iterator[int]:
         events = account.rollbacks.events if account.rollbacks is not None else []
         for number, event in zip(account.rollback_episodes, events, strict=True):
             if number is None or account.names.or_none(event.player_id) not in names:

@@ -14,12 +14,14 @@ from gym_p2p.study.match.actions import Compared, agreed_actions
 from gym_p2p.study.match.episodes import episode_rows
 from gym_p2p.study.match.events import event_rows
 from gym_p2p.study.match.facts import MatchFacts
+from gym_p2p.study.match.frame_tables import FrameTables, read_tables
 from gym_p2p.study.match.frames import frames_table
-from gym_p2p.study.match.participants import participants
+from gym_p2p.study.match.participants import participants, told_by
 from gym_p2p.study.match.round_trips import latency_rows, probe_rows, worst_link
 from gym_p2p.study.problems import Problems, plural
 from gym_p2p.study.reading import document_parts as parts
 from gym_p2p.study.reading.accounts import Account, Names, read_accounts
+from gym_p2p.study.reading.documents import Document
 from gym_p2p.study.reading.files import Found
 from gym_p2p.study.reading.recordings import Recording, read_recordings
 from gym_p2p.study.tables.arrow import json_text, table_of, whole_ms
@@ -44,14 +46,17 @@ def read_match(wanted: MatchFiles) -> dict[str, pa.Table]:
     accounts, aggregates = read_accounts(wanted.files, wanted.match, problems)
     recordings = read_recordings(wanted.files, problems)
     names = accounts[0].names if accounts else Names([])
-    rows, actions = agreed_actions(accounts, names, problems)
+    tables = read_tables(wanted.files, wanted.match, problems)
+    rows, actions = agreed_actions(tables.in_place_of(accounts, names), names, problems)
+    told = [*told_by(accounts, aggregates, recordings), *tables.told()]
     facts = MatchFacts(
         match=wanted.match,
         folder=wanted.files[0].name.rpartition("/")[0] or ".",
         accounts=accounts,
         recording=recordings[0] if recordings else None,
+        played=recordings[0].played if recordings else tables.played(problems),
         rows=rows,
-        participants=participants(accounts, aggregates, recordings, rows, problems),
+        participants=participants(accounts, told, tables.logged_subjects, rows, problems),
         problems=problems,
     )
     episodes = episode_rows(facts)
@@ -65,15 +70,25 @@ def read_match(wanted: MatchFiles) -> dict[str, pa.Table]:
         "latency": table_of("latency", latency),
         "events": table_of("events", event_rows(facts)),
         "probes": table_of("probes", probe_rows(wanted.match, accounts)),
-        "matches": table_of("matches", [_match_row(facts, actions, hashes)]),  # it counts the problems
+        "matches": table_of("matches", [_match_row(facts, aggregates, tables, actions, hashes)]),
         "problems": table_of("problems", problems),
     }
 
 
-def _match_row(facts: MatchFacts, actions: Compared, hashes: Compared) -> dict[str, Any]:
+def _match_row(
+    facts: MatchFacts,
+    aggregates: Sequence[Document],
+    tables: FrameTables,
+    actions: Compared,
+    hashes: Compared,
+) -> dict[str, Any]:
+    """Return the match's row; the last to be made, for it counts the problems."""
     accounts, recording, rows = facts.accounts, facts.recording, facts.rows
     environment = _environment(accounts, recording, facts.problems)
-    config = _first(account.config for account in accounts) or {}
+    config = _first(account.config for account in accounts if account.config) or {}
+    scene = _first(
+        [tables.scene, *((a.part("config", dict[str, Any]) or {}).get("room") for a in aggregates)]
+    )
     sync = config.get("sync")
     chosen = _first(account.sync.chosen for account in accounts if account.sync is not None) or {}
     status = [account.status for account in accounts]
@@ -83,13 +98,13 @@ def _match_row(facts: MatchFacts, actions: Compared, hashes: Compared) -> dict[s
     return {
         "match": facts.match,
         "folder": facts.folder,
-        "schema_version": min((account.version for account in accounts), default=None),
+        "schema_version": min((a.version for a in accounts if a.version is not None), default=None),
         **environment,
-        "room": _first([config.get("queue"), config.get("room")]) if config else None,
+        "room": _first([config.get("queue"), config.get("room"), scene]),
         "sync_mode": chosen.get("mode"),
         "fps": _number(sync.get("fps")) if isinstance(sync, dict) else None,
         "started_at": whole_ms(
-            min((a.started_ms for a in accounts if a.started_ms is not None), default=None)
+            min((a.started_ms for a in accounts if a.started_ms is not None), default=tables.made_ms)
         ),
         "ended_at": whole_ms(max((a.ended_ms for a in accounts if a.ended_ms is not None), default=None)),
         "players": len(facts.participants),
@@ -170,6 +185,7 @@ def _of_account(account: Account) -> dict[str, Any]:
     broken = account.reconnection
     summaries = account.summaries.values()
     has_multiplayer = account.multiplayer is not None
+    ours = account.multiplayer is not None and account.multiplayer.version is not None
     return {
         "started_at": whole_ms(account.started_ms),
         "ended_at": whole_ms(account.ended_ms),
@@ -200,7 +216,7 @@ def _of_account(account: Account) -> dict[str, Any]:
         "pause_ms": None if broken is None else broken.total_pause_duration_ms,
         "jitter_ms": None if worst is None else worst.jitter_ms,
         "missed_polls": None if worst is None else worst.missed,
-        "protocol_errors": sum(account.protocol_errors.values()) if has_multiplayer else None,
+        "protocol_errors": sum(account.protocol_errors.values()) if ours else None,
         "waited_ms": None if account.probe is None else account.probe.waited_ms,
         "upload": None if account.upload is None else account.upload.state,
         "config": json_text(account.config or None),

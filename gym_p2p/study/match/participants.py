@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -15,7 +15,9 @@ from gym_p2p.study.reading.accounts import Account, Names
 from gym_p2p.study.reading.documents import Document
 from gym_p2p.study.reading.recordings import Recording
 
-__all__ = ["Participant", "participants"]
+__all__ = ["Participant", "participants", "told_by"]
+
+Told = tuple[str, dict[str, Any], str]
 
 
 @attrs.define(eq=False)
@@ -27,7 +29,7 @@ class Participant:
     seats: list[str] | None = None
     version: str | None = None
     platform: str | None = None
-    recorded: bool = False
+    seen_in: str | None = None
     account: Account | None = None
 
     @property
@@ -35,21 +37,30 @@ class Participant:
         """Where what is known of them comes from, as the codebook has it."""
         if self.account is not None:
             return self.account.source
-        return "recording" if self.recorded else "others"
+        return self.seen_in or "others"
 
 
 def participants(
     accounts: Sequence[Account],
-    aggregates: Sequence[Document],
-    recordings: Sequence[Recording],
+    told: Iterable[Told],
+    logged: Sequence[str],
     rows: ActionRows,
     problems: Problems,
 ) -> list[Participant]:
-    """Return every player of a match, and say where two sources name different people or seats."""
+    """Return every player of a match, and say where two sources name different people or seats.
+
+    Args:
+        accounts: the players' own.
+        told: what is said of players; see :func:`told_by`.
+        logged: the subjects that a match log names.
+        rows: what was played.
+        problems: takes what does not agree.
+    """
     found = {account.player: Participant(account.player, account=account) for account in accounts}
-    for name, entry, source in _told(accounts, aggregates, recordings):
+    for name, entry, source in told:
         one = found.setdefault(name, Participant(name))
-        one.recorded |= source == "recording"
+        if source in {"recording", "frames"}:
+            one.seen_in = one.seen_in or source
         for what in ("subject", "seats", "version", "platform"):
             _take(one, what, entry.get(what), problems)
     for account in accounts:
@@ -62,12 +73,16 @@ def participants(
             one.platform = one.platform or _text(software.get("platform"))
         if one.seats is None and one.player in rows.seats:  # players are called by their seats
             one.seats = [one.player]
+    for subject in logged:
+        if all(one.subject not in {None, subject} for one in found.values()):  # nobody else knows their id
+            found[subject] = Participant(subject, subject)
     return [found[name] for name in sorted(found)]
 
 
-def _told(
+def told_by(
     accounts: Sequence[Account], aggregates: Sequence[Document], recordings: Sequence[Recording]
-) -> Iterator[tuple[str, dict[str, Any], str]]:
+) -> Iterator[Told]:
+    """Yield players as these name them: the player, what is known of them, and who says so."""
     for account in accounts:
         for player in account.players:
             yield account.names(player.player_id), _entry(player, account.names), "documents"

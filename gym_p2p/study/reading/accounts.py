@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,12 +10,13 @@ from typing import Any
 import attrs
 import numpy as np
 
-from gym_p2p.core.latency.delta_series import ENCODING, decode_series
+from gym_p2p.core.latency.delta_series import ENCODING
 from gym_p2p.study.problems import Problems
 from gym_p2p.study.reading import document_parts as parts
 from gym_p2p.study.reading.documents import Document, read_document
 from gym_p2p.study.reading.files import Found, Unreadable, unpacked
 from gym_p2p.study.reading.journals import read_journal
+from gym_p2p.study.reading.series import series_array
 
 __all__ = ["Account", "Names", "read_accounts"]
 
@@ -64,9 +64,9 @@ class Account:
         return None
 
     @property
-    def version(self) -> int:
-        """The lowest schemaVersion."""
-        return min(document.version for document in self.documents.values())
+    def version(self) -> int | None:
+        """The lowest schemaVersion; ``None`` of the browser framework's documents."""
+        return min((one.version for one in self.documents.values() if one.version is not None), default=None)
 
     @property
     def multiplayer(self) -> Document | None:
@@ -175,11 +175,31 @@ class Account:
     @functools.cached_property
     def timings(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """When the frames of each episode were played and confirmed, in ms from its start."""
-        document = next((one for one in self.documents.values() if one.version > 1), None)
+        document = next((one for one in self.documents.values() if (one.version or 1) > 1), None)
         if document is None:
             return {}
         found = {number: _timing(document, episode) for number, episode in self.episodes.items()}
         return {number: timing for number, timing in found.items() if timing is not None}
+
+    @functools.cached_property
+    def wrong_guesses(self) -> dict[tuple[int, str], np.ndarray] | None:
+        """The frames in which an input had been guessed wrong here, by episode and seat.
+
+        ``None`` where the documents do not say: those of before name the first of each correction alone.
+        """
+        told = self.rollbacks.wrong_guesses if self.rollbacks is not None else None
+        if told is None:
+            return None
+        found = {}
+        for one in told:
+            for seat, text in one.frames.items():
+                try:
+                    if one.encoding != ENCODING:
+                        raise ValueError(f"an encoding {one.encoding!r} that is not known")  # noqa: TRY301 - one way
+                    found[one.episode, seat] = series_array(text)
+                except (ValueError, OverflowError) as error:
+                    self.documents["session"].leave_out("rollbacks.wrongGuesses", str(error))
+        return found
 
     @functools.cached_property
     def rollback_episodes(self) -> list[int | None]:
@@ -226,16 +246,16 @@ def read_accounts(
 
 
 def _documents(files: Sequence[Found], match: str, problems: Problems) -> Iterator[Document]:
-    seen: set[bytes] = set()
+    seen: dict[int, list[bytes]] = {}
     for file in sorted(files, key=lambda file: file.changed_ns):
         if file.kind != "document":
             continue
         try:
             data = unpacked(file.path)
-            digest = hashlib.blake2b(data, digest_size=16).digest()
-            if digest in seen:  # the service's copy of a player's own
+            alike = seen.setdefault(len(data), [])
+            if data in alike:  # the service's copy of a player's own
                 continue
-            seen.add(digest)
+            alike.append(data)  # in memory anyway: the documents are read of it part by part
             yield _of_match(read_document(data, file.name, problems), match)
         except Unreadable as error:
             problems.add(error.kind, error.problem, path=file.name)
@@ -281,7 +301,7 @@ def _timing(document: Document, episode: parts.Episode) -> tuple[np.ndarray, np.
         document.leave_out("episodes.timing", f"an encoding {timing.encoding!r} that is not known")
         return None
     try:
-        t, confirmed = (np.array(decode_series(text), np.int64) for text in (timing.t, timing.confirmed))
+        t, confirmed = (series_array(text) for text in (timing.t, timing.confirmed))
     except (ValueError, OverflowError) as error:
         document.leave_out("episodes.timing", str(error))
         return None

@@ -45,6 +45,7 @@ __all__ = [
     "Sync",
     "Timing",
     "Upload",
+    "WrongGuesses",
 ]
 
 NOTHING = msgspec.Raw(b"null")
@@ -140,6 +141,14 @@ class Rollback(Part, frozen=True):
     timestamp: float | None = None
 
 
+class WrongGuesses(Part, frozen=True):
+    """Inputs of an episode that had been guessed wrong."""
+
+    episode: int
+    encoding: str
+    frames: dict[str, str] = {}
+
+
 class Rollbacks(Part, frozen=True):
     """What guessing cost."""
 
@@ -147,6 +156,7 @@ class Rollbacks(Part, frozen=True):
     max_frames: int | None = None
     events: list[Rollback] = []
     mispredictions: int | None = None
+    wrong_guesses: list[WrongGuesses] | None = None
     resimulated_frames: int | None = None
     stalls: int | None = None
 

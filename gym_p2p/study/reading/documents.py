@@ -13,6 +13,7 @@ import msgspec
 from gym_p2p.study.problems import Problems
 from gym_p2p.study.reading.document_parts import NOTHING, Id
 from gym_p2p.study.reading.files import Unreadable
+from gym_p2p.study.reading.framework_documents import in_our_words, plain
 
 __all__ = ["NEWEST_VERSION", "Document", "read_document"]
 
@@ -31,7 +32,7 @@ class _Validation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 class _Whole(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
     """Any of the documents: every part as it stands."""
 
-    schema_version: int
+    schema_version: int | None = None
     game_id: Id
     player_id: Id | None = None
     aggregated_at: msgspec.Raw = NOTHING
@@ -69,10 +70,11 @@ class Document:
 
     Attributes:
         name: its file, relative to what was loaded.
-        version: its schemaVersion.
+        version: its schemaVersion; ``None`` of the browser framework's.
         match: the match's id, as text.
         player_id: whose it is, as it stands there.
         kind: session, validation, multiplayer or aggregate: what it holds says so, not its name.
+        left_out: how many parts have been left out of what was read so far.
     """
 
     def __init__(self, whole: _Whole, name: str, problems: Problems) -> None:
@@ -83,6 +85,7 @@ class Document:
         self.match = str(whole.game_id)
         self.player_id = whole.player_id
         self.kind = _kind(whole)
+        self.left_out = 0
         self._validation = self._part("validation", whole.validation, _Validation) or _Validation()
 
     def part(self, name: str, wanted: Any) -> Any:
@@ -93,12 +96,17 @@ class Document:
         """Return a list of the validation part; empty where it is not there."""
         return self._part(f"validation.{name}", getattr(self._validation, name), wanted) or []
 
+    def written(self, name: str) -> bytes:
+        """Return a list of the validation part as it is written."""
+        return bytes(getattr(self._validation, name))
+
     def decoded(self, name: str, raw: msgspec.Raw, wanted: Any) -> Any:
         """Return a part of a part, as :meth:`part` does."""
         return self._part(name, raw, wanted)
 
     def leave_out(self, name: str, problem: str) -> None:
         """Say that a part is not as it should be."""
+        self.left_out += 1
         self._problems.add(
             "partial", f"{name}: {problem}: left out", path=self.name, player=str(self.player_id)
         )
@@ -129,12 +137,24 @@ def read_document(data: bytes, name: str, problems: Problems) -> Document:
         raise Unreadable("foreign", f"is no document of a match ({error})") from error
     except (ValueError, RecursionError) as error:
         raise Unreadable("unreadable", f"is no whole JSON ({str(error) or 'nested too deeply'})") from error
-    if not 1 <= whole.schema_version <= NEWEST_VERSION:
+    if whole.schema_version is None:
+        whole = _theirs(data, name)
+    elif not 1 <= whole.schema_version <= NEWEST_VERSION:
         raise Unreadable(
             "foreign",
             f"has schemaVersion {whole.schema_version}, and this gym_p2p reads 1 to {NEWEST_VERSION}",
         )
     return Document(whole, name, problems)
+
+
+def _theirs(data: bytes, name: str) -> _Whole:
+    ours = in_our_words(plain(data), name)
+    if ours is None:
+        raise Unreadable("foreign", "is no document of a match (it has no schemaVersion)")
+    try:
+        return _WHOLE.decode(msgspec.json.encode(ours))
+    except (ValueError, OverflowError, RecursionError) as error:  # a number beyond 64 bits
+        raise Unreadable("unreadable", f"cannot be read ({error})") from error
 
 
 def _kind(whole: _Whole) -> str:

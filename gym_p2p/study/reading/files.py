@@ -22,7 +22,7 @@ import msgspec
 from gym_p2p.errors import UsageError
 from gym_p2p.study.problems import Problems
 
-__all__ = ["MAX_BYTES", "Found", "Unreadable", "find", "unpacked"]
+__all__ = ["MAX_BYTES", "Found", "Unreadable", "find", "first_bytes", "unpacked"]
 
 MAX_BYTES = 2**28
 """Of a document, unpacked: eight hours of two seats at 60 Hz have less."""
@@ -35,6 +35,8 @@ _QUIET = ("index.jsonl", "decisions.jsonl")
 _DOCUMENT = re.compile(r"\.json(\.gz)?$")
 _JOURNAL = re.compile(r"\.journal\.jsonl$")
 _RECORDING = re.compile(r"\.p2preplay(\.part)?$")
+_FRAMES = re.compile(r"\.csv$")
+_MATCH_LOG = re.compile(r"\.jsonl$")
 _STARTS = re.compile(
     rb'\s*\{\s*(?:"schemaVersion"\s*:\s*\d+\s*,\s*)?"gameId"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+)\s*,'
 )
@@ -61,10 +63,11 @@ class Found:
     Attributes:
         path: where it is.
         name: the same, relative to what was loaded.
-        kind: document, journal or recording.
-        match: whose, as its beginning says.
+        kind: document, journal or recording; of the browser framework also frames, and match log.
+        match: whose, as its beginning says; of these two empty until they are placed.
         size_bytes: on the disk.
         changed_ns: when it was changed.
+        line: of a match log, the line that is about the match.
     """
 
     path: str
@@ -73,6 +76,7 @@ class Found:
     match: str
     size_bytes: int
     changed_ns: int
+    line: bytes = b""
 
 
 def find(root: Path, problems: Problems) -> list[Found]:
@@ -110,6 +114,19 @@ def unpacked(path: str) -> bytes:
     if len(data) > MAX_BYTES:
         raise Unreadable("skipped", f"is larger than {MAX_BYTES // 2**20} MiB")
     return data
+
+
+def first_bytes(path: str, most: int) -> bytes:
+    """Return the begin of a file.
+
+    Raises:
+        Unreadable: it cannot be read.
+    """
+    try:
+        with _open(path) as file:
+            return file.read(most)
+    except OSError as error:
+        raise Unreadable("unreadable", f"cannot be read ({error.strerror or error})") from error
 
 
 def _open(path: str | Path) -> IO[bytes]:
@@ -242,6 +259,21 @@ def _peek_journal(path: str) -> str:
         return _first_line(file.readline(_MAX_HEADER_BYTES), "journal")
 
 
+def _peek_frames(path: str) -> str:
+    """Of its header: what a table of frames has, and the other tables of the framework have not."""
+    columns = first_bytes(path, _MAX_HEADER_BYTES).partition(b"\n")[0].decode(errors="replace").split(",")
+    if not {"t", "episode_num"} <= {column.strip('"\r') for column in columns}:
+        raise Unreadable("foreign", "is no table of an episode's frames")
+    return ""
+
+
+def _peek_match_log(path: str) -> str:
+    start = first_bytes(path, _MAX_HEADER_BYTES)
+    if b'"game_id"' not in start or b'"participants"' not in start:
+        raise Unreadable("foreign", "is no log of matches")
+    return ""
+
+
 def _first_line(line: bytes, what: str) -> str:
     try:
         header = _FIRST_LINES.decode(line)
@@ -269,4 +301,6 @@ _KINDS = (
     (_JOURNAL, "journal", _peek_journal),
     (_RECORDING, "recording", _peek_recording),
     (_DOCUMENT, "document", _peek_document),
+    (_FRAMES, "frames", _peek_frames),
+    (_MATCH_LOG, "match log", _peek_match_log),
 )

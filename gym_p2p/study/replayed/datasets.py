@@ -66,7 +66,8 @@ class _Dataset:
 def to_minari(study: Study, directory: Path, *, trust: bool, say: Callable[[str], None]) -> list[str]:
     """Write the datasets; see :meth:`gym_p2p.study.study.Study.to_minari`."""
     try:
-        from minari.dataset.minari_storage import MinariStorage  # noqa: PLC0415 - an optional extra
+        import minari  # noqa: F401, PLC0415 - an optional extra
+        from minari.dataset.minari_storage import MinariStorage  # noqa: PLC0415 - of it
     except ImportError as error:
         raise UsageError(f"datasets need minari: {install_extra('data')}") from error
     writer = _Writer(directory, MinariStorage)

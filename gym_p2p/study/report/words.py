@@ -72,7 +72,6 @@ def synchrony(figures: Figures) -> tuple[bool, str]:
 def methods(figures: Figures) -> list[str]:
     """Return the paragraphs for a methods section."""
     environments = sorted({row["environment"] for row in figures.matches if row["environment"]})
-    versions = sorted({row["version"] for row in figures.players if row["version"]})
     modes = sorted({row["sync_mode"] for row in figures.matches if row["sync_mode"]})
     fps = sorted({row["fps"] for row in figures.matches if row["fps"]})
     count = len(figures.matches)
@@ -80,7 +79,7 @@ def methods(figures: Figures) -> list[str]:
     what = (
         f"{plural(count, 'match', 'matches')} of {where} by {plural(figures.people, 'player')} "
         f"({plural(figures.frames, 'frame')}, {duration(figures.played_s)}) were played peer to peer with "
-        f"gym_p2p {_listed(versions) or '(version unknown)'}"
+        f"{_software(figures)}"
     )
     if modes:
         what += f", kept together by {_listed(modes)}"
@@ -93,6 +92,18 @@ def methods(figures: Figures) -> list[str]:
         f"Python {platform.python_version()}."
     )
     return [" ".join(part for part in said if part), tools]
+
+
+def _software(figures: Figures) -> str:
+    """Name what was played with; what the browser framework has saved has no version of ours."""
+    versions = sorted({row["version"] for row in figures.players if row["version"]})
+    told = [row for row in figures.players if row["source"] in {"documents", "frames"}]
+    theirs = {row["match"] for row in figures.matches if row["schema_version"] is None}
+    found = [f"gym_p2p {_listed(versions) or '(version unknown)'}"]
+    if any(row["match"] in theirs for row in told):
+        others = any(row["match"] not in theirs for row in figures.matches)
+        found = [*(found if others else []), "the browser framework multi-user-gymnasium"]
+    return " and ".join(found)
 
 
 def _latency_methods(figures: Figures) -> str:

@@ -127,3 +127,16 @@ def test_a_series_of_seeds_follows_the_newest_that_somebody_insisted_on() -> Non
     assert seeds.agreed({0: ready(), 1: ready(seed=2**64 - 1)}) == 2**64 - 1
     assert seeds.agreed({0: ready()}) == episode_seed(2**64 - 1, 1)
     assert 0 <= episode_seed(7, 1) < 2**31
+
+
+@pytest.mark.parametrize(("waited", "newest"), [(None, 2), (1, 2), (2, 3)])
+def test_nobody_waits_further_ahead_than_one_barrier_beyond_ours(waited: int | None, newest: int) -> None:
+    waiting, peers = barrier()
+    if waited is not None:
+        waiting.wait(ready(waited), 0.0)
+    waiting.receive(peers[1], ready(newest), 1)
+    assert list(peers[1].ready) == [newest]
+    with pytest.raises(ProtocolError, match="barrier of another episode"):
+        waiting.receive(peers[2], ready(newest + 1), 1)
+    with pytest.raises(ProtocolError, match="barrier of another episode"):
+        waiting.receive(peers[2], ready(1), 1)

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import BeginEpisode, Leave, Left, PlayerGone, Source
+from gym_p2p.core.match.events import BeginEpisode, GiveInput, InputsArrived, Leave, Left, PlayerGone, Source
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.sync.outputs import Over
 from gym_p2p.core.sync.session import SyncSession
@@ -243,6 +243,33 @@ def test_holdings_that_were_not_shared_are_a_protocol_error() -> None:
     for said in ((2, 9), (1, 0), (7, 0)):
         match.receive(1, encode(Holdings(0, ((*said, Cause.LOST),))), 0.1)
     assert match._peers[1].protocol_errors == 3
+
+
+@pytest.mark.parametrize("too_many", [1, 2, 1000])
+def test_a_false_number_of_inputs_keeps_nobody_from_an_agreement(too_many: int) -> None:
+    match = greeted_match(4)
+    match.receive(1, encode(Share(0, 3, 0, (b"a",))), 0.1)
+    match.receive(1, encode(Holdings(0, ((3, 1 + too_many, Cause.LOST),))), 0.1)
+    assert match._peers[1].protocol_errors == 1
+    match.receive(2, encode(Holdings(0, ((3, 0, Cause.LOST),))), 0.2)
+    assert not gone(match)
+    match.receive(1, encode(Holdings(0, ((3, 1, Cause.LOST),))), 0.2)
+    assert gone(match) == [PlayerGone(3, "peer_lost", 1, source=Source.PEER, via=1)]
+
+
+@pytest.mark.parametrize("players", [2, 3])
+def test_what_was_played_by_who_is_excluded_by_all_becomes_final(players: int) -> None:
+    match = greeted_match(players)
+    match.command(BeginEpisode(1), 0.0)
+    for other in range(1, players):
+        match.receive(other, encode(Ready(1, None, None, 0, 0)), 0.0)
+    for frame in range(3):
+        match.command(GiveInput(frame, b"ours"), 0.1)
+    outputs_of(match)
+    for other in range(1, players):
+        match.receive(other, encode(Holdings(1, ((0, 3, Cause.LOST),))), 0.2)
+    arrived = [output for output in outputs_of(match) if isinstance(output, InputsArrived)]
+    assert arrived[-1].confirmed == 3
 
 
 def test_a_goodbye_for_anothers_loss_names_the_lost_one() -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import Pinged
+from gym_p2p.core.match.events import Pinged, Source
 from gym_p2p.core.match.peer import (
     ACKNOWLEDGE_LEAST_S,
     GREETING_TIMEOUT_S,
@@ -18,10 +18,11 @@ from gym_p2p.core.match.peer import (
     RESEND_LEAST_S,
     RESEND_MOST_S,
     Due,
+    Loss,
     Peer,
     PeerState,
 )
-from gym_p2p.core.wire.messages import Inputs, Ping, Pong, Share
+from gym_p2p.core.wire.messages import Cause, Inputs, Ping, Pong, Share
 from gym_p2p.errors import ProtocolError
 
 SYNC = SyncConfig(disconnect_notice_s=0.5, disconnect_timeout_s=2.0)
@@ -207,3 +208,29 @@ def test_a_new_episode_forgets_the_inputs_of_the_one_before() -> None:
     for name in ("received", "acknowledged", "final", "hearsay", "unreported_since"):
         assert getattr(peer, name) == getattr(fresh, name)
     assert peer.remote_inputs.count == 0
+
+
+@pytest.mark.parametrize(("timeout_s", "at_once_s"), [(1.0, 0.5), (2.0, 1.0), (60.0, 1.0)])
+def test_a_line_that_closes_within_a_second_of_the_last_word_or_half_the_timeout_is_a_crash(
+    timeout_s: float, at_once_s: float
+) -> None:
+    peer = playing()
+    peer.sync = SyncConfig(disconnect_notice_s=0.25, disconnect_timeout_s=timeout_s)
+    peer.received_at = 16.0
+    peer.line_closed_at = 16.0 + at_once_s
+    assert peer.fell_silent() == Loss(Cause.CRASHED, Source.SERVICE)
+    peer.line_closed_at = 16.0 + at_once_s + 0.01
+    assert peer.fell_silent() == Loss(Cause.LOST)
+    peer.line_closed_at = None
+    assert peer.fell_silent() == Loss(Cause.LOST)
+    peer.state = PeerState.GREETING
+    assert peer.fell_silent() == Loss(Cause.UNRESPONSIVE)
+
+
+def test_what_arrives_within_a_second_of_the_end_of_a_line_was_under_way() -> None:
+    peer = playing()
+    peer.line_closed_at = 16.0
+    peer.received_something(17.0)
+    assert peer.line_closed_at == 16.0
+    peer.received_something(17.01)
+    assert peer.line_closed_at is None

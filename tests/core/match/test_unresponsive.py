@@ -219,6 +219,17 @@ def test_who_does_not_report_about_the_lost_is_lost_too() -> None:
     assert [(event.player, event.reason) for event in told] == [(1, "peer_unresponsive"), (2, "peer_crashed")]
 
 
+def test_who_says_goodbye_and_stays_without_a_report_about_the_lost_is_waited_for_no_longer() -> None:
+    match = playing(3)
+    for player in (1, 2):
+        match.receive(player, encode(Inputs(1, 0, (5, 0, 0), -5, (), 0)), 9.95)
+    match.closed(2, 9.96)
+    match.receive(1, encode(Goodbye("normal", 1, 0, None, Cause.LEFT, ())), 9.97)
+    outputs_of(match)
+    told = pinging(match, OWED_S + 0.5, 1)
+    assert [(event.player, event.reason) for event in told] == [(2, "peer_crashed")]
+
+
 def test_who_never_answers_the_greeting_is_lost_as_unresponsive() -> None:
     match = Match(
         local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig(), secret=b"ours"

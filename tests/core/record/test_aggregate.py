@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -38,7 +40,11 @@ def document(
 
 
 def compare(documents: dict[SeatId, dict[str, Any]]) -> dict[str, Any]:
-    return aggregate(documents, game_id="match-1", aggregated_at_ms=1_000)
+    return aggregate(
+        {player: partial(dict, document) for player, document in documents.items()},
+        game_id="match-1",
+        aggregated_at_ms=1_000,
+    )
 
 
 HASHES = {(1, 0): "aa", (1, 30): "bb", (2, 0): "cc"}
@@ -194,3 +200,67 @@ def test_every_recorded_frame_is_counted_exactly_once(records: list[dict[tuple[i
     assert result["summary"]["hashesMatch"] == (
         summary["mismatchingFrames"] == 0 and summary["matchingFrames"] > 0
     )
+
+
+def test_a_player_alone_has_nothing_to_be_compared_with() -> None:
+    result = compare({"a": document(hashes=HASHES, actions=ACTIONS)})
+    assert result["validation"]["hashSummary"]["onlyIn"] == {"a": 3}
+    assert not result["summary"]["fullySynced"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_frame_that_is_recorded_twice_the_later_value_counts(order: int) -> None:
+    ours = document(hashes={(1, 0): "x", (1, 1): "y"})
+    theirs = copy.deepcopy(ours)
+    twice = [{"episode": 1, "frame": 0, "hash": "x"}, {"episode": 1, "frame": 0, "hash": "other"}][::order]
+    ours["validation"]["allHashes"] = [*twice, {"episode": 1, "frame": 1, "hash": "y"}]
+    assert compare({"a": ours, "b": theirs})["summary"]["hashesMatch"] is (order == -1)
+
+
+@pytest.mark.parametrize("frame", [-1, 2**40, 2**70])
+def test_a_frame_that_no_match_has_is_a_protocol_error(frame: int) -> None:
+    with pytest.raises(ProtocolError):
+        compare({"a": document(hashes={(1, frame): "x"})})
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Compare by Python's rules, but for ``true``, which is not ``1`` in JSON."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b)
+
+
+@given(_values, _values)
+def test_actions_match_exactly_where_their_values_are_equal(a: Any, b: Any) -> None:
+    for one, other in ((a, b), (a, copy.deepcopy(a)), ([a], [b]), ({"x": a}, {"x": a})):
+        documents: dict[SeatId, Any] = {
+            "a": document(actions={(1, 0, "a"): one}),
+            "b": document(actions={(1, 0, "a"): other}),
+        }
+        assert compare(documents)["summary"]["actionsMatch"] is _same(one, other)
+
+
+def test_a_documents_json_says_the_same_as_the_document() -> None:
+    ours = document(hashes=HASHES, actions=ACTIONS, players=[{"local": True, "subjectId": "ann"}])
+    theirs = document(hashes={**HASHES, (1, 30): "z"}, actions=ACTIONS)
+    as_json: dict[SeatId, Any] = {
+        player: partial(json.dumps(doc).encode) for player, doc in (("a", ours), ("b", theirs))
+    }
+    assert aggregate(as_json, game_id="match-1", aggregated_at_ms=1_000) == compare({"a": ours, "b": theirs})
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"\xff", b'{"validation": 1}'])
+def test_json_that_is_no_document_is_a_protocol_error(text: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        aggregate({"a": lambda: text}, game_id="m", aggregated_at_ms=1)

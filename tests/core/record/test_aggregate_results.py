@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import pytest
@@ -38,7 +39,8 @@ def player(name: str, *, local: bool = True, **changed: Any) -> dict[str, Any]:
 
 def compared(documents: dict[SeatId, dict[str, Any]], *, a: str | None = None) -> dict[str, Any]:
     subjects: dict[SeatId, str] = {} if a is None else {"a": a}
-    return aggregate(documents, game_id="m", aggregated_at_ms=1, subjects=subjects)
+    reading: dict[SeatId, Any] = {player: partial(dict, document) for player, document in documents.items()}
+    return aggregate(reading, game_id="m", aggregated_at_ms=1, subjects=subjects)
 
 
 def test_who_played_is_what_the_service_knows_and_else_what_each_says_of_themselves() -> None:

@@ -52,7 +52,16 @@ def test_every_document_has_exactly_the_keys_of_the_specification() -> None:
     built = documents(played(new_record()))
     own_keys = {kind: set(document) - COMMON_KEYS for kind, document in built.items()}
     assert own_keys == {
-        "session": {"connection", "inputs", "rollbacks", "sync", "quality", "frames", "upload"},
+        "session": {
+            "connection",
+            "inputs",
+            "rollbacks",
+            "sync",
+            "quality",
+            "frames",
+            "checkpointsLate",
+            "upload",
+        },
         "validation": {
             *{"exportTimestamp", "summary", "confirmedHashes", "verifiedActions", "desyncEvents"},
             "episodeNum",

@@ -59,6 +59,7 @@ def _play(record: MatchRecord, what: int, now_ms: int) -> None:
             episode.rollback(frame=1, current_frame=3, player=what % 2, now_ms=now_ms, **inputs)
         case 5:
             episode.corrected(mispredictions=1, resimulated=what, stalls=2)
+            episode.guessed_wrong(max(0, frame - what), what % 2)
         case 6:
             episode.input_delay(frame, what % 7)
         case 7:

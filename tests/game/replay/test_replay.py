@@ -19,10 +19,11 @@ from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.recipe import Recipe, named_recipe, recipe_of
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.replay.partial import partial_path
 from gym_p2p.game.replay.reader import Replay, read_replay
 from gym_p2p.game.replay.records import Closed, Frames, RawRecord, digest_of_header, raw_records
 from gym_p2p.game.replay.verify import Difference, verify_replay
-from gym_p2p.game.replay.writer import ReplayWriter, partial_path
+from gym_p2p.game.replay.writer import ReplayWriter
 from gym_p2p.game.state.snapshot import snapshots_named
 from gym_p2p.play.handshake import travelled
 from tests.replays import CHECKED_EVERY, columns, header_of, play_and_record, record, rewrite

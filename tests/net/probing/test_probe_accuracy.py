@@ -11,7 +11,7 @@ from benchmarks.probe_accuracy import measure_path, peers, service
 from benchmarks.probe_figures import LabPath, target_ms
 from tests.lab.fixtures import MakeLab
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.usefixtures("lab_possible")]
+pytestmark = [pytest.mark.netns, pytest.mark.quiet, pytest.mark.usefixtures("lab_possible")]
 
 PROBES = 5
 ROOM_MS = 4.0

@@ -153,7 +153,7 @@ class TestCarrying:
     def test_after_a_blackout_nothing_stale_arrives_and_the_first_fresh_message_comes_at_once(self) -> None:
         async def work() -> None:
             async with connected_pair() as (one, other):
-                pair = one.connection._sockets.nominated
+                pair = one.connection._sockets.round_trips.nominated
                 assert pair is not None
                 transport: Any = pair.protocol.transport
                 path = _Switch(transport)
@@ -747,12 +747,12 @@ class TestStats:
     def test_an_unanswered_measurement_leaves_the_last_reading_with_its_count(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("gym_p2p.net.webrtc.connection.ROUND_TRIP_TIMEOUT_S", 0.1)
+        monkeypatch.setattr("gym_p2p.net.webrtc.round_trips.ROUND_TRIP_TIMEOUT_S", 0.1)
 
         async def work() -> None:
             async with connected_pair() as (one, _other):
                 before = (await one.connection.getStats())["P"]
-                pair = one.connection._sockets.nominated
+                pair = one.connection._sockets.round_trips.nominated
                 assert pair is not None
                 path = _Switch(pair.protocol.transport)
                 pair.protocol.transport = path  # type: ignore[assignment]  # stands in for it
@@ -769,9 +769,9 @@ class TestStats:
         async def work() -> None:
             async with connected_pair(LinkEmulation(one_way_ms=10)) as (one, _other):
                 await asyncio.sleep(0.05)
-                sent = one.connection._sockets.requests_sent
+                sent = one.connection._sockets.round_trips.requests_sent
                 await asyncio.gather(*(one.connection.getStats() for _ in range(5)))
-                assert one.connection._sockets.requests_sent == sent + 1
+                assert one.connection._sockets.round_trips.requests_sent == sent + 1
 
         run(work())
 
@@ -804,7 +804,7 @@ class TestClosing:
     def test_closing_a_side_whose_partner_vanished_takes_half_a_second_at_most(self) -> None:
         async def work() -> None:
             async with connected_pair() as (one, _other):
-                pair = one.connection._sockets.nominated
+                pair = one.connection._sockets.round_trips.nominated
                 assert pair is not None
                 path = _Switch(pair.protocol.transport)
                 pair.protocol.transport = path  # type: ignore[assignment]  # stands in for it

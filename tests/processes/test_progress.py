@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from gym_p2p.cli import progress
-from gym_p2p.cli.progress import PlainLines, doing
+from gym_p2p.processes import progress
+from gym_p2p.processes.progress import PlainLines, doing
 from tests.waiting import until
 
 

@@ -1,4 +1,4 @@
-"""What a command is doing, said while it does it, on standard error.
+"""What is being done, said while it is done, on standard error.
 
 Knows terminals, pipes and time; refuses to know what is done.
 """
@@ -15,7 +15,10 @@ from typing import Self, TextIO
 
 from gym_p2p.processes.threads import OwnThread
 
-__all__ = ["PlainLines", "doing", "is_live", "starting"]
+__all__ = ["PlainLines", "Say", "doing", "is_live", "telling"]
+
+Say = Callable[[str], None]
+"""Is told what is being done, in words."""
 
 FIRST_LINE_S = 2.0
 """What takes longer says so."""
@@ -27,21 +30,6 @@ NEXT_LINE_S = 5.0
 def is_live(stream: TextIO) -> bool:
     """Return whether lines on this stream can be replaced: a terminal that is not a dumb one."""
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-
-
-@contextlib.contextmanager
-def starting(command: str = "") -> Iterator[None]:
-    """Show at once that a command begins, while all that it needs is imported; gone at the end."""
-    if not command or not is_live(sys.stderr):
-        if command and sys.stderr.isatty():
-            print(f"gym-p2p {command} ...", file=sys.stderr, flush=True)
-        yield
-        return
-    print(f"gym-p2p {command} ...", end="\r", file=sys.stderr, flush=True)
-    try:
-        yield
-    finally:
-        print("\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -58,6 +46,24 @@ def doing(what: str) -> Iterator[Callable[[str], None]]:
 
     with Console(stderr=True).status(what) as status:
         yield status.update
+
+
+@contextlib.contextmanager
+def telling(what: str, *, wanted: Say | bool | None) -> Iterator[Say]:
+    """Tell what is being done until the block ends, as a function's caller wants it; yields what tells more.
+
+    Args:
+        what: what is being done, to begin with.
+        wanted: what is told; or whether it is shown as :func:`doing` does. ``None`` shows it on a terminal.
+    """
+    if callable(wanted):
+        wanted(what)
+        yield wanted
+    elif wanted or (wanted is None and sys.stderr is not None and is_live(sys.stderr)):
+        with doing(what) as say:
+            yield say
+    else:
+        yield lambda _text: None
 
 
 class PlainLines:

@@ -1,0 +1,1 @@
+"""Parts of this package in the words of other frameworks; each is importable without its framework."""

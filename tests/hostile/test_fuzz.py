@@ -1,0 +1,61 @@
+"""The fuzzer itself: it finds what was planted, and it ends."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+from tests.hostile.faults import EASY, FAULTS, ROOT, planted
+from tests.hostile.machines import property_named
+
+BATCHES = 8
+"""Of a hundred examples each: several times as many as it takes."""
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def _is_found(name: str, batches: int) -> bool:
+    fault = FAULTS[name]
+    with planted(fault):
+        for batch in range(batches):
+            try:
+                hypothesis.seed(batch)(property_named(fault.looked_for, examples=100, shrinks=False))()
+            except (KeyError, AssertionError):
+                return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "name", [*EASY, pytest.param("an acknowledgement of one too many", marks=pytest.mark.slow)]
+)
+def test_a_shallow_fault_is_found_soon(name: str) -> None:
+    assert _is_found(name, BATCHES)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_can_be_planted(name: str) -> None:
+    with planted(FAULTS[name]):
+        pass
+
+
+@pytest.mark.slow
+def test_a_target_that_hangs_is_stopped_and_shows_where_it_was() -> None:
+    seconds, grace_s = 1, 12.0
+    options = ["--seconds", str(seconds), "--seed", "1", "--grace", str(grace_s), "--plant", "it hangs"]
+    command = [sys.executable, "-m", "tests.hostile.fuzz", "--only", "conversation", *options]
+    began = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "planted in" in done.stdout, "the place where it hangs"
+    assert time.monotonic() - began >= seconds

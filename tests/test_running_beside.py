@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import parallel
+from tests.waiting import PATIENCE_S
+
+ORDINARY, QUIET, ALONE = 0, 1, 2
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Two places of this test, for it runs in one of the suite's own."""
+    pair = tmp_path / "first", tmp_path / "second"
+    for path in pair:
+        path.touch()
+    monkeypatch.setattr(parallel, "PLACES", pair)
+    return pair
+
+
+def _kept(places: tuple[Path, Path], how: int) -> list[bool]:
+    """Say of each place whether somebody keeps others from locking it so."""
+    kept = []
+    for path in places:
+        with path.open() as file:
+            try:
+                fcntl.flock(file, how | fcntl.LOCK_NB)
+            except BlockingIOError:
+                kept.append(True)
+            else:
+                kept.append(False)
+    return kept
+
+
+@contextlib.contextmanager
+def _waiting(needed: int) -> Iterator[threading.Event]:
+    """Let somebody come who waits for places; the event is set when they have them."""
+    came = threading.Event()
+
+    def come() -> None:
+        with parallel.taken(needed):
+            came.set()
+
+    thread = threading.Thread(target=come)
+    thread.start()
+    yield came
+    thread.join(PATIENCE_S)
+    assert came.is_set()
+
+
+def test_ordinary_tests_run_beside_each_other_and_beside_nothing_else(places: tuple[Path, Path]) -> None:
+    with parallel.taken(ORDINARY), parallel.taken(ORDINARY), parallel.taken(ORDINARY):
+        assert _kept(places, fcntl.LOCK_EX) == [True, True]
+    assert _kept(places, fcntl.LOCK_EX) == [False, False]
+
+
+def test_two_quiet_tests_run_beside_each_other_and_beside_nothing_else(places: tuple[Path, Path]) -> None:
+    with parallel.taken(QUIET):
+        assert sorted(_kept(places, fcntl.LOCK_SH)) == [False, True]
+        with parallel.taken(QUIET):
+            assert _kept(places, fcntl.LOCK_SH) == [True, True]
+    assert _kept(places, fcntl.LOCK_EX) == [False, False]
+
+
+def test_nothing_runs_beside_a_test_alone(places: tuple[Path, Path]) -> None:
+    with parallel.taken(ALONE):
+        assert _kept(places, fcntl.LOCK_SH) == [True, True]
+    assert _kept(places, fcntl.LOCK_EX) == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("running", "comes"),
+    [(ORDINARY, QUIET), (ORDINARY, ALONE), (QUIET, ORDINARY), (QUIET, ALONE), (ALONE, QUIET)],
+)
+def test_who_needs_another_kind_of_place_has_it_when_the_others_have_left(running: int, comes: int) -> None:
+    with contextlib.ExitStack() as stack:
+        with parallel.taken(running):
+            came = stack.enter_context(_waiting(comes))
+            assert not came.wait(3 * parallel.LOOKS_AGAIN_S)
+        assert came.wait(PATIENCE_S)
