@@ -93,7 +93,7 @@ def _schema_page(kind: str) -> list[str]:
         top = definitions.pop(name)
     else:
         top = root
-    lines = [f"# The {kind} document", ""]
+    lines = [f"# The {kind}" if kind == "aggregate" else f"# The {kind} document", ""]
     for name, definition in [("", top), *sorted(definitions.items())]:
         if name:
             lines += [f"## {name}", ""]
@@ -120,7 +120,7 @@ def _keys_of(definition: dict[str, Any], within: str = "") -> Iterator[tuple[str
 
 def _generate(_app: Sphinx) -> None:
     _write("commands.md", _commands_page())
-    for kind in ("session", "validation", "multiplayer"):
+    for kind in ("session", "validation", "multiplayer", "aggregate"):
         _write(f"{kind}.md", _schema_page(kind))
     _write("codebook.md", ["# The tables' codebook", "", codebook_markdown()])
 

@@ -77,6 +77,7 @@ def match(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
                 player.kill()
         until(lambda: any((folder / "service").rglob("aggregate.json")))
     (aggregate,) = (folder / "service").rglob("aggregate.json")
+    jsonschema.validate(json.loads(aggregate.read_text()), schema("aggregate"))
     steps: list[ReplayStep] = []
     verification = verify_replay(read_replay(folder / "ann.p2preplay"), trust=True, watch=steps.append)
     assert verification.ok

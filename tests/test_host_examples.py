@@ -25,8 +25,9 @@ HOSTS = Path(__file__).parent.parent / "examples" / "hosts"
 PROGRAMS = {
     "with_fastapi": ["-m", "uvicorn", "with_fastapi:app", "--log-level", "warning", "--port"],
     "with_aiohttp": [str(HOSTS / "with_aiohttp.py")],
+    "with_flask_socketio": [str(HOSTS / "with_flask_socketio.py")],
 }
-NEEDS = {"with_fastapi": "fastapi", "with_aiohttp": "aiohttp"}
+NEEDS = {"with_fastapi": "fastapi", "with_aiohttp": "aiohttp", "with_flask_socketio": "flask_socketio"}
 
 
 def free_port() -> int:

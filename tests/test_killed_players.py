@@ -100,7 +100,7 @@ def test_the_survivor_of_a_killed_player_learns_it_in_time_and_has_all_exports(
         (recording,) = theirs.rglob("*.p2preplay")
         assert read_replay(recording).reason == UNFINISHED
         until(lambda: not list(theirs.rglob("*.journal.jsonl")))
-        until(lambda: not list(theirs.glob(".spool/*.json")))  # handed in
+        until(lambda: _upload_state(theirs) == "stored")  # and the service has it
     elif whom != "network":  # what was killed there was not what writes
         (made,) = recover_all(theirs)
         assert made.problem is None
@@ -110,6 +110,12 @@ def test_the_survivor_of_a_killed_player_learns_it_in_time_and_has_all_exports(
         if "multiplayer" in path.name:
             assert document["sessionStatus"]["isPartial"] is True
             assert len(document["validation"]["allActions"]) > 20
+
+
+def _upload_state(directory: Path) -> str | None:
+    (path,) = directory.glob("*/*.session.json")
+    upload: dict[str, str] | None = json.loads(path.read_bytes())["upload"]
+    return None if upload is None else upload["state"]
 
 
 def _has_checkpointed(directory: Path) -> bool:

@@ -28,6 +28,7 @@ from gym_p2p.files.whole import replacing, write_bytes
 __all__ = [
     "KINDS",
     "LARGE_BYTES",
+    "SCHEMAS",
     "Kind",
     "document_path",
     "find_document",
@@ -40,6 +41,8 @@ __all__ = [
     "write_pieces",
 ]
 
+SCHEMAS = (*KINDS, "aggregate")
+"""What has a published schema: the documents, and what the service makes of those of a match."""
 LARGE_BYTES = 2**20
 """A document of more than this is written compressed: to a twelfth, or so."""
 _LEVEL = 6
@@ -86,12 +89,14 @@ def find_document(path: Path) -> Path | None:
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a kind of document.
+    """Return the JSON Schema (2020-12) of a kind of document, or of the ``aggregate``.
 
     Raises:
         ConfigurationError: there is no such kind of document.
     """
-    resource = importlib.resources.files("gym_p2p").joinpath("schemas", f"{_kind(kind)}.schema.json")
+    if kind not in SCHEMAS:
+        raise ConfigurationError("kind", f"wanted one of {', '.join(SCHEMAS)}, got {kind!r}")
+    resource = importlib.resources.files("gym_p2p").joinpath("schemas", f"{kind}.schema.json")
     loaded: dict[str, Any] = json.loads(resource.read_text(encoding="utf-8"))
     return loaded
 

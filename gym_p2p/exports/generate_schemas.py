@@ -18,21 +18,24 @@ from typing import Any
 import msgspec
 from msgspec.inspect import StructType, type_info
 
-from gym_p2p.core.record.documents import DOCUMENT_TYPES, KINDS, Kind
+from gym_p2p.core.record.aggregate_document import Aggregate
+from gym_p2p.core.record.documents import DOCUMENT_TYPES
 from gym_p2p.core.record.parts import SCHEMA_VERSION
+from gym_p2p.exports.documents import SCHEMAS
 
 __all__ = ["generate", "main", "published_path"]
 
+_TYPES: dict[str, type[msgspec.Struct]] = {**dict(DOCUMENT_TYPES.items()), "aggregate": Aggregate}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def generate(kind: Kind) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a kind of document.
+def generate(kind: str) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a kind of document, or of the aggregate.
 
     Raises:
         ValueError: an attribute of a type has no docstring.
     """
-    root = DOCUMENT_TYPES[kind]
+    root = _TYPES[kind]
     definitions: dict[str, Any] = msgspec.json.schema(root)["$defs"]
     for struct in _structs(root):
         _describe(definitions[struct.__name__], struct)
@@ -47,7 +50,7 @@ def generate(kind: Kind) -> dict[str, Any]:
     }
 
 
-def published_path(kind: Kind) -> Path:
+def published_path(kind: str) -> Path:
     """Return where the schema lies in the source."""
     return Path(__file__).parents[1] / "schemas" / f"{kind}.schema.json"
 
@@ -59,7 +62,7 @@ def as_text(schema: dict[str, Any]) -> str:
 
 def main() -> None:
     """Write all of them."""
-    for kind in KINDS:
+    for kind in SCHEMAS:
         path = published_path(kind)
         path.write_text(as_text(generate(kind)), encoding="utf-8")
         sys.stdout.write(f"{path}\n")

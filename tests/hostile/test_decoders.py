@@ -148,13 +148,22 @@ def _quiet() -> Iterator[None]:
 
 
 def _size_bytes(data: Any) -> int:
-    if isinstance(data, str | bytes):
-        return len(data)
-    if isinstance(data, dict):
-        return 1 + sum(_size_bytes(key) + _size_bytes(value) for key, value in data.items())
-    if isinstance(data, list | tuple):
-        return 1 + sum(map(_size_bytes, data))
-    return 8
+    size_bytes, left = 0, [data]
+    while left:
+        one = left.pop()
+        kind = type(one)
+        if kind is str or kind is bytes:
+            size_bytes += len(one)
+        elif kind is dict:
+            size_bytes += 1
+            left += one.keys()
+            left += one.values()
+        elif kind is list or kind is tuple:
+            size_bytes += 1
+            left += one
+        else:
+            size_bytes += 8
+    return size_bytes
 
 
 def _counted(work: Callable[[], Any]) -> int:

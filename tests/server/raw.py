@@ -49,7 +49,13 @@ class RawClient:
     """One websocket that speaks Engine.IO 4 and Socket.IO 5 itself."""
 
     def __init__(
-        self, url: str, *, subject: str | None = None, origin: str | None = None, auth: object = None
+        self,
+        url: str,
+        *,
+        subject: str | None = None,
+        origin: str | None = None,
+        auth: object = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._stack = contextlib.ExitStack()
         self._ws: ClientConnection = self._stack.enter_context(
@@ -58,7 +64,7 @@ class RawClient:
                 additional_headers={"Origin": origin} if origin else {},
                 compression="deflate",
                 max_size=2**20,
-                close_timeout=1,
+                close_timeout=0.2,  # some hosts' servers do not answer a closing frame
             )
         )
         self.extensions = (
@@ -69,7 +75,11 @@ class RawClient:
         self._acks: dict[int, Any] = {}
         assert self._ws.recv(PATIENCE_S)[:1] == "0"
         self._ws.send("40" + ("" if auth is None else json.dumps(auth)))
-        answer = str(self._ws.recv(PATIENCE_S))
+        try:
+            answer = str(self._ws.recv(patience_s))
+        except TimeoutError:
+            self.close()
+            raise
         self.refusal: Any = json.loads(answer[2:]) if answer.startswith("44") else None
         """What the service said when it did not let this client in."""
         assert answer.startswith(("40", "44"))
@@ -96,6 +106,10 @@ class RawClient:
     def call(self, event: str, *arguments: Any) -> Any:
         number = next(self._ids)
         self.send(f"42{number}" + json.dumps([event, *arguments]))
+        return self.acknowledged(number)
+
+    def acknowledged(self, number: int) -> Any:
+        """Return how the event of this number was answered."""
         deadline = time.monotonic() + PATIENCE_S
         while number not in self._acks:
             self._read(deadline)
@@ -130,6 +144,12 @@ class RawClient:
         except TimeoutError:
             return False
 
+    def _read_some(self) -> None:
+        """Read what has arrived."""
+        with contextlib.suppress(TimeoutError):
+            while True:
+                self._read(time.monotonic() + 0.01)
+
     def _read(self, deadline: float) -> None:
         frame = str(self._ws.recv(max(0.0, deadline - time.monotonic())))
         if frame == "2":
@@ -139,7 +159,7 @@ class RawClient:
             self._events.append((event, arguments[0] if arguments else None))
         elif frame.startswith("43"):
             number, _, payload = frame[2:].partition("[")
-            self._acks[int(number)] = json.loads("[" + payload)[0]
+            self._acks[int(number)] = next(iter(json.loads("[" + payload)), None)
 
 
 _room_numbers = itertools.count()

@@ -8,13 +8,14 @@ of them here. Nothing in a document is trusted to have the right shape.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from gym_p2p.core.api.payloads import decode, prepare
-from gym_p2p.core.record.player_identity import foreign
+from gym_p2p.core.record.aggregate_document import ComparedEpisode, Differing, Disagreement, Results
+from gym_p2p.core.record.player_identity import PlayerIdentity, foreign
 from gym_p2p.core.wire.seats import MAX_SEATS, SeatId
 
 __all__ = ["compare_results", "participants"]
@@ -58,7 +59,7 @@ prepare(_Results, _Identities)
 
 def participants(
     names: Mapping[SeatId, str], documents: Mapping[SeatId, _Document], subjects: Mapping[SeatId, str]
-) -> list[dict[str, Any]]:
+) -> list[PlayerIdentity]:
     """Return who played, with the keys of the documents' ``players``.
 
     Args:
@@ -75,8 +76,8 @@ def participants(
     ]
 
 
-def compare_results(names: Mapping[SeatId, str], documents: Mapping[SeatId, _Document]) -> dict[str, Any]:
-    """Return every episode's results by player, and where they differ: ``episodes`` and ``disagreements``.
+def compare_results(names: Mapping[SeatId, str], documents: Mapping[SeatId, _Document]) -> Results:
+    """Return every episode's results by player, and where they differ.
 
     Seeds and options are compared among all; what seats came to among those whose accounts have equally many
     frames, for a player who left earlier has earned less.
@@ -91,9 +92,9 @@ def compare_results(names: Mapping[SeatId, str], documents: Mapping[SeatId, _Doc
     episodes, disagreements = [], []
     for number, results in sorted(by_episode.items()):
         found = list(_disagreements(results))
-        disagreements += [{"episode": number, "what": what, "values": values} for what, values in found]
+        disagreements += [Disagreement(episode=number, what=what, values=values) for what, values in found]
         episodes.append(_episode(number, results, differing={what for what, _ in found}))
-    return {"episodes": episodes, "disagreements": disagreements}
+    return Results(episodes=episodes, disagreements=disagreements)
 
 
 def _own_identity(document: _Document) -> _Identity:
@@ -101,44 +102,45 @@ def _own_identity(document: _Document) -> _Identity:
     return next((identity for identity in told if identity.local), _Identity())
 
 
-def _participant(name: str, own: _Identity, subject_id: str | None) -> dict[str, Any]:
-    return {
-        "playerId": name,
-        "subjectId": subject_id or foreign(own.subject_id),
-        "seats": [foreign(seat) for seat in own.seats[:MAX_SEATS]],
-        "local": False,
-        "version": foreign(own.version),
-        "platform": foreign(own.platform),
-    }
+def _participant(name: str, own: _Identity, subject_id: str | None) -> PlayerIdentity:
+    return PlayerIdentity(
+        player_id=name,
+        subject_id=subject_id or foreign(own.subject_id),
+        seats=[foreign(seat) or "" for seat in own.seats[:MAX_SEATS]],
+        local=False,
+        version=foreign(own.version),
+        platform=foreign(own.platform),
+    )
 
 
-def _episode(number: int, results: Mapping[str, _Result], *, differing: set[str]) -> dict[str, Any]:
+def _episode(number: int, results: Mapping[str, _Result], *, differing: Collection[str]) -> ComparedEpisode:
     compared = any(len(group) > 1 for group in _of_equal_length(results))
-    return {
-        "episode": number,
-        "seed": _one([result.seed for result in results.values()]),
-        "options": _one([result.options for result in results.values()]),
-        "frames": {name: result.frames for name, result in results.items()},
-        "endedBy": {name: result.ended_by for name, result in results.items()},
-        "returns": {name: result.returns for name, result in results.items()},
-        "lengths": {name: result.lengths for name, result in results.items()},
-        "seedsMatch": "seed" not in differing if len(results) > 1 else None,
-        "returnsMatch": "returns" not in differing if compared else None,
-        "lengthsMatch": "lengths" not in differing if compared else None,
-    }
+    return ComparedEpisode(
+        episode=number,
+        seed=_one([result.seed for result in results.values()]),
+        options=_one([result.options for result in results.values()]),
+        frames={name: result.frames for name, result in results.items()},
+        ended_by={name: result.ended_by for name, result in results.items()},
+        returns={name: result.returns for name, result in results.items()},
+        lengths={name: result.lengths for name, result in results.items()},
+        seeds_match="seed" not in differing if len(results) > 1 else None,
+        returns_match="returns" not in differing if compared else None,
+        lengths_match="lengths" not in differing if compared else None,
+    )
 
 
-def _disagreements(results: Mapping[str, _Result]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _disagreements(results: Mapping[str, _Result]) -> Iterator[tuple[Differing, dict[str, Any]]]:
     """Yield what differs, and each player's account of it."""
     everybody = [results]
     groups = _of_equal_length(results)
-    for what, key, among in (
+    compared: tuple[tuple[Differing, str, list[Any]], ...] = (
         ("seed", "seed", everybody),
         ("options", "options", everybody),
         ("returns", "returns", groups),
         ("lengths", "lengths", groups),
         ("finalInfo", "final_info", groups),
-    ):
+    )
+    for what, key, among in compared:
         for group in among:
             values = {name: getattr(result, key) for name, result in group.items()}
             if any(one != other for one, other in itertools.pairwise(values.values())):

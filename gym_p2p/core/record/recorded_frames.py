@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import attrs
 import msgspec
 
-from gym_p2p.core.api.payloads import decode, prepare
 from gym_p2p.core.wire.seats import SeatId, is_seat_id
 from gym_p2p.errors import ProtocolError
 
@@ -46,8 +46,8 @@ class _Action(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class _Validation(msgspec.Struct, rename="camel"):
-    all_hashes: list[_Hash]
-    all_actions: list[_Action]
+    all_hashes: msgspec.Raw
+    all_actions: msgspec.Raw
     all_desync_events: list[dict[str, Any]]
     all_rollbacks: list[dict[str, Any]]
 
@@ -67,7 +67,17 @@ class _Document(msgspec.Struct, rename="camel"):
 
 
 _DOCUMENT = msgspec.json.Decoder(_Document)
-prepare(_Document)
+_HASHES = msgspec.json.Decoder(list[_Hash])
+_ACTIONS = msgspec.json.Decoder(list[_Action])
+"""Made on import, for documents are read by threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
+
+_PIECE_BYTES = 2**20
+_BETWEEN = re.compile(rb'\},\{"episode":')
+"""Between two entries, as players write them. It is in no text, for there its quotation marks are escaped;
+where it is deeper down, the piece that it ends is no list, and all is read at once."""
+
+
+_Entry = TypeVar("_Entry", _Hash, _Action)
 
 
 @attrs.frozen
@@ -112,34 +122,33 @@ class Account:
 
     hashes: Track
     actions: Mapping[SeatId, Track]
-    desync_events: Sequence[Mapping[str, Any]]
-    rollbacks: Sequence[Mapping[str, Any]]
+    desync_events: list[dict[str, Any]]
+    rollbacks: list[dict[str, Any]]
     rest: Mapping[str, Any]
 
     @classmethod
-    def of(cls, document: Mapping[str, Any] | bytes) -> Account:
-        """Read a multiplayer document, or its JSON.
+    def of(cls, document: bytes) -> Account:
+        """Read a multiplayer document.
+
+        Args:
+            document: its JSON.
 
         Raises:
             ProtocolError: it has not the shape of one.
         """
-        if isinstance(document, bytes):
-            try:
-                read = _DOCUMENT.decode(document)
-            except msgspec.DecodeError:
-                raise ProtocolError("malformed document") from None
-        else:
-            read = decode(_Document, document, "document")
-        validation = read.validation
-        hashes = Track()
-        for entry in validation.all_hashes:
-            hashes.add(entry.episode, entry.frame, entry.hash)
-        actions: dict[SeatId, Track] = {}
-        for action in validation.all_actions:
-            if not is_seat_id(action.player_id):
-                raise ProtocolError("malformed allActions")
-            track = actions.setdefault(action.player_id, Track())
-            track.add(action.episode, action.frame, action.action)
+        hashes, actions = Track(), dict[SeatId, Track]()
+        try:
+            read = _DOCUMENT.decode(document)
+            validation = read.validation
+            for entry in _entries(validation.all_hashes, _HASHES):
+                hashes.add(entry.episode, entry.frame, entry.hash)
+            for action in _entries(validation.all_actions, _ACTIONS):
+                track = actions.get(action.player_id)
+                if track is None:
+                    track = actions[_seat(action.player_id)] = Track()
+                track.add(action.episode, action.frame, action.action)
+        except msgspec.DecodeError:
+            raise ProtocolError("malformed document") from None
         rest = {key: value for key, value in _rest(read) if value is not msgspec.UNSET}
         return cls(
             hashes.in_order(),
@@ -148,6 +157,31 @@ class Account:
             validation.all_rollbacks,
             rest,
         )
+
+
+def _entries(raw: msgspec.Raw, decoder: msgspec.json.Decoder[list[_Entry]]) -> Iterator[_Entry]:
+    """Yield the entries of a list, of which never more than a piece is built at once."""
+    text = memoryview(raw)
+    begin, last = 1, len(text) - 1
+    if len(text) <= _PIECE_BYTES or text[0] != ord("[") or text[last] != ord("]"):
+        yield from decoder.decode(text)
+        return
+    while begin < last:
+        between = _BETWEEN.search(text, min(begin + _PIECE_BYTES, last))
+        end = last if between is None else between.start() + 1
+        try:
+            piece = decoder.decode(b"[" + text[begin:end] + b"]")
+        except msgspec.DecodeError:  # what was yielded of it is added once more, which changes nothing
+            yield from decoder.decode(text)
+            return
+        yield from piece
+        begin = end + 1
+
+
+def _seat(player_id: int | str) -> SeatId:
+    if not is_seat_id(player_id):
+        raise ProtocolError("malformed allActions")
+    return player_id
 
 
 def _rest(document: _Document) -> Iterator[tuple[str, Any]]:
@@ -176,12 +210,9 @@ class Comparison:
         return self.matching + len(self.mismatching)
 
     @staticmethod
-    def divergences(mismatching: Iterable[int]) -> list[dict[str, int]]:
-        """Return frames as an aggregate names them, each once, in order."""
-        return [
-            {"episode": frame >> _FRAME_BITS, "frame": frame & (2**_FRAME_BITS - 1)}
-            for frame in sorted(set(mismatching))
-        ]
+    def divergences(mismatching: Iterable[int]) -> list[tuple[int, int]]:
+        """Return frames as episode and frame, each once, in order."""
+        return [(one >> _FRAME_BITS, one & (2**_FRAME_BITS - 1)) for one in sorted(set(mismatching))]
 
 
 def compare(tracks: Mapping[str, Track]) -> Comparison:

@@ -68,6 +68,7 @@ class Requests:
         import flask  # noqa: PLC0415 - this package is importable without it
 
         with context:
-            flask.request.sid = sid
-            flask.request.namespace = NAMESPACE
+            # As Flask-SocketIO does; Flask's own types know of neither.
+            request: Any = flask.request
+            request.sid, request.namespace = sid, NAMESPACE
             yield

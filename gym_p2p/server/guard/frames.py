@@ -264,7 +264,7 @@ async def _turn_away(scope: Scope, receive: Receive, send: SendMessage, wait_s: 
         await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
         return
     # A host's server may be another one: only where uvicorn asks for it is it here.
-    from uvicorn.protocols.utils import ClientDisconnected  # noqa: PLC0415
+    from uvicorn.protocols.utils import ClientDisconnected  # noqa: PLC0415  # only where it is needed
 
     await _answer_later(send, "websocket.http", wait_s)
     raise ClientDisconnected  # else uvicorn logs, for every one of them, that there was no handshake

@@ -19,7 +19,7 @@ from gym_p2p.core.matchmaking.commands import NoVerdictError, ProposedMatch, as_
 from gym_p2p.processes.threads import OwnThread
 from gym_p2p.server.guard.client_log import client_log
 
-__all__ = ["HookCaller", "PreMatchHook"]
+__all__ = ["MAX_THREADS", "HookBusy", "HookCaller", "HookTimedOut", "PreMatchHook", "is_async", "rejected"]
 
 _LOG = client_log(__name__)
 _T = TypeVar("_T")
@@ -30,6 +30,14 @@ False."""
 
 MAX_THREADS = 16
 """A function that never returns keeps its thread; beyond so many of them matches are rejected unasked."""
+
+
+class HookBusy(Exception):
+    """Too many calls have not returned."""
+
+
+class HookTimedOut(Exception):
+    """It has not answered in time."""
 
 
 class HookCaller:
@@ -51,26 +59,17 @@ class HookCaller:
             async with asyncio.timeout(self._timeout_s) as deadline:
                 answer = await self._answer(proposed)
             return as_verdict(answer), "hook"
-        except NoVerdictError as error:
-            _LOG.error("%s; the match is rejected", error)
-            return Verdict.REJECT, "hook_raised"
-        except _Busy:
-            _LOG.error("%d calls of the pre-match hook have not returned; the match is rejected", MAX_THREADS)
-            return Verdict.REJECT, "hook_busy"
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a plug-in's bug must not stop the queue
-            if isinstance(error, TimeoutError) and deadline.expired():
-                _LOG.warning("the pre-match hook did not answer within %g s", self._timeout_s)
-                return Verdict.REJECT, "hook_timeout"
-            _LOG.exception("in the pre-match hook; the match is rejected")
-            return Verdict.REJECT, "hook_raised"
+            is_late = isinstance(error, TimeoutError) and deadline.expired()
+            return rejected(HookTimedOut() if is_late else error, self._timeout_s)
 
     async def _answer(self, proposed: ProposedMatch) -> object:
-        answer = self._hook(proposed) if _is_async(self._hook) else await self._on_thread(proposed)
+        answer = self._hook(proposed) if is_async(self._hook) else await self._on_thread(proposed)
         return await answer if inspect.isawaitable(answer) else answer
 
     async def _on_thread(self, proposed: ProposedMatch) -> object:
         if not self._threads.acquire(blocking=False):
-            raise _Busy
+            raise HookBusy
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
 
@@ -93,8 +92,21 @@ class HookCaller:
         return answer
 
 
-class _Busy(Exception):
-    """Too many calls have not returned."""
+def rejected(error: BaseException, timeout_s: float) -> tuple[Verdict, str]:
+    """Return the verdict of a hook that gave none, and why; it is logged."""
+    match error:
+        case NoVerdictError():
+            _LOG.error("%s; the match is rejected", error)
+            return Verdict.REJECT, "hook_raised"
+        case HookBusy():
+            _LOG.error("%d calls of the pre-match hook have not returned; the match is rejected", MAX_THREADS)
+            return Verdict.REJECT, "hook_busy"
+        case HookTimedOut():
+            _LOG.warning("the pre-match hook did not answer within %g s", timeout_s)
+            return Verdict.REJECT, "hook_timeout"
+        case _:
+            _LOG.error("in the pre-match hook; the match is rejected", exc_info=error)
+            return Verdict.REJECT, "hook_raised"
 
 
 def _settle(future: asyncio.Future[_T], result: _T) -> None:
@@ -102,5 +114,6 @@ def _settle(future: asyncio.Future[_T], result: _T) -> None:
         future.set_result(result)
 
 
-def _is_async(hook: object) -> bool:
+def is_async(hook: object) -> bool:
+    """Return whether calling it gives a coroutine."""
     return inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None))  # noqa: B004  # an object with an async __call__ is one, too

@@ -310,7 +310,12 @@ class AsyncService:
 
     async def _close(self, sid: str | None, guard: ConnectionGuard | None, grace_s: float) -> None:
         if sid is not None:  # otherwise the library has refused it, and said so
+            connection = self._sio.manager.eio_sid_from_sid(sid, self._namespace)
             await self._sio.disconnect(sid, namespace=self._namespace)
+            transport = self._sio.eio.sockets.get(connection)
+            if guard is None and not grace_s and transport is not None:  # else one that floods could go on
+                await transport.close(wait=False, abort=True)
+                transport.queue.put_nowait(None)  # ends the library's writer, which closes the websocket
         if guard is not None:
             await asyncio.sleep(grace_s)
             await guard.close()

@@ -154,10 +154,10 @@ def mount(
 def _shell(*, asynchronous: bool) -> type[AsyncService | SyncService]:
     """Return the shell for one kind of host, which brings its own libraries and not the other's."""
     if asynchronous:
-        from gym_p2p.server.hosts.async_host import AsyncService  # noqa: PLC0415
+        from gym_p2p.server.hosts.async_host import AsyncService  # noqa: PLC0415  # only where it is needed
 
         return AsyncService
-    from gym_p2p.server.hosts.sync_host import SyncService  # noqa: PLC0415
+    from gym_p2p.server.hosts.sync_host import SyncService  # noqa: PLC0415  # only where it is needed
 
     return SyncService
 

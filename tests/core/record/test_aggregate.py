@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import copy
 import json
-from functools import partial
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gym_p2p.core.record import recorded_frames
 from gym_p2p.core.record.aggregate import aggregate
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
+from gym_p2p.exports import schema
 
 
 def document(
@@ -40,11 +42,16 @@ def document(
 
 
 def compare(documents: dict[SeatId, dict[str, Any]]) -> dict[str, Any]:
-    return aggregate(
-        {player: partial(dict, document) for player, document in documents.items()},
+    result = aggregate(
+        {player: json.dumps(document).encode for player, document in documents.items()},
         game_id="match-1",
         aggregated_at_ms=1_000,
     )
+    VALIDATOR.validate(result)
+    return result
+
+
+VALIDATOR = jsonschema.Draft202012Validator(schema("aggregate"))
 
 
 HASHES = {(1, 0): "aa", (1, 30): "bb", (2, 0): "cc"}
@@ -224,7 +231,11 @@ def test_a_frame_that_no_match_has_is_a_protocol_error(frame: int) -> None:
 
 
 _values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
@@ -251,13 +262,23 @@ def test_actions_match_exactly_where_their_values_are_equal(a: Any, b: Any) -> N
         assert compare(documents)["summary"]["actionsMatch"] is _same(one, other)
 
 
-def test_a_documents_json_says_the_same_as_the_document() -> None:
-    ours = document(hashes=HASHES, actions=ACTIONS, players=[{"local": True, "subjectId": "ann"}])
-    theirs = document(hashes={**HASHES, (1, 30): "z"}, actions=ACTIONS)
+@pytest.mark.parametrize("spaced", [True, False])
+@pytest.mark.parametrize("action", [1, [0.5], '},{"episode":1', [{"x": 1}, {"episode": 1}]])
+def test_a_long_list_says_the_same_read_in_pieces_or_at_once(
+    action: Any, *, spaced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: dict[tuple[int, int, SeatId], Any] = {(1, frame, "a"): action for frame in range(50)}
+    ours = document(hashes=HASHES, actions=frames)
+    theirs = document(hashes={**HASHES, (1, 30): "z"}, actions={**frames, (1, 7, "a"): "other"})
+    separators = None if spaced else (",", ":")
     as_json: dict[SeatId, Any] = {
-        player: partial(json.dumps(doc).encode) for player, doc in (("a", ours), ("b", theirs))
+        "a": json.dumps(ours, separators=separators).encode,
+        "b": json.dumps(theirs, separators=separators).encode,
     }
-    assert aggregate(as_json, game_id="match-1", aggregated_at_ms=1_000) == compare({"a": ours, "b": theirs})
+    at_once = aggregate(as_json, game_id="match-1", aggregated_at_ms=1_000)
+    assert at_once["summary"]["actionDivergenceFrames"] == [{"episode": 1, "frame": 7}]
+    monkeypatch.setattr(recorded_frames, "_PIECE_BYTES", 100)
+    assert aggregate(as_json, game_id="match-1", aggregated_at_ms=1_000) == at_once
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"\xff", b'{"validation": 1}'])

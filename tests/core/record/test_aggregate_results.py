@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from gym_p2p.core.record.aggregate import aggregate
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from tests.core.record.test_aggregate import document
+from tests.core.record.test_aggregate import VALIDATOR, document
 
 
 def result(number: int = 1, **changed: Any) -> dict[str, Any]:
@@ -39,8 +39,12 @@ def player(name: str, *, local: bool = True, **changed: Any) -> dict[str, Any]:
 
 def compared(documents: dict[SeatId, dict[str, Any]], *, a: str | None = None) -> dict[str, Any]:
     subjects: dict[SeatId, str] = {} if a is None else {"a": a}
-    reading: dict[SeatId, Any] = {player: partial(dict, document) for player, document in documents.items()}
-    return aggregate(reading, game_id="m", aggregated_at_ms=1, subjects=subjects)
+    reading: dict[SeatId, Any] = {
+        player: json.dumps(document).encode for player, document in documents.items()
+    }
+    result = aggregate(reading, game_id="m", aggregated_at_ms=1, subjects=subjects)
+    VALIDATOR.validate(result)
+    return result
 
 
 def test_who_played_is_what_the_service_knows_and_else_what_each_says_of_themselves() -> None:
