@@ -19,7 +19,7 @@ IMPORTS_BY_NAME = {
     "simulation/__init__.py",
     "cli/commands.py",
     "study/study.py",  # an extra's libraries
-    "study/tables.py",
+    "study/tables/table.py",
     "config/names.py",  # what the user has named in a configuration of their own
     "game/env/load.py",  # what the user has named, or an installed package has registered
     "game/determinism/fresh_process.py",  # from the process that has started this one

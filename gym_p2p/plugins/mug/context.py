@@ -68,7 +68,6 @@ class Requests:
         import flask  # noqa: PLC0415 - this package is importable without it
 
         with context:
-            # As Flask-SocketIO does; Flask's own types know of neither.
-            request: Any = flask.request
+            request: Any = flask.request  # Flask-SocketIO gives it these two
             request.sid, request.namespace = sid, NAMESPACE
             yield
