@@ -30,7 +30,6 @@ from gym_p2p.errors import UsageError
 from gym_p2p.server.delivery import SyncDelivery
 from gym_p2p.server.documents import Documents
 from gym_p2p.server.guard.client_log import client_log
-from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.hosts.callbacks import Callbacks
 from gym_p2p.server.hosts.receiving import Receiving
 from gym_p2p.server.hosts.registration import Names, Registration, arguments_for
@@ -45,9 +44,8 @@ _CONNECTS = 8
 _CONNECTS_WITHIN_S = 10.0
 """Of one connection: to leave the namespace and come back is otherwise a way around a socket's limits."""
 _BEHIND_S = 2.0
-"""A reader that is behind for so long is dropped,"""
 _MOST_QUEUED_PACKETS = 1024
-"""or at once when it is so far behind."""
+"""A reader that is behind for so long is dropped, or at once when it is so far behind."""
 _END_TIMEOUT_S = 10.0
 
 
@@ -71,6 +69,9 @@ class SyncService:
         self, sio: Any, switchboard: Switchboard, *, names: Names, callbacks: Callbacks, documents: Documents
     ) -> None:
         self.documents = documents
+        self._delivery = documents.delivery if isinstance(documents.delivery, SyncDelivery) else None
+        self.metrics = switchboard.metrics
+        self.machines: Machines = switchboard.machines  # to be looked at by :meth:`look`
         self._sio = sio
         self._switchboard = switchboard
         self._names = names
@@ -84,22 +85,12 @@ class SyncService:
         self._behind: dict[str, float] = {}
         """Since when each socket has more queued than it should."""
         self._connects = SlidingWindow(_CONNECTS, _CONNECTS_WITHIN_S)
-        # Made by the modules as they are now: monkey-patched, where the process is.
+        # As the modules are now: monkey-patched, where the process is.
         self._lock = threading.Lock()
         self._holder: int | None = None
         self._wanted: Any = sio.eio.create_event()
         self._ended: Any = sio.eio.create_event()
         self._running = False
-
-    @property
-    def machines(self) -> Machines:
-        """What goes on; to be looked at by :meth:`look`."""
-        return self._switchboard.machines
-
-    @property
-    def metrics(self) -> ServiceMetrics:
-        """What is counted."""
-        return self._switchboard.metrics
 
     @property
     def connection_count(self) -> int:
@@ -189,8 +180,8 @@ class SyncService:
         self._receiving.begin(takes)
         self._take_over()
         self._sio.start_background_task(self._run)
-        if isinstance(self.documents.delivery, SyncDelivery):
-            self.documents.delivery.start()
+        if self._delivery is not None:
+            self._delivery.start()
 
     def stop(self) -> None:
         """Stop sending, end the probes, and leave the server as it would be without us. Idempotent."""
@@ -198,8 +189,8 @@ class SyncService:
             was_running, self._running = self._running, False
         if not was_running:
             return
-        if isinstance(self.documents.delivery, SyncDelivery):
-            self.documents.delivery.stop()
+        if self._delivery is not None:
+            self._delivery.stop()
         self._receiving.end()
         self._registration.remove()
         self._wanted.set()
