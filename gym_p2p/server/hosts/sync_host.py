@@ -27,6 +27,8 @@ from gym_p2p.core.presence.rate_limits import SlidingWindow, too_often
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.service.machines import Machines, ServiceOutput
 from gym_p2p.errors import UsageError
+from gym_p2p.server.delivery import SyncDelivery
+from gym_p2p.server.documents import Documents
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.hosts.callbacks import Callbacks
 from gym_p2p.server.hosts.receiving import Receiving
@@ -42,9 +44,8 @@ _CONNECTS = 8
 _CONNECTS_WITHIN_S = 10.0
 """Of one connection: to leave the namespace and come back is otherwise a way around a socket's limits."""
 _BEHIND_S = 2.0
-"""A reader that is behind for so long is dropped,"""
 _MOST_QUEUED_PACKETS = 1024
-"""or at once when it is so far behind."""
+"""A reader that is behind for so long is dropped, or at once when it is so far behind."""
 _END_TIMEOUT_S = 10.0
 
 
@@ -56,6 +57,7 @@ class SyncService:
         switchboard: decides.
         names: what our events are called there.
         callbacks: the host's.
+        documents: the players', which :func:`~gym_p2p.server.wsgi_app` takes.
 
     Call :meth:`start` when the process is monkey-patched, if it ever is, and :meth:`stop` when done.
 
@@ -63,7 +65,13 @@ class SyncService:
         UsageError: a callback is a coroutine function, or the library is not one that we know.
     """
 
-    def __init__(self, sio: Any, switchboard: Switchboard, *, names: Names, callbacks: Callbacks) -> None:
+    def __init__(
+        self, sio: Any, switchboard: Switchboard, *, names: Names, callbacks: Callbacks, documents: Documents
+    ) -> None:
+        self.documents = documents
+        self._delivery = documents.delivery if isinstance(documents.delivery, SyncDelivery) else None
+        self.metrics = switchboard.metrics
+        self.machines: Machines = switchboard.machines  # to be looked at by :meth:`look`
         self._sio = sio
         self._switchboard = switchboard
         self._names = names
@@ -77,17 +85,12 @@ class SyncService:
         self._behind: dict[str, float] = {}
         """Since when each socket has more queued than it should."""
         self._connects = SlidingWindow(_CONNECTS, _CONNECTS_WITHIN_S)
-        # Made by the modules as they are now: monkey-patched, where the process is.
+        # As the modules are now: monkey-patched, where the process is.
         self._lock = threading.Lock()
         self._holder: int | None = None
         self._wanted: Any = sio.eio.create_event()
         self._ended: Any = sio.eio.create_event()
         self._running = False
-
-    @property
-    def machines(self) -> Machines:
-        """What goes on; to be looked at by :meth:`look`."""
-        return self._switchboard.machines
 
     @property
     def connection_count(self) -> int:
@@ -177,6 +180,8 @@ class SyncService:
         self._receiving.begin(takes)
         self._take_over()
         self._sio.start_background_task(self._run)
+        if self._delivery is not None:
+            self._delivery.start()
 
     def stop(self) -> None:
         """Stop sending, end the probes, and leave the server as it would be without us. Idempotent."""
@@ -184,6 +189,8 @@ class SyncService:
             was_running, self._running = self._running, False
         if not was_running:
             return
+        if self._delivery is not None:
+            self._delivery.stop()
         self._receiving.end()
         self._registration.remove()
         self._wanted.set()
@@ -195,6 +202,8 @@ class SyncService:
 
     def _connect(self, sid: str, *arguments: Any) -> object:
         """Let a socket in, and ask the host's own handler, which may refuse it."""
+        if sid in self._switchboard:  # an event of that name, which a client may send
+            return None
         auth = arguments[1] if len(arguments) > 1 else None
         environ = self._sio.get_environ(sid, self._namespace) or {}
         self._let_in(sid, auth)
