@@ -10,15 +10,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gym_p2p.server.aiohttp_handler import aiohttp_handler
     from gym_p2p.server.app import Service, serve_in_thread
+    from gym_p2p.server.asgi import asgi_app
     from gym_p2p.server.hosts.mounting import mount
+    from gym_p2p.server.wsgi import wsgi_app
 
-__all__ = ["Service", "mount", "serve_in_thread"]
+__all__ = ["Service", "aiohttp_handler", "asgi_app", "mount", "serve_in_thread", "wsgi_app"]
 
 _WHERE = {
     "Service": "gym_p2p.server.app",
+    "aiohttp_handler": "gym_p2p.server.aiohttp_handler",
+    "asgi_app": "gym_p2p.server.asgi",
     "mount": "gym_p2p.server.hosts.mounting",
     "serve_in_thread": "gym_p2p.server.app",
+    "wsgi_app": "gym_p2p.server.wsgi",
 }
 
 

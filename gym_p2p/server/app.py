@@ -7,16 +7,15 @@ data directory, so that a restarted service still accepts what an earlier one ga
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
 import logging
 import threading
-import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import attrs
 import socketio
 
 from gym_p2p.config import ServiceConfig
@@ -29,22 +28,22 @@ from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.errors import UsageError
 from gym_p2p.processes.threads import OwnThread
+from gym_p2p.server.asgi import asgi_app, under_any_path
+from gym_p2p.server.delivery import AsyncDelivery
+from gym_p2p.server.documents import Documents
 from gym_p2p.server.factory import assemble, open_secret
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.doorkeeper import Doorkeeper, room_for_sockets
 from gym_p2p.server.guard.frames import FrameGuard, StrictPacket
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.protocols import FrameRate
-from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.hosts.async_host import AsyncService
 from gym_p2p.server.hosts.callbacks import Callbacks
 from gym_p2p.server.hosts.registration import Names
-from gym_p2p.server.intake import Intake
 from gym_p2p.server.listener import MAX_FRAME_BYTES, listen, serving
-from gym_p2p.server.store import Store
-from gym_p2p.server.web import Uploads, make_web_app, under_any_path
-from gym_p2p.version import __version__
+from gym_p2p.server.outbox import OnDocument, Outbox
+from gym_p2p.server.web import queue_report
 
 __all__ = ["Service", "new_event_loop", "serve_in_thread"]
 
@@ -73,6 +72,7 @@ class Service:
         pre_match: asked about every match that a queue proposes, with what was measured; it returns (or
             awaits) a ``Verdict``, or True or False. One that raises or takes too long has rejected. A
             coroutine function runs on this event loop, any other callable on a thread of its own.
+        on_document: called with every document that is stored; see :func:`~gym_p2p.server.mount`.
 
     Raises:
         TypeError: ``matchmaker`` is none.
@@ -84,10 +84,12 @@ class Service:
         *,
         matchmaker: Matchmaker | None = None,
         pre_match: PreMatchHook | None = None,
+        on_document: OnDocument | None = None,
     ) -> None:
         self.config = config if config is not None else ServiceConfig()
         self._matchmaker = require_matchmaker(WideningMatchmaker() if matchmaker is None else matchmaker)
         self._pre_match = pre_match
+        self._on_document = on_document
         self._listening: tuple[tuple[str, int], ...] = ()
         self._signaling: AsyncService | None = None
         self._metrics = ServiceMetrics()
@@ -119,12 +121,11 @@ class Service:
             for listener in listeners:
                 stack.enter_context(listener)
             directory = Path(self.config.data_dir)
-            secret = open_secret(directory)
-            tokens = TokenSigner(secret, UploadClaims)
+            documents = self._documents(directory)
             sio = self._make_sio()
             switchboard = assemble(
                 self.config,
-                tokens,
+                documents.tokens,
                 metrics=self._metrics,
                 matchmaker=self._matchmaker,
                 asks_hook=self._pre_match is not None,
@@ -132,20 +133,13 @@ class Service:
             callbacks = Callbacks(
                 pre_match=self._pre_match, hook_timeout_s=self.config.matchmaking.hook_timeout_s
             )
-            self._signaling = signaling = AsyncService(sio, switchboard, names=Names(), callbacks=callbacks)
+            self._signaling = signaling = AsyncService(
+                sio, switchboard, names=Names(), callbacks=callbacks, documents=documents
+            )
             signaling.start(catch_unknown=True)
             stack.push_async_callback(signaling.stop)
             stack.push_async_callback(sio.shutdown)
-            web = make_web_app(
-                uploads=Uploads(
-                    Intake(Store(directory), self.config.max_upload_bytes, self.config.upload_quota_bytes),
-                    tokens,
-                ),
-                health=self._health,
-                metrics=self._metrics.exposition,
-                operators=TokenSigner(secret, OperatorClaims),
-                queues=self.queue_report,
-            )
+            web = asgi_app(signaling)
             guarded = FrameGuard(
                 under_any_path(socketio.ASGIApp(sio, other_asgi_app=web)),
                 requests=RateLimit(self.config.connects_per_s, self.config.connect_burst),
@@ -180,20 +174,24 @@ class Service:
         Raises:
             UsageError: the service does not run.
         """
-        machines = self._machines
-        own_id, tables = machines.presence.own_id, machines.queues.tables(time.monotonic())
-        return QueueReport.of(
-            {
-                name: tuple(attrs.evolve(row, subject_id=own_id(row.subject_id)) for row in rows)
-                for name, rows in tables.items()
-            },
-            matches=machines.rooms.match_count,
-            connections=machines.presence.socket_count,
-        )
+        return queue_report(self._machines)
 
     async def stop(self) -> None:
         """Close every connection and stop listening. Idempotent."""
         await self._stack.aclose()
+
+    @property
+    def _machines(self) -> Machines:
+        if self._signaling is None:
+            raise UsageError("start() comes first")
+        return self._signaling.machines
+
+    def _documents(self, directory: Path) -> Documents:
+        secret = open_secret(directory)
+        delivery = None
+        if self._on_document is not None:
+            delivery = AsyncDelivery(Outbox(directory), self._on_document)
+        return Documents(self.config, secret, delivery)
 
     def _make_sio(self) -> socketio.AsyncServer:
         return socketio.AsyncServer(
@@ -210,20 +208,6 @@ class Service:
             engineio_logger=_LIBRARY_LOG,
         )
 
-    @property
-    def _machines(self) -> Machines:
-        if self._signaling is None:
-            raise UsageError("start() comes first")
-        return self._signaling.machines
-
-    def _health(self) -> dict[str, Any]:
-        return {
-            "version": __version__,
-            "rooms": self._machines.rooms.room_count,
-            "matches": self._machines.rooms.match_count,
-            "connections": self._machines.presence.socket_count,
-        }
-
 
 def _with_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -235,13 +219,16 @@ def serve_in_thread(
     *,
     matchmaker: Matchmaker | None = None,
     pre_match: PreMatchHook | None = None,
+    on_document: OnDocument | None = None,
 ) -> Iterator[Service]:
     """Run a :class:`Service` on a thread of its own for the length of a ``with`` block.
 
     Raises:
         ConfigurationError: as :meth:`Service.start`.
+        UsageError: eventlet or gevent has replaced this process's threads.
     """
-    service = Service(config, matchmaker=matchmaker, pre_match=pre_match)
+    _require_real_threads()
+    service = Service(config, matchmaker=matchmaker, pre_match=pre_match, on_document=on_document)
     started: list[BaseException | None] = []
     ready, done = threading.Event(), asyncio.Event()
     loop = new_event_loop()
@@ -275,6 +262,17 @@ def serve_in_thread(
         with contextlib.suppress(RuntimeError):  # the loop is closed: the thread has ended by itself
             loop.call_soon_threadsafe(done.set)
         thread.join(_THREAD_DEADLINE_S)
+
+
+def _require_real_threads() -> None:
+    """Raise ``UsageError`` where threads are greenlets: an event loop on one would stop all of them."""
+    start = _thread.start_new_thread
+    if not isinstance(start, types.BuiltinFunctionType):
+        raise UsageError(
+            f"{start.__module__.partition('.')[0]} has made greenlets of this process's threads, and the "
+            "service's event loop would stop all of them: run `gym-p2p serve` beside it, or mount() the "
+            "service on your own Socket.IO server"
+        )
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

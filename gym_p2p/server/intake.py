@@ -9,17 +9,20 @@ a document is, is the store's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
 import shutil
 import subprocess
+import tempfile
+import threading
 import time
 import weakref
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 import attrs
 
@@ -29,6 +32,7 @@ from gym_p2p.files.private import open_private
 from gym_p2p.processes.python import can_start_python, python_command
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
+from gym_p2p.server.outbox import Outbox
 from gym_p2p.server.quota import Quota
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 
@@ -59,6 +63,7 @@ _BYTES_A_SECOND = 64 * 2**10
 """A match of eight players at 60 frames a second with actions of ten numbers each adds about so many."""
 _TIMEOUT_S = 60.0
 """What the reader of a large document may take: twice what one with a match of hours in it takes."""
+_LOOK_AGAIN_S = 0.02
 _PIECE_BYTES = 2**16
 
 
@@ -79,12 +84,14 @@ class Intake:
         max_bytes: the largest document, unpacked, of a match that has just begun.
         quota_bytes: what all documents may take up; ``None`` is as much as the disk has.
         now: Unix seconds.
+        outbox: where it is marked that the host is to be handed what is stored; ``None``: it is not.
     """
 
     store: Store
     max_bytes: int
     quota_bytes: int | None = None
     now: Callable[[], float] = attrs.field(default=time.time, kw_only=True)
+    outbox: Outbox | None = attrs.field(default=None, kw_only=True)
     _quota: Quota = attrs.field(
         init=False,
         default=attrs.Factory(lambda self: Quota(self.store.directory, self.quota_bytes), takes_self=True),
@@ -95,6 +102,15 @@ class Intake:
         init=False, factory=weakref.WeakValueDictionary
     )
     """Of two documents of a match that come at once, the second one's aggregate has both."""
+    _small_threads: threading.Semaphore = attrs.field(
+        init=False, factory=lambda: threading.Semaphore(_CONCURRENT_SMALL)
+    )
+    _large_threads: threading.Semaphore = attrs.field(
+        init=False, factory=lambda: threading.Semaphore(_CONCURRENT_LARGE)
+    )
+    _of_match_threads: weakref.WeakValueDictionary[str, threading.Lock] = attrs.field(
+        init=False, factory=weakref.WeakValueDictionary
+    )
 
     def most_bytes(self, claims: UploadClaims) -> int:
         """Return the largest document of a match, unpacked: what can have been played of it by now."""
@@ -127,9 +143,9 @@ class Intake:
             ForeignDocumentError: it is another match's or player's.
             OSError: it could not be stored.
         """
-        job = Job(self.store.directory, claims, kind, gzipped=gzipped, max_bytes=self.most_bytes(claims))
+        job = self._job(claims, kind, gzipped=gzipped)
         size_bytes = body.seek(0, os.SEEK_END)
-        async with self._of_match.setdefault(claims.match_id, asyncio.Lock()):
+        async with self._of_match.setdefault(claims.match_id, asyncio.Lock()), _elsewhere(self._marked(job)):
             await asyncio.to_thread(self.require_room, claims, kind, size_bytes)
             async with self._small:
                 left = await asyncio.to_thread(_take_small, self.store, job, body)
@@ -137,6 +153,40 @@ class Intake:
                 async with self._large:
                     await _take_apart(job, body if left == "body" else None)
             await asyncio.to_thread(self._quota.stored, self.store.folder(claims))
+
+    def take_now(self, claims: UploadClaims, kind: Kind, body: IO[bytes], *, gzipped: bool) -> None:
+        """Do the same as :meth:`take` where no event loop runs; between threads, or greenlets."""
+        job = self._job(claims, kind, gzipped=gzipped)
+        size_bytes = body.seek(0, os.SEEK_END)
+        with self._of_match_threads.setdefault(claims.match_id, threading.Lock()), self._marked(job):
+            self.require_room(claims, kind, size_bytes)
+            with self._small_threads:
+                left = _take_small(self.store, job, body)
+            if left:
+                with self._large_threads, _Reader(job, body if left == "body" else None) as reader:
+                    reader.spill()
+                    reader.start()
+                    reader.read()
+            self._quota.stored(self.store.folder(claims))
+
+    def _job(self, claims: UploadClaims, kind: Kind, *, gzipped: bool) -> Job:
+        return Job(self.store.directory, claims, kind, gzipped=gzipped, max_bytes=self.most_bytes(claims))
+
+    def _marked(self, job: Job) -> contextlib.AbstractContextManager[None]:
+        if self.outbox is None:
+            return contextlib.nullcontext()
+        claims = job.claims
+        return self.outbox.storing(claims.match_id, claims.player_id, job.kind, self.store.folder(claims))
+
+
+@contextlib.asynccontextmanager
+async def _elsewhere(blocking: contextlib.AbstractContextManager[None]) -> AsyncIterator[None]:
+    """Enter and leave a context on threads."""
+    await asyncio.to_thread(blocking.__enter__)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(blocking.__exit__, None, None, None)
 
 
 @attrs.frozen
@@ -194,35 +244,78 @@ def _inflated(body: IO[bytes]) -> Iterator[bytes]:
 
 async def _take_apart(job: Job, body: IO[bytes] | None) -> None:
     """Do the same in another process; without a body, what is left to do once that is stored."""
-    if not can_start_python():
-        raise NotNowError(f"this service can start no reader for documents of more than {SMALL_BYTES} bytes")
-    path = None
-    if body is not None:
-        path = job.directory / f".{path_component(job.claims.match_id)}.{secrets.token_hex(4)}.upload"
-    try:
-        if path is not None and body is not None:
-            await asyncio.to_thread(_spill, body, path)
-        reader = subprocess.Popen(  # noqa: ASYNC220, S603 - our own interpreter and module, begun in a moment
+    with _Reader(job, body) as reader:  # ended also where the service stops meanwhile
+        await asyncio.to_thread(reader.spill)
+        reader.start()
+        await asyncio.to_thread(reader.read)
+
+
+class _Reader:
+    """Another process that reads a document: a context manager, which leaves nothing of it behind.
+
+    Blocking; it waits in small steps, for where threads are greenlets a long wait would hold up all of them.
+
+    Args:
+        job: what is to be done.
+        body: the document; ``None``: it is stored already.
+
+    Raises:
+        NotNowError: this process can start none.
+    """
+
+    def __init__(self, job: Job, body: IO[bytes] | None) -> None:
+        if not can_start_python():
+            problem = f"this service can start no reader for documents of more than {SMALL_BYTES} bytes"
+            raise NotNowError(problem)
+        self._job = job
+        self._body = body
+        name = f".{path_component(job.claims.match_id)}.{secrets.token_hex(4)}.upload"
+        self._path = None if body is None else job.directory / name
+        self._process: subprocess.Popen[bytes] | None = None
+        self._answer = tempfile.TemporaryFile()  # noqa: SIM115  # closed with this
+
+    def spill(self) -> None:
+        """Put the body where it finds it; raises ``OSError``."""
+        if self._path is not None and self._body is not None:
+            _spill(self._body, self._path)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._process = process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             python_command(READER),
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            stdout=self._answer,
             process_group=0,  # a Ctrl-C is for the service, which ends it
         )
-        request = job.to_json(None if path is None else str(path))
-        try:
-            answer, _ = await asyncio.to_thread(reader.communicate, request, _TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            reader.kill()
-            await asyncio.to_thread(reader.communicate)
-            raise TooLargeError(f"it cannot be read within {_TIMEOUT_S:.0f} s") from None
-        finally:  # also where the service stops meanwhile, perhaps before anybody waits for it
-            reader.kill()
-            reader.wait()
-    finally:
-        if path is not None:
-            path.unlink(missing_ok=True)
-    _raise_again(answer, reader.returncode)
+        request = self._job.to_json(None if self._path is None else str(self._path))
+        with contextlib.suppress(BrokenPipeError), process.stdin or contextlib.nullcontext() as stdin:
+            if stdin is not None:
+                stdin.write(request.encode())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        process = self._process
+        if process is not None:
+            process.kill()
+            process.wait()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+        self._answer.close()
+
+    def read(self) -> None:
+        """Wait until it has done so; raises what is wrong with the document."""
+        process = self._process
+        if process is None:
+            return
+        ends_at = time.monotonic() + _TIMEOUT_S
+        while process.poll() is None:
+            if ends_at <= time.monotonic():
+                raise TooLargeError(f"it cannot be read within {_TIMEOUT_S:.0f} s")
+            time.sleep(_LOOK_AGAIN_S)
+        self._answer.seek(0)
+        _raise_again(self._answer.read().decode(), process.returncode)
 
 
 def _spill(body: IO[bytes], path: Path) -> None:

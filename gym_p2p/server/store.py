@@ -9,16 +9,18 @@ trusted as path parts. Blocking: call it from a worker thread. It knows no HTTP 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import msgspec
 
 from gym_p2p.core.record.aggregate import aggregate
+from gym_p2p.core.record.folders import short_id
 from gym_p2p.core.record.index import told_index_entry
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
@@ -30,7 +32,7 @@ from gym_p2p.exports.documents import (
     read_document,
     write_pieces,
 )
-from gym_p2p.exports.index import append_to_index
+from gym_p2p.exports.index import INDEX, append_to_index
 from gym_p2p.files.names import path_component
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
@@ -57,6 +59,7 @@ class _Header:
     playerId: int | str  # noqa: N815
 
 
+_LINE = msgspec.json.Decoder(dict[str, Any])
 _HEADER = msgspec.json.Decoder(_Header)
 """Made on import, for uploads are stored by threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
 
@@ -101,6 +104,38 @@ class Store:
         write_pieces(path, [body])
         if new and kind == "multiplayer":
             append_to_index(self.directory, told_index_entry(body, path.parent.name))
+
+    def read(self, match_id: str, player: str, kind: Kind) -> bytes | None:
+        """Return a stored document, or ``None`` if there is none.
+
+        Args:
+            match_id: of which match.
+            player: the player's id, as JSON or simply as text.
+            kind: which.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        folders = [self.directory / path_component(match_id)]
+        folders += sorted(self.directory.glob(f"*-{short_id(match_id)}"))
+        players: list[SeatId] = [player]
+        with contextlib.suppress(ValueError):
+            players.insert(0, msgspec.json.decode(player, type=int | str))
+        for path in (document_path(folder, one, kind) for folder in folders for one in players):
+            if find_document(path) is not None:
+                document = read_document(path)
+                if _decode(document, _HEADER).gameId == match_id:
+                    return document
+        return None
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return the index: a line for each player of each match."""
+        found: list[dict[str, Any]] = []
+        with contextlib.suppress(FileNotFoundError), (self.directory / INDEX).open("rb") as index:
+            for line in index:
+                with contextlib.suppress(ValueError, RecursionError):  # what a killed process left of one
+                    found.append(_LINE.decode(line))
+        return found
 
     def missing(self, claims: UploadClaims) -> bool:
         """Whether a player's multiplayer document, of which the aggregate is made, is not here yet."""

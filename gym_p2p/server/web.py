@@ -1,224 +1,294 @@
-"""The service's plain HTTP: its health, the upload of documents, and the operator's view of the queues.
+"""The service's plain HTTP: health, metrics, the operator's view, documents, and the browser's modules.
 
-An upload is answered 200 only when the document is on the disk; everything heavy happens in worker
-threads, or apart (:mod:`gym_p2p.server.intake`), so that signals keep flowing. It knows HTTP's status codes;
-what a document is, is the store's.
+What is answered is decided here, whatever server asks (:mod:`gym_p2p.server.asgi`,
+:mod:`gym_p2p.server.wsgi`): a request comes in without its body, and goes out as an answer, or as a document
+that is to be read first. It knows HTTP's status codes and no server; what a document is, is the store's.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import errno
+import json
 import math
 import re
-import tempfile
 import time
-import weakref
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Callable, Mapping
+from importlib import resources
+from typing import Any, Protocol
 
+import attrs
 import msgspec
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
-from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.report import QueueReport
+from gym_p2p.core.service.machines import Machines
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports.documents import KINDS, Kind
-from gym_p2p.files.problems import disk_problem
+from gym_p2p.server.documents import Documents
 from gym_p2p.server.guard.client_log import client_log
-from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
-from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
-from gym_p2p.server.intake import Intake, NotNowError, TooLargeError
-from gym_p2p.server.parts import LENGTH_BYTES, PART_BYTES, Part, Parts, PartsFullError
-from gym_p2p.server.quota import QuotaFullError
-from gym_p2p.server.store import DocumentError, ForeignDocumentError
+from gym_p2p.server.guard.metrics import ServiceMetrics
+from gym_p2p.server.guard.tokens import UploadClaims
+from gym_p2p.server.parts import LENGTH_BYTES, PART_BYTES, Part
+from gym_p2p.version import __version__
 
-__all__ = ["Uploads", "make_web_app", "under_any_path"]
+__all__ = ["Answer", "Arriving", "Mounted", "RefusalError", "Request", "WebParts", "is_ours", "queue_report"]
 
 _LOG = client_log(__name__)
 
-_READ_DEADLINE_S = 120.0
-"""For the whole body: 64 MiB at 5 Mbit/s."""
-_SILENCE_S = 15.0
-"""Between two pieces of a body: a line that is gone for a moment comes back within it."""
-_ARRIVING = 64
-_ARRIVING_OF_ONE = 6
-"""Bodies at once, in all and of one player: a document of each kind, and each a second time after a break."""
-_IN_MEMORY_BYTES = 2**18
-"""Of a body that arrives; what is more of it is on the disk."""
-
-
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"[0-9]{1,12}")
-_OWN_PATH = re.compile(r"/(?:socket\.io|healthz|v1/(?:matches|queues))(?=/|$)")
+_DOCUMENT = re.compile(r"/v1/matches/(?P<match>[^/]+)/players/(?P<player>.+)/(?P<kind>[^/]+)")
+"""A seat's id may have slashes in it."""
+_MODULE = re.compile(r"/gym_p2p/(?P<name>[a-z0-9_]+\.js)")
+_OURS = re.compile(r"/(?:healthz|metrics|gym_p2p/[a-z0-9_]+\.js|v1/(?:matches|queues)(?:/.*)?)")
 
 
-class _RefusalError(Exception):
+class RefusalError(Exception):
+    """A request that is not granted: the status, a code, a sentence."""
+
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status = status
         self.wire = {"code": code, "message": message}
 
 
-class Uploads:
-    """Takes players' documents.
+@attrs.frozen
+class Request:
+    """What is asked for.
 
-    Args:
-        intake: takes their bodies.
-        tokens: who may store what.
+    Attributes:
+        method: in capitals.
+        path: below the place of the web application, decoded.
+        headers: by their names in small letters.
     """
 
-    def __init__(self, intake: Intake, tokens: TokenSigner[UploadClaims]) -> None:
-        self._intake = intake
-        self._tokens = tokens
-        self._arriving: Counter[UploadClaims] = Counter()
-        self._parts = Parts(intake.store.directory)
-        self._parts.sweep()
-        self._of_part: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+    method: str
+    path: str
+    headers: Mapping[str, str]
 
-    async def put(self, request: Request) -> Response:
-        """Answer ``PUT /v1/matches/{match_id}/players/{player_id}/{kind}``."""
-        claims = self._authorize(request)
+
+@attrs.frozen
+class Answer:
+    """What is answered."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any], status: int = 200) -> Answer:
+        """Return it as JSON."""
+        return cls(status, json.dumps(value, separators=(",", ":")).encode())
+
+    @classmethod
+    def refusing(cls, refusal: RefusalError) -> Answer:
+        """Return why not."""
+        return cls.of({"ok": False, "error": refusal.wire}, refusal.status)
+
+    @classmethod
+    def of_bug(cls) -> Answer:
+        """Return that the service has failed."""
+        error = {"code": "unavailable", "message": "the service failed; its log says why"}
+        return cls.of({"ok": False, "error": error}, 500)
+
+
+@attrs.frozen
+class Arriving:
+    """A document whose body is to be read, and taken.
+
+    Attributes:
+        part: where it belongs, if it is a part of one.
+        limit_bytes: of the body.
+    """
+
+    claims: UploadClaims
+    kind: Kind
+    part: Part | None
+    gzipped: bool
+    limit_bytes: int
+
+    def stored(self, received: int | None = None) -> Answer:
+        """Answer that all of it is on the disk."""
+        came = "" if self.part is None else " that came in parts"
+        _LOG.debug("match %s: stored a %s document%s", self.claims.match_id, self.kind, came)
+        more = {} if received is None else {"received": received}
+        return Answer.of({"ok": True, "stored": True, **more})
+
+    def refused(self, refusal: RefusalError) -> None:
+        """Note why it was not taken."""
+        _refused(self.claims, refusal)
+
+
+class Mounted(Protocol):
+    """A service, of whichever kind its host is."""
+
+    @property
+    def documents(self) -> Documents:
+        """Where documents go."""
+
+    @property
+    def metrics(self) -> ServiceMetrics:
+        """What is counted."""
+
+    def look(self, at: Callable[[Machines], Any]) -> Any:
+        """Return what a function finds in the machines."""
+
+
+class WebParts:
+    """Answers the requests to one service.
+
+    From now on its players are told that it takes documents.
+
+    Args:
+        service: whose it is.
+    """
+
+    def __init__(self, service: Mounted) -> None:
+        self.documents = service.documents
+        self._service = service
+        service.look(_take_documents)
+
+    def begin(self, request: Request) -> Answer | Arriving:
+        """Answer a request, or say what is to be read first.
+
+        Raises:
+            RefusalError: it is not granted.
+        """
+        document = _DOCUMENT.fullmatch(request.path)
+        if document is not None:
+            match request.method:
+                case "PUT" | "PATCH":
+                    return self._arriving(request, document)
+                case "GET" | "HEAD":
+                    return self._document(request, document)
+        module = _MODULE.fullmatch(request.path)
+        known: dict[str, Callable[[Request], Answer]] = {
+            "/healthz": self._health,
+            "/metrics": self._metrics,
+            "/v1/queues": self._queues,
+            "/v1/matches": self._matches,
+        }
+        show = known.get(request.path)
+        if show is None and module is None and document is None:
+            return Answer(404, b"Not Found", "text/plain; charset=utf-8")
+        if document is not None or request.method not in {"GET", "HEAD"}:
+            raise RefusalError(405, "bad_request", f"{request.method} means nothing here")
+        if show is not None:
+            return show(request)
+        if module is not None:
+            return _module(module["name"])
+        raise AssertionError("one of them is not None")
+
+    # ---- what is shown
+
+    def _health(self, _request: Request) -> Answer:
+        return Answer.of({"ok": True, **self._service.look(_health)})
+
+    def _metrics(self, _request: Request) -> Answer:
+        text = self._service.look(lambda _machines: self._service.metrics.exposition())
+        return Answer(200, text, CONTENT_TYPE_PLAIN_0_0_4)
+
+    def _queues(self, request: Request) -> Answer:
+        self._require_operator(request, "the queues")
+        return Answer.of({"ok": True, **encode(self._service.look(queue_report))})
+
+    def _matches(self, request: Request) -> Answer:
+        self._require_operator(request, "the matches")
+        return Answer.of({"ok": True, "documents": self.documents.listed()})
+
+    def _document(self, request: Request, named: re.Match[str]) -> Answer:
+        self._require_operator(request, "documents")
+        document = self.documents.read(named["match"], named["player"], _kind(named["kind"]))
+        if document is None:
+            raise RefusalError(404, "no_such_match", "there is no such document here")
+        return Answer(200, document)
+
+    def _require_operator(self, request: Request, what: str) -> None:
+        if self.documents.operators.verify(_bearer(request, "operator token"), now=time.time()) is None:
+            raise RefusalError(403, "unauthenticated", f"this token does not show {what}")
+
+    # ---- what comes in
+
+    def _arriving(self, request: Request, named: re.Match[str]) -> Arriving:
+        claims = self._authorize(request, named["match"], named["player"])
         try:
-            return await self._take(claims, request)
-        except _RefusalError as refusal:
+            return self._described(request, claims, named["kind"])
+        except RefusalError as refusal:
             _refused(claims, refusal)
             raise
 
-    async def _take(self, claims: UploadClaims, request: Request) -> Response:
-        kind = _kind(request.path_params["kind"])
+    def _described(self, request: Request, claims: UploadClaims, kind_name: str) -> Arriving:
+        kind = _kind(kind_name)
+        if request.method == "PATCH":
+            part = _part(claims, kind, request)
+            return Arriving(claims, kind, part, gzipped=True, limit_bytes=PART_BYTES)
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"identity", "gzip"}:
-            raise _RefusalError(415, "bad_request", "content-encoding: wanted gzip or none")
-        async with self._arrival(claims) as body:
-            with _told_to_client(claims, kind):
-                await self._read(request, body, self._intake.max_bytes)
-                await self._intake.take(claims, kind, body, gzipped=encoding == "gzip")
-        _LOG.debug("match %s: stored a %s document", claims.match_id, kind)
-        return JSONResponse({"ok": True, "stored": True})
+            raise RefusalError(415, "bad_request", "content-encoding: wanted gzip or none")
+        limit_bytes = self.documents.max_bytes
+        return Arriving(claims, kind, None, gzipped=encoding == "gzip", limit_bytes=limit_bytes)
 
-    async def patch(self, request: Request) -> Response:
-        """Answer ``PATCH`` of the same: a part of a long document, which is stored once all of it is here."""
-        claims = self._authorize(request)
-        try:
-            return await self._take_part(claims, request)
-        except _RefusalError as refusal:
-            _refused(claims, refusal)
-            raise
-
-    async def _take_part(self, claims: UploadClaims, request: Request) -> Response:
-        part = _part(claims, _kind(request.path_params["kind"]), request)
-        async with self._arrival(claims) as body, self._of_part.setdefault(part.key, asyncio.Lock()):
-            with _told_to_client(claims, part.kind):
-                size_bytes = await self._read(request, body, PART_BYTES)
-                if part.offset + size_bytes > part.length:
-                    raise _RefusalError(400, "bad_request", "the part ends after the whole")
-                if part.offset == 0:  # before all of it has been sent for nothing
-                    await asyncio.to_thread(self._intake.require_room, claims, part.kind, part.length)
-                received = await asyncio.to_thread(self._parts.add, part, body)
-                if received < part.length:
-                    return JSONResponse({"ok": True, "stored": False, "received": received})
-                if not await asyncio.to_thread(self._parts.is_whole, part):
-                    return JSONResponse({"ok": True, "stored": False, "received": 0})
-                await self._take_whole(part)
-        _LOG.debug("match %s: stored a %s document that came in parts", claims.match_id, part.kind)
-        return JSONResponse({"ok": True, "stored": True, "received": received})
-
-    async def _take_whole(self, part: Part) -> None:
-        """Take a document whose parts are all here; they are kept only where it can be tried again soon."""
-        keep = False
-        try:
-            with self._parts.path(part).open("rb") as whole:
-                await self._intake.take(part.claims, part.kind, whole, gzipped=True)
-        except (NotNowError, asyncio.CancelledError):
-            keep = True
-            raise
-        finally:
-            if not keep:
-                await asyncio.to_thread(self._parts.remove, part)
-
-    def _authorize(self, request: Request) -> UploadClaims:
-        claims = self._tokens.verify(_bearer(request, "match token"), now=-math.inf)
+    def _authorize(self, request: Request, match_id: str, player: str) -> UploadClaims:
+        claims = self.documents.tokens.verify(_bearer(request, "match token"), now=-math.inf)
         if claims is None:  # also one of before the secret changed: a new one helps, so it is not for good
-            raise _RefusalError(401, "unauthenticated", "this token is none that this service has given")
-        match_id, player_id = request.path_params["match_id"], request.path_params["player_id"]
-        if claims.match_id != match_id or not _names(player_id, claims.player_id):
-            raise _RefusalError(403, "unauthenticated", "this token does not allow this upload")
+            raise RefusalError(401, "unauthenticated", "this token is none that this service has given")
+        if claims.match_id != match_id or not _names(player, claims.player_id):
+            raise RefusalError(403, "unauthenticated", "this token does not allow this upload")
         if claims.expires_at <= time.time():
-            expired = _RefusalError(401, "unauthenticated", "this token has expired")
+            expired = RefusalError(401, "unauthenticated", "this token has expired")
             _refused(claims, expired)
             raise expired
         return claims
 
-    @contextlib.asynccontextmanager
-    async def _arrival(self, claims: UploadClaims) -> AsyncIterator[IO[bytes]]:
-        """Hold the place of a body that arrives; those of many clients at once are few, and on the disk."""
-        if self._arriving.total() >= _ARRIVING or self._arriving[claims] >= _ARRIVING_OF_ONE:
-            raise _RefusalError(503, "unavailable", "too many documents arrive at once; try again later")
-        self._arriving[claims] += 1
-        try:
-            folder = str(self._intake.store.directory)
-            with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=folder) as body:
-                yield body
-        finally:
-            self._arriving[claims] -= 1
-            self._arriving += Counter()  # forgets those with none
 
-    async def _read(self, request: Request, body: IO[bytes], limit_bytes: int) -> int:
-        """Read the body, return its size; what is beyond the limit is read on for a while, to say why."""
-        size_bytes = 0
-        chunks = request.stream()
-        try:
-            async with asyncio.timeout(_READ_DEADLINE_S):
-                while size_bytes <= 2 * limit_bytes:
-                    async with asyncio.timeout(_SILENCE_S):
-                        chunk = await anext(chunks, None)
-                    if chunk is None:
-                        break
-                    size_bytes += len(chunk)
-                    if size_bytes <= limit_bytes:
-                        body.write(chunk)
-        except (TimeoutError, ClientDisconnect):
-            raise _RefusalError(408, "bad_request", "the document did not arrive in time") from None
-        if size_bytes > limit_bytes:
-            raise _RefusalError(
-                413, "too_large", f"a document, or a part, has at most {limit_bytes} bytes here"
-            )
-        return size_bytes
+def _refused(claims: UploadClaims, refusal: RefusalError) -> None:
+    """Tell the operator of a document that its player may keep for ever."""
+    # Only whoever has a token of ours can cause such a line, and fill a disk with them.
+    _LOG.warning(
+        "match %s: a document of player %r was refused (HTTP %d): %s",
+        *(claims.match_id, claims.player_id, refusal.status, refusal),
+    )
 
 
-@contextlib.contextmanager
-def _told_to_client(claims: UploadClaims, kind: Kind) -> Iterator[None]:
-    """Turn what can go wrong with a document into an answer."""
+def is_ours(path: str) -> bool:
+    """Return whether a path is one of those that are answered here."""
+    return _OURS.fullmatch(path) is not None
+
+
+def queue_report(machines: Machines) -> QueueReport:
+    """Return who waits in which queue, and what else goes on."""
+    own_id, tables = machines.presence.own_id, machines.queues.tables(time.monotonic())
+    return QueueReport.of(
+        {
+            name: tuple(attrs.evolve(row, subject_id=own_id(row.subject_id)) for row in rows)
+            for name, rows in tables.items()
+        },
+        matches=machines.rooms.match_count,
+        connections=machines.presence.socket_count,
+    )
+
+
+def _take_documents(machines: Machines) -> None:
+    machines.rooms.takes_documents = True
+
+
+def _health(machines: Machines) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "rooms": machines.rooms.room_count,
+        "matches": machines.rooms.match_count,
+        "connections": machines.presence.socket_count,
+    }
+
+
+def _module(name: str) -> Answer:
+    """Return one of the modules for web pages."""
     try:
-        yield
-    except asyncio.CancelledError:  # the server ends what has not ended in time
-        raise _RefusalError(503, "unavailable", "the service stops; try again later") from None
-    except ForeignDocumentError as error:
-        raise _RefusalError(403, "unauthenticated", str(error)) from None
-    except (NotNowError, PartsFullError) as error:
-        raise _RefusalError(503, "unavailable", str(error)) from None
-    except QuotaFullError as error:
-        raise _RefusalError(507, "unavailable", str(error)) from None
-    except TooLargeError as error:
-        raise _RefusalError(413, "too_large", str(error)) from None
-    except DocumentError as error:
-        raise _RefusalError(400, "bad_request", str(error)) from None
-    except OSError as error:
-        problem = disk_problem(error)
-        _LOG.error(
-            "match %s: the %s document of %s could not be stored: %s",
-            *(claims.match_id, kind, claims.player_id, problem),
-        )
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise _RefusalError(507, "unavailable", f"the service: {problem}") from None
-        raise _RefusalError(503, "unavailable", "could not be stored; try again later") from None
+        text = resources.files("gym_p2p").joinpath("static", name).read_bytes()
+    except OSError:
+        raise RefusalError(404, "bad_request", "there is no such module") from None
+    return Answer(200, text, "text/javascript; charset=utf-8")
 
 
 def _part(claims: UploadClaims, kind: Kind, request: Request) -> Part:
@@ -227,87 +297,18 @@ def _part(claims: UploadClaims, kind: Kind, request: Request) -> Part:
     numbers = [request.headers.get(name, "") for name in ("upload-offset", "upload-length")]
     if not _DIGEST.fullmatch(digest) or not all(map(_NUMBER.fullmatch, numbers)):
         message = "wanted Upload-Digest (SHA-256 in hexadecimal), Upload-Offset and Upload-Length"
-        raise _RefusalError(400, "bad_request", message)
+        raise RefusalError(400, "bad_request", message)
     offset, length = map(int, numbers)
     if not 0 < length <= LENGTH_BYTES:
-        raise _RefusalError(413, "too_large", f"a document in parts has at most {LENGTH_BYTES} bytes")
+        raise RefusalError(413, "too_large", f"a document in parts has at most {LENGTH_BYTES} bytes")
     return Part(claims, kind, digest, offset, length)
-
-
-def make_web_app(
-    *,
-    uploads: Uploads,
-    health: Callable[[], Mapping[str, Any]],
-    metrics: Callable[[], bytes],
-    operators: TokenSigner[OperatorClaims],
-    queues: Callable[[], QueueReport],
-) -> Starlette:
-    """Return the ASGI application of the plain HTTP part.
-
-    Args:
-        uploads: takes the documents.
-        health: what ``GET /healthz`` answers, beside ``ok``.
-        metrics: what ``GET /metrics`` answers, in Prometheus' text format.
-        operators: who may see the queues.
-        queues: what ``GET /v1/queues`` answers them.
-    """
-
-    async def healthz(_request: Request) -> Response:
-        return JSONResponse({"ok": True, **health()})
-
-    async def scrape(_request: Request) -> Response:
-        return Response(metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
-
-    async def show_queues(request: Request) -> Response:
-        if operators.verify(_bearer(request, "operator token"), now=time.time()) is None:
-            raise _RefusalError(403, "unauthenticated", "this token does not show the queues")
-        return JSONResponse({"ok": True, **encode(queues())})
-
-    put = "/v1/matches/{match_id}/players/{player_id:path}/{kind}"  # a seat's id may have slashes in it
-    return Starlette(
-        routes=[
-            Route("/healthz", healthz, methods=["GET"]),
-            Route("/metrics", scrape, methods=["GET"]),
-            Route("/v1/queues", show_queues, methods=["GET"]),
-            Route(put, uploads.put, methods=["PUT"]),
-            Route(put, uploads.patch, methods=["PATCH"]),
-        ],
-        exception_handlers={_RefusalError: _answer_refusal, Exception: _answer_bug},
-    )
-
-
-def under_any_path(app: App) -> App:
-    """Serve an ASGI application under whatever path a proxy in front passes on: ``/lab/socket.io/``, say.
-
-    Not its metrics: who keeps ``/metrics`` of the proxy to themselves keeps all of them.
-    """
-
-    async def serve(scope: Scope, receive: Receive, send: SendMessage) -> None:
-        found = _OWN_PATH.search(scope.get("path", ""))
-        if found is not None and found.start() > 0:
-            scope = {**scope, "path": scope["path"][found.start() :]}
-        await app(scope, receive, send)
-
-    return serve
-
-
-def _refused(claims: UploadClaims, refusal: _RefusalError) -> None:
-    """Tell the operator of a document that its player may keep for ever."""
-    # Only whoever has a token of ours can cause such a line, and fill a disk with them.
-    _LOG.warning(
-        "match %s: a document of player %r was refused (HTTP %d): %s",
-        claims.match_id,
-        claims.player_id,
-        refusal.status,
-        refusal,
-    )
 
 
 def _bearer(request: Request, what: str) -> str:
     """Return the token that a request shows."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise _RefusalError(401, "unauthenticated", f"wanted 'Authorization: Bearer <{what}>'")
+        raise RefusalError(401, "unauthenticated", f"wanted 'Authorization: Bearer <{what}>'")
     return token.strip()
 
 
@@ -324,15 +325,4 @@ def _kind(text: str) -> Kind:
     for kind in KINDS:
         if text == kind:
             return kind
-    raise _RefusalError(404, "bad_request", f"kind: wanted one of {', '.join(KINDS)}")
-
-
-async def _answer_refusal(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, _RefusalError):  # the signature that Starlette asks for is wider
-        raise error
-    return JSONResponse({"ok": False, "error": error.wire}, status_code=error.status)
-
-
-async def _answer_bug(_request: Request, _error: Exception) -> Response:
-    error = {"code": "unavailable", "message": "the service failed; its log says why"}
-    return JSONResponse({"ok": False, "error": error}, status_code=500)
+    raise RefusalError(404, "bad_request", f"kind: wanted one of {', '.join(KINDS)}")

@@ -49,3 +49,27 @@ def test_an_unknown_name_is_none_of_the_service() -> None:
     with pytest.raises(AttributeError, match="moount"):
         _ = gym_p2p.server.moount
     assert {"mount", "Service"} <= set(dir(gym_p2p.server))
+
+
+@pytest.mark.parametrize(
+    ("module", "patch"),
+    [
+        ("eventlet", "import eventlet; eventlet.monkey_patch()"),
+        ("gevent", "from gevent import monkey; monkey.patch_all()"),
+    ],
+)
+def test_a_service_on_a_thread_is_refused_where_threads_are_greenlets(module: str, patch: str) -> None:
+    pytest.importorskip(module)
+    program = f"""
+{patch}
+import gym_p2p
+from gym_p2p.server import serve_in_thread
+try:
+    with serve_in_thread():
+        print("served")
+except gym_p2p.UsageError as refused:
+    print(refused)
+"""
+    said = python(program)
+    assert said.startswith(f"{module} has made greenlets")
+    assert "mount()" in said

@@ -24,8 +24,11 @@ from gym_p2p.core.matchmaking.commands import ProposedMatch
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.processes.tasks import note_failure
+from gym_p2p.server.delivery import AsyncDelivery
+from gym_p2p.server.documents import Documents
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.frames import GUARD_KEY, VIOLATION, ConnectionGuard
+from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.hooks import HookCaller
 from gym_p2p.server.hosts.callbacks import Callbacks
 from gym_p2p.server.hosts.registration import Names, Registration, arguments_for
@@ -47,13 +50,21 @@ class AsyncService:
         switchboard: decides.
         names: what our events are called there.
         callbacks: the host's.
+        documents: the players', which :func:`~gym_p2p.server.asgi_app` takes.
 
     Call :meth:`start` on the server's event loop, and :meth:`stop` there when done.
     """
 
     def __init__(
-        self, sio: socketio.AsyncServer, switchboard: Switchboard, *, names: Names, callbacks: Callbacks
+        self,
+        sio: socketio.AsyncServer,
+        switchboard: Switchboard,
+        *,
+        names: Names,
+        callbacks: Callbacks,
+        documents: Documents,
     ) -> None:
+        self.documents = documents
         self._sio = sio
         self._switchboard = switchboard
         self._namespace = names.namespace
@@ -73,6 +84,15 @@ class AsyncService:
     def machines(self) -> Machines:
         """What goes on; to be looked at on the event loop."""
         return self._switchboard.machines
+
+    @property
+    def metrics(self) -> ServiceMetrics:
+        """What is counted."""
+        return self._switchboard.metrics
+
+    def look(self, at: Callable[[Machines], Any]) -> Any:
+        """Return what a function finds in the machines."""
+        return at(self._switchboard.machines)
 
     @property
     def connection_count(self) -> int:
@@ -131,6 +151,9 @@ class AsyncService:
         self._running = True
         self._take_over()
         self._own(self._switchboard.metrics.watch_loop())
+        delivery = self.documents.delivery
+        if isinstance(delivery, AsyncDelivery):
+            delivery.start()
         self._wake()
 
     async def stop(self) -> None:
@@ -141,6 +164,8 @@ class AsyncService:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if isinstance(self.documents.delivery, AsyncDelivery):
+            await self.documents.delivery.stop()
         self._set_alarm(None)
         self._switchboard.end(time.monotonic())
 
@@ -285,7 +310,12 @@ class AsyncService:
 
     async def _close(self, sid: str | None, guard: ConnectionGuard | None, grace_s: float) -> None:
         if sid is not None:  # otherwise the library has refused it, and said so
+            connection = self._sio.manager.eio_sid_from_sid(sid, self._namespace)
             await self._sio.disconnect(sid, namespace=self._namespace)
+            transport = self._sio.eio.sockets.get(connection)
+            if guard is None and not grace_s and transport is not None:  # else one that floods could go on
+                await transport.close(wait=False, abort=True)
+                transport.queue.put_nowait(None)  # ends the library's writer, which closes the websocket
         if guard is not None:
             await asyncio.sleep(grace_s)
             await guard.close()

@@ -6,6 +6,7 @@ What a host is, is seen by what it has: nobody needs Flask for that.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
@@ -15,13 +16,15 @@ import attrs
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.errors import UsageError
+from gym_p2p.server.delivery import AsyncDelivery, SyncDelivery
+from gym_p2p.server.documents import Documents
 from gym_p2p.server.factory import assemble, open_secret
 from gym_p2p.server.guard.metrics import ServiceMetrics
-from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims
 from gym_p2p.server.handlers.dispatcher import PARTS, Part
 from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.hosts.callbacks import Callbacks, SubjectOf
 from gym_p2p.server.hosts.registration import Names
+from gym_p2p.server.outbox import OnDocument, Outbox
 
 if TYPE_CHECKING:
     from gym_p2p.server.hosts.async_host import AsyncService
@@ -49,6 +52,7 @@ def mount(
     subject_of: SubjectOf | None = ...,
     matchmaker: Matchmaker | None = ...,
     pre_match: PreMatchHook | None = ...,
+    on_document: OnDocument | None = ...,
 ) -> AsyncService: ...
 
 
@@ -63,6 +67,7 @@ def mount(
     subject_of: SubjectOf | None = ...,
     matchmaker: Matchmaker | None = ...,
     pre_match: PreMatchHook | None = ...,
+    on_document: OnDocument | None = ...,
 ) -> SyncService: ...
 
 
@@ -76,6 +81,7 @@ def mount(
     subject_of: SubjectOf | None = None,
     matchmaker: Matchmaker | None = None,
     pre_match: PreMatchHook | None = None,
+    on_document: OnDocument | None = None,
 ) -> AsyncService | SyncService:
     """Put rooms, probes and queues on a Socket.IO server of a host's own.
 
@@ -95,6 +101,11 @@ def mount(
             themselves does not count then, and ``register_subject`` is not needed.
         matchmaker: the strategy of the queues; ``None`` is a ``WideningMatchmaker``.
         pre_match: asked before a queue's match is made.
+        on_document: called with the match, the player, the kind and the document (what its JSON says) of
+            every one that is stored, once; awaited if it is a coroutine function, otherwise on a thread or
+            greenlet of its own. One that raises, or takes more than 30 s, is called again, also after a
+            restart. Documents arrive where :func:`~gym_p2p.server.asgi_app` or
+            :func:`~gym_p2p.server.wsgi_app` is served.
 
     Returns:
         What to ask for probes: ``await service.probe(a, b)`` on an ``AsyncServer``,
@@ -116,9 +127,13 @@ def mount(
     parts = _checked(parts, config)
     if subject_of is not None and config.join_secret is not None:
         raise UsageError("subject_of, or join tokens: either the host says whose a socket is, or they do")
+    directory = Path(config.data_dir)
+    secret = open_secret(directory)
+    delivery = None if on_document is None else _delivery(server, Outbox(directory), on_document)
+    documents = Documents(config, secret, delivery)
     switchboard = assemble(
         config,
-        TokenSigner(open_secret(Path(config.data_dir)), UploadClaims),
+        documents.tokens,
         metrics=ServiceMetrics(),
         matchmaker=matchmaker,
         asks_hook=pre_match is not None,
@@ -129,7 +144,9 @@ def mount(
     callbacks = Callbacks(
         subject_of=subject_of, pre_match=pre_match, hook_timeout_s=config.matchmaking.hook_timeout_s
     )
-    service = _shell(asynchronous=asynchronous)(server, switchboard, names=names, callbacks=callbacks)
+    service = _shell(asynchronous=asynchronous)(
+        server, switchboard, names=names, callbacks=callbacks, documents=documents
+    )
     service.start()
     return service
 
@@ -143,6 +160,19 @@ def _shell(*, asynchronous: bool) -> type[AsyncService | SyncService]:
     from gym_p2p.server.hosts.sync_host import SyncService  # noqa: PLC0415  # only where it is needed
 
     return SyncService
+
+
+def _delivery(server: Any, outbox: Outbox, on_document: OnDocument) -> AsyncDelivery | SyncDelivery:
+    if server.is_asyncio_based():
+        return AsyncDelivery(outbox, on_document)
+    if inspect.iscoroutinefunction(on_document):
+        raise UsageError("on_document: no event loop runs on this host, so it cannot be a coroutine function")
+    return SyncDelivery(
+        outbox,
+        on_document,
+        start_background_task=server.start_background_task,
+        create_event=server.eio.create_event,
+    )
 
 
 def _server_of(host: Any) -> Any:

@@ -27,7 +27,10 @@ from gym_p2p.core.presence.rate_limits import SlidingWindow, too_often
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.service.machines import Machines, ServiceOutput
 from gym_p2p.errors import UsageError
+from gym_p2p.server.delivery import SyncDelivery
+from gym_p2p.server.documents import Documents
 from gym_p2p.server.guard.client_log import client_log
+from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.hosts.callbacks import Callbacks
 from gym_p2p.server.hosts.receiving import Receiving
 from gym_p2p.server.hosts.registration import Names, Registration, arguments_for
@@ -56,6 +59,7 @@ class SyncService:
         switchboard: decides.
         names: what our events are called there.
         callbacks: the host's.
+        documents: the players', which :func:`~gym_p2p.server.wsgi_app` takes.
 
     Call :meth:`start` when the process is monkey-patched, if it ever is, and :meth:`stop` when done.
 
@@ -63,7 +67,10 @@ class SyncService:
         UsageError: a callback is a coroutine function, or the library is not one that we know.
     """
 
-    def __init__(self, sio: Any, switchboard: Switchboard, *, names: Names, callbacks: Callbacks) -> None:
+    def __init__(
+        self, sio: Any, switchboard: Switchboard, *, names: Names, callbacks: Callbacks, documents: Documents
+    ) -> None:
+        self.documents = documents
         self._sio = sio
         self._switchboard = switchboard
         self._names = names
@@ -88,6 +95,11 @@ class SyncService:
     def machines(self) -> Machines:
         """What goes on; to be looked at by :meth:`look`."""
         return self._switchboard.machines
+
+    @property
+    def metrics(self) -> ServiceMetrics:
+        """What is counted."""
+        return self._switchboard.metrics
 
     @property
     def connection_count(self) -> int:
@@ -177,6 +189,8 @@ class SyncService:
         self._receiving.begin(takes)
         self._take_over()
         self._sio.start_background_task(self._run)
+        if isinstance(self.documents.delivery, SyncDelivery):
+            self.documents.delivery.start()
 
     def stop(self) -> None:
         """Stop sending, end the probes, and leave the server as it would be without us. Idempotent."""
@@ -184,6 +198,8 @@ class SyncService:
             was_running, self._running = self._running, False
         if not was_running:
             return
+        if isinstance(self.documents.delivery, SyncDelivery):
+            self.documents.delivery.stop()
         self._receiving.end()
         self._registration.remove()
         self._wanted.set()
@@ -195,6 +211,8 @@ class SyncService:
 
     def _connect(self, sid: str, *arguments: Any) -> object:
         """Let a socket in, and ask the host's own handler, which may refuse it."""
+        if sid in self._switchboard:  # an event of that name, which a client may send
+            return None
         auth = arguments[1] if len(arguments) > 1 else None
         environ = self._sio.get_environ(sid, self._namespace) or {}
         self._let_in(sid, auth)

@@ -191,7 +191,7 @@ async def serve_fastapi(data_dir: str) -> None:
 
     host, app, listener = make_async(data_dir), FastAPI(), socket.create_server(("127.0.0.1", 0))
 
-    @app.get("/own")
+    @app.get("/own")  # type: ignore[untyped-decorator]  # Flask is not looked into
     def own() -> str:
         return "the host's"
 
@@ -279,7 +279,7 @@ def serve_flask(data_dir: str) -> None:
     host = Host(sockets, sockets, data_dir)
     host.sio = sockets.server
 
-    @app.get("/own")
+    @app.get("/own")  # type: ignore[untyped-decorator]  # Flask is not looked into
     def own() -> Any:
         return flask.jsonify("the host's")
 

@@ -1,0 +1,201 @@
+"""Which stored documents the host has yet to be handed.
+
+A marker on the disk for each, written before the document is, and removed once the host's function has
+returned: so that neither a failure nor a restart loses one. What was handed over just when the process died
+is handed over again. It knows files; when and how the function is called is its callers' business.
+
+Blocking: call it from a worker thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import msgspec
+
+from gym_p2p.core.record.documents import Kind
+from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.exports.documents import document_path, find_document, open_document, read_document
+from gym_p2p.files.private import make_folder
+from gym_p2p.files.whole import write_bytes
+from gym_p2p.server.guard.client_log import client_log
+
+__all__ = ["OnDocument", "Outbox", "Waiting"]
+
+_LOG = client_log(__name__)
+
+OnDocument = Callable[[str, SeatId, Kind, dict[str, Any]], object]
+"""Called with the match, the player, the kind and the document itself; may be a coroutine function."""
+
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
+"""Between two attempts with one document."""
+_PIECE_BYTES = 2**16
+
+
+@attrs.frozen
+class _Marker:
+    """A document that is, or will be, on the disk.
+
+    Attributes:
+        folder: the match's, below the data directory.
+        before: the digest of the file that was there before, which is not to be handed over (again).
+    """
+
+    match_id: str
+    player_id: SeatId
+    kind: Kind
+    folder: str
+    before: str | None
+
+    @property
+    def key(self) -> tuple[str, SeatId, str]:
+        return self.folder, self.player_id, self.kind
+
+
+_MARKER = msgspec.json.Decoder(_Marker)
+_DOCUMENT = msgspec.json.Decoder(dict[str, Any])
+
+
+@attrs.frozen
+class Waiting:
+    """A document that is to be handed over.
+
+    Attributes:
+        path: where it is.
+        digest: of the file.
+        markers: to be removed with it.
+    """
+
+    marker: _Marker
+    path: Path
+    digest: str
+    markers: tuple[Path, ...]
+
+    def read(self) -> dict[str, Any]:
+        """Return the document.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return _DOCUMENT.decode(read_document(self.path))
+
+    def arguments(self) -> tuple[str, SeatId, Kind, dict[str, Any]]:
+        """Return what the host's function takes; as :meth:`read`."""
+        return self.marker.match_id, self.marker.player_id, self.marker.kind, self.read()
+
+    def __str__(self) -> str:
+        marker = self.marker
+        return f"the {marker.kind} document of {marker.player_id!r} in match {marker.match_id}"
+
+
+class Outbox:
+    """The markers below one data directory.
+
+    Args:
+        directory: exists and is writable.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.absolute()
+        self._markers = self._directory / ".undelivered"
+        self._lock = threading.Lock()
+        self._being_stored: set[Path] = set()
+        self._handed_over: dict[tuple[str, SeatId, str], str] = {}
+        """By document, the digest of its newest version that the host has had, in this process."""
+        self._not_before: dict[tuple[str, SeatId, str], tuple[float, int]] = {}
+        """By document, when to try again, and how often it has failed."""
+
+    @contextlib.contextmanager
+    def storing(self, match_id: str, player_id: SeatId, kind: Kind, folder: Path) -> Iterator[None]:
+        """Mark a document for the length of its storing; it waits afterwards, unless it is the one before.
+
+        Raises:
+            OSError: it cannot be marked: then it must not be stored.
+        """
+        make_folder(self._markers)
+        path = document_path(folder, player_id, kind)
+        marker = _Marker(match_id, player_id, kind, folder.name, _digest(path))
+        name = self._markers / f"{secrets.token_hex(8)}.json"
+        with self._lock:
+            self._being_stored.add(name)
+        try:
+            write_bytes(name, [msgspec.json.encode(attrs.asdict(marker))])
+            yield
+        finally:
+            if _digest(path) == marker.before:
+                name.unlink(missing_ok=True)
+            with self._lock:
+                self._being_stored.discard(name)
+
+    def next(self, now: float) -> Waiting | None:
+        """Return a document that is to be handed over by ``now`` (monotonic seconds), or ``None``."""
+        by_document: dict[tuple[str, SeatId, str], list[tuple[Path, _Marker]]] = {}
+        for path in sorted(self._markers.glob("*.json")):
+            with self._lock:
+                if path in self._being_stored:
+                    continue
+            with contextlib.suppress(OSError):
+                try:
+                    marker = _MARKER.decode(path.read_bytes())
+                except ValueError:
+                    _LOG.error("%s is damaged, and left alone", path)
+                    continue
+                by_document.setdefault(marker.key, []).append((path, marker))
+        for key, marked in by_document.items():
+            if self._not_before.get(key, (now, 0))[0] <= now:
+                waiting = self._waiting(marked)
+                if waiting is not None:
+                    return waiting
+        return None
+
+    def due(self) -> float | None:
+        """Return when a document that has failed is to be tried again, in monotonic seconds, or ``None``."""
+        return min((at for at, _ in self._not_before.values()), default=None)
+
+    def done(self, waiting: Waiting) -> None:
+        """Note that the host has had a document."""
+        self._handed_over[waiting.marker.key] = waiting.digest
+        self._not_before.pop(waiting.marker.key, None)
+        for path in waiting.markers:
+            path.unlink(missing_ok=True)
+
+    def failed(self, waiting: Waiting, now: float) -> float:
+        """Note that the host could not take a document; return after how many seconds it is tried again."""
+        _, attempts = self._not_before.get(waiting.marker.key, (now, 0))
+        pause_s = min(_FIRST_PAUSE_S * 2.0**attempts, _LONGEST_PAUSE_S)
+        self._not_before[waiting.marker.key] = now + pause_s, attempts + 1
+        return pause_s
+
+    def _waiting(self, marked: list[tuple[Path, _Marker]]) -> Waiting | None:
+        markers, marker = tuple(path for path, _ in marked), marked[0][1]
+        path = document_path(self._directory / marker.folder, marker.player_id, marker.kind)
+        digest = _digest(path)
+        old = {marker.before for _, marker in marked} if len(marked) == 1 else set()
+        if digest is None or digest == self._handed_over.get(marker.key) or digest in old:
+            for one in markers:  # it was never stored, or handed over already
+                one.unlink(missing_ok=True)
+            return None
+        return Waiting(marker, path, digest, markers)
+
+
+def _digest(path: Path) -> str | None:
+    """Return what tells a document's versions apart; ``None`` where there is none."""
+    found = find_document(path)
+    if found is None:
+        return None
+    try:
+        with open_document(found) as file:
+            digest = hashlib.sha256()
+            for piece in iter(lambda: file.read(_PIECE_BYTES), b""):
+                digest.update(piece)
+            return digest.hexdigest()
+    except FileNotFoundError:  # it has just become a large one, or is no more
+        return None

@@ -1,0 +1,257 @@
+"""Stored documents handed to the host: each once, whatever fails, also over a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import pytest
+import socketio
+
+from gym_p2p.config import ServiceConfig
+from gym_p2p.exports.upload import Upload, UploadOutcome, upload
+from gym_p2p.server import mount, serve_in_thread, wsgi_app
+from gym_p2p.server import outbox as under_test
+from gym_p2p.server.delivery import AsyncDelivery, SyncDelivery
+from gym_p2p.server.documents import Documents
+from gym_p2p.server.factory import open_secret
+from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner
+from gym_p2p.server.outbox import Outbox
+from tests.server.documents import claims, document
+from tests.waiting import PATIENCE_S, eventually, until
+
+MANY = tuple(f"{number:040}" for number in range(16_000))
+"""Makes a document that is read in another process."""
+
+
+class Host:
+    """What a host does with documents, and what goes wrong with it."""
+
+    def __init__(self, *, fails: int = 0) -> None:
+        self.got: list[tuple[Any, ...]] = []
+        self.calls = 0
+        self._fails = fails
+
+    def take(self, match_id: str, player_id: Any, kind: str, body: dict[str, Any]) -> None:
+        self.calls += 1
+        if self.calls <= self._fails:
+            raise RuntimeError("the database is locked")
+        self.got.append((match_id, player_id, kind, body["gameId"]))
+
+    async def take_async(self, *arguments: Any) -> None:
+        await asyncio.sleep(0)
+        self.take(*arguments)
+
+
+@pytest.fixture(autouse=True)
+def _tries_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(under_test, "_FIRST_PAUSE_S", 0.01)
+
+
+def put(url: str, data_dir: Path, body: bytes, player: str = "a", kind: str = "multiplayer") -> UploadOutcome:
+    documents = Documents(ServiceConfig(data_dir=str(data_dir)), open_secret(data_dir))
+    token = documents.tokens.issue(claims(player))
+    target = Upload.of_document(server_url=url, match_id="m", player_id=player, kind=kind, token=token)
+    return upload(target, [body], deadline_s=PATIENCE_S).outcome
+
+
+@pytest.mark.parametrize(("is_async", "large"), [(False, False), (True, True)])
+def test_every_stored_document_is_handed_over_once(tmp_path: Path, *, is_async: bool, large: bool) -> None:
+    host = Host()
+    taker: Callable[..., Any] = host.take_async if is_async else host.take
+    body = document("a", hashes=MANY) if large else document("a")
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path)), on_document=taker) as service:
+        for _ in range(3):  # a repeated one is no other one
+            assert put(service.url, tmp_path, body) is UploadOutcome.STORED
+        assert put(service.url, tmp_path, document("b"), "b") is UploadOutcome.STORED
+        assert put(service.url, tmp_path, document("a"), kind="session") is UploadOutcome.STORED
+        until(lambda: len(host.got) == 3)
+        changed = document("a", hashes=("z",))
+        assert put(service.url, tmp_path, changed) is UploadOutcome.STORED
+        until(lambda: len(host.got) == 4)
+    assert host.got == [
+        ("m", "a", "multiplayer", "m"),
+        ("m", "b", "multiplayer", "m"),
+        ("m", "a", "session", "m"),
+        ("m", "a", "multiplayer", "m"),
+    ]
+    assert not list((tmp_path / ".undelivered").iterdir())
+
+
+def test_a_host_that_fails_is_told_where_and_asked_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = Host(fails=3)
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path)), on_document=host.take) as service:
+        assert put(service.url, tmp_path, document("a")) is UploadOutcome.STORED
+        until(lambda: len(host.got) == 1)
+    assert host.calls == 4
+    assert "the database is locked" in caplog.text
+    assert "in take" in caplog.text  # the line of the host's
+    assert "the multiplayer document of 'a' in match m" in caplog.text
+
+
+def test_what_was_not_handed_over_is_after_a_restart(tmp_path: Path) -> None:
+    config = ServiceConfig(port=0, data_dir=str(tmp_path))
+    broken, host = Host(fails=10**9), Host()
+    with serve_in_thread(config, on_document=broken.take) as service:
+        assert put(service.url, tmp_path, document("a")) is UploadOutcome.STORED
+        until(lambda: broken.calls > 0)
+    with serve_in_thread(config, on_document=host.take):
+        until(lambda: len(host.got) == 1)
+    with serve_in_thread(config, on_document=host.take) as service:
+        assert put(service.url, tmp_path, document("b"), "b") is UploadOutcome.STORED
+        until(lambda: len(host.got) == 2)
+    assert [player for _, player, *_ in host.got] == ["a", "b"]
+
+
+def test_one_that_never_returns_holds_up_neither_signals_nor_other_documents(tmp_path: Path) -> None:
+    asked, done = threading.Event(), threading.Event()
+    got: list[Any] = []
+
+    def hangs_once(_match: str, player: Any, *_rest: Any) -> None:
+        if not asked.is_set():
+            asked.set()
+            done.wait(PATIENCE_S)
+            return
+        got.append(player)
+
+    async def story() -> None:
+        store = Documents(ServiceConfig(data_dir=str(tmp_path)), open_secret(tmp_path)).store
+        delivery = AsyncDelivery(Outbox(tmp_path), hangs_once, timeout_s=0.05)
+        for player in ("a", "b"):
+            with delivery.outbox.storing("m", player, "multiplayer", store.folder(claims(player))):
+                store.put(claims(player), "multiplayer", document(player))
+        delivery.start()
+        await eventually(lambda: len(got) == 2)
+        await delivery.stop()
+
+    asyncio.run(story())
+    done.set()
+    assert sorted(got) == ["a", "b"]
+
+
+def test_on_threads_it_is_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    host = Host(fails=1)
+    store = Documents(ServiceConfig(data_dir=str(tmp_path)), open_secret(tmp_path)).store
+    server = socketio.Server(async_mode="threading")
+    delivery = SyncDelivery(
+        Outbox(tmp_path),
+        host.take,
+        start_background_task=server.start_background_task,
+        create_event=server.eio.create_event,
+    )
+    delivery.start()
+    with delivery.outbox.storing("m", "a", "session", store.folder(claims("a"))):
+        store.put(claims("a"), "session", document("a"))
+    delivery.wake()
+    until(lambda: len(host.got) == 1)
+    delivery.stop()
+    delivery.stop()
+    assert "the database is locked" in caplog.text
+    assert not list((tmp_path / ".undelivered").iterdir())
+
+
+def test_what_was_marked_and_never_stored_is_not_handed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "m"
+    with pytest.raises(OSError, match="full"), Outbox(tmp_path).storing("m", "a", "session", folder):
+        raise OSError("the disk is full")
+    assert Outbox(tmp_path).next(0.0) is None
+    marked = Outbox(tmp_path).storing("m", "a", "session", folder)
+    marked.__enter__()  # and the process dies
+    assert Outbox(tmp_path).next(0.0) is None
+
+
+# ---- the web application of a mounted service
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_what: Any) -> None: ...
+
+
+def get(url: str, token: str | None = None) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310 - our own service
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310 - our own service
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read()
+
+
+def operator(data_dir: Path) -> str:
+    return TokenSigner(open_secret(data_dir), OperatorClaims).issue(OperatorClaims(expires_at=1e12))
+
+
+def test_the_operator_reads_documents_and_nobody_else(tmp_path: Path) -> None:
+    body = document("a")
+    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
+        assert put(service.url, tmp_path, body) is UploadOutcome.STORED
+        where = f"{service.url}/v1/matches/m/players/a"
+        token = operator(tmp_path)
+        assert get(f"{where}/multiplayer", token) == (200, body)
+        assert get(f"{where}/multiplayer")[0] == 401
+        assert get(f"{where}/multiplayer", "x.y")[0] == 403
+        for absent in ("session", "nonsense"):
+            assert get(f"{where}/{absent}", token)[0] == 404
+        for other in ("..%2F..%2Fetc", "n"):
+            assert get(f"{service.url}/v1/matches/{other}/players/a/multiplayer", token)[0] == 404
+        listed = json.loads(get(f"{service.url}/v1/matches", token)[1])
+        assert [(one["matchId"], one["playerId"]) for one in listed["documents"]] == [("m", "a")]
+        assert get(f"{service.url}/v1/matches")[0] == 401
+        status, module = get(f"{service.url}/gym_p2p/gym_p2p.js")
+        assert status == 200
+        assert b"GymP2PClient" in module
+        assert get(f"{service.url}/gym_p2p/no_such.js")[0] == 404
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_wsgi_host_takes_documents_and_tells_its_players_so(tmp_path: Path, *, large: bool) -> None:
+    """Its synchronous Socket.IO server is another test's: here one stands for the service."""
+    service = _Mounted(tmp_path)
+    assert not service.machines.rooms.takes_documents
+
+    def host(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"the host's own page"]
+
+    server = make_server("127.0.0.1", 0, wsgi_app(service, host), handler_class=_Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert service.machines.rooms.takes_documents
+        assert get(f"{url}/lobby") == (200, b"the host's own page")
+        body = document("a", hashes=MANY) if large else document("a")
+        assert put(url, tmp_path, body) is UploadOutcome.STORED
+        assert get(f"{url}/v1/matches/m/players/a/multiplayer", operator(tmp_path)) == (200, body)
+        assert json.loads(get(f"{url}/healthz")[1])["ok"] is True
+        assert b"gym_p2p_connections" in get(f"{url}/metrics")[1]
+        assert put(url, tmp_path, b"no document") is UploadOutcome.REFUSED
+        assert put(url, tmp_path, document("b")) is UploadOutcome.REFUSED  # another player's
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Mounted:
+    """A service without a Socket.IO server."""
+
+    def __init__(self, data_dir: Path) -> None:
+        async def make() -> Any:
+            service = mount(socketio.AsyncServer(async_mode="asgi"), ServiceConfig(data_dir=str(data_dir)))
+            await service.stop()
+            return service
+
+        service = asyncio.run(make())
+        self.documents, self.metrics, self.machines = service.documents, service.metrics, service.machines
+
+    def look(self, at: Callable[[Any], Any]) -> Any:
+        return at(self.machines)
