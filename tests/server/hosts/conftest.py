@@ -107,7 +107,7 @@ class Running:
 
 
 @pytest.fixture(scope="session")
-def _hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
     """All kinds of hosts, one process each, started at once."""
     for package in ("fastapi", "flask_socketio", "eventlet", "gevent", "simple_websocket"):
         require(package, "pip install -e '.[test]'")
@@ -117,13 +117,13 @@ def _hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runni
 
 
 @pytest.fixture(params=KINDS)
-def host(_hosts: dict[str, Running], request: pytest.FixtureRequest) -> Running:
-    return _hosts[request.param]
+def host(hosts: dict[str, Running], request: pytest.FixtureRequest) -> Running:
+    return hosts[request.param]
 
 
 @pytest.fixture(params=SYNCHRONOUS)
-def sync_host(_hosts: dict[str, Running], request: pytest.FixtureRequest) -> Running:
-    return _hosts[request.param]
+def sync_host(hosts: dict[str, Running], request: pytest.FixtureRequest) -> Running:
+    return hosts[request.param]
 
 
 @pytest.fixture
