@@ -68,6 +68,7 @@ class Requests:
         import flask  # noqa: PLC0415 - this package is importable without it
 
         with context:
-            request: Any = flask.request  # Flask-SocketIO gives it these two
+            # As Flask-SocketIO does; Flask's own types know of neither.
+            request: Any = flask.request
             request.sid, request.namespace = sid, NAMESPACE
             yield
