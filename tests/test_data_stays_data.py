@@ -16,14 +16,16 @@ UNPICKLES = {
 }
 IMPORTS_BY_NAME = {
     "__init__.py",  # names of our own
+    "server/__init__.py",
     "simulation/__init__.py",
     "cli/commands.py",
     "study/study.py",  # an extra's libraries
-    "study/tables.py",
+    "study/tables/table.py",
     "config/names.py",  # what the user has named in a configuration of their own
     "game/env/load.py",  # what the user has named, or an installed package has registered
     "game/determinism/fresh_process.py",  # from the process that has started this one
     "bench/worker.py",
+    "plugins/mug/framework.py",  # the framework that it is a plug-in of
 }
 _READERS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
 _CALLS = {"eval", "exec", "compile", "__import__", "import_module", "resolve_name"}

@@ -31,5 +31,5 @@ def store(match_id: str, player_id: str | int, kind: str, document: dict[str, An
 
 
 service = mount(sio, ServiceConfig(), pre_match=near_enough, on_document=store)
-app.wsgi_app = wsgi_app(service, app.wsgi_app)
+app.wsgi_app = wsgi_app(service, app.wsgi_app)  # type: ignore[assignment, method-assign]  # as Flask has it
 sio.run(app, host="127.0.0.1", port=int(sys.argv[1]))

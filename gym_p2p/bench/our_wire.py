@@ -35,6 +35,7 @@ class OurWire:
         if answer is not None:
             await self._connection.accept_answer(answer)
         await asyncio.wait_for(self._connection.wait_until_open(), OPEN_TIMEOUT_S)
+        self._connection.use_game_records()
 
     def send(self, data: bytes) -> None:
         """See :class:`gym_p2p.bench.wires.Wire`."""

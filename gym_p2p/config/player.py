@@ -210,12 +210,16 @@ class SyncConfig:
         return max(1, round(self.fps / 2)) if self.fps is not None else 30
 
 
+DEFAULT_MAX_SAMPLES = 600
+"""Ten minutes at one a second."""
+
+
 @attrs.frozen(kw_only=True)
 class TelemetryConfig:
     """How latency is measured while playing."""
 
     poll_interval_ms: float = attrs.field(default=1000.0, validator=in_range(10, 3_600_000))
-    max_samples: int = attrs.field(default=600, validator=whole_in_range(1, 10_000_000))
+    max_samples: int = attrs.field(default=DEFAULT_MAX_SAMPLES, validator=whole_in_range(1, 10_000_000))
     warning_ms: float = attrs.field(default=150.0, validator=in_range(0, 60_000))
     critical_ms: float = attrs.field(default=300.0, validator=in_range(0, 60_000))
 

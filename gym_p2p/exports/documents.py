@@ -35,6 +35,7 @@ __all__ = [
     "match_path",
     "open_document",
     "packed_path",
+    "player_of",
     "read_document",
     "schema",
     "write_document",
@@ -76,6 +77,11 @@ def document_path(folder: str | Path, player_id: str | int, kind: str) -> Path:
         ConfigurationError: there is no such kind of document.
     """
     return Path(folder) / f"{path_component(player_id)}.{_kind(kind)}.json"
+
+
+def player_of(path: Path, kind: str) -> str:
+    """Return the player's part of a document's name, packed or not: so all their files' names begin."""
+    return path.name.removesuffix(".gz").removesuffix(f".{kind}.json")
 
 
 def packed_path(path: Path) -> Path:

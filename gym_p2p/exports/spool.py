@@ -25,7 +25,7 @@ import msgspec
 
 from gym_p2p.config import Secret
 from gym_p2p.core.wire.foreign_text import printable
-from gym_p2p.exports.documents import find_document, packed_path, read_document
+from gym_p2p.exports.documents import find_document, packed_path, player_of, read_document
 from gym_p2p.exports.journal import SUFFIX
 from gym_p2p.exports.recovery import recover
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
@@ -200,7 +200,7 @@ class SpoolEntry:
     def _read_document(self) -> bytes:
         """Return the document; of a killed player who has left only a journal, made of that."""
         if find_document(self.document) is None:
-            player = self.document.name.removesuffix(f".{self.kind}.json")
+            player = player_of(self.document, self.kind)
             recover(self.document.with_name(f"{player}{SUFFIX}"))
         return read_document(self.document)
 

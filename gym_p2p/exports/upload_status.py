@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from gym_p2p.core.record.parts import UploadStatus
-from gym_p2p.exports.documents import find_document, read_document, write_pieces
+from gym_p2p.exports.documents import find_document, player_of, read_document, write_pieces
 from gym_p2p.exports.encoding import encode
 from gym_p2p.files.problems import disk_problem
 
@@ -50,7 +50,7 @@ def note_upload(document: Path, state: Literal["stored", "refused"], detail: str
     Everything else in it stays byte for byte. Where none is there, or none of ours, nothing is done; never
     raises for a disk.
     """
-    player = document.name.removesuffix(".gz").removesuffix(".multiplayer.json")
+    player = player_of(document, "multiplayer")
     session = document.with_name(f"{player}.session.json")
     if session.name == document.name or find_document(session) is None:
         return

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 import attrs
 import msgspec
 
+from gym_p2p.config.player import DEFAULT_MAX_SAMPLES
 from gym_p2p.core.latency.quality import Quality, QualityChange, QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries, Poll
 from gym_p2p.core.latency.webrtc_stats import (
@@ -273,7 +274,7 @@ class LatencyTelemetry(LatencyPoller):
         self,
         peer_connection: PeerConnectionLike | None,
         poll_interval_ms: float = 1000,
-        max_samples: int = 600,
+        max_samples: int = DEFAULT_MAX_SAMPLES,
         *,
         on_poll: Callable[[Poll], None] | None = None,
         on_quality_change: Callable[[QualityChange], None] | None = None,

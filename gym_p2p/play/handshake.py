@@ -16,6 +16,7 @@ import attrs
 from gym_p2p.config import P2PConfig, SyncConfig
 from gym_p2p.config.names import name_of
 from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.link.game_records import GameTransport
 from gym_p2p.core.match.terms import Term
 from gym_p2p.core.wire.bounded_json import IN_MESSAGE, decode_json
 from gym_p2p.core.wire.codec import MAX_SEED
@@ -51,7 +52,13 @@ def make_plan(
         Term.ABSENT_PLAYERS.value: _gone(game, sync),
         Term.STAND_IN.value: name_of(sync.stand_in) if callable(sync.stand_in) else str(sync.stand_in),
     }
-    about = {**introduction(), "input_delay": sync.input_delay, "fps": sync.fps, "sync": offer.as_sent()}
+    about = {
+        **introduction(),
+        "input_delay": sync.input_delay,
+        "fps": sync.fps,
+        "sync": offer.as_sent(),
+        "game_transport": [way.value for way in GameTransport],
+    }
     return PlayerPlan(
         config=_without_callables(config),
         subject_id=config.subject_id or f"anonymous-{secrets.token_hex(6)}",

@@ -102,6 +102,16 @@ def test_the_statistics_are_those_of_the_python_side(workplace: Path, max_sample
     assert {name: theirs[name] for name in ours} == pytest.approx(ours)
 
 
+def test_reports_without_a_pair_are_counted_as_on_the_python_side(workplace: Path) -> None:
+    series = LatencySeries()
+    polls = [{"timestampMs": 1_000 * number, "rttMs": None, "status": "no_pair"} for number in range(3)]
+    for poll in polls:
+        series.add(Poll(poll["timestampMs"], None, PollStatus.NO_PAIR))  # type: ignore[arg-type]  # an int
+    theirs = run_module(workplace, "latency", {"maxSamples": 600, "polls": polls})
+    assert theirs == msgspec.to_builtins(series.unmeasured())
+    assert theirs["withoutPair"] == 3
+
+
 # ---- bursts of pings
 
 

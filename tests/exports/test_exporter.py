@@ -352,7 +352,7 @@ def test_a_checkpoint_that_comes_late_is_counted_and_the_first_is_said(
     for late in range(2):
         with exporter._writing:
             time.sleep(0.4)  # a slow disk: meanwhile the exporter's thread waits
-        until(lambda late=late: session.record.checkpoints_late > late)  # type: ignore[misc]
+        until(lambda late=late: session.record.checkpoints_late > late)  # type: ignore[misc]  # bound at once
     session.end()
     exporter.finish(10)
     (path,) = tmp_path.glob("*/*.session.json")

@@ -210,7 +210,13 @@ def _states() -> Iterator[Decoder]:
 
 def _uploads() -> Iterator[Decoder]:
     claims = UploadClaims(match_id="m", player_id=0, player_ids=(0, 1), expires_at=0.0)
-    document = {"gameId": "m", "playerId": 0}
+    validation = {
+        "allHashes": [{"episode": 1, "frame": 0, "hash": "00"}],
+        "allActions": [{"episode": 1, "frame": 0, "playerId": 0, "action": 1}],
+        "allDesyncEvents": [],
+        "allRollbacks": [],
+    }
+    document = {"gameId": "m", "playerId": 0, "validation": validation}
 
     def take(body: bytes, *, gzipped: bool) -> None:
         with _folder() as folder:

@@ -116,7 +116,7 @@ def _documents() -> Iterator[Decoder]:
 
 def _framework() -> Iterator[Decoder]:
     """Yield the files of the browser framework: a document, a table of frames, a match log."""
-    saved = Path(made.__file__).parent / "data" / "framework"
+    saved = Path(made.__file__).parent / "framework_data"
     documents = [path.read_bytes() for path in sorted(saved.glob("coop/*_metrics.json"))]
     twisted = st.sampled_from([msgspec.json.decode(one) for one in documents]).flatmap(_twisted)
     yield Decoder(

@@ -17,7 +17,7 @@ from gym_p2p.study.report.report import report_html
 from gym_p2p.study.study import Study
 from tests.study import made
 
-SAVED = Path(__file__).parent / "data" / "framework"
+SAVED = Path(__file__).parent / "framework_data"
 GAME = "0f5c8a3e-6c1e-4d0e-9a53-0a6a0a6c0001"
 SCENE = SAVED / "coop"
 ANNA, BEN = "subj-anna", "subj-ben"
@@ -221,6 +221,14 @@ def test_a_half_written_table_counts_up_to_where_it_is_cut(tmp_path: Path, cut: 
     frames = rows(study, "matches")[0]["frames"]
     assert 0 < frames < 12
     assert any("lines are cut" in line for line in problems(study, "partial"))
+
+
+def test_a_table_that_is_no_text_is_said_and_the_others_count(tmp_path: Path) -> None:
+    (tmp_path / f"{ANNA}_ep0.csv").write_bytes((SCENE / f"{ANNA}_ep0.csv").read_bytes() + b"\x80\n")
+    shutil.copy(SCENE / f"{BEN}_ep0.csv", tmp_path)
+    study = gym_p2p.load(tmp_path)
+    assert problems(study, "unreadable") == [f"{ANNA}_ep0.csv: is no text (invalid start byte)"]
+    assert rows(study, "matches")[0]["frames"] == 12
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("version", sorted(path.name for path in DATA.iterdir()))
+@pytest.mark.parametrize("version", ["tokens", "version_1", "version_2"])
 def test_the_tables_say_what_the_documents_do(version: str) -> None:
     compared = oracle.compare(DATA / version, rows(gym_p2p.load(DATA / version)))
     assert compared["frames"] > 0

@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 import msgspec
 
+from gym_p2p.config.player import DEFAULT_MAX_SAMPLES
 from gym_p2p.core.latency.delta_series import ENCODING, encode_series
 from gym_p2p.core.latency.statistics import (
     LatencyFigures,
@@ -82,7 +83,7 @@ class LatencySeries:
     write while others read (see the module's docstring).
     """
 
-    max_samples: int = attrs.field(default=600, validator=_at_least_one)
+    max_samples: int = attrs.field(default=DEFAULT_MAX_SAMPLES, validator=_at_least_one)
     source: str = attrs.field(default=WEBRTC_STATS_SOURCE, kw_only=True)
     _samples: collections.deque[Sample] = attrs.field(init=False)
     _all_times: array[int] = attrs.field(init=False)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import attrs
 
 __all__ = [
+    "GAME_RECORDS_ID",
     "MAX_MEASURED_RTT_MS",
     "ConnectionDetails",
     "Freshness",
@@ -26,6 +27,10 @@ __all__ = [
 
 MAX_MEASURED_RTT_MS = 3_600_000.0
 """An hour. What took longer is no measurement: STUN gives up after 39.5 s (RFC 8489, 6.2.1)."""
+
+
+GAME_RECORDS_ID = "gym-p2p-game-records"
+"""Id and type of the one entry in our own reports that W3C does not know."""
 
 
 class PollStatus(enum.StrEnum):
@@ -47,13 +52,19 @@ class PollStatus(enum.StrEnum):
 
 @attrs.frozen
 class ConnectionDetails:
-    """The path that a link uses; candidate types and protocols are W3C's words, ``None`` is unknown."""
+    """The path that a link uses; candidate types and protocols are W3C's words, ``None`` is unknown.
+
+    Attributes:
+        game_transport: what carries game messages between two of this package, ``dtls`` or ``datachannel``;
+            ``None`` on anybody else's connection.
+    """
 
     type: Literal["direct", "relay", "unknown"]
     local_candidate_type: str | None = None
     remote_candidate_type: str | None = None
     protocol: str | None = None
     relay_protocol: str | None = None
+    game_transport: str | None = None
 
 
 @attrs.frozen
@@ -104,6 +115,7 @@ def extract_connection(report: Any) -> ConnectionDetails | None:
             remote_candidate_type=types[1],
             protocol=_text(_get(local, "protocol")),
             relay_protocol=_text(_get(local, "relayProtocol")),
+            game_transport=_text(_get(stats.get(GAME_RECORDS_ID), "transport")),
         )
     except Exception:  # noqa: BLE001 - somebody else's objects may raise anything from an attribute
         return None

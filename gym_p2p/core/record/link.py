@@ -83,6 +83,7 @@ class LinkRecord:
                     detected_at_frame=frame,
                     timestamp=poll.timestamp_ms,
                 ),
+                game_transport=details.game_transport,
             )
             self.paths.append(connection)
 

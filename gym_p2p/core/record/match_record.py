@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.config.player import DEFAULT_MAX_SAMPLES
 from gym_p2p.core.latency.quality import QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries
 from gym_p2p.core.record.absences import PAUSES_KEPT, Departure, Pause
@@ -107,7 +108,7 @@ class MatchRecord:
         session_start_ms: int,
         environment: Mapping[str, Any],
         config: Mapping[str, Any],
-        max_samples: int = 600,
+        max_samples: int = DEFAULT_MAX_SAMPLES,
         warning_ms: float = 150.0,
         critical_ms: float = 300.0,
     ) -> None:

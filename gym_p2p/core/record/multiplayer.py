@@ -133,6 +133,7 @@ def _connection(record: MatchRecord, worst: LinkRecord | None) -> MatchConnectio
     return MatchConnection(
         type=path.type,
         connection_details=path.connection_details,
+        game_transport=path.game_transport,
         p2p_connected=bool(record.links) and all(link.open for link in record.links.values()),
         health=None if worst is None else worst.health,
     )

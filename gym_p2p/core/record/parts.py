@@ -70,6 +70,8 @@ class Connection(DocumentPart, frozen=True, kw_only=True):
     """Whether the link leads over a relay."""
     connection_details: ConnectionPath
     """The path of the link."""
+    game_transport: str | None = None
+    """What carries game messages: dtls (records beside SCTP) or datachannel; null is unknown."""
 
 
 class InputCounts(DocumentPart, frozen=True, kw_only=True):

@@ -167,7 +167,8 @@ class Association:
     #   not empty, and is no text and no DCEP message: only binary messages take the short way.
     # * It is the next in sequence, and nothing is missing before it: then "the highest number received" is
     #   all that has to be noted. Serial numbers wrap around at 2**32.
-    # * The channel is known, and no stream is being reset, which would have to look at every number.
+    # * The channel is known and holds no fragment, to which aiortc would add this one as its rest; and no
+    #   stream is being reset, which would have to look at every number.
     # * It is for this association, and whole: tag and checksum are those that aiortc wants to see. What is
     #   forged or damaged is aiortc's to drop.
     #
@@ -197,6 +198,7 @@ class Association:
             tsn != (sctp._last_received_tsn + 1) % 2**32
             or kind != WEBRTC_BINARY
             or channel is None
+            or _holds_fragments(sctp, stream)
             or sctp._reconfig_deferred is not None
             or length <= _DATA_HEAD_BYTES
             or start + (length + 3) // 4 * 4 != len(data)
@@ -318,3 +320,8 @@ class _Bundle(Chunk):
 
     def __bytes__(self) -> bytes:
         return bytes(self.sack) + bytes(self.data)
+
+
+def _holds_fragments(sctp: RTCSctpTransport, stream: int) -> bool:
+    inbound = sctp._inbound_streams.get(stream)
+    return inbound is not None and bool(inbound.reassembly)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection, RTCSessionDescription
@@ -28,6 +29,7 @@ from gym_p2p.net.webrtc.descriptions import (
     parse_description,
     without_end,
 )
+from gym_p2p.net.webrtc.game_way import GameWay
 from gym_p2p.net.webrtc.gathering import Gatherer
 from gym_p2p.net.webrtc.internals import Internals
 from gym_p2p.net.webrtc.records import Records
@@ -96,7 +98,12 @@ class PeerConnection:
             on_record=self._receive_record,
             on_round_trip=self._association.note_round_trip,
         )
-        self._records = Records(self._layers, self._sockets.send_record)
+        self._records = Records(self._layers, self._sockets.send_record, self._receive_game_record)
+        self._game_way = GameWay(
+            send=self._records.send,
+            heard_at=lambda: self._sockets.heard_at,
+            on_message=partial(self._receive, Channel.GAME),
+        )
         self._gatherer = Gatherer(
             self._layers.connection,
             servers=(*ice_servers, *link.ice_servers),
@@ -219,7 +226,20 @@ class PeerConnection:
 
     def send(self, channel: Channel, data: bytes | str) -> bool:
         """Send one message of at most 1,160 bytes; see :meth:`gym_p2p.net.links.transport.Link.send`."""
-        return self._state is LinkState.OPEN and self._channels.send(channel, data, self._association)
+        if self._state is not LinkState.OPEN:
+            return False
+        if channel is Channel.GAME and self._game_way.open and isinstance(data, bytes):
+            return self._game_way.send(data)
+        return self._channels.send(channel, data, self._association)
+
+    def use_game_records(self) -> None:
+        """Send game messages as DTLS records beside SCTP, as soon as those are seen to arrive.
+
+        Both sides have to call it. Messages go over the channel until then, and again whenever records do not
+        arrive though the path is alive.
+        """
+        if self._state is LinkState.OPEN:
+            self._game_way.agree()
 
     async def getStats(self) -> dict[str, dict[str, Any]]:  # noqa: N802  # W3C's name
         """Return a W3C stats report, after measuring a fresh round trip if there is a connection.
@@ -227,9 +247,10 @@ class PeerConnection:
         Takes a round trip, or two seconds when nothing comes back: ``responsesReceived`` is then unchanged.
         """
         await self._sockets.round_trips.measure()
-        return build_report(
+        report = build_report(
             self._layers, self._sockets.round_trips, self._sockets.traffic(), self._channels.counters
         )
+        return report | self._game_way.report()
 
     @property
     def server_failures(self) -> str:
@@ -308,6 +329,9 @@ class PeerConnection:
     def _receive_record(self, data: bytes) -> None:
         self._records.receive(data)
 
+    def _receive_game_record(self, record: bytes) -> None:
+        self._game_way.receive(record)
+
     def _connection_changed(self) -> None:
         if self._pc.connectionState in {"failed", "closed"}:
             self._advance(LinkState.CLOSED)
@@ -342,6 +366,7 @@ class PeerConnection:
         await self._gatherer.close()
         await self._sockets.round_trips.close()
         self._records.close()
+        self._game_way.close()
         self._association.close()
         self._remote.close()
         try:

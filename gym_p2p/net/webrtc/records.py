@@ -3,7 +3,8 @@
 * OpenSSL repeats a lost flight of the handshake after a second at the earliest. Here the last one goes out
   again after 0.15 s, byte by byte the same, which the replay window of DTLS (RFC 6347, section 4.1.2.6)
   makes harmless, until the first application data says that the handshake is over on both sides.
-* Application data does not take aiortc's way through a queue and a task.
+* Application data does not take aiortc's way through a queue and a task. What begins with
+  :data:`~gym_p2p.core.link.game_records.FIRST_BYTE` is no SCTP packet but a game message, and goes past it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from aiortc.rtcdtlstransport import State
 from OpenSSL import SSL
 
+from gym_p2p.core.link.game_records import FIRST_BYTE
 from gym_p2p.net.webrtc.eager import run_through
 from gym_p2p.net.webrtc.internals import Internals
 
@@ -36,10 +38,13 @@ MAX_RECORD_BYTES = 1_500
 class Records:
     """Both directions of one connection's DTLS layer."""
 
-    def __init__(self, layers: Internals, send_record: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, layers: Internals, send_record: Callable[[bytes], None], on_game_record: Callable[[bytes], None]
+    ) -> None:
         self._dtls = layers.dtls
         self._connection = layers.connection
         self._send_record = send_record
+        self._on_game_record = on_game_record
         self._flight = b""
         self._repeats = 0
         self._repeater: asyncio.TimerHandle | None = None
@@ -67,11 +72,18 @@ class Records:
             return
         try:
             ssl.bio_write(data)
-            run_through(receiver._handle_data(ssl.recv(MAX_RECORD_BYTES)))
+            plain = ssl.recv(MAX_RECORD_BYTES)
+            if plain[0] == FIRST_BYTE:
+                self._on_game_record(plain)
+            else:
+                run_through(receiver._handle_data(plain))
         except Exception as error:  # noqa: BLE001  # forged, repeated or malformed: the next one may be good
             _log.debug("a datagram was dropped: %r", error)
 
     async def _encrypt(self, data: bytes) -> None:
+        self.send(data)
+
+    def send(self, data: bytes) -> None:
         """Send a record. The one way out of everything, so that what OpenSSL raises stops here.
 
         Raises:

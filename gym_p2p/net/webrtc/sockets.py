@@ -47,6 +47,7 @@ class Sockets:
         self._emulation = emulation
         self._on_record = on_record
         self._stun_arrived = 0.0
+        self._stun_heard_at = 0.0
         self.round_trips = RoundTrips(
             connection, on_round_trip=on_round_trip, arrived=lambda: self._stun_arrived
         )
@@ -56,6 +57,11 @@ class Sockets:
         self.bytes_received = 0
         self.sent_at = 0.0
         self.arrived_at = 0.0
+
+    @property
+    def heard_at(self) -> float:
+        """When anything at all last came out of a socket, in monotonic seconds; 0.0 before the first."""
+        return max(self.arrived_at, self._stun_heard_at)
 
     def prepare(self, protocol: aioice.ice.StunProtocol) -> None:
         """Take over one socket of the connection, before anything is sent on it."""
@@ -74,6 +80,7 @@ class Sockets:
                 self._on_record(data)
             else:
                 self._stun_arrived = time.perf_counter()
+                self._stun_heard_at = time.monotonic()
                 handle_stun(data, addr)
 
         replaced: Any = protocol

@@ -18,7 +18,8 @@ from functools import partial
 from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
 from gym_p2p.core.api.rooms import CUT_OFF, MatchFound, MatchSignal, PeerLeft
 from gym_p2p.core.latency.series import Poll
-from gym_p2p.core.match.events import Event, Leave, Left, LineClosed
+from gym_p2p.core.link.game_records import GameTransport
+from gym_p2p.core.match.events import Connected, Event, Leave, Left, LineClosed
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.spectating.log import ShowFrame
@@ -88,6 +89,7 @@ class PlayerWorker(NetworkWorker):
         self._plan = plan
         self._mesh = Mesh(self._client, plan.config.link)
         self._driver: Driver | None = None
+        self._links: dict[int, PeerConnection] = {}
         self._pollers: list[LatencyPoller] = []
         self._reports: _LatencyReports | None = None
         self._feed: FeedServer | None = None
@@ -127,6 +129,7 @@ class PlayerWorker(NetworkWorker):
         began = loop.time()
 
         def on_open(player: int, connection: PeerConnection) -> None:
+            self._links[player] = connection
             self._emit(LinkOpened(player, loop.time() - began))
             self._start_polling(player, connection)
 
@@ -196,8 +199,16 @@ class PlayerWorker(NetworkWorker):
 
     def _on_event(self, event: Event) -> None:
         self._emit(event)
-        if isinstance(event, Left):
+        if isinstance(event, Connected):
+            self._agree_on_records(event)
+        elif isinstance(event, Left):
             self._over.set()
+
+    def _agree_on_records(self, connected: Connected) -> None:
+        for player, connection in self._links.items():
+            offered = (connected.about[player] or {}).get("game_transport")
+            if isinstance(offered, list) and GameTransport.RECORDS in offered:
+                connection.use_game_records()
 
     async def _clean_up(self) -> None:
         for poller in self._pollers:

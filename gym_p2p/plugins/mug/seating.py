@@ -202,8 +202,11 @@ class Seating:
         busy = False
         for scene in tuple(self._scenes):
             present = tuple(scene.manager.waitroom_participants)
+            # The framework's code may pause this task, so it is not asked while the lock is held.
+            new = [one for one in present if not scene.room.knows(one)]
+            arrivals = {one: _arrival(scene.manager, one) for one in new}
             with self._lock:
-                scene.room.compare(present, lambda one, of=scene.manager: _arrival(of, one), self._now())  # type: ignore[misc]  # bound at once
+                scene.room.compare(present, arrivals, self._now())
                 busy |= bool(present) or not scene.room.is_idle
             self._carry_out(scene)
         return busy

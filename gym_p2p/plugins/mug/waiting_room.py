@@ -17,7 +17,7 @@ It knows subjects by their ids. It refuses to know how the framework seats anybo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 
@@ -107,12 +107,16 @@ class WaitingRoom:
 
     # ---- what the framework shows
 
-    def compare(self, present: Collection[str], arrival: Callable[[str], Arrival], now: float) -> None:
+    def knows(self, subject_id: str) -> bool:
+        """Return whether somebody waits already, or is to be seated."""
+        return subject_id in self._planner.tickets or subject_id in self._made
+
+    def compare(self, present: Collection[str], arrivals: Mapping[str, Arrival], now: float) -> None:
         """Take note of who is in the room by now.
 
         Args:
             present: everybody in it.
-            arrival: what is known of one of them.
+            arrivals: what the framework knows of those who were not known.
             now: monotonic seconds.
         """
         # Each step can make a match at once, of pairs that are measured already; who is in one is known only
@@ -124,9 +128,9 @@ class WaitingRoom:
             if subject_id not in present:
                 self._planner.leave(subject_id, now)
                 self._settle(now)
-        for subject_id in present:
-            if subject_id not in self._planner.tickets and subject_id not in self._made:
-                self._planner.enqueue(subject_id, self._wish(arrival(subject_id)), now)
+        for subject_id, arrival in arrivals.items():
+            if subject_id in present and not self.knows(subject_id):
+                self._planner.enqueue(subject_id, self._wish(arrival), now)
                 self._settle(now)
         self._planner.handle_timeout(now)
         self._settle(now)

@@ -28,6 +28,7 @@ from gym_p2p.server.guard.client_log import client_log
 
 __all__ = [
     "GUARD_KEY",
+    "POLICY_VIOLATION",
     "VIOLATION",
     "App",
     "ConnectionGuard",
@@ -60,8 +61,8 @@ _BYTES_PER_EVENT = 2048
 _BYTES_PER_BURST_EVENT = 5120
 """And one of a burst, in which descriptions are: eight of the longest are a quarter of what it allows."""
 
-_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
-_BROKEN = frozenset({1002, 1007, _POLICY_VIOLATION, 1009})
+POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
+_BROKEN = frozenset({1002, 1007, POLICY_VIOLATION, 1009})
 """Closed for a broken frame, a text that is none, too many frames, a message that is too large: section
 7.4.1."""
 _TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
@@ -181,13 +182,13 @@ class ConnectionGuard:
             return
         self.violated = True
         try:
-            await self.send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            await self.send({"type": "websocket.close", "code": POLICY_VIOLATION})
         except (OSError, RuntimeError) as error:  # already closed from the other end
             _LOG.debug("closing a websocket: %s", type(error).__name__)
         self._closed = True
 
 
-_DISCONNECT: Message = {"type": "websocket.disconnect", "code": _POLICY_VIOLATION}
+_DISCONNECT: Message = {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
 
 
 class FrameGuard:
@@ -261,7 +262,7 @@ async def _turn_away(scope: Scope, receive: Receive, send: SendMessage, wait_s: 
     """Answer a websocket's opening with 429, where the server can."""
     await receive()
     if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         return
     # A host's server may be another one: only where uvicorn asks for it is it here.
     from uvicorn.protocols.utils import ClientDisconnected  # noqa: PLC0415  # only where it is needed

@@ -16,6 +16,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.doorkeeper import Doorkeeper, address_of
+from gym_p2p.server.guard.frames import POLICY_VIOLATION
 
 __all__ = ["MAX_HEAD_BYTES", "FrameRate", "http_protocol", "websocket_protocol"]
 
@@ -29,7 +30,6 @@ _SEND_DEADLINE_S = 10.0
 """A reader that takes nothing for so long is gone; below the library's 15 s without a pong."""
 _PIECE_BYTES = 2048
 """What is parsed in one go: some hundreds of empty frames are in it, which takes a few milliseconds."""
-_POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
 
 
 @attrs.frozen
@@ -135,7 +135,7 @@ class _Websocket(WebSocketsSansIOProtocol):
         if self._frames.take("", time.monotonic(), len(self.conn.events)) is None:
             super().handle_events()
             return
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": _POLICY_VIOLATION})
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": POLICY_VIOLATION})
         self.door.turn_away(self.transport, "too_many_frames")
 
     async def receive(self) -> Any:

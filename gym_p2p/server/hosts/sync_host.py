@@ -29,7 +29,6 @@ from gym_p2p.errors import UsageError
 from gym_p2p.server.delivery import SyncDelivery
 from gym_p2p.server.documents import Documents
 from gym_p2p.server.guard.client_log import client_log
-from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.hosts.callbacks import Callbacks
 from gym_p2p.server.hosts.receiving import Receiving
 from gym_p2p.server.hosts.registration import Names, Registration, arguments_for
@@ -67,6 +66,9 @@ class SyncService:
         self, sio: Any, switchboard: Switchboard, *, names: Names, callbacks: Callbacks, documents: Documents
     ) -> None:
         self.documents = documents
+        self._delivery = documents.delivery if isinstance(documents.delivery, SyncDelivery) else None
+        self.metrics = switchboard.metrics
+        self.machines: Machines = switchboard.machines  # to be looked at by :meth:`look`
         self._sio = sio
         self._switchboard = switchboard
         self._names = names
@@ -79,22 +81,12 @@ class SyncService:
         hook = callbacks.pre_match
         self._hook = None if hook is None else SyncHook(hook, callbacks.hook_timeout_s, calls)
         self._connects = SlidingWindow(_CONNECTS, _CONNECTS_WITHIN_S)
-        # Made by the modules as they are now: monkey-patched, where the process is.
+        # As the modules are now: monkey-patched, where the process is.
         self._lock = threading.Lock()
         self._holder: int | None = None
         self._wanted: Any = sio.eio.create_event()
         self._ended: Any = sio.eio.create_event()
         self._running = False
-
-    @property
-    def machines(self) -> Machines:
-        """What goes on; to be looked at by :meth:`look`."""
-        return self._switchboard.machines
-
-    @property
-    def metrics(self) -> ServiceMetrics:
-        """What is counted."""
-        return self._switchboard.metrics
 
     @property
     def connection_count(self) -> int:
@@ -184,8 +176,8 @@ class SyncService:
         self._receiving.begin(takes)
         self._take_over()
         self._sio.start_background_task(self._run)
-        if isinstance(self.documents.delivery, SyncDelivery):
-            self.documents.delivery.start()
+        if self._delivery is not None:
+            self._delivery.start()
 
     def stop(self) -> None:
         """Stop sending, end the probes, and leave the server as it would be without us. Idempotent."""
@@ -193,8 +185,8 @@ class SyncService:
             was_running, self._running = self._running, False
         if not was_running:
             return
-        if isinstance(self.documents.delivery, SyncDelivery):
-            self.documents.delivery.stop()
+        if self._delivery is not None:
+            self._delivery.stop()
         self._receiving.end()
         self._registration.remove()
         self._wanted.set()

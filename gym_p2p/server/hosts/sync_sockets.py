@@ -22,9 +22,8 @@ __all__ = ["SyncSockets"]
 _LOG = client_log(__name__)
 
 _BEHIND_S = 2.0
-"""A reader that is behind for so long is dropped,"""
 _MOST_QUEUED_PACKETS = 1024
-"""or at once when it is so far behind."""
+"""A reader that is behind for so long is dropped, or at once when it is so far behind."""
 
 
 class SyncSockets:

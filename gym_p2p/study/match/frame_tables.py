@@ -115,7 +115,8 @@ def read_tables(files: Sequence[Found], match: str, problems: Problems) -> Frame
             if file.kind == "frames":
                 stem = PurePosixPath(file.name).stem
                 writer = stem.rpartition("_ep")[0] or stem
-                found.setdefault(writer, []).append(read_frames(file, problems))
+                table = read_frames(file, problems)
+                found.setdefault(writer, []).append(table)
             elif file.kind == "match log":
                 logged = read_line(file.line)
         except Unreadable as error:

@@ -15,6 +15,7 @@ from gym_p2p.core.api.rooms import DISCONNECTED
 from gym_p2p.core.matchmaking.queues import Queues
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker, Matchmaker
 from gym_p2p.core.presence.presence import Presence
+from gym_p2p.core.presence.pseudonyms import Pseudonyms
 from gym_p2p.core.probing.registry import ProbeRegistry
 from gym_p2p.core.service.machines import Machines, ServiceOutput
 from gym_p2p.core.service.rooms import Rooms
@@ -50,9 +51,10 @@ class Desk:
         seeds: Callable[[], int] | None = None,
         issue_token: Callable[[str, SeatId, Mapping[SeatId, str], str], str] = token,
         relay_only: bool = False,
+        pseudonyms: Pseudonyms | None = None,
     ) -> None:
         match_ids, numbers, probes, watches = (itertools.count(start) for start in (1, 2**32 - 5, 1, 0))
-        presence = Presence(register_timeout_s=register_timeout_s)
+        presence = Presence(register_timeout_s=register_timeout_s, pseudonyms=pseudonyms)
         self.now = 0.0
         self.rooms = Rooms(
             presence,

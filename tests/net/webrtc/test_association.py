@@ -25,7 +25,7 @@ from aiortc.rtcsctptransport import (
     parse_packet,
     serialize_packet,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.net.webrtc.association import SACK_DELAY_S, Association
@@ -150,6 +150,14 @@ PACKETS = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
+@example(
+    [
+        packet(data_chunk(1, b"a")),
+        packet(data_chunk(11, b"begun", flags=6)),
+        packet(forward(10)),
+        packet(data_chunk(12, b"whole")),
+    ]
+)
 @given(st.lists(PACKETS, max_size=14))
 def test_whatever_comes_in_is_taken_as_aiortc_takes_it(packets: list[bytes]) -> None:
     async def work() -> None:

@@ -30,7 +30,7 @@ def layers(ssl: Any) -> Any:
 def test_what_is_sent_after_the_shutdown_fails_as_on_any_closed_connection(ssl: Any) -> None:
     sent: list[bytes] = []
     stack = layers(ssl)
-    Records(stack, sent.append)
+    Records(stack, sent.append, sent.append)
     with pytest.raises(ConnectionError):
         asyncio.run(stack.dtls._send_data(b"x"))
     assert not sent

@@ -706,7 +706,11 @@ class TestStats:
             assert peer.connection.connectionState == "new"
             for _ in range(2):
                 report = await peer.connection.getStats()
-                assert [entry["type"] for entry in report.values()] == ["transport", "data-channel"]
+                assert [entry["type"] for entry in report.values()] == [
+                    "transport",
+                    "data-channel",
+                    "gym-p2p-game-records",
+                ]
                 assert "selectedCandidatePairId" not in report["T"]
                 await peer.connection.close()
             assert peer.connection.connectionState == "closed"

@@ -279,7 +279,7 @@ def serve_flask(data_dir: str) -> None:
     host = Host(sockets, sockets, data_dir)
     host.sio = sockets.server
 
-    @app.get("/own")  # type: ignore[untyped-decorator]  # Flask is not looked into
+    @app.get("/own")
     def own() -> Any:
         return flask.jsonify("the host's")
 

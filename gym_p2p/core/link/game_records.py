@@ -1,0 +1,173 @@
+"""Which way game messages go: as DTLS records beside SCTP, or over the game channel as they always can.
+
+A game message is unordered, unreliable and at most one datagram; SCTP's chunks, timers and acknowledgements
+do nothing for it and cost four fifths of its way. Both sides of a link that are this package send it as DTLS
+application data of its own. The layout of such a record, told from an SCTP packet by its first byte (SCTP
+begins with its source port, 5000, which is 0x1388)::
+
+    0xF0 | how many records came in so far, 2 bytes | the message, or nothing
+
+The count is all that the sender needs in order to see that records arrive. Until it has seen that, and when
+it sees no longer that they do although the path is alive, messages go over the channel. DTLS keeps forged and
+repeated records out (RFC 6347, section 4.1.2.6); late and lost messages are the netcode's everyday. Records
+know no congestion control but this: beyond a rate that no match needs, messages are left out.
+
+Knows counts and times. Refuses to know what a message holds, and sends nothing itself.
+"""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["FIRST_BYTE", "MAX_RETURNS", "PATIENCE_S", "GameRecords", "GameTransport"]
+
+FIRST_BYTE = 0xF0
+"""No SCTP packet of WebRTC begins with it."""
+
+HEAD_BYTES = 3
+
+BEACON_EVERY_S = 0.25
+"""How often the count is sent where no message takes it along."""
+
+PATIENCE_S = 3.0
+"""So long may nothing show that records arrive while the path is alive: twelve counts, all of which are lost
+twice in a million times at a loss of a third."""
+
+ALIVE_S = 1.5
+"""The path is alive if something came over it within this time: more than the second between two
+measurements of the round trip."""
+
+RETRY_S = 10.0
+"""From a return to the channel until records are trusted again, if they arrive."""
+
+MAX_RETURNS = 3
+"""After so many the channel is used for good."""
+
+MAX_BYTES_PER_S = 2_000_000
+BURST_BYTES = 65_536
+"""A lockstep match that nothing paces comes to half of it on one machine; 60 Hz to a hundredth."""
+
+_COUNTS = 1 << 16
+
+
+class GameTransport(enum.StrEnum):
+    """What carries game messages; the values are the exports' words."""
+
+    CHANNEL = "datachannel"
+    RECORDS = "dtls"
+
+
+class GameRecords:
+    """One side's end of one link. Time is monotonic seconds.
+
+    Attributes:
+        transport: what carries our messages at present.
+        returns: how often messages went back from records to the channel.
+        sent, received: records, those that only count included.
+        left_out: messages beyond the rate.
+    """
+
+    def __init__(self) -> None:
+        self.transport = GameTransport.CHANNEL
+        self.returns = 0
+        self.sent = 0
+        self.received = 0
+        self.left_out = 0
+        self._agreed = False
+        self._arrived = 0
+        """The other side's newest count of ours, unwrapped."""
+        self._shown_at = 0.0
+        """When it was last shown that ours arrive, or that nothing could show it."""
+        self._trusted_from = 0.0
+        self._due: float | None = None
+        self._sent_by_then = 0
+        self._full_at = 0.0
+
+    def agree(self, now: float) -> bytes:
+        """Both sides take records; return the first to send. Call it once."""
+        self._agreed = True
+        self._shown_at = now
+        self._due = now + BEACON_EVERY_S
+        return self._seal(b"")
+
+    def outgoing(self, message: bytes, now: float) -> bytes | None:
+        """Return the record that carries a message; ``None`` where it is to be left out.
+
+        Only while :attr:`transport` is :attr:`GameTransport.RECORDS`.
+        """
+        full_at = max(self._full_at, now) + len(message) / MAX_BYTES_PER_S
+        if full_at > now + BURST_BYTES / MAX_BYTES_PER_S:
+            self.left_out += 1
+            return None
+        self._full_at = full_at
+        return self._seal(message)
+
+    def incoming(self, record: bytes, now: float) -> tuple[bytes, bytes | None]:
+        """Take in a record that begins with :data:`FIRST_BYTE`.
+
+        Returns:
+            its message, empty if it only counts or is cut short, and a record to send in answer.
+        """
+        if len(record) < HEAD_BYTES:
+            return b"", None
+        self.received += 1
+        self._note_count(record[1] << 8 | record[2], now)
+        # Where ours do not go yet the other side may be waiting for a count, too.
+        answer = self._seal(b"") if self._agreed and self._confirm(now) else None
+        return record[HEAD_BYTES:], answer
+
+    def next_timeout(self) -> float | None:
+        """Return when :meth:`handle_timeout` is due; ``None`` before both sides agree, and for good."""
+        return self._due
+
+    def handle_timeout(self, now: float, *, heard_at: float) -> bytes | None:
+        """See whether records still arrive; return one that only counts, if one is due.
+
+        Args:
+            now: monotonic seconds.
+            heard_at: when anything at all last came over the path.
+        """
+        if self._due is None or now < self._due:
+            return None
+        self._due = now + BEACON_EVERY_S
+        if now - heard_at > ALIVE_S:
+            self._shown_at = now  # nothing can arrive, by whatever way: this is no fault of records
+        elif now - self._shown_at > PATIENCE_S:
+            self._give_up(now)
+        quiet, self._sent_by_then = self.sent == self._sent_by_then, self.sent
+        if self._due is None or not quiet:
+            return None
+        beacon = self._seal(b"")
+        self._sent_by_then = self.sent
+        return beacon
+
+    def _seal(self, message: bytes) -> bytes:
+        self.sent += 1
+        count = self.received % _COUNTS
+        return bytes((FIRST_BYTE, count >> 8, count & 0xFF)) + message
+
+    def _note_count(self, count: int, now: float) -> None:
+        more = (count - self._arrived) % _COUNTS
+        if 0 < more < _COUNTS // 2 and self._arrived + more <= self.sent:
+            self._arrived += more
+            self._shown_at = now
+        elif self._arrived == self.sent:
+            self._shown_at = now
+
+    def _confirm(self, now: float) -> bool:
+        """Use records if it has been shown that they arrive; return whether that is new."""
+        confirmed = self._arrived > 0 and self._shown_at == now and now >= self._trusted_from
+        if self.transport is GameTransport.RECORDS or not confirmed or self.returns >= MAX_RETURNS:
+            return False
+        self.transport = GameTransport.RECORDS
+        return True
+
+    def _give_up(self, now: float) -> None:
+        self._shown_at = now
+        if self.transport is GameTransport.CHANNEL:
+            return
+        self.transport = GameTransport.CHANNEL
+        self.returns += 1
+        self._trusted_from = now + RETRY_S
+        if self.returns >= MAX_RETURNS:
+            self._due = None

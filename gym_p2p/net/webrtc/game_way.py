@@ -1,0 +1,134 @@
+"""The way of one connection's game messages beside SCTP.
+
+:class:`~gym_p2p.core.link.game_records.GameRecords` decides; this is the shell around it. Knows the loop's
+clock and where records go. Refuses to know what a message holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gym_p2p.core.latency.webrtc_stats import GAME_RECORDS_ID
+from gym_p2p.core.link.game_records import GameRecords, GameTransport
+from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
+
+__all__ = ["GameWay"]
+
+_log = logging.getLogger(__name__)
+
+
+class GameWay:
+    """Sends and takes game messages as DTLS records, once :meth:`agree` was called.
+
+    Args:
+        send: encrypts and sends a record; raises :class:`ConnectionError`.
+        heard_at: when anything last came over the path, in monotonic seconds.
+        on_message: takes a message that came.
+
+    Attributes:
+        machine: what decides, with its counts.
+        bytes_sent, bytes_received, messages_sent, messages_received: of messages that records carried.
+    """
+
+    def __init__(
+        self,
+        *,
+        send: Callable[[bytes], None],
+        heard_at: Callable[[], float],
+        on_message: Callable[[bytes], None],
+    ) -> None:
+        self.machine = GameRecords()
+        self.messages_sent = self.bytes_sent = self.messages_received = self.bytes_received = 0
+        self._send = send
+        self._heard_at = heard_at
+        self._on_message = on_message
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def open(self) -> bool:
+        """Whether messages go by records at present."""
+        return self.machine.transport is GameTransport.RECORDS
+
+    def agree(self) -> None:
+        """Both sides take records. Idempotent, and nothing on a closed connection."""
+        if self._timer is None and not self._closed:
+            self._try(self.machine.agree(self._loop.time()))
+            self._set_timer()
+
+    def send(self, message: bytes) -> bool:
+        """Send a message, while :attr:`open`; False when it was not sent."""
+        if len(message) > MAX_MESSAGE_BYTES:
+            _log.error("a message of %d bytes was not sent: the limit is %d", len(message), MAX_MESSAGE_BYTES)
+            return False
+        record = self.machine.outgoing(message, self._loop.time())
+        if record is None or not self._try(record):
+            return False
+        self.messages_sent += 1
+        self.bytes_sent += len(message)
+        return True
+
+    def receive(self, record: bytes) -> None:
+        """Take in a record of ours from the other side."""
+        message, answer = self.machine.incoming(record, self._loop.time())
+        if answer is not None:
+            _log.debug("game messages go as DTLS records from now on")
+            self._try(answer)
+        if 0 < len(message) <= MAX_MESSAGE_BYTES:
+            self.messages_received += 1
+            self.bytes_received += len(message)
+            self._on_message(message)
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """Return an entry of our own for the stats report: W3C knows no game messages beside a channel."""
+        machine = self.machine
+        return {
+            GAME_RECORDS_ID: {
+                "id": GAME_RECORDS_ID,
+                "type": GAME_RECORDS_ID,
+                "timestamp": time.time() * 1000,
+                "transport": machine.transport.value,
+                "returns": machine.returns,
+                "recordsSent": machine.sent,
+                "recordsReceived": machine.received,
+                "messagesSent": self.messages_sent,
+                "bytesSent": self.bytes_sent,
+                "messagesReceived": self.messages_received,
+                "bytesReceived": self.bytes_received,
+                "messagesLeftOut": machine.left_out,
+            }
+        }
+
+    def close(self) -> None:
+        """Send nothing any more. Idempotent."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _try(self, record: bytes) -> bool:
+        try:
+            self._send(record)
+        except ConnectionError:
+            return False
+        return True
+
+    def _set_timer(self) -> None:
+        due = self.machine.next_timeout()
+        if due is not None:
+            self._timer = self._loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        was_open = self.open
+        beacon = self.machine.handle_timeout(self._loop.time(), heard_at=self._heard_at())
+        if was_open and not self.open:
+            _log.warning(
+                "DTLS records do not arrive, though the path is alive: game messages go over the DataChannel"
+            )
+        if beacon is not None:
+            self._try(beacon)
+        self._set_timer()

@@ -1,0 +1,203 @@
+"""Two ends of a link on virtual time: messages go by records or over the channel, as the path allows."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gym_p2p.core.link.game_records import (
+    BURST_BYTES,
+    FIRST_BYTE,
+    MAX_BYTES_PER_S,
+    MAX_RETURNS,
+    PATIENCE_S,
+    GameRecords,
+    GameTransport,
+)
+
+TICK_S = 1 / 60
+
+
+@attrs.define(eq=False)
+class Path:
+    """What happens to records on both directions of a path."""
+
+    delay_s: float = 0.025
+    jitter_s: float = 0.0
+    loss: float = 0.0
+    blocked: bool = False
+    """Records alone are; the path is alive."""
+    dead: bool = False
+
+
+class Pair:
+    """Two ends that send a message every tick, by whatever way is open."""
+
+    def __init__(self, path: Path, seed: int = 1) -> None:
+        self.ends = (GameRecords(), GameRecords())
+        self.path = path
+        self.now = 0.0
+        self.by_channel = [0, 0]
+        self.by_records = [0, 0]
+        self._chance = random.Random(seed)
+        self._order = itertools.count()
+        self._under_way: list[tuple[float, int, int, bytes]] = []
+        self._heard_at = 0.0
+
+    def agree(self, end: int) -> None:
+        self.carry(end, self.ends[end].agree(self.now))
+
+    def carry(self, end: int, record: bytes | None) -> None:
+        path = self.path
+        if record is None or path.blocked or path.dead or self._chance.random() < path.loss:
+            return
+        at = self.now + path.delay_s + self._chance.random() * path.jitter_s
+        heapq.heappush(self._under_way, (at, next(self._order), 1 - end, record))
+
+    def run(self, seconds: float, *, plays: tuple[int, ...] = (0, 1)) -> None:
+        until = self.now + seconds
+        while self.now < until:
+            self.now += TICK_S
+            self._deliver()
+            for end in (0, 1):
+                machine = self.ends[end]
+                self.carry(end, machine.handle_timeout(self.now, heard_at=self._heard_at))
+                if end not in plays:
+                    continue
+                if machine.transport is GameTransport.RECORDS:
+                    self.carry(end, machine.outgoing(b"message", self.now))
+                else:
+                    self.by_channel[end] += 1
+
+    def _deliver(self) -> None:
+        if not self.path.dead:
+            self._heard_at = self.now
+        while self._under_way and self._under_way[0][0] <= self.now:
+            _, _, end, record = heapq.heappop(self._under_way)
+            message, answer = self.ends[end].incoming(record, self.now)
+            self.by_records[end] += message == b"message"
+            self.carry(end, answer)
+
+
+def ways(pair: Pair) -> tuple[GameTransport, GameTransport]:
+    return pair.ends[0].transport, pair.ends[1].transport
+
+
+BY_RECORDS = (GameTransport.RECORDS,) * 2
+BY_CHANNEL = (GameTransport.CHANNEL,) * 2
+
+
+def test_both_go_over_to_records_within_two_round_trips_whoever_agrees_first() -> None:
+    for first, second in ((0, 1), (1, 0)):
+        pair = Pair(Path())
+        pair.agree(first)
+        pair.run(0.025)
+        pair.agree(second)
+        pair.run(0.1)
+        assert ways(pair) == BY_RECORDS
+
+
+def test_who_does_not_agree_is_never_sent_a_message_by_record() -> None:
+    pair = Pair(Path())
+    pair.agree(0)
+    pair.run(60)
+    assert ways(pair) == BY_CHANNEL
+    assert pair.ends[0].returns == 0
+    assert pair.ends[1].sent == 0
+
+
+@pytest.mark.parametrize("plays", [(0, 1), (0,), ()])
+def test_a_player_who_says_nothing_does_not_look_like_a_broken_way(plays: tuple[int, ...]) -> None:
+    pair = Pair(Path(loss=0.3, jitter_s=0.05))
+    pair.agree(0)
+    pair.agree(1)
+    pair.run(120, plays=plays)
+    assert ways(pair) == BY_RECORDS
+    assert [end.returns for end in pair.ends] == [0, 0]
+
+
+def test_blocked_records_give_way_to_the_channel_in_time_and_are_tried_again() -> None:
+    pair = Pair(Path())
+    pair.agree(0)
+    pair.agree(1)
+    pair.run(1)
+    pair.path.blocked = True
+    pair.run(PATIENCE_S + 0.5)
+    assert ways(pair) == BY_CHANNEL
+    pair.path.blocked = False
+    pair.run(12)
+    assert ways(pair) == BY_RECORDS
+    assert [end.returns for end in pair.ends] == [1, 1]
+
+
+def test_after_a_few_returns_the_channel_it_is() -> None:
+    pair = Pair(Path())
+    pair.agree(0)
+    pair.agree(1)
+    for _ in range(MAX_RETURNS + 2):
+        pair.path.blocked = False
+        pair.run(15)
+        pair.path.blocked = True
+        pair.run(10)
+    pair.path.blocked = False
+    pair.run(60)
+    assert ways(pair) == BY_CHANNEL
+    assert [end.returns for end in pair.ends] == [MAX_RETURNS] * 2
+    assert [end.next_timeout() for end in pair.ends] == [None, None]
+
+
+def test_a_dead_path_is_no_fault_of_records() -> None:
+    pair = Pair(Path())
+    pair.agree(0)
+    pair.agree(1)
+    pair.run(1)
+    pair.path.dead = True
+    pair.run(60)
+    pair.path.dead = False
+    pair.run(1)
+    assert ways(pair) == BY_RECORDS
+    assert [end.returns for end in pair.ends] == [0, 0]
+
+
+def test_a_rate_that_no_match_needs_is_cut_off_and_counted() -> None:
+    end = GameRecords()
+    message = bytes(1_000)
+    carried = sum(end.outgoing(message, 5 + n * 1e-4) is not None for n in range(10_000))
+    assert carried * 1_000 <= MAX_BYTES_PER_S + BURST_BYTES
+    assert carried * 1_000 > MAX_BYTES_PER_S * 0.99
+    assert end.left_out == 10_000 - carried
+    assert end.outgoing(message, 60.0) is not None
+
+
+@given(st.floats(0, 0.3), st.floats(0, 0.2), st.floats(0, 0.4), st.integers(0, 2**32), st.integers(0, 65_600))
+def test_any_path_that_carries_something_carries_records_across_the_wrap_of_the_count(
+    delay_s: float, jitter_s: float, loss: float, seed: int, before: int
+) -> None:
+    pair = Pair(Path(delay_s, jitter_s, loss), seed)
+    for end in pair.ends:
+        end.sent = end.received = end._arrived = before
+    pair.agree(0)
+    pair.agree(1)
+    pair.run(10)
+    assert ways(pair) == BY_RECORDS
+    sent = pair.ends[0].sent - before
+    assert pair.by_records[1] <= sent
+    assert pair.ends[0].returns == 0
+
+
+@given(st.lists(st.binary(max_size=40), max_size=60))
+def test_whatever_comes_as_a_record_breaks_nothing_and_is_believed_only_where_it_can_be_true(
+    records: list[bytes],
+) -> None:
+    end = GameRecords()
+    end.agree(0.0)
+    for n, rest in enumerate(records):
+        message, _ = end.incoming(bytes((FIRST_BYTE,)) + rest, n * 0.01)
+        assert message == rest[2:]
+        assert 0 <= end._arrived <= end.sent

@@ -1,0 +1,164 @@
+"""Game messages as DTLS records, over real connections on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gym_p2p.config import LinkEmulation
+from gym_p2p.core.link import game_records
+from gym_p2p.core.link.game_records import FIRST_BYTE, GameTransport
+from gym_p2p.core.wire.messages import Channel
+from tests.net.peers import Peer, connected_pair, loopback_only, run
+
+
+@pytest.fixture(autouse=True)
+def _on_loopback() -> Iterator[None]:
+    with loopback_only():
+        yield
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  # a connection announces no counters
+            await asyncio.sleep(0.005)
+
+
+async def transports(*peers: Peer) -> list[str]:
+    return [(await peer.connection.getStats())["gym-p2p-game-records"]["transport"] for peer in peers]
+
+
+async def agree(*peers: Peer) -> None:
+    for peer in peers:
+        peer.connection.use_game_records()
+    async with asyncio.timeout(20):
+        while await transports(*peers) != [GameTransport.RECORDS] * len(peers):  # noqa: ASYNC110  # no event for it
+            await asyncio.sleep(0.01)
+
+
+async def channel_messages(peer: Peer) -> int:
+    report = await peer.connection.getStats()
+    return sum(int(e["messagesSent"]) for e in report.values() if e.get("label") == "game")
+
+
+def test_messages_go_beside_the_channel_once_both_agree_and_control_stays() -> None:
+    async def work() -> None:
+        async with connected_pair() as (one, other):
+            assert one.connection.send(Channel.GAME, b"before")
+            await agree(one, other)
+            assert one.connection.send(Channel.GAME, b"after")
+            assert one.connection.send(Channel.CTRL, b"control")
+            await until(lambda: len(other.messages) == 3)
+            assert sorted(other.messages, key=lambda m: m[1]) == [
+                (Channel.GAME, b"after"),
+                (Channel.GAME, b"before"),
+                (Channel.CTRL, b"control"),
+            ]
+            assert await channel_messages(one) == 1
+            entry = (await other.connection.getStats())["gym-p2p-game-records"]
+            assert (entry["messagesReceived"], entry["bytesReceived"], entry["returns"]) == (1, 5, 0)
+
+    run(work())
+
+
+def test_who_never_agrees_is_played_with_over_the_channel() -> None:
+    async def work() -> None:
+        async with connected_pair() as (one, other):
+            one.connection.use_game_records()
+            await asyncio.sleep(0.6)
+            assert one.connection.send(Channel.GAME, b"x")
+            await until(lambda: other.messages == [(Channel.GAME, b"x")])
+            assert await transports(one, other) == [GameTransport.CHANNEL] * 2
+
+    run(work())
+
+
+def test_what_is_too_long_is_not_sent_and_the_longest_arrives_whole() -> None:
+    async def work() -> None:
+        async with connected_pair() as (one, other):
+            await agree(one, other)
+            assert not one.connection.send(Channel.GAME, bytes(1_161))
+            assert one.connection.send(Channel.GAME, bytes(1_160))
+            await until(lambda: other.messages == [(Channel.GAME, bytes(1_160))])
+
+    run(work())
+
+
+def test_a_record_that_comes_twice_is_heard_once() -> None:
+    async def work() -> None:
+        async with connected_pair() as (one, other):
+            await agree(one, other)
+            sockets = one.connection._sockets
+            send_once = sockets.send_record
+
+            def send_twice(data: bytes) -> None:
+                send_once(data)
+                send_once(data)
+
+            one.connection._records._send_record = send_twice
+            for n in range(20):
+                assert one.connection.send(Channel.GAME, bytes((n,)))
+            await until(lambda: len(other.messages) >= 20)
+            await asyncio.sleep(0.05)
+            assert [data for _, data in other.messages] == [bytes((n,)) for n in range(20)]
+
+    run(work())
+
+
+@pytest.mark.parametrize("rest", [b"", b"\x00", b"\x00\x00", bytes(1_400), b"\xff\xff\x93"])
+def test_odd_records_break_nothing(rest: bytes) -> None:
+    async def work() -> None:
+        async with connected_pair() as (one, other):
+            await agree(one, other)
+            one.connection._records.send(bytes((FIRST_BYTE,)) + rest)
+            for first in (0x00, 0x12, 0xEF, 0xFF):
+                one.connection._records.send(bytes((first,)) + rest)
+            assert one.connection.send(Channel.GAME, b"well")
+            await until(lambda: (Channel.GAME, b"well") in other.messages)
+            assert len(other.messages) <= 2
+
+    run(work())
+
+
+def test_a_third_of_all_lost_is_no_reason_to_go_back() -> None:
+    async def work() -> None:
+        async with connected_pair(LinkEmulation(one_way_ms=10, jitter_ms=5, loss=0.3, seed=4)) as (
+            one,
+            other,
+        ):
+            await agree(one, other)
+            for _ in range(200):
+                one.connection.send(Channel.GAME, b"x")
+                await asyncio.sleep(0.005)
+            await until(lambda: len(other.messages) > 100)
+            assert await transports(one, other) == [GameTransport.RECORDS] * 2
+
+    run(work())
+
+
+def test_records_that_stop_arriving_give_way_to_the_channel(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(game_records, "PATIENCE_S", 0.6)
+
+    async def work() -> None:
+        async with connected_pair() as (one, other):
+            await agree(one, other)
+            other.connection._records._on_game_record = lambda _record: None
+            keeps_alive = 0
+            async with asyncio.timeout(20):
+                while (await transports(one))[0] != GameTransport.CHANNEL:
+                    one.connection.send(Channel.GAME, b"lost")
+                    other.connection.send(Channel.CTRL, b"alive")
+                    keeps_alive += 1
+                    await asyncio.sleep(0.02)
+            assert one.connection.send(Channel.GAME, b"arrives")
+            await until(lambda: (Channel.GAME, b"arrives") in other.messages)
+            assert (await one.connection.getStats())["gym-p2p-game-records"]["returns"] == 1
+
+    with caplog.at_level(logging.WARNING):
+        run(work())
+    assert sum("DTLS records do not arrive" in line for line in caplog.messages) >= 1
