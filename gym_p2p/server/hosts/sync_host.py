@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import engineio
 import socketio
 
 from gym_p2p.core.api.replies import Code
@@ -34,7 +33,8 @@ from gym_p2p.server.hosts.callbacks import Callbacks
 from gym_p2p.server.hosts.receiving import Receiving
 from gym_p2p.server.hosts.registration import Names, Registration, arguments_for
 from gym_p2p.server.hosts.sync_calls import HostCalls, SyncHook
-from gym_p2p.server.switchboard import MAX_QUEUED_PACKETS, OnOutcome, Switchboard, error_of
+from gym_p2p.server.hosts.sync_sockets import SyncSockets
+from gym_p2p.server.switchboard import OnOutcome, Switchboard, error_of
 
 __all__ = ["SyncService"]
 
@@ -43,9 +43,6 @@ _LOG = client_log(__name__)
 _CONNECTS = 8
 _CONNECTS_WITHIN_S = 10.0
 """Of one connection: to leave the namespace and come back is otherwise a way around a socket's limits."""
-_BEHIND_S = 2.0
-_MOST_QUEUED_PACKETS = 1024
-"""A reader that is behind for so long is dropped, or at once when it is so far behind."""
 _END_TIMEOUT_S = 10.0
 
 
@@ -78,12 +75,11 @@ class SyncService:
         self._namespace = names.namespace
         self._registration = Registration(sio, names)
         self._receiving = Receiving(sio, names.namespace)
+        self._sockets = SyncSockets(sio, names.namespace)
         self._callbacks = callbacks
         calls = HostCalls(sio)
         hook = callbacks.pre_match
         self._hook = None if hook is None else SyncHook(hook, callbacks.hook_timeout_s, calls)
-        self._behind: dict[str, float] = {}
-        """Since when each socket has more queued than it should."""
         self._connects = SlidingWindow(_CONNECTS, _CONNECTS_WITHIN_S)
         # As the modules are now: monkey-patched, where the process is.
         self._lock = threading.Lock()
@@ -242,7 +238,7 @@ class SyncService:
         with self._working():
             answer = self._switchboard.receive(event, arguments, sid, time.monotonic())
             if ack_id is not None:
-                self._put(sid, socketio.packet.ACK, [answer], ack_id)
+                self._sockets.put(sid, socketio.packet.ACK, [answer], ack_id)
         if not answer["ok"] and answer["error"]["code"] == Code.RATE_LIMITED:
             self._sio.sleep(0)  # who floods does not keep a greenlet from letting the others run
 
@@ -284,7 +280,7 @@ class SyncService:
 
     def _forget(self, sid: str, reason: str) -> None:
         with self._working():
-            self._behind.pop(sid, None)
+            self._sockets.forget(sid)
             self._switchboard.forget(sid, reason, time.monotonic())
 
     # ---- what the switchboard wants done
@@ -329,7 +325,7 @@ class SyncService:
 
     def emit(self, socket: str, event: str, payload: dict[str, Any]) -> None:
         """Queue an event for a socket."""
-        if not self._put(socket, socketio.packet.EVENT, [self._names.of(event), payload]):
+        if not self._sockets.put(socket, socketio.packet.EVENT, [self._names.of(event), payload]):
             self.close(socket, "it does not read", at_once=True)
 
     def consult(self, proposed: ProposedMatch) -> None:
@@ -345,39 +341,7 @@ class SyncService:
     def close(self, socket: str, reason: str, *, at_once: bool) -> None:
         """Forget a socket at once, and close it; at once also under the library's feet."""
         self._forget(socket, reason)
-        self._sio.start_background_task(self._close, socket, at_once)
-
-    def _close(self, sid: str, at_once: bool) -> None:  # noqa: FBT001  # a task's argument
-        connection = self._sio.manager.eio_sid_from_sid(sid, self._namespace)
-        try:
-            self._sio.disconnect(sid, namespace=self._namespace, ignore_queue=True)
-        except Exception:  # noqa: BLE001  # the host's disconnect handler: its bug keeps no socket open
-            _LOG.exception("in the host's disconnect handler")
-        transport = self._sio.eio.sockets.get(connection)
-        if at_once and transport is not None:
-            transport.close(wait=False, abort=True, reason=self._sio.reason.SERVER_DISCONNECT)
-
-    def _put(self, sid: str, kind: int, data: list[Any], ack_id: int | None = None) -> bool:
-        """Queue a packet for a socket; return whether it reads what it is sent."""
-        transport = self._sio.eio.sockets.get(self._sio.manager.eio_sid_from_sid(sid, self._namespace))
-        if transport is None or transport.closed:
-            return True
-        # Not by the library's own ways to send: they look whether the socket still lives, and would call our
-        # disconnect handler from here.
-        packet = self._sio.packet_class(kind, namespace=self._namespace, id=ack_id, data=data).encode()
-        for piece in packet if isinstance(packet, list) else [packet]:
-            transport.queue.put(engineio.packet.Packet(engineio.packet.MESSAGE, piece))
-        return self._reads(sid, transport.queue.qsize(), time.monotonic())
-
-    def _reads(self, sid: str, queued: int, now: float) -> bool:
-        """Return whether a socket with so much in its queue has had the time to read it.
-
-        What receives a burst of one client's hands all of it on before what sends has its turn.
-        """
-        if queued <= MAX_QUEUED_PACKETS:
-            self._behind.pop(sid, None)
-            return True
-        return queued <= _MOST_QUEUED_PACKETS and now < self._behind.setdefault(sid, now) + _BEHIND_S
+        self._sio.start_background_task(self._sockets.close, socket, at_once)
 
     # ---- the host's functions
 

@@ -191,10 +191,10 @@ async def serve_fastapi(data_dir: str) -> None:
 
     host, app, listener = make_async(data_dir), FastAPI(), socket.create_server(("127.0.0.1", 0))
 
-    @app.get("/own")
     def own() -> str:
         return "the host's"
 
+    app.get("/own")(own)
     host.service = host.mount()
     config = uvicorn.Config(socketio.ASGIApp(host.sio, app), log_level="error", lifespan="off")
     ready(listener)
