@@ -11,7 +11,7 @@ from aiohttp import web
 from gym_p2p import ProposedMatch, ServiceConfig
 from gym_p2p.server import aiohttp_handler, mount
 
-sio = socketio.AsyncServer(async_mode="aiohttp")  # yours, with your own events
+sio = socketio.AsyncServer(async_mode="aiohttp", max_http_buffer_size=64 * 1024)  # yours
 
 
 def near_enough(proposed: ProposedMatch) -> bool:  # what was measured, before a match is made

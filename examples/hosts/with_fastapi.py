@@ -12,7 +12,7 @@ import socketio
 from gym_p2p import ProposedMatch, ServiceConfig
 from gym_p2p.server import asgi_app, mount
 
-sio = socketio.AsyncServer(async_mode="asgi")  # yours, with your own events
+sio = socketio.AsyncServer(async_mode="asgi", max_http_buffer_size=64 * 1024)  # yours
 
 
 def near_enough(proposed: ProposedMatch) -> bool:  # what was measured, before a match is made

@@ -16,7 +16,7 @@ from gym_p2p import ProposedMatch, ServiceConfig
 from gym_p2p.server import mount, wsgi_app
 
 app = flask.Flask(__name__)
-sio = flask_socketio.SocketIO(app, async_mode="eventlet")  # yours, with your own events
+sio = flask_socketio.SocketIO(app, async_mode="eventlet", max_http_buffer_size=64 * 1024)  # yours
 
 
 def near_enough(proposed: ProposedMatch) -> bool:  # what was measured, before a match is made

@@ -23,6 +23,7 @@ from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.service.machines import Machines
 from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.errors import UsageError
 from gym_p2p.exports.documents import KINDS, Kind
 from gym_p2p.server.documents import Documents
 from gym_p2p.server.guard.client_log import client_log
@@ -142,9 +143,17 @@ class WebParts:
 
     Args:
         service: whose it is.
+
+    Raises:
+        UsageError: this is no service.
     """
 
     def __init__(self, service: Mounted) -> None:
+        if not hasattr(service, "documents") or not hasattr(service, "look"):
+            raise UsageError(
+                "wanted what mount() has returned, before the application that answers the rest, got "
+                f"{type(service).__module__}.{type(service).__qualname__}"
+            )
         self.documents = service.documents
         self._service = service
         service.look(_take_documents)

@@ -79,8 +79,13 @@ def test_an_event_that_both_have_is_refused_and_nothing_is_left_on_the_host(tmp_
             mount(sio, ServiceConfig(data_dir=str(tmp_path)))
         assert sio.handlers == before
         service = mount(sio, ServiceConfig(data_dir=str(tmp_path)), prefix="p2p_")
+        with pytest.raises(UsageError, match="prefix='peers_'"):
+            sio.on("p2p_join_room", lambda _sid: None)
         await service.stop()
         assert sio.handlers == before
+        sio.on("p2p_join_room", lambda _sid: None)
+        with pytest.raises(UsageError, match="prefix='peers_'"):
+            mount(sio, ServiceConfig(data_dir=str(tmp_path)), prefix="p2p_")
 
     run(story)
 
@@ -110,6 +115,12 @@ def test_a_method_of_a_class_based_namespace_counts_as_an_event_too(tmp_path: Pa
         ({"parts": set()}, "parts"),
         ({"parts": "rooms"}, "parts"),
         ({"parts": {"room"}}, "parts"),
+        ({"parts": 3}, "parts"),
+        ({"config": {"data_dir": "documents"}}, "config: wanted a ServiceConfig, got dict"),
+        ({"on_document": "documents.db"}, "on_document: wanted a function"),
+        ({"pre_match": 150}, "pre_match: wanted a function"),
+        ({"subject_of": {}}, "subject_of: wanted a function"),
+        ({"subject_of": asyncio.sleep}, "subject_of: .* coroutine function"),
         ({"parts": {"queues"}}, "probes"),
         ({"parts": {"spectators", "probes"}}, "rooms"),
     ],
@@ -118,7 +129,7 @@ def test_options_that_cannot_be_are_refused(tmp_path: Path, options: Any, proble
     async def story() -> None:
         sio = socketio.AsyncServer(async_mode="asgi")
         with pytest.raises(UsageError, match=problem):
-            mount(sio, ServiceConfig(data_dir=str(tmp_path)), **options)
+            mount(sio, **{"config": ServiceConfig(data_dir=str(tmp_path)), **options})
         assert sio.handlers == {}
 
     run(story)

@@ -16,8 +16,9 @@ import pytest
 import socketio
 
 from gym_p2p.config import ServiceConfig
+from gym_p2p.errors import UsageError
 from gym_p2p.exports.upload import Upload, UploadOutcome, upload
-from gym_p2p.server import mount, serve_in_thread, wsgi_app
+from gym_p2p.server import aiohttp_handler, asgi_app, mount, serve_in_thread, wsgi_app
 from gym_p2p.server import outbox as under_test
 from gym_p2p.server.delivery import AsyncDelivery, SyncDelivery
 from gym_p2p.server.documents import Documents
@@ -239,6 +240,12 @@ def test_a_wsgi_host_takes_documents_and_tells_its_players_so(tmp_path: Path, *,
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.mark.parametrize("web", [asgi_app, wsgi_app, aiohttp_handler])
+def test_a_web_application_of_something_else_is_refused_by_name(web: Any) -> None:
+    with pytest.raises(UsageError, match=r"wanted what mount\(\) has returned.*socketio"):
+        web(socketio.AsyncServer(async_mode="asgi"))
 
 
 class _Mounted:

@@ -145,7 +145,9 @@ class Line:
                 timeout=_ANSWER_TIMEOUT_S,
             )
         except socketio.exceptions.SocketIOError:
-            raise ServiceUnreachable(self.url, f"no answer to {payload.event}") from None
+            raise ServiceUnreachable(
+                self.url, f"no answer to {payload.event}: a part that this host has left out?"
+            ) from None
         return accepted(answer, self.url)
 
     async def close(self) -> None:

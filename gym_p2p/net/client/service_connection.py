@@ -40,6 +40,9 @@ _LIBRARY_LOG.setLevel(logging.CRITICAL)  # it writes whole packets, and calls a 
 CLIENT = f"gym_p2p/{__version__}"
 """What this software calls itself to the other players."""
 
+_OTHER_NAMES = (
+    ", though a Socket.IO server is there: one that has the service under a prefix, or in another namespace?"
+)
 _GOODBYE_TIMEOUT_S = 1.0
 """For the other side's part of the closing handshake. Below ``_HANG_UP_TIMEOUT_S``."""
 _HANG_UP_TIMEOUT_S = 2.0
@@ -151,13 +154,16 @@ async def open_line(
                 sio, url, subject_id, shown, timeout_s=timeout_s, names=names
             )
     except BaseException as error:
+        reached = sio.eio.state == "connected"
         await hang_up(sio)
         if isinstance(error, socketio.exceptions.ConnectionError):
             _raise_refusal(refusals)
         if isinstance(error, P2PError | asyncio.CancelledError):
             raise
         if isinstance(error, TimeoutError):
-            raise ServiceUnreachable(url, f"no answer within {timeout_s:g} s") from None
+            raise ServiceUnreachable(
+                url, f"no answer within {timeout_s:g} s{_OTHER_NAMES * reached}"
+            ) from None
         raise ServiceUnreachable(url, await in_words(error, url)) from None
     sio.on("disconnect", on_break, namespace=names.namespace)
     return sio, rtt_ms

@@ -21,7 +21,7 @@ from gym_p2p.server.documents import Documents
 from gym_p2p.server.factory import assemble, open_secret
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.dispatcher import PARTS, Part
-from gym_p2p.server.handlers.hooks import PreMatchHook
+from gym_p2p.server.handlers.hooks import PreMatchHook, is_async
 from gym_p2p.server.hosts.callbacks import Callbacks, SubjectOf
 from gym_p2p.server.hosts.registration import Names
 from gym_p2p.server.outbox import OnDocument, Outbox
@@ -122,6 +122,9 @@ def mount(
     if asynchronous:
         _require_loop()
     names = Names(prefix, namespace)
+    _require_functions(subject_of=subject_of, pre_match=pre_match, on_document=on_document)
+    if not isinstance(config, ServiceConfig | None):
+        raise UsageError(f"config: wanted a ServiceConfig, got {type(config).__name__}")
     # The host's sockets are its own: of those that have nothing to do with us none is ever closed.
     config = attrs.evolve(ServiceConfig() if config is None else config, register_timeout_s=None)
     parts = _checked(parts, config)
@@ -202,9 +205,20 @@ def _require_loop() -> None:
         ) from None
 
 
+def _require_functions(**functions: object) -> None:
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise UsageError(f"{name}: wanted a function, got {function!r}")
+    if is_async(functions["subject_of"]):
+        raise UsageError(
+            "subject_of: it is asked where an event is handled, which waits for nothing, so it cannot be a "
+            "coroutine function"
+        )
+
+
 def _checked(parts: Collection[Part], config: ServiceConfig) -> frozenset[Part]:
     """Return the parts, if there can be these together."""
-    if isinstance(parts, str) or not parts or not set(parts) <= PARTS:
+    if isinstance(parts, str) or not isinstance(parts, Collection) or not parts or not set(parts) <= PARTS:
         raise UsageError(f"parts: wanted some of {', '.join(sorted(PARTS))}, got {parts!r}")
     if "queues" in parts and "probes" not in parts and config.matchmaking.probe != "never":
         raise UsageError(

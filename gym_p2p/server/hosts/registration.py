@@ -55,6 +55,11 @@ class Names:
         """Return what one of our events is called here."""
         return self.prefix + event
 
+    @property
+    def another_prefix(self) -> str:
+        """One that is not this one, to be named to whom this one does not suit."""
+        return "p2p_" if self.prefix != "p2p_" else "peers_"
+
 
 class Registration:
     """What a service has registered on one server; nothing yet.
@@ -101,13 +106,13 @@ class Registration:
         if taken:
             raise UsageError(
                 f"{', '.join(taken)}: what this server has already would be replaced; mount(..., "
-                "prefix='p2p_') gives our events other names, and namespace='/p2p' a place of their own (the "
-                "clients take the same prefix, and namespace)"
+                f"prefix='{self.names.another_prefix}') gives our events other names, and namespace='/p2p' a "
+                "place of their own (the clients take the same prefix, and namespace)"
             )
         if unknown is not None:
             ours[_ANY] = unknown
         self._table = self._sio.handlers[namespace] = _Table(
-            existing, {_CONNECT: connect, _DISCONNECT: disconnect, **ours}
+            existing, {_CONNECT: connect, _DISCONNECT: disconnect, **ours}, self.names.another_prefix
         )
 
     def remove(self) -> None:
@@ -150,8 +155,11 @@ class _Table(dict[str, Handler]):
         hosts: the host's functions, as the table would be without us.
     """
 
-    def __init__(self, hosts: Mapping[str, Handler], ours: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, hosts: Mapping[str, Handler], ours: Mapping[str, Handler], another_prefix: str
+    ) -> None:
         super().__init__({**hosts, **ours})
+        self._another_prefix = another_prefix
         self.hosts = dict(hosts)
         self._ours = frozenset(ours)
 
@@ -167,7 +175,7 @@ class _Table(dict[str, Handler]):
         else:
             raise UsageError(
                 f"{event}: the service that is mounted on this server has an event of that name; mount(..., "
-                "prefix='p2p_') gives its events other names"
+                f"prefix='{self._another_prefix}') gives its events other names"
             )
         self.hosts[event] = handler
 
