@@ -19,6 +19,7 @@ from pathlib import Path
 import socketio
 
 from gym_p2p.config import ServiceConfig
+from gym_p2p.config.event_names import EventNames
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
@@ -40,7 +41,6 @@ from gym_p2p.server.guard.protocols import FrameRate
 from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.hosts.async_host import AsyncService
 from gym_p2p.server.hosts.callbacks import Callbacks
-from gym_p2p.server.hosts.registration import Names
 from gym_p2p.server.listener import MAX_FRAME_BYTES, listen, serving
 from gym_p2p.server.outbox import OnDocument, Outbox
 from gym_p2p.server.web import queue_report
@@ -134,7 +134,7 @@ class Service:
                 pre_match=self._pre_match, hook_timeout_s=self.config.matchmaking.hook_timeout_s
             )
             self._signaling = signaling = AsyncService(
-                sio, switchboard, names=Names(), callbacks=callbacks, documents=documents
+                sio, switchboard, names=EventNames(), callbacks=callbacks, documents=documents
             )
             signaling.start(catch_unknown=True)
             stack.push_async_callback(signaling.stop)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 import attrs
 
 from gym_p2p.config import ServiceConfig
+from gym_p2p.config.event_names import EventNames
 from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.errors import UsageError
 from gym_p2p.server.delivery import AsyncDelivery, SyncDelivery
@@ -23,7 +24,6 @@ from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.dispatcher import PARTS, Part
 from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.hosts.callbacks import Callbacks, SubjectOf
-from gym_p2p.server.hosts.registration import Names
 from gym_p2p.server.outbox import OnDocument, Outbox
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def mount(
     asynchronous = server.is_asyncio_based()
     if asynchronous:
         _require_loop()
-    names = Names(prefix, namespace)
+    names = EventNames(prefix, namespace)
     # The host's sockets are its own: of those that have nothing to do with us none is ever closed.
     config = attrs.evolve(ServiceConfig() if config is None else config, register_timeout_s=None)
     parts = _checked(parts, config)
