@@ -41,6 +41,8 @@ class P2POptions(TypedDict, total=False):
     """The options of both wrappers; what they mean and their defaults are in :mod:`gym_p2p.config`."""
 
     server_url: str
+    server_prefix: str
+    server_namespace: str
     room: str
     queue: str | None
     pre_match: Callable[[MatchProposed], object] | str | float | None

@@ -23,6 +23,7 @@ from gym_p2p.config.checks import (
     secret_text,
     whole_in_range,
 )
+from gym_p2p.config.event_names import is_event_prefix, is_namespace
 from gym_p2p.config.ice import IceServer, ice_servers
 from gym_p2p.config.mappings import from_mapping, nested_class, to_mapping
 from gym_p2p.config.names import did_you_mean
@@ -255,6 +256,10 @@ class P2PConfig:
     """All settings of a wrapper, beyond the environment and the seat."""
 
     server_url: str = attrs.field(default=DEFAULT_SERVER_URL, validator=[is_text, _without_password])
+    server_prefix: str = attrs.field(default="", validator=is_event_prefix)
+    """What stands before the names of the service's events, where a host has mounted it so."""
+    server_namespace: str = attrs.field(default="/", validator=is_namespace)
+    """The namespace of Socket.IO's in which a host has mounted it."""
     room: str = attrs.field(default=DEFAULT_ROOM, validator=public_id)
     """Where the players meet who name the same one."""
     queue: str | None = attrs.field(default=None, validator=optional(public_id))

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 import attrs
 
 from gym_p2p.config import P2PConfig
+from gym_p2p.config.event_names import EventNames
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, UsageError
 from gym_p2p.processes.threads import OwnThread
@@ -40,7 +41,7 @@ class Newcomer:
     """A player who has met nobody yet.
 
     Attributes:
-        place: where they want to meet: the service, the room, the queue.
+        place: where they want to meet: what the service calls its events, where it is, the room, the queue.
         seats: that they want; ``None`` for any free one.
         thread: that they were made in.
         process: the same.
@@ -48,7 +49,7 @@ class Newcomer:
         elsewhere: whether another process may play them: one that was forked, or got them as a pickle.
     """
 
-    place: tuple[str, str, str | None]
+    place: tuple[EventNames, str, str, str | None]
     seats: tuple[SeatId, ...] | None
     thread: threading.Thread = attrs.field(factory=threading.current_thread)
     process: int = attrs.field(factory=os.getpid)
@@ -59,7 +60,8 @@ class Newcomer:
     @classmethod
     def of(cls, config: P2PConfig, seats: tuple[SeatId, ...] | None) -> Newcomer:
         """Return one whom the others of this process see."""
-        newcomer = cls((config.server_url, config.room, config.queue), seats)
+        names = EventNames(config.server_prefix, config.server_namespace)
+        newcomer = cls((names, config.server_url, config.room, config.queue), seats)
         with _lock:
             _newcomers.add(newcomer)
         return newcomer
@@ -105,7 +107,7 @@ class Newcomer:
 
     def _other_seat(self) -> Newcomer | None:
         """Return another one who is certain to be waited for; ``None``: there is nobody."""
-        if self.place[2] is not None or self.seats is None:
+        if self.place[-1] is not None or self.seats is None:
             return None
         named = [other for other in self._others() if other.seats is not None]
         return next((other for other in named if set(self.seats).isdisjoint(other.seats or ())), None)
@@ -117,7 +119,7 @@ class Newcomer:
         return [other for other in others if (other.thread, other.process, other.place) == here]
 
     def _in_words(self, other: Newcomer) -> str:
-        _, room, queue = self.place
+        _, _, room, queue = self.place
         where = f"room {room!r}" if queue is None else f"queue {queue!r}"
         seats = "any seat" if other.seats is None else f"seat {', '.join(map(repr, other.seats))}"
         return (

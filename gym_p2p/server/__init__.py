@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from gym_p2p.server.app import Service, serve_in_thread
     from gym_p2p.server.asgi import asgi_app
     from gym_p2p.server.hosts.mounting import mount
+    from gym_p2p.server.storage import Storage
     from gym_p2p.server.wsgi import wsgi_app
 
-__all__ = ["Service", "aiohttp_handler", "asgi_app", "mount", "serve_in_thread", "wsgi_app"]
+__all__ = ["Service", "Storage", "aiohttp_handler", "asgi_app", "mount", "serve_in_thread", "wsgi_app"]
 
 _WHERE = {
     "Service": "gym_p2p.server.app",
+    "Storage": "gym_p2p.server.storage",
     "aiohttp_handler": "gym_p2p.server.aiohttp_handler",
     "asgi_app": "gym_p2p.server.asgi",
     "mount": "gym_p2p.server.hosts.mounting",

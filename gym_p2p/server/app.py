@@ -19,6 +19,7 @@ from pathlib import Path
 import socketio
 
 from gym_p2p.config import ServiceConfig
+from gym_p2p.config.event_names import EventNames
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
@@ -40,9 +41,9 @@ from gym_p2p.server.guard.protocols import FrameRate
 from gym_p2p.server.handlers.hooks import PreMatchHook
 from gym_p2p.server.hosts.async_host import AsyncService
 from gym_p2p.server.hosts.callbacks import Callbacks
-from gym_p2p.server.hosts.registration import Names
 from gym_p2p.server.listener import MAX_FRAME_BYTES, listen, serving
 from gym_p2p.server.outbox import OnDocument, Outbox
+from gym_p2p.server.storage import HostStorage, Storage
 from gym_p2p.server.web import queue_report
 
 __all__ = ["Service", "new_event_loop", "serve_in_thread"]
@@ -73,6 +74,7 @@ class Service:
             awaits) a ``Verdict``, or True or False. One that raises or takes too long has rejected. A
             coroutine function runs on this event loop, any other callable on a thread of its own.
         on_document: called with every document that is stored; see :func:`~gym_p2p.server.mount`.
+        storage: where the documents go; ``None`` is the data directory. See there, too.
 
     Raises:
         TypeError: ``matchmaker`` is none.
@@ -85,11 +87,13 @@ class Service:
         matchmaker: Matchmaker | None = None,
         pre_match: PreMatchHook | None = None,
         on_document: OnDocument | None = None,
+        storage: Storage | None = None,
     ) -> None:
         self.config = config if config is not None else ServiceConfig()
         self._matchmaker = require_matchmaker(WideningMatchmaker() if matchmaker is None else matchmaker)
         self._pre_match = pre_match
         self._on_document = on_document
+        self._storage = storage
         self._listening: tuple[tuple[str, int], ...] = ()
         self._signaling: AsyncService | None = None
         self._metrics = ServiceMetrics()
@@ -134,7 +138,7 @@ class Service:
                 pre_match=self._pre_match, hook_timeout_s=self.config.matchmaking.hook_timeout_s
             )
             self._signaling = signaling = AsyncService(
-                sio, switchboard, names=Names(), callbacks=callbacks, documents=documents
+                sio, switchboard, names=EventNames(), callbacks=callbacks, documents=documents
             )
             signaling.start(catch_unknown=True)
             stack.push_async_callback(signaling.stop)
@@ -189,9 +193,10 @@ class Service:
     def _documents(self, directory: Path) -> Documents:
         secret = open_secret(directory)
         delivery = None
+        storage = None if self._storage is None else HostStorage(self._storage, directory)
         if self._on_document is not None:
-            delivery = AsyncDelivery(Outbox(directory), self._on_document)
-        return Documents(self.config, secret, delivery)
+            delivery = AsyncDelivery(Outbox(directory, storage), self._on_document)
+        return Documents(self.config, secret, delivery, storage)
 
     def _make_sio(self) -> socketio.AsyncServer:
         return socketio.AsyncServer(
@@ -220,6 +225,7 @@ def serve_in_thread(
     matchmaker: Matchmaker | None = None,
     pre_match: PreMatchHook | None = None,
     on_document: OnDocument | None = None,
+    storage: Storage | None = None,
 ) -> Iterator[Service]:
     """Run a :class:`Service` on a thread of its own for the length of a ``with`` block.
 
@@ -228,7 +234,9 @@ def serve_in_thread(
         UsageError: eventlet or gevent has replaced this process's threads.
     """
     _require_real_threads()
-    service = Service(config, matchmaker=matchmaker, pre_match=pre_match, on_document=on_document)
+    service = Service(
+        config, matchmaker=matchmaker, pre_match=pre_match, on_document=on_document, storage=storage
+    )
     started: list[BaseException | None] = []
     ready, done = threading.Event(), asyncio.Event()
     loop = new_event_loop()

@@ -56,7 +56,7 @@ def asgi_app(service: Mounted, other: App | None = None) -> App:
         answer: Answer
         try:
             # What reads files does so on a thread; what looks into the machines, here.
-            reads = request.method == "GET" and path.startswith("/v1/matches")
+            reads = request.method in {"GET", "HEAD"} and path.startswith("/v1/matches")
             began = await asyncio.to_thread(parts.begin, request) if reads else parts.begin(request)
             answer = began if isinstance(began, Answer) else await uploads.take(began, receive)
         except RefusalError as refusal:

@@ -20,7 +20,8 @@ from gym_p2p.server.delivery import AsyncDelivery, SyncDelivery
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims
 from gym_p2p.server.intake import Intake
 from gym_p2p.server.parts import Parts
-from gym_p2p.server.store import Store
+from gym_p2p.server.storage import HostStorage
+from gym_p2p.server.store import Store, ids_of
 
 __all__ = ["Documents"]
 
@@ -38,6 +39,7 @@ class Documents:
         config: the data directory, which exists, and the bounds.
         secret: of that directory.
         delivery: hands them to the host; ``None``: nobody wants them.
+        storage: where they are, the host's own; ``None``: they are in the data directory.
 
     Attributes:
         tokens: who may bring which.
@@ -45,7 +47,11 @@ class Documents:
     """
 
     def __init__(
-        self, config: ServiceConfig, secret: bytes, delivery: AsyncDelivery | SyncDelivery | None = None
+        self,
+        config: ServiceConfig,
+        secret: bytes,
+        delivery: AsyncDelivery | SyncDelivery | None = None,
+        storage: HostStorage | None = None,
     ) -> None:
         self.tokens = TokenSigner(secret, UploadClaims)
         self.operators = TokenSigner(secret, OperatorClaims)
@@ -53,7 +59,10 @@ class Documents:
         self.delivery = delivery
         self.store = Store(Path(config.data_dir))
         outbox = None if delivery is None else delivery.outbox
-        self.intake = Intake(self.store, config.max_upload_bytes, config.upload_quota_bytes, outbox=outbox)
+        self._storage = storage
+        # The quota counts what is in the folder.
+        quota_bytes = config.upload_quota_bytes if storage is None else None
+        self.intake = Intake(self.store, config.max_upload_bytes, quota_bytes, outbox=outbox, storage=storage)
         self.parts = Parts(self.store.directory)
         self.parts.sweep()
         self._arriving: Counter[UploadClaims] = Counter()
@@ -89,9 +98,24 @@ class Documents:
             match_id: of which match.
             player: the player's id, as JSON or simply as text.
             kind: which.
+
+        Raises:
+            OSError: it cannot be read.
+            StorageError: the host's storage failed.
         """
+        if self._storage is not None:
+            found = (self._storage.get(match_id, one, kind) for one in ids_of(player))
+            return next((document for document in found if document is not None), None)
         return self.store.read(match_id, player, kind)
 
     def listed(self) -> list[dict[str, Any]]:
-        """Return what is stored: ``match_id``, ``player_id`` and ``folder`` of every multiplayer document."""
+        """Return what is stored: a line of the index for every multiplayer document.
+
+        Of a host's own storage it has no more than ``matchId`` and ``playerId``.
+
+        Raises:
+            StorageError: the host's storage failed.
+        """
+        if self._storage is not None:
+            return [{"matchId": match, "playerId": player} for match, player in self._storage.listed()]
         return self.store.listed()

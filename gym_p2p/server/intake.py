@@ -22,7 +22,7 @@ import weakref
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Self, TypeVar
 
 import attrs
 
@@ -34,6 +34,7 @@ from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.outbox import Outbox
 from gym_p2p.server.quota import Quota
+from gym_p2p.server.storage import HostStorage
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 _LOG = client_log(__name__)
+_T = TypeVar("_T")
 
 SMALL_BYTES = 512 * 1024
 """Read in a thread; to build all of it holds the interpreter for some milliseconds."""
@@ -85,6 +87,7 @@ class Intake:
         quota_bytes: what all documents may take up; ``None`` is as much as the disk has.
         now: Unix seconds.
         outbox: where it is marked that the host is to be handed what is stored; ``None``: it is not.
+        storage: where documents go instead, the host's own; ``None``: they stay in the store.
     """
 
     store: Store
@@ -92,6 +95,7 @@ class Intake:
     quota_bytes: int | None = None
     now: Callable[[], float] = attrs.field(default=time.time, kw_only=True)
     outbox: Outbox | None = attrs.field(default=None, kw_only=True)
+    storage: HostStorage | None = attrs.field(default=None, kw_only=True)
     _quota: Quota = attrs.field(
         init=False,
         default=attrs.Factory(lambda self: Quota(self.store.directory, self.quota_bytes), takes_self=True),
@@ -141,14 +145,19 @@ class Intake:
             NotNowError: the service could not read it.
             QuotaFullError: there is no room for it.
             ForeignDocumentError: it is another match's or player's.
+            StorageError: the host's storage would not have it.
             OSError: it could not be stored.
         """
-        job = self._job(claims, kind, gzipped=gzipped)
         size_bytes = body.seek(0, os.SEEK_END)
-        async with self._of_match.setdefault(claims.match_id, asyncio.Lock()), _elsewhere(self._marked(job)):
+        async with (
+            self._of_match.setdefault(claims.match_id, asyncio.Lock()),
+            _elsewhere(self._marked(claims, kind)),
+            _elsewhere(self._place(claims, kind)) as store,
+        ):
+            job = self._job(store, claims, kind, gzipped=gzipped)
             await asyncio.to_thread(self.require_room, claims, kind, size_bytes)
             async with self._small:
-                left = await asyncio.to_thread(_take_small, self.store, job, body)
+                left = await asyncio.to_thread(_take_small, store, job, body)
             if left:
                 async with self._large:
                     await _take_apart(job, body if left == "body" else None)
@@ -156,12 +165,16 @@ class Intake:
 
     def take_now(self, claims: UploadClaims, kind: Kind, body: IO[bytes], *, gzipped: bool) -> None:
         """Do the same as :meth:`take` where no event loop runs; between threads, or greenlets."""
-        job = self._job(claims, kind, gzipped=gzipped)
         size_bytes = body.seek(0, os.SEEK_END)
-        with self._of_match_threads.setdefault(claims.match_id, threading.Lock()), self._marked(job):
+        with (
+            self._of_match_threads.setdefault(claims.match_id, threading.Lock()),
+            self._marked(claims, kind),
+            self._place(claims, kind) as store,
+        ):
+            job = self._job(store, claims, kind, gzipped=gzipped)
             self.require_room(claims, kind, size_bytes)
             with self._small_threads:
-                left = _take_small(self.store, job, body)
+                left = _take_small(store, job, body)
             if left:
                 with self._large_threads, _Reader(job, body if left == "body" else None) as reader:
                     reader.spill()
@@ -169,24 +182,30 @@ class Intake:
                     reader.read()
             self._quota.stored(self.store.folder(claims))
 
-    def _job(self, claims: UploadClaims, kind: Kind, *, gzipped: bool) -> Job:
-        return Job(self.store.directory, claims, kind, gzipped=gzipped, max_bytes=self.most_bytes(claims))
+    def _place(self, claims: UploadClaims, kind: Kind) -> contextlib.AbstractContextManager[Store]:
+        if self.storage is None:
+            return contextlib.nullcontext(self.store)
+        return self.storage.bench(claims, kind)
 
-    def _marked(self, job: Job) -> contextlib.AbstractContextManager[None]:
+    def _job(self, store: Store, claims: UploadClaims, kind: Kind, *, gzipped: bool) -> Job:
+        return Job(store.directory, claims, kind, gzipped=gzipped, max_bytes=self.most_bytes(claims))
+
+    def _marked(self, claims: UploadClaims, kind: Kind) -> contextlib.AbstractContextManager[None]:
         if self.outbox is None:
             return contextlib.nullcontext()
-        claims = job.claims
-        return self.outbox.storing(claims.match_id, claims.player_id, job.kind, self.store.folder(claims))
+        return self.outbox.storing(claims.match_id, claims.player_id, kind, self.store.folder(claims))
 
 
 @contextlib.asynccontextmanager
-async def _elsewhere(blocking: contextlib.AbstractContextManager[None]) -> AsyncIterator[None]:
+async def _elsewhere(blocking: contextlib.AbstractContextManager[_T]) -> AsyncIterator[_T]:
     """Enter and leave a context on threads."""
-    await asyncio.to_thread(blocking.__enter__)
+    entered = await asyncio.to_thread(blocking.__enter__)
     try:
-        yield
-    finally:
-        await asyncio.to_thread(blocking.__exit__, None, None, None)
+        yield entered
+    except BaseException as error:
+        await asyncio.to_thread(blocking.__exit__, type(error), error, error.__traceback__)
+        raise
+    await asyncio.to_thread(blocking.__exit__, None, None, None)
 
 
 @attrs.frozen

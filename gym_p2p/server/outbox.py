@@ -14,6 +14,7 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from gym_p2p.exports.documents import document_path, find_document, open_documen
 from gym_p2p.files.private import make_folder
 from gym_p2p.files.whole import write_bytes
 from gym_p2p.server.guard.client_log import client_log
+from gym_p2p.server.storage import HostStorage, StorageError
 
 __all__ = ["OnDocument", "Outbox", "Waiting"]
 
@@ -69,13 +71,13 @@ class Waiting:
     """A document that is to be handed over.
 
     Attributes:
-        path: where it is.
-        digest: of the file.
+        load: reads it.
+        digest: of what it says.
         markers: to be removed with it.
     """
 
     marker: _Marker
-    path: Path
+    load: Callable[[], bytes]
     digest: str
     markers: tuple[Path, ...]
 
@@ -84,8 +86,9 @@ class Waiting:
 
         Raises:
             OSError: it cannot be read.
+            StorageError: the host's storage does not give it.
         """
-        return _DOCUMENT.decode(read_document(self.path))
+        return _DOCUMENT.decode(self.load())
 
     def arguments(self) -> tuple[str, SeatId, Kind, dict[str, Any]]:
         """Return what the host's function takes; as :meth:`read`."""
@@ -101,10 +104,12 @@ class Outbox:
 
     Args:
         directory: exists and is writable.
+        storage: where the documents are, the host's own; ``None``: they are in the directory.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, storage: HostStorage | None = None) -> None:
         self._directory = directory.absolute()
+        self._storage = storage
         self._markers = self._directory / ".undelivered"
         self._lock = threading.Lock()
         self._being_stored: set[Path] = set()
@@ -119,10 +124,11 @@ class Outbox:
 
         Raises:
             OSError: it cannot be marked: then it must not be stored.
+            StorageError: the same, or it is not known whether it has been stored: then it waits.
         """
         make_folder(self._markers)
-        path = document_path(folder, player_id, kind)
-        marker = _Marker(match_id, player_id, kind, folder.name, _digest(path))
+        marker = _Marker(match_id, player_id, kind, folder.name, None)
+        marker = attrs.evolve(marker, before=self._digest(marker))
         name = self._markers / f"{secrets.token_hex(8)}.json"
         with self._lock:
             self._being_stored.add(name)
@@ -130,10 +136,12 @@ class Outbox:
             write_bytes(name, [msgspec.json.encode(attrs.asdict(marker))])
             yield
         finally:
-            if _digest(path) == marker.before:
-                name.unlink(missing_ok=True)
-            with self._lock:
-                self._being_stored.discard(name)
+            try:
+                if self._digest(marker) == marker.before:
+                    name.unlink(missing_ok=True)
+            finally:
+                with self._lock:
+                    self._being_stored.discard(name)
 
     def next(self, now: float) -> Waiting | None:
         """Return a document that is to be handed over by ``now`` (monotonic seconds), or ``None``."""
@@ -151,7 +159,11 @@ class Outbox:
                 by_document.setdefault(marker.key, []).append((path, marker))
         for key, marked in by_document.items():
             if self._not_before.get(key, (now, 0))[0] <= now:
-                waiting = self._waiting(marked)
+                try:
+                    waiting = self._waiting(marked)
+                except StorageError:
+                    self._later(key, now)
+                    continue
                 if waiting is not None:
                     return waiting
         return None
@@ -169,21 +181,41 @@ class Outbox:
 
     def failed(self, waiting: Waiting, now: float) -> float:
         """Note that the host could not take a document; return after how many seconds it is tried again."""
-        _, attempts = self._not_before.get(waiting.marker.key, (now, 0))
+        return self._later(waiting.marker.key, now)
+
+    def _later(self, key: tuple[str, SeatId, str], now: float) -> float:
+        _, attempts = self._not_before.get(key, (now, 0))
         pause_s = min(_FIRST_PAUSE_S * 2.0**attempts, _LONGEST_PAUSE_S)
-        self._not_before[waiting.marker.key] = now + pause_s, attempts + 1
+        self._not_before[key] = now + pause_s, attempts + 1
         return pause_s
 
     def _waiting(self, marked: list[tuple[Path, _Marker]]) -> Waiting | None:
         markers, marker = tuple(path for path, _ in marked), marked[0][1]
-        path = document_path(self._directory / marker.folder, marker.player_id, marker.kind)
-        digest = _digest(path)
+        digest = self._digest(marker)
         old = {marker.before for _, marker in marked} if len(marked) == 1 else set()
         if digest is None or digest == self._handed_over.get(marker.key) or digest in old:
             for one in markers:  # it was never stored, or handed over already
                 one.unlink(missing_ok=True)
             return None
-        return Waiting(marker, path, digest, markers)
+        return Waiting(marker, partial(self._load, marker), digest, markers)
+
+    def _path(self, marker: _Marker) -> Path:
+        return document_path(self._directory / marker.folder, marker.player_id, marker.kind)
+
+    def _digest(self, marker: _Marker) -> str | None:
+        """Return what tells a document's versions apart; ``None`` where there is none."""
+        if self._storage is None:
+            return _digest(self._path(marker))
+        document = self._storage.get(marker.match_id, marker.player_id, marker.kind)
+        return None if document is None else hashlib.sha256(document).hexdigest()
+
+    def _load(self, marker: _Marker) -> bytes:
+        if self._storage is None:
+            return read_document(self._path(marker))
+        document = self._storage.get(marker.match_id, marker.player_id, marker.kind)
+        if document is None:
+            raise StorageError("it is there no more")
+        return document
 
 
 def _digest(path: Path) -> str | None:

@@ -14,6 +14,7 @@ from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.intake import NotNowError, TooLargeError
 from gym_p2p.server.parts import PartsFullError
 from gym_p2p.server.quota import QuotaFullError
+from gym_p2p.server.storage import StorageError
 from gym_p2p.server.store import DocumentError, ForeignDocumentError
 from gym_p2p.server.web import RefusalError
 
@@ -39,7 +40,7 @@ def told_to_client(claims: UploadClaims, kind: Kind) -> Iterator[None]:
         raise RefusalError(503, "unavailable", "the service stops; try again later") from None
     except ForeignDocumentError as error:
         raise RefusalError(403, "unauthenticated", str(error)) from None
-    except (NotNowError, PartsFullError) as error:
+    except (NotNowError, PartsFullError, StorageError) as error:
         raise RefusalError(503, "unavailable", str(error)) from None
     except QuotaFullError as error:
         raise RefusalError(507, "unavailable", str(error)) from None

@@ -37,7 +37,7 @@ from gym_p2p.files.names import path_component
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 
-__all__ = ["DocumentError", "ForeignDocumentError", "Store"]
+__all__ = ["DocumentError", "ForeignDocumentError", "Store", "ids_of"]
 
 _LOG = client_log(__name__)
 _Shape = TypeVar("_Shape")
@@ -118,10 +118,7 @@ class Store:
         """
         folders = [self.directory / path_component(match_id)]
         folders += sorted(self.directory.glob(f"*-{short_id(match_id)}"))
-        players: list[SeatId] = [player]
-        with contextlib.suppress(ValueError):
-            players.insert(0, msgspec.json.decode(player, type=int | str))
-        for path in (document_path(folder, one, kind) for folder in folders for one in players):
+        for path in (document_path(folder, one, kind) for folder in folders for one in ids_of(player)):
             if find_document(path) is not None:
                 document = read_document(path)
                 if _decode(document, _HEADER).gameId == match_id:
@@ -167,6 +164,14 @@ class Store:
 
     def _to_aggregate(self, claims: UploadClaims) -> dict[SeatId, Path]:
         return {player: self.path(claims, player, "multiplayer") for player in claims.player_ids}
+
+
+def ids_of(player: str) -> list[SeatId]:
+    """Return which players' ids a text can be: as JSON, or simply as it is."""
+    ids: list[SeatId] = [player]
+    with contextlib.suppress(ValueError):
+        ids.insert(0, msgspec.json.decode(player, type=int | str))
+    return ids
 
 
 def _decode(body: bytes, decoder: msgspec.json.Decoder[_Shape]) -> _Shape:

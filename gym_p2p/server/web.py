@@ -7,11 +7,12 @@ that is to be read first. It knows HTTP's status codes and no server; what a doc
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from typing import Any, Protocol
 
@@ -30,6 +31,7 @@ from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.parts import LENGTH_BYTES, PART_BYTES, Part
+from gym_p2p.server.storage import StorageError
 from gym_p2p.version import __version__
 
 __all__ = ["Answer", "Arriving", "Mounted", "RefusalError", "Request", "WebParts", "is_ours", "queue_report"]
@@ -204,11 +206,14 @@ class WebParts:
 
     def _matches(self, request: Request) -> Answer:
         self._require_operator(request, "the matches")
-        return Answer.of({"ok": True, "documents": self.documents.listed()})
+        with _storage_told():
+            return Answer.of({"ok": True, "documents": self.documents.listed()})
 
     def _document(self, request: Request, named: re.Match[str]) -> Answer:
         self._require_operator(request, "documents")
-        document = self.documents.read(named["match"], named["player"], _kind(named["kind"]))
+        kind = _kind(named["kind"])
+        with _storage_told():
+            document = self.documents.read(named["match"], named["player"], kind)
         if document is None:
             raise RefusalError(404, "no_such_match", "there is no such document here")
         return Answer(200, document)
@@ -289,6 +294,14 @@ def _health(machines: Machines) -> dict[str, Any]:
         "matches": machines.rooms.match_count,
         "connections": machines.presence.socket_count,
     }
+
+
+@contextlib.contextmanager
+def _storage_told() -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        raise RefusalError(503, "unavailable", str(error)) from None
 
 
 def _module(name: str) -> Answer:

@@ -56,9 +56,10 @@ class Spectator:
         compare_states: whether states are compared too, where the players do. Not where the environment
             renders into its state.
         snapshot_hooks: as the players have them, to compare states by.
-        options: ``network`` (``"thread"`` by default), ``ice_servers``, ``relay_only``,
-            ``connect_timeout_s``, ``emulation``, ``room_timeout_s`` (the longest wait for a match and for its
-            next episode) and ``input_timeout_s`` (for the next frame), as :mod:`gym_p2p.config` has them.
+        options: ``server_prefix``, ``server_namespace``, ``network`` (``"thread"`` by default),
+            ``ice_servers``, ``relay_only``, ``connect_timeout_s``, ``emulation``, ``room_timeout_s`` (the
+            longest wait for a match and for its next episode) and ``input_timeout_s`` (for the next frame),
+            as :mod:`gym_p2p.config` has them.
 
     Attributes:
         seats: all seats, in the environment's order.
@@ -332,6 +333,7 @@ class Spectator:
 _OPTIONS = frozenset(
     {
         *("network", "ice_servers", "relay_only", "connect_timeout_s", "emulation"),
+        *("server_prefix", "server_namespace"),
         *("room_timeout_s", "input_timeout_s"),
     }
 )

@@ -98,6 +98,8 @@ def _leaves(cls: type[Any]) -> Any:
 
 WRONG: dict[str, list[Any]] = {
     "server_url": [3, "", None],
+    "server_prefix": [3, None, "p2p ", "1", "_p", "p" * 33],
+    "server_namespace": [3, None, "", "lab"],
     "room": [3, "", None],
     "queue": [3, ""],
     "pre_match": [50.0],  # without a queue

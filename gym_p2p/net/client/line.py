@@ -17,18 +17,12 @@ import aiohttp
 import socketio
 
 from gym_p2p.config import Secret
+from gym_p2p.config.event_names import EventNames
 from gym_p2p.config.public_ids import public_id_problem
 from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.payloads import Payload, encode
 from gym_p2p.errors import ConfigurationError, P2PError, ServiceRefused, ServiceUnreachable
-from gym_p2p.net.client.service_connection import (
-    Credentials,
-    EventNames,
-    accepted,
-    check_url,
-    hang_up,
-    open_line,
-)
+from gym_p2p.net.client.service_connection import Credentials, accepted, check_url, hang_up, open_line
 
 __all__ = ["Line"]
 

@@ -22,6 +22,7 @@ import msgspec
 import socketio
 
 from gym_p2p.config.checks import require_no_password
+from gym_p2p.config.event_names import EventNames
 from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.requests import RegisterSubject
@@ -32,7 +33,7 @@ from gym_p2p.net.client.failures import in_words, is_turned_away
 from gym_p2p.net.client.packets import BoundedPacket
 from gym_p2p.version import __version__
 
-__all__ = ["CLIENT", "Credentials", "EventNames", "accepted", "check_url", "hang_up", "open_line"]
+__all__ = ["CLIENT", "Credentials", "accepted", "check_url", "hang_up", "open_line"]
 
 _LIBRARY_LOG = logging.getLogger("gym_p2p.net.library")
 _LIBRARY_LOG.setLevel(logging.CRITICAL)  # it writes whole packets, and calls a lost line a warning
@@ -57,23 +58,6 @@ _BUSY_PAUSE_S = 0.5
 _TOKEN_VARIABLE = "GYM_P2P_TOKEN"  # noqa: S105  # a name; it keeps the token off command lines and records
 
 Handlers = Mapping[str, Callable[..., None]]
-
-
-@attrs.frozen
-class EventNames:
-    """What a service's events are called where a host has mounted it among its own.
-
-    Attributes:
-        prefix: stands before every name, in both directions.
-        namespace: Socket.IO's, in which they are.
-    """
-
-    prefix: str = ""
-    namespace: str = "/"
-
-    def of(self, event: str) -> str:
-        """Return what an event is called there."""
-        return self.prefix + event
 
 
 _AS_THEY_ARE = EventNames()

@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import Secret
+from gym_p2p.config.event_names import EventNames
 from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import Payload, decode
@@ -31,7 +32,7 @@ from gym_p2p.errors import ProtocolError, ServiceRefused, ServiceUnreachable
 from gym_p2p.net.client.events import EventStream, LineChanged
 from gym_p2p.net.client.line import Line
 from gym_p2p.net.client.placement import Place, Placement
-from gym_p2p.net.client.service_connection import CLIENT, EventNames
+from gym_p2p.net.client.service_connection import CLIENT
 from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["SignalingClient"]
@@ -51,6 +52,9 @@ class SignalingClient:
     Args:
         prefix: before the names of all events, where a host has mounted the service so.
         namespace: Socket.IO's, in which a host has mounted it.
+
+    Raises:
+        ConfigurationError: neither can be so.
 
     Attributes:
         events: what the service announces (:mod:`gym_p2p.core.api.events`), and

@@ -85,7 +85,7 @@ class PlayerWorker(NetworkWorker):
     """One player's network half."""
 
     def __init__(self, plan: PlayerPlan, emit: Emit) -> None:
-        super().__init__(emit)
+        super().__init__(emit, plan.config)
         self._plan = plan
         self._mesh = Mesh(self._client, plan.config.link)
         self._driver: Driver | None = None

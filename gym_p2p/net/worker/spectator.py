@@ -49,7 +49,7 @@ class SpectatorWorker(NetworkWorker):
     """One spectator's network half."""
 
     def __init__(self, plan: SpectatorPlan, emit: Emit) -> None:
-        super().__init__(emit)
+        super().__init__(emit, plan.config)
         self._plan = plan
         self._follower = Subscriber(plan.seats)
         self._client.events.listen(WatchOver, self._on_watch_over)

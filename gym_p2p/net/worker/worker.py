@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 
+from gym_p2p.config import P2PConfig
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import NetworkError, P2PError
 from gym_p2p.net.client.signaling import SignalingClient
@@ -21,9 +22,9 @@ _log = logging.getLogger(__name__)
 class NetworkWorker(abc.ABC):
     """One match's network half. Every method, the constructor included, is called on its event loop."""
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, config: P2PConfig) -> None:
         self._emit_stamped = emit
-        self._client = SignalingClient()
+        self._client = SignalingClient(prefix=config.server_prefix, namespace=config.server_namespace)
         self._over = asyncio.Event()
         """Set once there is nothing more to do; ends :meth:`run`."""
 

@@ -19,6 +19,7 @@ from typing import Any
 import engineio
 import socketio
 
+from gym_p2p.config.event_names import EventNames
 from gym_p2p.core.api.replies import Code
 from gym_p2p.core.matchmaking.commands import ProposedMatch
 from gym_p2p.core.probing.outcome import ProbeOutcome
@@ -31,7 +32,7 @@ from gym_p2p.server.guard.frames import GUARD_KEY, VIOLATION, ConnectionGuard
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.hooks import HookCaller
 from gym_p2p.server.hosts.callbacks import Callbacks
-from gym_p2p.server.hosts.registration import Names, Registration, arguments_for
+from gym_p2p.server.hosts.registration import Registration, arguments_for
 from gym_p2p.server.switchboard import MAX_QUEUED_PACKETS, OnOutcome, Switchboard, error_of
 
 __all__ = ["AsyncService"]
@@ -60,7 +61,7 @@ class AsyncService:
         sio: socketio.AsyncServer,
         switchboard: Switchboard,
         *,
-        names: Names,
+        names: EventNames,
         callbacks: Callbacks,
         documents: Documents,
     ) -> None:

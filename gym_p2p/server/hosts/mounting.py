@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 import attrs
 
 from gym_p2p.config import ServiceConfig
+from gym_p2p.config.event_names import EventNames
 from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.errors import UsageError
 from gym_p2p.server.delivery import AsyncDelivery, SyncDelivery
@@ -23,8 +24,8 @@ from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.dispatcher import PARTS, Part
 from gym_p2p.server.handlers.hooks import PreMatchHook, is_async
 from gym_p2p.server.hosts.callbacks import Callbacks, SubjectOf
-from gym_p2p.server.hosts.registration import Names
 from gym_p2p.server.outbox import OnDocument, Outbox
+from gym_p2p.server.storage import HostStorage, Storage
 
 if TYPE_CHECKING:
     from gym_p2p.server.hosts.async_host import AsyncService
@@ -53,6 +54,7 @@ def mount(
     matchmaker: Matchmaker | None = ...,
     pre_match: PreMatchHook | None = ...,
     on_document: OnDocument | None = ...,
+    storage: Storage | None = ...,
 ) -> AsyncService: ...
 
 
@@ -68,6 +70,7 @@ def mount(
     matchmaker: Matchmaker | None = ...,
     pre_match: PreMatchHook | None = ...,
     on_document: OnDocument | None = ...,
+    storage: Storage | None = ...,
 ) -> SyncService: ...
 
 
@@ -82,6 +85,7 @@ def mount(
     matchmaker: Matchmaker | None = None,
     pre_match: PreMatchHook | None = None,
     on_document: OnDocument | None = None,
+    storage: Storage | None = None,
 ) -> AsyncService | SyncService:
     """Put rooms, probes and queues on a Socket.IO server of a host's own.
 
@@ -106,6 +110,8 @@ def mount(
             greenlet of its own. One that raises, or takes more than 30 s, is called again, also after a
             restart. Documents arrive where :func:`~gym_p2p.server.asgi_app` or
             :func:`~gym_p2p.server.wsgi_app` is served.
+        storage: where the documents go, the host's own; ``None`` is the data directory. The quota of uploads
+            does not count there.
 
     Returns:
         What to ask for probes: ``await service.probe(a, b)`` on an ``AsyncServer``,
@@ -121,7 +127,7 @@ def mount(
     asynchronous = server.is_asyncio_based()
     if asynchronous:
         _require_loop()
-    names = Names(prefix, namespace)
+    names = EventNames(prefix, namespace)
     _require_functions(subject_of=subject_of, pre_match=pre_match, on_document=on_document)
     if not isinstance(config, ServiceConfig | None):
         raise UsageError(f"config: wanted a ServiceConfig, got {type(config).__name__}")
@@ -132,8 +138,9 @@ def mount(
         raise UsageError("subject_of, or join tokens: either the host says whose a socket is, or they do")
     directory = Path(config.data_dir)
     secret = open_secret(directory)
-    delivery = None if on_document is None else _delivery(server, Outbox(directory), on_document)
-    documents = Documents(config, secret, delivery)
+    own = None if storage is None else HostStorage(storage, directory)
+    delivery = None if on_document is None else _delivery(server, Outbox(directory, own), on_document)
+    documents = Documents(config, secret, delivery, own)
     switchboard = assemble(
         config,
         documents.tokens,

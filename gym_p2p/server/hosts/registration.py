@@ -9,56 +9,19 @@ mounted, which notices what the host puts into it. It knows names and functions,
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import attrs
-
+from gym_p2p.config.event_names import EventNames
 from gym_p2p.errors import UsageError
 from gym_p2p.server.guard.client_log import client_log
 
-__all__ = ["Names", "Registration", "arguments_for"]
+__all__ = ["Registration", "arguments_for"]
 
 _LOG = client_log(__name__)
 
 Handler = Callable[..., Any]
-_PREFIX = re.compile(r"(?:[A-Za-z][A-Za-z0-9_:.-]{0,31})?")
 _CONNECT, _DISCONNECT, _ANY = "connect", "disconnect", "*"
-
-
-@attrs.frozen
-class Names:
-    """What our events are called on a host.
-
-    Attributes:
-        prefix: stands before every name, in both directions.
-        namespace: Socket.IO's, in which they are.
-
-    Raises:
-        UsageError: neither can be so.
-    """
-
-    prefix: str = ""
-    namespace: str = "/"
-
-    def __attrs_post_init__(self) -> None:
-        if not isinstance(self.prefix, str) or _PREFIX.fullmatch(self.prefix) is None:
-            raise UsageError(
-                "prefix: wanted nothing, or a letter and up to 31 more letters, digits and _ : . -, got "
-                f"{self.prefix!r}"
-            )
-        if not isinstance(self.namespace, str) or not self.namespace.startswith("/"):
-            raise UsageError(f"namespace: wanted '/' or a name that begins so, got {self.namespace!r}")
-
-    def of(self, event: str) -> str:
-        """Return what one of our events is called here."""
-        return self.prefix + event
-
-    @property
-    def another_prefix(self) -> str:
-        """One that is not this one, to be named to whom this one does not suit."""
-        return "p2p_" if self.prefix != "p2p_" else "peers_"
 
 
 class Registration:
@@ -69,7 +32,7 @@ class Registration:
         names: what our events are called there.
     """
 
-    def __init__(self, sio: Any, names: Names) -> None:
+    def __init__(self, sio: Any, names: EventNames) -> None:
         self.names = names
         self._sio = sio
         self._table: _Table | None = None

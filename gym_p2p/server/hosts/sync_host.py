@@ -20,6 +20,7 @@ from typing import Any
 
 import socketio
 
+from gym_p2p.config.event_names import EventNames
 from gym_p2p.core.api.replies import Code
 from gym_p2p.core.matchmaking.commands import ProposedMatch
 from gym_p2p.core.presence.rate_limits import SlidingWindow, too_often
@@ -31,7 +32,7 @@ from gym_p2p.server.documents import Documents
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.hosts.callbacks import Callbacks
 from gym_p2p.server.hosts.receiving import Receiving
-from gym_p2p.server.hosts.registration import Names, Registration, arguments_for
+from gym_p2p.server.hosts.registration import Registration, arguments_for
 from gym_p2p.server.hosts.sync_calls import HostCalls, SyncHook
 from gym_p2p.server.hosts.sync_sockets import SyncSockets
 from gym_p2p.server.switchboard import OnOutcome, Switchboard, error_of
@@ -63,7 +64,13 @@ class SyncService:
     """
 
     def __init__(
-        self, sio: Any, switchboard: Switchboard, *, names: Names, callbacks: Callbacks, documents: Documents
+        self,
+        sio: Any,
+        switchboard: Switchboard,
+        *,
+        names: EventNames,
+        callbacks: Callbacks,
+        documents: Documents,
     ) -> None:
         self.documents = documents
         self._delivery = documents.delivery if isinstance(documents.delivery, SyncDelivery) else None

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from gym_p2p.config import P2PConfig
 from gym_p2p.core.match.events import Leave
 from gym_p2p.errors import MatchOver, NetworkError
 from gym_p2p.net.worker.messages import WorkerCommand, WorkerEvent, WorkerFailed, WorkerStopped
@@ -18,7 +19,7 @@ class Worker(NetworkWorker):
 
     def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
         self.events: list[WorkerEvent] = []
-        super().__init__(lambda stamped: self.events.append(stamped[1]))
+        super().__init__(lambda stamped: self.events.append(stamped[1]), P2PConfig())
         self._given = work
         self.cleaned_up = 0
 
