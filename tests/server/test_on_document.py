@@ -17,6 +17,7 @@ import socketio
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.exports.upload import Upload, UploadOutcome, upload
+from gym_p2p.server import intake as intake_module
 from gym_p2p.server import mount, serve_in_thread, wsgi_app
 from gym_p2p.server import outbox as under_test
 from gym_p2p.server.delivery import AsyncDelivery, SyncDelivery
@@ -236,6 +237,32 @@ def test_a_wsgi_host_takes_documents_and_tells_its_players_so(tmp_path: Path, *,
         assert put(url, tmp_path, b"no document") is UploadOutcome.REFUSED
         assert put(url, tmp_path, document("b")) is UploadOutcome.REFUSED  # another player's
     finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_players_of_a_wsgi_host_have_their_answer_before_a_large_aggregate_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def making(_job: Any, _body: Any) -> None:
+        asked.set()
+        answered.wait(PATIENCE_S)
+
+    monkeypatch.setattr(intake_module, "apart_now", making)
+    service = _Mounted(tmp_path)
+    service.documents.store.put(claims("a"), "multiplayer", document("a", hashes=MANY * 2))
+    server = make_server("127.0.0.1", 0, wsgi_app(service), handler_class=_Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert put(url, tmp_path, document("b"), "b") is UploadOutcome.STORED
+        assert asked.wait(PATIENCE_S)
+    finally:
+        answered.set()
         server.shutdown()
         thread.join()
         server.server_close()
