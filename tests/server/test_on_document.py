@@ -16,6 +16,7 @@ import pytest
 import socketio
 
 from gym_p2p.config import ServiceConfig
+from gym_p2p.exports.documents import read_document
 from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.server import intake as intake_module
 from gym_p2p.server import mount, serve_in_thread, wsgi_app
@@ -158,6 +159,44 @@ def test_on_threads_it_is_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixt
     delivery.stop()
     assert "the database is locked" in caplog.text
     assert not list((tmp_path / ".undelivered").iterdir())
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_document_is_read_beside_the_event_loop_and_outside_of_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_async: bool
+) -> None:
+    """One of a long match has tens of megabytes."""
+    host, outbox = Host(), Outbox(tmp_path)
+    store = Documents(ServiceConfig(data_dir=str(tmp_path)), open_secret(tmp_path)).store
+    with outbox.storing("m", "a", "session", store.folder(claims("a"))):
+        store.put(claims("a"), "session", document("a"))
+    read: list[tuple[int, bool]] = []
+
+    def noted(path: Path) -> bytes:
+        read.append((threading.get_ident(), outbox._lock.locked()))
+        return read_document(path)
+
+    monkeypatch.setattr(under_test, "read_document", noted)
+
+    async def story() -> int:
+        delivery = AsyncDelivery(outbox, host.take_async)
+        delivery.start()
+        await eventually(lambda: bool(host.got))
+        await delivery.stop()
+        return threading.get_ident()
+
+    if is_async:
+        elsewhere = asyncio.run(story())
+    else:
+        server = socketio.Server(async_mode="threading")
+        tasks, event = server.start_background_task, server.eio.create_event
+        sync = SyncDelivery(outbox, host.take, start_background_task=tasks, create_event=event)
+        sync.start()
+        until(lambda: bool(host.got))
+        elsewhere = threading.get_ident()
+        sync.stop()
+    assert [locked for _, locked in read] == [False]
+    assert elsewhere not in {thread for thread, _ in read}
 
 
 def test_what_was_marked_and_never_stored_is_not_handed_over(tmp_path: Path) -> None:
