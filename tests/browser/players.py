@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -43,6 +43,13 @@ async def serving(data_dir: Path, pages_url: str, **options: Any) -> AsyncIterat
         await service.stop()
 
 
+class Served(Protocol):
+    """A service somewhere."""
+
+    @property
+    def url(self) -> str: ...
+
+
 @attrs.frozen
 class Opened:
     """How a game channel came to be."""
@@ -69,7 +76,7 @@ class PythonPlayer:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def at(cls, service: Service, subject: str) -> AsyncIterator[PythonPlayer]:
+    async def at(cls, service: Served, subject: str) -> AsyncIterator[PythonPlayer]:
         """A player who has registered; closed at the end."""
         player = cls()
         try:
@@ -159,7 +166,7 @@ class PagePlayer:
     @contextlib.asynccontextmanager
     async def at(
         cls,
-        service: Service,
+        service: Served,
         subject: str,
         chromium: Chromium,
         *,

@@ -46,8 +46,8 @@ asyncio.run(main())
 def test_an_unknown_name_is_none_of_the_service() -> None:
     import gym_p2p.server  # noqa: PLC0415  # what is tested
 
-    with pytest.raises(AttributeError, match="moount"):
-        _ = gym_p2p.server.moount
+    with pytest.raises(AttributeError, match="mounts"):
+        _ = gym_p2p.server.mounts
     assert {"mount", "Service"} <= set(dir(gym_p2p.server))
 
 

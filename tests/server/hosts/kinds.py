@@ -146,7 +146,9 @@ def ready(listener: socket.socket) -> None:
 
 def make_async(data_dir: str) -> Host:
     sio = socketio.AsyncServer(
-        async_mode="aiohttp" if KIND == "aiohttp" else "asgi", async_handlers=not INLINE
+        async_mode="aiohttp" if KIND == "aiohttp" else "asgi",
+        async_handlers=not INLINE,
+        cors_allowed_origins="*",
     )
     host = Host(sio, sio, data_dir)
 
@@ -240,7 +242,7 @@ def serve_server(data_dir: str) -> None:
     """Serve a bare ``socketio.Server`` behind Werkzeug's threads."""
     from werkzeug.serving import make_server  # noqa: PLC0415  # this kind's alone
 
-    sio = socketio.Server(async_mode="threading", async_handlers=not INLINE)
+    sio = socketio.Server(async_mode="threading", async_handlers=not INLINE, cors_allowed_origins="*")
     host = Host(sio, sio, data_dir)
     sio.on("connect", lambda sid, _environ: host.on_connect(sid))
     sio.on("disconnect", lambda sid, _reason: host.on_disconnect(sid))
@@ -275,7 +277,9 @@ def serve_flask(data_dir: str) -> None:
     early = Host.refusal(lambda: mount(before))
     assert "init_app" in early, early
     mode = KIND.removeprefix("flask-").removesuffix("-inline")
-    sockets = flask_socketio.SocketIO(app, async_mode=mode, async_handlers=not INLINE)
+    sockets = flask_socketio.SocketIO(
+        app, async_mode=mode, async_handlers=not INLINE, cors_allowed_origins="*"
+    )
     host = Host(sockets, sockets, data_dir)
     host.sio = sockets.server
 
