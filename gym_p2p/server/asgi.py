@@ -1,7 +1,7 @@
 """The service's plain HTTP as an ASGI application.
 
 An upload is answered 200 only when the document is on the disk; everything heavy happens in worker threads,
-or apart (:mod:`gym_p2p.server.intake`), so that signals keep flowing.
+or apart (:mod:`gym_p2p.server.apart`), so that signals keep flowing.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import re
 import weakref
 from typing import IO, Any
 
+from gym_p2p.server.apart import NotNowError
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
-from gym_p2p.server.intake import NotNowError
 from gym_p2p.server.parts import Part
 from gym_p2p.server.reading import LATE, TOO_MANY, told_to_client, too_large
 from gym_p2p.server.web import Answer, Arriving, Mounted, RefusalError, Request, WebParts, is_ours

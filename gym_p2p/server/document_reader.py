@@ -1,6 +1,7 @@
-"""Reads one large document, as a program of its own: see :mod:`gym_p2p.server.intake`.
+"""Stores one large document, or compares those of a match, as a program of its own.
 
-It gets a job as a line of JSON, and answers with what went wrong, if something did. Nobody imports it.
+See :mod:`gym_p2p.server.apart`. It gets a job as a line of JSON, and answers with what went wrong, if
+something did. Nobody imports it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 import msgspec
 
 from gym_p2p.processes.limits import limit_memory
+from gym_p2p.server.apart import MEMORY_BYTES, Job, unpacked
 from gym_p2p.server.guard.tokens import UploadClaims
-from gym_p2p.server.intake import MEMORY_BYTES, Job, unpacked
 from gym_p2p.server.store import DocumentError, Store
 
 __all__: list[str] = []
@@ -50,7 +51,7 @@ def _do(fields: dict[str, Any]) -> None:
     if fields["body"] is not None:
         with Path(fields["body"]).open("rb") as body:
             store.put(claims, job.kind, b"".join(unpacked(body, job)))
-    if job.kind == "multiplayer" and not store.missing(claims):
+    else:
         store.aggregate(claims)
 
 

@@ -1,7 +1,8 @@
 """The matches that a service has made, in a file of its data directory: ``.matches.jsonl``, a line for each.
 
 An upload token says all that the service has to know of a match, and so the service forgets a match with its
-last player. With the file an operator can give a player another token once theirs has expired.
+last player. With the file an operator can give a player another token once theirs has expired. It grows with
+the study, and nothing trims it.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.files.problems import disk_problem
+from gym_p2p.server.apart import NotNowError, TooLargeError
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
-from gym_p2p.server.intake import NotNowError, TooLargeError
 from gym_p2p.server.parts import PartsFullError
 from gym_p2p.server.quota import QuotaFullError
 from gym_p2p.server.storage import StorageError

@@ -34,6 +34,7 @@ from gym_p2p.exports.documents import (
 )
 from gym_p2p.exports.index import INDEX, append_to_index
 from gym_p2p.files.names import path_component
+from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 
@@ -100,10 +101,14 @@ class Store:
         if (header.gameId, header.playerId) != (claims.match_id, claims.player_id):
             raise ForeignDocumentError("the document's gameId and playerId are not those of the token")
         path = self.path(claims, claims.player_id, kind)
-        new = find_document(path) is None
+        new = kind == "multiplayer" and find_document(path) is None
+        entry = told_index_entry(body, path.parent.name) if new else None
         write_pieces(path, [body])
-        if new and kind == "multiplayer":
-            append_to_index(self.directory, told_index_entry(body, path.parent.name))
+        if entry is not None:
+            try:
+                append_to_index(self.directory, entry)
+            except OSError as error:  # it is stored all the same
+                _LOG.error("match %s: not in %s: %s", claims.match_id, INDEX, disk_problem(error))
 
     def read(self, match_id: str, player: str, kind: Kind) -> bytes | None:
         """Return a stored document, or ``None`` if there is none.

@@ -72,12 +72,17 @@ class Request:
 
 @attrs.frozen
 class Answer:
-    """What is answered."""
+    """What is answered.
+
+    Attributes:
+        afterwards: what a synchronous server does once it is sent; ``None``: nothing.
+    """
 
     status: int
     body: bytes
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
+    afterwards: Callable[[], None] | None = None
 
     @classmethod
     def of(cls, value: Mapping[str, Any], status: int = 200) -> Answer:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import http
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import IO, Any
 
+import attrs
+
+from gym_p2p.server.apart import NotNowError
 from gym_p2p.server.guard.client_log import client_log
-from gym_p2p.server.intake import NotNowError
 from gym_p2p.server.parts import Part
 from gym_p2p.server.reading import LATE, TOO_MANY, told_to_client, too_large
 from gym_p2p.server.web import Answer, Arriving, Mounted, RefusalError, Request, WebParts, is_ours
@@ -58,6 +61,8 @@ def wsgi_app(service: Mounted, other: WsgiApp | None = None) -> WsgiApp:
         phrase = http.HTTPStatus(answer.status).phrase
         headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body)))]
         start_response(f"{answer.status} {phrase}", headers)
+        if answer.afterwards is not None:
+            return _Body(answer.body, answer.afterwards)
         return [] if request.method == "HEAD" else [answer.body]
 
     return serve
@@ -80,11 +85,11 @@ class _Uploads:
                     size_bytes = _read(environ, body, arriving.limit_bytes)
                     if arriving.part is not None:
                         return self._take_part(arriving, arriving.part, body, size_bytes)
-                    self._documents.intake.take_now(
+                    left = self._documents.intake.take_now(
                         arriving.claims, arriving.kind, body, gzipped=arriving.gzipped
                     )
                     self._documents.stored()
-                    return arriving.stored()
+                    return self._afterwards(arriving, arriving.stored(), left=left)
         except RefusalError as refusal:
             arriving.refused(refusal)
             raise
@@ -102,7 +107,7 @@ class _Uploads:
                 return Answer.of({"ok": True, "stored": False, "received": 0})
             try:
                 with self._documents.parts.path(part).open("rb") as whole:
-                    self._documents.intake.take_now(part.claims, part.kind, whole, gzipped=True)
+                    left = self._documents.intake.take_now(part.claims, part.kind, whole, gzipped=True)
             except NotNowError:  # it can be tried again soon: its parts are kept
                 raise
             except Exception:
@@ -110,7 +115,26 @@ class _Uploads:
                 raise
             self._documents.parts.remove(part)
         self._documents.stored()
-        return arriving.stored(received)
+        return self._afterwards(arriving, arriving.stored(received), left=left)
+
+    def _afterwards(self, arriving: Arriving, answer: Answer, *, left: bool) -> Answer:
+        if not left:
+            return answer
+        return attrs.evolve(answer, afterwards=partial(self._documents.intake.aggregate_now, arriving.claims))
+
+
+class _Body:
+    """The body of an answer, and what is done once it has been sent: a server closes it then (PEP 3333)."""
+
+    def __init__(self, body: bytes, afterwards: Callable[[], None]) -> None:
+        self._body = body
+        self._afterwards = afterwards
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._body
+
+    def close(self) -> None:
+        self._afterwards()
 
 
 def _headers(environ: Environ) -> dict[str, str]:

@@ -44,8 +44,8 @@ from gym_p2p.game.replay.records import (
     digest_of_header,
 )
 from gym_p2p.game.state.dumps import MAX_PLAIN_BYTES, NoStateError, compare, pack
+from gym_p2p.server.apart import Job, TooLargeError, unpacked
 from gym_p2p.server.guard.tokens import JoinClaims, OperatorClaims, TokenSigner, UploadClaims, read_secret
-from gym_p2p.server.intake import Job, TooLargeError, unpacked
 from gym_p2p.server.store import DocumentError, Store
 from tests.hostile.decoders import Decoder
 from tests.hostile.generators import TEXTS, broken, hostile_json, json_values

@@ -37,7 +37,7 @@ OURS = {
     "gym_p2p.bench": "a benchmark and its own processes",
     "gym_p2p.cli.demo": "the demo and its own players, and the documents that they wrote a moment ago",
     "gym_p2p.server.document_reader": "the service and its own reader",
-    "gym_p2p.server.intake:_raise_again": "the service and its own reader",
+    "gym_p2p.server.apart:_raise_again": "the service and its own reader",
     "gym_p2p.server.outbox": "the service's own markers, and documents that the intake has checked",
     "gym_p2p.server.store:Store.read": "documents that the intake has checked",
     "gym_p2p.server.store:Store.listed": "the service's own index",

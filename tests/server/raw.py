@@ -73,6 +73,8 @@ class RawClient:
         self._ids = itertools.count()
         self._events: list[tuple[str, Any]] = []
         self._acks: dict[int, Any] = {}
+        self.heard: list[str] = []
+        """All that the service has said, as it came."""
         assert self._ws.recv(PATIENCE_S)[:1] == "0"
         self._ws.send("40" + ("" if auth is None else json.dumps(auth)))
         try:
@@ -80,6 +82,7 @@ class RawClient:
         except TimeoutError:
             self.close()
             raise
+        self.heard.append(answer)
         self.refusal: Any = json.loads(answer[2:]) if answer.startswith("44") else None
         """What the service said when it did not let this client in."""
         assert answer.startswith(("40", "44"))
@@ -152,6 +155,7 @@ class RawClient:
 
     def _read(self, deadline: float) -> None:
         frame = str(self._ws.recv(max(0.0, deadline - time.monotonic())))
+        self.heard.append(frame)
         if frame == "2":
             self._ws.send("3")
         elif frame.startswith("42"):

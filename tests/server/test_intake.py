@@ -6,18 +6,22 @@ import io
 import json
 import sys
 import tracemalloc
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
 
 from gym_p2p.exports.documents import Kind, read_document
-from gym_p2p.server import intake as under_test
+from gym_p2p.server import apart as under_test
+from gym_p2p.server import intake as intake_module
+from gym_p2p.server.apart import SMALL_BYTES, Job, NotNowError, TooLargeError, unpacked
 from gym_p2p.server.guard.tokens import UploadClaims
-from gym_p2p.server.intake import SMALL_BYTES, Intake, NotNowError, TooLargeError
+from gym_p2p.server.intake import Intake
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 from tests.server.documents import claims, document
-from tests.waiting import eventually, until
+from tests.waiting import PATIENCE_S, eventually, until
 
 LIMIT_BYTES = 64 * 2**20
 MANY = tuple(f"{n:016x}" for n in range(12_000))
@@ -25,7 +29,34 @@ MANY = tuple(f"{n:016x}" for n in range(12_000))
 
 
 def hand_in(store: Store, whose: UploadClaims, kind: Kind, body: bytes, *, gzipped: bool = False) -> None:
-    asyncio.run(Intake(store, LIMIT_BYTES).take(whose, kind, io.BytesIO(body), gzipped=gzipped))
+    async def work() -> None:
+        intake = Intake(store, LIMIT_BYTES)
+        await intake.take(whose, kind, io.BytesIO(body), gzipped=gzipped)
+        await eventually(lambda: not intake._aggregates)
+
+    asyncio.run(work())
+
+
+def stored_apart(apart: Callable[..., Awaitable[None]], store: Store) -> Callable[..., Awaitable[None]]:
+    """Store documents at once, and leave the aggregate to a reader."""
+
+    async def work(job: Job, body: IO[bytes] | None) -> None:
+        if body is None:
+            await apart(job, body)
+        else:
+            store.put(job.claims, job.kind, b"".join(unpacked(body, job)))
+
+    return work
+
+
+def stored_apart_now(apart_now: Callable[..., None], store: Store) -> Callable[..., None]:
+    def work(job: Job, body: IO[bytes] | None) -> None:
+        if body is None:
+            apart_now(job, body)
+        else:
+            store.put(job.claims, job.kind, b"".join(unpacked(body, job)))
+
+    return work
 
 
 def test_the_last_players_document_completes_the_aggregate(tmp_path: Path) -> None:
@@ -130,6 +161,84 @@ def test_a_reader_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(under_test, "_TIMEOUT_S", 0.01)
     with pytest.raises(TooLargeError, match="cannot be read within"):
         hand_in(Store(tmp_path), claims("a"), "session", document("a", hashes=MANY))
+
+
+@pytest.mark.parametrize("failure", ["too slow", "killed", "no reader", "no memory"])
+@pytest.mark.parametrize("large", [True, False])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_document_is_taken_whatever_becomes_of_the_aggregate(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: str,
+    *,
+    large: bool,
+    is_async: bool,
+) -> None:
+    store = Store(tmp_path)
+    store.put(claims("a"), "multiplayer", document("a", hashes=MANY * 2))
+    program = {
+        "too slow": "import time; time.sleep(600)",
+        "killed": "import os; os.kill(os.getpid(), 9)",
+        "no reader": "raise SystemExit(3)",
+        "no memory": """print('{"error": "TooLargeError", "arguments": ["no memory"]}')""",
+    }[failure]
+    monkeypatch.setattr(under_test, "python_command", lambda _module: [sys.executable, "-c", program])
+    monkeypatch.setattr(under_test, "_TIMEOUT_S", 0.2)
+    if large:  # it is stored as it would be by a reader, and the one for the aggregate fails
+        monkeypatch.setattr(intake_module, "apart", stored_apart(under_test.apart, store))
+        monkeypatch.setattr(intake_module, "apart_now", stored_apart_now(under_test.apart_now, store))
+    body = document("b", hashes=MANY if large else ("x",))
+    if is_async:
+        hand_in(store, claims("b"), "multiplayer", body)
+    else:
+        intake = Intake(store, LIMIT_BYTES)
+        assert intake.take_now(claims("b"), "multiplayer", io.BytesIO(body), gzipped=False)
+        intake.aggregate_now(claims("b"))
+    assert read_document(store.path(claims("b"), "b", "multiplayer")) == body
+    assert not store.aggregate_path(claims("b")).exists()
+    assert "match m: not aggregated" in caplog.text
+
+
+def test_a_disk_that_is_full_for_a_small_aggregate_is_no_matter_of_the_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    store = Store(tmp_path)
+    hand_in(store, claims("a"), "multiplayer", document("a"))
+    monkeypatch.setattr(store, "aggregate", full)
+    hand_in(store, claims("b"), "multiplayer", document("b"))
+    assert store.path(claims("b"), "b", "multiplayer").exists()
+    assert "not aggregated" in caplog.text
+
+
+def test_no_document_waits_for_an_aggregate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    store.put(claims("a"), "multiplayer", document("a", hashes=MANY * 2))
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    monkeypatch.setattr(under_test, "python_command", lambda _module: sleeper)
+
+    async def work() -> None:
+        intake = Intake(store, LIMIT_BYTES)
+        async with asyncio.timeout(PATIENCE_S):
+            for _ in range(6):
+                body = io.BytesIO(document("b"))
+                await intake.take(claims("b"), "multiplayer", body, gzipped=False)
+        assert 1 <= len(intake._aggregates) <= 2  # one that is made, and one that has what came meanwhile
+
+    asyncio.run(work())
+
+
+def test_a_line_that_the_index_does_not_take_is_no_matter_of_the_document(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "index.jsonl").mkdir()
+    store = Store(tmp_path)
+    hand_in(store, claims("a"), "multiplayer", document("a"))
+    assert store.path(claims("a"), "a", "multiplayer").exists()
+    assert "not in index.jsonl" in caplog.text
 
 
 def test_a_reader_that_is_killed_is_not_the_documents_fault(

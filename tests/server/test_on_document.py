@@ -17,8 +17,10 @@ import socketio
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import UsageError
+from gym_p2p.exports.documents import read_document
 from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.server import aiohttp_handler, asgi_app, mount, serve_in_thread, wsgi_app
+from gym_p2p.server import intake as intake_module
 from gym_p2p.server import outbox as under_test
 from gym_p2p.server.delivery import AsyncDelivery, SyncDelivery
 from gym_p2p.server.documents import Documents
@@ -160,6 +162,44 @@ def test_on_threads_it_is_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert not list((tmp_path / ".undelivered").iterdir())
 
 
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_document_is_read_beside_the_event_loop_and_outside_of_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_async: bool
+) -> None:
+    """One of a long match has tens of megabytes."""
+    host, outbox = Host(), Outbox(tmp_path)
+    store = Documents(ServiceConfig(data_dir=str(tmp_path)), open_secret(tmp_path)).store
+    with outbox.storing("m", "a", "session", store.folder(claims("a"))):
+        store.put(claims("a"), "session", document("a"))
+    read: list[tuple[int, bool]] = []
+
+    def noted(path: Path) -> bytes:
+        read.append((threading.get_ident(), outbox._lock.locked()))
+        return read_document(path)
+
+    monkeypatch.setattr(under_test, "read_document", noted)
+
+    async def story() -> int:
+        delivery = AsyncDelivery(outbox, host.take_async)
+        delivery.start()
+        await eventually(lambda: bool(host.got))
+        await delivery.stop()
+        return threading.get_ident()
+
+    if is_async:
+        elsewhere = asyncio.run(story())
+    else:
+        server = socketio.Server(async_mode="threading")
+        tasks, event = server.start_background_task, server.eio.create_event
+        sync = SyncDelivery(outbox, host.take, start_background_task=tasks, create_event=event)
+        sync.start()
+        until(lambda: bool(host.got))
+        elsewhere = threading.get_ident()
+        sync.stop()
+    assert [locked for _, locked in read] == [False]
+    assert elsewhere not in {thread for thread, _ in read}
+
+
 def test_what_was_marked_and_never_stored_is_not_handed_over(tmp_path: Path) -> None:
     folder = tmp_path / "m"
     with pytest.raises(OSError, match="full"), Outbox(tmp_path).storing("m", "a", "session", folder):
@@ -246,6 +286,32 @@ def test_a_wsgi_host_takes_documents_and_tells_its_players_so(tmp_path: Path, *,
 def test_a_web_application_of_something_else_is_refused_by_name(web: Any) -> None:
     with pytest.raises(UsageError, match=r"wanted what mount\(\) has returned.*socketio"):
         web(socketio.AsyncServer(async_mode="asgi"))
+
+
+def test_players_of_a_wsgi_host_have_their_answer_before_a_large_aggregate_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def making(_job: Any, _body: Any) -> None:
+        asked.set()
+        answered.wait(PATIENCE_S)
+
+    monkeypatch.setattr(intake_module, "apart_now", making)
+    service = _Mounted(tmp_path)
+    service.documents.store.put(claims("a"), "multiplayer", document("a", hashes=MANY * 2))
+    server = make_server("127.0.0.1", 0, wsgi_app(service), handler_class=_Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert put(url, tmp_path, document("b"), "b") is UploadOutcome.STORED
+        assert asked.wait(PATIENCE_S)
+    finally:
+        answered.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class _Mounted:

@@ -24,7 +24,8 @@ from gym_p2p.exports.documents import read_document
 from gym_p2p.exports.upload import PART_BYTES, Upload, UploadOutcome, upload
 from gym_p2p.server import parts as under_test
 from gym_p2p.server import serve_in_thread
-from gym_p2p.server.intake import MOST_BYTES, Intake, NotNowError, TooLargeError
+from gym_p2p.server.apart import NotNowError, TooLargeError
+from gym_p2p.server.intake import MOST_BYTES, Intake
 from gym_p2p.server.parts import Part, Parts, PartsFullError
 from gym_p2p.server.store import Store
 from tests.server.clients import Match, folder_of, stored

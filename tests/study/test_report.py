@@ -93,6 +93,19 @@ def test_the_values_of_the_first_screen_are_those_of_the_tables() -> None:
     assert f"All {match['hashes_compared'] + match['actions_compared']} comparisons" in text
 
 
+def test_the_first_screen_says_how_many_matches_never_connected(folder: Path) -> None:
+    assert "never connected" not in Reader(report_html(gym_p2p.load(folder))).text
+    nothing = {"type": "unknown", "connectionDetails": {}}
+    for player in ("left", "right"):
+        alone = made.document(player, match="n", frames=0, connection=nothing, latency=None)
+        alone["latencyByPeer"] = {}
+        made.write(folder / "n" / f"{player}.multiplayer.json", alone)
+    study = gym_p2p.load(folder)
+    assert "1 of 2 matches never connected" in Reader(report_html(study)).text
+    assert "The match never connected" in Reader(report_html(study, "n")).text
+    assert "never connected" not in Reader(report_html(study, "m")).text
+
+
 def test_a_match_shows_its_outage_its_desync_and_its_timeline(folder: Path) -> None:
     page = report_html(gym_p2p.load(folder), "m")
     text = Reader(page).text

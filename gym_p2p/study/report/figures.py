@@ -95,6 +95,15 @@ class Figures:
         return Counter(row["ended_by"] or "not known (still going on, or killed)" for row in self.matches)
 
     @property
+    def never_connected(self) -> int:
+        """Matches with documents, in none of which there is a frame, a round trip or a way to a peer."""
+        met = {link.match for link in self.links}
+        met |= {row["match"] for row in self.players if row["connection"] not in {None, "unknown"}}
+        return sum(
+            bool(row["documents"]) and not row["frames"] and row["match"] not in met for row in self.matches
+        )
+
+    @property
     def played_s(self) -> float:
         """How long all matches were, together."""
         spans = [

@@ -118,6 +118,7 @@ def _first_screen(figures: Figures, match: str | None) -> Html:
         page.tiles(tiles),
         page.paragraph(words.rtt(figures), kind="lead"),
         page.paragraph(words.ends(figures) if match is None else words.end(figures)),
+        *(page.paragraph(apart, kind="bad") for apart in [words.never_connected(figures)] if apart),
         page.paragraph(said, kind="good" if good else "bad"),
         page.paragraph(
             f"{plural(problems, 'problem')} found: see below." if problems else "No problem found."

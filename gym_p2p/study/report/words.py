@@ -9,7 +9,7 @@ from gym_p2p.study.problems import plural
 from gym_p2p.study.report.figures import Figures
 from gym_p2p.version import __version__
 
-__all__ = ["duration", "end", "ends", "methods", "rtt", "synchrony"]
+__all__ = ["duration", "end", "ends", "methods", "never_connected", "rtt", "synchrony"]
 
 
 def duration(seconds: float) -> str:
@@ -29,6 +29,19 @@ def ends(figures: Figures) -> str:
     """Return how the matches ended."""
     told = ", ".join(f"{reason}: {count:,}" for reason, count in figures.ends.most_common(6))
     return f"How they ended: {told}." if told else "No match was found."
+
+
+def never_connected(figures: Figures) -> str:
+    """Return how many matches never connected; empty where all did."""
+    count, of = figures.never_connected, len(figures.matches)
+    if not count:
+        return ""
+    if of == 1:
+        return "The match never connected: no document of it has a frame, or a round trip."
+    return (
+        f"{count:,} of {plural(of, 'match', 'matches')} never connected: no document of them has a frame, "
+        "or a round trip."
+    )
 
 
 def end(figures: Figures) -> str:
