@@ -324,17 +324,24 @@ PROPERTIES: dict[str, tuple[Callable[..., Any], Mapping[str, SearchStrategy[Any]
 
 
 def property_named(
-    name: str, *, examples: int = 1, database: ExampleDatabase | None = None, shrinks: bool = True
+    name: str,
+    *,
+    examples: int = 1,
+    database: ExampleDatabase | None = None,
+    shrinks: bool = True,
+    same: bool = False,
 ) -> Any:
     """Return a property as a Hypothesis test, which tries so many examples when it is called.
 
-    What has failed is kept in the database, if there is one, and tried first.
+    What has failed is kept in the database, if there is one, and tried first; ``same`` are the same examples
+    every time.
     """
     holds, drawn = PROPERTIES[name]
     anything = settings(
         max_examples=examples,
         deadline=None,
         database=database,
+        derandomize=same,
         phases=[Phase.reuse, Phase.generate, *([Phase.shrink] if shrinks else [])],
         suppress_health_check=list(HealthCheck),
     )

@@ -6,7 +6,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.core.match.checksums import ChecksumHistory
@@ -252,7 +252,7 @@ def test_forged_checksums_push_out_no_true_disagreement() -> None:
     assert sorted(found) == [(29, 1), (29, 2)]  # the forged one of that frame differs too: that is all
 
 
-@settings(deadline=None, max_examples=examples(60))
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.data_too_large])
 @given(
     players=st.integers(3, 5),
     count=st.sampled_from([1, 40, 4_096, 4_097, 9_000]),

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from typing import Any
 
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ from gym_p2p.core.record import recorded_frames
 from gym_p2p.core.record.aggregate import aggregate
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from gym_p2p.exports import schema
+from tests.core.record.records import validator
 
 
 def document(
@@ -47,11 +47,17 @@ def compare(documents: dict[SeatId, dict[str, Any]]) -> dict[str, Any]:
         game_id="match-1",
         aggregated_at_ms=1_000,
     )
-    VALIDATOR.validate(result)
+    require_valid(result)
     return result
 
 
-VALIDATOR = jsonschema.Draft202012Validator(schema("aggregate"))
+@functools.cache
+def _validator() -> Any:
+    return validator("aggregate")
+
+
+def require_valid(result: dict[str, Any]) -> None:
+    _validator().validate(result)
 
 
 HASHES = {(1, 0): "aa", (1, 30): "bb", (2, 0): "cc"}

@@ -9,7 +9,7 @@ import pytest
 from gym_p2p.core.record.aggregate import aggregate
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from tests.core.record.test_aggregate import VALIDATOR, document
+from tests.core.record.test_aggregate import document, require_valid
 
 
 def result(number: int = 1, **changed: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def compared(documents: dict[SeatId, dict[str, Any]], *, a: str | None = None) -
         player: json.dumps(document).encode for player, document in documents.items()
     }
     result = aggregate(reading, game_id="m", aggregated_at_ms=1, subjects=subjects)
-    VALIDATOR.validate(result)
+    require_valid(result)
     return result
 
 
