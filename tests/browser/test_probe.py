@@ -107,7 +107,8 @@ def test_a_python_player_and_a_page_that_knows_only_the_plain_wire_probe_each_ot
             # Such a page closes the channel as soon as it has measured; what we have until then counts.
             attempts, outcome = await measured_by_both(service, subjects)
             reports = reports_of(outcome)
-            assert reports[subjects[1]].rtt_ms == (await page.probed(attempts))[-1]["rtt_ms"]
+            # Where both disagree the service lets them measure once more within one probe.
+            assert reports[subjects[1]].rtt_ms in [one["rtt_ms"] for one in await page.probed(attempts)]
             assert (await python.probed(attempts))[-1].failure is None
 
     run(work())

@@ -105,8 +105,9 @@ def test_ctrl_c_while_the_demo_plays_still_writes_every_export(tmp_path: Path) -
     alive, err = interrupt(process)
     assert not alive
     assert "Traceback" not in err
+    # Of a player who is killed before they are done, their network process makes the documents.
+    until(lambda: len(exported(tmp_path)["multiplayer"]) == 2)
     documents = exported(tmp_path)["multiplayer"]
-    assert len(documents) == 2
     for document in documents:
         jsonschema.validate(document, schema("multiplayer"))
 

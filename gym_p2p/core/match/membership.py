@@ -135,6 +135,8 @@ class Departures:
         peer.final = peer.remote_inputs.count
         yield PlayerGone(peer.index, EXCLUDED, peer.final, cause.value, source=Source.PEER, via=peer.index)
         yield from self._take(peer, 0, (), now)
+        if self.open and not any(one.present for one in self._peers.values()):
+            yield from self._agree(now)  # on those who were gone before: nobody is left who could report
 
     def lacks_report_of(self, peer: Peer) -> bool:
         """Whether a player has still to report about those whom we count as gone."""
@@ -302,7 +304,7 @@ class Departures:
         if reports is None or not self.open:
             return
         self.open, self._agreed = False, reports
-        for player in self._gone():
+        for player in reports[None].gone:
             yield from self._fix(self._peers[player], now)
 
     def _fix(self, peer: Peer, now: float) -> Iterator[DepartureOutput]:

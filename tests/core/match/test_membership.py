@@ -272,6 +272,21 @@ def test_what_was_played_by_who_is_excluded_by_all_becomes_final(players: int) -
     assert arrived[-1].confirmed == 3
 
 
+def test_who_was_lost_before_all_others_excluded_us_is_told_of_though_nobody_is_left_to_agree() -> None:
+    match = greeted_match(4)
+    match.command(BeginEpisode(1), 0.0)
+    for other in (1, 2, 3):
+        match.receive(other, encode(Ready(1, None, None, 0, 0)), 0.0)
+    for frame in range(3):
+        match.command(GiveInput(frame, b"ours"), 0.1)
+    match.closed(1, 0.2)
+    outputs_of(match)
+    for other in (2, 3):
+        match.receive(other, encode(Holdings(1, ((0, 3, Cause.LOST),))), 0.3)
+    gone = [output.player for output in outputs_of(match) if isinstance(output, PlayerGone)]
+    assert sorted(gone) == [1, 2, 3]
+
+
 def test_a_goodbye_for_anothers_loss_names_the_lost_one() -> None:
     trio = Pair(3)
     trio.begin(None, None, None)
