@@ -99,6 +99,7 @@ def test_ctrl_c_while_the_demo_starts_leaves_nothing_running(tmp_path: Path, aft
     assert "Traceback" not in err
 
 
+@pytest.mark.alone
 def test_ctrl_c_while_the_demo_plays_still_writes_every_export(tmp_path: Path) -> None:
     process = start(tmp_path, "demo", "--frames", "3000", "--json")
     until(lambda: len(list(tmp_path.glob("p2p-exports/*/*.journal.jsonl"))) == 2, 2 * PATIENCE_S)
