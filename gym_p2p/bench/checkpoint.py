@@ -95,6 +95,7 @@ def _steps(folder: Path, *, frames: int, lasts_s: float) -> Iterator[Row]:
         config = ExportConfig(directory=where, checkpoint_interval_s=_OFTEN_S)
         account = Account(record, action_of, lambda: 0)
         exporter = Exporter(config, account=account, folder=folder if checkpoints else None)
+        exporter.begin()
         found[checkpoints] = _stepped(record, lasts_s)
         exporter.finish(0.0)
     with_them, without = (statistics.quantiles(found[kind], n=100) for kind in (True, False))

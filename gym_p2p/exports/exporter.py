@@ -67,7 +67,9 @@ class Finished:
 
 
 class Exporter:
-    """Writes and uploads one session's documents.
+    """Writes and uploads one session's documents: from :meth:`begin` on, until :meth:`finish`.
+
+    Apart, for an interruption may come while it begins: whoever finishes has to know of it by then.
 
     Args:
         config: the interval, whether there is a folder, and whether to upload.
@@ -123,13 +125,17 @@ class Exporter:
             OwnThread(target=target, name=f"gym_p2p exporter {name}", daemon=True)
             for name, target in (("journal", self._run), ("spool", self._send_earlier))
         ]
+
+    def begin(self) -> None:
+        """Begin the journal, and to send what earlier matches have left."""
         for thread in self._threads:
             thread.start()
 
     def finish(self, deadline_s: float) -> Finished:
         """Write the final documents, then upload within the deadline, or leave it to the spool.
 
-        Never raises for a disk or a network; idempotent: the second call returns what the first did.
+        Never raises for a disk or a network; idempotent: the second call returns what the first did. Where it
+        had not begun, the documents are written and the upload is left to the spool.
         """
         with self._closing:
             if self._finished is None:
@@ -143,7 +149,7 @@ class Exporter:
             self._problems.clear()  # what a checkpoint could not write may be on disk by now
             self._write_final()
         self._ended.set()
-        for thread in self._threads:
+        for thread in filter(OwnThread.is_alive, self._threads):
             thread.join(max(0.0, self._upload_until - time.monotonic()))
         reply = self._reply
         uploaded = reply is not None and reply.outcome is UploadOutcome.STORED

@@ -66,7 +66,7 @@ def now_ms() -> int:
 
 
 class Recorder:
-    """The record of one match; made once the match is known, finished once."""
+    """The record of one match; made once the match is known, begun, and finished once."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Recorder:
         clock_ms: Callable[[], int] = now_ms,
         exports: bool = True,
     ) -> None:
-        """Begin the record, and the checkpoints of it.
+        """Make the record; :meth:`begin` it once somebody knows of it who will finish it.
 
         Args:
             found: the match.
@@ -115,6 +115,11 @@ class Recorder:
         self.checksums_agreed = 0
         self.desyncs = dict.fromkeys(Disagreement, 0)
         self.desynced_with: SeatId | None = None
+
+    def begin(self) -> None:
+        """Begin the checkpoints."""
+        if self._exporter is not None:
+            self._exporter.begin()
 
     def fold(self, at_ms: int, event: WorkerEvent) -> None:
         """Take in an event of the network half."""

@@ -121,6 +121,7 @@ class MatchSetup:
 
     def _begin_record(self, found: MatchFound) -> Recorder:
         self.recorder = Recorder(found=found, game=self._game, config=self._config, about=self._about)
+        self.recorder.begin()
         return self.recorder
 
     def _agree(

@@ -48,18 +48,21 @@ class Session:
         self.record.terminate("normal", partial=False, now_ms=START_MS + 1000)
 
     def exporter(
-        self, directory: Path | None, url: str | None = None, *, interval_s: float = 600
+        self, directory: Path | None, url: str | None = None, *, interval_s: float = 600, begins: bool = True
     ) -> Exporter:
         config = ExportConfig(
             directory=None if directory is None else str(directory), checkpoint_interval_s=interval_s
         )
-        return Exporter(
+        exporter = Exporter(
             config,
             account=Account(self.record, self.decode, self.now_ms),
             folder=None if directory is None else directory / FOLDER,
             server_url=url,
             token=TOKEN if url else None,
         )
+        if begins:
+            exporter.begin()
+        return exporter
 
 
 def multiplayer_path(directory: Path) -> Path:
@@ -101,6 +104,14 @@ def test_finish_twice_is_once(tmp_path: Path) -> None:
         assert exporter.finish(10) is exporter.finish(10)
         assert service.requests == 1
         assert len((tmp_path / "index.jsonl").read_bytes().splitlines()) == 1
+
+
+def test_what_ends_before_it_has_begun_is_written_and_its_upload_left_to_the_spool(tmp_path: Path) -> None:
+    session = Session()
+    session.end()
+    finished = session.exporter(tmp_path, "http://127.0.0.1:9", begins=False).finish(1)
+    assert set(finished.paths) == set(KINDS)
+    assert (finished.uploaded, finished.spooled) == (False, True)
 
 
 def test_checkpoints_go_to_a_journal_until_the_end(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from gym_p2p import HandshakeRefused, MatchOver, P2PEnv, P2PParallelEnv, PeerLost, UsageError
-from gym_p2p.exports import KINDS, schema
+from gym_p2p.exports import KINDS, Exporter, schema
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.progress import SessionState
@@ -363,6 +363,24 @@ def _waits(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def test_who_is_interrupted_while_their_exports_begin_has_their_documents(
+    lobby: Lobby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Exporter.begin
+
+    def interrupted(exporter: Exporter) -> None:
+        begin(exporter)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Exporter, "begin", interrupted)
+    envs = _blends(lobby)
+    for error in together(*(env.reset for env in envs)):
+        assert isinstance(error, KeyboardInterrupt | PeerLost)
+    written = sorted(path.name for path in lobby.exports.rglob("*.*.json"))
+    assert written == sorted(f"{seat}.{kind}.json" for seat in ("a", "b") for kind in KINDS)
+    assert not list(lobby.exports.rglob("*.journal.jsonl"))
 
 
 def test_a_signal_handler_may_close_what_it_interrupts(lobby: Lobby) -> None:
