@@ -90,13 +90,14 @@ def test_an_event_that_both_have_is_refused_and_nothing_is_left_on_the_host(tmp_
     run(story)
 
 
-def test_a_method_of_a_class_based_namespace_counts_as_an_event_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("space", ["/", "*"])
+def test_a_method_of_a_class_based_namespace_counts_as_an_event_too(tmp_path: Path, space: str) -> None:
     class Lobby(socketio.AsyncNamespace):  # type: ignore[misc]  # the library publishes no types
         async def on_probe_ready(self, _sid: str) -> None: ...
 
     async def story() -> None:
         sio = socketio.AsyncServer(async_mode="asgi")
-        sio.register_namespace(Lobby("/"))
+        sio.register_namespace(Lobby(space))
         with pytest.raises(UsageError, match="probe_ready"):
             mount(sio, ServiceConfig(data_dir=str(tmp_path)))
         assert sio.handlers == {}
@@ -225,6 +226,45 @@ def test_a_class_based_namespace_is_asked_too(tmp_path: Path) -> None:
             banned = socketio.AsyncClient(reconnection=False)
             with pytest.raises(socketio.exceptions.ConnectionError):
                 await banned.connect(place.url, headers={"X-Banned": "1"}, wait_timeout=PATIENCE_S)
+            assert service.connection_count == 0
+            await service.stop()
+
+    run(story)
+
+
+def takes_less(seen: list[str]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    def connect(space: str, _sid: str, environ: Any) -> bool:
+        seen.append(f"connect {space}")
+        return "HTTP_X_BANNED" not in environ
+
+    return connect, lambda space, _sid: seen.append(f"disconnect {space}")
+
+
+def takes_all(seen: list[str]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    connect, disconnect = takes_less(seen)
+    return (
+        lambda space, sid, environ, _auth: connect(space, sid, environ),
+        lambda space, sid, _reason: disconnect(space, sid),
+    )
+
+
+@pytest.mark.parametrize("handlers", [takes_less, takes_all])
+def test_handlers_for_all_namespaces_are_asked_with_what_they_take(tmp_path: Path, handlers: Any) -> None:
+    seen: list[str] = []
+
+    async def story() -> None:
+        async with hosting(tmp_path) as place:
+            connect, disconnect = handlers(seen)
+            place.sio.on("connect", connect, namespace="*")
+            place.sio.on("disconnect", disconnect, namespace="*")
+            service = place.mount()
+            async with page(place.url) as ann:
+                assert (await ann.call("register_subject", {"subject_id": "ann"}))["ok"]
+            await eventually(lambda: seen == ["connect /", "disconnect /"])
+            banned = socketio.AsyncClient(reconnection=False)
+            with pytest.raises(socketio.exceptions.ConnectionError):
+                await banned.connect(place.url, headers={"X-Banned": "1"}, wait_timeout=PATIENCE_S)
+            assert seen == ["connect /", "disconnect /", "connect /"]
             assert service.connection_count == 0
             await service.stop()
 

@@ -98,7 +98,7 @@ class Registration:
             return own
         everywhere: Handler | None = self._sio.handlers.get(_ANY, {}).get(event)
         if everywhere is not None:
-            return lambda *arguments: everywhere(namespace, *arguments)
+            return lambda *arguments: everywhere(*arguments_for(everywhere, (namespace, *arguments)))
         instance = self._sio.namespace_handlers.get(namespace)
         if instance is not None:
             return _method_of(instance, event)
@@ -107,7 +107,8 @@ class Registration:
 
     def _is_hosts(self, name: str, existing: Mapping[str, Handler]) -> bool:
         """Return whether the host has an event of that name, as a function or as a method."""
-        instance = self._sio.namespace_handlers.get(self.names.namespace)
+        instances = self._sio.namespace_handlers
+        instance = instances.get(self.names.namespace, instances.get(_ANY))
         return name in existing or name in self._sio.handlers.get(_ANY, {}) or hasattr(instance, f"on_{name}")
 
 
