@@ -12,12 +12,13 @@ import contextlib
 import inspect
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from gym_p2p.processes.tasks import note_failure
-from gym_p2p.processes.threads import OwnThread
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.outbox import OnDocument, Outbox, Waiting
+from gym_p2p.server.thread_calls import call_on_thread
 
 __all__ = ["AsyncDelivery", "SyncDelivery"]
 
@@ -88,17 +89,7 @@ class AsyncDelivery:
         if inspect.iscoroutinefunction(self._on_document):
             await self._on_document(*arguments)
             return
-        ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        loop = asyncio.get_running_loop()
-
-        def work() -> None:
-            answer, error = _called(self._on_document, arguments)
-            with contextlib.suppress(RuntimeError):  # the service has been stopped meanwhile
-                loop.call_soon_threadsafe(_settle, ended, answer, error)
-
-        # A daemon: a function that never returns must not keep the program from ending.
-        OwnThread(target=work, name="gym_p2p on_document", daemon=True).start()
-        answer = await ended
+        answer = await call_on_thread(partial(self._on_document, *arguments), name="gym_p2p on_document")
         if inspect.isawaitable(answer):
             await answer
 
@@ -169,8 +160,9 @@ class SyncDelivery:
 
         def work() -> None:
             try:
-                result.append(_called(self._on_document, waiting.arguments())[1])
-            except Exception as error:  # noqa: BLE001  # of reading it
+                self._on_document(*waiting.arguments())
+                result.append(None)
+            except BaseException as error:  # noqa: BLE001  # handed to the one who waits
                 result.append(error)
             finally:
                 ended.set()
@@ -187,22 +179,6 @@ class SyncDelivery:
 def _pause_s(outbox: Outbox) -> float:
     due = outbox.due()
     return _LOOK_AGAIN_S if due is None else min(_LOOK_AGAIN_S, max(0.0, due - time.monotonic()))
-
-
-def _called(on_document: OnDocument, arguments: tuple[Any, ...]) -> tuple[object, BaseException | None]:
-    try:
-        return on_document(*arguments), None
-    except BaseException as error:  # noqa: BLE001  # handed to the one who waits
-        return None, error
-
-
-def _settle(future: asyncio.Future[object], answer: object, error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(answer)
-    else:
-        future.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
 
 
 def _failed(outbox: Outbox, waiting: Waiting, error: BaseException) -> None:

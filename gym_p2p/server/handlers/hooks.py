@@ -8,21 +8,18 @@ what becomes of the verdict is the queues' business.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import threading
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking.commands import NoVerdictError, ProposedMatch, as_verdict
-from gym_p2p.processes.threads import OwnThread
 from gym_p2p.server.guard.client_log import client_log
+from gym_p2p.server.thread_calls import call_on_thread
 
 __all__ = ["MAX_THREADS", "HookBusy", "HookCaller", "HookTimedOut", "PreMatchHook", "is_async", "rejected"]
 
 _LOG = client_log(__name__)
-_T = TypeVar("_T")
 
 PreMatchHook = Callable[[ProposedMatch], object | Awaitable[object]]
 """Says what becomes of a proposed match: a :class:`~gym_p2p.core.matchmaking.commands.Verdict`, or True or
@@ -70,26 +67,14 @@ class HookCaller:
     async def _on_thread(self, proposed: ProposedMatch) -> object:
         if not self._threads.acquire(blocking=False):
             raise HookBusy
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
 
-        def work() -> None:
-            answer, error = None, None
+        def work() -> object:
             try:
-                answer = self._hook(proposed)
-            except BaseException as raised:  # noqa: BLE001  # handed to the one who waits
-                error = raised
+                return self._hook(proposed)
             finally:
                 self._threads.release()
-            with contextlib.suppress(RuntimeError):  # the service has been stopped meanwhile
-                loop.call_soon_threadsafe(_settle, ended, (answer, error))
 
-        # A daemon: a function that never returns must not keep the program from ending.
-        OwnThread(target=work, name="gym_p2p pre-match hook", daemon=True).start()
-        answer, error = await ended
-        if error is not None:
-            raise error
-        return answer
+        return await call_on_thread(work, name="gym_p2p pre-match hook")
 
 
 def rejected(error: BaseException, timeout_s: float) -> tuple[Verdict, str]:
@@ -107,11 +92,6 @@ def rejected(error: BaseException, timeout_s: float) -> tuple[Verdict, str]:
         case _:
             _LOG.error("in the pre-match hook; the match is rejected", exc_info=error)
             return Verdict.REJECT, "hook_raised"
-
-
-def _settle(future: asyncio.Future[_T], result: _T) -> None:
-    if not future.done():
-        future.set_result(result)
 
 
 def is_async(hook: object) -> bool:
