@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
+from gym_p2p.errors import UsageError
 from gym_p2p.processes.tasks import note_failure
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.outbox import OnDocument, Outbox, Waiting
@@ -160,8 +161,8 @@ class SyncDelivery:
 
         def work() -> None:
             try:
-                self._on_document(*waiting.arguments())
-                result.append(None)
+                answer = self._on_document(*waiting.arguments())
+                result.append(UsageError("no event loop runs on this host") if _abandoned(answer) else None)
             except BaseException as error:  # noqa: BLE001  # handed to the one who waits
                 result.append(error)
             finally:
@@ -174,6 +175,14 @@ class SyncDelivery:
             self.outbox.done(waiting)
         else:
             _failed(self.outbox, waiting, error)
+
+
+def _abandoned(answer: object) -> bool:
+    """Return whether an answer is a coroutine, which nobody is going to await."""
+    if not inspect.iscoroutine(answer):
+        return False
+    answer.close()
+    return True
 
 
 def _pause_s(outbox: Outbox) -> float:

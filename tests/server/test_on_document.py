@@ -162,6 +162,39 @@ def test_on_threads_it_is_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert not list((tmp_path / ".undelivered").iterdir())
 
 
+class AsyncTaker:
+    async def __call__(self, *_document: Any) -> None: ...
+
+
+@pytest.mark.parametrize("on_document", [Host().take_async, AsyncTaker()])
+def test_where_no_event_loop_runs_it_cannot_be_a_coroutine_function(tmp_path: Path, on_document: Any) -> None:
+    sio = socketio.Server(async_mode="threading")
+    with pytest.raises(UsageError, match="on_document: no event loop runs"):
+        mount(sio, ServiceConfig(data_dir=str(tmp_path)), on_document=on_document)
+    assert sio.handlers == {}
+
+
+def test_a_coroutine_that_nobody_awaits_has_taken_no_document(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = Host()
+    store = Documents(ServiceConfig(data_dir=str(tmp_path)), open_secret(tmp_path)).store
+    server = socketio.Server(async_mode="threading")
+    delivery = SyncDelivery(
+        Outbox(tmp_path),
+        host.take_async,
+        start_background_task=server.start_background_task,
+        create_event=server.eio.create_event,
+    )
+    with delivery.outbox.storing("m", "a", "session", store.folder(claims("a"))):
+        store.put(claims("a"), "session", document("a"))
+    delivery.start()
+    until(lambda: "no event loop runs" in caplog.text)
+    delivery.stop()
+    assert host.got == []
+    assert list((tmp_path / ".undelivered").iterdir())
+
+
 @pytest.mark.parametrize("is_async", [True, False])
 def test_a_document_is_read_beside_the_event_loop_and_outside_of_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_async: bool

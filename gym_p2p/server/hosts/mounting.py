@@ -6,7 +6,6 @@ What a host is, is seen by what it has: nobody needs Flask for that.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
@@ -175,7 +174,7 @@ def _shell(*, asynchronous: bool) -> type[AsyncService | SyncService]:
 def _delivery(server: Any, outbox: Outbox, on_document: OnDocument) -> AsyncDelivery | SyncDelivery:
     if server.is_asyncio_based():
         return AsyncDelivery(outbox, on_document)
-    if inspect.iscoroutinefunction(on_document):
+    if is_async(on_document):
         raise UsageError("on_document: no event loop runs on this host, so it cannot be a coroutine function")
     return SyncDelivery(
         outbox,
