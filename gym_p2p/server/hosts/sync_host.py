@@ -205,8 +205,6 @@ class SyncService:
 
     def _connect(self, sid: str, *arguments: Any) -> object:
         """Let a socket in, and ask the host's own handler, which may refuse it."""
-        if sid in self._switchboard:  # an event of that name, which a client may send
-            return None
         auth = arguments[1] if len(arguments) > 1 else None
         environ = self._sio.get_environ(sid, self._namespace) or {}
         self._let_in(sid, auth)
@@ -253,6 +251,8 @@ class SyncService:
         now = time.monotonic()
         connection = self._sio.manager.eio_sid_from_sid(sid, self._namespace)
         with self._working():
+            if sid in self._switchboard:  # start() has come between; the host has yet to be asked
+                return
             wait_s = self._connects.take(connection, now)
             if wait_s is None:
                 refused = self._switchboard.let_in(sid, auth, now)
