@@ -227,12 +227,11 @@ class Switchboard:
             _LOG.exception("sending")
 
     def end(self, now: float) -> None:
-        """Conclude: end the probes that the host asked for, tell who waits for them, close the log."""
+        """Conclude: end the probes that the host asked for, tell who waits, write down what is decided."""
         for probe_id in tuple(self._calls):
             self.machines.cancel_probe(probe_id, now)
         while (output := self.machines.poll()) is not None:
-            if isinstance(output, ProbeEnded):
-                self._announce(output)
+            self._note(output)
         self._decision_log.close()
 
     # ---- inside
@@ -246,11 +245,17 @@ class Switchboard:
             case Close(socket, reason, at_once):
                 if socket in self._sockets:
                     shell.close(socket, reason, at_once=at_once)
-            case ProbeEnded():
-                self._announce(output)
             case ProposedMatch():
                 self._proposed[output.proposal_no] = output
                 shell.consult(output.renamed(self.machines.presence.own_id))
+            case _:
+                self._note(output)
+
+    def _note(self, output: ServiceOutput) -> None:
+        """Do what an output wants of the service itself, also when no shell carries out anything any more."""
+        match output:
+            case ProbeEnded():
+                self._announce(output)
             case Assigned():
                 self._subjects.keep(output)
             case LogDecision(record):
