@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from gym_p2p import ProbeManager, UsageError
 from gym_p2p.config import MatchmakingConfig, ServiceConfig
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.server import mount
+from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from gym_p2p.server.handlers.dispatcher import Dispatcher
 from tests.waiting import PATIENCE_S, eventually
 
@@ -344,6 +346,32 @@ def test_the_host_says_who_somebody_is_and_they_need_not(tmp_path: Path) -> None
             assert told["subject_id"] == "bob"
             for client in clients:
                 await client.disconnect()
+            await service.stop()
+
+    run(story)
+
+
+def test_where_join_tokens_are_asked_for_it_is_in_our_namespace_alone(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with hosting(tmp_path) as place:
+            place.sio.on("chat", lambda _sid, text: text)
+            config = ServiceConfig(data_dir=str(tmp_path), join_secret="s" * 32)
+            service = mount(place.sio, config, namespace="/p2p")
+            async with page(place.url) as ann:
+                assert await ann.call("chat", "hello") == "hello"
+            with pytest.raises(socketio.exceptions.ConnectionError):
+                async with page(place.url, namespace="/p2p"):
+                    pass
+            claims = JoinClaims(
+                experiment="default",
+                subject_id="ann",
+                expires_at=time.time() + 60,
+                token_id="t1",  # noqa: S106  # no secret
+            )
+            shown = {"token": TokenSigner(b"s" * 32, JoinClaims).issue(claims)}
+            async with page(place.url, namespace="/p2p", auth=shown) as ann:
+                registered = await ann.call("register_subject", {}, namespace="/p2p")
+                assert registered["subject_id"] == "ann"
             await service.stop()
 
     run(story)

@@ -95,7 +95,10 @@ def mount(
     Args:
         host: a ``socketio.AsyncServer`` (called on its running event loop), a ``socketio.Server`` in any
             mode, or a ``flask_socketio.SocketIO`` after ``init_app``.
-        config: everything that is plain data; host, port and ``register_timeout_s`` do not count here.
+        config: everything that is plain data. What is about a port of its own does not count here: ``host``,
+            ``port``, ``open``, ``cors_origins``, ``connects_per_s``, ``connect_burst`` and
+            ``register_timeout_s``. With a ``join_secret`` nobody connects in our namespace without a token,
+            the host's own clients neither: take a ``namespace`` for us, or ``subject_of``.
         parts: which of "probes", "queues", "rooms" and "spectators"; events of others are the host's to use.
         prefix: stands before the names of all our events, in both directions.
         namespace: Socket.IO's, in which our events are.
