@@ -146,9 +146,7 @@ def ready(listener: socket.socket) -> None:
 
 def make_async(data_dir: str) -> Host:
     sio = socketio.AsyncServer(
-        async_mode="aiohttp" if KIND == "aiohttp" else "asgi",
-        async_handlers=not INLINE,
-        cors_allowed_origins="*",
+        async_mode="aiohttp" if KIND == "aiohttp" else "asgi", cors_allowed_origins="*"
     )
     host = Host(sio, sio, data_dir)
 

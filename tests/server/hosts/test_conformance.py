@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.players import together
-from tests.server.hosts.conftest import Running
+from tests.server.hosts.conftest import INLINE, SYNCHRONOUS, Running
 from tests.server.raw import OFFER, RawClient, candidate, match_two
 from tests.waiting import PATIENCE_S, until
 
@@ -338,19 +338,18 @@ def test_a_handler_may_wait_for_a_probe_unless_it_would_wait_for_itself(
     with RawClient(host.url, subject=names[0]) as ann, RawClient(host.url, subject=names[1]) as bob:
         with RawClient(host.url) as operator:
             operator.send("427" + json.dumps(["host", {"do": "probe", "a": names[0], "b": names[1]}]))
-            if not host.kind.endswith("-inline"):
+            if host.kind not in INLINE:
                 measure(ann, bob, 12.5)
             answer = operator.acknowledged(7)
-        if host.kind.endswith("-inline"):
+        if host.kind in INLINE:
             assert "would wait for itself" in answer
         else:
             assert answer == {"reason": "measured", "rtt_ms": 12.5}
 
 
+@pytest.mark.parametrize("sync_host", sorted({*SYNCHRONOUS} - {*INLINE}), indirect=True)
 def test_a_probe_is_waited_for_no_longer_than_asked(sync_host: Running, names: Names) -> None:
     host = sync_host
-    if host.kind.endswith("-inline"):
-        return  # there it is refused
     with RawClient(host.url, subject=names[0]) as ann, RawClient(host.url, subject=names[1]) as bob:
         more = {"options": {"timeout_s": 0.2}}
         answer = host.tell("probe", a=names[0], b=names[1], **more)
