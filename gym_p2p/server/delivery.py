@@ -77,12 +77,14 @@ class AsyncDelivery:
                     await self._wanted.wait()
 
     async def _hand_over(self, waiting: Waiting) -> None:
+        deadline = asyncio.timeout(self._timeout_s)
         try:
             arguments = await asyncio.to_thread(waiting.arguments)
-            async with asyncio.timeout(self._timeout_s):
+            async with deadline:
                 await self._call(arguments)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the host's bug must lose nothing
-            _failed(self.outbox, waiting, error)
+            is_late = isinstance(error, TimeoutError) and deadline.expired()
+            _failed(self.outbox, waiting, TimeoutError() if is_late else error)
         else:
             await asyncio.to_thread(self.outbox.done, waiting)
 

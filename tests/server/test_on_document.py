@@ -115,7 +115,9 @@ def test_what_was_not_handed_over_is_after_a_restart(tmp_path: Path) -> None:
     assert [player for _, player, *_ in host.got] == ["a", "b"]
 
 
-def test_one_that_never_returns_holds_up_neither_signals_nor_other_documents(tmp_path: Path) -> None:
+def test_one_that_never_returns_holds_up_neither_signals_nor_other_documents(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     asked, done = threading.Event(), threading.Event()
     got: list[Any] = []
 
@@ -139,6 +141,7 @@ def test_one_that_never_returns_holds_up_neither_signals_nor_other_documents(tmp
     asyncio.run(story())
     done.set()
     assert sorted(got) == ["a", "b"]
+    assert "on_document did not return in time for the multiplayer document of" in caplog.text
 
 
 def test_on_threads_it_is_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
