@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,9 @@ from werkzeug.serving import make_server
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import UsageError
 from gym_p2p.server import mount
+from gym_p2p.server.hosts import sync_sockets
 from tests.server.raw import RawClient
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 
 @pytest.fixture
@@ -93,3 +95,44 @@ def test_of_a_service_that_is_stopped_nothing_is_left_and_no_probe_is_had(tmp_pa
             probe("ann", "bob")
     assert sio.handlers == {}
     assert vars(sio) == before
+
+
+def test_who_leaves_and_comes_back_on_one_connection_too_often_is_refused(tmp_path: Path, sio: Any) -> None:
+    """Otherwise that would be a way around what one socket may do."""
+    service = mount(sio, ServiceConfig(data_dir=str(tmp_path)))
+    answers: list[str] = []
+    with serving(sio) as url:
+        with RawClient(url) as client:
+            for _ in range(8):
+                client.send("41")
+                client.send("40")
+                answers.append(str(client._ws.recv(PATIENCE_S)))
+        service.stop()
+    assert [answer[:2] for answer in answers] == ["40"] * 7 + ["44"]
+    assert "rate_limited" in answers[-1]
+
+
+class Transport:
+    """One of the library's sockets, of which nothing is sent until a test takes it."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.queue: queue.Queue[Any] = queue.Queue()
+
+
+def test_who_reads_late_is_waited_for_a_while_and_who_reads_nothing_is_not(
+    monkeypatch: pytest.MonkeyPatch, sio: Any
+) -> None:
+    transport = sio.eio.sockets["connection"] = Transport()
+    sid = sio.manager.connect("connection", "/")
+    sockets = sync_sockets.SyncSockets(sio, "/")
+
+    def put(count: int) -> list[bool]:
+        return [sockets.put(sid, socketio.packet.EVENT, ["e", {}]) for _ in range(count)]
+
+    assert put(1024) == [True] * 1024
+    assert put(1) == [False]
+    while transport.queue.qsize() > 63:
+        transport.queue.get_nowait()
+    monkeypatch.setattr(sync_sockets, "_BEHIND_S", 0.0)
+    assert put(2) == [True, False]
