@@ -175,6 +175,18 @@ def test_a_table_counts_to_the_newest_game_of_its_subjects_that_had_begun(tmp_pa
     assert problems(study, "partial") == ["a/s_matches.jsonl: 2 lines of no match: left out"]
 
 
+@pytest.mark.parametrize(("behind_s", "frames"), [(30, 12), (90, 0)])
+def test_a_pages_clock_may_be_a_little_behind_the_servers(
+    tmp_path: Path, behind_s: float, frames: int
+) -> None:
+    shutil.copy(SCENE / f"{ANNA}_ep0.csv", tmp_path / "a")
+    game = {"timestamp": FIRST_MS / 1000 + behind_s, "scene_id": "s", "game_id": "theirs"}
+    seated = {"participants": [{"subject_id": ANNA}, {"subject_id": BEN}]}
+    (tmp_path / "a" / "s_matches.jsonl").write_text(json.dumps(game | seated) + "\n")
+    (match,) = rows(gym_p2p.load(tmp_path), "matches", match="theirs")
+    assert match["frames"] == frames
+
+
 def test_pages_that_do_not_agree_are_said(tmp_path: Path) -> None:
     write_table(tmp_path / "a" / f"{ANNA}_ep0.csv", table_of_frames())
     lines = table_of_frames()
@@ -307,6 +319,16 @@ def test_actions_that_are_lists_and_numbers_beyond_reason_are_actions(tmp_path: 
     assert found[:4] == ["[0.5,-1]", "1e300", json.dumps("'\\ud800'"), "2"]
 
 
+def test_a_player_who_was_lost_is_known_by_the_id_of_the_tables(tmp_path: Path) -> None:
+    document = json.loads((SCENE / f"{ANNA}_multiplayer_metrics.json").read_text())
+    document["sessionStatus"] |= {"terminationReason": "partner_disconnected", "disconnectedPlayerId": 1}
+    (tmp_path / f"{ANNA}_multiplayer_metrics.json").write_text(json.dumps(document))
+    study = gym_p2p.load(tmp_path)
+    (anna,) = rows(study, "players", player="0")
+    assert (anna["ended_by"], anna["lost_player"]) == ("partner_disconnected", "1")
+    assert not problems(study, "partial", "unreadable")
+
+
 def test_session_and_validation_documents_saved_from_a_page_are_read(tmp_path: Path) -> None:
     start = FIRST_MS
     event = {"frame": 3, "currentFrame": 5, "rollbackFrames": 2, "playerId": "1", "predictedAction": 0}
@@ -362,9 +384,17 @@ def test_a_half_written_document_is_said_and_skipped(tmp_path: Path, cut: int) -
 
 @pytest.mark.parametrize(
     "told",
-    [None, 1, [], {}, {"gameId": "m", "playerId": 1}, {"gameId": None, "playerId": 1, "sessionStatus": {}}],
+    [
+        None,
+        1,
+        [],
+        {},
+        {"gameId": "m", "playerId": 1},
+        {"gameId": None, "playerId": 1, "sessionStatus": {}},
+        made.document("left"),
+    ],
 )
-def test_a_document_of_neither_is_none(told: Any) -> None:
+def test_a_document_that_is_none_of_theirs_is_none(told: Any) -> None:
     assert in_our_words(told, "x.json") is None
 
 
