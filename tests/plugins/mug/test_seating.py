@@ -227,6 +227,36 @@ def test_a_strategy_that_raises_is_reported_and_the_probes_go_on(
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_ticks_go_on_until_whoever_arrives_is_in_the_room(world: World) -> None:
+    assert world.ours.find_match(SimpleNamespace(subject_id="ada"), [], 2) is None
+    assert world.server.coordinator.tick()  # the framework asks first, and lets in then
+    world.server.run_for(LINGER_S + 0.1)
+    assert not world.server.coordinator.tick()
+
+
+def test_what_the_framework_knows_of_somebody_is_considered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def known(subject: str) -> Any:
+        history = SimpleNamespace(previous_partners=["bob"])
+        return SimpleNamespace(subject_id=subject, rtt_ms=7, group_history=history)
+
+    monkeypatch.setattr(world.manager, "_build_match_candidate", known)
+    world.manager.join("ada")
+    world.manager.join("cyd")
+    world.server.run_for(0.1)
+    seed = json.loads((world.folder / "decisions.jsonl").read_text().splitlines()[0])["seed"]
+    assert (seed["rtt_ms"], seed["history"]["previous_partners"]) == (7, ["bob"])
+
+
+def test_decisions_are_written_where_one_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    world = World(monkeypatch, tmp_path, decisions=str(tmp_path / "mine.jsonl"))
+    world.manager.join("ada")
+    world.manager.join("bob")
+    world.server.run_for(0.1)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.jsonl"]
+
+
 def test_copies_are_the_matchmaker_itself(world: World) -> None:
     assert copy.deepcopy([world.ours])[0] is world.ours
     assert copy.copy(world.ours) is world.ours
