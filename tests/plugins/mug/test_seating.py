@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import logging
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from gym_p2p import FIFOMatchmaker, Verdict, WideningMatchmaker
+from gym_p2p.config import MatchmakingConfig
 from gym_p2p.errors import UsageError
 from gym_p2p.plugins.mug import seating
 from gym_p2p.plugins.mug.coordinator import LINGER_S
@@ -62,6 +64,7 @@ class TheirManager:
                 self._start(arriving, self.matchmaker.rank_candidates(arriving, waiting, self._seats))
 
     def _start(self, arriving: Any, ranked: list[Any]) -> None:
+        assert self.matchmaker.max_p2p_rtt_ms is not None  # without it the framework does not probe
         pair = frozenset((arriving.subject_id, ranked[0].subject_id))
         self._server.coordinator.create_probe(arriving.subject_id, ranked[0].subject_id, self._complete)
         self._probing |= pair
@@ -232,6 +235,31 @@ def test_ticks_go_on_until_whoever_arrives_is_in_the_room(world: World) -> None:
     assert world.server.coordinator.tick()  # the framework asks first, and lets in then
     world.server.run_for(LINGER_S + 0.1)
     assert not world.server.coordinator.tick()
+
+
+def test_however_many_arrive_the_rooms_are_looked_into_once_a_tick(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = itertools.count()
+    monkeypatch.setattr(Seating, "_enter", lambda _seating: next(looks))
+    for subject in ("ada", "bob", "cyd"):
+        world.manager.join(subject)
+    world.server.coordinator.tick()
+    assert next(looks) == 1
+
+
+def test_how_long_anybody_waits_is_for_the_scene_to_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world = World(monkeypatch, tmp_path, config=MatchmakingConfig(give_up_after_s=2.0))
+    world.manager.join("ada")
+    world.server.run_for(5.0)
+    assert list(tmp_path.iterdir()) == []  # nothing has been decided
+    world.manager.join("bob")
+    world.server.run_for(0.1)
+    world.server.probe("ada", "bob", 20)
+    world.server.run_for(0.3)
+    assert world.manager.games == [{"ada", "bob"}]
 
 
 def test_what_the_framework_knows_of_somebody_is_considered(
