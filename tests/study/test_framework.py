@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import gym_p2p
+from gym_p2p.study.reading import framework_frames
 from gym_p2p.study.reading.framework_documents import in_our_words
 from gym_p2p.study.reading.framework_frames import _value
 from gym_p2p.study.report.report import report_html
@@ -209,6 +210,47 @@ def test_a_column_filled_up_at_its_end_is_left_out_and_said(tmp_path: Path) -> N
     said = problems(study, "partial")
     assert any("actions.1: is not as long as the frames" in line for line in said)
     assert any("rewards.0: is not as long as the frames" in line for line in said)
+
+
+def test_a_column_longer_than_the_frames_is_left_out_and_said(tmp_path: Path) -> None:
+    lines = table_of_frames()
+    beyond = [""] * len(lines[0])
+    beyond[lines[0].index("actions.1")] = "2"
+    write_table(tmp_path / f"{ANNA}_ep0.csv", [*lines, beyond])
+    study = gym_p2p.load(tmp_path)
+    assert {row["seat"] for row in rows(study, "frames")} == {"0"}
+    assert any("actions.1: is not as long as the frames" in line for line in problems(study, "partial"))
+
+
+def test_rewards_that_are_no_numbers_are_left_out_and_said(tmp_path: Path) -> None:
+    study = written(tmp_path, ("rewards.0", ["1.0"] * 11 + ["much"]))
+    assert [row["reward"] for row in rows(study, "frames")] == [None] * 24
+    assert any("rewards: not all are numbers" in line for line in problems(study, "partial"))
+
+
+def test_an_episode_whose_frames_stand_there_twice_is_left_out_and_said(tmp_path: Path) -> None:
+    lines = table_of_frames()
+    write_table(tmp_path / f"{ANNA}_ep0.csv", [*lines, lines[3]])
+    study = gym_p2p.load(tmp_path)
+    assert not rows(study, "frames")
+    assert any("frames of episode 1 stand there twice" in line for line in problems(study, "partial"))
+
+
+def test_a_table_larger_than_any_is_skipped_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framework_frames, "_MAX_BYTES", 2**10)
+    shutil.copy(SCENE / f"{ANNA}_ep0.csv", tmp_path)
+    study = gym_p2p.load(tmp_path)
+    assert not rows(study, "frames")
+    assert problems(study, "skipped") == [f"{ANNA}_ep0.csv: is larger than 0 MiB"]
+
+
+def test_the_other_player_of_a_document_that_does_not_name_them_is_the_one_who_acted() -> None:
+    told: dict[str, Any] = {"gameId": GAME, "playerId": 5, "sessionStatus": {}, "inputDelivery": {}}
+    told |= {"peerPlayerId": None, "latency": {"samples": []}}
+    told["validation"] = {"allActions": [{"playerId": 5}, {"playerId": 3}, {"playerId": 3}]}
+    ours = in_our_words(told, "x.json")
+    assert ours is not None
+    assert ours["latencyByPeer"] == {"3": {"samples": []}}
 
 
 def test_a_list_of_the_session_longer_than_the_episode_adds_no_frames(tmp_path: Path) -> None:
