@@ -4,6 +4,7 @@ import copy
 import itertools
 import json
 import logging
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -187,6 +188,7 @@ def test_without_a_threshold_nobody_is_probed_and_all_are_seated(
         (lambda _proposed: Verdict.REJECT, "hook:reject"),
         (lambda _proposed: 1 / 0, "hook_raised:reject"),
         (lambda _proposed: "maybe", "hook_raised:reject"),
+        (lambda _proposed: sys.exit("no"), "hook_raised:reject"),
     ],
 )
 def test_the_hook_decides_and_a_bug_in_it_rejects(
@@ -308,7 +310,12 @@ def test_what_is_no_strategy_or_no_plain_hook_is_refused(world: World) -> None:
     async def hook(_proposed: object) -> bool:
         return True
 
+    class Asked:
+        async def __call__(self, _proposed: object) -> bool:
+            return True
+
     with pytest.raises(TypeError, match=r"wanted a gym_p2p\.Matchmaker"):
         matchmaker(world.ours)
-    with pytest.raises(TypeError, match="no coroutine function"):
-        matchmaker(pre_match=hook)
+    for one in (hook, Asked()):
+        with pytest.raises(TypeError, match="no coroutine function"):
+            matchmaker(pre_match=one)
