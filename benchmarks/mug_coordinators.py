@@ -44,7 +44,7 @@ SCENARIOS = (
 
 
 def main() -> None:
-    """Play every scenario with both, and print what came of it."""
+    """Play every scenario with each of the three, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.parse_args()
     _row("pages", "our planner: who plays, and after how many s", "its matchmaker on our probes", "its own")

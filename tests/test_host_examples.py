@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,7 +18,8 @@ from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.net.client.signaling import SignalingClient
-from tests.waiting import PATIENCE_S, until
+from tests.requirements import require
+from tests.waiting import PATIENCE_S, lasting_port, until
 
 HOSTS = Path(__file__).parent.parent / "examples" / "hosts"
 PROGRAMS = {
@@ -28,12 +28,6 @@ PROGRAMS = {
     "with_flask_socketio": [str(HOSTS / "with_flask_socketio.py")],
 }
 NEEDS = {"with_fastapi": "fastapi", "with_aiohttp": "aiohttp", "with_flask_socketio": "flask_socketio"}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port: int = one.getsockname()[1]
-    return port
 
 
 def answers(url: str) -> bool:
@@ -74,8 +68,8 @@ def rows(database: Path) -> list[tuple[str, ...]]:
 def test_a_host_matches_two_players_and_has_their_documents_in_its_database(
     tmp_path: Path, name: str
 ) -> None:
-    pytest.importorskip(NEEDS[name])
-    port = free_port()
+    require(NEEDS[name], "pip install -e '.[test]'")
+    port = lasting_port()
     command = [sys.executable, *PROGRAMS[name], str(port)]
     path = os.pathsep.join([str(HOSTS), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}) as host:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import functools
 import http.server
 import itertools
-import json
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.browser.driver import Driver, running_driver
 from tests.waiting import PATIENCE_S
 
 __all__ = ["Chromium", "Page", "running_chromium", "serving_pages"]
@@ -23,33 +21,22 @@ HERE = Path(__file__).parent
 STATIC = HERE.parents[1] / "gym_p2p" / "static"
 DRIVER_TIMEOUT_S = PATIENCE_S + 10
 """Above what a page waits for, so that it says what did not come true."""
-START_TIMEOUT_S = 90.0
-"""A browser that starts for the first time, on a busy machine."""
 
 
 class Chromium:
     """The browser's remote control; every answer comes to the event loop that asked."""
 
-    def __init__(self, driver: subprocess.Popen[str], pages_url: str) -> None:
+    def __init__(self, driver: Driver, pages_url: str) -> None:
         self._driver = driver
         self._pages_url = pages_url
-        self._ids = itertools.count(1)
-        started: concurrent.futures.Future[str] = concurrent.futures.Future()
-        self._asked: dict[int, concurrent.futures.Future[Any]] = {0: started}
+        self._numbers = itertools.count(1)
         self._idle: list[Page] = []
-        self._reader = threading.Thread(target=self._read, name="chromium driver", daemon=True)
-        self._reader.start()
-        self.version = started.result(START_TIMEOUT_S)
+        self.version = driver.version
 
     async def ask(self, command: str, **parameters: Any) -> Any:
         """Carry out a command of the driver; what fails there fails here."""
-        number = next(self._ids)
-        answer = self._asked[number] = concurrent.futures.Future()
-        assert self._driver.stdin is not None
-        self._driver.stdin.write(json.dumps({"id": number, "command": command, **parameters}) + "\n")
-        self._driver.stdin.flush()
         async with asyncio.timeout(DRIVER_TIMEOUT_S):
-            return await asyncio.wrap_future(answer)
+            return await asyncio.wrap_future(self._driver.ask(command, **parameters))
 
     @contextlib.asynccontextmanager
     async def page(self) -> AsyncIterator[Page]:
@@ -72,23 +59,9 @@ class Chromium:
         assert not uncaught, uncaught
 
     async def _open(self) -> Page:
-        number = next(self._ids)
+        number = next(self._numbers)
         await self.ask("open", page=number, url=f"{self._pages_url}/page.html")
         return Page(self, number)
-
-    def _read(self) -> None:
-        assert self._driver.stdout is not None
-        for line in self._driver.stdout:
-            message = json.loads(line)
-            future = self._asked.pop(message["id"])
-            if future.cancelled():
-                continue
-            if "error" in message:
-                future.set_exception(AssertionError(message["error"]))
-            else:
-                future.set_result(message["result"])
-        for future in self._asked.values():
-            future.set_exception(ConnectionError("the browser's driver has ended"))
 
 
 class Page:
@@ -115,36 +88,9 @@ class Page:
 
 @contextlib.contextmanager
 def running_chromium(node_modules: Path, program: str, pages_url: str) -> Iterator[Chromium]:
-    """Start the driver and its browser; both are gone afterwards, whatever happened."""
-    folder = node_modules.parent
-    (folder / "driver.mjs").write_text((HERE / "driver.mjs").read_text())  # beside what it imports
-    with (folder / "driver.log").open("w") as log:
-        driver = subprocess.Popen(
-            ["node", "driver.mjs", program, str(int(START_TIMEOUT_S * 1000))],
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    try:
-        yield _started(driver, pages_url, folder / "driver.log")
-    finally:
-        assert driver.stdin is not None
-        driver.stdin.close()
-        try:
-            driver.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            driver.kill()  # its browser ends with the pipe to it
-            driver.wait(PATIENCE_S)
-
-
-def _started(driver: subprocess.Popen[str], pages_url: str, log: Path) -> Chromium:
-    """Wait until the browser has started; if it does not, what its driver had to say is in the error."""
-    try:
-        return Chromium(driver, pages_url)
-    except (ConnectionError, TimeoutError) as error:
-        raise RuntimeError(f"the browser does not start: {log.read_text()[-2000:]}") from error
+    """Start the browser; it is gone afterwards, whatever happened."""
+    with running_driver(HERE / "driver.mjs", node_modules, program) as driver:
+        yield Chromium(driver, pages_url)
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):

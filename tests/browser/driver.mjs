@@ -1,26 +1,10 @@
-/**
- * Runs one Chromium for the Python tests: commands are JSON lines on stdin, answers JSON lines on stdout.
- * The browser ends with stdin, however that comes about.
- */
+/** What the browser's tests have a page or a file do. */
 
-import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
+import { browser, obey } from "./remote.mjs";
 
-const browser = await chromium.launch({
-  executablePath: process.argv[2],
-  timeout: Number(process.argv[3]),
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
 const pages = new Map();
 
-const commands = {
+obey({
   async open({ page, url }) {
     const opened = await browser.newPage();
     const uncaught = [];
@@ -82,23 +66,4 @@ const commands = {
     await opened.context().close();
     return null;
   },
-};
-
-function answer(message) {
-  process.stdout.write(`${JSON.stringify(message)}\n`);
-}
-
-answer({ id: 0, result: browser.version() });
-const lines = createInterface({ input: process.stdin });
-lines.on("line", async (line) => {
-  const { id, command, ...parameters } = JSON.parse(line);
-  try {
-    answer({ id, result: (await commands[command](parameters)) ?? null });
-  } catch (error) {
-    answer({ id, error: error.message });
-  }
-});
-lines.on("close", async () => {
-  await browser.close();
-  process.exit(0);
 });

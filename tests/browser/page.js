@@ -65,8 +65,8 @@ window.player = {
     if (told) Object.defineProperty(document, "hidden", { get: () => true });
   },
 
-  async start({ url, subject, plain, verdict }) {
-    const socket = io(url, { transports: ["websocket"], upgrade: false, forceNew: true });
+  async start({ url, subject, plain, verdict, prefix = "", namespace = "/" }) {
+    const socket = io(url + namespace, { transports: ["websocket"], upgrade: false, forceNew: true });
     const [probes, statuses, proposals] = [[], [], []];
     const onProbe = (result) => probes.push(result);
     const onQueueStatus = (status) => statuses.push(status);
@@ -78,7 +78,7 @@ window.player = {
     const say = verdict === null ? {} : { preMatch };
     const client = plain
       ? new PlainPlayer(socket, subject, onProbe)
-      : new GymP2PClient(socket, { subjectId: subject, onProbe, onQueueStatus, ...say });
+      : new GymP2PClient(socket, { subjectId: subject, prefix, onProbe, onQueueStatus, ...say });
     state = { socket, client, probes, statuses, proposals, link: null, telemetry: null };
     Object.assign(state, { messages: [], offers: [], candidates: [] });
     state.readings = [];

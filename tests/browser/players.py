@@ -61,12 +61,15 @@ class Opened:
 class PythonPlayer:
     """Our peer: the signalling client, a connector and what it heard.
 
+    Args:
+        names: the service's prefix and namespace, where a host has given it some.
+
     Attributes:
         delay_s: how long its signals are held back.
     """
 
-    def __init__(self) -> None:
-        self.client = SignalingClient()
+    def __init__(self, **names: str) -> None:
+        self.client = SignalingClient(**names)
         self.probes: list[ProbeResult] = []
         self.made: list[PeerConnection] = []
         self.delay_s = 0.0
@@ -76,9 +79,9 @@ class PythonPlayer:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def at(cls, service: Served, subject: str) -> AsyncIterator[PythonPlayer]:
+    async def at(cls, service: Served, subject: str, **names: str) -> AsyncIterator[PythonPlayer]:
         """A player who has registered; closed at the end."""
-        player = cls()
+        player = cls(**names)
         try:
             await player.client.connect(service.url, subject, timeout_s=5)
             manager = ProbeManager(player.client, subject, on_result=player.probes.append)
@@ -172,14 +175,16 @@ class PagePlayer:
         *,
         kind: str = "module",
         verdict: object = None,
+        prefix: str = "",
+        namespace: str = "/",
     ) -> AsyncIterator[PagePlayer]:
         """A player who has registered, with the ``module`` or the ``plain`` client; closed at the end.
 
         With a ``verdict`` it has to accept before a queue's match is made, and answers that.
         """
         async with chromium.page() as page:
-            plain = kind == "plain"
-            await page.call("start", url=service.url, subject=subject, plain=plain, verdict=verdict)
+            plain, names = kind == "plain", {"prefix": prefix, "namespace": namespace}
+            await page.call("start", url=service.url, subject=subject, plain=plain, verdict=verdict, **names)
             yield cls(page)
             await page.call("close")
 

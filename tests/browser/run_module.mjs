@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { Burst, isEnough, medianInterval, straddles } from "./static/burst.js";
-import { initiates, keeps, LatencySeries } from "./static/gym_p2p.js";
+import { initiates, keeps, LatencySeries, LatencyTelemetry } from "./static/gym_p2p.js";
 
 const tasks = {
   initiates: (pairs) => pairs.map(([one, other]) => initiates(one, other)),
@@ -12,6 +12,7 @@ const tasks = {
     for (const poll of polls) series.add(poll);
     return series.statistics();
   },
+  telemetry,
   bursts: (scripts) => scripts.map(runBurst),
   judgements: (cases) =>
     cases.map(([samplesMs, count, thresholdMs]) => [
@@ -20,6 +21,24 @@ const tasks = {
       isEnough(samplesMs, count, thresholdMs),
     ]),
 };
+
+/** Poll a connection whose reports are these, one after another. */
+async function telemetry(reports) {
+  const [statuses, warnings] = [[], []];
+  console.warn = (text) => warnings.push(text);
+  const getStats = async () => new Map(Object.entries(reports.shift()));
+  const connection = { connectionState: "connected", getStats };
+  return new Promise((resolve) => {
+    const onPoll = ({ status }) => {
+      statuses.push(status);
+      if (reports.length > 0) return;
+      polling.stop();
+      resolve({ statuses, warnings, statistics: polling.getStats() });
+    };
+    const polling = new LatencyTelemetry(connection, { pollIntervalMs: 1, onPoll });
+    polling.start();
+  });
+}
 
 /** One burst on virtual time: `rttsMs` of the n-th ping, warm-ups included; `null` loses it. */
 function runBurst({ thresholdMs, rttsMs, heldUs, stopMs }) {
@@ -52,4 +71,4 @@ function runBurst({ thresholdMs, rttsMs, heldUs, stopMs }) {
 }
 
 const { task, argument } = JSON.parse(readFileSync(0, "utf8"));
-process.stdout.write(JSON.stringify(tasks[task](argument)));
+process.stdout.write(JSON.stringify(await tasks[task](argument)));

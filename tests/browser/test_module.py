@@ -112,6 +112,15 @@ def test_reports_without_a_pair_are_counted_as_on_the_python_side(workplace: Pat
     assert theirs["withoutPair"] == 3
 
 
+def test_a_page_says_once_that_the_reports_hold_no_pair(workplace: Path) -> None:
+    pair = {"type": "candidate-pair", "id": "P", "currentRoundTripTime": 0.02, "responsesReceived": 1}
+    with_pair = {"T": {"type": "transport", "selectedCandidatePairId": "P"}, "P": pair}
+    found = run_module(workplace, "telemetry", [{}, {"T": {"type": "transport"}}, with_pair])
+    assert found["statuses"] == ["no_pair", "no_pair", "fresh"]
+    assert ["no selected candidate pair" in text for text in found["warnings"]] == [True]
+    assert (found["statistics"]["withoutPair"], found["statistics"]["medianMs"]) == (2, 20.0)
+
+
 # ---- bursts of pings
 
 

@@ -8,6 +8,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import pytest
@@ -27,8 +28,8 @@ OPTIONS = {"server_prefix": "p2p_", "server_namespace": "/lab"}
 
 
 @contextlib.asynccontextmanager
-async def mounted(data_dir: Path) -> AsyncIterator[str]:
-    sio = socketio.AsyncServer(async_mode="asgi")
+async def mounted(data_dir: Path, **options: Any) -> AsyncIterator[str]:
+    sio = socketio.AsyncServer(async_mode="asgi", **options)
     service = mount(sio, ServiceConfig(data_dir=str(data_dir)), prefix="p2p_", namespace="/lab")
     listener = socket.create_server(("127.0.0.1", 0))
     app = socketio.ASGIApp(sio, other_asgi_app=asgi_app(service))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import gym_p2p
+from gym_p2p.study.reading import framework_frames
 from gym_p2p.study.reading.framework_documents import in_our_words
 from gym_p2p.study.reading.framework_frames import _value
 from gym_p2p.study.report.report import report_html
@@ -175,6 +176,18 @@ def test_a_table_counts_to_the_newest_game_of_its_subjects_that_had_begun(tmp_pa
     assert problems(study, "partial") == ["a/s_matches.jsonl: 2 lines of no match: left out"]
 
 
+@pytest.mark.parametrize(("behind_s", "frames"), [(30, 12), (90, 0)])
+def test_a_pages_clock_may_be_a_little_behind_the_servers(
+    tmp_path: Path, behind_s: float, frames: int
+) -> None:
+    shutil.copy(SCENE / f"{ANNA}_ep0.csv", tmp_path / "a")
+    game = {"timestamp": FIRST_MS / 1000 + behind_s, "scene_id": "s", "game_id": "theirs"}
+    seated = {"participants": [{"subject_id": ANNA}, {"subject_id": BEN}]}
+    (tmp_path / "a" / "s_matches.jsonl").write_text(json.dumps(game | seated) + "\n")
+    (match,) = rows(gym_p2p.load(tmp_path), "matches", match="theirs")
+    assert match["frames"] == frames
+
+
 def test_pages_that_do_not_agree_are_said(tmp_path: Path) -> None:
     write_table(tmp_path / "a" / f"{ANNA}_ep0.csv", table_of_frames())
     lines = table_of_frames()
@@ -197,6 +210,47 @@ def test_a_column_filled_up_at_its_end_is_left_out_and_said(tmp_path: Path) -> N
     said = problems(study, "partial")
     assert any("actions.1: is not as long as the frames" in line for line in said)
     assert any("rewards.0: is not as long as the frames" in line for line in said)
+
+
+def test_a_column_longer_than_the_frames_is_left_out_and_said(tmp_path: Path) -> None:
+    lines = table_of_frames()
+    beyond = [""] * len(lines[0])
+    beyond[lines[0].index("actions.1")] = "2"
+    write_table(tmp_path / f"{ANNA}_ep0.csv", [*lines, beyond])
+    study = gym_p2p.load(tmp_path)
+    assert {row["seat"] for row in rows(study, "frames")} == {"0"}
+    assert any("actions.1: is not as long as the frames" in line for line in problems(study, "partial"))
+
+
+def test_rewards_that_are_no_numbers_are_left_out_and_said(tmp_path: Path) -> None:
+    study = written(tmp_path, ("rewards.0", ["1.0"] * 11 + ["much"]))
+    assert [row["reward"] for row in rows(study, "frames")] == [None] * 24
+    assert any("rewards: not all are numbers" in line for line in problems(study, "partial"))
+
+
+def test_an_episode_whose_frames_stand_there_twice_is_left_out_and_said(tmp_path: Path) -> None:
+    lines = table_of_frames()
+    write_table(tmp_path / f"{ANNA}_ep0.csv", [*lines, lines[3]])
+    study = gym_p2p.load(tmp_path)
+    assert not rows(study, "frames")
+    assert any("frames of episode 1 stand there twice" in line for line in problems(study, "partial"))
+
+
+def test_a_table_larger_than_any_is_skipped_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framework_frames, "_MAX_BYTES", 2**10)
+    shutil.copy(SCENE / f"{ANNA}_ep0.csv", tmp_path)
+    study = gym_p2p.load(tmp_path)
+    assert not rows(study, "frames")
+    assert problems(study, "skipped") == [f"{ANNA}_ep0.csv: is larger than 0 MiB"]
+
+
+def test_the_other_player_of_a_document_that_does_not_name_them_is_the_one_who_acted() -> None:
+    told: dict[str, Any] = {"gameId": GAME, "playerId": 5, "sessionStatus": {}, "inputDelivery": {}}
+    told |= {"peerPlayerId": None, "latency": {"samples": []}}
+    told["validation"] = {"allActions": [{"playerId": 5}, {"playerId": 3}, {"playerId": 3}]}
+    ours = in_our_words(told, "x.json")
+    assert ours is not None
+    assert ours["latencyByPeer"] == {"3": {"samples": []}}
 
 
 def test_a_list_of_the_session_longer_than_the_episode_adds_no_frames(tmp_path: Path) -> None:
@@ -307,6 +361,16 @@ def test_actions_that_are_lists_and_numbers_beyond_reason_are_actions(tmp_path: 
     assert found[:4] == ["[0.5,-1]", "1e300", json.dumps("'\\ud800'"), "2"]
 
 
+def test_a_player_who_was_lost_is_known_by_the_id_of_the_tables(tmp_path: Path) -> None:
+    document = json.loads((SCENE / f"{ANNA}_multiplayer_metrics.json").read_text())
+    document["sessionStatus"] |= {"terminationReason": "partner_disconnected", "disconnectedPlayerId": 1}
+    (tmp_path / f"{ANNA}_multiplayer_metrics.json").write_text(json.dumps(document))
+    study = gym_p2p.load(tmp_path)
+    (anna,) = rows(study, "players", player="0")
+    assert (anna["ended_by"], anna["lost_player"]) == ("partner_disconnected", "1")
+    assert not problems(study, "partial", "unreadable")
+
+
 def test_session_and_validation_documents_saved_from_a_page_are_read(tmp_path: Path) -> None:
     start = FIRST_MS
     event = {"frame": 3, "currentFrame": 5, "rollbackFrames": 2, "playerId": "1", "predictedAction": 0}
@@ -362,9 +426,17 @@ def test_a_half_written_document_is_said_and_skipped(tmp_path: Path, cut: int) -
 
 @pytest.mark.parametrize(
     "told",
-    [None, 1, [], {}, {"gameId": "m", "playerId": 1}, {"gameId": None, "playerId": 1, "sessionStatus": {}}],
+    [
+        None,
+        1,
+        [],
+        {},
+        {"gameId": "m", "playerId": 1},
+        {"gameId": None, "playerId": 1, "sessionStatus": {}},
+        made.document("left"),
+    ],
 )
-def test_a_document_of_neither_is_none(told: Any) -> None:
+def test_a_document_that_is_none_of_theirs_is_none(told: Any) -> None:
     assert in_our_words(told, "x.json") is None
 
 

@@ -19,21 +19,17 @@ class Requests:
     """The requests of one Flask-SocketIO server.
 
     Args:
-        socketio: the ``flask_socketio.SocketIO``.
+        socketio: the ``flask_socketio.SocketIO``, made with its application.
     """
 
     def __init__(self, socketio: Any) -> None:
         self._socketio = socketio
-        self._app: Any = None
 
     def sender(self) -> str | None:
         """Return the socket whose event is being handled; ``None`` outside of one."""
         import flask  # noqa: PLC0415 - this package is importable without it
 
-        if not flask.has_request_context():
-            return None
-        self._remember(flask.request.environ)
-        sid = getattr(flask.request, "sid", None)
+        sid = getattr(flask.request, "sid", None) if flask.has_request_context() else None
         return sid if isinstance(sid, str) else None
 
     def of(self, sockets: Iterable[str | None]) -> contextlib.AbstractContextManager[Any]:
@@ -41,34 +37,25 @@ class Requests:
 
         Where none is, the request is one of nobody: rooms cannot be joined in it, for there is nobody to.
         """
-        sids = [sid for sid in sockets if sid is not None]
-        for sid in sids:
-            environ = self._environ(sid)
-            if environ is not None:
-                return self._within(environ["flask.app"].request_context(environ), sid)
-        if self._app is None:
-            return contextlib.nullcontext()
-        return self._within(self._app.test_request_context("/"), sids[0] if sids else "")
+        app = self._socketio.sockio_mw.flask_app
+        for sid in sockets:
+            environ = None if sid is None else self._environ(sid)
+            if environ:
+                return self._within(app.request_context(environ), sid)
+        return self._within(app.test_request_context("/"), None)
 
     def _environ(self, sid: str) -> Any:
         try:
-            environ = self._socketio.server.get_environ(sid, NAMESPACE)
+            return self._socketio.server.get_environ(sid, NAMESPACE)
         except (KeyError, AttributeError):  # gone while it was looked up
             return None
-        if not environ or "flask.app" not in environ:
-            return None
-        self._remember(environ)
-        return environ
-
-    def _remember(self, environ: Any) -> None:
-        self._app = environ.get("flask.app", self._app)
 
     @contextlib.contextmanager
-    def _within(self, context: contextlib.AbstractContextManager[Any], sid: str) -> Any:
+    def _within(self, context: contextlib.AbstractContextManager[Any], sid: str | None) -> Any:
         import flask  # noqa: PLC0415 - this package is importable without it
 
         with context:
             # As Flask-SocketIO does; Flask's own types know of neither.
             request: Any = flask.request
-            request.sid, request.namespace = sid, NAMESPACE
+            request.sid, request.namespace = sid or "", NAMESPACE
             yield

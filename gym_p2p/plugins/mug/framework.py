@@ -32,7 +32,7 @@ _NEEDED = {
         "handle_probe_result",
         "handle_probe_signal",
         "run",
-        "socketio",
+        "socketio.sockio_mw.flask_app",
     ),
     "mug.server.game_manager": (
         "GameManager._build_match_candidate",

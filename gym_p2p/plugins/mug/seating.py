@@ -9,7 +9,6 @@ to play. The probe that the framework then asks for is answered from what was me
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import os
 import threading
@@ -21,11 +20,9 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import MatchmakingConfig
-from gym_p2p.core.api.queues import Verdict
 from gym_p2p.core.matchmaking.commands import (
     CancelProbe,
     LogDecision,
-    NoVerdictError,
     ProposedMatch,
     RequestProbe,
     as_verdict,
@@ -41,12 +38,9 @@ from gym_p2p.errors import UsageError
 from gym_p2p.plugins.mug.coordinator import ProbeCoordinator
 from gym_p2p.plugins.mug.framework import framework
 from gym_p2p.plugins.mug.waiting_room import Arrival, RoomOutput, Seat, WaitingRoom
-from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.handlers.decision_log import DecisionLog
 
 __all__ = ["Seating", "matchmaker"]
-
-_LOG = client_log(__name__)
 
 PreMatchHook = Callable[[ProposedMatch], object]
 """Says what becomes of a proposed match: a ``Verdict``, or True or False."""
@@ -77,8 +71,10 @@ def matchmaker(
         TypeError: ``strategy`` is none, or ``pre_match`` is no plain function.
         UsageError: the framework is not installed, or is one that this does not know.
     """
+    from gym_p2p.server.handlers.hooks import is_async  # noqa: PLC0415 - it brings asyncio
+
     strategy = require_matchmaker(WideningMatchmaker() if strategy is None else strategy)
-    if pre_match is not None and (not callable(pre_match) or inspect.iscoroutinefunction(pre_match)):
+    if pre_match is not None and (not callable(pre_match) or is_async(pre_match)):
         raise TypeError(f"pre_match: wanted a function that is no coroutine function, got {pre_match!r}")
     path = None if decisions is None else Path(decisions)
     seating = Seating(strategy, config or MatchmakingConfig(), pre_match, path)
@@ -272,14 +268,13 @@ class Seating:
         self._carry_out(scene)
 
     def _consult(self, scene: _Scene, proposed: ProposedMatch) -> None:
+        from gym_p2p.server.handlers.hooks import rejected  # noqa: PLC0415 - it brings asyncio
+
         assert self._pre_match is not None  # noqa: S101  # without one the planner proposes nothing
-        verdict, reason = Verdict.REJECT, "hook_raised"
         try:
             verdict, reason = as_verdict(self._pre_match(proposed)), "hook"
-        except NoVerdictError as error:
-            _LOG.error("%s; the match is rejected", error)
-        except Exception:  # noqa: BLE001  # a plug-in's bug must not stop the queue
-            _LOG.exception("in the pre-match hook; the match is rejected")
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a plug-in's bug must not stop the queue
+            verdict, reason = rejected(error, self._config.hook_timeout_s)
         with self._lock:
             scene.room.hook_decided(proposed, verdict, reason, self._now())
         self._carry_out(scene)

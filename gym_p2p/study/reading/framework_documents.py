@@ -26,6 +26,8 @@ def in_our_words(told: Any, name: str) -> dict[str, Any] | None:
         name: its file's: the only place that says whose it is to the service.
     """
     match told:
+        case {"schemaVersion": _}:
+            return None  # of ours, which have most of these names
         case {"gameId": int() | str(), "aggregatedAt": _, "players": dict(), "summary": dict()}:
             return _aggregate(told)
         case {"gameId": int() | str(), "playerId": int() | str(), "sessionStatus": _, "inputDelivery": _}:

@@ -41,6 +41,16 @@ def test_a_second_attempt_remembers_the_first_and_one_that_found_nothing_leaves_
     assert failed.after(None, 3.0) == attrs.evolve(failed, took_s=3.0)
 
 
+def test_under_other_names_all_is_the_same_in_both_attempts() -> None:
+    first = attrs.evolve(FOUND, reason=Reason.AGAIN)
+    renamed = FOUND.after(first, 3.0).renamed({"ann": "P1", "bob": "P2"}.__getitem__)
+    assert renamed.earlier is not None
+    for one in (renamed, renamed.earlier):
+        assert one.subjects == ("P1", "P2")
+        assert one.reports == {"P1": FOUND.reports["ann"], "P2": None}
+    assert renamed.renamed({"P1": "ann", "P2": "bob"}.__getitem__) == FOUND.after(first, 3.0)
+
+
 @pytest.mark.parametrize("rtt_ms", [-0.1, MAX_RTT_MS + 1.0, math.nan, math.inf])
 def test_what_cannot_be_a_round_trip_is_no_outcome(rtt_ms: float) -> None:
     with pytest.raises(ValueError, match="rtt_ms"):

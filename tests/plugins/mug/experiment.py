@@ -2,7 +2,7 @@
 
 ``python experiment.py PORT ours|probes|theirs [INITIAL_RTT_MS]``, with the released framework installed: our
 coordinator and planner, our coordinator alone, or its own. It runs in a working directory that it may write
-to, and says "ready" in its log when it listens.
+to.
 """
 
 from __future__ import annotations

@@ -37,12 +37,14 @@ class FakeServer:
     Attributes:
         sockets: by subject, who is there.
         sent: ``(event, payload, socket)``, in order.
+        tickings: how often the coordinator has begun to tick.
     """
 
     def __init__(self, *subjects: str) -> None:
         self.time = 100.0
         self.sockets = {subject: f"socket-of-{subject}" for subject in subjects}
         self.sent: list[tuple[str, dict[str, Any], str]] = []
+        self.tickings = 0
         self._tasks: list[Callable[[], object]] = []
         self.requests = FakeRequests(self)
         self.coordinator = ProbeCoordinator(
@@ -55,7 +57,9 @@ class FakeServer:
         self.sent.append((event, payload, room))
 
     def start_background_task(self, target: Callable[..., object], *arguments: Any) -> None:
-        if target != self.coordinator._tick_until_idle:  # `run_for` ticks instead
+        if target == self.coordinator._tick_until_idle:
+            self.tickings += 1  # `run_for` ticks instead
+        else:
             self._tasks.append(lambda: target(*arguments))
 
     # ---- what tests do

@@ -7,13 +7,11 @@ taken out of their npm packages one by one, for one of these has 146 MB.
 
 from __future__ import annotations
 
-import fcntl
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
-from tests.browser.packages import ATTEMPTS, NPM_TIMEOUT_S
+from tests import installing
 
 __all__ = ["framework_python", "is_installed", "page_scripts"]
 
@@ -25,8 +23,6 @@ SCRIPTS = {
     "phaser@3.80.1": "dist/phaser.min.js",
     "socket.io-client@4.7.2": "dist/socket.io.js",
 }
-
-
 VENV = FOLDER / "venv"
 DONE = VENV / "installed.txt"
 WANTED = "\n".join((sys.version, *FRAMEWORK))
@@ -44,11 +40,11 @@ def framework_python() -> Path:
         subprocess.SubprocessError: it cannot be installed.
     """
     python = VENV / "bin" / "python"
-    with _alone():
+    with installing.alone(FOLDER):
         if not is_installed():
-            _run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV))
+            installing.run(FOLDER, sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV))
             pip = (sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check")
-            _run(*pip, "install", "--quiet", "--no-compile", *FRAMEWORK)
+            installing.run(FOLDER, *pip, "install", "--quiet", "--no-compile", *FRAMEWORK)
             DONE.write_text(WANTED)
     return python
 
@@ -61,11 +57,11 @@ def page_scripts() -> Path:
     """
     folder = FOLDER / "scripts"
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone():
+    with installing.alone(FOLDER):
         for package, file in SCRIPTS.items():
             script = folder / Path(file).name
             if not script.exists():
-                _run("npm", "pack", "--silent", package)
+                installing.run(FOLDER, "npm", "pack", "--silent", package)
                 archive = FOLDER / f"{package.replace('@', '-')}.tgz"
                 with tarfile.open(archive) as packed:
                     content = packed.extractfile(f"package/{file}")
@@ -73,29 +69,6 @@ def page_scripts() -> Path:
                     script.write_bytes(content.read())
                 archive.unlink()
     return folder
-
-
-class _alone:  # noqa: N801 - reads as a word
-    """One process installs, others wait for it."""
-
-    def __enter__(self) -> None:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        self._lock = (FOLDER / "lock").open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-
-    def __exit__(self, *_error: object) -> None:
-        self._lock.close()
-
-
-def _run(*command: str) -> None:
-    for attempt in range(ATTEMPTS):
-        try:
-            subprocess.run(command, cwd=FOLDER, check=True, stdin=subprocess.DEVNULL, timeout=NPM_TIMEOUT_S)
-        except subprocess.SubprocessError:
-            if attempt == ATTEMPTS - 1:
-                raise
-        else:
-            return
 
 
 if __name__ == "__main__":

@@ -1,23 +1,13 @@
 /**
- * Pages of the framework in one Chromium: commands are JSON lines on stdin, answers JSON lines on stdout.
- * The browser ends with stdin, however that comes about.
- *
- * The pages are the framework's own, unchanged. What they take from CDNs is answered from files. A page that
- * misbehaves does so at its websocket, where what it sends is held back or changed.
+ * Pages of the framework. They are its own, unchanged; what they take from CDNs is answered from files. A page
+ * that misbehaves does so at its websocket, where what it sends is held back or changed.
  */
 
-import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
+import { readdirSync, readFileSync } from "node:fs";
+import { browser, obey } from "./remote.mjs";
 
-const [, , program, timeoutMs, scripts] = process.argv;
-const browser = await chromium.launch({ executablePath: program, timeout: Number(timeoutMs), args: ["--no-sandbox", "--disable-gpu"] });
-const CDN = [
-  ["jquery.min.js", "jquery.min.js"],
-  ["phaser.min.js", "phaser.min.js"],
-  ["socket.io.js", "socket.io.js"],
-];
-const files = new Map(CDN.map(([end, file]) => [end, readFileSync(`${scripts}/${file}`)]));
+const [, , , timeoutMs, folder] = process.argv;
+const scripts = new Map(readdirSync(folder).map((name) => [name, readFileSync(`${folder}/${name}`)]));
 const pages = new Map();
 
 /** Runs in the page before anything of it: `kind` is what it does wrong. */
@@ -29,9 +19,6 @@ function misbehave(kind) {
       if (kind === "mute" && data.includes('"probe_result"')) return;
       if (kind === "liar" && data.includes('"probe_result"')) {
         data = data.replace(/"rtt_ms":\d+/, '"rtt_ms":120');
-      }
-      if (kind === "far" && data.includes('"probe_result"')) {
-        data = data.replace(/"rtt_ms":\d+/, '"rtt_ms":140');
       }
     }
     return send.call(this, data);
@@ -45,16 +32,16 @@ function note(page, way, frame) {
   if (page.kind === "leaver" && way === "in" && event === "probe_start") page.context.close();
 }
 
-const commands = {
+obey({
   async open({ page: number, url, kind }) {
     const context = await browser.newContext();
     await context.addInitScript(misbehave, kind);
     await context.route(
       (address) => address.hostname !== "127.0.0.1",
       (route) => {
-        const file = [...files.keys()].find((end) => route.request().url().endsWith(end));
-        if (file === undefined) return route.abort();
-        return route.fulfill({ body: files.get(file), contentType: "text/javascript", headers: { "access-control-allow-origin": "*" } });
+        const script = [...scripts.keys()].find((name) => route.request().url().endsWith(name));
+        if (script === undefined) return route.abort();
+        return route.fulfill({ body: scripts.get(script), contentType: "text/javascript", headers: { "access-control-allow-origin": "*" } });
       },
     );
     const opened = await context.newPage();
@@ -80,23 +67,4 @@ const commands = {
     pages.delete(page);
     return null;
   },
-};
-
-function answer(message) {
-  process.stdout.write(`${JSON.stringify(message)}\n`);
-}
-
-answer({ id: 0, result: browser.version() });
-const lines = createInterface({ input: process.stdin });
-lines.on("line", async (line) => {
-  const { id, command, ...parameters } = JSON.parse(line);
-  try {
-    answer({ id, result: (await commands[command](parameters)) ?? null });
-  } catch (error) {
-    answer({ id, error: error.message });
-  }
-});
-lines.on("close", async () => {
-  await browser.close();
-  process.exit(0);
 });

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import itertools
 import json
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.browser.driver import START_TIMEOUT_S, Driver, running_driver
 from tests.browser.packages import installed
 from tests.plugins.mug.packages import framework_python, page_scripts
 from tests.waiting import PATIENCE_S, lasting_port, listens, until
@@ -22,8 +21,8 @@ __all__ = ["Browser", "Page", "Server", "running_browser", "running_server"]
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-START_TIMEOUT_S = 90.0
-"""A browser that starts for the first time, or ten pages with a game engine each, on a busy machine."""
+OPEN_TIMEOUT_S = START_TIMEOUT_S
+"""Ten pages with a game engine each take as long as a browser that starts; ``pages.mjs`` is told the same."""
 
 
 class Server:
@@ -78,33 +77,18 @@ def running_server(folder: Path, *arguments: str) -> Iterator[Server]:
 
 
 class Browser:
-    """The browser's remote control."""
+    """The browser's remote control; its commands are those of ``pages.mjs``."""
 
-    def __init__(self, driver: subprocess.Popen[str]) -> None:
-        self._driver = driver
-        self._ids = itertools.count(1)
-        started: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        self._asked: dict[int, concurrent.futures.Future[Any]] = {0: started}
-        self._lock = threading.Lock()
-        threading.Thread(target=self._read, name="mug pages", daemon=True).start()
-        started.result(START_TIMEOUT_S)
-
-    def ask(self, command: str, **parameters: Any) -> concurrent.futures.Future[Any]:
-        """Begin a command of ``pages.mjs``; what fails there fails in the answer."""
-        answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        with self._lock:
-            number = next(self._ids)
-            self._asked[number] = answer
-            assert self._driver.stdin is not None
-            self._driver.stdin.write(json.dumps({"id": number, "command": command, **parameters}) + "\n")
-            self._driver.stdin.flush()
-        return answer
+    def __init__(self, driver: Driver) -> None:
+        self.ask = driver.ask
+        self._numbers = itertools.count(1)
 
     @contextlib.contextmanager
     def pages(self, server: Server, **kinds: str) -> Iterator[dict[str, Page]]:
         """Open pages up to the waiting room's door, all at once: by subject, what each does wrong."""
         pages = {
-            subject_id: Page(self, subject_id, next(self._ids), kind) for subject_id, kind in kinds.items()
+            subject_id: Page(self, subject_id, next(self._numbers), kind)
+            for subject_id, kind in kinds.items()
         }
         opened = [
             self.ask("open", page=page.number, url=f"{server.url}/{page.subject_id}", kind=page.kind)
@@ -112,23 +96,11 @@ class Browser:
         ]
         try:
             for answer in opened:
-                answer.result(START_TIMEOUT_S)
+                answer.result(OPEN_TIMEOUT_S)
             yield pages
         finally:
             for answer in [self.ask("close", page=page.number) for page in pages.values()]:
                 answer.result(PATIENCE_S)
-
-    def _read(self) -> None:
-        assert self._driver.stdout is not None
-        for line in self._driver.stdout:
-            message = json.loads(line)
-            future = self._asked.pop(message["id"])
-            if "error" in message:
-                future.set_exception(AssertionError(message["error"]))
-            else:
-                future.set_result(message["result"])
-        for future in self._asked.values():
-            future.set_exception(ConnectionError("the browser's driver has ended"))
 
 
 class Page:
@@ -174,28 +146,8 @@ class Page:
 
 @contextlib.contextmanager
 def running_browser() -> Iterator[Browser]:
-    """Start the driver and its browser; both are gone afterwards, whatever happened."""
-    node_modules, scripts = installed(), page_scripts()
-    program = shutil.which("chromium")
-    assert program is not None
-    folder = node_modules.parent
-    (folder / "mug_pages.mjs").write_text((HERE / "pages.mjs").read_text())  # beside what it imports
-    with (folder / "mug_pages.log").open("w") as log:
-        driver = subprocess.Popen(
-            ["node", "mug_pages.mjs", program, str(int(START_TIMEOUT_S * 1000)), str(scripts)],
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    try:
+    """Start the browser; it is gone afterwards, whatever happened."""
+    chromium = shutil.which("chromium")
+    assert chromium is not None
+    with running_driver(HERE / "pages.mjs", installed(), chromium, str(page_scripts())) as driver:
         yield Browser(driver)
-    finally:
-        assert driver.stdin is not None
-        driver.stdin.close()
-        try:
-            driver.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            driver.kill()  # its browser ends with the pipe to it
-            driver.wait(PATIENCE_S)

@@ -143,6 +143,9 @@ def test_the_older_socket_of_a_page_counts_no_more() -> None:
 def test_whoever_is_not_there_ends_a_probe_after_it_was_created(who: str) -> None:
     server = FakeServer("ada", "bob")
     done = begin(server, "ada", who)
+    server.coordinator.tick()  # which may come before the caller has noted the probe down
+    server.run_tasks()
+    assert not done
     server.run_for(0.1)
     assert done == [("ada", who, None)]
 
@@ -307,12 +310,34 @@ def test_a_look_up_that_raises_does_not_stop_the_ticks(
     assert done == [("ada", "bob", None)]
 
 
-def test_ticks_end_when_no_probe_is_left() -> None:
-    server = FakeServer("ada", "bob")
+def test_ticks_begin_once_and_end_when_no_probe_is_left() -> None:
+    server = FakeServer("ada", "bob", "cyd", "dan")
     begin(server)
+    begin(server, "cyd", "dan")
     assert server.coordinator.tick()
     server.probe("ada", "bob", 3)
+    assert server.coordinator.tick()
+    server.probe("cyd", "dan", 3)
+    assert server.tickings == 1
     assert not server.coordinator.tick()
+    begin(server)
+    assert server.tickings == 2
+
+
+def test_what_comes_up_while_something_is_sent_is_sent_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeServer("ada", "bob")
+    emit = server.emit
+
+    def slowly(event: str, payload: dict[str, Any], *, room: str) -> None:
+        emit(event, payload, room=room)
+        if (event, room) == ("probe_prepare", server.sockets["ada"]):  # before the same is sent to Bob
+            for subject in ("ada", "bob"):
+                with server.on(subject):
+                    server.coordinator.handle_ready(server.probe_id("ada"), subject)
+
+    monkeypatch.setattr(server, "emit", slowly)
+    begin(server)
+    assert server.names("bob") == ["probe_prepare", "probe_start"]
 
 
 def test_nobody_is_probed_against_themselves() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import operator
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,8 +59,9 @@ class TheirMatchmaker:
 def theirs(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """The framework's modules, with what we need of them."""
     app: dict[str, Any] = dict.fromkeys(
-        ["CONFIG", "PROBE_COORDINATOR", "ProbeCoordinator", "get_socket_for_subject", "run", "socketio"]
+        ["CONFIG", "PROBE_COORDINATOR", "ProbeCoordinator", "get_socket_for_subject", "run"]
     )
+    app["socketio"] = SimpleNamespace(sockio_mw=SimpleNamespace(flask_app=None))
     app |= {f"handle_probe_{event}": None for event in ("ready", "result", "signal")}
     modules = {
         "mug.server.app": {**app, "GAME_MANAGERS": {}},
@@ -137,6 +139,7 @@ def test_versions_that_are_not_known_are_refused_by_name(
     ("module", "name"),
     [
         ("mug.server.app", "PROBE_COORDINATOR"),
+        ("mug.server.app", "socketio.sockio_mw.flask_app"),
         ("mug.server.game_manager", "GameManager._retry_matchmaking_for_waitroom"),
         ("mug.server.game_manager", "GameManager().waitroom_participants"),
         ("mug.scenes.gym_scene", "GymScene.multiplayer"),
@@ -145,11 +148,11 @@ def test_versions_that_are_not_known_are_refused_by_name(
 def test_names_that_are_missing_are_named_and_nothing_is_changed(
     theirs: dict[str, Any], monkeypatch: pytest.MonkeyPatch, module: str, name: str
 ) -> None:
-    first, _, rest = name.partition(".")
-    if first.endswith("()"):
+    holder, _, last = name.rpartition(".")
+    if holder.endswith("()"):
         monkeypatch.setattr(Manager, "__init__", lambda _self: None)
-    elif rest:
-        monkeypatch.delattr(getattr(theirs[module], first), rest)
+    elif holder:
+        monkeypatch.delattr(operator.attrgetter(holder)(theirs[module]), last)
     else:
         delattr(theirs[module], name)
     before = theirs["mug.server.app"].ProbeCoordinator

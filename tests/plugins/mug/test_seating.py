@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import logging
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from gym_p2p import FIFOMatchmaker, Verdict, WideningMatchmaker
+from gym_p2p.config import MatchmakingConfig
 from gym_p2p.errors import UsageError
 from gym_p2p.plugins.mug import seating
 from gym_p2p.plugins.mug.coordinator import LINGER_S
@@ -62,6 +65,7 @@ class TheirManager:
                 self._start(arriving, self.matchmaker.rank_candidates(arriving, waiting, self._seats))
 
     def _start(self, arriving: Any, ranked: list[Any]) -> None:
+        assert self.matchmaker.max_p2p_rtt_ms is not None  # without it the framework does not probe
         pair = frozenset((arriving.subject_id, ranked[0].subject_id))
         self._server.coordinator.create_probe(arriving.subject_id, ranked[0].subject_id, self._complete)
         self._probing |= pair
@@ -184,6 +188,7 @@ def test_without_a_threshold_nobody_is_probed_and_all_are_seated(
         (lambda _proposed: Verdict.REJECT, "hook:reject"),
         (lambda _proposed: 1 / 0, "hook_raised:reject"),
         (lambda _proposed: "maybe", "hook_raised:reject"),
+        (lambda _proposed: sys.exit("no"), "hook_raised:reject"),
     ],
 )
 def test_the_hook_decides_and_a_bug_in_it_rejects(
@@ -227,6 +232,61 @@ def test_a_strategy_that_raises_is_reported_and_the_probes_go_on(
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_ticks_go_on_until_whoever_arrives_is_in_the_room(world: World) -> None:
+    assert world.ours.find_match(SimpleNamespace(subject_id="ada"), [], 2) is None
+    assert world.server.coordinator.tick()  # the framework asks first, and lets in then
+    world.server.run_for(LINGER_S + 0.1)
+    assert not world.server.coordinator.tick()
+
+
+def test_however_many_arrive_the_rooms_are_looked_into_once_a_tick(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = itertools.count()
+    monkeypatch.setattr(Seating, "_enter", lambda _seating: next(looks))
+    for subject in ("ada", "bob", "cyd"):
+        world.manager.join(subject)
+    world.server.coordinator.tick()
+    assert next(looks) == 1
+
+
+def test_how_long_anybody_waits_is_for_the_scene_to_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world = World(monkeypatch, tmp_path, config=MatchmakingConfig(give_up_after_s=2.0))
+    world.manager.join("ada")
+    world.server.run_for(5.0)
+    assert list(tmp_path.iterdir()) == []  # nothing has been decided
+    world.manager.join("bob")
+    world.server.run_for(0.1)
+    world.server.probe("ada", "bob", 20)
+    world.server.run_for(0.3)
+    assert world.manager.games == [{"ada", "bob"}]
+
+
+def test_what_the_framework_knows_of_somebody_is_considered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def known(subject: str) -> Any:
+        history = SimpleNamespace(previous_partners=["bob"])
+        return SimpleNamespace(subject_id=subject, rtt_ms=7, group_history=history)
+
+    monkeypatch.setattr(world.manager, "_build_match_candidate", known)
+    world.manager.join("ada")
+    world.manager.join("cyd")
+    world.server.run_for(0.1)
+    seed = json.loads((world.folder / "decisions.jsonl").read_text().splitlines()[0])["seed"]
+    assert (seed["rtt_ms"], seed["history"]["previous_partners"]) == (7, ["bob"])
+
+
+def test_decisions_are_written_where_one_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    world = World(monkeypatch, tmp_path, decisions=str(tmp_path / "mine.jsonl"))
+    world.manager.join("ada")
+    world.manager.join("bob")
+    world.server.run_for(0.1)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.jsonl"]
+
+
 def test_copies_are_the_matchmaker_itself(world: World) -> None:
     assert copy.deepcopy([world.ours])[0] is world.ours
     assert copy.copy(world.ours) is world.ours
@@ -250,7 +310,12 @@ def test_what_is_no_strategy_or_no_plain_hook_is_refused(world: World) -> None:
     async def hook(_proposed: object) -> bool:
         return True
 
+    class Asked:
+        async def __call__(self, _proposed: object) -> bool:
+            return True
+
     with pytest.raises(TypeError, match=r"wanted a gym_p2p\.Matchmaker"):
         matchmaker(world.ours)
-    with pytest.raises(TypeError, match="no coroutine function"):
-        matchmaker(pre_match=hook)
+    for one in (hook, Asked()):
+        with pytest.raises(TypeError, match="no coroutine function"):
+            matchmaker(pre_match=one)

@@ -133,6 +133,7 @@ def test_a_match_whose_one_is_gone_lets_the_other_back_to_their_place() -> None:
     room.look(ONE_OUT_S)
     assert room.room.partner_of("ada", ["bob"]) is None
     assert room.records[-1]["reason"] == "gone:bob"
+    assert room.room._planner.tickets["ada"].enqueued_at == pytest.approx(50.1)  # when they came
     room.present = ["ada", "cyd"]
     [request] = room.look()
     assert isinstance(request, RequestProbe)

@@ -106,11 +106,16 @@ class Running:
         self.stop()
 
 
+def require_hosts() -> None:
+    """Skip the running test unless what all kinds of hosts are made of is installed."""
+    for package in ("fastapi", "flask_socketio", "eventlet", "gevent", "simple_websocket"):
+        require(package, "pip install -e '.[test]'")
+
+
 @pytest.fixture(scope="session")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
     """All kinds of hosts, one process each, started at once."""
-    for package in ("fastapi", "flask_socketio", "eventlet", "gevent", "simple_websocket"):
-        require(package, "pip install -e '.[test]'")
+    require_hosts()
     directory = tmp_path_factory.mktemp("hosts")
     with contextlib.ExitStack() as stack:
         yield {kind: stack.enter_context(Running(kind, directory / kind)) for kind in KINDS}
