@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from gym_p2p.config import LinkEmulation
+from gym_p2p.config import LinkEmulation, SyncConfig
 from gym_p2p.core.link import game_records
 from gym_p2p.core.link.game_records import FIRST_BYTE, GameTransport
 from gym_p2p.core.wire.messages import Channel
@@ -135,6 +135,23 @@ def test_a_third_of_all_lost_is_no_reason_to_go_back() -> None:
                 await asyncio.sleep(0.005)
             await until(lambda: len(other.messages) > 100)
             assert await transports(one, other) == [GameTransport.RECORDS] * 2
+
+    run(work())
+
+
+def test_where_records_stop_arriving_nobody_is_silent_until_they_are_taken_for_lost() -> None:
+    async def work() -> None:
+        async with connected_pair() as (one, other):
+            await agree(one, other)
+            for peer in (one, other):
+                peer.connection._records._on_game_record = lambda _record: None
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            while not (one.messages and other.messages):
+                for peer in (one, other):
+                    peer.connection.send(Channel.GAME, b"x")
+                await asyncio.sleep(0.02)
+                assert loop.time() - began < SyncConfig().disconnect_timeout_s
 
     run(work())
 
