@@ -7,10 +7,11 @@ begins with its source port, 5000, which is 0x1388)::
 
     0xF0 | how many records came in so far, 2 bytes | the message, or nothing
 
-The count is all that the sender needs in order to see that records arrive. Until it has seen that, and when
-it sees no longer that they do although the path is alive, messages go over the channel. DTLS keeps forged and
-repeated records out (RFC 6347, section 4.1.2.6); late and lost messages are the netcode's everyday. Records
-know no congestion control but this: beyond a rate that no match needs, messages are left out.
+The count is all that the sender needs in order to see that records arrive. Until it has seen that, and while
+it is in doubt, messages go over the channel: a player of whom nothing arrives is soon taken for lost. Where
+the doubt lasts although the path is alive, records are given up. DTLS keeps forged and repeated records out
+(RFC 6347, section 4.1.2.6); late and lost messages are the netcode's everyday. Records know no congestion
+control but this: beyond a rate that no match needs, messages are left out.
 
 Knows counts and times. Refuses to know what a message holds, and sends nothing itself.
 """
@@ -19,7 +20,17 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["FIRST_BYTE", "MAX_RETURNS", "PATIENCE_S", "GameRecords", "GameTransport"]
+__all__ = [
+    "BEACON_EVERY_S",
+    "BURST_BYTES",
+    "DOUBT_S",
+    "FIRST_BYTE",
+    "MAX_BYTES_PER_S",
+    "MAX_RETURNS",
+    "PATIENCE_S",
+    "GameRecords",
+    "GameTransport",
+]
 
 FIRST_BYTE = 0xF0
 """No SCTP packet of WebRTC begins with it."""
@@ -28,6 +39,10 @@ HEAD_BYTES = 3
 
 BEACON_EVERY_S = 0.25
 """How often the count is sent where no message takes it along."""
+
+DOUBT_S = 0.5
+"""After so long without a sign that records arrive, messages go over the channel until there is one. Noticed
+a count later at most: below the two seconds after which a silent peer is lost (``disconnect_timeout_s``)."""
 
 PATIENCE_S = 3.0
 """So long may nothing show that records arrive while the path is alive: twelve counts, all of which are lost
@@ -78,10 +93,16 @@ class GameRecords:
         """The other side's newest count of ours, unwrapped."""
         self._shown_at = 0.0
         """When it was last shown that ours arrive, or that nothing could show it."""
+        self._doubted = False
         self._trusted_from = 0.0
         self._due: float | None = None
         self._sent_by_then = 0
         self._full_at = 0.0
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether the next message goes as a record: they are in use, and not in doubt."""
+        return self.transport is GameTransport.RECORDS and not self._doubted
 
     def agree(self, now: float) -> bytes:
         """Both sides take records; return the first to send. Call it once."""
@@ -93,7 +114,7 @@ class GameRecords:
     def outgoing(self, message: bytes, now: float) -> bytes | None:
         """Return the record that carries a message; ``None`` where it is to be left out.
 
-        Only while :attr:`transport` is :attr:`GameTransport.RECORDS`.
+        Only while it :attr:`takes_messages`.
         """
         full_at = max(self._full_at, now) + len(message) / MAX_BYTES_PER_S
         if full_at > now + BURST_BYTES / MAX_BYTES_PER_S:
@@ -129,11 +150,14 @@ class GameRecords:
         """
         if self._due is None or now < self._due:
             return None
+        held_up_s = now - self._due  # what came meanwhile may not have been taken in yet
+        self._shown_at = min(now, self._shown_at + held_up_s)
         self._due = now + BEACON_EVERY_S
         if now - heard_at > ALIVE_S:
             self._shown_at = now  # nothing can arrive, by whatever way: this is no fault of records
         elif now - self._shown_at > PATIENCE_S:
             self._give_up(now)
+        self._doubted = now - self._shown_at > DOUBT_S
         quiet, self._sent_by_then = self.sent == self._sent_by_then, self.sent
         if self._due is None or not quiet:
             return None
@@ -150,9 +174,10 @@ class GameRecords:
         more = (count - self._arrived) % _COUNTS
         if 0 < more < _COUNTS // 2 and self._arrived + more <= self.sent:
             self._arrived += more
-            self._shown_at = now
-        elif self._arrived == self.sent:
-            self._shown_at = now
+        elif self._arrived != self.sent:
+            return
+        self._shown_at = now
+        self._doubted = False
 
     def _confirm(self, now: float) -> bool:
         """Use records if it has been shown that they arrive; return whether that is new."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gym_p2p.core.latency.webrtc_stats import GAME_RECORDS_ID
-from gym_p2p.core.link.game_records import GameRecords, GameTransport
+from gym_p2p.core.link.game_records import GameRecords
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 
 __all__ = ["GameWay"]
@@ -53,7 +53,7 @@ class GameWay:
     @property
     def open(self) -> bool:
         """Whether messages go by records at present."""
-        return self.machine.transport is GameTransport.RECORDS
+        return self.machine.takes_messages
 
     def agree(self) -> None:
         """Both sides take records. Idempotent, and nothing on a closed connection."""
@@ -79,7 +79,7 @@ class GameWay:
         if answer is not None:
             _log.debug("game messages go as DTLS records from now on")
             self._try(answer)
-        if 0 < len(message) <= MAX_MESSAGE_BYTES:
+        if message:  # one that is too long, too: who sends it is judged as on the channel
             self.messages_received += 1
             self.bytes_received += len(message)
             self._on_message(message)
@@ -123,9 +123,9 @@ class GameWay:
             self._timer = self._loop.call_at(due, self._tick)
 
     def _tick(self) -> None:
-        was_open = self.open
+        returns = self.machine.returns
         beacon = self.machine.handle_timeout(self._loop.time(), heard_at=self._heard_at())
-        if was_open and not self.open:
+        if self.machine.returns > returns:
             _log.warning(
                 "DTLS records do not arrive, though the path is alive: game messages go over the DataChannel"
             )

@@ -5,6 +5,9 @@
   makes harmless, until the first application data says that the handshake is over on both sides.
 * Application data does not take aiortc's way through a queue and a task. What begins with
   :data:`~gym_p2p.core.link.game_records.FIRST_BYTE` is no SCTP packet but a game message, and goes past it.
+* Application data is taken only if it is alone in its datagram, and no longer than is read at once. OpenSSL
+  keeps the rest for the next readings, one of which belongs to each datagram: what came would be late for
+  good, and could be any amount.
 """
 
 from __future__ import annotations
@@ -34,6 +37,9 @@ APPLICATION_DATA = 23
 MAX_RECORD_BYTES = 1_500
 """What aiortc reads at once; one record is one datagram."""
 
+HEAD_BYTES = 13
+"""Of a record; the last two are the length of what follows (RFC 6347, section 4.1)."""
+
 
 class Records:
     """Both directions of one connection's DTLS layer."""
@@ -52,7 +58,10 @@ class Records:
         layers.dtls._send_data = self._encrypt  # type: ignore[method-assign]  # one call instead of six
 
     def receive(self, data: bytes) -> None:
-        """Take in a record from the socket."""
+        """Take in a datagram from the socket."""
+        if not _can_be_read_whole(data):
+            _log.debug("a datagram was dropped that cannot be read at once")
+            return
         if data[0] == APPLICATION_DATA:
             self.close()
             if self._dtls._state is State.CONNECTED and self._connection._queue.empty():
@@ -119,3 +128,17 @@ class Records:
         except ConnectionError:
             return
         self._repeat_later()
+
+
+def _can_be_read_whole(data: bytes) -> bool:
+    """Whether one reading leaves nothing of a datagram: application data is alone in it, and not too long."""
+    at = 0
+    while at < len(data) and data[at] < APPLICATION_DATA:
+        at = _end_of_record(data, at)
+    if at >= len(data) or data[at] != APPLICATION_DATA:
+        return True
+    return at == 0 and len(data) == _end_of_record(data, 0) and len(data) <= MAX_RECORD_BYTES
+
+
+def _end_of_record(data: bytes, at: int) -> int:
+    return at + HEAD_BYTES + int.from_bytes(data[at + HEAD_BYTES - 2 : at + HEAD_BYTES])

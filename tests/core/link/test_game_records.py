@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gym_p2p.config import SyncConfig
 from gym_p2p.core.link.game_records import (
+    BEACON_EVERY_S,
     BURST_BYTES,
+    DOUBT_S,
     FIRST_BYTE,
     MAX_BYTES_PER_S,
     MAX_RETURNS,
@@ -70,7 +73,7 @@ class Pair:
                 self.carry(end, machine.handle_timeout(self.now, heard_at=self._heard_at))
                 if end not in plays:
                     continue
-                if machine.transport is GameTransport.RECORDS:
+                if machine.takes_messages:
                     self.carry(end, machine.outgoing(b"message", self.now))
                 else:
                     self.by_channel[end] += 1
@@ -134,6 +137,38 @@ def test_blocked_records_give_way_to_the_channel_in_time_and_are_tried_again() -
     pair.run(12)
     assert ways(pair) == BY_RECORDS
     assert [end.returns for end in pair.ends] == [1, 1]
+
+
+def test_messages_take_the_channel_before_the_others_would_take_a_player_for_lost() -> None:
+    pair = Pair(Path())
+    pair.agree(0)
+    pair.agree(1)
+    pair.run(1)
+    pair.path.blocked = True
+    notices_s = DOUBT_S + BEACON_EVERY_S + 2 * TICK_S
+    assert notices_s < SyncConfig().disconnect_timeout_s / 2
+    pair.run(notices_s)
+    before = sum(pair.by_channel)
+    pair.run(0.5)
+    assert sum(pair.by_channel) - before >= 2 * 30
+    assert ways(pair) == BY_RECORDS
+    pair.path.blocked = False
+    pair.run(BEACON_EVERY_S + 0.1)
+    before = sum(pair.by_channel)
+    pair.run(1)
+    assert sum(pair.by_channel) == before
+    assert [end.returns for end in pair.ends] == [0, 0]
+
+
+def test_who_was_held_up_does_not_take_it_for_a_fault_of_records() -> None:
+    pair = Pair(Path())
+    pair.agree(0)
+    pair.agree(1)
+    pair.run(1)
+    end, later = pair.ends[0], pair.now + 2 * PATIENCE_S
+    end.handle_timeout(later, heard_at=later)
+    assert end.takes_messages
+    assert end.returns == 0
 
 
 def test_after_a_few_returns_the_channel_it_is() -> None:

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from gym_p2p.config import LinkEmulation
+from gym_p2p.config import LinkEmulation, SyncConfig
 from gym_p2p.core.link import game_records
 from gym_p2p.core.link.game_records import FIRST_BYTE, GameTransport
 from gym_p2p.core.wire.messages import Channel
 from tests.net.peers import Peer, connected_pair, loopback_only, run
+from tests.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
 def _on_loopback() -> Iterator[None]:
     with loopback_only():
         yield
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  # a connection announces no counters
-            await asyncio.sleep(0.005)
 
 
 async def transports(*peers: Peer) -> list[str]:
@@ -51,7 +46,7 @@ def test_messages_go_beside_the_channel_once_both_agree_and_control_stays() -> N
             await agree(one, other)
             assert one.connection.send(Channel.GAME, b"after")
             assert one.connection.send(Channel.CTRL, b"control")
-            await until(lambda: len(other.messages) == 3)
+            await eventually(lambda: len(other.messages) == 3)
             assert sorted(other.messages, key=lambda m: m[1]) == [
                 (Channel.GAME, b"after"),
                 (Channel.GAME, b"before"),
@@ -70,7 +65,7 @@ def test_who_never_agrees_is_played_with_over_the_channel() -> None:
             one.connection.use_game_records()
             await asyncio.sleep(0.6)
             assert one.connection.send(Channel.GAME, b"x")
-            await until(lambda: other.messages == [(Channel.GAME, b"x")])
+            await eventually(lambda: other.messages == [(Channel.GAME, b"x")])
             assert await transports(one, other) == [GameTransport.CHANNEL] * 2
 
     run(work())
@@ -82,7 +77,17 @@ def test_what_is_too_long_is_not_sent_and_the_longest_arrives_whole() -> None:
             await agree(one, other)
             assert not one.connection.send(Channel.GAME, bytes(1_161))
             assert one.connection.send(Channel.GAME, bytes(1_160))
-            await until(lambda: other.messages == [(Channel.GAME, bytes(1_160))])
+            await eventually(lambda: other.messages == [(Channel.GAME, bytes(1_160))])
+
+    run(work())
+
+
+def test_what_is_too_long_is_passed_on_as_from_the_channel_for_the_match_to_count() -> None:
+    async def work() -> None:
+        async with connected_pair() as (one, other):
+            await agree(one, other)
+            one.connection._records.send(bytes((FIRST_BYTE, 0, 0)) + bytes(1_400))
+            await eventually(lambda: other.messages == [(Channel.GAME, bytes(1_400))])
 
     run(work())
 
@@ -101,7 +106,7 @@ def test_a_record_that_comes_twice_is_heard_once() -> None:
             one.connection._records._send_record = send_twice
             for n in range(20):
                 assert one.connection.send(Channel.GAME, bytes((n,)))
-            await until(lambda: len(other.messages) >= 20)
+            await eventually(lambda: len(other.messages) >= 20)
             await asyncio.sleep(0.05)
             assert [data for _, data in other.messages] == [bytes((n,)) for n in range(20)]
 
@@ -117,7 +122,7 @@ def test_odd_records_break_nothing(rest: bytes) -> None:
             for first in (0x00, 0x12, 0xEF, 0xFF):
                 one.connection._records.send(bytes((first,)) + rest)
             assert one.connection.send(Channel.GAME, b"well")
-            await until(lambda: (Channel.GAME, b"well") in other.messages)
+            await eventually(lambda: (Channel.GAME, b"well") in other.messages)
             assert len(other.messages) <= 2
 
     run(work())
@@ -133,8 +138,25 @@ def test_a_third_of_all_lost_is_no_reason_to_go_back() -> None:
             for _ in range(200):
                 one.connection.send(Channel.GAME, b"x")
                 await asyncio.sleep(0.005)
-            await until(lambda: len(other.messages) > 100)
+            await eventually(lambda: len(other.messages) > 100)
             assert await transports(one, other) == [GameTransport.RECORDS] * 2
+
+    run(work())
+
+
+def test_where_records_stop_arriving_nobody_is_silent_until_they_are_taken_for_lost() -> None:
+    async def work() -> None:
+        async with connected_pair() as (one, other):
+            await agree(one, other)
+            for peer in (one, other):
+                peer.connection._records._on_game_record = lambda _record: None
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            while not (one.messages and other.messages):
+                for peer in (one, other):
+                    peer.connection.send(Channel.GAME, b"x")
+                await asyncio.sleep(0.02)
+                assert loop.time() - began < SyncConfig().disconnect_timeout_s
 
     run(work())
 
@@ -156,7 +178,7 @@ def test_records_that_stop_arriving_give_way_to_the_channel(
                     keeps_alive += 1
                     await asyncio.sleep(0.02)
             assert one.connection.send(Channel.GAME, b"arrives")
-            await until(lambda: (Channel.GAME, b"arrives") in other.messages)
+            await eventually(lambda: (Channel.GAME, b"arrives") in other.messages)
             assert (await one.connection.getStats())["gym-p2p-game-records"]["returns"] == 1
 
     with caplog.at_level(logging.WARNING):

@@ -8,7 +8,13 @@ import pytest
 from aiortc.rtcdtlstransport import State
 from OpenSSL import SSL
 
-from gym_p2p.net.webrtc.records import Records
+from gym_p2p.core.wire.messages import Channel
+from gym_p2p.net.webrtc.records import APPLICATION_DATA, MAX_RECORD_BYTES, Records
+from tests.net.peers import connected_pair, loopback_only, run
+from tests.waiting import eventually
+
+HANDSHAKE = b"\x16\xfe\xfd" + bytes(10)
+"""An empty record of a handshake that is long over."""
 
 
 class ShutDown:
@@ -34,3 +40,39 @@ def test_what_is_sent_after_the_shutdown_fails_as_on_any_closed_connection(ssl: 
     with pytest.raises(ConnectionError):
         asyncio.run(stack.dtls._send_data(b"x"))
     assert not sent
+
+
+@pytest.mark.parametrize("first", [b"", HANDSHAKE, HANDSHAKE * 2])
+@pytest.mark.parametrize("parts", [[b"x"] * 3, [bytes(2_000)]])
+def test_nothing_of_a_datagram_is_left_for_later(first: bytes, parts: list[bytes]) -> None:
+    if first and len(parts) == 1:
+        parts = [b"x", *parts]
+
+    async def work() -> None:
+        async with connected_pair() as (one, other):
+            ssl: Any = one.connection._layers.dtls._ssl
+            for _ in range(50):  # what else is sent would make up for a few
+                datagram = first
+                for part in parts:
+                    ssl.send(part)
+                    datagram += ssl.bio_read(10_000)
+                one.connection._sockets.send_record(datagram)
+            assert one.connection.send(Channel.GAME, b"well")
+            await eventually(lambda: other.messages == [(Channel.GAME, b"well")])
+
+    with loopback_only():
+        run(work())
+
+
+def test_a_handshake_passes_however_its_records_are_packed_and_so_does_what_nobody_can_read() -> None:
+    taken: list[bytes] = []
+    stack = layers(None)
+    stack.connection = SimpleNamespace(data_received=lambda data, _component: taken.append(data))
+    records = Records(stack, taken.append, taken.append)
+    change = b"\x14\xfe\xfd" + bytes(9) + b"\x01\x01"
+    longest = bytes((APPLICATION_DATA,)) + bytes(10) + (MAX_RECORD_BYTES - 13).to_bytes(2) + bytes(1_487)
+    stack.dtls._state = State.CONNECTING
+    wanted = [HANDSHAKE, HANDSHAKE + change + HANDSHAKE, b"\x15", b"\x2c" * 40, longest]
+    for datagram in [*wanted, longest + b"x", longest[:-1], change + longest, HANDSHAKE + longest * 2]:
+        records.receive(datagram)
+    assert taken == wanted
