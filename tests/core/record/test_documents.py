@@ -7,6 +7,7 @@ import time
 import msgspec
 import pytest
 
+from gym_p2p.core.latency.delta_series import decode_series
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails
 from gym_p2p.core.record.documents import build_document
 from gym_p2p.core.record.episode import Begin
@@ -207,6 +208,29 @@ def test_rollbacks_are_counted_and_their_actions_decoded() -> None:
     validation = built["multiplayer"]["validation"]
     assert validation["allRollbacks"] == [{"episode": 1, "count": 2, "maxFrames": 4}]
     assert validation["totalRollbacks"] == 2
+
+
+def test_every_wrong_guess_is_told_by_episode_and_seat_in_the_order_of_frames() -> None:
+    record = played(new_record(players=(1, "1"), player_id=1), 9)
+    for frame, seat in ((4, 1), (2, 1), (3, 0), (8, 1)):  # as they are found, which is not in order
+        record.episode.guessed_wrong(frame, seat)
+    played(record)
+    played(record).episode.guessed_wrong(0, 0)
+    told = documents(record)["session"]["rollbacks"]["wrongGuesses"]
+    assert [
+        (one["episode"], {seat: decode_series(text) for seat, text in one["frames"].items()}) for one in told
+    ] == [(1, {"1": [3], '"1"': [2, 4, 8]}), (3, {"1": [0]})]
+
+
+def test_a_match_of_very_many_wrong_guesses_has_its_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = played(new_record(), 9)
+    for frame in range(9):
+        record.episode.guessed_wrong(frame, 1)
+    monkeypatch.setattr(
+        decode_series, "__kwdefaults__", {"limit": 8}
+    )  # what is read of others has this bound
+    (told,) = documents(record)["session"]["rollbacks"]["wrongGuesses"]
+    assert decode_series(told["frames"]["1"], limit=9) == list(range(9))
 
 
 def test_the_worst_link_by_median_is_the_latency_and_every_link_is_there() -> None:
