@@ -269,6 +269,23 @@ def test_a_links_path_keeps_the_frame_at_which_it_was_first_seen() -> None:
         ]
 
 
+def test_what_carries_game_messages_stands_with_the_path_and_a_return_to_the_channel_is_seen() -> None:
+    record = played(new_record())
+    assert documents(record)["session"]["connection"]["gameTransport"] is None
+    for second, transport in ((1, "dtls"), (2, "dtls"), (3, "datachannel")):
+        path = ConnectionDetails("direct", "host", "host", "udp", game_transport=transport)
+        poll(record, 1, fresh(5, second, path))
+        built = documents(record)
+        assert {built[kind]["connection"]["gameTransport"] for kind in ("session", "multiplayer")} == {
+            transport
+        }
+    (paths,) = documents(record)["validation"]["connectionPaths"].values()
+    assert [(one["gameTransport"], one["connectionDetails"]["timestamp"] - START_MS) for one in paths] == [
+        ("dtls", 1000),
+        ("datachannel", 3000),
+    ]
+
+
 def test_reconnections_are_in_every_document() -> None:
     record = played(new_record())
     record.disconnections.append(
