@@ -35,7 +35,12 @@ _VARIANTS = 4
 """Matches that are really built; the others are these under other ids."""
 _FRAMES_A_RECORD = 256
 _MARK = "match-template"
-_NEW_KEYS = ("players", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses", "upload")
+_NEW_KEYS = (
+    *("players", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses"),
+    *("checkpointsLate", "upload"),
+)
+_NEW_IN_PARTS = (("connection", "gameTransport"), ("rollbacks", "wrongGuesses"))
+_NEW_OF_A_LINK = ("series", "overall", "truncated", "totalOutages", "withoutPair")
 
 
 @attrs.frozen
@@ -178,8 +183,10 @@ def _as_before(kind: Kind, data: bytes) -> bytes:
     whole["schemaVersion"] = 1
     for key in (*_NEW_KEYS, *(["environment"] if kind != "multiplayer" else [])):
         whole.pop(key, None)
+    for part, key in _NEW_IN_PARTS:
+        whole.get(part, {}).pop(key, None)
     for link in (whole["latency"], *whole["latencyByPeer"].values()):
-        for key in ("series", "overall", "truncated", "totalOutages"):
+        for key in _NEW_OF_A_LINK:
             link.pop(key, None)
     return msgspec.json.encode(whole)
 

@@ -37,7 +37,7 @@ COMMANDS = {
     "watch": "look on at a running match",
     "simulate": "play matches on virtual time, and see what delay does",
     "replay": "play a recorded match again: verify it, show it, write its transitions",
-    "exports": "recover and hand in documents, explain the tables",
+    "exports": "recover and hand in documents, make tokens for that, explain tables and pseudonyms",
     "report": "one page of HTML about what was played: latency, rollbacks, returns, problems",
     "check": "find out whether an environment can be played by peers, and in which mode",
     "probe": "measure the latency to somebody who waits for that on a service",

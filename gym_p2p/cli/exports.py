@@ -34,10 +34,10 @@ examples:
   gym-p2p exports upload p2p-exports                      hand in everything that still waits
   gym-p2p exports upload p2p-exports/2027-01-15T080000Z-lab-c0ffee00/left.multiplayer.json
   gym-p2p exports codebook                                what each column of the tables means, as Markdown
-  gym-p2p exports token --match match-2509… --player left  a new token where a player's has expired
+  gym-p2p exports token --match ID --player left          a new token where a player's has expired
   gym-p2p exports subjects p2p-server-data                who is behind which pseudonym, for the operator
 
-Both may be repeated: what is recovered or handed in is not done again.
+To recover and to hand in may be repeated: what was done is not done again.
 """
 
 _DEADLINE_S = 20.0
@@ -55,7 +55,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     commands = parser.add_subparsers(dest="action", required=True, metavar="what")
     path = "a folder of exports, a match's folder, or {}"
-    recovering = commands.add_parser("recover", help="make the documents of players who were killed")
+    recovering = commands.add_parser(
+        "recover", help="make documents, and end recordings, of players who were killed"
+    )
     recovering.add_argument("path", metavar="PATH", type=Path, help=path.format("a file that was left"))
     uploading = commands.add_parser("upload", help="hand in the documents that a service has not taken")
     uploading.add_argument("path", metavar="PATH", type=Path, help=path.format("a document"))
@@ -137,7 +139,7 @@ def _subjects(data_dir: Path) -> int:
 def _recover(path: Path) -> int:
     done: list[Recovered] = []
     recordings: list[FinishedRecording] = []
-    with doing(f"looking for journals in {path}") as say:
+    with doing(f"looking for what was left in {path}") as say:
         try:
             for journal in journals(path):
                 say(f"recovering {journal}")
@@ -152,7 +154,7 @@ def _recover(path: Path) -> int:
     for recording in recordings:
         print(_finished_in_words(recording))
     if not done and not recordings:
-        print(f"{path}: no journal lies there, so there is nothing to recover")
+        print(f"{path}: no journal and no unfinished recording lies there, so there is nothing to recover")
     problems = [one.problem for one in done] + [one.problem for one in recordings]
     return 1 if any(problem is not None for problem in problems) else 0
 

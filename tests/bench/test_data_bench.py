@@ -2,14 +2,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import gym_p2p
 from gym_p2p.bench.made_study import make_study
 from gym_p2p.cli import main
-from gym_p2p.exports import KINDS, document_path
+from gym_p2p.exports import KINDS
 from tests.study import oracle
+
+VERSION_1 = Path(__file__).parents[1] / "study" / "data" / "version_1"
+
+
+def keys_in(value: Any) -> set[tuple[str, ...]]:
+    """Return every key within, behind those that it stands in."""
+    if isinstance(value, list):
+        return {found for one in value for found in keys_in(one)}
+    if isinstance(value, dict):
+        return {(key, *rest) for key, within in value.items() for rest in [(), *keys_in(within)]}
+    return set()
 
 
 @pytest.mark.parametrize("kind", ["now", "before"])
@@ -22,14 +34,16 @@ def test_what_is_made_is_a_study(tmp_path: Path, kind: str) -> None:
     assert oracle.compare(tmp_path, tables)["frames"] == 3 * 180 * 2
 
 
-def test_the_format_before_has_nothing_that_version_2_brought(tmp_path: Path) -> None:
+def test_the_format_before_has_no_key_that_documents_of_version_1_had_not(tmp_path: Path) -> None:
     make_study(tmp_path, matches=1, minutes=0.1, fps=30, kind="before")
-    new = {"players", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses", "upload"}
     for kind in KINDS:
-        document = json.loads(document_path(tmp_path / f"match-{0:032x}", "left", kind).read_bytes())
-        assert document["schemaVersion"] == 1
-        assert not new & document.keys()
-        assert ("environment" in document) == (kind == "multiplayer")
+        made, saved = (
+            [json.loads(path.read_bytes()) for path in folder.rglob(f"*.{kind}.json")]
+            for folder in (tmp_path, VERSION_1)
+        )
+        assert {one["schemaVersion"] for one in [*made, *saved]} == {1}
+        assert keys_in(made) <= keys_in(saved)
+        assert all(("environment" in one) == (kind == "multiplayer") for one in made)
 
 
 def test_a_large_study_is_read_by_several_processes_alike(

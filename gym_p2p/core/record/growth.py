@@ -31,12 +31,12 @@ __all__ = [
     "Links",
     "Mark",
     "Node",
+    "Numbers",
     "Rollbacks",
     "Rows",
     "SeatDecode",
     "SeatTotals",
     "Series",
-    "Times",
     "Whole",
 ]
 
@@ -199,8 +199,8 @@ class SeatTotals:
         setattr(owner, name, totals)
 
 
-class Times:
-    """When frames were played, or became final; and other numbers that mostly grow."""
+class Numbers:
+    """A row of whole numbers: when frames were played, or became final, or which were guessed wrong."""
 
     def since(self, value: DeltaSeries, mark: int | None, _decode: SeatDecode) -> tuple[Any, Any]:
         """Return what is new, ``None`` for nothing, and the next mark."""

@@ -33,12 +33,12 @@ from gym_p2p.core.record.growth import (
     Links,
     Mark,
     Node,
+    Numbers,
     Rollbacks,
     Rows,
     SeatDecode,
     SeatTotals,
     Series,
-    Times,
     Whole,
 )
 from gym_p2p.core.record.link import Health
@@ -113,9 +113,9 @@ _EPISODE = Node(
         "ended_ms": Whole(int | None),
         "totals": SeatTotals(),
         "actors": Actors(),
-        "confirmed_at": Times(),
-        "played": Times(),
-        "wrong_guesses": Times(),
+        "confirmed_at": Numbers(),
+        "played": Numbers(),
+        "wrong_guesses": Numbers(),
         "seat_inputs": Inputs(),
     }
 )

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import field
 
 from gym_p2p.core.latency.delta_series import ENCODING, Encoding, decode_series, encode_series
-from gym_p2p.core.record.building import Decode, input_counts, pause_ms
+from gym_p2p.core.record.building import Decode, input_counts, pause_ms, unique_names
 from gym_p2p.core.record.document import Document, common_keys
 from gym_p2p.core.record.episode import Rollback
 from gym_p2p.core.record.episode_view import EpisodeView
@@ -181,10 +181,12 @@ def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
 
 
 def _wrong_guesses(record: MatchRecord, episode: EpisodeView) -> WrongGuesses:
+    names = list(unique_names(record.players).values())
     by_seat: dict[str, list[int]] = {}
-    for place in decode_series(episode.wrong_guesses):
-        frame, seat = divmod(place, len(record.players))
-        by_seat.setdefault(str(record.players[seat]), []).append(frame)
+    told = episode.wrong_guesses
+    for place in decode_series(told, limit=len(told)):  # our own; bounds are for what others wrote
+        frame, seat = divmod(place, len(names))
+        by_seat.setdefault(names[seat], []).append(frame)
     return WrongGuesses(
         episode=episode.number,
         encoding=ENCODING,

@@ -39,7 +39,12 @@ MATCHES = TableText(
         Column(
             "fps", "float", "Frames a second that were aimed at.", "As fast as it goes, or not said.", "1/s"
         ),
-        Column("started_at", "time", "When the match was made, by the earliest document.", "Not said."),
+        Column(
+            "started_at",
+            "time",
+            "When the match was made, by the earliest document, or a match log.",
+            "Not said.",
+        ),
         Column("ended_at", "time", "The newest time that a document speaks of.", "Not said."),
         Column("players", "int", "How many players took part, as far as is known."),
         Column("documents", "int", "Of how many of these a document was read (journals count)."),
@@ -165,16 +170,17 @@ EPISODES = TableText(
             "Its begin, by the clock of the seat's player, or else of another one's.",
             NOT_SAID,
         ),
-        Column(
-            "ended_at", "time", "Its end, by the same clock.", "It was being played, or no document says."
-        ),
+        Column("ended_at", "time", "Its end, by the same clock.", "It was being played, or not said."),
         Column(
             "ended_by", "string", "terminated, truncated, peer_lost, ...", "It was being played, or not said."
         ),
         Column("frames", "int", "Frames with every seat's action.", "", "frames"),
         Column("length", "int", "Frames that the seat took part in.", "Not said.", "frames"),
         Column(
-            "return", "float", "The sum of the seat's rewards.", "Neither a document nor a recording says."
+            "return",
+            "float",
+            "The sum of the seat's rewards.",
+            "No document, recording or table of frames says.",
         ),
         Column("final_info", "json", "The numbers in the last info of the seat.", "Not said."),
         Column(

@@ -14,8 +14,8 @@ from gym_p2p.study.match.actions import Compared, agreed_actions
 from gym_p2p.study.match.episodes import episode_rows
 from gym_p2p.study.match.events import event_rows
 from gym_p2p.study.match.facts import MatchFacts
-from gym_p2p.study.match.frame_tables import FrameTables, read_tables
 from gym_p2p.study.match.frames import frames_table
+from gym_p2p.study.match.framework_files import FrameworkFiles, read_framework_files
 from gym_p2p.study.match.participants import participants, told_by
 from gym_p2p.study.match.round_trips import latency_rows, probe_rows, worst_link
 from gym_p2p.study.problems import Problems, plural
@@ -46,17 +46,17 @@ def read_match(wanted: MatchFiles) -> dict[str, pa.Table]:
     accounts, aggregates = read_accounts(wanted.files, wanted.match, problems)
     recordings = read_recordings(wanted.files, problems)
     names = accounts[0].names if accounts else Names([])
-    tables = read_tables(wanted.files, wanted.match, problems)
-    rows, actions = agreed_actions(tables.in_place_of(accounts, names), names, problems)
-    told = [*told_by(accounts, aggregates, recordings), *tables.told()]
+    theirs = read_framework_files(wanted.files, wanted.match, problems)
+    rows, actions = agreed_actions(theirs.in_place_of(accounts, names), names, problems)
+    told = [*told_by(accounts, aggregates, recordings), *theirs.told()]
     facts = MatchFacts(
         match=wanted.match,
         folder=wanted.files[0].name.rpartition("/")[0] or ".",
         accounts=accounts,
         recording=recordings[0] if recordings else None,
-        played=recordings[0].played if recordings else tables.played(problems),
+        played=recordings[0].played if recordings else theirs.played(problems),
         rows=rows,
-        participants=participants(accounts, told, tables.logged_subjects, rows, problems),
+        participants=participants(accounts, told, theirs.logged_subjects, rows, problems),
         problems=problems,
     )
     episodes = episode_rows(facts)
@@ -70,7 +70,7 @@ def read_match(wanted: MatchFiles) -> dict[str, pa.Table]:
         "latency": table_of("latency", latency),
         "events": table_of("events", event_rows(facts)),
         "probes": table_of("probes", probe_rows(wanted.match, accounts)),
-        "matches": table_of("matches", [_match_row(facts, aggregates, tables, actions, hashes)]),
+        "matches": table_of("matches", [_match_row(facts, aggregates, theirs, actions, hashes)]),
         "problems": table_of("problems", problems),
     }
 
@@ -78,7 +78,7 @@ def read_match(wanted: MatchFiles) -> dict[str, pa.Table]:
 def _match_row(
     facts: MatchFacts,
     aggregates: Sequence[Document],
-    tables: FrameTables,
+    theirs: FrameworkFiles,
     actions: Compared,
     hashes: Compared,
 ) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _match_row(
     environment = _environment(accounts, recording, facts.problems)
     config = _first(account.config for account in accounts if account.config) or {}
     scene = _first(
-        [tables.scene, *((a.part("config", dict[str, Any]) or {}).get("room") for a in aggregates)]
+        [theirs.scene, *((a.part("config", dict[str, Any]) or {}).get("room") for a in aggregates)]
     )
     sync = config.get("sync")
     chosen = _first(account.sync.chosen for account in accounts if account.sync is not None) or {}
@@ -104,7 +104,7 @@ def _match_row(
         "sync_mode": chosen.get("mode"),
         "fps": _number(sync.get("fps")) if isinstance(sync, dict) else None,
         "started_at": whole_ms(
-            min((a.started_ms for a in accounts if a.started_ms is not None), default=tables.made_ms)
+            min((a.started_ms for a in accounts if a.started_ms is not None), default=theirs.made_ms)
         ),
         "ended_at": whole_ms(max((a.ended_ms for a in accounts if a.ended_ms is not None), default=None)),
         "players": len(facts.participants),

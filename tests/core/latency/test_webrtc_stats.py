@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_p2p.core.latency.webrtc_stats import (
+    GAME_RECORDS_ID,
     ConnectionDetails,
     Freshness,
     PollStatus,
@@ -141,6 +142,13 @@ def test_no_made_up_report_raises(made_up: Any) -> None:
 
 def test_the_connection_names_both_candidates() -> None:
     assert extract_connection(report()) == ConnectionDetails("direct", "host", "srflx", "udp", None)
+
+
+@pytest.mark.parametrize(("said", "told"), [("dtls", "dtls"), ("datachannel", "datachannel"), (7, None)])
+def test_what_carries_game_messages_is_read_where_a_report_says_so(said: Any, told: str | None) -> None:
+    carried = {"id": GAME_RECORDS_ID, "type": GAME_RECORDS_ID, "transport": said}
+    details = extract_connection(report() | {GAME_RECORDS_ID: carried})
+    assert details == ConnectionDetails("direct", "host", "srflx", "udp", game_transport=told)
 
 
 @pytest.mark.parametrize("side", ["L", "R"])

@@ -7,6 +7,7 @@ import time
 import msgspec
 import pytest
 
+from gym_p2p.core.latency.delta_series import decode_series
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails
 from gym_p2p.core.record.documents import build_document
 from gym_p2p.core.record.episode import Begin
@@ -209,6 +210,29 @@ def test_rollbacks_are_counted_and_their_actions_decoded() -> None:
     assert validation["totalRollbacks"] == 2
 
 
+def test_every_wrong_guess_is_told_by_episode_and_seat_in_the_order_of_frames() -> None:
+    record = played(new_record(players=(1, "1"), player_id=1), 9)
+    for frame, seat in ((4, 1), (2, 1), (3, 0), (8, 1)):  # as they are found, which is not in order
+        record.episode.guessed_wrong(frame, seat)
+    played(record)
+    played(record).episode.guessed_wrong(0, 0)
+    told = documents(record)["session"]["rollbacks"]["wrongGuesses"]
+    assert [
+        (one["episode"], {seat: decode_series(text) for seat, text in one["frames"].items()}) for one in told
+    ] == [(1, {"1": [3], '"1"': [2, 4, 8]}), (3, {"1": [0]})]
+
+
+def test_a_match_of_very_many_wrong_guesses_has_its_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = played(new_record(), 9)
+    for frame in range(9):
+        record.episode.guessed_wrong(frame, 1)
+    monkeypatch.setattr(
+        decode_series, "__kwdefaults__", {"limit": 8}
+    )  # what is read of others has this bound
+    (told,) = documents(record)["session"]["rollbacks"]["wrongGuesses"]
+    assert decode_series(told["frames"]["1"], limit=9) == list(range(9))
+
+
 def test_the_worst_link_by_median_is_the_latency_and_every_link_is_there() -> None:
     record = new_record(players=("a", "b", "c"), player_id="a")
     poll(record, "b", fresh(20, connection=ConnectionDetails("direct", "host", "host", "udp")))
@@ -243,6 +267,23 @@ def test_a_links_path_keeps_the_frame_at_which_it_was_first_seen() -> None:
             ("direct", 1000),
             ("relay", 3000),
         ]
+
+
+def test_what_carries_game_messages_stands_with_the_path_and_a_return_to_the_channel_is_seen() -> None:
+    record = played(new_record())
+    assert documents(record)["session"]["connection"]["gameTransport"] is None
+    for second, transport in ((1, "dtls"), (2, "dtls"), (3, "datachannel")):
+        path = ConnectionDetails("direct", "host", "host", "udp", game_transport=transport)
+        poll(record, 1, fresh(5, second, path))
+        built = documents(record)
+        assert {built[kind]["connection"]["gameTransport"] for kind in ("session", "multiplayer")} == {
+            transport
+        }
+    (paths,) = documents(record)["validation"]["connectionPaths"].values()
+    assert [(one["gameTransport"], one["connectionDetails"]["timestamp"] - START_MS) for one in paths] == [
+        ("dtls", 1000),
+        ("datachannel", 3000),
+    ]
 
 
 def test_reconnections_are_in_every_document() -> None:

@@ -17,11 +17,11 @@ from gym_p2p.study.reading.framework_frames import EpisodeFrames, FrameFile, rea
 from gym_p2p.study.reading.framework_games import LoggedMatch, read_line
 from gym_p2p.study.reading.recordings import Played, RecordedEpisode, difference
 
-__all__ = ["FrameTables", "read_tables"]
+__all__ = ["FrameworkFiles", "read_framework_files"]
 
 
 @attrs.frozen(eq=False)
-class FrameTables:
+class FrameworkFiles:
     """What is there of one match; mostly nothing.
 
     Attributes:
@@ -106,7 +106,7 @@ class FrameTables:
                     yield file.name, number, episode
 
 
-def read_tables(files: Sequence[Found], match: str, problems: Problems) -> FrameTables:
+def read_framework_files(files: Sequence[Found], match: str, problems: Problems) -> FrameworkFiles:
     """Return what is there of one match."""
     found: dict[str, list[FrameFile]] = {}
     logged: LoggedMatch | None = None
@@ -121,4 +121,4 @@ def read_tables(files: Sequence[Found], match: str, problems: Problems) -> Frame
                 logged = read_line(file.line)
         except Unreadable as error:
             problems.add(error.kind, error.problem, path=file.name)
-    return FrameTables(match, found, logged)
+    return FrameworkFiles(match, found, logged)
