@@ -36,6 +36,14 @@ def test_links_to_files_lead_to_files(page: Path) -> None:
         assert (page.parent / target).exists() or "_generated/" in target, target
 
 
+def test_every_folder_is_in_the_picture_of_the_architecture() -> None:
+    picture = (ROOT / "docs/architecture.md").read_text().split("```")[1]
+    package = ROOT / "gym_p2p"
+    folders = [path.parent.name for path in package.rglob("__init__.py") if path.parent != package]
+    assert len(folders) > 40
+    assert [name for name in folders if not re.search(rf"\b{name}/", picture)] == []
+
+
 def test_the_programs_in_the_tutorial_run(tmp_path: Path) -> None:
     """All that is marked ``python`` (what needs a service and other players is marked ``py``)."""
     programs = re.findall(r"```python\n(.*?)```", (ROOT / "docs/tutorial.md").read_text(), re.DOTALL)

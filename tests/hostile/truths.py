@@ -8,6 +8,7 @@ from typing import Any
 
 from gym_p2p.core.match.checksums import _KEPT
 from gym_p2p.core.match.events import (
+    EXCLUDED,
     ChecksumsAgreed,
     Desynced,
     EpisodeBegan,
@@ -18,7 +19,7 @@ from gym_p2p.core.match.events import (
     StateArrived,
 )
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.match.peer import HEARSAY_KEPT, PINGS_KEPT, Peer
+from gym_p2p.core.match.peer import HEARSAY_KEPT, PINGS_KEPT, Peer, PeerState
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
 from tests.hostile.changes import Change
 
@@ -37,6 +38,7 @@ class Truths:
         matches: everybody's match machine.
         digests: what somebody gave as their checksum, by player, episode and frame.
         events: what the honest players were told.
+        lied: how much was changed.
     """
 
     def __init__(self, *, honest: Iterable[int]) -> None:
@@ -48,6 +50,8 @@ class Truths:
         self._left: set[int] = set()
         self._vanished: set[int] = set()
         self._dropped: set[tuple[int, int]] = set()
+        self._excluding: set[tuple[int, int]] = set()
+        """Who was told that who counts them as gone."""
         self._confirmed: dict[tuple[int, int], int] = defaultdict(int)
         self._episode: dict[int, int] = defaultdict(int)
         self.lied = 0
@@ -85,7 +89,7 @@ class Truths:
         assert start == self._confirmed[player, episode], "a frame is final twice, or never"
         self._confirmed[player, episode] += len(inputs)
         for other in self._honest:
-            if (player, other) in self._dropped or other in self._vanished | self._left:
+            if self._is_gone_for(player, other) or other in self._vanished | self._left:
                 continue  # what a liar passes on of who is gone cannot be told from what they gave
             given = self._given[other, episode]
             for frame, of_all in enumerate(inputs, start):
@@ -100,10 +104,8 @@ class Truths:
         match event:
             case EpisodeBegan(episode):
                 self._episode[player] = episode
-            case PlayerGone(other, _, frames, _, _, source) if other in self._honest:
-                self._dropped |= {(player, other), (other, player)}
-                assert source is not Source.GOODBYE or other in self._left, "a goodbye that nobody said"
-                assert frames >= 0
+            case PlayerGone():
+                self._check_gone(player, event)
             case PlayerFinished(other, frames) if other in self._honest:
                 given = self._given[other, self._episode[player]]
                 assert frames <= len(given), "ended after more than they gave"
@@ -119,6 +121,21 @@ class Truths:
                         assert self.digests.get((other, episode, frame)) == ours, "agreed with nobody"
             case StateArrived(other, episode, frame, data) if other in self._honest:
                 assert data == self.state(other, episode, frame), "another state than was sent"
+
+    def _is_gone_for(self, player: int, other: int) -> bool:
+        """Whether a player counts another as gone, though it may not be agreed yet with how many inputs."""
+        peer = self.matches[player]._peers.get(other)
+        return (player, other) in self._dropped or (peer is not None and peer.state is PeerState.GONE)
+
+    def _check_gone(self, player: int, gone: PlayerGone) -> None:
+        other = gone.player
+        if gone.reason == EXCLUDED:
+            self._excluding.add((player, other))
+        assert gone.reason == EXCLUDED or (player, other) not in self._excluding, "excluded, and then not"
+        if other in self._honest:
+            self._dropped |= {(player, other), (other, player)}
+            assert gone.source is not Source.GOODBYE or other in self._left, "a goodbye that nobody said"
+            assert gone.frames >= 0
 
     def look(self) -> None:
         """Look at what the honest ones' machines hold of each other, and how much of it."""
@@ -142,7 +159,7 @@ class Truths:
         if peer.index not in self._honest:
             return
         episode = exchange.episode
-        if (match._local, peer.index) not in self._dropped:
+        if not self._is_gone_for(match._local, peer.index):
             given = self._given[peer.index, episode]
             assert peer.remote_inputs.count <= len(given) or peer.index in self._left, "more than was given"
         theirs = self.matches[peer.index]._exchange

@@ -32,7 +32,9 @@ def gone_event(peer: Peer, frames: int, *, local: int, players: int) -> PlayerGo
         local: our index.
         players: how many there are.
     """
-    goodbye, loss = peer.goodbye, peer.loss
+    goodbye, loss, excluded = peer.goodbye, peer.loss, peer.excludes_us
+    if excluded is not None:  # whatever is heard of it later: for us the match has ended there
+        return PlayerGone(peer.index, EXCLUDED, frames, excluded.value, None, Source.PEER, peer.index)
     if goodbye is None:
         return PlayerGone(peer.index, loss.cause.value, frames, None, None, loss.source, loss.via)
     reason, lost = goodbye.cause.value, goodbye.lost

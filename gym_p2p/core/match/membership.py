@@ -42,7 +42,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.claims import check_frames
-from gym_p2p.core.match.events import EXCLUDED, InputsArrived, PlayerFinished, PlayerGone, Source
+from gym_p2p.core.match.events import InputsArrived, PlayerFinished, PlayerGone, Source
 from gym_p2p.core.match.farewell import agreed_loss, gone_event
 from gym_p2p.core.match.handshake import Handshake
 from gym_p2p.core.match.input_exchange import InputExchange
@@ -131,9 +131,9 @@ class Departures:
         it, and a report of ours could set them against each other. What was played up to here becomes final
         once nobody is left whose word would be waited for.
         """
-        peer.state = PeerState.GONE
+        peer.state, peer.excludes_us = PeerState.GONE, cause
         peer.final = peer.remote_inputs.count
-        yield PlayerGone(peer.index, EXCLUDED, peer.final, cause.value, source=Source.PEER, via=peer.index)
+        yield from self._tell(peer)
         yield from self._take(peer, 0, (), now)
         if self.open and not any(one.present for one in self._peers.values()):
             yield from self._agree(now)  # on those who were gone before: nobody is left who could report
@@ -338,7 +338,7 @@ class Departures:
         if frames is None:
             return
         event: PlayerFinished | PlayerGone
-        if self._handshake.complete and peer.goes_on_after(episode):
+        if peer.excludes_us is None and self._handshake.complete and peer.goes_on_after(episode):
             event = PlayerFinished(peer.index, frames)
         else:
             event = gone_event(peer, frames, local=self._local, players=len(self._peers) + 1)

@@ -131,6 +131,8 @@ class Peer:
     """Its goodbye as another passed it on, and who did; it counts once the peer is gone."""
     loss: Loss = Loss(Cause.LOST)
     """How it came to be gone, once it is."""
+    excludes_us: Cause | None = None
+    """How we came to be gone, by its own word, for a peer who plays on without us."""
     line_closed_at: float | None = None
     """When the service said that its line there was closed; ``None`` where it is heard of since."""
     final: int | None = None

@@ -9,7 +9,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import BeginEpisode, GiveInput, InputsArrived, Leave, Left, PlayerGone, Source
+from gym_p2p.core.match.events import (
+    EXCLUDED,
+    BeginEpisode,
+    GiveInput,
+    InputsArrived,
+    Leave,
+    Left,
+    PlayerGone,
+    Source,
+)
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.sync.outputs import Over
 from gym_p2p.core.sync.session import SyncSession
@@ -285,6 +294,23 @@ def test_who_was_lost_before_all_others_excluded_us_is_told_of_though_nobody_is_
         match.receive(other, encode(Holdings(1, ((0, 3, Cause.LOST),))), 0.3)
     gone = [output.player for output in outputs_of(match) if isinstance(output, PlayerGone)]
     assert sorted(gone) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("lost_first", [True, False])
+def test_who_has_excluded_us_is_nothing_else_once_another_one_is_lost(*, lost_first: bool) -> None:
+    match = greeted_match(3)
+    match.command(BeginEpisode(1), 0.0)
+    for other in (1, 2):
+        match.receive(other, encode(Ready(1, None, None, 0, 0)), 0.0)
+    outputs_of(match)
+    if lost_first:
+        match.closed(2, 0.2)
+    match.receive(1, encode(Holdings(1, ((0, 0, Cause.LOST),))), 0.3)
+    if not lost_first:
+        match.closed(2, 0.4)
+    told = [output for output in outputs_of(match) if isinstance(output, PlayerGone)]
+    assert [one.reason for one in told if one.player == 1] == [EXCLUDED]
+    assert {one.player for one in told} == {1, 2}
 
 
 def test_a_goodbye_for_anothers_loss_names_the_lost_one() -> None:
