@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
 import urllib.error
 import urllib.request
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -312,6 +314,41 @@ def test_players_of_a_wsgi_host_have_their_answer_before_a_large_aggregate_is_ma
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_nothing_is_kept_of_an_upload_that_broke_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR, "gym_p2p.server.web")  # a captured line keeps its refusal
+
+    class Line:
+        async def __call__(self) -> dict[str, Any]:
+            return {"type": "http.disconnect"}
+
+    service, answers = _Mounted(tmp_path), list[Any]()
+    token = service.documents.tokens.issue(claims("a"))
+    scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": "/v1/matches/m/players/a/session",
+        "headers": [(b"authorization", f"Bearer {token}".encode())],
+    }
+
+    async def send(message: Any) -> None:
+        answers.append(message.get("status"))
+
+    lines = [Line() for _ in range(3)]
+    kept = [weakref.ref(line) for line in lines]
+    app = asgi_app(service)
+
+    async def story() -> None:
+        while lines:
+            await app(scope, lines.pop(), send)
+
+    asyncio.run(story())
+    gc.collect()
+    assert answers[::2] == [408] * 3
+    assert [line() for line in kept] == [None] * 3
 
 
 class _Mounted:
