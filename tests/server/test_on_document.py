@@ -19,7 +19,7 @@ import socketio
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import UsageError
-from gym_p2p.exports.documents import read_document
+from gym_p2p.exports.documents import packed_path, read_document
 from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.server import aiohttp_handler, asgi_app, mount, serve_in_thread, wsgi_app
 from gym_p2p.server import intake as intake_module
@@ -210,6 +210,58 @@ def test_what_was_marked_and_never_stored_is_not_handed_over(tmp_path: Path) -> 
     marked = Outbox(tmp_path).storing("m", "a", "session", folder)
     marked.__enter__()  # and the process dies
     assert Outbox(tmp_path).next(0.0) is None
+
+
+def _two_that_wait(directory: Path) -> Outbox:
+    outbox = Outbox(directory)
+    store = Documents(ServiceConfig(data_dir=str(directory)), open_secret(directory)).store
+    for player in ("a", "b"):
+        with outbox.storing("m", player, "session", store.folder(claims(player))):
+            store.put(claims(player), "session", document(player))
+    return outbox
+
+
+@pytest.mark.parametrize("what", ["a.session.json", "marker"])
+def test_what_has_failed_and_is_gone_is_due_no_more(tmp_path: Path, what: str) -> None:
+    """Else the one who waits for it would look for ever without a pause."""
+    outbox = _two_that_wait(tmp_path)
+    for _ in range(2):
+        waiting = outbox.next(0.0)
+        assert waiting is not None
+        outbox.failed(waiting, 0.0)
+        if waiting.marker.player_id == "a":
+            of_a = waiting.markers
+    for path in of_a if what == "marker" else [tmp_path / "m" / what]:
+        path.unlink()
+    remaining = outbox.next(100.0)
+    assert remaining is not None
+    assert remaining.marker.player_id == "b"
+    outbox.done(remaining)
+    assert outbox.next(100.0) is None
+    assert outbox.due() is None
+
+
+def test_one_that_cannot_be_read_holds_up_no_other_and_is_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = _two_that_wait(tmp_path)
+    path = tmp_path / "m" / "a.session.json"
+    body = path.read_bytes()
+    path.unlink()
+    damaged = packed_path(path)
+    damaged.write_bytes(b"no gzip")
+    handed_over = []
+    while (waiting := outbox.next(0.0)) is not None:
+        handed_over.append(waiting.marker.player_id)
+        outbox.done(waiting)
+    assert handed_over == ["b"]
+    assert "the session document of 'a' in match m cannot be handed over" in caplog.text
+    assert outbox.due() is not None
+    damaged.unlink()
+    path.write_bytes(body)
+    waiting = outbox.next(100.0)
+    assert waiting is not None
+    assert waiting.marker.player_id == "a"
 
 
 # ---- the web application of a mounted service
