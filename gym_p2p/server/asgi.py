@@ -11,11 +11,10 @@ import re
 import weakref
 from typing import IO, Any
 
-from gym_p2p.server.apart import NotNowError
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
 from gym_p2p.server.parts import Part
-from gym_p2p.server.reading import late, told_to_client, too_large, too_many
+from gym_p2p.server.reading import SOON_AGAIN, late, told_to_client, too_large, too_many
 from gym_p2p.server.web import Answer, Arriving, Mounted, RefusalError, Request, WebParts, is_ours
 
 __all__ = ["asgi_app", "under_any_path"]
@@ -135,7 +134,7 @@ class _Uploads:
         try:
             with self._documents.parts.path(part).open("rb") as whole:
                 await self._documents.intake.take(part.claims, part.kind, whole, gzipped=True)
-        except (NotNowError, asyncio.CancelledError):
+        except (*SOON_AGAIN, asyncio.CancelledError):
             keep = True
             raise
         finally:

@@ -21,9 +21,12 @@ from gym_p2p.server.storage import StorageError
 from gym_p2p.server.store import DocumentError, ForeignDocumentError
 from gym_p2p.server.web import RefusalError
 
-__all__ = ["late", "told_to_client", "too_large", "too_many"]
+__all__ = ["SOON_AGAIN", "late", "told_to_client", "too_large", "too_many"]
 
 _LOG = client_log(__name__)
+
+SOON_AGAIN = (NotNowError, StorageError)
+"""What is not the document's fault, nor its player's: the parts of a long one are kept for the next try."""
 
 
 def late() -> RefusalError:
@@ -50,7 +53,7 @@ def told_to_client(claims: UploadClaims, kind: Kind) -> Iterator[None]:
         raise RefusalError(503, "unavailable", "the service stops; try again later") from None
     except ForeignDocumentError as error:
         raise RefusalError(403, "unauthenticated", str(error)) from None
-    except (NotNowError, PartsFullError, StorageError) as error:
+    except (*SOON_AGAIN, PartsFullError) as error:
         raise RefusalError(503, "unavailable", str(error)) from None
     except QuotaFullError as error:
         raise RefusalError(507, "unavailable", str(error)) from None

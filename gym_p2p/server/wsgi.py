@@ -15,10 +15,9 @@ from typing import IO, Any
 
 import attrs
 
-from gym_p2p.server.apart import NotNowError
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.parts import Part
-from gym_p2p.server.reading import late, told_to_client, too_large, too_many
+from gym_p2p.server.reading import SOON_AGAIN, late, told_to_client, too_large, too_many
 from gym_p2p.server.web import Answer, Arriving, Mounted, RefusalError, Request, WebParts, is_ours
 
 __all__ = ["wsgi_app"]
@@ -108,7 +107,7 @@ class _Uploads:
             try:
                 with self._documents.parts.path(part).open("rb") as whole:
                     left = self._documents.intake.take_now(part.claims, part.kind, whole, gzipped=True)
-            except NotNowError:  # it can be tried again soon: its parts are kept
+            except SOON_AGAIN:  # its parts are kept
                 raise
             except Exception:
                 self._documents.parts.remove(part)
