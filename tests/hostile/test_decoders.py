@@ -39,8 +39,6 @@ OURS = {
     "gym_p2p.server.document_reader": "the service and its own reader",
     "gym_p2p.server.apart:_raise_again": "the service and its own reader",
     "gym_p2p.server.outbox": "the service's own markers, and documents that the intake has checked",
-    "gym_p2p.server.store:ids_of": "the operator's own request, for a document that is there",
-    "gym_p2p.server.store:Store.listed": "the service's own index",
     "gym_p2p.exports.documents:schema": "a schema of this package",
     "gym_p2p.game.env.installed:_holds": "what pip wrote of an installed package",
     "gym_p2p.game.env.recipe:recipe_of": "what the environment at hand says of itself",
