@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import json
+import logging
 import threading
 import urllib.error
 import urllib.request
@@ -16,6 +18,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 import socketio
+from aiohttp.web import Application, AppRunner, TCPSite
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import UsageError
@@ -401,6 +404,43 @@ def test_nothing_is_kept_of_an_upload_that_broke_off(
     gc.collect()
     assert answers[::2] == [408] * 3
     assert [line() for line in kept] == [None] * 3
+
+
+def test_an_aiohttp_host_tells_a_broken_body_from_a_failure_of_its_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = _Mounted(tmp_path)
+    token = service.documents.tokens.issue(claims("a"))
+    head = (
+        "PUT /v1/matches/m/players/a/session HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: 100\r\n\r\n"
+    ).encode()
+
+    async def story() -> bytes:
+        app = Application()
+        app.router.add_route("*", "/{path:.*}", aiohttp_handler(service))
+        runner = AppRunner(app)
+        await runner.setup()
+        site = TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + b"no gzip at all".ljust(100))
+        async with asyncio.timeout(PATIENCE_S):
+            answer = await reader.readline()
+        writer.close()
+        _, gone = await asyncio.open_connection("127.0.0.1", port)
+        gone.write(head + gzip.compress(document("a"))[:20])
+        await eventually(lambda: service.documents._arriving.total() == 1)
+        gone.transport.abort()
+        await eventually(lambda: service.documents._arriving.total() == 0)
+        await runner.cleanup()
+        return answer
+
+    assert asyncio.run(story()).split()[1] == b"400"
+    assert "did not arrive in time" in caplog.text
+    ours = [record for record in caplog.records if record.name.startswith("gym_p2p")]
+    assert [record.getMessage() for record in ours if record.levelno >= logging.ERROR] == []
 
 
 class _Mounted:
