@@ -37,7 +37,7 @@ examples:
   gym-p2p exports token --match match-2509… --player left  a new token where a player's has expired
   gym-p2p exports subjects p2p-server-data                who is behind which pseudonym, for the operator
 
-Both may be repeated: what is recovered or handed in is not done again.
+recover and upload may be repeated: what is recovered or handed in is not done again.
 """
 
 _DEADLINE_S = 20.0
