@@ -33,11 +33,11 @@ from gym_p2p.exports.documents import (
     write_pieces,
 )
 from gym_p2p.exports.index import INDEX, append_to_index
+from gym_p2p.files.lines import read_lines
 from gym_p2p.files.names import path_component
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
-from gym_p2p.server.lines import read_lines
 
 __all__ = ["DocumentError", "ForeignDocumentError", "Store", "ids_of"]
 

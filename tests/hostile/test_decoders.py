@@ -82,7 +82,6 @@ OURS = {
     "gym_p2p.play.state_comparer": "a process and its own child",
     "gym_p2p.play.aftermath": "a player and the process that outlives it",
     "gym_p2p.game.replay.partial:_end": "a digest that reading the recording has made",
-    "gym_p2p.server.lines": "lines that the service wrote, which only its operator can read",
     "gym_p2p.server.subjects": "a table that the operator names",
 }
 """Sites, or modules and packages of them, that read nothing of anybody else's; or where they are held."""
