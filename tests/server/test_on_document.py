@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import gzip
+import hashlib
+import io
 import json
 import logging
 import threading
@@ -27,11 +29,13 @@ from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.server import aiohttp_handler, asgi_app, mount, serve_in_thread, wsgi_app
 from gym_p2p.server import intake as intake_module
 from gym_p2p.server import outbox as under_test
+from gym_p2p.server.apart import NotNowError
 from gym_p2p.server.delivery import AsyncDelivery, SyncDelivery
 from gym_p2p.server.documents import Documents
 from gym_p2p.server.factory import open_secret
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner
 from gym_p2p.server.outbox import Outbox
+from gym_p2p.server.storage import StorageError
 from tests.server.documents import claims, document
 from tests.waiting import PATIENCE_S, eventually, until
 
@@ -441,6 +445,31 @@ def test_an_aiohttp_host_tells_a_broken_body_from_a_failure_of_its_own(
     assert "did not arrive in time" in caplog.text
     ours = [record for record in caplog.records if record.name.startswith("gym_p2p")]
     assert [record.getMessage() for record in ours if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("why", [NotNowError("no reader"), StorageError("try again later")])
+def test_a_wsgi_host_keeps_the_parts_of_what_it_cannot_take_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: Exception
+) -> None:
+    def take_nothing(*_: object, **__: object) -> bool:
+        raise why
+
+    service, statuses = _Mounted(tmp_path), list[str]()
+    whole = gzip.compress(document("a"))
+    environ = {
+        "REQUEST_METHOD": "PATCH",
+        "PATH_INFO": "/v1/matches/m/players/a/session",
+        "HTTP_AUTHORIZATION": f"Bearer {service.documents.tokens.issue(claims('a'))}",
+        "HTTP_UPLOAD_OFFSET": "0",
+        "HTTP_UPLOAD_LENGTH": str(len(whole)),
+        "HTTP_UPLOAD_DIGEST": hashlib.sha256(whole).hexdigest(),
+        "CONTENT_LENGTH": str(len(whole)),
+        "wsgi.input": io.BytesIO(whole),
+    }
+    monkeypatch.setattr(intake_module.Intake, "take_now", take_nothing)
+    wsgi_app(service)(environ, lambda status, _headers: statuses.append(status))
+    assert statuses == ["503 Service Unavailable"]
+    assert [path.read_bytes() for path in (tmp_path / ".parts").iterdir()] == [whole]
 
 
 class _Mounted:
