@@ -37,7 +37,7 @@ examples:
   gym-p2p exports token --match ID --player left          a new token where a player's has expired
   gym-p2p exports subjects p2p-server-data                who is behind which pseudonym, for the operator
 
-To recover and to hand in may be repeated: what was done is not done again.
+recover and upload may be repeated: what is recovered or handed in is not done again.
 """
 
 _DEADLINE_S = 20.0

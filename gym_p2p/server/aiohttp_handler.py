@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from gym_p2p.server.asgi import asgi_app
-from gym_p2p.server.web import Mounted
+from gym_p2p.server.web import Mounted, RefusalError
 
 __all__ = ["aiohttp_handler"]
 
@@ -27,7 +27,13 @@ def aiohttp_handler(service: Mounted) -> Any:
         body = bytearray()
 
         async def receive() -> dict[str, Any]:
-            chunk = await request.content.readany()
+            try:
+                chunk = await request.content.readany()
+            except ConnectionError:  # whoever brought it is gone; no disk has failed
+                return {"type": "http.disconnect"}
+            except web.RequestPayloadError:
+                wrong = "the body is not as content-encoding or transfer-encoding says"
+                raise RefusalError(400, "bad_request", wrong) from None
             return {"type": "http.request", "body": chunk, "more_body": not request.content.at_eof()}
 
         async def send(message: Any) -> None:

@@ -25,6 +25,7 @@ from gym_p2p.core.record.documents import Kind
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import open_private
 from gym_p2p.processes.python import can_start_python, python_command
+from gym_p2p.processes.threads import to_its_end
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.store import DocumentError, ForeignDocumentError
@@ -102,7 +103,7 @@ def _inflated(body: IO[bytes]) -> Iterator[bytes]:
 async def apart(job: Job, body: IO[bytes] | None) -> None:
     """Have another process store a document; without one, make the aggregate."""
     with _Reader(job, body) as reader:  # ended also where the service stops meanwhile
-        await asyncio.to_thread(reader.spill)
+        await to_its_end(reader.spill)
         reader.start()
         await asyncio.to_thread(reader.read)
 

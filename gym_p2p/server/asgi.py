@@ -11,11 +11,10 @@ import re
 import weakref
 from typing import IO, Any
 
-from gym_p2p.server.apart import NotNowError
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.frames import App, Receive, Scope, SendMessage
 from gym_p2p.server.parts import Part
-from gym_p2p.server.reading import LATE, TOO_MANY, told_to_client, too_large
+from gym_p2p.server.reading import SOON_AGAIN, late, told_to_client, too_large, too_many
 from gym_p2p.server.web import Answer, Arriving, Mounted, RefusalError, Request, WebParts, is_ours
 
 __all__ = ["asgi_app", "under_any_path"]
@@ -96,7 +95,7 @@ class _Uploads:
         try:
             with self._documents.arrival(arriving.claims) as body:
                 if body is None:
-                    raise TOO_MANY
+                    raise too_many()
                 with told_to_client(arriving.claims, arriving.kind):
                     if arriving.part is None:
                         return await self._take(arriving, body, receive)
@@ -135,7 +134,7 @@ class _Uploads:
         try:
             with self._documents.parts.path(part).open("rb") as whole:
                 await self._documents.intake.take(part.claims, part.kind, whole, gzipped=True)
-        except (NotNowError, asyncio.CancelledError):
+        except (*SOON_AGAIN, asyncio.CancelledError):
             keep = True
             raise
         finally:
@@ -153,14 +152,14 @@ async def _read(receive: Receive, body: IO[bytes], limit_bytes: int) -> int:
                 async with asyncio.timeout(_SILENCE_S):
                     message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise LATE
+                    raise late()
                 chunk = message.get("body", b"")
                 more = message.get("more_body", False)
                 size_bytes += len(chunk)
                 if size_bytes <= limit_bytes:
                     body.write(chunk)
     except TimeoutError:
-        raise LATE from None
+        raise late() from None
     if size_bytes > limit_bytes:
         raise too_large(limit_bytes)
     return size_bytes

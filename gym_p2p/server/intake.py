@@ -18,12 +18,14 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import IO, TypeVar
 
 import attrs
 
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.processes.tasks import note_failure
+from gym_p2p.processes.threads import to_its_end
 from gym_p2p.server.apart import SMALL_BYTES, Job, NotNowError, apart, apart_now, unpacked
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
@@ -138,12 +140,12 @@ class Intake:
             job = self._job(store, claims, kind, gzipped=gzipped)
             await asyncio.to_thread(self.require_room, claims, kind, size_bytes)
             async with self._small:
-                stored = await asyncio.to_thread(_store_small, store, job, body)
+                stored = await to_its_end(partial(_store_small, store, job, body))
             if not stored:
                 async with self._large:
                     await apart(job, body)
             async with self._small:
-                left = await asyncio.to_thread(_leave_aggregate, store, job, at_once=stored)
+                left = await to_its_end(partial(_leave_aggregate, store, job, at_once=stored))
             if left and self.storage is not None:  # what it is made of is here for as long as this takes
                 async with self._large:
                     with _noted(claims):
@@ -223,14 +225,16 @@ class Intake:
 
 @contextlib.asynccontextmanager
 async def _elsewhere(blocking: contextlib.AbstractContextManager[_T]) -> AsyncIterator[_T]:
-    """Enter and leave a context on threads."""
-    entered = await asyncio.to_thread(blocking.__enter__)
+    """Enter and leave a context on threads; one that is entered is left, whenever the task is cancelled."""
+    entered: list[_T] = []
     try:
-        yield entered
+        await to_its_end(lambda: entered.append(blocking.__enter__()))
+        yield entered[0]
     except BaseException as error:
-        await asyncio.to_thread(blocking.__exit__, type(error), error, error.__traceback__)
+        if entered:
+            await to_its_end(partial(blocking.__exit__, type(error), error, error.__traceback__))
         raise
-    await asyncio.to_thread(blocking.__exit__, None, None, None)
+    await to_its_end(partial(blocking.__exit__, None, None, None))
 
 
 def _store_small(store: Store, job: Job, body: IO[bytes]) -> bool:

@@ -14,10 +14,10 @@ import msgspec
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.files.lines import append_line, read_lines
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
-from gym_p2p.server.lines import append_line, read_lines
 
 __all__ = ["MATCHES", "MatchesFile", "fresh_claims", "told_player"]
 

@@ -25,6 +25,7 @@ from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports.documents import document_path, find_document, open_document, read_document
 from gym_p2p.files.private import make_folder
+from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.whole import write_bytes
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.storage import HostStorage, StorageError
@@ -161,11 +162,22 @@ class Outbox:
             if self._not_before.get(key, (now, 0))[0] <= now:
                 try:
                     waiting = self._waiting(marked)
-                except StorageError:
+                except StorageError:  # it is logged there
                     self._later(key, now)
+                    continue
+                except OSError as error:  # the others do not wait for it
+                    pause_s = self._later(key, now)
+                    _LOG.error(
+                        "the %s document of %r in match %s cannot be handed over: %s; again in %g s",
+                        *(marked[0][1].kind, marked[0][1].player_id, marked[0][1].match_id),
+                        *(disk_problem(error), pause_s),
+                    )
                     continue
                 if waiting is not None:
                     return waiting
+                self._not_before.pop(key, None)
+        # What was taken away meanwhile, or handed over by another process, is due no more.
+        self._not_before = {key: when for key, when in self._not_before.items() if key in by_document}
         return None
 
     def due(self) -> float | None:
@@ -176,8 +188,9 @@ class Outbox:
         """Note that the host has had a document."""
         self._handed_over[waiting.marker.key] = waiting.digest
         self._not_before.pop(waiting.marker.key, None)
-        for path in waiting.markers:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # those that are left are found, and told of, at the next look
+            for path in waiting.markers:
+                path.unlink(missing_ok=True)
 
     def failed(self, waiting: Waiting, now: float) -> float:
         """Note that the host could not take a document; return after how many seconds it is tried again."""

@@ -8,6 +8,7 @@ thread.
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import attrs
@@ -66,6 +67,19 @@ class Quota:
 
 
 def _size_bytes(path: Path) -> int:
+    """Return the size of a file, or of those in a folder."""
     if not path.is_dir():
-        return path.stat().st_size if path.is_file() else 0
-    return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+        return _file_bytes(path)
+    try:
+        return sum(map(_file_bytes, path.iterdir()))
+    except FileNotFoundError:
+        return 0
+
+
+def _file_bytes(path: Path) -> int:
+    """Return a file's size: none of one that is just being put into another's place, or taken away."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0

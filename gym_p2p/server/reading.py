@@ -1,4 +1,7 @@
-"""What can go wrong with a document that comes in over HTTP, as an answer to whoever brings it."""
+"""What can go wrong with a document that comes in over HTTP, as an answer to whoever brings it.
+
+A refusal is made anew each time: an error that was raised keeps the frames that it has passed through.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,22 @@ from gym_p2p.server.storage import StorageError
 from gym_p2p.server.store import DocumentError, ForeignDocumentError
 from gym_p2p.server.web import RefusalError
 
-__all__ = ["LATE", "TOO_MANY", "told_to_client", "too_large"]
+__all__ = ["SOON_AGAIN", "late", "told_to_client", "too_large", "too_many"]
 
 _LOG = client_log(__name__)
 
-LATE = RefusalError(408, "bad_request", "the document did not arrive in time")
-TOO_MANY = RefusalError(503, "unavailable", "too many documents arrive at once; try again later")
+SOON_AGAIN = (NotNowError, StorageError)
+"""What is not the document's fault, nor its player's: the parts of a long one are kept for the next try."""
+
+
+def late() -> RefusalError:
+    """Return that a body, or the rest of it, has not come."""
+    return RefusalError(408, "bad_request", "the document did not arrive in time")
+
+
+def too_many() -> RefusalError:
+    """Return that there is no place for one more body."""
+    return RefusalError(503, "unavailable", "too many documents arrive at once; try again later")
 
 
 def too_large(limit_bytes: int) -> RefusalError:
@@ -40,7 +53,7 @@ def told_to_client(claims: UploadClaims, kind: Kind) -> Iterator[None]:
         raise RefusalError(503, "unavailable", "the service stops; try again later") from None
     except ForeignDocumentError as error:
         raise RefusalError(403, "unauthenticated", str(error)) from None
-    except (NotNowError, PartsFullError, StorageError) as error:
+    except (*SOON_AGAIN, PartsFullError) as error:
         raise RefusalError(503, "unavailable", str(error)) from None
     except QuotaFullError as error:
         raise RefusalError(507, "unavailable", str(error)) from None

@@ -95,7 +95,7 @@ class HostStorage:
         """Yield where a document is to be stored first; the host gets it at the end of the block.
 
         Raises:
-            StorageError: the host's storage failed: then the document is not stored.
+            StorageError: the host's storage failed: then the document, or the aggregate, is not stored.
             OSError: the bench could not be written.
         """
         with tempfile.TemporaryDirectory(prefix=_BENCH, dir=self._directory) as folder:

@@ -33,6 +33,7 @@ from gym_p2p.exports.documents import (
     write_pieces,
 )
 from gym_p2p.exports.index import INDEX, append_to_index
+from gym_p2p.files.lines import read_lines
 from gym_p2p.files.names import path_component
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.guard.client_log import client_log
@@ -60,7 +61,6 @@ class _Header:
     playerId: int | str  # noqa: N815
 
 
-_LINE = msgspec.json.Decoder(dict[str, Any])
 _HEADER = msgspec.json.Decoder(_Header)
 """Made on import, for uploads are stored by threads: see :func:`gym_p2p.core.api.payloads.prepare`."""
 
@@ -132,12 +132,7 @@ class Store:
 
     def listed(self) -> list[dict[str, Any]]:
         """Return the index: a line for each player of each match."""
-        found: list[dict[str, Any]] = []
-        with contextlib.suppress(FileNotFoundError), (self.directory / INDEX).open("rb") as index:
-            for line in index:
-                with contextlib.suppress(ValueError, RecursionError):  # what a killed process left of one
-                    found.append(_LINE.decode(line))
-        return found
+        return list(read_lines(self.directory / INDEX, dict[str, Any]))
 
     def missing(self, claims: UploadClaims) -> bool:
         """Whether a player's multiplayer document, of which the aggregate is made, is not here yet."""

@@ -20,10 +20,10 @@ from gym_p2p.config.public_ids import public_id_problem
 from gym_p2p.config.service import PseudonymChoice
 from gym_p2p.core.presence.pseudonyms import Assigned, Pseudonyms, keyed_pseudonym
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.files.lines import append_line, read_lines
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import load_secret
-from gym_p2p.server.lines import append_line, read_lines
 
 __all__ = ["SUBJECTS", "SubjectsFile", "open_pseudonyms", "read_subjects", "read_table"]
 

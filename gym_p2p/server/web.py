@@ -17,13 +17,11 @@ from importlib import resources
 from typing import Any, Protocol
 
 import attrs
-import msgspec
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from gym_p2p.core.api.payloads import encode
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.service.machines import Machines
-from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.exports.documents import KINDS, Kind
 from gym_p2p.server.documents import Documents
@@ -32,6 +30,7 @@ from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.parts import LENGTH_BYTES, PART_BYTES, Part
 from gym_p2p.server.storage import StorageError
+from gym_p2p.server.store import ids_of
 from gym_p2p.version import __version__
 
 __all__ = ["Answer", "Arriving", "Mounted", "RefusalError", "Request", "WebParts", "is_ours", "queue_report"]
@@ -81,7 +80,6 @@ class Answer:
     status: int
     body: bytes
     content_type: str = "application/json"
-    headers: tuple[tuple[str, str], ...] = ()
     afterwards: Callable[[], None] | None = None
 
     @classmethod
@@ -252,7 +250,7 @@ class WebParts:
         claims = self.documents.tokens.verify(_bearer(request, "match token"), now=-math.inf)
         if claims is None:  # also one of before the secret changed: a new one helps, so it is not for good
             raise RefusalError(401, "unauthenticated", "this token is none that this service has given")
-        if claims.match_id != match_id or not _names(player, claims.player_id):
+        if claims.match_id != match_id or claims.player_id not in ids_of(player):
             raise RefusalError(403, "unauthenticated", "this token does not allow this upload")
         if claims.expires_at <= time.time():
             expired = RefusalError(401, "unauthenticated", "this token has expired")
@@ -337,15 +335,6 @@ def _bearer(request: Request, what: str) -> str:
     if scheme.lower() != "bearer" or not token:
         raise RefusalError(401, "unauthenticated", f"wanted 'Authorization: Bearer <{what}>'")
     return token.strip()
-
-
-def _names(text: str, player_id: SeatId) -> bool:
-    """Return whether a path's part names this player: the id as JSON, or simply as text."""
-    try:
-        named = msgspec.json.decode(text, type=int | str)
-    except ValueError:
-        named = text
-    return text == str(player_id) or (type(named) is type(player_id) and named == player_id)
 
 
 def _kind(text: str) -> Kind:

@@ -15,10 +15,9 @@ from typing import IO, Any
 
 import attrs
 
-from gym_p2p.server.apart import NotNowError
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.parts import Part
-from gym_p2p.server.reading import LATE, TOO_MANY, told_to_client, too_large
+from gym_p2p.server.reading import SOON_AGAIN, late, told_to_client, too_large, too_many
 from gym_p2p.server.web import Answer, Arriving, Mounted, RefusalError, Request, WebParts, is_ours
 
 __all__ = ["wsgi_app"]
@@ -80,7 +79,7 @@ class _Uploads:
         try:
             with self._documents.arrival(arriving.claims) as body:
                 if body is None:
-                    raise TOO_MANY
+                    raise too_many()
                 with told_to_client(arriving.claims, arriving.kind):
                     size_bytes = _read(environ, body, arriving.limit_bytes)
                     if arriving.part is not None:
@@ -108,7 +107,7 @@ class _Uploads:
             try:
                 with self._documents.parts.path(part).open("rb") as whole:
                     left = self._documents.intake.take_now(part.claims, part.kind, whole, gzipped=True)
-            except NotNowError:  # it can be tried again soon: its parts are kept
+            except SOON_AGAIN:  # its parts are kept
                 raise
             except Exception:
                 self._documents.parts.remove(part)
@@ -157,7 +156,7 @@ def _read(environ: Environ, body: IO[bytes], limit_bytes: int) -> int:
         try:
             chunk = source.read(_PIECE_BYTES if left is None else min(left, _PIECE_BYTES))
         except OSError:
-            raise LATE from None
+            raise late() from None
         if not chunk:
             break
         size_bytes += len(chunk)
@@ -167,5 +166,5 @@ def _read(environ: Environ, body: IO[bytes], limit_bytes: int) -> int:
     if size_bytes > limit_bytes:
         raise too_large(limit_bytes)
     if left:
-        raise LATE
+        raise late()
     return size_bytes

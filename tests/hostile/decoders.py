@@ -40,7 +40,7 @@ from gym_p2p.net.client.packets import BoundedPacket
 from gym_p2p.net.client.service_connection import Credentials, accepted
 from gym_p2p.play.sync_mode import SyncOffer
 from gym_p2p.server.guard.frames import StrictPacket
-from gym_p2p.server.web import _names
+from gym_p2p.server.store import ids_of
 from gym_p2p.spectate.terms import WatchedTerms
 from tests.core.wire.vectors import vectors
 from tests.hostile.generators import (
@@ -198,9 +198,7 @@ def _lines() -> Iterator[Decoder]:
         ),
         within=lambda value: ("offer", {"sdp": value, "type": value}),
     )
-    yield Decoder(
-        "a player's name in a path", lambda text: _names(text, 1), ("1", '"1"', "a"), hostile_json(), ()
-    )
+    yield Decoder("a player's name in a path", ids_of, ("1", '"1"', "a"), hostile_json(), ())
 
 
 # ---- what players tell each other of themselves

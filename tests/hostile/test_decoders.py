@@ -39,8 +39,6 @@ OURS = {
     "gym_p2p.server.document_reader": "the service and its own reader",
     "gym_p2p.server.apart:_raise_again": "the service and its own reader",
     "gym_p2p.server.outbox": "the service's own markers, and documents that the intake has checked",
-    "gym_p2p.server.store:ids_of": "the operator's own request, for a document that is there",
-    "gym_p2p.server.store:Store.listed": "the service's own index",
     "gym_p2p.exports.documents:schema": "a schema of this package",
     "gym_p2p.game.env.installed:_holds": "what pip wrote of an installed package",
     "gym_p2p.game.env.recipe:recipe_of": "what the environment at hand says of itself",
@@ -84,7 +82,6 @@ OURS = {
     "gym_p2p.play.state_comparer": "a process and its own child",
     "gym_p2p.play.aftermath": "a player and the process that outlives it",
     "gym_p2p.game.replay.partial:_end": "a digest that reading the recording has made",
-    "gym_p2p.server.lines": "lines that the service wrote, which only its operator can read",
     "gym_p2p.server.subjects": "a table that the operator names",
 }
 """Sites, or modules and packages of them, that read nothing of anybody else's; or where they are held."""

@@ -5,10 +5,11 @@ import gzip
 import io
 import json
 import sys
+import threading
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 import pytest
@@ -19,6 +20,7 @@ from gym_p2p.server import intake as intake_module
 from gym_p2p.server.apart import SMALL_BYTES, Job, NotNowError, TooLargeError, unpacked
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.intake import Intake
+from gym_p2p.server.outbox import Outbox
 from gym_p2p.server.store import DocumentError, ForeignDocumentError, Store
 from tests.server.documents import claims, document
 from tests.waiting import PATIENCE_S, eventually, until
@@ -286,3 +288,33 @@ def test_a_service_that_stops_does_not_wait_for_a_reader(
     asyncio.run(work())
     until(lambda: not set(me.children()) - before)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_just_being_stored_when_a_service_stops_is_marked_as_long_as_that_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the host is never handed it: the player hands in the same once more, which is nothing new."""
+    begun, go_on = threading.Event(), threading.Event()
+    outbox, store_small = Outbox(tmp_path), intake_module._store_small
+
+    def slowly(*arguments: Any) -> bool:
+        begun.set()
+        go_on.wait(PATIENCE_S)
+        return store_small(*arguments)
+
+    monkeypatch.setattr(intake_module, "_store_small", slowly)
+
+    async def work() -> None:
+        intake = Intake(Store(tmp_path), LIMIT_BYTES, outbox=outbox)
+        body = io.BytesIO(document("a"))
+        taking = asyncio.create_task(intake.take(claims("a"), "session", body, gzipped=False))
+        await eventually(begun.is_set)
+        taking.cancel()
+        await asyncio.wait([taking], timeout=0.1)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+
+    asyncio.run(work())
+    assert Store(tmp_path).path(claims("a"), "a", "session").exists()
+    assert outbox.next(0.0) is not None

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import gzip
+import hashlib
+import io
 import json
+import logging
 import threading
 import urllib.error
 import urllib.request
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,19 +20,22 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 import socketio
+from aiohttp.web import Application, AppRunner, TCPSite
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import UsageError
-from gym_p2p.exports.documents import read_document
+from gym_p2p.exports.documents import packed_path, read_document
 from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.server import aiohttp_handler, asgi_app, mount, serve_in_thread, wsgi_app
 from gym_p2p.server import intake as intake_module
 from gym_p2p.server import outbox as under_test
+from gym_p2p.server.apart import NotNowError
 from gym_p2p.server.delivery import AsyncDelivery, SyncDelivery
 from gym_p2p.server.documents import Documents
 from gym_p2p.server.factory import open_secret
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner
 from gym_p2p.server.outbox import Outbox
+from gym_p2p.server.storage import StorageError
 from tests.server.documents import claims, document
 from tests.waiting import PATIENCE_S, eventually, until
 
@@ -246,6 +255,58 @@ def test_what_was_marked_and_never_stored_is_not_handed_over(tmp_path: Path) -> 
     assert Outbox(tmp_path).next(0.0) is None
 
 
+def _two_that_wait(directory: Path) -> Outbox:
+    outbox = Outbox(directory)
+    store = Documents(ServiceConfig(data_dir=str(directory)), open_secret(directory)).store
+    for player in ("a", "b"):
+        with outbox.storing("m", player, "session", store.folder(claims(player))):
+            store.put(claims(player), "session", document(player))
+    return outbox
+
+
+@pytest.mark.parametrize("what", ["a.session.json", "marker"])
+def test_what_has_failed_and_is_gone_is_due_no_more(tmp_path: Path, what: str) -> None:
+    """Else the one who waits for it would look for ever without a pause."""
+    outbox = _two_that_wait(tmp_path)
+    for _ in range(2):
+        waiting = outbox.next(0.0)
+        assert waiting is not None
+        outbox.failed(waiting, 0.0)
+        if waiting.marker.player_id == "a":
+            of_a = waiting.markers
+    for path in of_a if what == "marker" else [tmp_path / "m" / what]:
+        path.unlink()
+    remaining = outbox.next(100.0)
+    assert remaining is not None
+    assert remaining.marker.player_id == "b"
+    outbox.done(remaining)
+    assert outbox.next(100.0) is None
+    assert outbox.due() is None
+
+
+def test_one_that_cannot_be_read_holds_up_no_other_and_is_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = _two_that_wait(tmp_path)
+    path = tmp_path / "m" / "a.session.json"
+    body = path.read_bytes()
+    path.unlink()
+    damaged = packed_path(path)
+    damaged.write_bytes(b"no gzip")
+    handed_over = []
+    while (waiting := outbox.next(0.0)) is not None:
+        handed_over.append(waiting.marker.player_id)
+        outbox.done(waiting)
+    assert handed_over == ["b"]
+    assert "the session document of 'a' in match m cannot be handed over" in caplog.text
+    assert outbox.due() is not None
+    damaged.unlink()
+    path.write_bytes(body)
+    waiting = outbox.next(100.0)
+    assert waiting is not None
+    assert waiting.marker.player_id == "a"
+
+
 # ---- the web application of a mounted service
 
 
@@ -348,6 +409,103 @@ def test_players_of_a_wsgi_host_have_their_answer_before_a_large_aggregate_is_ma
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_nothing_is_kept_of_an_upload_that_broke_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR, "gym_p2p.server.web")  # a captured line keeps its refusal
+
+    class Line:
+        async def __call__(self) -> dict[str, Any]:
+            return {"type": "http.disconnect"}
+
+    service, answers = _Mounted(tmp_path), list[Any]()
+    token = service.documents.tokens.issue(claims("a"))
+    scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": "/v1/matches/m/players/a/session",
+        "headers": [(b"authorization", f"Bearer {token}".encode())],
+    }
+
+    async def send(message: Any) -> None:
+        answers.append(message.get("status"))
+
+    lines = [Line() for _ in range(3)]
+    kept = [weakref.ref(line) for line in lines]
+    app = asgi_app(service)
+
+    async def story() -> None:
+        while lines:
+            await app(scope, lines.pop(), send)
+
+    asyncio.run(story())
+    gc.collect()
+    assert answers[::2] == [408] * 3
+    assert [line() for line in kept] == [None] * 3
+
+
+def test_an_aiohttp_host_tells_a_broken_body_from_a_failure_of_its_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = _Mounted(tmp_path)
+    token = service.documents.tokens.issue(claims("a"))
+    head = (
+        "PUT /v1/matches/m/players/a/session HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: 100\r\n\r\n"
+    ).encode()
+
+    async def story() -> bytes:
+        app = Application()
+        app.router.add_route("*", "/{path:.*}", aiohttp_handler(service))
+        runner = AppRunner(app)
+        await runner.setup()
+        site = TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + b"no gzip at all".ljust(100))
+        async with asyncio.timeout(PATIENCE_S):
+            answer = await reader.readline()
+        writer.close()
+        _, gone = await asyncio.open_connection("127.0.0.1", port)
+        gone.write(head + gzip.compress(document("a"))[:20])
+        await eventually(lambda: service.documents._arriving.total() == 1)
+        gone.transport.abort()
+        await eventually(lambda: service.documents._arriving.total() == 0)
+        await runner.cleanup()
+        return answer
+
+    assert asyncio.run(story()).split()[1] == b"400"
+    assert "did not arrive in time" in caplog.text
+    ours = [record for record in caplog.records if record.name.startswith("gym_p2p")]
+    assert [record.getMessage() for record in ours if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("why", [NotNowError("no reader"), StorageError("try again later")])
+def test_a_wsgi_host_keeps_the_parts_of_what_it_cannot_take_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: Exception
+) -> None:
+    def take_nothing(*_: object, **__: object) -> bool:
+        raise why
+
+    service, statuses = _Mounted(tmp_path), list[str]()
+    whole = gzip.compress(document("a"))
+    environ = {
+        "REQUEST_METHOD": "PATCH",
+        "PATH_INFO": "/v1/matches/m/players/a/session",
+        "HTTP_AUTHORIZATION": f"Bearer {service.documents.tokens.issue(claims('a'))}",
+        "HTTP_UPLOAD_OFFSET": "0",
+        "HTTP_UPLOAD_LENGTH": str(len(whole)),
+        "HTTP_UPLOAD_DIGEST": hashlib.sha256(whole).hexdigest(),
+        "CONTENT_LENGTH": str(len(whole)),
+        "wsgi.input": io.BytesIO(whole),
+    }
+    monkeypatch.setattr(intake_module.Intake, "take_now", take_nothing)
+    wsgi_app(service)(environ, lambda status, _headers: statuses.append(status))
+    assert statuses == ["503 Service Unavailable"]
+    assert [path.read_bytes() for path in (tmp_path / ".parts").iterdir()] == [whole]
 
 
 class _Mounted:

@@ -27,6 +27,7 @@ from gym_p2p.server import serve_in_thread
 from gym_p2p.server.apart import NotNowError, TooLargeError
 from gym_p2p.server.intake import MOST_BYTES, Intake
 from gym_p2p.server.parts import Part, Parts, PartsFullError
+from gym_p2p.server.storage import StorageError
 from gym_p2p.server.store import Store
 from tests.server.clients import Match, folder_of, stored
 from tests.server.documents import claims, document
@@ -157,11 +158,12 @@ def test_a_part_that_ends_after_the_whole_is_refused_as_that(match: Match, data:
     assert "ends after the whole" in str(answer)
 
 
+@pytest.mark.parametrize("why", [NotNowError("no reader can be started"), StorageError("try again later")])
 def test_parts_that_cannot_be_read_now_are_kept_for_the_next_try(
-    match: Match, data: Path, monkeypatch: pytest.MonkeyPatch
+    match: Match, data: Path, monkeypatch: pytest.MonkeyPatch, why: Exception
 ) -> None:
     async def take_nothing(*_: object, **__: object) -> None:
-        raise NotNowError("no reader can be started")
+        raise why
 
     whole = packed(match.document("first"))
     with monkeypatch.context() as patched:

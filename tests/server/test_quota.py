@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,28 @@ def test_room_that_is_made_is_noticed_without_a_restart(tmp_path: Path) -> None:
     quota.stored(written(tmp_path / "n" / "a.json", 100).parent)
     with pytest.raises(QuotaFullError):
         quota.require_room(tmp_path / "n" / "b.json", 1)
+
+
+def test_files_that_come_and_go_meanwhile_are_no_failure(tmp_path: Path) -> None:
+    """A document is put into its place by way of another name, while another one's room is looked for."""
+    quota = Quota(tmp_path, 2**30)
+    quota.require_room(tmp_path / "m" / "a.json", 1)
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.is_set():
+            path.touch()
+            path.unlink()
+
+    path = written(tmp_path / "m" / "b.tmp", 1)
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(30_000):
+            quota.stored(tmp_path / "m")
+    finally:
+        ended.set()
+        writer.join()
 
 
 def test_what_is_beyond_the_quota_waits_and_is_handed_in_later(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import base64
 import json
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -20,6 +22,19 @@ def test_a_token_says_what_was_put_in_until_it_expires() -> None:
     token = SIGNER.issue(CLAIMS)
     assert SIGNER.verify(token, now=99.9) == CLAIMS
     assert SIGNER.verify(token, now=100.0) is None
+
+
+def test_a_signers_claims_are_prepared_before_threads_can_verify_tokens() -> None:
+    program = """
+from gym_p2p.server.guard.tokens import JoinClaims, OperatorClaims, TokenSigner, UploadClaims
+for kind in (JoinClaims, OperatorClaims, UploadClaims):
+    TokenSigner(b"k" * 32, kind)
+    print("__msgspec_cache__" in vars(kind))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["True"] * 3
 
 
 def test_another_services_token_is_refused() -> None:
