@@ -94,6 +94,15 @@ def test_frames_come_of_the_tables_and_episodes_count_from_one() -> None:
     assert (first["rollbacks"], first["max_rollback_frames"], first["seed"]) == (1, 2, None)
 
 
+def test_without_a_document_an_episode_begins_and_ends_with_its_frames(tmp_path: Path) -> None:
+    (tmp_path / "subj-anna_ep0.csv").write_bytes((SAVED / "coop" / "subj-anna_ep0.csv").read_bytes())
+    first, *_ = rows(gym_p2p.load(tmp_path), "episodes")
+    assert [round(first[name].timestamp() * 1000) - FIRST_MS for name in ("started_at", "ended_at")] == [
+        0,
+        round(11 * 33.4),
+    ]
+
+
 def test_round_trips_and_events_are_of_the_documents_also_where_the_other_player_is_zero() -> None:
     study = gym_p2p.load(SAVED)
     assert json.loads((SCENE / f"{BEN}_multiplayer_metrics.json").read_text())["peerPlayerId"] is None

@@ -161,6 +161,28 @@ def test_who_played_is_what_the_documents_say_and_where_they_differ_that_is_said
         assert said == ([] if player == "right" else ["subject: 's-right' or 'somebody'"])
 
 
+def test_what_is_damaged_alike_in_two_documents_is_said_of_each(folder: Path) -> None:
+    for player in ("left", "right"):
+        whole = made.document(player)
+        whole["validation"]["allActions"][0]["episode"] = 0
+        made.write(folder / "m" / f"{player}.multiplayer.json", whole)
+    said = [(row["path"], row["kind"]) for row in gym_p2p.load(folder).problems]
+    assert said == [(f"m/{player}.multiplayer.json", "partial") for player in ("left", "right")]
+
+
+def test_a_document_without_a_configuration_hides_no_other_ones(folder: Path) -> None:
+    made.write(folder / "m" / "left.multiplayer.json", made.document("left", config={}))
+    made.write(folder / "m" / "right.multiplayer.json", made.document("right", config={"room": "there"}))
+    assert next(iter(gym_p2p.load(folder).matches))["room"] == "there"
+
+
+def test_lines_of_something_else_are_no_match_log(folder: Path) -> None:
+    (folder / "x.jsonl").write_text('{"participants": []}\n{"gameId": "y"}\n')
+    assert [(row["path"], row["problem"]) for row in gym_p2p.load(folder).problems] == [
+        ("x.jsonl", "is no log of matches")
+    ]
+
+
 def test_a_probe_that_both_players_tell_of_is_there_once(folder: Path) -> None:
     path = {"local": "host", "remote": "srflx", "protocol": "udp"}
     report = {"rttMs": 21.0, "samplesMs": [20.0, 22.0], "jitterMs": 1.0, "loss": 0.0, "path": path}

@@ -106,6 +106,12 @@ def test_the_first_screen_says_how_many_matches_never_connected(folder: Path) ->
     assert "never connected" not in Reader(report_html(study, "m")).text
 
 
+def test_of_a_match_without_documents_it_is_not_said_that_it_never_connected() -> None:
+    study = gym_p2p.load(Path(__file__).parent / "framework_data")
+    assert [row["match"] for row in study.matches if not row["documents"]] == ["earlier-game"]
+    assert "never connected" not in Reader(report_html(study)).text
+
+
 def test_a_match_shows_its_outage_its_desync_and_its_timeline(folder: Path) -> None:
     page = report_html(gym_p2p.load(folder), "m")
     text = Reader(page).text
