@@ -131,14 +131,14 @@ def _with_another_field(data: bytes, change: Change) -> bytes:
     if data[:1] == bytes((_FRAGMENT,)):
         at = 1 + change.which % 3
         return data[:at] + bytes(((data[at] + change.off) % 256,)) + data[at + 1 :]
-    message = decode(data)
-    names = type(message).__struct_fields__
-    name = names[change.which % len(names)]
     try:
+        message = decode(data)
+        names = type(message).__struct_fields__
+        name = names[change.which % len(names)]
         other = msgspec.structs.replace(message, **{name: _other(getattr(message, name), change)})
         return encode(other)
     except (ProtocolError, ValueError, TypeError, OverflowError):
-        return data  # it cannot be said so
+        return data  # it cannot be said so, or was changed before
 
 
 def _other(value: Any, change: Change) -> Any:  # noqa: PLR0911 - one for each kind of value
@@ -162,7 +162,10 @@ def _other(value: Any, change: Change) -> Any:  # noqa: PLR0911 - one for each k
 
 def _with_other_inputs(data: bytes, change: Change, to: int, player: int) -> bytes:
     """Return inputs, and what is said beside them, in agreement with each other, but not with before."""
-    message = decode(data) if data[:1] != bytes((_FRAGMENT,)) else None
+    try:
+        message = decode(data) if data[:1] != bytes((_FRAGMENT,)) else None
+    except ProtocolError:
+        return data  # it was changed before
     if not isinstance(message, Inputs) or max(to, player) >= len(message.received):
         return data
     received, inputs, start, ahead = list(message.received), message.inputs, message.start, message.advantage

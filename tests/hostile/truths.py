@@ -19,7 +19,7 @@ from gym_p2p.core.match.events import (
     StateArrived,
 )
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.match.peer import HEARSAY_KEPT, PINGS_KEPT, Peer, PeerState
+from gym_p2p.core.match.peer import HEARSAY_KEPT, PINGS_KEPT, Peer
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
 from tests.hostile.changes import Change
 
@@ -89,7 +89,7 @@ class Truths:
         assert start == self._confirmed[player, episode], "a frame is final twice, or never"
         self._confirmed[player, episode] += len(inputs)
         for other in self._honest:
-            if self._is_gone_for(player, other) or other in self._vanished | self._left:
+            if (player, other) in self._dropped or other in self._vanished | self._left:
                 continue  # what a liar passes on of who is gone cannot be told from what they gave
             given = self._given[other, episode]
             for frame, of_all in enumerate(inputs, start):
@@ -121,11 +121,6 @@ class Truths:
                         assert self.digests.get((other, episode, frame)) == ours, "agreed with nobody"
             case StateArrived(other, episode, frame, data) if other in self._honest:
                 assert data == self.state(other, episode, frame), "another state than was sent"
-
-    def _is_gone_for(self, player: int, other: int) -> bool:
-        """Whether a player counts another as gone, though it may not be agreed yet with how many inputs."""
-        peer = self.matches[player]._peers.get(other)
-        return (player, other) in self._dropped or (peer is not None and peer.state is PeerState.GONE)
 
     def _check_gone(self, player: int, gone: PlayerGone) -> None:
         other = gone.player
@@ -159,7 +154,7 @@ class Truths:
         if peer.index not in self._honest:
             return
         episode = exchange.episode
-        if not self._is_gone_for(match._local, peer.index):
+        if (match._local, peer.index) not in self._dropped:
             given = self._given[peer.index, episode]
             assert peer.remote_inputs.count <= len(given) or peer.index in self._left, "more than was given"
         theirs = self.matches[peer.index]._exchange
