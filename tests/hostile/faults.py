@@ -121,7 +121,7 @@ FAULTS: dict[str, Fault] = {
 }
 """What may be planted, the easiest first."""
 
-EASY = ("every refusal", "an input after a gap")
+EASY = ("every refusal", "a guess that was wrong three frames ago")
 """Of which each is found within a few hundred examples."""
 
 

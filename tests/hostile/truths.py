@@ -19,7 +19,7 @@ from gym_p2p.core.match.events import (
     StateArrived,
 )
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.match.peer import HEARSAY_KEPT, PINGS_KEPT, Peer
+from gym_p2p.core.match.peer import HEARSAY_KEPT, PINGS_KEPT, Peer, PeerState
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
 from tests.hostile.changes import Change
 
@@ -89,8 +89,8 @@ class Truths:
         assert start == self._confirmed[player, episode], "a frame is final twice, or never"
         self._confirmed[player, episode] += len(inputs)
         for other in self._honest:
-            if (player, other) in self._dropped or other in self._vanished | self._left:
-                continue  # what a liar passes on of who is gone cannot be told from what they gave
+            if self._is_gone(player, other) or other in self._vanished | self._left:
+                continue
             given = self._given[other, episode]
             for frame, of_all in enumerate(inputs, start):
                 assert frame < len(given), "an input is final that was not given"
@@ -108,7 +108,8 @@ class Truths:
                 self._check_gone(player, event)
             case PlayerFinished(other, frames) if other in self._honest:
                 given = self._given[other, self._episode[player]]
-                assert frames <= len(given), "ended after more than they gave"
+                if not self._is_gone(player, other):
+                    assert frames <= len(given), "ended after more than they gave"
             case Desynced(episode, frame, other, ours, theirs) if other in self._honest:
                 assert ours == self.digests[player, episode, frame]
                 assert theirs == self.digests[other, episode, frame], "a checksum that nobody gave"
@@ -132,6 +133,15 @@ class Truths:
             assert gone.source is not Source.GOODBYE or other in self._left, "a goodbye that nobody said"
             assert gone.frames >= 0
 
+    def _is_gone(self, player: int, other: int) -> bool:
+        """Tell whether somebody counts another as gone.
+
+        What a liar passes on of who is gone cannot be told from what they gave: from then on, not only from when
+        all have agreed on it.
+        """
+        gone = other != player and self.matches[player]._peers[other].state is PeerState.GONE
+        return gone or (player, other) in self._dropped
+
     def look(self) -> None:
         """Look at what the honest ones' machines hold of each other, and how much of it."""
         for player in self._honest:
@@ -154,7 +164,7 @@ class Truths:
         if peer.index not in self._honest:
             return
         episode = exchange.episode
-        if (match._local, peer.index) not in self._dropped:
+        if not self._is_gone(match._local, peer.index):
             given = self._given[peer.index, episode]
             assert peer.remote_inputs.count <= len(given) or peer.index in self._left, "more than was given"
         theirs = self.matches[peer.index]._exchange
