@@ -136,8 +136,8 @@ class Truths:
     def _is_gone(self, player: int, other: int) -> bool:
         """Tell whether somebody counts another as gone.
 
-        What a liar passes on of who is gone cannot be told from what they gave: from then on, not only from when
-        all have agreed on it.
+        What a liar passes on of who is gone cannot be told from what they gave, also before all have agreed
+        on it.
         """
         gone = other != player and self.matches[player]._peers[other].state is PeerState.GONE
         return gone or (player, other) in self._dropped
