@@ -6,12 +6,14 @@ Real environments draw in three ways: their ``step`` calls ``render``, or a func
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
+import tempfile
 import time
-import weakref
+from pathlib import Path
 from typing import Any, ClassVar
 
-import attrs
 import gymnasium
 import numpy as np
 import pytest
@@ -27,26 +29,27 @@ from tests.toys import Blend
 
 REFRESH_S = 0.05
 
-
-@attrs.define(eq=False)
-class _Screen:
-    """How an environment draws, and what it has shown: outside of its state, as a window is."""
-
-    way: str
-    shown: list[tuple[int, bytes]] = attrs.field(factory=list)
+SCREENS = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, SCREENS)
 
 
-SCREENS: weakref.WeakKeyDictionary[Any, _Screen] = weakref.WeakKeyDictionary()
+def _show(env: Any) -> None:
+    """Show a frame, on what is outside of every process, as a window is.
 
-
-def _screen_of(env: Any) -> _Screen:
-    """Return an environment's screen by a name that no code holds.
-
-    What an environment's code names and is seen to change is its state; and here the players of a match share
-    a process, in which one draws while the other's game is tried. A real window is in no such place.
+    Nothing may change that an environment's code can reach: that would be its state; and here the players of
+    a match share a process, in which one makes and draws while the other's game is tried.
     """
-    screen: _Screen = globals()["SCREENS"][env]
-    return screen
+    with _film_of(env).open("a") as film:
+        film.write(f"{env._frame} {env._state.tobytes().hex()}\n")
+
+
+def _film_of(env: Any) -> Path:
+    return Path(SCREENS, f"{id(env):x}")
+
+
+def _way_of(env: Any) -> str:
+    """Return how an environment draws: no attribute, for the players need not draw alike."""
+    return _film_of(env).read_text().splitlines()[0]
 
 
 class Canvas(Blend):
@@ -59,7 +62,7 @@ class Canvas(Blend):
         self.action_space = spaces.MultiDiscrete([7, 7])
         self.render_mode = render_mode
         self.pictures = 0
-        globals()["SCREENS"][self] = _Screen(way)
+        _film_of(self).write_text(f"{way}\n")  # where another one may have been before
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         result = super().reset(seed=seed, options=options)
@@ -74,17 +77,17 @@ class Canvas(Blend):
 
     def render(self) -> Any:
         if self.render_mode == "human":
-            return self._draw() if _screen_of(self).way == "render" else None
+            return self._draw() if _way_of(self) == "render" else None
         return np.full((2, 2, 3), self._frame, np.uint8)
 
     def _draw_if_asked(self) -> None:
         if self.render_mode == "human":
-            self.render() if _screen_of(self).way == "render" else self._draw()
+            self.render() if _way_of(self) == "render" else self._draw()
 
     def _draw(self) -> None:
         self.pictures += 1
         time.sleep(REFRESH_S / 20)
-        _screen_of(self).shown.append((self._frame, self._state.tobytes()))
+        _show(self)
 
 
 class Projector(HumanRendering):
@@ -94,11 +97,12 @@ class Projector(HumanRendering):
         inner: Any = self.env.unwrapped
         picture: Any = self.env.render()
         assert picture[0, 0, 0] == inner._frame
-        _screen_of(inner).shown.append((inner._frame, inner._state.tobytes()))
+        _show(inner)
 
 
 def _screen(env: gymnasium.Env[Any, Any]) -> list[tuple[int, bytes]]:
-    return _screen_of(env.unwrapped).shown
+    lines = (line.split() for line in _film_of(env.unwrapped).read_text().splitlines()[1:])
+    return [(int(frame), bytes.fromhex(state)) for frame, state in lines]
 
 
 def _made(way: str) -> gymnasium.Env[Any, Any]:

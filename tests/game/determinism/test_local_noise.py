@@ -14,6 +14,15 @@ def _card(make_env: Any, **options: Any) -> gym_p2p.ReportCard:
     return gym_p2p.check_env_determinism(make_env, **{"steps": 20, "seeds": (1,), **options})
 
 
+def _card_of_seldom(make_env: Any) -> gym_p2p.ReportCard:
+    """Judge up to three times: addresses fall as they like, in one card of 27 alike in all its rounds."""
+    for _ in range(3):
+        card = _card(make_env)
+        if card.verdict == "unfit":
+            break
+    return card
+
+
 @pytest.mark.parametrize("fresh_process", [True, False])
 @pytest.mark.parametrize(
     ("habit", "keys"),
@@ -44,7 +53,7 @@ def test_a_state_that_goes_another_way_by_an_order_is_no_pass() -> None:
 
 
 def test_an_order_that_seldom_comes_out_otherwise_is_found_in_several_rounds() -> None:
-    card = _card(local_noise.SeldomByAddress)
+    card = _card_of_seldom(local_noise.SeldomByAddress)
     assert card.verdict == "unfit", str(card)
     assert "neither on clocks nor on chance" in card.why
 
@@ -77,7 +86,7 @@ _MAKERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("maker", _MAKERS)
 def test_a_maker_that_no_other_program_has_is_judged_all_the_same(maker: str) -> None:
-    card = _card(_MAKERS[maker])
+    card = (_card_of_seldom if "seldom" in maker else _card)(_MAKERS[maker])
     assert card.check("fresh process").passed is None
     assert card.verdict == "unfit", str(card)
     assert "neither on clocks nor on chance" in card.why
