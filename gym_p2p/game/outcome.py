@@ -71,7 +71,7 @@ def fresh(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, dict):
-        return {key: fresh(item) for key, item in value.items()}
+        return {key: item if type(item) in _IMMUTABLE else fresh(item) for key, item in value.items()}
     if isinstance(value, tuple):
         items = [fresh(item) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
