@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 import gymnasium
+import msgspec
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.returned import flag, reward
@@ -24,8 +25,7 @@ __all__ = ["Lives", "Returned"]
 _NOBODY: frozenset[int] = frozenset()
 
 
-@attrs.frozen
-class Returned:
+class Returned(msgspec.Struct, frozen=True):
     """What a step returned, or a reset (which gives no rewards and no flags), by agent."""
 
     observations: Mapping[Any, Any]
