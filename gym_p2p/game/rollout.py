@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import attrs
+import msgspec
 
 from gym_p2p.core.sync.outputs import Advance, FramesConfirmed, Load, Over, RolledBack, Save, Stalled
 from gym_p2p.core.sync.session import SyncSession
@@ -44,8 +44,7 @@ _FIELDS_KEPT = 8
 """States of compared frames that are kept for a difference, which comes to light within a few of them."""
 
 
-@attrs.frozen
-class Correction:
+class Correction(msgspec.Struct, frozen=True):
     """A frame that had been played on wrong guesses.
 
     Attributes:
@@ -58,8 +57,7 @@ class Correction:
     after: Outcome | None
 
 
-@attrs.frozen
-class FinalFrame:
+class FinalFrame(msgspec.Struct, frozen=True):
     """A frame that will not change any more.
 
     Attributes:
@@ -73,8 +71,7 @@ class FinalFrame:
     absent: tuple[int, ...] = ()
 
 
-@attrs.frozen
-class CheckedFrame:
+class CheckedFrame(msgspec.Struct, frozen=True):
     """A final frame whose digest is compared between the players.
 
     Attributes:
@@ -86,8 +83,7 @@ class CheckedFrame:
     digest: str
 
 
-@attrs.define
-class Tick:
+class Tick(msgspec.Struct):
     """What one tick came to.
 
     Attributes:
@@ -97,10 +93,10 @@ class Tick:
 
     advanced: bool = False
     played_again: int = 0
-    rolled_back: list[RolledBack] = attrs.field(factory=list)
-    corrections: list[Correction] = attrs.field(factory=list)
-    final: list[FinalFrame] = attrs.field(factory=list)
-    checked: list[CheckedFrame] = attrs.field(factory=list)
+    rolled_back: list[RolledBack] = msgspec.field(default_factory=list)
+    corrections: list[Correction] = msgspec.field(default_factory=list)
+    final: list[FinalFrame] = msgspec.field(default_factory=list)
+    checked: list[CheckedFrame] = msgspec.field(default_factory=list)
     stalled: Stalled | None = None
     over: Over | None = None
 
@@ -218,7 +214,7 @@ class Rollout:
         return tick
 
     def _carry_out(self, tick: Tick) -> None:
-        for output in iter(self._session.poll, None):
+        while (output := self._session.poll()) is not None:
             match output:
                 case Advance():
                     self._advance(output, tick)

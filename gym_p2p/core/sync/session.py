@@ -118,6 +118,8 @@ class SyncSession:
         self.frame = 0
         self._given_at = -1
         self._stalled_at = -1
+        self._has_news = True
+        """Whether there may be something to do that is not planned yet."""
         self._held_by_all = 0
         self.confirmed = 0
         self._saved: list[int] = []
@@ -171,6 +173,7 @@ class SyncSession:
         if self._given_at == self.frame:
             return None
         self._given_at = self.frame
+        self._has_news = True
         return None if self._own.count > self.frame + self.input_delay else self._give(data)
 
     def set_input_delay(self, frames: int) -> Sequence[SetInputDelay | GiveInput]:
@@ -186,6 +189,7 @@ class SyncSession:
 
     def receive(self, event: InputsArrived | PlayerFinished | PlayerGone | FramesAhead) -> None:
         """Take in an event of the network half."""
+        self._has_news = True
         match event:
             case InputsArrived(player, start, inputs, confirmed):
                 self._tracks[player].learn(start, inputs)
@@ -204,7 +208,7 @@ class SyncSession:
     def poll(self) -> SyncOutput | None:
         """Return the next request or event; ``None`` if there is nothing to do now."""
         if not self._outputs:
-            if self.over is not None:
+            if self.over is not None or not self._has_news:
                 return None
             self._plan()
             if not self._outputs:
@@ -220,12 +224,13 @@ class SyncSession:
     def _give(self, data: bytes) -> GiveInput:
         own = self._own
         own.add(data)
+        self._has_news = True
         return GiveInput(own.count - 1, data)
 
     # One tick.
 
-    # What there is to do now, in four steps. It is planned anew whenever everything was polled, so several
-    # times a tick; with nothing new in between it plans nothing.
+    # What there is to do now, in four steps. It is planned anew once everything was polled and something new
+    # has come, or an end is known: what was planned last may have led up to it.
     #
     # Invariants. confirmed <= known and confirmed <= frame: nothing that is public is ever played again.
     # Every frame from ``confirmed`` up to ``frame`` was played with the inputs that the tracks hold, but
@@ -244,10 +249,11 @@ class SyncSession:
     #
     # Why it comes to rest: step 2 leaves no wrong guesses, step 3 uses up the input that it needs or marks
     # the stall as reported, and step 4 moves up to a bound that only new inputs move. So a second plan
-    # finds nothing.
+    # finds nothing but the end.
     def _plan(self) -> None:
         known = min([track.count for track in self._tracks])
         end = self._limit() if self._limits else None
+        self._has_news = end is not None
         frame = self.frame
         if end is not None and end.frame <= frame and end.frame <= known:
             self._finish(end)
