@@ -1,11 +1,11 @@
 """For how many frames everybody who plays on holds every player's input.
 
-It is the least entry of a matrix of counts: a row for each player who plays on (who reports), a column for each
-player (whose inputs). The column of a player of whom there are no more inputs does not count once it is
+It is the least entry of a matrix of counts: a row for each player who plays on (who reports), a column for
+each player (whose inputs). The column of a player of whom there are no more inputs does not count once it is
 complete, for nobody waits for more of theirs than there is.
 
-Rows only grow while the same play on, and so does the least of each. The least of all is looked for again only
-when a row that had it has grown: at any other time it is what it was.
+Rows only grow while the same play on, and so does the least of each. The least of all is looked for again
+only when a row that had it has grown: at any other time it is what it was.
 """
 
 from __future__ import annotations

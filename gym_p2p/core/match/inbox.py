@@ -106,7 +106,7 @@ class Inbox:
             raise ProtocolError("message before the handshake")
         self._handlers[type(message)](peer, message, now)  # type: ignore[operator]  # the table pairs them
         if isinstance(message, Inputs):
-            self._deadlines.inputs_came(now)
+            self._deadlines.inputs_arrived(now)
         else:
             self._deadlines.forget()
 

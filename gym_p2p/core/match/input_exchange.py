@@ -55,14 +55,13 @@ class InputExchange:
         episode: the running one, from 1; 0 before the first.
         delay: the local player's input delay.
         tick_s: the time between two of the local player's inputs, smoothed.
-        given_at: when the local player gave an input last; before the first long ago.
     """
 
     def __init__(self, *, local: int, peers: Mapping[int, Peer], paced: bool) -> None:
         self.episode = 0
         self.delay = 0
         self.tick_s = TICK_MOST_S
-        self.given_at = -math.inf
+        self._given_at = -math.inf
         self._local = local
         self._peers = peers
         self._paced = paced
@@ -132,8 +131,8 @@ class InputExchange:
         """
         self._local_inputs.add(data)
         self._hold(self._local, self._local_inputs.count)
-        self.tick_s += (min(TICK_MOST_S, now - self.given_at) - self.tick_s) / 8
-        self.given_at = now
+        self.tick_s += (min(TICK_MOST_S, now - self._given_at) - self.tick_s) / 8
+        self._given_at = now
         follows: list[FramesAhead | InputsArrived | None] = [self._ahead(now) if self._paced else None]
         if not any(peer.state is PeerState.PLAYING for peer in self._peers.values()):
             follows += [self.arrived(p, p.remote_inputs.count, (), now) for p in self._peers.values()]

@@ -21,7 +21,7 @@ from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.core.wire.messages import Cause, Goodbye, Inputs, Ping, Pong, Ready, Share
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Due", "Loss", "Peer", "PeerState", "resend_least_s"]
+__all__ = ["Due", "Loss", "Peer", "PeerState", "report_after_s"]
 
 PING_INTERVAL_S = 1.3
 """About one a second, but not in step with what is done every second (the measurement of latency): packets
@@ -310,12 +310,13 @@ class Peer:
         """How long a message takes to it, if both ways take alike; 0 before the first pong."""
         return 0.0 if self.srtt_s is None else min(ONE_WAY_MOST_S, self.srtt_s / 2)
 
-    def resend_after_s(self, tick_s: float) -> float:
-        """How long an unacknowledged input waits before it is sent again."""
+    def repeated_at(self, tick_s: float) -> float:
+        """When an input that it has not acknowledged is sent again; later while our next one comes soon."""
         if self.interrupted:
-            return RESEND_INTERRUPTED_S
-        rtt_s = FIRST_RTT_S if self.srtt_s is None else self.srtt_s
-        return max(min(RESEND_MOST_S, max(RESEND_LEAST_S, 1.5 * rtt_s)), _while_ticking_s(tick_s))
+            return self.inputs_sent_at + RESEND_INTERRUPTED_S
+        after_s = 1.5 * (FIRST_RTT_S if self.srtt_s is None else self.srtt_s)
+        after_s = min(RESEND_MOST_S, max(RESEND_LEAST_S, after_s))
+        return self.inputs_sent_at + max(after_s, _while_ticking_s(tick_s))
 
     def may_acknowledge(self, now: float, tick_s: float) -> bool:
         """Whether a bare acknowledgement may be sent already."""
@@ -339,9 +340,9 @@ class Peer:
         sync = self.sync
         silence_s = sync.disconnect_timeout_s if self.interrupted else sync.disconnect_notice_s
         lacking = self.acknowledged < held[local] or (len(held) > 2 and held[local] and self.lacks(held))
-        resend = self.inputs_sent_at + self.resend_after_s(tick_s) if lacking else math.inf
+        resend = self.repeated_at(tick_s) if lacking else math.inf
         if unreported_since is not None:
-            resend = min(resend, unreported_since + min(REPORT_MOST_S, max(REPORT_S, 1.5 * tick_s)))
+            resend = min(resend, unreported_since + report_after_s(tick_s))
         return ping, self.received_at + silence_s, math.inf, resend
 
     def due(self, times: tuple[float, float, float, float], now: float) -> list[Due]:
@@ -351,9 +352,9 @@ class Peer:
         return [kind for kind, when in zip(kinds, times, strict=True) if when <= now]
 
 
-def resend_least_s(tick_s: float) -> float:
-    """Return how long an unacknowledged input waits at least before it is sent again, to whomever."""
-    return min(RESEND_INTERRUPTED_S, max(RESEND_LEAST_S, _while_ticking_s(tick_s)))
+def report_after_s(tick_s: float) -> float:
+    """Return how long an arrival waits to be reported with our next input, before it is by itself."""
+    return min(REPORT_MOST_S, max(REPORT_S, 1.5 * tick_s))
 
 
 def _while_ticking_s(tick_s: float) -> float:

@@ -1,7 +1,7 @@
 """Since when inputs are here that were not reported to a peer.
 
-Every message to a peer reports all that is here. So there are peers who know everything, and for the others the
-time of the first arrival after the message that they got last. An arrival moves only those who knew
+Every message to a peer reports all that is here. So there are peers who know everything, and for the others
+the time of the first arrival after the message that they got last. An arrival moves only those who knew
 everything, and a message only its recipient: each message is followed by one move at most.
 """
 

@@ -122,6 +122,7 @@ class SyncSession:
         self.confirmed = 0
         self._saved: list[int] = []
         self._outputs: deque[SyncOutput] = deque()
+        self._has_news = True
         self._pace = Pace()
         self.over: Over | None = None
 
@@ -171,6 +172,7 @@ class SyncSession:
         if self._given_at == self.frame:
             return None
         self._given_at = self.frame
+        self._has_news = True
         return None if self._own.count > self.frame + self.input_delay else self._give(data)
 
     def set_input_delay(self, frames: int) -> Sequence[SetInputDelay | GiveInput]:
@@ -186,6 +188,7 @@ class SyncSession:
 
     def receive(self, event: InputsArrived | PlayerFinished | PlayerGone | FramesAhead) -> None:
         """Take in an event of the network half."""
+        self._has_news = True
         match event:
             case InputsArrived(player, start, inputs, confirmed):
                 self._tracks[player].learn(start, inputs)
@@ -204,8 +207,9 @@ class SyncSession:
     def poll(self) -> SyncOutput | None:
         """Return the next request or event; ``None`` if there is nothing to do now."""
         if not self._outputs:
-            if self.over is not None:
+            if self.over is not None or not self._has_news:
                 return None
+            self._has_news = bool(self._limits)  # an end that is reached is a plan of its own
             self._plan()
             if not self._outputs:
                 return None
@@ -220,12 +224,13 @@ class SyncSession:
     def _give(self, data: bytes) -> GiveInput:
         own = self._own
         own.add(data)
+        self._has_news = True
         return GiveInput(own.count - 1, data)
 
     # One tick.
 
-    # What there is to do now, in four steps. It is planned anew whenever everything was polled, so several
-    # times a tick; with nothing new in between it plans nothing.
+    # What there is to do now, in four steps. It is planned anew once everything was polled and something is
+    # new: an input, an event.
     #
     # Invariants. confirmed <= known and confirmed <= frame: nothing that is public is ever played again.
     # Every frame from ``confirmed`` up to ``frame`` was played with the inputs that the tracks hold, but
@@ -243,8 +248,8 @@ class SyncSession:
     #    wrong guess that step 2 has left standing holds it back.
     #
     # Why it comes to rest: step 2 leaves no wrong guesses, step 3 uses up the input that it needs or marks
-    # the stall as reported, and step 4 moves up to a bound that only new inputs move. So a second plan
-    # finds nothing.
+    # the stall as reported, and step 4 moves up to a bound that only new inputs move. So without news a
+    # second plan finds nothing, but for an end that the frame of the first has reached.
     def _plan(self) -> None:
         known = min([track.count for track in self._tracks])
         end = self._limit() if self._limits else None
