@@ -233,8 +233,8 @@ class SyncSession:
 
     # One tick.
 
-    # What there is to do now, in four steps. It is planned anew once everything was polled and something new
-    # has come, or an end is known: what was planned last may have led up to it.
+    # What there is to do now, in four steps. It is planned anew once everything was polled and something is
+    # new: an input, an event.
     #
     # Invariants. confirmed <= known and confirmed <= frame: nothing that is public is ever played again.
     # Every frame from ``confirmed`` up to ``frame`` was played with the inputs that the tracks hold, but
@@ -252,8 +252,8 @@ class SyncSession:
     #    wrong guess that step 2 has left standing holds it back.
     #
     # Why it comes to rest: step 2 leaves no wrong guesses, step 3 uses up the input that it needs or marks
-    # the stall as reported, and step 4 moves up to a bound that only new inputs move. So a second plan
-    # finds nothing but the end.
+    # the stall as reported, and step 4 moves up to a bound that only new inputs move. So without news a
+    # second plan finds nothing, but for an end that the frame of the first has reached.
     def _plan(self) -> None:
         if self.over is not None:
             self._has_news = False
