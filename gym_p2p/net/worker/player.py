@@ -13,7 +13,9 @@ import logging
 import secrets
 import statistics
 from collections import deque
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
 from gym_p2p.core.api.rooms import CUT_OFF, MatchFound, MatchSignal, PeerLeft
@@ -181,6 +183,7 @@ class PlayerWorker(NetworkWorker):
                 self._reports.polled(player, poll)
 
         poller = LatencyPoller(connection, self._plan.config.telemetry.poll_interval_ms, on_poll=on_poll)
+        connection.on_game_transport = poller.poll_soon
         poller.start()
         self._pollers.append(poller)
 
@@ -205,10 +208,12 @@ class PlayerWorker(NetworkWorker):
             self._over.set()
 
     def _agree_on_records(self, connected: Connected) -> None:
+        ours = self._plan.description.get("about")
         for player, connection in self._links.items():
-            offered = (connected.about[player] or {}).get("game_transport")
-            if isinstance(offered, list) and GameTransport.RECORDS in offered:
+            if _takes_records(ours) and _takes_records(connected.about[player]):
                 connection.use_game_records()
+            else:
+                connection.keep_game_channel()
 
     async def _clean_up(self) -> None:
         for poller in self._pollers:
@@ -220,3 +225,9 @@ class PlayerWorker(NetworkWorker):
         for result in await asyncio.gather(self._mesh.close(), self._client.close(), return_exceptions=True):
             if isinstance(result, BaseException):
                 _log.warning("closing failed: %r", result)
+
+
+def _takes_records(about: Any) -> bool:
+    """Whether somebody says of themselves that they take game messages as records; ``about`` is anything."""
+    offered = about.get("game_transport") if isinstance(about, Mapping) else None
+    return isinstance(offered, list | tuple) and GameTransport.RECORDS in offered

@@ -86,7 +86,7 @@ def test_what_is_too_long_is_passed_on_as_from_the_channel_for_the_match_to_coun
     async def work() -> None:
         async with connected_pair() as (one, other):
             await agree(one, other)
-            one.connection._records.send(bytes((FIRST_BYTE, 0, 0)) + bytes(1_400))
+            one.connection._carriers.records.send(bytes((FIRST_BYTE, 0, 0)) + bytes(1_400))
             await eventually(lambda: other.messages == [(Channel.GAME, bytes(1_400))])
 
     run(work())
@@ -103,7 +103,7 @@ def test_a_record_that_comes_twice_is_heard_once() -> None:
                 send_once(data)
                 send_once(data)
 
-            one.connection._records._send_record = send_twice
+            one.connection._carriers.records._send_record = send_twice
             for n in range(20):
                 assert one.connection.send(Channel.GAME, bytes((n,)))
             await eventually(lambda: len(other.messages) >= 20)
@@ -118,9 +118,9 @@ def test_odd_records_break_nothing(rest: bytes) -> None:
     async def work() -> None:
         async with connected_pair() as (one, other):
             await agree(one, other)
-            one.connection._records.send(bytes((FIRST_BYTE,)) + rest)
+            one.connection._carriers.records.send(bytes((FIRST_BYTE,)) + rest)
             for first in (0x00, 0x12, 0xEF, 0xFF):
-                one.connection._records.send(bytes((first,)) + rest)
+                one.connection._carriers.records.send(bytes((first,)) + rest)
             assert one.connection.send(Channel.GAME, b"well")
             await eventually(lambda: (Channel.GAME, b"well") in other.messages)
             assert len(other.messages) <= 2
@@ -149,7 +149,7 @@ def test_where_records_stop_arriving_nobody_is_silent_until_they_are_taken_for_l
         async with connected_pair() as (one, other):
             await agree(one, other)
             for peer in (one, other):
-                peer.connection._records._on_game_record = lambda _record: None
+                peer.connection._carriers.records._on_game_record = lambda _record: None
             loop = asyncio.get_running_loop()
             began = loop.time()
             while not (one.messages and other.messages):
@@ -169,7 +169,7 @@ def test_records_that_stop_arriving_give_way_to_the_channel(
     async def work() -> None:
         async with connected_pair() as (one, other):
             await agree(one, other)
-            other.connection._records._on_game_record = lambda _record: None
+            other.connection._carriers.records._on_game_record = lambda _record: None
             keeps_alive = 0
             async with asyncio.timeout(20):
                 while (await transports(one))[0] != GameTransport.CHANNEL:
