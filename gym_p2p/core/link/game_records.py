@@ -20,6 +20,7 @@ Knows counts and times. Refuses to know what a message holds, and sends nothing 
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 
 __all__ = [
     "BEACON_EVERY_S",
@@ -34,6 +35,7 @@ __all__ = [
     "RECORD_COST_BYTES",
     "GameRecords",
     "GameTransport",
+    "takes_records",
 ]
 
 FIRST_BYTE = 0xF0
@@ -81,6 +83,16 @@ class GameTransport(enum.StrEnum):
 
     CHANNEL = "datachannel"
     RECORDS = "dtls"
+
+
+def takes_records(about: object) -> bool:
+    """Return whether somebody says of themselves that they take records.
+
+    Args:
+        about: what they say, whatever it is. Ways that are not known here are somebody else's.
+    """
+    offered = about.get("game_transport") if isinstance(about, Mapping) else None
+    return isinstance(offered, list | tuple) and GameTransport.RECORDS in offered
 
 
 class _Bucket:

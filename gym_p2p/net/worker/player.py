@@ -13,14 +13,12 @@ import logging
 import secrets
 import statistics
 from collections import deque
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
 from gym_p2p.core.api.rooms import CUT_OFF, MatchFound, MatchSignal, PeerLeft
 from gym_p2p.core.latency.series import Poll
-from gym_p2p.core.link.game_records import GameTransport
+from gym_p2p.core.link.game_records import takes_records
 from gym_p2p.core.match.events import Connected, Event, Leave, Left, LineClosed
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.seals import SECRET_BYTES
@@ -210,7 +208,7 @@ class PlayerWorker(NetworkWorker):
     def _agree_on_records(self, connected: Connected) -> None:
         ours = self._plan.description.get("about")
         for player, connection in self._links.items():
-            if _takes_records(ours) and _takes_records(connected.about[player]):
+            if takes_records(ours) and takes_records(connected.about[player]):
                 connection.use_game_records()
             else:
                 connection.keep_game_channel()
@@ -225,9 +223,3 @@ class PlayerWorker(NetworkWorker):
         for result in await asyncio.gather(self._mesh.close(), self._client.close(), return_exceptions=True):
             if isinstance(result, BaseException):
                 _log.warning("closing failed: %r", result)
-
-
-def _takes_records(about: Any) -> bool:
-    """Whether somebody says of themselves that they take game messages as records; ``about`` is anything."""
-    offered = about.get("game_transport") if isinstance(about, Mapping) else None
-    return isinstance(offered, list | tuple) and GameTransport.RECORDS in offered

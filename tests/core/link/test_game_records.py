@@ -25,6 +25,7 @@ from gym_p2p.core.link.game_records import (
     RECORD_COST_BYTES,
     GameRecords,
     GameTransport,
+    takes_records,
 )
 
 TICK_S = 1 / 60
@@ -97,6 +98,28 @@ def ways(pair: Pair) -> tuple[GameTransport, GameTransport]:
 
 BY_RECORDS = (GameTransport.RECORDS,) * 2
 BY_CHANNEL = (GameTransport.CHANNEL,) * 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "dtls",
+        b"dtls",
+        {"dtls": 1},
+        [["dtls"]],
+        ["datachannel"],
+        [],
+        ["quic"],
+        ["DTLS", "dtls2"],
+        7,
+        True,
+    ],
+)
+def test_only_who_lists_records_takes_them(said: object) -> None:
+    assert not takes_records({"game_transport": said})
+    assert not takes_records(said)
+    assert takes_records({"game_transport": [said, "dtls"]})
 
 
 def test_both_go_over_to_records_within_two_round_trips_whoever_agrees_first() -> None:
