@@ -270,9 +270,15 @@ class AsyncService:
         self._awake = False
         if not self._running:
             return
-        while (output := self._switchboard.poll(time.monotonic())) is not None:
-            self._switchboard.carry_out(output, self, time.monotonic())
-        self._set_alarm(self._switchboard.next_timeout())
+        now = time.monotonic()
+        while True:
+            while (output := self._switchboard.poll()) is not None:
+                self._switchboard.carry_out(output, self, now)
+            due = self._switchboard.next_timeout()
+            if due is None or due > now:
+                break
+            self._switchboard.handle_timeout(now)
+        self._set_alarm(due)
 
     def _set_alarm(self, due: float | None) -> None:
         """Wake at this time and no other; mostly it is the one before."""

@@ -76,7 +76,7 @@ class AsyncSockets:
             return True
         if queue.qsize() > MAX_QUEUED_PACKETS:
             return False
-        packet = self._sio.packet_class(kind, namespace=self._namespace, id=ack_id, data=data).encode()
+        packet = self._sio.packet_class(kind, data, self._namespace, ack_id, binary=False).encode()
         for piece in packet if isinstance(packet, list) else [packet]:
             queue.put_nowait(engineio.packet.Packet(engineio.packet.MESSAGE, piece))
         return True
