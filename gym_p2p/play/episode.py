@@ -154,6 +154,8 @@ class LiveEpisode:
 
     def _advance(self) -> bool:
         """Play what can be played, take note of an end; return whether the next frame was played."""
+        if self.runner.session.idle:
+            return False
         try:
             tick = self.runner.advance()
         except ProtocolError as error:

@@ -118,13 +118,19 @@ class SyncSession:
         self.frame = 0
         self._given_at = -1
         self._stalled_at = -1
+        self._has_news = True
+        """Whether there may be something to do that is not planned yet."""
         self._held_by_all = 0
         self.confirmed = 0
         self._saved: list[int] = []
         self._outputs: deque[SyncOutput] = deque()
-        self._has_news = True
         self._pace = Pace()
         self.over: Over | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be polled, as nothing new has come since the last time."""
+        return not (self._outputs or self._has_news)
 
     @property
     def needed_from(self) -> int:
@@ -172,8 +178,11 @@ class SyncSession:
         if self._given_at == self.frame:
             return None
         self._given_at = self.frame
-        self._has_news = True
-        return None if self._own.count > self.frame + self.input_delay else self._give(data)
+        give = None if self._own.count > self.frame + self.input_delay else self._give(data)
+        # In lockstep nothing comes of it before everybody's is here.
+        if self._window or min([track.count for track in self._tracks]) > self.frame:
+            self._has_news = True
+        return give
 
     def set_input_delay(self, frames: int) -> Sequence[SetInputDelay | GiveInput]:
         """Change the local input delay from the next input on; return what goes to the network half.
@@ -182,6 +191,7 @@ class SyncSession:
         for the frames between; where it shrinks, as many of the next inputs have no effect.
         """
         self.input_delay = frames
+        self._has_news = True
         reached = self.frame + frames + (self._given_at == self.frame)
         repeated = self._own.newest
         return [SetInputDelay(frames)] + [self._give(repeated) for _ in range(self._own.count, reached)]
@@ -206,14 +216,9 @@ class SyncSession:
 
     def poll(self) -> SyncOutput | None:
         """Return the next request or event; ``None`` if there is nothing to do now."""
-        if not self._outputs:
-            if self.over is not None or not self._has_news:
-                return None
-            self._has_news = bool(self._limits)  # an end that is reached is a plan of its own
+        if self._has_news and not self._outputs:
             self._plan()
-            if not self._outputs:
-                return None
-        return self._outputs.popleft()
+        return self._outputs.popleft() if self._outputs else None
 
     def _vacate(self, track: InputTrack, frames: int) -> None:
         self._limits.pop(track.player, None)
@@ -224,7 +229,6 @@ class SyncSession:
     def _give(self, data: bytes) -> GiveInput:
         own = self._own
         own.add(data)
-        self._has_news = True
         return GiveInput(own.count - 1, data)
 
     # One tick.
@@ -251,8 +255,12 @@ class SyncSession:
     # the stall as reported, and step 4 moves up to a bound that only new inputs move. So without news a
     # second plan finds nothing, but for an end that the frame of the first has reached.
     def _plan(self) -> None:
+        if self.over is not None:
+            self._has_news = False
+            return
         known = min([track.count for track in self._tracks])
         end = self._limit() if self._limits else None
+        self._has_news = end is not None
         frame = self.frame
         if end is not None and end.frame <= frame and end.frame <= known:
             self._finish(end)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from gym_p2p.core.match.events import GiveInput, InputsArrived
@@ -75,21 +75,23 @@ class FrameReader:
         self._missing = _LENGTH.size
         """How many bytes must come at least until one is, or until its length is known."""
 
-    def feed(self, data: bytes) -> Sequence[Any]:
-        """Take in bytes; return the values that are complete."""
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """Take in bytes; return the values that are complete, each of which is read when it is wanted.
+
+        All of them are to be taken before the next call.
+        """
         self._missing -= len(data)
         if self._pieces or self._missing > 0:
             self._pieces.append(data)
             if self._missing > 0:
-                return ()
+                return
             data = b"".join(self._pieces)
-        values, at, size = [], 0, len(data)
+        at, size = 0, len(data)
         end = _LENGTH.size  # of what has to be there next: a length, or the frame that it is of
         while end <= size:
             end += _LENGTH.unpack_from(data, at)[0]
             if end <= size:
-                values.append(_unpack(data, at, end))
+                yield _unpack(data, at, end)
                 at, end = end, end + _LENGTH.size
         self._pieces = [data[at:]] if at < size else []
         self._missing = end - size
-        return values
