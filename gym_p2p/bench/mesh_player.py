@@ -1,4 +1,4 @@
-"""One of many players of a match, in a worker: the product as a user has it, on an environment of next to nothing.
+"""One of many players of a match, in a worker: the product as a user has it, with next to nothing to play.
 
 The network is a thread of the same process, so that its processor time is all that the player takes.
 """

@@ -56,8 +56,8 @@ def bench_scale(
         notes=(
             "a frame: processor time of one player's frame, of all that they run: session, play, record and",
             "  network half, with links in memory; the environment does next to nothing",
-            "a frame and peer: the same, divided by how many others there are; every player sends each of them",
-            "  a message a frame, and gets one from each",
+            "a frame and peer: the same, divided by how many others there are; every player sends each of",
+            "  them a message a frame, and gets one from each",
             "a further peer: what a frame takes longer than between two, by how many peers there are more",
             "a message: a frame, divided by the game messages that the player sends",
             "all at 60 Hz: how much of one processor the players take together, who share it in this process",

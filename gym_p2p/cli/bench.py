@@ -54,8 +54,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "what",
         choices=tuple(_BENCHES),
         help="connect: to open channels; echo: 64 bytes there and back; step: a step in lockstep; "
-        "rollback: what guessing costs; scale: what more players cost; service: what others feel while a client misbehaves; "
-        "telemetry: its effect on steps, and its error; data: a study of many matches",
+        "rollback: what guessing costs; scale: what more players cost; service: what others feel while a "
+        "client misbehaves; telemetry: its effect on steps, and its error; data: a study of many matches",
     )
     parser.add_argument("--rounds", type=count, metavar="N", help="how often all take their turn")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every round")
