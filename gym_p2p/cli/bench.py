@@ -16,6 +16,7 @@ from gym_p2p.bench.figures import Report
 from gym_p2p.bench.rollback import bench_rollback
 from gym_p2p.bench.rollback_match import bench_match
 from gym_p2p.bench.run import Progress
+from gym_p2p.bench.scale import bench_scale
 from gym_p2p.bench.service import Load, LoadReport, bench_service
 from gym_p2p.bench.step import bench_learner, bench_step
 from gym_p2p.bench.telemetry import bench_telemetry
@@ -33,6 +34,7 @@ examples:
   gym-p2p bench connect --unreachable-stun
   gym-p2p bench rollback                  the session, saving and loading, rollbacks of 8 frames
   gym-p2p bench rollback --match          a match at 60 Hz over 100 ms of round trip, jitter and loss
+  gym-p2p bench scale                     a frame with two, four and eight players
   gym-p2p bench data                      to load 200 matches of 10 minutes, and make their report
   gym-p2p bench service                   a service while clients misbehave, beside a bare relay
   gym-p2p bench telemetry --jitter-ms 3 --loss 0.02 --busy
@@ -50,7 +52,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "what",
         choices=tuple(_BENCHES),
         help="connect: to open channels; echo: 64 bytes there and back; step: a step in lockstep; "
-        "rollback: what guessing costs; service: what others feel while a client misbehaves; "
+        "rollback: what guessing costs; scale: what more players cost each; "
+        "service: what others feel while a client misbehaves; "
         "telemetry: its effect on steps, and its error; data: a study of many matches",
     )
     parser.add_argument("--rounds", type=count, metavar="N", help="how often all take their turn")
@@ -60,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     connect.add_argument(
         "--unreachable-stun", action="store_true", help="also with a STUN server that never answers"
     )
-    counts = parser.add_argument_group("echo, step and rollback")
+    counts = parser.add_argument_group("echo, step, rollback and scale")
     counts.add_argument("--count", type=count, metavar="N", help="echoes or frames a round")
     step = parser.add_argument_group("step")
     step.add_argument(
@@ -86,9 +89,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 _ONLY_OF = {
-    "rounds": ("connect", "echo", "step", "rollback", "service", "telemetry"),
+    "rounds": ("connect", "echo", "step", "rollback", "scale", "service", "telemetry"),
     "unreachable_stun": ("connect",),
-    "count": ("echo", "step", "rollback"),
+    "count": ("echo", "step", "rollback", "scale"),
     "learner_ms": ("step",),
     "matches": ("data",),
     "minutes": ("data",),
@@ -143,6 +146,10 @@ def _rollback(args: argparse.Namespace, progress: Progress) -> Report:
     return bench(progress=progress, **_given(args, "rounds", frames="count"))
 
 
+def _scale(args: argparse.Namespace, progress: Progress) -> Report:
+    return bench_scale(progress=progress, **_given(args, "rounds", frames="count"))
+
+
 def _service(args: argparse.Namespace, progress: Progress) -> LoadReport:
     return bench_service(full=args.full, progress=progress, **_given(args, "rounds"))
 
@@ -167,6 +174,7 @@ _BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Report | LoadReport
     "echo": _echo,
     "step": _step,
     "rollback": _rollback,
+    "scale": _scale,
     "service": _service,
     "telemetry": _telemetry,
 }
