@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from benchmarks.sides import PROGRAMS, ROOT, Side
+from benchmarks.sides import PROGRAMS, Side
 from gym_p2p.bench.processes import Pair
 from gym_p2p.bench.run import matches, new_room, players, wires
 from gym_p2p.core.latency.statistics import nearest_rank
@@ -183,7 +183,7 @@ def _rollback(both: Both, found: Collected, rounds: int) -> None:
 
 
 def _scale(both: Both, found: Collected, rounds: int) -> None:
-    program = ROOT / "gym_p2p" / "bench" / "many_players.py"
+    program = PROGRAMS / "scale.py"
     for _ in range(rounds):
         for mode in ("lockstep", "rollback"):
             for side in both:

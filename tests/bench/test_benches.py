@@ -10,7 +10,6 @@ import pytest
 from gym_p2p.bench.connect import bench_connect
 from gym_p2p.bench.echo import bench_echo
 from gym_p2p.bench.figures import Report
-from gym_p2p.bench.scale import bench_scale
 from gym_p2p.bench.step import bench_learner, bench_step
 from gym_p2p.bench.telemetry import bench_telemetry
 from gym_p2p.cli import main
@@ -31,14 +30,6 @@ def test_echo_counts_every_echo_of_every_way() -> None:
     assert counts(report) == {way: [20, 20] for way in ways}
     assert "round 2 of 2" in said
     assert all(row.ours and row.floor for row in report.rows)
-
-
-def test_scale_counts_a_cost_for_every_number_of_players_in_both_modes() -> None:
-    report = bench_scale(rounds=1, frames=10, progress=lambda _text: None)
-    assert counts(report) == {
-        f"{sync}, {n} players": [1] for sync in ("lockstep", "rollback") for n in (2, 4, 8)
-    }
-    assert len(report.rows) == 12
 
 
 def test_connect_opens_every_kind_once_a_round() -> None:

@@ -33,7 +33,7 @@ def main() -> int:
         began = time.monotonic()
         with Lab(("a", "b"), seed=1, **SHAKY) as lab:
             match = play_over_a_long_shaky_path(lab, folder, GAMES[name], frames=args.frames)
-            lost = lab.counters().total("lost")
+            lost = int(lab.counters().total("lost"))
         compared = [player.summary["status"]["checksums_agreed"] for player in match.players.values()]
         took_s = time.monotonic() - began
         sys.stdout.write(
