@@ -151,6 +151,17 @@ def _encoded(value: Any, depth: int) -> bytes:
     return b"".join(parts)
 
 
+def _write_scalar(value: Any, emit: _Emit, depth: int) -> None:
+    dtype = value.dtype
+    if dtype.names is None:
+        head, _, swapped, maybe_nans = _form_of(dtype, ())
+        body = value.tobytes()
+        if not swapped and (maybe_nans is None or maybe_nans(body) is None):
+            emit(head + body)
+            return
+    _write_array(value, emit, depth)
+
+
 def _write_array(value: Any, emit: _Emit, depth: int) -> None:
     array = np.asarray(value)
     dtype, shape = array.dtype, array.shape
@@ -248,6 +259,6 @@ _WRITERS: dict[type, _Writer] = {
     set: _write_set,
     frozenset: _write_set,
     np.ndarray: _write_array,
-    np.generic: _write_array,
-    **dict.fromkeys(np.sctypeDict.values(), _write_array),
+    np.generic: _write_scalar,
+    **dict.fromkeys(np.sctypeDict.values(), _write_scalar),
 }
