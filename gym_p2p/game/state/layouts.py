@@ -25,8 +25,8 @@ _MOST_KEPT = 4096
 
 _MOST_SHAPES = 64
 
-_MOST_KEYS = 64
-"""Keys of a dict that has more may be others at every frame."""
+_MOST_NAMES = 256
+"""Of a dict that has more keys, they may be others at every frame."""
 
 
 class Sort(enum.IntEnum):
@@ -135,19 +135,21 @@ _layouts: dict[tuple[Any, ...], Layout] = {}
 
 def attributes_layout(kind: type, names: Iterable[str]) -> Layout:
     """Return the layout of an object's attributes."""
-    return _layouts.get((kind, *names)) or _new_layout(kind, tuple(names), of_attributes=True)
+    layout = _layouts.get((kind, *names))
+    return _new_layout(kind, tuple(names), of_attributes=True) if layout is None else layout
 
 
 def items_layout(kind: type, keys: Mapping[str, Any]) -> Layout:
     """Return the layout of a dict whose keys are all texts."""
-    if len(keys) > _MOST_KEYS:
-        return Layout(kind, keys, of_attributes=False)
-    return _layouts.get((None, kind, *keys)) or _new_layout(kind, tuple(keys), of_attributes=False)
+    layout = _layouts.get((None, kind, *keys))
+    return _new_layout(kind, tuple(keys), of_attributes=False) if layout is None else layout
 
 
 def _new_layout(kind: type, names: tuple[str, ...], *, of_attributes: bool) -> Layout:
+    layout = Layout(kind, names, of_attributes=of_attributes)
+    if len(names) > _MOST_NAMES:
+        return layout
     if len(_layouts) >= _MOST_KEPT:
         _layouts.clear()
-    layout = Layout(kind, names, of_attributes=of_attributes)
     _layouts[(kind, *names) if of_attributes else (None, kind, *names)] = layout
     return layout

@@ -169,19 +169,19 @@ class Rows:
 
     def _new_number(self, value: Any) -> int:
         """Return the number of a node that has none which counts: a new one, or that of one it is inside."""
-        key = id(value)
+        nodes, key = self._nodes, id(value)
+        number = len(nodes)
         is_one = self._is_one(value, key)
         if not self._sharing:
-            above = self._current if is_one else -1
-            while above >= 0:
-                if self._nodes[above] is value:
+            above = current = self._current
+            while above >= 0 and is_one:
+                if nodes[above] is value:
                     return above
                 above = self._parents[above]
-            self._parents.append(self._current)
-        number = len(self._nodes)
-        self._nodes.append(value)
-        if is_one:
-            self.numbers.setdefault(key, number)
+            self._parents.append(current)
+        if is_one and key not in self.numbers:
+            self.numbers[key] = number
+        nodes.append(value)
         return number
 
     def _is_one(self, value: Any, key: int) -> bool:

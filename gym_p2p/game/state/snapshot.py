@@ -285,12 +285,17 @@ class _Calls:
 
     def form(self, content: _Saved, progress: Any) -> list[bytes]:
         given = canonical_data("state", content.given)
+        if progress is None and not (content.attributes or content.entries or self._named):
+            return [*given, *_NOTHING_BESIDE]
         return [*given, *canonical_state(*self._kept_beside(content, progress))]
 
     def _kept_beside(self, content: _Saved, progress: Any) -> tuple[dict[str, Any], list[Entry]]:
         roots = {f"unwrapped.{name}": value for name, value in content.attributes.items()}
         kept = [*content.entries, *graph.record([progress])]
         return {**roots, **self._named, "progress": progress}, kept
+
+
+_NOTHING_BESIDE = canonical_state({"progress": None}, [])
 
 
 def strategies_for(game: Game, hooks: Hooks | None) -> Iterator[tuple[str, Strategy | str]]:
