@@ -46,6 +46,8 @@ _NUMBER, _ADDRESS = range(2)
 
 _NONE_ODD: tuple[()] = ()
 
+_NO_NUMBERS: dict[int, int] = {}
+
 _TEXT = frozenset({str})
 
 _INT64_AND_UINT64 = range(-(1 << 63), 1 << 64)
@@ -105,13 +107,13 @@ class Rows:
         """Write the rows of all that can be reached from here."""
         values = list(roots.values())
         self._write(_ROOTS, tuple(roots), values, sorts_in(values))
-        content_of, attributes, known = self._contents.get, self._attributes, _OPENERS.get
+        content_of, own_of, known = self._contents.get, self._attributes.get, _OPENERS.get
         for number, node in enumerate(self._nodes):  # which grows meanwhile
             self._current = number
             kind, key = type(node), id(node)
             (known(kind) or self._opener_of(node))(self, node, content_of(key, node))
-            if key in attributes:
-                self._write_attributes(node, kind, attributes[key])
+            if (own := own_of(key)) is not None:
+                self._write_attributes(node, kind, own)
 
     def have_addresses(self) -> bool:
         """Whether a plain value may be the address of a node."""
@@ -129,7 +131,7 @@ class Rows:
         others: list[Any] = []
         if self._addresses is not None:
             self._take_special(values, others)
-        numbers = self.numbers if self._sharing else {}
+        numbers = self.numbers if self._sharing else _NO_NUMBERS
         for index, sort in sorts:
             value = values[index]
             if sort is _NODE:
@@ -171,23 +173,27 @@ class Rows:
         """Return the number of a node that has none which counts: a new one, or that of one it is inside."""
         nodes, key = self._nodes, id(value)
         number = len(nodes)
+        if self._sharing:
+            if key in self._attributes or key in self._contents:
+                self.numbers[key] = number
+            nodes.append(value)
+            return number
         is_one = self._is_one(value, key)
-        if not self._sharing:
-            above = current = self._current
-            while above >= 0 and is_one:
-                if nodes[above] is value:
-                    return above
-                above = self._parents[above]
-            self._parents.append(current)
-        if is_one and key not in self.numbers:
-            self.numbers[key] = number
+        above = current = self._current
+        while above >= 0 and is_one:
+            if nodes[above] is value:
+                return above
+            above = self._parents[above]
+        self._parents.append(current)
+        if is_one:
+            self.numbers.setdefault(key, number)
         nodes.append(value)
         return number
 
     def _is_one(self, value: Any, key: int) -> bool:
-        """Whether it counts if it is the same one in two places, rather than two equal ones."""
+        """Whether there is one of it, rather than two equal ones in two places."""
         if self._is_recorded:
-            return key in self._contents or key in self._attributes
+            return key in self._attributes or key in self._contents
         kind = type(value)
         if kind in _MUTABLE and len(self._nodes) <= MAX_OBJECTS:
             return True
@@ -204,14 +210,14 @@ class Rows:
 
     def _open_array(self, _node: Any, content: Any) -> None:
         items = np.asarray(content)
-        if items.dtype.hasobject:
+        form = array_form(items)
+        if form is not None:
+            self.rows.append((_ARRAY, form[0], len(form[1])))
+            self.contents.append(form[1])
+        elif items.dtype.hasobject:
             self._write_items(items.ravel().tolist())
-        elif items.dtype.names is not None:
-            self._write_data(items)
         else:
-            head, body = array_form(items)
-            self.rows.append((_ARRAY, head, len(body)))
-            self.contents.append(body)
+            self._write_data(items)
 
     def _open_items(self, _node: Any, content: Any) -> None:
         self._write_items(list(content))
@@ -265,17 +271,20 @@ class Rows:
                     raise NeedsRecord from None
                 self.rows.append((_CLASSES, sorted(class_name(type(item)) for item in content)))
 
+    def _open_callable(self, node: Any, _content: Any) -> None:
+        name, parts = parts_of(node, self._contents)
+        values = list(parts.values())
+        self._write(_CALL, [name, *parts], values, sorts_in(values))
+
+    def _open_complex(self, node: Any, _content: Any) -> None:
+        self._write_items([node.real, node.imag])
+
+    def _open_random(self, _node: Any, content: Any) -> None:
+        self._write_data(_short(content))
+
     def _open_other(self, node: Any, content: Any) -> None:
-        if isinstance(node, random.Random) and content is not node:
-            self._write_data(_short(content))
-        elif content is not node:  # another generator of random numbers, an emulator
+        if content is not node:  # another generator of random numbers, an emulator
             self._write_data(content)
-        elif isinstance(node, CALLABLES):
-            name, parts = parts_of(node, self._contents)
-            values = list(parts.values())
-            self._write(_CALL, [name, *parts], values, sorts_in(values))
-        elif isinstance(node, complex):
-            self._write_items([node.real, node.imag])
         elif id(node) not in self._attributes:
             self.rows.append((_WORD, word_for(node)))
 
@@ -303,6 +312,9 @@ class Rows:
         ((dict, types.MappingProxyType), _open_dict),
         ((list, tuple, deque), _open_items),
         ((set, frozenset), _open_set),
+        ((random.Random,), _open_random),
+        (CALLABLES, _open_callable),
+        ((complex,), _open_complex),
     )
 
     @classmethod
