@@ -50,6 +50,10 @@ class Truths:
         self._given: dict[tuple[int, int], list[bytes]] = defaultdict(list)
         self._heard: dict[tuple[int, int, int, int], set[bytes]] = defaultdict(set)
         """By who has heard it, whose it is, episode and frame: what may be that input."""
+        self._ended: dict[tuple[int, int, int], int] = {}
+        """By who was told it, of whom, and in which episode: after how many inputs they end."""
+        self._gone: set[tuple[int, int]] = set()
+        """Who was told that who is gone for good."""
         self._left: set[int] = set()
         self._vanished: set[int] = set()
         self._dropped: set[tuple[int, int]] = set()
@@ -110,17 +114,21 @@ class Truths:
     ) -> None:
         """Hold what is final of the others against what somebody has said of that very frame, a liar, too."""
         for other in range(len(self.matches)):
-            if other == player or self._is_gone(player, other):
-                continue
-            for frame, of_all in enumerate(inputs, start):
+            others = start + len(inputs) if (player, other) not in self._gone else 0
+            there_are = self._ended.get((player, other, episode), others)  # what follows stands in for them
+            for frame, of_all in enumerate(inputs[: max(0, there_are - start)], start):
                 heard = self._heard[player, other, episode, frame]
-                assert of_all[other] in heard, "an input is final that nobody has said"
+                assert other == player or of_all[other] in heard, "an input is final that nobody has said"
 
     def check(self, player: int, event: Any) -> None:
         """Hold what somebody is told against what is true."""
         if player not in self._honest:
             return
         self.events.append((player, event))
+        if isinstance(event, PlayerGone | PlayerFinished):
+            self._ended[player, event.player, self._episode[player]] = event.frames
+        if isinstance(event, PlayerGone):
+            self._gone.add((player, event.player))
         match event:
             case EpisodeBegan(episode):
                 self._episode[player] = episode
