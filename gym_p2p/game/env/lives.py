@@ -49,8 +49,8 @@ class Returned(msgspec.Struct, frozen=True):
 # The episode ends when every seat is over, or when nobody lives: then the unborn will never be born, for
 # an environment without agents is not stepped.
 #
-# Observations are copied twice, on their way into this value and out of it: a snapshot shares it, and a user
-# may write into what they got.
+# Observations are copied on their way into this value, which the outcome and snapshots share: whoever might
+# write into them gets copies of their own (:class:`~gym_p2p.game.outcome.Outcome`).
 
 
 @attrs.frozen
@@ -58,8 +58,7 @@ class Lives:
     """What has become of each seat, in seat order: what a game of agents remembers.
 
     Attributes:
-        last_observations: given again to seats whose agent is gone, or says nothing now; never handed out
-            themselves.
+        last_observations: given again to seats whose agent is gone, or says nothing now.
         born: whether the seat's agent has appeared.
         acting: who is to act next; ``None`` for everybody who lives.
     """
@@ -100,7 +99,7 @@ class Lives:
             unborn = frozenset([index for index, is_born in enumerate(born) if not is_born])
         over = all(map(operator.or_, terminated, truncated))
         outcome = Outcome(
-            observations=tuple(map(fresh, seen)),
+            observations=seen,
             rewards=rewarded,
             terminations=terminated,
             truncations=truncated,
