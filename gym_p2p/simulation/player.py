@@ -170,7 +170,7 @@ class VirtualPlayer:
             self._runner.receive(event)
             if isinstance(event, PlayerGone):
                 self._patience.excuse(self._clock.time())
-            if self._stalled:
+            if self._stalled and not self._runner.session.idle:
                 self._stalled = False
                 self._later(self._play)
         elif isinstance(event, PlayerGone):
