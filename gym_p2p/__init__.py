@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         P2PError,
         PeerError,
         PeerLost,
+        PersonGone,
         ProtocolError,
         ServiceRefused,
         ServiceUnreachable,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from gym_p2p.game.replay.transitions import write_transitions
     from gym_p2p.game.replay.verify import verify_replay
     from gym_p2p.game.replay.writer import ReplayWriter
+    from gym_p2p.human.seat import HumanSeat
     from gym_p2p.net.client.signaling import SignalingClient
     from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
     from gym_p2p.net.probing.probe import ProbeConnection
@@ -83,6 +85,7 @@ __all__ = [
     "GroupHistory",
     "GroupReunionMatchmaker",
     "HandshakeRefused",
+    "HumanSeat",
     "IceServer",
     "InvalidAction",
     "LatencyFIFOMatchmaker",
@@ -104,6 +107,7 @@ __all__ = [
     "P2PParallelEnv",
     "PeerError",
     "PeerLost",
+    "PersonGone",
     "ProbeConnection",
     "ProbeManager",
     "ProbeResult",
@@ -159,6 +163,7 @@ _HOMES = (
     "gym_p2p.game.determinism.check",
     "gym_p2p.game.determinism.report_card",
     "gym_p2p.study.study",
+    "gym_p2p.human.seat",
 )
 
 
