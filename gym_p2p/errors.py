@@ -382,18 +382,12 @@ class PersonGone(P2PError):
     Attributes:
         reason: ``left`` (they said so), ``page_closed`` (for longer than the seat is held), ``page_unopened``
             (nobody opened the link in time), or ``page_dropped`` (it sent what no page does).
+        problem: the same in words.
     """
 
-    _fields = ("reason",)
+    _fields = ("reason", "problem")
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the person is gone: {_PERSON_GONE.get(reason, reason)}")
+    def __init__(self, reason: str, problem: str) -> None:
+        super().__init__(f"the person is gone: {problem}")
         self.reason = reason
-
-
-_PERSON_GONE = {
-    "left": "they left",
-    "page_closed": "their page was closed and not opened again",
-    "page_unopened": "nobody opened the link in time",
-    "page_dropped": "their page sent what no page sends",
-}
+        self.problem = problem

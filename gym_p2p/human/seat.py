@@ -213,13 +213,13 @@ class HumanSeat:
             while self._person.presence is Presence.EXPECTED:
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
-                    raise PersonGone("page_unopened")
+                    raise _gone("page_unopened")
                 self._server.changed.wait(min(left_s, _LOOK_EVERY_S))
             self._require_person()
 
     def _require_person(self) -> None:
         if self._person.gone is not None:
-            raise PersonGone(self._person.gone)
+            raise _gone(self._person.gone)
 
     def _count_down(self) -> None:
         """Let the person get ready; what they press meanwhile is not played."""
@@ -248,6 +248,18 @@ class HumanSeat:
         with self._server.lock:
             self._person.tell(**standing, text=self._text, gone=self._person.gone)
         self._server.flush()
+
+
+def _gone(reason: str) -> PersonGone:
+    return PersonGone(reason, _WORDS[reason])
+
+
+_WORDS = {
+    "left": "they left",
+    "page_closed": "their page was closed and not opened again",
+    "page_unopened": "nobody opened the link in time",
+    "page_dropped": "their page sent what no page sends",
+}
 
 
 def _name_of(env: Any) -> str:
