@@ -135,7 +135,8 @@ class Person:
     def receive(self, connection: int, data: str | bytes, now: float) -> None:
         """Take in a message of a connection."""
         if self.presence is Presence.GONE:
-            self._outputs.append(ClosePage(connection, "over"))
+            if connection != self._page:  # the page is told how it ended, and closed with that
+                self._outputs.append(ClosePage(connection, "over"))
             return
         try:
             message = decode_page_message(data)

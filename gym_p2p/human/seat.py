@@ -245,6 +245,8 @@ class HumanSeat:
             standing["phase"] = "over"
         elif self._countdown is not None:
             standing["phase"], standing["countdown"] = "countdown", self._countdown
+        elif standing["phase"] == "playing" and self._stage.episode != self._episode:
+            standing["phase"] = "waiting"  # for its first action, before which the person gets ready
         with self._server.lock:
             self._person.tell(**standing, text=self._text, gone=self._person.gone)
         self._server.flush()

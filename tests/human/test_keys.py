@@ -136,8 +136,8 @@ def test_an_environment_that_raises_when_asked_offers_nothing() -> None:
 def test_without_any_table_the_error_has_one_to_fill_in() -> None:
     with pytest.raises(ConfigurationError) as caught:
         controls(spaces.Discrete(4, start=2))
-    (table,) = [part for part in caught.value.problem.split("keys=")[1].split("}")][:1]
-    assert sorted(json.loads(table + "}").values()) == [2, 3, 4, 5]
+    table = caught.value.problem.split("keys=")[1].split("}")[0] + "}"
+    assert sorted(json.loads(table).values()) == [2, 3, 4, 5]
 
 
 def test_an_axis_moves_by_and_by_and_comes_back_to_rest() -> None:

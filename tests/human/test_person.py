@@ -26,6 +26,10 @@ HELLO: dict[str, Any] = {
 }
 
 
+def where(who: Person) -> Presence:
+    return who.presence
+
+
 def person(hold_s: float = 10.0) -> Person:
     return Person(known=KEYS, welcome={"title": "Rally"}, hold_s=hold_s, unix_ms=1e12)
 
@@ -67,7 +71,7 @@ def test_a_page_that_says_hello_is_welcomed_with_the_newest_state_and_picture() 
     who.tell(phase="waiting")
     who.offer(PICTURE, frame=-1, seq=0)
     assert outputs(who) == []
-    assert who.presence is Presence.EXPECTED
+    assert where(who) is Presence.EXPECTED
     who.receive(1, json.dumps(HELLO), 0.0)
     sent = outputs(who)
     texts = [
@@ -76,7 +80,7 @@ def test_a_page_that_says_hello_is_welcomed_with_the_newest_state_and_picture() 
     assert [text["t"] for text in texts] == ["welcome", "state", "ping"]
     assert texts[0]["title"] == "Rally"
     assert frames(sent) == 1
-    assert who.presence is Presence.HERE
+    assert where(who) is Presence.HERE
 
 
 def test_a_key_pressed_and_released_between_two_frames_counts_for_one() -> None:
@@ -138,7 +142,7 @@ def test_a_second_page_takes_over_and_the_first_is_told() -> None:
     press(who, 1, "Space", held=("Space",), page=2)
     assert who.sample().held == ("Space",)
     who.disconnected(1, 1.5)
-    assert who.presence is Presence.HERE
+    assert where(who) is Presence.HERE
 
 
 def test_a_reload_takes_the_seat_again_while_it_is_held() -> None:
@@ -146,17 +150,17 @@ def test_a_reload_takes_the_seat_again_while_it_is_held() -> None:
     who.disconnected(1, 5.0)
     assert who.next_timeout() == 15.0
     who.handle_timeout(14.9)
-    assert who.presence is Presence.AWAY
+    assert where(who) is Presence.AWAY
     who.receive(2, json.dumps(HELLO), 14.95)
     who.handle_timeout(100.0)
-    assert who.presence is Presence.HERE
+    assert where(who) is Presence.HERE
 
 
 def test_a_page_that_stays_closed_is_a_lost_player() -> None:
     who = here(hold_s=10.0)
     who.disconnected(1, 5.0)
     who.handle_timeout(15.0)
-    assert (who.presence, who.gone) == (Presence.GONE, "page_closed")
+    assert (where(who), who.gone) == (Presence.GONE, "page_closed")
     outputs(who)
     who.receive(2, json.dumps(HELLO), 16.0)
     assert outputs(who) == [ClosePage(2, "over")]
@@ -169,6 +173,10 @@ def test_a_person_who_leaves_is_gone() -> None:
     who = here()
     say(who, "leave")
     assert who.gone == "left"
+    outputs(who)
+    say(who, "ack", n=1, shown=[])  # was under way
+    who.tell(phase="over", gone="left")
+    assert [one["t"] for one in told(who)] == ["state"]
 
 
 GARBAGE = [
@@ -192,7 +200,7 @@ def test_a_page_that_sends_garbage_is_dropped_and_its_seat_a_lost_player(garbage
     outputs(who)
     who.receive(1, garbage, 1.0)
     assert outputs(who) == [ClosePage(1, "dropped")]
-    assert (who.presence, who.gone) == (Presence.GONE, "page_dropped")
+    assert (where(who), who.gone) == (Presence.GONE, "page_dropped")
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
@@ -201,7 +209,7 @@ def test_garbage_of_a_connection_that_is_not_the_page_costs_it_alone(garbage: st
     outputs(who)
     who.receive(2, garbage, 1.0)
     assert outputs(who) == [ClosePage(2, "dropped")]
-    assert who.presence is Presence.HERE
+    assert where(who) is Presence.HERE
 
 
 def test_ten_thousand_key_events_a_second_are_no_person() -> None:

@@ -8,7 +8,7 @@ import { texts } from "./texts.js";
 const $ = (id) => document.getElementById(id);
 const openedAt = performance.now();
 let finished = false;
-let phase = null;
+let last = {}; // what was told of the game last
 
 const link = new Link({
   opened: () => {
@@ -21,7 +21,10 @@ const link = new Link({
   closed: (why) => ended(why),
 });
 const screen = new Screen($("screen"), (n, shown) => link.send({ t: "ack", n, shown }));
-const board = new KeyBoard((message) => link.send(message));
+const board = new KeyBoard((message) => {
+  link.send(message);
+  if (message.t === "focus") $("status").textContent = line(last);
+});
 
 card(texts.connecting);
 window.page = { screen, link }; // for whoever looks from outside, as tests do
@@ -75,7 +78,7 @@ function tell(state) {
     const [head, text] = texts.waiting;
     card([head, text(state.waiting?.others ?? null)], waited > 10 ? texts.waited(waited) : "");
   } else if (state.phase === "countdown") {
-    if (phase !== "countdown") beep();
+    if (last.phase !== "countdown") beep();
     card([String(state.countdown), texts.countdown], "", "big");
   } else if (state.phase === "paused" && state.partner) {
     const { who, why, leftS } = state.partner;
@@ -86,7 +89,7 @@ function tell(state) {
   } else {
     card(null);
   }
-  phase = state.phase;
+  last = state;
   $("leave").hidden = finished;
 }
 
@@ -112,7 +115,7 @@ function seats(all) {
 }
 
 function line({ quality, phase: now }) {
-  if (!board.focused && !["over", "waiting"].includes(now)) return texts.unfocused;
+  if (!board.focused && ["playing", "paused", "countdown"].includes(now)) return texts.unfocused;
   return now === "playing" ? (texts.quality[quality] ?? "") : "";
 }
 
