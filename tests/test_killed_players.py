@@ -24,7 +24,7 @@ from gym_p2p.exports.recovery import recover_all
 from gym_p2p.game.replay.partial import UNFINISHED
 from gym_p2p.game.replay.reader import read_replay
 from tests.lone_player import LonePlayer, lone_player
-from tests.players import Lobby, act, auto_peers, play_episode, together
+from tests.players import Lobby, act, auto_peers, network_processes, play_episode, together
 from tests.toys import BLEND
 from tests.waiting import PATIENCE_S, until
 
@@ -148,7 +148,7 @@ def test_a_killed_network_process_is_noticed_although_somebody_looked_at_the_lat
         env = _env(lobby, "a", network="process")
         env.reset()
         env.step(act(env.action_space, 0))
-        _own_network_process().kill()
+        network_processes()[0].kill()
         time.sleep(0.2)
         env.p2p.latency()  # takes in all that was told, the end as well
         began = time.monotonic()
@@ -161,17 +161,12 @@ def test_a_network_process_killed_between_episodes_is_noticed_by_the_next_reset(
     with auto_peers([lambda: _env(lobby, "b")]):
         env = _env(lobby, "a", network="process")
         env.reset()
-        _own_network_process().kill()
+        network_processes()[0].kill()
         time.sleep(0.2)
         env.p2p.latency()
         with pytest.raises(Exception, match="network process ended by itself"):
             env.reset()
         env.close()
-
-
-def _own_network_process() -> psutil.Process:
-    children = psutil.Process().children()
-    return next(child for child in children if "gym_p2p.net.worker.child" in child.cmdline())
 
 
 def test_three_players_of_whom_one_is_killed_name_the_same_one(lobby: Lobby, tmp_path: Path) -> None:
@@ -242,13 +237,13 @@ def test_an_interrupt_at_any_moment_leaves_whole_exports_and_nothing_that_runs(
         ):
             player.wait_until_it_says("ready" if moment < 3 else "began")
             time.sleep(moment % 3 * apart_s)
-            network_processes = player.network_processes()
+            family = player.family()
             os.kill(player.process.pid, signal.SIGINT)
             output, errors = player.process.communicate(timeout=PATIENCE_S)
             assert player.process.returncode in {-signal.SIGINT, 130}, errors
             assert "KeyboardInterrupt" in errors
             began += moment >= 3 or "began" in output
-            assert psutil.wait_procs(network_processes, timeout=PATIENCE_S)[1] == []
+            assert psutil.wait_procs(family, timeout=PATIENCE_S)[1] == []
     documents = dict(_documents(theirs))
     assert began >= 3
     assert len(documents) >= 3 * began

@@ -7,21 +7,18 @@ import json
 import statistics
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gym_p2p.bench.connect import bench_connect
-from gym_p2p.bench.data import bench_data
-from gym_p2p.bench.echo import bench_echo
-from gym_p2p.bench.figures import Report
-from gym_p2p.bench.rollback import bench_rollback
-from gym_p2p.bench.rollback_match import bench_match
-from gym_p2p.bench.run import Progress
-from gym_p2p.bench.service import Load, LoadReport, bench_service
-from gym_p2p.bench.step import bench_learner, bench_step
-from gym_p2p.bench.telemetry import bench_telemetry
 from gym_p2p.cli.options import above_zero, between, count
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.errors import UsageError
+
+if TYPE_CHECKING:
+    from gym_p2p.bench.figures import Report
+    from gym_p2p.bench.run import Progress
+    from gym_p2p.bench.service import Load, LoadReport
+
+# Each bench brings all that it compares with: it is imported when it is the one that is wanted.
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
@@ -116,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     report = _BENCHES[args.what](args, progress)
     if args.json:
         print(json.dumps(report.to_mapping(), allow_nan=False))
-    elif isinstance(report, LoadReport):
+    elif args.what == "service":
         _print_loads(report)
     else:
         _print(report)
@@ -124,14 +121,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _connect(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.connect import bench_connect  # noqa: PLC0415 - see above
+
     return bench_connect(unreachable_stun=args.unreachable_stun, progress=progress, **_given(args, "rounds"))
 
 
 def _echo(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.echo import bench_echo  # noqa: PLC0415 - see above
+
     return bench_echo(progress=progress, **_given(args, "rounds", echoes="count"))
 
 
 def _step(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.step import bench_learner, bench_step  # noqa: PLC0415 - see above
+
     given = _given(args, "rounds", frames="count")
     if args.learner_ms is None:
         return bench_step(progress=progress, **given)
@@ -139,15 +142,22 @@ def _step(args: argparse.Namespace, progress: Progress) -> Report:
 
 
 def _rollback(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.rollback import bench_rollback  # noqa: PLC0415 - see above
+    from gym_p2p.bench.rollback_match import bench_match  # noqa: PLC0415 - see above
+
     bench = bench_match if args.match else bench_rollback
     return bench(progress=progress, **_given(args, "rounds", frames="count"))
 
 
 def _service(args: argparse.Namespace, progress: Progress) -> LoadReport:
+    from gym_p2p.bench.service import bench_service  # noqa: PLC0415 - see above
+
     return bench_service(full=args.full, progress=progress, **_given(args, "rounds"))
 
 
 def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.telemetry import bench_telemetry  # noqa: PLC0415 - see above
+
     return bench_telemetry(
         jitter_ms=args.jitter_ms,
         loss=args.loss,
@@ -158,10 +168,12 @@ def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
 
 
 def _data(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.data import bench_data  # noqa: PLC0415 - see above
+
     return bench_data(progress=progress, **_given(args, "matches", "minutes"))
 
 
-_BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Report | LoadReport]] = {
+_BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Any]] = {
     "connect": _connect,
     "data": _data,
     "echo": _echo,

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -18,9 +18,11 @@ from gym_p2p.errors import PersonGone
 from gym_p2p.game.env.load import Policy, action_of, load_policy
 from gym_p2p.game.env.recipe import named_recipe
 from gym_p2p.game.env.split import SeatsOption
-from gym_p2p.human.seat import HumanSeat
 from gym_p2p.play.progress import Progress
 from gym_p2p.wrapper import P2PEnv, P2POptions
+
+if TYPE_CHECKING:
+    from gym_p2p.human.seat import HumanSeat
 
 __all__ = ["EXIT_CODES", "Part", "PersonsPart", "Status", "Summary", "own_rate", "play"]
 
@@ -209,6 +211,8 @@ class _SeatedPlayer:
 
     def _seated(self, person: PersonsPart) -> HumanSeat:
         """Return the seat of a person; entered, it waits until they are there."""
+        from gym_p2p.human.seat import HumanSeat  # noqa: PLC0415 - its web server takes a program's start
+
         self._report(attrs.evolve(self._reported, state="waiting for the page to be opened"))
         return HumanSeat(self._env, keys=person.keys, browser=person.browser)
 

@@ -18,7 +18,7 @@ from functools import partial
 from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
 from gym_p2p.core.api.rooms import CUT_OFF, MatchFound, MatchSignal, PeerLeft
 from gym_p2p.core.latency.series import Poll
-from gym_p2p.core.link.game_records import GameTransport
+from gym_p2p.core.link.game_records import takes_records
 from gym_p2p.core.match.events import Connected, Event, Leave, Left, LineClosed
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.seals import SECRET_BYTES
@@ -181,6 +181,7 @@ class PlayerWorker(NetworkWorker):
                 self._reports.polled(player, poll)
 
         poller = LatencyPoller(connection, self._plan.config.telemetry.poll_interval_ms, on_poll=on_poll)
+        connection.on_game_transport = poller.poll_soon
         poller.start()
         self._pollers.append(poller)
 
@@ -205,10 +206,12 @@ class PlayerWorker(NetworkWorker):
             self._over.set()
 
     def _agree_on_records(self, connected: Connected) -> None:
+        ours = self._plan.description.get("about")
         for player, connection in self._links.items():
-            offered = (connected.about[player] or {}).get("game_transport")
-            if isinstance(offered, list) and GameTransport.RECORDS in offered:
+            if takes_records(ours) and takes_records(connected.about[player]):
                 connection.use_game_records()
+            else:
+                connection.keep_game_channel()
 
     async def _clean_up(self) -> None:
         for poller in self._pollers:

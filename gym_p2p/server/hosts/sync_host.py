@@ -315,9 +315,13 @@ class SyncService:
         """Carry out what the switchboard wants, in order, and call it when its time has come."""
         try:
             while self._running:
+                now = time.monotonic()
                 with self._locked():
                     outputs = tuple(self._poll_all())
                     due = self._switchboard.next_timeout()
+                    if not outputs and due is not None and due <= now:
+                        self._switchboard.handle_timeout(now)
+                        continue
                 for output in outputs:
                     self._switchboard.carry_out(output, self, time.monotonic())
                 if not outputs:
@@ -327,7 +331,7 @@ class SyncService:
             self._ended.set()
 
     def _poll_all(self) -> Iterator[ServiceOutput]:
-        while (output := self._switchboard.poll(time.monotonic())) is not None:
+        while (output := self._switchboard.poll()) is not None:
             yield output
 
     def emit(self, socket: str, event: str, payload: dict[str, Any]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gym_p2p.study.problems import plural
 from gym_p2p.study.report.figures import Figures
 from gym_p2p.version import __version__
 
-__all__ = ["duration", "end", "ends", "methods", "never_connected", "rtt", "synchrony"]
+__all__ = ["connection", "duration", "end", "ends", "methods", "never_connected", "rtt", "synchrony"]
 
 
 def duration(seconds: float) -> str:
@@ -80,6 +81,17 @@ def synchrony(figures: Figures) -> tuple[bool, str]:
         f"All {plural(checks, 'comparison')} between players' documents agree, in "
         f"{plural(len(compared), 'match', 'matches')}."
     )
+
+
+def connection(player: Mapping[str, Any]) -> str | None:
+    """Return by which way a player's worst link went, and what carried the game's messages on it."""
+    way, carrier, returns = (
+        player[key] for key in ("connection", "game_transport", "game_transport_returns")
+    )
+    if way is None or carrier is None:
+        return None if way is None else str(way)
+    back = f", {plural(returns, 'return')} to the channel" if returns else ""
+    return f"{way}, {carrier}{back}"
 
 
 def methods(figures: Figures) -> list[str]:
