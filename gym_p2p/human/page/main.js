@@ -90,7 +90,13 @@ function tell(state) {
     card(null);
   }
   last = state;
-  $("leave").hidden = finished;
+  quiet();
+}
+
+/** Take away what nobody can use any more; what stands around it stays where it is. */
+function quiet() {
+  $("leave").classList.toggle("gone", finished);
+  document.body.classList.toggle("quiet", finished);
 }
 
 function result(state) {
@@ -144,7 +150,7 @@ function ended(why) {
   else if (why === "version") card(texts.version, "", "", [texts.reload, again]);
   else if (!finished) card(texts[why] ?? texts.over);
   finished = true;
-  $("leave").hidden = true;
+  quiet();
 }
 
 const leave = $("leave");

@@ -132,9 +132,11 @@ export class Screen {
     const box = this.#canvas.parentElement.getBoundingClientRect();
     const room = Math.min(box.width / width, box.height / height);
     const dots = Math.floor(room * devicePixelRatio);
-    const scale = dots >= 1 ? dots / devicePixelRatio : room;
+    // On a dense screen a picture of single dots would be tiny, and nobody sees that some of them are wider.
+    const fine = dots >= 1 && !(dots === 1 && devicePixelRatio >= 2);
+    const scale = fine ? dots / devicePixelRatio : room;
     this.#canvas.style.setProperty("--width", `${width * scale}px`);
     this.#canvas.style.setProperty("--height", `${height * scale}px`);
-    this.#canvas.classList.toggle("shrunk", dots < 1);
+    this.#canvas.classList.toggle("smooth", !fine);
   }
 }
