@@ -29,7 +29,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
-from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.pictures import Pictures
 from gym_p2p.game.state.fields import Fields
 from gym_p2p.game.state.rehearsal import without
@@ -55,6 +55,11 @@ class Correction(msgspec.Struct, frozen=True):
     frame: int
     before: Outcome | None
     after: Outcome | None
+
+    def handed_out(self) -> Correction:
+        """Return a copy for somebody who may change what is in it."""
+        before, after = self.before, self.after
+        return Correction(self.frame, before and before.handed_out(), after and after.handed_out())
 
 
 class FinalFrame(msgspec.Struct, frozen=True):
@@ -277,7 +282,7 @@ class Rollout:
             return by_seat
         seen, index_of = self.outcome.observations, self._game.seats.index
         return self._inputs.replaced(
-            by_seat, advance.absent, lambda seat: stand_in(seat, seen[index_of(seat)], advance.frame)
+            by_seat, advance.absent, lambda seat: stand_in(seat, fresh(seen[index_of(seat)]), advance.frame)
         )
 
     def _save(self, frame: int, tick: Tick) -> None:
