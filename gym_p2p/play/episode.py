@@ -155,7 +155,7 @@ class LiveEpisode:
 
     def take_corrections(self) -> list[Correction]:
         """Return what had been shown on wrong guesses since the last call, oldest first."""
-        taken = list(self._corrections)
+        taken = [correction.handed_out() for correction in self._corrections]
         self._corrections.clear()
         return taken
 
