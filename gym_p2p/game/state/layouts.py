@@ -62,8 +62,8 @@ def sort_of(kind: type) -> Sort:
 
 def sorts_in(values: Iterable[Any]) -> Sorts:
     """Return what is not plain among some values."""
-    kinds = enumerate(map(type, values))
-    return tuple([(index, sort_of(kind)) for index, kind in kinds if kind not in PLAIN])
+    kinds, known = enumerate(map(type, values)), _SORTS.get
+    return tuple([(index, known(kind) or sort_of(kind)) for index, kind in kinds if kind not in PLAIN])
 
 
 class Shape:
