@@ -30,6 +30,8 @@ examples:
   gym-p2p bench connect --unreachable-stun
   gym-p2p bench rollback                  the session, saving and loading, rollbacks of 8 frames
   gym-p2p bench rollback --match          a match at 60 Hz over 100 ms of round trip, jitter and loss
+  gym-p2p bench scale                     a frame of 2, 3, 4 and 8 players, on virtual time
+  gym-p2p bench scale --match             the same at 60 Hz, a process for each player
   gym-p2p bench data                      to load 200 matches of 10 minutes, and make their report
   gym-p2p bench service                   a service while clients misbehave, beside a bare relay
   gym-p2p bench telemetry --jitter-ms 3 --loss 0.02 --busy
@@ -47,8 +49,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "what",
         choices=tuple(_BENCHES),
         help="connect: to open channels; echo: 64 bytes there and back; step: a step in lockstep; "
-        "rollback: what guessing costs; service: what others feel while a client misbehaves; "
-        "telemetry: its effect on steps, and its error; data: a study of many matches",
+        "rollback: what guessing costs; scale: what more players cost; service: what others feel while a "
+        "client misbehaves; telemetry: its effect on steps, and its error; data: a study of many matches",
     )
     parser.add_argument("--rounds", type=count, metavar="N", help="how often all take their turn")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every round")
@@ -57,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     connect.add_argument(
         "--unreachable-stun", action="store_true", help="also with a STUN server that never answers"
     )
-    counts = parser.add_argument_group("echo, step and rollback")
+    counts = parser.add_argument_group("echo, step, rollback and scale")
     counts.add_argument("--count", type=count, metavar="N", help="echoes or frames a round")
     step = parser.add_argument_group("step")
     step.add_argument(
@@ -69,8 +71,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--matches", type=count, metavar="N", help="of two players (default: 200)")
     data.add_argument("--minutes", type=above_zero, metavar="M", help="each match (default: 10)")
-    rollback = parser.add_argument_group("rollback")
-    rollback.add_argument("--match", action="store_true", help="a real match of two processes, in real time")
+    matches = parser.add_argument_group("rollback and scale")
+    matches.add_argument(
+        "--match", action="store_true", help="real matches in real time, a process for each player"
+    )
     loads = parser.add_argument_group("service")
     loads.add_argument("--full", action="store_true", help="each load for longer, and more idle connections")
     paths = parser.add_argument_group("telemetry")
@@ -83,13 +87,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 _ONLY_OF = {
-    "rounds": ("connect", "echo", "step", "rollback", "service", "telemetry"),
+    "rounds": ("connect", "echo", "step", "rollback", "scale", "service", "telemetry"),
     "unreachable_stun": ("connect",),
-    "count": ("echo", "step", "rollback"),
+    "count": ("echo", "step", "rollback", "scale"),
     "learner_ms": ("step",),
     "matches": ("data",),
     "minutes": ("data",),
-    "match": ("rollback",),
+    "match": ("rollback", "scale"),
     "full": ("service",),
     "seconds": ("telemetry",),
     "jitter_ms": ("telemetry",),
@@ -149,6 +153,14 @@ def _rollback(args: argparse.Namespace, progress: Progress) -> Report:
     return bench(progress=progress, **_given(args, "rounds", frames="count"))
 
 
+def _scale(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.scale import bench_scale  # noqa: PLC0415 - see above
+    from gym_p2p.bench.scale_match import bench_scale_match  # noqa: PLC0415 - see above
+
+    bench = bench_scale_match if args.match else bench_scale
+    return bench(progress=progress, **_given(args, "rounds", frames="count"))
+
+
 def _service(args: argparse.Namespace, progress: Progress) -> LoadReport:
     from gym_p2p.bench.service import bench_service  # noqa: PLC0415 - see above
 
@@ -179,6 +191,7 @@ _BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Any]] = {
     "echo": _echo,
     "step": _step,
     "rollback": _rollback,
+    "scale": _scale,
     "service": _service,
     "telemetry": _telemetry,
 }

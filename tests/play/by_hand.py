@@ -78,8 +78,8 @@ class _Link:
 class _Process:
     """What stands for the process at the other end."""
 
-    def has_ended(self, _timeout_s: float = 0.0) -> bool:
-        return True
+    def has_ended(self, timeout_s: float = 0.0) -> bool:
+        return timeout_s > 0
 
     def close(self) -> None: ...
 

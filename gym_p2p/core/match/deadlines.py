@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.leaving import Leaving
-from gym_p2p.core.match.peer import Due, Peer, report_after_s
+from gym_p2p.core.match.peer import RESEND_LEAST_S, Due, Peer, report_after_s
 
 __all__ = ["Deadlines"]
 
@@ -53,6 +53,11 @@ class Deadlines:
     def forget(self) -> None:
         """Take note that any of them may have moved."""
         self._forgotten = True
+
+    def input_given(self, now: float) -> None:
+        """Take note that an input was given, of which all who play got a message: it is repeated later."""
+        if self._kept is None or now + RESEND_LEAST_S < self._kept:
+            self._forgotten = True
 
     def inputs_arrived(self, now: float) -> None:
         """Take note that inputs arrived, and nothing else moved."""

@@ -220,7 +220,7 @@ class Match:
         for peer in self._peers.values():
             if peer.playing:
                 self._outputs.send(peer, exchange.message(peer, now), now)
-        self._deadlines.forget()
+        self._deadlines.input_given(now)
         self._outputs.emit(*events)
 
     def _do(self, peer: Peer, due: Due, now: float) -> None:

@@ -28,6 +28,9 @@ __all__ = ["AgentsGame", "agent_spaces"]
 _COMMON = "__common__"
 """The key of RLlib's infos that are for everybody."""
 
+_MAPPING = (dict, Mapping)
+"""What mappings are; the usual one is told in a tenth of the time that the others take."""
+
 _BySeat = dict[SeatId, gymnasium.Space[Any]]
 
 
@@ -111,8 +114,8 @@ class AgentsGame(Game):
         if acting is not None:
             joint = {seat: action for seat, action in joint.items() if seat in acting}
         observation, rewards, terminated, truncated, info = after_step(self.env.step(joint))
-        own = info.get("rewards") if isinstance(info, Mapping) else None
-        own_rewards = isinstance(own, Mapping) and own.keys() == self._everybody
+        own = info.get("rewards") if isinstance(info, _MAPPING) else None
+        own_rewards = isinstance(own, _MAPPING) and own.keys() == self._everybody
         return self._outcome(observation, own if own_rewards else rewards, (terminated, truncated), info)
 
     def comparable(self, progress: Lives) -> Lives | None:
@@ -142,13 +145,13 @@ class AgentsGame(Game):
         """Return a flag by seat, whether it says anything of everybody at once, and whether all are over."""
         if end is False or end is True:  # nearly every frame
             return self._told_by_one[end], False, False
-        if not isinstance(end, Mapping) or ALL not in end:
+        if not isinstance(end, _MAPPING) or ALL not in end:
             return self._by_seat(end), False, False
         all_over = flag(end[ALL], ALL)
         return self._told_by_one[True] if all_over else end, True, all_over
 
     def _by_seat(self, value: Any) -> Mapping[Any, Any]:
-        if isinstance(value, Mapping):
+        if isinstance(value, _MAPPING):
             return value
         parts = per_seat(value, self._acting)
         parts = [value] * len(self._acting) if parts is None else parts

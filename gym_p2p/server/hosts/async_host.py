@@ -13,7 +13,7 @@ import asyncio
 import functools
 import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import socketio
@@ -33,6 +33,7 @@ from gym_p2p.server.handlers.hooks import HookCaller
 from gym_p2p.server.hosts.async_sockets import AsyncSockets
 from gym_p2p.server.hosts.callbacks import Callbacks
 from gym_p2p.server.hosts.registration import Registration, arguments_for
+from gym_p2p.server.hosts.taken_over import LOOK_AGAIN_S, TakenOver
 from gym_p2p.server.switchboard import OnOutcome, Switchboard, error_of
 
 __all__ = ["AsyncService"]
@@ -75,6 +76,7 @@ class AsyncService:
         hook = callbacks.pre_match
         self._hook = None if hook is None else HookCaller(hook, callbacks.hook_timeout_s)
         self._sockets = AsyncSockets(sio, names.namespace)
+        self._taken_over = TakenOver(sio, names.namespace)
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
         self._running = self._awake = False
@@ -149,7 +151,8 @@ class AsyncService:
             connect=self._connect, disconnect=self._disconnect, events=events, unknown=unknown
         )
         self._running = True
-        self._take_over()
+        self._take_over(self._taken_over.begin())
+        self._own(self._watch_taken_over())
         self._own(self._switchboard.metrics.watch_loop())
         delivery = self.documents.delivery
         if isinstance(delivery, AsyncDelivery):
@@ -217,13 +220,27 @@ class AsyncService:
         self._sockets.add(sid, guard)
         self._sockets.take_events(sid, functools.partial(self._take, sid))
 
-    def _take_over(self) -> None:
+    def _take_over(self, sids: Iterable[str]) -> None:
         """Let in who is connected to the host already."""
-        for sid, _ in tuple(self._sio.manager.get_participants(self._namespace, None)):
+        for sid in sids:
             environ = self._sio.get_environ(sid, self._namespace) or {}
+            if sid in self._switchboard:
+                continue
             if self._switchboard.let_in(sid, None, time.monotonic()) is None:
                 self._sockets.add(sid, None)
                 self._identify(sid, environ)
+
+    async def _watch_taken_over(self) -> None:
+        """Let in, and forget, as the host has answered who was connecting when we came."""
+        while self._taken_over:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            self._look_at_taken_over()
+
+    def _look_at_taken_over(self) -> None:
+        come, gone = self._taken_over.look()
+        self._take_over(come)
+        for sid in gone:
+            self._forget(sid, "refused by the host")
 
     def _identify(self, sid: str, environ: Mapping[str, Any]) -> None:
         """Ask the host whose a socket is, if it says so and has not yet."""
@@ -235,6 +252,8 @@ class AsyncService:
             self._wake()
 
     def _on_event(self, event: str, sid: str, *arguments: Any) -> dict[str, Any]:
+        if self._taken_over and sid not in self._switchboard:
+            self._look_at_taken_over()
         if self._callbacks.subject_of is not None:
             self._identify(sid, self._sio.get_environ(sid, self._namespace) or {})
         answer = self._switchboard.receive(event, arguments, sid, time.monotonic())

@@ -124,8 +124,14 @@ def _software(figures: Figures) -> str:
     versions = sorted({row["version"] for row in figures.players if row["version"]})
     told = [row for row in figures.players if row["source"] in {"documents", "frames"}]
     theirs = {row["match"] for row in figures.matches if row["schema_version"] is None}
+    # When a match without any document or recording was made, only a match log of theirs says.
+    logged = {
+        row["match"]
+        for row in figures.matches
+        if not row["documents"] and row["recording"] is None and row["started_at"] is not None
+    }
     found = [f"gym_p2p {_listed(versions) or '(version unknown)'}"]
-    if any(row["match"] in theirs for row in told):
+    if logged or any(row["match"] in theirs for row in told):
         others = any(row["match"] not in theirs for row in figures.matches)
         found = [*(found if others else []), "the browser framework multi-user-gymnasium"]
     return " and ".join(found)
