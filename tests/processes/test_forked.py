@@ -46,7 +46,8 @@ def test_each_process_is_a_fork_with_one_thread_and_nothing_of_its_siblings(serv
     assert len({answer["pid"] for answer in told}) == 4
     assert all(psutil.Process(answer["pid"]).ppid() == server.pid for answer in told)
     assert all(answer["threads"] == [1, 1] for answer in told)
-    assert len({answer["descriptors"] for answer in told}) == 1
+    # The three standard ones, the owner's pidfd, its work, and the folder that it lists them by.
+    assert [answer["descriptors"] for answer in told] == [6] * 4
     assert not any(answer["owner ended"] for answer in told)
     assert all(answer["without"] for answer in told)
     for process, line, _ in asked:
@@ -118,7 +119,7 @@ def test_process_after_process_leaves_no_descriptor_and_no_zombie(server: ForkSe
     before = here.num_fds(), there.num_fds()
     for _ in range(20):
         one()
-    until(lambda: (here.num_fds(), there.num_fds()) == before)
+    until(lambda: here.num_fds() <= before[0] and there.num_fds() <= before[1])
     assert there.children() == []
 
 
