@@ -67,7 +67,7 @@ class StartedProcess:
             pass_fds=(passed.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # it prints nothing; who waits for the user's output to end, need not
-            stderr=None if _is_open(2) else subprocess.DEVNULL,
+            stderr=None if _has_standard_error() else subprocess.DEVNULL,
             process_group=0,
             restore_signals=True,
         )
@@ -232,7 +232,7 @@ def _above_standard(end: socket.socket) -> socket.socket:
 
 @contextlib.contextmanager
 def _standard_error() -> Iterator[int]:
-    if _is_open(2):
+    if _has_standard_error():
         yield 2
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -242,12 +242,12 @@ def _standard_error() -> Iterator[int]:
         os.close(nowhere)
 
 
-def _is_open(fd: int) -> bool:
+def _has_standard_error() -> bool:
+    """Return whether descriptor 2 is that; where it was closed, it may be any file that was opened since."""
     try:
-        os.fstat(fd)
+        return os.get_inheritable(2)
     except OSError:
         return False
-    return True
 
 
 def _is_readable(what: int | socket.socket, within_s: float) -> bool:

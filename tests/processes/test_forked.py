@@ -201,6 +201,31 @@ time.sleep(60 if sys.argv[1] != "ends" else 0)
 """
 
 
+_WITHOUT_STREAMS = """
+import os, sys
+for fd in range(3):
+    os.close(fd)
+held = [os.open(os.devnull, os.O_RDONLY) for _ in range(3)]  # as Python opens files: not to be inherited
+assert held == [0, 1, 2]
+from gym_p2p.processes.forked import ForkServer, socket_pair
+server = ForkServer("tests.processes.forkable")
+ours, theirs = socket_pair()
+process = server.fork(theirs)
+theirs.close()
+ours.sendall(b"wait")
+told = ours.recv(1000)
+ours.close()
+os._exit(0 if b'"owner ended": false' in told and process.has_ended(20) and "0" in process.ending() else 1)
+"""
+
+
+def test_an_owner_without_standard_streams_has_processes_forked_all_the_same() -> None:
+    assert (
+        subprocess.run([sys.executable, "-c", _WITHOUT_STREAMS], check=False, timeout=PATIENCE_S).returncode
+        == 0
+    )
+
+
 @pytest.mark.parametrize("how", ["alone", "heir", "ignores its children", "ends"])
 def test_a_server_is_gone_with_its_owner(how: str) -> None:
     owner = subprocess.Popen([sys.executable, "-c", _OWNER, how], stdout=subprocess.PIPE, text=True)
