@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from gym_p2p.core.match.outputs import Transmit
-from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
-from gym_p2p.core.wire.messages import Channel
+from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES, Reassembler
+from gym_p2p.core.wire.messages import Channel, Inputs, Share, decode
+from gym_p2p.errors import ProtocolError
 from tests.hostile.changes import Change, changed
 from tests.hostile.honest_player import Player, Setting
 from tests.hostile.truths import Truths
@@ -59,6 +60,7 @@ class _Table:
         self._lines: dict[tuple[int, int, Channel], deque[tuple[int, bytes]]] = defaultdict(deque)
         self._said: dict[int, list[bytes]] = defaultdict(list)
         self._heard: list[bytes] = []
+        self._pieces: dict[tuple[int, int], Reassembler] = defaultdict(Reassembler)
         self._cut: dict[tuple[int, int], int] = {}
         self._gone: set[int] = set()
         self._sent = 0
@@ -189,9 +191,22 @@ class _Table:
                     continue
                 if other == self.liar and channel is Channel.CTRL:
                     self._heard.append(data)
+                self._note(one, other, data)
                 self.players[other].match.receive(one, data, self.now)
                 self._collect(self.players[other])
         return anything
+
+    def _note(self, one: int, other: int, data: bytes) -> None:
+        """Note the inputs in what somebody is about to hear."""
+        try:
+            whole = self._pieces[one, other].add(data)
+            message = None if whole is None else decode(whole)
+        except ProtocolError:
+            return
+        if isinstance(message, Inputs):
+            self.truths.says(other, one, message)
+        elif isinstance(message, Share):
+            self.truths.says(other, message.player, message)
 
 
 def converse(setting: Setting, changes: Sequence[Change], acts: Sequence[Act]) -> Truths:

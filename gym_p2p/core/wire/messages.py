@@ -47,7 +47,7 @@ __all__ = [
     "room_for_inputs",
 ]
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 MAX_INPUT_BYTES = 512
 """So that a message holds at least two inputs beside its header."""

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from gym_p2p.game.drawing import module_of
-from gym_p2p.game.state.handles import OUTSIDE, is_left_alone
+from gym_p2p.game.state.handles import VIEWERS, is_handle, is_left_alone
 
 __all__ = [
     "CALLABLES",
@@ -31,7 +31,7 @@ __all__ = [
     "PLAIN",
     "SELF_CONTAINED",
     "class_name",
-    "goes_by_name",
+    "hangs_on_value",
     "is_compared",
     "is_plain",
     "parts_of",
@@ -74,9 +74,11 @@ def is_compared(name: str, value: Any) -> bool:
     return not (name in _LOCAL or _is_place(name, value) or is_left_alone(name, value))
 
 
-def goes_by_name(name: str) -> bool:
-    """Whether more than its value decides about an attribute; of others, only handles are not compared."""
-    return name in _LOCAL or name in OUTSIDE or name.endswith(_PLACES)
+def hangs_on_value(name: str, value: Any) -> bool:
+    """Whether other values of this one's type, under this name, may be compared where this is not."""
+    if name in _LOCAL or is_handle(value):
+        return False
+    return (type(value) is str and name.endswith(_PLACES)) or (name in VIEWERS and value is not None)
 
 
 def _is_place(name: str, value: Any) -> bool:
