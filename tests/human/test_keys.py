@@ -113,6 +113,32 @@ def test_the_manual_policies_of_pettingzoo_are_read(module: str, agent: str, hel
         made.close()
 
 
+@pytest.mark.parametrize(
+    ("env_id", "key", "action"),
+    [
+        ("LunarLander-v3", "ArrowUp", 2),
+        ("CartPole-v1", "ArrowRight", 1),
+        ("FrozenLake-v1", "ArrowUp", 3),
+        ("Taxi-v4", "Space", 4),
+        ("CliffWalking-v1", "ArrowRight", 1),
+        ("Acrobot-v1", "ArrowLeft", 0),
+        ("Blackjack-v1", "KeyH", 1),
+    ],
+)
+def test_environments_that_say_nothing_and_are_known_have_keys(env_id: str, key: str, action: int) -> None:
+    try:
+        env = gymnasium.make(env_id)
+    except gymnasium.error.DependencyNotInstalled:
+        pytest.skip("what it draws with is not installed")
+    assert controls(env.action_space, env=env.unwrapped).act((key,)) == action
+
+
+def test_agents_of_mpe_move_by_arrows() -> None:
+    env = pytest.importorskip("mpe2.simple_spread_v3").parallel_env()
+    made = controls(env.action_space("agent_0"), env=env.unwrapped, agent="agent_0")
+    assert [made.act(held) for held in ((), ("ArrowLeft",), ("ArrowUp",))] == [0, 1, 4]
+
+
 def test_what_an_environment_offers_and_does_not_fit_is_passed_over() -> None:
     class Odd(Silent):
         def get_keys_to_action(self) -> dict[Any, int]:

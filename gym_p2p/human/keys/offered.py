@@ -17,6 +17,7 @@ import attrs
 
 from gym_p2p.human.keys.codes import ARROW_TWINS, code_of
 from gym_p2p.human.keys.controls import Binding
+from gym_p2p.human.keys.known import known_keys
 
 __all__ = ["Offer", "of_meanings", "offers"]
 
@@ -41,6 +42,9 @@ def offers(env: Any, agent: object) -> Iterator[Offer]:
     for offer in (_of_keys_to_action(env), _of_manual_policy(env, agent), of_meanings(_meanings(env))):
         if offer is not None:
             yield offer
+    known = known_keys(env)
+    if known is not None:
+        yield Offer(*known)
 
 
 def _of_keys_to_action(env: Any) -> Offer | None:
