@@ -172,9 +172,7 @@ def test_a_network_process_killed_between_episodes_is_noticed_by_the_next_reset(
 def test_a_match_outlives_the_server_that_forked_its_network_process_and_the_next_has_another(
     lobby: Lobby, tmp_path: Path
 ) -> None:
-    options = lobby.options(
-        exports=str(tmp_path / "theirs"), network="process", disconnect_timeout_s=TIMEOUT_S
-    )
+    options = lobby.options(exports=str(tmp_path / "theirs"), network="process", fps=100)
     other = Lobby(lobby.url, lobby.exports)
     with auto_peers([lambda: _env(lobby, "b", exports=None), lambda: _env(other, "b", exports=None)]):
         env = P2PEnv(gymnasium.make(BLEND, **ENDLESS), seat="a", **options)

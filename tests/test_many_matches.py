@@ -98,4 +98,4 @@ def test_match_after_match_of_network_processes_leaves_one_server_and_nothing_of
     assert after.threads <= before.threads + 2, (before, after)
     assert after.descriptors <= before.descriptors + 2, (before, after)
     assert after.memory_bytes <= before.memory_bytes + MEMORY_SLACK_BYTES, (before, after)
-    until(lambda: server.children() == [] and server.num_fds() == held)
+    until(lambda: server.children() == [] and server.num_fds() <= held)

@@ -43,9 +43,6 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
 from gym_p2p.exports.documents import find_document, read_document
 from gym_p2p.files.private import check_directory
-from gym_p2p.game.env.load import load_environment
-from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.replay.header import SUFFIX
 from gym_p2p.processes.progress import doing
 from gym_p2p.processes.python import python_command
 
@@ -126,6 +123,9 @@ def _require_no_page(arguments: argparse.Namespace) -> None:
 
 def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int, float]:
     """Return the seats to fill, how many of them only watch, and the frames a second that a person wants."""
+    from gym_p2p.game.env.load import load_environment  # noqa: PLC0415 - Gymnasium, which --help does not need
+    from gym_p2p.game.env.seats import make_game  # noqa: PLC0415 - the same
+
     env = load_environment(arguments.env, env_arguments(arguments.env_arg))
     game = make_game(env, seats=arguments.seats)
     wanted = arguments.players
@@ -177,6 +177,8 @@ def _command(
 
 def _recording(path: str, seat: SeatId) -> str:
     """Return where a player records: a folder is for all of them, a file becomes one for each."""
+    from gym_p2p.game.replay.header import SUFFIX  # noqa: PLC0415 - as above
+
     name = Path(path)
     return path if name.suffix != SUFFIX else str(name.with_name(f"{name.stem}.{seat}{SUFFIX}"))
 

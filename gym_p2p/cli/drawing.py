@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from gym_p2p.errors import UsageError
-from gym_p2p.game.env.load import load_environment
 
 __all__ = ["load_drawn", "render_modes"]
 
@@ -30,6 +29,8 @@ def load_drawn(name: str, kwargs: Mapping[str, Any], *, mode: str | None, option
     Raises:
         UsageError: it cannot be made, or does not draw so.
     """
+    from gym_p2p.game.env.load import load_environment  # noqa: PLC0415 - Gymnasium, which --help does not need
+
     if mode is None:
         return load_environment(name, kwargs)
     offered = render_modes(load_environment(name, kwargs))

@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import attrs
 from rich.console import Console, Group, RenderableType
@@ -42,7 +43,9 @@ from gym_p2p.cli.tables import terminal_console
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchRefused, NoMatch, UsageError
 from gym_p2p.processes.progress import is_live
-from gym_p2p.wrapper import P2POptions
+
+if TYPE_CHECKING:
+    from gym_p2p.wrapper import P2POptions
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 

@@ -15,14 +15,13 @@ from gym_p2p.cli.drawing import load_drawn
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import PersonGone
-from gym_p2p.game.env.load import Policy, action_of, load_policy
-from gym_p2p.game.env.recipe import named_recipe
-from gym_p2p.game.env.split import SeatsOption
-from gym_p2p.play.progress import Progress
-from gym_p2p.wrapper import P2PEnv, P2POptions
 
 if TYPE_CHECKING:
+    from gym_p2p.game.env.load import Policy
+    from gym_p2p.game.env.split import SeatsOption
     from gym_p2p.human.seat import HumanSeat
+    from gym_p2p.play.progress import Progress
+    from gym_p2p.wrapper import P2PEnv, P2POptions
 
 __all__ = ["EXIT_CODES", "Part", "PersonsPart", "Status", "Summary", "own_rate", "play"]
 
@@ -137,6 +136,9 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     Raises:
         P2PError: there was no match.
     """
+    from gym_p2p.game.env.recipe import named_recipe  # noqa: PLC0415 - Gymnasium, which --help does not need
+    from gym_p2p.wrapper import P2PEnv  # noqa: PLC0415 - the same
+
     report(Status(seat=part.seat, state="loading"))
     drawn = _drawn(part)
     options = part.options
@@ -262,6 +264,8 @@ class _SeatedPlayer:
         return self._env.p2p.progress.frames_total == self._part.frames
 
     def _policy(self, seat: SeatId) -> Policy:
+        from gym_p2p.game.env.load import load_policy  # noqa: PLC0415 - as above
+
         person = self._person
         if person is not None:
             return lambda _observation, _frame: person.action()
@@ -270,6 +274,8 @@ class _SeatedPlayer:
 
     def _episode(self, policy: Policy, observation: Any, info: dict[str, Any]) -> str | None:
         """Play one episode; return how the match ended, ``None`` if it goes on."""
+        from gym_p2p.game.env.load import action_of  # noqa: PLC0415 - as above
+
         over = False
         while not over:
             if self._played_all():

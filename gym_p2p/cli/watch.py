@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import attrs
 from rich.console import Group, RenderableType
@@ -30,7 +31,9 @@ from gym_p2p.cli.tables import Column, FittingTable, figure
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchOver, WatchDiverged
 from gym_p2p.processes.progress import doing
-from gym_p2p.spectate.spectator import Spectator
+
+if TYPE_CHECKING:
+    from gym_p2p.spectate.spectator import Spectator
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
@@ -114,6 +117,8 @@ class _Sight:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look on."""
+    from gym_p2p.spectate.spectator import Spectator  # noqa: PLC0415 - Gymnasium, which --help does not need
+
     find_local_modules()
     with doing(f"loading {arguments.env}"):
         mode = "ansi" if arguments.picture else None

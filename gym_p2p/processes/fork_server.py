@@ -61,25 +61,24 @@ class _ForkServer:
     def _take_request(self) -> bool:
         """Fork a process; return whether there may be more to fork."""
         request, fds, _, _ = socket.recv_fds(self._requests, 1, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
-        try:
-            # Fewer: there was no room for them here. The line's end says so to who waits.
-            if len(fds) == _DESCRIPTORS:
-                self._fork(*fds)
-        finally:
-            for fd in fds:
-                os.close(fd)
+        if len(fds) == _DESCRIPTORS:
+            self._fork(*fds)
+        else:  # there was no room for them here: the line's end says so to who waits
+            _close(*fds)
         return bool(request)
 
     def _fork(self, line_fd: int, stderr: int, work: int) -> None:
-        line = socket.socket(fileno=os.dup(line_fd))
+        line = socket.socket(fileno=line_fd)
         try:
             process = os.fork()
         except OSError as error:
+            _close(stderr, work)
             with line:
                 send_report(line, Report.failed(error))
             return
         if process == 0:
             self._be_forked(line, stderr, work)
+        _close(stderr, work)
         pidfd = os.pidfd_open(process)  # it is not reaped yet, so it is this one's
         send_report(line, Report.forked(process), pidfd)
         self._children[pidfd] = process, line
@@ -99,12 +98,10 @@ class _ForkServer:
         try:
             os.setpgid(0, 0)
             os.dup2(stderr, 2)
-            own = os.dup(work)
             for held in (line, self._requests, *(of_other for _, of_other in self._children.values())):
                 held.close()
-            for pidfd in self._children:
-                os.close(pidfd)
-            self._run(own, self._owner)
+            _close(stderr, *self._children)
+            self._run(work, self._owner)
             code = 0
         except BaseException:  # noqa: BLE001 - whatever it is: the server's code must not go on here
             traceback.print_exc()
@@ -114,20 +111,25 @@ class _ForkServer:
             os._exit(code)
 
 
+def _close(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
 def _main(fd: int, process: int, module: str, *without: str) -> None:
     for number in SIGNALS_OF_OWNER:
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(
-        signal.SIGCHLD, signal.SIG_DFL
-    )  # who ignores the ends of its children has ours ignored, too
+    # An owner who ignores the ends of its children has ours ignored, too.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     call_this_process("gym_p2p-warm")
     owner = Owner(process)
     # Python's own way to say that there is no such module (importlib, "The import system").
     sys.modules.update(dict.fromkeys(without))  # type: ignore[arg-type]  # None is no module
+    gc.disable()  # what is imported stays, and looking through it again and again takes a tenth of the time
     imported = importlib.import_module(module)
     imported.rehearse()
-    gc.collect()
     gc.freeze()  # a collection in a forked process would copy every page
+    gc.enable()
     _ForkServer(socket.socket(fileno=fd), owner, imported.run).serve()
 
 

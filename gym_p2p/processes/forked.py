@@ -67,7 +67,7 @@ class StartedProcess:
             pass_fds=(passed.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # it prints nothing; who waits for the user's output to end, need not
-            stderr=None if _is_open(2) else subprocess.DEVNULL,
+            stderr=None if _has_standard_error() else subprocess.DEVNULL,
             process_group=0,
             restore_signals=True,
         )
@@ -202,11 +202,10 @@ class ForkServer:
         return ForkedProcess(line)
 
     def close(self) -> None:
-        """End it; what it has forked goes on. Idempotent."""
+        """End it, whatever it is at: it holds nothing. What it has forked goes on. Idempotent."""
         self._requests.close()
-        if not self._process.has_ended(_END_S):
-            self._process.kill()
-            self._process.has_ended(_END_S)
+        self._process.kill()
+        self._process.has_ended(_END_S)
 
 
 def can_fork() -> bool:
@@ -233,7 +232,7 @@ def _above_standard(end: socket.socket) -> socket.socket:
 
 @contextlib.contextmanager
 def _standard_error() -> Iterator[int]:
-    if _is_open(2):
+    if _has_standard_error():
         yield 2
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -243,12 +242,12 @@ def _standard_error() -> Iterator[int]:
         os.close(nowhere)
 
 
-def _is_open(fd: int) -> bool:
+def _has_standard_error() -> bool:
+    """Return whether descriptor 2 is that; where it was closed, it may be any file that was opened since."""
     try:
-        os.fstat(fd)
+        return os.get_inheritable(2)
     except OSError:
         return False
-    return True
 
 
 def _is_readable(what: int | socket.socket, within_s: float) -> bool:

@@ -22,6 +22,7 @@ from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.env.split import SeatsOption
 from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.net.worker.backends import prepare_network
 from gym_p2p.net.worker.messages import SpectatorPlan
 from gym_p2p.spectate.playback import ShownEpisode, comparing_snapshots
 from gym_p2p.spectate.watch_client import ReceivedEpisode, WatchClient
@@ -103,6 +104,7 @@ class Spectator:
         self._isolates = False
         self._running: ShownEpisode | None = None
         self._closed = False
+        prepare_network(self._config.network)
         self.seats = self._game.seats
         self.agents: list[SeatId] = []
         self.actions: _BySeat = {}

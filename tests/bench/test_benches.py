@@ -34,8 +34,10 @@ def test_echo_counts_every_echo_of_every_way() -> None:
 
 def test_connect_opens_every_kind_once_a_round() -> None:
     report = bench_connect(rounds=1, progress=lambda _text: None)
-    names = {"bare aioice", "bare aiortc", "sign in", "open", "agree"}
-    names |= {"reset, network=thread", "reset, network=process"}
+    names = {"bare aioice", "bare aiortc", "bare python", "sign in", "open", "agree", "--help"}
+    names |= {
+        f"{which}, {network}" for which in ("first reset", "reset again") for network in ("thread", "process")
+    }
     assert counts(report) == {name: [1] for name in names}
 
 

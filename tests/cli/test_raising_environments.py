@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import pytest
 
-from gym_p2p.cli import watch
 from gym_p2p.cli.commands import main
 from gym_p2p.game.env.seats import make_game
 
@@ -80,7 +79,7 @@ class _Beside:
 def test_raised_while_it_is_watched(
     env: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "Spectator", _Beside)
+    monkeypatch.setattr("gym_p2p.spectate.spectator.Spectator", _Beside)
     assert main(["watch", f"tests.game.raising:{env}"]) == 2
     assert words in _last_line(capsys)
 

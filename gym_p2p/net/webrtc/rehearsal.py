@@ -6,6 +6,8 @@ own (OpenSSL seeds itself anew in a fork, and Python's ``secrets`` asks the oper
 
 from __future__ import annotations
 
+import functools
+
 import cryptography.hazmat.primitives.serialization  # noqa: F401 - OpenSSL's wrapper loads it for a certificate
 from aiortc import RTCCertificate
 
@@ -14,6 +16,7 @@ import gym_p2p.net.webrtc.plain  # noqa: F401 - telemetry loads it with its firs
 __all__ = ["rehearse"]
 
 
+@functools.cache
 def rehearse() -> None:
-    """Load it."""
+    """Load it, once."""
     RTCCertificate.generateCertificate()

@@ -22,7 +22,10 @@ Network = Literal["thread", "process"]
 def prepare_network(network: Network) -> None:
     """Have behind what takes long before a first match: imports, for a thread; a process that has them."""
     if _runs_as_thread(network):
+        from gym_p2p.net.webrtc.rehearsal import rehearse  # noqa: PLC0415 - brings aiortc, too
+
         _thread_bridge()
+        rehearse()
         return
     try:
         prepare_process()
