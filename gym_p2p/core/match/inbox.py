@@ -1,0 +1,155 @@
+"""What arrives from the peers: bytes to messages, and each to what it is about.
+
+Knows what each message means for which part of the match, and when it may come; refuses to know timers and
+the user's requests. Whatever the bytes are, nothing is raised: what the protocol does not allow is counted,
+and a peer who sends too much of it is counted as gone.
+"""
+
+from __future__ import annotations
+
+from gym_p2p.core.match.barrier import Barrier
+from gym_p2p.core.match.claims import check_frames
+from gym_p2p.core.match.comparison import Comparison
+from gym_p2p.core.match.course import Course
+from gym_p2p.core.match.events import HandshakeMismatch, ProtocolErrorSeen, Resumed
+from gym_p2p.core.match.handshake import Handshake, refusal
+from gym_p2p.core.match.input_exchange import InputExchange
+from gym_p2p.core.match.leaving import Leaving
+from gym_p2p.core.match.membership import Departures
+from gym_p2p.core.match.outputs import Outputs
+from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Loss, Peer, PeerState
+from gym_p2p.core.match.terms import shown
+from gym_p2p.core.wire.messages import (
+    Cause,
+    Checksum,
+    Goodbye,
+    Hello,
+    Holdings,
+    Inputs,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    Refuse,
+    Relay,
+    Share,
+    StatePart,
+    decode,
+)
+from gym_p2p.errors import ProtocolError
+
+__all__ = ["Inbox"]
+
+_BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Ping, Pong})
+
+
+class Inbox:
+    """What arrives at one player of one match."""
+
+    def __init__(
+        self,
+        *,
+        outputs: Outputs,
+        handshake: Handshake,
+        barrier: Barrier,
+        exchange: InputExchange,
+        departures: Departures,
+        comparison: Comparison,
+        course: Course,
+        leaving: Leaving,
+    ) -> None:
+        self._outputs = outputs
+        self._handshake = handshake
+        self._barrier = barrier
+        self._exchange = exchange
+        self._departures = departures
+        self._comparison = comparison
+        self._course = course
+        self._leaving = leaving
+        self._handlers = {
+            Hello: self._on_hello,
+            Refuse: self._on_refuse,
+            Ready: self._on_ready,
+            Checksum: self._on_checksum,
+            Goodbye: self._on_goodbye,
+            Share: self._on_hearsay,
+            Relay: self._on_hearsay,
+            Holdings: self._on_holdings,
+            StatePart: self._on_state_part,
+            Inputs: course.take_inputs,
+            Ping: self._on_ping,
+            Pong: self._on_pong,
+        }
+
+    def receive(self, peer: Peer, data: bytes, now: float) -> None:
+        """Take in one message, or a piece of one, of a peer who is present."""
+        silent_s = peer.received_something(now)
+        if silent_s is not None:
+            self._outputs.emit(Resumed(peer.index, silent_s))
+        try:
+            whole = peer.reassembler.add(data)
+            if whole is not None:
+                self._handle(peer, decode(whole), now)
+        except ProtocolError as error:
+            peer.protocol_errors += 1
+            self._outputs.emit(ProtocolErrorSeen(peer.index, error.problem, peer.protocol_errors))
+            if peer.protocol_errors >= PROTOCOL_ERRORS_MOST:
+                self._course.lose(peer, Loss(Cause.REMOVED), now)
+
+    def _handle(self, peer: Peer, message: Message, now: float) -> None:
+        if peer.state is PeerState.GREETING and type(message) not in _BEFORE_HANDSHAKE:
+            raise ProtocolError("message before the handshake")
+        self._handlers[type(message)](peer, message, now)  # type: ignore[operator]  # the table pairs them
+
+    def _on_hello(self, peer: Peer, message: Hello, now: float) -> None:
+        outcome = self._handshake.receive(peer, message)
+        if isinstance(outcome, HandshakeMismatch):
+            self._outputs.send(peer, refusal(outcome.differences), now)
+        if outcome is not None:
+            self._outputs.emit(outcome)
+        self._course.pass_barrier(now)
+
+    def _on_refuse(self, peer: Peer, message: Refuse, now: float) -> None:  # noqa: ARG002 - handlers have one shape
+        if peer.refused or self._exchange.episode:
+            raise ProtocolError("refusal after the handshake")
+        peer.refused = True
+        if not peer.mismatch_told:
+            peer.mismatch_told = True
+            swapped = tuple(shown((what, ours, theirs)) for what, theirs, ours in message.differences)
+            self._outputs.emit(HandshakeMismatch(peer.index, swapped))
+
+    def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
+        if message.episode == self._exchange.episode + 1:
+            check_frames(peer, message.frames, given=self._exchange.given)
+        self._barrier.receive(peer, message, self._exchange.episode)
+        if message.episode == self._exchange.episode + 1:
+            self._course.finished(peer, message)
+        self._course.pass_barrier(now)
+
+    def _on_goodbye(self, peer: Peer, message: Goodbye, now: float) -> None:
+        self._course.carry_out(self._departures.leave(peer, message, now), now)
+        self._outputs.emit(*self._comparison.leave(peer.index))
+
+    def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:  # noqa: ARG002 - one shape
+        if not self._exchange.can_be_final(message.episode, message.frame):
+            if self._leaving.since is not None:
+                return  # they play on without us
+            raise ProtocolError("checksum of a frame that cannot be final")
+        self._outputs.emit(*self._comparison.add(peer.index, message))
+
+    def _on_state_part(self, peer: Peer, message: StatePart, now: float) -> None:  # noqa: ARG002 - one shape
+        self._outputs.emit(*self._comparison.add_state(peer.index, message))
+
+    def _on_ping(self, peer: Peer, message: Ping, now: float) -> None:
+        micros = int(now * 1e6)
+        self._outputs.send(peer, Pong(message.number, message.sent_us, micros, micros), now)
+
+    def _on_pong(self, peer: Peer, message: Pong, now: float) -> None:
+        if (pinged := peer.receive_pong(message, now)) is not None:
+            self._outputs.emit(pinged)
+
+    def _on_hearsay(self, peer: Peer, message: Share | Relay, now: float) -> None:
+        self._course.carry_out(self._departures.receive_hearsay(peer, message, now), now)
+
+    def _on_holdings(self, peer: Peer, message: Holdings, now: float) -> None:
+        self._course.carry_out(self._departures.receive_holdings(peer, message, now), now)
