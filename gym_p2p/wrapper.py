@@ -68,6 +68,7 @@ class P2POptions(TypedDict, total=False):
     stand_in: Callable[[SeatId, Any, int], Any] | str | None
     on_desync: Literal["continue", "truncate"]
     disconnect_timeout_s: float
+    reconnect_timeout_s: float
     disconnect_notice_s: float
     input_timeout_s: float | None
     reset_timeout_s: float | None

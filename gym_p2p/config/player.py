@@ -150,6 +150,10 @@ class SyncConfig:
     """Silence after which a peer is lost. GGRS's default."""
     disconnect_notice_s: float = attrs.field(default=0.5, validator=in_range(0.05, 600))
     """Silence after which a peer counts as interrupted. Below ``disconnect_timeout_s``."""
+    reconnect_timeout_s: float = attrs.field(default=0.0, validator=in_range(0, 600))
+    """How long a path that carries nothing is waited for, and rebuilt meanwhile, before the player at its
+    other end is lost; the match pauses. 0 rebuilds nothing, and waits for ``disconnect_timeout_s``, which is
+    the least in any case. The shortest time among the players counts for all."""
     input_timeout_s: float | None = attrs.field(default=None, validator=optional(in_range(0.1, 86_400)))
     """The longest wait for the input of a player who is connected and does not play; they are lost then.
     ``None`` is five seconds (ten frames, where these take longer) if frames are paced (``fps``), and five

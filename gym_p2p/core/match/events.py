@@ -284,9 +284,18 @@ class FramesAhead:
 
 @attrs.frozen
 class Interrupted:
-    """Nothing arrived from a player for the notice time."""
+    """Nothing arrived from a player for the notice time, or their link was closed and may be replaced.
+
+    Attributes:
+        silent_s: for how long nothing has arrived.
+        limit_s: how long that may last; then they are lost.
+        reconnects: whether a new link to them is wanted.
+    """
 
     player: int
+    silent_s: float
+    limit_s: float
+    reconnects: bool
 
 
 @attrs.frozen

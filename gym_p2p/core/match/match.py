@@ -36,7 +36,6 @@ from gym_p2p.core.match.events import (
     GiveInput,
     GiveState,
     GiveUp,
-    Interrupted,
     Leave,
     Left,
     LineClosed,
@@ -49,6 +48,7 @@ from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import MatchOutput, Outputs, Transmit
 from gym_p2p.core.match.peer import Due, Loss, Peer, PeerState
+from gym_p2p.core.match.reconnecting import Reconnecting
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.state_transfer import state_parts
 from gym_p2p.core.wire.codec import JsonObject
@@ -91,7 +91,9 @@ class Match:
         self.poll: Callable[[], MatchOutput | None] = outputs.poll
         """Returns the next request or event, ``None`` when there is none."""
         self._seals = Seals(secret, players=players)
-        self._handshake = handshake = Handshake(description, peers, self._seals)
+        self._handshake = handshake = Handshake(
+            description, peers, self._seals, reconnect_ms=round(sync.reconnect_timeout_s * 1e3)
+        )
         self._barrier = barrier = Barrier(local=local, peers=peers, match_seed=match_seed)
         self._exchange = exchange = InputExchange(local=local, peers=peers, paced=sync.fps is not None)
         self._departures = departures = Departures(
@@ -116,6 +118,9 @@ class Match:
             departures=departures,
             comparison=comparison,
         )
+        self._reconnecting = reconnecting = Reconnecting(
+            peers, outputs=outputs, seals=self._seals, exchange=exchange
+        )
         self._inbox = Inbox(
             outputs=outputs,
             handshake=handshake,
@@ -125,6 +130,7 @@ class Match:
             comparison=comparison,
             course=course,
             leaving=leaving,
+            reconnecting=reconnecting,
         )
         self._awake_at: float | None = None
 
@@ -140,6 +146,32 @@ class Match:
         peer = self._peers[player]
         self._course.lose(peer, peer.closed(we_leave=self._leaving.since is not None), now)
         self._finish_leaving(now)
+
+    def broke(self, player: int, now: float) -> None:
+        """Note that the link to a player is closed while another one is made to take its place."""
+        self._reconnecting.interrupt(self._peers[player], now)
+
+    def introduction(self, player: int, attempt: int) -> bytes:
+        """Return what has to be sent first over a new link to a player, on the control channel.
+
+        Args:
+            player: to whom.
+            attempt: which one it is of these two players to make one, counted from 1; equal on both sides.
+        """
+        return self._reconnecting.introduction(self._peers[player], attempt)
+
+    def recognises(self, player: int, attempt: int, data: bytes) -> bool:
+        """Whether a message over a new link shows that this player is at its other end.
+
+        Before one does, nothing that comes over it may be given to :meth:`receive`; then call
+        :meth:`replaced`, and send over it alone.
+        """
+        return self._reconnecting.recognises(self._peers[player], attempt, data)
+
+    def replaced(self, player: int, now: float) -> None:
+        """Go on over a new link to a player, who was recognised; the old one carries nothing any more."""
+        if self._peers[player].present:
+            self._reconnecting.replaced(self._peers[player], now)
 
     def receive(self, player: int, data: bytes, now: float) -> None:
         """Take in one message. Whatever the bytes are, nothing is raised."""
@@ -215,8 +247,7 @@ class Match:
             case Due.RESEND:
                 self._outputs.send(peer, self._exchange.message(peer, now), now)
             case Due.NOTICE:
-                peer.interrupted = True
-                self._outputs.emit(Interrupted(peer.index))
+                self._reconnecting.interrupt(peer, now)
             case Due.LOST:
                 self._course.lose(peer, peer.fell_silent(), now)
 

@@ -14,6 +14,7 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.latency.clock import ClockOffset
+from gym_p2p.core.match.control_log import ControlLog
 from gym_p2p.core.match.events import Pinged, PlayerFinished, PlayerGone, Source
 from gym_p2p.core.match.frame_advantage import FrameAdvantage
 from gym_p2p.core.match.input_buffers import RemoteInputs
@@ -133,6 +134,9 @@ class Peer:
     """How it came to be gone, once it is."""
     excludes_us: Cause | None = None
     """How we came to be gone, by its own word, for a peer who plays on without us."""
+    control: ControlLog = attrs.field(factory=ControlLog)
+    reconnect_s: float = 0.0
+    """For how long a broken path is rebuilt, as all players agreed; 0: it is not."""
     line_closed_at: float | None = None
     """When the service said that its line there was closed; ``None`` where it is heard of since."""
     final: int | None = None
@@ -198,6 +202,35 @@ class Peer:
             return None
         self.interrupted = False
         return silent_s
+
+    def restart_link(self) -> None:
+        """Begin anew what belongs to a link: another one has taken its place."""
+        self.control.held_back = True
+        self.reassembler = Reassembler()
+        self.line_closed_at = None
+
+    @property
+    def reconnects(self) -> bool:
+        """Whether a new link is wanted once nothing arrives over this one."""
+        return self.reconnect_s > 0 and self.state is PeerState.PLAYING
+
+    @property
+    def silence_limit_s(self) -> float:
+        """For how long nothing may arrive, if the service sees it no otherwise."""
+        timeout_s = self.sync.disconnect_timeout_s
+        return max(timeout_s, self.reconnect_s) if self.state is PeerState.PLAYING else timeout_s
+
+    @property
+    def lost_at(self) -> float:
+        """When it counts as lost, should nothing arrive before.
+
+        Whose line to the service was closed has no way to make a new link by, and is mostly gone.
+        """
+        limit_at = self.received_at + self.silence_limit_s
+        if self.line_closed_at is None:
+            return limit_at
+        known_at = max(self.received_at, self.line_closed_at)
+        return min(limit_at, known_at + self.sync.disconnect_timeout_s)
 
     def begin_episode(self, episode: int) -> None:
         """Forget the inputs of the episode before."""
@@ -277,7 +310,7 @@ class Peer:
 
     def ping(self, now: float) -> Ping:
         """Return the next ping, which is sent now."""
-        ping = Ping(self.ping_number, int(now * 1e6))
+        ping = Ping(self.ping_number, int(now * 1e6), self.control.received)
         self._pings[ping.number] = ping.sent_us
         if len(self._pings) > PINGS_KEPT:
             del self._pings[next(iter(self._pings))]
@@ -337,13 +370,12 @@ class Peer:
         if self.state is PeerState.GREETING:
             # Its link may open a whole round trip after ours: that is no silence yet.
             return ping, math.inf, self.opened_at + GREETING_TIMEOUT_S, math.inf
-        sync = self.sync
-        silence_s = sync.disconnect_timeout_s if self.interrupted else sync.disconnect_notice_s
+        silent_until = self.lost_at if self.interrupted else self.received_at + self.sync.disconnect_notice_s
         lacking = self.acknowledged < held[local] or (len(held) > 2 and held[local] and self.lacks(held))
         resend = self.inputs_sent_at + self.resend_after_s(tick_s) if lacking else math.inf
         if self.unreported_since is not None:
             resend = min(resend, self.unreported_since + min(REPORT_MOST_S, max(REPORT_S, 1.5 * tick_s)))
-        return ping, self.received_at + silence_s, math.inf, resend
+        return ping, silent_until, math.inf, resend
 
     def due(self, held: Sequence[int], local: int, tick_s: float, now: float) -> list[Due]:
         """Return what is due, of a peer who is present."""

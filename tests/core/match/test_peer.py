@@ -82,7 +82,7 @@ def test_its_own_inputs_are_none_that_it_lacks() -> None:
 
 def test_pings_are_numbered_and_a_pong_gives_the_round_trip_without_the_peers_part() -> None:
     peer = playing()
-    assert [peer.ping(1.0), peer.ping(2.0)] == [Ping(0, 1_000_000), Ping(1, 2_000_000)]
+    assert [peer.ping(1.0), peer.ping(2.0)] == [Ping(0, 1_000_000, 0), Ping(1, 2_000_000, 0)]
     assert peer.one_way_s == 0.0
     pinged = peer.receive_pong(Pong(1, 2_000_000, 50_000_000, 50_030_000), 2.13)
     assert isinstance(pinged, Pinged)
