@@ -150,7 +150,7 @@ class SyncConfig:
     """Silence after which a peer is lost. GGRS's default."""
     disconnect_notice_s: float = attrs.field(default=0.5, validator=in_range(0.05, 600))
     """Silence after which a peer counts as interrupted. Below ``disconnect_timeout_s``."""
-    reconnect_timeout_s: float = attrs.field(default=0.0, validator=in_range(0, 600))
+    reconnect_timeout_s: float = attrs.field(default=10.0, validator=in_range(0, 600))
     """How long a path that carries nothing is waited for, and rebuilt meanwhile, before the player at its
     other end is lost; the match pauses. 0 rebuilds nothing, and waits for ``disconnect_timeout_s``, which is
     the least in any case. The shortest time among the players counts for all."""
@@ -276,6 +276,9 @@ class P2PConfig:
         default="raise", validator=one_of("raise", "requeue")
     )
     """After this player's own refusal: give up with ``MatchRefused``, or wait for somebody else."""
+    on_pause: Any = attrs.field(default=None)
+    """Called with what the match stands for (``Paused``) when it pauses, and with ``None`` when it goes on: a
+    callable, or its name as ``module:function``."""
     token: Secret | None = attrs.field(
         default=None, converter=as_secret, validator=optional(secret_text()), repr=False
     )

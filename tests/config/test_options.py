@@ -20,7 +20,7 @@ from gym_p2p.wrapper import P2POptions
 
 OPTIONS = get_type_hints(P2POptions)
 
-CALLABLES = {"pre_match", "stand_in", "snapshot_hooks"}
+CALLABLES = {"pre_match", "on_pause", "stand_in", "snapshot_hooks"}
 """The configuration keeps these as they come; what can be called depends on classes of layers above it."""
 
 PLAIN = {"ice_servers", "emulation"}

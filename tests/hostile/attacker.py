@@ -77,8 +77,10 @@ class AttackerMatch(Match):
 
     def __init__(self, script: Script, **match: Any) -> None:
         super().__init__(**match)
-        self._outputs = _Twisted(script, Attack(match["players"], match["local"]))
-        self.poll = self._outputs.poll
+        outputs = _Twisted(script, Attack(match["players"], match["local"]))
+        for part in (self, self._course, self._inbox, self._reconnecting):
+            part._outputs = outputs
+        self.poll = outputs.poll
 
 
 def hook(script: Script, attackers: Iterable[int]) -> Callable[..., Match]:

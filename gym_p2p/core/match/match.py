@@ -142,14 +142,15 @@ class Match:
             self._outputs.send(peer, self._handshake.hello(peer), now)
 
     def closed(self, player: int, now: float) -> None:
-        """Note that the link to a player is closed, who is gone unless a goodbye came."""
+        """Note that the link to a player is closed: who has not said goodbye is gone, or may come back."""
         peer = self._peers[player]
-        self._course.lose(peer, peer.closed(we_leave=self._leaving.since is not None), now)
+        we_leave = self._leaving.since is not None
+        loss = peer.closed(we_leave=we_leave)
+        if peer.reconnects and not we_leave:
+            self._reconnecting.await_new_link(peer, loss, now)
+        else:
+            self._course.lose(peer, loss, now)
         self._finish_leaving(now)
-
-    def broke(self, player: int, now: float) -> None:
-        """Note that the link to a player is closed while another one is made to take its place."""
-        self._reconnecting.interrupt(self._peers[player], now)
 
     def introduction(self, player: int, attempt: int) -> bytes:
         """Return what has to be sent first over a new link to a player, on the control channel.

@@ -139,6 +139,10 @@ class Peer:
     """For how long a broken path is rebuilt, as all players agreed; 0: it is not."""
     line_closed_at: float | None = None
     """When the service said that its line there was closed; ``None`` where it is heard of since."""
+    closed_at: float | None = None
+    """When its link was closed without a goodbye; ``None`` while it is open, and where another is there."""
+    closed_loss: Loss | None = None
+    """How it came to be gone, should no new link come of it."""
     final: int | None = None
     """How many inputs of it there are in the running episode, once it is gone or leaves."""
     hearsay: list[Share | Ready] = attrs.field(factory=list)
@@ -207,7 +211,7 @@ class Peer:
         """Begin anew what belongs to a link: another one has taken its place."""
         self.control.held_back = True
         self.reassembler = Reassembler()
-        self.line_closed_at = None
+        self.line_closed_at = self.closed_at = self.closed_loss = None
 
     @property
     def reconnects(self) -> bool:
@@ -224,13 +228,12 @@ class Peer:
     def lost_at(self) -> float:
         """When it counts as lost, should nothing arrive before.
 
-        Whose line to the service was closed has no way to make a new link by, and is mostly gone.
+        Whose line to the service was closed, or whose end of the link, is mostly gone: as much time as for a
+        path that is not rebuilt has to do.
         """
-        limit_at = self.received_at + self.silence_limit_s
-        if self.line_closed_at is None:
-            return limit_at
-        known_at = max(self.received_at, self.line_closed_at)
-        return min(limit_at, known_at + self.sync.disconnect_timeout_s)
+        ends = [at for at in (self.line_closed_at, self.closed_at) if at is not None]
+        ends_at = [max(self.received_at, at) + self.sync.disconnect_timeout_s for at in ends]
+        return min([self.received_at + self.silence_limit_s, *ends_at])
 
     def begin_episode(self, episode: int) -> None:
         """Forget the inputs of the episode before."""
@@ -294,6 +297,8 @@ class Peer:
         """
         if self.state is PeerState.GREETING:
             return Loss(Cause.UNRESPONSIVE)
+        if self.closed_loss is not None:
+            return self.closed_loss
         at_once_s = min(UNDER_WAY_S, self.sync.disconnect_timeout_s / 2)
         if self.line_closed_at is not None and self.line_closed_at <= self.received_at + at_once_s:
             return Loss(Cause.CRASHED, Source.SERVICE)

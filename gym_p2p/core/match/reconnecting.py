@@ -30,7 +30,7 @@ from collections.abc import Mapping
 from gym_p2p.core.match.events import Interrupted, Resumed
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.outputs import Outputs
-from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.wire.messages import Continue, Resume, decode, encode
 from gym_p2p.errors import ProtocolError
@@ -59,8 +59,14 @@ class Reconnecting:
         """Note that nothing arrives from a peer any more."""
         if peer.playing and not peer.interrupted:
             peer.interrupted = True
-            silent_s = now - peer.received_at
-            self._outputs.emit(Interrupted(peer.index, silent_s, peer.silence_limit_s, peer.reconnects))
+            silent_s, limit_s = now - peer.received_at, peer.lost_at - peer.received_at
+            self._outputs.emit(Interrupted(peer.index, silent_s, limit_s, peer.reconnects))
+
+    def await_new_link(self, peer: Peer, loss: Loss, now: float) -> None:
+        """Note that the link to a peer is closed, who may make a new one; else this is how it is gone."""
+        if peer.closed_at is None:
+            peer.closed_at, peer.closed_loss = now, loss
+        self.interrupt(peer, now)
 
     def introduction(self, peer: Peer, attempt: int) -> bytes:
         """Return what a new link to a peer begins with."""

@@ -70,8 +70,13 @@ def input_counts(record: MatchRecord) -> InputCounts:
 
 
 def pause_ms(record: MatchRecord) -> float:
-    """Return how long the match paused for links that broke."""
-    return sum(attempt.duration for attempt in record.attempts.copy())
+    """Return how long the match paused for links that broke; for several at once it paused once."""
+    paused_ms, until = 0.0, float("-inf")
+    spans = sorted((one.timestamp - one.duration, float(one.timestamp)) for one in record.attempts.copy())
+    for start, end in spans:
+        paused_ms += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return paused_ms
 
 
 def state_differences(episode: EpisodeView, frame: int) -> list[StateDifference] | None:

@@ -46,8 +46,6 @@ class Driver:
         self._clock = clock
         self._emit = emit
         self._links: dict[int, Link] = {}
-        self._replacing: set[int] = set()
-        """To whom a new link is made."""
         self._timer: Timer | None = None
         self._wakes_at: float | None = None
         self.game_messages_sent = 0
@@ -62,35 +60,24 @@ class Driver:
     def link_state(self, player: int, state: LinkState) -> None:
         """Note that a link changed its state."""
         if state is LinkState.CLOSED and player in self._links:
-            lose = self._match.broke if player in self._replacing else self._match.closed
-            lose(player, self._clock.time())
+            self._match.closed(player, self._clock.time())
             self._pump()
-
-    def replacing(self, player: int, *, begun: bool) -> None:
-        """Note that a new link to a player is made, or that this is over.
-
-        Meanwhile it is no loss if the old one closes.
-        """
-        (self._replacing.add if begun else self._replacing.discard)(player)
 
     def introduce(self, player: int, link: Link, attempt: int) -> None:
         """Say over a new link, which is open, who is at this end of it."""
         link.send(Channel.CTRL, self._match.introduction(player, attempt))
 
-    def replace(self, player: int, link: Link, attempt: int, data: bytes | str) -> bool:
-        """Go on over a new link, if what came over it shows that the player is at its other end.
-
-        Returns:
-            Whether it does: the old link is left then, and its messages and states are no more for here.
-        """
-        known = isinstance(data, bytes) and self._match.recognises(player, attempt, data)
-        if not known or player not in self._links:
+    def recognises(self, player: int, attempt: int, data: bytes | str) -> bool:
+        """Whether what came over a new link shows who is at its other end; :meth:`replace` comes then."""
+        if isinstance(data, str) or player not in self._links:
             return False
+        return self._match.recognises(player, attempt, data)
+
+    def replace(self, player: int, link: Link) -> None:
+        """Go on over a new link: the old one's messages and states are no more for here."""
         self._links[player] = link
-        self._replacing.discard(player)
         self._match.replaced(player, self._clock.time())
         self._pump()
-        return True
 
     def message(self, player: int, data: bytes | str) -> None:
         """Hand a message from a player to the match."""

@@ -35,7 +35,7 @@ from gym_p2p.net.webrtc.internals import Internals
 from gym_p2p.net.webrtc.records import Records
 from gym_p2p.net.webrtc.remote_candidates import RemoteCandidates, in_numbers
 from gym_p2p.net.webrtc.sockets import Sockets
-from gym_p2p.net.webrtc.stats import build_report
+from gym_p2p.net.webrtc.stats import PathNow, build_report, path_now
 from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["OnCandidate", "PeerConnection"]
@@ -98,6 +98,8 @@ class PeerConnection:
             on_record=self._receive_record,
             on_round_trip=self._association.note_round_trip,
         )
+        self.path_now: Callable[[], PathNow] = partial(path_now, self._layers, self._sockets.round_trips)
+        """Returns the path's state and candidates, without measuring."""
         self._records = Records(self._layers, self._sockets.send_record, self._receive_game_record)
         self._game_way = GameWay(
             send=self._records.send,

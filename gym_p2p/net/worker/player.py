@@ -19,11 +19,21 @@ from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
 from gym_p2p.core.api.rooms import CUT_OFF, MatchFound, MatchSignal, PeerLeft
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.link.game_records import GameTransport
-from gym_p2p.core.match.events import Connected, Event, Leave, Left, LineClosed
+from gym_p2p.core.match.events import (
+    Connected,
+    Event,
+    Interrupted,
+    Leave,
+    Left,
+    LineClosed,
+    PlayerGone,
+    Resumed,
+)
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.links.driver import Driver
@@ -36,6 +46,9 @@ from gym_p2p.net.worker.mesh import Mesh
 from gym_p2p.net.worker.messages import (
     Emit,
     LinkOpened,
+    PathBroken,
+    PathRebuilt,
+    PathTried,
     PlayerPlan,
     Polled,
     ReleaseFrames,
@@ -90,7 +103,10 @@ class PlayerWorker(NetworkWorker):
         self._mesh = Mesh(self._client, plan.config.link)
         self._driver: Driver | None = None
         self._links: dict[int, PeerConnection] = {}
-        self._pollers: list[LatencyPoller] = []
+        self._ids: list[SeatId] = []
+        self._takes_records: set[int] = set()
+        """Whose game messages may come as records, as they say."""
+        self._pollers: dict[int, LatencyPoller] = {}
         self._reports: _LatencyReports | None = None
         self._feed: FeedServer | None = None
         self._goodbye = "failed"
@@ -117,6 +133,7 @@ class PlayerWorker(NetworkWorker):
     async def _work(self) -> None:
         found = await self._find_match()
         self._emit(found)
+        self._ids = [player.player_id for player in found.players]
         driver = self._driver = self._make_driver(found)
         await self._mesh.expect(found)
         if self._plan.config.spectators:
@@ -133,6 +150,8 @@ class PlayerWorker(NetworkWorker):
             self._emit(LinkOpened(player, loop.time() - began))
             self._start_polling(player, connection)
 
+        if self._plan.config.sync.reconnect_timeout_s:
+            self._mesh.allow_rebuilding(found, driver, self._on_rebuilt)
         try:
             await self._mesh.open(found, driver, on_open)
         except ConnectFailed as error:
@@ -182,7 +201,7 @@ class PlayerWorker(NetworkWorker):
 
         poller = LatencyPoller(connection, self._plan.config.telemetry.poll_interval_ms, on_poll=on_poll)
         poller.start()
-        self._pollers.append(poller)
+        self._pollers[player] = poller
 
     # What arrives.
 
@@ -198,20 +217,39 @@ class PlayerWorker(NetworkWorker):
                     self._driver.command(LineClosed(player))
 
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, Interrupted):
+            link = self._links[event.player]
+            self._emit(PathBroken(event.player, link.path_now().ice_state, link.state.value))
+        elif isinstance(event, Resumed | PlayerGone) and (
+            tried := self._mesh.settle(self._ids[event.player])
+        ):
+            self._emit(PathTried(event.player, tried))
         self._emit(event)
-        if isinstance(event, Connected):
-            self._agree_on_records(event)
-        elif isinstance(event, Left):
-            self._over.set()
+        match event:
+            case Connected():
+                self._agree_on_records(event)
+            case Interrupted(player, reconnects=True):
+                self._mesh.rebuild(self._ids[player])
+            case Left():
+                self._over.set()
+
+    def _on_rebuilt(self, player: int, connection: PeerConnection, attempts: int) -> None:
+        self._links[player] = connection
+        now = connection.path_now()
+        self._emit(PathRebuilt(player, attempts, now.local_candidate_type, now.remote_candidate_type))
+        self._pollers[player].replace(connection)
+        if player in self._takes_records:
+            connection.use_game_records()
 
     def _agree_on_records(self, connected: Connected) -> None:
         for player, connection in self._links.items():
             offered = (connected.about[player] or {}).get("game_transport")
             if isinstance(offered, list) and GameTransport.RECORDS in offered:
+                self._takes_records.add(player)
                 connection.use_game_records()
 
     async def _clean_up(self) -> None:
-        for poller in self._pollers:
+        for poller in self._pollers.values():
             poller.stop()
         if self._driver is not None:
             self._driver.stop()

@@ -88,8 +88,9 @@ class CutTable(Table):
             nonlocal known
             if known:
                 driver.message(there, data)
-            elif driver.replace(there, link, attempt, data):
+            elif driver.recognises(there, attempt, data):
                 known = True
+                driver.replace(there, link)
                 for older in range(attempt):
                     old = self.network.link(here, there, older)
                     old.on_message = lambda _channel, _data: None
