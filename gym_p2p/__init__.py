@@ -136,39 +136,74 @@ __all__ = [
     "write_transitions",
 ]
 
-_HOMES = (
-    "gym_p2p.errors",
-    "gym_p2p.config",
-    "gym_p2p.core.api.matches",
-    "gym_p2p.core.matchmaking.strategy",
-    "gym_p2p.core.api.queues",
-    "gym_p2p.core.matchmaking.commands",
-    "gym_p2p.core.matchmaking.widening",
-    "gym_p2p.net.telemetry",
-    "gym_p2p.net.client.signaling",
-    "gym_p2p.net.webrtc.plain",
-    "gym_p2p.net.probing.probe",
-    "gym_p2p.net.probing.manager",
-    "gym_p2p.wrapper",
-    "gym_p2p.spectate.spectator",
-    "gym_p2p.simulation",
-    "gym_p2p.game.replay.reader",
-    "gym_p2p.game.replay.verify",
-    "gym_p2p.game.replay.writer",
-    "gym_p2p.game.replay.transitions",
-    "gym_p2p.game.determinism.check",
-    "gym_p2p.game.determinism.report_card",
-    "gym_p2p.study.study",
-)
+_HOMES = {
+    "ExportConfig": "gym_p2p.config",
+    "IceServer": "gym_p2p.config",
+    "LinkConfig": "gym_p2p.config",
+    "LinkEmulation": "gym_p2p.config",
+    "MatchmakingConfig": "gym_p2p.config",
+    "P2PConfig": "gym_p2p.config",
+    "ServiceConfig": "gym_p2p.config",
+    "SyncConfig": "gym_p2p.config",
+    "TelemetryConfig": "gym_p2p.config",
+    "GroupHistory": "gym_p2p.core.api.matches",
+    "MatchProposed": "gym_p2p.core.api.queues",
+    "Verdict": "gym_p2p.core.api.queues",
+    "ProposedMatch": "gym_p2p.core.matchmaking.commands",
+    "FIFOMatchmaker": "gym_p2p.core.matchmaking.strategy",
+    "GroupReunionMatchmaker": "gym_p2p.core.matchmaking.strategy",
+    "LatencyFIFOMatchmaker": "gym_p2p.core.matchmaking.strategy",
+    "MatchCandidate": "gym_p2p.core.matchmaking.strategy",
+    "Matchmaker": "gym_p2p.core.matchmaking.strategy",
+    "QueuedCandidate": "gym_p2p.core.matchmaking.strategy",
+    "WideningMatchmaker": "gym_p2p.core.matchmaking.widening",
+    "ConfigurationError": "gym_p2p.errors",
+    "ConnectFailed": "gym_p2p.errors",
+    "DamagedReplay": "gym_p2p.errors",
+    "HandshakeRefused": "gym_p2p.errors",
+    "InvalidAction": "gym_p2p.errors",
+    "MatchOver": "gym_p2p.errors",
+    "MatchRefused": "gym_p2p.errors",
+    "NetworkError": "gym_p2p.errors",
+    "NoMatch": "gym_p2p.errors",
+    "NotWritten": "gym_p2p.errors",
+    "P2PError": "gym_p2p.errors",
+    "PeerError": "gym_p2p.errors",
+    "PeerLost": "gym_p2p.errors",
+    "ProtocolError": "gym_p2p.errors",
+    "ServiceRefused": "gym_p2p.errors",
+    "ServiceUnreachable": "gym_p2p.errors",
+    "UnreadableReplay": "gym_p2p.errors",
+    "UnsupportedEnvironment": "gym_p2p.errors",
+    "UsageError": "gym_p2p.errors",
+    "WatchDiverged": "gym_p2p.errors",
+    "check_env_determinism": "gym_p2p.game.determinism.check",
+    "ReportCard": "gym_p2p.game.determinism.report_card",
+    "read_replay": "gym_p2p.game.replay.reader",
+    "write_transitions": "gym_p2p.game.replay.transitions",
+    "verify_replay": "gym_p2p.game.replay.verify",
+    "ReplayWriter": "gym_p2p.game.replay.writer",
+    "SignalingClient": "gym_p2p.net.client.signaling",
+    "ProbeManager": "gym_p2p.net.probing.manager",
+    "ProbeResult": "gym_p2p.net.probing.manager",
+    "ProbeConnection": "gym_p2p.net.probing.probe",
+    "LatencyTelemetry": "gym_p2p.net.telemetry",
+    "AiortcStats": "gym_p2p.net.webrtc.plain",
+    "Simulation": "gym_p2p.simulation",
+    "simulate": "gym_p2p.simulation",
+    "Spectator": "gym_p2p.spectate.spectator",
+    "Study": "gym_p2p.study.study",
+    "load": "gym_p2p.study.study",
+    "P2PEnv": "gym_p2p.wrapper",
+    "P2PParallelEnv": "gym_p2p.wrapper",
+}
+"""Where each is: a name brings what it needs, and nothing else."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        for home in _HOMES:
-            module = importlib.import_module(home)
-            if name in module.__all__:
-                return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

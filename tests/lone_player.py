@@ -24,7 +24,7 @@ import gymnasium
 import psutil
 
 from gym_p2p import P2PEnv
-from tests.players import act
+from tests.players import act, network_processes
 from tests.toys import BLEND
 from tests.waiting import PATIENCE_S
 
@@ -76,8 +76,12 @@ class LonePlayer:
         raise AssertionError(f"it ended without {text!r}: {self.errors()}")
 
     def network_processes(self) -> list[psutil.Process]:
-        """Return its children."""
-        children: list[psutil.Process] = psutil.Process(self.process.pid).children()
+        """Return those that play for it."""
+        return network_processes(self.process.pid)
+
+    def family(self) -> list[psutil.Process]:
+        """Return all that it has started, and what those have."""
+        children: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
         return children
 
     def errors(self) -> str:
@@ -110,7 +114,7 @@ def lone_player(
     try:
         yield player
     finally:
-        left = [] if player.process.poll() is not None else player.network_processes()
+        left = [] if player.process.poll() is not None else player.family()
         player.process.kill()
         for child in left:
             child.kill()

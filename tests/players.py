@@ -35,6 +35,9 @@ __all__ = [
     "act",
     "assert_all_played_the_same",
     "auto_peers",
+    "fork_servers",
+    "left_running",
+    "network_processes",
     "play_episode",
     "play_oracle",
     "together",
@@ -196,11 +199,25 @@ def left_running() -> list[str]:
     threads = [
         t.name for t in threading.enumerate() if t.name.startswith("gym_p2p") and "service" not in t.name
     ]
-    return threads + [str(child.pid) for child in psutil.Process().children() if _is_ours(child)]
+    return threads + [str(process.pid) for process in network_processes()]
 
 
-def _is_ours(process: psutil.Process) -> bool:
+def network_processes(of: int | None = None) -> list[psutil.Process]:
+    """Return the network processes that play for a process, by its id; for this one."""
+    return _ours(of, "gym_p2p-network")
+
+
+def fork_servers(of: int | None = None) -> list[psutil.Process]:
+    """Return the servers of a process that fork its network processes: one, or none."""
+    return _ours(of, "gym_p2p-warm")
+
+
+def _ours(of: int | None, name: str) -> list[psutil.Process]:
+    return [process for process in psutil.Process(of).children(recursive=True) if _name(process) == name]
+
+
+def _name(process: psutil.Process) -> str:
     try:
-        return "gym_p2p.net.worker.child" in process.cmdline()
+        return str(process.name())
     except psutil.NoSuchProcess:  # it has ended, though somebody has yet to take note
-        return False
+        return ""

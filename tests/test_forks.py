@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from gym_p2p import P2PEnv, UsageError
-from gym_p2p.net.worker import process_bridge
+from gym_p2p.processes.forked import ForkServer
 from tests.lone_player import HEIRS, lone_player
-from tests.players import Lobby, act, auto_peers, left_running, together
+from tests.players import Lobby, act, auto_peers, left_running, network_processes, together
 from tests.toys import BLEND
 from tests.waiting import PATIENCE_S, until
 
@@ -50,7 +50,7 @@ def test_a_killed_player_of_whom_something_lives_on_is_gone_at_once(
     def kill() -> None:
         heirs.append(psutil.Process(int(player.wait_until_it_says("heir"))))
         player.wait_until_it_says("frame 30")
-        network.extend(p for p in player.network_processes() if "gym_p2p.net.worker.child" in p.cmdline())
+        network.extend(player.network_processes())
         player.process.kill()
 
     with lone_player("a", theirs, heir=heir, length=100_000) as player:
@@ -136,17 +136,16 @@ def test_a_network_process_is_missed_although_a_fork_holds_its_end_of_the_line(
 ) -> None:
     kept: list[int] = []
 
-    def start(theirs: Any) -> Any:
+    def fork(server: ForkServer, theirs: Any) -> Any:
         kept.append(os.dup(theirs.fileno()))  # as a fork in another thread at this very moment would
-        return real(theirs)
+        return real(server, theirs)
 
-    real = process_bridge._start_child
-    monkeypatch.setattr(process_bridge, "_start_child", start)
+    real = ForkServer.fork
+    monkeypatch.setattr(ForkServer, "fork", fork)
     with auto_peers([partial(_env, lobby, "b", exports=None)]):
         env = _env(lobby, "a", network="process", exports=None)
         env.reset()
-        children = psutil.Process().children()
-        next(child for child in children if "gym_p2p.net.worker.child" in child.cmdline()).kill()
+        network_processes()[0].kill()
         told = together(lambda: _play_until_it_ends(env))[0]
         assert told == {"reason": "network_failed", "player": None}
         env.close()

@@ -24,7 +24,7 @@ from gym_p2p.exports.recovery import recover_all
 from gym_p2p.game.replay.partial import UNFINISHED
 from gym_p2p.game.replay.reader import read_replay
 from tests.lone_player import LonePlayer, lone_player
-from tests.players import Lobby, act, auto_peers, play_episode, together
+from tests.players import Lobby, act, auto_peers, fork_servers, network_processes, play_episode, together
 from tests.toys import BLEND
 from tests.waiting import PATIENCE_S, until
 
@@ -131,7 +131,8 @@ def _folded(journal: Path) -> MatchRecord:
 def _kill(player: LonePlayer, whom: str, exports: Path) -> None:
     player.wait_until_it_says("frame 60")
     until(lambda: _has_checkpointed(exports))
-    network = player.network_processes()
+    network, servers = player.network_processes(), fork_servers(player.process.pid)
+    assert len(network) == len(servers) == (0 if not network else 1)
     if whom in {"network", "both"}:
         network[0].kill()
     if whom in {"user", "both"}:
@@ -139,8 +140,7 @@ def _kill(player: LonePlayer, whom: str, exports: Path) -> None:
     elif whom == "network":
         player.wait_until_it_says('over {"reason": "network_failed", "player": null}')
     player.process.wait(PATIENCE_S)
-    psutil.wait_procs(network, timeout=PATIENCE_S)
-    assert not any(process.is_running() for process in network)
+    assert psutil.wait_procs([*network, *servers], timeout=PATIENCE_S)[1] == []
 
 
 def test_a_killed_network_process_is_noticed_although_somebody_looked_at_the_latency(lobby: Lobby) -> None:
@@ -148,7 +148,7 @@ def test_a_killed_network_process_is_noticed_although_somebody_looked_at_the_lat
         env = _env(lobby, "a", network="process")
         env.reset()
         env.step(act(env.action_space, 0))
-        _own_network_process().kill()
+        network_processes()[0].kill()
         time.sleep(0.2)
         env.p2p.latency()  # takes in all that was told, the end as well
         began = time.monotonic()
@@ -161,7 +161,7 @@ def test_a_network_process_killed_between_episodes_is_noticed_by_the_next_reset(
     with auto_peers([lambda: _env(lobby, "b")]):
         env = _env(lobby, "a", network="process")
         env.reset()
-        _own_network_process().kill()
+        network_processes()[0].kill()
         time.sleep(0.2)
         env.p2p.latency()
         with pytest.raises(Exception, match="network process ended by itself"):
@@ -169,9 +169,31 @@ def test_a_network_process_killed_between_episodes_is_noticed_by_the_next_reset(
         env.close()
 
 
-def _own_network_process() -> psutil.Process:
-    children = psutil.Process().children()
-    return next(child for child in children if "gym_p2p.net.worker.child" in child.cmdline())
+def test_a_match_outlives_the_server_that_forked_its_network_process_and_the_next_has_another(
+    lobby: Lobby, tmp_path: Path
+) -> None:
+    options = lobby.options(
+        exports=str(tmp_path / "theirs"), network="process", disconnect_timeout_s=TIMEOUT_S
+    )
+    other = Lobby(lobby.url, lobby.exports)
+    with auto_peers([lambda: _env(lobby, "b", exports=None), lambda: _env(other, "b", exports=None)]):
+        env = P2PEnv(gymnasium.make(BLEND, **ENDLESS), seat="a", **options)
+        env.reset()
+        (network,) = network_processes()
+        server = network.parent()
+        assert server is not None
+        server.kill()
+        for frame in range(60):
+            assert "p2p" not in env.step(act(env.action_space, frame))[4]
+        assert network.is_running()
+        following = _env(other, "a", network="process", exports=None)
+        following.reset()
+        (its_network,) = [process for process in network_processes() if process != network]
+        assert its_network.ppid() not in {server.pid, 1}
+        for one in (env, following):
+            one.close()
+        assert psutil.wait_procs([network, its_network], timeout=PATIENCE_S)[1] == []
+    assert len(dict(_documents(tmp_path / "theirs"))) == 3
 
 
 def test_three_players_of_whom_one_is_killed_name_the_same_one(lobby: Lobby, tmp_path: Path) -> None:
@@ -242,13 +264,13 @@ def test_an_interrupt_at_any_moment_leaves_whole_exports_and_nothing_that_runs(
         ):
             player.wait_until_it_says("ready" if moment < 3 else "began")
             time.sleep(moment % 3 * apart_s)
-            network_processes = player.network_processes()
+            family = player.family()
             os.kill(player.process.pid, signal.SIGINT)
             output, errors = player.process.communicate(timeout=PATIENCE_S)
             assert player.process.returncode in {-signal.SIGINT, 130}, errors
             assert "KeyboardInterrupt" in errors
             began += moment >= 3 or "began" in output
-            assert psutil.wait_procs(network_processes, timeout=PATIENCE_S)[1] == []
+            assert psutil.wait_procs(family, timeout=PATIENCE_S)[1] == []
     documents = dict(_documents(theirs))
     assert began >= 3
     assert len(documents) >= 3 * began

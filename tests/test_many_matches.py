@@ -13,11 +13,15 @@ import gymnasium
 import psutil
 
 from gym_p2p import P2PEnv
-from tests.players import Episode, Lobby, play_episode, together
+from tests.players import Episode, Lobby, fork_servers, play_episode, together
 from tests.toys import BLEND
+from tests.waiting import until
 
 MATCHES = int(os.environ.get("GYM_P2P_MATCHES", "100"))
 """Set it higher for a soak run."""
+
+PROCESS_MATCHES = int(os.environ.get("GYM_P2P_PROCESS_MATCHES", "12"))
+"""The same, of matches whose network is a process."""
 
 WARM_UP = 50
 
@@ -56,8 +60,9 @@ def _sleeps_on(task: asyncio.Task[object]) -> bool:
     return getattr(task.get_coro(), "__qualname__", "") == "AsyncSocket._send_ping"
 
 
-def _match(lobby: Lobby) -> None:
-    envs = [P2PEnv(gymnasium.make(BLEND), seat=seat, **lobby.options(exports=None)) for seat in "ab"]
+def _match(lobby: Lobby, network: str = "thread") -> None:
+    options = lobby.options(exports=None, network=network)
+    envs = [P2PEnv(gymnasium.make(BLEND), seat=seat, **options) for seat in "ab"]
     played = together(*(partial(play_episode, env, frames=3) for env in envs))
     assert all(isinstance(episode, Episode) for episode in played), played
     together(*(env.close for env in envs))
@@ -77,3 +82,20 @@ def test_match_after_match_in_one_process_leaves_nothing_behind(lobby: Lobby) ->
     assert after.loops <= before.loops + 2, (before, after)
     assert after.tasks <= before.tasks + 4, (before, after)
     assert after.memory_bytes <= before.memory_bytes + MEMORY_SLACK_BYTES, (before, after)
+
+
+def test_match_after_match_of_network_processes_leaves_one_server_and_nothing_of_theirs(lobby: Lobby) -> None:
+    for _ in range(2):
+        _match(lobby, "process")
+    before, (server,) = Usage.now(), fork_servers()
+    until(lambda: server.children() == [])
+    held = server.num_fds()
+    for _ in range(PROCESS_MATCHES - 2):
+        _match(lobby, "process")
+    after = Usage.now()
+    assert fork_servers() == [server]
+    assert after.processes == before.processes
+    assert after.threads <= before.threads + 2, (before, after)
+    assert after.descriptors <= before.descriptors + 2, (before, after)
+    assert after.memory_bytes <= before.memory_bytes + MEMORY_SLACK_BYTES, (before, after)
+    until(lambda: server.children() == [] and server.num_fds() == held)

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 import gymnasium
+import msgspec
 import pytest
 from mpe2 import simple_spread_v3
 from pettingzoo.classic import connect_four_v3
@@ -104,4 +104,4 @@ def _session(env: Any) -> Any:
 def _played(game: Game) -> list[bytes]:
     """Return the digests of a reset and a frame."""
     outcomes = [game.reset(3), game.step([game.default_action(seat) for seat in game.seats])]
-    return [checksum(attrs.asdict(outcome)) for outcome in outcomes]
+    return [checksum(msgspec.structs.asdict(outcome)) for outcome in outcomes]

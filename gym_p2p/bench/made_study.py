@@ -39,7 +39,10 @@ _NEW_KEYS = (
     *("players", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses"),
     *("checkpointsLate", "upload"),
 )
-_NEW_IN_PARTS = (("connection", "gameTransport"), ("rollbacks", "wrongGuesses"))
+_NEW_IN_PARTS = (
+    *(("connection", "gameTransport"), ("connection", "gameTransportCounts")),
+    ("rollbacks", "wrongGuesses"),
+)
 _NEW_OF_A_LINK = ("series", "overall", "truncated", "totalOutages", "withoutPair")
 
 

@@ -1,20 +1,26 @@
-"""An environment of two seats in which next to nothing happens: what is left of a tick is the product's."""
+"""An environment in which next to nothing happens: what is left of a tick is the product's."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
 from gymnasium import spaces
 
-__all__ = ["StillEnv"]
+__all__ = ["StillEnv", "still_seats"]
+
+
+def still_seats(count: int) -> tuple[str, ...]:
+    """Return the names of so many seats."""
+    return tuple(f"seat_{number}" for number in range(1, count + 1))
 
 
 class StillEnv(gymnasium.Env[Any, Any]):
     """Counts frames, and can be saved and restored."""
 
-    def __init__(self) -> None:
-        self.action_space = spaces.Dict({"left": spaces.Discrete(2), "right": spaces.Discrete(2)})
+    def __init__(self, seats: Sequence[str] = ("left", "right")) -> None:
+        self.action_space = spaces.Dict({seat: spaces.Discrete(2) for seat in seats})
         self.observation_space = spaces.Discrete(2)
         self._frame = 0
 

@@ -17,6 +17,7 @@ __all__ = ["main"]
 # Each is imported alone: what is loaded beside it would count.
 _STATIONS = {
     "player": "gym_p2p.bench.player:PlayerStation",
+    "mesh": "gym_p2p.bench.mesh_player:MeshStation",
     "wire": "gym_p2p.bench.wire_end:WireStation",
     "opening": "gym_p2p.bench.opening:OpeningStation",
     "served": "gym_p2p.bench.served:ServedStation",

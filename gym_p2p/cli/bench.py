@@ -7,21 +7,18 @@ import json
 import statistics
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gym_p2p.bench.connect import bench_connect
-from gym_p2p.bench.data import bench_data
-from gym_p2p.bench.echo import bench_echo
-from gym_p2p.bench.figures import Report
-from gym_p2p.bench.rollback import bench_rollback
-from gym_p2p.bench.rollback_match import bench_match
-from gym_p2p.bench.run import Progress
-from gym_p2p.bench.service import Load, LoadReport, bench_service
-from gym_p2p.bench.step import bench_learner, bench_step
-from gym_p2p.bench.telemetry import bench_telemetry
 from gym_p2p.cli.options import above_zero, between, count
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.errors import UsageError
+
+if TYPE_CHECKING:
+    from gym_p2p.bench.figures import Report
+    from gym_p2p.bench.run import Progress
+    from gym_p2p.bench.service import Load, LoadReport
+
+# Each bench brings all that it compares with: it is imported when it is the one that is wanted.
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
@@ -33,6 +30,8 @@ examples:
   gym-p2p bench connect --unreachable-stun
   gym-p2p bench rollback                  the session, saving and loading, rollbacks of 8 frames
   gym-p2p bench rollback --match          a match at 60 Hz over 100 ms of round trip, jitter and loss
+  gym-p2p bench scale                     a frame of 2, 3, 4 and 8 players, on virtual time
+  gym-p2p bench scale --match             the same at 60 Hz, a process for each player
   gym-p2p bench data                      to load 200 matches of 10 minutes, and make their report
   gym-p2p bench service                   a service while clients misbehave, beside a bare relay
   gym-p2p bench telemetry --jitter-ms 3 --loss 0.02 --busy
@@ -50,8 +49,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "what",
         choices=tuple(_BENCHES),
         help="connect: to open channels; echo: 64 bytes there and back; step: a step in lockstep; "
-        "rollback: what guessing costs; service: what others feel while a client misbehaves; "
-        "telemetry: its effect on steps, and its error; data: a study of many matches",
+        "rollback: what guessing costs; scale: what more players cost; service: what others feel while a "
+        "client misbehaves; telemetry: its effect on steps, and its error; data: a study of many matches",
     )
     parser.add_argument("--rounds", type=count, metavar="N", help="how often all take their turn")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every round")
@@ -60,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     connect.add_argument(
         "--unreachable-stun", action="store_true", help="also with a STUN server that never answers"
     )
-    counts = parser.add_argument_group("echo, step and rollback")
+    counts = parser.add_argument_group("echo, step, rollback and scale")
     counts.add_argument("--count", type=count, metavar="N", help="echoes or frames a round")
     step = parser.add_argument_group("step")
     step.add_argument(
@@ -72,8 +71,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--matches", type=count, metavar="N", help="of two players (default: 200)")
     data.add_argument("--minutes", type=above_zero, metavar="M", help="each match (default: 10)")
-    rollback = parser.add_argument_group("rollback")
-    rollback.add_argument("--match", action="store_true", help="a real match of two processes, in real time")
+    matches = parser.add_argument_group("rollback and scale")
+    matches.add_argument(
+        "--match", action="store_true", help="real matches in real time, a process for each player"
+    )
     loads = parser.add_argument_group("service")
     loads.add_argument("--full", action="store_true", help="each load for longer, and more idle connections")
     paths = parser.add_argument_group("telemetry")
@@ -86,13 +87,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 _ONLY_OF = {
-    "rounds": ("connect", "echo", "step", "rollback", "service", "telemetry"),
+    "rounds": ("connect", "echo", "step", "rollback", "scale", "service", "telemetry"),
     "unreachable_stun": ("connect",),
-    "count": ("echo", "step", "rollback"),
+    "count": ("echo", "step", "rollback", "scale"),
     "learner_ms": ("step",),
     "matches": ("data",),
     "minutes": ("data",),
-    "match": ("rollback",),
+    "match": ("rollback", "scale"),
     "full": ("service",),
     "seconds": ("telemetry",),
     "jitter_ms": ("telemetry",),
@@ -116,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     report = _BENCHES[args.what](args, progress)
     if args.json:
         print(json.dumps(report.to_mapping(), allow_nan=False))
-    elif isinstance(report, LoadReport):
+    elif args.what == "service":
         _print_loads(report)
     else:
         _print(report)
@@ -124,14 +125,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _connect(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.connect import bench_connect  # noqa: PLC0415 - see above
+
     return bench_connect(unreachable_stun=args.unreachable_stun, progress=progress, **_given(args, "rounds"))
 
 
 def _echo(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.echo import bench_echo  # noqa: PLC0415 - see above
+
     return bench_echo(progress=progress, **_given(args, "rounds", echoes="count"))
 
 
 def _step(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.step import bench_learner, bench_step  # noqa: PLC0415 - see above
+
     given = _given(args, "rounds", frames="count")
     if args.learner_ms is None:
         return bench_step(progress=progress, **given)
@@ -139,15 +146,30 @@ def _step(args: argparse.Namespace, progress: Progress) -> Report:
 
 
 def _rollback(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.rollback import bench_rollback  # noqa: PLC0415 - see above
+    from gym_p2p.bench.rollback_match import bench_match  # noqa: PLC0415 - see above
+
     bench = bench_match if args.match else bench_rollback
     return bench(progress=progress, **_given(args, "rounds", frames="count"))
 
 
+def _scale(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.scale import bench_scale  # noqa: PLC0415 - see above
+    from gym_p2p.bench.scale_match import bench_scale_match  # noqa: PLC0415 - see above
+
+    bench = bench_scale_match if args.match else bench_scale
+    return bench(progress=progress, **_given(args, "rounds", frames="count"))
+
+
 def _service(args: argparse.Namespace, progress: Progress) -> LoadReport:
+    from gym_p2p.bench.service import bench_service  # noqa: PLC0415 - see above
+
     return bench_service(full=args.full, progress=progress, **_given(args, "rounds"))
 
 
 def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.telemetry import bench_telemetry  # noqa: PLC0415 - see above
+
     return bench_telemetry(
         jitter_ms=args.jitter_ms,
         loss=args.loss,
@@ -158,15 +180,18 @@ def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
 
 
 def _data(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.data import bench_data  # noqa: PLC0415 - see above
+
     return bench_data(progress=progress, **_given(args, "matches", "minutes"))
 
 
-_BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Report | LoadReport]] = {
+_BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Any]] = {
     "connect": _connect,
     "data": _data,
     "echo": _echo,
     "step": _step,
     "rollback": _rollback,
+    "scale": _scale,
     "service": _service,
     "telemetry": _telemetry,
 }

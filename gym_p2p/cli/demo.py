@@ -46,7 +46,6 @@ from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.replay.header import SUFFIX
 from gym_p2p.processes.progress import doing
 from gym_p2p.processes.python import python_command
-from gym_p2p.server import serve_in_thread
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
@@ -81,6 +80,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
+    from gym_p2p.server import serve_in_thread  # noqa: PLC0415 - the service, which --help does not need
+
     find_local_modules()
     with doing(f"loading {arguments.env}"):
         seats, watchers = _seats(arguments)

@@ -9,12 +9,13 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gym_p2p.config.public_ids import PUBLIC_ID, public_id_problem
 from gym_p2p.errors import P2PError, UsageError
-from gym_p2p.game.env.load import said_by_environment
-from gym_p2p.wrapper import P2POptions
+
+if TYPE_CHECKING:
+    from gym_p2p.wrapper import P2POptions
 
 __all__ = [
     "MATCH_OPTIONS",
@@ -215,6 +216,8 @@ def environment_in_words(env: str) -> Iterator[None]:
     except P2PError:
         raise
     except Exception as error:
+        from gym_p2p.game.env.load import said_by_environment  # noqa: PLC0415 - Gymnasium, for an error alone
+
         said = said_by_environment(error)
         if said is None:
             raise

@@ -8,7 +8,7 @@ import math
 import secrets
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from rich.console import Group, RenderableType
@@ -21,9 +21,10 @@ from gym_p2p.cli.tables import output_console
 from gym_p2p.config import DEFAULT_SERVER_URL, LinkConfig, LinkEmulation
 from gym_p2p.core.api.probes import MAX_PINGS
 from gym_p2p.errors import ConfigurationError, ServiceRefused, UsageError
-from gym_p2p.net.probing.calls import answer_probes, probe_peer
-from gym_p2p.net.probing.manager import ProbeResult
 from gym_p2p.processes.progress import doing
+
+if TYPE_CHECKING:
+    from gym_p2p.net.probing.manager import ProbeResult
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "histogram", "result_document", "run"]
 
@@ -79,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _probe(arguments: argparse.Namespace, subject: str) -> int:
+    from gym_p2p.net.probing.calls import probe_peer  # noqa: PLC0415 - aiortc, which --help does not need
+
     try:
         with doing(f"measuring the way to {arguments.peer}"):
             result = await probe_peer(
@@ -102,6 +105,8 @@ async def _probe(arguments: argparse.Namespace, subject: str) -> int:
 
 
 async def _wait(arguments: argparse.Namespace, subject: str) -> int:
+    from gym_p2p.net.probing.calls import answer_probes  # noqa: PLC0415 - the same
+
     def announce() -> None:
         line = f"waiting as {subject}; on the other side: gym-p2p probe {subject} --server {arguments.server}"
         print(line, file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from gym_p2p.cli.matchmakers import add_queue_options, make_matchmaker
 from gym_p2p.cli.options import count, find_local_modules, whole
@@ -18,7 +19,9 @@ from gym_p2p.config import DEFAULT_DATA_DIR, IceServer, MatchmakingConfig, Servi
 from gym_p2p.config.names import load_named
 from gym_p2p.core.matchmaking.strategy import Matchmaker
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.server.app import Service, new_event_loop
+
+if TYPE_CHECKING:
+    from gym_p2p.server.app import Service
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
@@ -126,6 +129,8 @@ def _add_path_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until interrupted."""
+    from gym_p2p.server.app import new_event_loop  # noqa: PLC0415 - the service, which --help does not need
+
     config = _config(args)
     find_local_modules()
     matchmaker = make_matchmaker(args.matchmaker, args.set)
@@ -161,6 +166,8 @@ def _config(args: argparse.Namespace) -> ServiceConfig:
 
 
 async def _serve(config: ServiceConfig, matchmaker: Matchmaker, hook: Callable[..., object] | None) -> None:
+    from gym_p2p.server.app import Service  # noqa: PLC0415 - the same
+
     stopped = asyncio.Event()
     service = Service(config, matchmaker=matchmaker, pre_match=hook)
     with _called_at_signals(stopped.set):

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import rich.box
@@ -33,12 +33,12 @@ from gym_p2p.cli.options import (
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
-from gym_p2p.game.env.load import load_environment, load_policy
-from gym_p2p.game.env.seats import make_game
 from gym_p2p.processes.pool import map_in_processes
 from gym_p2p.processes.progress import doing
 from gym_p2p.processes.python import can_start_python
-from gym_p2p.simulation import Simulation, simulate
+
+if TYPE_CHECKING:
+    from gym_p2p.simulation import Simulation
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
@@ -208,6 +208,9 @@ def _played(tasks: Sequence[_Task], jobs: int) -> Generator[_MatchRow, None, Non
 
 def _play(task: _Task) -> _MatchRow:
     """Play one match."""
+    from gym_p2p.game.env.load import load_environment, load_policy  # noqa: PLC0415 - not for --help
+    from gym_p2p.game.env.seats import make_game  # noqa: PLC0415 - the same
+    from gym_p2p.simulation import simulate  # noqa: PLC0415 - the same
 
     def make_env() -> Any:
         return load_environment(task.env, task.env_args)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
+import msgspec
 import numpy as np
 
 __all__ = ["Outcome", "fresh"]
 
 
-@attrs.frozen
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What a ``reset`` or a ``step`` gave, in seat order. Nothing in it is shared with the environment."""
 
     observations: tuple[Any, ...]
@@ -31,7 +30,7 @@ class Outcome:
     def repeated(self) -> Outcome:
         """Return what a step shows to which no frame belongs: the same again, without rewards."""
         rewards = (0.0,) * len(self.rewards)
-        return attrs.evolve(
+        return msgspec.structs.replace(
             self, observations=fresh(self.observations), rewards=rewards, infos=fresh(self.infos)
         )
 
@@ -71,7 +70,7 @@ def fresh(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, dict):
-        return {key: fresh(item) for key, item in value.items()}
+        return {key: item if type(item) in _IMMUTABLE else fresh(item) for key, item in value.items()}
     if isinstance(value, tuple):
         items = [fresh(item) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)

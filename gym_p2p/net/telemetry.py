@@ -92,6 +92,7 @@ class LatencyPoller:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._hung: asyncio.Future[Any] | None = None
+        self._wanted = asyncio.Event()
         self._was_connected = False
         self._pair_missed = False
         self._errors = 0
@@ -120,7 +121,7 @@ class LatencyPoller:
         if self._task is not None and self._loop is loop:
             return
         self.stop()
-        self._loop = loop
+        self._loop, self._wanted = loop, asyncio.Event()
         self._task = loop.create_task(self._run(), name="gym_p2p latency telemetry")
         self._task.add_done_callback(note_failure)
 
@@ -133,6 +134,10 @@ class LatencyPoller:
             task.cancel()
         else:
             self._loop.call_soon_threadsafe(task.cancel)
+
+    def poll_soon(self) -> None:
+        """Poll once between two polls, at once: something of the connection has changed."""
+        self._wanted.set()
 
     def replace(self, peer_connection: PeerConnectionLike) -> None:
         """Go on with another connection to the same peer; what was collected stays.
@@ -151,9 +156,20 @@ class LatencyPoller:
             # Every slot is reckoned from the start, so that the schedule cannot drift. Of the slots that
             # went by while a poll took its time, or the loop stood still, one is made up for.
             slot += 1
-            await asyncio.sleep(started + slot * self._interval_s - loop.time())
+            while await self._is_wanted_before(started + slot * self._interval_s):
+                await self._poll()
             slot = max(slot, math.floor((loop.time() - started) / self._interval_s))
             await self._poll()
+
+    async def _is_wanted_before(self, due: float) -> bool:
+        """Wait until a poll is asked for, or until it is time for one; return which."""
+        try:
+            async with asyncio.timeout_at(due):
+                await self._wanted.wait()
+        except TimeoutError:
+            return False
+        self._wanted.clear()
+        return True
 
     async def _poll(self) -> None:
         asked_ms = self._now_ms()

@@ -29,6 +29,9 @@ from gym_p2p.play.waits import Waits
 __all__ = ["LiveEpisode"]
 
 _LOOK_EVERY_S = 0.002
+
+_SHORT_WAIT_S = 0.05
+"""A wait that nobody is judged by: half of the least that :mod:`gym_p2p.core.sync.patience` lets pass."""
 _CORRECTIONS_KEPT = 4096
 """Of those that nobody fetches, the oldest go: a minute of the worst network."""
 
@@ -72,9 +75,8 @@ class LiveEpisode:
 
     # One step plays one frame, and may take several turns of the loop until there is something to show.
     #
-    # - The input is given in every turn until the frame is played: repeats are ignored, and a stall that an
-    #   arriving event ends needs it. Once the frame is played it is not given again, for it would be the next
-    #   frame's; nor behind a possible end, which has to become final or be undone before anything follows.
+    # - The input is given once. Not behind a possible end, which has to become final or be undone before
+    #   anything follows: then in a later turn.
     # - What is there already is taken in first: a correction that is known belongs before this frame, and
     #   inputs that are known are not guessed.
     # - It ends: each turn shows something, or waits for one event and at most a slice of time. Who does not
@@ -87,31 +89,37 @@ class LiveEpisode:
         In lockstep that is the frame, once everybody's inputs are here; where inputs are predicted, see
         ``view``. An end is shown once it is final.
         """
-        runner, advanced = self.runner, False
-        waits = self._waits
-        deadline = time.monotonic() + 2 * waits.input_limit_s + waits.last_s
+        runner, given, advanced = self.runner, False, False
+        began = time.monotonic()
         result = self._shown(advanced=False) if self._over is not None or runner.rollout.over else None
         if result is None:
             self._client.drain()
         while result is None:
             if any(self._recorder.desyncs.values()) and self._config.on_desync == "truncate":
                 return Ending("desync", self._recorder.desynced_with)
-            if not (advanced or runner.rollout.over or runner.awaits_end()):
+            if not (given or runner.rollout.over or runner.awaits_end()):
                 runner.add_input(actions)
+                given = True
             advanced = self._advance() or advanced
-            result = self._shown(advanced=advanced)
-            if result is None and deadline <= time.monotonic():
-                return Ending("input_timeout")
-            if result is None:
-                waits.for_inputs(runner.session.waits_for())
-                if isinstance(self._client.receive(), WorkerFailed | WorkerStopped):
-                    return Ending("network_failed")
-        waits.over()
+            result = self._shown(advanced=advanced) or self._wait(began)
+        self._waits.over()
         if not isinstance(result, Ending):
             if runner.rollout.pictures is not None:
                 runner.rollout.pictures.show(self.frame_shown)
             self._pace()
         return result
+
+    def _wait(self, since: float) -> Ending | None:
+        """Wait for an event, for a slice of time at most; return the end that comes of having waited."""
+        waits, now = self._waits, time.monotonic()
+        if since + 2 * waits.input_limit_s + waits.last_s <= now:
+            return Ending("input_timeout")
+        if now < since + _SHORT_WAIT_S:  # nearly always
+            event = self._client.receive(_SHORT_WAIT_S)
+        else:
+            waits.for_inputs(self.runner.session.waits_for(), since=since)
+            event = self._client.receive()
+        return Ending("network_failed") if isinstance(event, WorkerFailed | WorkerStopped) else None
 
     def render(self) -> Any:
         """Return the environment's picture of what was shown last."""
@@ -146,6 +154,8 @@ class LiveEpisode:
 
     def _advance(self) -> bool:
         """Play what can be played, take note of an end; return whether the next frame was played."""
+        if self.runner.session.idle:
+            return False
         try:
             tick = self.runner.advance()
         except ProtocolError as error:

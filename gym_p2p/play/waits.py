@@ -89,18 +89,26 @@ class Waits:
         self.paused: Paused | None = None
         """For whom the match stands; ``None`` where it does not."""
 
-    def for_inputs(self, players: Sequence[int]) -> None:
-        """Bear that nothing can be played for want of these players' inputs; give up whoever is overdue."""
+    def for_inputs(self, players: Sequence[int], *, since: float) -> None:
+        """Bear that nothing can be played for want of these players' inputs; give up whoever is overdue.
+
+        Args:
+            players: they.
+            since: when this wait began, on ``time.monotonic``'s clock.
+        """
         for player in players:
             rtt_ms = self._recorder.rtt_ms(player)
             if rtt_ms is not None:
                 self._inputs.pinged(player, rtt_ms / 1e3)
+        # Of whom nothing arrives the network half judges, by another limit.
+        idle = self._heard(players)
+        if not self._inputs.waiting:
+            self._give_up(self._inputs.wait(idle, since))
         now = time.monotonic()
         if self._client.gone_count != self._gone:
             self._gone = self._client.gone_count
             self._inputs.excuse(now)
-        # Of whom nothing arrives the network half judges, by another limit.
-        self._give_up(self._inputs.wait(self._heard(players), now))
+        self._give_up(self._inputs.wait(idle, now))
         self._show_wait(players, self._inputs.pause(now), "input")
 
     def for_resets(self) -> None:
@@ -108,11 +116,13 @@ class Waits:
         now = time.monotonic()
         players = self._client.not_ready
         overdue = self._resets.wait(self._heard(players), now)
-        self._give_up([attrs.evolve(one, excusable=False) for one in overdue])
+        self._give_up([GiveUp(one.player) for one in overdue])
         self._show_wait(players, self._resets.pause(now), "reset")
 
     def over(self) -> None:
         """Note that nothing is waited for any more."""
+        if not (self._inputs.waiting or self._resets.waiting):
+            return
         now = time.monotonic()
         self._inputs.play(now)
         self._resets.play(now)

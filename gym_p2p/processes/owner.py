@@ -1,4 +1,4 @@
-"""Notices at once that the process which started this one has ended, however that came about.
+"""Who a process of ours works for, and whether they have ended, however that came about.
 
 The end of a stream from it does not tell: whatever it forked may hold the stream open. On Linux its pidfd
 becomes readable (pidfd_open(2)); elsewhere the parent of this process becomes another one, which has to be
@@ -7,59 +7,53 @@ looked at again and again.
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import os
-from collections.abc import Callable
+import select
+import signal
 
-__all__ = ["OwnerWatch"]
+__all__ = ["SIGNALS_OF_OWNER", "Owner", "open_pidfd"]
 
-POLL_INTERVAL_S = 0.25
+SIGNALS_OF_OWNER = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Which are theirs to handle: they go to everything that runs, and the owner decides when it ends."""
 
 
-class OwnerWatch:
-    """Calls back once when the owner has ended. Every method is called on the event loop.
+class Owner:
+    """The process that started this one. With a pidfd it is the same to whatever this one forks.
 
     Args:
-        owner: the process id of this process's parent.
-        on_end: is called at most once, possibly from the constructor.
-        by_pidfd: whether to ask for a pidfd; without one it is looked every quarter of a second.
+        process: the process id of this process's parent.
+        by_pidfd: whether to ask for a pidfd; without one it is known to this very process alone.
     """
 
-    def __init__(self, owner: int, on_end: Callable[[], None], *, by_pidfd: bool = True) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._owner = owner
-        self._on_end = on_end
-        self._timer: asyncio.TimerHandle | None = None
-        self._pidfd = _open_pidfd(owner) if by_pidfd else -1
-        if self._pidfd >= 0:
-            self._loop.add_reader(self._pidfd, self._end)
-        # Only now: had the owner ended before, its id could be another process's.
-        self._look()
+    def __init__(self, process: int, *, by_pidfd: bool = True) -> None:
+        self._process = process
+        self.pidfd = open_pidfd(process) if by_pidfd else -1
+        """Becomes readable when it has ended; -1 where there is none."""
+        # Only now: had it ended before, its id could be another process's.
+        self._ended = os.getppid() != process
 
-    def stop(self) -> None:
-        """Watch no longer. Idempotent."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._pidfd >= 0:
-            self._loop.remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = -1
+    def has_ended(self) -> bool:
+        """Return whether it has."""
+        if not self._ended:
+            self._ended = _is_readable(self.pidfd) if self.pidfd >= 0 else os.getppid() != self._process
+        return self._ended
 
-    def _look(self) -> None:
-        if os.getppid() != self._owner:
-            self._end()
-        elif self._pidfd < 0:
-            self._timer = self._loop.call_later(POLL_INTERVAL_S, self._look)
-
-    def _end(self) -> None:
-        self.stop()
-        self._on_end()
+    def close(self) -> None:
+        """Let go of it; nothing is called afterwards. Idempotent."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
 
 
-def _open_pidfd(process: int) -> int:
+def open_pidfd(process: int) -> int:
     """Return a pidfd; -1 where there is none to be had, which is no Linux or an old or a guarded one."""
-    try:
+    with contextlib.suppress(AttributeError, OSError):
         return os.pidfd_open(process)
-    except (AttributeError, OSError):
-        return -1
+    return -1
+
+
+def _is_readable(fd: int) -> bool:
+    readable = select.poll()  # not select(), which knows no descriptors above 1023
+    readable.register(fd, select.POLLIN)
+    return bool(readable.poll(0))

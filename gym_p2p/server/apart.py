@@ -25,7 +25,7 @@ from gym_p2p.core.record.documents import Kind
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import open_private
 from gym_p2p.processes.python import can_start_python, python_command
-from gym_p2p.processes.threads import to_its_end
+from gym_p2p.processes.tasks import to_its_end
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims
 from gym_p2p.server.store import DocumentError, ForeignDocumentError

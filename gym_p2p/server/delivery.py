@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from gym_p2p.errors import UsageError
 from gym_p2p.processes.tasks import note_failure
+from gym_p2p.server.document_calls import DocumentCalls, HeldBack
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.outbox import OnDocument, Outbox, Waiting
 from gym_p2p.server.thread_calls import call_on_thread
@@ -44,6 +45,7 @@ class AsyncDelivery:
         self.outbox = outbox
         self._on_document = on_document
         self._timeout_s = timeout_s
+        self._calls = DocumentCalls()
         self._wanted = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -79,22 +81,36 @@ class AsyncDelivery:
     async def _hand_over(self, waiting: Waiting) -> None:
         deadline = asyncio.timeout(self._timeout_s)
         try:
-            arguments = await asyncio.to_thread(waiting.arguments)
-            async with deadline:
-                await self._call(arguments)
+            if not self._calls.has_taken(waiting):
+                arguments = await asyncio.to_thread(waiting.arguments)
+                async with deadline:
+                    await self._call(waiting, arguments)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the host's bug must lose nothing
             is_late = isinstance(error, TimeoutError) and deadline.expired()
             _failed(self.outbox, waiting, TimeoutError() if is_late else error)
         else:
             await asyncio.to_thread(self.outbox.done, waiting)
+            self._calls.forget(waiting)
 
-    async def _call(self, arguments: tuple[Any, ...]) -> None:
+    async def _call(self, waiting: Waiting, arguments: tuple[Any, ...]) -> None:
         if inspect.iscoroutinefunction(self._on_document):
             await self._on_document(*arguments)
             return
-        answer = await call_on_thread(partial(self._on_document, *arguments), name="gym_p2p on_document")
+        self._calls.begin(waiting)
+        work = partial(self._work, waiting, arguments)
+        answer = await call_on_thread(work, name="gym_p2p on_document")
         if inspect.isawaitable(answer):
             await answer
+
+    def _work(self, waiting: Waiting, arguments: tuple[Any, ...]) -> object:
+        taken = False
+        try:
+            answer = self._on_document(*arguments)
+            taken = not inspect.isawaitable(answer)  # else it has yet to be awaited
+            return answer
+        finally:
+            self._calls.ended(waiting, taken=taken)
+            self.wake()
 
 
 class _Event(Protocol):
@@ -128,6 +144,7 @@ class SyncDelivery:
         self._start_background_task = start_background_task
         self._create_event = create_event
         self._timeout_s = timeout_s
+        self._calls = DocumentCalls()
         self._wanted = create_event()
         self._running = False
         self._task: Any = None
@@ -158,25 +175,37 @@ class SyncDelivery:
                 self._wanted.wait(_pause_s(self.outbox))
 
     def _hand_over(self, waiting: Waiting) -> None:
+        error = None if self._calls.has_taken(waiting) else self._call(waiting)
+        if error is None:
+            self.outbox.done(waiting)
+            self._calls.forget(waiting)
+        else:
+            _failed(self.outbox, waiting, error)
+
+    def _call(self, waiting: Waiting) -> BaseException | None:
+        """Return what became of a call, which is waited for."""
         ended = self._create_event()
         result: list[BaseException | None] = []
 
         def work() -> None:
+            error: BaseException | None = None
             try:
-                answer = self._on_document(*waiting.arguments())
-                result.append(UsageError("no event loop runs on this host") if _abandoned(answer) else None)
-            except BaseException as error:  # noqa: BLE001  # handed to the one who waits
-                result.append(error)
-            finally:
-                ended.set()
+                if _abandoned(self._on_document(*waiting.arguments())):
+                    error = UsageError("no event loop runs on this host")
+            except BaseException as raised:  # noqa: BLE001  # handed to the one who waits
+                error = raised
+            result.append(error)
+            self._calls.ended(waiting, taken=error is None)
+            ended.set()
+            self._wanted.set()
 
+        try:
+            self._calls.begin(waiting)
+        except HeldBack as held_back:
+            return held_back
         self._start_background_task(work)
         ended.wait(self._timeout_s)
-        error = result[0] if result else TimeoutError()
-        if error is None:
-            self.outbox.done(waiting)
-        else:
-            _failed(self.outbox, waiting, error)
+        return result[0] if result else TimeoutError()
 
 
 def _abandoned(answer: object) -> bool:
@@ -194,6 +223,8 @@ def _pause_s(outbox: Outbox) -> float:
 
 def _failed(outbox: Outbox, waiting: Waiting, error: BaseException) -> None:
     pause_s = outbox.failed(waiting, time.monotonic())
+    if isinstance(error, HeldBack):
+        return  # the log has it
     if isinstance(error, TimeoutError) and error.__traceback__ is None:
         _LOG.error("on_document did not return in time for %s; again in %g s", waiting, pause_s)
         return

@@ -24,8 +24,7 @@ from typing import IO, TypeVar
 import attrs
 
 from gym_p2p.core.record.documents import Kind
-from gym_p2p.processes.tasks import note_failure
-from gym_p2p.processes.threads import to_its_end
+from gym_p2p.processes.tasks import note_failure, to_its_end
 from gym_p2p.server.apart import SMALL_BYTES, Job, NotNowError, apart, apart_now, unpacked
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.tokens import UploadClaims

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import secrets
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -118,6 +119,8 @@ class Outbox:
         """By document, the digest of its newest version that the host has had, in this process."""
         self._not_before: dict[tuple[str, SeatId, str], tuple[float, int]] = {}
         """By document, when to try again, and how often it has failed."""
+        self._found: deque[list[tuple[Path, _Marker]]] = deque()
+        """What the last look at the markers has found and was not looked at since, a document each."""
 
     @contextlib.contextmanager
     def storing(self, match_id: str, player_id: SeatId, kind: Kind, folder: Path) -> Iterator[None]:
@@ -145,7 +148,23 @@ class Outbox:
                     self._being_stored.discard(name)
 
     def next(self, now: float) -> Waiting | None:
-        """Return a document that is to be handed over by ``now`` (monotonic seconds), or ``None``."""
+        """Return a document that is to be handed over by ``now`` (monotonic seconds), or ``None``.
+
+        All markers are looked at once for all that they name, and again when that has been returned: what
+        has come meanwhile is found then.
+        """
+        has_looked = False
+        while True:
+            while self._found:
+                waiting = self._if_due(self._found.popleft(), now)
+                if waiting is not None:
+                    return waiting
+            if has_looked:
+                return None
+            self._look()
+            has_looked = True
+
+    def _look(self) -> None:
         by_document: dict[tuple[str, SeatId, str], list[tuple[Path, _Marker]]] = {}
         for path in sorted(self._markers.glob("*.json")):
             with self._lock:
@@ -158,27 +177,33 @@ class Outbox:
                     _LOG.error("%s is damaged, and left alone", path)
                     continue
                 by_document.setdefault(marker.key, []).append((path, marker))
-        for key, marked in by_document.items():
-            if self._not_before.get(key, (now, 0))[0] <= now:
-                try:
-                    waiting = self._waiting(marked)
-                except StorageError:  # it is logged there
-                    self._later(key, now)
-                    continue
-                except OSError as error:  # the others do not wait for it
-                    pause_s = self._later(key, now)
-                    _LOG.error(
-                        "the %s document of %r in match %s cannot be handed over: %s; again in %g s",
-                        *(marked[0][1].kind, marked[0][1].player_id, marked[0][1].match_id),
-                        *(disk_problem(error), pause_s),
-                    )
-                    continue
-                if waiting is not None:
-                    return waiting
-                self._not_before.pop(key, None)
+        self._found.extend(by_document.values())
         # What was taken away meanwhile, or handed over by another process, is due no more.
         self._not_before = {key: when for key, when in self._not_before.items() if key in by_document}
-        return None
+
+    def _if_due(self, marked: list[tuple[Path, _Marker]], now: float) -> Waiting | None:
+        """Return a document that has been found, if it is to be handed over by now."""
+        marker = marked[0][1]
+        if self._not_before.get(marker.key, (now, 0))[0] > now:
+            return None
+        there = [(path, one) for path, one in marked if path.exists()]
+        try:
+            # None is there any more where another process has handed it over meanwhile.
+            waiting = self._waiting(there) if there else None
+        except StorageError:  # it is logged there
+            self._later(marker.key, now)
+            return None
+        except OSError as error:  # the others do not wait for it
+            pause_s = self._later(marker.key, now)
+            _LOG.error(
+                "the %s document of %r in match %s cannot be handed over: %s; again in %g s",
+                *(marker.kind, marker.player_id, marker.match_id),
+                *(disk_problem(error), pause_s),
+            )
+            return None
+        if waiting is None:
+            self._not_before.pop(marker.key, None)
+        return waiting
 
     def due(self) -> float | None:
         """Return when a document that has failed is to be tried again, in monotonic seconds, or ``None``."""

@@ -11,8 +11,11 @@ kept. A shell's loop is therefore ::
 
     while True:
         with lock:
-            output = switchboard.poll(now)
+            output = switchboard.poll()
             due = switchboard.next_timeout() if output is None else None
+            if due is not None and due <= now:
+                switchboard.handle_timeout(now)
+                continue
         if output is not None:
             switchboard.carry_out(output, shell, now)
         else:
@@ -204,19 +207,16 @@ class Switchboard:
 
     # ---- time and outputs
 
+    def handle_timeout(self, now: float) -> None:
+        """Do what has come due by ``now``."""
+        self.machines.handle_timeout(now)
+
     def next_timeout(self) -> float | None:
-        """Return when :meth:`poll` wants to be called at the latest, or ``None``."""
+        """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
         return self.machines.next_timeout()
 
-    def poll(self, now: float) -> ServiceOutput | None:
-        """Do what has come due by ``now``; return the next output to carry out, or ``None``."""
-        output = self.machines.poll()
-        if output is not None:
-            return output
-        due = self.machines.next_timeout()
-        if due is None or due > now:
-            return None
-        self.machines.handle_timeout(now)
+    def poll(self) -> ServiceOutput | None:
+        """Return the next output to carry out, or ``None``."""
         return self.machines.poll()
 
     def carry_out(self, output: ServiceOutput, shell: Shell, now: float) -> None:

@@ -15,8 +15,9 @@ from gym_p2p import load
 from gym_p2p.cli.commands import main
 from gym_p2p.core.presence.pseudonyms import Assigned
 from gym_p2p.core.record.journal import JournalWriter
-from gym_p2p.exports import KINDS, SpoolEntry, document_path, upload, write_document
+from gym_p2p.exports import KINDS, SpoolEntry, document_path, write_document
 from gym_p2p.exports.journal import Journal
+from gym_p2p.exports.upload import upload
 from gym_p2p.server.subjects import SubjectsFile, read_subjects, read_table
 from tests.core.record.records import START_MS, decode, new_record, played
 from tests.exports.service import TOKEN, Service, away, entries, spool, target

@@ -88,7 +88,7 @@ def test_a_signal_ends_a_player_with_a_goodbye_and_the_exports(
         player.send_signal(signal.SIGTERM)
 
     with _start(*command) as player:
-        family = psutil.Process(player.pid).children()
+        family = psutil.Process(player.pid).children(recursive=True)
         results = together(partial(_partner, lobby, told), send)
         out, err = player.communicate(timeout=PATIENCE_S)
     assert isinstance(results[0], P2PEnv), results

@@ -7,8 +7,7 @@ import urllib.parse
 
 import pytest
 
-from gym_p2p.exports import UploadOutcome, upload
-from gym_p2p.exports.upload import PART_BYTES, Reply, _Sending
+from gym_p2p.exports.upload import PART_BYTES, Reply, UploadOutcome, _Sending, upload
 from tests.exports.service import TOKEN, Service, away, target
 from tests.waiting import PATIENCE_S
 

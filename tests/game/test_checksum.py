@@ -6,7 +6,7 @@ import sys
 from collections import OrderedDict, namedtuple
 from typing import Any
 
-import attrs
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,7 +34,7 @@ def _outcome(**changes: Any) -> Outcome:
         infos=({}, {}),
         ended=False,
     )
-    return attrs.evolve(plain, **changes)
+    return msgspec.structs.replace(plain, **changes)
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,9 @@ class LabPlayer:
             time.sleep(0.02)
         return found[0]
 
-    def end(self) -> None:
+    def end(self, *, within_s: float = _END_TIMEOUT_S) -> None:
         """Wait until the player has ended by itself."""
-        self.process.wait(_END_TIMEOUT_S)
+        self.process.wait(within_s)
 
     def kill(self) -> None:
         """Kill the player without a word."""
@@ -194,10 +194,10 @@ class LabMatch:
             player.wait_for("EpisodeBegan", timeout_s)
         return self
 
-    def end(self) -> Self:
+    def end(self, *, within_s: float = _END_TIMEOUT_S) -> Self:
         """Wait until all players have ended by themselves."""
         for player in self.players.values():
-            player.end()
+            player.end(within_s=within_s)
         return self
 
     def stop(self) -> Self:

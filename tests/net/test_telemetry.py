@@ -33,6 +33,25 @@ def test_the_first_sample_comes_one_interval_after_start_and_then_one_each() -> 
     on_virtual_time(main)
 
 
+def test_a_poll_that_is_asked_for_comes_at_once_and_the_others_when_they_would_have() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        connection = FakeConnection(rtt_s=0.0425)
+        telemetry = telemetry_on(loop, connection)
+        telemetry.poll_soon()  # before the start there is nobody to do it
+        telemetry.start()
+        await asyncio.sleep(1.25)
+        telemetry.poll_soon()
+        telemetry.poll_soon()
+        await asyncio.sleep(2)
+        telemetry.stop()
+        telemetry.start()
+        await asyncio.sleep(0.5)
+        telemetry.stop()
+        assert connection.calls == pytest.approx([1.0, 1.25, 2.0, 3.0])
+
+    on_virtual_time(main)
+
+
 def test_start_twice_polls_once_and_stop_keeps_the_samples() -> None:
     async def main(loop: VirtualTimeLoop) -> None:
         connection = FakeConnection()

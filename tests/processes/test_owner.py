@@ -9,19 +9,23 @@ import psutil
 import pytest
 
 from gym_p2p.net.loop import run_loop
-from gym_p2p.processes.owner import OwnerWatch
+from gym_p2p.processes.owner import Owner
+from gym_p2p.processes.owner_watch import OwnerWatch
 
 _OWNED = """
 import asyncio, os, sys
 from gym_p2p.net.loop import run_loop
-from gym_p2p.processes.owner import OwnerWatch
+from gym_p2p.processes.owner import Owner
+from gym_p2p.processes.owner_watch import OwnerWatch
 
 async def main():
     over = asyncio.Event()
-    watch = OwnerWatch(int(sys.argv[2]), over.set, by_pidfd=sys.argv[1] == "pidfd")
+    owner = Owner(int(sys.argv[2]), by_pidfd=sys.argv[1] == "pidfd")
+    watch = OwnerWatch(owner, over.set)
     print("watching", flush=True)
     await asyncio.wait_for(over.wait(), 20)
     watch.stop()
+    assert owner.has_ended()
     print("noticed", flush=True)
 
 run_loop(main())
@@ -56,7 +60,9 @@ def test_an_owner_who_had_ended_before_is_noticed_at_once(*, by_pidfd: bool) -> 
     ended: list[str] = []
 
     async def main() -> None:
-        OwnerWatch(os.getpid(), lambda: ended.append("ended"), by_pidfd=by_pidfd).stop()
+        owner = Owner(os.getpid(), by_pidfd=by_pidfd)
+        OwnerWatch(owner, lambda: ended.append("ended")).stop()
+        owner.close()
 
     run_loop(main())
     assert ended == ["ended"]  # this process is not its own parent
@@ -69,10 +75,13 @@ def test_a_living_owner_is_left_alone_and_nothing_stays_open(*, by_pidfd: bool) 
     async def main() -> None:
         await asyncio.sleep(0)
         before = _open_fds()
-        watch = OwnerWatch(os.getppid(), lambda: ended.append("ended"), by_pidfd=by_pidfd)
+        owner = Owner(os.getppid(), by_pidfd=by_pidfd)
+        watch = OwnerWatch(owner, lambda: ended.append("ended"))
         await asyncio.sleep(0.3)
-        watch.stop()
-        watch.stop()
+        assert not owner.has_ended()
+        for _ in range(2):
+            watch.stop()
+            owner.close()
         assert _open_fds() == before
 
     run_loop(main())

@@ -16,7 +16,7 @@ import attrs
 import pytest
 
 from gym_p2p.config import ServiceConfig
-from gym_p2p.exports import Upload, UploadOutcome, upload
+from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.server import serve_in_thread
 from tests.certificates import write_certificate

@@ -9,7 +9,6 @@ from typing import Any
 
 import attrs
 import gymnasium
-import psutil
 import pytest
 
 from gym_p2p import (
@@ -26,7 +25,7 @@ from gym_p2p import (
 )
 from gym_p2p.envs.rally import parallel_env
 from gym_p2p.game.env.seats import make_game
-from tests.players import Lobby, act, left_running, play_episode, play_oracle, together
+from tests.players import Lobby, act, left_running, network_processes, play_episode, play_oracle, together
 from tests.toys import BLEND
 from tests.waiting import PATIENCE_S, until
 
@@ -173,7 +172,7 @@ def test_spectators_who_vanish_or_stop_reading_cost_the_players_nothing(lobby: L
         for spectator in spectators:
             for _ in range(20):
                 spectator.step()
-        children = [c for c in psutil.Process().children() if "gym_p2p.net.worker.child" in c.cmdline()]
+        children = network_processes()
         (children[0]).kill()
         (children[1]).suspend()
         frames = [spectator.frame for spectator in spectators]

@@ -449,7 +449,11 @@ def test_a_document_that_is_none_of_theirs_is_none(told: Any) -> None:
     assert in_our_words(told, "x.json") is None
 
 
-def test_the_report_says_what_was_played_with() -> None:
-    text = report_html(gym_p2p.load(SAVED))
+@pytest.mark.parametrize("kind", ["all", "logs"])
+def test_the_report_says_what_was_played_with(tmp_path: Path, kind: str) -> None:
+    if kind == "logs":
+        for log in SAVED.rglob("*.jsonl"):
+            shutil.copy(log, tmp_path)
+    text = report_html(gym_p2p.load(SAVED if kind == "all" else tmp_path))
     assert "with the browser framework multi-user-gymnasium" in text
     assert "gym_p2p (version unknown)" not in text

@@ -12,7 +12,7 @@ import functools
 import re
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, cast
 
 import attrs
 import msgspec
@@ -64,13 +64,16 @@ class Payload(attrs.AttrsInstance, Protocol):
 
 def encode(value: attrs.AttrsInstance | Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON-ready form of a payload, its keys in the order of the fields."""
-    if isinstance(value, Mapping):
-        return dict(value)
     kind = type(value)
-    items = [(name, getattr(value, name)) for name in _names(kind)]
-    if kind is IceServer:  # W3C's has no null: a browser would take it for the text "null"
-        items = [(name, item) for name, item in items if item is not None]
-    return {name: item if type(item) in _ATOMS else _plain(item) for name, item in items}
+    if kind is dict or isinstance(value, Mapping):  # most mappings are, and that costs no call
+        return dict(cast("Mapping[str, Any]", value))
+    plain: dict[str, Any] = {}
+    for name in _names(kind):
+        item = getattr(value, name)
+        if item is None and kind is IceServer:  # W3C's has no null: a browser would take it for a text
+            continue
+        plain[name] = item if type(item) in _ATOMS else _plain(item)
+    return plain
 
 
 def decode(kind: type[_T], data: object, what: str = "payload") -> _T:
@@ -137,10 +140,10 @@ def _secret(kind: type, value: object) -> Secret:
 def _plain(value: Any) -> Any:
     if type(value) in _ATOMS:
         return value
-    if isinstance(value, Secret):
-        return value.reveal()  # what crosses the line is for whom it is sent to
     if isinstance(value, dict):  # as every signal's is: what is plain in it costs no call
         return {key: item if type(item) in _ATOMS else _plain(item) for key, item in value.items()}
+    if isinstance(value, Secret):
+        return value.reveal()  # what crosses the line is for whom it is sent to
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value.value if isinstance(value, enum.Enum) else encode(value)

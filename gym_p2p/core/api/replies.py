@@ -154,4 +154,4 @@ class Candidate:
     def too_large(self) -> bool:
         """Whether it is beyond what the service relays."""
         texts = (self.candidate, self.sdpMid or "", self.usernameFragment or "")
-        return any(_size_bytes(text) > MAX_CANDIDATE_BYTES for text in texts)
+        return max(map(_size_bytes, texts)) > MAX_CANDIDATE_BYTES

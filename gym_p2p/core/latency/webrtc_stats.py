@@ -13,12 +13,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import attrs
+import msgspec
+
+from gym_p2p.core.latency.statistics import Count
 
 __all__ = [
     "GAME_RECORDS_ID",
     "MAX_MEASURED_RTT_MS",
     "ConnectionDetails",
     "Freshness",
+    "GameTransportCounts",
     "PollStatus",
     "RoundTrip",
     "extract_connection",
@@ -50,13 +54,25 @@ class PollStatus(enum.StrEnum):
     """No report could be had: it raised, or took too long."""
 
 
+class GameTransportCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
+    """How often this player's game messages changed their way, over the life of a link."""
+
+    doubts: Count
+    """How often to the channel for a while, because for half a second nothing showed that records arrive."""
+    returns: Count
+    """How often back to the channel, because for three seconds nothing did, though the path was alive."""
+    resumed: Count
+    """How often by records again after such a return."""
+
+
 @attrs.frozen
 class ConnectionDetails:
     """The path that a link uses; candidate types and protocols are W3C's words, ``None`` is unknown.
 
     Attributes:
         game_transport: what carries game messages between two of this package, ``dtls`` or ``datachannel``;
-            ``None`` on anybody else's connection.
+            ``None`` on anybody else's connection, and until both sides have found out.
+        game_transport_counts: how often that changed; ``None`` on anybody else's connection.
     """
 
     type: Literal["direct", "relay", "unknown"]
@@ -65,6 +81,7 @@ class ConnectionDetails:
     protocol: str | None = None
     relay_protocol: str | None = None
     game_transport: str | None = None
+    game_transport_counts: GameTransportCounts | None = None
 
 
 @attrs.frozen
@@ -109,13 +126,16 @@ def extract_connection(report: Any) -> ConnectionDetails | None:
         local = stats.get(_get(pair, "localCandidateId"))
         remote = stats.get(_get(pair, "remoteCandidateId"))
         types = (_text(_get(local, "candidateType")), _text(_get(remote, "candidateType")))
+        records = stats.get(GAME_RECORDS_ID)
+        settled = _get(records, "settled") is not False
         return ConnectionDetails(
             type="relay" if "relay" in types else "unknown" if None in types else "direct",
             local_candidate_type=types[0],
             remote_candidate_type=types[1],
             protocol=_text(_get(local, "protocol")),
             relay_protocol=_text(_get(local, "relayProtocol")),
-            game_transport=_text(_get(stats.get(GAME_RECORDS_ID), "transport")),
+            game_transport=_text(_get(records, "transport")) if settled else None,
+            game_transport_counts=_game_transport_counts(records),
         )
     except Exception:  # noqa: BLE001 - somebody else's objects may raise anything from an attribute
         return None
@@ -149,6 +169,13 @@ def _number(value: Any) -> float | None:
 def _count(value: Any) -> int | None:
     number = _number(value)
     return None if number is None else int(number)
+
+
+def _game_transport_counts(records: Any) -> GameTransportCounts | None:
+    doubts, returns, resumed = (_count(_get(records, name)) for name in ("doubts", "returns", "resumed"))
+    if doubts is None or returns is None or resumed is None:
+        return None
+    return GameTransportCounts(doubts, returns, resumed)
 
 
 def _requests(pair: Any) -> int | None:

@@ -11,7 +11,8 @@ The count is all that the sender needs in order to see that records arrive. Unti
 it is in doubt, messages go over the channel: a player of whom nothing arrives is soon taken for lost. Where
 the doubt lasts although the path is alive, records are given up. DTLS keeps forged and repeated records out
 (RFC 6347, section 4.1.2.6); late and lost messages are the netcode's everyday. Records know no congestion
-control but this: beyond a rate that no match needs, messages are left out.
+control but this: beyond a rate that no match needs, messages are left out, and what comes beyond twice that
+rate is not taken.
 
 Knows counts and times. Refuses to know what a message holds, and sends nothing itself.
 """
@@ -19,17 +20,22 @@ Knows counts and times. Refuses to know what a message holds, and sends nothing 
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 
 __all__ = [
     "BEACON_EVERY_S",
     "BURST_BYTES",
     "DOUBT_S",
     "FIRST_BYTE",
+    "INCOMING_BURST_BYTES",
     "MAX_BYTES_PER_S",
+    "MAX_INCOMING_BYTES_PER_S",
     "MAX_RETURNS",
     "PATIENCE_S",
+    "RECORD_COST_BYTES",
     "GameRecords",
     "GameTransport",
+    "takes_records",
 ]
 
 FIRST_BYTE = 0xF0
@@ -62,6 +68,13 @@ MAX_BYTES_PER_S = 2_000_000
 BURST_BYTES = 65_536
 """A lockstep match that nothing paces comes to half of it on one machine; 60 Hz to a hundredth."""
 
+MAX_INCOMING_BYTES_PER_S = 2 * MAX_BYTES_PER_S
+INCOMING_BURST_BYTES = 1_048_576
+"""What a path held up comes at once: a quarter of a second of the most that is sent, or more."""
+
+RECORD_COST_BYTES = 40
+"""Counted for every record that comes, beyond its own length: one that holds nothing is not free, either."""
+
 _COUNTS = 1 << 16
 
 
@@ -72,23 +85,59 @@ class GameTransport(enum.StrEnum):
     RECORDS = "dtls"
 
 
+def takes_records(about: object) -> bool:
+    """Return whether somebody says of themselves that they take records.
+
+    Args:
+        about: what they say, whatever it is. Ways that are not known here are somebody else's.
+    """
+    offered = about.get("game_transport") if isinstance(about, Mapping) else None
+    return isinstance(offered, list | tuple) and GameTransport.RECORDS in offered
+
+
+class _Bucket:
+    """A rate, and how much may come at once."""
+
+    def __init__(self, bytes_per_s: int, burst_bytes: int) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._burst_s = burst_bytes / bytes_per_s
+        self._paid_until = 0.0
+
+    def takes(self, size_bytes: int, now: float) -> bool:
+        """Whether so much more is within the rate; it is then taken off."""
+        paid_until = max(self._paid_until, now) + size_bytes / self._bytes_per_s
+        if paid_until > now + self._burst_s:
+            return False
+        self._paid_until = paid_until
+        return True
+
+
 class GameRecords:
     """One side's end of one link. Time is monotonic seconds.
 
     Attributes:
         transport: what carries our messages at present.
-        returns: how often messages went back from records to the channel.
+        settled: whether that is more than the beginning, before both sides have found out what it is to be.
+        doubts: how often messages took the channel for a while, because nothing showed that records arrive.
+        returns: how often they went back from records to the channel altogether.
+        resumed: how often they went by records again after that.
         sent, received: records, those that only count included.
         left_out: messages beyond the rate.
+        refused: records that came beyond the rate, or although both sides do not take them.
     """
 
     def __init__(self) -> None:
         self.transport = GameTransport.CHANNEL
+        self.settled = False
+        self.doubts = 0
         self.returns = 0
+        self.resumed = 0
         self.sent = 0
         self.received = 0
         self.left_out = 0
+        self.refused = 0
         self._agreed = False
+        self._refuses = False
         self._arrived = 0
         """The other side's newest count of ours, unwrapped."""
         self._shown_at = 0.0
@@ -97,7 +146,8 @@ class GameRecords:
         self._trusted_from = 0.0
         self._due: float | None = None
         self._sent_by_then = 0
-        self._full_at = 0.0
+        self._outgoing = _Bucket(MAX_BYTES_PER_S, BURST_BYTES)
+        self._incoming = _Bucket(MAX_INCOMING_BYTES_PER_S, INCOMING_BURST_BYTES)
 
     @property
     def takes_messages(self) -> bool:
@@ -105,36 +155,42 @@ class GameRecords:
         return self.transport is GameTransport.RECORDS and not self._doubted
 
     def agree(self, now: float) -> bytes:
-        """Both sides take records; return the first to send. Call it once."""
+        """Both sides take records; return the first to send. Call it once, and not after :meth:`refuse`."""
         self._agreed = True
         self._shown_at = now
         self._due = now + BEACON_EVERY_S
         return self._seal(b"")
+
+    def refuse(self) -> None:
+        """The channel it is, for good: not both sides take records. Instead of :meth:`agree`."""
+        self._refuses = self.settled = True
 
     def outgoing(self, message: bytes, now: float) -> bytes | None:
         """Return the record that carries a message; ``None`` where it is to be left out.
 
         Only while it :attr:`takes_messages`.
         """
-        full_at = max(self._full_at, now) + len(message) / MAX_BYTES_PER_S
-        if full_at > now + BURST_BYTES / MAX_BYTES_PER_S:
+        if not self._outgoing.takes(len(message), now):
             self.left_out += 1
             return None
-        self._full_at = full_at
         return self._seal(message)
 
     def incoming(self, record: bytes, now: float) -> tuple[bytes, bytes | None]:
         """Take in a record that begins with :data:`FIRST_BYTE`.
 
         Returns:
-            its message, empty if it only counts or is cut short, and a record to send in answer.
+            its message, empty if it only counts, is cut short or refused, and a record to send in answer.
         """
         if len(record) < HEAD_BYTES:
+            return b"", None
+        if self._refuses or not self._incoming.takes(len(record) + RECORD_COST_BYTES, now):
+            self.refused += 1
             return b"", None
         self.received += 1
         self._note_count(record[1] << 8 | record[2], now)
         # Where ours do not go yet the other side may be waiting for a count, too.
-        answer = self._seal(b"") if self._agreed and self._confirm(now) else None
+        news = self._confirm(now) or self.received == 1
+        answer = self._seal(b"") if self._agreed and news else None
         return record[HEAD_BYTES:], answer
 
     def next_timeout(self) -> float | None:
@@ -157,7 +213,9 @@ class GameRecords:
             self._shown_at = now  # nothing can arrive, by whatever way: this is no fault of records
         elif now - self._shown_at > PATIENCE_S:
             self._give_up(now)
-        self._doubted = now - self._shown_at > DOUBT_S
+        doubted = now - self._shown_at > DOUBT_S
+        self.doubts += doubted and self.takes_messages
+        self._doubted = doubted
         quiet, self._sent_by_then = self.sent == self._sent_by_then, self.sent
         if self._due is None or not quiet:
             return None
@@ -180,15 +238,18 @@ class GameRecords:
         self._doubted = False
 
     def _confirm(self, now: float) -> bool:
-        """Use records if it has been shown that they arrive; return whether that is new."""
-        confirmed = self._arrived > 0 and self._shown_at == now and now >= self._trusted_from
+        """Use records if both agree and it has been shown that they arrive; return whether that is new."""
+        confirmed = self._agreed and self._arrived > 0 and self._shown_at == now and now >= self._trusted_from
         if self.transport is GameTransport.RECORDS or not confirmed or self.returns >= MAX_RETURNS:
             return False
         self.transport = GameTransport.RECORDS
+        self.settled = True
+        self.resumed += self.returns > 0
         return True
 
     def _give_up(self, now: float) -> None:
         self._shown_at = now
+        self.settled = True
         if self.transport is GameTransport.CHANNEL:
             return
         self.transport = GameTransport.CHANNEL

@@ -11,7 +11,7 @@ Knows counts and times; refuses to know what follows. Times are monotonic second
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.input_exchange import InputExchange
@@ -73,7 +73,7 @@ class Answers:
         """Forget since when anything is owed: we stood still ourselves."""
         self._owed.clear()
 
-    def _owes(self, peer: Peer, held: list[int]) -> Hashable:
+    def _owes(self, peer: Peer, held: Sequence[int]) -> Hashable:
         """Return what a peer owes; it changes whenever they make headway. ``None`` is nothing."""
         count = peer.remote_inputs.count
         if peer.playing and self._departures.lacks_report_of(peer):

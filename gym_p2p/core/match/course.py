@@ -117,6 +117,7 @@ class Course:
                 self._outputs.send(*output, now)
             else:
                 self._outputs.emit(output)
+        self._exchange.reconsider()
         for player, peer in self._peers.items():
             if peer.state is PeerState.GONE:
                 self._outputs.emit(*self._comparison.leave(player))

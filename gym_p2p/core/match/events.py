@@ -12,7 +12,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
+import msgspec
 
 from gym_p2p.core.latency.clock import ClockEstimate
 from gym_p2p.core.wire.messages import Cause
@@ -86,8 +86,7 @@ class Disagreement(enum.StrEnum):
 # Commands: requests of the user's half.
 
 
-@attrs.frozen
-class BeginEpisode:
+class BeginEpisode(msgspec.Struct, frozen=True):
     """Wait at the barrier before the next episode.
 
     Attributes:
@@ -99,23 +98,20 @@ class BeginEpisode:
     input_delay: int = 0
 
 
-@attrs.frozen
-class GiveInput:
+class GiveInput(msgspec.Struct, frozen=True):
     """The local player's input of a frame; frames come in order from 0, repeats are ignored."""
 
     frame: int
     data: bytes
 
 
-@attrs.frozen
-class SetInputDelay:
+class SetInputDelay(msgspec.Struct, frozen=True):
     """The local player's input delay changed: inputs given from now on take effect so many frames later."""
 
     frames: int
 
 
-@attrs.frozen
-class GiveChecksum:
+class GiveChecksum(msgspec.Struct, frozen=True):
     """The local digest up to and including a confirmed frame.
 
     Attributes:
@@ -129,8 +125,7 @@ class GiveChecksum:
     episode: int | None = None
 
 
-@attrs.frozen
-class GiveState:
+class GiveState(msgspec.Struct, frozen=True):
     """The local state after a frame at which a player's digest differs, packed; it goes to them alone."""
 
     player: int
@@ -139,8 +134,7 @@ class GiveState:
     data: bytes
 
 
-@attrs.frozen
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     """Count a player as gone who does not do their part, though they were waited for long enough.
 
     Attributes:
@@ -151,8 +145,7 @@ class GiveUp:
     excusable: bool = False
 
 
-@attrs.frozen
-class LineClosed:
+class LineClosed(msgspec.Struct, frozen=True):
     """The service says that a player's line to it was closed, as it is when their process ends.
 
     By itself it changes nothing; it says what became of a player from whom nothing arrives any more.
@@ -161,8 +154,7 @@ class LineClosed:
     player: int
 
 
-@attrs.frozen
-class Leave:
+class Leave(msgspec.Struct, frozen=True):
     """Say goodbye; :class:`Left` follows once everybody has what they need, or after a second.
 
     Attributes:
@@ -182,23 +174,20 @@ Command = BeginEpisode | GiveInput | SetInputDelay | GiveChecksum | GiveState | 
 # Events.
 
 
-@attrs.frozen
-class Connected:
+class Connected(msgspec.Struct, frozen=True):
     """Every peer's handshake agrees with ours. ``about`` is what each stated beside it."""
 
     about: tuple[Mapping[str, Any] | None, ...]
 
 
-@attrs.frozen
-class HandshakeMismatch:
+class HandshakeMismatch(msgspec.Struct, frozen=True):
     """A peer plays something else: ``(what, ours, theirs)``. The match is over."""
 
     player: int
     differences: tuple[Difference, ...]
 
 
-@attrs.frozen
-class EpisodeBegan:
+class EpisodeBegan(msgspec.Struct, frozen=True):
     """Everybody passed the barrier with this seed, these options, and these input delays, one a player."""
 
     episode: int
@@ -207,16 +196,14 @@ class EpisodeBegan:
     delays: tuple[int, ...] = ()
 
 
-@attrs.frozen
-class EpisodeRefused:
+class EpisodeRefused(msgspec.Struct, frozen=True):
     """The players want different seeds or options; the barrier can be tried again."""
 
     player: int
     differences: tuple[Difference, ...]
 
 
-@attrs.frozen
-class InputsArrived:
+class InputsArrived(msgspec.Struct, frozen=True):
     """New inputs of a remote player, from frame ``start`` on.
 
     Attributes:
@@ -230,8 +217,7 @@ class InputsArrived:
     confirmed: int
 
 
-@attrs.frozen
-class PlayerFinished:
+class PlayerFinished(msgspec.Struct, frozen=True):
     """A player ended this episode after ``frames`` inputs, and waits for the next: no more will come.
 
     Before the first episode it means that they are ready for that.
@@ -242,8 +228,7 @@ class PlayerFinished:
     frames: int
 
 
-@attrs.frozen
-class PlayerGone:
+class PlayerGone(msgspec.Struct, frozen=True):
     """A player left or was lost. A second one with fewer frames follows if nobody holds the promised inputs.
 
     Of a lost player it comes once everybody who is left has reported which of that player's inputs they hold,
@@ -272,8 +257,7 @@ class PlayerGone:
     via: int | None = None
 
 
-@attrs.frozen
-class FramesAhead:
+class FramesAhead(msgspec.Struct, frozen=True):
     """By how many frames we are ahead of the peer who is the farthest behind, averaged; negative if behind.
 
     A few times a second, where frames are paced.
@@ -282,8 +266,7 @@ class FramesAhead:
     frames: float
 
 
-@attrs.frozen
-class Interrupted:
+class Interrupted(msgspec.Struct, frozen=True):
     """Nothing arrived from a player for the notice time, or their link was closed and may be replaced.
 
     Attributes:
@@ -298,24 +281,21 @@ class Interrupted:
     reconnects: bool
 
 
-@attrs.frozen
-class Resumed:
+class Resumed(msgspec.Struct, frozen=True):
     """Something arrived from that player again."""
 
     player: int
     silent_s: float
 
 
-@attrs.frozen
-class ChecksumsAgreed:
+class ChecksumsAgreed(msgspec.Struct, frozen=True):
     """All present players have the same digest of this frame."""
 
     episode: int
     frame: int
 
 
-@attrs.frozen
-class Desynced:
+class Desynced(msgspec.Struct, frozen=True):
     """A player's digest differs from ours."""
 
     episode: int
@@ -331,8 +311,7 @@ class Desynced:
         return Disagreement.STATE if same else Disagreement.OUTCOMES
 
 
-@attrs.frozen
-class StateArrived:
+class StateArrived(msgspec.Struct, frozen=True):
     """A player's state after the first frame at which the digests differed, packed as given, or anything."""
 
     player: int
@@ -341,8 +320,7 @@ class StateArrived:
     data: bytes
 
 
-@attrs.frozen
-class Pinged:
+class Pinged(msgspec.Struct, frozen=True):
     """A round trip over the game channel, and what is known of the player's clock."""
 
     player: int
@@ -350,8 +328,7 @@ class Pinged:
     clock: ClockEstimate | None
 
 
-@attrs.frozen
-class ProtocolErrorSeen:
+class ProtocolErrorSeen(msgspec.Struct, frozen=True):
     """A player sent something that the protocol does not allow; it was dropped."""
 
     player: int
@@ -359,8 +336,7 @@ class ProtocolErrorSeen:
     total: int
 
 
-@attrs.frozen
-class Left:
+class Left(msgspec.Struct, frozen=True):
     """The goodbye is complete."""
 
 

@@ -11,6 +11,7 @@ from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.claims import check_frames
 from gym_p2p.core.match.comparison import Comparison
 from gym_p2p.core.match.course import Course
+from gym_p2p.core.match.deadlines import Deadlines
 from gym_p2p.core.match.events import HandshakeMismatch, ProtocolErrorSeen, Resumed
 from gym_p2p.core.match.handshake import Handshake, refusal
 from gym_p2p.core.match.input_exchange import InputExchange
@@ -62,6 +63,7 @@ class Inbox:
         course: Course,
         leaving: Leaving,
         reconnecting: Reconnecting,
+        deadlines: Deadlines,
     ) -> None:
         self._outputs = outputs
         self._handshake = handshake
@@ -72,6 +74,7 @@ class Inbox:
         self._course = course
         self._leaving = leaving
         self._reconnecting = reconnecting
+        self._deadlines = deadlines
         self._handlers = {
             Hello: self._on_hello,
             Refuse: self._on_refuse,
@@ -92,12 +95,14 @@ class Inbox:
         """Take in one message, or a piece of one, of a peer who is present."""
         silent_s = peer.received_something(now)
         if silent_s is not None:
+            self._deadlines.forget()
             self._outputs.emit(Resumed(peer.index, silent_s))
         try:
             whole = peer.reassembler.add(data)
             if whole is not None:
                 self._handle(peer, decode(whole), now)
         except ProtocolError as error:
+            self._deadlines.forget()
             peer.protocol_errors += 1
             self._outputs.emit(ProtocolErrorSeen(peer.index, error.problem, peer.protocol_errors))
             if peer.protocol_errors >= PROTOCOL_ERRORS_MOST:
@@ -109,6 +114,10 @@ class Inbox:
         if type(message) not in _NOT_COUNTED:
             peer.control.received += 1
         self._handlers[type(message)](peer, message, now)  # type: ignore[operator]  # the table pairs them
+        if isinstance(message, Inputs):
+            self._deadlines.inputs_arrived(now)
+        else:
+            self._deadlines.forget()
 
     def _on_hello(self, peer: Peer, message: Hello, now: float) -> None:
         outcome = self._handshake.receive(peer, message)

@@ -7,8 +7,9 @@ frames and without a gap.
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 from gym_p2p.core.wire.messages import INPUT_HEAD_BYTES, MAX_INPUTS_PER_MESSAGE
 
@@ -27,7 +28,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self.count = 0
-        self._kept: deque[bytes] = deque()
+        self._kept: list[bytes] = []
         self._base = 0
 
     def after(self, start: int, budget_bytes: int) -> tuple[int, tuple[bytes, ...]]:
@@ -38,20 +39,19 @@ class _Kept:
             budget_bytes: room in the message; every input takes its head too.
         """
         start = max(start, self._base)
-        chosen: list[bytes] = []
-        for offset in range(start - self._base, len(self._kept)):
-            data = self._kept[offset]
-            budget_bytes -= len(data) + INPUT_HEAD_BYTES
-            if budget_bytes < 0 or len(chosen) == MAX_INPUTS_PER_MESSAGE:
-                break
-            chosen.append(data)
+        first = start - self._base
+        chosen = self._kept[first : first + MAX_INPUTS_PER_MESSAGE]
+        if sum(map(len, chosen)) + INPUT_HEAD_BYTES * len(chosen) > budget_bytes:
+            ends = accumulate([len(data) + INPUT_HEAD_BYTES for data in chosen])
+            del chosen[bisect_right(list(ends), budget_bytes) :]
         return start, tuple(chosen)
 
     def forget(self, held_by_all: int) -> None:
         """Drop the inputs below this frame: everybody has them."""
-        while self._base < held_by_all and self._kept:
-            self._kept.popleft()
-            self._base += 1
+        known = min(held_by_all - self._base, len(self._kept))
+        if known > 0:
+            del self._kept[:known]
+            self._base += known
 
 
 class LocalInputs(_Kept):

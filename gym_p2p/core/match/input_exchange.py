@@ -22,11 +22,14 @@ long as its recipient lacks some, or has not reported to hold what it was sent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from gym_p2p.core.match.confirmed import Confirmed
 from gym_p2p.core.match.events import FramesAhead, InputsArrived
-from gym_p2p.core.match.input_buffers import NEVER, LocalInputs
+from gym_p2p.core.match.input_buffers import LocalInputs
 from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.match.unreported import Unreported
 from gym_p2p.core.wire.messages import Inputs, Share, room_for_inputs
 
 __all__ = ["InputExchange"]
@@ -58,13 +61,12 @@ class InputExchange:
         self.episode = 0
         self.delay = 0
         self.tick_s = TICK_MOST_S
+        self._given_at = -math.inf
         self._local = local
         self._peers = peers
         self._paced = paced
-        self._local_inputs = LocalInputs()
         self._given_before = 0
-        self._confirmed_reported = 0
-        self._given_at: float | None = None
+        self._begin()
         self._ahead_reported_at = 0.0
 
     def begin(self, episode: int, delays: Mapping[int, int]) -> None:
@@ -72,11 +74,18 @@ class InputExchange:
         self.episode = episode
         self.delay = delays[self._local]
         self._given_before = self.given
-        self._local_inputs = LocalInputs()
-        self._confirmed_reported = 0
         for player, peer in self._peers.items():
             peer.begin_episode(episode)
             peer.delay = delays[player]
+        self._begin()
+
+    def _begin(self) -> None:
+        self._local_inputs = LocalInputs()
+        self._held = [0] * (len(self._peers) + 1)
+        self._confirmed = Confirmed(len(self._held))
+        self._settled = False
+        self._confirmed_reported = 0
+        self._unreported = Unreported(self._peers)
 
     @property
     def given(self) -> int:
@@ -88,22 +97,27 @@ class InputExchange:
         given = {self.episode: self.given, self.episode - 1: self._given_before}.get(episode, 0)
         return frame < given
 
-    def held(self) -> list[int]:
+    def held(self) -> Sequence[int]:
         """Return how many inputs are here, of every player."""
-        held = [peer.remote_inputs.count for peer in self._peers.values()]
-        held.insert(self._local, self._local_inputs.count)
-        return held
+        return self._held
+
+    def reconsider(self) -> None:
+        """Take note that others play on than before, or that it is known how many inputs there are of one."""
+        self._settled = False
 
     @property
     def confirmed(self) -> int:
-        """For how many frames everybody who plays on holds every player's input (the N by N minimum)."""
-        rows = [self.held()]
-        rows += [peer.received for peer in self._peers.values() if peer.state is PeerState.PLAYING]
-        least: list[int] = list(map(min, zip(*rows, strict=True)))
-        for player, peer in self._peers.items():
-            if peer.final is not None and least[player] >= peer.final:
-                least[player] = NEVER  # nobody waits for more of theirs than there is
-        return min(least)
+        """For how many frames everybody who plays on holds every player's input."""
+        if not self._settled:
+            peers = self._peers.items()
+            rows = {player: peer.received for player, peer in peers if peer.state is PeerState.PLAYING}
+            finals = {player: peer.final for player, peer in peers if peer.final is not None}
+            self._settled = self._confirmed.look({**rows, self._local: self._held}, finals)
+        return self._confirmed.count
+
+    def unreported_since(self, peer: Peer) -> float | None:
+        """Return since when inputs are here that were not reported to a peer; ``None`` if all were."""
+        return self._unreported.since(peer.index)
 
     def lacks_ours(self, peer: Peer) -> bool:
         """Whether a peer has not acknowledged all of our inputs."""
@@ -116,8 +130,8 @@ class InputExchange:
         its frame one that everybody who plays on has.
         """
         self._local_inputs.add(data)
-        if self._given_at is not None:
-            self.tick_s += (min(TICK_MOST_S, now - self._given_at) - self.tick_s) / 8
+        self._hold(self._local, self._local_inputs.count)
+        self.tick_s += (min(TICK_MOST_S, now - self._given_at) - self.tick_s) / 8
         self._given_at = now
         follows: list[FramesAhead | InputsArrived | None] = [self._ahead(now) if self._paced else None]
         if not any(peer.state is PeerState.PLAYING for peer in self._peers.values()):
@@ -128,15 +142,20 @@ class InputExchange:
         """Take inputs of a player; return what is new: inputs, or that everybody holds more by now."""
         fresh = peer.remote_inputs.add(start, inputs)
         if fresh:
-            for other in self._peers.values():
-                if other.unreported_since is None and other.playing:
-                    other.unreported_since = now
-        self._forget()
+            self._hold(peer.index, peer.remote_inputs.count)
+            self._unreported.arrived(now)
+        self._confirmed.report(peer.index, peer.received)
         confirmed = self.confirmed
-        if not fresh and confirmed <= self._confirmed_reported:
+        if confirmed > self._confirmed_reported:
+            self._confirmed_reported = confirmed
+            self._forget()
+        elif not fresh:
             return None
-        self._confirmed_reported = max(confirmed, self._confirmed_reported)
         return InputsArrived(peer.index, peer.remote_inputs.count - len(fresh), tuple(fresh), confirmed)
+
+    def _hold(self, player: int, count: int) -> None:
+        self._held[player] = count
+        self._confirmed.report(self._local, self._held)
 
     def message(self, peer: Peer, now: float) -> Inputs:
         """Return what is to be sent to a peer now.
@@ -144,12 +163,13 @@ class InputExchange:
         Where it lacks none of our inputs, but has not reported that it holds the others', the newest one is
         repeated: a peer answers an input that it has with what it holds.
         """
-        local_inputs, held = self._local_inputs, self.held()
+        local_inputs, held = self._local_inputs, self._held
         start = peer.acknowledged
         if start >= local_inputs.count > 0 and peer.lacks(held):
             start = local_inputs.count - 1
         start, inputs = local_inputs.after(start, room_for_inputs(len(held)))
-        peer.inputs_sent_at, peer.unreported_since = now, None
+        peer.inputs_sent_at = now
+        self._unreported.told(peer.index)
         ahead = peer.frames_ahead(local_inputs.count, self.delay)
         return Inputs(self.episode, start, tuple(held), ahead, inputs, self.delay)
 
@@ -162,12 +182,15 @@ class InputExchange:
             start += len(inputs)
 
     def _forget(self) -> None:
-        """Drop the inputs that everybody has who may need them; of ours the newest stays, to be repeated."""
-        peers = [peer for peer in self._peers.values() if peer.present]
-        acknowledged = min([peer.acknowledged for peer in peers], default=self._local_inputs.count)
+        """Drop the inputs that everybody has who may need them; of ours the newest stays, to be repeated.
+
+        It is time for that when more is confirmed: once a frame, and not with every message.
+        """
+        rows = {player: peer.received for player, peer in self._peers.items() if peer.present}
+        acknowledged = min([row[self._local] for row in rows.values()], default=self._local_inputs.count)
         self._local_inputs.forget(min(acknowledged, self._local_inputs.count - 1))
         for whose, peer in self._peers.items():
-            others = [other.received[whose] for other in peers if other is not peer]
+            others = [row[whose] for player, row in rows.items() if player != whose]
             peer.remote_inputs.forget(min(others, default=peer.remote_inputs.count))
 
     def _ahead(self, now: float) -> FramesAhead | None:
@@ -175,8 +198,10 @@ class InputExchange:
         for peer in peers:
             if peer.acknowledged:  # before that, one of us has sent without having received
                 peer.ahead.add(peer.frames_ahead(self._local_inputs.count, self.delay), peer.advantage)
+        if now < self._ahead_reported_at + AHEAD_INTERVAL_S:
+            return None
         ahead = [frames for peer in peers if (frames := peer.ahead.frames) is not None]
-        if not ahead or now < self._ahead_reported_at + AHEAD_INTERVAL_S:
+        if not ahead:
             return None
         self._ahead_reported_at = now
         return FramesAhead(max(ahead))

@@ -29,6 +29,7 @@ from gym_p2p.core.match.answers import Answers
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.comparison import Comparison
 from gym_p2p.core.match.course import Course
+from gym_p2p.core.match.deadlines import Deadlines
 from gym_p2p.core.match.events import (
     BeginEpisode,
     Command,
@@ -109,6 +110,7 @@ class Match:
         self._leaving = leaving = Leaving(
             peers=peers, exchange=exchange, departures=departures, comparison=comparison
         )
+        deadlines = Deadlines(local=local, peers=peers, exchange=exchange, barrier=barrier, leaving=leaving)
         self._course = course = Course(
             local=local,
             peers=peers,
@@ -131,12 +133,15 @@ class Match:
             course=course,
             leaving=leaving,
             reconnecting=reconnecting,
+            deadlines=deadlines,
         )
+        self._deadlines = deadlines
         self._awake_at: float | None = None
 
     def opened(self, player: int, now: float) -> None:
         """Note that the link to a player is open."""
         peer = self._peers[player]
+        self._deadlines.forget()
         if peer.state is PeerState.CONNECTING:
             peer.opened(now)
             self._outputs.send(peer, self._handshake.hello(peer), now)
@@ -144,6 +149,7 @@ class Match:
     def closed(self, player: int, now: float) -> None:
         """Note that the link to a player is closed: who has not said goodbye is gone, or may come back."""
         peer = self._peers[player]
+        self._deadlines.forget()
         we_leave = self._leaving.since is not None
         loss = peer.closed(we_leave=we_leave)
         if peer.reconnects and not we_leave:
@@ -171,6 +177,7 @@ class Match:
 
     def replaced(self, player: int, now: float) -> None:
         """Go on over a new link to a player, who was recognised; the old one carries nothing any more."""
+        self._deadlines.forget()
         if self._peers[player].present:
             self._reconnecting.replaced(self._peers[player], now)
 
@@ -184,14 +191,12 @@ class Match:
 
     def command(self, command: Command, now: float) -> None:
         """Carry out a request of the user's half."""
+        if isinstance(command, GiveInput):
+            self._give(command, now)
+            return
+        self._deadlines.forget()
         exchange = self._exchange
         match command:
-            case GiveInput(frame, data):
-                if frame == exchange.given:
-                    events = exchange.add_local_input(data, now)
-                    for peer in [peer for peer in self._peers.values() if peer.playing]:
-                        self._outputs.send(peer, exchange.message(peer, now), now)
-                    self._outputs.emit(*events)
             case SetInputDelay(frames):
                 exchange.delay = frames
             case BeginEpisode(seed, options, delay):
@@ -222,24 +227,35 @@ class Match:
             self._answers.excuse()
             for peer in self._peers.values():
                 peer.received_at = now
-        held, tick_s = self._exchange.held(), self._exchange.tick_s
-        for peer in self._peers.values():
-            for due in peer.due(held, self._local, tick_s, now) if peer.present else ():
-                self._do(peer, due, now)
+        deadlines = self._deadlines
+        deadlines.forget()
+        at = deadlines.next()
+        if at is not None and at <= now:
+            for peer in self._peers.values():
+                for due in deadlines.due(peer, now) if peer.present else ():
+                    self._do(peer, due, now)
+            deadlines.forget()
         for peer in tuple(self._answers.overdue(now)):
             self._course.lose(peer, Loss(Cause.UNRESPONSIVE), now)
+            deadlines.forget()
         self._course.pass_barrier(now)
         self._finish_leaving(now)
-        self._awake_at = self.next_timeout()
+        self._awake_at = deadlines.next()
 
     def next_timeout(self) -> float | None:
-        """Return when :meth:`handle_timeout` is wanted; ``None`` while there is nothing to wait for."""
-        if self._leaving.over:
-            return None
-        held, local, tick_s = self._exchange.held(), self._local, self._exchange.tick_s
-        due = [min(peer.times(held, local, tick_s)) for peer in self._peers.values() if peer.present]
-        due += [at for at in (self._leaving.until, self._barrier.opens_at) if at is not None]
-        return min(due, default=None)
+        """Return when :meth:`handle_timeout` is wanted, or a little earlier; ``None`` if it is not."""
+        return self._deadlines.next()
+
+    def _give(self, command: GiveInput, now: float) -> None:
+        exchange = self._exchange
+        if command.frame != exchange.given:
+            return
+        events = exchange.add_local_input(command.data, now)
+        for peer in self._peers.values():
+            if peer.playing:
+                self._outputs.send(peer, exchange.message(peer, now), now)
+        self._deadlines.input_given(now)
+        self._outputs.emit(*events)
 
     def _do(self, peer: Peer, due: Due, now: float) -> None:
         match due:

@@ -267,6 +267,7 @@ class Departures:
     def _take(
         self, whose: Peer, start: int, inputs: Sequence[bytes], now: float
     ) -> Iterator[DepartureOutput]:
+        self._exchange.reconsider()
         arrived = self._exchange.arrived(whose, start, inputs, now)
         if arrived is not None:
             yield arrived

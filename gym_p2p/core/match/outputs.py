@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-import attrs
+import msgspec
 
 from gym_p2p.core.match.events import Event
 from gym_p2p.core.match.peer import Peer
@@ -21,8 +21,7 @@ __all__ = ["MatchOutput", "Outputs", "Transmit"]
 _ON_GAME_CHANNEL = (Inputs, Ping, Pong)
 
 
-@attrs.frozen
-class Transmit:
+class Transmit(msgspec.Struct, frozen=True):
     """The one request of a match: send these bytes to a player."""
 
     player: int

@@ -22,7 +22,7 @@ from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.core.wire.messages import Cause, Goodbye, Inputs, Ping, Pong, Ready, Share
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Due", "Loss", "Peer", "PeerState"]
+__all__ = ["Due", "Loss", "Peer", "PeerState", "report_after_s"]
 
 PING_INTERVAL_S = 1.3
 """About one a second, but not in step with what is done every second (the measurement of latency): packets
@@ -156,8 +156,6 @@ class Peer:
     ahead: FrameAdvantage = attrs.field(factory=FrameAdvantage)
     reported_at: float = 0.0
     """When it said last what it holds."""
-    unreported_since: float | None = None
-    """Since when inputs are here that were not reported to it."""
     interrupted: bool = False
     srtt_s: float | None = None
     mismatch_told: bool = False
@@ -245,13 +243,11 @@ class Peer:
         self.hearsay = [one for one in self.hearsay if not isinstance(one, Share) or one.episode >= episode]
         self.told = None
         self.ahead = FrameAdvantage()
-        self.unreported_since = None
 
     def acknowledges(self, message: Inputs, local: int) -> None:
         """Take over what it reports to hold; counts only ever grow."""
-        received = self.received
-        for player, count in enumerate(message.received[: self.players]):
-            received[player] = max(received[player], count)
+        received, theirs = self.received, message.received
+        received[: len(theirs)] = map(max, received, theirs)
         self.acknowledged = received[local]
         self.advantage = message.advantage
         self.delay = message.delay
@@ -352,24 +348,28 @@ class Peer:
         """How long a message takes to it, if both ways take alike; 0 before the first pong."""
         return 0.0 if self.srtt_s is None else min(ONE_WAY_MOST_S, self.srtt_s / 2)
 
-    def resend_after_s(self, tick_s: float) -> float:
-        """How long an unacknowledged input waits before it is sent again."""
+    def repeated_at(self, tick_s: float) -> float:
+        """When an input that it has not acknowledged is sent again; later while our next one comes soon."""
         if self.interrupted:
-            return RESEND_INTERRUPTED_S
-        rtt_s = FIRST_RTT_S if self.srtt_s is None else self.srtt_s
-        return max(min(RESEND_MOST_S, max(RESEND_LEAST_S, 1.5 * rtt_s)), _while_ticking_s(tick_s))
+            return self.inputs_sent_at + RESEND_INTERRUPTED_S
+        after_s = 1.5 * (FIRST_RTT_S if self.srtt_s is None else self.srtt_s)
+        after_s = min(RESEND_MOST_S, max(RESEND_LEAST_S, after_s))
+        return self.inputs_sent_at + max(after_s, _while_ticking_s(tick_s))
 
     def may_acknowledge(self, now: float, tick_s: float) -> bool:
         """Whether a bare acknowledgement may be sent already."""
         return self.inputs_sent_at + max(ACKNOWLEDGE_LEAST_S, _while_ticking_s(tick_s)) <= now
 
-    def times(self, held: Sequence[int], local: int, tick_s: float) -> tuple[float, float, float, float]:
+    def times(
+        self, held: Sequence[int], local: int, tick_s: float, unreported_since: float | None = None
+    ) -> tuple[float, float, float, float]:
         """Return when a ping, the end of its silence, its handshake and our inputs are due, in this order.
 
         Args:
             held: how many inputs we hold of every player in this episode.
             local: our index.
             tick_s: the time between two of our inputs.
+            unreported_since: since when inputs are here that were not reported to it.
         """
         ping = min(self.pinged_at + PING_INTERVAL_S, self.sent_at + KEEP_ALIVE_S)
         if self.state is PeerState.GREETING:
@@ -377,17 +377,21 @@ class Peer:
             return ping, math.inf, self.opened_at + GREETING_TIMEOUT_S, math.inf
         silent_until = self.lost_at if self.interrupted else self.received_at + self.sync.disconnect_notice_s
         lacking = self.acknowledged < held[local] or (len(held) > 2 and held[local] and self.lacks(held))
-        resend = self.inputs_sent_at + self.resend_after_s(tick_s) if lacking else math.inf
-        if self.unreported_since is not None:
-            resend = min(resend, self.unreported_since + min(REPORT_MOST_S, max(REPORT_S, 1.5 * tick_s)))
+        resend = self.repeated_at(tick_s) if lacking else math.inf
+        if unreported_since is not None:
+            resend = min(resend, unreported_since + report_after_s(tick_s))
         return ping, silent_until, math.inf, resend
 
-    def due(self, held: Sequence[int], local: int, tick_s: float, now: float) -> list[Due]:
-        """Return what is due, of a peer who is present."""
+    def due(self, times: tuple[float, float, float, float], now: float) -> list[Due]:
+        """Return what is due by these times, of a peer who is present."""
         silent = Due.LOST if self.interrupted else Due.NOTICE
         kinds = (Due.PING, silent, Due.LOST, Due.RESEND)
-        times = self.times(held, local, tick_s)
         return [kind for kind, when in zip(kinds, times, strict=True) if when <= now]
+
+
+def report_after_s(tick_s: float) -> float:
+    """Return how long an arrival waits to be reported with our next input, before it is by itself."""
+    return min(REPORT_MOST_S, max(REPORT_S, 1.5 * tick_s))
 
 
 def _while_ticking_s(tick_s: float) -> float:

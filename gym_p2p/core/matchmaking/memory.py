@@ -150,4 +150,4 @@ class KeptPlaces:
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
-        return min((until for _since, until in self._places.values()), default=None)
+        return min([until for _since, until in self._places.values()]) if self._places else None

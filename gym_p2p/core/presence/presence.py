@@ -206,9 +206,11 @@ class Presence:
             subject_id = known.subject_id
         elif not isinstance(subject_id, str) or not is_public_id(subject_id):
             return Refused(Code.BAD_REQUEST, f"subject_id: wanted {PUBLIC_ID}")
-        else:
+        elif known is None:
             subject_id = self.known_as(subject_id)
-        if known is not None and known.subject_id != subject_id:
+        elif self._is_called(known.subject_id, subject_id):
+            subject_id = known.subject_id
+        else:  # whoever that is, or is not, gets no pseudonym by this
             return Refused(Code.WRONG_STATE, "this socket has registered another subject")
         self._register_by.pop(socket, None)
         subject = self._subjects.get(subject_id)
@@ -262,6 +264,12 @@ class Presence:
         return self._outputs.popleft() if self._outputs else None
 
     # ---- inside
+
+    def _is_called(self, subject_id: str, own_id: str) -> bool:
+        """Return whether a subject is called so itself."""
+        if self._pseudonyms is None:
+            return subject_id == own_id
+        return self._pseudonyms.is_of(subject_id, own_id)
 
     def _tie(self, socket: str, subject: _Subject) -> None:
         self._sockets[socket] = subject

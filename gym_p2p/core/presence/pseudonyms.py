@@ -102,6 +102,10 @@ class Pseudonyms:
         self._outputs.append(Assigned(subject_id, pseudonym, problem))
         return pseudonym
 
+    def is_of(self, pseudonym: str, subject_id: str) -> bool:
+        """Return whether a subject is known by this pseudonym; nobody is given one by that."""
+        return pseudonym == (self._pseudonym_of.get(subject_id) or self._derived(subject_id))
+
     def addressed(self, name: str) -> str:
         """Return the pseudonym of whom somebody calls by it, or as a subject; nobody is given one by that."""
         if name in self._subject_of:

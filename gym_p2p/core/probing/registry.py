@@ -224,6 +224,8 @@ class ProbeRegistry:
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
+        if not self._probes:  # mostly, and it is asked after every signal
+            return None
         times = (probe.session.next_timeout() for probe in self._probes.values())
         return min((time for time in times if time is not None), default=None)
 

@@ -88,7 +88,7 @@ _LINK = Node(
     {
         "series": Series(),
         "connection": Whole(Connection),
-        "paths": Rows(Connection),
+        "paths": Whole(list[Connection]),
         "health": Whole(Health | None),
         "open": Whole(bool),
         "packets_received": Whole(int),

@@ -10,7 +10,7 @@ import attrs
 from gym_p2p.core.latency.clock import ClockEstimate
 from gym_p2p.core.latency.quality import Quality, QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries, Poll
-from gym_p2p.core.latency.webrtc_stats import ConnectionDetails
+from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
 from gym_p2p.core.record.clock_offsets import ClockTrack
 from gym_p2p.core.record.parts import Connection, ConnectionPath, Count, DocumentPart, Milliseconds
 
@@ -18,6 +18,13 @@ __all__ = ["UNKNOWN_CONNECTION", "Health", "LinkRecord"]
 
 UNKNOWN_CONNECTION = Connection(type="unknown", connection_details=ConnectionPath())
 """Of a link whose path is not known."""
+
+
+_OF_A_PATH = (
+    *("local_candidate_type", "remote_candidate_type", "protocol", "relay_protocol"),
+    "game_transport",
+)
+"""What makes two paths of a link differ; anything else of a path is counted on."""
 
 
 class Health(DocumentPart, frozen=True, kw_only=True):
@@ -42,7 +49,7 @@ class LinkRecord:
     Attributes:
         series: the round trips, kept here and nowhere else.
         connection: its path.
-        paths: all that it had, the newest last.
+        paths: all that it had, the newest last; again where something else came to carry its game messages.
         health: ``None`` before the first ping came back.
         open: whether it was ever open.
         clock: how the peer's clock stood to ours.
@@ -58,6 +65,8 @@ class LinkRecord:
     packets_received: int = attrs.field(default=0, init=False)
     gap_count: int = attrs.field(default=0, init=False)
     _details: ConnectionDetails | None = attrs.field(default=None, init=False)
+    _answered: bool = attrs.field(default=False, init=False)
+    """Whether there was a round trip; our own address as the peer sees it is known only then."""
 
     def polled(self, poll: Poll, *, frame: int | None) -> None:
         """Record what a poll found: a round trip, an outage, a path if it is another than before.
@@ -71,21 +80,47 @@ class LinkRecord:
         if details is None:
             return
         self.open = True
-        if details != self._details:
-            self._details = details
-            self.connection = connection = Connection(
-                type=details.type,
-                connection_details=ConnectionPath(
-                    local_candidate_type=details.local_candidate_type,
-                    remote_candidate_type=details.remote_candidate_type,
-                    protocol=details.protocol,
-                    relay_protocol=details.relay_protocol,
-                    detected_at_frame=frame,
-                    timestamp=poll.timestamp_ms,
-                ),
-                game_transport=details.game_transport,
-            )
-            self.paths.append(connection)
+        known = self._known(details)
+        self._answered |= poll.status is PollStatus.FRESH
+        if known is not None and known == self._details:
+            return
+        self._details = details if known is None else known
+        self.connection = connection = Connection(
+            type=self._details.type,
+            connection_details=ConnectionPath(
+                local_candidate_type=self._details.local_candidate_type,
+                remote_candidate_type=self._details.remote_candidate_type,
+                protocol=self._details.protocol,
+                relay_protocol=self._details.relay_protocol,
+                detected_at_frame=frame if known is None else self._newest.detected_at_frame,
+                timestamp=poll.timestamp_ms if known is None else self._newest.timestamp,
+            ),
+            game_transport=self._details.game_transport,
+            game_transport_counts=self._details.game_transport_counts,
+        )
+        self.paths = [*(self.paths if known is None else self.paths[:-1]), connection]
+
+    @property
+    def _newest(self) -> ConnectionPath:
+        return self.connection.connection_details
+
+    def _known(self, details: ConnectionDetails) -> ConnectionDetails | None:
+        """Return what is known of the newest path by now; ``None`` where a poll found another one.
+
+        What is found out later, or was only supposed before the first answer, makes no other path, and
+        neither does what a poll cannot tell.
+        """
+        before = self._details
+        if before is None:
+            return None
+        if not self._answered:
+            before = attrs.evolve(before, type="unknown", local_candidate_type=None, relay_protocol=None)
+        old, new = ({name: getattr(of, name) for name in _OF_A_PATH} for of in (before, details))
+        if any(None not in {old[name], new[name]} and old[name] != new[name] for name in _OF_A_PATH):
+            return None
+        told = {name: old[name] if new[name] is None else new[name] for name in _OF_A_PATH}
+        kind = before.type if details.type == "unknown" else details.type
+        return attrs.evolve(details, type=kind, **told)
 
     def pinged(self, rtt_ms: float, *, now_ms: int = 0, clock: ClockEstimate | None = None) -> None:
         """Record that one of the protocol's own pings came back, and what is known of the peer's clock by it.

@@ -134,6 +134,7 @@ def _connection(record: MatchRecord, worst: LinkRecord | None) -> MatchConnectio
         type=path.type,
         connection_details=path.connection_details,
         game_transport=path.game_transport,
+        game_transport_counts=path.game_transport_counts,
         p2p_connected=bool(record.links) and all(link.open for link in record.links.values()),
         health=None if worst is None else worst.health,
     )

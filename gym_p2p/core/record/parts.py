@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, field
 
 from gym_p2p.core.latency.statistics import Count, Milliseconds
+from gym_p2p.core.latency.webrtc_stats import GameTransportCounts
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = [
@@ -72,6 +73,8 @@ class Connection(DocumentPart, frozen=True, kw_only=True):
     """The path of the link."""
     game_transport: str | None = None
     """What carries game messages: dtls (records beside SCTP) or datachannel; null is unknown."""
+    game_transport_counts: GameTransportCounts | None = None
+    """How often that changed since the link was there; null is unknown."""
 
 
 class InputCounts(DocumentPart, frozen=True, kw_only=True):

@@ -91,6 +91,12 @@ class Machines:
     _resume_at: float | None = attrs.field(init=False, default=None)
     """When to try again what a bug has cut short."""
     _outputs: deque[ServiceOutput] = attrs.field(init=False, factory=deque)
+    _timed: tuple[_TimedMachine, ...] = attrs.field(init=False)
+    _talking: tuple[_Machine, ...] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._timed = (self.presence, self.queues, self.probes)
+        self._talking = (self.presence, self.queues, self.rooms, self.probes, self.spectators)
 
     # ---- events that concern more than one machine
 
@@ -232,18 +238,18 @@ class Machines:
         """Return when :meth:`handle_timeout` wants to be called, or ``None``."""
         if self._resume_at is not None:
             return self._resume_at
-        dues = [machine.next_timeout() for machine in self._timed]
-        return min((due for due in dues if due is not None), default=None)
+        earliest: float | None = None
+        for machine in self._timed:
+            due = machine.next_timeout()
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
+        return earliest
 
     def poll(self) -> ServiceOutput | None:
         """Return the next request to carry out, or ``None``."""
         return self._outputs.popleft() if self._outputs else None
 
     # ---- what the machines want of each other
-
-    @property
-    def _timed(self) -> tuple[_TimedMachine, ...]:
-        return self.presence, self.queues, self.probes
 
     def settle(self, now: float) -> None:
         """Pass on what the machines want, until they want nothing more.
@@ -265,10 +271,6 @@ class Machines:
                     wanted |= spoke
                 except Exception as error:  # noqa: BLE001  # one that raises must not stop the others
                     self._failed(error, now)
-
-    @property
-    def _talking(self) -> tuple[_Machine, ...]:
-        return self.presence, self.queues, self.rooms, self.probes, self.spectators
 
     def _route(self, output: object, now: float) -> None:
         match output:

@@ -172,7 +172,7 @@ class IceCandidate:
             f"candidate:{self.foundation} {self.component} {self.transport} {self.priority}"
             f" {self.address} {self.port} typ {self.type}"
         )
-        return " ".join([head, *(f"{name} {value}" for name, value in self.extensions)])
+        return " ".join([head, *map(" ".join, self.extensions)])
 
     def without_relation(self) -> Self:
         """Return it without the address behind the relay, in the way of RFC 8839 section 5.1."""

@@ -42,6 +42,8 @@ class Lane:
         self._latest: tuple[Description, Screened] | None = None
         """What passed latest: it is repeated until answered, and looked into once."""
         self._candidates: Counter[str] = Counter()
+        """By type; of all together below."""
+        self._candidate_count = 0
 
     def take(self, payload: Description | Candidate | None) -> Screened | Refused:
         """Return what is to be relayed of a signal, or why it is refused; counts what it lets through."""
@@ -66,7 +68,8 @@ class Lane:
                 return False
             kind = candidate_type(payload.candidate)
             self._candidates[kind] += 1
-            return self._candidates.total() > MAX_CANDIDATES and self._candidates[kind] > RESERVED_CANDIDATES
+            self._candidate_count += 1
+            return self._candidate_count > MAX_CANDIDATES and self._candidates[kind] > RESERVED_CANDIDATES
         new = hash(payload)
         if new not in self._descriptions and len(self._descriptions) == MAX_DESCRIPTIONS:
             return True

@@ -95,7 +95,7 @@ class SignalScreen:
             screened = self._screen_candidate(payload)
         else:
             screened = self._screen_description(payload)
-        if isinstance(screened, Screened):
+        if isinstance(screened, Screened) and screened.dropped:
             self.dropped.update(screened.dropped)
         return screened
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-import attrs
+import msgspec
 
 from gym_p2p.core.match.input_buffers import NEVER
 from gym_p2p.core.sync.prediction import HISTORY_KEPT, Predictor
@@ -16,8 +16,7 @@ from gym_p2p.core.sync.prediction import HISTORY_KEPT, Predictor
 __all__ = ["InputTrack", "Misprediction"]
 
 
-@attrs.frozen
-class Misprediction:
+class Misprediction(msgspec.Struct, frozen=True):
     """A frame was played with another input of a player than the real one."""
 
     frame: int

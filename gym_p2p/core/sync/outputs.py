@@ -5,7 +5,7 @@ Values only. States are named by their frame: S(f) is the one before frame f's i
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 from gym_p2p.core.sync.input_track import Misprediction
 
@@ -15,22 +15,19 @@ __all__ = ["Advance", "FramesConfirmed", "Load", "Over", "RolledBack", "Save", "
 # Requests.
 
 
-@attrs.frozen
-class Save:
+class Save(msgspec.Struct, frozen=True):
     """Keep the present state as S(frame), in place of an earlier one of that number."""
 
     frame: int
 
 
-@attrs.frozen
-class Load:
+class Load(msgspec.Struct, frozen=True):
     """Return to the S(frame) that was saved last; drop the saved states after it."""
 
     frame: int
 
 
-@attrs.frozen
-class Advance:
+class Advance(msgspec.Struct, frozen=True):
     """Play this frame with these inputs, one for each player.
 
     Attributes:
@@ -50,8 +47,7 @@ class Advance:
 # Events.
 
 
-@attrs.frozen
-class RolledBack:
+class RolledBack(msgspec.Struct, frozen=True):
     """Guesses were wrong; the requests that follow correct what was played.
 
     Attributes:
@@ -72,16 +68,14 @@ class RolledBack:
         return self.current - self.frame
 
 
-@attrs.frozen
-class Stalled:
+class Stalled(msgspec.Struct, frozen=True):
     """The frame cannot be guessed any more: the inputs of these players are too far behind. Once a frame."""
 
     frame: int
     waiting_for: tuple[int, ...]
 
 
-@attrs.frozen
-class FramesConfirmed:
+class FramesConfirmed(msgspec.Struct, frozen=True):
     """The frames from ``start`` on are final, with these inputs: everybody holds them (in lockstep: we do).
 
     It comes after the requests that correct those frames. Every frame comes once, in order.
@@ -96,8 +90,7 @@ class FramesConfirmed:
         return self.start + len(self.inputs)
 
 
-@attrs.frozen
-class Over:
+class Over(msgspec.Struct, frozen=True):
     """The episode cannot go on past ``frame``: a player's input of it will never come.
 
     It comes once. The state is S(frame), final, and the same at all players who are left.

@@ -80,6 +80,9 @@ class Patience:
         paced: whether frames have a time, so that there is a bound on the sum too.
         excuse_s: how much longer somebody is borne who is held up by a third one: as long as others may take
             to notice that one's loss, and to agree on it.
+
+    Attributes:
+        waiting: whether somebody is waited for.
     """
 
     def __init__(self, limit_s: float, *, paced: bool, excuse_s: float = 0.0) -> None:
@@ -88,7 +91,7 @@ class Patience:
         self._budget_s = BUDGET * limit_s if paced else None
         self._accounts: dict[int, _Account] = {}
         self._rtt_s: dict[int, float] = {}
-        self._waiting = False
+        self.waiting = False
 
     @classmethod
     def for_inputs(cls, config: SyncConfig, *, takes_turns: bool) -> Patience:
@@ -112,7 +115,7 @@ class Patience:
         Returns:
             Who is given up by now, for the network half; each of them once, or twice.
         """
-        self._waiting = True
+        self.waiting = True
         for player in players:
             self._accounts.setdefault(player, _Account(looked_at=now))
         given_up = []
@@ -130,9 +133,9 @@ class Patience:
 
     def play(self, now: float) -> None:
         """Note that a frame was played: nobody is waited for."""
-        if not self._waiting:
+        if not self.waiting:
             return
-        self._waiting = False
+        self.waiting = False
         for player, account in self._accounts.items():
             self._settle(player, account, now)
             account.since, account.given_up = None, 0

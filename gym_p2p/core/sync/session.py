@@ -118,12 +118,19 @@ class SyncSession:
         self.frame = 0
         self._given_at = -1
         self._stalled_at = -1
+        self._has_news = True
+        """Whether there may be something to do that is not planned yet."""
         self._held_by_all = 0
         self.confirmed = 0
         self._saved: list[int] = []
         self._outputs: deque[SyncOutput] = deque()
         self._pace = Pace()
         self.over: Over | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be polled, as nothing new has come since the last time."""
+        return not (self._outputs or self._has_news)
 
     @property
     def needed_from(self) -> int:
@@ -171,7 +178,11 @@ class SyncSession:
         if self._given_at == self.frame:
             return None
         self._given_at = self.frame
-        return None if self._own.count > self.frame + self.input_delay else self._give(data)
+        give = None if self._own.count > self.frame + self.input_delay else self._give(data)
+        # In lockstep nothing comes of it before everybody's is here.
+        if self._window or min([track.count for track in self._tracks]) > self.frame:
+            self._has_news = True
+        return give
 
     def set_input_delay(self, frames: int) -> Sequence[SetInputDelay | GiveInput]:
         """Change the local input delay from the next input on; return what goes to the network half.
@@ -180,12 +191,14 @@ class SyncSession:
         for the frames between; where it shrinks, as many of the next inputs have no effect.
         """
         self.input_delay = frames
+        self._has_news = True
         reached = self.frame + frames + (self._given_at == self.frame)
         repeated = self._own.newest
         return [SetInputDelay(frames)] + [self._give(repeated) for _ in range(self._own.count, reached)]
 
     def receive(self, event: InputsArrived | PlayerFinished | PlayerGone | FramesAhead) -> None:
         """Take in an event of the network half."""
+        self._has_news = True
         match event:
             case InputsArrived(player, start, inputs, confirmed):
                 self._tracks[player].learn(start, inputs)
@@ -203,13 +216,9 @@ class SyncSession:
 
     def poll(self) -> SyncOutput | None:
         """Return the next request or event; ``None`` if there is nothing to do now."""
-        if not self._outputs:
-            if self.over is not None:
-                return None
+        if self._has_news and not self._outputs:
             self._plan()
-            if not self._outputs:
-                return None
-        return self._outputs.popleft()
+        return self._outputs.popleft() if self._outputs else None
 
     def _vacate(self, track: InputTrack, frames: int) -> None:
         self._limits.pop(track.player, None)
@@ -224,8 +233,8 @@ class SyncSession:
 
     # One tick.
 
-    # What there is to do now, in four steps. It is planned anew whenever everything was polled, so several
-    # times a tick; with nothing new in between it plans nothing.
+    # What there is to do now, in four steps. It is planned anew once everything was polled and something is
+    # new: an input, an event.
     #
     # Invariants. confirmed <= known and confirmed <= frame: nothing that is public is ever played again.
     # Every frame from ``confirmed`` up to ``frame`` was played with the inputs that the tracks hold, but
@@ -243,11 +252,15 @@ class SyncSession:
     #    wrong guess that step 2 has left standing holds it back.
     #
     # Why it comes to rest: step 2 leaves no wrong guesses, step 3 uses up the input that it needs or marks
-    # the stall as reported, and step 4 moves up to a bound that only new inputs move. So a second plan
-    # finds nothing.
+    # the stall as reported, and step 4 moves up to a bound that only new inputs move. So without news a
+    # second plan finds nothing, but for an end that the frame of the first has reached.
     def _plan(self) -> None:
+        if self.over is not None:
+            self._has_news = False
+            return
         known = min([track.count for track in self._tracks])
         end = self._limit() if self._limits else None
+        self._has_news = end is not None
         frame = self.frame
         if end is not None and end.frame <= frame and end.frame <= known:
             self._finish(end)

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from gym_p2p.game.env.versions import top_level_modules
 
@@ -84,6 +83,8 @@ def _holds(distribution: Distribution, place: Path) -> bool:
     """Whether this file or folder was put there by, or is an editable installation of, a distribution."""
     if place.parent == Path(str(distribution.locate_file(""))).resolve():
         return True
+    from urllib.request import url2pathname  # noqa: PLC0415 - brings http and ssl, and is hardly ever needed
+
     direct = json.loads(distribution.read_text("direct_url.json") or "{}")
     if not direct.get("dir_info", {}).get("editable"):
         return False

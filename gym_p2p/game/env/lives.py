@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 import gymnasium
+import msgspec
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.returned import flag, reward
@@ -21,9 +22,10 @@ from gym_p2p.game.spaces.leaves import UnsupportedSpace
 
 __all__ = ["Lives", "Returned"]
 
+_NOBODY: frozenset[int] = frozenset()
 
-@attrs.frozen
-class Returned:
+
+class Returned(msgspec.Struct, frozen=True):
     """What a step returned, or a reset (which gives no rewards and no flags), by agent."""
 
     observations: Mapping[Any, Any]
@@ -92,7 +94,10 @@ class Lives:
         """
         rows = [self._row(index, seat, returned, alive) for index, seat in enumerate(seats)]
         seen, rewarded, terminated, truncated, informed = zip(*rows, strict=True)
-        born = tuple([was or seat in appeared for was, seat in zip(self.born, seats, strict=True)])
+        born, unborn = self.born, _NOBODY
+        if not all(born):
+            born = tuple([was or seat in appeared for was, seat in zip(born, seats, strict=True)])
+            unborn = frozenset([index for index, is_born in enumerate(born) if not is_born])
         over = all(map(operator.or_, terminated, truncated))
         outcome = Outcome(
             observations=tuple(map(fresh, seen)),
@@ -101,7 +106,7 @@ class Lives:
             truncations=truncated,
             infos=informed,
             ended=over or not alive,
-            unborn=frozenset([index for index, is_born in enumerate(born) if not is_born]),
+            unborn=unborn,
         )
         return Lives(terminated, truncated, seen, born), outcome
 
@@ -114,13 +119,14 @@ class Lives:
         observation = returned.observations.get(seat)
         by_end = flag(returned.terminations.get(seat), seat)
         by_limit = flag(returned.truncations.get(seat), seat)
-        dropped = seat in returned.rewards and seat not in alive
+        dropped = seat not in alive and seat in returned.rewards
+        info = returned.infos.get(seat)
         return (
             self.last_observations[index] if observation is None else fresh(observation),
             reward(returned.rewards.get(seat), seat),
             by_end,
             by_limit or (dropped and not by_end),
-            fresh(dict(returned.infos.get(seat) or {})),
+            fresh(info if type(info) is dict else dict(info or {})),
         )
 
 

@@ -59,6 +59,8 @@ def reward(value: Any, seat: Any) -> float:
     Raises:
         UnsupportedEnvironment: it is no single number.
     """
+    if type(value) is float:
+        return value
     if value is None:
         return 0.0
     try:
@@ -77,6 +79,8 @@ def flag(value: Any, seat: Any) -> bool:
     Raises:
         UnsupportedEnvironment: it is no single flag.
     """
+    if value is False or value is True:
+        return value
     try:
         return bool(value) if np.ndim(value) == 0 else bool(_only(value))
     except (TypeError, ValueError):

@@ -9,14 +9,7 @@ contain itself. What belongs to one machine or one player (paths of files, how i
 from __future__ import annotations
 
 import array
-import datetime as dt
-import decimal
-import enum
-import fractions
-import functools
 import itertools
-import pathlib
-import random
 import types
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -26,9 +19,18 @@ import numpy as np
 
 from gym_p2p.core.wire.foreign_text import MAX_SHOWN, printable
 from gym_p2p.game.checksum import checksum
-from gym_p2p.game.drawing import module_of
+from gym_p2p.game.state.compared import (
+    CALLABLES,
+    NO_ADDRESS,
+    SELF_CONTAINED,
+    class_name,
+    is_compared,
+    is_plain,
+    parts_of,
+    word_for,
+)
 from gym_p2p.game.state.graph import contents_of
-from gym_p2p.game.state.handles import is_handle, is_left_alone
+from gym_p2p.game.state.handles import is_handle
 from gym_p2p.game.state.kinds import Entry
 
 __all__ = ["FieldDifference", "Fields", "differences", "fields_checksum", "fields_of"]
@@ -40,26 +42,6 @@ FieldDifference = tuple[str, str, str]
 """A path, what we have there, and what they have there."""
 
 ABSENT = "(absent)"
-
-_NO_ADDRESS = 1 << 16
-"""No object lies there: systems leave the first pages empty, so that null pointers are found out."""
-
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
-
-_LOCAL = frozenset(
-    {
-        *("render_mode", "metadata", "spec", "rom_path"),
-        *("_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs", "_cached_spec", "_kwargs"),
-    }
-)
-_PLACES = ("_path", "_dir", "_file")
-
-_CONTAINERS: tuple[type, ...] = (dict, list, tuple, set, frozenset, deque, np.ndarray, bytearray, array.array)
-_CONTAINERS += (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
-
-_CALLABLES = (types.MethodType, types.BuiltinMethodType, types.FunctionType, functools.partial)
-
-_TEXTS = (dt.date, dt.time, dt.timedelta, decimal.Decimal, fractions.Fraction, range, slice)
 
 
 def fields_of(roots: Mapping[str, Any], entries: Iterable[Entry], *, sharing: bool = True) -> Fields:
@@ -91,7 +73,7 @@ class _Flattening:
         self._queue.extend(roots.items())
         while self._queue:
             path, value = self._queue.popleft()
-            if _is_plain(value):
+            if is_plain(value):
                 self._out[path] = value
             elif (before := self._met(path, value)) is not None:
                 self._out[path] = {"same as": before}
@@ -103,11 +85,11 @@ class _Flattening:
         """Return plain data in which the ``id`` of one of these objects is the path to it."""
         kind = type(value)
         if kind is int:
-            found = self._paths.get(value) if value > _NO_ADDRESS else None
+            found = self._paths.get(value) if value > NO_ADDRESS else None
             return value if found is None else f"id of {found[0]}"
         if kind is dict:
             return {self._addressed(key): self._addressed(item) for key, item in value.items()}
-        if kind in {list, tuple, frozenset, set} and any(type(i) is int and i > _NO_ADDRESS for i in value):
+        if kind in {list, tuple, frozenset, set} and any(type(i) is int and i > NO_ADDRESS for i in value):
             return kind(map(self._addressed, value))
         return value
 
@@ -126,7 +108,7 @@ class _Flattening:
     def _open(self, path: str, value: Any) -> None:
         content = self._contents.get(id(value), value)
         if is_handle(value):
-            self._out[path] = _class_name(type(value))
+            self._out[path] = class_name(type(value))
         elif isinstance(value, np.ndarray | bytearray | array.array):
             self._array(path, np.asarray(content))
         elif isinstance(value, dict | types.MappingProxyType):
@@ -137,7 +119,7 @@ class _Flattening:
             self._set(path, content)
         elif content is not value:  # a generator of random numbers, an emulator
             self._out[path] = content
-        elif isinstance(value, _CALLABLES):
+        elif isinstance(value, CALLABLES):
             self._callable(path, value)
         else:
             self._other(path, value)
@@ -151,70 +133,54 @@ class _Flattening:
         self._items(path, content.ravel().tolist())
 
     def _items(self, path: str, items: list[Any]) -> None:
-        if all(map(_is_plain, items)):
+        if all(map(is_plain, items)):
             self._out[path] = items
             return
         self._out[path] = {"items": len(items)}
         self._queue.extend((f"{path}[{index}]", item) for index, item in enumerate(items))
 
     def _dict(self, path: str, value: Any, content: Mapping[Any, Any]) -> None:
-        if all(map(_is_plain, itertools.chain(content, content.values()))):
+        if all(map(is_plain, itertools.chain(content, content.values()))):
             self._out[path] = dict(content)
             return
-        self._out[path] = {"keys": len(content), "class": _class_name(type(value))}
+        self._out[path] = {"keys": len(content), "class": class_name(type(value))}
         named = {key: item for key, item in content.items() if isinstance(key, str)}
         for key in sorted(named):
             self._queue.append((f"{path}[{key!r}]", named[key]))
         for index, (key, item) in enumerate((k, v) for k, v in content.items() if not isinstance(k, str)):
-            if _is_plain(key) or (isinstance(key, tuple) and all(map(_is_plain, key))):
+            if is_plain(key) or (isinstance(key, tuple) and all(map(is_plain, key))):
                 self._queue.append((f"{path}[{_text(key)}]", item))
             else:  # objects have no order but that in which they came
                 self._queue.extend(((f"{path}.key({index})", key), (f"{path}.value({index})", item)))
 
     def _set(self, path: str, content: Iterable[Any]) -> None:
         try:
-            self._out[path] = frozenset(content) if all(map(_is_plain, content)) else {checksum(content)}
+            self._out[path] = frozenset(content) if all(map(is_plain, content)) else {checksum(content)}
         except TypeError:  # objects: which is which cannot be told without an order
-            self._out[path] = sorted(_class_name(type(item)) for item in content)
+            self._out[path] = sorted(class_name(type(item)) for item in content)
 
     def _callable(self, path: str, value: Any) -> None:
-        if isinstance(value, types.MethodType):
-            parts = {"__self__": value.__self__, "__func__": value.__func__}
-        elif isinstance(value, types.BuiltinMethodType):
-            self._out[path] = {"function": value.__qualname__}
-            parts = {} if isinstance(value.__self__, types.ModuleType) else {"__self__": value.__self__}
-        elif isinstance(value, functools.partial):
-            parts = {"func": value.func, "args": value.args, "keywords": value.keywords}
-        else:
-            cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
-            parts = {name: self._contents[id(cell)] for name, cell in cells if id(cell) in self._contents}
-            self._out[path] = {"function": f"{value.__module__}.{value.__qualname__}"}
+        name, parts = parts_of(value, self._contents)
+        if name is not None:
+            self._out[path] = {"function": name}
         self._queue.extend((f"{path}.{name}", part) for name, part in parts.items())
 
     def _other(self, path: str, value: Any) -> None:
-        if isinstance(value, enum.Enum):
-            self._out[path] = f"{_class_name(type(value))}.{value.name}"
-        elif isinstance(value, complex):
-            self._out[path] = [value.real, value.imag]
-        elif isinstance(value, type):
-            self._out[path] = _class_name(value)
-        elif isinstance(value, _TEXTS):
-            self._out[path] = str(value)
-        else:
-            self._out[path] = _class_name(type(value))
+        is_complex = isinstance(value, complex)
+        self._out[path] = [value.real, value.imag] if is_complex else word_for(value)
 
     def _object(self, path: str, value: Any) -> None:
         attributes = self._attributes[id(value)]
-        plain = {"class": _class_name(type(value))}
+        plain = {"class": class_name(type(value))}
         for name in sorted(attributes):
             item = attributes[name]
-            if name in _LOCAL or _is_place(name, item) or is_left_alone(name, item):
+            if not is_compared(name, item):
                 continue
-            if _is_plain(item):
+            if is_plain(item):
                 plain[name] = item
             else:
                 self._queue.append((f"{path}.{name}", item))
-        if isinstance(value, _CONTAINERS) or id(value) in self._contents:
+        if isinstance(value, SELF_CONTAINED) or id(value) in self._contents:
             self._out[f"{path}.__dict__"] = plain
         else:
             self._out[path] = plain
@@ -325,20 +291,3 @@ def _begin(value: Any) -> Any:
     if isinstance(value, dict):
         return dict(itertools.islice(value.items(), MAX_SHOWN))
     return value
-
-
-def _is_place(name: str, value: Any) -> bool:
-    """Whether an attribute is where a thing lies on this machine: an absolute path. A direction is none."""
-    return type(value) is str and name.endswith(_PLACES) and _is_absolute(value)
-
-
-def _is_absolute(text: str) -> bool:
-    return pathlib.PurePosixPath(text).is_absolute() or pathlib.PureWindowsPath(text).is_absolute()
-
-
-def _is_plain(value: Any) -> bool:
-    return type(value) in _PLAIN or isinstance(value, np.generic)
-
-
-def _class_name(kind: type) -> str:
-    return f"{module_of(kind)}.{kind.__qualname__}"

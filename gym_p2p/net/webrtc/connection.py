@@ -20,8 +20,7 @@ from gym_p2p.config import IceServer, LinkConfig
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed, ProtocolError, UsageError
 from gym_p2p.net.links.transport import LinkState, OnMessage, OnState
-from gym_p2p.net.webrtc.association import Association
-from gym_p2p.net.webrtc.channels import Channels
+from gym_p2p.net.webrtc.carriers import Carriers
 from gym_p2p.net.webrtc.descriptions import (
     RemoteDescription,
     candidate_payload,
@@ -29,12 +28,8 @@ from gym_p2p.net.webrtc.descriptions import (
     parse_description,
     without_end,
 )
-from gym_p2p.net.webrtc.game_way import GameWay
 from gym_p2p.net.webrtc.gathering import Gatherer
-from gym_p2p.net.webrtc.internals import Internals
-from gym_p2p.net.webrtc.records import Records
 from gym_p2p.net.webrtc.remote_candidates import RemoteCandidates, in_numbers
-from gym_p2p.net.webrtc.sockets import Sockets
 from gym_p2p.net.webrtc.stats import PathNow, build_report, path_now
 from gym_p2p.processes.tasks import note_failure
 
@@ -43,9 +38,6 @@ __all__ = ["OnCandidate", "PeerConnection"]
 _log = logging.getLogger(__name__)
 
 OnCandidate = Callable[[Mapping[str, Any]], None]
-
-LINGER_S = 0.5
-"""How long closing waits for the other side to have got what must arrive."""
 
 CLOSE_TIMEOUT_S = 3.0
 """Longer than an emulated path drains; a TURN server that is gone would take a minute."""
@@ -64,7 +56,9 @@ class PeerConnection:
     who offers.
 
     ``on_message`` is first called after ``on_state(OPEN)``. ``on_candidate`` is given W3C payloads of
-    candidates found after the description was made. What any of them raises is logged and goes no further.
+    candidates found after the description was made. ``on_game_transport`` is called when game messages take
+    another way than they took, see :meth:`use_game_records`. What any of them raises is logged and goes no
+    further.
     """
 
     def __init__(
@@ -79,33 +73,24 @@ class PeerConnection:
         self._on_message = on_message
         self._on_state = on_state
         self.on_candidate = on_candidate
+        self.on_game_transport: Callable[[], None] | None = None
         self._state = LinkState.CONNECTING
         self._settled: asyncio.Future[LinkState] = asyncio.get_running_loop().create_future()
         policy = RTCIceTransportPolicy.RELAY if link.relay_only else RTCIceTransportPolicy.ALL
         # Never None, which would mean a public STUN server; ours are queried by the gatherer.
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[], iceTransportPolicy=policy))
-        self._channels = Channels(
+        self._carriers = Carriers(
             self._pc,
+            link.emulation,
             on_open=lambda: self._advance(LinkState.OPEN),
             on_close=lambda: self._advance(LinkState.CLOSED),
             on_message=self._receive,
+            on_game_transport=self._game_transport_changed,
         )
-        self._layers = Internals.of(self._pc)
-        self._association = Association(self._layers.sctp)
-        self._sockets = Sockets(
-            self._layers.connection,
-            link.emulation,
-            on_record=self._receive_record,
-            on_round_trip=self._association.note_round_trip,
-        )
+        self._layers = self._carriers.layers
+        self._sockets = self._carriers.sockets
         self.path_now: Callable[[], PathNow] = partial(path_now, self._layers, self._sockets.round_trips)
         """Returns the path's state and candidates, without measuring."""
-        self._records = Records(self._layers, self._sockets.send_record, self._receive_game_record)
-        self._game_way = GameWay(
-            send=self._records.send,
-            heard_at=lambda: self._sockets.heard_at,
-            on_message=partial(self._receive, Channel.GAME),
-        )
         self._gatherer = Gatherer(
             self._layers.connection,
             servers=(*ice_servers, *link.ice_servers),
@@ -230,18 +215,21 @@ class PeerConnection:
         """Send one message of at most 1,160 bytes; see :meth:`gym_p2p.net.links.transport.Link.send`."""
         if self._state is not LinkState.OPEN:
             return False
-        if channel is Channel.GAME and self._game_way.open and isinstance(data, bytes):
-            return self._game_way.send(data)
-        return self._channels.send(channel, data, self._association)
+        return self._carriers.send(channel, data)
 
     def use_game_records(self) -> None:
         """Send game messages as DTLS records beside SCTP, as soon as those are seen to arrive.
 
         Both sides have to call it. Messages go over the channel until then, and again whenever records do not
-        arrive though the path is alive.
+        arrive though the path is alive: ``on_game_transport`` is called then, and when they go by records
+        again.
         """
         if self._state is LinkState.OPEN:
-            self._game_way.agree()
+            self._carriers.game_way.agree()
+
+    def keep_game_channel(self) -> None:
+        """Send game messages over the channel for good, for one of the two sides knows no other way."""
+        self._carriers.game_way.refuse()
 
     async def getStats(self) -> dict[str, dict[str, Any]]:  # noqa: N802  # W3C's name
         """Return a W3C stats report, after measuring a fresh round trip if there is a connection.
@@ -249,10 +237,9 @@ class PeerConnection:
         Takes a round trip, or two seconds when nothing comes back: ``responsesReceived`` is then unchanged.
         """
         await self._sockets.round_trips.measure()
-        report = build_report(
-            self._layers, self._sockets.round_trips, self._sockets.traffic(), self._channels.counters
-        )
-        return report | self._game_way.report()
+        counters = self._carriers.channels.counters
+        report = build_report(self._layers, self._sockets.round_trips, self._sockets.traffic(), counters)
+        return report | self._carriers.game_way.report()
 
     @property
     def server_failures(self) -> str:
@@ -269,14 +256,14 @@ class PeerConnection:
             f"our candidates: {in_numbers(local)}{servers}; "
             f"theirs: {in_numbers(self._remote.seen)}; ICE {self._layers.ice.state}, "
             f"DTLS {self._layers.dtls.state}, SCTP {self._layers.sctp.state}; "
-            f"channels: {self._channels.describe()}"
+            f"channels: {self._carriers.channels.describe()}"
         )
 
     def detach(self) -> None:
         """Call no handler any more: for a connection that is given up for another one."""
         self._on_message = _ignore
         self._on_state = _ignore
-        self.on_candidate = None
+        self.on_candidate = self.on_game_transport = None
 
     async def close(self) -> None:
         """Close the link; see :meth:`gym_p2p.net.links.transport.Link.close`. Idempotent, in every state."""
@@ -299,7 +286,7 @@ class PeerConnection:
         await self.gather()
         if self._closing is not None:
             raise UsageError("this connection is closed")
-        self._channels.expect(negotiated_game=negotiated_game, creates_game=creates_game)
+        self._carriers.channels.expect(negotiated_game=negotiated_game, creates_game=creates_game)
 
     async def _describe_local(self) -> str:
         try:
@@ -328,11 +315,9 @@ class PeerConnection:
         if self._state is LinkState.OPEN:
             self._guard(self._on_message, channel, data)
 
-    def _receive_record(self, data: bytes) -> None:
-        self._records.receive(data)
-
-    def _receive_game_record(self, record: bytes) -> None:
-        self._game_way.receive(record)
+    def _game_transport_changed(self) -> None:
+        if self.on_game_transport is not None:
+            self._guard(self.on_game_transport)
 
     def _connection_changed(self) -> None:
         if self._pc.connectionState in {"failed", "closed"}:
@@ -361,30 +346,18 @@ class PeerConnection:
 
     async def _close(self) -> None:
         if self._state is LinkState.OPEN:
-            await self._linger()
+            await self._carriers.linger(lambda: self.connectionState == "connected")
         self._advance(LinkState.CLOSED)
         if self._gathering is not None:
             await asyncio.wait({self._gathering}, timeout=CLOSE_TIMEOUT_S)
         await self._gatherer.close()
-        await self._sockets.round_trips.close()
-        self._records.close()
-        self._game_way.close()
-        self._association.close()
+        await self._carriers.close()
         self._remote.close()
         try:
             await asyncio.wait_for(self._pc.close(), CLOSE_TIMEOUT_S)
         except TimeoutError:
             _log.warning("closing a peer connection took too long and was cut short")
         # aiortc cancels tasks without waiting for them; here they end.
-        await asyncio.sleep(0)
-
-    async def _linger(self) -> None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + LINGER_S
-        # aiortc announces no acknowledgements, hence the looking again and again.
-        while self._association.owes and loop.time() < until and self.connectionState == "connected":  # noqa: ASYNC110  # see above
-            await asyncio.sleep(0.002)
-        # What aiortc itself has queued goes out when the loop turns.
         await asyncio.sleep(0)
 
 

@@ -28,6 +28,7 @@ class GameWay:
         send: encrypts and sends a record; raises :class:`ConnectionError`.
         heard_at: when anything last came over the path, in monotonic seconds.
         on_message: takes a message that came.
+        on_change: called when what carries messages is another one than it was, once that was settled.
 
     Attributes:
         machine: what decides, with its counts.
@@ -40,12 +41,14 @@ class GameWay:
         send: Callable[[bytes], None],
         heard_at: Callable[[], float],
         on_message: Callable[[bytes], None],
+        on_change: Callable[[], None],
     ) -> None:
         self.machine = GameRecords()
         self.messages_sent = self.bytes_sent = self.messages_received = self.bytes_received = 0
         self._send = send
         self._heard_at = heard_at
         self._on_message = on_message
+        self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -61,6 +64,11 @@ class GameWay:
             self._try(self.machine.agree(self._loop.time()))
             self._set_timer()
 
+    def refuse(self) -> None:
+        """Messages go over the channel for good. Nothing after :meth:`agree`."""
+        if self._timer is None:
+            self.machine.refuse()
+
     def send(self, message: bytes) -> bool:
         """Send a message, while :attr:`open`; False when it was not sent."""
         if len(message) > MAX_MESSAGE_BYTES:
@@ -74,11 +82,16 @@ class GameWay:
         return True
 
     def receive(self, record: bytes) -> None:
-        """Take in a record of ours from the other side."""
+        """Take in a record of ours from the other side; nothing once closed."""
+        if self._closed:
+            return
+        resumed = self.machine.resumed
         message, answer = self.machine.incoming(record, self._loop.time())
         if answer is not None:
-            _log.debug("game messages go as DTLS records from now on")
             self._try(answer)
+        if self.machine.resumed > resumed:
+            _log.info("DTLS records arrive: game messages go as such again")
+            self._on_change()
         if message:  # one that is too long, too: who sends it is judged as on the channel
             self.messages_received += 1
             self.bytes_received += len(message)
@@ -93,7 +106,10 @@ class GameWay:
                 "type": GAME_RECORDS_ID,
                 "timestamp": time.time() * 1000,
                 "transport": machine.transport.value,
+                "settled": machine.settled,
+                "doubts": machine.doubts,
                 "returns": machine.returns,
+                "resumed": machine.resumed,
                 "recordsSent": machine.sent,
                 "recordsReceived": machine.received,
                 "messagesSent": self.messages_sent,
@@ -101,6 +117,7 @@ class GameWay:
                 "messagesReceived": self.messages_received,
                 "bytesReceived": self.bytes_received,
                 "messagesLeftOut": machine.left_out,
+                "recordsRefused": machine.refused,
             }
         }
 
@@ -129,6 +146,7 @@ class GameWay:
             _log.warning(
                 "DTLS records do not arrive, though the path is alive: game messages go over the DataChannel"
             )
+            self._on_change()
         if beacon is not None:
             self._try(beacon)
         self._set_timer()

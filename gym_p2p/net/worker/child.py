@@ -1,8 +1,8 @@
 """The network process: one network half at the end of a socket pair.
 
-Run by :mod:`gym_p2p.net.worker.process_bridge`, as ``child FD OWNER``. It ends with its owner, and not at a
-signal: one that goes to everything that runs (a service manager's, a terminal's that hangs up) reaches the
-owner too, who says goodbye through it.
+Forked by a server that has imported this (:mod:`gym_p2p.net.worker.warm`), or run as a program,
+``child FD OWNER``. It ends with its owner, and not at a signal: one that goes to everything that runs (a
+service manager's, a terminal's that hangs up) reaches the owner too, who says goodbye through it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from typing import cast
 from gym_p2p.core.match.events import Leave
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.net.loop import run_loop
+from gym_p2p.net.webrtc.rehearsal import rehearse as rehearse_connection
 from gym_p2p.net.worker.factory import make_worker
-from gym_p2p.net.worker.messages import AfterOwner, PlayerPlan, SpectatorPlan, StampedEvent
+from gym_p2p.net.worker.messages import AfterOwner, PlayerPlan, SpectatorPlan, StampedEvent, Surroundings
 from gym_p2p.net.worker.pipe import FrameReader, pack
 from gym_p2p.net.worker.worker import NetworkWorker
-from gym_p2p.processes.owner import OwnerWatch
+from gym_p2p.processes.name import call_this_process
+from gym_p2p.processes.owner import SIGNALS_OF_OWNER, Owner
+from gym_p2p.processes.owner_watch import OwnerWatch
 
-__all__ = ["main"]
+__all__ = ["main", "rehearse", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +68,8 @@ class _Pipe(asyncio.Protocol):
                 # At once: the next command may have come with it, and it may be to leave.
                 self._worker = make_worker(value, self.emit)
                 self.planned.set_result(self._worker)
+            elif isinstance(value, Surroundings):
+                value.take_on()
             elif isinstance(value, AfterOwner):
                 self.after_owner = value.command
             elif self._worker is not None:
@@ -107,7 +112,7 @@ class _Pipe(asyncio.Protocol):
                 await asyncio.wait_for(self._closed.wait(), FLUSH_TIMEOUT_S)
 
 
-async def _run(fd: int, owner: int) -> None:
+async def _run(fd: int, owner: Owner) -> None:
     loop = asyncio.get_running_loop()
     _, pipe = await loop.create_connection(_Pipe, sock=socket.socket(fileno=fd))
     watch = OwnerWatch(owner, pipe.owner_ended)
@@ -123,10 +128,10 @@ async def _run(fd: int, owner: int) -> None:
         watch.stop()
 
 
-async def _run_after_owner(command: tuple[str, ...], owner: int) -> None:
+async def _run_after_owner(command: tuple[str, ...], owner: Owner) -> None:
     """Start what is to run if the owner is dead; one that has hung up may need a moment to be."""
     for _ in range(_LOOKS if command else 0):
-        if os.getppid() != owner:
+        if owner.has_ended():
             try:
                 subprocess.Popen(  # noqa: ASYNC220, S603 - nothing else is to be done; a command of our own
                     command,
@@ -141,11 +146,22 @@ async def _run_after_owner(command: tuple[str, ...], owner: int) -> None:
         await asyncio.sleep(_LOOK_AGAIN_S)
 
 
+def rehearse() -> None:
+    """Have loaded all that :func:`run` needs; it starts no thread, and keeps no socket."""
+    rehearse_connection()
+
+
+def run(work: int, owner: Owner) -> None:
+    """Run the network half that the owner plans, at the end of this socket."""
+    call_this_process("gym_p2p-network")
+    run_loop(_run(work, owner))
+
+
 def main() -> None:
     """Run the network half that the parent process plans."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS_OF_OWNER:
         signal.signal(number, signal.SIG_IGN)
-    run_loop(_run(int(sys.argv[1]), int(sys.argv[2])))
+    run(int(sys.argv[1]), Owner(int(sys.argv[2])))
 
 
 if __name__ == "__main__":

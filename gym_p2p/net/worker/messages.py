@@ -6,8 +6,10 @@ the service says on the way to a match goes on as it came, as the values of :mod
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
@@ -36,6 +38,7 @@ __all__ = [
     "ServiceReachable",
     "SpectatorPlan",
     "StampedEvent",
+    "Surroundings",
     "Vote",
     "WatchEnded",
     "WatchEvent",
@@ -47,6 +50,37 @@ __all__ = [
 
 
 # Plans: what the network half is to do.
+
+
+@attrs.frozen
+class Surroundings:
+    """What the user's process has by the time of a match, which its network process takes on.
+
+    Attributes:
+        environment: its variables.
+        directory: where it works; ``None`` where that was deleted.
+    """
+
+    environment: Mapping[str, str]
+    directory: str | None
+
+    @classmethod
+    def of_this_process(cls) -> Self:
+        """Return this process's."""
+        try:
+            directory: str | None = os.getcwd()  # noqa: PTH109 - a name, as it is
+        except FileNotFoundError:
+            directory = None
+        return cls(dict(os.environ), directory)
+
+    def take_on(self) -> None:
+        """Have them here, too."""
+        if self.environment != dict(os.environ):
+            os.environ.clear()
+            os.environ.update(self.environment)
+        if self.directory is not None:
+            with contextlib.suppress(OSError):  # deleted meanwhile
+                os.chdir(self.directory)
 
 
 @attrs.frozen(kw_only=True)

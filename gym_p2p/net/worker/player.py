@@ -18,7 +18,7 @@ from functools import partial
 from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
 from gym_p2p.core.api.rooms import CUT_OFF, MatchFound, MatchSignal, PeerLeft
 from gym_p2p.core.latency.series import Poll
-from gym_p2p.core.link.game_records import GameTransport
+from gym_p2p.core.link.game_records import takes_records
 from gym_p2p.core.match.events import (
     Connected,
     Event,
@@ -200,6 +200,7 @@ class PlayerWorker(NetworkWorker):
                 self._reports.polled(player, poll)
 
         poller = LatencyPoller(connection, self._plan.config.telemetry.poll_interval_ms, on_poll=on_poll)
+        connection.on_game_transport = poller.poll_soon
         poller.start()
         self._pollers[player] = poller
 
@@ -237,16 +238,22 @@ class PlayerWorker(NetworkWorker):
         self._links[player] = connection
         now = connection.path_now()
         self._emit(PathRebuilt(player, attempts, now.local_candidate_type, now.remote_candidate_type))
-        self._pollers[player].replace(connection)
+        poller = self._pollers[player]
+        poller.replace(connection)
+        connection.on_game_transport = poller.poll_soon
         if player in self._takes_records:
             connection.use_game_records()
+        else:
+            connection.keep_game_channel()
 
     def _agree_on_records(self, connected: Connected) -> None:
+        ours = self._plan.description.get("about")
         for player, connection in self._links.items():
-            offered = (connected.about[player] or {}).get("game_transport")
-            if isinstance(offered, list) and GameTransport.RECORDS in offered:
+            if takes_records(ours) and takes_records(connected.about[player]):
                 self._takes_records.add(player)
                 connection.use_game_records()
+            else:
+                connection.keep_game_channel()
 
     async def _clean_up(self) -> None:
         for poller in self._pollers.values():

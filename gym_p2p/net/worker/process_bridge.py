@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
-import os
 import select
 import socket
-import subprocess
 import threading
 import time
 from collections import deque
@@ -21,20 +18,18 @@ from gym_p2p.net.worker.messages import (
     PlayerPlan,
     SpectatorPlan,
     StampedEvent,
+    Surroundings,
     WorkerCommand,
     WorkerFailed,
     WorkerStopped,
 )
 from gym_p2p.net.worker.pipe import FrameReader, pack
+from gym_p2p.net.worker.warm import take_process
 from gym_p2p.processes.forks import let_go_in_forks
-from gym_p2p.processes.python import python_command
 
 __all__ = ["ProcessBridge"]
 
 _log = logging.getLogger(__name__)
-
-_FIRST_OWN_FD = 3
-"""Below are standard input, output and error, also in a process that was started without them."""
 
 
 class ProcessBridge(Bridge):
@@ -43,12 +38,9 @@ class ProcessBridge(Bridge):
     def __init__(self, plan: PlayerPlan | SpectatorPlan) -> None:
         """Start the process; it signs in and connects at once."""
         super().__init__()
-        self._socket, theirs = map(_above_standard, socket.socketpair())
         try:
-            with theirs:
-                self._process = _start_child(theirs)
+            self._socket, self._process = take_process()
         except OSError as error:
-            self._socket.close()
             raise NetworkError(f"the network process could not start: {error}") from error
         let_go_in_forks(self._socket)
         # Waiting is up to poll: a time-out on the socket would be a system call or two more a step.
@@ -58,7 +50,7 @@ class ProcessBridge(Bridge):
         self._reader = FrameReader()
         self._sending = threading.Lock()
         self._events: deque[StampedEvent] = deque()
-        self._send(pack(plan))
+        self._send(pack(Surroundings.of_this_process()) + pack(plan))
 
     def command(self, command: WorkerCommand) -> None:
         """Give a command, from any thread."""
@@ -83,15 +75,16 @@ class ProcessBridge(Bridge):
 
     def _clean_up(self) -> None:
         self._socket.close()
+        ended = False
         try:
-            self._process.wait(STOP_TIMEOUT_S)
-        except BaseException as error:
-            if isinstance(error, subprocess.TimeoutExpired):
+            ended = self._process.has_ended(STOP_TIMEOUT_S)
+            if not ended:
                 _log.error("the network process did not stop; killing it")
-            self._process.kill()
-            self._process.wait(STOP_TIMEOUT_S)
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
+        finally:
+            if not ended:
+                self._process.kill()
+                self._process.has_ended(STOP_TIMEOUT_S)
+            self._process.close()
 
     def _send(self, frame: bytes) -> None:
         try:
@@ -124,7 +117,7 @@ class ProcessBridge(Bridge):
         left_s = timeout_s
         while not self._events:
             if not self._readable.poll(left_s * 1e3):
-                if timeout_s > 0 and self._process.poll() is not None and not self._readable.poll(0):
+                if timeout_s > 0 and self._process.has_ended() and not self._readable.poll(0):
                     # It has ended, and somebody who was forked as it began holds its end of the line.
                     self._end_of_stream()
                 return
@@ -140,37 +133,5 @@ class ProcessBridge(Bridge):
 
     def _end_of_stream(self) -> None:
         now_ms = time.time_ns() // 1_000_000
-        code = self._process.poll()
-        error = NetworkError(f"the network process ended by itself (exit code {code})")
+        error = NetworkError(f"the network process ended by itself ({self._process.ending()})")
         self._events.extend([(now_ms, WorkerFailed(error)), (now_ms, WorkerStopped())])
-
-
-def _start_child(theirs: socket.socket) -> subprocess.Popen[bytes]:
-    # Its own process group keeps a Ctrl-C at the terminal, and a signal to the user's whole group, from
-    # reaching it: the user's half decides when the match ends.
-    fd = theirs.fileno()
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        python_command("gym_p2p.net.worker.child", str(fd), str(os.getpid())),
-        pass_fds=(fd,),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,  # it prints nothing; and who waits for the user's output to end, need not
-        stderr=None if _is_open(2) else subprocess.DEVNULL,
-        process_group=0,
-        restore_signals=True,
-    )
-
-
-def _above_standard(end: socket.socket) -> socket.socket:
-    """Return the same end under a number at which nobody writes who means standard output or error."""
-    if end.fileno() >= _FIRST_OWN_FD:
-        return end
-    with end:
-        return socket.socket(fileno=fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, _FIRST_OWN_FD))
-
-
-def _is_open(fd: int) -> bool:
-    try:
-        os.fstat(fd)
-    except OSError:
-        return False
-    return True

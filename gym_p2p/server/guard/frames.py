@@ -12,11 +12,12 @@ packets), :class:`~gym_p2p.core.wire.bounded_json.StrictJson` (their payloads).
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import socketio.packet
@@ -28,11 +29,13 @@ from gym_p2p.server.guard.client_log import client_log
 
 __all__ = [
     "GUARD_KEY",
+    "LANE_KEY",
     "POLICY_VIOLATION",
     "VIOLATION",
     "App",
     "ConnectionGuard",
     "FrameGuard",
+    "Lane",
     "Receive",
     "Scope",
     "SendMessage",
@@ -53,6 +56,9 @@ VIOLATION = "\x00violation"
 GUARD_KEY = "gym_p2p.guard"
 """Where a websocket's ASGI scope holds its :class:`ConnectionGuard`."""
 
+LANE_KEY = "gym_p2p.lane"
+"""The extension of ours in a websocket's ASGI scope: its ``lane`` is a :class:`Lane`."""
+
 _GREETING_DEADLINE_S = 10.0
 """From the websocket to the Socket.IO connect on it; an honest client's first frame is that."""
 
@@ -70,6 +76,8 @@ _TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
 _EVENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_:.-]{0,63}")
 _RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "message", "newListener"})
 _MAX_ACK_ID = 2**53 - 1
+_PLAIN_EVENT = re.compile(r"2([0-9]{0,15})(\[.*)", re.DOTALL)
+"""What an honest client's events look like, in our namespace and without attachments."""
 
 
 class StrictPacket(socketio.packet.Packet):  # type: ignore[misc]  # the library publishes no types
@@ -91,8 +99,15 @@ class StrictPacket(socketio.packet.Packet):  # type: ignore[misc]  # the library
     def decode(self, encoded_packet: Any) -> int:
         """Decode a packet that arrived."""
         try:
-            super().decode(_text(encoded_packet))
-            _check(self.packet_type, self.namespace, self.id, self.data)
+            plain = _PLAIN_EVENT.fullmatch(_text(encoded_packet))
+            if plain is not None:  # as the library would, with less ado
+                self.packet_type, self.namespace = socketio.packet.EVENT, None
+                self.id = int(plain[1]) if plain[1] else None
+                self.data = self.json.loads(plain[2])
+                _check_event(self.data)
+            else:
+                super().decode(encoded_packet)
+                _check(self.packet_type, self.namespace, self.id, self.data)
         except (ValueError, TypeError, IndexError) as error:
             _LOG.debug("refused a packet: %s", type(error).__name__)
             self.packet_type = socketio.packet.EVENT
@@ -129,12 +144,26 @@ def _check_event(data: Any) -> None:
         raise ValueError("reserved or malformed event name")
 
 
+class Lane(Protocol):
+    """A way beside an ASGI server's queues, where what has just come is taken, and what is said is sent.
+
+    Attributes:
+        take: is called with a text that nothing is before; ``False`` leaves it to the application.
+    """
+
+    take: Callable[[str], bool] | None
+
+    def write(self, text: bytes) -> bool:
+        """Send a text at once; ``False`` where that cannot be now, or not any more."""
+
+
 @attrs.define(eq=False)
 class ConnectionGuard:
     """One websocket, seen from under the Socket.IO library: it can be closed whatever state that is in."""
 
     _send: SendMessage
     _bytes: RateLimit
+    _lane: Lane | None = None
     greeted: bool = False
     """Whether the client has sent its Socket.IO connect."""
     admitted: bool = False
@@ -143,6 +172,29 @@ class ConnectionGuard:
     """Whether it is closed for what it has sent."""
     _closed: bool = False
     _saying_goodbye: bool = False
+    _sending: int = 0
+    """Messages that the library sends just now."""
+
+    def take_events(self, take: Callable[[str], None] | None) -> None:
+        """Hand events over as they come, before the library has them; ``None`` leaves all to the library.
+
+        Args:
+            take: is called with the whole text of each that nothing is before, and that is not too much.
+        """
+        if self._lane is not None:
+            self._lane.take = None if take is None else functools.partial(self._take, take)
+
+    def _take(self, take: Callable[[str], None], text: str) -> bool:
+        if not text.startswith("42") or self._saying_goodbye or self.violated:
+            return False
+        if self._bytes.take("", time.monotonic(), len(text)) is not None:
+            return False  # and so it is too much a moment later, in :meth:`admit`
+        take(text)
+        return True
+
+    def write(self, text: bytes) -> bool:
+        """Send a text before the library sends anything more; ``False`` where that cannot be now."""
+        return self._lane is not None and not self._closed and not self._sending and self._lane.write(text)
 
     def admit(self, message: Message) -> Message:
         """Return a received ASGI message, or a disconnect in its place when no honest client sends such.
@@ -174,7 +226,11 @@ class ConnectionGuard:
         """Send an ASGI message; raises ``OSError`` once it is closed."""
         if self._closed:
             raise ConnectionAbortedError("closed by the service")
-        await self._send(message)
+        self._sending += 1
+        try:
+            await self._send(message)
+        finally:
+            self._sending -= 1
 
     async def close(self) -> None:
         """Close the websocket for what was sent on it. Idempotent; never raises."""
@@ -236,7 +292,11 @@ class FrameGuard:
             await _turn_away(scope, receive, send, wait_s)
             return
         per_s, burst = self._events.per_s, self._events.burst
-        guard = ConnectionGuard(send, RateLimit(per_s * _BYTES_PER_EVENT, burst * _BYTES_PER_BURST_EVENT))
+        guard = ConnectionGuard(
+            send,
+            RateLimit(per_s * _BYTES_PER_EVENT, burst * _BYTES_PER_BURST_EVENT),
+            scope.get("extensions", {}).get(LANE_KEY, {}).get("lane"),
+        )
         greeted_by = time.monotonic() + _GREETING_DEADLINE_S
 
         async def guarded_receive() -> Message:

@@ -37,7 +37,7 @@ _TO_MATCH_S = (1, 2, 3, 5, 8, 13, 21, 34, 60, 120, 300)
 _RTT_S = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.3, 0.5)
 
 
-class ServiceMetrics:
+class ServiceMetrics(Collector):
     """The numbers of one service."""
 
     def __init__(self) -> None:
@@ -61,10 +61,10 @@ class ServiceMetrics:
             buckets=_RTT_S,
             registry=registry,
         )
-        self._signals = prometheus_client.Counter(
-            "gym_p2p_relayed_signals", "Signals relayed, by event", ["event"], registry=registry
-        )
-        self._relayed = {kind: self._signals.labels(kind.event) for kind in (MatchSignal, ProbeSignal)}
+        self._relayed: dict[type[Payload], int] = {MatchSignal: 0, ProbeSignal: 0}
+        """Plain numbers, read at a scrape: nothing else is counted as often."""
+        self._made_at = time.time()
+        registry.register(self)
         self._refusals = prometheus_client.Counter(
             "gym_p2p_refusals", "What clients were refused, by reason", ["reason"], registry=registry
         )
@@ -74,6 +74,15 @@ class ServiceMetrics:
             buckets=_LAG_S,
             registry=registry,
         )
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield what is counted here, for the registry."""
+        relayed = CounterMetricFamily(
+            "gym_p2p_relayed_signals", "Signals relayed, by event", labels=["event"]
+        )
+        for kind, count in self._relayed.items():
+            relayed.add_metric([kind.event], count, created=self._made_at)
+        yield relayed
 
     def read_from(self, machines: Machines, screens: Iterable[SignalScreen]) -> None:
         """At every scrape read also what these machines are doing, and what these screens have dropped."""
@@ -97,9 +106,11 @@ class ServiceMetrics:
 
     def sent(self, socket: str, payload: Payload, now: float) -> None:
         """Count what is sent to a client, if it is a signal or a match."""
+        kind = type(payload)
+        if kind in self._relayed:
+            self._relayed[kind] += 1
+            return
         match payload:
-            case MatchSignal() | ProbeSignal():
-                self._relayed[type(payload)].inc()
             case MatchFound(probe=probe):
                 self._matched.inc()
                 joined_at = self._joined_at.pop(socket, None)

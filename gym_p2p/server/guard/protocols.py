@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.server.guard.client_log import client_log
 from gym_p2p.server.guard.doorkeeper import Doorkeeper, address_of
-from gym_p2p.server.guard.frames import POLICY_VIOLATION
+from gym_p2p.server.guard.frames import LANE_KEY, POLICY_VIOLATION
 
 __all__ = ["MAX_HEAD_BYTES", "FrameRate", "http_protocol", "websocket_protocol"]
 
@@ -30,6 +32,8 @@ _SEND_DEADLINE_S = 10.0
 """A reader that takes nothing for so long is gone; below the library's 15 s without a pong."""
 _PIECE_BYTES = 2048
 """What is parsed in one go: some hundreds of empty frames are in it, which takes a few milliseconds."""
+_TAKEN_AT_ONCE = 8
+"""So many texts of what is parsed in one go are taken before others have their turn."""
 
 
 @attrs.frozen
@@ -73,24 +77,32 @@ class _Websocket(WebSocketsSansIOProtocol):
 
     What arrives is parsed in pieces, each in a round of the event loop of its own, and only when what was in
     the pieces before has been taken: a client that sends thousands of frames at once waits for itself.
+
+    It is a :class:`~gym_p2p.server.guard.frames.Lane`, too: a text is taken at once, without the
+    application's tasks, timers and queues, while that waits for the next one and has all before it.
     """
 
     door: Doorkeeper
     frame_rate: FrameRate
+    take: Callable[[str], bool] | None = None
 
     def connection_made(self, transport: Any) -> None:
         self.logger = _LOG
         super().connection_made(transport)
         self._unparsed = bytearray()
         self._feeding = False
+        self._is_awaited = False
+        self._still_taken = 0
         self._frames = RateLimit(self.frame_rate.per_s, self.frame_rate.burst)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unparsed.clear()
+        self.take = None
         self.door.leave(self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._still_taken = _TAKEN_AT_ONCE
         if not self.handshake_initiated:  # the head, whose length is bounded already
             super().data_received(data)
             return
@@ -111,6 +123,7 @@ class _Websocket(WebSocketsSansIOProtocol):
     def _feed(self) -> None:
         """Parse the next piece."""
         self._feeding = False
+        self._still_taken = _TAKEN_AT_ONCE
         if self.transport.is_closing():
             self._unparsed.clear()
             return
@@ -138,9 +151,49 @@ class _Websocket(WebSocketsSansIOProtocol):
         self.queue.put_nowait({"type": "websocket.disconnect", "code": POLICY_VIOLATION})
         self.door.turn_away(self.transport, "too_many_frames")
 
+    async def run_asgi(self) -> None:
+        """Run the application."""
+        self.scope["extensions"][LANE_KEY] = {"lane": self}
+        await super().run_asgi()
+
+    def handle_text(self, event: Any) -> None:
+        """Have a text taken at once, if somebody does, or put it where the application finds it."""
+        if self.take is None or not self._may_overtake(event) or not self._taken(event.data):
+            super().handle_text(event)
+
+    def _may_overtake(self, event: Any) -> bool:
+        """Return whether a whole text has nothing before it, and is not one too many of one client's."""
+        return (
+            self._still_taken > 0
+            and self._is_awaited
+            and event.fin
+            and self.queue.empty()
+            and not self.close_sent
+        )
+
+    def _taken(self, data: Any) -> bool:
+        self._still_taken -= 1
+        try:
+            text = bytes(data).decode()
+        except UnicodeDecodeError:  # what becomes of it the library knows
+            return False
+        return self.take is not None and self.take(text)
+
+    def write(self, text: bytes) -> bool:
+        """Send a text at once; ``False`` where that cannot be now, or not any more."""
+        if not self.writable.is_set() or self.transport.is_closing() or self.conn.state is not State.OPEN:
+            return False
+        self.conn.send_text(text)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
+
     async def receive(self) -> Any:
         """Return the next ASGI message."""
-        message = await super().receive()
+        self._is_awaited = True
+        try:
+            message = await super().receive()
+        finally:
+            self._is_awaited = False
         if self._unparsed:
             self._go_on()
         return message

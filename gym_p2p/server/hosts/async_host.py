@@ -13,10 +13,9 @@ import asyncio
 import functools
 import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import engineio
 import socketio
 
 from gym_p2p.config.event_names import EventNames
@@ -28,12 +27,14 @@ from gym_p2p.processes.tasks import note_failure
 from gym_p2p.server.delivery import AsyncDelivery
 from gym_p2p.server.documents import Documents
 from gym_p2p.server.guard.client_log import client_log
-from gym_p2p.server.guard.frames import GUARD_KEY, VIOLATION, ConnectionGuard
+from gym_p2p.server.guard.frames import GUARD_KEY, VIOLATION
 from gym_p2p.server.guard.metrics import ServiceMetrics
 from gym_p2p.server.handlers.hooks import HookCaller
+from gym_p2p.server.hosts.async_sockets import AsyncSockets
 from gym_p2p.server.hosts.callbacks import Callbacks
 from gym_p2p.server.hosts.registration import Registration, arguments_for
-from gym_p2p.server.switchboard import MAX_QUEUED_PACKETS, OnOutcome, Switchboard, error_of
+from gym_p2p.server.hosts.taken_over import LOOK_AGAIN_S, TakenOver
+from gym_p2p.server.switchboard import OnOutcome, Switchboard, error_of
 
 __all__ = ["AsyncService"]
 
@@ -74,8 +75,8 @@ class AsyncService:
         self._callbacks = callbacks
         hook = callbacks.pre_match
         self._hook = None if hook is None else HookCaller(hook, callbacks.hook_timeout_s)
-        self._guards: dict[str, ConnectionGuard] = {}
-        """By socket; there are none where a host's application has no ``FrameGuard`` around it."""
+        self._sockets = AsyncSockets(sio, names.namespace)
+        self._taken_over = TakenOver(sio, names.namespace)
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
         self._running = self._awake = False
@@ -150,7 +151,8 @@ class AsyncService:
             connect=self._connect, disconnect=self._disconnect, events=events, unknown=unknown
         )
         self._running = True
-        self._take_over()
+        self._take_over(self._taken_over.begin())
+        self._own(self._watch_taken_over())
         self._own(self._switchboard.metrics.watch_loop())
         delivery = self.documents.delivery
         if isinstance(delivery, AsyncDelivery):
@@ -213,17 +215,32 @@ class AsyncService:
             # Coming back all the same is what holds the address back.
             guard.violated |= refused is not None and refused.code is Code.RATE_LIMITED
         if refused is not None:
-            self._own(self._close(None, guard, _GOODBYE_S))
+            self._own(self._sockets.close(None, guard, _GOODBYE_S))
             raise socketio.exceptions.ConnectionRefusedError(refused.message, error_of(refused))
-        if guard is not None:
-            self._guards[sid] = guard
+        self._sockets.add(sid, guard)
+        self._sockets.take_events(sid, functools.partial(self._take, sid))
 
-    def _take_over(self) -> None:
+    def _take_over(self, sids: Iterable[str]) -> None:
         """Let in who is connected to the host already."""
-        for sid, _ in tuple(self._sio.manager.get_participants(self._namespace, None)):
+        for sid in sids:
             environ = self._sio.get_environ(sid, self._namespace) or {}
+            if sid in self._switchboard:
+                continue
             if self._switchboard.let_in(sid, None, time.monotonic()) is None:
+                self._sockets.add(sid, None)
                 self._identify(sid, environ)
+
+    async def _watch_taken_over(self) -> None:
+        """Let in, and forget, as the host has answered who was connecting when we came."""
+        while self._taken_over:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            self._look_at_taken_over()
+
+    def _look_at_taken_over(self) -> None:
+        come, gone = self._taken_over.look()
+        self._take_over(come)
+        for sid in gone:
+            self._forget(sid, "refused by the host")
 
     def _identify(self, sid: str, environ: Mapping[str, Any]) -> None:
         """Ask the host whose a socket is, if it says so and has not yet."""
@@ -235,15 +252,27 @@ class AsyncService:
             self._wake()
 
     def _on_event(self, event: str, sid: str, *arguments: Any) -> dict[str, Any]:
+        if self._taken_over and sid not in self._switchboard:
+            self._look_at_taken_over()
         if self._callbacks.subject_of is not None:
             self._identify(sid, self._sio.get_environ(sid, self._namespace) or {})
         answer = self._switchboard.receive(event, arguments, sid, time.monotonic())
         self._wake()
         return answer
 
+    def _take(self, sid: str, text: str) -> None:
+        """Handle an event that the library has not seen, as it would have it handled; acknowledge it."""
+        try:
+            packet = self._sio.packet_class(encoded_packet=text[1:])
+            event, *arguments = packet.data
+            answer = self._on_event(event, sid, *arguments)
+            if packet.id is not None:
+                self._sockets.put(sid, socketio.packet.ACK, [answer], packet.id)
+        except Exception:  # noqa: BLE001  # a bug of ours must not end a client's connection
+            _LOG.exception("taking an event")
+
     def _forget(self, sid: str, reason: str) -> None:
-        guard = self._guards.pop(sid, None)
-        misbehaved = guard is not None and guard.violated
+        misbehaved = self._sockets.forget(sid)
         self._switchboard.forget(sid, reason, time.monotonic(), misbehaved=misbehaved)
         self._wake()
 
@@ -260,9 +289,15 @@ class AsyncService:
         self._awake = False
         if not self._running:
             return
-        while (output := self._switchboard.poll(time.monotonic())) is not None:
-            self._switchboard.carry_out(output, self, time.monotonic())
-        self._set_alarm(self._switchboard.next_timeout())
+        now = time.monotonic()
+        while True:
+            while (output := self._switchboard.poll()) is not None:
+                self._switchboard.carry_out(output, self, now)
+            due = self._switchboard.next_timeout()
+            if due is None or due > now:
+                break
+            self._switchboard.handle_timeout(now)
+        self._set_alarm(due)
 
     def _set_alarm(self, due: float | None) -> None:
         """Wake at this time and no other; mostly it is the one before."""
@@ -280,17 +315,9 @@ class AsyncService:
         self._wake()
 
     def emit(self, socket: str, event: str, payload: dict[str, Any]) -> None:
-        """Queue an event for a socket, without the library's own way to do that: a task for every one."""
-        transport = self._sio.eio.sockets.get(self._sio.manager.eio_sid_from_sid(socket, self._namespace))
-        if transport is None or transport.closed:
-            return
-        if transport.queue.qsize() > MAX_QUEUED_PACKETS:
+        """Send an event to a socket; one that does not read is dropped."""
+        if not self._sockets.put(socket, socketio.packet.EVENT, [self._names.of(event), payload]):
             self.close(socket, "it does not read", at_once=True)
-            return
-        packet = self._sio.packet_class(
-            socketio.packet.EVENT, data=[self._names.of(event), payload], namespace=self._namespace
-        )
-        transport.queue.put_nowait(engineio.packet.Packet(engineio.packet.MESSAGE, packet.encode()))
 
     def consult(self, proposed: ProposedMatch) -> None:
         """Ask the pre-match hook."""
@@ -306,20 +333,9 @@ class AsyncService:
 
     def close(self, socket: str, reason: str, *, at_once: bool) -> None:
         """Forget a socket at once, and close it as soon as it has had the time to read its goodbye."""
-        self._own(self._close(socket, self._guards.get(socket), 0.0 if at_once else _GOODBYE_S))
+        guard = self._sockets.guard_of(socket)
+        self._own(self._sockets.close(socket, guard, 0.0 if at_once else _GOODBYE_S))
         self._forget(socket, reason)
-
-    async def _close(self, sid: str | None, guard: ConnectionGuard | None, grace_s: float) -> None:
-        if sid is not None:  # otherwise the library has refused it, and said so
-            connection = self._sio.manager.eio_sid_from_sid(sid, self._namespace)
-            await self._sio.disconnect(sid, namespace=self._namespace)
-            transport = self._sio.eio.sockets.get(connection)
-            if guard is None and not grace_s and transport is not None:  # else one that floods could go on
-                await transport.close(wait=False, abort=True)
-                transport.queue.put_nowait(None)  # ends the library's writer, which closes the websocket
-        if guard is not None:
-            await asyncio.sleep(grace_s)
-            await guard.close()
 
     def _own(self, work: Any) -> None:
         """Run a coroutine until it ends, or :meth:`stop` does."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,6 +35,7 @@ from gym_p2p.server.hosts.receiving import Receiving
 from gym_p2p.server.hosts.registration import Registration, arguments_for
 from gym_p2p.server.hosts.sync_calls import HostCalls, SyncHook
 from gym_p2p.server.hosts.sync_sockets import SyncSockets
+from gym_p2p.server.hosts.taken_over import LOOK_AGAIN_S, TakenOver
 from gym_p2p.server.switchboard import OnOutcome, Switchboard, error_of
 
 __all__ = ["SyncService"]
@@ -83,6 +84,7 @@ class SyncService:
         self._registration = Registration(sio, names)
         self._receiving = Receiving(sio, names.namespace)
         self._sockets = SyncSockets(sio, names.namespace)
+        self._taken_over = TakenOver(sio, names.namespace)
         self._callbacks = callbacks
         calls = HostCalls(sio)
         hook = callbacks.pre_match
@@ -181,8 +183,10 @@ class SyncService:
         }
         self._running = True
         self._receiving.begin(takes)
-        self._take_over()
+        self._take_over(self._taken_over.begin())
         self._sio.start_background_task(self._run)
+        if self._taken_over:
+            self._sio.start_background_task(self._watch_taken_over)
         if self._delivery is not None:
             self._delivery.start()
 
@@ -233,13 +237,13 @@ class SyncService:
 
     def _on_event(self, event: str, sid: str, *arguments: Any) -> dict[str, Any]:
         """Handle an event of which the library acknowledges what is returned."""
-        self._ask_identity(sid)
+        self._meet(sid)
         with self._working():
             return self._switchboard.receive(event, arguments, sid, time.monotonic())
 
     def _take(self, event: str, sid: str, arguments: tuple[Any, ...], ack_id: int | None) -> None:
         """Handle an event, and acknowledge it before anybody can send what follows from it."""
-        self._ask_identity(sid)
+        self._meet(sid)
         with self._working():
             answer = self._switchboard.receive(event, arguments, sid, time.monotonic())
             if ack_id is not None:
@@ -261,15 +265,34 @@ class SyncService:
         if refused is not None:
             raise socketio.exceptions.ConnectionRefusedError(refused.message, error_of(refused))
 
-    def _take_over(self) -> None:
+    def _take_over(self, sids: Iterable[str]) -> None:
         """Let in who is connected to the host already."""
-        for sid, _ in tuple(self._sio.manager.get_participants(self._namespace, None)):
+        for sid in sids:
             with self._working():
                 if sid in self._switchboard:  # it came meanwhile
                     continue
                 refused = self._switchboard.let_in(sid, None, time.monotonic())
             if refused is None:
                 self._identify(sid, self._sio.get_environ(sid, self._namespace) or {})
+
+    def _watch_taken_over(self) -> None:
+        """Let in, and forget, as the host has answered who was connecting when we came."""
+        while self._running and self._taken_over:
+            self._sio.sleep(LOOK_AGAIN_S)
+            self._look_at_taken_over()
+
+    def _look_at_taken_over(self) -> None:
+        with self._locked():
+            come, gone = self._taken_over.look()
+        self._take_over(come)
+        for sid in gone:
+            self._forget(sid, "refused by the host")
+
+    def _meet(self, sid: str) -> None:
+        """Have a socket let in that the host has answered just now, and have the host say whose it is."""
+        if self._taken_over and sid not in self._switchboard:
+            self._look_at_taken_over()
+        self._ask_identity(sid)
 
     def _ask_identity(self, sid: str) -> None:
         if self._callbacks.subject_of is not None:
@@ -315,9 +338,13 @@ class SyncService:
         """Carry out what the switchboard wants, in order, and call it when its time has come."""
         try:
             while self._running:
+                now = time.monotonic()
                 with self._locked():
                     outputs = tuple(self._poll_all())
                     due = self._switchboard.next_timeout()
+                    if not outputs and due is not None and due <= now:
+                        self._switchboard.handle_timeout(now)
+                        continue
                 for output in outputs:
                     self._switchboard.carry_out(output, self, time.monotonic())
                 if not outputs:
@@ -327,7 +354,7 @@ class SyncService:
             self._ended.set()
 
     def _poll_all(self) -> Iterator[ServiceOutput]:
-        while (output := self._switchboard.poll(time.monotonic())) is not None:
+        while (output := self._switchboard.poll()) is not None:
             yield output
 
     def emit(self, socket: str, event: str, payload: dict[str, Any]) -> None:

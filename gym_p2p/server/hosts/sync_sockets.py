@@ -49,7 +49,7 @@ class SyncSockets:
         transport = self._sio.eio.sockets.get(self._sio.manager.eio_sid_from_sid(sid, self._namespace))
         if transport is None or transport.closed:
             return True
-        packet = self._sio.packet_class(kind, namespace=self._namespace, id=ack_id, data=data).encode()
+        packet = self._sio.packet_class(kind, data, self._namespace, ack_id, binary=False).encode()
         for piece in packet if isinstance(packet, list) else [packet]:
             transport.queue.put(engineio.packet.Packet(engineio.packet.MESSAGE, piece))
         return self._reads(sid, transport.queue.qsize(), time.monotonic())

@@ -118,6 +118,18 @@ PLAYERS = TableText(
         Column("remote_candidate", "string", "The same there.", "Unknown."),
         Column("protocol", "string", "udp or tcp.", "Unknown."),
         Column("relay_protocol", "string", "udp, tcp or tls to the relay.", "Without a relay, or unknown."),
+        Column(
+            "game_transport",
+            "string",
+            "What carried game messages on that link at last: dtls (records beside SCTP) or datachannel.",
+            "Unknown, or of an earlier version.",
+        ),
+        Column(
+            "game_transport_returns",
+            "int",
+            "How often they went back from records to the channel there, because records did not arrive.",
+            "Unknown, or of an earlier version.",
+        ),
         Column("inputs_sent", "int", "Inputs sent to peers directly.", NO_DOCUMENT),
         Column("inputs_received", "int", "Inputs received from peers directly.", NO_DOCUMENT),
         Column("rollbacks", "int", "How often the past was corrected here.", NO_DOCUMENT),

@@ -134,6 +134,8 @@ EVENT_KINDS: Mapping[str, str] = MappingProxyType(
         "outage": "a link gave no answer for a while",
         "disconnection": "a link broke",
         "reconnection": "the way back was found, or sought in vain (value: attempts)",
+        "path": "a link's path was found, or it or what carries its game messages changed (value: how often "
+        "these had gone back to the channel by then; detail: what it is)",
         "focus": "the game was in the background",
         "desync": "a checked frame differed (detail: in which fields)",
         "input_delay": "the input delay from this frame on (value: frames)",

@@ -74,6 +74,26 @@ def _broken(account: Account) -> Iterator[dict[str, Any]]:
         }
 
 
+def _paths(account: Account) -> Iterator[dict[str, Any]]:
+    for peer, paths in account.connection_paths.items():
+        for one in paths:
+            path, ways = one.connection_details or parts.Path(), one.game_transport_counts
+            detail = {
+                "type": one.type,
+                "localCandidateType": path.local_candidate_type,
+                "remoteCandidateType": path.remote_candidate_type,
+                "gameTransport": one.game_transport,
+            }
+            yield {
+                "kind": "path",
+                "frame": path.detected_at_frame,
+                "at": path.timestamp,
+                "other": peer,
+                "value": ways and ways.returns,
+                "detail": json_text(detail),
+            }
+
+
 def _focus(account: Account) -> Iterator[dict[str, Any]]:
     told = account.part("focus_loss", parts.Focus)
     for period in told.background_periods if told is not None else ():
@@ -190,6 +210,7 @@ _SOURCES = (
     _rollbacks,
     _outages,
     _broken,
+    _paths,
     _focus,
     _desyncs,
     _input_delays,

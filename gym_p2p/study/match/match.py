@@ -178,7 +178,7 @@ def _player_rows(
 def _of_account(account: Account) -> dict[str, Any]:
     status, told, worst = account.status, account.rollbacks, worst_link(account)
     connection = account.part("connection", parts.Connection) or parts.Connection()
-    path = connection.connection_details or parts.Path()
+    path, ways = connection.connection_details or parts.Path(), connection.game_transport_counts
     inputs = (
         account.part("input_delivery", parts.Inputs) or account.part("inputs", parts.Inputs) or parts.Inputs()
     )
@@ -200,6 +200,8 @@ def _of_account(account: Account) -> dict[str, Any]:
         "remote_candidate": path.remote_candidate_type,
         "protocol": path.protocol,
         "relay_protocol": path.relay_protocol,
+        "game_transport": connection.game_transport,
+        "game_transport_returns": ways and ways.returns,
         "inputs_sent": inputs.sent_via_p2p,
         "inputs_received": inputs.received_via_p2p,
         "rollbacks": sum(one.rollback_count or 0 for one in summaries)

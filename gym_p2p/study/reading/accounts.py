@@ -135,6 +135,11 @@ class Account:
         return self.part("clock_offsets", dict[str, list[parts.ClockOffset]]) or {}
 
     @functools.cached_property
+    def connection_paths(self) -> dict[str, list[parts.Connection]]:
+        """Every path that a link had, the oldest first; by the peer's text."""
+        return self.part("connection_paths", dict[str, list[parts.Connection]]) or {}
+
+    @functools.cached_property
     def protocol_errors(self) -> dict[str, int]:
         """What peers sent and the protocol does not allow, counted."""
         return self.part("protocol_errors", dict[str, int]) or {}

@@ -24,6 +24,7 @@ __all__ = [
     "Episode",
     "EpisodeSummary",
     "Focus",
+    "GameTransportCounts",
     "Hash",
     "Id",
     "InputDelay",
@@ -64,13 +65,25 @@ class Path(Part, frozen=True):
     remote_candidate_type: str | None = None
     protocol: str | None = None
     relay_protocol: str | None = None
+    detected_at_frame: int | None = None
+    timestamp: float | None = None
+
+
+class GameTransportCounts(Part, frozen=True):
+    """How often game messages changed their way."""
+
+    doubts: int | None = None
+    returns: int | None = None
+    resumed: int | None = None
 
 
 class Connection(Part, frozen=True):
-    """The worst link."""
+    """A link's path; in a document's ``connection`` that of the worst link."""
 
     type: str | None = None
     connection_details: Path | None = None
+    game_transport: str | None = None
+    game_transport_counts: GameTransportCounts | None = None
 
 
 class Inputs(Part, frozen=True):

@@ -50,6 +50,7 @@ class _Whole(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True
     validation: msgspec.Raw = NOTHING
     session_status: msgspec.Raw = NOTHING
     connection: msgspec.Raw = NOTHING
+    connection_paths: msgspec.Raw = NOTHING
     input_delivery: msgspec.Raw = NOTHING
     inputs: msgspec.Raw = NOTHING
     reconnection: msgspec.Raw = NOTHING

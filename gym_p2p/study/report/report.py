@@ -140,7 +140,7 @@ def _one_match(study: Study, figures: Figures, plot: Plot, match: str) -> Html:
                 row["subject"],
                 ", ".join(json.loads(row["seats"] or "[]")),
                 row["ended_by"],
-                row["connection"],
+                words.connection(row),
                 _figure(row["total_return"], "g"),
                 row["rollbacks"],
                 row["mispredictions"],

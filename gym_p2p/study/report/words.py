@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gym_p2p.study.problems import plural
 from gym_p2p.study.report.figures import Figures
 from gym_p2p.version import __version__
 
-__all__ = ["duration", "end", "ends", "methods", "never_connected", "rtt", "synchrony"]
+__all__ = ["connection", "duration", "end", "ends", "methods", "never_connected", "rtt", "synchrony"]
 
 
 def duration(seconds: float) -> str:
@@ -82,6 +83,17 @@ def synchrony(figures: Figures) -> tuple[bool, str]:
     )
 
 
+def connection(player: Mapping[str, Any]) -> str | None:
+    """Return by which way a player's worst link went, and what carried the game's messages on it."""
+    way, carrier, returns = (
+        player[key] for key in ("connection", "game_transport", "game_transport_returns")
+    )
+    if way is None or carrier is None:
+        return None if way is None else str(way)
+    back = f", {plural(returns, 'return')} to the channel" if returns else ""
+    return f"{way}, {carrier}{back}"
+
+
 def methods(figures: Figures) -> list[str]:
     """Return the paragraphs for a methods section."""
     environments = sorted({row["environment"] for row in figures.matches if row["environment"]})
@@ -112,8 +124,14 @@ def _software(figures: Figures) -> str:
     versions = sorted({row["version"] for row in figures.players if row["version"]})
     told = [row for row in figures.players if row["source"] in {"documents", "frames"}]
     theirs = {row["match"] for row in figures.matches if row["schema_version"] is None}
+    # When a match without any document or recording was made, only a match log of theirs says.
+    logged = {
+        row["match"]
+        for row in figures.matches
+        if not row["documents"] and row["recording"] is None and row["started_at"] is not None
+    }
     found = [f"gym_p2p {_listed(versions) or '(version unknown)'}"]
-    if any(row["match"] in theirs for row in told):
+    if logged or any(row["match"] in theirs for row in told):
         others = any(row["match"] not in theirs for row in figures.matches)
         found = [*(found if others else []), "the browser framework multi-user-gymnasium"]
     return " and ".join(found)

@@ -12,6 +12,7 @@ from gym_p2p.core.latency.webrtc_stats import (
     GAME_RECORDS_ID,
     ConnectionDetails,
     Freshness,
+    GameTransportCounts,
     PollStatus,
     RoundTrip,
     extract_connection,
@@ -149,6 +150,17 @@ def test_what_carries_game_messages_is_read_where_a_report_says_so(said: Any, to
     carried = {"id": GAME_RECORDS_ID, "type": GAME_RECORDS_ID, "transport": said}
     details = extract_connection(report() | {GAME_RECORDS_ID: carried})
     assert details == ConnectionDetails("direct", "host", "srflx", "udp", game_transport=told)
+
+
+def test_a_way_that_is_not_settled_yet_is_unknown_and_changes_are_counted() -> None:
+    entry = {"id": GAME_RECORDS_ID, "type": GAME_RECORDS_ID, "transport": "datachannel", "settled": False}
+    details = extract_connection(report() | {GAME_RECORDS_ID: entry})
+    assert details == ConnectionDetails("direct", "host", "srflx", "udp")
+    counted = {"settled": True, "doubts": 3, "returns": 2, "resumed": 1}
+    details = extract_connection(report() | {GAME_RECORDS_ID: entry | counted})
+    assert details is not None
+    assert details.game_transport == "datachannel"
+    assert details.game_transport_counts == GameTransportCounts(doubts=3, returns=2, resumed=1)
 
 
 @pytest.mark.parametrize("side", ["L", "R"])

@@ -17,11 +17,15 @@ from gym_p2p.core.link.game_records import (
     BURST_BYTES,
     DOUBT_S,
     FIRST_BYTE,
+    INCOMING_BURST_BYTES,
     MAX_BYTES_PER_S,
+    MAX_INCOMING_BYTES_PER_S,
     MAX_RETURNS,
     PATIENCE_S,
+    RECORD_COST_BYTES,
     GameRecords,
     GameTransport,
+    takes_records,
 )
 
 TICK_S = 1 / 60
@@ -94,6 +98,28 @@ def ways(pair: Pair) -> tuple[GameTransport, GameTransport]:
 
 BY_RECORDS = (GameTransport.RECORDS,) * 2
 BY_CHANNEL = (GameTransport.CHANNEL,) * 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "dtls",
+        b"dtls",
+        {"dtls": 1},
+        [["dtls"]],
+        ["datachannel"],
+        [],
+        ["quic"],
+        ["DTLS", "dtls2"],
+        7,
+        True,
+    ],
+)
+def test_only_who_lists_records_takes_them(said: object) -> None:
+    assert not takes_records({"game_transport": said})
+    assert not takes_records(said)
+    assert takes_records({"game_transport": [said, "dtls"]})
 
 
 def test_both_go_over_to_records_within_two_round_trips_whoever_agrees_first() -> None:
@@ -171,6 +197,47 @@ def test_who_was_held_up_does_not_take_it_for_a_fault_of_records() -> None:
     assert end.returns == 0
 
 
+def test_what_it_is_to_be_is_settled_once_either_way_and_changes_are_counted() -> None:
+    pair = Pair(Path())
+    assert [end.settled for end in pair.ends] == [False, False]
+    pair.agree(0)
+    pair.agree(1)
+    pair.run(0.02)
+    assert [end.settled for end in pair.ends] == [False, False]
+    pair.run(0.2)
+    assert [end.settled for end in pair.ends] == [True, True]
+    pair.path.blocked = True
+    pair.run(1)
+    assert [(end.doubts, end.returns) for end in pair.ends] == [(1, 0), (1, 0)]
+    pair.run(PATIENCE_S)
+    pair.path.blocked = False
+    pair.run(12)
+    assert [(end.doubts, end.returns, end.resumed) for end in pair.ends] == [(1, 1, 1), (1, 1, 1)]
+
+
+def test_records_that_never_arrive_settle_it_for_the_channel() -> None:
+    pair = Pair(Path(blocked=True))
+    pair.agree(0)
+    pair.agree(1)
+    pair.run(PATIENCE_S + 2 * BEACON_EVERY_S)
+    assert ways(pair) == BY_CHANNEL
+    assert [(end.settled, end.returns, end.doubts) for end in pair.ends] == [(True, 0, 0)] * 2
+
+
+def test_who_refuses_records_takes_none_and_sends_none() -> None:
+    pair = Pair(Path())
+    pair.agree(0)
+    pair.ends[1].refuse()
+    pair.run(30)
+    assert ways(pair) == BY_CHANNEL
+    one, other = pair.ends
+    assert (other.settled, other.sent, other.received) == (True, 0, 0)
+    assert other.refused > 0
+    assert one.settled
+    message, answer = other.incoming(bytes((FIRST_BYTE, 0, 1)) + b"message", pair.now)
+    assert (message, answer) == (b"", None)
+
+
 def test_after_a_few_returns_the_channel_it_is() -> None:
     pair = Pair(Path())
     pair.agree(0)
@@ -210,6 +277,34 @@ def test_a_rate_that_no_match_needs_is_cut_off_and_counted() -> None:
     assert end.outgoing(message, 60.0) is not None
 
 
+@pytest.mark.parametrize("size", [0, 60, 1_160, 1_500])
+def test_what_comes_beyond_a_rate_is_not_taken_whatever_it_holds(size: int) -> None:
+    end = GameRecords()
+    end.agree(0.0)
+    record = bytes((FIRST_BYTE, 0, 0)) + bytes(size)
+    cost = len(record) + RECORD_COST_BYTES
+    count = 3 * MAX_INCOMING_BYTES_PER_S // cost
+    for n in range(count):
+        end.incoming(record, 5 + n / count)
+    assert end.received + end.refused == count
+    assert end.received * cost <= MAX_INCOMING_BYTES_PER_S + INCOMING_BURST_BYTES
+    assert end.received * cost > MAX_INCOMING_BYTES_PER_S * 0.99
+    message, _ = end.incoming(bytes((FIRST_BYTE, 0, 0)) + b"message", 7.0)
+    assert message == b"message"
+
+
+@pytest.mark.parametrize("size", [40, 200, 1_160])
+def test_the_most_that_is_sent_is_taken_also_where_it_comes_a_quarter_of_a_second_late(size: int) -> None:
+    one, other = GameRecords(), GameRecords()
+    sent = [one.outgoing(bytes(size), n / 100_000) for n in range(100_000)]
+    first = next(n for n, record in enumerate(sent) if record is None)
+    for n, record in enumerate(sent):
+        if record is not None:
+            other.incoming(record, max(n / 100_000, first / 100_000 + (0.0 if size < 100 else 0.2)))
+    assert one.left_out > 0
+    assert other.refused == 0
+
+
 @given(st.floats(0, 0.3), st.floats(0, 0.2), st.floats(0, 0.4), st.integers(0, 2**32), st.integers(0, 65_600))
 def test_any_path_that_carries_something_carries_records_across_the_wrap_of_the_count(
     delay_s: float, jitter_s: float, loss: float, seed: int, before: int
@@ -236,3 +331,19 @@ def test_whatever_comes_as_a_record_breaks_nothing_and_is_believed_only_where_it
         message, _ = end.incoming(bytes((FIRST_BYTE,)) + rest, n * 0.01)
         assert message == rest[2:]
         assert 0 <= end._arrived <= end.sent
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.5), st.booleans(), st.integers(0, 2**16 - 1)), max_size=60))
+def test_no_count_of_another_makes_it_claim_what_cannot_be(said: list[tuple[float, bool, int]]) -> None:
+    end = GameRecords()
+    end.agree(0.0)
+    now = 0.0
+    for waited_s, plays, count in said:
+        now += waited_s
+        end.handle_timeout(now, heard_at=now)
+        end.incoming(bytes((FIRST_BYTE, count >> 8, count & 0xFF)), now)
+        if plays and end.takes_messages:
+            end.outgoing(b"message", now)
+        assert end.resumed <= end.returns <= MAX_RETURNS
+        assert end.returns == 0 or end.settled
+        assert end.settled or end.transport is GameTransport.CHANNEL

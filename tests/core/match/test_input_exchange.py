@@ -85,7 +85,17 @@ def test_a_player_of_whom_all_inputs_are_here_holds_nothing_up() -> None:
     reports(peers[1], 3, 3, 1)
     assert ours.confirmed == 0
     peers[2].state, peers[2].final = PeerState.GONE, 1
+    ours.reconsider()
     assert ours.confirmed == 3
+
+
+def test_a_new_episode_owes_no_report_of_what_arrived_in_the_one_before() -> None:
+    ours, peers = exchange()
+    ours.arrived(peers[1], 0, [b"x"], 1.0)
+    assert [ours.unreported_since(peer) for peer in peers.values()] == [1.0, 1.0]
+    ours.begin(2, dict.fromkeys(range(3), 0))
+    assert [ours.unreported_since(peer) for peer in peers.values()] == [None, None]
+    assert list(ours.held()) == [0, 0, 0]
 
 
 def test_shares_are_what_a_peer_may_lack_of_another() -> None:
@@ -117,6 +127,7 @@ def test_where_nobody_else_plays_our_own_inputs_confirm_frames() -> None:
     ours.arrived(peers[1], 0, [b"x"] * 3, 0.0)
     assert ours.add_local_input(b"a", 0.0) == []
     peers[1].state, peers[1].final = PeerState.GONE, 3
+    ours.reconsider()
     confirmed = [event for frame in range(1, 6) for event in ours.add_local_input(b"a", frame * FRAME_S)]
     assert [event.confirmed for event in confirmed if isinstance(event, InputsArrived)] == [2, 3, 4, 5, 6]
 

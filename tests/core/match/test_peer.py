@@ -146,11 +146,11 @@ def test_who_answers_pings_late_makes_nobody_wait_for_long() -> None:
 
 def test_silence_is_noticed_and_then_a_loss() -> None:
     peer = playing()
-    assert Due.NOTICE not in peer.due([0, 0], 0, SLOW_S, 0.49)
-    assert Due.NOTICE in peer.due([0, 0], 0, SLOW_S, 0.5)
+    assert Due.NOTICE not in peer.due(peer.times([0, 0], 0, SLOW_S), 0.49)
+    assert Due.NOTICE in peer.due(peer.times([0, 0], 0, SLOW_S), 0.5)
     peer.interrupted = True
-    assert Due.LOST not in peer.due([0, 0], 0, SLOW_S, 1.99)
-    assert Due.LOST in peer.due([0, 0], 0, SLOW_S, 2.0)
+    assert Due.LOST not in peer.due(peer.times([0, 0], 0, SLOW_S), 1.99)
+    assert Due.LOST in peer.due(peer.times([0, 0], 0, SLOW_S), 2.0)
     assert peer.received_something(2.5) == 2.5
     assert peer.received_something(2.6) is None
 
@@ -159,7 +159,7 @@ def test_a_greeting_is_waited_for_longer_than_silence_is_borne() -> None:
     peer = Peer(index=1, sync=SYNC, players=2)
     peer.opened(1.0)
     assert peer.times([0, 0], 0, SLOW_S)[1:] == (math.inf, 1.0 + GREETING_TIMEOUT_S, math.inf)
-    assert peer.due([0, 0], 0, SLOW_S, 1.0 + GREETING_TIMEOUT_S) == [Due.PING, Due.LOST]
+    assert peer.due(peer.times([0, 0], 0, SLOW_S), 1.0 + GREETING_TIMEOUT_S) == [Due.PING, Due.LOST]
 
 
 def test_something_is_sent_often_enough_and_pings_at_their_interval() -> None:
@@ -202,10 +202,9 @@ def test_a_new_episode_forgets_the_inputs_of_the_one_before() -> None:
     peer.acknowledges(inputs(3, 3), 0)
     peer.final = 1
     peer.keep_hearsay(Share(1, 1, 0, ()))
-    peer.unreported_since = 1.0
     peer.begin_episode(2)
     fresh = Peer(index=1, sync=SYNC, players=2)
-    for name in ("received", "acknowledged", "final", "hearsay", "unreported_since"):
+    for name in ("received", "acknowledged", "final", "hearsay"):
         assert getattr(peer, name) == getattr(fresh, name)
     assert peer.remote_inputs.count == 0
 

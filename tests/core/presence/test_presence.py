@@ -9,7 +9,9 @@ import pytest
 from gym_p2p.config.public_ids import is_public_id
 from gym_p2p.core.api.replies import Close, Code, Emit, Refused
 from gym_p2p.core.api.rooms import Replaced
+from gym_p2p.core.presence import pseudonyms as pseudonyms_module
 from gym_p2p.core.presence.presence import Presence, Registered
+from gym_p2p.core.presence.pseudonyms import Assigned, Pseudonyms
 
 
 def make_presence(*, register_timeout_s: float | None = None) -> Presence:
@@ -46,6 +48,34 @@ def test_a_socket_cannot_become_another_subject() -> None:
     presence.register("s", "ann")
     assert code(presence.register("s", "bob")) is Code.WRONG_STATE
     assert not registered(presence.register("s", "ann")).moved
+
+
+def test_who_is_refused_another_name_makes_nobody_of_it() -> None:
+    pseudonyms = Pseudonyms(lambda subject, attempt: f"p-{subject}-{attempt}")
+    presence = Presence(pseudonyms=pseudonyms)
+    presence.connected("s", 0.0)
+    registered = presence.register("s", "ann")
+    assert isinstance(registered, Registered)
+    assert presence.poll() == Assigned("ann", "p-ann-0")
+    for name in ("bob", "p-ann-0"):
+        refused = presence.register("s", name)
+        assert isinstance(refused, Refused)
+        assert refused.code is Code.WRONG_STATE
+        assert presence.poll() is None
+        assert pseudonyms.subject(f"p-{name}-0") is None
+    assert presence.register("s", "ann") == registered
+
+
+def test_who_comes_beyond_the_most_that_are_kept_registers_again_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pseudonyms_module, "MOST_KEPT", 0)
+    presence = Presence(pseudonyms=Pseudonyms(lambda subject, attempt: f"p-{subject}-{attempt}"))
+    presence.connected("s", 0.0)
+    registered = presence.register("s", "ann")
+    assert isinstance(registered, Registered)
+    assert presence.register("s", "ann") == registered
+    assert isinstance(presence.register("s", "bob"), Refused)
 
 
 def test_a_socket_that_does_not_register_in_time_is_closed_exactly_at_its_deadline() -> None:

@@ -4,11 +4,12 @@ import sys
 import threading
 import time
 
+import attrs
 import msgspec
 import pytest
 
 from gym_p2p.core.latency.delta_series import decode_series
-from gym_p2p.core.latency.webrtc_stats import ConnectionDetails
+from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, GameTransportCounts, PollStatus
 from gym_p2p.core.record.documents import build_document
 from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
@@ -284,6 +285,53 @@ def test_what_carries_game_messages_stands_with_the_path_and_a_return_to_the_cha
         ("dtls", 1000),
         ("datachannel", 3000),
     ]
+
+
+def test_what_is_found_out_of_a_path_later_makes_no_second_one_of_it() -> None:
+    record = played(new_record(), 2)
+    path = ConnectionDetails("direct", "host", "host", "udp")
+    poll(record, 1, attrs.evolve(fresh(5, 1, path), rtt_ms=None, status=PollStatus.UNANSWERED))
+    seen = attrs.evolve(path, local_candidate_type="srflx")
+    poll(record, 1, fresh(5, 2, seen))
+    record.episode.frame([b"\0", b"\0"])
+    found = attrs.evolve(seen, game_transport="dtls", game_transport_counts=GameTransportCounts(0, 0, 0))
+    poll(record, 1, fresh(5, 3, found))
+    poll(record, 1, fresh(5, 4, seen))
+    doubted = attrs.evolve(found, game_transport_counts=GameTransportCounts(1, 0, 0))
+    poll(record, 1, fresh(5, 5, doubted))
+    (paths,) = documents(record)["session"]["connectionPaths"].values()
+    assert paths == [documents(record)["session"]["connection"]]
+    (told,) = paths
+    assert (told["gameTransport"], told["gameTransportCounts"]["doubts"]) == ("dtls", 1)
+    assert told["connectionDetails"]["localCandidateType"] == "srflx"
+    assert (told["connectionDetails"]["detectedAtFrame"], told["connectionDetails"]["timestamp"]) == (
+        2,
+        START_MS + 1000,
+    )
+
+
+def test_every_return_to_the_channel_and_every_way_back_has_its_frame_its_time_and_its_number() -> None:
+    record = played(new_record(), 2)
+    steps = [("dtls", 0, 0), ("datachannel", 1, 0), ("dtls", 1, 1), ("datachannel", 2, 1)]
+    for second, (transport, returns, resumed) in enumerate(steps):
+        counts = GameTransportCounts(returns, returns, resumed)
+        path = ConnectionDetails("relay", "relay", "relay", "udp", "udp", transport, counts)
+        for again in (0, 1):
+            poll(record, 1, fresh(5, 10 * second + again, path))
+            record.episode.frame([b"\0", b"\0"])
+    for document in documents(record).values():
+        (paths,) = document["connectionPaths"].values()
+        at = [one["connectionDetails"] for one in paths]
+        assert [(one["detectedAtFrame"], one["timestamp"] - START_MS) for one in at] == [
+            (2, 0),
+            (4, 10_000),
+            (6, 20_000),
+            (8, 30_000),
+        ]
+        assert [one["gameTransport"] for one in paths] == [transport for transport, _, _ in steps]
+        counted = [one["gameTransportCounts"] for one in paths]
+        assert [(one["returns"], one["resumed"]) for one in counted] == [step[1:] for step in steps]
+    assert documents(record)["multiplayer"]["connection"]["gameTransportCounts"] == counted[-1]
 
 
 def test_reconnections_are_in_every_document() -> None:

@@ -259,7 +259,10 @@ def test_thousands_of_episodes_that_are_over_are_not_looked_through_again() -> N
 
 # Whoever gives a record another fact has to say in the journal's tables how it is written down, or here that
 # it follows from the others.
-_DERIVED = {EpisodeRecord: {"number", "called", "begin", "_appends"}, LinkRecord: {"_monitor", "_details"}}
+_DERIVED = {
+    EpisodeRecord: {"number", "called", "begin", "_appends"},
+    LinkRecord: {"_monitor", "_details", "_answered"},
+}
 
 
 def test_every_fact_of_a_record_is_written_down() -> None:

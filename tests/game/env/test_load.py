@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import attrs
+import msgspec
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -128,7 +128,7 @@ def test_an_action_mask_counts_whatever_it_is_made_of(form: Any) -> None:
 def test_the_action_mask_may_be_in_the_info() -> None:
     game = make_game(Echo(spaces.Tuple([spaces.Discrete(5)] * 2)))
     info = {"action_mask": [False, False, False, True, False]}
-    outcome = attrs.evolve(game.reset(1), infos=(info, {}))
+    outcome = msgspec.structs.replace(game.reset(1), infos=(info, {}))
     act = random_actor(game)
     assert {act(outcome, frame)[0] for frame in range(20)} == {3}
     assert len({act(outcome, frame)[1] for frame in range(40)}) > 1

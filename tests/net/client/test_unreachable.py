@@ -13,8 +13,8 @@ import pytest
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import ConfigurationError, ServiceUnreachable
-from gym_p2p.exports import Upload, UploadOutcome, upload
 from gym_p2p.exports.unreachable import why_unreachable
+from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.net.client.operator import QueueView
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.server import Service, serve_in_thread

@@ -102,8 +102,8 @@ class TestCarrying:
     def test_messages_from_before_our_own_side_is_open_are_delivered_then(self) -> None:
         async def work() -> None:
             peer = Peer()
-            peer.connection._channels.expect(negotiated_game=True, creates_game=True)
-            ctrl, game = (counters.channel for counters in peer.connection._channels.counters)
+            peer.connection._carriers.channels.expect(negotiated_game=True, creates_game=True)
+            ctrl, game = (counters.channel for counters in peer.connection._carriers.channels.counters)
             ctrl.emit("message", b"first")
             ctrl._setReadyState("open")
             assert (peer.messages, peer.states) == ([], [])

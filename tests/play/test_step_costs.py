@@ -1,0 +1,82 @@
+"""What a step in lockstep costs, in what can be counted: calls, system calls, messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gym_p2p import P2PEnv
+from gym_p2p.envs.rally import RallyEnv
+from tests.play.by_hand import Calls, NetworkByHand, network_by_hand
+
+FRAMES = 200
+
+
+class Match:
+    """A match that has begun, of which the calls of steps are counted."""
+
+    def __init__(self, env: P2PEnv, network: NetworkByHand) -> None:
+        self.env, self.network = env, network
+        self.users, self.given, self.arrived = Calls(), Calls(), Calls()
+
+    def play(self) -> None:
+        """Play some frames, and count."""
+        for _ in range(20):
+            self.env.step(1)
+        self.network.given, self.network.arrived, self.network.messages = self.given, self.arrived, [0, 0]
+        for _ in range(FRAMES):
+            with self.users:
+                self.env.step(1)
+
+    def per_step(self, calls: Calls) -> float:
+        """Return how many functions of Python were called a step."""
+        return calls.python.total() / FRAMES
+
+
+@pytest.fixture
+def match(monkeypatch: pytest.MonkeyPatch) -> Iterator[Match]:
+    with network_by_hand(monkeypatch) as network:
+        env = P2PEnv(
+            RallyEnv(points=1000),
+            seat="left",
+            room="by-hand",
+            sync="lockstep",
+            network="process",
+            exports=None,
+        )
+        env.reset()
+        yield Match(env, network)
+        env.close()
+
+
+def test_a_step_is_few_calls_of_the_users_half(match: Match) -> None:
+    match.play()
+    bare, env = Calls(), RallyEnv(points=1000)
+    env.reset(seed=1)
+    for _ in range(FRAMES):
+        with bare:
+            env.step({"left": 1, "right": 1})
+    assert match.per_step(match.users) - match.per_step(bare) <= 160
+
+
+def test_a_step_is_few_calls_of_the_networks_half(match: Match) -> None:
+    match.play()
+    assert match.per_step(match.given) <= 34
+    assert match.per_step(match.arrived) <= 50
+
+
+def test_a_step_is_one_message_each_way_and_four_system_calls_of_the_users_half(match: Match) -> None:
+    match.play()
+    assert match.network.messages == [FRAMES, FRAMES]
+    native = match.users.native
+    checksums = FRAMES // match.env.p2p.config.sync.checked_every + 1
+    assert native["socket.send"] <= FRAMES + checksums
+    assert native["socket.recv"] <= FRAMES + checksums
+    assert native["poll.poll"] <= 2 * (FRAMES + checksums), "before the input, and for what comes of it"
+
+
+def test_an_action_is_encoded_once_and_a_frame_planned_when_something_is_new(match: Match) -> None:
+    match.play()
+    assert match.users.of("game/spaces/codec.py", "encode") == FRAMES
+    assert match.users.of("core/sync/session.py", "_plan") == FRAMES, "with theirs"

@@ -1,0 +1,227 @@
+"""A server that forks processes of ours, and what becomes of both, whoever dies first."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from gym_p2p.processes.forked import ForkedProcess, ForkServer, OtherProcess, can_fork, socket_pair
+from gym_p2p.processes.reports import Report, send_report
+from tests.waiting import PATIENCE_S, until
+
+pytestmark = pytest.mark.skipif(not can_fork(), reason="no pidfds here, so there is no such server")
+
+
+@pytest.fixture
+def server() -> Iterator[ForkServer]:
+    server = ForkServer("tests.processes.forkable", without=("mailbox",))
+    yield server
+    server.close()
+
+
+def _ask(server: ForkServer, word: str) -> tuple[OtherProcess, socket.socket, dict[str, Any]]:
+    """Have a process forked that does this; return what it says."""
+    ours, theirs = socket_pair()
+    with theirs:
+        process = server.fork(theirs)
+    ours.settimeout(PATIENCE_S)
+    ours.sendall(word.encode())
+    with ours.makefile("r") as lines:
+        return process, ours, json.loads(lines.readline())
+
+
+def test_each_process_is_a_fork_with_one_thread_and_nothing_of_its_siblings(server: ForkServer) -> None:
+    asked = [_ask(server, "wait") for _ in range(4)]
+    told = [answer for _, _, answer in asked]
+    assert len({answer["pid"] for answer in told}) == 4
+    assert all(psutil.Process(answer["pid"]).ppid() == server.pid for answer in told)
+    assert all(answer["threads"] == [1, 1] for answer in told)
+    assert len({answer["descriptors"] for answer in told}) == 1
+    assert not any(answer["owner ended"] for answer in told)
+    assert all(answer["without"] for answer in told)
+    for process, line, _ in asked:
+        line.close()
+        assert process.has_ended(PATIENCE_S)
+        assert process.ending() == "exit code 0"
+        process.close()
+
+
+def test_no_random_draw_of_one_is_another_ones(server: ForkServer) -> None:
+    drawn = []
+    for _ in range(4):
+        process, line, told = _ask(server, "draw")
+        drawn += told["draws"]
+        line.close()
+        process.close()
+    assert len(set(drawn)) == len(drawn) == 20
+
+
+@pytest.mark.parametrize(("word", "ending"), [("die", "exit code -9"), ("raise", "exit code 1")])
+def test_how_one_ended_is_told(
+    word: str, ending: str, server: ForkServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    process, line, _ = _ask(server, word)
+    assert process.has_ended(PATIENCE_S)
+    assert process.ending() == ending
+    assert ("ValueError: as it was told to" in capfd.readouterr().err) == (word == "raise")
+    line.close()
+    process.close()
+    process.close()
+
+
+def test_one_that_does_not_end_is_killed(server: ForkServer) -> None:
+    process, line, _ = _ask(server, "sleep")
+    assert not process.has_ended(0.05)
+    process.kill()
+    assert process.has_ended(PATIENCE_S)
+    assert process.ending() == "exit code -9"
+    process.kill()
+    line.close()
+    process.close()
+
+
+def test_what_it_says_on_standard_error_goes_where_the_owners_goes_by_then(
+    server: ForkServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with capfd.disabled():
+        first, line, _ = _ask(server, "wait")
+        line.close()
+        assert first.has_ended(PATIENCE_S)
+    second, line, _ = _ask(server, "complain")
+    assert second.has_ended(PATIENCE_S)
+    assert capfd.readouterr().err == "a complaint\n"
+    line.close()
+    for process in (first, second):
+        process.close()
+
+
+def test_process_after_process_leaves_no_descriptor_and_no_zombie(server: ForkServer) -> None:
+    def one() -> None:
+        process, line, _ = _ask(server, "wait")
+        line.close()
+        assert process.has_ended(PATIENCE_S)
+        assert process.ending() == "exit code 0"  # so the server has reaped it
+        process.close()
+
+    here, there = psutil.Process(), psutil.Process(server.pid)
+    one()
+    before = here.num_fds(), there.num_fds()
+    for _ in range(20):
+        one()
+    until(lambda: (here.num_fds(), there.num_fds()) == before)
+    assert there.children() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_everything_ends_neither_server_nor_process(
+    number: signal.Signals, server: ForkServer
+) -> None:
+    process, line, told = _ask(server, "wait")
+    for pid in (server.pid, told["pid"]):
+        os.kill(pid, number)
+    again, line_again, _ = _ask(server, "wait")
+    assert server.is_there()
+    assert not process.has_ended(0.05)
+    for end in (line, line_again):
+        end.close()
+    for one in (process, again):
+        assert one.has_ended(PATIENCE_S)
+        assert one.ending() == "exit code 0"
+        one.close()
+
+
+def test_what_a_killed_server_has_forked_goes_on_and_its_end_is_noticed(server: ForkServer) -> None:
+    process, line, _ = _ask(server, "wait")
+    assert not process.has_ended()
+    os.kill(server.pid, signal.SIGKILL)
+    until(lambda: not server.is_there())
+    assert not process.has_ended(0.05)
+    line.close()
+    assert process.has_ended(PATIENCE_S)
+    assert process.ending() == "exit code unknown"
+    process.close()
+    ours, theirs = socket_pair()
+    with ours, theirs, pytest.raises(ConnectionError):
+        server.fork(theirs)
+
+
+def test_one_that_is_asked_of_a_server_which_dies_at_once_is_not_waited_for(server: ForkServer) -> None:
+    os.kill(server.pid, signal.SIGSTOP)
+    ours, theirs = socket_pair()
+    with theirs:
+        process = server.fork(theirs)
+    assert not process.has_ended(0.05)
+    os.kill(server.pid, signal.SIGKILL)
+    assert process.has_ended(PATIENCE_S)
+    assert process.ending() == "exit code unknown"
+    assert ours.recv(1) == b""
+    ours.close()
+    process.close()
+
+
+def test_why_one_could_not_be_forked_is_told() -> None:
+    line, theirs = socket_pair()
+    process = ForkedProcess(line)
+    assert not process.has_ended()
+    with theirs:
+        send_report(theirs, Report.failed(OSError(errno.EAGAIN, "no more")))
+    assert process.has_ended(PATIENCE_S)
+    assert process.ending() == f"it could not start: {os.strerror(errno.EAGAIN)}"
+    process.kill()
+    process.close()
+
+
+_OWNER = """
+import os, signal, socket, sys, time
+from gym_p2p.processes.forked import ForkServer, socket_pair
+if sys.argv[1] == "ignores its children":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+server = ForkServer("tests.processes.forkable")
+ours, theirs = socket_pair()
+process = server.fork(theirs)
+theirs.close()
+ours.sendall(b"wait")
+assert ours.recv(1)
+heir = os.fork() if sys.argv[1] == "heir" else 1
+if heir == 0:
+    time.sleep(60)
+print(server.pid, heir, flush=True)
+time.sleep(60 if sys.argv[1] != "ends" else 0)
+"""
+
+
+@pytest.mark.parametrize("how", ["alone", "heir", "ignores its children", "ends"])
+def test_a_server_is_gone_with_its_owner(how: str) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", _OWNER, how], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    with owner.stdout:
+        pid, heir = map(int, owner.stdout.readline().split())
+        server = psutil.Process(pid) if psutil.pid_exists(pid) else None
+        if how != "ends":
+            owner.kill()
+        owner.wait(PATIENCE_S)
+    assert server is None or psutil.wait_procs([server], timeout=PATIENCE_S)[1] == []
+    if how == "heir":
+        os.kill(heir, signal.SIGKILL)
+
+
+def test_a_module_that_cannot_be_imported_is_an_end_and_no_wait(capfd: pytest.CaptureFixture[str]) -> None:
+    server = ForkServer("tests.processes.no_such_module")
+    ours, theirs = socket_pair()
+    with ours, theirs:
+        process = server.fork(theirs)
+        assert process.has_ended(PATIENCE_S)
+    assert "no_such_module" in capfd.readouterr().err
+    process.close()
+    server.close()
+    server.close()
