@@ -171,7 +171,7 @@ class Inbox:
         self._outputs.send(peer, Pong(message.number, message.sent_us, micros, micros), now)
 
     def _on_pong(self, peer: Peer, message: Pong, now: float) -> None:
-        if (pinged := peer.receive_pong(message, now)) is not None:
+        if (pinged := peer.pings.receive(peer.index, message, now)) is not None:
             self._outputs.emit(pinged)
 
     def _on_hearsay(self, peer: Peer, message: Share | Relay, now: float) -> None:

@@ -260,7 +260,7 @@ class Match:
     def _do(self, peer: Peer, due: Due, now: float) -> None:
         match due:
             case Due.PING:
-                self._outputs.send(peer, peer.ping(now), now)
+                self._outputs.send(peer, peer.pings.next(peer.control.received, now), now)
             case Due.RESEND:
                 self._outputs.send(peer, self._exchange.message(peer, now), now)
             case Due.NOTICE:
