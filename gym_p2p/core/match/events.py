@@ -41,6 +41,7 @@ __all__ = [
     "Leave",
     "Left",
     "LineClosed",
+    "LineOpened",
     "Pinged",
     "PlayerFinished",
     "PlayerGone",
@@ -149,7 +150,17 @@ class LineClosed(msgspec.Struct, frozen=True):
     """The service says that a player's line to it was closed, as it is when their process ends.
 
     By itself it changes nothing; it says what became of a player from whom nothing arrives any more.
+
+    Attributes:
+        cut_off: whether it was closed without a word.
     """
+
+    player: int
+    cut_off: bool
+
+
+class LineOpened(msgspec.Struct, frozen=True):
+    """Something came from a player through the service: they have a line to it."""
 
     player: int
 
@@ -168,7 +179,17 @@ class Leave(msgspec.Struct, frozen=True):
     cause: Cause = Cause.LEFT
 
 
-Command = BeginEpisode | GiveInput | SetInputDelay | GiveChecksum | GiveState | GiveUp | LineClosed | Leave
+Command = (
+    BeginEpisode
+    | GiveInput
+    | SetInputDelay
+    | GiveChecksum
+    | GiveState
+    | GiveUp
+    | LineClosed
+    | LineOpened
+    | Leave
+)
 
 
 # Events.

@@ -40,6 +40,7 @@ from gym_p2p.core.match.events import (
     Leave,
     Left,
     LineClosed,
+    LineOpened,
     SetInputDelay,
 )
 from gym_p2p.core.match.handshake import Handshake
@@ -216,8 +217,11 @@ class Match:
                 pass  # by somebody else
             case GiveUp(player):
                 self._course.lose(self._peers[player], Loss(Cause.UNRESPONSIVE), now)
-            case LineClosed(player):
-                self._peers[player].line_closed_at = now
+            case LineClosed(player, cut_off):
+                peer = self._peers[player]
+                peer.line_closed_at, peer.line_cut_off = now, cut_off
+            case LineOpened(player):
+                self._peers[player].line_closed_at = None
             case Leave():
                 self._leave(command, now)
 

@@ -126,6 +126,8 @@ class Peer:
     """For how long a broken path is rebuilt, as all players agreed; 0: it is not."""
     line_closed_at: float | None = None
     """When the service said that its line there was closed; ``None`` where it is heard of since."""
+    line_cut_off: bool = False
+    """Whether it was closed without a word."""
     closed_at: float | None = None
     """When its link was closed without a goodbye; ``None`` while it is open, and where another is there."""
     closed_loss: Loss | None = None
@@ -279,7 +281,8 @@ class Peer:
         if self.closed_loss is not None:
             return self.closed_loss
         at_once_s = min(UNDER_WAY_S, self.sync.disconnect_timeout_s / 2)
-        if self.line_closed_at is not None and self.line_closed_at <= self.received_at + at_once_s:
+        closed_at = self.line_closed_at if self.line_cut_off else None
+        if closed_at is not None and closed_at <= self.received_at + at_once_s:
             return Loss(Cause.CRASHED, Source.SERVICE)
         return Loss(Cause.LOST)
 

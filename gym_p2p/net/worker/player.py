@@ -26,6 +26,7 @@ from gym_p2p.core.match.events import (
     Leave,
     Left,
     LineClosed,
+    LineOpened,
     PlayerGone,
     Resumed,
 )
@@ -207,15 +208,17 @@ class PlayerWorker(NetworkWorker):
     # What arrives.
 
     def _on_signal(self, signal: MatchSignal) -> None:
-        if not self._mesh.receive_signal(signal) and self._feed is not None:
+        if self._mesh.receive_signal(signal):
+            if self._driver is not None:
+                self._driver.command(LineOpened(self._ids.index(signal.from_player_id)))
+        elif self._feed is not None:
             self._feed.receive_signal(signal)
 
     def _on_peer_left(self, found: MatchFound, left: PeerLeft) -> None:
         self._mesh.peer_left(left)
-        if left.reason == CUT_OFF and self._driver is not None:
-            for player, one in enumerate(found.players):
-                if one.player_id == left.player_id != found.player_id:
-                    self._driver.command(LineClosed(player))
+        if self._driver is not None and left.player_id in self._ids and left.player_id != found.player_id:
+            player = self._ids.index(left.player_id)
+            self._driver.command(LineClosed(player, cut_off=left.reason == CUT_OFF))
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Interrupted):

@@ -309,14 +309,14 @@ def silent_from(match: Match, since: float, *, hears_at: float | None = None) ->
 
 def test_the_silence_of_a_player_whose_line_the_service_saw_close_is_the_end_of_their_process() -> None:
     match = playing(2)
-    match.command(LineClosed(1), 10.0)
+    match.command(LineClosed(1, cut_off=True), 10.0)
     (told,) = silent_from(match, 10.0, hears_at=10.5)  # it was under way
     assert told == PlayerGone(1, "peer_crashed", 0, None, None, Source.SERVICE)
 
 
 def test_whoever_is_heard_of_after_the_service_lost_them_has_lost_that_line_alone() -> None:
     match = playing(2)
-    match.command(LineClosed(1), 10.0)
+    match.command(LineClosed(1, cut_off=True), 10.0)
     (told,) = silent_from(match, 10.0, hears_at=11.5)
     assert told == PlayerGone(1, "peer_lost", 0, None, None, Source.OBSERVATION)
 
@@ -326,7 +326,7 @@ def test_a_line_that_closes_long_after_the_last_word_is_that_of_a_player_who_gav
     match.receive(1, encode(Ping(1, 1, 0)), 10.0)
     for look in range(35):
         match.handle_timeout(10.0 + look * 0.05)
-    match.command(LineClosed(1), 11.7)
+    match.command(LineClosed(1, cut_off=True), 11.7)
     (told,) = silent_from(match, 11.7)
     assert told == PlayerGone(1, "peer_lost", 0, None, None, Source.OBSERVATION)
 
