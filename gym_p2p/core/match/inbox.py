@@ -35,6 +35,7 @@ from gym_p2p.core.wire.messages import (
     Ready,
     Refuse,
     Relay,
+    Resume,
     Share,
     StatePart,
     decode,
@@ -44,7 +45,7 @@ from gym_p2p.errors import ProtocolError
 __all__ = ["Inbox"]
 
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
-_NOT_COUNTED = frozenset({Inputs, Ping, Pong, Continue})
+_NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue})
 """All but the control messages."""
 
 
@@ -86,6 +87,7 @@ class Inbox:
             Holdings: self._on_holdings,
             StatePart: self._on_state_part,
             Inputs: course.take_inputs,
+            Resume: self._on_resume,
             Continue: self._on_continue,
             Ping: self._on_ping,
             Pong: self._on_pong,
@@ -157,6 +159,9 @@ class Inbox:
 
     def _on_state_part(self, peer: Peer, message: StatePart, now: float) -> None:  # noqa: ARG002 - one shape
         self._outputs.emit(*self._comparison.add_state(peer.index, message))
+
+    def _on_resume(self, peer: Peer, message: Resume, now: float) -> None:  # noqa: ARG002 - one shape
+        raise ProtocolError("introduction over a link that is in use")
 
     def _on_continue(self, peer: Peer, message: Continue, now: float) -> None:
         try:

@@ -12,10 +12,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import EpisodeBegan, Interrupted, PlayerGone, ProtocolErrorSeen, Resumed
-from gym_p2p.core.wire.messages import Channel
+from gym_p2p.core.match.control_log import CONTROL_KEPT_BYTES, ControlLog
+from gym_p2p.core.match.events import (
+    EpisodeBegan,
+    GiveChecksum,
+    Interrupted,
+    LineClosed,
+    LineOpened,
+    PlayerGone,
+    ProtocolErrorSeen,
+    Resumed,
+)
+from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.messages import (
+    PROTOCOL_VERSION,
+    Channel,
+    Checksum,
+    Continue,
+    Hello,
+    Ping,
+    Resume,
+    decode,
+    encode,
+)
+from gym_p2p.errors import ProtocolError
 from gym_p2p.net.links.memory import MemoryLink, Path
 from tests.core.examples import examples
+from tests.core.match.pairs import lone_match, outputs_of, seals_of
 from tests.core.tables import TICK_S, Table, held_action
 
 SYNC = SyncConfig(checksum_interval=10, reconnect_timeout_s=6)
@@ -222,3 +246,159 @@ def test_whatever_breaks_and_comes_back_nobody_differs_and_nobody_hangs(
         for other in final:
             both = min(len(one), len(other))
             assert one[:both] == other[:both]
+
+
+def connected(**options: Any) -> Match:
+    """The first player's match of two, whom the other one has greeted who would wait, too."""
+    match = lone_match(2, sync=SyncConfig(reconnect_timeout_s=6, **options))
+    match.opened(1, 0.0)
+    key = seals_of(1, 2).key_for(0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, 9_000)), 0.0)
+    outputs_of(match)
+    return match
+
+
+def test_only_the_player_themselves_is_recognised_over_a_new_link() -> None:
+    match = connected()
+    stranger, they = seals_of(2, 2), seals_of(1, 2)
+    for attempt, message in (
+        (1, Resume(1, stranger.proof_for(0, 1))),
+        (1, Resume(1, b"")),
+        (2, Resume(2, they.proof_for(0, 1))),  # of an earlier attempt
+        (2, Resume(1, they.proof_for(0, 1))),
+        (1, Resume(1, they.proof_for(1, 1))),  # as made for somebody else
+        (1, Continue(0)),
+    ):
+        assert not match.recognises(1, attempt, encode(message))
+    assert not match.recognises(1, 1, b"nonsense")
+    assert match.recognises(1, 1, encode(Resume(1, they.proof_for(0, 1))))
+
+
+def test_who_has_not_greeted_yet_is_taken_on_the_services_word() -> None:
+    match = lone_match(2, sync=SYNC)
+    match.opened(1, 0.0)
+    assert match.recognises(1, 1, encode(Resume(1, b"")))
+
+
+def greet(match: Match, player: int, reconnect_ms: int) -> None:
+    key = seals_of(player, 3).key_for(0)
+    match.opened(player, 0.0)
+    hello = Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, reconnect_ms)
+    match.receive(player, encode(hello), 0.0)
+
+
+def pass_time(match: Match, since: float, until: float) -> list[object]:
+    """Look after the match as its driver does; return what it puts out."""
+    now, outputs = since, outputs_of(match)
+    while (now := now + 0.1) < until + 0.05:
+        match.handle_timeout(now)
+        outputs += outputs_of(match)
+    return outputs
+
+
+def gone_in(outputs: list[object]) -> list[str]:
+    return [event.reason for event in outputs if isinstance(event, PlayerGone)]
+
+
+@pytest.mark.parametrize("told_ms", [(9_000, 3_000), (3_000, 9_000)])
+def test_the_least_patient_player_says_how_long_everybody_waits(told_ms: tuple[int, int]) -> None:
+    match = lone_match(3, sync=SYNC)
+    greet(match, 1, told_ms[0])
+    greet(match, 2, told_ms[1])
+    outputs = pass_time(match, 0.0, 1.0)
+    assert [(e.limit_s, e.reconnects) for e in outputs if isinstance(e, Interrupted)] == [(3.0, True)] * 2
+    assert not gone_in(pass_time(match, 1.0, 2.9))
+    assert gone_in(pass_time(match, 2.9, 3.1)) == ["peer_lost"] * 2
+
+
+def test_where_one_player_rebuilds_nothing_nobody_does() -> None:
+    match = lone_match(2, sync=SYNC)
+    match.opened(1, 0.0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0)), 0.0)
+    outputs_of(match)
+    match.handle_timeout(0.6)
+    (broken,) = [event for event in outputs_of(match) if isinstance(event, Interrupted)]
+    assert (broken.limit_s, broken.reconnects) == (2.0, False)
+
+
+def test_a_closed_link_is_no_loss_while_a_new_one_may_come_and_a_crash_after_two_seconds() -> None:
+    match = connected()
+    match.closed(1, 0.2)
+    (broken,) = outputs_of(match)
+    assert isinstance(broken, Interrupted)
+    assert broken.reconnects
+    assert not gone_in(pass_time(match, 0.2, 2.1))
+    assert gone_in(pass_time(match, 2.1, 2.3)) == ["peer_crashed"]
+
+
+def test_a_closed_link_that_is_replaced_is_forgotten() -> None:
+    match = connected()
+    match.closed(1, 1.0)
+    match.replaced(1, 1.5)
+    assert [event for event in outputs_of(match) if isinstance(event, Resumed)] == [Resumed(1, 1.5)]
+    match.receive(1, encode(Continue(0)), 1.6)
+    for tenth in range(17, 60):
+        match.receive(1, encode(Ping(tenth, tenth, 0)), tenth / 10)
+        match.handle_timeout(tenth / 10)
+    assert not gone_in(outputs_of(match))
+
+
+@pytest.mark.parametrize("line", ["closed", "cut off"])
+def test_who_is_silent_and_has_no_line_to_the_service_is_not_waited_for_as_long(line: str) -> None:
+    match = connected()
+    match.command(LineClosed(1, cut_off=line == "cut off"), 0.1)
+    assert not gone_in(pass_time(match, 0.1, 2.0))
+    assert gone_in(pass_time(match, 2.0, 2.2)) == ["peer_crashed" if line == "cut off" else "peer_lost"]
+
+
+def test_who_has_their_line_again_is_waited_for_to_the_end() -> None:
+    match = connected()
+    match.command(LineClosed(1, cut_off=True), 0.1)
+    pass_time(match, 0.1, 1.0)
+    match.command(LineOpened(1), 1.0)
+    assert not gone_in(pass_time(match, 1.0, 5.9))
+    assert gone_in(pass_time(match, 5.9, 6.1)) == ["peer_lost"]
+
+
+def control_of(match: Match) -> list[object]:
+    sent = [out for out in outputs_of(match) if isinstance(out, Transmit) and out.channel is Channel.CTRL]
+    return [decode(one.data) for one in sent]
+
+
+def test_control_messages_go_on_over_a_new_link_from_the_count_that_the_other_holds() -> None:
+    match = connected()
+    log = match._peers[1].control
+    for frame in (9, 19, 29):
+        match.command(GiveChecksum(frame, b"x", 1), 0.1)
+    outputs_of(match)
+    match.receive(1, encode(Ping(1, 1, 2)), 0.2)  # the greeting and one of these
+    assert (log.sent, len(log._kept)) == (4, 2)
+    match.replaced(1, 0.5)
+    match.command(GiveChecksum(39, b"x", 1), 0.6)
+    assert control_of(match) == [Continue(1)]
+    match.receive(1, encode(Continue(3)), 0.7)
+    assert control_of(match) == [Checksum(1, 29, b"x"), Checksum(1, 39, b"x")]
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_who_lacks_what_is_kept_no_more_or_claims_what_was_not_sent_is_lost(count: int) -> None:
+    match = connected()
+    for frame in (9, 19, 29):
+        match.command(GiveChecksum(frame, b"x", 1), 0.1)
+    match.receive(1, encode(Ping(1, 1, 2)), 0.2)
+    match.replaced(1, 0.5)
+    outputs_of(match)
+    match.receive(1, encode(Continue(count)), 0.7)
+    assert gone_in(outputs_of(match)) == ["peer_lost"]
+
+
+def test_what_is_kept_of_control_messages_is_bounded() -> None:
+    log = ControlLog()
+    for _ in range(100):
+        log.add(bytes(100_000))
+        assert log._kept_bytes <= CONTROL_KEPT_BYTES
+    assert log.sent == 100
+    log.held_back = True
+    with pytest.raises(ProtocolError):
+        log.resume(0)
+    assert len(log.resume(log._acknowledged)) == len(log._kept)
