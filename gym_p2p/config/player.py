@@ -13,6 +13,7 @@ from gym_p2p.config.checks import (
     in_range,
     is_a,
     is_boolean,
+    is_function,
     is_pair_of_functions,
     is_path,
     is_path_or_boolean,
@@ -276,7 +277,7 @@ class P2PConfig:
         default="raise", validator=one_of("raise", "requeue")
     )
     """After this player's own refusal: give up with ``MatchRefused``, or wait for somebody else."""
-    on_pause: Any = attrs.field(default=None)
+    on_pause: Any = attrs.field(default=None, validator=optional(is_function))
     """Called with what the match stands for (``Paused``) when it pauses, and with ``None`` when it goes on: a
     callable, or its name as ``module:function``."""
     token: Secret | None = attrs.field(

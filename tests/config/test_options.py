@@ -102,6 +102,7 @@ WRONG: dict[str, list[Any]] = {
     "server_namespace": [3, None, "", "lab"],
     "room": [3, "", None],
     "queue": [3, ""],
+    "on_pause": [3, ["f"]],
     "pre_match": [50.0],  # without a queue
     "on_refusal": ["give up", None],
     "subject_id": [3, ""],

@@ -53,7 +53,18 @@ def test_two_play_on_over_a_new_connection_when_the_old_one_is_gone_for_good(
     for player in match.players.values():
         assert player.summary["status"]["frames_total"] == 600
         (back,) = player.lines("Resumed")
-        assert back["silent_s"] < 5
+        assert back["silent_s"] < 8
+        document = player.document("session")
+        (broken,), (attempt,) = (document["reconnection"][part] for part in ("disconnections", "attempts"))
+        assert (broken["iceState"], broken["dcState"]) == ("completed", "interrupted")
+        assert (attempt["outcome"], attempt["over"]) == ("success", "new_connection")
+        assert attempt["localCandidateType"] == attempt["remoteCandidateType"] == "host"
+        assert {broken["otherPeer"], attempt["otherPeer"]} <= {"left", "right"}
+        assert document["reconnection"]["totalPauseDurationMs"] == pytest.approx(
+            back["silent_s"] * 1e3, abs=1
+        )
+        (outage,) = document["latency"]["outages"]
+        assert outage["endMs"] is not None
 
 
 @pytest.mark.quiet
@@ -78,6 +89,8 @@ def test_a_path_of_two_that_is_cut_for_six_seconds_costs_no_frame(
         assert player.summary["status"]["frames_total"] == 400
         assert not [at for at in player.summary["frames"] if start + 0.5 < at < end]
         assert len(player.lines("Interrupted")) == len(player.lines("Resumed")) == (host != "c")
+        attempts = player.document("session")["reconnection"]["attempts"]
+        assert [attempt["outcome"] for attempt in attempts] == ["success"] * (host != "c")
 
 
 @pytest.mark.quiet
@@ -93,3 +106,7 @@ def test_a_path_that_stays_cut_ends_the_match_for_both_at_the_time(make_lab: Mak
         assert gone["reason"] == "peer_lost"
         assert gone["at"] - start == pytest.approx(4.0, abs=0.8)
         assert player.summary["ending"] == "peer_lost"
+        (attempt,) = player.document("session")["reconnection"]["attempts"]
+        assert (attempt["outcome"], attempt["over"]) == ("timeout", None)
+        assert attempt["attempts"] >= 1
+        assert attempt["duration"] == pytest.approx(4000, abs=500)

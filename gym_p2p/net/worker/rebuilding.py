@@ -23,7 +23,7 @@ from gym_p2p.net.links.transport import Channel, LinkState
 from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.processes.tasks import note_failure
 
-__all__ = ["ATTEMPT_TIMEOUT_S", "Attempt", "NewLink", "Rebuilder"]
+__all__ = ["ATTEMPT_TIMEOUT_S", "FIRST_PAUSE_S", "Attempt", "NewLink", "Rebuilder"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,10 @@ meanwhile. Several fit into ``reconnect_timeout_s``."""
 
 _PROOF_TIMEOUT_S = 3.0
 """From a link being open to what the player at its other end says first."""
+
+FIRST_PAUSE_S = 0.5
+"""Until the first attempt: most paths that fall silent carry again by then, and where nothing but DTLS
+records are lost, game messages go over the channel (:data:`~gym_p2p.core.link.game_records.DOUBT_S`)."""
 
 _PAUSE_S = 0.25
 """Between two attempts: a network that has just changed may have no address yet."""
@@ -166,14 +170,15 @@ class Rebuilder:
         self._before = 0
         """The newest attempt before this break."""
         self._broken = False
+        self._first: asyncio.TimerHandle | None = None
         self._attempt: Attempt | None = None
         self._stopping: set[asyncio.Task[None]] = set()
 
     def begin(self) -> None:
-        """Make a new link: the path is broken."""
+        """Make a new link, in a moment: the path is broken."""
         self._broken = True
-        if self._attempt is None:
-            self._start(self._number + 1, offers_first=None)
+        if self._attempt is None and self._first is None:
+            self._first = asyncio.get_running_loop().call_later(FIRST_PAUSE_S, self._try_again)
 
     def receive_signal(self, kind: object, payload: Mapping[str, Any] | None) -> None:
         """Take in a signal of an attempt: theirs, if it is newer than ours; an older one's is late."""
@@ -196,7 +201,7 @@ class Rebuilder:
         """
         attempts, self._before = self._number - self._before, self._number
         self._broken = False
-        if self._attempt is not None and self._attempt.opened is None:
+        if self._attempt is None or self._attempt.opened is None:
             self._stop()
         return attempts
 
@@ -220,7 +225,7 @@ class Rebuilder:
         attempt.start(connector, self._try_again)
 
     def _try_again(self) -> None:
-        self._attempt = None
+        self._first = self._attempt = None
         if self._broken:
             self._start(self._number + 1, offers_first=None)
 
@@ -230,6 +235,9 @@ class Rebuilder:
         self._on_taken(self._player, connection, attempts)
 
     def _stop(self) -> None:
+        if self._first is not None:
+            self._first.cancel()
+            self._first = None
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             stopping = asyncio.get_running_loop().create_task(attempt.stop())
