@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         P2PError,
         PeerError,
         PeerLost,
+        PersonGone,
         ProtocolError,
         ServiceRefused,
         ServiceUnreachable,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from gym_p2p.game.replay.transitions import write_transitions
     from gym_p2p.game.replay.verify import verify_replay
     from gym_p2p.game.replay.writer import ReplayWriter
+    from gym_p2p.human.seat import HumanSeat
     from gym_p2p.net.client.signaling import SignalingClient
     from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
     from gym_p2p.net.probing.probe import ProbeConnection
@@ -83,6 +85,7 @@ __all__ = [
     "GroupHistory",
     "GroupReunionMatchmaker",
     "HandshakeRefused",
+    "HumanSeat",
     "IceServer",
     "InvalidAction",
     "LatencyFIFOMatchmaker",
@@ -104,6 +107,7 @@ __all__ = [
     "P2PParallelEnv",
     "PeerError",
     "PeerLost",
+    "PersonGone",
     "ProbeConnection",
     "ProbeManager",
     "ProbeResult",
@@ -170,6 +174,7 @@ _HOMES = {
     "P2PError": "gym_p2p.errors",
     "PeerError": "gym_p2p.errors",
     "PeerLost": "gym_p2p.errors",
+    "PersonGone": "gym_p2p.errors",
     "ProtocolError": "gym_p2p.errors",
     "ServiceRefused": "gym_p2p.errors",
     "ServiceUnreachable": "gym_p2p.errors",
@@ -183,6 +188,7 @@ _HOMES = {
     "write_transitions": "gym_p2p.game.replay.transitions",
     "verify_replay": "gym_p2p.game.replay.verify",
     "ReplayWriter": "gym_p2p.game.replay.writer",
+    "HumanSeat": "gym_p2p.human.seat",
     "SignalingClient": "gym_p2p.net.client.signaling",
     "ProbeManager": "gym_p2p.net.probing.manager",
     "ProbeResult": "gym_p2p.net.probing.manager",

@@ -4,8 +4,9 @@
 ``PeerError``: another player, or what runs on their machine.
 ``NetworkError``: the way between us: the service, the sockets, the path.
 
-Three stand apart: ``DamagedReplay``, a file that is no longer what was written; ``WatchDiverged``, a
-spectator's copy that is no longer what was played; and ``NotWritten``, a file that a disk does not take.
+Four stand apart: ``PersonGone``, whoever was to play at a page; ``DamagedReplay``, a file that is no longer
+what was written; ``WatchDiverged``, a spectator's copy that is no longer what was played; and ``NotWritten``,
+a file that a disk does not take.
 
 Errors carry their data in fields, so that a program can act on them without reading the text.
 """
@@ -31,6 +32,7 @@ __all__ = [
     "P2PError",
     "PeerError",
     "PeerLost",
+    "PersonGone",
     "ProtocolError",
     "ServiceRefused",
     "ServiceUnreachable",
@@ -372,3 +374,20 @@ class ConnectFailed(NetworkError):
         self.what = what
         self.waited_s = waited_s
         self.seen = seen
+
+
+class PersonGone(P2PError):
+    """The person who plays at a page is gone.
+
+    Attributes:
+        reason: ``left`` (they said so), ``page_closed`` (for longer than the seat is held), ``page_unopened``
+            (nobody opened the link in time), or ``page_dropped`` (it sent what no page does).
+        problem: the same in words.
+    """
+
+    _fields = ("reason", "problem")
+
+    def __init__(self, reason: str, problem: str) -> None:
+        super().__init__(f"the person is gone: {problem}")
+        self.reason = reason
+        self.problem = problem

@@ -28,7 +28,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.env.split import SeatsOption, plain_seats
-from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.play.copies import Copied
 from gym_p2p.play.ending import why_closed
 from gym_p2p.play.reentrancy import close_when_dropped
@@ -201,7 +201,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         if isinstance(self.env, AsGymnasium):
             self.env.seed_generator(None if seed is None else self.p2p.seed)
         index = self._game.seats.index(self.p2p.seat)
-        return outcome.observations[index], outcome.infos[index]
+        return fresh(outcome.observations[index]), fresh(outcome.infos[index])
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Play one frame, once everybody's action of it is here.
@@ -216,11 +216,11 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         outcome = self.p2p.step({seat: self._game.codec(seat).check(action)})
         index = self._game.seats.index(seat)
         return (
-            outcome.observations[index],
+            fresh(outcome.observations[index]),
             outcome.rewards[index],
             outcome.terminations[index],
             outcome.truncations[index],
-            outcome.infos[index],
+            fresh(outcome.infos[index]),
         )
 
     @property
@@ -362,9 +362,9 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
         return [a for a, i in indices.items() if i not in outcome.unborn and not outcome.over_for(i)]
 
     def _of(self, agents: Sequence[Any], values: Sequence[Any]) -> dict[Any, Any]:
-        """Return these local agents' parts of what all seats got."""
+        """Return copies of these local agents' parts of what all seats got."""
         seats = self._game.seats
-        return {agent: values[seats.index(agent)] for agent in agents}
+        return {agent: fresh(values[seats.index(agent)]) for agent in agents}
 
 
 def _check_agents(agents: Any) -> None:

@@ -25,6 +25,7 @@ from gym_p2p import (
     GroupHistory,
     GroupReunionMatchmaker,
     HandshakeRefused,
+    HumanSeat,
     IceServer,
     InvalidAction,
     LatencyFIFOMatchmaker,
@@ -46,6 +47,7 @@ from gym_p2p import (
     P2PParallelEnv,
     PeerError,
     PeerLost,
+    PersonGone,
     ProbeConnection,
     ProbeManager,
     ProbeResult,
@@ -156,6 +158,7 @@ def test_errors_carry_typed_fields_on_three_branches() -> None:
         HandshakeRefused("right", [("fps", "30", "60")]).differences, tuple[tuple[str, str, str], ...]
     )
     assert_type(PeerLost("right", "silent").peer, str | int | None)
+    assert_type(PersonGone("left", "they left").reason, str)
     assert_type(MatchRefused("duel", ["ann", "bob"], None).worst_rtt_ms, float | None)
     assert_type(ServiceUnreachable("http://127.0.0.1:1", "refused").url, str)
     assert_type(ServiceRefused("room_full", "it has two", retry_after_s=1.0).retry_after_s, float | None)
@@ -165,7 +168,7 @@ def test_errors_carry_typed_fields_on_three_branches() -> None:
         UsageError: (ConfigurationError, InvalidAction, MatchOver, UnreadableReplay, UnsupportedEnvironment),
         PeerError: (ProtocolError, HandshakeRefused, PeerLost, MatchRefused),
         NetworkError: (ServiceUnreachable, ServiceRefused, NoMatch, ConnectFailed),
-        P2PError: (UsageError, PeerError, NetworkError, DamagedReplay, NotWritten, WatchDiverged),
+        P2PError: (UsageError, PeerError, NetworkError, DamagedReplay, NotWritten, WatchDiverged, PersonGone),
     }.items():
         assert all(issubclass(kind, branch) for kind in kinds)
 
@@ -205,6 +208,14 @@ def _a_user_who_errs(env: RallyEnv) -> None:
     P2PEnv(env, seat="left", input_dely=2)  # type: ignore[call-arg]  # no such option
     P2PEnv(env, seat="left", sync="lock")  # type: ignore[arg-type]  # none of the modes
     P2PEnv(env)  # type: ignore[call-arg]  # the seat has to be named, if only as None
+
+
+def _a_person(env: P2PEnv) -> None:
+    with HumanSeat(env, keys={"ArrowLeft": 1}, title="Rally", countdown_s=0.0) as person:
+        assert_type(person, HumanSeat)
+        assert_type(person.url, str)
+        env.step(person.action(wait=True))
+        person.show(text="well played")
 
 
 def _a_spectator(spectator: Spectator) -> None:

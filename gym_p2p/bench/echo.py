@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from gym_p2p.bench.figures import Report, Row
+from gym_p2p.bench.figures import Report, Row, Series
 from gym_p2p.bench.run import Progress, Rounds, turns, wires
 
 __all__ = ["bench_echo"]
@@ -17,6 +17,10 @@ _VARIANTS = {
     "UDP on the product's loop": ("udp", "product"),
     "bare aiortc": ("aiortc", "asyncio"),
 }
+
+
+def _tail(series: Series) -> float | None:
+    return None if series.p50 is None or series.p99 is None else series.p99 / series.p50
 
 
 def bench_echo(*, rounds: int = 5, echoes: int = 800, progress: Progress) -> Report:
@@ -32,6 +36,7 @@ def bench_echo(*, rounds: int = 5, echoes: int = 800, progress: Progress) -> Rep
                 found.add(name, pair.one.request("echo", count=count))
     ours, udp, aiortc = (found.series(name) for name in ("ours", "UDP on asyncio", "bare aiortc"))
     quick = found.series("UDP on the product's loop")
+    tails = (_tail(one) for one in (ours, udp, aiortc))
     return Report(
         bench="echo",
         settings={"rounds": rounds, "echoes": echoes, "bytes": 64},
@@ -43,6 +48,8 @@ def bench_echo(*, rounds: int = 5, echoes: int = 800, progress: Progress) -> Rep
             Row("echo p50", "us", ours.p50, floor=udp.p50, anchor=aiortc.p50),
             Row("echo p99", "us", ours.p99, floor=udp.p99, anchor=aiortc.p99),
             Row("echo p50, same loop", "us", ours.p50, floor=quick.p50),
+            Row("echo p99, same loop", "us", ours.p99, floor=quick.p99),
+            Row("echo p99 in p50s", "1", next(tails), floor=next(tails), anchor=next(tails)),
         ),
         series=found.all(),
     )

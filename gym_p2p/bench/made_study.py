@@ -211,7 +211,7 @@ def _recording(match: str, player: str, inputs: list[tuple[bytes, ...]]) -> byte
         sync={},
         recorded_ms=_START_MS,
     )
-    fields = {"format": records.FORMAT, "version": records.FORMAT_VERSION, **attrs.asdict(header)}
+    fields = {"format": records.FORMAT, "version": header.version, **attrs.asdict(header)}
     line = msgspec.json.encode(fields) + b"\n"
     whole, digest = [line], records.digest_of_header(line)
     for value in _recorded(inputs):

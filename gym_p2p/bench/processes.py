@@ -32,15 +32,18 @@ class Worker:
 
     Args:
         kind: what it is to be.
+        python: the interpreter of another environment, whose package is measured; ``None`` is this one.
         arguments: for that kind, plain data.
     """
 
-    def __init__(self, kind: str, **arguments: Any) -> None:
+    def __init__(self, kind: str, python: str | None = None, /, **arguments: Any) -> None:
         self._kind = kind
+        module, texts = "gym_p2p.bench.worker", (kind, json.dumps(arguments))
+        own = python_command(module, *texts)
         self._responses: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         # Its own process group: a Ctrl-C reaches it as the end of its input.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            python_command("gym_p2p.bench.worker", kind, json.dumps(arguments)),
+            own if python is None else [python, "-P", "-m", module, *texts],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

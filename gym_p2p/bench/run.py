@@ -74,17 +74,20 @@ def service() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def players() -> Iterator[Pair]:
-    """Start two players who have no match yet."""
-    with Worker("player", seat="left") as left, Worker("player", seat="right") as right:
+def players(python: str | None = None) -> Iterator[Pair]:
+    """Start two players who have no match yet; ``python`` is as for :class:`Worker`."""
+    left, right = (Worker("player", python, seat=seat) for seat in ("left", "right"))
+    with left, right:
         yield Pair(left, right)
 
 
 @contextlib.contextmanager
-def matches(url: str, wanted: Mapping[_K, Mapping[str, Any]]) -> Iterator[dict[_K, Pair]]:
+def matches(
+    url: str, wanted: Mapping[_K, Mapping[str, Any]], python: str | None = None
+) -> Iterator[dict[_K, Pair]]:
     """Open matches of two at the same time, each with its options of :class:`~gym_p2p.wrapper.P2PEnv`."""
     with contextlib.ExitStack() as stack:
-        opened = {key: stack.enter_context(players()) for key in wanted}
+        opened = {key: stack.enter_context(players(python)) for key in wanted}
         for key, options in wanted.items():
             room = new_room()
             opened[key].send_request("open", url=url, room=room, options=options)
@@ -94,10 +97,12 @@ def matches(url: str, wanted: Mapping[_K, Mapping[str, Any]]) -> Iterator[dict[_
 
 
 @contextlib.contextmanager
-def wires(wire: str, loop: str, emulation: Mapping[str, Any] | None = None) -> Iterator[Pair]:
+def wires(
+    wire: str, loop: str, emulation: Mapping[str, Any] | None = None, python: str | None = None
+) -> Iterator[Pair]:
     """Open a wire between two workers; see :class:`~gym_p2p.bench.wire_end.WireStation`."""
     arguments = {"wire": wire, "loop": loop, "emulation": emulation}
-    with Worker("wire", **arguments) as one, Worker("wire", **arguments) as other:
+    with Worker("wire", python, **arguments) as one, Worker("wire", python, **arguments) as other:
         answer = other.request("answer", offer=one.request("offer"))
         other.send_request("finish", answer=None)
         one.request("finish", answer=answer)

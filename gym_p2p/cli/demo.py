@@ -26,13 +26,15 @@ from gym_p2p.cli.live import (
 )
 from gym_p2p.cli.options import (
     MATCH_OPTIONS,
+    NO_PAGE,
+    add_human_options,
     add_match_options,
     add_seats_argument,
     count,
     env_arguments,
     find_local_modules,
 )
-from gym_p2p.cli.play import EXIT_CODES, Status, Summary
+from gym_p2p.cli.play import EXIT_CODES, Status, Summary, own_rate
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS
@@ -62,6 +64,7 @@ DESCRIPTION = "Start a service and the players of a match, each a process of its
 EPILOG = """\
 examples:
   gym-p2p demo                                      the bundled game, about ten seconds
+  gym-p2p demo --human                              you against a policy, in a page of your browser
   gym-p2p demo --one-way-ms 40 --jitter-ms 3        the same over an emulated path
   gym-p2p demo --env pettingzoo.atari.pong_v3 --env-arg obs_type=ram --frames 600
   gym-p2p demo --env CartPole-v1 --players 3        one plays, two watch
@@ -73,6 +76,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", default=BUNDLED, help="as for join (default: %(default)s)")
     parser.add_argument("--players", type=count, metavar="N", help="default: as many as there are seats")
     parser.add_argument("--policy", help="as for join (default: scripted for the bundled game, else random)")
+    add_human_options(parser)
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and no live view")
     add_seats_argument(parser)
     add_match_options(parser, frames=FRAMES, fps=FPS)
@@ -84,14 +88,20 @@ def run(arguments: argparse.Namespace) -> int:
 
     find_local_modules()
     with doing(f"loading {arguments.env}"):
-        seats, watchers = _seats(arguments)
+        seats, watchers, rate = _seats(arguments)
+    if arguments.human:  # at the game's own speed, to its end
+        arguments.fps = arguments.fps or rate
+    else:
+        _require_no_page(arguments)
+        arguments.fps, arguments.frames = arguments.fps or FPS, arguments.frames or FRAMES
     check_directory(arguments.exports)
     data_dir = str(Path(arguments.exports) / "service")
     with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as service:
         players: list[_PlayerProcess] = []
         try:
             for seat in seats:
-                players.append(_PlayerProcess(_command(arguments, service.url, seat, watchers), seat))  # noqa: PERF401 - those before must be ended if one fails
+                command = _command(arguments, service.url, seat, watchers, first=seats[0])
+                players.append(_PlayerProcess(command, seat))  # those before must be ended if one fails
             interrupted = _watch(players, arguments)
             summaries = [player.summary for player in players if player.summary is not None]
         finally:
@@ -109,8 +119,13 @@ def run(arguments: argparse.Namespace) -> int:
     return max(summary.exit_code for summary in summaries)
 
 
-def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
-    """Return the seats to fill, and how many of them only watch."""
+def _require_no_page(arguments: argparse.Namespace) -> None:
+    if arguments.keys is not None or not arguments.browser:
+        raise UsageError(NO_PAGE)
+
+
+def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int, float]:
+    """Return the seats to fill, how many of them only watch, and the frames a second that a person wants."""
     env = load_environment(arguments.env, env_arguments(arguments.env_arg))
     game = make_game(env, seats=arguments.seats)
     wanted = arguments.players
@@ -128,14 +143,23 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int]:
         raise UsageError(
             f"{arguments.env} has the seats {', '.join(map(str, seats))}: --players {len(seats)}"
         )
-    return seats, watchers
+    return seats, watchers, own_rate(env)
 
 
-def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: int) -> list[str]:
+def _command(
+    arguments: argparse.Namespace, url: str, seat: SeatId, watchers: int, *, first: SeatId
+) -> list[str]:
     bundled = arguments.env == BUNDLED
+    persons = arguments.human and seat == first
     command = python_command("gym_p2p", "join", arguments.env, "--lines", "--server", url)
     command += ["--seat", str(seat), "--watchers", str(watchers)]
-    command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
+    if persons:
+        command += ["--human", *([] if arguments.browser else ["--no-browser"])]
+        command += [] if arguments.keys is None else ["--keys", arguments.keys]
+    else:
+        command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
+    if arguments.human:
+        command += ["--episodes", "1"]
     if isinstance(arguments.record, str):
         command += ["--record", _recording(arguments.record, seat)]
     elif not arguments.record:
@@ -148,7 +172,7 @@ def _command(arguments: argparse.Namespace, url: str, seat: SeatId, watchers: in
         command += ["--seats", json.dumps(arguments.seats)]
     for pair in arguments.env_arg:
         command += ["--env-arg", pair]
-    return [*command, "--picture"] if bundled else command
+    return [*command, "--picture"] if bundled and not persons else command
 
 
 def _recording(path: str, seat: SeatId) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import load_environment
 
-__all__ = ["load_drawn_as_text", "render_modes"]
+__all__ = ["load_drawn", "render_modes"]
 
 
 def render_modes(env: Any) -> list[str]:
@@ -18,19 +18,28 @@ def render_modes(env: Any) -> list[str]:
     return offered
 
 
-def load_drawn_as_text(name: str, kwargs: Mapping[str, Any], *, picture: bool) -> Any:
-    """Return the environment; where a picture is wanted, one that draws text (``ansi``).
+def load_drawn(name: str, kwargs: Mapping[str, Any], *, mode: str | None, option: str) -> Any:
+    """Return the environment, made for a way to draw.
+
+    Args:
+        name: of the environment.
+        kwargs: its constructor's arguments.
+        mode: the way to draw: ``ansi`` or ``rgb_array``; ``None`` is none.
+        option: of the command, that wants it.
 
     Raises:
-        UsageError: it cannot be made, or draws no text.
+        UsageError: it cannot be made, or does not draw so.
     """
-    if not picture:
+    if mode is None:
         return load_environment(name, kwargs)
     offered = render_modes(load_environment(name, kwargs))
-    if "ansi" not in offered:
-        others = ", ".join(offered) or "none at all"
-        raise UsageError(
-            f"--picture: {name} draws no text (render mode ansi); it offers {others}. "
-            "To see it, play its recording again: gym-p2p replay FILE --video match.gif"
-        )
-    return load_environment(name, {**kwargs, "render_mode": "ansi"})
+    if mode not in offered:
+        raise UsageError(f"{option}: {name} {_LACKS[mode]}; it offers {', '.join(offered) or 'none at all'}")
+    return load_environment(name, {**kwargs, "render_mode": mode})
+
+
+_LACKS = {
+    "ansi": "draws no text (render mode ansi). To see it, play its recording again: "
+    "gym-p2p replay FILE --video match.gif",
+    "rgb_array": "draws no pictures that a person could play by (render mode rgb_array)",
+}

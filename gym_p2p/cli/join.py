@@ -1,4 +1,4 @@
-"""``gym-p2p join``: play a seat of an environment, with a policy, against anyone on the service."""
+"""``gym-p2p join``: play a seat of an environment, as a policy or a person, against anyone on the service."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from gym_p2p.cli.live import (
 )
 from gym_p2p.cli.options import (
     NAMES,
+    add_human_options,
     add_match_options,
     add_seats_argument,
     add_watchers_argument,
@@ -33,9 +34,10 @@ from gym_p2p.cli.options import (
     find_local_modules,
     match_options,
     name,
+    require_one_player,
     seat_id,
 )
-from gym_p2p.cli.play import EXIT_CODES, Part, Status, play
+from gym_p2p.cli.play import EXIT_CODES, Part, PersonsPart, Status, play
 from gym_p2p.cli.tables import terminal_console
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchRefused, NoMatch, UsageError
@@ -45,11 +47,13 @@ from gym_p2p.wrapper import P2POptions
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 DESCRIPTION = (
-    "Play a seat of an environment, with a policy, against who joins the same room, or whom a queue finds."
+    "Play a seat of an environment, with a policy or yourself, against who joins the same room, or whom a "
+    "queue finds."
 )
 EPILOG = f"""\
 examples:
   gym-p2p join gym_p2p/Rally-v0 --policy scripted
+  gym-p2p join gym_p2p/Rally-v0 --seat left --human       yourself, in a page of your browser
   gym-p2p join gym_p2p/Rally-v0 --queue lab --pre-match 80 --on-refusal requeue
   gym-p2p join pettingzoo.atari.pong_v3 --env-arg obs_type=ram --seat first_0 --frames 1000
   gym-p2p join my_package.games:make_env --policy my_package.agents:greedy --server http://10.0.0.5:8765
@@ -89,7 +93,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--subject", type=name, metavar="ID", help="who you are to the service (default: anonymous)"
     )
-    parser.add_argument("--policy", default="random", help="random, scripted, or module:function")
+    parser.add_argument("--policy", help="random, scripted, or module:function (default: random)")
+    add_human_options(parser)
     parser.add_argument("--episodes", type=count, metavar="N", help="leave after N episodes")
     add_watchers_argument(parser)
     add_seats_argument(parser)
@@ -102,13 +107,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Play."""
     find_local_modules()
+    require_one_player(arguments)
     part = Part(
         env=arguments.env,
         env_args=env_arguments(arguments.env_arg),
         seat=arguments.seat,
         watchers=arguments.watchers,
         seats=arguments.seats,
-        policy=arguments.policy,
+        policy=arguments.policy or "random",
+        person=PersonsPart(keys=arguments.keys, browser=arguments.browser) if arguments.human else None,
         seed=arguments.seed,
         frames=arguments.frames,
         episodes=arguments.episodes,

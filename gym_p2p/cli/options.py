@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 __all__ = [
     "MATCH_OPTIONS",
     "NAMES",
+    "NO_PAGE",
     "above_zero",
     "add_emulation_options",
     "add_env_argument",
+    "add_human_options",
     "add_match_options",
     "add_seats_argument",
     "add_watchers_argument",
@@ -36,10 +38,13 @@ __all__ = [
     "match_options",
     "name",
     "number",
+    "require_one_player",
     "seat_id",
     "seats_option",
     "whole",
 ]
+
+NO_PAGE = "--keys and --no-browser want --human: nobody else has a page"
 
 NAMES = f"Names of players, rooms and queues have {PUBLIC_ID}."
 
@@ -83,10 +88,38 @@ def add_seats_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup
     )
 
 
+def add_human_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a person at a page is asked for; :func:`require_one_player` checks it."""
+    human = parser.add_argument_group("a person plays")
+    human.add_argument(
+        "--human", action="store_true", help="play yourself, in a page that opens in a browser"
+    )
+    human.add_argument(
+        "--keys",
+        metavar="FILE",
+        help='JSON or TOML: which key does what, as in {"ArrowLeft": 1} (default: as the environment has it)',
+    )
+    human.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="open none: only print the page's link"
+    )
+
+
+def require_one_player(arguments: argparse.Namespace) -> None:
+    """Pass where either a policy plays or a person does.
+
+    Raises:
+        UsageError: what was given is for both, or for neither.
+    """
+    if arguments.human and arguments.policy is not None:
+        raise UsageError("--human and --policy: either you play the seat, or a policy does")
+    if not arguments.human and (arguments.keys is not None or not arguments.browser):
+        raise UsageError(NO_PAGE)
+
+
 def add_match_options(
     parser: argparse.ArgumentParser, *, frames: int | None = None, fps: float | None = None
 ) -> None:
-    """Add the options of a player in a match; ``frames`` and ``fps`` are their defaults."""
+    """Add the options of a player in a match; ``frames`` and ``fps`` are taken where none are given."""
     _add_playing(parser.add_argument_group("playing"), frames=frames, fps=fps)
     _add_network(parser.add_argument_group("network"))
     _add_exports(parser.add_argument_group("exports"))
@@ -95,8 +128,8 @@ def add_match_options(
 def _add_playing(play: argparse._ArgumentGroup, *, frames: int | None, fps: float | None) -> None:
     frames_help = "leave after N frames" + (f" (default: {frames})" if frames else "")
     fps_help = f"frames a second (default: {'as fast as possible' if fps is None else f'{fps:g}'})"
-    play.add_argument("--frames", type=count, metavar="N", default=frames, help=frames_help)
-    play.add_argument("--fps", type=number, metavar="F", default=fps, help=fps_help)
+    play.add_argument("--frames", type=count, metavar="N", help=frames_help)
+    play.add_argument("--fps", type=number, metavar="F", help=fps_help)
     play.add_argument(
         "--seed", type=whole, metavar="N", help="the seed to insist on (default: an agreed one)"
     )

@@ -7,22 +7,29 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from gym_p2p.cli.drawing import load_drawn_as_text
+from gym_p2p.cli.drawing import load_drawn
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.errors import PersonGone
 from gym_p2p.game.env.load import Policy, action_of, load_policy
 from gym_p2p.game.env.recipe import named_recipe
 from gym_p2p.game.env.split import SeatsOption
 from gym_p2p.play.progress import Progress
 from gym_p2p.wrapper import P2PEnv, P2POptions
 
-__all__ = ["EXIT_CODES", "Part", "Status", "Summary", "play"]
+if TYPE_CHECKING:
+    from gym_p2p.human.seat import HumanSeat
+
+__all__ = ["EXIT_CODES", "Part", "PersonsPart", "Status", "Summary", "own_rate", "play"]
 
 REPORT_INTERVAL_S = 0.2
+
+PERSONS_FPS = 30.0
+"""Where neither the command nor the environment says how fast a person is to play."""
 
 RATE_WINDOW_S = 2.0
 """The step rate is that of the newest two seconds."""
@@ -39,6 +46,16 @@ EXIT_CODES = {
 
 
 @attrs.frozen(kw_only=True)
+class PersonsPart:
+    """A person plays, at a page."""
+
+    keys: str | None = None
+    """The file of the table of their keys; ``None`` takes what the environment offers."""
+    browser: bool = True
+    """Whether to open one."""
+
+
+@attrs.frozen(kw_only=True)
 class Part:
     """What to play."""
 
@@ -48,6 +65,8 @@ class Part:
     watchers: int = 0
     seats: SeatsOption = None
     policy: str = "random"
+    person: PersonsPart | None = None
+    """Who plays instead of the policy."""
     seed: int | None = None
     frames: int | None = None
     episodes: int | None = None
@@ -119,17 +138,19 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         P2PError: there was no match.
     """
     report(Status(seat=part.seat, state="loading"))
-    env = P2PEnv(
-        load_drawn_as_text(part.env, part.env_args, picture=part.picture),
-        seat=part.seat,
-        watchers=part.watchers,
-        seats=part.seats,
-        **part.options,
-    )
+    drawn = _drawn(part)
+    options = part.options
+    if part.person is not None and options.get("fps") is None:
+        options = {**options, "fps": own_rate(drawn)}
+    env = P2PEnv(drawn, seat=part.seat, watchers=part.watchers, seats=part.seats, **options)
     env.p2p.environment = named_recipe(part.env, part.env_args)
     player = _SeatedPlayer(env, part, report)
     try:
         ending = player.run()
+    except PersonGone as error:
+        ending = error.reason
+        if env.p2p.recorder is None:
+            raise
     except KeyboardInterrupt:
         ending = "interrupted"
         if env.p2p.recorder is None:
@@ -153,6 +174,19 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     )
 
 
+def _drawn(part: Part) -> Any:
+    """Return the environment, which draws what somebody is to see of it."""
+    if part.person is not None:
+        return load_drawn(part.env, part.env_args, mode="rgb_array", option="--human")
+    mode = "ansi" if part.picture else None
+    return load_drawn(part.env, part.env_args, mode=mode, option="--picture")
+
+
+def own_rate(env: Any) -> float:
+    """Return the frames a second that an environment is made for: nobody plays as fast as possible."""
+    return float((getattr(env, "metadata", None) or {}).get("render_fps") or PERSONS_FPS)
+
+
 class _SeatedPlayer:
     """One player at a seat."""
 
@@ -160,6 +194,7 @@ class _SeatedPlayer:
         self._env = env
         self._part = part
         self._report = report
+        self._person: HumanSeat | None = None
         self._reward = 0.0
         self._steps: deque[tuple[float, int]] = deque()
         self._reported_at = 0.0
@@ -167,12 +202,23 @@ class _SeatedPlayer:
 
     def run(self) -> str:
         """Play episode after episode; return how it ended."""
-        self._report(self._reported)
-        with self._reported_while_waiting():
+        with contextlib.ExitStack() as stack:
+            if self._part.person is not None:
+                self._person = stack.enter_context(self._seated(self._part.person))
+            self._report(self._reported)
+            stack.enter_context(self._reported_while_waiting())
             return self._play()
+
+    def _seated(self, person: PersonsPart) -> HumanSeat:
+        """Return the seat of a person; entered, it waits until they are there."""
+        from gym_p2p.human.seat import HumanSeat  # noqa: PLC0415 - its web server takes a program's start
+
+        self._report(attrs.evolve(self._reported, state="waiting for the page to be opened"))
+        return HumanSeat(self._env, keys=person.keys, browser=person.browser)
 
     def _play(self) -> str:
         game = self._env.p2p.game
+        self._env.p2p.played_by = "policy" if self._person is None else "person"
         self._policy(game.seats[0] if self._part.seat is None else self._part.seat)  # an error comes early
         policy, episodes = None, 0
         while True:
@@ -216,6 +262,9 @@ class _SeatedPlayer:
         return self._env.p2p.progress.frames_total == self._part.frames
 
     def _policy(self, seat: SeatId) -> Policy:
+        person = self._person
+        if person is not None:
+            return lambda _observation, _frame: person.action()
         game = self._env.p2p.game
         return load_policy(self._part.policy, game, seat, seed=game.seats.index(seat))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import attrs
 from rich.console import Group, RenderableType
 
-from gym_p2p.cli.drawing import load_drawn_as_text
+from gym_p2p.cli.drawing import load_drawn
 from gym_p2p.cli.live import checks_cell, live_view, picture_panel
 from gym_p2p.cli.options import (
     NAMES,
@@ -116,7 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Look on."""
     find_local_modules()
     with doing(f"loading {arguments.env}"):
-        env = load_drawn_as_text(arguments.env, env_arguments(arguments.env_arg), picture=arguments.picture)
+        mode = "ansi" if arguments.picture else None
+        env = load_drawn(arguments.env, env_arguments(arguments.env_arg), mode=mode, option="--picture")
     spectator = Spectator(
         env,
         watchers=arguments.watchers,

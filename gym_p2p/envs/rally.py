@@ -113,6 +113,10 @@ class _Rally:
         """Return a policy that plays this game well; see :func:`scripted_policy`."""
         return scripted_policy(seat)
 
+    def get_action_meanings(self) -> list[str]:
+        """Return what every action does, in words: a person's keys come of it."""
+        return list(ACTIONS)
+
     def render(self) -> Any:
         """Return the picture that ``render_mode`` asks for, or None without one."""
         if self.render_mode == "rgb_array":

@@ -151,8 +151,24 @@ def _encoded(value: Any, depth: int) -> bytes:
     return b"".join(parts)
 
 
+def _write_scalar(value: Any, emit: _Emit, depth: int) -> None:
+    form = _form_of(value.dtype, ())
+    if form is not None:
+        head, _, swapped, maybe_nans = form
+        body = value.tobytes()
+        if not swapped and (maybe_nans is None or maybe_nans(body) is None):
+            emit(head + body)
+            return
+    _write_array(value, emit, depth)
+
+
 def _write_array(value: Any, emit: _Emit, depth: int) -> None:
     array = np.asarray(value)
+    form = array_form(array)
+    if form is not None:
+        emit(form[0])
+        emit(form[1])
+        return
     dtype, shape = array.dtype, array.shape
     if dtype.names is not None:  # field by field: the padding between them is not data
         emit(b"r" + _length.pack(len(dtype.names)))
@@ -165,19 +181,14 @@ def _write_array(value: Any, emit: _Emit, depth: int) -> None:
             problem.path.append(name)
             raise
         return
-    if dtype.hasobject:
-        emit(b"o" + struct.pack(f"<{len(shape) + 1}Q", len(shape), *shape))
-        inside, index = _inside(depth, array.size), 0
-        try:
-            for index, item in enumerate(array.ravel().tolist()):  # noqa: B007 read where it fails
-                _writer_of(item)(item, emit, inside)
-        except _NoForm as problem:
-            problem.path.append(index)
-            raise
-        return
-    head, body = array_form(array)
-    emit(head)
-    emit(body)
+    emit(b"o" + struct.pack(f"<{len(shape) + 1}Q", len(shape), *shape))
+    inside, index = _inside(depth, array.size), 0
+    try:
+        for index, item in enumerate(array.ravel().tolist()):  # noqa: B007 read where it fails
+            _writer_of(item)(item, emit, inside)
+    except _NoForm as problem:
+        problem.path.append(index)
+        raise
 
 
 _MAYBE_NANS = {
@@ -191,13 +202,16 @@ a few bytes is quicker than numpy's own answer, which is asked for where somethi
 _FEW_BYTES = 4096
 
 
-def array_form(array: np.ndarray[Any, Any]) -> tuple[bytes, bytes]:
-    """Return the canonical form of an array without fields and objects: what it is, and its items.
+def array_form(array: np.ndarray[Any, Any]) -> tuple[bytes, bytes] | None:
+    """Return the canonical form of an array, as what it is and its items; ``None``: it has fields or objects.
 
     Raises:
         TypeError: its items differ between machines.
     """
-    head, little, swapped, maybe_nans = _form_of(array.dtype, array.shape)
+    form = _form_of(array.dtype, array.shape)
+    if form is None:
+        return None
+    head, little, swapped, maybe_nans = form
     if swapped:
         array = array.astype(little)
     if maybe_nans is None:
@@ -215,8 +229,13 @@ def array_form(array: np.ndarray[Any, Any]) -> tuple[bytes, bytes]:
 @functools.lru_cache(maxsize=1024)
 def _form_of(
     dtype: np.dtype[Any], shape: tuple[int, ...]
-) -> tuple[bytes, np.dtype[Any], bool, Callable[[bytes], object] | None]:
-    """Return an array's head, its dtype in the form, whether it has another one, and what looks for NaNs."""
+) -> tuple[bytes, np.dtype[Any], bool, Callable[[bytes], object] | None] | None:
+    """Return an array's head, its dtype in the form, whether it has another one, and what looks for NaNs.
+
+    ``None`` where its items have forms of their own.
+    """
+    if dtype.names is not None or dtype.hasobject:
+        return None
     if dtype.char in "gG":
         raise _NoForm("cannot checksum a longdouble: its size and padding differ between machines")
     little = dtype.newbyteorder("<")
@@ -248,6 +267,6 @@ _WRITERS: dict[type, _Writer] = {
     set: _write_set,
     frozenset: _write_set,
     np.ndarray: _write_array,
-    np.generic: _write_array,
-    **dict.fromkeys(np.sctypeDict.values(), _write_array),
+    np.generic: _write_scalar,
+    **dict.fromkeys(np.sctypeDict.values(), _write_scalar),
 }

@@ -11,7 +11,11 @@ __all__ = ["Outcome", "fresh"]
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a ``reset`` or a ``step`` gave, in seat order. Nothing in it is shared with the environment."""
+    """What a ``reset`` or a ``step`` gave, in seat order. Nothing in it is shared with the environment.
+
+    It is compared, recorded and corrected after it was shown, and what is equal in it may be one object. So
+    nobody changes what is in it, and whoever might is handed copies: :func:`fresh` of what they are shown.
+    """
 
     observations: tuple[Any, ...]
     rewards: tuple[float, ...]
@@ -30,9 +34,11 @@ class Outcome(msgspec.Struct, frozen=True):
     def repeated(self) -> Outcome:
         """Return what a step shows to which no frame belongs: the same again, without rewards."""
         rewards = (0.0,) * len(self.rewards)
-        return msgspec.structs.replace(
-            self, observations=fresh(self.observations), rewards=rewards, infos=fresh(self.infos)
-        )
+        return msgspec.structs.replace(self, rewards=rewards)
+
+    def handed_out(self) -> Outcome:
+        """Return a copy for somebody who may change what is in it."""
+        return msgspec.structs.replace(self, observations=fresh(self.observations), infos=fresh(self.infos))
 
     def cut_short(self, reason: str, player: Any) -> Outcome:
         """Return how an episode ends that the environment does not end: all seats are truncated.
@@ -46,11 +52,11 @@ class Outcome(msgspec.Struct, frozen=True):
         seats = len(self.rewards)
         told = {"reason": reason, "player": player}
         return Outcome(
-            observations=fresh(self.observations),
+            observations=self.observations,
             rewards=(0.0,) * seats,
             terminations=(False,) * seats,
             truncations=(True,) * seats,
-            infos=tuple([{**fresh(info), "p2p": dict(told)} for info in self.infos]),
+            infos=tuple([{**info, "p2p": dict(told)} for info in self.infos]),
             ended=True,
             unborn=self.unborn,
         )

@@ -29,9 +29,9 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
-from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.pictures import Pictures
-from gym_p2p.game.state.fields import Fields, fields_checksum
+from gym_p2p.game.state.fields import Fields
 from gym_p2p.game.state.rehearsal import without
 from gym_p2p.game.state.snapshot import Snapshot, Snapshots
 
@@ -40,7 +40,7 @@ __all__ = ["CheckedFrame", "Correction", "FinalFrame", "Rollout", "StandIn", "Ti
 StandIn = Callable[[SeatId, Any, int], Any]
 """``stand_in(seat, observation, frame) -> action`` for a player who is gone; the same for every player."""
 
-_FIELDS_KEPT = 8
+_STATES_KEPT = 8
 """States of compared frames that are kept for a difference, which comes to light within a few of them."""
 
 
@@ -55,6 +55,11 @@ class Correction(msgspec.Struct, frozen=True):
     frame: int
     before: Outcome | None
     after: Outcome | None
+
+    def handed_out(self) -> Correction:
+        """Return a copy for somebody who may change what is in it."""
+        before, after = self.before, self.after
+        return Correction(self.frame, before and before.handed_out(), after and after.handed_out())
 
 
 class FinalFrame(msgspec.Struct, frozen=True):
@@ -179,7 +184,7 @@ class Rollout:
         self._saved: dict[int, Snapshot | None] = {}
         self._checksum = OutcomeChecksum(len(game.seats))
         self._pending: dict[int, str] = {}  # digests of outcomes by frame, whose states are not there yet
-        self._fields: dict[int, Fields] = {}
+        self._compared: dict[int, Snapshot] = {}
         self.final_outcome: Outcome
         self.final_count = 0
         self.ended_at: int | None = None
@@ -238,7 +243,9 @@ class Rollout:
 
     def fields(self, frame: int) -> Fields | None:
         """Return the state after a compared frame as plain data; ``None`` if it is not kept (any more)."""
-        return self._fields.get(frame)
+        snapshot = self._compared.get(frame)
+        fields = None if snapshot is None or self._compares is None else self._compares.fields(snapshot)
+        return None if fields is None else without(fields, self._left_out)
 
     # Requests.
 
@@ -275,7 +282,7 @@ class Rollout:
             return by_seat
         seen, index_of = self.outcome.observations, self._game.seats.index
         return self._inputs.replaced(
-            by_seat, advance.absent, lambda seat: stand_in(seat, seen[index_of(seat)], advance.frame)
+            by_seat, advance.absent, lambda seat: stand_in(seat, fresh(seen[index_of(seat)]), advance.frame)
         )
 
     def _save(self, frame: int, tick: Tick) -> None:
@@ -329,12 +336,11 @@ class Rollout:
         if digest is None or snapshot is None or self._compares is None:
             return
         del self._pending[frame]
-        fields = self._compares.fields(snapshot)
-        if fields is not None:
-            fields = self._fields[frame] = without(fields, self._left_out)
-            if len(self._fields) > _FIELDS_KEPT:
-                del self._fields[next(iter(self._fields))]
-            digest += fields_checksum(fields) or ""
+        state = self._compares.checksum(snapshot, left_out=self._left_out)
+        self._compared[frame] = self._compares.another(snapshot)
+        if len(self._compared) > _STATES_KEPT:
+            self._compares.free(self._compared.pop(next(iter(self._compared))))
+        digest += state or ""
         tick.checked.append(CheckedFrame(frame, digest))
 
     # Snapshots.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gym_p2p.core.match.events import EpisodeBegan
@@ -26,7 +26,10 @@ from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.runner import EpisodeRunner
 from gym_p2p.play.waits import Waits
 
-__all__ = ["LiveEpisode"]
+__all__ = ["LiveEpisode", "Viewer"]
+
+Viewer = Callable[["LiveEpisode"], None]
+"""Is called with the episode when it shows something new, before the rest of a frame's time is waited for."""
 
 _LOOK_EVERY_S = 0.002
 
@@ -72,6 +75,12 @@ class LiveEpisode:
         self.outcome = self.runner.rollout.outcome
         self.frame_shown = -1
         self.ending: Ending | None = None
+        self._viewer: Viewer | None = None
+
+    def show_to(self, viewer: Viewer) -> None:
+        """Show somebody what is shown now, and everything from now on."""
+        self._viewer = viewer
+        viewer(self)
 
     # One step plays one frame, and may take several turns of the loop until there is something to show.
     #
@@ -106,6 +115,8 @@ class LiveEpisode:
         if not isinstance(result, Ending):
             if runner.rollout.pictures is not None:
                 runner.rollout.pictures.show(self.frame_shown)
+            if self._viewer is not None:
+                self._viewer(self)
             self._pace()
         return result
 
@@ -144,7 +155,7 @@ class LiveEpisode:
 
     def take_corrections(self) -> list[Correction]:
         """Return what had been shown on wrong guesses since the last call, oldest first."""
-        taken = list(self._corrections)
+        taken = [correction.handed_out() for correction in self._corrections]
         self._corrections.clear()
         return taken
 

@@ -15,7 +15,7 @@ from gym_p2p.config import P2PConfig, to_mapping
 from gym_p2p.config.names import name_of
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
 from gym_p2p.core.record.building import unique_names
-from gym_p2p.core.record.player_identity import PlayerIdentity, foreign, software_of
+from gym_p2p.core.record.player_identity import PlayedBy, PlayerIdentity, foreign, played_by_of, software_of
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.version import __version__
 
@@ -27,16 +27,18 @@ def software() -> dict[str, str]:
     return {"gym_p2p": __version__, "python": platform.python_version(), "platform": platform.platform()}
 
 
-def introduction(*, clock_base_ms: float | None = None) -> dict[str, Any]:
+def introduction(*, clock_base_ms: float | None = None, played_by: PlayedBy | None = None) -> dict[str, Any]:
     """Return what the other players are told about this one for their documents.
 
     Args:
         clock_base_ms: Unix minus monotonic time; ``None`` takes this machine's as of now.
+        played_by: who acts for this one; ``None`` where nobody says.
     """
     if clock_base_ms is None:
         clock_base_ms = (time.time_ns() - time.monotonic_ns()) / 1e6
     ours = software()
-    return {"software": {"version": ours["gym_p2p"], "platform": ours["platform"]}, "clock": clock_base_ms}
+    told = {"software": {"version": ours["gym_p2p"], "platform": ours["platform"]}, "clock": clock_base_ms}
+    return told if played_by is None else {**told, "played_by": played_by}
 
 
 def identities(
@@ -67,6 +69,7 @@ def _identity(
         local=local,
         version=version or foreign((player.client or "").removeprefix("gym_p2p/")),
         platform=platform_name,
+        played_by=played_by_of(told),
     )
 
 

@@ -18,6 +18,7 @@ from gym_p2p.config.names import name_of
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.link.game_records import GameTransport
 from gym_p2p.core.match.terms import Term
+from gym_p2p.core.record.player_identity import PlayedBy
 from gym_p2p.core.wire.bounded_json import IN_MESSAGE, decode_json
 from gym_p2p.core.wire.codec import MAX_SEED
 from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
@@ -33,7 +34,13 @@ __all__ = ["agreed", "game_terms", "holders", "make_plan", "seed_of", "travelled
 
 
 def make_plan(
-    game: Game, config: P2PConfig, *, take: tuple[SeatId, ...] | None, votes: bool, offer: SyncOffer
+    game: Game,
+    config: P2PConfig,
+    *,
+    take: tuple[SeatId, ...] | None,
+    votes: bool,
+    offer: SyncOffer,
+    played_by: PlayedBy | None = None,
 ) -> PlayerPlan:
     """Return what the network half is to do, with what the others have to agree on.
 
@@ -43,6 +50,7 @@ def make_plan(
         take: the seats of this player; ``None`` takes any free one.
         votes: whether this player votes on a queue's match before it is made.
         offer: the sync modes that this player can play in.
+        played_by: who acts for this player; ``None`` where nobody says.
     """
     sync = config.sync
     must = {
@@ -53,7 +61,7 @@ def make_plan(
         Term.STAND_IN.value: name_of(sync.stand_in) if callable(sync.stand_in) else str(sync.stand_in),
     }
     about = {
-        **introduction(),
+        **introduction(played_by=played_by),
         "input_delay": sync.input_delay,
         "fps": sync.fps,
         "sync": offer.as_sent(),

@@ -25,6 +25,7 @@ from typing import Any
 
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.record.documents import Kind
+from gym_p2p.core.record.player_identity import PlayedBy
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import MatchOver, NetworkError, P2PError, PeerLost, UsageError
 from gym_p2p.exports import Finished
@@ -33,7 +34,7 @@ from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
 from gym_p2p.play.ending import Ending
-from gym_p2p.play.episode import LiveEpisode
+from gym_p2p.play.episode import LiveEpisode, Viewer
 from gym_p2p.play.handshake import seed_of, travelled
 from gym_p2p.play.last_step import LastStep
 from gym_p2p.play.live_match import LiveMatch
@@ -67,6 +68,10 @@ class Session:
         self._setup = MatchSetup(game, seats, config)
         self.environment: Recipe | None = None
         """How the environment was made, for recordings, where that is known better than it knows itself."""
+        self.viewer: Viewer | None = None
+        """Sees every frame that is shown, in the calls of ``reset`` and ``step``."""
+        self.played_by: PlayedBy | None = None
+        """Who acts for this player, for the documents; ``None`` where nobody says."""
         self._match: LiveMatch | None = None
         self._ending: Ending | None = None
         self.newcomer = Newcomer.of(config, self.seats)
@@ -269,7 +274,9 @@ class Session:
         self._access.process = os.getpid()
         try:
             with self.newcomer.calling():
-                return self._setup.meet(self._check_wait, environment=self.environment)
+                return self._setup.meet(
+                    self._check_wait, environment=self.environment, played_by=self.played_by
+                )
         except BaseException:
             self._access.process = None
             raise
@@ -299,6 +306,8 @@ class Session:
             self._end(Ending.broken_off(error))  # the others have begun it
             raise
         self.state = SessionState.PLAYING
+        if self.viewer is not None:
+            episode.show_to(self.viewer)
         return episode.outcome
 
     def _leave_episode(self, match: LiveMatch, episode: LiveEpisode) -> None:

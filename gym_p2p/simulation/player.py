@@ -22,7 +22,7 @@ from gym_p2p.core.wire.messages import Channel
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.load import action_of
-from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.rollout import Tick
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.memory import MemoryNetwork, VirtualClock
@@ -170,7 +170,7 @@ class VirtualPlayer:
             self._runner.receive(event)
             if isinstance(event, PlayerGone):
                 self._patience.excuse(self._clock.time())
-            if self._stalled:
+            if self._stalled and not self._runner.session.idle:
                 self._stalled = False
                 self._later(self._play)
         elif isinstance(event, PlayerGone):
@@ -226,7 +226,8 @@ class VirtualPlayer:
             return
         self._input_given_for = frame
         outcome, index = runner.rollout.outcome, self._index
-        action = action_of(self._policy, outcome.observations[index], outcome.infos[index], frame)
+        seen = fresh(outcome.observations[index])
+        action = action_of(self._policy, seen, outcome.infos[index], frame)
         runner.add_input({self.seat: self._game.codec(self.seat).check(action)})
 
     def _count(self, tick: Tick) -> None:
@@ -280,7 +281,7 @@ class _FrameCollector:
             ConfirmedFrame(
                 frame=number,
                 actions=dict(zip(self._game.seats, actions, strict=True)),
-                observation=outcome.observations[seat],
+                observation=fresh(outcome.observations[seat]),
                 reward=outcome.rewards[seat],
                 terminated=outcome.terminations[seat],
                 truncated=outcome.truncations[seat],

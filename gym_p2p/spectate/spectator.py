@@ -21,7 +21,7 @@ from gym_p2p.errors import ConfigurationError, ConnectFailed, MatchOver, UsageEr
 from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.env.split import SeatsOption
-from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.net.worker.messages import SpectatorPlan
 from gym_p2p.spectate.playback import ShownEpisode, comparing_snapshots
 from gym_p2p.spectate.watch_client import ReceivedEpisode, WatchClient
@@ -323,7 +323,7 @@ class Spectator:
         _log.warning("%s", error)
 
     def _of(self, values: Sequence[Any]) -> dict[SeatId, Any]:
-        return dict(zip(self.seats, values, strict=True))
+        return dict(zip(self.seats, map(fresh, values), strict=True))
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

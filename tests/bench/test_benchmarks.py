@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.before_after import table
+from benchmarks.before_after_rows import NETWORKS, ROWS
 from benchmarks.probe_figures import ROUND_TRIPS_MS, LabPath, paths, probed, summarize, target_ms, truth
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +25,38 @@ def test_a_measurement_explains_its_options_and_is_in_the_readme(name: str) -> N
     readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     assert f"python -m benchmarks.{name}" in readme
     assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} >= set(MEASURING)
+
+
+def test_before_and_after_explains_its_options_and_is_in_the_readme() -> None:
+    command = [sys.executable, "-m", "benchmarks.before_after", "--help"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert all(f"--{option}" in shown for option in ("before", "rounds", "only", "json"))
+    readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert "python -m benchmarks.before_after" in readme
+
+
+def test_each_row_is_the_median_of_its_rounds_beside_what_was_measured_with_it() -> None:
+    found = {
+        ("old", "echo p50"): [400.0, 300.0, 500.0],
+        ("now", "echo p50"): [100.0, 90.0, 120.0],
+        ("", "UDP echo p50"): [50.0],
+        ("", "aiortc echo p50"): [800.0, 1000.0],
+        ("now", "tick, p50"): [40.0],
+        ("old", "tick, p99"): [40.0],
+    }
+    (echo, tick) = table(found, ("old", "now"))
+    assert (echo["old"], echo["now"], echo["after / before"]) == (400.0, 100.0, 0.25)
+    assert (echo["floor"], echo["after / floor"]) == (50.0, 2.0)
+    assert (echo["anchor"], echo["after / anchor"]) == (900.0, 100 / 900)
+    assert (tick["old"], tick["now"], tick["after / before"]) == (None, 40.0, None)
+
+
+def test_what_rows_are_of_is_what_the_measurements_give() -> None:
+    keys = {row.key for row in ROWS}
+    assert len(keys) == len(ROWS)
+    told = {f"{mode} {n}" for mode in ("lockstep", "rollback") for n in (2, 4, 8)}
+    told |= {f"reset {network} {when}" for network in NETWORKS for when in ("first", "later")}
+    assert told <= keys
 
 
 def test_the_package_does_not_ship_them() -> None:

@@ -9,6 +9,7 @@ from collections import OrderedDict, deque
 from pathlib import Path
 from typing import Any
 
+import attrs
 import gymnasium
 import numpy as np
 import pytest
@@ -117,13 +118,20 @@ def test_fields_of_every_kind_of_object_are_these() -> None:
     assert fields_checksum(fields) == "a80f22872ae53077"
 
 
+STATES_OF_RALLY = ["455d7ecbeead4b95", "96157c492589ac97"]
+STATES_OF_RALLY_IN_VERSION_1 = ["0293ff0dbcde6a10", "ef90017f840d064a"]
+
+
 def test_state_checksum_of_the_bundled_game_is_this_one() -> None:
     game = make_game(gymnasium.make("gym_p2p.envs:gym_p2p/Rally-v0"))
     game.reset(7)
     for _ in range(60):
         game.step([1, 5])
     found = [snapshots_named(game, name) for name in ("get_state/set_state", "layers")]
-    assert [one.checksum(one.save()) for one in found] == ["0293ff0dbcde6a10", "ef90017f840d064a"]
+    snapshots = [one.save() for one in found]
+    assert [one.checksum(each) for one, each in zip(found, snapshots, strict=True)] == STATES_OF_RALLY
+    by_fields = [one.fields(each) for one, each in zip(found, snapshots, strict=True)]
+    assert [fields_checksum(fields or {}) for fields in by_fields] == STATES_OF_RALLY_IN_VERSION_1
 
 
 RECORDED = (
@@ -147,7 +155,7 @@ RECORDED = (
     "1c974a6ebdaa7998e3b457f7cd8ef6b5afa359a2801ad4416139316a42e49cf993a2ce6cd159ab6168be75466e6460565261"
     "ddbd4953feec0961b812c6abd35678beb25cfd6eff55f158bdc9a98c9b018f2ecaaa"
 )
-"""A finished recording, deflated."""
+"""A finished recording of version 1, deflated. Later ones are laid out in the same way."""
 
 
 def header() -> ReplayHeader:
@@ -200,15 +208,16 @@ def payloads(data: bytes) -> list[tuple[bytes, bytes]]:
 
 def test_recording_is_laid_out_like_this(tmp_path: Path) -> None:
     record_match(tmp_path / "new.p2preplay")
-    old = zlib.decompress(bytes.fromhex(RECORDED))
-    assert payloads((tmp_path / "new.p2preplay").read_bytes()) == payloads(old)
+    (_, line), *old = payloads(zlib.decompress(bytes.fromhex(RECORDED)))
+    newer = line.replace(b'"version":1,', b'"version":2,')
+    assert payloads((tmp_path / "new.p2preplay").read_bytes()) == [(b"header", newer), *old]
 
 
 def test_old_recording_is_read(tmp_path: Path) -> None:
     path = tmp_path / "old.p2preplay"
     path.write_bytes(zlib.decompress(bytes.fromhex(RECORDED)))
     replay = read_replay(path)
-    assert replay.header == header()
+    assert replay.header == attrs.evolve(header(), version=1)
     assert (replay.frames, replay.reason, replay.missing) == (6, "done", None)
     assert [episode.completed for episode in replay.episodes] == [True, False]
     assert [state.digest for state in columns(replay.episodes[0]).states] == ["ab" * 8]

@@ -13,7 +13,8 @@ from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Rollout
-from gym_p2p.game.state.snapshot import snapshots_named
+from gym_p2p.game.state.fields import fields_checksum
+from gym_p2p.game.state.snapshot import Snapshots, snapshots_named
 from tests.toys import Blend
 
 
@@ -35,18 +36,23 @@ class _Duel(Blend):
 class _Player:
     """Seat 0, whose steps show every frame; what was shown is kept as corrected."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, compare_states: bool = False) -> None:
         self.game = make_game(_Duel())
+        self.snapshots = snapshots_named(self.game, "layers")
         self.inputs = SeatInputs(self.game, (0, 1), 0)
         self.session = SyncSession(
-            local=0, default_inputs=[self.inputs.default_of(player) for player in (0, 1)], window=8
+            local=0,
+            default_inputs=[self.inputs.default_of(player) for player in (0, 1)],
+            window=8,
+            keep_every=10,
         )
         self.rollout = Rollout(
             game=self.game,
             session=self.session,
             inputs=self.inputs,
-            snapshots=snapshots_named(self.game, "layers"),
+            snapshots=self.snapshots,
             checked_every=10,
+            compare_states=compare_states,
         )
         self.rollout.begin(3, None)
         self.table: dict[int, Outcome | None] = {}
@@ -122,3 +128,39 @@ def test_once_a_tick_was_broken_off_nothing_is_played_or_final_any_more() -> Non
     player.session.add_local_input(player.inputs.encode({0: 3}))
     tick = player.rollout.tick()
     assert (tick.advanced, tick.final, player.rollout.final_count) == (False, [], 0)
+
+
+def _compared() -> tuple[_Player, dict[int, str | None]]:
+    """Play 25 frames, of which every tenth is compared; return the states' fields as digests, by frame."""
+    player = _Player(compare_states=True)
+    checked: list[int] = []
+    states: dict[int, str | None] = {}
+    for frame in range(25):
+        player.session.add_local_input(player.inputs.encode({0: 1}))
+        player.hear(2)
+        checked += [one.frame for one in player.rollout.tick().checked]
+        states[frame] = fields_checksum(player.snapshots.fields_now() or {})
+    assert checked == [9, 19]
+    assert len(set(states.values())) == 25, "every state is another one"
+    return player, states
+
+
+def test_a_compared_state_stays_what_it_was_while_the_game_goes_on() -> None:
+    player, states = _compared()
+    for frame in (9, 19):
+        assert fields_checksum(player.rollout.fields(frame) or {}) == states[frame]
+    assert player.rollout.fields(0) is None, "which was not compared"
+
+
+def test_paths_are_made_when_a_difference_is_told_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(Snapshots, "fields", lambda *_: made.append("fields"))
+    player = _Player(compare_states=True)
+    for _ in range(25):
+        player.session.add_local_input(player.inputs.encode({0: 1}))
+        player.hear(2)
+        player.rollout.tick()
+    assert player.rollout.final_count == 25
+    assert not made
+    player.rollout.fields(9)
+    assert made == ["fields"]

@@ -14,17 +14,23 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from gym_p2p.core.match.outputs import Transmit
-from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
-from gym_p2p.core.wire.messages import Channel
+from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES, Reassembler
+from gym_p2p.core.wire.messages import Channel, Inputs, Share, decode
+from gym_p2p.errors import ProtocolError
 from tests.hostile.changes import Change, changed
 from tests.hostile.honest_player import Player, Setting
 from tests.hostile.truths import Truths
 
-__all__ = ["TICKS", "Act", "converse"]
+__all__ = ["EVENTFUL", "TICKS", "Act", "converse"]
 
 TICKS = 36
 """In which something is changed: two episodes, and a part of the third."""
+EVENTFUL = (10, 18)
+"""In the middle of the first two episodes: much is done then, so that one thing meets another."""
 TICK_S = 1 / 30
+
+CHANGED_FROM = 5
+"""The tick of the first change; the greeting is before it."""
 
 _LONG_TICK_S = 0.25
 _LONG_TICKS = 200
@@ -59,6 +65,7 @@ class _Table:
         self._lines: dict[tuple[int, int, Channel], deque[tuple[int, bytes]]] = defaultdict(deque)
         self._said: dict[int, list[bytes]] = defaultdict(list)
         self._heard: list[bytes] = []
+        self._pieces: dict[tuple[int, int], Reassembler] = defaultdict(Reassembler)
         self._cut: dict[tuple[int, int], int] = {}
         self._gone: set[int] = set()
         self._sent = 0
@@ -189,9 +196,22 @@ class _Table:
                     continue
                 if other == self.liar and channel is Channel.CTRL:
                     self._heard.append(data)
+                self._note(one, other, data)
                 self.players[other].match.receive(one, data, self.now)
                 self._collect(self.players[other])
         return anything
+
+    def _note(self, one: int, other: int, data: bytes) -> None:
+        """Note the inputs in what somebody is about to hear."""
+        try:
+            whole = self._pieces[one, other].add(data)
+            message = None if whole is None else decode(whole)
+        except ProtocolError:
+            return
+        if isinstance(message, Inputs):
+            self.truths.says(other, one, message)
+        elif isinstance(message, Share):
+            self.truths.says(other, message.player, message)
 
 
 def converse(setting: Setting, changes: Sequence[Change], acts: Sequence[Act]) -> Truths:
@@ -202,7 +222,7 @@ def converse(setting: Setting, changes: Sequence[Change], acts: Sequence[Act]) -
     """
     by_tick: dict[int, list[Change]] = defaultdict(list)
     for change in changes:
-        by_tick[change.tick + 5].append(change)
+        by_tick[change.tick + CHANGED_FROM].append(change)
     table = _Table(setting, by_tick)
     table.connect()
     for tick in range(TICKS):

@@ -53,7 +53,7 @@ _SYNC = "gym_p2p.core.sync."
 
 FAULTS: dict[str, Fault] = {
     "every refusal": Fault(
-        "channel", f"{_MATCH}match:Match._on_refuse", *_raises("peer.refused = True", "peer.index")
+        "channel", f"{_MATCH}inbox:Inbox._on_refuse", *_raises("peer.refused = True", "peer.index")
     ),
     "an input after a gap": Fault(
         "conversation", f"{_MATCH}input_buffers:RemoteInputs.add", "skip < 0 or", "skip < -1 or"
@@ -71,7 +71,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "early inputs of the second episode": Fault(
         "conversation",
-        f"{_MATCH}match:Match._on_inputs",
+        f"{_MATCH}course:Course.take_inputs",
         *_raises("given = 0 if is_early", "is_early and message.inputs and self._exchange.episode == 1"),
     ),
     "a guess that was wrong three frames ago": Fault(

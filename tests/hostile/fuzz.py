@@ -113,8 +113,8 @@ def _fuzz_all(arguments: argparse.Namespace) -> int:
     return int(failed)
 
 
-def _found(began: float) -> None:
-    sys.stdout.write(f"found after {time.monotonic() - began:.1f} s\n")
+def _found(began: float, where: str = "") -> None:
+    sys.stdout.write(f"found after {time.monotonic() - began:.1f} s{where}\n")
     sys.stdout.flush()
 
 
@@ -134,8 +134,8 @@ def _draw(name: str, until: float, seed: int, plant: str | None) -> int:
             with _plant(plant):
                 hypothesis.seed(batch + tried)(property_named(name, examples=_BATCH, shrinks=False))()
         except Exception:  # noqa: BLE001 - whatever it is: it does not hold
-            _found(began)
-            sys.stdout.write(f"batch {batch + tried}\n")
+            _found(began, f", in batch {tried + 1}")
+            sys.stdout.write(f"seed {batch + tried}\n")
             traceback.print_exc()
             return 1
         tried += 1

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from msgspec import structs
+
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.wire.messages import (
     Cause,
@@ -59,6 +61,21 @@ def _inputs(match: Match, player: int, many: int, off: int) -> Inputs:
     return _inputs_of(match, player, many, off, early=False)
 
 
+def _acknowledgement(match: Match, player: int, many: int, off: int) -> Inputs:
+    """Hold more of the hearer's inputs than they have given, and know nothing else that is not so."""
+    honest = _inputs_of(match, player, many, 0, early=False)
+    received = list(honest.received)
+    received[match._local] = max(0, received[match._local] + off)
+    return structs.replace(honest, received=tuple(received), advantage=honest.advantage - off)
+
+
+def _later_inputs(match: Match, player: int, many: int, off: int) -> Inputs:
+    """Leave a gap before inputs that are all different, so that it shows which is taken for which."""
+    honest = _inputs_of(match, player, many + abs(off) % 64, 0, early=False)
+    inputs = tuple([b"i%d" % frame for frame in range(honest.start, honest.start + many)])
+    return structs.replace(honest, start=honest.start + abs(off) % 64, inputs=inputs)
+
+
 def _early_inputs(match: Match, player: int, many: int, off: int) -> Inputs:
     return _inputs_of(match, player, many, off, early=True)
 
@@ -103,6 +120,13 @@ def _relay(match: Match, player: int, many: int, off: int) -> Relay:
     return Relay(whose, encode(says(match, whose, 0, off)))
 
 
+def _forged_goodbye(match: Match, player: int, many: int, off: int) -> Relay:
+    """Pass on that a third has left, who has not: nothing else in it is wrong, and it has no seal."""
+    others = _others(match, player)
+    whose = others[many % len(others)]
+    return Relay(whose, encode(_goodbye(match, whose, 0, max(0, off) % 4)))
+
+
 def _state(match: Match, player: int, many: int, off: int) -> StatePart:
     expected = match._comparison._transfers._expected.get(player, (1, 0))
     parts = match._comparison._transfers._parts.get(player, [])
@@ -110,11 +134,14 @@ def _state(match: Match, player: int, many: int, off: int) -> StatePart:
 
 
 SAYINGS: Mapping[str, Saying] = {
+    "acknowledgement": _acknowledgement,
     "checksum": _checksum,
     "early inputs": _early_inputs,
+    "forged goodbye": _forged_goodbye,
     "goodbye": _goodbye,
     "holdings": _holdings,
     "inputs": _inputs,
+    "later inputs": _later_inputs,
     "ready": _ready,
     "relay": _relay,
     "share": _share,

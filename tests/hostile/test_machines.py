@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from gym_p2p.core.match.match import Match
+from gym_p2p.core.match.inbox import Inbox
 from gym_p2p.core.service.rooms import Rooms
 from tests.hostile.machines import PROPERTIES, property_named
 
@@ -32,7 +32,7 @@ class _Found(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("name", "owner", "method"), [("channel", Match, "_on_refuse"), ("service", Rooms, "leave")]
+    ("name", "owner", "method"), [("channel", Inbox, "_on_refuse"), ("service", Rooms, "leave")]
 )
 def test_a_fault_is_found(name: str, owner: type, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_anything: object) -> None:

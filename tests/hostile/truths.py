@@ -22,6 +22,7 @@ from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.peer import HEARSAY_KEPT, Peer, PeerState
 from gym_p2p.core.match.pings import PINGS_KEPT
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
+from gym_p2p.core.wire.messages import Inputs, Share
 from tests.hostile.changes import Change
 
 __all__ = ["Truths"]
@@ -48,6 +49,12 @@ class Truths:
         self.digests: dict[tuple[int, int, int], bytes] = {}
         self.events: list[tuple[int, Any]] = []
         self._given: dict[tuple[int, int], list[bytes]] = defaultdict(list)
+        self._heard: dict[tuple[int, int, int, int], set[bytes]] = defaultdict(set)
+        """By who has heard it, whose it is, episode and frame: what may be that input."""
+        self._ended: dict[tuple[int, int, int], int] = {}
+        """By who was told it, of whom, and in which episode: after how many inputs they end."""
+        self._gone: set[tuple[int, int]] = set()
+        """Who was told that who is gone for good."""
         self._left: set[int] = set()
         self._vanished: set[int] = set()
         self._dropped: set[tuple[int, int]] = set()
@@ -64,6 +71,11 @@ class Truths:
         if isinstance(command, GiveInput):
             assert command.frame == len(self._given[player, episode]), "an input is left out, or given twice"
             self._given[player, episode].append(command.data)
+
+    def says(self, hearer: int, whose: int, message: Inputs | Share) -> None:
+        """Note what somebody is about to hear of a player's inputs, true or not."""
+        for frame, data in enumerate(message.inputs, message.start):
+            self._heard[hearer, whose, message.episode, frame].add(data)
 
     def leaves(self, player: int) -> None:
         """Note that they have said goodbye."""
@@ -89,6 +101,7 @@ class Truths:
             return
         assert start == self._confirmed[player, episode], "a frame is final twice, or never"
         self._confirmed[player, episode] += len(inputs)
+        self._hold_against_what_was_heard(player, episode, start, inputs)
         for other in self._honest:
             if self._is_gone(player, other) or other in self._vanished | self._left:
                 continue
@@ -97,11 +110,26 @@ class Truths:
                 assert frame < len(given), "an input is final that was not given"
                 assert of_all[other] == given[frame], "another input is final than was given"
 
+    def _hold_against_what_was_heard(
+        self, player: int, episode: int, start: int, inputs: Sequence[tuple[bytes, ...]]
+    ) -> None:
+        """Hold what is final of the others against what somebody has said of that very frame, a liar, too."""
+        for other in range(len(self.matches)):
+            others = start + len(inputs) if (player, other) not in self._gone else 0
+            there_are = self._ended.get((player, other, episode), others)  # what follows stands in for them
+            for frame, of_all in enumerate(inputs[: max(0, there_are - start)], start):
+                heard = self._heard[player, other, episode, frame]
+                assert other == player or of_all[other] in heard, "an input is final that nobody has said"
+
     def check(self, player: int, event: Any) -> None:
         """Hold what somebody is told against what is true."""
         if player not in self._honest:
             return
         self.events.append((player, event))
+        if isinstance(event, PlayerGone | PlayerFinished):
+            self._ended[player, event.player, self._episode[player]] = event.frames
+        if isinstance(event, PlayerGone):
+            self._gone.add((player, event.player))
         match event:
             case EpisodeBegan(episode):
                 self._episode[player] = episode

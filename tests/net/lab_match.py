@@ -5,6 +5,7 @@ Knows the commands' arguments and the documents' names; the paths' behaviour is 
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import signal
@@ -112,7 +113,9 @@ class LabPlayer:
 
     def document(self, kind: str) -> dict[str, Any]:
         """Return one of the three documents, from disk."""
-        document: dict[str, Any] = json.loads(Path(self.summary["exports"][kind]).read_text())
+        path = Path(self.summary["exports"][kind])
+        data = path.read_bytes()
+        document: dict[str, Any] = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
         return document
 
     def step_times_ms(self, *, skip: int = 30) -> list[float]:

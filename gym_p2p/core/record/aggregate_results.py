@@ -15,7 +15,7 @@ import msgspec
 
 from gym_p2p.core.api.payloads import decode, prepare
 from gym_p2p.core.record.aggregate_document import ComparedEpisode, Differing, Disagreement, Results
-from gym_p2p.core.record.player_identity import PlayerIdentity, foreign
+from gym_p2p.core.record.player_identity import PlayerIdentity, foreign, played_by_of
 from gym_p2p.core.wire.seats import MAX_SEATS, SeatId
 
 __all__ = ["compare_results", "participants"]
@@ -48,6 +48,7 @@ class _Identity(msgspec.Struct, frozen=True, rename="camel"):
     seats: list[str] = []
     version: str | None = None
     platform: str | None = None
+    played_by: Any = None
 
 
 class _Identities(msgspec.Struct, frozen=True):
@@ -110,6 +111,7 @@ def _participant(name: str, own: _Identity, subject_id: str | None) -> PlayerIde
         local=False,
         version=foreign(own.version),
         platform=foreign(own.platform),
+        played_by=played_by_of({"played_by": own.played_by}),
     )
 
 

@@ -12,6 +12,7 @@ from gym_p2p.core.record.absences import Departure, Pause, newest_departures
 from gym_p2p.core.record.building import latency_by_peer, unique_names
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode_result import EpisodeResult, episode_result
+from gym_p2p.core.record.human import Human, focus_loss, human_document
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.open_objects import EnvironmentFacts
 from gym_p2p.core.record.parts import SCHEMA_VERSION, Connection, DocumentPart, FocusLoss
@@ -53,10 +54,17 @@ class Document(DocumentPart, frozen=True, kw_only=True):
     """Every link, by the peer's id; null without a sample."""
     focus_loss: FocusLoss | None = None
     """When the game was in the background, of a player in a browser; null for one who cannot lose focus."""
+    human: Human | None = None
+    """The person who played at a page of this process, and how that was measured; null where none did."""
 
 
-def common_keys(record: MatchRecord) -> dict[str, Any]:
-    """Return what all documents of a record hold, as arguments of their types."""
+def common_keys(record: MatchRecord, now_ms: int) -> dict[str, Any]:
+    """Return what all documents of a record hold, as arguments of their types.
+
+    Args:
+        record: of the match.
+        now_ms: Unix milliseconds, as of which they are.
+    """
     worst = record.worst_link()
     names = unique_names(record.links)
     return {
@@ -71,4 +79,6 @@ def common_keys(record: MatchRecord) -> dict[str, Any]:
         "connection_paths": {names[peer]: link.paths.copy() for peer, link in record.links.items()},
         "latency": None if worst is None else worst.series.statistics(),
         "latency_by_peer": latency_by_peer(record),
+        "focus_loss": focus_loss(record.human, record.time(now_ms)),
+        "human": human_document(record.human),
     }

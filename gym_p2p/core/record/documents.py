@@ -36,7 +36,7 @@ def build_document(kind: Kind, record: MatchRecord, now_ms: int, decode: Decode)
     """
     match kind:
         case "session":
-            return session_document(record, decode)
+            return session_document(record, now_ms, decode)
         case "validation":
             return validation_document(record, now_ms, decode)
         case "multiplayer":

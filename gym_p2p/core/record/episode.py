@@ -122,6 +122,7 @@ class EpisodeRecord:
         confirmed_at: when each became final, likewise.
         wrong_guesses: the frame times the number of seats, plus the seat's index, of every input that was
             guessed wrong, in the order in which that was found.
+        unfocused: likewise, of every input that a person chose whose page was in the background.
         totals: what it has come to by the newest confirmed frame.
         actors: by seat's index, who acted in which frames, where that was not the seat's player.
         ended_ms: ``None`` while it is played.
@@ -145,6 +146,7 @@ class EpisodeRecord:
     rollbacks: list[Rollback] = attrs.field(factory=list, init=False)
     corrections: Corrections = attrs.field(factory=Corrections, init=False)
     input_delays: list[tuple[int, int]] = attrs.field(factory=list, init=False)
+    unfocused: DeltaSeries = attrs.field(factory=DeltaSeries, init=False)
     confirmed_frame: int = attrs.field(default=-1, init=False)
     verified_frame: int = attrs.field(default=-1, init=False)
     ended_ms: int | None = attrs.field(default=None, init=False)
@@ -168,7 +170,7 @@ class EpisodeRecord:
     def extent(self) -> tuple[int | None, ...]:
         """How far it is recorded: what may still be learnt of an episode that has ended changes it."""
         counted = (self.checksums, self.desyncs, self.dumps, self.state_problems, self.rollbacks)
-        lengths = [len(rows) for rows in (*counted, self.input_delays)]
+        lengths = [len(rows) for rows in (*counted, self.input_delays)] + [self.unfocused.count]
         times = (self.played.count, self.confirmed_at.count, self.totals.frames, self.ended_ms)
         costs = attrs.astuple(self.corrections)
         return (self.frames, self.confirmed_frame, self.verified_frame, *times, *costs, *lengths)
@@ -267,6 +269,10 @@ class EpisodeRecord:
     def guessed_wrong(self, frame: int, seat: int) -> None:
         """Record that a seat's input of a frame had been guessed wrong."""
         self.wrong_guesses.append(frame * len(self.seat_inputs) + seat)
+
+    def out_of_focus(self, frame: int, seat: int) -> None:
+        """Record that a seat's person did not see the game when they chose the input of a frame."""
+        self.unfocused.append(frame * len(self.seat_inputs) + seat)
 
     def corrected(self, *, mispredictions: int = 0, resimulated: int = 0, stalls: int = 0) -> None:
         """Count what guessing cost: wrong guesses, frames played again, frames that had to be waited for."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from gym_p2p.core.latency.delta_series import decode_series
 from gym_p2p.core.record.episode import ActorRun, Begin, Desync, EpisodeRecord, Rollback, StateDump
 from gym_p2p.core.record.totals import Totals
 
@@ -32,6 +33,8 @@ class EpisodeView:
     wrong_guesses: str
     """Which inputs had been guessed wrong, encoded."""
     input_delays: tuple[tuple[int, int], ...]
+    unfocused: frozenset[int]
+    """Which inputs were chosen while the page was in the background, as numbers of frame and seat."""
     confirmed_frame: int
     verified_frame: int
     begin: Begin
@@ -74,6 +77,7 @@ def view_of(episode: EpisodeRecord) -> EpisodeView:
         state_problems=dict(episode.state_problems.copy()),
         rollbacks=rollbacks,
         wrong_guesses=episode.wrong_guesses.encoded()[0],
+        unfocused=frozenset(decode_series(episode.unfocused.encoded()[0], limit=episode.unfocused.count + 1)),
         input_delays=tuple(episode.input_delays.copy()),
         confirmed_frame=max(confirmed, frames - 1),
         verified_frame=verified,

@@ -41,6 +41,7 @@ from gym_p2p.core.record.growth import (
     Series,
     Whole,
 )
+from gym_p2p.core.record.human import HumanFacts
 from gym_p2p.core.record.link import Health
 from gym_p2p.core.record.match_record import MatchRecord, Termination
 from gym_p2p.core.record.parts import Connection, Disconnection, ReconnectionAttempt, UploadStatus
@@ -110,6 +111,7 @@ _EPISODE = Node(
         "rollbacks": Rollbacks(),
         "corrections": Whole(Corrections),
         "input_delays": Rows(tuple[int, int]),
+        "unfocused": Numbers(),
         "ended_ms": Whole(int | None),
         "totals": SeatTotals(),
         "actors": Actors(),
@@ -117,6 +119,18 @@ _EPISODE = Node(
         "played": Numbers(),
         "wrong_guesses": Numbers(),
         "seat_inputs": Inputs(),
+    }
+)
+
+_HUMAN = Node(
+    {
+        "facts": Whole(HumanFacts | None),
+        "action_latencies": Rows(float),
+        "rtt": Series(),
+        "away": Rows(tuple[float, float]),
+        "away_since": Whole(float | None),
+        "hold_ms": Whole(float),
+        "lost": Whole(bool),
     }
 )
 
@@ -136,6 +150,7 @@ _MATCH = Node(
         "inputs_received": Whole(int),
         "probe": Whole(Any),
         "sync": Whole(Any),
+        "human": _HUMAN,
         "episodes": Episodes(_EPISODE),
     }
 )

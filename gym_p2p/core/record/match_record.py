@@ -20,6 +20,7 @@ from gym_p2p.core.latency.series import LatencySeries
 from gym_p2p.core.record.absences import PAUSES_KEPT, Departure, Pause
 from gym_p2p.core.record.episode import Begin, EpisodeRecord
 from gym_p2p.core.record.episode_view import EpisodeView, view_of
+from gym_p2p.core.record.human import HumanRecord
 from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.plain import plain
@@ -88,6 +89,7 @@ class MatchRecord:
         inputs_sent: to peers, over all episodes.
         inputs_received: from peers, over all episodes.
         identities: who the players are, as far as is known, in the order of their first seats.
+        human: the person who plays and their page, if one does.
         probe: what the pre-match probe measured; ``None`` without one.
         sync: how frames are kept together, and why so; ``None`` before that is known.
         checkpoints_late: how many checkpoints came late: more than is meant to could have been lost.
@@ -136,6 +138,7 @@ class MatchRecord:
         self.inputs_received = 0
         self.checkpoints_late = 0
         self.identities: tuple[PlayerIdentity, ...] = ()
+        self.human = HumanRecord()
         self.probe: Any = None
         self.sync: Any = None
         self.upload: UploadStatus | None = None

@@ -63,7 +63,8 @@ class FrameAction(DocumentPart, frozen=True):
     action: Any
     """As it was applied, as the seat's action space writes it (space.to_jsonable)."""
     is_focused: bool = True
-    """Whether the game was in the foreground; always, for a peer that cannot lose focus."""
+    """Whether the player saw the game when they chose it; always, for one who cannot lose focus, and in
+    another player's account."""
 
 
 class DesyncWithStates(DocumentPart, frozen=True, kw_only=True):
@@ -174,8 +175,9 @@ def _frame_actions(record: MatchRecord, episode: EpisodeView, decode: Decode) ->
     by_seat = [actions(episode, seat, episode.frames, decode) for seat in range(len(record.players))]
     number, players = episode.number, record.players
     for frame, joint in enumerate(zip(*by_seat, strict=True)):
-        for player, action in zip(players, joint, strict=True):
-            yield FrameAction(number, frame, player, action)
+        for seat, (player, action) in enumerate(zip(players, joint, strict=True)):
+            focused = frame * len(players) + seat not in episode.unfocused
+            yield FrameAction(number, frame, player, action, focused)
 
 
 def _desync(event: Desync, episode: EpisodeView) -> DesyncWithStates:

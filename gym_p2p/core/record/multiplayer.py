@@ -108,7 +108,7 @@ def multiplayer_document(record: MatchRecord, now_ms: int, decode: Decode) -> Mu
     now_ms = record.time(now_ms)
     worst = record.worst_link()
     return MultiplayerDocument(
-        **common_keys(record),
+        **common_keys(record, now_ms),
         peer_player_id=next(iter(record.links), None),
         export_timestamp=now_ms,
         session_start_time=record.session_start_ms,

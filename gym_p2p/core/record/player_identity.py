@@ -7,12 +7,15 @@ printable; it refuses to know how that came here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from gym_p2p.core.record.parts import DocumentPart
 from gym_p2p.core.wire.foreign_text import printable
 
-__all__ = ["PlayerIdentity", "foreign", "software_of"]
+__all__ = ["PlayedBy", "PlayerIdentity", "foreign", "played_by_of", "software_of"]
+
+PlayedBy = Literal["person", "policy"]
+"""Who acts for a player: a person at a page, or a program."""
 
 _MAX_TEXT = 128
 """Of a version, or of a platform's name; as long as a subject's id."""
@@ -34,11 +37,19 @@ class PlayerIdentity(DocumentPart, frozen=True, kw_only=True):
     """The player's version of this software, or what else they run, by their own account; null is unknown."""
     platform: str | None
     """The system on which the player runs it, by their own account; null is unknown."""
+    played_by: PlayedBy | None = None
+    """Who acts for the player, by their own account: a person at a page, or a program; null is unknown."""
 
 
 def foreign(value: object) -> str | None:
     """Return a text that a player says of themselves as it may be kept; ``None`` for what is no text."""
     return printable(value, _MAX_TEXT) if isinstance(value, str) and value else None
+
+
+def played_by_of(about: Mapping[str, Any] | None) -> PlayedBy | None:
+    """Return who acts for a player by what they sent with the handshake; ``None`` is unknown."""
+    told = (about or {}).get("played_by")
+    return cast("PlayedBy", told) if told in get_args(PlayedBy) else None
 
 
 def software_of(about: Mapping[str, Any] | None) -> tuple[str | None, str | None]:

@@ -141,14 +141,14 @@ class SessionDocument(Document, frozen=True, kw_only=True):
     handed in nowhere."""
 
 
-def session_document(record: MatchRecord, decode: Decode) -> SessionDocument:
+def session_document(record: MatchRecord, now_ms: int, decode: Decode) -> SessionDocument:
     """Build the session document as of now."""
     episodes = record.views()
     events = [event for episode in episodes for event in episode.rollbacks]
     totals = record.totals()
     worst = record.worst_link()
     return SessionDocument(
-        **common_keys(record),
+        **common_keys(record, now_ms),
         connection=UNKNOWN_CONNECTION if worst is None else worst.connection,
         inputs=input_counts(record),
         rollbacks=Rollbacks(

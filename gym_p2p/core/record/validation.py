@@ -117,7 +117,7 @@ def validation_document(record: MatchRecord, now_ms: int, decode: Decode) -> Val
     verified_frames = min(episode.verified_frame + 1, episode.frames)
     keys = unique_names(record.players)
     return ValidationDocument(
-        **common_keys(record),
+        **common_keys(record, now_ms),
         export_timestamp=record.time(now_ms),
         episode_num=episode.number,
         summary=ValidationSummary(

@@ -35,7 +35,7 @@ __all__ = [
     "encode_frames",
 ]
 
-FEED_VERSION = 2
+FEED_VERSION = 3
 
 FRAMES_HEAD_BYTES = 34
 """Of a :class:`FramesShown`, at most: its head and kind, three numbers (9 each), its frames' head (5)."""

@@ -179,9 +179,7 @@ class SyncSession:
             return None
         self._given_at = self.frame
         give = None if self._own.count > self.frame + self.input_delay else self._give(data)
-        # In lockstep nothing comes of it before everybody's is here.
-        if self._window or min([track.count for track in self._tracks]) > self.frame:
-            self._has_news = True
+        self._note_input()
         return give
 
     def set_input_delay(self, frames: int) -> Sequence[SetInputDelay | GiveInput]:
@@ -198,11 +196,13 @@ class SyncSession:
 
     def receive(self, event: InputsArrived | PlayerFinished | PlayerGone | FramesAhead) -> None:
         """Take in an event of the network half."""
+        if isinstance(event, InputsArrived):
+            self._tracks[event.player].learn(event.start, event.inputs)
+            self._held_by_all = max(self._held_by_all, event.confirmed)
+            self._note_input()
+            return
         self._has_news = True
         match event:
-            case InputsArrived(player, start, inputs, confirmed):
-                self._tracks[player].learn(start, inputs)
-                self._held_by_all = max(self._held_by_all, confirmed)
             case PlayerFinished(player, frames):
                 known = self._limits.get(player)
                 if known is None or (known[1] == "peer_reset" and frames < known[0]):
@@ -219,6 +219,11 @@ class SyncSession:
         if self._has_news and not self._outputs:
             self._plan()
         return self._outputs.popleft() if self._outputs else None
+
+    def _note_input(self) -> None:
+        """Take note of an input, of whomever: in lockstep nothing comes of it before everybody's is here."""
+        if self._window or self._limits or min([track.count for track in self._tracks]) > self.frame:
+            self._has_news = True
 
     def _vacate(self, track: InputTrack, frames: int) -> None:
         self._limits.pop(track.player, None)

@@ -168,11 +168,11 @@ class AgentsGame(Game):
         count, seats = self._watchers, self._acting
         seen = {str(seat): observation for seat, observation in zip(seats, outcome.observations, strict=True)}
         return Outcome(
-            observations=(*outcome.observations, *[fresh(seen) for _ in range(count)]),
+            observations=(*outcome.observations, *(seen,) * count),
             rewards=(*outcome.rewards, *[0.0] * count),
             terminations=(*outcome.terminations, *[all(outcome.terminations)] * count),
             truncations=(*outcome.truncations, *[outcome.ended and not all(outcome.terminations)] * count),
-            infos=(*outcome.infos, *[fresh(dict(info or {})) for _ in range(count)]),
+            infos=(*outcome.infos, *(fresh(dict(info or {})),) * count),
             ended=outcome.ended,
             unborn=outcome.unborn,
         )

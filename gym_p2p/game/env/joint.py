@@ -85,16 +85,16 @@ class JointGame(Game):
         if not self._split_observation:
             return self._for_all(observation)
         own = [fresh(observation[seat]) for seat in self._acting]
-        return (*own, *[fresh(observation) for _ in range(self._watchers)])
+        return (*own, *(fresh(observation),) * self._watchers) if self._watchers else tuple(own)
 
     def _infos(self, info: dict[Any, Any]) -> tuple[dict[Any, Any], ...]:
         if info and info.keys() == self._acting_set and all(isinstance(i, dict) for i in info.values()):
             own = [fresh(info[seat]) for seat in self._acting]
-            return (*own, *[fresh(info) for _ in range(self._watchers)])
+            return (*own, *(fresh(info),) * self._watchers) if self._watchers else tuple(own)
         return self._for_all(info)
 
     def _for_all(self, value: Any) -> tuple[Any, ...]:
-        return tuple([fresh(value) for _ in self.seats])
+        return (fresh(value),) * len(self.seats)
 
     def _rewards(self, value: Any, info: dict[Any, Any]) -> tuple[float, ...]:
         own_rewards = info.get("rewards")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
+from itertools import repeat
+from operator import is_, is_not
 from typing import Any
 
 import attrs
@@ -23,6 +25,9 @@ from gym_p2p.game.spaces.leaves import UnsupportedSpace
 __all__ = ["Lives", "Returned"]
 
 _NOBODY: frozenset[int] = frozenset()
+
+_UNSET = repeat(object=False)
+"""So many flags of seats that go on as there are seats."""
 
 
 class Returned(msgspec.Struct, frozen=True):
@@ -49,8 +54,8 @@ class Returned(msgspec.Struct, frozen=True):
 # The episode ends when every seat is over, or when nobody lives: then the unborn will never be born, for
 # an environment without agents is not stepped.
 #
-# Observations are copied twice, on their way into this value and out of it: a snapshot shares it, and a user
-# may write into what they got.
+# Observations are copied on their way into this value, which the outcome and snapshots share: whoever might
+# write into them gets copies of their own (:class:`~gym_p2p.game.outcome.Outcome`).
 
 
 @attrs.frozen
@@ -58,8 +63,7 @@ class Lives:
     """What has become of each seat, in seat order: what a game of agents remembers.
 
     Attributes:
-        last_observations: given again to seats whose agent is gone, or says nothing now; never handed out
-            themselves.
+        last_observations: given again to seats whose agent is gone, or says nothing now.
         born: whether the seat's agent has appeared.
         acting: who is to act next; ``None`` for everybody who lives.
     """
@@ -92,6 +96,9 @@ class Lives:
             alive: who lives now.
             appeared: whose agent is there now, or was in this step.
         """
+        usual = self._all_go_on(seats, returned, alive)
+        if usual is not None:
+            return usual
         rows = [self._row(index, seat, returned, alive) for index, seat in enumerate(seats)]
         seen, rewarded, terminated, truncated, informed = zip(*rows, strict=True)
         born, unborn = self.born, _NOBODY
@@ -100,7 +107,7 @@ class Lives:
             unborn = frozenset([index for index, is_born in enumerate(born) if not is_born])
         over = all(map(operator.or_, terminated, truncated))
         outcome = Outcome(
-            observations=tuple(map(fresh, seen)),
+            observations=seen,
             rewards=rewarded,
             terminations=terminated,
             truncations=truncated,
@@ -109,6 +116,32 @@ class Lives:
             unborn=unborn,
         )
         return Lives(terminated, truncated, seen, born), outcome
+
+    def _all_go_on(
+        self, seats: Sequence[SeatId], returned: Returned, alive: frozenset[SeatId]
+    ) -> tuple[Lives, Outcome] | None:
+        """Return what :meth:`after` does in nearly every frame; ``None`` if a seat is not as all others.
+
+        As nearly every frame is played many times, this looks at all seats together.
+        """
+        if len(alive) < len(seats) or True in self.terminations or True in self.truncations:
+            return None
+        flags = (*map(returned.terminations.get, seats), *map(returned.truncations.get, seats))
+        seen = tuple(map(returned.observations.get, seats))
+        if False in self.born or any(map(is_not, flags, _UNSET)) or any(map(is_, seen, repeat(None))):
+            return None
+        seen = tuple(map(fresh, seen))
+        infos = tuple(map(returned.infos.get, seats))
+        one_for_all = not any(map(is_not, infos, repeat(infos[0])))
+        outcome = Outcome(
+            observations=seen,
+            rewards=tuple(map(reward, map(returned.rewards.get, seats), seats)),
+            terminations=self.terminations,
+            truncations=self.truncations,
+            infos=(_info(infos[0]),) * len(seats) if one_for_all else tuple(map(_info, infos)),
+            ended=False,
+        )
+        return Lives(self.terminations, self.truncations, seen, self.born), outcome
 
     def _row(
         self, index: int, seat: SeatId, returned: Returned, alive: frozenset[SeatId]
@@ -120,14 +153,19 @@ class Lives:
         by_end = flag(returned.terminations.get(seat), seat)
         by_limit = flag(returned.truncations.get(seat), seat)
         dropped = seat not in alive and seat in returned.rewards
-        info = returned.infos.get(seat)
         return (
             self.last_observations[index] if observation is None else fresh(observation),
             reward(returned.rewards.get(seat), seat),
             by_end,
             by_limit or (dropped and not by_end),
-            fresh(info if type(info) is dict else dict(info or {})),
+            _info(returned.infos.get(seat)),
         )
+
+
+def _info(info: Any) -> dict[Any, Any]:
+    """Return a copy of what the environment says of a seat; nothing is an empty one."""
+    copied: dict[Any, Any] = fresh(info if type(info) is dict else dict(info or {}))
+    return copied
 
 
 def _blank(space: gymnasium.Space[Any]) -> Any:

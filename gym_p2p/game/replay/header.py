@@ -15,7 +15,7 @@ from gym_p2p.errors import DamagedReplay, UnreadableReplay
 from gym_p2p.game.env.describe import split_versions
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe, recipe_of
-from gym_p2p.game.replay.records import FORMAT, FORMAT_VERSION
+from gym_p2p.game.replay.records import FORMAT, FORMAT_VERSION, READ_VERSIONS
 from gym_p2p.version import __version__
 
 __all__ = ["SUFFIX", "ReplayHeader", "here", "read_header", "replay_header"]
@@ -42,6 +42,7 @@ class ReplayHeader:
         recorded_ms: when, in Unix time.
         split: which parts of the action were whose, where that was said (``seats=``); else None, and the file
             does not have it.
+        version: of the file's format, which says how digests of states come about.
     """
 
     match_id: str
@@ -57,6 +58,7 @@ class ReplayHeader:
     sync: dict[str, Any]
     recorded_ms: int
     split: Any = None
+    version: int = FORMAT_VERSION
 
 
 def replay_header(
@@ -113,10 +115,10 @@ def read_header(line: bytes, path: object) -> ReplayHeader:
         fields = None
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise UnreadableReplay(path, f"is no recorded match: its first line is not that of a {SUFFIX} file")
-    if fields.get("version") != FORMAT_VERSION:
-        raise UnreadableReplay(
-            path, f"has format version {fields.get('version')!r}, and this gym_p2p reads {FORMAT_VERSION}"
-        )
+    version = fields.get("version")
+    if type(version) is not int or version not in READ_VERSIONS:
+        known = " and ".join(map(str, READ_VERSIONS))
+        raise UnreadableReplay(path, f"has format version {version!r}, and this gym_p2p reads {known}")
     try:
         return msgspec.convert(fields, ReplayHeader)
     except (msgspec.ValidationError, UnicodeDecodeError) as error:

@@ -36,6 +36,7 @@ __all__ = [
     "FORMAT_VERSION",
     "MAX_HEADER_BYTES",
     "MAX_PAYLOAD_BYTES",
+    "READ_VERSIONS",
     "Begun",
     "Check",
     "Closed",
@@ -52,7 +53,11 @@ __all__ = [
 ]
 
 FORMAT = "gym_p2p replay"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""What is written. Version 1 has digests of states by their fields, and else the same."""
+
+READ_VERSIONS = (1, 2)
+"""Recordings are kept for years."""
 
 MAX_HEADER_BYTES = 2**20
 MAX_PAYLOAD_BYTES = 4 * 2**20

@@ -25,7 +25,8 @@ from gym_p2p.game.replay.header import ReplayHeader, here
 from gym_p2p.game.replay.reader import LATE_STATES, Replay, ReplayEpisode
 from gym_p2p.game.replay.records import Check, Frames
 from gym_p2p.game.replay.writer import ends_of
-from gym_p2p.game.state.snapshot import Snapshots, snapshots_named
+from gym_p2p.game.state.fields import fields_checksum
+from gym_p2p.game.state.snapshot import Snapshot, Snapshots, snapshots_named
 
 __all__ = ["Difference", "ReplayStep", "Verification", "game_of", "verify_replay"]
 
@@ -169,7 +170,7 @@ def verify_replay(
     """
     game = game_of(replay.header, make_env, trust=trust)
     try:
-        run = _Playback(game, _snapshots(replay, game) if compare_states else None)
+        run = _Playback(game, replay.header, _snapshots(replay, game) if compare_states else None)
         warnings = tuple(_warnings(replay.header, game))
         differences = [
             found for episode in replay.episodes if (found := run.play(episode, watch)) is not None
@@ -216,8 +217,9 @@ class _Stopped(Exception):
 class _Playback:
     """Plays the episodes of one match again, one after the other."""
 
-    def __init__(self, game: Game, snapshots: Snapshots | None) -> None:
+    def __init__(self, game: Game, header: ReplayHeader, snapshots: Snapshots | None) -> None:
         self._game = game
+        self._state_digest = _fields_digest if header.version == 1 else Snapshots.checksum
         self._snapshots = snapshots
         self._checked: int | None = None
         self._unchecked: dict[int, tuple[str | None, int | None]] = {}
@@ -286,7 +288,7 @@ class _Playback:
         """Keep the state's digest until the recorded one comes, and what was checked by then."""
         if self._snapshots is not None:
             snapshot = self._snapshots.save()
-            self._unchecked[frame] = (self._snapshots.checksum(snapshot), self._checked)
+            self._unchecked[frame] = (self._state_digest(self._snapshots, snapshot), self._checked)
             self._snapshots.free(snapshot)
             if len(self._unchecked) > LATE_STATES:
                 del self._unchecked[next(iter(self._unchecked))]
@@ -304,6 +306,12 @@ class _Playback:
         _compare(frame, "digest", check.digest, digests.digest(outcome))
         self._checked = frame
         self.checks += 1
+
+
+def _fields_digest(snapshots: Snapshots, snapshot: Snapshot) -> str | None:
+    """Return the digest of a state as recordings of version 1 have it."""
+    fields = snapshots.fields(snapshot)
+    return None if fields is None else fields_checksum(fields)
 
 
 def _called(frame: int, call: Callable[[], Outcome]) -> Outcome:

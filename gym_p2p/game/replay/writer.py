@@ -27,7 +27,6 @@ from gym_p2p.game.replay.header import SUFFIX, ReplayHeader
 from gym_p2p.game.replay.partial import hold, partial_path
 from gym_p2p.game.replay.records import (
     FORMAT,
-    FORMAT_VERSION,
     MAX_PAYLOAD_BYTES,
     Begun,
     Check,
@@ -131,7 +130,7 @@ class ReplayWriter:
         self._episode: _Episode | None = None
         self._episodes = self._frames = 0
         self._closed = False
-        fields = {"format": FORMAT, "version": FORMAT_VERSION, **attrs.asdict(header)}
+        fields = {"format": FORMAT, "version": header.version, **attrs.asdict(header)}
         if header.split is None:
             del fields["split"]
         line = msgspec.json.encode(fields) + b"\n"

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from gym_p2p.game.drawing import module_of
-from gym_p2p.game.state.handles import OUTSIDE, is_left_alone
+from gym_p2p.game.state.handles import VIEWERS, is_handle, is_left_alone
 
 __all__ = [
     "CALLABLES",
@@ -31,7 +31,7 @@ __all__ = [
     "PLAIN",
     "SELF_CONTAINED",
     "class_name",
-    "goes_by_name",
+    "hangs_on_value",
     "is_compared",
     "is_plain",
     "parts_of",
@@ -74,9 +74,11 @@ def is_compared(name: str, value: Any) -> bool:
     return not (name in _LOCAL or _is_place(name, value) or is_left_alone(name, value))
 
 
-def goes_by_name(name: str) -> bool:
-    """Whether more than its value decides about an attribute; of others, only handles are not compared."""
-    return name in _LOCAL or name in OUTSIDE or name.endswith(_PLACES)
+def hangs_on_value(name: str, value: Any) -> bool:
+    """Whether other values of this one's type, under this name, may be compared where this is not."""
+    if name in _LOCAL or is_handle(value):
+        return False
+    return (type(value) is str and name.endswith(_PLACES)) or (name in VIEWERS and value is not None)
 
 
 def _is_place(name: str, value: Any) -> bool:
@@ -100,7 +102,18 @@ def word_for(value: Any) -> str:
         return f"{class_name(type(value))}.{value.name}"
     if isinstance(value, type):
         return class_name(value)
+    if isinstance(value, int | float | str | bytes):
+        return f"{class_name(type(value))}: {_plain_text(value)}"
     return str(value) if isinstance(value, _TEXTS) else class_name(type(value))
+
+
+def _plain_text(value: float | str | bytes) -> str:
+    """Return what is in an object whose class was made of a plain one, whatever it says of itself."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, bytes):
+        return bytes.hex(value)
+    return int.__repr__(value) if isinstance(value, int) else float.__repr__(value)
 
 
 def parts_of(value: Any, contents: Mapping[int, Any]) -> tuple[str | None, dict[str, Any]]:

@@ -83,7 +83,8 @@ def contents_of(entries: Iterable[Entry]) -> tuple[dict[int, Any], dict[int, dic
     attributes: dict[int, dict[str, Any]] = {}
     for put, found, content in entries:
         if put in ATTRIBUTE_PUTS:
-            attributes[id(found)] = attributes.get(id(found), {}) | content
+            before = attributes.get(id(found))
+            attributes[id(found)] = content if before is None else before | content
         else:
             contents[id(found)] = emulator_bytes(found, content) if put is put_emulator else content
     return contents, attributes

@@ -29,9 +29,9 @@ from gymnasium.envs.registration import EnvSpec
 
 from gym_p2p.game.drawing import is_drawing_type, module_of
 
-__all__ = ["LEAVES", "OUTSIDE", "is_handle", "is_leaf_type", "is_left_alone"]
+__all__ = ["LEAVES", "OUTSIDE", "VIEWERS", "is_handle", "is_leaf_type", "is_left_alone"]
 
-_VIEWERS = frozenset(
+VIEWERS = frozenset(
     {*("viewer", "_viewer", "renderer", "_renderer", "mujoco_renderer", "visualizer", "window", "_window")}
 )
 """Attributes of these names may hold a class of the environment's own that draws. It is left alone if what it
@@ -44,7 +44,7 @@ survive a return to before that."""
 _CONSTANTS = frozenset({"_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs", "_cached_spec"})
 """What Gymnasium and PettingZoo keep of how an environment was made."""
 
-OUTSIDE = _VIEWERS | _LAZY | _CONSTANTS
+OUTSIDE = VIEWERS | _LAZY | _CONSTANTS
 """The names of attributes that may be outside the state; :func:`is_left_alone` decides."""
 
 LEAVES: set[type] = set()
@@ -100,7 +100,7 @@ def is_left_alone(name: str, value: Any) -> bool:
     """Whether an attribute is outside the state."""
     if name in _CONSTANTS or (name in _LAZY and value is None):
         return True
-    return is_handle(value) or (name in _VIEWERS and (value is None or _draws(value)))
+    return is_handle(value) or (name in VIEWERS and (value is None or _draws(value)))
 
 
 def _draws(value: Any) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 
 from gym_p2p.game.state import graph, iterators
 from gym_p2p.game.state.code_reading import REBINDABLE, CodeReading, can_change
-from gym_p2p.game.state.fields import fields_checksum, fields_of
+from gym_p2p.game.state.digest import canonical_state, state_digest
 from gym_p2p.game.state.handles import LEAVES
 from gym_p2p.game.state.kinds import ATTRIBUTE_PUTS, VISITS, Entry, Unreachable
 
@@ -167,7 +167,12 @@ def _digest(value: Any) -> str | None:
     entries, unreachable = _recorded(value)
     if entries is None:
         return iterators.position(unreachable) if iterators.is_native(unreachable) else None
-    return fields_checksum(fields_of({"value": value}, entries)) if _is_small(entries) else None
+    if not _is_small(entries):
+        return None
+    try:
+        return state_digest(canonical_state({"value": value}, entries))
+    except TypeError:  # it cannot be compared
+        return None
 
 
 def _is_iterated(value: Any) -> bool:

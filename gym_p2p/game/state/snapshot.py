@@ -24,9 +24,11 @@ from gym_p2p.errors import UnsupportedEnvironment, UsageError
 from gym_p2p.game.env.describe import RECORDERS, layers
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.state import graph
+from gym_p2p.game.state.digest import canonical_data, canonical_state, state_digest
 from gym_p2p.game.state.fields import Fields, fields_checksum, fields_of
 from gym_p2p.game.state.kinds import Entry, Unreachable
 from gym_p2p.game.state.outside import Outside
+from gym_p2p.game.state.rehearsal import without
 
 __all__ = [
     "Hook",
@@ -72,6 +74,12 @@ class Strategy(Protocol):
 
     def fields(self, content: Any, progress: Any) -> Fields:
         """Return what was saved as plain data; raise ``Unreachable`` where it is no plain data."""
+
+    def form(self, content: Any, progress: Any) -> list[bytes]:
+        """Return the canonical form of what was saved, where :meth:`fields` are the same: for digests.
+
+        Raises ``TypeError`` where something has none.
+        """
 
 
 class Snapshot:
@@ -124,6 +132,10 @@ class Snapshots:
         self._strategy.load(snapshot.content)
         self._game.progress = snapshot.progress
 
+    def another(self, snapshot: Snapshot) -> Snapshot:
+        """Return the same moment once more, which stays where the first one is freed."""
+        return Snapshot(snapshot.content, snapshot.progress)
+
     def free(self, snapshot: Snapshot) -> None:
         """Let go of what a snapshot holds. Idempotent."""
         snapshot.content = _FREED
@@ -152,13 +164,31 @@ class Snapshots:
         finally:
             self.free(snapshot)
 
-    def checksum(self, snapshot: Snapshot) -> str | None:
-        """Return 16 hex digits over the saved state, or None where it cannot be read.
+    def checksum(self, snapshot: Snapshot, *, left_out: Sequence[str] = ()) -> str | None:
+        """Return 16 hex digits over the saved state, or None where it has no canonical form.
 
-        Equal states have equal checksums in every process, if both players use the same strategy.
+        Equal states have equal checksums in every process, if both players use the same strategy, and leave
+        out the same.
+
+        Args:
+            snapshot: the moment.
+            left_out: patterns of what is not compared; then it is a checksum of the fields, which takes
+                several times as long.
+
+        Raises:
+            UsageError: it was freed.
         """
-        fields = self.fields(snapshot)
-        return None if fields is None else fields_checksum(fields)
+        if left_out:
+            fields = self.fields(snapshot)
+            return None if fields is None else fields_checksum(without(fields, left_out))
+        if snapshot.content is _FREED:
+            raise UsageError("this snapshot was freed")
+        try:
+            return state_digest(
+                self._strategy.form(snapshot.content, self._game.comparable(snapshot.progress))
+            )
+        except (Unreachable, TypeError):
+            return None
 
 
 _FREED = object()
@@ -169,9 +199,9 @@ class _Layers:
     """Everything that hangs on the environment and its wrappers, copied layer by layer."""
 
     def __init__(self, env: Any) -> None:
-        self._env = env
         self._outside = [layer for layer in layers(env) if isinstance(layer, RECORDERS)]
         self._roots = [layer for layer in layers(env) if layer not in self._outside]
+        self._named = _named(self._roots, env)
         recorded = graph.record(self._roots, apart_from=self._outside)
         self.kept_outside = Outside(layers(env), recorded)
         emulated = graph.has_emulator(recorded)
@@ -184,7 +214,13 @@ class _Layers:
         graph.put_back(content)
 
     def fields(self, content: list[Entry], progress: Any) -> Fields:
-        return fields_of(_roots(self._roots, self._env, progress), [*content, *graph.record([progress])])
+        return fields_of(*self._compared(content, progress))
+
+    def form(self, content: list[Entry], progress: Any) -> list[bytes]:
+        return canonical_state(*self._compared(content, progress))
+
+    def _compared(self, content: list[Entry], progress: Any) -> tuple[dict[str, Any], list[Entry]]:
+        return {**self._named, "progress": progress}, [*content, *graph.record([progress])]
 
 
 @attrs.frozen
@@ -215,7 +251,6 @@ class _Calls:
 
     def __init__(self, name: str, env: Any, save: Callable[[], Any], load: Callable[[Any], Any]) -> None:
         self.name = name
-        self._env = env
         self._base = env.unwrapped
         self._save = save
         self._load = load
@@ -223,6 +258,7 @@ class _Calls:
             layer for layer in layers(env) if layer is self._base or isinstance(layer, RECORDERS)
         ]
         self._roots = [layer for layer in layers(env) if layer not in self._outside]
+        self._named = _named(self._roots, env)
         # Who plays, and what PettingZoo's interface says of them, is often forgotten.
         public = isinstance(self._base, pettingzoo.AECEnv | pettingzoo.ParallelEnv)
         self._names = _PETTINGZOO_ATTRIBUTES if public else ()
@@ -245,9 +281,21 @@ class _Calls:
     def fields(self, content: _Saved, progress: Any) -> Fields:
         # The same data may or may not be shared after a return: that is no difference here.
         given = fields_of({"state": content.given}, graph.record([content.given]), sharing=False)
-        kept = [*content.entries, *graph.record([progress])]
+        return given | fields_of(*self._kept_beside(content, progress))
+
+    def form(self, content: _Saved, progress: Any) -> list[bytes]:
+        given = canonical_data("state", content.given)
+        if progress is None and not (content.attributes or content.entries or self._named):
+            return [*given, *_NOTHING_BESIDE]
+        return [*given, *canonical_state(*self._kept_beside(content, progress))]
+
+    def _kept_beside(self, content: _Saved, progress: Any) -> tuple[dict[str, Any], list[Entry]]:
         roots = {f"unwrapped.{name}": value for name, value in content.attributes.items()}
-        return given | fields_of(roots | _roots(self._roots, self._env, progress), kept)
+        kept = [*content.entries, *graph.record([progress])]
+        return {**roots, **self._named, "progress": progress}, kept
+
+
+_NOTHING_BESIDE = canonical_state({"progress": None}, [])
 
 
 def strategies_for(game: Game, hooks: Hooks | None) -> Iterator[tuple[str, Strategy | str]]:
@@ -317,20 +365,21 @@ def _callable_with(method: Any, arguments: int) -> bool:
     return True
 
 
-def _roots(found: Sequence[Any], env: Any, progress: Any) -> dict[str, Any]:
+def _named(found: Sequence[Any], env: Any) -> dict[str, Any]:
     """Name the layers: the environment is ``unwrapped``, wrappers go by their classes."""
-    roots = {"unwrapped": env.unwrapped} if any(layer is env.unwrapped for layer in found) else {}
+    base = env.unwrapped
+    roots = {"unwrapped": base} if any(layer is base for layer in found) else {}
     for layer in found:
-        if layer is not env.unwrapped:
+        if layer is not base:
             name = type(layer).__name__
             roots[name if name not in roots else f"{name}({len(roots)})"] = layer
-    return {**roots, "progress": progress}
+    return roots
 
 
 def _located(problem: Unreachable, game: Game) -> str:
     """Say where it is that cannot be saved."""
     if problem.found is None:
         return str(problem)
-    roots = _roots(list(layers(game.env)), game.env, None)
+    roots = _named(list(layers(game.env)), game.env)
     path = graph.path_to(problem.found, roots)
     return f"{problem} (at {path})" if path else str(problem)

@@ -31,7 +31,12 @@ FRAMES = TableText(
             "terminated", "bool", "Whether the environment had ended for the seat after it.", "As for reward."
         ),
         Column("truncated", "bool", "Whether it had been cut off for the seat after it.", "As for reward."),
-        Column("actor", "label", "Who acted: player, default or stand_in.", NOT_SAID),
+        Column(
+            "actor",
+            "label",
+            "Who acted: person or policy, player where they do not say which, default or stand_in.",
+            NOT_SAID,
+        ),
         Column(
             "t_ms",
             "int",

@@ -72,7 +72,7 @@ def frames_table(facts: MatchFacts) -> pa.Table:
     return pa.Table.from_arrays([data[name] for name in wanted.names], schema=wanted)
 
 
-_ACTORS = (None, "player", "default", "stand_in")
+_ACTORS = (None, "player", "default", "stand_in", "person", "policy")
 
 
 class _Columns:
@@ -183,6 +183,13 @@ class _Columns:
 
     def acting(self, accounts: Sequence[Account]) -> None:
         """Set who acted, of the accounts that say so."""
+        played_by = {
+            str(seat): player.played_by
+            for account in accounts
+            for player in account.players
+            if player.played_by in {"person", "policy"}
+            for seat in player.seats
+        }
         for number, where in self._rows.of_episodes():
             said = [
                 one.actors for a in accounts if (one := a.episodes.get(number)) and one.actors is not None
@@ -190,6 +197,8 @@ class _Columns:
             if not said:
                 continue
             self.actor[where] = _ACTORS.index("player")
+            for seat, who in played_by.items():
+                self.actor[self._of_seat(where, seat, MAX_NUMBER)] = _ACTORS.index(who)
             for seat, runs in said[0].items():
                 here = self._of_seat(where, seat, MAX_NUMBER)
                 frames = self._rows.frame[here]

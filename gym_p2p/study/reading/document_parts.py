@@ -284,6 +284,7 @@ class Player(Part, frozen=True):
     local: bool | None = None
     version: str | None = None
     platform: str | None = None
+    played_by: str | None = None
 
 
 class Timing(Part, frozen=True):

@@ -13,7 +13,18 @@ from gym_p2p.core.match.events import BeginEpisode, GiveChecksum, GiveInput, Sta
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.state_transfer import MAX_STATE_BYTES
 from gym_p2p.core.wire.fragments import split
-from gym_p2p.core.wire.messages import Checksum, Inputs, Ping, Pong, Ready, Relay, Share, StatePart, encode
+from gym_p2p.core.wire.messages import (
+    PROTOCOL_VERSION,
+    Checksum,
+    Inputs,
+    Ping,
+    Pong,
+    Ready,
+    Relay,
+    Share,
+    StatePart,
+    encode,
+)
 from tests.core.match.pairs import greeted_match, outputs_of
 
 ROUNDS = 300
@@ -31,7 +42,9 @@ def _wire(kind: int, *fields: object) -> bytes:
 
 
 FLOODS: dict[str, Callable[[int], bytes]] = {
-    "greetings": lambda _n: b"\x01\x04" + msgspec.msgpack.encode(LISTS) + msgspec.msgpack.encode(b""),
+    "greetings": lambda _n: (
+        bytes([1, PROTOCOL_VERSION]) + msgspec.msgpack.encode(LISTS) + msgspec.msgpack.encode(b"")
+    ),
     "refusals": lambda n: _wire(2, [[str(n), "x" * 900, "y" * 900]] * 30),
     "barriers with options": lambda n: _wire(3, n, None, LISTS, 0, 0),
     "barriers with one option": lambda n: _wire(3, 2 + n % 2, None, json.dumps({"x": "y" * 60_000}), n, 0),

@@ -59,6 +59,7 @@ def test_who_played_is_what_the_service_knows_and_else_what_each_says_of_themsel
             "local": False,
             "version": "1.0",
             "platform": "Linux",
+            "playedBy": None,
         },
         {
             "playerId": "b",
@@ -67,6 +68,7 @@ def test_who_played_is_what_the_service_knows_and_else_what_each_says_of_themsel
             "local": False,
             "version": "1.0",
             "platform": "Linux",
+            "playedBy": None,
         },
     ]
     assert found["schemaVersion"] == 2

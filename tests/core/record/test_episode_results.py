@@ -121,7 +121,7 @@ def test_a_return_that_is_not_finite_is_null() -> None:
 
 def test_who_played_is_in_every_document() -> None:
     record = new_record()
-    told = {"version": "0.1.0", "platform": None}
+    told: dict[str, Any] = {"version": "0.1.0", "platform": None}
     record.identities = tuple(
         PlayerIdentity(player_id=str(n), subject_id=f"P{n}", seats=[str(n)], local=n == 0, **told)
         for n in range(2)

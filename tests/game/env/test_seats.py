@@ -76,7 +76,7 @@ def test_every_seat_gets_an_observation_over_something_else_whole() -> None:
     observed = spaces.Dict({"board": spaces.Discrete(10), "clock": spaces.Discrete(20)})
     reply: Any = ({"board": 4, "clock": 15}, 0.0, False, False, {})
     game = make_game(Echo(_PAIR, observed, lambda _a: reply))
-    first, second = game.step([0, 0]).observations
+    first, second = game.step([0, 0]).handed_out().observations
     assert first == second == {"board": 4, "clock": 15}
     assert first is not second
 
@@ -152,7 +152,9 @@ def test_what_the_environment_reuses_is_copied() -> None:
     seen += 1
     after = game.step([0, 0])
     assert before.observations[0].tolist() == [0, 0]
-    assert after.observations[0] is not after.observations[1]
+    shown = after.handed_out()
+    assert shown.observations[0] is not shown.observations[1]
+    assert shown.observations[0] is not after.observations[0]
 
 
 def test_in_a_single_agent_environment_one_acts_and_the_others_watch() -> None:
@@ -279,7 +281,7 @@ class TestParallel:
     def test_changing_what_a_gone_seat_was_given_changes_nothing_later(self) -> None:
         game = make_game(LastOneStanding())
         game.reset(seed=4)
-        game.step([1, 0, 0]).observations[0][:] = 77
+        game.step([1, 0, 0]).handed_out().observations[0][:] = 77
         assert game.step([0, 0, 0]).observations[0].tolist() == [4, 1]
 
     def test_progress_saved_with_the_environment_brings_a_gone_agent_back(self) -> None:

@@ -489,7 +489,7 @@ def test_an_order_that_no_recording_has_is_refused(
         (b"", "no recorded match"),
         (b"\x89PNG\r\n\x1a\n" * 100, "no recorded match"),
         (b'{"format":"something else"}\n', "no recorded match"),
-        (b'{"format":"gym_p2p replay","version":2}\n', "format version 2"),
+        (b'{"format":"gym_p2p replay","version":3}\n', "format version 3"),
         (b"[" * 100_000 + b"\n", "no recorded match"),
     ],
 )

@@ -1,0 +1,210 @@
+"""The rows of :mod:`benchmarks.before_after`, and how each group of them is measured in turns."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+
+from benchmarks.sides import PROGRAMS, Side
+from gym_p2p.bench.processes import Pair
+from gym_p2p.bench.run import matches, new_room, players, wires
+from gym_p2p.core.latency.statistics import nearest_rank
+
+__all__ = ["GROUPS", "NETWORKS", "ROWS", "Collected", "Row"]
+
+Both = tuple[Side, Side]
+Collected = dict[tuple[str, str], list[float]]
+"""By side (``""``: floors and anchors) and key, a figure of every round."""
+
+ECHOES, STEPS, TICKS, FRAMES = 800, 1_000, 300, 300
+WARM_UP = 150
+NETWORKS = ("process", "thread")
+_GROWTH = {4: "1.3 x N = 2", 8: "1.3 x N = 2"}
+HELP_STARTS = 3
+"""A round: one start is quickly over, and varies."""
+
+
+@attrs.frozen
+class Row:
+    """One line of the table.
+
+    Attributes:
+        floor, anchor: keys of what is measured beside it.
+        target: as the project's table of floors and targets has it.
+    """
+
+    what: str
+    unit: str
+    key: str
+    floor: str | None = None
+    anchor: str | None = None
+    target: str = ""
+
+
+def _pair(what: str, unit: str, key: str, targets: tuple[str, str], **beside: str) -> list[Row]:
+    return [
+        Row(f"{what} {p}", unit, f"{key} {p}", **{k: f"{v} {p}" for k, v in beside.items()}, target=target)
+        for p, target in zip(("p50", "p99"), targets, strict=True)
+    ]
+
+
+ROWS: Sequence[Row] = (
+    *_pair(
+        "echo of 64 bytes", "us", "echo", ("0.2 of anchor", "3 x p50"), floor="UDP echo", anchor="aiortc echo"
+    ),
+    *(
+        row
+        for network, share in (("process", "0.55 of anchor"), ("thread", "0.9 of anchor"))
+        for row in _pair(
+            f"step beyond env.step, {network}",
+            "us",
+            f"step {network}",
+            (share, "4 x p50"),
+            floor="bare exchange",
+            anchor="usual exchange",
+        )
+    ),
+    Row("reset, process, first", "ms", "reset process first", target="500"),
+    Row("reset, process, later", "ms", "reset process later", target="120"),
+    Row("reset, thread, first", "ms", "reset thread first", target="60"),
+    Row("reset, thread, later", "ms", "reset thread later", target="60"),
+    Row("gym-p2p --help", "ms", "help", floor="bare Python", target="150"),
+    Row("tick without rollback p50", "us", "tick, p50", target="45"),
+    Row("tick without rollback p99", "us", "tick, p99", target="150"),
+    Row("a frame played again", "us", "again, a frame", target="12"),
+    Row("8 frames back, Rally", "us", "rally: rollback", target="1.8 of parts"),
+    Row("8 frames back, Pong", "us", "pong: rollback", target="1.2 of parts"),
+    Row("8 frames back, Spread", "us", "spread: rollback"),
+    Row("checksum, Rally", "us", "rally: hash", target="10"),
+    Row("checksum, Pong", "us", "pong: hash", target="300"),
+    Row("checksum, Spread", "us", "spread: hash", target="300"),
+    *(
+        Row(
+            f"a frame and player, {mode}, N = {n}",
+            "us",
+            f"{mode} {n}",
+            target="" if n == 2 else "1.3 x N = 2",
+        )
+        for mode in ("lockstep", "rollback")
+        for n in (2, 4, 8)
+    ),
+    Row("step p50 with checkpoints at 36,000 frames", "us", "step, median"),
+    Row("step p99 with checkpoints at 36,000 frames", "us", "step, 99th percentile", target="4 x p50"),
+)
+
+
+def _add(found: Collected, side: str, key: str, value: float) -> None:
+    found.setdefault((side, key), []).append(value)
+
+
+def _add_both(found: Collected, side: str, key: str, samples: Sequence[float], less: float = 0.0) -> None:
+    _add(found, side, f"{key} p50", nearest_rank(samples, 0.5) - less)
+    _add(found, side, f"{key} p99", nearest_rank(samples, 0.99) - less)
+
+
+def _echo(both: Both, found: Collected, rounds: int) -> None:
+    with contextlib.ExitStack() as stack:
+        ends: dict[tuple[str, str], Pair] = {
+            (side.name, "echo"): stack.enter_context(wires("ours", "product", python=side.python))
+            for side in both
+        }
+        ends["", "UDP echo"] = stack.enter_context(wires("udp", "product"))
+        ends["", "aiortc echo"] = stack.enter_context(wires("aiortc", "asyncio"))
+        for pair in ends.values():
+            pair.other.request("reflect")
+            pair.one.request("echo", count=WARM_UP)
+        for _ in range(rounds):
+            for (side, key), pair in ends.items():
+                _add_both(found, side, key, pair.one.request("echo", count=ECHOES))
+
+
+def _step(both: Both, found: Collected, rounds: int) -> None:
+    with contextlib.ExitStack() as stack:
+        opened = {}
+        for side in both:
+            url = stack.enter_context(side.service())
+            wanted = {network: {"network": network} for network in NETWORKS}
+            opened[side.name] = stack.enter_context(matches(url, wanted, side.python))
+        best = stack.enter_context(wires("ours", "product"))
+        best.request("listen")
+        usual = stack.enter_context(wires("aiortc", "asyncio"))
+        usual.request("listen_by_future")
+        for number in range(rounds + 1):  # the first one warms up
+            kept: Collected = found if number else {}
+            count = STEPS if number else WARM_UP
+            _add_both(kept, "", "bare exchange", best.request("exchange", count=count)[0])
+            _add_both(kept, "", "usual exchange", usual.request("exchange_by_future", count=count)[0])
+            for network in NETWORKS:
+                for side in both:
+                    pair = opened[side.name][network]
+                    bare_us = nearest_rank(pair.one.request("bare", frames=count), 0.5)
+                    took_us = pair.request("play", frames=count)[0]["step"]
+                    _add_both(kept, side.name, f"step {network}", took_us, less=bare_us)
+
+
+def _reset(both: Both, found: Collected, rounds: int) -> None:
+    with contextlib.ExitStack() as stack:
+        urls = {side.name: stack.enter_context(side.service()) for side in both}
+        for _ in range(rounds):
+            for network in NETWORKS:
+                for side in both:
+                    with players(side.python) as pair:
+                        for when in ("first", "later"):
+                            options = {"network": network}
+                            took_ms = pair.request(
+                                "open", url=urls[side.name], room=new_room(), options=options
+                            )
+                            pair.request("close")
+                            _add(found, side.name, f"reset {network} {when}", max(took_ms))
+
+
+def _help(both: Both, found: Collected, rounds: int) -> None:
+    wanted = [(side.name, "help", side.command("-m", "gym_p2p", "--help")) for side in both]
+    wanted.append(("", "bare Python", [sys.executable, "-c", "pass"]))
+    for _ in range(HELP_STARTS * rounds):
+        for side, key, command in wanted:
+            began = time.perf_counter()
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)  # noqa: S603  # see Side.command
+            _add(found, side, key, (time.perf_counter() - began) * 1e3)
+
+
+def _rollback(both: Both, found: Collected, rounds: int) -> None:
+    keys = {row.key for row in ROWS}
+    for _ in range(rounds):
+        for side in both:
+            for key, value in side.measured(PROGRAMS / "rollback.py", str(TICKS)).items():
+                if key in keys and value is not None:
+                    _add(found, side.name, key, value)
+
+
+def _scale(both: Both, found: Collected, rounds: int) -> None:
+    program = PROGRAMS / "scale.py"
+    for _ in range(rounds):
+        for mode in ("lockstep", "rollback"):
+            for side in both:
+                for players_, cost_us in side.measured(program, mode, str(FRAMES), "2", "4", "8").items():
+                    _add(found, side.name, f"{mode} {players_}", cost_us)
+
+
+def _checkpoint(both: Both, found: Collected, rounds: int) -> None:
+    for _ in range(rounds):
+        for side in both:
+            for key, value in side.measured(PROGRAMS / "checkpoint.py").items():
+                if key.startswith("step"):
+                    _add(found, side.name, key, value)
+
+
+GROUPS: Mapping[str, Callable[[Both, Collected, int], None]] = {
+    "echo": _echo,
+    "step": _step,
+    "reset": _reset,
+    "help": _help,
+    "rollback": _rollback,
+    "scale": _scale,
+    "checkpoint": _checkpoint,
+}

@@ -1,0 +1,155 @@
+"""What the keys that are held come to, an action at a time.
+
+Of every kind of action space one class: a choice (``Discrete``), several choices at once (``MultiDiscrete``,
+``MultiBinary``), and axes (``Box``). Knows codes and actions; refuses to know where a table came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+
+__all__ = ["Axes", "Axis", "Binding", "Choice", "Controls", "Parts"]
+
+
+@attrs.frozen
+class Binding:
+    """Keys that, held together, are an action.
+
+    Attributes:
+        codes: of the keys.
+        action: what they do.
+        label: what that is, in words; "" where nobody says.
+    """
+
+    codes: frozenset[str]
+    action: Any
+    label: str = ""
+
+
+class Controls(Protocol):
+    """Turns held keys into actions; may remember, as an axis that moves by and by does."""
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """Every key and combination, for the page."""
+
+    def act(self, held: Sequence[str]) -> Any:
+        """Return this frame's action.
+
+        Args:
+            held: the codes, in the order in which they were pressed; a key that was pressed and released
+                since the frame before is among them.
+        """
+
+
+@attrs.frozen
+class Choice:
+    """One of several actions.
+
+    Of the bindings whose keys are all held the one with most keys counts; among equals, the one that was
+    completed last: who turns around without letting go first goes the new way.
+    """
+
+    bindings: tuple[Binding, ...]
+    nothing: Any
+
+    def act(self, held: Sequence[str]) -> Any:
+        """Return the action of the held keys."""
+        place = {code: index for index, code in enumerate(held)}
+        fits = [binding for binding in self.bindings if binding.codes and binding.codes <= place.keys()]
+        if not fits:
+            return self.nothing
+        best = max(fits, key=lambda one: (len(one.codes), max(place[code] for code in one.codes)))
+        return best.action
+
+
+@attrs.frozen(eq=False)
+class Parts:
+    """Several choices at once, each with keys of its own."""
+
+    parts: tuple[Choice, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """Every key, for the page."""
+        return _all(part.bindings for part in self.parts)
+
+    def act(self, held: Sequence[str]) -> np.ndarray[Any, Any]:
+        """Return the action of the held keys."""
+        return np.array([part.act(held) for part in self.parts], self.dtype)
+
+
+@attrs.frozen
+class Axis:
+    """One number, moved by two keys.
+
+    Attributes:
+        down: the codes that lower it.
+        up: the codes that raise it.
+        low: where the first lead.
+        high: where the others lead.
+        rest: where it goes when neither is held.
+        step: the most that it moves in a frame.
+        label: what it is, in words.
+    """
+
+    down: frozenset[str]
+    up: frozenset[str]
+    low: float
+    high: float
+    rest: float
+    step: float
+    label: str = ""
+
+    def moved(self, level: float, held: Sequence[str]) -> float:
+        """Return where it is after a frame with these keys held: the one pressed last counts."""
+        target = self.rest
+        for code in held:
+            if code in self.up:
+                target = self.high
+            elif code in self.down:
+                target = self.low
+        return min(max(target, level - self.step), level + self.step)
+
+
+@attrs.define(eq=False)
+class Axes:
+    """Numbers, each moved by two keys; what no key moves stays at rest.
+
+    Attributes:
+        axes: by place in the flattened action.
+        rest: the action when nothing was ever held.
+    """
+
+    axes: dict[int, Axis]
+    rest: np.ndarray[Any, Any]
+    _levels: dict[int, float] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._levels = {place: axis.rest for place, axis in self.axes.items()}
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """Every key, for the page."""
+        return _all(
+            [Binding(frozenset({code}), sign, f"{axis.label} {sign}".strip()) for code in sorted(codes)]
+            for axis in self.axes.values()
+            for sign, codes in (("+", axis.up), ("-", axis.down))
+        )
+
+    def act(self, held: Sequence[str]) -> np.ndarray[Any, Any]:
+        """Return the action of the held keys; every call is a frame."""
+        action = self.rest.copy()
+        for place, axis in self.axes.items():
+            self._levels[place] = level = axis.moved(self._levels[place], held)
+            action.flat[place] = level
+        return action
+
+
+def _all(lists: Iterable[Iterable[Binding]]) -> tuple[Binding, ...]:
+    return tuple(binding for one in lists for binding in one)

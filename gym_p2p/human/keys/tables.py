@@ -1,0 +1,222 @@
+"""The controls of a seat: the first table that applies.
+
+1. The caller's ``keys``, or a file of them (:func:`read_keys`). 2. What the environment offers
+(:mod:`gym_p2p.human.keys.offered`). 3. A default by the action space (:mod:`gym_p2p.human.keys.defaults`).
+Else an error with a table to fill in.
+
+A table maps keys to actions, ``{"ArrowLeft": 1, "ArrowLeft+Space": 4}``; keys that are to be held together
+are joined by ``+``, or a tuple; ``""`` is no key at all. A list has a table for every part of a
+``MultiDiscrete`` or ``MultiBinary`` space, and for every number of a ``Box`` a pair
+``{"down": …, "up": …}``. An action with a name for the page is ``{"action": 1, "label": "left"}``.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import Space, spaces
+
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.human.keys.codes import code_of
+from gym_p2p.human.keys.controls import Axes, Axis, Binding, Choice, Controls, Parts
+from gym_p2p.human.keys.defaults import SWING_S, bounds_of, default_controls
+from gym_p2p.human.keys.offered import Offer, offers
+
+__all__ = ["KeysOption", "controls_for", "read_keys"]
+
+KeysOption = Mapping[Any, Any] | Sequence[Any] | None
+
+_MOST_LISTED = 24
+_MOST_FILE_BYTES = 1 << 20
+
+
+def controls_for(
+    space: Space[Any], *, env: Any, agent: object, keys: KeysOption, nothing: Any, fps: float
+) -> Controls:
+    """Return the controls of a seat.
+
+    Args:
+        space: its actions.
+        env: the environment itself, without wrappers; asked what it offers.
+        agent: the seat's id there.
+        keys: the caller's table; ``None`` takes what is offered.
+        nothing: the action when no key is held, where no table says.
+        fps: frames a second, for axes that move by and by.
+
+    Raises:
+        ConfigurationError: a table does not fit the space, or there is none.
+    """
+    if keys is not None:
+        return _given(space, keys, nothing, fps)
+    for offer in offers(env, agent):
+        controls = _offered(space, offer, nothing)
+        if controls is not None:
+            return controls
+    found = default_controls(space, nothing, fps)
+    if found is None:
+        raise ConfigurationError("keys", f"nobody says which keys play {space}: {_to_fill_in(space)}")
+    return found
+
+
+def read_keys(path: str | Path) -> Mapping[Any, Any] | Sequence[Any]:
+    """Read a table from a JSON or TOML file: the table itself, or what stands there under ``keys``.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds no table.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_FILE_BYTES + 1)
+        if len(data) > _MOST_FILE_BYTES:
+            raise ConfigurationError("keys", f"{path} has more than {_MOST_FILE_BYTES >> 20} MiB")
+        text = data.decode()
+        found = tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
+    except OSError as error:
+        raise ConfigurationError("keys", f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError("keys", f"{path} is neither JSON nor TOML (.toml): {error}") from error
+    table = found.get("keys", found) if isinstance(found, dict) else found
+    if not isinstance(table, dict | list):
+        raise ConfigurationError("keys", f"{path} holds no table of keys: {_FORM}")
+    return table
+
+
+_FORM = 'wanted {"ArrowLeft": 1, …}, or a list with a table for every part of the action'
+
+
+def _given(space: Space[Any], keys: KeysOption, nothing: Any, fps: float) -> Controls:
+    if isinstance(keys, Mapping):
+        bindings, no_key = _bindings(space, keys)
+        return Choice(tuple(bindings), nothing if no_key is None else no_key)
+    if not isinstance(keys, Sequence) or isinstance(keys, str | bytes):
+        raise ConfigurationError("keys", f"{_FORM}; got {keys!r}")
+    if isinstance(space, spaces.Box):
+        return _axes(space, keys, nothing, fps)
+    parts = _parts(space)
+    if parts is None or len(parts) != len(keys):
+        wanted = "a table" if parts is None else f"a list of {len(parts)} tables"
+        raise ConfigurationError("keys", f"{space} wants {wanted}, got a list of {len(keys)}")
+    rest = np.asarray(nothing).flat
+    choices = []
+    for part, table, none in zip(parts, keys, rest, strict=True):
+        bindings, no_key = _bindings(part, _mapping(table))
+        choices.append(Choice(tuple(bindings), int(none) if no_key is None else no_key))
+    return Parts(tuple(choices), np.dtype(space.dtype))
+
+
+def _parts(space: Space[Any]) -> list[Space[Any]] | None:
+    """Return the choices that a space is made of; ``None`` where it is none of those."""
+    if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1:
+        starts = np.asarray(space.start)
+        return [spaces.Discrete(int(n), start=int(s)) for n, s in zip(space.nvec, starts, strict=True)]
+    if isinstance(space, spaces.MultiBinary) and len(space.shape) == 1:
+        return [spaces.Discrete(2)] * space.shape[0]
+    return None
+
+
+def _axes(space: spaces.Box, keys: Sequence[Any], nothing: Any, fps: float) -> Axes:
+    rest = np.asarray(nothing, space.dtype)
+    if len(keys) > rest.size:
+        raise ConfigurationError("keys", f"{space} has {rest.size} numbers, got {len(keys)} pairs of keys")
+    axes = {}
+    for place, pair in enumerate(keys):
+        table = _mapping(pair)
+        low, high = bounds_of(space, place)
+        axes[place] = Axis(
+            down=_several(table.get("down", ())),
+            up=_several(table.get("up", ())),
+            low=float(table.get("low", low)),
+            high=float(table.get("high", high)),
+            rest=float(rest.flat[place]),
+            step=max((high - low) / max(1.0, SWING_S * fps), 1e-9),
+            label=str(table.get("label", "")),
+        )
+    return Axes(axes, rest)
+
+
+def _mapping(table: Any) -> Mapping[Any, Any]:
+    if not isinstance(table, Mapping):
+        raise ConfigurationError("keys", f"{_FORM}; one of the list is {table!r}")
+    return table
+
+
+def _several(keys: Any) -> frozenset[str]:
+    return frozenset(map(code_of, keys if isinstance(keys, list | tuple) else (keys,)))
+
+
+def _bindings(space: Space[Any], table: Mapping[Any, Any]) -> tuple[list[Binding], Any]:
+    """Return a table's bindings, and the action of no key: ``None`` where it does not say."""
+    bindings, nothing = [], None
+    for key, said in table.items():
+        action, label = (said["action"], str(said.get("label", ""))) if _is_named(said) else (said, "")
+        action = _as_action(space, action, key)
+        codes = _combination(key)
+        if codes:
+            bindings.append(Binding(codes, action, label))
+        else:
+            nothing = action
+    return bindings, nothing
+
+
+def _is_named(said: Any) -> bool:
+    return isinstance(said, Mapping) and "action" in said
+
+
+def _combination(key: Any) -> frozenset[str]:
+    if isinstance(key, tuple | frozenset):
+        return frozenset(map(code_of, key))
+    if isinstance(key, str) and len(key) > 1:
+        return frozenset(code_of(part.strip() or part) for part in key.split("+"))
+    return frozenset() if key == "" else frozenset({code_of(key)})
+
+
+def _as_action(space: Space[Any], action: Any, key: Any) -> Any:
+    """Return an action as its space has it.
+
+    Raises:
+        ConfigurationError: it is none of the space.
+    """
+    found = _cast(space, action)
+    if found is None:
+        raise ConfigurationError("keys", f"{key!r} is for {action!r}, which is no action of {space}")
+    return found
+
+
+def _cast(space: Space[Any], action: Any) -> Any:
+    if isinstance(space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary):
+        try:
+            wide = np.asarray(action)
+            action = np.broadcast_to(wide, space.shape).astype(space.dtype)
+            if not np.array_equal(action, wide) and not isinstance(space, spaces.Box):
+                return None
+        except (TypeError, ValueError):
+            return None
+    try:
+        return action if space.contains(action) else None
+    except Exception:  # noqa: BLE001 - a space of an environment's own, which cannot judge what comes from a file
+        return None
+
+
+def _offered(space: Space[Any], offer: Offer, nothing: Any) -> Choice | None:
+    """Return the controls that an environment offers; ``None`` where they do not fit the space."""
+    bindings = [Binding(one.codes, _cast(space, one.action), one.label) for one in offer.bindings]
+    no_key = nothing if offer.nothing is None else _cast(space, offer.nothing)
+    if not bindings or no_key is None or any(one.action is None for one in bindings):
+        return None
+    return Choice(tuple(bindings), no_key)
+
+
+def _to_fill_in(space: Space[Any]) -> str:
+    """Return what to write for a space of which nobody knows the keys."""
+    first = int(space.start) if isinstance(space, spaces.Discrete) else 0
+    count = int(space.n) if isinstance(space, spaces.Discrete) else 0
+    actions = range(first, first + min(count, _MOST_LISTED))
+    keys = ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Space", *"ZXCVBNMASDFGHJKLQWERT")
+    table = {"": first, **dict(zip(keys, list(actions)[1:], strict=False))} if count else {"ArrowUp": "…"}
+    return f"give keys={json.dumps(table)}, with the keys that you want, or --keys FILE with that as JSON"

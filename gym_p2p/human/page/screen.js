@@ -1,0 +1,142 @@
+/**
+ * The picture: frames decoded in the order in which they came, drawn when the screen is, scaled by whole pixels.
+ * A frame is differences to one that was acknowledged; those that may still be a base are kept.
+ */
+
+const RECTANGLE_BYTES = 8;
+
+/** The head of a frame, in network order; `gym_p2p/human/frames.py` has the same. */
+function headOf(buffer) {
+  const view = new DataView(buffer);
+  const rectangles = [];
+  const count = view.getUint16(22);
+  for (let index = 0; index < count; index++) {
+    const at = 24 + index * RECTANGLE_BYTES;
+    rectangles.push([0, 2, 4, 6].map((offset) => view.getUint16(at + offset)));
+  }
+  return {
+    version: view.getUint8(0),
+    number: view.getUint32(2),
+    base: view.getUint32(6),
+    frame: view.getInt32(10),
+    seq: view.getUint32(14),
+    width: view.getUint16(18),
+    height: view.getUint16(20),
+    rectangles,
+    body: 24 + count * RECTANGLE_BYTES,
+  };
+}
+
+async function inflated(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** Add differences to a picture: RGB to RGBA, modulo 256, as an array of bytes does by itself. */
+function add(pixels, width, rectangles, differences) {
+  let from = 0;
+  for (const [x, y, w, h] of rectangles) {
+    for (let row = y; row < y + h; row++) {
+      let to = (row * width + x) * 4;
+      for (let end = to + w * 4; to < end; to += 4) {
+        pixels[to] += differences[from++];
+        pixels[to + 1] += differences[from++];
+        pixels[to + 2] += differences[from++];
+      }
+    }
+  }
+}
+
+export class Screen {
+  #canvas;
+  #context;
+  #acknowledge;
+  #kept = new Map();
+  #work = Promise.resolve();
+  #newest = null;
+  #drawn = null;
+  #shown = [];
+  #asked = false;
+  #generation = 0;
+
+  /** @param acknowledge is called with a frame's number, and with `[number, time]` of those that were drawn. */
+  constructor(canvas, acknowledge) {
+    this.#canvas = canvas;
+    this.#context = canvas.getContext("2d", { alpha: false, colorSpace: "srgb" });
+    this.#acknowledge = acknowledge;
+    new ResizeObserver(() => this.#fit()).observe(canvas.parentElement);
+    addEventListener("resize", () => this.#fit());
+  }
+
+  /** The frame of the episode that is drawn, and the number of its message; null before the first. */
+  get drawn() {
+    return this.#drawn;
+  }
+
+  /** Begin with a process that sends whole pictures first. */
+  restart() {
+    this.#generation += 1;
+    this.#kept.clear();
+    this.#shown = [];
+  }
+
+  /** Take a frame; acknowledged as soon as it is decoded, which needs nobody to look. */
+  receive(buffer) {
+    const generation = this.#generation;
+    this.#work = this.#work.then(() => this.#decode(buffer, generation)).catch((error) => console.error(error));
+  }
+
+  async #decode(buffer, generation) {
+    const head = headOf(buffer);
+    const differences = await inflated(new Uint8Array(buffer, head.body));
+    if (generation !== this.#generation || head.version !== 1) return;
+    const base = head.base === 0 ? null : this.#kept.get(head.base);
+    if (base === undefined) return; // not acknowledged: whoever sent it goes on from an older one
+    const pixels = base === null ? new Uint8Array(head.width * head.height * 4).fill(255) : base.slice();
+    if (base === null) {
+      for (let at = 0; at < pixels.length; at += 4) pixels[at] = pixels[at + 1] = pixels[at + 2] = 0;
+    }
+    add(pixels, head.width, head.rectangles, differences);
+    for (const number of this.#kept.keys()) if (number < head.base) this.#kept.delete(number);
+    this.#kept.set(head.number, pixels);
+    this.#newest = { ...head, pixels };
+    this.#tell(head.number);
+    if (!this.#asked) {
+      this.#asked = true;
+      requestAnimationFrame(() => this.#draw());
+    }
+  }
+
+  #tell(number) {
+    this.#acknowledge(number, this.#shown.splice(0, 64));
+  }
+
+  #draw() {
+    this.#asked = false;
+    const { width, height, pixels, number, frame } = this.#newest;
+    if (this.#canvas.width !== width || this.#canvas.height !== height) {
+      this.#canvas.width = width;
+      this.#canvas.height = height;
+      this.#fit();
+    }
+    this.#context.putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), width, height), 0, 0);
+    this.#drawn = { number, frame };
+    this.#shown.push([number, performance.now()]);
+    setTimeout(() => this.#shown.length > 0 && this.#tell(number), 100);
+  }
+
+  /** Make each pixel a square of whole pixels of the screen, as large as there is room for. */
+  #fit() {
+    const { width, height } = this.#canvas;
+    if (width === 0) return;
+    const box = this.#canvas.parentElement.getBoundingClientRect();
+    const room = Math.min(box.width / width, box.height / height);
+    const dots = Math.floor(room * devicePixelRatio);
+    // On a dense screen a picture of single dots would be tiny, and nobody sees that some of them are wider.
+    const fine = dots >= 1 && !(dots === 1 && devicePixelRatio >= 2);
+    const scale = fine ? dots / devicePixelRatio : room;
+    this.#canvas.style.setProperty("--width", `${width * scale}px`);
+    this.#canvas.style.setProperty("--height", `${height * scale}px`);
+    this.#canvas.classList.toggle("smooth", !fine);
+  }
+}

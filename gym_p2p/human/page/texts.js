@@ -1,0 +1,60 @@
+/** Every text of the page, in one place: to translate it, translate this file. */
+
+export const texts = {
+  screen: (title) => `The game: ${title}`,
+  you: "you",
+  playedBy: { person: "a person", policy: "a program" },
+  leave: "Leave the game",
+  leaveSure: "Sure? Press again to leave",
+
+  connecting: ["Just a moment", "The page is connecting to the game."],
+  reconnecting: ["Connection lost", "Trying to come back. Your seat is kept for you."],
+  unreachable: ["The game is closed", "The program that runs it has ended. You can close this page."],
+  waiting: ["Waiting for the others", (others) =>
+    others === null ? "The game starts by itself when everybody is here."
+    : others === 0 ? "Nobody else is here yet. The game starts by itself."
+    : others === 1 ? "One other person is waiting too. The game starts by itself."
+    : `${others} others are waiting too. The game starts by itself.`],
+  waited: (seconds) => `You have waited ${seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`}.`,
+  countdown: "Get ready",
+  paused: "One moment",
+  between: ["This round is over", "The next one starts when everybody is ready."],
+  over: ["The game is over", "Thank you for playing. You can close this page."],
+  won: "You won",
+  lost: "You lost",
+  drawn: "A draw",
+  code: (code) => `Code of this game: ${code}`,
+  taken: ["Open in another tab", "You are playing in another tab or window now."],
+  takeBack: "Play here instead",
+  dropped: ["Disconnected", "This page sent something that the game does not understand."],
+  version: ["Please reload", "This page is older than the game."],
+  reload: "Reload",
+
+  gone: {
+    left: ["You left the game", "You can close this page."],
+    page_closed: ["The game went on without you", "This page was closed for too long."],
+    page_unopened: ["The game did not wait", "Nobody opened this page in time."],
+    page_dropped: ["Disconnected", "This page sent something that the game does not understand."],
+  },
+  reasons: {
+    peer_left: "The other player left.",
+    peer_lost: "The connection to the other player was lost.",
+    input_timeout: "The other player did not play any more.",
+    desync: "The players' games were no longer the same.",
+    network_failed: "The connection was lost.",
+    interrupted: "It was stopped.",
+  },
+  partner: {
+    input: (who, seconds) => `Waiting for ${who} to play, up to ${seconds} s more.`,
+    silent: (who, seconds) => `The connection to ${who} is being restored, ${seconds} s left.`,
+    reset: (who, seconds) => `Waiting until ${who} is ready, up to ${seconds} s more.`,
+  },
+  quality: {
+    good: "Your connection is good.",
+    warning: "Your connection is slow.",
+    critical: "Your connection is very slow.",
+  },
+  unfocused: "Click here, or press Tab, to play: the keys go elsewhere now.",
+  keyNames: { ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right" },
+  together: " + ",
+};

@@ -1,0 +1,282 @@
+"""A person takes a seat: their page, their keys, and the action of every frame.
+
+The face of this folder. Runs on the thread that plays; the page's server has its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import platform
+import sys
+import threading
+import time
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from gym_p2p.errors import ConfigurationError, PersonGone, UsageError
+from gym_p2p.human.frames import Picture
+from gym_p2p.human.keys.codes import label_of
+from gym_p2p.human.keys.controls import Controls
+from gym_p2p.human.keys.tables import KeysOption, controls_for, read_keys
+from gym_p2p.human.person import Person, Presence
+from gym_p2p.human.server import PageServer
+from gym_p2p.human.stages import stage_of
+from gym_p2p.processes.threads import OwnThread
+
+__all__ = ["HumanSeat"]
+
+_log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 0.25
+"""How often the page is told how it stands, and a wait looks whether the program is interrupted."""
+
+_SEQS_KEPT = 512
+"""Frames whose keys are remembered until their effect is shown: more than any input delay."""
+
+
+class HumanSeat:
+    """Puts a person on a seat: a context manager around an environment, used beside it.
+
+    ``action()`` is what the person's keys say in this frame; frames are shown by themselves. The environment
+    is reset, stepped and closed as ever::
+
+        with HumanSeat(env, keys={"ArrowLeft": 1, "ArrowRight": 2}, title="Rally") as person:
+            observation, info = env.reset()
+            over = False
+            while not over:
+                observation, reward, terminated, truncated, info = env.step(person.action())
+                over = terminated or truncated
+
+    Args:
+        env: a ``P2PEnv``, a ``P2PParallelEnv``, or any Gymnasium environment, for a person alone; made with
+            ``render_mode="rgb_array"``.
+        agent: whose seat, where ``env`` has several.
+        keys: a table of keys (:mod:`gym_p2p.human.keys.tables`), or the path of a JSON or TOML file; ``None``
+            takes what the environment offers, or a default.
+        title: stands above the game; ``None`` is the environment's name.
+        fps: of an environment that is not P2P; ``None`` is its own rate, or 30.
+        browser: whether to open one, where there is a screen.
+        announce: is told the link; ``None`` prints it to standard error.
+        port: of the page; 0 is any free one.
+        open_limit_s: how long the link may wait until it is opened.
+        hold_s: how long the seat of a page that was closed is held.
+        countdown_s: before the first frame of each episode.
+
+    Raises:
+        UnsupportedEnvironment: it draws no pictures.
+        ConfigurationError: a table of keys does not fit, or there is none; another option cannot be.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        *,
+        agent: Any = None,
+        keys: KeysOption | str | Path = None,
+        title: str | None = None,
+        fps: float | None = None,
+        browser: bool = True,
+        announce: Callable[[str], None] | None = None,
+        port: int = 0,
+        open_limit_s: float = 300.0,
+        hold_s: float = 60.0,
+        countdown_s: float = 3.0,
+    ) -> None:
+        for name, value in (("open_limit_s", open_limit_s), ("hold_s", hold_s), ("countdown_s", countdown_s)):
+            if not 0 <= value <= 86_400:
+                raise ConfigurationError(name, f"wanted 0 to 86400 seconds, got {value!r}")
+        self._stage = stage = stage_of(env, agent, fps)
+        table = read_keys(keys) if isinstance(keys, str | Path) else keys
+        self._controls: Controls = controls_for(
+            stage.space, env=stage.env, agent=stage.seat, keys=table, nothing=stage.nothing, fps=stage.fps
+        )
+        self._browser = browser
+        self._announce = announce or _print_link
+        self._open_limit_s, self._countdown_s = open_limit_s, countdown_s
+        self._person = Person(
+            known=frozenset(code for one in self._controls.bindings for code in one.codes),
+            welcome={
+                "title": title or _name_of(stage.env),
+                "controls": [
+                    {
+                        "codes": sorted(one.codes),
+                        "keys": [label_of(c) for c in sorted(one.codes)],
+                        "label": one.label,
+                    }
+                    for one in self._controls.bindings
+                ],
+            },
+            hold_s=hold_s,
+            unix_ms=(time.time_ns() - time.monotonic_ns()) / 1e6,
+            interval_s=1 / stage.fps,
+        )
+        self._server = PageServer(self._person, port=port)
+        self._text: str | None = None
+        self._countdown: int | None = None
+        self._episode = 0
+        self._seqs: dict[int, int] = {}
+        self._over = threading.Event()
+        self._teller: threading.Thread | None = None
+
+    # The block.
+
+    def __enter__(self) -> Self:
+        """Serve the page, tell its link, and wait until it is opened.
+
+        Raises:
+            ConfigurationError: the port is taken.
+            PersonGone: nobody opened the link in time.
+        """
+        self._server.start()
+        try:
+            self._stage.open(self._show)
+            self._teller = OwnThread(target=self._keep_telling, name="gym_p2p seat", daemon=True)
+            self._teller.start()
+            self._announce(self.url)
+            if self._browser and _has_screen():
+                webbrowser.open(self.url)
+            self._await_page()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Tell the page that it is over, and close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Tell the page how it ended, and stop serving it. Idempotent."""
+        if self._over.is_set():
+            return
+        self._over.set()
+        if self._teller is not None:
+            self._teller.join()
+        self._tell(over=True)
+        with self._server.lock:
+            self._person.finish()
+        self._server.close()
+
+    @property
+    def url(self) -> str:
+        """The link to the page: whoever opens it takes the seat."""
+        return self._server.url
+
+    # Playing.
+
+    def action(self, *, wait: bool = False) -> Any:
+        """Return the action for the keys that are held in this frame.
+
+        Args:
+            wait: wait until a key of the controls is pressed: in games that take turns.
+
+        Raises:
+            PersonGone: they left, closed the page for good, or it sent what no page does.
+            UsageError: outside of the ``with`` block, or before ``reset``.
+        """
+        if self._teller is None or self._over.is_set():
+            raise UsageError("action() outside of the seat's with block")
+        self._stage.before_action()
+        if self._stage.episode != self._episode:
+            self._episode = self._stage.episode
+            self._seqs.clear()
+            self._count_down()
+        with self._server.lock:
+            self._require_person()
+            while wait and not self._person.keys.pressed:
+                self._server.changed.wait(_LOOK_EVERY_S)
+                self._require_person()
+            sample, focused = self._person.sample(), self._person.focused
+        self._seqs[self._stage.frame + self._stage.input_delay] = sample.seq
+        while len(self._seqs) > _SEQS_KEPT:
+            del self._seqs[next(iter(self._seqs))]
+        self._stage.keep(self._person.record, focused=focused)
+        return self._controls.act(sample.held)
+
+    def show(self, *, text: str | None) -> None:
+        """Put a message on the page; ``None`` takes it away."""
+        self._text = text
+        self._tell()
+
+    def _show(self, picture: Picture, frame: int) -> None:
+        with self._server.lock:
+            self._person.offer(picture, frame=frame, seq=self._seqs.get(frame, 0))
+        self._server.flush()
+
+    def _await_page(self) -> None:
+        deadline = time.monotonic() + self._open_limit_s
+        with self._server.lock:
+            while self._person.presence is Presence.EXPECTED:
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    raise _gone("page_unopened")
+                self._server.changed.wait(min(left_s, _LOOK_EVERY_S))
+            self._require_person()
+
+    def _require_person(self) -> None:
+        if self._person.gone is not None:
+            raise _gone(self._person.gone)
+
+    def _count_down(self) -> None:
+        """Let the person get ready; what they press meanwhile is not played."""
+        until = time.monotonic() + self._countdown_s
+        while (left_s := until - time.monotonic()) > 0:
+            self._countdown = -int(-left_s // 1)
+            self._tell()
+            time.sleep(min(left_s, left_s % 1.0 or 1.0))
+        self._countdown = None
+        with self._server.lock:
+            self._person.sample()
+        self._tell()
+
+    # Telling.
+
+    def _keep_telling(self) -> None:
+        while not self._over.wait(_LOOK_EVERY_S):
+            self._tell()
+
+    def _tell(self, *, over: bool = False) -> None:
+        standing = self._stage.standing()
+        if over:
+            standing["phase"] = "over"
+        elif self._countdown is not None:
+            standing["phase"], standing["countdown"] = "countdown", self._countdown
+        elif standing["phase"] == "playing" and self._stage.episode != self._episode:
+            standing["phase"] = "waiting"  # for its first action, before which the person gets ready
+        with self._server.lock:
+            self._person.tell(**standing, text=self._text, gone=self._person.gone)
+        self._server.flush()
+
+
+def _gone(reason: str) -> PersonGone:
+    return PersonGone(reason, _WORDS[reason])
+
+
+_WORDS = {
+    "left": "they left",
+    "page_closed": "their page was closed and not opened again",
+    "page_unopened": "nobody opened the link in time",
+    "page_dropped": "their page sent what no page sends",
+}
+
+
+def _name_of(env: Any) -> str:
+    spec = getattr(env, "spec", None)
+    name = str(getattr(spec, "id", None) or type(env).__name__)
+    return name.rpartition("/")[2].rpartition(":")[2]
+
+
+def _print_link(url: str) -> None:
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"take the seat: {url}\n")
+        sys.stderr.flush()
+
+
+def _has_screen() -> bool:
+    """Whether a browser that is opened would be seen by somebody."""
+    needs_display = platform.system() == "Linux"
+    return not needs_display or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,237 @@
+"""Where a person plays: a seat of a match, or an environment of their own; what they see of it.
+
+Knows environments and sessions; refuses to know pages and keys.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium import Space, spaces
+
+from gym_p2p.core.record.human import HumanRecord
+from gym_p2p.core.sync.pacing import Pacer
+from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment, UsageError
+from gym_p2p.human.frames import Picture, require_picture
+from gym_p2p.human.standing import standing_in_match
+from gym_p2p.play.episode import LiveEpisode
+from gym_p2p.play.session import Session
+
+__all__ = ["Show", "Stage", "stage_of"]
+
+DEFAULT_FPS = 30.0
+
+Show = Callable[[Picture, int], None]
+"""``show(picture, frame)``: the person sees this now; frame -1 is what ``reset`` gave."""
+
+
+class Stage(Protocol):
+    """What a person plays.
+
+    Attributes:
+        env: the environment itself, without wrappers.
+        space: their actions.
+        nothing: the action when no key is held.
+        fps: frames a second.
+    """
+
+    env: Any
+    space: Space[Any]
+    nothing: Any
+    fps: float
+
+    @property
+    def seat(self) -> Any:
+        """The person's; ``None`` where there is only one, or while any free one is wanted."""
+
+    def open(self, show: Show) -> None:
+        """Begin to show."""
+
+    def before_action(self) -> None:
+        """Called when the next frame's action is asked for, before the keys are looked at."""
+
+    @property
+    def episode(self) -> int:
+        """Counts episodes from 1 on; 0 before the first."""
+
+    @property
+    def frame(self) -> int:
+        """The frame whose action is asked for."""
+
+    @property
+    def input_delay(self) -> int:
+        """In how many frames an action has its effect."""
+
+    def standing(self) -> dict[str, Any]:
+        """Return how it stands, for the page; callable from any thread."""
+
+    def keep(self, record: HumanRecord, *, focused: bool) -> None:
+        """Have what is measured of the page in the documents, and whether this action was chosen in sight."""
+
+
+def stage_of(env: Any, agent: Any, fps: float | None) -> Stage:
+    """Return the stage of an environment.
+
+    Args:
+        env: a ``P2PEnv`` or ``P2PParallelEnv``, perhaps wrapped; or any environment of Gymnasium.
+        agent: whose seat, where there are several.
+        fps: where nobody else paces the frames; ``None`` is the environment's own rate.
+
+    Raises:
+        UnsupportedEnvironment: it shows no pictures.
+        ConfigurationError: there is no such agent.
+    """
+    session = _attribute(env, "p2p")
+    if isinstance(session, Session):
+        return MatchStage(session, agent)
+    return LoneStage(env, fps)
+
+
+def _attribute(env: Any, name: str) -> Any:
+    """Return an attribute of an environment or of one that it wraps."""
+    try:
+        return env.get_wrapper_attr(name)
+    except AttributeError:
+        return getattr(env, name, None)
+
+
+def _require_pictures(mode: str | None, env: Any) -> None:
+    if mode != "rgb_array":
+        name = type(env).__name__
+        raise UnsupportedEnvironment(
+            f"{name} shows a person nothing: it was made with render_mode={mode!r}; make it with "
+            'render_mode="rgb_array" (its metadata["render_modes"] say whether it can)'
+        )
+
+
+class MatchStage:
+    """A seat of a match. Frames are shown as soon as they are played, before their time is waited for."""
+
+    def __init__(self, session: Session, agent: Any) -> None:
+        game = session.game
+        wanted = session.seats
+        if agent is not None and (wanted is None or agent not in wanted):
+            raise ConfigurationError("agent", f"wanted one of the local seats {wanted}, got {agent!r}")
+        if agent is None and wanted is not None and len(wanted) > 1:
+            raise ConfigurationError("agent", f"say which of {', '.join(map(repr, wanted))} the person plays")
+        self._session = session
+        self._named = agent if agent is not None or wanted is None else wanted[0]
+        example = game.seats[0] if self._named is None else self._named
+        self.env = game.env.unwrapped
+        _require_pictures(game.screen.render_mode, self.env)
+        self.space = game.users_spaces(example)[0]
+        self.nothing = game.default_action(example)
+        self.fps = session.config.sync.fps or DEFAULT_FPS
+        self._live: LiveEpisode | None = None
+        self._episodes = 0
+
+    @property
+    def seat(self) -> Any:
+        """The person's; ``None`` while any free one is wanted."""
+        if self._named is None and self._session.seats:
+            return self._session.seats[0]
+        return self._named
+
+    @property
+    def episode(self) -> int:
+        """Counts episodes from 1 on."""
+        return self._episodes
+
+    @property
+    def frame(self) -> int:
+        """The frame whose action is asked for."""
+        return 0 if self._live is None else self._live.runner.session.frame
+
+    @property
+    def input_delay(self) -> int:
+        """In how many frames an action has its effect."""
+        return 0 if self._live is None else self._live.runner.session.input_delay
+
+    def open(self, show: Show) -> None:
+        """Begin to show."""
+        self._session.played_by = "person"
+
+        def viewer(episode: LiveEpisode) -> None:
+            if episode is not self._live:
+                self._live = episode
+                self._episodes += 1
+            show(require_picture(episode.render()), episode.frame_shown)
+
+        self._session.viewer = viewer
+
+    def before_action(self) -> None:
+        """Nothing: the session shows and paces."""
+        if self._live is None:
+            raise UsageError("no episode is running: call reset() before action()")
+
+    def standing(self) -> dict[str, Any]:
+        """Return how the match stands."""
+        return standing_in_match(self._session, self.seat)
+
+    def keep(self, record: HumanRecord, *, focused: bool) -> None:
+        """Have what is measured of the page in the documents."""
+        recorder = self._session.recorder
+        if recorder is None:
+            return
+        recorder.record.human = record
+        if not focused:
+            seat = self._session.game.seats.index(self.seat)
+            recorder.record.episode.out_of_focus(self.frame + self.input_delay, seat)
+
+
+class LoneStage:
+    """An environment of one's own: shown, and paced, whenever an action is asked for."""
+
+    seat = None
+    input_delay = 0
+
+    def __init__(self, env: Any, fps: float | None) -> None:
+        self._outer = env
+        self.env = env.unwrapped
+        _require_pictures(getattr(env, "render_mode", None), self.env)
+        self.space = env.action_space
+        self.nothing = _nearest_to_nothing(self.space)
+        rate = fps if fps is not None else (getattr(env, "metadata", None) or {}).get("render_fps")
+        self.fps = float(rate or DEFAULT_FPS)
+        self._pacer = Pacer(self.fps)
+        self._show: Show | None = None
+        self.frame = -1
+        self.episode = 0
+
+    def open(self, show: Show) -> None:
+        """Begin to show."""
+        self._show = show
+
+    def before_action(self) -> None:
+        """Show what the step before gave; wait until the next frame is due."""
+        self.frame += 1
+        self.episode = 1
+        if self._show is not None:
+            self._show(require_picture(self._outer.render()), self.frame - 1)
+        wait_s = self._pacer.wait_s(time.monotonic())
+        if wait_s > 0:
+            time.sleep(wait_s)
+
+    def standing(self) -> dict[str, Any]:
+        """Return how it stands: nobody says."""
+        return {"phase": "playing" if self.episode else "waiting", "seats": []}
+
+    def keep(self, record: HumanRecord, *, focused: bool) -> None:
+        """Nothing: there are no documents."""
+
+
+def _nearest_to_nothing(space: Space[Any]) -> Any:
+    if isinstance(space, spaces.Discrete):
+        return int(space.start)
+    if isinstance(space, spaces.Box):
+        return np.clip(np.zeros(space.shape, space.dtype), space.low, space.high).astype(space.dtype)
+    if isinstance(space, spaces.MultiBinary):
+        return np.zeros(space.shape, space.dtype)
+    if isinstance(space, spaces.MultiDiscrete):
+        return np.asarray(space.start, space.dtype)
+    raise UnsupportedEnvironment(
+        f"a person cannot play {space}: wanted Discrete, Box, MultiDiscrete or MultiBinary"
+    )

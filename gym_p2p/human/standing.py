@@ -1,0 +1,115 @@
+"""How a match stands, as a person is told: who waits, who is here, the score, the path in a word, the end.
+
+Plain data for the page, whose texts are the page's own. Read from another thread than the playing: single
+values and records that are made for that.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from gym_p2p.core.latency.quality import Quality
+from gym_p2p.core.record.folders import short_id
+from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.play.progress import Progress, SessionState
+from gym_p2p.play.session import Session
+
+__all__ = ["standing_in_match"]
+
+
+def standing_in_match(session: Session, seat: SeatId | None) -> dict[str, Any]:
+    """Return how a match stands for the person on a seat."""
+    progress, recorder = session.progress, session.recorder
+    record = None if recorder is None else recorder.record
+    return {
+        "phase": _phase(progress),
+        "seats": _seats(session, seat, record),
+        "waiting": _waiting(progress),
+        "quality": _quality(record),
+        "partner": _partner(progress),
+        "ending": _ending(session, seat, record) if progress.state in _ENDED else None,
+        "code": None if progress.match_id is None else short_id(progress.match_id),
+    }
+
+
+_ENDED = {SessionState.BETWEEN, SessionState.OVER, SessionState.CLOSED}
+
+
+def _phase(progress: Progress) -> str:
+    match progress.state:
+        case SessionState.NEW:
+            return "waiting"
+        case SessionState.PLAYING:
+            return "paused" if progress.paused is not None else "playing"
+        case SessionState.BETWEEN:
+            return "between"
+        case SessionState.OVER | SessionState.CLOSED:
+            return "over"
+
+
+def _seats(session: Session, seat: SeatId | None, record: MatchRecord | None) -> list[dict[str, Any]]:
+    returns: tuple[float, ...] = ()
+    if record is not None and record.episodes:
+        returns = record.episodes[-1].totals.returns
+    played_by = {} if record is None else {s: one.played_by for one in record.identities for s in one.seats}
+    return [
+        {
+            "seat": str(name),
+            "you": name == seat,
+            "score": _score(returns[index]) if index < len(returns) else None,
+            "playedBy": played_by.get(str(name)),
+        }
+        for index, name in enumerate(session.game.seats)
+    ]
+
+
+def _score(value: float) -> float | None:
+    return round(value, 2) if math.isfinite(value) else None
+
+
+def _waiting(progress: Progress) -> dict[str, Any] | None:
+    if progress.state is not SessionState.NEW:
+        return None
+    queue = progress.queue_status
+    return {"others": None if queue is None else max(0, queue.waiting - 1)}
+
+
+def _quality(record: MatchRecord | None) -> str | None:
+    """Return the grade of the worst path; ``None`` before one is known."""
+    if record is None:
+        return None
+    grades = [link.health.status for link in record.links.values() if link.health is not None]
+    order = list(Quality)
+    return str(max(grades, key=order.index)) if grades else None
+
+
+def _partner(progress: Progress) -> dict[str, Any] | None:
+    paused = progress.paused
+    if paused is None:
+        return None
+    left_s = max(0, math.ceil(paused.since + paused.limit_s - time.monotonic()))
+    return {"who": ", ".join(map(str, paused.players)), "why": paused.why, "leftS": left_s}
+
+
+def _ending(session: Session, seat: SeatId | None, record: MatchRecord | None) -> dict[str, Any]:
+    ending = session.ending
+    reason = None if ending is None else ending.reason
+    return {"reason": reason, "result": None if reason is not None else _result(session, seat, record)}
+
+
+def _result(session: Session, seat: SeatId | None, record: MatchRecord | None) -> str | None:
+    """Return ``won``, ``lost`` or ``drawn`` where what one earns another one loses; else ``None``."""
+    if record is None or not record.episodes or seat is None:
+        return None
+    returns = record.episodes[-1].totals.returns
+    if (
+        len(returns) != len(session.game.seats)
+        or not any(returns)
+        or not math.isclose(math.fsum(returns), 0.0, abs_tol=1e-6)
+    ):
+        return None
+    own = returns[session.game.seats.index(seat)]
+    return "won" if own > 0 else "lost" if own < 0 else "drawn"

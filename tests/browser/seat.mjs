@@ -1,0 +1,53 @@
+/** What the tests of a person's seat have a page do: open links, press keys, look at the canvas. */
+
+import { browser, obey } from "./remote.mjs";
+
+const pages = new Map();
+
+obey({
+  /** Open a link in a window of its own, or in another tab of a page's window. */
+  async open({ page, url, width = 1000, height = 700, touch = false, beside = null }) {
+    const context =
+      beside === null
+        ? await browser.newContext({ viewport: { width, height }, hasTouch: touch, isMobile: touch })
+        : pages.get(beside).opened.context();
+    const opened = await context.newPage();
+    const errors = [];
+    const requests = [];
+    opened.on("pageerror", (error) => errors.push(error.message));
+    opened.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+    opened.on("request", (request) => requests.push(request.url()));
+    pages.set(page, { opened, errors, requests });
+    await opened.goto(url);
+    return null;
+  },
+  /** Look again and again: the page's policy forbids what Playwright's own waiting does, to evaluate in the page. */
+  async until({ page, expression, limitMs }) {
+    const end = Date.now() + limitMs;
+    for (;;) {
+      const value = await pages.get(page).opened.evaluate(expression).catch((error) => error.message); // it may reload
+      if (value === true) return null;
+      if (Date.now() > end) {
+        const text = await pages.get(page).opened.evaluate("document.body.innerText");
+        throw new Error(`not true: ${expression}; it is ${value}, and there stands: ${text}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  },
+  value: ({ page, expression }) => pages.get(page).opened.evaluate(expression),
+  press: ({ page, code }) => pages.get(page).opened.keyboard.down(code),
+  release: ({ page, code }) => pages.get(page).opened.keyboard.up(code),
+  tap: ({ page, selector }) => pages.get(page).opened.tap(selector),
+  click: ({ page, selector }) => pages.get(page).opened.click(selector),
+  reload: ({ page }) => pages.get(page).opened.reload().then(() => null),
+  screenshot: ({ page, path }) => pages.get(page).opened.screenshot({ path }).then(() => null),
+  seen: ({ page }) => {
+    const { errors, requests } = pages.get(page);
+    return { errors, requests };
+  },
+  async close({ page }) {
+    await pages.get(page).opened.close();
+    pages.delete(page);
+    return null;
+  },
+});

@@ -1,0 +1,286 @@
+"""A person's seat in a real browser: keys by trusted events, and the picture pixel by pixel."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import gymnasium
+import jsonschema
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import gym_p2p
+from gym_p2p import HumanSeat, PersonGone
+from gym_p2p.exports import schema
+from tests.browser.chromium import HERE
+from tests.browser.driver import Driver, running_driver
+from tests.requirements import require
+from tests.waiting import PATIENCE_S, until
+
+_numbers = itertools.count(1)
+
+
+class Page:
+    """A page of the browser, from outside."""
+
+    def __init__(self, driver: Driver, url: str, **how: Any) -> None:
+        self._driver = driver
+        self.number = next(_numbers)
+        self.ask("open", url=url, **how)
+
+    def ask(self, command: str, **parameters: Any) -> Any:
+        return self._driver.ask(command, page=self.number, **parameters).result(PATIENCE_S)
+
+    def until(self, expression: str) -> None:
+        self.ask("until", expression=expression, limitMs=(PATIENCE_S - 5) * 1000)
+
+    def phase(self, phase: str) -> None:
+        self.until(f"document.body.dataset.phase === '{phase}'")
+
+    def text(self) -> str:
+        return str(self.ask("value", expression="document.body.innerText"))
+
+    def canvas(self) -> np.ndarray[Any, Any]:
+        """Return the canvas's pixels, with three colours."""
+        width, height, text = self.ask("value", expression=CANVAS)
+        pixels = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
+        assert (pixels[:, :, 3] == 255).all()
+        return pixels[:, :, :3]
+
+
+DRAWN = "Boolean(window.page?.screen.drawn)"
+
+CANVAS = """(() => {
+  const canvas = document.getElementById("screen");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let text = "";
+  for (let at = 0; at < data.length; at += 8192) text += String.fromCharCode(...data.subarray(at, at + 8192));
+  return [canvas.width, canvas.height, btoa(text)];
+})()"""
+
+
+@pytest.fixture(scope="module")
+def browser(node_modules: Path) -> Iterator[Driver]:
+    require("chromium", "apt-get install chromium")
+    program = shutil.which("chromium")
+    assert program is not None
+    with running_driver(HERE / "seat.mjs", node_modules, program) as driver:
+        yield driver
+
+
+class Painter(gymnasium.Env[Any, Any]):
+    """Paints another corner in every step: noise, flat colours, and everything at once."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 60}  # noqa: RUF012 - as Gymnasium declares it
+
+    def __init__(self, render_mode: str | None = "rgb_array") -> None:
+        self.render_mode = render_mode
+        self.action_space = spaces.Discrete(3)
+        self.observation_space = spaces.Discrete(100_000)
+        self._random = np.random.default_rng(1)
+        self.canvas = self._random.integers(0, 256, (90, 120, 3), np.uint8)
+        self.steps = 0
+        self.actions: list[int] = []
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[int, dict[str, Any]]:
+        super().reset(seed=seed, options=options)
+        return 0, {}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        self.steps += 1
+        self.actions.append(action)
+        x, y = self._random.integers(0, 110), self._random.integers(0, 80)
+        self.canvas[y : y + 9, x : x + 9] = self._random.integers(0, 256, 3, np.uint8)
+        if self.steps % 25 == 0:
+            self.canvas = self._random.integers(0, 256, self.canvas.shape, np.uint8)
+        return self.steps, 0.0, False, False, {}
+
+    def render(self) -> Any:
+        return self.canvas
+
+
+def reached(env: Painter, steps: int) -> None:
+    until(lambda: env.steps >= steps)
+
+
+class Alone:
+    """A person alone with an environment, on a thread; stands still whenever it is told to."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], **options: Any) -> None:
+        self.env = env
+        self.pauses = threading.Event()
+        self.stands = threading.Event()
+        self.over = threading.Event()
+        self.error: BaseException | None = None
+        self.seat = HumanSeat(
+            env,
+            keys={"ArrowLeft": 1, "ArrowRight": 2},
+            announce=lambda _: None,
+            browser=False,
+            countdown_s=0,
+            **options,
+        )
+        self.thread = threading.Thread(target=self._play)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        until(lambda: not self.seat.url.startswith("http://127.0.0.1:0/"))
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.over.set()
+        self.thread.join(PATIENCE_S)
+        assert not self.thread.is_alive()
+
+    def _play(self) -> None:
+        try:
+            with self.seat as person:
+                self.env.reset()
+                while not self.over.is_set():
+                    action = person.action()
+                    while self.pauses.is_set() and not self.over.is_set():
+                        self.stands.set()
+                        self.over.wait(0.01)
+                    self.env.step(action)
+        except PersonGone as error:
+            self.error = error
+
+
+def test_the_canvas_is_what_the_environment_rendered_pixel_by_pixel(browser: Driver) -> None:
+    env = Painter()
+    with Alone(env) as alone:
+        page = Page(browser, alone.seat.url)
+        for frames in (1, 20, 60, 100):
+            reached(env, frames)
+            alone.stands.clear()
+            alone.pauses.set()
+            until(alone.stands.is_set)
+            page.until(f"window.page.screen.drawn?.frame === {env.steps - 1}")
+            assert np.array_equal(page.canvas(), env.canvas)
+            alone.pauses.clear()
+        seen = page.ask("seen")
+        assert seen["errors"] == []
+        assert all(url.startswith("http://127.0.0.1:") for url in seen["requests"])
+        page.ask("press", code="ArrowLeft")
+        until(lambda: 1 in env.actions)
+        page.ask("release", code="ArrowLeft")
+        page.ask("press", code="ArrowRight")
+        until(lambda: 2 in env.actions)
+    page.phase("over")
+    page.ask("close")
+
+
+def test_a_reload_takes_the_seat_again_and_a_second_tab_takes_it_over(browser: Driver) -> None:
+    env = Painter()
+    with Alone(env) as alone:
+        page = Page(browser, alone.seat.url)
+        page.until(DRAWN)
+        page.ask("reload")
+        page.until(DRAWN)
+        second = Page(browser, alone.seat.url, beside=page.number)
+        second.until(DRAWN)
+        page.until("document.body.innerText.includes('another tab')")
+        second.ask("press", code="ArrowLeft")
+        until(lambda: 1 in env.actions)
+        page.ask("click", selector="#card-button")
+        page.until(DRAWN)
+        second.until("document.body.innerText.includes('another tab')")
+    assert alone.error is None
+
+
+def test_fingers_press_the_same_keys(browser: Driver) -> None:
+    env = Painter()
+    with Alone(env) as alone:
+        page = Page(browser, alone.seat.url, width=390, height=844, touch=True)
+        page.until("document.querySelector('#pad [data-code=ArrowRight]') !== null")
+        assert page.ask("value", expression="document.getElementById('pad').hidden") is False
+        sizes = page.ask(
+            "value", expression="[...document.querySelectorAll('#pad button')].map((one) => one.offsetWidth)"
+        )
+        assert min(sizes) >= 44  # WCAG 2.5.5
+        page.ask("tap", selector="#pad [data-code=ArrowRight]")
+        until(lambda: 2 in env.actions)
+        assert page.ask("value", expression="document.documentElement.scrollWidth <= innerWidth") is True
+
+
+def test_a_page_that_loses_the_focus_releases_its_keys_and_leaving_ends_the_seat(browser: Driver) -> None:
+    env = Painter()
+    with Alone(env) as alone:
+        page = Page(browser, alone.seat.url)
+        page.until(DRAWN)
+        page.ask("press", code="ArrowLeft")
+        until(lambda: env.actions[-3:] == [1, 1, 1])
+        # A headless page always says that it has the focus: the event by hand, as a real one would come.
+        page.ask("value", expression="document.hasFocus = () => false; dispatchEvent(new Event('blur'))")
+        until(lambda: env.actions[-3:] == [0, 0, 0])
+        page.until("document.getElementById('status').textContent.includes('keys go elsewhere')")
+        page.ask("click", selector="#leave")
+        page.ask("click", selector="#leave")
+        until(lambda: alone.error is not None)
+    assert isinstance(alone.error, PersonGone)
+    assert alone.error.reason == "left"
+    page.until("document.getElementById('card-head').textContent === 'You left the game'")
+
+
+def _demo(folder: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
+    """Start a demo for a person; return it and the link that it prints."""
+    command = [sys.executable, "-m", "gym_p2p", "demo", "--human", "--no-browser", "--json", *arguments]
+    demo = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert demo.stderr is not None
+    for line in demo.stderr:
+        found = re.search(r"http://\S+", line)
+        if found:
+            return demo, found[0]
+    raise AssertionError("no link was printed")
+
+
+def test_the_demo_is_played_by_a_person_and_says_so_in_its_exports(browser: Driver, tmp_path: Path) -> None:
+    demo, url = _demo(tmp_path, "--env-arg", "max_frames=150")
+    page = Page(browser, url)
+    page.phase("playing")
+    page.until(DRAWN)
+    before = page.canvas()
+    page.ask("press", code="ArrowUp")
+    page.until("window.page.screen.drawn.frame > 60")
+    rows = slice(0, before.shape[0] // 3)  # the paddle is up there now
+    assert not np.array_equal(page.canvas()[rows, 20:40], before[rows, 20:40])
+    page.ask("release", code="ArrowUp")
+    page.phase("over")
+    out, err = demo.communicate(timeout=PATIENCE_S)
+    assert demo.returncode == 0, err
+    assert json.loads(out)["aggregate"]["fullySynced"] is True
+
+    (path,) = tmp_path.glob("p2p-exports/*T*Z-*/left.multiplayer.json")
+    document = json.loads(path.read_text())
+    jsonschema.validate(document, schema("multiplayer"))
+    human = document["human"]
+    assert (human["link"], human["browser"], human["input"]) == ("websocket", "Chrome", "keys")
+    assert human["pageSize"] == [1000, 700]
+    assert human["framesShown"] > 20
+    assert human["actionLatency"]["count"] >= 1
+    assert human["pageRtt"]["sampleCount"] >= 1
+    assert document["focusLoss"]["periodCount"] == 0
+    assert [player["playedBy"] for player in document["players"]] == ["person", "policy"]
+    actions = [row["action"] for row in document["validation"]["allActions"] if row["playerId"] == "left"]
+    assert 1 in actions
+    frames = gym_p2p.load(tmp_path / "p2p-exports").frames().to_pydict()
+    actors = dict(zip(frames["seat"], frames["actor"], strict=True))
+    assert actors == {"left": "person", "right": "policy"}
+
+
+def test_ctrl_c_before_the_page_is_opened_leaves_nothing(tmp_path: Path) -> None:
+    demo, _ = _demo(tmp_path)
+    demo.send_signal(2)
+    demo.communicate(timeout=PATIENCE_S)
+    assert demo.returncode == 130

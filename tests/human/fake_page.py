@@ -1,0 +1,99 @@
+"""A page without a browser: says hello, acknowledges, presses keys, and remembers what it was told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from tests.human.test_person import HELLO
+from tests.waiting import PATIENCE_S, until
+
+__all__ = ["FakePage"]
+
+
+class FakePage:
+    """Opens a link on a thread of its own.
+
+    Attributes:
+        states: what it was told, the newest last.
+        frames: how many it has got.
+        code: with which it was closed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self.states: list[dict[str, Any]] = []
+        self.frames = 0
+        self.code: int | None = None
+        self._seq = 0
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="fake page")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        until(lambda: self._socket is not None or not self._thread.is_alive())
+        assert self._socket is not None
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._call(self._close)
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+    @property
+    def phase(self) -> str | None:
+        return self.states[-1]["phase"] if self.states else None
+
+    def press(self, *held: str) -> None:
+        """Press keys, and hold them; without any, let go."""
+        self._seq += 1
+        now = time.monotonic() * 1e3
+        self.say(t="keys", seq=self._seq, held=list(held), pressed=[[code, now] for code in held], at=now)
+
+    def say(self, **message: Any) -> None:
+        self._call(lambda: self._send(message))
+
+    def _call(self, do: Callable[[], Any]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(do()))
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if self._socket is not None and not self._socket.closed:
+            await self._socket.send_str(json.dumps(message))
+
+    async def _close(self) -> None:
+        if self._socket is not None:
+            await self._socket.close()
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        origin = "http://" + urlsplit(self._url).netloc
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(self._url + "page", origin=origin) as page,
+        ):
+            await page.send_str(json.dumps(HELLO))
+            self._socket = page
+            async for message in page:
+                await self._hear(message.data, time.monotonic() * 1e3)
+            self.code = page.close_code
+
+    async def _hear(self, data: str | bytes, now: float) -> None:
+        if isinstance(data, bytes):
+            self.frames += 1
+            number = int.from_bytes(data[2:6], "big")
+            await self._send({"t": "ack", "n": number, "shown": [[number, now]]})
+            return
+        told = json.loads(data)
+        if told["t"] == "state":
+            self.states.append(told)
+        elif told["t"] == "ping":
+            await self._send({"t": "pong", "id": told["id"], "received": now, "sent": now})

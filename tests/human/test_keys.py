@@ -1,0 +1,254 @@
+"""Which key does what: the caller's table, the environment's own, a default; else an error that helps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as numpy_st
+
+import gym_p2p.envs  # noqa: F401 - registers the bundled game
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.human.keys.codes import KNOWN_CODES, code_of, label_of
+from gym_p2p.human.keys.controls import Controls
+from gym_p2p.human.keys.tables import controls_for, read_keys
+
+
+class Silent:
+    """An environment that offers nothing."""
+
+
+def controls(space: spaces.Space[Any], **changes: Any) -> Controls:
+    told: dict[str, Any] = {"env": Silent(), "agent": None, "keys": None, "nothing": 0, "fps": 30.0}
+    return controls_for(space, **{**told, **changes})
+
+
+def test_a_callers_table_takes_codes_letters_tuples_and_combinations() -> None:
+    keys = {"ArrowLeft": 1, "d": 2, ("ArrowLeft", "Space"): 3, "d+ ": 4, "": 5}
+    made = controls(spaces.Discrete(6), keys=keys)
+    assert made.act(()) == 5
+    assert made.act(("ArrowLeft",)) == 1
+    assert made.act(("KeyD",)) == 2
+    assert made.act(("Space", "ArrowLeft")) == 3
+    assert made.act(("KeyD", "Space")) == 4
+
+
+def test_of_two_keys_that_exclude_each_other_the_newer_one_counts() -> None:
+    made = controls(spaces.Discrete(3), keys={"ArrowLeft": 1, "ArrowRight": 2})
+    assert made.act(("ArrowLeft", "ArrowRight")) == 2
+    assert made.act(("ArrowRight", "ArrowLeft")) == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"ArrowLeft": 7}, "no action of Discrete"),
+        ({"NoSuchKey": 1}, "no key"),
+        ({"ArrowLeft+": 1}, "no key"),
+        ({None: 1}, "no key"),
+        (7, "wanted"),
+        ([{"ArrowLeft": 1}], "wants a table"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused_with_words(keys: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        controls(spaces.Discrete(3), keys=keys)
+
+
+def test_the_bundled_game_has_arrows_and_a_swing() -> None:
+    env = gymnasium.make("gym_p2p/Rally-v0")
+    made = controls(env.action_space["left"], env=env.unwrapped)  # type: ignore[index]  # a Dict
+    assert [made.act(held) for held in ((), ("ArrowUp",), ("ArrowDown",), ("Space",))] == [0, 1, 2, 3]
+    assert made.act(("ArrowDown", "Space")) == 5
+    assert {one.label for one in made.bindings} >= {"up", "down", "swing"}
+
+
+def test_letters_that_an_environment_offers_are_arrows_too() -> None:
+    class Atari(Silent):
+        def get_keys_to_action(self) -> dict[Any, int]:
+            return {("e",): 0, (" ",): 1, ("d",): 2, ("a",): 3, ("d", " "): 4}
+
+    made = controls(spaces.Discrete(5), env=Atari())
+    for held in (("KeyD", "Space"), ("ArrowRight", "Space")):
+        assert made.act(held) == 4
+    assert made.act(("ArrowLeft",)) == 3
+
+
+def test_numbers_of_pygame_are_keys() -> None:
+    env = gymnasium.make("MountainCar-v0")
+    made = controls(env.action_space, env=env.unwrapped)
+    assert [made.act(held) for held in ((), ("ArrowLeft",), ("ArrowRight",))] == [1, 0, 2]
+    assert code_of((1 << 30) + 80) == "ArrowLeft"
+
+
+@pytest.mark.parametrize(
+    ("module", "agent", "held", "action"),
+    [
+        ("cooperative_pong", "paddle_0", "ArrowUp", 1),
+        ("cooperative_pong", "paddle_1", "ArrowDown", 2),
+        ("knights_archers_zombies", "archer_0", "Space", 4),
+        ("pistonball", "piston_0", "KeyW", 1.0),
+    ],
+)
+def test_the_manual_policies_of_pettingzoo_are_read(module: str, agent: str, held: str, action: Any) -> None:
+    butterfly = {
+        "cooperative_pong": "cooperative_pong_v6",
+        "knights_archers_zombies": "knights_archers_zombies_v11",
+        "pistonball": "pistonball_v6",
+    }
+    made = pytest.importorskip(f"pettingzoo.butterfly.{butterfly[module]}").parallel_env()
+    try:
+        space = made.action_space(agent)
+        nothing = 0 if isinstance(space, spaces.Discrete) else np.zeros(space.shape, space.dtype)
+        found = controls(space, env=made.unwrapped, agent=agent, nothing=nothing)
+        assert found.act((held,)) == action
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize(
+    ("env_id", "key", "action"),
+    [
+        ("LunarLander-v3", "ArrowUp", 2),
+        ("CartPole-v1", "ArrowRight", 1),
+        ("FrozenLake-v1", "ArrowUp", 3),
+        ("Taxi-v4", "Space", 4),
+        ("CliffWalking-v1", "ArrowRight", 1),
+        ("Acrobot-v1", "ArrowLeft", 0),
+        ("Blackjack-v1", "KeyH", 1),
+    ],
+)
+def test_environments_that_say_nothing_and_are_known_have_keys(env_id: str, key: str, action: int) -> None:
+    try:
+        env = gymnasium.make(env_id)
+    except gymnasium.error.DependencyNotInstalled:
+        pytest.skip("what it draws with is not installed")
+    assert controls(env.action_space, env=env.unwrapped).act((key,)) == action
+
+
+def test_agents_of_mpe_move_by_arrows() -> None:
+    env = pytest.importorskip("mpe2.simple_spread_v3").parallel_env()
+    made = controls(env.action_space("agent_0"), env=env.unwrapped, agent="agent_0")
+    assert [made.act(held) for held in ((), ("ArrowLeft",), ("ArrowUp",))] == [0, 1, 4]
+
+
+def test_what_an_environment_offers_and_does_not_fit_is_passed_over() -> None:
+    class Odd(Silent):
+        def get_keys_to_action(self) -> dict[Any, int]:
+            return {("a",): 99}
+
+        def get_action_meanings(self) -> list[str]:
+            return ["NOOP", "LEFT", "RIGHT"]
+
+    assert controls(spaces.Discrete(3), env=Odd()).act(("ArrowRight",)) == 2
+
+
+def test_an_environment_that_raises_when_asked_offers_nothing() -> None:
+    class Broken(Silent):
+        def get_keys_to_action(self) -> dict[Any, int]:
+            raise RuntimeError("no window")
+
+    with pytest.raises(ConfigurationError, match="ArrowLeft"):
+        controls(spaces.Discrete(3), env=Broken())
+
+
+def test_without_any_table_the_error_has_one_to_fill_in() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        controls(spaces.Discrete(4, start=2))
+    table = caught.value.problem.split("keys=")[1].split("}")[0] + "}"
+    assert sorted(json.loads(table).values()) == [2, 3, 4, 5]
+
+
+def test_an_axis_moves_by_and_by_and_comes_back_to_rest() -> None:
+    made = controls(spaces.Box(-1, 1, (2,)), nothing=np.zeros(2, np.float32))
+    levels = [float(made.act(("ArrowRight",))[0]) for _ in range(8)]
+    assert levels == sorted(levels)
+    assert 0 < levels[0] < levels[1]
+    assert levels[-1] == 1
+    rest = [float(made.act(())[0]) for _ in range(8)]
+    assert rest[0] < 1
+    assert rest[-1] == 0
+
+
+def test_a_pedal_that_only_goes_one_way_has_one_key() -> None:
+    space = spaces.Box(np.array([-1, 0, 0], np.float32), np.array([1, 1, 1], np.float32))
+    made = controls(space, nothing=np.zeros(3, np.float32))
+    for _ in range(10):
+        action = made.act(("ArrowLeft", "ArrowUp"))
+    assert action.tolist() == [-1, 1, 0]
+
+
+def test_a_list_gives_every_axis_its_keys() -> None:
+    keys = [{"down": "a", "up": ["d", "ArrowRight"], "label": "steer"}, {"up": "w"}]
+    made = controls(spaces.Box(-1, 1, (3,)), keys=keys, nothing=np.zeros(3, np.float32))
+    for _ in range(10):
+        action = made.act(("ArrowRight", "KeyW"))
+    assert action.tolist() == [1, 1, 0]
+
+
+def test_bits_and_several_choices_have_keys_of_their_own() -> None:
+    bits = controls(spaces.MultiBinary(3), nothing=np.zeros(3, np.int8))
+    assert bits.act(("ArrowUp", "ArrowLeft")).tolist() == [1, 0, 1]
+    several = controls(spaces.MultiDiscrete([3, 2]), nothing=np.zeros(2, np.int64))
+    assert several.act(("ArrowDown", "KeyW")).tolist() == [2, 1]
+    given_keys = controls(
+        spaces.MultiDiscrete([3, 2]), keys=[{"x": 2}, {"y": 1}], nothing=np.zeros(2, np.int64)
+    )
+    assert given_keys.act(("KeyX", "KeyY")).tolist() == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("keys.json", '{"ArrowLeft": 1}'),
+        ("keys.json", '{"keys": {"ArrowLeft": {"action": 1, "label": "left"}}}'),
+        ("keys.toml", "ArrowLeft = 1\n"),
+        ("keys.toml", "[keys]\nArrowLeft = 1\n"),
+    ],
+)
+def test_a_file_holds_a_table(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert controls(spaces.Discrete(2), keys=read_keys(path)).act(("ArrowLeft",)) == 1
+
+
+@pytest.mark.parametrize("text", ["", "no table", "[" * 100_000, "7", "\xff"])
+def test_a_file_that_holds_none_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "keys.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigurationError, match="keys"):
+        read_keys(path)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot read"):
+        read_keys(tmp_path / "none.json")
+
+
+_spaces = st.one_of(
+    st.integers(1, 6).map(spaces.MultiBinary),
+    st.lists(st.integers(1, 5), min_size=1, max_size=4).map(spaces.MultiDiscrete),
+    numpy_st.array_shapes(max_dims=2, max_side=4).map(lambda shape: spaces.Box(-2.0, 3.0, shape)),
+)
+
+
+@given(_spaces, st.lists(st.lists(st.sampled_from(sorted(KNOWN_CODES)), unique=True), max_size=5))
+def test_whatever_is_held_is_an_action_of_the_space(
+    space: spaces.Space[Any], frames: list[list[str]]
+) -> None:
+    made = controls(space, nothing=np.zeros(space.shape, space.dtype))
+    for held in frames:
+        assert space.contains(made.act(held))
+
+
+@given(st.sampled_from(sorted(KNOWN_CODES)))
+def test_every_key_has_a_label_and_is_its_own_code(code: str) -> None:
+    assert label_of(code)
+    assert code_of(code) == code

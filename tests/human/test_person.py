@@ -1,0 +1,331 @@
+"""One person at one page on virtual time: connections, keys, what is measured, and what no page does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gym_p2p.core.record.human import focus_loss, human_document
+from gym_p2p.human.messages import MAX_PAGE_MESSAGE_BYTES
+from gym_p2p.human.person import ClosePage, Output, Person, Presence, SendToPage
+
+KEYS = ("ArrowUp", "ArrowDown", "Space")
+HELLO: dict[str, Any] = {
+    "t": "hello",
+    "v": 1,
+    "width": 390,
+    "height": 844,
+    "touch": False,
+    "browser": "Chrome",
+    "version": "130",
+}
+
+
+def where(who: Person) -> Presence:
+    return who.presence
+
+
+def person(hold_s: float = 10.0) -> Person:
+    return Person(known=KEYS, welcome={"title": "Rally"}, hold_s=hold_s, unix_ms=1e12)
+
+
+def say(who: Person, kind: str, now: float = 0.0, page: int = 1, **fields: Any) -> None:
+    who.receive(page, json.dumps({"t": kind, **fields}), now)
+
+
+def press(
+    who: Person, seq: int, *codes: str, held: tuple[str, ...] = (), at: float = 0.0, page: int = 1
+) -> None:
+    say(who, "keys", page=page, seq=seq, held=list(held), pressed=[[code, at] for code in codes], at=at)
+
+
+def outputs(who: Person) -> list[Output]:
+    return list(iter(who.poll, None))
+
+
+def told(who: Person, page: int = 1) -> list[dict[str, Any]]:
+    sent = [one.data for one in outputs(who) if isinstance(one, SendToPage) and one.connection == page]
+    return [json.loads(data) for data in sent if isinstance(data, str)]
+
+
+def frames(sent: list[Output]) -> int:
+    return sum(isinstance(one, SendToPage) and isinstance(one.data, bytes) for one in sent)
+
+
+def here(hold_s: float = 10.0) -> Person:
+    who = person(hold_s)
+    who.receive(1, json.dumps(HELLO), 0.0)
+    return who
+
+
+PICTURE = np.zeros((8, 8, 3), np.uint8)
+
+
+def test_a_page_that_says_hello_is_welcomed_with_the_newest_state_and_picture() -> None:
+    who = person()
+    who.tell(phase="waiting")
+    who.offer(PICTURE, frame=-1, seq=0)
+    assert outputs(who) == []
+    assert where(who) is Presence.EXPECTED
+    who.receive(1, json.dumps(HELLO), 0.0)
+    sent = outputs(who)
+    texts = [
+        json.loads(one.data) for one in sent if isinstance(one, SendToPage) and isinstance(one.data, str)
+    ]
+    assert [text["t"] for text in texts] == ["welcome", "state", "ping"]
+    assert texts[0]["title"] == "Rally"
+    assert frames(sent) == 1
+    assert where(who) is Presence.HERE
+
+
+def test_a_key_pressed_and_released_between_two_frames_counts_for_one() -> None:
+    who = here()
+    press(who, 1, "Space")
+    press(who, 2)
+    assert who.sample().held == ("Space",)
+    assert who.sample().held == ()
+
+
+def test_a_held_key_counts_in_every_frame_until_it_is_released() -> None:
+    who = here()
+    press(who, 1, "ArrowUp", held=("ArrowUp",))
+    assert [who.sample().held for _ in range(3)] == [("ArrowUp",)] * 3
+    press(who, 2)
+    assert who.sample().held == ()
+
+
+def test_what_arrives_twice_or_late_is_ignored() -> None:
+    who = here()
+    press(who, 2, "ArrowUp", held=("ArrowUp",))
+    who.sample()
+    press(who, 2, "Space", held=())
+    press(who, 1, "Space", held=())
+    assert who.sample().held == ("ArrowUp",)
+
+
+@pytest.mark.parametrize("how", ["blur", "closed"])
+def test_what_is_held_without_focus_is_released(how: str) -> None:
+    who = here()
+    press(who, 1, "ArrowUp", held=("ArrowUp",))
+    if how == "blur":
+        say(who, "focus", focused=False)
+    else:
+        who.disconnected(1, 0.0)
+    assert not who.focused
+    assert who.sample().held == ()
+
+
+def test_unknown_keys_are_dropped_and_counted() -> None:
+    who = here()
+    press(who, 1, "KeyQ", "Space", held=("KeyQ", "Space"))
+    assert who.sample().held == ("Space",)
+    who.sample()
+    human = human_document(who.record)
+    assert human is not None
+    assert (human.key_events, human.key_events_dropped) == (1, 1)
+
+
+def test_a_second_page_takes_over_and_the_first_is_told() -> None:
+    who = here()
+    press(who, 7, "ArrowUp", held=("ArrowUp",))
+    outputs(who)
+    who.receive(2, json.dumps(HELLO), 1.0)
+    assert ClosePage(1, "taken_over") in outputs(who)
+    assert who.sample().held == ()
+    press(who, 8, "Space", held=("Space",), page=1)
+    assert who.sample().held == ()
+    press(who, 1, "Space", held=("Space",), page=2)
+    assert who.sample().held == ("Space",)
+    who.disconnected(1, 1.5)
+    assert where(who) is Presence.HERE
+
+
+def test_a_reload_takes_the_seat_again_while_it_is_held() -> None:
+    who = here(hold_s=10.0)
+    who.disconnected(1, 5.0)
+    assert who.next_timeout() == 15.0
+    who.handle_timeout(14.9)
+    assert where(who) is Presence.AWAY
+    who.receive(2, json.dumps(HELLO), 14.95)
+    who.handle_timeout(100.0)
+    assert where(who) is Presence.HERE
+
+
+def test_a_page_that_stays_closed_is_a_lost_player() -> None:
+    who = here(hold_s=10.0)
+    who.disconnected(1, 5.0)
+    who.handle_timeout(15.0)
+    assert (where(who), who.gone) == (Presence.GONE, "page_closed")
+    outputs(who)
+    who.receive(2, json.dumps(HELLO), 16.0)
+    assert outputs(who) == [ClosePage(2, "over")]
+    lost = focus_loss(who.record, who.unix_ms + 20_000)
+    assert lost is not None
+    assert (lost.was_timeout_triggered, lost.timeout_ms, lost.period_count) == (True, 10_000, 1)
+
+
+def test_a_person_who_leaves_is_gone() -> None:
+    who = here()
+    say(who, "leave")
+    assert who.gone == "left"
+    outputs(who)
+    say(who, "ack", n=1, shown=[])  # was under way
+    who.tell(phase="over", gone="left")
+    assert [one["t"] for one in told(who)] == ["state"]
+
+
+GARBAGE = [
+    b"\x00\xff",
+    "",
+    "{}",
+    "[" * 3000,
+    json.dumps({"t": "action", "action": 1}),
+    json.dumps({"t": "keys", "seq": -1, "held": [], "pressed": [], "at": 0}),
+    json.dumps({"t": "keys", "seq": 1, "held": ["x" * 100], "pressed": [], "at": 0}),
+    json.dumps({"t": "keys", "seq": 1, "held": ["x"] * 65, "pressed": [], "at": 0}),
+    json.dumps({"t": "focus", "focused": "no"}),
+    json.dumps({"t": "ack", "n": 1e300, "shown": []}),
+    "x" * (MAX_PAGE_MESSAGE_BYTES + 1),
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+def test_a_page_that_sends_garbage_is_dropped_and_its_seat_a_lost_player(garbage: str | bytes) -> None:
+    who = here()
+    outputs(who)
+    who.receive(1, garbage, 1.0)
+    assert outputs(who) == [ClosePage(1, "dropped")]
+    assert (where(who), who.gone) == (Presence.GONE, "page_dropped")
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+def test_garbage_of_a_connection_that_is_not_the_page_costs_it_alone(garbage: str | bytes) -> None:
+    who = here()
+    outputs(who)
+    who.receive(2, garbage, 1.0)
+    assert outputs(who) == [ClosePage(2, "dropped")]
+    assert where(who) is Presence.HERE
+
+
+def test_ten_thousand_key_events_a_second_are_no_person() -> None:
+    who = here()
+    for number in range(10_000):
+        press(who, number + 1, "Space")
+    assert who.gone == "page_dropped"
+
+
+def test_a_page_of_a_fast_screen_and_a_fast_player_is_not_too_fast() -> None:
+    who = here()
+    for tick in range(240 * 30):
+        now = tick / 240
+        say(who, "ack", now, n=tick, shown=[[tick, now * 1e3]])
+        if tick % 8 == 0:
+            say(who, "keys", now, seq=tick + 1, held=[], pressed=[["Space", now * 1e3]], at=now * 1e3)
+    assert who.gone is None
+
+
+def test_the_action_latency_is_from_the_key_to_the_frame_that_shows_its_effect() -> None:
+    who = here()
+    press(who, 1, "Space", at=1000.0)
+    seq = who.sample().seq
+    who.offer(PICTURE, frame=0, seq=0)  # of the frame before
+    who.offer(PICTURE, frame=1, seq=seq)
+    say(who, "ack", n=1, shown=[[1, 1010.0]])
+    assert who.record.action_latencies == []
+    say(who, "ack", n=2, shown=[[2, 1024.5]])
+    assert who.record.action_latencies == [24.5]
+    say(who, "ack", n=2, shown=[[2, 1090.0]])
+    assert who.record.action_latencies == [24.5]
+
+
+def test_the_round_trip_and_the_clock_of_the_page_are_measured() -> None:
+    who = here()
+    (ping,) = [one for one in told(who) if one["t"] == "ping"]
+    say(who, "pong", 0.030, id=ping["id"], received=5_010.0, sent=5_020.0)
+    human = human_document(who.record)
+    assert human is not None
+    assert human.page_rtt is not None
+    assert human.page_rtt.median_ms == pytest.approx(20.0)
+    assert human.page_rtt.source == "page.ping"
+    assert human.clock_offset_ms == pytest.approx(5_000.0)
+    assert human.clock_error_ms == pytest.approx(10.0, abs=0.1)
+    say(who, "pong", 0.040, id=ping["id"], received=5_010.0, sent=5_020.0)
+    assert human_document(who.record).page_rtt.sample_count == 1  # type: ignore[union-attr]  # they are there
+
+
+def test_the_background_is_told_in_periods() -> None:
+    who = here()
+    say(who, "focus", 2.0, focused=False)
+    say(who, "focus", 2.5, focused=False)
+    say(who, "focus", 5.0, focused=True)
+    say(who, "focus", 8.0, focused=False)
+    lost = focus_loss(who.record, who.unix_ms + 9_000)
+    assert lost is not None
+    assert [period.duration_ms for period in lost.background_periods] == [3_000, 1_000]
+    assert lost.total_background_ms == 4_000
+
+
+def test_the_end_of_the_page_after_the_end_of_the_game_is_no_absence() -> None:
+    who = here()
+    who.finish()
+    who.disconnected(1, 3.0)
+    lost = focus_loss(who.record, who.unix_ms + 9_000)
+    assert lost is not None
+    assert lost.period_count == 0
+
+
+def test_without_a_person_there_is_nothing_to_tell() -> None:
+    from gym_p2p.core.record.human import HumanRecord  # noqa: PLC0415 - of this test alone
+
+    assert human_document(HumanRecord()) is None
+    assert focus_loss(HumanRecord(), 0.0) is None
+
+
+_message = st.one_of(
+    st.builds(lambda: json.dumps(HELLO)),
+    st.builds(
+        lambda seq, held, pressed: json.dumps(
+            {"t": "keys", "seq": seq, "held": held, "pressed": [[c, 1.0] for c in pressed], "at": 1.0}
+        ),
+        st.integers(0, 6),
+        st.lists(st.sampled_from([*KEYS, "KeyQ"]), max_size=4),
+        st.lists(st.sampled_from([*KEYS, "KeyQ"]), max_size=4),
+    ),
+    st.builds(lambda n: json.dumps({"t": "ack", "n": n, "shown": [[n, 5.0], [n, 6.0]]}), st.integers(0, 5)),
+    st.builds(lambda focused: json.dumps({"t": "focus", "focused": focused}), st.booleans()),
+    st.builds(lambda n: json.dumps({"t": "pong", "id": n, "received": 3.0, "sent": 2.0}), st.integers(0, 5)),
+    st.sampled_from(["garbage", None]),
+)
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), _message, st.floats(0, 20)), max_size=40))
+def test_whatever_pages_do_keys_are_known_ones_and_nothing_goes_to_a_page_that_is_not_the_newest(
+    steps: list[tuple[int, str | None, float]],
+) -> None:
+    who, now, newest = person(), 0.0, None
+    for page, message, later in steps:
+        now += later
+        gone = who.gone
+        if message is None:
+            who.disconnected(page, now)
+            newest = None if page == newest else newest
+        else:
+            who.receive(page, message, now)
+            if '"hello"' in message and gone is None:
+                newest = page
+        who.handle_timeout(now)
+        who.offer(PICTURE, frame=0, seq=0)
+        for output in outputs(who):
+            if isinstance(output, SendToPage):
+                assert output.connection == newest
+        assert set(who.sample().held) <= set(KEYS)
+        due = who.next_timeout()
+        assert due is None or due > now
+        assert gone is None or who.gone == gone
+    focus_loss(who.record, who.unix_ms + now * 1e3)
+    human_document(who.record)

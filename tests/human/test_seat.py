@@ -1,0 +1,200 @@
+"""`HumanSeat` beside environments of every kind, with a page that is no browser."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+import gym_p2p.envs  # noqa: F401 - registers the bundled game
+from gym_p2p import HumanSeat, P2PEnv, P2PParallelEnv, PersonGone, UsageError
+from gym_p2p.envs.rally import parallel_env
+from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment
+from tests.human.fake_page import FakePage
+from tests.players import Lobby, left_running, together
+from tests.waiting import PATIENCE_S, until
+
+RALLY = "gym_p2p/Rally-v0"
+
+
+def alone(**options: Any) -> HumanSeat:
+    env = gymnasium.make("MountainCar-v0", render_mode="rgb_array")
+    return seat(env, **options)
+
+
+def seat(env: Any, **options: Any) -> HumanSeat:
+    told: dict[str, Any] = {"browser": False, "announce": lambda _url: None, "countdown_s": 0.0}
+    return HumanSeat(env, **{**told, **options})
+
+
+def opened(person: HumanSeat, play: Callable[[HumanSeat, FakePage], None]) -> None:
+    """Take the seat, with a page that is opened as soon as there is a link."""
+    pages: list[FakePage] = []
+
+    def open_page() -> None:
+        until(lambda: not person.url.startswith("http://127.0.0.1:0/"))
+        pages.append(FakePage(person.url).__enter__())
+
+    opening = threading.Thread(target=open_page)
+    opening.start()
+    try:
+        with person:
+            opening.join(PATIENCE_S)
+            play(person, pages[0])
+    finally:
+        opening.join(PATIENCE_S)
+        for page in pages:
+            page.__exit__()
+
+
+def test_nobody_who_opens_the_link_in_time_is_told_and_nothing_is_left() -> None:
+    told: list[str] = []
+    person = alone(open_limit_s=0.05, announce=told.append)
+    with pytest.raises(PersonGone, match="nobody opened") as caught, person:
+        pass
+    assert caught.value.reason == "page_unopened"
+    assert told == [person.url]
+    assert left_running() == []
+
+
+def test_an_environment_that_was_made_without_pictures_is_refused_with_what_to_do() -> None:
+    with pytest.raises(UnsupportedEnvironment, match='render_mode="rgb_array"'):
+        seat(gymnasium.make("MountainCar-v0"))
+
+
+@pytest.mark.parametrize("wrong", [{"hold_s": -1.0}, {"countdown_s": float("nan")}, {"keys": {"ArrowUp": 9}}])
+def test_options_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        alone(**wrong)
+
+
+def test_outside_of_its_block_a_seat_has_no_action() -> None:
+    person = alone()
+    with pytest.raises(UsageError, match="with block"):
+        person.action()
+    person.close()
+    person.close()
+
+
+def test_a_person_plays_alone_sees_every_step_and_is_told_texts() -> None:
+    person = alone(fps=200.0)
+    env = person._stage._outer  # type: ignore[attr-defined]  # of a lone stage
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        env.reset(seed=1)
+        assert person.action() == 1  # nothing is held
+        page.press("ArrowRight")
+        until(lambda: env.step(person.action()) is not None and person.action() == 2)
+        page.press()
+        until(lambda: person.action() == 1)
+        person.show(text="faster!")
+        until(lambda: page.states[-1]["text"] == "faster!")
+        until(lambda: page.frames > 3)
+
+    opened(person, play)
+    assert left_running() == []
+
+
+def test_a_game_that_takes_turns_waits_for_a_key() -> None:
+    person = alone()
+    person._stage._outer.reset(seed=1)  # type: ignore[attr-defined]  # of a lone stage
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        chosen: list[int] = []
+        waiting = threading.Thread(target=lambda: chosen.append(person.action(wait=True)))
+        waiting.start()
+        until(lambda: page.frames > 0)
+        assert not chosen
+        page.press("ArrowLeft")
+        waiting.join(PATIENCE_S)
+        assert chosen == [0]
+
+    opened(person, play)
+
+
+def test_a_person_who_leaves_ends_a_wait_and_is_gone_from_then_on() -> None:
+    person = alone()
+    person._stage._outer.reset(seed=1)  # type: ignore[attr-defined]  # of a lone stage
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        page.say(t="leave")
+        for _ in range(2):
+            with pytest.raises(PersonGone, match="they left"):
+                person.action(wait=True)
+
+    opened(person, play)
+
+
+def _person_in(lobby: Lobby, name: str, keys: tuple[str, ...], told: dict[str, Any]) -> None:
+    game = gymnasium.make(RALLY, render_mode="rgb_array", max_frames=90)
+    options = lobby.options(fps=60, emulation={"one_way_ms": 50.0}, sync="rollback")
+    env = P2PEnv(game, seat=name, **options)
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        env.reset(seed=3)
+        over = False
+        while not over:
+            frame = env.p2p.progress.frame
+            if frame in {20, 40}:
+                page.press(*keys if frame == 20 else ())
+            if frame == 60:
+                page.say(t="focus", focused=False)
+            *_, terminated, truncated, _ = env.step(person.action())
+            over = terminated or truncated
+        told["phases"] = [state["phase"] for state in page.states]
+        told["seats"] = page.states[-1]["seats"]
+
+    try:
+        opened(seat(env), play)
+    finally:
+        env.close()
+    told["document"] = env.export_multiplayer_metrics()
+
+
+def test_two_people_play_each_other_over_a_long_path_and_the_documents_say_so(lobby: Lobby) -> None:
+    left: dict[str, Any] = {}
+    right: dict[str, Any] = {}
+    ends = together(
+        lambda: _person_in(lobby, "left", ("ArrowUp",), left),
+        lambda: _person_in(lobby, "right", ("ArrowDown", "Space"), right),
+    )
+    assert ends == [None, None]
+    for told, name in ((left, "left"), (right, "right")):
+        document = told["document"]
+        assert [player["playedBy"] for player in document["players"]] == ["person", "person"]
+        assert document["human"]["actionLatency"]["count"] >= 1
+        assert document["human"]["framesShown"] >= 10
+        rows = [row for row in document["validation"]["allActions"] if row["playerId"] == name]
+        assert any(row["action"] for row in rows)
+        unfocused = [row["frame"] for row in rows if not row["isFocused"]]
+        assert unfocused
+        assert min(unfocused) >= 55
+        assert document["focusLoss"]["periodCount"] == 1
+        assert "playing" in told["phases"]
+        assert [(one["seat"], one["you"]) for one in told["seats"]] == [
+            ("left", name == "left"),
+            ("right", name == "right"),
+        ]
+    actions = [told["document"]["validation"]["allActions"] for told in (left, right)]
+    assert [(row["frame"], row["action"]) for row in actions[0]] == [
+        (row["frame"], row["action"]) for row in actions[1]
+    ]
+    assert left_running() == []
+
+
+def test_an_agent_of_a_parallel_environment_is_played_and_another_is_refused() -> None:
+    env = P2PParallelEnv(parallel_env(render_mode="rgb_array"), agents=["left", "right"])
+    try:
+        with pytest.raises(ConfigurationError, match="say which"):
+            seat(env)
+        with pytest.raises(ConfigurationError, match="local seats"):
+            seat(env, agent="middle")
+        person = seat(env, agent="right")
+        assert np.array_equal(person._stage.nothing, 0)
+        assert person._stage.seat == "right"
+    finally:
+        env.close()

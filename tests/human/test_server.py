@@ -1,0 +1,125 @@
+"""The page's port: who has no link gets nothing, and what no page sends ends in a lost player."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPResponse
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.human.person import Person
+from gym_p2p.human.server import PageServer
+from tests.human.test_person import HELLO
+from tests.waiting import PATIENCE_S, until
+
+
+@pytest.fixture
+def server() -> Iterator[PageServer]:
+    made = PageServer(Person(known=["Space"], welcome={"title": "Rally"}, hold_s=10.0))
+    made.start()
+    yield made
+    made.close()
+    made.close()
+
+
+def get(url: str, **headers: str) -> tuple[int, HTTPResponse]:
+    try:
+        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=PATIENCE_S)  # noqa: S310 - http, of this test
+    except urllib.error.HTTPError as error:
+        return error.code, error  # type: ignore[return-value]  # it is a response as well
+    return answer.status, answer
+
+
+def test_the_link_opens_a_page_that_asks_nobody_else_and_keeps_nothing(server: PageServer) -> None:
+    status, answer = get(server.url)
+    assert status == 200
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["Set-Cookie"] is None
+    body = answer.read().decode()
+    assert "<script>" not in body
+    assert "style=" not in body
+    assert "http" not in body.replace("http-equiv", "")
+    for name in ("main.js", "style.css", "texts.js"):
+        assert get(server.url + name)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["", "x/", "x/main.js", "x/page", "..%2f", "%00/"])
+def test_without_the_token_there_is_no_page(server: PageServer, path: str) -> None:
+    root = "http://" + urlsplit(server.url).netloc + "/"
+    assert get(root + path)[0] == 404
+
+
+@pytest.mark.parametrize("name", ["none.js", "..%2fserver.py", "%2e%2e/server.py", "main.js/"])
+def test_files_beside_the_page_are_not_served(server: PageServer, name: str) -> None:
+    assert get(server.url + name)[0] == 404
+
+
+def test_another_name_of_the_host_gets_nothing(server: PageServer) -> None:
+    assert get(server.url, Host="evil.example")[0] == 404
+
+
+async def _play(server: PageServer, *messages: Any, origin: str | None = None) -> int | None:
+    """Open the page's socket, send; return the code with which it is closed."""
+    here = "http://" + urlsplit(server.url).netloc
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        aiohttp.ClientSession() as session,
+        session.ws_connect(server.url + "page", origin=here if origin is None else origin) as page,
+    ):
+        await page.send_str(json.dumps(HELLO))
+        await page.receive()
+        for message in messages:
+            await page.send_str(message)
+        while not page.closed:
+            await page.receive()
+        return page.close_code
+
+
+def test_a_socket_that_another_site_opens_is_refused(server: PageServer) -> None:
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:1"):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            asyncio.run(_play(server, origin=origin))
+        assert caught.value.status == 404
+
+
+@pytest.mark.parametrize("message", ["x", "x" * 1_000_000], ids=["garbage", "a megabyte"])
+def test_what_no_page_sends_ends_in_a_lost_player(server: PageServer, message: str) -> None:
+    code = asyncio.run(_play(server, message))
+    assert code in {4002, 1009}
+    until(lambda: server._person.gone == "page_dropped")
+
+
+def test_ten_thousand_key_events_end_in_a_lost_player(server: PageServer) -> None:
+    keys = [
+        json.dumps({"t": "keys", "seq": n, "held": [], "pressed": [["Space", 1.0]], "at": 1.0})
+        for n in range(1, 10_001)
+    ]
+
+    async def flood() -> None:
+        with contextlib.suppress(ConnectionError):  # closed while it still sent
+            await _play(server, *keys)
+
+    asyncio.run(flood())
+    until(lambda: server._person.gone == "page_dropped")
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = PageServer(Person(known=[], welcome={}, hold_s=1.0), port=taken.getsockname()[1])
+        with pytest.raises(ConfigurationError, match="port"):
+            server.start()
+        server.close()
