@@ -29,9 +29,9 @@ def _config(tmp_path: Path, **options: Any) -> ServiceConfig:
     return ServiceConfig(port=0, data_dir=str(tmp_path / "data"), open=True, **options)
 
 
-def _pair(url: str, exports: Path, **options: Any) -> list[P2PEnv]:
+def _pair(url: str, exports: Path, *, length: int = 20, **options: Any) -> list[P2PEnv]:
     lobby = Lobby(url, exports)
-    games = [gymnasium.make(BLEND, kind="tuple", length=20) for _ in range(2)]
+    games = [gymnasium.make(BLEND, kind="tuple", length=length) for _ in range(2)]
     return [P2PEnv(game, seat=seat, **lobby.options(**options)) for seat, game in enumerate(games)]
 
 
@@ -49,6 +49,27 @@ def test_players_who_want_relays_alone_wait_for_those_of_the_service(
             assert not [one for one in played if isinstance(one, BaseException)]
             together(*(env.close for env in envs))
             assert_all_played_the_same([env.export_multiplayer_metrics() for env in envs])
+
+
+def test_over_a_relay_that_loses_a_third_of_all_they_play_by_records_both_ways(tmp_path: Path) -> None:
+    lossy = {"one_way_ms": 5.0, "jitter_ms": 2.0, "loss": 0.3, "seed": 3}
+    with coturn(tmp_path) as url:
+        config = _config(tmp_path, ice_servers=(IceServer(urls=(url,)),), turn_secret=SECRET)
+        with serve_in_thread(config) as service:
+            paced = {"fps": 20.0, "poll_interval_ms": 50.0}
+            envs = _pair(
+                service.url, tmp_path / "exports", length=70, relay_only=True, emulation=lossy, **paced
+            )
+            played = together(*(partial(play_episode, env) for env in envs))
+            assert not [one for one in played if isinstance(one, BaseException)]
+            together(*(env.close for env in envs))
+    documents = [env.export_multiplayer_metrics() for env in envs]
+    assert_all_played_the_same(documents)
+    for document in documents:
+        (path,) = next(iter(document["connectionPaths"].values()))
+        assert (path["type"], path["connectionDetails"]["localCandidateType"]) == ("relay", "relay")
+        assert (path["gameTransport"], path["gameTransportCounts"]["returns"]) == ("dtls", 0)
+        assert document["latency"]["missed"] > 0
 
 
 def test_without_any_relay_they_hear_that_there_is_none(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def changes(ticks: int) -> st.SearchStrategy[list[Change]]:
     one = kinds.flatmap(
         lambda kind: st.builds(
             Change,
-            st.integers(0, ticks - 1),
+            st.one_of(st.integers(0, ticks - 1), st.integers(4, 11)),
             st.integers(0, 7),
             st.just(kind),
             st.integers(0, 7),

@@ -21,11 +21,16 @@ from tests.hostile.changes import Change, changed
 from tests.hostile.honest_player import Player, Setting
 from tests.hostile.truths import Truths
 
-__all__ = ["TICKS", "Act", "converse"]
+__all__ = ["EVENTFUL", "TICKS", "Act", "converse"]
 
 TICKS = 36
 """In which something is changed: two episodes, and a part of the third."""
+EVENTFUL = (10, 18)
+"""In the middle of the first two episodes: much is done then, so that one thing meets another."""
 TICK_S = 1 / 30
+
+CHANGED_FROM = 5
+"""The tick of the first change; the greeting is before it."""
 
 _LONG_TICK_S = 0.25
 _LONG_TICKS = 200
@@ -217,7 +222,7 @@ def converse(setting: Setting, changes: Sequence[Change], acts: Sequence[Act]) -
     """
     by_tick: dict[int, list[Change]] = defaultdict(list)
     for change in changes:
-        by_tick[change.tick + 5].append(change)
+        by_tick[change.tick + CHANGED_FROM].append(change)
     table = _Table(setting, by_tick)
     table.connect()
     for tick in range(TICKS):

@@ -120,6 +120,13 @@ def _relay(match: Match, player: int, many: int, off: int) -> Relay:
     return Relay(whose, encode(says(match, whose, 0, off)))
 
 
+def _forged_goodbye(match: Match, player: int, many: int, off: int) -> Relay:
+    """Pass on that a third has left, who has not: nothing else in it is wrong, and it has no seal."""
+    others = _others(match, player)
+    whose = others[many % len(others)]
+    return Relay(whose, encode(_goodbye(match, whose, 0, max(0, off) % 4)))
+
+
 def _state(match: Match, player: int, many: int, off: int) -> StatePart:
     expected = match._comparison._transfers._expected.get(player, (1, 0))
     parts = match._comparison._transfers._parts.get(player, [])
@@ -130,6 +137,7 @@ SAYINGS: Mapping[str, Saying] = {
     "acknowledgement": _acknowledgement,
     "checksum": _checksum,
     "early inputs": _early_inputs,
+    "forged goodbye": _forged_goodbye,
     "goodbye": _goodbye,
     "holdings": _holdings,
     "inputs": _inputs,

@@ -146,6 +146,7 @@ def _players(documents: Documents, rows: list[dict[str, Any]]) -> int:
     for player, document in _of(documents, "multiplayer").items():
         row, status = table[player], document["sessionStatus"]
         path, inputs = document["connection"]["connectionDetails"], document["inputDelivery"]
+        ways = document["connection"].get("gameTransportCounts") or {}
         assert _ms(row["started_at"]) == document["sessionStartTime"]
         assert _ms(row["ended_at"]) == document["exportTimestamp"]
         lost = status["disconnectedPlayerId"]
@@ -160,6 +161,8 @@ def _players(documents: Documents, rows: list[dict[str, Any]]) -> int:
             "remote_candidate": path["remoteCandidateType"],
             "protocol": path["protocol"],
             "relay_protocol": path["relayProtocol"],
+            "game_transport": document["connection"].get("gameTransport"),
+            "game_transport_returns": ways.get("returns"),
             "inputs_sent": inputs["sentViaP2P"],
             "inputs_received": inputs["receivedViaP2P"],
             "rollbacks": document["validation"]["totalRollbacks"],
@@ -220,11 +223,10 @@ _SUMMARY = {
 
 def _events(documents: Documents, rows: list[dict[str, Any]]) -> int:
     def listed(kind: str, *columns: str) -> list[tuple[Any, ...]]:
-        return sorted(
-            tuple(row[column] for column in ("player", *columns)) for row in rows if row["kind"] == kind
-        )
+        found = (tuple(row[column] for column in ("player", *columns)) for row in rows if row["kind"] == kind)
+        return sorted(found, key=repr) if kind == "path" else sorted(found)
 
-    rollbacks, broken, desyncs = [], [], []
+    rollbacks, broken, desyncs, paths = [], [], [], []
     for player, document in _of(documents, "session").items():
         rollbacks += [
             (player, event["frame"], event["rollbackFrames"], str(event["playerId"]))
@@ -232,10 +234,16 @@ def _events(documents: Documents, rows: list[dict[str, Any]]) -> int:
         ]
     for player, document in _of(documents, "multiplayer").items():
         broken += [(player, event["frame"]) for event in document["reconnection"]["disconnections"]]
+        paths += [
+            (player, peer, one["connectionDetails"]["detectedAtFrame"])
+            for peer, found in document.get("connectionPaths", {}).items()
+            for one in found
+        ]
         events = document["validation"]["allDesyncEvents"]
         desyncs += [(player, event["episode"], event["frame"]) for event in events]
     assert listed("rollback", "frame", "value", "other") == sorted(rollbacks)
     assert listed("disconnection", "frame") == sorted(broken)
+    assert listed("path", "other", "frame") == sorted(paths, key=repr)  # a frame may be None
     assert listed("desync", "episode", "frame") == sorted(desyncs)
     return len(rollbacks) + len(broken) + len(desyncs)
 

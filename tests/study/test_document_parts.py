@@ -11,11 +11,14 @@ import pytest
 
 import gym_p2p
 from gym_p2p.bench.made_study import action_of, made_record
+from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.statistics import LatencyStatistics
+from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, GameTransportCounts, PollStatus
 from gym_p2p.core.record.absences import Departure, Pause
 from gym_p2p.core.record.documents import DOCUMENT_TYPES, build_document
 from gym_p2p.exports.encoding import encode
 from gym_p2p.study.reading import document_parts as parts
+from gym_p2p.study.report import words
 
 OPEN = {"Pair", "Probe"}
 """What stands in open objects: their keys are those of the service."""
@@ -83,3 +86,34 @@ def test_pauses_and_departures_are_read_as_players_write_them(tmp_path: Path) ->
     ]
     said = {"reason": "excluded", "statedReason": "peer_lost", "source": "peer"}
     assert events["departure"] == [("right", 9, {**said, "sourcePlayer": "third", "lostPlayer": "left"})]
+
+
+def test_a_return_to_the_channel_and_the_way_back_are_rows_and_stand_in_the_report(tmp_path: Path) -> None:
+    inputs = [(bytes([frame % 6]), b"\0") for frame in range(30)]
+    record = made_record("left", inputs, 30.0, random.Random(1))
+    record.links["right"].paths = []
+    started_ms = record.session_start_ms
+    for second, (transport, returns) in enumerate([("dtls", 0), ("datachannel", 1), ("dtls", 1)]):
+        counts = GameTransportCounts(doubts=returns, returns=returns, resumed=int(second == 2))
+        path = ConnectionDetails("direct", "host", "host", "udp", None, transport, counts)
+        at_ms = started_ms + 1000 * second
+        record.links["right"].polled(Poll(at_ms, 5.0, PollStatus.FRESH, path), frame=10 * second)
+    folder = tmp_path / "match"
+    folder.mkdir()
+    for kind in DOCUMENT_TYPES:
+        built = build_document(kind, record, started_ms + 9_000, action_of)
+        (folder / f"left.{kind}.json").write_bytes(b"".join(encode(built)))
+    study = gym_p2p.load(tmp_path)
+    rows = [row for row in study.events if row["kind"] == "path"]
+    assert [(row["player"], row["other"], row["frame"], row["t_ms"], row["value"]) for row in rows] == [
+        ("left", "right", 0, 0, 0),
+        ("left", "right", 10, 1000, 1),
+        ("left", "right", 20, 2000, 1),
+    ]
+    carried = [json.loads(row["detail"])["gameTransport"] for row in rows]
+    assert carried == ["dtls", "datachannel", "dtls"]
+    (player,) = [row for row in study.players if row["player"] == "left"]
+    assert (player["game_transport"], player["game_transport_returns"]) == ("dtls", 1)
+    assert words.connection(player) == "direct, dtls, 1 return to the channel"
+    assert words.connection(player | {"game_transport": None}) == "direct"
+    assert words.connection(player | {"connection": None}) is None

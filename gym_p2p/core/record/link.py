@@ -10,7 +10,7 @@ import attrs
 from gym_p2p.core.latency.clock import ClockEstimate
 from gym_p2p.core.latency.quality import Quality, QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries, Poll
-from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
+from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, GameTransportCounts, PollStatus
 from gym_p2p.core.record.clock_offsets import ClockTrack
 from gym_p2p.core.record.parts import Connection, ConnectionPath, Count, DocumentPart, Milliseconds
 
@@ -25,6 +25,7 @@ _OF_A_PATH = (
     "game_transport",
 )
 """What makes two paths of a link differ; anything else of a path is counted on."""
+_NEVER = GameTransportCounts(doubts=0, returns=0, resumed=0)
 
 
 class Health(DocumentPart, frozen=True, kw_only=True):
@@ -65,6 +66,10 @@ class LinkRecord:
     packets_received: int = attrs.field(default=0, init=False)
     gap_count: int = attrs.field(default=0, init=False)
     _details: ConnectionDetails | None = attrs.field(default=None, init=False)
+    _counts: tuple[GameTransportCounts | None, GameTransportCounts | None] = attrs.field(
+        default=(None, None), init=False
+    )
+    """Over all of the link's connections, and as the newest one said."""
     _answered: bool = attrs.field(default=False, init=False)
     """Whether there was a round trip; our own address as the peer sees it is known only then."""
 
@@ -80,6 +85,7 @@ class LinkRecord:
         if details is None:
             return
         self.open = True
+        details = attrs.evolve(details, game_transport_counts=self._counted(details.game_transport_counts))
         known = self._known(details)
         self._answered |= poll.status is PollStatus.FRESH
         if known is not None and known == self._details:
@@ -99,6 +105,18 @@ class LinkRecord:
             game_transport_counts=self._details.game_transport_counts,
         )
         self.paths = [*(self.paths if known is None else self.paths[:-1]), connection]
+
+    def _counted(self, counts: GameTransportCounts | None) -> GameTransportCounts | None:
+        """Return the counts of all connections that the link has had; another one begins at nothing again."""
+        total, last = self._counts
+        if counts is None:
+            return total
+        was, now, before = (_numbers(one or _NEVER) for one in (last, counts, total))
+        if any(new < old for old, new in zip(was, now, strict=True)):
+            was = _numbers(_NEVER)
+        told = GameTransportCounts(*(b + n - w for b, n, w in zip(before, now, was, strict=True)))
+        self._counts = told, counts
+        return told
 
     @property
     def _newest(self) -> ConnectionPath:
@@ -140,3 +158,7 @@ class LinkRecord:
             gap_count=self.gap_count,
             status=self._monitor.status,
         )
+
+
+def _numbers(counts: GameTransportCounts) -> tuple[int, int, int]:
+    return counts.doubts, counts.returns, counts.resumed

@@ -102,7 +102,18 @@ def word_for(value: Any) -> str:
         return f"{class_name(type(value))}.{value.name}"
     if isinstance(value, type):
         return class_name(value)
+    if isinstance(value, int | float | str | bytes):
+        return f"{class_name(type(value))}: {_plain_text(value)}"
     return str(value) if isinstance(value, _TEXTS) else class_name(type(value))
+
+
+def _plain_text(value: float | str | bytes) -> str:
+    """Return what is in an object whose class was made of a plain one, whatever it says of itself."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, bytes):
+        return bytes.hex(value)
+    return int.__repr__(value) if isinstance(value, int) else float.__repr__(value)
 
 
 def parts_of(value: Any, contents: Mapping[int, Any]) -> tuple[str | None, dict[str, Any]]:

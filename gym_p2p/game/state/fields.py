@@ -43,6 +43,9 @@ FieldDifference = tuple[str, str, str]
 
 ABSENT = "(absent)"
 
+ORDER = "the order of the fields"
+"""The place of a difference between states that have the same in another order, as dicts may."""
+
 
 def fields_of(roots: Mapping[str, Any], entries: Iterable[Entry], *, sharing: bool = True) -> Fields:
     """Return a recorded state as plain data by path.
@@ -209,7 +212,8 @@ def differences(
         longest: each value is cut to so many characters.
 
     Returns:
-        ``(path, ours, theirs)``, the shallowest first; ``"(absent)"`` stands for what one side lacks.
+        ``(path, ours, theirs)``, the shallowest first; ``"(absent)"`` stands for what one side lacks. Where
+        the same fields came in another order, :data:`ORDER` with the first that is another one.
     """
     found: list[FieldDifference] = []
     for path in dict.fromkeys([*ours, *theirs]):
@@ -217,7 +221,10 @@ def differences(
             if len(found) == most:
                 return found
             found.append((printable(inner), _shown(one, longest), _shown(other, longest)))
-    return found
+    if found:
+        return found
+    moved = ((mine, yours) for mine, yours in zip(ours, theirs, strict=False) if mine != yours)
+    return [(ORDER, printable(mine, longest), printable(yours, longest)) for mine, yours in moved][:1]
 
 
 _NOTHING = object()

@@ -385,8 +385,7 @@ class _Proof:
         wanted, now = without(wanted, noise), without(now, noise)
         if fields_checksum(now) == fields_checksum(wanted):
             return
-        found = differences(wanted, now, most=1)  # none where the same fields came in another order
-        path, was, is_now = found[0] if found else ("the order of the fields", "another", "not restored")
+        ((path, was, is_now),) = differences(wanted, now, most=1)
         raise _NotExact(f"{what}: {path} was {was}, and is {is_now}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -22,11 +22,8 @@ _HEAD = struct.Struct("<IB")
 _GIVE, _ARRIVED, _PICKLE = 1, 2, 3
 
 _encode = msgspec.msgpack.Encoder().encode
-_READERS: dict[int, Callable[[bytes], Any]] = {
-    _GIVE: msgspec.msgpack.Decoder(GiveInput).decode,
-    _ARRIVED: msgspec.msgpack.Decoder(tuple[int, InputsArrived]).decode,
-    _PICKLE: pickle.loads,  # from the other half of this very program
-}
+_given = msgspec.msgpack.Decoder(GiveInput)
+_arrived = msgspec.msgpack.Decoder(tuple[int, InputsArrived])
 
 
 def pack(value: Any) -> bytes:
@@ -38,6 +35,14 @@ def pack(value: Any) -> bytes:
     else:
         kind, body = _PICKLE, pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
     return _HEAD.pack(len(body), kind) + body
+
+
+def _unpack(kind: int, body: bytes) -> Any:
+    if kind == _GIVE:
+        return _given.decode(body)
+    if kind == _ARRIVED:
+        return _arrived.decode(body)
+    return pickle.loads(body)  # noqa: S301 - from the other half of this very program
 
 
 class FrameReader:
@@ -66,7 +71,7 @@ class FrameReader:
             length, kind = _HEAD.unpack_from(data, at)
             end = body + length
             if end <= size:
-                yield _READERS[kind](data[body:end])
+                yield _unpack(kind, data[body:end])
                 at, body = end, end + _HEAD.size
                 end = body
         self._pieces = [data[at:]] if at < size else []

@@ -335,6 +335,17 @@ def test_every_return_to_the_channel_and_every_way_back_has_its_frame_its_time_a
     assert documents(record)["multiplayer"]["connection"]["gameTransportCounts"] == counted[-1]
 
 
+def test_changes_are_counted_on_over_a_connection_that_took_anothers_place() -> None:
+    record = played(new_record())
+    counted = [(0, 0, 0), (1, 1, 0), (1, 1, 1), (0, 0, 0), (1, 1, 0), None, (2, 2, 1)]
+    for second, told in enumerate(counted):
+        counts = None if told is None else GameTransportCounts(*told)
+        path = ConnectionDetails("direct", "host", "host", "udp", None, "dtls", counts)
+        poll(record, 1, fresh(5, second, path))
+    whole = documents(record)["session"]["connection"]["gameTransportCounts"]
+    assert whole == {"doubts": 3, "returns": 3, "resumed": 2}
+
+
 def test_reconnections_are_in_every_document() -> None:
     record = played(new_record())
     record.disconnections.append(

@@ -261,7 +261,7 @@ def test_thousands_of_episodes_that_are_over_are_not_looked_through_again() -> N
 # it follows from the others.
 _DERIVED = {
     EpisodeRecord: {"number", "called", "begin", "_appends"},
-    LinkRecord: {"_monitor", "_details", "_answered"},
+    LinkRecord: {"_monitor", "_details", "_counts", "_answered"},
 }
 
 

@@ -139,6 +139,23 @@ class Place(enum.Enum):
     HERE = 1
 
 
+class Coin(enum.IntEnum):
+    GOLD = 3
+
+
+class Coins(int):
+    def __repr__(self) -> str:
+        return "some coins"
+
+
+class Ratio(float):
+    pass
+
+
+class Name(str):
+    __slots__ = ()
+
+
 class Thing:
     def __init__(self, **own: Any) -> None:
         self.__dict__.update(own)
@@ -209,6 +226,7 @@ GOLDEN: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "slots": (Slotted, "6a67016caf9f664d"),
     "method": (lambda: Thing(x=1).act, "dac03ae45c299751"),
+    "made of plain ones": (lambda: [Coins(3), Ratio(-0.0), Name("ä\ud800"), Coin.GOLD], "8019783ca07ca3fb"),
     "words": (lambda: [Place.HERE, int, dt.date(2000, 1, 2), range(3), 1 + 2j], "32a1df4087dbbf83"),
     "generator": (lambda: np.random.default_rng(3), "4af778eeb05834d8"),
     "older generator": (lambda: np.random.RandomState(3), "b1a9cc03dd03dc4a"),
@@ -276,6 +294,10 @@ def test_every_nan_is_the_same_one() -> None:
         (np.random.default_rng(1), np.random.default_rng(2)),
         (random.Random(1), random.Random(2)),
         (Place.HERE, Place),
+        (Coins(3), Coins(4)),
+        (Coins(3), 3),
+        (Ratio(0.0), Ratio(-0.0)),
+        (Name("a"), Name("b")),
     ],
 )
 def test_what_differs_is_told_apart(one: Any, other: Any) -> None:

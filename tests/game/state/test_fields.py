@@ -158,3 +158,19 @@ def test_numpys_own_text_travels_as_such() -> None:
     again = fields_from_json(msgspec.json.decode(msgspec.json.encode(fields_to_json(fields))))
     assert differences(fields, again) == []
     assert type(again["unwrapped"]["name"]) is str
+
+
+def test_the_same_in_another_order_is_told_as_that() -> None:
+    ours, theirs = ({key: [key] for key in keys} for keys in ((1, 2, 3), (1, 3, 2)))
+    found = differences(_fields_of(ours), _fields_of(theirs))
+    assert found == [("the order of the fields", "it[2]", "it[3]")]
+
+
+@pytest.mark.parametrize("most", [1, 20])
+def test_the_order_is_not_told_where_something_else_is(most: int) -> None:
+    ours, theirs = {1: [1], 2: [2]}, {2: [2], 1: [0]}
+    assert differences(_fields_of(ours), _fields_of(theirs), most=most) == [("it[1][0]", "1", "0")]
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    return fields_of({"it": value}, record([value]))
