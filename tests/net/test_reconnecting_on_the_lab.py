@@ -63,13 +63,13 @@ def test_two_play_on_over_a_new_connection_when_the_old_one_is_gone_for_good(
         assert document["reconnection"]["totalPauseDurationMs"] == pytest.approx(
             back["silent_s"] * 1e3, abs=1
         )
-        (outage,) = document["latency"]["outages"]
-        assert outage["endMs"] is not None
 
 
 @pytest.mark.quiet
 @pytest.mark.parametrize("mode", [LOCKSTEP, ROLLBACK], ids=["lockstep", "rollback"])
-@pytest.mark.parametrize("hosts", [("a", "b"), ("a", "b", "c")], ids=["2", "3"])
+@pytest.mark.parametrize(
+    "hosts", [pytest.param(("a", "b"), id="2"), pytest.param(("a", "b", "c"), id="3", marks=pytest.mark.slow)]
+)
 def test_a_path_of_two_that_is_cut_for_six_seconds_costs_no_frame(
     make_lab: MakeLab, tmp_path: Path, hosts: tuple[str, ...], mode: dict[str, Any]
 ) -> None:
