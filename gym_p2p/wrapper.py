@@ -34,6 +34,7 @@ from gym_p2p.play.copies import Copied
 from gym_p2p.play.ending import why_closed
 from gym_p2p.play.reentrancy import close_when_dropped
 from gym_p2p.play.session import Session
+from gym_p2p.play.waits import Paused
 
 __all__ = ["P2PEnv", "P2POptions", "P2PParallelEnv"]
 
@@ -47,6 +48,7 @@ class P2POptions(TypedDict, total=False):
     room: str
     queue: str | None
     pre_match: Callable[[MatchProposed], object] | str | float | None
+    on_pause: Callable[[Paused | None], object] | str | None
     on_refusal: Literal["raise", "requeue"]
     subject_id: str | None
     token: str | None
@@ -69,6 +71,7 @@ class P2POptions(TypedDict, total=False):
     stand_in: Callable[[SeatId, Any, int], Any] | str | None
     on_desync: Literal["continue", "truncate"]
     disconnect_timeout_s: float
+    reconnect_timeout_s: float
     disconnect_notice_s: float
     input_timeout_s: float | None
     reset_timeout_s: float | None

@@ -42,7 +42,7 @@ NETWORK: Mapping[str, float] = {"one_way_ms": 50.0, "jitter_ms": 5.0, "loss": 0.
 """100 ms of round trip, as the targets have it."""
 
 # Targets, as the project's table of floors and targets has them.
-_TICK_P50_US, _TICK_P99_US, _AGAIN_US = 60.0, 250.0, 15.0
+_TICK_P50_US, _TICK_P99_US, _AGAIN_US = 45.0, 150.0, 12.0
 _OF_PARTS: Mapping[str, float] = {"pong": 1.2, "rally": 1.8}
 _CHECKSUM_US: Mapping[str, float] = {"rally": 10.0, "pong": 300.0, "spread": 300.0}
 _MESSAGES, _KB = 60.0, 2.4

@@ -49,7 +49,7 @@ NO_PAGE = "--keys and --no-browser want --human: nobody else has a page"
 NAMES = f"Names of players, rooms and queues have {PUBLIC_ID}."
 
 MATCH_OPTIONS = (
-    *("frames", "fps", "seed", "input_delay", "sync", "view", "network", "spectators"),
+    *("frames", "fps", "seed", "input_delay", "sync", "view", "network", "reconnect_timeout", "spectators"),
     *("one_way_ms", "jitter_ms", "loss", "exports"),
 )
 """What :func:`add_match_options` reads as one value each: all but ``--env-arg`` and ``--record``."""
@@ -160,6 +160,13 @@ def _add_network(network: argparse._ArgumentGroup) -> None:
         "--network", choices=["process", "thread"], help="where the network runs (default: process)"
     )
     network.add_argument(
+        "--reconnect-timeout",
+        type=between(0, 600),
+        default=10.0,
+        metavar="S",
+        help="pause so long at most for a broken path, and rebuild it; 0: do not (default: %(default)g)",
+    )
+    network.add_argument(
         "--spectators",
         type=whole,
         default=0,
@@ -227,6 +234,7 @@ def match_options(arguments: argparse.Namespace) -> P2POptions:
         "input_delay": arguments.input_delay,
         "sync": arguments.sync,
         "view": arguments.view,
+        "reconnect_timeout_s": arguments.reconnect_timeout,
         "spectators": arguments.spectators,
         "exports": arguments.exports,
         "record": arguments.record,

@@ -23,6 +23,7 @@ __all__ = [
     "in_range",
     "is_a",
     "is_boolean",
+    "is_function",
     "is_pair_of_functions",
     "is_path",
     "is_path_or_boolean",
@@ -127,6 +128,9 @@ def secret_text(least_chars: int = 0) -> Validator:
     return _passing(
         lambda value: isinstance(value, Secret) and len(value.reveal()) >= least_chars, wanted, shown=False
     )
+
+
+is_function = _passing(lambda value: isinstance(value, str) or callable(value), "a function or its name")
 
 
 def _is_pair_of_functions(value: Any) -> bool:

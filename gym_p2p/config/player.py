@@ -13,6 +13,7 @@ from gym_p2p.config.checks import (
     in_range,
     is_a,
     is_boolean,
+    is_function,
     is_pair_of_functions,
     is_path,
     is_path_or_boolean,
@@ -150,6 +151,10 @@ class SyncConfig:
     """Silence after which a peer is lost. GGRS's default."""
     disconnect_notice_s: float = attrs.field(default=0.5, validator=in_range(0.05, 600))
     """Silence after which a peer counts as interrupted. Below ``disconnect_timeout_s``."""
+    reconnect_timeout_s: float = attrs.field(default=10.0, validator=in_range(0, 600))
+    """How long a path that carries nothing is waited for, and rebuilt meanwhile, before the player at its
+    other end is lost; the match pauses. 0 rebuilds nothing, and waits for ``disconnect_timeout_s``, which is
+    the least in any case. The shortest time among the players counts for all."""
     input_timeout_s: float | None = attrs.field(default=None, validator=optional(in_range(0.1, 86_400)))
     """The longest wait for the input of a player who is connected and does not play; they are lost then.
     ``None`` is five seconds (ten frames, where these take longer) if frames are paced (``fps``), and five
@@ -272,6 +277,9 @@ class P2PConfig:
         default="raise", validator=one_of("raise", "requeue")
     )
     """After this player's own refusal: give up with ``MatchRefused``, or wait for somebody else."""
+    on_pause: Any = attrs.field(default=None, validator=optional(is_function))
+    """Called with what the match stands for (``Paused``) when it pauses, and with ``None`` when it goes on: a
+    callable, or its name as ``module:function``."""
     token: Secret | None = attrs.field(
         default=None, converter=as_secret, validator=optional(secret_text()), repr=False
     )

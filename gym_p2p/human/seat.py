@@ -266,7 +266,8 @@ _WORDS = {
 
 def _name_of(env: Any) -> str:
     spec = getattr(env, "spec", None)
-    name = str(getattr(spec, "id", None) or type(env).__name__)
+    told = getattr(spec, "id", None) or (getattr(env, "metadata", None) or {}).get("name")
+    name = str(told or type(env).__name__)
     return name.rpartition("/")[2].rpartition(":")[2]
 
 

@@ -107,6 +107,13 @@ def _require_pictures(mode: str | None, env: Any) -> None:
         )
 
 
+def _picture(env: Any, rendered: Any) -> Picture:
+    try:
+        return require_picture(rendered)
+    except ValueError as error:
+        raise UnsupportedEnvironment(f"{type(env).__name__} shows a person nothing: {error}") from error
+
+
 class MatchStage:
     """A seat of a match. Frames are shown as soon as they are played, before their time is waited for."""
 
@@ -158,7 +165,7 @@ class MatchStage:
             if episode is not self._live:
                 self._live = episode
                 self._episodes += 1
-            show(require_picture(episode.render()), episode.frame_shown)
+            show(_picture(self.env, episode.render()), episode.frame_shown)
 
         self._session.viewer = viewer
 
@@ -210,7 +217,7 @@ class LoneStage:
         self.frame += 1
         self.episode = 1
         if self._show is not None:
-            self._show(require_picture(self._outer.render()), self.frame - 1)
+            self._show(_picture(self.env, self._outer.render()), self.frame - 1)
         wait_s = self._pacer.wait_s(time.monotonic())
         if wait_s > 0:
             time.sleep(wait_s)

@@ -84,8 +84,9 @@ def exported_config(config: P2PConfig) -> dict[str, Any]:
     for group, name in ((exported["exports"], "directory"), (exported, "record")):
         if isinstance(group[name], str):
             group[name] = Path(group[name]).name
-    if callable(config.pre_match):
-        exported["pre_match"] = name_of(config.pre_match)
+    for option in ("pre_match", "on_pause"):
+        if callable(exported[option]):
+            exported[option] = name_of(exported[option])
     sync = exported["sync"]
     if callable(sync["stand_in"]):
         sync["stand_in"] = name_of(sync["stand_in"])

@@ -174,4 +174,4 @@ def _without_callables(config: P2PConfig) -> P2PConfig:
     sync = config.sync
     if sync.stand_in is not None:
         sync = attrs.evolve(sync, stand_in=None, on_peer_loss="default_action")
-    return attrs.evolve(config, pre_match=None, sync=attrs.evolve(sync, snapshot_hooks=None))
+    return attrs.evolve(config, pre_match=None, on_pause=None, sync=attrs.evolve(sync, snapshot_hooks=None))

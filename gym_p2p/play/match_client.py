@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import attrs
+
 from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus, TurnedAway
 from gym_p2p.core.match.events import (
@@ -41,7 +43,7 @@ from gym_p2p.net.worker.messages import (
 from gym_p2p.play.ending import Ending, gone_in_words
 from gym_p2p.play.recorder import Recorder
 
-__all__ = ["WAIT_SLICE_S", "MatchClient", "Voter"]
+__all__ = ["WAIT_SLICE_S", "MatchClient", "Silence", "Voter"]
 
 Voter = Callable[[MatchProposed], Verdict]
 """A player's own vote about a match that a queue proposes; never raises."""
@@ -66,6 +68,19 @@ ROOM_MARGIN_S = 5.0
 
 HANDSHAKE_LIMIT_S = 15.0
 """Above the peers' own limit for a handshake, so that theirs gives the reason."""
+
+
+@attrs.frozen
+class Silence:
+    """Nothing arrives from a player.
+
+    Attributes:
+        since: since when, on ``time.monotonic``'s clock.
+        limit_s: how long it may last.
+    """
+
+    since: float
+    limit_s: float
 
 
 class MatchClient:
@@ -104,8 +119,8 @@ class MatchClient:
         self.gone: PlayerGone | None = None
         """The first player who left or was lost: no episode begins without them."""
         self._departures: dict[int, PlayerGone] = {}
-        self.silent: dict[int, float] = {}
-        """From whom nothing arrives now, and since when that is known, on ``time.monotonic``'s clock."""
+        self.silent: dict[int, Silence] = {}
+        """From whom nothing arrives now."""
         self.queue_status: QueueStatus | None = None
         """Where this player stands in the queue, by the newest status; ``None`` while they are in none."""
         self._ready: set[int] = set()
@@ -319,10 +334,11 @@ class MatchClient:
                 self.queue_status = None
                 self._end = self._end or event
             case PlayerGone(player):
+                self.silent.pop(player, None)
                 self.gone = self.gone or event
                 self._departures[player] = event
-            case Interrupted(player):
-                self.silent[player] = time.monotonic()
+            case Interrupted(player, silent_s, limit_s):
+                self.silent[player] = Silence(time.monotonic() - silent_s, limit_s)
             case Resumed(player):
                 self.silent.pop(player, None)
             case PlayerFinished(player):

@@ -27,20 +27,19 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     ProtocolErrorSeen,
     Resumed,
-    Source,
 )
 from gym_p2p.core.record.absences import Departure, Pause
 from gym_p2p.core.record.clock_offsets import clock_base_of
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
-from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports import Account, Exporter, Finished
 from gym_p2p.exports.encoding import to_data
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.origin import origin
-from gym_p2p.net.worker.messages import LinkOpened, Polled, WorkerEvent
+from gym_p2p.net.worker.messages import LinkOpened, PathBroken, PathRebuilt, PathTried, Polled, WorkerEvent
+from gym_p2p.play.broken_paths import BrokenPaths
 from gym_p2p.play.exported import exported_config, exported_probe, identities, software
 from gym_p2p.play.few_lines import FewLines
 from gym_p2p.play.recording import match_folder_of
@@ -105,6 +104,7 @@ class Recorder:
             critical_ms=config.telemetry.critical_ms,
         )
         self.record.probe = exported_probe(found)
+        self._paths = BrokenPaths(self.record, self._players)
         self._account = Account(self.record, self._decode, clock_ms)
         self.folder = match_folder_of(found, config, clock_ms())
         self._about = about
@@ -146,16 +146,10 @@ class Recorder:
                 self._lines.warn(at_ms / 1e3, line, self.desynced_with, frame, words)
                 if (episode := record.called(number)) is not None:
                     episode.desync(frame, ours.hex(), theirs.hex(), at_ms, event.of)
-            case Interrupted(player):
-                self._link(player).gap_count += 1
-                self._disconnected("interrupted", at_ms)
-            case Resumed(_, silent_s):
-                record.attempts.append(
-                    ReconnectionAttempt(
-                        timestamp=at_ms, duration=silent_s * 1e3, outcome="success", attempts=1
-                    )
-                )
+            case Interrupted() | Resumed() | PathBroken() | PathRebuilt() | PathTried():
+                self._paths.fold(at_ms, event)
             case PlayerGone():
+                self._paths.fold(at_ms, event)
                 self._departed(event, at_ms)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)
@@ -237,8 +231,6 @@ class Recorder:
         )
 
     def _departed(self, gone: PlayerGone, at_ms: int) -> None:
-        if gone.source is not Source.GOODBYE:
-            self._disconnected("closed", at_ms)
         names = self._players
         self.record.departures.append(
             Departure(
@@ -250,17 +242,6 @@ class Recorder:
                 lost_player_id=None if gone.lost is None else names[gone.lost],
                 frame=gone.frames,
                 timestamp=at_ms,
-            )
-        )
-
-    def _disconnected(self, dc_state: str, at_ms: int) -> None:
-        self.record.disconnections.append(
-            Disconnection(
-                timestamp=at_ms,
-                frame=self.record.frame_now,
-                detecting_peer=self.found.player_id,
-                ice_state=None,
-                dc_state=dc_state,
             )
         )
 

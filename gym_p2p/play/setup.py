@@ -63,6 +63,8 @@ class MatchSetup:
         self._game = game
         self._config = config
         self._vote = _load_pre_match(config.pre_match)
+        on_pause = config.on_pause
+        self._on_pause = None if on_pause is None else load_callable("on_pause", on_pause)
         stand_in = config.sync.stand_in
         self._stand_in = None if stand_in is None else load_callable("stand_in", stand_in)
         if config.queue is not None and seats is not None and len(seats) > 1:
@@ -172,7 +174,13 @@ class MatchSetup:
             now_ms=now_ms,
             monotonic_s=time.monotonic,
         )
-        waits = Waits(self._config.sync, client=client, recorder=recorder, takes_turns=game.takes_turns)
+        waits = Waits(
+            self._config.sync,
+            client=client,
+            recorder=recorder,
+            takes_turns=game.takes_turns,
+            on_pause=self._on_pause,
+        )
         return LiveMatch(client=client, recorder=recorder, played=played, waits=waits, replay=replay)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -48,7 +48,11 @@ class Paused:
 
     def __str__(self) -> str:
         names = ", ".join(map(repr, self.players))
-        what = {"silent": "to be heard of again", "reset": "to call reset()"}.get(self.why, "to play")
+        if self.why == "silent":
+            since_s = time.monotonic() - self.since
+            left_s = max(0.0, self.limit_s - since_s)
+            return f"path to {names} lost {since_s:.1f} s ago, {left_s:.1f} s left"
+        what = "to call reset()" if self.why == "reset" else "to play"
         return f"waiting for {names} {what}, up to {self.limit_s:g} s"
 
 
@@ -57,21 +61,30 @@ class Waits:
 
     Args:
         takes_turns: whether a step of the game is one player's turn.
+        on_pause: called with what the match stands for, and with ``None`` when it goes on; ``None``: nobody.
     """
 
     def __init__(
-        self, config: SyncConfig, *, client: MatchClient, recorder: Recorder, takes_turns: bool
+        self,
+        config: SyncConfig,
+        *,
+        client: MatchClient,
+        recorder: Recorder,
+        takes_turns: bool,
+        on_pause: Callable[[Paused | None], object] | None,
     ) -> None:
+        self._on_pause = on_pause
         self.input_limit_s = config.input_limit_s(takes_turns=takes_turns)
         self.reset_limit_s = config.reset_limit_s(takes_turns=takes_turns)
         self.last_s = 2 * answer_s(config) + 1.0
         """After the limits, how long it may take until all have agreed on what they lead to."""
         self._inputs = Patience.for_inputs(config, takes_turns=takes_turns)
         self._resets = Patience(self.reset_limit_s, paced=False)
-        self._silence_s = config.disconnect_timeout_s
         self._client = client
         self._recorder = recorder
         self._gone = 0
+        self._logged = False
+        """Whether the log says of this pause that it is one."""
         self._logged_at = float("-inf")
         self.paused: Paused | None = None
         """For whom the match stands; ``None`` where it does not."""
@@ -88,8 +101,7 @@ class Waits:
             if rtt_ms is not None:
                 self._inputs.pinged(player, rtt_ms / 1e3)
         # Of whom nothing arrives the network half judges, by another limit.
-        silent = {player: self._client.silent[player] for player in players if player in self._client.silent}
-        idle = [player for player in players if player not in silent]
+        idle = self._heard(players)
         if not self._inputs.waiting:
             self._give_up(self._inputs.wait(idle, since))
         now = time.monotonic()
@@ -97,17 +109,15 @@ class Waits:
             self._gone = self._client.gone_count
             self._inputs.excuse(now)
         self._give_up(self._inputs.wait(idle, now))
-        if silent:
-            self._show(Pause(tuple(silent), min(silent.values()), self._silence_s), "silent")
-        else:
-            self._show(self._inputs.pause(now), "input")
+        self._show_wait(players, self._inputs.pause(now), "input")
 
     def for_resets(self) -> None:
         """Bear that somebody has not called ``reset`` yet; give up whoever is overdue."""
         now = time.monotonic()
-        overdue = self._resets.wait(self._client.not_ready, now)
+        players = self._client.not_ready
+        overdue = self._resets.wait(self._heard(players), now)
         self._give_up([GiveUp(one.player) for one in overdue])
-        self._show(self._resets.pause(now), "reset")
+        self._show_wait(players, self._resets.pause(now), "reset")
 
     def over(self) -> None:
         """Note that nothing is waited for any more."""
@@ -118,6 +128,19 @@ class Waits:
         self._resets.play(now)
         if self.paused is not None:
             self._show(None, "input")
+
+    def _heard(self, players: Sequence[int]) -> list[int]:
+        """Return those from whom something arrives."""
+        return [player for player in players if player not in self._client.silent]
+
+    def _show_wait(self, players: Sequence[int], pause: Pause | None, why: PauseReason) -> None:
+        """Show for whom the match stands; of those from whom nothing arrives, that comes first."""
+        silent = {player: self._client.silent[player] for player in players if player in self._client.silent}
+        if not silent:
+            self._show(pause, why)
+            return
+        longest = min(silent.values(), key=lambda silence: silence.since)
+        self._show(Pause(tuple(silent), longest.since, longest.limit_s), "silent")
 
     def _give_up(self, overdue: Sequence[GiveUp]) -> None:
         for one in overdue:
@@ -132,9 +155,21 @@ class Waits:
             self.paused = Paused(names, why, pause.since, pause.limit_s)
         if before == self.paused:
             return
+        self._tell()
         if before is not None and self.paused is None:
             lasted_s = time.monotonic() - before.since
             self._recorder.paused(before.players, before.why, lasted_s=lasted_s, limit_s=before.limit_s)
+            if self._logged:
+                self._logged = False
+                _log.warning("going on after a pause of %.1f s", lasted_s)
         if self.paused is not None and self._logged_at + _LOG_EVERY_S <= time.monotonic():
-            self._logged_at = time.monotonic()
+            self._logged, self._logged_at = True, time.monotonic()
             _log.warning("paused: %s", self.paused)
+
+    def _tell(self) -> None:
+        if self._on_pause is None:
+            return
+        try:
+            self._on_pause(self.paused)
+        except Exception:  # noqa: BLE001 - the user's bug must not end a match that stands
+            _log.exception("on_pause failed")

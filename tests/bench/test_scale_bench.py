@@ -36,9 +36,8 @@ def test_every_number_of_players_is_measured_in_both_modes_beside_two() -> None:
 
 @pytest.mark.alone
 def test_matches_of_processes_are_measured() -> None:
-    report = bench_scale_match(rounds=1, frames=30, players=(2, 3), progress=lambda _text: None)
+    report = bench_scale_match(rounds=1, frames=30, players=(3,), progress=lambda _text: None)
     found = _counts(report)
-    assert found["2 players: a frame"] == [1] * 2
     assert found["3 players: a frame"] == [1] * 3
     assert found["3 players: from frame to frame"] == [29] * 3
 

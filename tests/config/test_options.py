@@ -20,7 +20,7 @@ from gym_p2p.wrapper import P2POptions
 
 OPTIONS = get_type_hints(P2POptions)
 
-CALLABLES = {"pre_match", "stand_in", "snapshot_hooks"}
+CALLABLES = {"pre_match", "on_pause", "stand_in", "snapshot_hooks"}
 """The configuration keeps these as they come; what can be called depends on classes of layers above it."""
 
 PLAIN = {"ice_servers", "emulation"}
@@ -102,6 +102,7 @@ WRONG: dict[str, list[Any]] = {
     "server_namespace": [3, None, "", "lab"],
     "room": [3, "", None],
     "queue": [3, ""],
+    "on_pause": [3, ["f"]],
     "pre_match": [50.0],  # without a queue
     "on_refusal": ["give up", None],
     "subject_id": [3, ""],
@@ -141,6 +142,7 @@ WRONG: dict[str, list[Any]] = {
     "stand_in": ["tests.toys:Blend", 3],  # without on_peer_loss
     "on_desync": ["raise", None],
     "disconnect_timeout_s": [0, "2", 0.4, None],  # 0.4 is below the notice
+    "reconnect_timeout_s": [-1, "10", 601, None],
     "disconnect_notice_s": [0, "1", 2.5, None],
     "input_timeout_s": [0, "300", -1],
     "reset_timeout_s": [0, "300", True],

@@ -283,7 +283,7 @@ class Table:
         self.deaf: set[tuple[int, int]] = set()
         self.starved: set[tuple[int, int]] = set()
         self.patience_s = patience_s
-        self.sync = sync or SyncConfig(checksum_interval=10)
+        self.sync = sync or SyncConfig(checksum_interval=10, reconnect_timeout_s=0)
         self.action = action
         self.descriptions = dict(descriptions or {})
         self.clock = VirtualClock()

@@ -78,7 +78,7 @@ class AttackerMatch(Match):
     def __init__(self, script: Script, **match: Any) -> None:
         super().__init__(**match)
         outputs = _Twisted(script, Attack(match["players"], match["local"]))
-        for part in (self, self._course, self._inbox):
+        for part in (self, self._course, self._inbox, self._reconnecting):
             part._outputs = outputs
         self.poll = outputs.poll
 

@@ -32,7 +32,7 @@ class Change:
     Attributes:
         tick: when.
         index: of which of the messages that are sent then; counted round.
-        kind: what becomes of it.
+        kind: what becomes of it; ``mute`` leaves out all that follows it in its channel as well.
         which: a field, or an earlier message.
         many: how many.
         off: by how much.
@@ -53,6 +53,7 @@ class Change:
 _KINDS = (
     "drop",
     "late",
+    "mute",
     "again",
     "echo",
     "field",
@@ -99,7 +100,7 @@ def changed(
         player: who says it, to whom they say it by the hearer's count.
     """
     match change.kind:
-        case "drop":
+        case "drop" | "mute":
             return
         case "again":
             yield from said[-1 - change.which : len(said) - change.which][:1]

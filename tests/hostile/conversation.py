@@ -66,6 +66,8 @@ class _Table:
         self._said: dict[int, list[bytes]] = defaultdict(list)
         self._heard: list[bytes] = []
         self._pieces: dict[tuple[int, int], Reassembler] = defaultdict(Reassembler)
+        self._muted: set[tuple[int, Channel]] = set()
+        """To whom the liar says nothing more, and where."""
         self._cut: dict[tuple[int, int], int] = {}
         self._gone: set[int] = set()
         self._sent = 0
@@ -146,6 +148,8 @@ class _Table:
     def _send(self, one: int, other: int, channel: Channel, data: bytes) -> None:
         if one == self.liar:
             self._said[other].append(data)
+            if (other, channel) in self._muted:
+                return
         if channel is Channel.GAME and self._cut.get((one, other), -1) >= self.tick:
             return
         latency = self.setting.latency
@@ -177,6 +181,8 @@ class _Table:
             items[at : at + 1] = [(due + late, one) for one in out]  # in its place: a channel keeps the order
             line.clear()
             line.extend(items)
+            if change.kind == "mute":
+                self._muted.add((other, channel))
             self.truths.lies(change)
             return
 

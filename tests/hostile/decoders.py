@@ -230,7 +230,7 @@ def _terms() -> Iterator[Decoder]:
 
 
 def _hello(description: dict[str, Any]) -> Hello:
-    fields: dict[str, Any] = dict.fromkeys(Hello.__struct_fields__, b"")
+    fields: dict[str, Any] = {"key": b"", "reconnect_ms": 0}
     return Hello(**{**fields, "version": PROTOCOL_VERSION, "description": JsonObject(description)})
 
 

@@ -87,6 +87,12 @@ def _ready(match: Match, player: int, many: int, off: int) -> Ready:
     return Ready(max(0, episode), None, None, max(0, _held(match, player) + off), 0)
 
 
+def _later_ready(match: Match, player: int, many: int, off: int) -> Ready:  # noqa: ARG001 - one shape
+    """Wait at a barrier at which nobody can be yet."""
+    episode = match._barrier.newest(match._exchange.episode) + 1 + abs(off) % 4
+    return Ready(episode, None, None, _held(match, player), 0)
+
+
 def _checksum(match: Match, player: int, many: int, off: int) -> Checksum:  # noqa: ARG001 - one shape
     return Checksum(match._exchange.episode, max(0, match._exchange.given - 1 + off - many), b"another")
 
@@ -142,6 +148,7 @@ SAYINGS: Mapping[str, Saying] = {
     "holdings": _holdings,
     "inputs": _inputs,
     "later inputs": _later_inputs,
+    "later ready": _later_ready,
     "ready": _ready,
     "relay": _relay,
     "share": _share,

@@ -19,7 +19,8 @@ from gym_p2p.core.match.events import (
     StateArrived,
 )
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.match.peer import HEARSAY_KEPT, PINGS_KEPT, Peer, PeerState
+from gym_p2p.core.match.peer import HEARSAY_KEPT, Peer, PeerState
+from gym_p2p.core.match.pings import PINGS_KEPT
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
 from gym_p2p.core.wire.messages import Inputs, Share
 from tests.hostile.changes import Change
@@ -186,7 +187,7 @@ class Truths:
         newest = match._barrier.newest(exchange.episode)
         assert max(peer.ready, default=0) <= newest, "waits at a barrier that nobody can be at"
         assert len(peer.hearsay) <= HEARSAY_KEPT
-        assert len(peer._pings) <= PINGS_KEPT
+        assert len(peer.pings._open) <= PINGS_KEPT
         assert peer.reassembler._size_bytes <= MAX_CTRL_BYTES
         assert len(match._comparison._checksums._open) <= _KEPT
         if peer.index not in self._honest:

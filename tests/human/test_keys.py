@@ -133,6 +133,16 @@ def test_environments_that_say_nothing_and_are_known_have_keys(env_id: str, key:
     assert controls(env.action_space, env=env.unwrapped).act((key,)) == action
 
 
+def test_actions_that_are_mapped_to_those_of_ale_mean_what_these_do() -> None:
+    class Atari(Silent):
+        ale = object()
+        action_mapping = np.array([0, 1, 3, 4, 11, 12])
+
+    made = controls(spaces.Discrete(6), env=Atari())
+    assert [made.act(held) for held in ((), ("Space",), ("ArrowRight",), ("ArrowLeft",))] == [0, 1, 2, 3]
+    assert made.act(("ArrowLeft", "Space")) == 5
+
+
 def test_agents_of_mpe_move_by_arrows() -> None:
     env = pytest.importorskip("mpe2.simple_spread_v3").parallel_env()
     made = controls(env.action_space("agent_0"), env=env.unwrapped, agent="agent_0")

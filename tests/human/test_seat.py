@@ -66,6 +66,20 @@ def test_an_environment_that_was_made_without_pictures_is_refused_with_what_to_d
         seat(gymnasium.make("MountainCar-v0"))
 
 
+def test_an_environment_that_renders_no_picture_is_named() -> None:
+    class Blind(gymnasium.Wrapper[Any, Any, Any, Any]):
+        def render(self) -> Any:
+            return None
+
+    person = seat(Blind(gymnasium.make("MountainCar-v0", render_mode="rgb_array")))
+
+    def play(person: HumanSeat, _page: FakePage) -> None:
+        with pytest.raises(UnsupportedEnvironment, match="shows a person nothing"):
+            person.action()
+
+    opened(person, play)
+
+
 @pytest.mark.parametrize("wrong", [{"hold_s": -1.0}, {"countdown_s": float("nan")}, {"keys": {"ArrowUp": 9}}])
 def test_options_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
@@ -125,6 +139,33 @@ def test_a_person_who_leaves_ends_a_wait_and_is_gone_from_then_on() -> None:
         for _ in range(2):
             with pytest.raises(PersonGone, match="they left"):
                 person.action(wait=True)
+
+    opened(person, play)
+
+
+def test_a_page_that_is_killed_while_a_key_is_waited_for_is_a_lost_player() -> None:
+    person = alone(hold_s=0.1)
+    person._stage._outer.reset(seed=1)  # type: ignore[attr-defined]  # of a lone stage
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        page.__exit__()
+        with pytest.raises(PersonGone) as caught:
+            person.action(wait=True)
+        assert caught.value.reason == "page_closed"
+
+    opened(person, play)
+
+
+def test_a_page_that_sends_garbage_ends_the_wait_of_the_program() -> None:
+    person = alone()
+    person._stage._outer.reset(seed=1)  # type: ignore[attr-defined]  # of a lone stage
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        page.say(t="action", action=2)
+        with pytest.raises(PersonGone) as caught:
+            person.action(wait=True)
+        assert caught.value.reason == "page_dropped"
+        until(lambda: page.code == 4002)
 
     opened(person, play)
 

@@ -179,7 +179,9 @@ def test_a_long_blackout_is_an_outage_in_the_statistics(make_lab: MakeLab, tmp_p
 
 @pytest.mark.quiet
 def test_a_peer_who_stays_silent_is_lost_at_the_configured_time(make_lab: MakeLab, tmp_path: Path) -> None:
-    match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, disconnect_timeout_s=2.0)
+    match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(
+        fps=60, disconnect_timeout_s=2.0, reconnect_timeout_s=0
+    )
     start, _ = _black_out(match, 4)
     match.end()
     for player, other in (("a", "right"), ("b", "left")):

@@ -21,7 +21,7 @@ from gym_p2p.core.match.events import BeginEpisode, Command, Event, GiveChecksum
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.net.links.driver import Driver, Timer
 from gym_p2p.net.links.transport import Channel, LinkState
-from gym_p2p.net.worker import process_bridge
+from gym_p2p.net.worker import backends, process_bridge
 from gym_p2p.net.worker.messages import PlayerPlan, WorkerEvent, WorkerStopped
 from gym_p2p.net.worker.pipe import FrameReader, pack
 
@@ -202,5 +202,6 @@ def network_by_hand(patch: pytest.MonkeyPatch) -> Iterator[NetworkByHand]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         network = NetworkByHand(theirs)
+        patch.setattr(backends, "prepare_process", lambda: None)
         patch.setattr(process_bridge, "take_process", lambda: (_Line(ours, network), _Process()))
         yield network

@@ -29,8 +29,11 @@ REPORT_FRESH_S = 1.0
 
 
 def answer_s(sync: SyncConfig) -> float:
-    """Return how long a network half may owe an answer: longer than its path may be silent."""
-    return sync.disconnect_timeout_s + _BEYOND_SILENCE_S
+    """Return how long a network half may owe an answer, at most: longer than any path may be silent.
+
+    Where the players agreed to wait less for a broken path, it is less.
+    """
+    return max(sync.disconnect_timeout_s, sync.reconnect_timeout_s) + _BEYOND_SILENCE_S
 
 
 class Answers:
@@ -55,7 +58,7 @@ class Answers:
                 self._owed.pop(player, None)
             elif owed != known:
                 self._owed[player] = owed, now
-            elif since + answer_s(peer.sync) <= now:
+            elif since + peer.silence_limit_s + _BEYOND_SILENCE_S <= now:
                 del self._owed[player]
                 yield peer
 

@@ -46,7 +46,7 @@ class Barrier:
     def wait(self, ready: Ready, now: float) -> None:
         """Wait before an episode, with what the local player brings."""
         self._ours, self._waited_at = ready, ready.episode
-        self._known_at = now + max([peer.one_way_s for peer in self._peers.values()], default=0.0)
+        self._known_at = now + max([peer.pings.one_way_s for peer in self._peers.values()], default=0.0)
 
     def step_back(self) -> None:
         """Wait no longer: the local player leaves."""

@@ -41,6 +41,7 @@ __all__ = [
     "Leave",
     "Left",
     "LineClosed",
+    "LineOpened",
     "Pinged",
     "PlayerFinished",
     "PlayerGone",
@@ -149,7 +150,17 @@ class LineClosed(msgspec.Struct, frozen=True):
     """The service says that a player's line to it was closed, as it is when their process ends.
 
     By itself it changes nothing; it says what became of a player from whom nothing arrives any more.
+
+    Attributes:
+        cut_off: whether it was closed without a word.
     """
+
+    player: int
+    cut_off: bool
+
+
+class LineOpened(msgspec.Struct, frozen=True):
+    """Something came from a player through the service: they have a line to it."""
 
     player: int
 
@@ -168,7 +179,17 @@ class Leave(msgspec.Struct, frozen=True):
     cause: Cause = Cause.LEFT
 
 
-Command = BeginEpisode | GiveInput | SetInputDelay | GiveChecksum | GiveState | GiveUp | LineClosed | Leave
+Command = (
+    BeginEpisode
+    | GiveInput
+    | SetInputDelay
+    | GiveChecksum
+    | GiveState
+    | GiveUp
+    | LineClosed
+    | LineOpened
+    | Leave
+)
 
 
 # Events.
@@ -267,9 +288,18 @@ class FramesAhead(msgspec.Struct, frozen=True):
 
 
 class Interrupted(msgspec.Struct, frozen=True):
-    """Nothing arrived from a player for the notice time."""
+    """Nothing arrived from a player for the notice time, or their link was closed and may be replaced.
+
+    Attributes:
+        silent_s: for how long nothing has arrived.
+        limit_s: how long that may last; then they are lost.
+        reconnects: whether a new link to them is wanted.
+    """
 
     player: int
+    silent_s: float
+    limit_s: float
+    reconnects: bool
 
 
 class Resumed(msgspec.Struct, frozen=True):

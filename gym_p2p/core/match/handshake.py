@@ -27,13 +27,18 @@ class Handshake:
         description: what this side is going to play.
         peers: all others, in the order of their indices.
         seals: whose keys go with the greetings.
+        reconnect_ms: for how long this side would wait for a player whose path is broken.
 
     Attributes:
         complete: whether all of them agree with us.
     """
 
-    def __init__(self, description: Mapping[str, Any], peers: Mapping[int, Peer], seals: Seals) -> None:
+    def __init__(
+        self, description: Mapping[str, Any], peers: Mapping[int, Peer], seals: Seals, *, reconnect_ms: int
+    ) -> None:
         self._description = description
+        self._reconnect_ms = reconnect_ms
+        self._least_ms = reconnect_ms
         self._peers = peers
         self._seals = seals
         self._about: list[Mapping[str, Any] | None] = [None] * (len(peers) + 1)
@@ -41,7 +46,12 @@ class Handshake:
 
     def hello(self, peer: Peer) -> Hello:
         """Return our greeting to a peer."""
-        return Hello(PROTOCOL_VERSION, JsonObject(self._description), self._seals.key_for(peer.index))
+        return Hello(
+            PROTOCOL_VERSION,
+            JsonObject(self._description),
+            self._seals.key_for(peer.index),
+            self._reconnect_ms,
+        )
 
     def receive(self, peer: Peer, hello: Hello) -> HandshakeMismatch | Connected | None:
         """Take in a peer's greeting; return what it comes to: :class:`Connected` if it was the last one.
@@ -59,12 +69,21 @@ class Handshake:
             return HandshakeMismatch(peer.index, differences)
         peer.state = PeerState.PLAYING
         self._seals.keep(peer.index, hello.key)
+        self._agree_to_wait(hello.reconnect_ms)
         about = hello.description.get("about")
         self._about[peer.index] = about if isinstance(about, dict) else {}
         if self.complete or any(other.state is not PeerState.PLAYING for other in self._peers.values()):
             return None
         self.complete = True
         return Connected(tuple(self._about))
+
+    def _agree_to_wait(self, reconnect_ms: int) -> None:
+        """Let a broken path be waited for as long as the least patient player would."""
+        self._least_ms = min(self._least_ms, reconnect_ms)
+        for peer in self._peers.values():
+            peer.reconnect_s = self._least_ms / 1e3
+            if not self._least_ms:
+                peer.control.most_bytes = 0
 
 
 def handshake_differences(ours: Mapping[str, Any], hello: Hello) -> tuple[Difference, ...]:

@@ -19,10 +19,12 @@ from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Loss, Peer, PeerState
+from gym_p2p.core.match.reconnecting import Reconnecting
 from gym_p2p.core.match.terms import shown
 from gym_p2p.core.wire.messages import (
     Cause,
     Checksum,
+    Continue,
     Goodbye,
     Hello,
     Holdings,
@@ -33,6 +35,7 @@ from gym_p2p.core.wire.messages import (
     Ready,
     Refuse,
     Relay,
+    Resume,
     Share,
     StatePart,
     decode,
@@ -41,7 +44,9 @@ from gym_p2p.errors import ProtocolError
 
 __all__ = ["Inbox"]
 
-_BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Ping, Pong})
+_BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
+_NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue})
+"""All but the control messages."""
 
 
 class Inbox:
@@ -58,6 +63,7 @@ class Inbox:
         comparison: Comparison,
         course: Course,
         leaving: Leaving,
+        reconnecting: Reconnecting,
         deadlines: Deadlines,
     ) -> None:
         self._outputs = outputs
@@ -68,6 +74,7 @@ class Inbox:
         self._comparison = comparison
         self._course = course
         self._leaving = leaving
+        self._reconnecting = reconnecting
         self._deadlines = deadlines
         self._handlers = {
             Hello: self._on_hello,
@@ -80,6 +87,8 @@ class Inbox:
             Holdings: self._on_holdings,
             StatePart: self._on_state_part,
             Inputs: course.take_inputs,
+            Resume: self._on_resume,
+            Continue: self._on_continue,
             Ping: self._on_ping,
             Pong: self._on_pong,
         }
@@ -104,6 +113,8 @@ class Inbox:
     def _handle(self, peer: Peer, message: Message, now: float) -> None:
         if peer.state is PeerState.GREETING and type(message) not in _BEFORE_HANDSHAKE:
             raise ProtocolError("message before the handshake")
+        if type(message) not in _NOT_COUNTED:
+            peer.control.received += 1
         self._handlers[type(message)](peer, message, now)  # type: ignore[operator]  # the table pairs them
         if isinstance(message, Inputs):
             self._deadlines.inputs_arrived(now)
@@ -149,12 +160,23 @@ class Inbox:
     def _on_state_part(self, peer: Peer, message: StatePart, now: float) -> None:  # noqa: ARG002 - one shape
         self._outputs.emit(*self._comparison.add_state(peer.index, message))
 
+    def _on_resume(self, peer: Peer, message: Resume, now: float) -> None:  # noqa: ARG002 - one shape
+        raise ProtocolError("introduction over a link that is in use")
+
+    def _on_continue(self, peer: Peer, message: Continue, now: float) -> None:
+        try:
+            self._reconnecting.take_continue(peer, message)
+        except ProtocolError:  # what they lack is not to be had any more: there is no going on
+            self._course.lose(peer, Loss(Cause.LOST), now)
+            raise
+
     def _on_ping(self, peer: Peer, message: Ping, now: float) -> None:
+        peer.control.acknowledge(message.control_count)
         micros = int(now * 1e6)
         self._outputs.send(peer, Pong(message.number, message.sent_us, micros, micros), now)
 
     def _on_pong(self, peer: Peer, message: Pong, now: float) -> None:
-        if (pinged := peer.receive_pong(message, now)) is not None:
+        if (pinged := peer.pings.receive(peer.index, message, now)) is not None:
             self._outputs.emit(pinged)
 
     def _on_hearsay(self, peer: Peer, message: Share | Relay, now: float) -> None:

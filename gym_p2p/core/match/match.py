@@ -37,10 +37,10 @@ from gym_p2p.core.match.events import (
     GiveInput,
     GiveState,
     GiveUp,
-    Interrupted,
     Leave,
     Left,
     LineClosed,
+    LineOpened,
     SetInputDelay,
 )
 from gym_p2p.core.match.handshake import Handshake
@@ -50,6 +50,7 @@ from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import MatchOutput, Outputs, Transmit
 from gym_p2p.core.match.peer import Due, Loss, Peer, PeerState
+from gym_p2p.core.match.reconnecting import Reconnecting
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.state_transfer import state_parts
 from gym_p2p.core.wire.codec import JsonObject
@@ -92,7 +93,9 @@ class Match:
         self.poll: Callable[[], MatchOutput | None] = outputs.poll
         """Returns the next request or event, ``None`` when there is none."""
         self._seals = Seals(secret, players=players)
-        self._handshake = handshake = Handshake(description, peers, self._seals)
+        self._handshake = handshake = Handshake(
+            description, peers, self._seals, reconnect_ms=round(sync.reconnect_timeout_s * 1e3)
+        )
         self._barrier = barrier = Barrier(local=local, peers=peers, match_seed=match_seed)
         self._exchange = exchange = InputExchange(local=local, peers=peers, paced=sync.fps is not None)
         self._departures = departures = Departures(
@@ -118,6 +121,9 @@ class Match:
             departures=departures,
             comparison=comparison,
         )
+        self._reconnecting = reconnecting = Reconnecting(
+            peers, outputs=outputs, seals=self._seals, exchange=exchange
+        )
         self._inbox = Inbox(
             outputs=outputs,
             handshake=handshake,
@@ -127,6 +133,7 @@ class Match:
             comparison=comparison,
             course=course,
             leaving=leaving,
+            reconnecting=reconnecting,
             deadlines=deadlines,
         )
         self._deadlines = deadlines
@@ -141,11 +148,39 @@ class Match:
             self._outputs.send(peer, self._handshake.hello(peer), now)
 
     def closed(self, player: int, now: float) -> None:
-        """Note that the link to a player is closed, who is gone unless a goodbye came."""
+        """Note that the link to a player is closed: who has not said goodbye is gone, or may come back."""
         peer = self._peers[player]
         self._deadlines.forget()
-        self._course.lose(peer, peer.closed(we_leave=self._leaving.since is not None), now)
+        we_leave = self._leaving.since is not None
+        loss = peer.closed(we_leave=we_leave)
+        if peer.reconnects and not we_leave:
+            self._reconnecting.await_new_link(peer, loss, now)
+        else:
+            self._course.lose(peer, loss, now)
         self._finish_leaving(now)
+
+    def introduction(self, player: int, attempt: int) -> bytes:
+        """Return what has to be sent first over a new link to a player, on the control channel.
+
+        Args:
+            player: to whom.
+            attempt: which one it is of these two players to make one, counted from 1; equal on both sides.
+        """
+        return self._reconnecting.introduction(self._peers[player], attempt)
+
+    def recognises(self, player: int, attempt: int, data: bytes) -> bool:
+        """Whether a message over a new link shows that this player is at its other end.
+
+        Before one does, nothing that comes over it may be given to :meth:`receive`; then call
+        :meth:`replaced`, and send over it alone.
+        """
+        return self._reconnecting.recognises(self._peers[player], attempt, data)
+
+    def replaced(self, player: int, now: float) -> None:
+        """Go on over a new link to a player, who was recognised; the old one carries nothing any more."""
+        self._deadlines.forget()
+        if self._peers[player].present:
+            self._reconnecting.replaced(self._peers[player], now)
 
     def receive(self, player: int, data: bytes, now: float) -> None:
         """Take in one message. Whatever the bytes are, nothing is raised."""
@@ -182,8 +217,11 @@ class Match:
                 pass  # by somebody else
             case GiveUp(player):
                 self._course.lose(self._peers[player], Loss(Cause.UNRESPONSIVE), now)
-            case LineClosed(player):
-                self._peers[player].line_closed_at = now
+            case LineClosed(player, cut_off):
+                peer = self._peers[player]
+                peer.line_closed_at, peer.line_cut_off = now, cut_off
+            case LineOpened(player):
+                self._peers[player].line_closed_at = None
             case Leave():
                 self._leave(command, now)
 
@@ -226,12 +264,11 @@ class Match:
     def _do(self, peer: Peer, due: Due, now: float) -> None:
         match due:
             case Due.PING:
-                self._outputs.send(peer, peer.ping(now), now)
+                self._outputs.send(peer, peer.pings.next(peer.control.received, now), now)
             case Due.RESEND:
                 self._outputs.send(peer, self._exchange.message(peer, now), now)
             case Due.NOTICE:
-                peer.interrupted = True
-                self._outputs.emit(Interrupted(peer.index))
+                self._reconnecting.interrupt(peer, now)
             case Due.LOST:
                 self._course.lose(peer, peer.fell_silent(), now)
 

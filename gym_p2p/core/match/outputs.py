@@ -14,7 +14,7 @@ import msgspec
 from gym_p2p.core.match.events import Event
 from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.wire.fragments import split
-from gym_p2p.core.wire.messages import Channel, Inputs, Message, Ping, Pong, encode
+from gym_p2p.core.wire.messages import Channel, Continue, Inputs, Message, Ping, Pong, encode
 
 __all__ = ["MatchOutput", "Outputs", "Transmit"]
 
@@ -49,9 +49,18 @@ class Outputs:
             peer.sent_at = now
             self._outputs.append(Transmit(peer.index, Channel.GAME, data))
             return
+        if peer.control.add(data):
+            self.send_control(peer, data)
+
+    def send_control(self, peer: Peer, data: bytes) -> None:
+        """Append what carries an encoded control message to a peer, which is in its log."""
         peer.fragment_number += 1
         for piece in split(data, peer.fragment_number):
             self._outputs.append(Transmit(peer.index, Channel.CTRL, piece))
+
+    def send_beside(self, peer: Peer, message: Continue) -> None:
+        """Append what carries a message of the link itself, which does not count."""
+        self._outputs.append(Transmit(peer.index, Channel.CTRL, encode(message)))
 
     def broadcast(self, peers: Iterable[Peer], message: Message, now: float) -> None:
         """Append what carries a message to everybody who is there."""

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import attrs
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.latency.clock import ClockOffset
-from gym_p2p.core.match.events import Pinged, PlayerFinished, PlayerGone, Source
+from gym_p2p.core.match.control_log import ControlLog
+from gym_p2p.core.match.events import PlayerFinished, PlayerGone, Source
 from gym_p2p.core.match.frame_advantage import FrameAdvantage
 from gym_p2p.core.match.input_buffers import RemoteInputs
+from gym_p2p.core.match.pings import Pings
 from gym_p2p.core.wire.fragments import Reassembler
-from gym_p2p.core.wire.messages import Cause, Goodbye, Inputs, Ping, Pong, Ready, Share
-from gym_p2p.errors import ProtocolError
+from gym_p2p.core.wire.messages import Cause, Goodbye, Inputs, Ready, Share
 
 __all__ = ["Due", "Loss", "Peer", "PeerState", "report_after_s"]
 
@@ -54,19 +54,8 @@ REPORT_MOST_S = 0.25
 """The arrival of inputs is reported to the others with our next input, or by itself after so long without:
 after one and a half of our frames, within these bounds."""
 
-ONE_WAY_MOST_S = 0.5
-"""No path that a match is played over takes longer. A peer chooses when to answer a ping: it must not choose
-how long we wait for its sake."""
-
 PROTOCOL_ERRORS_MOST = 256
 """Of one peer; none sends any who follows the protocol, and nobody owes the others more attention."""
-
-PINGS_KEPT = 64
-"""Of ours that were not answered: more than are sent in a minute."""
-
-HELD_MARGIN_S = 0.01
-"""By how much an answer may claim to have lain with the peer for longer than it was under way: the resolution
-and the drift of two clocks."""
 
 UNDER_WAY_S = 1.0
 """What arrives within this time of the end of a process may have been sent before; later it lives."""
@@ -115,7 +104,6 @@ class Peer:
     state: PeerState = PeerState.CONNECTING
     remote_inputs: RemoteInputs = attrs.field(factory=RemoteInputs)
     reassembler: Reassembler = attrs.field(factory=Reassembler)
-    clock: ClockOffset = attrs.field(factory=ClockOffset)
     acknowledged: int = 0
     """How many of our frames it holds."""
     received: list[int] = attrs.field(init=False)
@@ -133,8 +121,17 @@ class Peer:
     """How it came to be gone, once it is."""
     excludes_us: Cause | None = None
     """How we came to be gone, by its own word, for a peer who plays on without us."""
+    control: ControlLog = attrs.field(factory=ControlLog)
+    reconnect_s: float = 0.0
+    """For how long a broken path is rebuilt, as all players agreed; 0: it is not."""
     line_closed_at: float | None = None
     """When the service said that its line there was closed; ``None`` where it is heard of since."""
+    line_cut_off: bool = False
+    """Whether it was closed without a word."""
+    closed_at: float | None = None
+    """When its link was closed without a goodbye; ``None`` while it is open, and where another is there."""
+    closed_loss: Loss | None = None
+    """How it came to be gone, should no new link come of it."""
     final: int | None = None
     """How many inputs of it there are in the running episode, once it is gone or leaves."""
     hearsay: list[Share | Ready] = attrs.field(factory=list)
@@ -149,20 +146,16 @@ class Peer:
     reported_at: float = 0.0
     """When it said last what it holds."""
     interrupted: bool = False
-    srtt_s: float | None = None
     mismatch_told: bool = False
     """Whether it was said that it plays something else, by its greeting or by its own word."""
     refused: bool = False
     """Whether it has refused to play."""
     protocol_errors: int = 0
-    ping_number: int = 0
-    _pings: dict[int, int] = attrs.field(factory=dict)
-    """When those of ours were sent that may still be answered, in microseconds, by number."""
+    pings: Pings = attrs.field(factory=Pings)
     fragment_number: int = 0
     opened_at: float = 0.0
     received_at: float = 0.0
     sent_at: float = 0.0
-    pinged_at: float = 0.0
     inputs_sent_at: float = 0.0
 
     @received.default
@@ -184,7 +177,7 @@ class Peer:
         """Note that the link is open."""
         self.state = PeerState.GREETING
         self.opened_at = self.received_at = self.sent_at = self.inputs_sent_at = now
-        self.pinged_at = now - PING_INTERVAL_S
+        self.pings.sent_at = now - PING_INTERVAL_S
 
     def received_something(self, now: float) -> float | None:
         """Note a sign of life; return for how long it had been silent if that had been noticed."""
@@ -196,6 +189,34 @@ class Peer:
             return None
         self.interrupted = False
         return silent_s
+
+    def restart_link(self) -> None:
+        """Begin anew what belongs to a link: another one has taken its place."""
+        self.control.held_back = True
+        self.reassembler = Reassembler()
+        self.line_closed_at = self.closed_at = self.closed_loss = None
+
+    @property
+    def reconnects(self) -> bool:
+        """Whether a new link is wanted once nothing arrives over this one."""
+        return self.reconnect_s > 0 and self.state is PeerState.PLAYING
+
+    @property
+    def silence_limit_s(self) -> float:
+        """For how long nothing may arrive, if the service sees it no otherwise."""
+        timeout_s = self.sync.disconnect_timeout_s
+        return max(timeout_s, self.reconnect_s) if self.state is PeerState.PLAYING else timeout_s
+
+    @property
+    def lost_at(self) -> float:
+        """When it counts as lost, should nothing arrive before.
+
+        Whose line to the service was closed, or whose end of the link, is mostly gone: as much time as for a
+        path that is not rebuilt has to do.
+        """
+        ends = [at for at in (self.line_closed_at, self.closed_at) if at is not None]
+        ends_at = [max(self.received_at, at) + self.sync.disconnect_timeout_s for at in ends]
+        return min([self.received_at + self.silence_limit_s, *ends_at])
 
     def begin_episode(self, episode: int) -> None:
         """Forget the inputs of the episode before."""
@@ -257,8 +278,11 @@ class Peer:
         """
         if self.state is PeerState.GREETING:
             return Loss(Cause.UNRESPONSIVE)
+        if self.closed_loss is not None:
+            return self.closed_loss
         at_once_s = min(UNDER_WAY_S, self.sync.disconnect_timeout_s / 2)
-        if self.line_closed_at is not None and self.line_closed_at <= self.received_at + at_once_s:
+        closed_at = self.line_closed_at if self.line_cut_off else None
+        if closed_at is not None and closed_at <= self.received_at + at_once_s:
             return Loss(Cause.CRASHED, Source.SERVICE)
         return Loss(Cause.LOST)
 
@@ -271,50 +295,11 @@ class Peer:
             return self.fell_silent()
         return Loss(Cause.LEFT if we_leave else Cause.CRASHED)
 
-    def ping(self, now: float) -> Ping:
-        """Return the next ping, which is sent now."""
-        ping = Ping(self.ping_number, int(now * 1e6))
-        self._pings[ping.number] = ping.sent_us
-        if len(self._pings) > PINGS_KEPT:
-            del self._pings[next(iter(self._pings))]
-        self.ping_number += 1
-        self.pinged_at = now
-        return ping
-
-    def receive_pong(self, pong: Pong, now: float) -> Pinged | None:
-        """Take in a pong: its round trip, less the time it lay with the peer, and what it shows of its clock.
-
-        Returns:
-            ``None`` for one that was answered before, as a network may deliver twice.
-
-        Raises:
-            ProtocolError: it answers no ping of ours, or claims times that cannot be.
-        """
-        if pong.number >= self.ping_number:
-            raise ProtocolError("answer to a ping that was not sent")
-        sent_us = self._pings.get(pong.number)
-        if sent_us is None:
-            return None
-        held_s, elapsed_s = (pong.replied_us - pong.received_us) / 1e6, now - sent_us / 1e6
-        if pong.sent_us != sent_us or not 0 <= held_s <= elapsed_s + HELD_MARGIN_S:
-            raise ProtocolError("answer to a ping with impossible times")
-        del self._pings[pong.number]
-        rtt_s = max(0.0, elapsed_s - held_s)
-        # RFC 6298, section 2: the smoothing of the round trip, with its gain of 1/8.
-        self.srtt_s = rtt_s if self.srtt_s is None else self.srtt_s + (rtt_s - self.srtt_s) / 8
-        self.clock.observe(pong.sent_us / 1e6, pong.received_us / 1e6, pong.replied_us / 1e6, now)
-        return Pinged(self.index, rtt_s * 1e3, self.clock.estimate())
-
-    @property
-    def one_way_s(self) -> float:
-        """How long a message takes to it, if both ways take alike; 0 before the first pong."""
-        return 0.0 if self.srtt_s is None else min(ONE_WAY_MOST_S, self.srtt_s / 2)
-
     def repeated_at(self, tick_s: float) -> float:
         """When an input that it has not acknowledged is sent again; later while our next one comes soon."""
         if self.interrupted:
             return self.inputs_sent_at + RESEND_INTERRUPTED_S
-        after_s = 1.5 * (FIRST_RTT_S if self.srtt_s is None else self.srtt_s)
+        after_s = 1.5 * (FIRST_RTT_S if self.pings.srtt_s is None else self.pings.srtt_s)
         after_s = min(RESEND_MOST_S, max(RESEND_LEAST_S, after_s))
         return self.inputs_sent_at + max(after_s, _while_ticking_s(tick_s))
 
@@ -333,17 +318,16 @@ class Peer:
             tick_s: the time between two of our inputs.
             unreported_since: since when inputs are here that were not reported to it.
         """
-        ping = min(self.pinged_at + PING_INTERVAL_S, self.sent_at + KEEP_ALIVE_S)
+        ping = min(self.pings.sent_at + PING_INTERVAL_S, self.sent_at + KEEP_ALIVE_S)
         if self.state is PeerState.GREETING:
             # Its link may open a whole round trip after ours: that is no silence yet.
             return ping, math.inf, self.opened_at + GREETING_TIMEOUT_S, math.inf
-        sync = self.sync
-        silence_s = sync.disconnect_timeout_s if self.interrupted else sync.disconnect_notice_s
+        silent_until = self.lost_at if self.interrupted else self.received_at + self.sync.disconnect_notice_s
         lacking = self.acknowledged < held[local] or (len(held) > 2 and held[local] and self.lacks(held))
         resend = self.repeated_at(tick_s) if lacking else math.inf
         if unreported_since is not None:
             resend = min(resend, unreported_since + report_after_s(tick_s))
-        return ping, self.received_at + silence_s, math.inf, resend
+        return ping, silent_until, math.inf, resend
 
     def due(self, times: tuple[float, float, float, float], now: float) -> list[Due]:
         """Return what is due by these times, of a peer who is present."""

@@ -6,6 +6,9 @@ only these two read, and puts one seal for each into the goodbye: a keyed digest
 is not the recipient does not know the recipient's key, and can neither make nor change what it seals. (These
 are the authenticators of Castro and Liskov, "Practical Byzantine fault tolerance", 1999.)
 
+The same key proves who is at the other end of a link that replaces another one
+(:mod:`gym_p2p.core.match.reconnecting`).
+
 Knows keys and digests; refuses to know what a goodbye leads to. A goodbye that comes from its sender's own
 link needs no seal.
 """
@@ -45,6 +48,15 @@ class Seals:
         """Keep what a player gave us to know their goodbye by."""
         self._theirs[player] = key
 
+    def proof_for(self, player: int, attempt: int) -> bytes:
+        """Return what shows a player that it is us who is at the other end of a new link."""
+        return _proof(self.key_for(player), attempt)
+
+    def proves(self, player: int, attempt: int, proof: bytes) -> bool:
+        """Whether a proof is that player's, for this attempt to make a new link."""
+        key = self._theirs.get(player)
+        return key is not None and hmac.compare_digest(proof, _proof(key, attempt))
+
     def sealed(self, goodbye: Goodbye) -> Goodbye:
         """Return our goodbye with a seal for everybody."""
         seals = tuple([_seal(goodbye, self.key_for(player)) for player in range(self._players)])
@@ -62,6 +74,10 @@ class Seals:
         if not key or local >= len(goodbye.seals):
             return False
         return hmac.compare_digest(goodbye.seals[local], _seal(goodbye, key))
+
+
+def _proof(key: bytes, attempt: int) -> bytes:
+    return blake2b(b"resume %d" % attempt, key=key, digest_size=SEAL_BYTES).digest()
 
 
 def _seal(goodbye: Goodbye, key: bytes) -> bytes:

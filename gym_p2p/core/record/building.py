@@ -70,8 +70,15 @@ def input_counts(record: MatchRecord) -> InputCounts:
 
 
 def pause_ms(record: MatchRecord) -> float:
-    """Return how long the match paused for links that broke."""
-    return sum(attempt.duration for attempt in record.attempts.copy())
+    """Return how long the match paused for links that broke; for several players at once it paused once."""
+    attempts = record.attempts.copy()
+    if len({attempt.other_peer for attempt in attempts}) < 2:
+        return sum(attempt.duration for attempt in attempts)
+    paused_ms, until = 0.0, float("-inf")
+    for start, end in sorted((one.timestamp - one.duration, float(one.timestamp)) for one in attempts):
+        paused_ms += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return paused_ms
 
 
 def state_differences(episode: EpisodeView, frame: int) -> list[StateDifference] | None:

@@ -103,6 +103,8 @@ class Disconnection(DocumentPart, frozen=True, kw_only=True):
     """ICE's state in W3C's words; null is unknown."""
     dc_state: str | None
     """The data channel's state in W3C's words, or interrupted; null is unknown."""
+    other_peer: SeatId | None = None
+    """The id of the player at the other end; null is unknown."""
 
 
 class ReconnectionAttempt(DocumentPart, frozen=True, kw_only=True):
@@ -115,7 +117,15 @@ class ReconnectionAttempt(DocumentPart, frozen=True, kw_only=True):
     outcome: str
     """success or timeout."""
     attempts: Count
-    """How often it was tried."""
+    """How often it was tried: by itself the path may come back at once."""
+    other_peer: SeatId | None = None
+    """The id of the player at the other end; null is unknown."""
+    over: Literal["old_connection", "new_connection"] | None = None
+    """Over which connection the match went on; null if it did not, and is unknown in older documents."""
+    local_candidate_type: str | None = None
+    """host, srflx, prflx or relay, of a new connection; null is unknown."""
+    remote_candidate_type: str | None = None
+    """host, srflx, prflx or relay, of a new connection; null is unknown."""
 
 
 class Reconnections(DocumentPart, frozen=True, kw_only=True):

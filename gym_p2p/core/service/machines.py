@@ -105,6 +105,7 @@ class Machines:
         registered = self.presence.register(socket, request.subject_id, request.named_client)
         if isinstance(registered, Refused):
             return registered
+        self.rooms.returned(registered.subject_id)
         if registered.moved:
             self.spectators.gone(registered.subject_id)
             self.probes.rejoined(registered.subject_id, now)

@@ -7,6 +7,11 @@ answer to that client and queues what has to be sent to others::
               waiting -- last member gone --> (absent)
               match running -- every member gone --> (absent), so that its name is free again
 
+    member:   in the match -- their socket is gone --> away -- they register again --> in the match
+
+Who is away is no member: the others have been told, and nothing is relayed. They may come back, for players
+whose path to each other breaks may lose their lines to the service as well, and signal a new path over these.
+
 It knows who is in which match (the sender of a relayed signal is what *it* knows, never what a client
 claims). It knows no sockets, draws no ids, seeds or tokens (they come in through the constructor), and leaves
 it to a screen to look into what is relayed.
@@ -35,7 +40,7 @@ from gym_p2p.core.api.rooms import (
 from gym_p2p.core.presence.presence import Presence
 from gym_p2p.core.record.folders import match_folder
 from gym_p2p.core.service.room import Member, Room, join_problem
-from gym_p2p.core.signaling.relay import Relay
+from gym_p2p.core.signaling.relay import MATCH_CONNECTIONS, Relay
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.seats import SeatId
@@ -85,6 +90,8 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._room_of: dict[str, Room] = {}
         """By subject."""
+        self._away: dict[str, tuple[Room, Member]] = {}
+        """Who was in a match that still runs when their socket went, by subject."""
         self._outputs: deque[Notify | Departed] = deque()
 
     # ---- who is where
@@ -198,7 +205,21 @@ class Rooms:
 
     def gone(self, subject_id: str, *, how: str = DISCONNECTED) -> None:
         """Free the seats of a subject that cannot be reached any more. Idempotent."""
+        room = self._room_of.get(subject_id)
+        member = None if room is None else room.members[subject_id]
         self._drop_member(subject_id, how)
+        if room is not None and member is not None and room.match_id is not None and room.members:
+            self._away[subject_id] = room, member
+
+    def returned(self, subject_id: str) -> None:
+        """Take a subject back into the match that it was in when its socket went, if that still runs.
+
+        It has the place by inheritance: a program that was started anew may take another one instead.
+        """
+        room, member = self._away.pop(subject_id, (None, None))
+        if room is not None and member is not None:
+            room.members[subject_id] = member
+            self._room_of[subject_id] = room
 
     # ---- what the queues request
 
@@ -238,10 +259,11 @@ class Rooms:
     def _room(self, room_id: str, seats: tuple[SeatId, ...], *, relay_only: bool) -> Room:
         """Return a new room, which is there once somebody has a seat in it."""
         relay_only = relay_only or self._relay_only
-        relay = Relay(self._outputs, self._screen(relay_only))
+        relay = Relay(self._outputs, self._screen(relay_only), connections=MATCH_CONNECTIONS)
         return Room(room_id=room_id, seats=seats, relay=relay, relay_only=relay_only)
 
     def _seat(self, room: Room, member: Member) -> None:
+        self._away.pop(member.subject_id, None)
         room.members[member.subject_id] = member
         self._rooms[room.room_id] = self._room_of[member.subject_id] = room
         self._presence.take_place(member.subject_id)
@@ -284,6 +306,7 @@ class Rooms:
             self._outputs.append(Departed(room.match_id, subject_id))
         if not room.members:
             del self._rooms[room.room_id]
+            self._away = {who: there for who, there in self._away.items() if there[0] is not room}
         elif room.match_id is None:
             self._notify_status(room)
         else:

@@ -21,10 +21,13 @@ from gym_p2p.core.signaling.ice_candidates import RESERVED_CANDIDATES, candidate
 from gym_p2p.core.signaling.sdp_filter import MAX_CANDIDATES, Screen, Screened, pass_all
 from gym_p2p.core.signaling.signals import parse_payload
 
-__all__ = ["MAX_DESCRIPTIONS", "Lane", "Relay"]
+__all__ = ["MATCH_CONNECTIONS", "MAX_DESCRIPTIONS", "Lane", "Relay"]
 
 MAX_DESCRIPTIONS = 4
 """From one side; the same description again does not count, for it is repeated until answered."""
+
+MATCH_CONNECTIONS = 32
+"""Between two players of a match, one after the other: a path that breaks may take several."""
 
 _TOO_MUCH = Refused(Code.TOO_LARGE, "the signal is more than what is relayed")
 
@@ -34,10 +37,12 @@ class Lane:
 
     Args:
         screen: looks into each signal.
+        connections: how many may be made, one after the other.
     """
 
-    def __init__(self, screen: Screen = pass_all) -> None:
+    def __init__(self, screen: Screen = pass_all, *, connections: int = 1) -> None:
         self._screen = screen
+        self._connections = connections
         self._descriptions: set[int] = set()
         self._latest: tuple[Description, Screened] | None = None
         """What passed latest: it is repeated until answered, and looked into once."""
@@ -69,9 +74,12 @@ class Lane:
             kind = candidate_type(payload.candidate)
             self._candidates[kind] += 1
             self._candidate_count += 1
-            return self._candidate_count > MAX_CANDIDATES and self._candidates[kind] > RESERVED_CANDIDATES
+            most, reserved = MAX_CANDIDATES * self._connections, RESERVED_CANDIDATES * self._connections
+            return self._candidate_count > most and self._candidates[kind] > reserved
         new = hash(payload)
-        if new not in self._descriptions and len(self._descriptions) == MAX_DESCRIPTIONS:
+        if new in self._descriptions:
+            return False
+        if len(self._descriptions) == MAX_DESCRIPTIONS * self._connections:
             return True
         self._descriptions.add(new)
         return False
@@ -83,10 +91,12 @@ class Relay:
     Args:
         outputs: where what is relayed goes.
         screen: looks into each signal.
+        connections: how many each two may make, one after the other.
     """
 
-    def __init__(self, outputs: deque[Any], screen: Screen = pass_all) -> None:
+    def __init__(self, outputs: deque[Any], screen: Screen = pass_all, *, connections: int = 1) -> None:
         self._outputs = outputs
+        self._connections = connections
         self._screen = screen
         self._lanes: dict[tuple[str, str], Lane] = {}
 
@@ -114,7 +124,7 @@ class Relay:
         parsed = parse_payload(kind, payload)
         lane = self._lanes.get((sender, target))
         if lane is None:
-            lane = self._lanes[sender, target] = Lane(self._screen)
+            lane = self._lanes[sender, target] = Lane(self._screen, connections=self._connections)
         passed = lane.take(parsed)
         if isinstance(passed, Refused):
             return passed

@@ -30,6 +30,7 @@ __all__ = [
     "Cause",
     "Channel",
     "Checksum",
+    "Continue",
     "Goodbye",
     "Hello",
     "Holdings",
@@ -40,6 +41,7 @@ __all__ = [
     "Ready",
     "Refuse",
     "Relay",
+    "Resume",
     "Share",
     "StatePart",
     "decode",
@@ -113,13 +115,17 @@ class Hello(WireMessage, tag=0x01, frozen=True):
         version: the sender's protocol version.
         description: what both sides must agree on, and (under ``"about"``) what they need not; empty where
             the version is not ours.
-        key: what the recipient knows the sender's goodbye by, when another player passes it on
-            (:mod:`gym_p2p.core.match.seals`); the recipient's alone. Empty where the version is not ours.
+        key: what the recipient knows the sender's goodbye by, when another player passes it on, and the
+            sender on a new link (:mod:`gym_p2p.core.match.seals`); the recipient's alone. Empty where the
+            version is not ours.
+        reconnect_ms: for how long the sender would wait for a player whose path is broken; all wait for as
+            long as the least patient one would. 0: no path is rebuilt.
     """
 
     version: Version
     description: JsonObject
     key: _Seal
+    reconnect_ms: Count
 
 
 class Refuse(WireMessage, tag=0x02, frozen=True):
@@ -244,6 +250,27 @@ class StatePart(WireMessage, tag=0x09, frozen=True):
     data: bytes
 
 
+class Resume(WireMessage, tag=0x0B, frozen=True):
+    """The first message of a new link, made because the old one carries nothing: who is at this end of it.
+
+    Attributes:
+        attempt: of this pair of players to make one, counted from 1.
+        proof: a digest of it under the key in the sender's greeting (:mod:`gym_p2p.core.match.seals`).
+    """
+
+    attempt: Count
+    proof: _Seal
+
+
+class Continue(WireMessage, tag=0x0C, frozen=True):
+    """The sender has left the old link, and holds so many of the recipient's control messages.
+
+    Those are all but :class:`Resume` and this, complete ones, over all links so far.
+    """
+
+    control_count: Count
+
+
 class Inputs(WireMessage, tag=0x10, frozen=True):
     """All inputs of the sender that the recipient has not acknowledged; one message a tick.
 
@@ -266,10 +293,15 @@ class Inputs(WireMessage, tag=0x10, frozen=True):
 
 
 class Ping(WireMessage, tag=0x11, frozen=True):
-    """Asks for a :class:`Pong`; times are microseconds on the sender's monotonic clock."""
+    """Asks for a :class:`Pong`; times are microseconds on the sender's monotonic clock.
+
+    Attributes:
+        control_count: how many of the recipient's control messages the sender holds.
+    """
 
     number: _PingNumber
     sent_us: _Micros
+    control_count: Count
 
 
 class Pong(WireMessage, tag=0x12, frozen=True):
@@ -282,12 +314,37 @@ class Pong(WireMessage, tag=0x12, frozen=True):
 
 
 Message = (
-    Hello | Refuse | Ready | Checksum | Goodbye | Share | Holdings | StatePart | Relay | Inputs | Ping | Pong
+    Hello
+    | Refuse
+    | Ready
+    | Checksum
+    | Goodbye
+    | Share
+    | Holdings
+    | StatePart
+    | Relay
+    | Resume
+    | Continue
+    | Inputs
+    | Ping
+    | Pong
 )
 
 _codec: Codec[Any] = Codec(
-    Refuse | Ready | Checksum | Goodbye | Share | Holdings | StatePart | Relay | Inputs | Ping | Pong,
-    {Hello: lambda version: Hello(version, JsonObject({}), b"")},
+    Refuse
+    | Ready
+    | Checksum
+    | Goodbye
+    | Share
+    | Holdings
+    | StatePart
+    | Relay
+    | Resume
+    | Continue
+    | Inputs
+    | Ping
+    | Pong,
+    {Hello: lambda version: Hello(version, JsonObject({}), b"", 0)},
     PROTOCOL_VERSION,
 )
 

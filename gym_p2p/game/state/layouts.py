@@ -20,13 +20,14 @@ from gym_p2p.game.state.handles import is_leaf_type
 
 __all__ = ["Layout", "Shape", "Sort", "Sorts", "attributes_layout", "items_layout", "sort_of", "sorts_in"]
 
-_MOST_KEPT = 4096
+_MOST_KEPT = 1024
 """Layouts, before all of them are forgotten: those of dicts whose keys change are of no use again."""
 
-_MOST_SHAPES = 64
+_MOST_SHAPES = 32
+"""Of one layout: where values are now of this type and now of that one, there are as many as combinations."""
 
-_MOST_NAMES = 256
-"""Of a dict that has more keys, they may be others at every frame."""
+_MOST_KEYS = 64
+"""Of a dict that has more, they may be others at every frame, and to keep them would take much memory."""
 
 
 class Sort(enum.IntEnum):
@@ -62,8 +63,8 @@ def sort_of(kind: type) -> Sort:
 
 def sorts_in(values: Iterable[Any]) -> Sorts:
     """Return what is not plain among some values."""
-    kinds = enumerate(map(type, values))
-    return tuple([(index, sort_of(kind)) for index, kind in kinds if kind not in PLAIN])
+    kinds, known = enumerate(map(type, values)), _SORTS.get
+    return tuple([(index, known(kind) or sort_of(kind)) for index, kind in kinds if kind not in PLAIN])
 
 
 class Shape:
@@ -147,7 +148,7 @@ def items_layout(kind: type, keys: Mapping[str, Any]) -> Layout:
 
 def _new_layout(kind: type, names: tuple[str, ...], *, of_attributes: bool) -> Layout:
     layout = Layout(kind, names, of_attributes=of_attributes)
-    if len(names) > _MOST_NAMES:
+    if not of_attributes and len(names) > _MOST_KEYS:
         return layout
     if len(_layouts) >= _MOST_KEPT:
         _layouts.clear()

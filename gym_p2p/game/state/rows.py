@@ -178,15 +178,14 @@ class Rows:
                 self.numbers[key] = number
             nodes.append(value)
             return number
-        is_one = self._is_one(value, key)
-        above = current = self._current
-        while above >= 0 and is_one:
-            if nodes[above] is value:
-                return above
-            above = self._parents[above]
-        self._parents.append(current)
-        if is_one:
+        if self._is_one(value, key):
+            above = self._current
+            while above >= 0:
+                if nodes[above] is value:
+                    return above
+                above = self._parents[above]
             self.numbers.setdefault(key, number)
+        self._parents.append(self._current)
         nodes.append(value)
         return number
 

@@ -133,10 +133,24 @@ def _meanings(env: Any) -> list[str]:
     """Return what every action of a ``Discrete`` space means; empty where the environment does not say."""
     offer = getattr(env, "get_action_meanings", None)
     try:
-        said = list(offer()) if callable(offer) else []
+        said = list(offer()) if callable(offer) else _of_ale(env)
     except Exception:  # noqa: BLE001 - an environment's own code: what it cannot say it does not offer
         return []
     return [str(one) for one in said[:_MOST_ACTIONS]]
+
+
+_ALE = (
+    *("NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN", "UPRIGHT", "UPLEFT", "DOWNRIGHT", "DOWNLEFT", "UPFIRE"),
+    *("RIGHTFIRE", "LEFTFIRE", "DOWNFIRE", "UPRIGHTFIRE", "UPLEFTFIRE", "DOWNRIGHTFIRE", "DOWNLEFTFIRE"),
+)
+"""The actions of the Arcade Learning Environment, by its numbers."""
+
+
+def _of_ale(env: Any) -> list[str]:
+    """Return the meanings where an environment maps its actions to ALE's, as PettingZoo's Atari games do."""
+    if not hasattr(env, "ale") or not hasattr(env, "action_mapping"):
+        return []
+    return [_ALE[int(number)] for number in env.action_mapping]
 
 
 _DIRECTIONS = {"UP": "ArrowUp", "DOWN": "ArrowDown", "LEFT": "ArrowLeft", "RIGHT": "ArrowRight"}

@@ -63,6 +63,22 @@ class Driver:
             self._match.closed(player, self._clock.time())
             self._pump()
 
+    def introduce(self, player: int, link: Link, attempt: int) -> None:
+        """Say over a new link, which is open, who is at this end of it."""
+        link.send(Channel.CTRL, self._match.introduction(player, attempt))
+
+    def recognises(self, player: int, attempt: int, data: bytes | str) -> bool:
+        """Whether what came over a new link shows who is at its other end; :meth:`replace` comes then."""
+        if isinstance(data, str) or player not in self._links:
+            return False
+        return self._match.recognises(player, attempt, data)
+
+    def replace(self, player: int, link: Link) -> None:
+        """Go on over a new link: the old one's messages and states are no more for here."""
+        self._links[player] = link
+        self._match.replaced(player, self._clock.time())
+        self._pump()
+
     def message(self, player: int, data: bytes | str) -> None:
         """Hand a message from a player to the match."""
         if player not in self._links:

@@ -76,9 +76,10 @@ class VirtualClock:
 class MemoryLink:
     """One end of a link in memory; satisfies :class:`gym_p2p.net.links.transport.Link`."""
 
-    def __init__(self, network: MemoryNetwork, ends: tuple[int, int]) -> None:
+    def __init__(self, network: MemoryNetwork, ends: tuple[int, int], number: int) -> None:
         self._network = network
-        self._ends = ends
+        self.ends = ends
+        self.number = number
         self.state = LinkState.OPEN
         self.on_message: OnMessage = lambda _channel, _data: None
         self.on_state: OnState = lambda _state: None
@@ -87,7 +88,7 @@ class MemoryLink:
         """Send one message to the other end; see :meth:`gym_p2p.net.links.transport.Link.send`."""
         if self.state is not LinkState.OPEN:
             return False
-        self._network.carry(self._ends, channel, data)
+        self._network.carry(self, channel, data)
         return True
 
     async def close(self) -> None:
@@ -96,11 +97,11 @@ class MemoryLink:
 
     def shut(self) -> None:
         """Close both ends; for callers without an event loop."""
-        self._network.close(self._ends)
+        self._network.close(self)
 
 
 class MemoryNetwork:
-    """A full mesh of links between numbered ends.
+    """A full mesh of links between numbered ends, and later ones beside them.
 
     Args:
         clock: the virtual clock that deliveries are scheduled on.
@@ -121,44 +122,59 @@ class MemoryNetwork:
         self._random = random.Random(seed)
         self._default = path or Path()
         self._paths = dict(paths or {})
-        self._links: dict[tuple[int, int], MemoryLink] = {}
-        self._ctrl_free_at: dict[tuple[int, int], float] = {}
+        self._links: dict[tuple[int, int, int], MemoryLink] = {}
+        self._ctrl_free_at: dict[MemoryLink, float] = {}
         self._severed: set[int] = set()
+        self._dark: set[tuple[int, int]] = set()
+        self._waiting: dict[tuple[int, int], list[tuple[MemoryLink, bytes | str]]] = {}
+        """Control messages that a dark path has to carry yet."""
         self.lost = 0
         self.delivered = 0
 
-    def link(self, here: int, there: int) -> MemoryLink:
-        """Return the end at ``here`` of the link to ``there``."""
-        return self._links.setdefault((here, there), MemoryLink(self, (here, there)))
+    def link(self, here: int, there: int, number: int = 0) -> MemoryLink:
+        """Return the end at ``here`` of a link to ``there``, by its number."""
+        return self._links.setdefault((here, there, number), MemoryLink(self, (here, there), number))
 
     def sever(self, end: int) -> None:
         """Let nothing through to or from this end any more, without a word: it vanished."""
         self._severed.add(end)
 
-    def carry(self, ends: tuple[int, int], channel: Channel, data: bytes | str) -> None:
+    def darken(self, here: int, there: int) -> None:
+        """Let nothing through from one end to another, until :meth:`brighten`."""
+        self._dark.add((here, there))
+
+    def brighten(self, here: int, there: int) -> None:
+        """Carry again; control messages of meanwhile arrive now, as a reliable channel repeats them."""
+        self._dark.discard((here, there))
+        for link, data in self._waiting.pop((here, there), []):
+            self.carry(link, Channel.CTRL, data)
+
+    def carry(self, link: MemoryLink, channel: Channel, data: bytes | str) -> None:
         """Take a message on its way; links call this."""
-        path = self._paths.get(ends, self._default)
+        if link.ends in self._dark:
+            self._lose(link, channel, data)
+            return
+        path = self._paths.get(link.ends, self._default)
         if channel is Channel.CTRL:
             # Reliable and in order: a lost message costs a round trip, and those behind it wait.
             lost = self._random.random() < path.loss
             delay_s = self._delay_s(path) + (2e-3 * path.one_way_ms + 0.2 if lost else 0.0)
-            at = max(self._clock.time() + delay_s, self._ctrl_free_at.get(ends, 0.0))
-            self._ctrl_free_at[ends] = at
-            self._schedule(at, ends, channel, data)
+            at = max(self._clock.time() + delay_s, self._ctrl_free_at.get(link, 0.0))
+            self._ctrl_free_at[link] = at
+            self._schedule(at, link, channel, data)
             return
         if self._random.random() < path.loss:
             self.lost += 1
             return
         for _ in range(2 if self._random.random() < path.duplicate else 1):
-            self._schedule(self._clock.time() + self._delay_s(path), ends, channel, data)
+            self._schedule(self._clock.time() + self._delay_s(path), link, channel, data)
 
-    def close(self, ends: tuple[int, int]) -> None:
+    def close(self, link: MemoryLink) -> None:
         """Close both ends of a link, the far one after the path's delay; links call this."""
-        self._shut(ends)
-        far = (ends[1], ends[0])
-        path = self._paths.get(ends, self._default)
-        at = max(self._clock.time() + path.one_way_ms / 1e3, self._ctrl_free_at.get(ends, 0.0))
-        self._clock.call_at(at, lambda: None if self._cut(ends) else self._shut(far))
+        self._shut(link)
+        path = self._paths.get(link.ends, self._default)
+        at = max(self._clock.time() + path.one_way_ms / 1e3, self._ctrl_free_at.get(link, 0.0))
+        self._clock.call_at(at, lambda: None if self._cut(link.ends) else self._shut(self._far(link)))
 
     def _delay_s(self, path: Path) -> float:
         delay_ms = path.one_way_ms
@@ -168,22 +184,33 @@ class MemoryNetwork:
             delay_ms += self._random.random() * (3 * path.one_way_ms + 10)
         return delay_ms / 1e3
 
-    def _schedule(self, at: float, ends: tuple[int, int], channel: Channel, data: bytes | str) -> None:
-        self._clock.call_at(at, lambda: self._deliver(ends, channel, data))
+    def _schedule(self, at: float, link: MemoryLink, channel: Channel, data: bytes | str) -> None:
+        self._clock.call_at(at, lambda: self._deliver(link, channel, data))
 
-    def _deliver(self, ends: tuple[int, int], channel: Channel, data: bytes | str) -> None:
-        far = self._links.get((ends[1], ends[0]))
-        if far is None or far.state is not LinkState.OPEN or self._cut(ends):
+    def _deliver(self, link: MemoryLink, channel: Channel, data: bytes | str) -> None:
+        far = self._far(link)
+        if far is None or far.state is not LinkState.OPEN or self._cut(link.ends):
             self.lost += 1
+            return
+        if link.ends in self._dark:
+            self._lose(link, channel, data)
             return
         self.delivered += 1
         far.on_message(channel, data)
 
+    def _lose(self, link: MemoryLink, channel: Channel, data: bytes | str) -> None:
+        self.lost += 1
+        if channel is Channel.CTRL:
+            self._waiting.setdefault(link.ends, []).append((link, data))
+
+    def _far(self, link: MemoryLink) -> MemoryLink | None:
+        here, there = link.ends
+        return self._links.get((there, here, link.number))
+
     def _cut(self, ends: tuple[int, int]) -> bool:
         return not self._severed.isdisjoint(ends)
 
-    def _shut(self, ends: tuple[int, int]) -> None:
-        link = self._links.get(ends)
+    def _shut(self, link: MemoryLink | None) -> None:
         if link is not None and link.state is not LinkState.CLOSED:
             link.state = LinkState.CLOSED
             link.on_state(LinkState.CLOSED)

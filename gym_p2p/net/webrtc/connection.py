@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection, RTCSessionDescription
@@ -29,7 +30,7 @@ from gym_p2p.net.webrtc.descriptions import (
 )
 from gym_p2p.net.webrtc.gathering import Gatherer
 from gym_p2p.net.webrtc.remote_candidates import RemoteCandidates, in_numbers
-from gym_p2p.net.webrtc.stats import build_report
+from gym_p2p.net.webrtc.stats import PathNow, build_report, path_now
 from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["OnCandidate", "PeerConnection"]
@@ -88,6 +89,8 @@ class PeerConnection:
         )
         self._layers = self._carriers.layers
         self._sockets = self._carriers.sockets
+        self.path_now: Callable[[], PathNow] = partial(path_now, self._layers, self._sockets.round_trips)
+        """Returns the path's state and candidates, without measuring."""
         self._gatherer = Gatherer(
             self._layers.connection,
             servers=(*ice_servers, *link.ice_servers),

@@ -17,7 +17,7 @@ from aiortc import RTCDataChannel
 from gym_p2p.net.webrtc.internals import Path
 from gym_p2p.net.webrtc.round_trips import RoundTrips
 
-__all__ = ["ChannelCounters", "build_report"]
+__all__ = ["ChannelCounters", "PathNow", "build_report", "path_now"]
 
 Report = dict[str, dict[str, Any]]
 
@@ -31,6 +31,24 @@ class ChannelCounters:
     bytes_sent: int = 0
     messages_received: int = 0
     bytes_received: int = 0
+
+
+@attrs.frozen
+class PathNow:
+    """A connection's path at a moment, in W3C's words; candidates have no type before there is a pair."""
+
+    ice_state: str
+    local_candidate_type: str | None = None
+    remote_candidate_type: str | None = None
+
+
+def path_now(path: Path, round_trips: RoundTrips) -> PathNow:
+    """Return what a path is now, without measuring it."""
+    pair = round_trips.nominated
+    if pair is None:
+        return PathNow(path.ice.state)
+    local: str = _local_candidate(path, round_trips, pair)["candidateType"]
+    return PathNow(path.ice.state, local, pair.remote_candidate.type)
 
 
 def build_report(

@@ -1,14 +1,15 @@
 """The connections of one player to all others of a match.
 
-They are prepared while the room still fills, opened side by side, and closed together. Knows signals by who
-sent them; refuses to know what goes over an open connection.
+They are prepared while the room still fills, opened side by side, rebuilt where a path breaks
+(:mod:`gym_p2p.net.worker.rebuilding`), and closed together. Knows signals by who sent them; refuses to know
+what goes over an open connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ import attrs
 
 from gym_p2p.config import IceServer, LinkConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS, MatchFound, MatchPlayer, MatchSignal, PeerLeft
+from gym_p2p.core.signaling.attempts import attempt_of, tagged
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
@@ -25,6 +27,8 @@ from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.transport import LinkState
 from gym_p2p.net.webrtc import PeerConnection
+from gym_p2p.net.worker.rebuilding import NewLink, Rebuilder
+from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["Mesh"]
 
@@ -79,6 +83,10 @@ class Mesh:
         self._prepared: list[PeerConnection] = []
         self._prepared_at = 0.0
         self._connections: dict[PeerConnection, _Route] = {}
+        self._links: dict[int, PeerConnection] = {}
+        """Over which the match goes, by the player's index."""
+        self._rebuilders: dict[SeatId, Rebuilder] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._connectors: dict[SeatId, Connector] = {}
         self._departures: dict[SeatId, asyncio.Future[str]] = {}
         """What is known of why, in words, once the service has lost sight of that player."""
@@ -132,8 +140,35 @@ class Mesh:
         connector = self._connectors.get(signal.from_player_id)
         if connector is None:
             return False
-        connector.receive_signal(signal.type, signal.payload)
+        rebuilder = self._rebuilders.get(signal.from_player_id)
+        sdp = (signal.payload or {}).get("sdp")
+        if rebuilder is not None and not (isinstance(sdp, str) and attempt_of(sdp) == 0):
+            rebuilder.receive_signal(signal.type, signal.payload)
+        else:
+            connector.receive_signal(signal.type, signal.payload)
         return True
+
+    def allow_rebuilding(
+        self, found: MatchFound, driver: Driver, on_rebuilt: Callable[[int, PeerConnection, int], None]
+    ) -> None:
+        """Rebuild paths from now on, here by :meth:`rebuild` or as another player wants it.
+
+        Args:
+            found: the match.
+            driver: carries it.
+            on_rebuilt: called with the player's index, the connection over which the match goes on, and how
+                many were tried.
+        """
+
+        def replaced(player: int, connection: PeerConnection, attempts: int) -> None:
+            self._leave(self._links[player])
+            self._links[player] = connection
+            on_rebuilt(player, connection, attempts)
+
+        for player, peer in enumerate(found.players):
+            if peer.player_id != found.player_id:
+                make = partial(self._next_connector, found, peer)
+                self._rebuilders[peer.player_id] = Rebuilder(driver, player, make, replaced)
 
     def peer_left(self, left: PeerLeft) -> None:
         """Note that the service has lost sight of a player."""
@@ -143,8 +178,12 @@ class Mesh:
 
     async def close(self) -> None:
         """Close every connection; what goes wrong is logged."""
-        closing = [connection.close() for connection in self._connections]
-        for result in await asyncio.gather(*closing, return_exceptions=True):
+        await asyncio.gather(*(rebuilder.close() for rebuilder in self._rebuilders.values()))
+        everyone = {*self._connections, *self._links.values()}
+        closed = await asyncio.gather(
+            *(one.close() for one in everyone), *self._closing, return_exceptions=True
+        )
+        for result in closed:
             if isinstance(result, BaseException):
                 _log.warning("closing failed: %r", result)
 
@@ -155,6 +194,63 @@ class Mesh:
         )
         self._connections[connection] = route
         return connection
+
+    def rebuild(self, peer: SeatId) -> None:
+        """Make a new connection to a player beside the one that carries nothing."""
+        if peer in self._rebuilders:
+            self._rebuilders[peer].begin()
+
+    def settle(self, peer: SeatId) -> int:
+        """Make none any more: what there is carries, or the player is gone.
+
+        Returns:
+            How many were tried in vain since the path broke.
+        """
+        rebuilder = self._rebuilders.get(peer)
+        return 0 if rebuilder is None else rebuilder.settle()
+
+    def _leave(self, connection: PeerConnection) -> None:
+        """Close a connection whose place another one has taken."""
+        connection.detach()
+        self._connections.pop(connection, None)
+        closing = asyncio.get_running_loop().create_task(connection.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        closing.add_done_callback(note_failure)
+
+    def _next_connector(
+        self,
+        found: MatchFound,
+        peer: MatchPlayer,
+        attempt: int,
+        make_route: Callable[[], NewLink],
+        *,
+        timeout_s: float,
+        offers_first: bool | None,
+    ) -> Connector:
+        """Return what makes one more connection to a player."""
+        link = attrs.evolve(self._link, relay_only=found.relay_only or self._link.relay_only)
+
+        def make_connection() -> PeerConnection:
+            route = make_route()
+            route.connection = PeerConnection(
+                link=link, ice_servers=found.ice_servers, on_message=route.message, on_state=route.state
+            )
+            return route.connection
+
+        def send_signal(kind: str, payload: Mapping[str, Any]) -> None:
+            named = {**payload, "sdp": tagged(payload["sdp"], attempt)} if "sdp" in payload else payload
+            self._client.send_signal(found.match_id, peer.player_id, kind, named)
+
+        return Connector(
+            local_id=found.player_id,
+            remote_id=peer.player_id,
+            make_connection=make_connection,
+            send_signal=send_signal,
+            remote_is_ours=(peer.client or "").startswith("gym_p2p/"),
+            timeout_s=timeout_s,
+            offers_first=offers_first,
+        )
 
     def _connector(self, found: MatchFound, peer: MatchPlayer) -> Connector:
         link, first = self._link, None
@@ -178,6 +274,7 @@ class Mesh:
         self, player: int, peer: SeatId, driver: Driver, on_open: Callable[[int, PeerConnection], None]
     ) -> None:
         connection = await self._opened(peer)
+        self._links[player] = connection
         on_open(player, connection)
         driver.attach(player, connection)
         self._connections[connection].lead_to(driver, player)

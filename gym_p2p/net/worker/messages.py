@@ -29,6 +29,9 @@ __all__ = [
     "Emit",
     "JoinEvent",
     "LinkOpened",
+    "PathBroken",
+    "PathRebuilt",
+    "PathTried",
     "PlayerPlan",
     "Polled",
     "ReleaseFrames",
@@ -165,6 +168,39 @@ class LinkOpened:
 
 
 @attrs.frozen
+class PathBroken:
+    """Nothing arrives from a player: the states of their connection, in W3C's words."""
+
+    player: int
+    ice_state: str
+    dc_state: str
+
+
+@attrs.frozen
+class PathTried:
+    """So many new connections to a player were tried in vain; how it ended follows."""
+
+    player: int
+    attempts: int
+
+
+@attrs.frozen
+class PathRebuilt:
+    """The match goes on with a player over a new connection.
+
+    Attributes:
+        attempts: how many were tried since the path broke.
+        local_candidate_type: of the new one, in W3C's words; ``None`` is unknown.
+        remote_candidate_type: the same.
+    """
+
+    player: int
+    attempts: int
+    local_candidate_type: str | None
+    remote_candidate_type: str | None
+
+
+@attrs.frozen
 class Polled:
     """One poll of the latency to a player."""
 
@@ -201,7 +237,18 @@ JoinEvent = (
 """On the way to a match."""
 WatchEvent = WatchedMatch | SubscriberEvent | WatchEnded
 """Of a spectator's network half; a ``WatchedMatch`` again where another player has to show the match."""
-WorkerEvent = Event | JoinEvent | WatchEvent | LinkOpened | Polled | WorkerFailed | WorkerStopped
+WorkerEvent = (
+    Event
+    | JoinEvent
+    | WatchEvent
+    | LinkOpened
+    | PathBroken
+    | PathRebuilt
+    | PathTried
+    | Polled
+    | WorkerFailed
+    | WorkerStopped
+)
 StampedEvent = tuple[int, WorkerEvent]
 """The Unix time in milliseconds, and what happened."""
 Emit = Callable[[StampedEvent], object]

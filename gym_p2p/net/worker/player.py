@@ -19,11 +19,22 @@ from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
 from gym_p2p.core.api.rooms import CUT_OFF, MatchFound, MatchSignal, PeerLeft
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.link.game_records import takes_records
-from gym_p2p.core.match.events import Connected, Event, Leave, Left, LineClosed
+from gym_p2p.core.match.events import (
+    Connected,
+    Event,
+    Interrupted,
+    Leave,
+    Left,
+    LineClosed,
+    LineOpened,
+    PlayerGone,
+    Resumed,
+)
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.links.driver import Driver
@@ -36,6 +47,9 @@ from gym_p2p.net.worker.mesh import Mesh
 from gym_p2p.net.worker.messages import (
     Emit,
     LinkOpened,
+    PathBroken,
+    PathRebuilt,
+    PathTried,
     PlayerPlan,
     Polled,
     ReleaseFrames,
@@ -90,7 +104,10 @@ class PlayerWorker(NetworkWorker):
         self._mesh = Mesh(self._client, plan.config.link)
         self._driver: Driver | None = None
         self._links: dict[int, PeerConnection] = {}
-        self._pollers: list[LatencyPoller] = []
+        self._ids: list[SeatId] = []
+        self._takes_records: set[int] = set()
+        """Whose game messages may come as records, as they say."""
+        self._pollers: dict[int, LatencyPoller] = {}
         self._reports: _LatencyReports | None = None
         self._feed: FeedServer | None = None
         self._goodbye = "failed"
@@ -117,6 +134,7 @@ class PlayerWorker(NetworkWorker):
     async def _work(self) -> None:
         found = await self._find_match()
         self._emit(found)
+        self._ids = [player.player_id for player in found.players]
         driver = self._driver = self._make_driver(found)
         await self._mesh.expect(found)
         if self._plan.config.spectators:
@@ -133,6 +151,8 @@ class PlayerWorker(NetworkWorker):
             self._emit(LinkOpened(player, loop.time() - began))
             self._start_polling(player, connection)
 
+        if self._plan.config.sync.reconnect_timeout_s:
+            self._mesh.allow_rebuilding(found, driver, self._on_rebuilt)
         try:
             await self._mesh.open(found, driver, on_open)
         except ConnectFailed as error:
@@ -183,38 +203,63 @@ class PlayerWorker(NetworkWorker):
         poller = LatencyPoller(connection, self._plan.config.telemetry.poll_interval_ms, on_poll=on_poll)
         connection.on_game_transport = poller.poll_soon
         poller.start()
-        self._pollers.append(poller)
+        self._pollers[player] = poller
 
     # What arrives.
 
     def _on_signal(self, signal: MatchSignal) -> None:
-        if not self._mesh.receive_signal(signal) and self._feed is not None:
+        if self._mesh.receive_signal(signal):
+            if self._driver is not None:
+                self._driver.command(LineOpened(self._ids.index(signal.from_player_id)))
+        elif self._feed is not None:
             self._feed.receive_signal(signal)
 
     def _on_peer_left(self, found: MatchFound, left: PeerLeft) -> None:
         self._mesh.peer_left(left)
-        if left.reason == CUT_OFF and self._driver is not None:
-            for player, one in enumerate(found.players):
-                if one.player_id == left.player_id != found.player_id:
-                    self._driver.command(LineClosed(player))
+        if self._driver is not None and left.player_id in self._ids and left.player_id != found.player_id:
+            player = self._ids.index(left.player_id)
+            self._driver.command(LineClosed(player, cut_off=left.reason == CUT_OFF))
 
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, Interrupted):
+            link = self._links[event.player]
+            self._emit(PathBroken(event.player, link.path_now().ice_state, link.state.value))
+        elif isinstance(event, Resumed | PlayerGone) and (
+            tried := self._mesh.settle(self._ids[event.player])
+        ):
+            self._emit(PathTried(event.player, tried))
         self._emit(event)
-        if isinstance(event, Connected):
-            self._agree_on_records(event)
-        elif isinstance(event, Left):
-            self._over.set()
+        match event:
+            case Connected():
+                self._agree_on_records(event)
+            case Interrupted(player, reconnects=True):
+                self._mesh.rebuild(self._ids[player])
+            case Left():
+                self._over.set()
+
+    def _on_rebuilt(self, player: int, connection: PeerConnection, attempts: int) -> None:
+        self._links[player] = connection
+        now = connection.path_now()
+        self._emit(PathRebuilt(player, attempts, now.local_candidate_type, now.remote_candidate_type))
+        poller = self._pollers[player]
+        poller.replace(connection)
+        connection.on_game_transport = poller.poll_soon
+        if player in self._takes_records:
+            connection.use_game_records()
+        else:
+            connection.keep_game_channel()
 
     def _agree_on_records(self, connected: Connected) -> None:
         ours = self._plan.description.get("about")
         for player, connection in self._links.items():
             if takes_records(ours) and takes_records(connected.about[player]):
+                self._takes_records.add(player)
                 connection.use_game_records()
             else:
                 connection.keep_game_channel()
 
     async def _clean_up(self) -> None:
-        for poller in self._pollers:
+        for poller in self._pollers.values():
             poller.stop()
         if self._driver is not None:
             self._driver.stop()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.link import game_records
 from gym_p2p.core.link.game_records import (
     BEACON_EVERY_S,
     BURST_BYTES,
@@ -277,30 +278,40 @@ def test_a_rate_that_no_match_needs_is_cut_off_and_counted() -> None:
     assert end.outgoing(message, 60.0) is not None
 
 
+@pytest.fixture
+def slower(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let a fiftieth of every rate be the limit, which as many fewer records show; return how many."""
+    for name in ("MAX_BYTES_PER_S", "BURST_BYTES", "MAX_INCOMING_BYTES_PER_S", "INCOMING_BURST_BYTES"):
+        monkeypatch.setattr(game_records, name, getattr(game_records, name) // 50)
+    return 50
+
+
 @pytest.mark.parametrize("size", [0, 60, 1_160, 1_500])
-def test_what_comes_beyond_a_rate_is_not_taken_whatever_it_holds(size: int) -> None:
+def test_what_comes_beyond_a_rate_is_not_taken_whatever_it_holds(size: int, slower: int) -> None:
     end = GameRecords()
     end.agree(0.0)
     record = bytes((FIRST_BYTE, 0, 0)) + bytes(size)
     cost = len(record) + RECORD_COST_BYTES
-    count = 3 * MAX_INCOMING_BYTES_PER_S // cost
+    most = MAX_INCOMING_BYTES_PER_S // slower
+    count = 3 * most // cost
     for n in range(count):
         end.incoming(record, 5 + n / count)
     assert end.received + end.refused == count
-    assert end.received * cost <= MAX_INCOMING_BYTES_PER_S + INCOMING_BURST_BYTES
-    assert end.received * cost > MAX_INCOMING_BYTES_PER_S * 0.99
+    assert end.received * cost <= most + INCOMING_BURST_BYTES // slower
+    assert end.received * cost > most * 0.99
     message, _ = end.incoming(bytes((FIRST_BYTE, 0, 0)) + b"message", 7.0)
     assert message == b"message"
 
 
 @pytest.mark.parametrize("size", [40, 200, 1_160])
-def test_the_most_that_is_sent_is_taken_also_where_it_comes_a_quarter_of_a_second_late(size: int) -> None:
+def test_the_most_that_is_sent_is_taken_also_where_it_comes_late(size: int, slower: int) -> None:
     one, other = GameRecords(), GameRecords()
-    sent = [one.outgoing(bytes(size), n / 100_000) for n in range(100_000)]
-    first = next(n for n, record in enumerate(sent) if record is None)
+    per_s = 100_000 // slower
+    sent = [one.outgoing(bytes(size), n / per_s) for n in range(per_s)]
+    late_s = 0.0 if size < 100 else 0.2
     for n, record in enumerate(sent):
         if record is not None:
-            other.incoming(record, max(n / 100_000, first / 100_000 + (0.0 if size < 100 else 0.2)))
+            other.incoming(record, max(n / per_s, late_s))
     assert one.left_out > 0
     assert other.refused == 0
 

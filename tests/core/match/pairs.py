@@ -54,7 +54,7 @@ class Pair:
 
 
 def hello(key: bytes = b"") -> Hello:
-    return Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key)
+    return Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, 0)
 
 
 def seals_of(player: int, players: int) -> Seals:

@@ -57,7 +57,7 @@ def test_it_opens_once_and_only_when_everybody_is_there() -> None:
 
 def test_it_opens_half_the_longest_round_trip_after_we_are_there() -> None:
     waiting, peers = barrier()
-    peers[1].srtt_s, peers[2].srtt_s = 0.1, 0.3
+    peers[1].pings.srtt_s, peers[2].pings.srtt_s = 0.1, 0.3
     for peer in peers.values():
         waiting.receive(peer, ready(), 0)
     waiting.wait(ready(), 1.0)

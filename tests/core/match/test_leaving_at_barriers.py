@@ -21,13 +21,15 @@ from gym_p2p.core.match.events import Connected, EpisodeBegan, Event, Leave, Lef
 from gym_p2p.core.sync.outputs import Over, SyncOutput
 from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.wire.messages import Cause, Channel
-from gym_p2p.net.links.memory import Path
+from gym_p2p.net.links.memory import MemoryLink, Path
 from tests.core.examples import examples, rarely
 from tests.core.tables import TICK_S, Player, Table, held_action
 
 FRAMES = 3
 EPISODES = 3
-PATIENT = SyncConfig(disconnect_notice_s=0.5, disconnect_timeout_s=2.0, checksum_interval=2)
+PATIENT = SyncConfig(
+    disconnect_notice_s=0.5, disconnect_timeout_s=2.0, reconnect_timeout_s=0, checksum_interval=2
+)
 """Longer than what a lossy path holds up: nobody is lost who is there."""
 
 
@@ -193,18 +195,18 @@ class Room(Table):
         for seat in others:
             seat.assert_saw_the_same_as(first, self.killed)
 
-    def _send(self, ends: tuple[int, int], channel: Channel, data: bytes | str) -> None:
-        sender = ends[0]
+    def _send(self, link: MemoryLink, channel: Channel, data: bytes | str) -> None:
+        sender = link.ends[0]
         then = self._due.get(sender, {}).pop(self.sent[sender], None)
         self.sent[sender] += 1
         if then is not None:
             then(sender)
         if sender not in self._dead:
-            self._carry(ends, channel, data)
+            self._carry(link, channel, data)
 
-    def _deliver(self, ends: tuple[int, int], channel: Channel, data: bytes | str) -> None:
-        if ends[1] not in self._dead:
-            self._arrive(ends, channel, data)
+    def _deliver(self, link: MemoryLink, channel: Channel, data: bytes | str) -> None:
+        if link.ends[1] not in self._dead:
+            self._arrive(link, channel, data)
 
 
 WAYS = (Room.kill, Room.cut_off, Room.say_goodbye, Room.say_half_a_goodbye)

@@ -53,7 +53,7 @@ from tests.core.tables import Table, plain_action
 OTHERS: list[Message] = [
     Ready(1, 1, JsonObject({"level": 1}), 0, 0),
     Inputs(1, 0, (0, 1), 0, (b"a",), 0),
-    Ping(0, 1),
+    Ping(0, 1, 0),
     Pong(0, 0, 1, 2),
     Checksum(1, 0, b"digest"),
     Share(1, 0, 0, (b"a",)),
@@ -67,7 +67,9 @@ OTHERS: list[Message] = [
 LONG = {"must": {"game": "x" * 20_000}, "about": {}}
 
 
-def greeted_match(*, hello: bytes = encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b""))) -> Match:
+def greeted_match(
+    *, hello: bytes = encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0))
+) -> Match:
     """A match of two to whom the other player has just said hello."""
     match = Match(
         local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig(), secret=b"ours"
@@ -240,7 +242,7 @@ def test_a_description_of_any_size_is_answered_with_a_refusal_that_can_be_sent()
         local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig(), secret=b"ours"
     )
     match.opened(1, 0.0)
-    for piece in split(encode(Hello(PROTOCOL_VERSION, JsonObject({"must": names}), b"")), 1):
+    for piece in split(encode(Hello(PROTOCOL_VERSION, JsonObject({"must": names}), b"", 0)), 1):
         match.receive(1, piece, 0.0)
     outputs = outputs_of(match)
     (refused,) = [output for output in outputs if isinstance(output, HandshakeMismatch)]
@@ -254,7 +256,9 @@ def test_a_description_of_any_size_is_answered_with_a_refusal_that_can_be_sent()
 
 
 def test_a_player_who_vanishes_is_noticed_and_then_lost_at_the_configured_times() -> None:
-    sync = SyncConfig(disconnect_notice_s=0.5, disconnect_timeout_s=2.0, checksum_interval=10)
+    sync = SyncConfig(
+        disconnect_notice_s=0.5, disconnect_timeout_s=2.0, reconnect_timeout_s=0, checksum_interval=10
+    )
     table = Table(2, path=Path(one_way_ms=20), frames=10_000, sync=sync)
     table.connect()
     table.run(1.0, until=lambda: False)

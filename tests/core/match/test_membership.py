@@ -29,7 +29,9 @@ from tests.core.match.pairs import Pair, greeted_match, outputs_of
 from tests.core.tables import TICK_S, Player, Table, next_state, rollback_table
 
 WINDOW = 8
-QUICK = SyncConfig(disconnect_notice_s=0.1, disconnect_timeout_s=0.25, checksum_interval=10)
+QUICK = SyncConfig(
+    disconnect_notice_s=0.1, disconnect_timeout_s=0.25, reconnect_timeout_s=0, checksum_interval=10
+)
 
 
 def run_up(players: int, **options: Any) -> Table:
@@ -122,7 +124,9 @@ def test_the_survivors_play_on_identically_with_the_leavers_default_input(
 def test_a_second_leaver_during_the_agreement_leaves_the_others_identical(
     players: int, first: int, second: int, apart: float, seed: int, loss: float, *, polite: bool
 ) -> None:
-    patient = SyncConfig(disconnect_notice_s=0.3, disconnect_timeout_s=1.0, checksum_interval=10)
+    patient = SyncConfig(
+        disconnect_notice_s=0.3, disconnect_timeout_s=1.0, reconnect_timeout_s=0, checksum_interval=10
+    )
     table = run_up(players, path=Path(one_way_ms=30, loss=loss, jitter_ms=5), seed=seed, sync=patient)
     *survivors, next_leaver, leaver = table.seats
     # The first one's last inputs reach only the second, the second one's only one of the others.
@@ -353,7 +357,9 @@ def test_for_whoever_is_left_alone_every_frame_becomes_final(
         path=Path(one_way_ms=30, loss=loss, jitter_ms=5),
         seed=seed,
         frames=60,
-        sync=SyncConfig(disconnect_notice_s=0.3, disconnect_timeout_s=1.0, checksum_interval=10),
+        sync=SyncConfig(
+            disconnect_notice_s=0.3, disconnect_timeout_s=1.0, reconnect_timeout_s=0, checksum_interval=10
+        ),
         window=window,
         delays=dict.fromkeys(range(players), 0 if window else WINDOW),
         continue_without_leavers=True,

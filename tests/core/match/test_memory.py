@@ -62,7 +62,7 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
     "holdings of all": lambda n: _wire(8, n, [[player, n, "peer_lost"] for player in range(64)]),
     "states": lambda n: encode(StatePart(1, 0, n % 32, 32, b"x" * 32_768)),
     "states of every frame": lambda n: encode(StatePart(1, n, 0, 1, b"x" * 60_000)),
-    "pings": lambda n: encode(Ping(n, n)),
+    "pings": lambda n: encode(Ping(n, n, 0)),
     "pongs": lambda n: encode(Pong(0, 0, 2**64 - 1 - n, 2**64 - 1)),
     "unknown": lambda n: _wire(0x7E, "x" * 60_000, n),
     "no message": lambda n: bytes([n % 256]) * 60_000,

@@ -32,10 +32,10 @@ def peer() -> Peer:
 def test_requests_and_events_come_out_in_the_order_in_which_they_went_in() -> None:
     outputs = Outputs()
     outputs.emit(Left())
-    outputs.send(peer(), Ping(0, 1), 0.0)
+    outputs.send(peer(), Ping(0, 1, 0), 0.0)
     outputs.emit(ChecksumsAgreed(1, 2), ChecksumsAgreed(1, 3))
     polled = [outputs.poll() for _ in range(5)]
-    ping = Transmit(1, Channel.GAME, encode(Ping(0, 1)))
+    ping = Transmit(1, Channel.GAME, encode(Ping(0, 1, 0)))
     assert polled == [Left(), ping, ChecksumsAgreed(1, 2), ChecksumsAgreed(1, 3), None]
 
 
@@ -43,7 +43,7 @@ def test_requests_and_events_come_out_in_the_order_in_which_they_went_in() -> No
     ("message", "channel"),
     [
         (Inputs(1, 0, (0, 0), 0, (), 0), Channel.GAME),
-        (Ping(0, 1), Channel.GAME),
+        (Ping(0, 1, 0), Channel.GAME),
         (Pong(0, 1, 2, 3), Channel.GAME),
         (Ready(1, None, None, 0, 0), Channel.CTRL),
         (Refuse(()), Channel.CTRL),

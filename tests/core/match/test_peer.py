@@ -11,9 +11,7 @@ from gym_p2p.core.match.peer import (
     GREETING_TIMEOUT_S,
     HEARSAY_KEPT,
     KEEP_ALIVE_S,
-    ONE_WAY_MOST_S,
     PING_INTERVAL_S,
-    PINGS_KEPT,
     RESEND_INTERRUPTED_S,
     RESEND_LEAST_S,
     RESEND_MOST_S,
@@ -22,6 +20,7 @@ from gym_p2p.core.match.peer import (
     Peer,
     PeerState,
 )
+from gym_p2p.core.match.pings import ONE_WAY_MOST_S, PINGS_KEPT
 from gym_p2p.core.wire.messages import Cause, Inputs, Ping, Pong, Share
 from gym_p2p.errors import ProtocolError
 
@@ -82,23 +81,26 @@ def test_its_own_inputs_are_none_that_it_lacks() -> None:
 
 def test_pings_are_numbered_and_a_pong_gives_the_round_trip_without_the_peers_part() -> None:
     peer = playing()
-    assert [peer.ping(1.0), peer.ping(2.0)] == [Ping(0, 1_000_000), Ping(1, 2_000_000)]
-    assert peer.one_way_s == 0.0
-    pinged = peer.receive_pong(Pong(1, 2_000_000, 50_000_000, 50_030_000), 2.13)
+    assert [peer.pings.next(0, 1.0), peer.pings.next(0, 2.0)] == [
+        Ping(0, 1_000_000, 0),
+        Ping(1, 2_000_000, 0),
+    ]
+    assert peer.pings.one_way_s == 0.0
+    pinged = peer.pings.receive(1, Pong(1, 2_000_000, 50_000_000, 50_030_000), 2.13)
     assert isinstance(pinged, Pinged)
     assert pinged.rtt_ms == pytest.approx(100)
-    assert peer.one_way_s == pytest.approx(0.05)
-    peer.ping(2.1)
-    peer.receive_pong(Pong(2, 2_100_000, 50_000_000, 50_000_000), 2.28)
-    assert peer.one_way_s == pytest.approx((0.1 + 0.08 / 8) / 2)
+    assert peer.pings.one_way_s == pytest.approx(0.05)
+    peer.pings.next(0, 2.1)
+    peer.pings.receive(1, Pong(2, 2_100_000, 50_000_000, 50_000_000), 2.28)
+    assert peer.pings.one_way_s == pytest.approx((0.1 + 0.08 / 8) / 2)
 
 
 @pytest.mark.parametrize("pong", [Pong(1, 0, 0, 0), Pong(2**32 - 1, 0, 0, 0)])
 def test_an_answer_to_a_ping_that_was_not_sent_is_a_protocol_error(pong: Pong) -> None:
     peer = playing()
-    peer.ping(0.0)
+    peer.pings.next(0, 0.0)
     with pytest.raises(ProtocolError, match="answer to a ping that was not sent"):
-        peer.receive_pong(pong, 0.0)
+        peer.pings.receive(1, pong, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -114,34 +116,34 @@ def test_an_answer_to_a_ping_that_was_not_sent_is_a_protocol_error(pong: Pong) -
 )
 def test_a_pong_cannot_claim_to_have_lain_longer_than_it_took_or_to_answer_another_time(pong: Pong) -> None:
     peer = playing()
-    peer.ping(1.0)
+    peer.pings.next(0, 1.0)
     with pytest.raises(ProtocolError, match="impossible times"):
-        peer.receive_pong(pong, 2.0)
-    assert peer.srtt_s is None
-    assert peer.receive_pong(Pong(0, 1_000_000, 5, 5), 2.0) is not None
+        peer.pings.receive(1, pong, 2.0)
+    assert peer.pings.srtt_s is None
+    assert peer.pings.receive(1, Pong(0, 1_000_000, 5, 5), 2.0) is not None
 
 
 def test_a_ping_is_answered_once_however_often_the_answer_arrives() -> None:
     peer = playing()
-    peer.ping(0.0)
-    answers = [peer.receive_pong(Pong(0, 0, 5, 5), now) for now in (0.1, 7.0, 8.0)]
+    peer.pings.next(0, 0.0)
+    answers = [peer.pings.receive(1, Pong(0, 0, 5, 5), now) for now in (0.1, 7.0, 8.0)]
     assert [answer is None for answer in answers] == [False, True, True]
-    assert peer.srtt_s == pytest.approx(0.1)
+    assert peer.pings.srtt_s == pytest.approx(0.1)
 
 
 def test_of_pings_that_nobody_answers_the_newest_are_kept() -> None:
     peer = playing()
-    pings = [peer.ping(float(number)) for number in range(PINGS_KEPT + 1)]
+    pings = [peer.pings.next(0, float(number)) for number in range(PINGS_KEPT + 1)]
     now = PINGS_KEPT + 0.5
     answers = [Pong(ping.number, ping.sent_us, 0, 0) for ping in pings]
-    assert [peer.receive_pong(answer, now) is None for answer in answers] == [True] + [False] * PINGS_KEPT
+    assert [peer.pings.receive(1, answer, now) is None for answer in answers] == [True] + [False] * PINGS_KEPT
 
 
 def test_who_answers_pings_late_makes_nobody_wait_for_long() -> None:
     peer = playing()
-    peer.ping(0.0)
-    peer.receive_pong(Pong(0, 0, 5, 5), 100.0)
-    assert peer.one_way_s == ONE_WAY_MOST_S
+    peer.pings.next(0, 0.0)
+    peer.pings.receive(1, Pong(0, 0, 5, 5), 100.0)
+    assert peer.pings.one_way_s == ONE_WAY_MOST_S
 
 
 def test_silence_is_noticed_and_then_a_loss() -> None:
@@ -165,7 +167,7 @@ def test_a_greeting_is_waited_for_longer_than_silence_is_borne() -> None:
 def test_something_is_sent_often_enough_and_pings_at_their_interval() -> None:
     peer = playing()
     assert peer.times([0, 0], 0, SLOW_S)[0] == 0.0
-    peer.ping(0.0)
+    peer.pings.next(0, 0.0)
     assert peer.times([0, 0], 0, SLOW_S)[0] == KEEP_ALIVE_S
     peer.sent_at = 10.0
     assert peer.times([0, 0], 0, SLOW_S)[0] == PING_INTERVAL_S
@@ -175,7 +177,7 @@ def test_our_inputs_are_repeated_after_one_and_a_half_round_trips_within_bounds(
     peer = playing()
     assert peer.times([0, 0], 0, SLOW_S)[3] == math.inf
     for srtt_s, after_s in ((0.1, 0.15), (0.001, RESEND_LEAST_S), (5.0, RESEND_MOST_S)):
-        peer.srtt_s = srtt_s
+        peer.pings.srtt_s = srtt_s
         assert peer.times([1, 0], 0, SLOW_S)[3] == pytest.approx(after_s)
     peer.interrupted = True
     assert peer.times([1, 0], 0, SLOW_S)[3] == RESEND_INTERRUPTED_S

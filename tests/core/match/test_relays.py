@@ -122,7 +122,7 @@ def test_of_who_went_after_they_were_ready_the_episode_before_ends_where_their_i
     "word",
     [
         b"\xff\xff\xff",
-        encode(Ping(1, 0)),
+        encode(Ping(1, 0, 0)),
         encode(Relay(1, encode(READY))),
         encode(Ready(66, None, None, 0, 0)),
         encode(Goodbye("normal", 10**6, 0, None, Cause.LEFT, ())),
@@ -165,7 +165,7 @@ def test_who_is_gone_before_everybody_has_greeted_everybody_is_missed_at_once() 
     )
     match.opened(1, 0.0)
     match.opened(2, 0.0)
-    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"")), 0.0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0)), 0.0)
     match.receive(1, encode(READY), 0.0)
     told(match)
     match.receive(1, encode(Holdings(0, ((2, 0, Cause.LOST),))), 0.1)

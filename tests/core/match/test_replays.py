@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,7 +54,8 @@ def replay(table: Table, seed: int, *, each: int) -> Callable[[], int]:
     return lambda: replayed
 
 
-@settings(deadline=None, max_examples=15)
+@pytest.mark.slow
+@settings(deadline=None)
 @given(
     players=st.integers(2, 3),
     seed=st.integers(0, 2**32),

@@ -161,7 +161,7 @@ def pinging(match: Match, seconds: float, *players: int, step_s: float = 0.1) ->
     now = 10.0
     for number in range(round(seconds / step_s)):
         for player in players:
-            match.receive(player, encode(Ping(number, number)), now)
+            match.receive(player, encode(Ping(number, number, 0)), now)
         match.handle_timeout(now)
         found += [event for event in outputs_of(match) if isinstance(event, PlayerGone)]
         now += step_s
@@ -180,7 +180,7 @@ def playing(players: int, *, frames: int = 5) -> Match:
     return match
 
 
-OWED_S = answer_s(SyncConfig())
+OWED_S = answer_s(SyncConfig(reconnect_timeout_s=0))
 
 
 def test_who_acknowledges_nothing_is_lost() -> None:
@@ -242,7 +242,7 @@ def test_what_we_slept_through_is_nobodys_fault() -> None:
     match = playing(2)
     assert not pinging(match, OWED_S - 0.5, 1)
     match.handle_timeout(500.0)
-    match.receive(1, encode(Ping(1, 1)), 500.0)
+    match.receive(1, encode(Ping(1, 1, 0)), 500.0)
     match.handle_timeout(500.1)
     assert not [event for event in outputs_of(match) if isinstance(event, PlayerGone)]
 
@@ -300,7 +300,7 @@ def silent_from(match: Match, since: float, *, hears_at: float | None = None) ->
     for look in range(80):
         now = since + look * 0.05
         if hears_at is not None and hears_at <= now:
-            match.receive(1, encode(Ping(9, 9)), now)
+            match.receive(1, encode(Ping(9, 9, 0)), now)
             hears_at = None
         match.handle_timeout(now)
         found += [event for event in outputs_of(match) if isinstance(event, PlayerGone)]
@@ -309,24 +309,24 @@ def silent_from(match: Match, since: float, *, hears_at: float | None = None) ->
 
 def test_the_silence_of_a_player_whose_line_the_service_saw_close_is_the_end_of_their_process() -> None:
     match = playing(2)
-    match.command(LineClosed(1), 10.0)
+    match.command(LineClosed(1, cut_off=True), 10.0)
     (told,) = silent_from(match, 10.0, hears_at=10.5)  # it was under way
     assert told == PlayerGone(1, "peer_crashed", 0, None, None, Source.SERVICE)
 
 
 def test_whoever_is_heard_of_after_the_service_lost_them_has_lost_that_line_alone() -> None:
     match = playing(2)
-    match.command(LineClosed(1), 10.0)
+    match.command(LineClosed(1, cut_off=True), 10.0)
     (told,) = silent_from(match, 10.0, hears_at=11.5)
     assert told == PlayerGone(1, "peer_lost", 0, None, None, Source.OBSERVATION)
 
 
 def test_a_line_that_closes_long_after_the_last_word_is_that_of_a_player_who_gave_us_up() -> None:
     match = playing(2)
-    match.receive(1, encode(Ping(1, 1)), 10.0)
+    match.receive(1, encode(Ping(1, 1, 0)), 10.0)
     for look in range(35):
         match.handle_timeout(10.0 + look * 0.05)
-    match.command(LineClosed(1), 11.7)
+    match.command(LineClosed(1, cut_off=True), 11.7)
     (told,) = silent_from(match, 11.7)
     assert told == PlayerGone(1, "peer_lost", 0, None, None, Source.OBSERVATION)
 

@@ -507,3 +507,13 @@ def test_documents_built_while_another_thread_plays_are_whole() -> None:
         sys.setswitchinterval(interval_s)
     assert len(totals) > 3
     documents(record)
+
+
+def test_pauses_for_several_players_at_once_are_one_pause() -> None:
+    record = played(new_record())
+    for other, end_ms, lasted_ms in ((1, 5_000, 2_000.0), (2, 6_000, 2_500.0), (1, 9_000, 500.0)):
+        attempt = ReconnectionAttempt(
+            timestamp=START_MS + end_ms, duration=lasted_ms, outcome="success", attempts=1, other_peer=other
+        )
+        record.attempts.append(attempt)
+    assert documents(record)["session"]["reconnection"]["totalPauseDurationMs"] == 3_500

@@ -250,6 +250,47 @@ def test_the_others_of_a_match_learn_that_a_player_is_gone(how: str, reason: str
 
 
 @pytest.mark.parametrize("how", [DISCONNECTED, CUT_OFF, TIMED_OUT])
+def test_a_player_whose_socket_went_comes_back_to_the_running_match_and_is_signalled_again(how: str) -> None:
+    rooms = make_rooms()
+    made_match(rooms)
+    rooms.disconnected("ann", how=how)
+    rooms.register("ann2", "ann")
+    take_outputs(rooms)
+    for sender, player, socket in (("bob", "first_0", "ann2"), ("ann2", "second_0", "bob")):
+        answer = rooms.signal(sender, game_id="match-1", target_player_id=player, payload=OFFER)
+        assert isinstance(answer, Accepted)
+        assert sent(rooms, "webrtc_signal").keys() == {socket}
+
+
+def test_who_left_by_their_own_word_does_not_come_back_by_registering() -> None:
+    rooms = make_rooms()
+    made_match(rooms)
+    rooms.leave("ann", room="r")
+    rooms.disconnected("ann")
+    rooms.register("ann2", "ann")
+    answer = rooms.signal("ann2", game_id="match-1", target_player_id="second_0", payload=OFFER)
+    assert refused(answer) is Code.NO_SUCH_MATCH
+
+
+def test_nobody_comes_back_to_a_match_that_is_over_and_whose_name_is_free_again() -> None:
+    rooms = make_rooms()
+    made_match(rooms)
+    rooms.disconnected("ann")
+    rooms.disconnected("bob")
+    assert rooms.rooms.room_count == 0
+    assert isinstance(enter(rooms, "ann"), Accepted)
+    assert rooms.rooms.match_count == 0
+
+
+def test_a_program_started_anew_may_join_elsewhere_though_its_older_one_may_come_back() -> None:
+    rooms = make_rooms()
+    made_match(rooms)
+    rooms.disconnected("ann")
+    assert isinstance(enter(rooms, "ann", room="other"), Accepted)
+    assert not rooms.rooms._away
+
+
+@pytest.mark.parametrize("how", [DISCONNECTED, CUT_OFF, TIMED_OUT])
 def test_the_others_learn_how_a_players_socket_went(how: str) -> None:
     rooms = make_rooms()
     made_match(rooms)

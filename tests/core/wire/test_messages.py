@@ -20,6 +20,7 @@ from gym_p2p.core.wire.messages import (
     SEAL_BYTES,
     Cause,
     Checksum,
+    Continue,
     Goodbye,
     Hello,
     Holdings,
@@ -30,6 +31,7 @@ from gym_p2p.core.wire.messages import (
     Ready,
     Refuse,
     Relay,
+    Resume,
     Share,
     StatePart,
     decode,
@@ -63,7 +65,7 @@ plain_values = st.recursive(
 ).map(lambda value: [16, 1, 0, value] if isinstance(value, int) else value)
 
 messages = st.one_of(
-    st.builds(Hello, st.just(PROTOCOL_VERSION), objects, seals),
+    st.builds(Hello, st.just(PROTOCOL_VERSION), objects, seals, counts),
     st.builds(Refuse, st.lists(st.tuples(texts, texts, texts), max_size=5).map(tuple)),
     st.builds(Ready, counts, st.none() | st.integers(0, 2**64 - 1), st.none() | objects, counts, delays),
     st.builds(Checksum, counts, counts, st.binary(min_size=1, max_size=64)),
@@ -88,7 +90,9 @@ messages = st.one_of(
         counts,
         st.dictionaries(st.integers(0, 63), st.tuples(counts, causes), max_size=8).map(sorted_items),
     ),
-    st.builds(Ping, st.integers(0, 2**32 - 1), micros),
+    st.builds(Resume, counts, seals),
+    st.builds(Continue, counts),
+    st.builds(Ping, st.integers(0, 2**32 - 1), micros, counts),
     st.builds(Pong, st.integers(0, 2**32 - 1), micros, micros, micros),
 )
 
@@ -153,7 +157,7 @@ def test_sixty_frames_of_a_discrete_action_fit_a_message_with_room_to_spare() ->
 
 
 def test_another_version_is_read_as_far_as_its_number() -> None:
-    assert decode(bytes([0x01, 77]) + b"not even JSON") == Hello(77, JsonObject({}), b"")
+    assert decode(bytes([0x01, 77]) + b"not even JSON") == Hello(77, JsonObject({}), b"", 0)
 
 
 @given(st.integers(1, 64), st.lists(st.binary(max_size=MAX_INPUT_BYTES), max_size=400))
@@ -187,7 +191,7 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
         Goodbye("x", 0, 0, None, Cause.LEFT, (bytes(17),)),
         Goodbye("x", 0, 0, None, Cause.LEFT, (b"",) * 65),
         Goodbye("x", 0, 0, 1, "tired", ()),  # type: ignore[arg-type]  # it does not arrive
-        Hello(PROTOCOL_VERSION, JsonObject({}), bytes(17)),
+        Hello(PROTOCOL_VERSION, JsonObject({}), bytes(17), 0),
         Ready(1, -1, None, 0, 0),
         Ready(1, None, None, 0, 61),
         Inputs(1, 0, (0,) * 65, 0, (), 0),
@@ -197,7 +201,7 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
         Inputs(1, 0, (), 0, (), 61),
         Share(1, 0, 0, (bytes(513),)),
         Share(1, 0, 0, (b"",) * 257),
-        Ping(2**32, 0),
+        Ping(2**32, 0, 0),
         Pong(0, -1, 0, 0),
         Refuse((("a", "b", "c"),) * (MAX_DIFFERENCES + 1)),
     ],

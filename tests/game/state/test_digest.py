@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.game.state import digest
+from gym_p2p.game.state import digest, layouts
 from gym_p2p.game.state.compared import class_name
 from gym_p2p.game.state.digest import canonical_data, canonical_state, state_digest
 from gym_p2p.game.state.fields import fields_checksum, fields_of
@@ -340,3 +340,12 @@ def test_only_what_needs_it_is_walked_twice(
     monkeypatch.setattr(Rows, "walk", counted)
     canonical_data("it", {"x": special, "y": [1, 2.0], "z": {"w": "a"}})
     assert len(seen) == walks
+
+
+def test_dicts_whose_keys_change_are_not_remembered_for_ever() -> None:
+    for number in range(3000):
+        many = {f"{number} {key}": key for key in range(70 if number % 2 else 3)}
+        canonical_data("it", many)
+    kept = [layout for layout in layouts._layouts.values() if "2 0" in layout.names]
+    assert not kept
+    assert len(layouts._layouts) <= 1024

@@ -1,0 +1,102 @@
+"""A broken path is rebuilt: a new link beside the old one, and the match goes on over it.
+
+A path that carries nothing (:data:`Interrupted`) is no loss for as long as all players agreed to wait, the
+shortest ``reconnect_timeout_s`` among them. Nothing is given up meanwhile and nothing has to be agreed upon:
+nobody can play frames for which they lack an input, so the match stands by itself, and everything that was
+given and not acknowledged is kept. (Of inputs that is no more than the prediction window and the input delay
+allow; of control messages see :mod:`gym_p2p.core.match.control_log`.) Others who reach both wait with them.
+
+Either the old link carries again: then nothing has happened. Or the shells make a new one, and::
+
+    new link open     Resume(attempt, proof) over it, from both sides; nothing else is taken in from it
+    Resume arrives    the new link is the link: the old one is left. Continue(count), then Inputs
+    Continue arrives  the control messages from that count on; no other was sent over this link before
+
+Why each control message arrives once: who sends ``Continue`` has left the old link, so that its count is
+final; who receives it has sent none over the new link before, and begins with the first that is lacking.
+Why a stranger cannot take the place: the proof is a digest under the key that its sender gave the recipient
+with the greeting, over the first link, which nobody else read. It names the attempt, so that one of an
+earlier attempt shows nothing. Who has not greeted yet can be asked for no proof, and is taken on the
+service's word, as for the first link.
+Why it ends: the time since the last message grows whatever is attempted, and only a message resets it.
+
+Knows peers, proofs and counts; refuses to know how links are made. Times are monotonic seconds, passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gym_p2p.core.match.events import Interrupted, Resumed
+from gym_p2p.core.match.input_exchange import InputExchange
+from gym_p2p.core.match.outputs import Outputs
+from gym_p2p.core.match.peer import Loss, Peer, PeerState
+from gym_p2p.core.match.seals import Seals
+from gym_p2p.core.wire.messages import Continue, Resume, decode, encode
+from gym_p2p.errors import ProtocolError
+
+__all__ = ["Reconnecting"]
+
+
+class Reconnecting:
+    """The paths of one player to all others that break and are rebuilt.
+
+    Args:
+        peers: all others, in the order of their indices.
+        outputs: where requests and events go.
+        seals: whose keys prove who is at the other end of a new link.
+    """
+
+    def __init__(
+        self, peers: Mapping[int, Peer], *, outputs: Outputs, seals: Seals, exchange: InputExchange
+    ) -> None:
+        self._peers = peers
+        self._outputs = outputs
+        self._seals = seals
+        self._exchange = exchange
+
+    def interrupt(self, peer: Peer, now: float) -> None:
+        """Note that nothing arrives from a peer any more."""
+        if peer.playing and not peer.interrupted:
+            peer.interrupted = True
+            silent_s, limit_s = now - peer.received_at, peer.lost_at - peer.received_at
+            self._outputs.emit(Interrupted(peer.index, silent_s, limit_s, peer.reconnects))
+
+    def await_new_link(self, peer: Peer, loss: Loss, now: float) -> None:
+        """Note that the link to a peer is closed, who may make a new one; else this is how it is gone."""
+        if peer.closed_at is None:
+            peer.closed_at, peer.closed_loss = now, loss
+        self.interrupt(peer, now)
+
+    def introduction(self, peer: Peer, attempt: int) -> bytes:
+        """Return what a new link to a peer begins with."""
+        return encode(Resume(attempt, self._seals.proof_for(peer.index, attempt)))
+
+    def recognises(self, peer: Peer, attempt: int, data: bytes) -> bool:
+        """Whether what came over a new link of this attempt shows that this very peer is at its other end."""
+        try:
+            message = decode(data)
+        except ProtocolError:
+            return False
+        if not peer.present or not isinstance(message, Resume) or message.attempt != attempt:
+            return False
+        return peer.state is PeerState.GREETING or self._seals.proves(peer.index, attempt, message.proof)
+
+    def replaced(self, peer: Peer, now: float) -> None:
+        """Go on over a new link, whose peer was recognised."""
+        peer.restart_link()
+        silent_s = peer.received_something(now)
+        if silent_s is not None:
+            self._outputs.emit(Resumed(peer.index, silent_s))
+        self._outputs.send_beside(peer, Continue(peer.control.received))
+        if peer.playing and self._exchange.episode:
+            self._outputs.send(peer, self._exchange.message(peer, now), now)
+
+    def take_continue(self, peer: Peer, message: Continue) -> None:
+        """Send what a peer lacks of our control messages.
+
+        Raises:
+            ProtocolError: it was not waited for, or cannot be.
+        """
+        for data in peer.control.resume(message.control_count):
+            self._outputs.send_control(peer, data)

@@ -1,0 +1,246 @@
+"""New links to one player, beside one that carries nothing any more.
+
+Attempts are numbered, the same on both sides: who begins one names the next number in its descriptions, and
+whoever sees a higher one than their own joins it. So both always work on the newest, whoever noticed first
+and whatever signals are lost or late. Of a link that opens it is up to the match whether it is taken
+(:mod:`gym_p2p.core.match.reconnecting`).
+
+Knows connectors and time; refuses to know why the path is broken, and what it carries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from gym_p2p.core.signaling.attempts import attempt_of
+from gym_p2p.errors import ConnectFailed
+from gym_p2p.net.connector import Connector
+from gym_p2p.net.links.driver import Driver
+from gym_p2p.net.links.transport import Channel, LinkState
+from gym_p2p.net.webrtc import PeerConnection
+from gym_p2p.processes.tasks import note_failure
+
+__all__ = ["ATTEMPT_TIMEOUT_S", "FIRST_PAUSE_S", "Attempt", "NewLink", "Rebuilder"]
+
+_log = logging.getLogger(__name__)
+
+ATTEMPT_TIMEOUT_S = 4.0
+"""For one attempt: it takes four round trips over the service and the path, and addresses may change again
+meanwhile. Several fit into ``reconnect_timeout_s``."""
+
+_PROOF_TIMEOUT_S = 3.0
+"""From a link being open to what the player at its other end says first."""
+
+FIRST_PAUSE_S = 0.5
+"""Until the first attempt: most paths that fall silent carry again by then, and where nothing but DTLS
+records are lost, game messages go over the channel (:data:`~gym_p2p.core.link.game_records.DOUBT_S`)."""
+
+_PAUSE_S = 0.25
+"""Between two attempts: a network that has just changed may have no address yet."""
+
+_AHEAD_MOST = 1000
+"""By how many attempts another can be ahead of us: more than any match has in a row."""
+
+
+class MakeConnector(Protocol):
+    """Makes what connects to the player, of one attempt."""
+
+    def __call__(
+        self, attempt: int, make_route: Callable[[], NewLink], *, timeout_s: float, offers_first: bool | None
+    ) -> Connector:
+        """Return it; every connection that it makes is of a new route."""
+
+
+class NewLink:
+    """What comes over a new link: the match, once it has recognised the player; nothing before."""
+
+    def __init__(self, driver: Driver, player: int, attempt: Attempt) -> None:
+        self._driver = driver
+        self._player = player
+        self._attempt = attempt
+        self._taken = False
+        self.connection: PeerConnection | None = None
+
+    def message(self, _channel: Channel, data: bytes | str) -> None:
+        """Pass on a message."""
+        if self._taken:
+            self._driver.message(self._player, data)
+        elif self.connection is not None and self._driver.recognises(
+            self._player, self._attempt.number, data
+        ):
+            self._taken = True
+            self._attempt.take(self.connection)
+            self._driver.replace(self._player, self.connection)
+
+    def state(self, state: LinkState) -> None:
+        """Introduce ourselves once it is open; pass on its end."""
+        if state is LinkState.OPEN and self.connection is not None:
+            self._attempt.opened = self.connection
+            self._driver.introduce(self._player, self.connection, self._attempt.number)
+        elif self._taken:
+            self._driver.link_state(self._player, state)
+
+
+class Attempt:
+    """One attempt, from its first signal to a link that is taken, or none.
+
+    Attributes:
+        number: from 1.
+        opened: the link that is open; whether the match goes on over it shows.
+        taken: whether it does.
+        over: whether nothing comes of it any more.
+        connector: takes the signals.
+    """
+
+    def __init__(self, number: int, on_taken: Callable[[PeerConnection], None]) -> None:
+        self.number = number
+        self.opened: PeerConnection | None = None
+        self.taken = False
+        self.over = False
+        self.connector: Connector | None = None
+        self._on_taken = on_taken
+        self._settled = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, connector: Connector, then: Callable[[], None]) -> None:
+        """Connect; ``then`` is called once that has led to nothing."""
+        self.connector = connector
+        self._task = asyncio.get_running_loop().create_task(self._run(connector, then))
+        self._task.add_done_callback(note_failure)
+
+    def take(self, connection: PeerConnection) -> None:
+        """Note that the match goes on over the link."""
+        self.taken = True
+        self._settled.set()
+        self._on_taken(connection)
+
+    async def stop(self) -> None:
+        """End it, and leave nothing of it but a link that is taken. Idempotent."""
+        self.over = True
+        self._settled.set()
+        if self._task is None:
+            return
+        if not self.taken:  # else it ends at once, and keeps the link
+            self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _run(self, connector: Connector, then: Callable[[], None]) -> None:
+        connection: PeerConnection | None = None
+        try:
+            connection = await connector.connect()
+            async with asyncio.timeout(_PROOF_TIMEOUT_S):
+                await self._settled.wait()
+        except ConnectFailed as error:
+            _log.debug("attempt %d: %s", self.number, error.seen)
+        except TimeoutError:
+            _log.debug("attempt %d: the link was open, and nobody came over it", self.number)
+        finally:
+            if connection is not None and not self.taken:
+                connection.detach()
+                await connection.close()
+        if not self.taken and not self.over:
+            await asyncio.sleep(_PAUSE_S)
+            self.over = True
+            then()
+
+
+class Rebuilder:
+    """Rebuilds the path to one player, as often as it breaks. Everything is called on the loop's thread.
+
+    Args:
+        make_connector: makes what connects.
+        on_taken: called with a new link that the match goes on over, and how many attempts this break took.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        player: int,
+        make_connector: MakeConnector,
+        on_taken: Callable[[int, PeerConnection, int], None],
+    ) -> None:
+        self._driver = driver
+        self._player = player
+        self._make_connector = make_connector
+        self._on_taken = on_taken
+        self._number = 0
+        self._before = 0
+        """The newest attempt before this break."""
+        self._broken = False
+        self._first: asyncio.TimerHandle | None = None
+        self._attempt: Attempt | None = None
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    def begin(self) -> None:
+        """Make a new link, in a moment: the path is broken."""
+        self._broken = True
+        if self._attempt is None and self._first is None:
+            self._first = asyncio.get_running_loop().call_later(FIRST_PAUSE_S, self._try_again)
+
+    def receive_signal(self, kind: object, payload: Mapping[str, Any] | None) -> None:
+        """Take in a signal of an attempt: theirs, if it is newer than ours; an older one's is late."""
+        sdp = payload.get("sdp") if payload is not None else None
+        number = attempt_of(sdp) if isinstance(sdp, str) else self._number
+        if self._number < number <= self._number + _AHEAD_MOST and kind == "offer":
+            self._before += number - 1 - self._number  # of which we know nothing
+            self._start(number, offers_first=False)
+        attempt = self._attempt
+        if attempt is not None and attempt.number == number and attempt.connector is not None:
+            attempt.connector.receive_signal(kind, payload)
+
+    def settle(self) -> int:
+        """Try no more: the old link carries again, or a new one does, or the player is gone.
+
+        A new link that is open already may be the one that the other side goes on over, and is left to it.
+
+        Returns:
+            How often it was tried in vain since the path broke.
+        """
+        attempts, self._before = self._number - self._before, self._number
+        self._broken = False
+        if self._attempt is None or self._attempt.opened is None:
+            self._stop()
+        return attempts
+
+    async def close(self) -> None:
+        """Leave nothing behind but a link that is taken. Idempotent."""
+        self._broken = False
+        self._stop()
+        if self._stopping:
+            await asyncio.wait(self._stopping)
+
+    def _start(self, number: int, *, offers_first: bool | None) -> None:
+        self._stop()
+        self._number = number
+        attempt = self._attempt = Attempt(number, self._take)
+        connector = self._make_connector(
+            number,
+            lambda: NewLink(self._driver, self._player, attempt),
+            timeout_s=ATTEMPT_TIMEOUT_S,
+            offers_first=offers_first,
+        )
+        attempt.start(connector, self._try_again)
+
+    def _try_again(self) -> None:
+        self._first = self._attempt = None
+        if self._broken:
+            self._start(self._number + 1, offers_first=None)
+
+    def _take(self, connection: PeerConnection) -> None:
+        attempts = max(1, self.settle())
+        self._stop()
+        self._on_taken(self._player, connection, attempts)
+
+    def _stop(self) -> None:
+        if self._first is not None:
+            self._first.cancel()
+            self._first = None
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            stopping = asyncio.get_running_loop().create_task(attempt.stop())
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
+            stopping.add_done_callback(note_failure)

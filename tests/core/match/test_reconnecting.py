@@ -1,0 +1,404 @@
+"""Broken paths: whoever lost sight of whom, the match goes on, or ends alike for all who are left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.control_log import CONTROL_KEPT_BYTES, ControlLog
+from gym_p2p.core.match.events import (
+    EpisodeBegan,
+    GiveChecksum,
+    Interrupted,
+    LineClosed,
+    LineOpened,
+    PlayerGone,
+    ProtocolErrorSeen,
+    Resumed,
+)
+from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.messages import (
+    PROTOCOL_VERSION,
+    Channel,
+    Checksum,
+    Continue,
+    Hello,
+    Ping,
+    Resume,
+    decode,
+    encode,
+)
+from gym_p2p.errors import ProtocolError
+from gym_p2p.net.links.memory import MemoryLink, Path
+from tests.core.examples import examples
+from tests.core.match.pairs import lone_match, outputs_of, seals_of
+from tests.core.tables import TICK_S, Table, held_action
+
+SYNC = SyncConfig(checksum_interval=10, reconnect_timeout_s=6)
+
+
+@attrs.frozen
+class Cut:
+    """A pair of players loses sight of each other for a while.
+
+    Attributes:
+        at_s: when.
+        for_s: how long nothing passes over the old link.
+        rebuilt_s: when a new link between the two is there, after the break; ``None``: none is made.
+        one_way: whether the second one still hears the first.
+    """
+
+    pair: tuple[int, int]
+    at_s: float
+    for_s: float
+    rebuilt_s: float | None
+    one_way: bool = False
+
+
+class CutTable(Table):
+    """A table whose paths break and are rebuilt, as the shells do it."""
+
+    def __init__(self, players: int, cuts: Sequence[Cut] = (), **options: Any) -> None:
+        super().__init__(players, **{"sync": SYNC, **options})
+        self.episodes = options.get("episodes", 1)
+        self.connect()
+        for attempt, cut in enumerate(cuts, 1):
+            self.clock.call_at(cut.at_s, partial(self._cut, cut))
+            self.clock.call_at(cut.at_s + cut.for_s, partial(self._mend, cut))
+            if cut.rebuilt_s is not None:
+                self.clock.call_at(cut.at_s + cut.rebuilt_s, partial(self._rebuild, cut, attempt))
+
+    def finished(self) -> bool:
+        return all(
+            (len(seat.played) >= self.episodes * seat.frames and seat.played_all) or seat.over or seat.stopped
+            for seat in self.seats
+        )
+
+    def _cut(self, cut: Cut) -> None:
+        one, other = cut.pair
+        self.network.darken(one, other)
+        if not cut.one_way:
+            self.network.darken(other, one)
+
+    def _mend(self, cut: Cut) -> None:
+        one, other = cut.pair
+        self.network.brighten(one, other)
+        self.network.brighten(other, one)
+
+    def _rebuild(self, cut: Cut, attempt: int) -> None:
+        # A new link is made over a path that carries: it mends the pair, whatever became of the old one.
+        one, other = cut.pair
+        for ends in ((one, other), (other, one)):
+            self.network._dark.discard(ends)
+            self.network._waiting.pop(ends, None)
+        for here, there in ((one, other), (other, one)):
+            self._offer(here, there, self.network.link(here, there, attempt), attempt)
+        for here, there in ((one, other), (other, one)):
+            self.seats[here].driver.introduce(there, self.network.link(here, there, attempt), attempt)
+
+    def _offer(self, here: int, there: int, link: MemoryLink, attempt: int) -> None:
+        driver = self.seats[here].driver
+        known = False
+
+        def on_message(_channel: Channel, data: bytes | str) -> None:
+            nonlocal known
+            if known:
+                driver.message(there, data)
+            elif driver.recognises(there, attempt, data):
+                known = True
+                driver.replace(there, link)
+                for older in range(attempt):
+                    old = self.network.link(here, there, older)
+                    old.on_message = lambda _channel, _data: None
+                    old.on_state = lambda _state: None
+
+        link.on_message = on_message
+        link.on_state = lambda state: driver.link_state(there, state)
+
+
+def rollback(players: int, cuts: Sequence[Cut] = (), **options: Any) -> CutTable:
+    settings = {"path": Path(one_way_ms=30), "action": held_action, "tick_s": TICK_S, "frames": 240}
+    return CutTable(players, cuts, window=8, **{**settings, **options})
+
+
+def lockstep(players: int, cuts: Sequence[Cut] = (), **options: Any) -> CutTable:
+    return CutTable(players, cuts, **{"path": Path(one_way_ms=20), "frames": 60, "episodes": 3, **options})
+
+
+def inputs_of(table: CutTable, seat: int) -> list[tuple[bytes, ...]]:
+    return [advance.inputs for advance in table.seats[seat].played]
+
+
+def assert_undisturbed(table: CutTable) -> None:
+    """Everybody played everything, all the same, and nobody was missed."""
+    frames = table.seats[0].frames
+    wanted = [
+        tuple(table.action(player, frame) for player in range(table.players)) for frame in range(frames)
+    ]
+    episodes = len(table.seats[0].events_of(EpisodeBegan))
+    for seat in table.seats:
+        assert not seat.events_of(PlayerGone)
+        assert not seat.events_of(ProtocolErrorSeen)
+        assert inputs_of(table, seat.index) == wanted * episodes
+        assert seat.state == table.seats[0].state
+    assert not table.desyncs()
+    assert all(table.agreed(seat.index) for seat in table.seats)
+
+
+@pytest.mark.parametrize("make", [lockstep, rollback])
+@pytest.mark.parametrize("players", [2, 3])
+@pytest.mark.parametrize("rebuilt_s", [None, 2.5])
+def test_a_path_that_is_cut_for_five_seconds_costs_nothing_but_time(
+    make: Any, players: int, rebuilt_s: float | None
+) -> None:
+    table = make(players, [Cut((0, 1), 1.5, 5.0, rebuilt_s)])
+    assert table.run(60)
+    assert_undisturbed(table)
+    for seat, other in ((0, 1), (1, 0)):
+        (broken,) = table.seats[seat].events_of(Interrupted)
+        (back,) = table.seats[seat].events_of(Resumed)
+        assert (broken.player, broken.limit_s, broken.reconnects) == (other, 6.0, True)
+        assert back.player == other
+        assert back.silent_s == pytest.approx(5.0 if rebuilt_s is None else 2.5, abs=0.4)
+
+
+@pytest.mark.parametrize("make", [lockstep, rollback])
+def test_a_path_that_comes_back_too_late_is_lost_for_both_at_the_time(make: Any) -> None:
+    table = make(2, [Cut((0, 1), 1.0, 20.0, None)])
+    assert table.run(12, until=lambda: all(seat.over for seat in table.seats))
+    assert table.clock.time() == pytest.approx(1.0 + 6.0, abs=0.4)
+    for seat in table.seats:
+        assert seat.over is not None
+        assert (seat.over.reason, seat.over.player) == ("peer_lost", 1 - seat.index)
+
+
+@pytest.mark.parametrize("players", [3, 4])
+def test_who_reaches_both_waits_with_them_and_removes_nobody(players: int) -> None:
+    table = lockstep(players, [Cut((0, 1), 0.5, 5.5, None)], patience_s=2.0)
+    assert table.run(60)
+    assert_undisturbed(table)
+    for seat in table.seats[2:]:
+        assert not seat.events_of(Interrupted)
+
+
+def test_several_pairs_break_and_are_rebuilt_at_once() -> None:
+    cuts = [Cut(pair, 1.0 + at, 5.0, 2.0) for at, pair in enumerate([(0, 1), (2, 3), (0, 2)])]
+    table = rollback(4, cuts)
+    assert table.run(60)
+    assert_undisturbed(table)
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(
+    players=st.integers(2, 4),
+    window=st.booleans(),
+    draws=st.lists(
+        st.tuples(
+            st.integers(0, 5),
+            st.floats(0.1, 4),
+            st.floats(0.1, 9),
+            st.none() | st.floats(0.2, 7),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=4,
+        unique_by=lambda draw: draw[0],
+    ),
+    dies=st.none() | st.tuples(st.integers(0, 3), st.floats(0.2, 6)),
+    loss=st.sampled_from([0.0, 0.1, 0.3]),
+    seed=st.integers(0, 1000),
+)
+def test_whatever_breaks_and_comes_back_nobody_differs_and_nobody_hangs(
+    players: int,
+    draws: list[tuple[int, float, float, float | None, bool]],
+    dies: tuple[int, float] | None,
+    loss: float,
+    seed: int,
+    *,
+    window: bool,
+) -> None:
+    pairs = [(0, 1), (1, 2), (0, 2), (0, 3), (1, 3), (2, 3)]
+    cuts = [
+        Cut(pairs[which], at_s, for_s, rebuilt_s, one_way)
+        for which, at_s, for_s, rebuilt_s, one_way in draws
+        if max(pairs[which]) < players
+    ]
+    options: dict[str, Any] = {"seed": seed, "path": Path(one_way_ms=25, loss=loss, jitter_ms=4)}
+    table = rollback(players, cuts, **options) if window else lockstep(players, cuts, **options)
+    if dies is not None:
+        table.clock.call_at(dies[1], table.seats[dies[0] % players].vanish)
+    assert table.run(120), [(seat.over, len(seat.played)) for seat in table.seats]
+    longest = max([min(cut.for_s, cut.rebuilt_s or cut.for_s) for cut in cuts], default=0.0)
+    if longest < SYNC.reconnect_timeout_s - 1.0 and dies is None:
+        assert_undisturbed(table)
+    final = [
+        inputs_of(table, seat.index) if not window else [i for i, _ in seat.confirmed] for seat in table.seats
+    ]
+    for one in final:
+        for other in final:
+            both = min(len(one), len(other))
+            assert one[:both] == other[:both]
+
+
+def connected(**options: Any) -> Match:
+    """The first player's match of two, whom the other one has greeted who would wait, too."""
+    match = lone_match(2, sync=SyncConfig(reconnect_timeout_s=6, **options))
+    match.opened(1, 0.0)
+    key = seals_of(1, 2).key_for(0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, 9_000)), 0.0)
+    outputs_of(match)
+    return match
+
+
+def test_only_the_player_themselves_is_recognised_over_a_new_link() -> None:
+    match = connected()
+    stranger, they = seals_of(2, 2), seals_of(1, 2)
+    for attempt, message in (
+        (1, Resume(1, stranger.proof_for(0, 1))),
+        (1, Resume(1, b"")),
+        (2, Resume(2, they.proof_for(0, 1))),  # of an earlier attempt
+        (2, Resume(1, they.proof_for(0, 1))),
+        (1, Resume(1, they.proof_for(1, 1))),  # as made for somebody else
+        (1, Continue(0)),
+    ):
+        assert not match.recognises(1, attempt, encode(message))
+    assert not match.recognises(1, 1, b"nonsense")
+    assert match.recognises(1, 1, encode(Resume(1, they.proof_for(0, 1))))
+
+
+def test_who_has_not_greeted_yet_is_taken_on_the_services_word() -> None:
+    match = lone_match(2, sync=SYNC)
+    match.opened(1, 0.0)
+    assert match.recognises(1, 1, encode(Resume(1, b"")))
+
+
+def greet(match: Match, player: int, reconnect_ms: int) -> None:
+    key = seals_of(player, 3).key_for(0)
+    match.opened(player, 0.0)
+    hello = Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, reconnect_ms)
+    match.receive(player, encode(hello), 0.0)
+
+
+def pass_time(match: Match, since: float, until: float) -> list[object]:
+    """Look after the match as its driver does; return what it puts out."""
+    now, outputs = since, outputs_of(match)
+    while (now := now + 0.1) < until + 0.05:
+        match.handle_timeout(now)
+        outputs += outputs_of(match)
+    return outputs
+
+
+def gone_in(outputs: list[object]) -> list[str]:
+    return [event.reason for event in outputs if isinstance(event, PlayerGone)]
+
+
+@pytest.mark.parametrize("told_ms", [(9_000, 3_000), (3_000, 9_000)])
+def test_the_least_patient_player_says_how_long_everybody_waits(told_ms: tuple[int, int]) -> None:
+    match = lone_match(3, sync=SYNC)
+    greet(match, 1, told_ms[0])
+    greet(match, 2, told_ms[1])
+    outputs = pass_time(match, 0.0, 1.0)
+    assert [(e.limit_s, e.reconnects) for e in outputs if isinstance(e, Interrupted)] == [(3.0, True)] * 2
+    assert not gone_in(pass_time(match, 1.0, 2.9))
+    assert gone_in(pass_time(match, 2.9, 3.1)) == ["peer_lost"] * 2
+
+
+def test_where_one_player_rebuilds_nothing_nobody_does() -> None:
+    match = lone_match(2, sync=SYNC)
+    match.opened(1, 0.0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0)), 0.0)
+    outputs_of(match)
+    match.handle_timeout(0.6)
+    (broken,) = [event for event in outputs_of(match) if isinstance(event, Interrupted)]
+    assert (broken.limit_s, broken.reconnects) == (2.0, False)
+
+
+def test_a_closed_link_is_no_loss_while_a_new_one_may_come_and_a_crash_after_two_seconds() -> None:
+    match = connected()
+    match.closed(1, 0.2)
+    (broken,) = outputs_of(match)
+    assert isinstance(broken, Interrupted)
+    assert broken.reconnects
+    assert not gone_in(pass_time(match, 0.2, 2.1))
+    assert gone_in(pass_time(match, 2.1, 2.3)) == ["peer_crashed"]
+
+
+def test_a_closed_link_that_is_replaced_is_forgotten() -> None:
+    match = connected()
+    match.closed(1, 1.0)
+    match.replaced(1, 1.5)
+    assert [event for event in outputs_of(match) if isinstance(event, Resumed)] == [Resumed(1, 1.5)]
+    match.receive(1, encode(Continue(0)), 1.6)
+    for tenth in range(17, 60):
+        match.receive(1, encode(Ping(tenth, tenth, 0)), tenth / 10)
+        match.handle_timeout(tenth / 10)
+    assert not gone_in(outputs_of(match))
+
+
+@pytest.mark.parametrize("line", ["closed", "cut off"])
+def test_who_is_silent_and_has_no_line_to_the_service_is_not_waited_for_as_long(line: str) -> None:
+    match = connected()
+    match.command(LineClosed(1, cut_off=line == "cut off"), 0.1)
+    assert not gone_in(pass_time(match, 0.1, 2.0))
+    assert gone_in(pass_time(match, 2.0, 2.2)) == ["peer_crashed" if line == "cut off" else "peer_lost"]
+
+
+def test_who_has_their_line_again_is_waited_for_to_the_end() -> None:
+    match = connected()
+    match.command(LineClosed(1, cut_off=True), 0.1)
+    pass_time(match, 0.1, 1.0)
+    match.command(LineOpened(1), 1.0)
+    assert not gone_in(pass_time(match, 1.0, 5.9))
+    assert gone_in(pass_time(match, 5.9, 6.1)) == ["peer_lost"]
+
+
+def control_of(match: Match) -> list[object]:
+    sent = [out for out in outputs_of(match) if isinstance(out, Transmit) and out.channel is Channel.CTRL]
+    return [decode(one.data) for one in sent]
+
+
+def test_control_messages_go_on_over_a_new_link_from_the_count_that_the_other_holds() -> None:
+    match = connected()
+    log = match._peers[1].control
+    for frame in (9, 19, 29):
+        match.command(GiveChecksum(frame, b"x", 1), 0.1)
+    outputs_of(match)
+    match.receive(1, encode(Ping(1, 1, 2)), 0.2)  # the greeting and one of these
+    assert (log.sent, len(log._kept)) == (4, 2)
+    match.replaced(1, 0.5)
+    match.command(GiveChecksum(39, b"x", 1), 0.6)
+    assert control_of(match) == [Continue(1)]
+    match.receive(1, encode(Continue(3)), 0.7)
+    assert control_of(match) == [Checksum(1, 29, b"x"), Checksum(1, 39, b"x")]
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_who_lacks_what_is_kept_no_more_or_claims_what_was_not_sent_is_lost(count: int) -> None:
+    match = connected()
+    for frame in (9, 19, 29):
+        match.command(GiveChecksum(frame, b"x", 1), 0.1)
+    match.receive(1, encode(Ping(1, 1, 2)), 0.2)
+    match.replaced(1, 0.5)
+    outputs_of(match)
+    match.receive(1, encode(Continue(count)), 0.7)
+    assert gone_in(outputs_of(match)) == ["peer_lost"]
+
+
+def test_what_is_kept_of_control_messages_is_bounded() -> None:
+    log = ControlLog()
+    for _ in range(100):
+        log.add(bytes(100_000))
+        assert log._kept_bytes <= CONTROL_KEPT_BYTES
+    assert log.sent == 100
+    log.held_back = True
+    with pytest.raises(ProtocolError):
+        log.resume(0)
+    assert len(log.resume(log._acknowledged)) == len(log._kept)

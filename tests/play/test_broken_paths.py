@@ -1,0 +1,162 @@
+"""Paths that break, as the documents, the log and the person at the screen are told of them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.events import Interrupted, PlayerGone, Resumed, Source
+from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.net.worker.messages import PathBroken, PathRebuilt, PathTried
+from gym_p2p.play.broken_paths import BrokenPaths
+from gym_p2p.play.match_client import Silence
+from gym_p2p.play.waits import Paused, Waits
+
+AT_MS = 1_800_000_000_000
+SILENT = Interrupted(1, 0.5, 10.0, reconnects=True)
+
+
+def told(*events: Any) -> MatchRecord:
+    record = MatchRecord(
+        game_id="m",
+        player_id="left",
+        players=["left", "right"],
+        peers=["right"],
+        session_start_ms=AT_MS,
+        environment={},
+        config={},
+    )
+    paths = BrokenPaths(record, ["left", "right"])
+    for number, event in enumerate(events):
+        paths.fold(AT_MS + 1_000 * number, event)
+    return record
+
+
+def test_a_path_that_comes_back_by_itself_is_told_with_its_states_and_who_was_away() -> None:
+    record = told(PathBroken(1, "completed", "open"), SILENT, Resumed(1, 1.5))
+    (broken,), (attempt,) = record.disconnections, record.attempts
+    assert (broken.other_peer, broken.ice_state, broken.dc_state) == ("right", "completed", "interrupted")
+    assert (attempt.outcome, attempt.over, attempt.attempts) == ("success", "old_connection", 1)
+    assert (attempt.other_peer, attempt.duration) == ("right", 1_500.0)
+    assert record.links["right"].gap_count == 1
+
+
+def test_a_closed_link_is_told_as_closed() -> None:
+    assert told(PathBroken(1, "closed", "closed"), SILENT).disconnections[0].dc_state == "closed"
+
+
+def test_a_new_connection_is_told_with_its_attempts_and_candidates_once() -> None:
+    rebuilt = PathRebuilt(1, 3, "srflx", "host")
+    record = told(SILENT, rebuilt, Resumed(1, 4.0), SILENT, Resumed(1, 0.9))
+    first, second = record.attempts
+    assert (first.over, first.attempts) == ("new_connection", 3)
+    assert (first.local_candidate_type, first.remote_candidate_type) == ("srflx", "host")
+    assert (second.over, second.attempts, second.local_candidate_type) == ("old_connection", 1, None)
+
+
+def test_a_new_connection_that_only_the_other_side_needed_is_told_too() -> None:
+    record = told(PathRebuilt(1, 1, "host", "host"), SILENT, Resumed(1, 0.9))
+    assert [(one.over, one.duration) for one in record.attempts] == [
+        ("new_connection", 0.0),
+        ("old_connection", 900.0),
+    ]
+
+
+def test_what_was_tried_in_vain_is_told_at_the_players_end() -> None:
+    gone = PlayerGone(1, "peer_lost", 7, source=Source.OBSERVATION)
+    record = told(SILENT, PathTried(1, 2), gone)
+    (attempt,) = record.attempts
+    assert (attempt.outcome, attempt.over, attempt.attempts) == ("timeout", None, 2)
+    assert attempt.duration == 2_500.0
+    assert [one.dc_state for one in record.disconnections] == ["interrupted", "closed"]
+
+
+class Client:
+    """The little that waits want to know of the network half."""
+
+    def __init__(self) -> None:
+        self.silent: dict[int, Silence] = {}
+        self.gone_count = 0
+        self.not_ready = [1]
+        self.commands: list[object] = []
+        self.command = self.commands.append
+
+    def player_id(self, player: int) -> str:
+        return ("left", "right")[player]
+
+
+class Book:
+    """The little that waits want of a recorder."""
+
+    def __init__(self) -> None:
+        self.pauses: list[tuple[Sequence[Any], str]] = []
+
+    def rtt_ms(self, _player: int) -> float | None:
+        return 20.0
+
+    def paused(self, players: Sequence[Any], why: str, **_times: float) -> None:
+        self.pauses.append((players, why))
+
+
+def waits(client: Client, book: Book, on_pause: Any = None, **options: Any) -> Waits:
+    config = SyncConfig(fps=60, **options)
+    made: Any = Waits
+    waiting: Waits = made(config, client=client, recorder=book, takes_turns=False, on_pause=on_pause)
+    return waiting
+
+
+@pytest.mark.parametrize("at", ["input", "reset"])
+def test_a_pause_for_a_broken_path_is_shown_told_logged_and_recorded(
+    at: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, book = Client(), Book()
+    heard: list[Paused | None] = []
+    waiting = waits(client, book, heard.append)
+    client.silent[1] = Silence(time.monotonic() - 1.2, 10.0)
+    with caplog.at_level(logging.WARNING):
+        if at == "input":
+            waiting.for_inputs([1], since=time.monotonic())
+        else:
+            waiting.for_resets()
+        paused = waiting.paused
+        assert paused is not None
+        assert (paused.players, paused.why, paused.limit_s) == (("right",), "silent", 10.0)
+        assert str(paused).startswith("path to 'right' lost 1.")
+        assert str(paused).endswith("s left")
+        waiting.over()
+    assert heard == [paused, None]
+    assert book.pauses == [(("right",), "silent")]
+    first, second = [record.getMessage() for record in caplog.records]
+    assert first.startswith("paused: path to 'right' lost")
+    assert second.startswith("going on after a pause of")
+
+
+@pytest.mark.parametrize("limits", [{"input_timeout_s": 0.1}, {"reset_timeout_s": 0.1}])
+def test_who_is_silent_is_for_the_network_half_to_give_up(limits: dict[str, float]) -> None:
+    client = Client()
+    waiting = waits(client, Book(), **limits)
+    client.silent[1] = Silence(time.monotonic() - 5.0, 10.0)
+    since = time.monotonic() - 5.0
+    waiting.for_inputs([1], since=since)
+    waiting.for_resets()
+    time.sleep(0.15)
+    waiting.for_inputs([1], since=since)
+    waiting.for_resets()
+    assert not client.commands
+
+
+def test_a_listener_that_fails_does_not_end_the_match(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(_paused: Paused | None) -> None:
+        raise RuntimeError("a bug")
+
+    client = Client()
+    waiting = waits(client, Book(), broken)
+    client.silent[1] = Silence(time.monotonic(), 10.0)
+    waiting.for_inputs([1], since=time.monotonic())
+    waiting.over()
+    assert "on_pause failed" in caplog.text
