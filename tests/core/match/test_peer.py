@@ -218,7 +218,7 @@ def test_a_line_that_closes_within_a_second_of_the_last_word_or_half_the_timeout
     peer = playing()
     peer.sync = SyncConfig(disconnect_notice_s=0.25, disconnect_timeout_s=timeout_s)
     peer.received_at = 16.0
-    peer.line_closed_at = 16.0 + at_once_s
+    peer.line_closed_at, peer.line_cut_off = 16.0 + at_once_s, True
     assert peer.fell_silent() == Loss(Cause.CRASHED, Source.SERVICE)
     peer.line_closed_at = 16.0 + at_once_s + 0.01
     assert peer.fell_silent() == Loss(Cause.LOST)

@@ -4,7 +4,15 @@ from functools import partial
 from typing import Any
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import Connected, Event, Leave, PlayerGone, ProtocolErrorSeen
+from gym_p2p.core.match.events import (
+    Connected,
+    Event,
+    Interrupted,
+    Leave,
+    PlayerGone,
+    ProtocolErrorSeen,
+    Resumed,
+)
 from gym_p2p.core.match.match import Match
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.memory import MemoryNetwork, Path, VirtualClock
@@ -16,7 +24,8 @@ TERMS: dict[str, Any] = {"must": {}}
 class Ends:
     """Two drivers with a link between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, reconnect_timeout_s: float = 0) -> None:
+        self._sync = SyncConfig(reconnect_timeout_s=reconnect_timeout_s)
         self.clock = VirtualClock()
         self.network = MemoryNetwork(self.clock, seed=1, path=Path(one_way_ms=10))
         self.events: list[list[Event]] = [[], []]
@@ -25,9 +34,7 @@ class Ends:
         ]
 
     def _match(self, index: int) -> Match:
-        return Match(
-            local=index, players=2, description=TERMS, match_seed=1, sync=SyncConfig(), secret=b"ours"
-        )
+        return Match(local=index, players=2, description=TERMS, match_seed=1, sync=self._sync, secret=b"ours")
 
     def connect(self) -> None:
         self._listen(0, 1)
@@ -68,6 +75,37 @@ def test_a_closed_link_is_a_lost_player_and_what_comes_from_strangers_is_ignored
     ends.network.link(1, 0).shut()
     ends.clock.run_until(2.0)
     assert PlayerGone(1, "peer_crashed", 0) in ends.events[0]
+
+
+def test_over_a_new_link_the_match_goes_on_once_the_player_is_recognised() -> None:
+    ends = Ends(reconnect_timeout_s=10)
+    ends.connect()
+    ends.clock.run_until(1.0)
+    ends.network.link(1, 0).shut()
+    ends.clock.run_until(1.5)
+    taken = [False, False]
+
+    def on_message(here: int, _channel: object, data: bytes | str) -> None:
+        driver, there = ends.drivers[here], 1 - here
+        if taken[here]:
+            driver.message(there, data)
+        elif driver.recognises(there, 1, data):
+            taken[here] = True
+            driver.replace(there, ends.network.link(here, there, 1))
+
+    for here in (0, 1):
+        ends.network.link(here, 1 - here, 1).on_message = partial(on_message, here)
+    assert not ends.drivers[0].recognises(1, 1, "text")
+    for here in (0, 1):
+        ends.drivers[here].introduce(1 - here, ends.network.link(here, 1 - here, 1), 1)
+    ends.clock.run_until(30.0)
+    assert taken == [True, True]
+    for events in ends.events:
+        assert [type(event) for event in events if isinstance(event, Interrupted | Resumed)] == [
+            Interrupted,
+            Resumed,
+        ]
+        assert not [event for event in events if isinstance(event, PlayerGone | ProtocolErrorSeen)]
 
 
 def test_after_a_stop_nothing_is_done_any_more() -> None:
