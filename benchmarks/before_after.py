@@ -24,7 +24,8 @@ __all__ = ["main", "table"]
 def table(found: Collected, names: Sequence[str]) -> list[dict[str, object]]:
     """Return every row of which there is something, with its ratios; ``names`` are the two sides'."""
     before, after = names
-    return [line for row in ROWS if (line := _line(row, found, before, after))[after] is not None]
+    lines = (_line(row, found, before, after) for row in ROWS)
+    return [line for line in lines if (line[before], line[after]) != (None, None)]
 
 
 def _line(row: Row, found: Collected, before: str, after: str) -> dict[str, object]:

@@ -29,6 +29,7 @@ from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.env.split import SeatsOption, plain_seats
 from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.net.worker.backends import prepare_network
 from gym_p2p.play.copies import Copied
 from gym_p2p.play.ending import why_closed
 from gym_p2p.play.reentrancy import close_when_dropped
@@ -157,6 +158,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         **options: Unpack[P2POptions],
     ) -> None:
         config = config_from_options(options)
+        prepare_network(config.network)  # first, for it goes on beside the rest
         seat, watchers = plain_number(seat), plain_number(watchers)
         RecordConstructorArgs.__init__(
             self,
@@ -272,6 +274,7 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
             found = f"a {type(env).__module__}.{type(env).__qualname__}"
             raise UnsupportedEnvironment(f"wanted a PettingZoo environment, got {found}; P2PEnv takes others")
         config = config_from_options(options)
+        prepare_network(config.network)  # first, for it goes on beside the rest
         self._game = _isolated(make_game(env, default_actions=default_actions), config)
         for agent in agents:
             self._game.action_space(agent)

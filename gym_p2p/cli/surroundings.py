@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
 import os
@@ -106,6 +105,7 @@ def run_until_interrupted(coroutine: Coroutine[Any, Any, _T]) -> _T:
     A handler that raises would do so in the middle of whatever the event loop is at, and what that holds is
     never closed.
     """
+    import asyncio  # noqa: PLC0415 - half of what --help would load
 
     async def heeding() -> _T:
         loop = asyncio.get_running_loop()

@@ -15,6 +15,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
+from gym_p2p.net.worker.backends import prepare_network
 from gym_p2p.play.progress import SessionState
 from gym_p2p.play.reentrancy import close_when_dropped
 from gym_p2p.play.session import Session
@@ -59,6 +60,7 @@ class Copied:
     def __setstate__(self, state: dict[str, Any]) -> None:
         made_of: _MadeOf = state["p2p"]
         vars(self).update(state)
+        prepare_network(made_of.config.network)
         self.p2p = Session(made_of.game, seats=made_of.seats, config=made_of.config)
         self.p2p.environment = made_of.environment
         close_when_dropped(self, self.p2p.close)

@@ -24,7 +24,6 @@ from gym_p2p.errors import ConfigurationError
 from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
-from gym_p2p.net.worker.backends import prepare_network
 from gym_p2p.play.aftermath import aftermath_command
 from gym_p2p.play.broadcast import Broadcast
 from gym_p2p.play.ending import Ending
@@ -76,7 +75,6 @@ class MatchSetup:
         """What the others are told about this player."""
         self.seats: tuple[SeatId, ...] | None = self._wanted
         self.recorder: Recorder | None = None
-        prepare_network(config.network)
 
     @property
     def queue_status(self) -> QueueStatus | None:

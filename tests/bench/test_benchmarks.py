@@ -44,11 +44,12 @@ def test_each_row_is_the_median_of_its_rounds_beside_what_was_measured_with_it()
         ("now", "tick, p50"): [40.0],
         ("old", "tick, p99"): [40.0],
     }
-    (echo, tick) = table(found, ("old", "now"))
+    (echo, tick, gone) = table(found, ("old", "now"))
     assert (echo["old"], echo["now"], echo["after / before"]) == (400.0, 100.0, 0.25)
     assert (echo["floor"], echo["after / floor"]) == (50.0, 2.0)
     assert (echo["anchor"], echo["after / anchor"]) == (900.0, 100 / 900)
     assert (tick["old"], tick["now"], tick["after / before"]) == (None, 40.0, None)
+    assert (gone["old"], gone["now"], gone["after / before"]) == (40.0, None, None)
 
 
 def test_what_rows_are_of_is_what_the_measurements_give() -> None:

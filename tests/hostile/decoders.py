@@ -1,7 +1,7 @@
 """Every decoder of the package for what others wrote, as a table: what it reads, what it may raise.
 
-Those of files are in :mod:`tests.hostile.file_decoders`. A decoder either returns a value or raises the one
-class of errors that it declares; where it declares none, it never raises.
+Those of files are in :mod:`tests.hostile.file_decoders`, and more beside it. A decoder either returns a value
+or raises the one class of errors that it declares; where it declares none, it never raises.
 """
 
 from __future__ import annotations
@@ -355,7 +355,8 @@ def _others() -> Iterator[Decoder]:
 def decoders() -> list[Decoder]:
     """Return all of them."""
     from tests.hostile.file_decoders import file_decoders  # noqa: PLC0415 - it needs this module's class
+    from tests.hostile.human_decoders import human_decoders  # noqa: PLC0415 - likewise
     from tests.hostile.study_decoders import study_decoders  # noqa: PLC0415 - likewise
 
     here = [*_wires(), *_payloads(), *_lines(), *_terms(), *_actions(), *_others()]
-    return [*here, *file_decoders(), *study_decoders()]
+    return [*here, *file_decoders(), *study_decoders(), *human_decoders()]

@@ -33,6 +33,7 @@ CALLS_A_BYTE = 20
 OURS = {
     "gym_p2p.net.worker.pipe": "the two halves of one player",
     "gym_p2p.processes.pool": "a process and its own worker",
+    "gym_p2p.processes.reports": "a program and its own fork server",
     "gym_p2p.game.determinism.fresh_process": "a process and its own child",
     "gym_p2p.bench": "a benchmark and its own processes",
     "gym_p2p.cli.demo": "the demo and its own players, and the documents that they wrote a moment ago",
@@ -41,6 +42,8 @@ OURS = {
     "gym_p2p.server.outbox": "the service's own markers, and documents that the intake has checked",
     "gym_p2p.exports.documents:schema": "a schema of this package",
     "gym_p2p.game.env.installed:_holds": "what pip wrote of an installed package",
+    "gym_p2p.game.env.versions:_files": "what pip wrote of an installed package",
+    "gym_p2p.human.keys.offered:_assignments": "the source of the environment at hand",
     "gym_p2p.game.env.recipe:recipe_of": "what the environment at hand says of itself",
     "gym_p2p.game.env.recipe:named_recipe": "arguments from the user's own command line",
     "gym_p2p.game.determinism.trial:_repeated": "actions that the trial encoded itself",
