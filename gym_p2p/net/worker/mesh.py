@@ -17,7 +17,7 @@ import attrs
 
 from gym_p2p.config import IceServer, LinkConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS, MatchFound, MatchPlayer, MatchSignal, PeerLeft
-from gym_p2p.core.signaling.attempts import attempt_of, tagged
+from gym_p2p.core.signaling.attempts import tagged
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
@@ -141,8 +141,7 @@ class Mesh:
         if connector is None:
             return False
         rebuilder = self._rebuilders.get(signal.from_player_id)
-        sdp = (signal.payload or {}).get("sdp")
-        if rebuilder is not None and not (isinstance(sdp, str) and attempt_of(sdp) == 0):
+        if rebuilder is not None and rebuilder.concerns(signal.payload):
             rebuilder.receive_signal(signal.type, signal.payload)
         else:
             connector.receive_signal(signal.type, signal.payload)

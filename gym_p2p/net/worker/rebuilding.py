@@ -180,6 +180,11 @@ class Rebuilder:
         if self._attempt is None and self._first is None:
             self._first = asyncio.get_running_loop().call_later(FIRST_PAUSE_S, self._try_again)
 
+    def concerns(self, payload: Mapping[str, Any] | None) -> bool:
+        """Whether a signal is of a new link; a candidate, which names none, is while one is being made."""
+        sdp = payload.get("sdp") if payload is not None else None
+        return attempt_of(sdp) > 0 if isinstance(sdp, str) else self._attempt is not None
+
     def receive_signal(self, kind: object, payload: Mapping[str, Any] | None) -> None:
         """Take in a signal of an attempt: theirs, if it is newer than ours; an older one's is late."""
         sdp = payload.get("sdp") if payload is not None else None
