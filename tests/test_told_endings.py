@@ -164,3 +164,28 @@ def test_a_live_view_is_told_for_whom_the_match_stands_and_for_how_long_at_most(
     assert str(paused) == "waiting for 'a' to play, up to 3 s"
     assert env.p2p.progress.paused is None
     env.close()
+
+
+def test_who_breaks_off_a_wait_stands_no_longer_whatever_they_do_then(lobby: Lobby) -> None:
+    heard: list[Any] = []
+
+    def interrupt(paused: Any) -> None:
+        heard.append(paused)
+        if paused is not None:
+            raise KeyboardInterrupt
+
+    env = P2PEnv(gymnasium.make(BLEND, **ENDLESS), seat="b", **lobby.options(fps=100, on_pause=interrupt))
+
+    def play() -> None:
+        env.reset()
+        for frame in range(10_000):
+            env.step(act(env.action_space, frame))
+
+    with lone_player("a", lobby.options(), ends="go away", **ENDLESS):
+        (broken_off,) = together(play)
+        assert isinstance(broken_off, KeyboardInterrupt), broken_off
+        assert [paused if paused is None else paused.players for paused in heard] == [("a",), None]
+        assert env.p2p.progress.paused is None
+        env.close()
+    (pause,) = env.export_multiplayer_metrics()["pauses"]
+    assert (pause["reason"], pause["playerIds"]) == ("input", ["a"])

@@ -103,15 +103,17 @@ class LiveEpisode:
         result = self._shown(advanced=False) if self._over is not None or runner.rollout.over else None
         if result is None:
             self._client.drain()
-        while result is None:
-            if any(self._recorder.desyncs.values()) and self._config.on_desync == "truncate":
-                return Ending("desync", self._recorder.desynced_with)
-            if not (given or runner.rollout.over or runner.awaits_end()):
-                runner.add_input(actions)
-                given = True
-            advanced = self._advance() or advanced
-            result = self._shown(advanced=advanced) or self._wait(began)
-        self._waits.over()
+        try:
+            while result is None:
+                if any(self._recorder.desyncs.values()) and self._config.on_desync == "truncate":
+                    return Ending("desync", self._recorder.desynced_with)
+                if not (given or runner.rollout.over or runner.awaits_end()):
+                    runner.add_input(actions)
+                    given = True
+                advanced = self._advance() or advanced
+                result = self._shown(advanced=advanced) or self._wait(began)
+        finally:
+            self._waits.over()  # by Ctrl-C, say: nobody is waited for any more
         if not isinstance(result, Ending):
             if runner.rollout.pictures is not None:
                 runner.rollout.pictures.show(self.frame_shown)

@@ -81,14 +81,16 @@ class LiveMatch:
         """
         command = BeginEpisode(seed, None if options is None else dict(options), self.played.input_delay)
         self.client.command(command)
-        began = self.client.wait_for(
-            EpisodeBegan,
-            self.waits.reset_limit_s + self.waits.last_s,
-            "the episode",
-            "The others must call reset() too, each in a process or thread of their own.",
-            meanwhile=self.waits.for_resets,
-        )
-        self.waits.over()
+        try:
+            began = self.client.wait_for(
+                EpisodeBegan,
+                self.waits.reset_limit_s + self.waits.last_s,
+                "the episode",
+                "The others must call reset() too, each in a process or thread of their own.",
+                meanwhile=self.waits.for_resets,
+            )
+        finally:
+            self.waits.over()
         self.settle()  # what came at the barrier made frames of the episode before final
         return began
 

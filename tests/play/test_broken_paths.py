@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from gym_p2p.core.match.events import Interrupted, PlayerGone, Resumed, Source
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.net.worker.messages import PathBroken, PathRebuilt, PathTried
 from gym_p2p.play.broken_paths import BrokenPaths
+from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import Silence
 from gym_p2p.play.waits import Paused, Waits
 
@@ -89,6 +91,11 @@ class Client:
     def player_id(self, player: int) -> str:
         return ("left", "right")[player]
 
+    def wait_for(self, *_told: object, meanwhile: Callable[[], None]) -> None:
+        """Wait, and be broken off."""
+        meanwhile()
+        raise KeyboardInterrupt
+
 
 class Book:
     """The little that waits want of a recorder."""
@@ -134,6 +141,20 @@ def test_a_pause_for_a_broken_path_is_shown_told_logged_and_recorded(
     first, second = [record.getMessage() for record in caplog.records]
     assert first.startswith("paused: path to 'right' lost")
     assert second.startswith("going on after a pause of")
+
+
+def test_a_wait_at_the_barrier_that_is_broken_off_is_over() -> None:
+    client, book = Client(), Book()
+    heard: list[Paused | None] = []
+    waiting = waits(client, book, heard.append)
+    client.silent[1] = Silence(time.monotonic() - 1.2, 10.0)
+    made: Any = LiveMatch
+    match = made(client=client, recorder=book, played=SimpleNamespace(input_delay=0), waits=waiting)
+    with pytest.raises(KeyboardInterrupt):
+        match.await_episode(None, None)
+    assert len(heard) == 2
+    assert heard[-1] is waiting.paused is None
+    assert book.pauses == [(("right",), "silent")]
 
 
 @pytest.mark.parametrize("limits", [{"input_timeout_s": 0.1}, {"reset_timeout_s": 0.1}])
