@@ -159,22 +159,23 @@ class Match:
             self._course.lose(peer, loss, now)
         self._finish_leaving(now)
 
-    def introduction(self, player: int, attempt: int) -> bytes:
+    def introduction(self, player: int, attempt: int, binding: bytes) -> bytes:
         """Return what has to be sent first over a new link to a player, on the control channel.
 
         Args:
             player: to whom.
             attempt: which one it is of these two players to make one, counted from 1; equal on both sides.
+            binding: what the new link's two ends alone know and have in common.
         """
-        return self._reconnecting.introduction(self._peers[player], attempt)
+        return self._reconnecting.introduction(self._peers[player], attempt, binding)
 
-    def recognises(self, player: int, attempt: int, data: bytes) -> bool:
+    def recognises(self, player: int, attempt: int, binding: bytes, data: bytes) -> bool:
         """Whether a message over a new link shows that this player is at its other end.
 
         Before one does, nothing that comes over it may be given to :meth:`receive`; then call
         :meth:`replaced`, and send over it alone.
         """
-        return self._reconnecting.recognises(self._peers[player], attempt, data)
+        return self._reconnecting.recognises(self._peers[player], attempt, binding, data)
 
     def replaced(self, player: int, now: float) -> None:
         """Go on over a new link to a player, who was recognised; the old one carries nothing any more."""

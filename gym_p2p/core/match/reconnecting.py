@@ -15,9 +15,10 @@ Either the old link carries again: then nothing has happened. Or the shells make
 Why each control message arrives once: who sends ``Continue`` has left the old link, so that its count is
 final; who receives it has sent none over the new link before, and begins with the first that is lacking.
 Why a stranger cannot take the place: the proof is a digest under the key that its sender gave the recipient
-with the greeting, over the first link, which nobody else read. It names the attempt, so that one of an
-earlier attempt shows nothing. Who has not greeted yet can be asked for no proof, and is taken on the
-service's word, as for the first link.
+with the greeting, over the first link, which nobody else read. It is of the attempt, so that one of an
+earlier attempt shows nothing, and of what the two ends of this link alone have in common, so that nobody who
+stands between two links can pass it on. Who has not greeted yet can be asked for no proof, and is taken on
+the service's word, as for the first link.
 Why it ends: the time since the last message grows whatever is attempted, and only a message resets it.
 
 Knows peers, proofs and counts; refuses to know how links are made. Times are monotonic seconds, passed in.
@@ -68,11 +69,11 @@ class Reconnecting:
             peer.closed_at, peer.closed_loss = now, loss
         self.interrupt(peer, now)
 
-    def introduction(self, peer: Peer, attempt: int) -> bytes:
+    def introduction(self, peer: Peer, attempt: int, binding: bytes) -> bytes:
         """Return what a new link to a peer begins with."""
-        return encode(Resume(attempt, self._seals.proof_for(peer.index, attempt)))
+        return encode(Resume(attempt, self._seals.proof_for(peer.index, attempt, binding)))
 
-    def recognises(self, peer: Peer, attempt: int, data: bytes) -> bool:
+    def recognises(self, peer: Peer, attempt: int, binding: bytes, data: bytes) -> bool:
         """Whether what came over a new link of this attempt shows that this very peer is at its other end."""
         try:
             message = decode(data)
@@ -80,7 +81,8 @@ class Reconnecting:
             return False
         if not peer.present or not isinstance(message, Resume) or message.attempt != attempt:
             return False
-        return peer.state is PeerState.GREETING or self._seals.proves(peer.index, attempt, message.proof)
+        greeted = peer.state is not PeerState.GREETING
+        return not greeted or self._seals.proves(peer.index, attempt, binding, message.proof)
 
     def replaced(self, peer: Peer, now: float) -> None:
         """Go on over a new link, whose peer was recognised."""

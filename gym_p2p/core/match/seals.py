@@ -48,14 +48,20 @@ class Seals:
         """Keep what a player gave us to know their goodbye by."""
         self._theirs[player] = key
 
-    def proof_for(self, player: int, attempt: int) -> bytes:
-        """Return what shows a player that it is us who is at the other end of a new link."""
-        return _proof(self.key_for(player), attempt)
+    def proof_for(self, player: int, attempt: int, binding: bytes) -> bytes:
+        """Return what shows a player that it is us who is at the other end of a new link.
 
-    def proves(self, player: int, attempt: int, proof: bytes) -> bool:
-        """Whether a proof is that player's, for this attempt to make a new link."""
+        Args:
+            player: to whom it is shown.
+            attempt: to make the link.
+            binding: what the link's two ends alone know and have in common.
+        """
+        return _proof(self.key_for(player), attempt, binding)
+
+    def proves(self, player: int, attempt: int, binding: bytes, proof: bytes) -> bool:
+        """Whether a proof is that player's, for this attempt to make a new link, and over this link."""
         key = self._theirs.get(player)
-        return key is not None and hmac.compare_digest(proof, _proof(key, attempt))
+        return key is not None and hmac.compare_digest(proof, _proof(key, attempt, binding))
 
     def sealed(self, goodbye: Goodbye) -> Goodbye:
         """Return our goodbye with a seal for everybody."""
@@ -76,8 +82,8 @@ class Seals:
         return hmac.compare_digest(goodbye.seals[local], _seal(goodbye, key))
 
 
-def _proof(key: bytes, attempt: int) -> bytes:
-    return blake2b(b"resume %d" % attempt, key=key, digest_size=SEAL_BYTES).digest()
+def _proof(key: bytes, attempt: int, binding: bytes) -> bytes:
+    return blake2b(b"resume %d " % attempt + binding, key=key, digest_size=SEAL_BYTES).digest()
 
 
 def _seal(goodbye: Goodbye, key: bytes) -> bytes:

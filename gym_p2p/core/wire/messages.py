@@ -255,7 +255,8 @@ class Resume(WireMessage, tag=0x0B, frozen=True):
 
     Attributes:
         attempt: of this pair of players to make one, counted from 1.
-        proof: a digest of it under the key in the sender's greeting (:mod:`gym_p2p.core.match.seals`).
+        proof: a digest of it, and of the link, under the key in the sender's greeting
+            (:mod:`gym_p2p.core.match.seals`).
     """
 
     attempt: Count

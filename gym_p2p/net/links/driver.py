@@ -65,13 +65,13 @@ class Driver:
 
     def introduce(self, player: int, link: Link, attempt: int) -> None:
         """Say over a new link, which is open, who is at this end of it."""
-        link.send(Channel.CTRL, self._match.introduction(player, attempt))
+        link.send(Channel.CTRL, self._match.introduction(player, attempt, link.binding))
 
-    def recognises(self, player: int, attempt: int, data: bytes | str) -> bool:
+    def recognises(self, player: int, link: Link, attempt: int, data: bytes | str) -> bool:
         """Whether what came over a new link shows who is at its other end; :meth:`replace` comes then."""
         if isinstance(data, str) or player not in self._links:
             return False
-        return self._match.recognises(player, attempt, data)
+        return self._match.recognises(player, attempt, link.binding, data)
 
     def replace(self, player: int, link: Link) -> None:
         """Go on over a new link: the old one's messages and states are no more for here."""

@@ -80,6 +80,7 @@ class MemoryLink:
         self._network = network
         self.ends = ends
         self.number = number
+        self.binding = repr((sorted(ends), number)).encode()
         self.state = LinkState.OPEN
         self.on_message: OnMessage = lambda _channel, _data: None
         self.on_state: OnState = lambda _state: None

@@ -35,6 +35,10 @@ class Link(Protocol):
     def state(self) -> LinkState:
         """Where the link is in its life."""
 
+    @property
+    def binding(self) -> bytes:
+        """What its two ends alone know and have in common, of no other link (RFC 5056); while it is open."""
+
     def send(self, channel: Channel, data: bytes | str) -> bool:
         """Send one message of at most 1,160 bytes.
 

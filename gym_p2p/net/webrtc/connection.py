@@ -115,6 +115,11 @@ class PeerConnection:
         return self._state
 
     @property
+    def binding(self) -> bytes:
+        """What the ends of this DTLS session alone know; see :class:`gym_p2p.net.links.transport.Link`."""
+        return self._carriers.records.binding
+
+    @property
     def connectionState(self) -> str:  # noqa: N802  # W3C's name, which telemetry reads on any peer connection
         """W3C's ``RTCPeerConnectionState``, without ``disconnected``."""
         return self._pc.connectionState

@@ -40,6 +40,11 @@ MAX_RECORD_BYTES = 1_500
 HEAD_BYTES = 13
 """Of a record; the last two are the length of what follows (RFC 6347, section 4.1)."""
 
+BINDING_LABEL = b"EXPERIMENTAL gym_p2p link"
+"""Labels that nobody has registered begin so (RFC 5705, section 4)."""
+
+BINDING_BYTES = 32
+
 
 class Records:
     """Both directions of one connection's DTLS layer."""
@@ -91,6 +96,13 @@ class Records:
 
     async def _encrypt(self, data: bytes) -> None:
         self.send(data)
+
+    @property
+    def binding(self) -> bytes:
+        """Keying material of this session (RFC 5705), the same at both ends; empty before there is one."""
+        if self._dtls._ssl is None:
+            return b""
+        return self._dtls._ssl.export_keying_material(BINDING_LABEL, BINDING_BYTES)
 
     def send(self, data: bytes) -> None:
         """Send a record. The one way out of everything, so that what OpenSSL raises stops here.

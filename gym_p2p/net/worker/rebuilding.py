@@ -69,7 +69,7 @@ class NewLink:
         if self._taken:
             self._driver.message(self._player, data)
         elif self.connection is not None and self._driver.recognises(
-            self._player, self._attempt.number, data
+            self._player, self.connection, self._attempt.number, data
         ):
             self._taken = True
             self._attempt.take(self.connection)

@@ -42,6 +42,7 @@ from tests.core.examples import examples
 from tests.core.match.pairs import lone_match, outputs_of, seals_of
 from tests.core.tables import TICK_S, Table, held_action
 
+LINK = b"what its two ends have in common"
 SYNC = SyncConfig(checksum_interval=10, reconnect_timeout_s=6)
 
 
@@ -112,7 +113,7 @@ class CutTable(Table):
             nonlocal known
             if known:
                 driver.message(there, data)
-            elif driver.recognises(there, attempt, data):
+            elif driver.recognises(there, link, attempt, data):
                 known = True
                 driver.replace(there, link)
                 for older in range(attempt):
@@ -262,22 +263,23 @@ def test_only_the_player_themselves_is_recognised_over_a_new_link() -> None:
     match = connected()
     stranger, they = seals_of(2, 2), seals_of(1, 2)
     for attempt, message in (
-        (1, Resume(1, stranger.proof_for(0, 1))),
+        (1, Resume(1, stranger.proof_for(0, 1, LINK))),
         (1, Resume(1, b"")),
-        (2, Resume(2, they.proof_for(0, 1))),  # of an earlier attempt
-        (2, Resume(1, they.proof_for(0, 1))),
-        (1, Resume(1, they.proof_for(1, 1))),  # as made for somebody else
+        (2, Resume(2, they.proof_for(0, 1, LINK))),  # of an earlier attempt
+        (2, Resume(1, they.proof_for(0, 1, LINK))),
+        (1, Resume(1, they.proof_for(1, 1, LINK))),  # as made for somebody else
+        (1, Resume(1, they.proof_for(0, 1, b"another link"))),  # passed on by whoever stands between
         (1, Continue(0)),
     ):
-        assert not match.recognises(1, attempt, encode(message))
-    assert not match.recognises(1, 1, b"nonsense")
-    assert match.recognises(1, 1, encode(Resume(1, they.proof_for(0, 1))))
+        assert not match.recognises(1, attempt, LINK, encode(message))
+    assert not match.recognises(1, 1, LINK, b"nonsense")
+    assert match.recognises(1, 1, LINK, encode(Resume(1, they.proof_for(0, 1, LINK))))
 
 
 def test_who_has_not_greeted_yet_is_taken_on_the_services_word() -> None:
     match = lone_match(2, sync=SYNC)
     match.opened(1, 0.0)
-    assert match.recognises(1, 1, encode(Resume(1, b"")))
+    assert match.recognises(1, 1, LINK, encode(Resume(1, b"")))
 
 
 def greet(match: Match, player: int, reconnect_ms: int) -> None:

@@ -89,13 +89,13 @@ def test_over_a_new_link_the_match_goes_on_once_the_player_is_recognised() -> No
         driver, there = ends.drivers[here], 1 - here
         if taken[here]:
             driver.message(there, data)
-        elif driver.recognises(there, 1, data):
+        elif driver.recognises(there, link := ends.network.link(here, there, 1), 1, data):
             taken[here] = True
-            driver.replace(there, ends.network.link(here, there, 1))
+            driver.replace(there, link)
 
     for here in (0, 1):
         ends.network.link(here, 1 - here, 1).on_message = partial(on_message, here)
-    assert not ends.drivers[0].recognises(1, 1, "text")
+    assert not ends.drivers[0].recognises(1, ends.network.link(0, 1, 1), 1, "text")
     for here in (0, 1):
         ends.drivers[here].introduce(1 - here, ends.network.link(here, 1 - here, 1), 1)
     ends.clock.run_until(30.0)

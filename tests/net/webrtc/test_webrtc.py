@@ -61,6 +61,16 @@ class TestCarrying:
 
         run(work(), uvloop=uvloop)
 
+    def test_its_two_ends_have_something_in_common_that_no_other_link_has(self) -> None:
+        async def work() -> None:
+            assert Peer().connection.binding == b""
+            async with connected_pair() as (one, other), connected_pair() as (stranger, _):
+                link: Link = one.connection
+                assert len(link.binding) == 32
+                assert link.binding == other.connection.binding != stranger.connection.binding
+
+        run(work())
+
     def test_nothing_is_sent_before_open_after_close_or_beyond_the_limit(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
