@@ -105,8 +105,8 @@ class PlayerWorker(NetworkWorker):
         self._driver: Driver | None = None
         self._links: dict[int, PeerConnection] = {}
         self._ids: list[SeatId] = []
-        self._takes_records: set[int] = set()
-        """Whose game messages may come as records, as they say."""
+        self._takes_records: set[int] | None = None
+        """Whose game messages may come as records, as they say; ``None`` before all have greeted."""
         self._pollers: dict[int, LatencyPoller] = {}
         self._reports: _LatencyReports | None = None
         self._feed: FeedServer | None = None
@@ -244,6 +244,8 @@ class PlayerWorker(NetworkWorker):
         poller = self._pollers[player]
         poller.replace(connection)
         connection.on_game_transport = poller.poll_soon
+        if self._takes_records is None:
+            return
         if player in self._takes_records:
             connection.use_game_records()
         else:
@@ -251,9 +253,10 @@ class PlayerWorker(NetworkWorker):
 
     def _agree_on_records(self, connected: Connected) -> None:
         ours = self._plan.description.get("about")
+        self._takes_records = takers = set()
         for player, connection in self._links.items():
             if takes_records(ours) and takes_records(connected.about[player]):
-                self._takes_records.add(player)
+                takers.add(player)
                 connection.use_game_records()
             else:
                 connection.keep_game_channel()

@@ -170,6 +170,7 @@ class Rebuilder:
         self._before = 0
         """The newest attempt before this break."""
         self._broken = False
+        self._closed = False
         self._first: asyncio.TimerHandle | None = None
         self._attempt: Attempt | None = None
         self._stopping: set[asyncio.Task[None]] = set()
@@ -187,6 +188,8 @@ class Rebuilder:
 
     def receive_signal(self, kind: object, payload: Mapping[str, Any] | None) -> None:
         """Take in a signal of an attempt: theirs, if it is newer than ours; an older one's is late."""
+        if self._closed:
+            return
         sdp = payload.get("sdp") if payload is not None else None
         number = attempt_of(sdp) if isinstance(sdp, str) else self._number
         if self._number < number <= self._number + _AHEAD_MOST and kind == "offer":
@@ -211,8 +214,8 @@ class Rebuilder:
         return attempts
 
     async def close(self) -> None:
-        """Leave nothing behind but a link that is taken. Idempotent."""
-        self._broken = False
+        """Leave nothing behind but a link that is taken, and join no attempt any more. Idempotent."""
+        self._closed, self._broken = True, False
         self._stop()
         if self._stopping:
             await asyncio.wait(self._stopping)

@@ -9,6 +9,7 @@ from typing import Any
 from gym_p2p.config import LinkConfig, Secret, SyncConfig
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer, MatchSignal
 from gym_p2p.core.match.match import Match
+from gym_p2p.core.signaling.attempts import tagged
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.loop import LoopClock
 from gym_p2p.net.worker.mesh import Mesh
@@ -98,6 +99,23 @@ def test_candidates_found_after_the_description_reach_the_connection_that_they_a
             await asyncio.gather(left.rebuilt.wait(), right.rebuilt.wait())
             assert left.candidates > first[0]
             assert right.candidates > first[1]
+        finally:
+            await asyncio.gather(left.close(), right.close())
+
+    with loopback_only():
+        run(main())
+
+
+def test_an_offer_that_comes_while_everything_is_closed_is_not_taken_up() -> None:
+    async def main() -> None:
+        left, right = Side(0), Side(1)
+        try:
+            await opened(left, right)
+            await right.close()
+            before = asyncio.all_tasks()
+            offer = {"type": "offer", "sdp": tagged("v=0\r\nm=application", 1)}
+            left.send_signal("m", "right", "offer", offer)
+            assert asyncio.all_tasks() == before
         finally:
             await asyncio.gather(left.close(), right.close())
 
