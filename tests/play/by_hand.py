@@ -63,6 +63,7 @@ class _Clock:
 
 class _Link:
     state = LinkState.OPEN
+    binding = b""
 
     def __init__(self) -> None:
         self.sent: deque[tuple[Channel, bytes]] = deque()
