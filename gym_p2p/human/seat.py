@@ -230,7 +230,7 @@ class HumanSeat:
             time.sleep(min(left_s, left_s % 1.0 or 1.0))
         self._countdown = None
         with self._server.lock:
-            self._person.sample()
+            self._person.forget_presses()
         self._tell()
 
     # Telling.
