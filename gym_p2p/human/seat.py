@@ -34,6 +34,9 @@ _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.25
 """How often the page is told how it stands, and a wait looks whether the program is interrupted."""
 
+_SPARE_S = 1.0
+"""What is left of the others' patience with a first action, after a countdown: a slow machine, a long path."""
+
 _SEQS_KEPT = 512
 """Frames whose keys are remembered until their effect is shown: more than any input delay."""
 
@@ -64,7 +67,8 @@ class HumanSeat:
         port: of the page; 0 is any free one.
         open_limit_s: how long the link may wait until it is opened.
         hold_s: how long the seat of a page that was closed is held.
-        countdown_s: before the first frame of each episode.
+        countdown_s: before the first frame of each episode; a second less than the others' patience
+            (``input_timeout_s``) at most.
 
     Raises:
         UnsupportedEnvironment: it draws no pictures.
@@ -89,7 +93,15 @@ class HumanSeat:
         for name, value in (("open_limit_s", open_limit_s), ("hold_s", hold_s), ("countdown_s", countdown_s)):
             if not 0 <= value <= 86_400:
                 raise ConfigurationError(name, f"wanted 0 to 86400 seconds, got {value!r}")
+        if not 0 <= port < 1 << 16:
+            raise ConfigurationError("port", f"wanted 0 (any) to 65535, got {port!r}")
         self._stage = stage = stage_of(env, agent, fps)
+        if countdown_s + _SPARE_S > stage.patience_s:
+            raise ConfigurationError(
+                "countdown_s",
+                f"wanted at most {max(0.0, stage.patience_s - _SPARE_S):g} here, got {countdown_s!r}: who does "
+                f"not play for {stage.patience_s:g} s (input_timeout_s) is given up by the others",
+            )
         table = read_keys(keys) if isinstance(keys, str | Path) else keys
         self._controls: Controls = controls_for(
             stage.space, env=stage.env, agent=stage.seat, keys=table, nothing=stage.nothing, fps=stage.fps
@@ -130,7 +142,10 @@ class HumanSeat:
         Raises:
             ConfigurationError: the port is taken.
             PersonGone: nobody opened the link in time.
+            UsageError: it was entered before.
         """
+        if self._teller is not None or self._over.is_set():
+            raise UsageError("a HumanSeat is for one with block: make another one")
         self._server.start()
         try:
             self._stage.open(self._show)

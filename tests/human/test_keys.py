@@ -235,6 +235,29 @@ def test_a_list_gives_every_axis_its_keys() -> None:
     assert action.tolist() == [1, 1, 0]
 
 
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        ({"left": "ArrowLeft"}, "'left'"),
+        ({"up": "w", "low": "x"}, "not to 'x'"),
+        ({"up": "w", "low": None}, "not to None"),
+        ({"up": "w", "low": -100}, "not to -100"),
+        ({"up": "w", "high": float("nan")}, "not to nan"),
+    ],
+)
+def test_an_axis_that_cannot_be_is_refused_with_words(pair: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        controls(spaces.Box(-1, 1, (1,)), keys=[pair], nothing=np.zeros(1, np.float32))
+
+
+@pytest.mark.parametrize("keys", [[], [{}], [{"label": "steer"}]])
+def test_a_table_by_which_no_key_does_anything_is_refused(keys: Any) -> None:
+    with pytest.raises(ConfigurationError, match="no key does anything"):
+        controls(spaces.Box(-1, 1, (1,)), keys=keys, nothing=np.zeros(1, np.float32))
+    with pytest.raises(ConfigurationError, match="no key does anything"):
+        controls(spaces.Discrete(2), keys={"": 1})
+
+
 def test_bits_and_several_choices_have_keys_of_their_own() -> None:
     bits = controls(spaces.MultiBinary(3), nothing=np.zeros(3, np.int8))
     assert bits.act(("ArrowUp", "ArrowLeft")).tolist() == [1, 0, 1]

@@ -80,10 +80,39 @@ def test_an_environment_that_renders_no_picture_is_named() -> None:
     opened(person, play)
 
 
-@pytest.mark.parametrize("wrong", [{"hold_s": -1.0}, {"countdown_s": float("nan")}, {"keys": {"ArrowUp": 9}}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hold_s": -1.0},
+        {"countdown_s": float("nan")},
+        {"keys": {"ArrowUp": 9}},
+        {"fps": 0.0},
+        {"fps": float("nan")},
+        {"port": 70_000},
+    ],
+)
 def test_options_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         alone(**wrong)
+
+
+def test_a_countdown_that_the_others_would_not_wait_for_is_refused() -> None:
+    env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", fps=30, input_timeout_s=3.0)
+    try:
+        with pytest.raises(ConfigurationError, match="countdown_s: wanted at most 2 here"):
+            seat(env, countdown_s=2.5)
+        seat(env, countdown_s=2.0)
+    finally:
+        env.close()
+
+
+def test_a_seat_is_for_one_block() -> None:
+    person = alone(open_limit_s=0.05)
+    with pytest.raises(PersonGone), person:
+        pass
+    with pytest.raises(UsageError, match="one with block"), person:
+        pass
+    assert left_running() == []
 
 
 def test_outside_of_its_block_a_seat_has_no_action() -> None:
