@@ -35,7 +35,7 @@ _LOOK_EVERY_S = 0.25
 """How often the page is told how it stands, and a wait looks whether the program is interrupted."""
 
 _SPARE_S = 1.0
-"""What is left of the others' patience with a first action, after a countdown: a slow machine, a long path."""
+"""What is left of the others' patience with a first action, after a countdown, for a slow machine or path."""
 
 _SEQS_KEPT = 512
 """Frames whose keys are remembered until their effect is shown: more than any input delay."""
@@ -99,8 +99,8 @@ class HumanSeat:
         if countdown_s + _SPARE_S > stage.patience_s:
             raise ConfigurationError(
                 "countdown_s",
-                f"wanted at most {max(0.0, stage.patience_s - _SPARE_S):g} here, got {countdown_s!r}: who does "
-                f"not play for {stage.patience_s:g} s (input_timeout_s) is given up by the others",
+                f"wanted at most {max(0.0, stage.patience_s - _SPARE_S):g} here, got {countdown_s!r}: "
+                f"who does not play for {stage.patience_s:g} s (input_timeout_s) is given up by the others",
             )
         table = read_keys(keys) if isinstance(keys, str | Path) else keys
         self._controls: Controls = controls_for(
@@ -183,11 +183,12 @@ class HumanSeat:
 
     # Playing.
 
-    def action(self, *, wait: bool = False) -> Any:
+    def action(self, *, wait: bool | None = None) -> Any:
         """Return the action for the keys that are held in this frame.
 
         Args:
-            wait: wait until a key of the controls is pressed: in games that take turns.
+            wait: wait until a key of the controls is pressed; ``None`` does so in the person's turn of a game
+                whose agents take turns.
 
         Raises:
             PersonGone: they left, closed the page for good, or it sent what no page does.
@@ -200,6 +201,7 @@ class HumanSeat:
             self._episode = self._stage.episode
             self._seqs.clear()
             self._count_down()
+        wait = self._stage.own_turn is True if wait is None else wait
         with self._server.lock:
             self._require_person()
             while wait and not self._person.keys.pressed:
@@ -219,6 +221,8 @@ class HumanSeat:
 
     def _show(self, picture: Picture, frame: int) -> None:
         with self._server.lock:
+            if self._stage.own_turn is not None:
+                self._person.forget_presses()  # they were for a turn that is over
             self._person.offer(picture, frame=frame, seq=self._seqs.get(frame, 0))
         self._server.flush()
 

@@ -57,6 +57,10 @@ class Stage(Protocol):
         """Called when the next frame's action is asked for, before the keys are looked at."""
 
     @property
+    def own_turn(self) -> bool | None:
+        """Whether it is the person's turn; ``None`` where all act at once."""
+
+    @property
     def episode(self) -> int:
         """Counts episodes from 1 on; 0 before the first."""
 
@@ -147,6 +151,12 @@ class MatchStage:
         return self._named
 
     @property
+    def own_turn(self) -> bool | None:
+        """Whether it is the person's turn; ``None`` where all act at once."""
+        game = self._session.game
+        return game.env.aec_env.agent_selection == self.seat if game.takes_turns else None
+
+    @property
     def episode(self) -> int:
         """Counts episodes from 1 on."""
         return self._episodes
@@ -197,6 +207,7 @@ class LoneStage:
     """An environment of one's own: shown, and paced, whenever an action is asked for."""
 
     seat = None
+    own_turn = None
     input_delay = 0
     patience_s = math.inf
 

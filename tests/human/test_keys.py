@@ -84,7 +84,9 @@ def test_letters_that_an_environment_offers_are_arrows_too() -> None:
     assert made.act(("ArrowLeft",)) == 3
 
 
-def test_texts_that_an_environment_offers_are_letters_held_together_and_unknown_keys_are_passed_over() -> None:
+def test_texts_that_an_environment_offers_are_letters_held_together_and_unknown_keys_are_passed_over() -> (
+    None
+):
     class Driven(Silent):
         def get_keys_to_action(self) -> dict[Any, int]:
             return {"": 0, "w": 1, "wd": 2, ("w", "F13"): 3, (1 << 30) + 58: 4, None: 5, "space": 6}
@@ -94,7 +96,9 @@ def test_texts_that_an_environment_offers_are_letters_held_together_and_unknown_
     assert {one.action for one in made.bindings} == {1, 2, 6}
 
 
-@pytest.mark.parametrize("text", ["action_mapping[pygame.K_UP] = 1\naction_mapping[pygame.K_KP0] = 2", "if:", "\0"])
+@pytest.mark.parametrize(
+    "text", ["action_mapping[pygame.K_UP] = 1\naction_mapping[pygame.K_KP0] = 2", "if:", "\0"]
+)
 def test_a_manual_policy_is_read_as_far_as_it_can_be(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
