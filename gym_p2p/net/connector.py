@@ -118,7 +118,12 @@ class Connector:
         except TimeoutError as error:
             raise self._failure(started) from error
         finally:
-            await self._clean_up(keep=connection)
+            try:
+                await self._clean_up(keep=connection)
+            except asyncio.CancelledError:
+                if connection is not None:  # nobody gets it
+                    await connection.close()
+                raise
         return connection
 
     async def _run(self, started: float) -> PeerConnection:

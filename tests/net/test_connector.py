@@ -309,3 +309,25 @@ def test_a_browser_connects_in_either_role(browser_offers: bool, we_offer_first:
         await browser.close()
 
     run(work())
+
+
+def test_cancelling_when_all_is_open_but_the_return_closes_what_nobody_gets() -> None:
+    async def work() -> None:
+        one, other = Side("a", "b"), Side("b", "a")
+        introduce(one, other)
+        waiting = asyncio.Event()
+        one.connector._closing.add(asyncio.create_task(waiting.wait()))  # as one that was given up takes long
+        task = asyncio.create_task(one.connector.connect())
+        theirs = await other.connector.connect()
+        await eventually(lambda: one.made[-1].connection.state is LinkState.OPEN)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+        waiting.set()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        assert one.made[-1].connection.state is LinkState.CLOSED
+        await theirs.close()
+
+    run(work())
