@@ -316,7 +316,11 @@ def test_cancelling_when_all_is_open_but_the_return_closes_what_nobody_gets() ->
         one, other = Side("a", "b"), Side("b", "a")
         introduce(one, other)
         waiting = asyncio.Event()
-        one.connector._closing.add(asyncio.create_task(waiting.wait()))  # as one that was given up takes long
+
+        async def close_slowly() -> None:
+            await waiting.wait()
+
+        one.connector._closing.add(asyncio.create_task(close_slowly()))  # of a connection that was given up
         task = asyncio.create_task(one.connector.connect())
         theirs = await other.connector.connect()
         await eventually(lambda: one.made[-1].connection.state is LinkState.OPEN)
