@@ -82,6 +82,8 @@ def simulate(
     """
     check_plain(policies, frames=frames, seed=seed, options=options)
     delays, delay = (input_delay, 0) if isinstance(input_delay, Mapping) else ({}, input_delay)
+    # A network in memory has no service by which a path could be rebuilt: who is silent has vanished.
+    options = {"reconnect_timeout_s": 0, **options}
     config = SyncConfig(mode=sync, input_delay=delay, fps=fps, **options)
     by_seat = BySeat(leave=leave or {}, clock_drift=clock_drift or {}, input_delay=delays)
     figures = Figures(one_way_ms, jitter_ms, loss, reorder, duplicate)
