@@ -120,13 +120,17 @@ class Person:
     _ping: int = attrs.field(default=0, init=False)
     _ping_at: float | None = attrs.field(default=None, init=False)
     _away_until: float | None = attrs.field(default=None, init=False)
+    _unplayed_keys: deque[tuple[int, float]] = attrs.field(init=False)
+    """Messages of keys that no frame was played with yet: their numbers and times on the page's clock."""
     _unseen_keys: deque[tuple[int, float]] = attrs.field(init=False)
+    """The same of those that one was played with, and no page has shown it."""
     _on_the_way: deque[Frame] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.keys = KeyState(self.known)
         self._pings = deque(maxlen=8)
-        self._unseen_keys, self._on_the_way = deque(maxlen=_KEPT), deque(maxlen=_KEPT)
+        self._unplayed_keys, self._unseen_keys = deque(maxlen=_KEPT), deque(maxlen=_KEPT)
+        self._on_the_way = deque(maxlen=_KEPT)
         self.record.hold_ms = self.hold_s * 1e3
         self._note_facts()
 
@@ -187,6 +191,7 @@ class Person:
         self.keys.restart()
         self._frames.restart()
         self._clock = ClockOffset()
+        self._unplayed_keys.clear()
         self._unseen_keys.clear()
         self._on_the_way.clear()
         self._pings.clear()
@@ -203,7 +208,7 @@ class Person:
         match message:
             case Keys():
                 if self.keys.receive(message):
-                    self._unseen_keys.append((message.seq, message.at))
+                    self._unplayed_keys.append((message.seq, message.at))
             case Acknowledge(number, shown):
                 for one in shown:
                     self._note_shown(one.number, one.at)
@@ -221,6 +226,7 @@ class Person:
         self.record.focused(self._unix(now), focused=focused)
         if not focused:
             self.keys.release()
+            self._unplayed_keys.clear()
 
     def _go(self, why: str, now: float) -> None:
         self.presence, self.gone = Presence.GONE, why
@@ -280,7 +286,14 @@ class Person:
     def sample(self) -> Sample:
         """Return the keys of this frame."""
         self._note_facts()
+        self._unseen_keys.extend(self._unplayed_keys)
+        self._unplayed_keys.clear()
         return self.keys.sample()
+
+    def forget_presses(self) -> None:
+        """Forget what was pressed while nothing was to be played: it has no effect, and none is measured."""
+        self._unplayed_keys.clear()
+        self.keys.sample()
 
     def offer(self, picture: Picture, *, frame: int, seq: int) -> None:
         """Show a picture, as soon as the page can take it: see :class:`~gym_p2p.human.frames.FrameStream`."""

@@ -34,6 +34,9 @@ _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.25
 """How often the page is told how it stands, and a wait looks whether the program is interrupted."""
 
+_SPARE_S = 1.0
+"""What is left of the others' patience with a first action, after a countdown, for a slow machine or path."""
+
 _SEQS_KEPT = 512
 """Frames whose keys are remembered until their effect is shown: more than any input delay."""
 
@@ -64,7 +67,8 @@ class HumanSeat:
         port: of the page; 0 is any free one.
         open_limit_s: how long the link may wait until it is opened.
         hold_s: how long the seat of a page that was closed is held.
-        countdown_s: before the first frame of each episode.
+        countdown_s: before the first frame of each episode; a second less than the others' patience
+            (``input_timeout_s``) at most.
 
     Raises:
         UnsupportedEnvironment: it draws no pictures.
@@ -89,7 +93,15 @@ class HumanSeat:
         for name, value in (("open_limit_s", open_limit_s), ("hold_s", hold_s), ("countdown_s", countdown_s)):
             if not 0 <= value <= 86_400:
                 raise ConfigurationError(name, f"wanted 0 to 86400 seconds, got {value!r}")
+        if not 0 <= port < 1 << 16:
+            raise ConfigurationError("port", f"wanted 0 (any) to 65535, got {port!r}")
         self._stage = stage = stage_of(env, agent, fps)
+        if countdown_s + _SPARE_S > stage.patience_s:
+            raise ConfigurationError(
+                "countdown_s",
+                f"wanted at most {max(0.0, stage.patience_s - _SPARE_S):g} here, got {countdown_s!r}: "
+                f"who does not play for {stage.patience_s:g} s (input_timeout_s) is given up by the others",
+            )
         table = read_keys(keys) if isinstance(keys, str | Path) else keys
         self._controls: Controls = controls_for(
             stage.space, env=stage.env, agent=stage.seat, keys=table, nothing=stage.nothing, fps=stage.fps
@@ -130,7 +142,10 @@ class HumanSeat:
         Raises:
             ConfigurationError: the port is taken.
             PersonGone: nobody opened the link in time.
+            UsageError: it was entered before.
         """
+        if self._teller is not None or self._over.is_set():
+            raise UsageError("a HumanSeat is for one with block: make another one")
         self._server.start()
         try:
             self._stage.open(self._show)
@@ -168,11 +183,12 @@ class HumanSeat:
 
     # Playing.
 
-    def action(self, *, wait: bool = False) -> Any:
+    def action(self, *, wait: bool | None = None) -> Any:
         """Return the action for the keys that are held in this frame.
 
         Args:
-            wait: wait until a key of the controls is pressed: in games that take turns.
+            wait: wait until a key of the controls is pressed; ``None`` does so in the person's turn of a game
+                whose agents take turns.
 
         Raises:
             PersonGone: they left, closed the page for good, or it sent what no page does.
@@ -185,6 +201,7 @@ class HumanSeat:
             self._episode = self._stage.episode
             self._seqs.clear()
             self._count_down()
+        wait = self._stage.own_turn is True if wait is None else wait
         with self._server.lock:
             self._require_person()
             while wait and not self._person.keys.pressed:
@@ -204,6 +221,8 @@ class HumanSeat:
 
     def _show(self, picture: Picture, frame: int) -> None:
         with self._server.lock:
+            if self._stage.own_turn is not None:
+                self._person.forget_presses()  # they were for a turn that is over
             self._person.offer(picture, frame=frame, seq=self._seqs.get(frame, 0))
         self._server.flush()
 
@@ -230,7 +249,7 @@ class HumanSeat:
             time.sleep(min(left_s, left_s % 1.0 or 1.0))
         self._countdown = None
         with self._server.lock:
-            self._person.sample()
+            self._person.forget_presses()
         self._tell()
 
     # Telling.

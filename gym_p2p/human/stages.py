@@ -5,6 +5,7 @@ Knows environments and sessions; refuses to know pages and keys.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -36,12 +37,14 @@ class Stage(Protocol):
         space: their actions.
         nothing: the action when no key is held.
         fps: frames a second.
+        patience_s: for how long at most others wait for an action.
     """
 
     env: Any
     space: Space[Any]
     nothing: Any
     fps: float
+    patience_s: float
 
     @property
     def seat(self) -> Any:
@@ -52,6 +55,10 @@ class Stage(Protocol):
 
     def before_action(self) -> None:
         """Called when the next frame's action is asked for, before the keys are looked at."""
+
+    @property
+    def own_turn(self) -> bool | None:
+        """Whether it is the person's turn; ``None`` where all act at once."""
 
     @property
     def episode(self) -> int:
@@ -82,7 +89,7 @@ def stage_of(env: Any, agent: Any, fps: float | None) -> Stage:
 
     Raises:
         UnsupportedEnvironment: it shows no pictures.
-        ConfigurationError: there is no such agent.
+        ConfigurationError: there is no such agent, or no such rate.
     """
     session = _attribute(env, "p2p")
     if isinstance(session, Session):
@@ -132,6 +139,7 @@ class MatchStage:
         self.space = game.users_spaces(example)[0]
         self.nothing = game.default_action(example)
         self.fps = session.config.sync.fps or DEFAULT_FPS
+        self.patience_s = session.config.sync.input_limit_s(takes_turns=game.takes_turns)
         self._live: LiveEpisode | None = None
         self._episodes = 0
 
@@ -141,6 +149,12 @@ class MatchStage:
         if self._named is None and self._session.seats:
             return self._session.seats[0]
         return self._named
+
+    @property
+    def own_turn(self) -> bool | None:
+        """Whether it is the person's turn; ``None`` where all act at once."""
+        game = self._session.game
+        return game.env.aec_env.agent_selection == self.seat if game.takes_turns else None
 
     @property
     def episode(self) -> int:
@@ -193,9 +207,13 @@ class LoneStage:
     """An environment of one's own: shown, and paced, whenever an action is asked for."""
 
     seat = None
+    own_turn = None
     input_delay = 0
+    patience_s = math.inf
 
     def __init__(self, env: Any, fps: float | None) -> None:
+        if fps is not None and not 0 < fps < math.inf:
+            raise ConfigurationError("fps", f"wanted a number above 0, got {fps!r}")
         self._outer = env
         self.env = env.unwrapped
         _require_pictures(getattr(env, "render_mode", None), self.env)

@@ -117,7 +117,7 @@ def reached(env: Painter, steps: int) -> None:
 class Alone:
     """A person alone with an environment, on a thread; stands still whenever it is told to."""
 
-    def __init__(self, env: gymnasium.Env[Any, Any], **options: Any) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], keys: dict[str, int] | None = None) -> None:
         self.env = env
         self.pauses = threading.Event()
         self.stands = threading.Event()
@@ -125,11 +125,10 @@ class Alone:
         self.error: BaseException | None = None
         self.seat = HumanSeat(
             env,
-            keys={"ArrowLeft": 1, "ArrowRight": 2},
+            keys=keys or {"ArrowLeft": 1, "ArrowRight": 2},
             announce=lambda _: None,
             browser=False,
             countdown_s=0,
-            **options,
         )
         self.thread = threading.Thread(target=self._play)
 
@@ -197,6 +196,22 @@ def test_a_reload_takes_the_seat_again_and_a_second_tab_takes_it_over(browser: D
         page.until(DRAWN)
         second.until("document.body.innerText.includes('another tab')")
     assert alone.error is None
+
+
+def test_a_modifier_of_the_browser_is_a_key_where_the_controls_have_it(browser: Driver) -> None:
+    env = Painter()
+    with Alone(env, keys={"ControlLeft": 1, "ArrowRight": 2}) as alone:
+        page = Page(browser, alone.seat.url)
+        page.until(DRAWN)
+        page.ask("press", code="AltLeft")
+        page.ask("press", code="ArrowRight")  # with Alt it is the browser's
+        page.ask("release", code="ArrowRight")
+        page.ask("release", code="AltLeft")
+        page.ask("press", code="ControlLeft")
+        until(lambda: 1 in env.actions)
+        assert 2 not in env.actions
+        page.ask("press", code="ArrowRight")
+        until(lambda: 2 in env.actions)
 
 
 def test_fingers_press_the_same_keys(browser: Driver) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import gym_p2p.envs  # noqa: F401 - registers the bundled game
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.human.keys.codes import KNOWN_CODES, code_of, label_of
 from gym_p2p.human.keys.controls import Controls
+from gym_p2p.human.keys.offered import offers
 from gym_p2p.human.keys.tables import controls_for, read_keys
 
 
@@ -79,6 +82,39 @@ def test_letters_that_an_environment_offers_are_arrows_too() -> None:
     for held in (("KeyD", "Space"), ("ArrowRight", "Space")):
         assert made.act(held) == 4
     assert made.act(("ArrowLeft",)) == 3
+
+
+def test_texts_that_an_environment_offers_are_letters_held_together_and_unknown_keys_are_passed_over() -> (
+    None
+):
+    class Driven(Silent):
+        def get_keys_to_action(self) -> dict[Any, int]:
+            return {"": 0, "w": 1, "wd": 2, ("w", "F13"): 3, (1 << 30) + 58: 4, None: 5, "space": 6}
+
+    made = controls(spaces.Discrete(7), env=Driven())
+    assert [made.act(held) for held in ((), ("KeyW",), ("KeyD", "KeyW"), ("Space",))] == [0, 1, 2, 6]
+    assert {one.action for one in made.bindings} == {1, 2, 6}
+
+
+@pytest.mark.parametrize(
+    "text", ["action_mapping[pygame.K_UP] = 1\naction_mapping[pygame.K_KP0] = 2", "if:", "\0"]
+)
+def test_a_manual_policy_is_read_as_far_as_it_can_be(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "made_game"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "game.py").write_text("class Game: pass")
+    (package / "manual_policy.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    env = importlib.import_module("made_game.game").Game()
+    try:
+        found = [one.action for offer in offers(env, None) for one in offer.bindings]
+    finally:
+        for name in ("made_game.game", "made_game"):
+            del sys.modules[name]
+    assert found == ([1] if "UP" in text else [])
 
 
 def test_numbers_of_pygame_are_keys() -> None:
@@ -201,6 +237,29 @@ def test_a_list_gives_every_axis_its_keys() -> None:
     for _ in range(10):
         action = made.act(("ArrowRight", "KeyW"))
     assert action.tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        ({"left": "ArrowLeft"}, "'left'"),
+        ({"up": "w", "low": "x"}, "not to 'x'"),
+        ({"up": "w", "low": None}, "not to None"),
+        ({"up": "w", "low": -100}, "not to -100"),
+        ({"up": "w", "high": float("nan")}, "not to nan"),
+    ],
+)
+def test_an_axis_that_cannot_be_is_refused_with_words(pair: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        controls(spaces.Box(-1, 1, (1,)), keys=[pair], nothing=np.zeros(1, np.float32))
+
+
+@pytest.mark.parametrize("keys", [[], [{}], [{"label": "steer"}]])
+def test_a_table_by_which_no_key_does_anything_is_refused(keys: Any) -> None:
+    with pytest.raises(ConfigurationError, match="no key does anything"):
+        controls(spaces.Box(-1, 1, (1,)), keys=keys, nothing=np.zeros(1, np.float32))
+    with pytest.raises(ConfigurationError, match="no key does anything"):
+        controls(spaces.Discrete(2), keys={"": 1})
 
 
 def test_bits_and_several_choices_have_keys_of_their_own() -> None:

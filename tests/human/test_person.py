@@ -243,6 +243,25 @@ def test_the_action_latency_is_from_the_key_to_the_frame_that_shows_its_effect()
     assert who.record.action_latencies == [24.5]
 
 
+@pytest.mark.parametrize("why", ["not begun", "blur"])
+def test_a_key_that_no_frame_was_played_with_has_no_latency(why: str) -> None:
+    who = here()
+    press(who, 1, "Space", at=1000.0)
+    if why == "blur":
+        say(who, "focus", focused=False)
+    else:
+        who.forget_presses()
+    sample = who.sample()
+    assert sample.held == ()
+    who.offer(PICTURE, frame=0, seq=sample.seq)
+    say(who, "ack", n=1, shown=[[1, 31_000.0]])
+    assert who.record.action_latencies == []
+    press(who, 2, "Space", at=32_000.0)
+    who.offer(PICTURE, frame=1, seq=who.sample().seq)
+    say(who, "ack", n=2, shown=[[2, 32_020.0]])
+    assert who.record.action_latencies == [20.0]
+
+
 def test_the_round_trip_and_the_clock_of_the_page_are_measured() -> None:
     who = here()
     (ping,) = [one for one in told(who) if one["t"] == "ping"]

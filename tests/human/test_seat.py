@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from pettingzoo.classic import tictactoe_v3
 
 import gym_p2p.envs  # noqa: F401 - registers the bundled game
 from gym_p2p import HumanSeat, P2PEnv, P2PParallelEnv, PersonGone, UsageError
@@ -80,10 +81,39 @@ def test_an_environment_that_renders_no_picture_is_named() -> None:
     opened(person, play)
 
 
-@pytest.mark.parametrize("wrong", [{"hold_s": -1.0}, {"countdown_s": float("nan")}, {"keys": {"ArrowUp": 9}}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hold_s": -1.0},
+        {"countdown_s": float("nan")},
+        {"keys": {"ArrowUp": 9}},
+        {"fps": 0.0},
+        {"fps": float("nan")},
+        {"port": 70_000},
+    ],
+)
 def test_options_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         alone(**wrong)
+
+
+def test_a_countdown_that_the_others_would_not_wait_for_is_refused() -> None:
+    env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", fps=30, input_timeout_s=3.0)
+    try:
+        with pytest.raises(ConfigurationError, match="countdown_s: wanted at most 2 here"):
+            seat(env, countdown_s=2.5)
+        seat(env, countdown_s=2.0)
+    finally:
+        env.close()
+
+
+def test_a_seat_is_for_one_block() -> None:
+    person = alone(open_limit_s=0.05)
+    with pytest.raises(PersonGone), person:
+        pass
+    with pytest.raises(UsageError, match="one with block"), person:
+        pass
+    assert left_running() == []
 
 
 def test_outside_of_its_block_a_seat_has_no_action() -> None:
@@ -225,6 +255,49 @@ def test_two_people_play_each_other_over_a_long_path_and_the_documents_say_so(lo
         (row["frame"], row["action"]) for row in actions[1]
     ]
     assert left_running() == []
+
+
+def _turns_of_a_person(lobby: Lobby, told: dict[str, Any]) -> None:
+    game = tictactoe_v3.env(render_mode="rgb_array")
+    env = P2PParallelEnv(game, agents=["player_2"], **lobby.options())
+    keys = {str(1 + square): square for square in range(9)}
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        env.reset(seed=3)
+        page.press("Digit1")  # too early, and it would be against the rules
+        page.press()
+        until(lambda: person._person.keys.events == 1)
+        env.step({"player_2": person.action()})  # the other one's turn: not waited for
+        choosing = threading.Timer(0.1, lambda: page.press("Digit5"))
+        choosing.start()
+        told["chosen"] = person.action()
+        choosing.join()
+        _, _, terminated, _, _ = env.step({"player_2": told["chosen"]})
+        told["terminated"] = any(terminated.values())
+
+    try:
+        opened(seat(env, agent="player_2", keys=keys), play)
+    finally:
+        env.close()
+
+
+def _turns_of_a_policy(lobby: Lobby) -> None:
+    env = P2PParallelEnv(tictactoe_v3.env(), agents=["player_1"], **lobby.options())
+    try:
+        env.reset(seed=3)
+        for _ in range(2):
+            env.step({"player_1": 0})
+    finally:
+        env.close()
+
+
+def test_a_person_is_waited_for_in_their_own_turn_alone_and_no_earlier_key_counts(lobby: Lobby) -> None:
+    told: dict[str, Any] = {}
+    assert together(lambda: _turns_of_a_policy(lobby), lambda: _turns_of_a_person(lobby, told)) == [
+        None,
+        None,
+    ]
+    assert told == {"chosen": 4, "terminated": False}
 
 
 def test_an_agent_of_a_parallel_environment_is_played_and_another_is_refused() -> None:

@@ -143,12 +143,22 @@ def _arguments(base: Any) -> dict[str, Any]:
     if spec is not None:
         arguments = dict(spec.kwargs)
     elif hasattr(base, "_ezpickle_kwargs"):
-        positional = enumerate(getattr(base, "_ezpickle_args", ()))
-        arguments = dict(getattr(base, "_ezpickle_kwargs", {})) | {f"#{i}": v for i, v in positional}
+        arguments = dict(getattr(base, "_ezpickle_kwargs", {})) | _positional(base)
     else:  # by convention, constructors keep their arguments under the same names
         names = inspect.signature(type(base).__init__).parameters
         arguments = {name: getattr(base, name) for name in names if hasattr(base, name)}
     return {key: value for key, value in arguments.items() if key not in _NO_SETTINGS}
+
+
+def _positional(base: Any) -> dict[str, Any]:
+    """Return, by name, the arguments that an ``EzPickle`` keeps by place: it copies by ``type(self)(*args)``.
+
+    Those that the constructor does not name are ``#0`` and so on.
+    """
+    kinds = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    names = [p.name for p in inspect.signature(type(base)).parameters.values() if p.kind in kinds]
+    values = tuple(getattr(base, "_ezpickle_args", ()))
+    return {names[i] if i < len(names) else f"#{i}": value for i, value in enumerate(values)}
 
 
 def _as_text(value: Any) -> str:  # noqa: PLR0911 one for each kind of data

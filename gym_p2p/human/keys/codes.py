@@ -6,9 +6,11 @@ to know what a key does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["ARROW_TWINS", "KNOWN_CODES", "code_of", "label_of"]
+__all__ = ["ARROW_TWINS", "KNOWN_CODES", "code_of", "codes_of", "label_of"]
 
 _PUNCTUATION = {
     " ": "Space",
@@ -109,6 +111,13 @@ def _code_of(key: object) -> str | None:
     if len(key) == 1 and key.isascii() and key.isalnum():
         return f"Digit{key}" if key.isdigit() else f"Key{key.upper()}"
     return _PUNCTUATION.get(key) or _NAMES.get(key.lower())
+
+
+def codes_of(keys: Iterable[object]) -> frozenset[str] | None:
+    """Return the codes of keys that are held together; ``None`` where there is no such key among them."""
+    found = [_code_of(key) for key in keys]
+    codes = frozenset(code for code in found if code is not None)
+    return None if None in found else codes
 
 
 def label_of(code: str) -> str:

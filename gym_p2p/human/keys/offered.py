@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.human.keys.codes import ARROW_TWINS, code_of
+from gym_p2p.human.keys.codes import ARROW_TWINS, codes_of
 from gym_p2p.human.keys.controls import Binding
 from gym_p2p.human.keys.known import known_keys
 
@@ -48,7 +48,11 @@ def offers(env: Any, agent: object) -> Iterator[Offer]:
 
 
 def _of_keys_to_action(env: Any) -> Offer | None:
-    """Return the table of ``get_keys_to_action``; ``None`` where there is no such method, or it fails."""
+    """Return the table of ``get_keys_to_action``; ``None`` where there is no such method, or it fails.
+
+    As for Gymnasium's ``play``, a text that names no key is letters that are held together. What names a key
+    that pages do not know is passed over.
+    """
     offer = getattr(env, "get_keys_to_action", None)
     if not callable(offer):
         return None
@@ -59,10 +63,12 @@ def _of_keys_to_action(env: Any) -> Offer | None:
     said = _meanings(env)
     bindings, nothing = [], None
     for keys, action in table.items():
-        codes = frozenset(map(code_of, keys if isinstance(keys, tuple) else (keys,)))
+        codes = codes_of(keys if isinstance(keys, tuple) else (keys,))
+        if codes is None and isinstance(keys, str):
+            codes = codes_of(keys)
         if codes:
             bindings.append(Binding(codes, action, _meaning(said, action)))
-        else:
+        elif codes is not None:
             nothing = action
     return Offer(_with_arrows(bindings), nothing)
 
@@ -79,7 +85,10 @@ def _of_manual_policy(env: Any, agent: object) -> Offer | None:
         return None
     if found is None or found.origin is None:
         return None
-    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    try:
+        tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return None
     agents = list(getattr(env, "possible_agents", []))
     number = agents.index(agent) if agent in agents else 0
     bindings: list[Binding] = []
@@ -89,8 +98,9 @@ def _of_manual_policy(env: Any, agent: object) -> Offer | None:
             default = value
         elif isinstance(target, ast.Subscript) and _name(target.value) == "action_mapping":
             key = _name(target.slice)
-            if key is not None and key.startswith("K_"):
-                bindings.append(Binding(frozenset({code_of(key.removeprefix("K_"))}), value))
+            codes = codes_of([key.removeprefix("K_")]) if key is not None and key.startswith("K_") else None
+            if codes is not None:
+                bindings.append(Binding(codes, value))
     return Offer(_with_arrows(bindings), default) if bindings else None
 
 

@@ -52,7 +52,10 @@ def controls_for(
         ConfigurationError: a table does not fit the space, or there is none.
     """
     if keys is not None:
-        return _given(space, keys, nothing, fps)
+        given = _given(space, keys, nothing, fps)
+        if not given.bindings:
+            raise ConfigurationError("keys", f"{_FORM}; got {keys!r}, by which no key does anything")
+        return given
     for offer in offers(env, agent):
         controls = _offered(space, offer, nothing)
         if controls is not None:
@@ -127,17 +130,34 @@ def _axes(space: spaces.Box, keys: Sequence[Any], nothing: Any, fps: float) -> A
     axes = {}
     for place, pair in enumerate(keys):
         table = _mapping(pair)
+        if unknown := table.keys() - _OF_AN_AXIS:
+            raise ConfigurationError(
+                "keys", f"wanted {', '.join(_OF_AN_AXIS)} for an axis, got {', '.join(map(repr, unknown))}"
+            )
         low, high = bounds_of(space, place)
         axes[place] = Axis(
             down=_several(table.get("down", ())),
             up=_several(table.get("up", ())),
-            low=float(table.get("low", low)),
-            high=float(table.get("high", high)),
+            low=_bound(space, place, table.get("low", low)),
+            high=_bound(space, place, table.get("high", high)),
             rest=float(rest.flat[place]),
             step=max((high - low) / max(1.0, SWING_S * fps), 1e-9),
             label=str(table.get("label", "")),
         )
     return Axes(axes, rest)
+
+
+_OF_AN_AXIS = ("down", "up", "low", "high", "label")
+
+
+def _bound(space: spaces.Box, place: int, value: Any) -> float:
+    """Return how far an axis is to go, which its number of the action has to allow."""
+    least, most = float(space.low.flat[place]), float(space.high.flat[place])
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ConfigurationError(
+            "keys", f"an axis of {space} goes from {least:g} to {most:g}, and not to {value!r}"
+        )
+    return float(value)
 
 
 def _mapping(table: Any) -> Mapping[Any, Any]:

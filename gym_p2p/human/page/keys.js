@@ -6,6 +6,7 @@
 import { texts } from "./texts.js";
 
 const DIRECTIONS = ["ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight"];
+const MODIFIERS = { ctrlKey: ["ControlLeft", "ControlRight"], altKey: ["AltLeft", "AltRight"], metaKey: [] };
 const TWINS = new Set(["KeyW", "KeyA", "KeyS", "KeyD"]);
 
 export class KeyBoard {
@@ -54,7 +55,7 @@ export class KeyBoard {
 
   #key(event, down) {
     const forButton = event.target instanceof HTMLButtonElement && ["Space", "Enter"].includes(event.code);
-    const foreign = event.ctrlKey || event.metaKey || event.altKey;
+    const foreign = Object.entries(MODIFIERS).some(([flag, codes]) => event[flag] && !codes.some((code) => this.#codes.has(code)));
     if (!event.isTrusted || !this.#codes.has(event.code) || (down && (forButton || foreign))) return;
     event.preventDefault();
     if (down && !event.repeat) this.press(event.code, event.timeStamp);

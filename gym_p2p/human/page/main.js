@@ -45,7 +45,7 @@ function showPad() {
   $("controls").hidden = true;
 }
 
-/** Show which keys do what: several for one action stand together, and combinations follow of them. */
+/** Show which keys do what: several for one action stand together; combinations are left out, for they follow. */
 function list(controls) {
   const byLabel = new Map();
   for (const { codes, keys, label } of controls) {

@@ -38,10 +38,18 @@ export const texts = {
   },
   reasons: {
     peer_left: "The other player left.",
+    peer_reset: "The other player began again.",
     peer_lost: "The connection to the other player was lost.",
+    peer_crashed: "The other player's program ended.",
+    peer_unresponsive: "The other player did not play any more.",
+    peer_removed: "The other player's program sent what the game does not understand.",
+    excluded: "The others went on without you: the connection to them was lost, or nothing was played here for too long.",
     input_timeout: "The other player did not play any more.",
     desync: "The players' games were no longer the same.",
+    protocol_error: "The players' programs did not understand each other.",
     network_failed: "The connection was lost.",
+    environment_failed: "The game had a fault.",
+    failed: "The program that runs it had a fault.",
     interrupted: "It was stopped.",
   },
   partner: {
@@ -56,5 +64,4 @@ export const texts = {
   },
   unfocused: "Click here, or press Tab, to play: the keys go elsewhere now.",
   keyNames: { ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right" },
-  together: " + ",
 };

@@ -9,6 +9,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.utils import EzPickle
 from gymnasium.wrappers import ClipReward, RecordEpisodeStatistics, TimeLimit
+from pettingzoo.classic import tictactoe_v3
 
 from gym_p2p.game.env.seats import make_game
 from tests.game.environments import Echo, LastOneStanding
@@ -62,6 +63,11 @@ def test_a_constructor_argument_counts_under_its_own_name() -> None:
         gymnasium.make("FrozenLake-v1", is_slippery=True), gymnasium.make("FrozenLake-v1", is_slippery=False)
     ) == {"argument is_slippery"}
     assert _differences(_Arena(size=3), _Arena(size=4)) == {"argument size"}
+
+
+def test_arguments_that_are_kept_by_place_count_under_the_names_of_the_constructor() -> None:
+    assert not _differences(tictactoe_v3.env(), tictactoe_v3.env(render_mode="rgb_array"))
+    assert _differences(tictactoe_v3.env(), tictactoe_v3.env(screen_height=96)) == {"argument screen_height"}
 
 
 def test_arguments_kept_as_attributes_count_and_objects_only_by_their_type() -> None:

@@ -1,0 +1,47 @@
+"""The page has words for everything that it can be told."""
+
+from __future__ import annotations
+
+import re
+import typing
+from importlib import resources
+
+import pytest
+
+from gym_p2p.core.latency.quality import Quality
+from gym_p2p.core.match.events import EXCLUDED
+from gym_p2p.core.wire.messages import Cause
+from gym_p2p.human.seat import _WORDS as GONE
+from gym_p2p.play.ending import Ending
+from gym_p2p.play.recorder import PauseReason
+
+TEXTS = resources.files("gym_p2p.human").joinpath("page", "texts.js").read_text()
+
+
+def _keys(part: str) -> set[str]:
+    """Return the keys of an object in the page's texts."""
+    found = re.search(rf"^  {part}: \{{\n(.*?)^  \}},", TEXTS, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return set(re.findall(r"^    (\w+):", found[1], re.MULTILINE))
+
+
+def _reasons() -> set[str]:
+    """Return the reasons that the docstring of an ending has for it."""
+    assert Ending.__doc__ is not None
+    about = Ending.__doc__.split("reason: ", 1)[1].split("player: ", 1)[0]
+    return set(re.findall(r"``(?:\")?(\w+)(?:\")?``", about))
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("gone", set(GONE)),
+        ("partner", set(typing.get_args(PauseReason))),
+        ("quality", {str(one) for one in Quality}),
+        ("reasons", {*Cause, EXCLUDED}),
+        ("reasons", _reasons()),
+    ],
+)
+def test_there_is_a_text_for_everything_that_is_told(part: str, told: set[str]) -> None:
+    assert told
+    assert told <= _keys(part)
