@@ -123,6 +123,8 @@ def _main(fd: int, process: int, module: str, *without: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     call_this_process("gym_p2p-warm")
     owner = Owner(process)
+    if owner.has_ended():  # before there was anything of it to wait for
+        return
     # Python's own way to say that there is no such module (importlib, "The import system").
     sys.modules.update(dict.fromkeys(without))  # type: ignore[arg-type]  # None is no module
     gc.disable()  # what is imported stays, and looking through it again and again takes a tenth of the time

@@ -178,7 +178,11 @@ class ForkServer:
         self._requests, theirs = socket_pair()
         with theirs:
             told = str(theirs.fileno()), str(os.getpid()), module, *without
-            self._process = StartedProcess("gym_p2p.processes.fork_server", *told, passed=theirs)
+            try:
+                self._process = StartedProcess("gym_p2p.processes.fork_server", *told, passed=theirs)
+            except BaseException:
+                self._requests.close()
+                raise
         self.pid = self._process.pid
         let_go_in_forks(self._requests)
 

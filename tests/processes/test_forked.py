@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +19,7 @@ import psutil
 import pytest
 
 from gym_p2p.processes.forked import ForkedProcess, ForkServer, OtherProcess, can_fork, socket_pair
+from gym_p2p.processes.python import python_command
 from gym_p2p.processes.reports import Report, send_report
 from tests.waiting import PATIENCE_S, until
 
@@ -232,13 +236,38 @@ def test_a_server_is_gone_with_its_owner(how: str) -> None:
     assert owner.stdout is not None
     with owner.stdout:
         pid, heir = map(int, owner.stdout.readline().split())
-        server = psutil.Process(pid) if psutil.pid_exists(pid) else None
+        server = None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            server = psutil.Process(pid)
         if how != "ends":
             owner.kill()
         owner.wait(PATIENCE_S)
     assert server is None or psutil.wait_procs([server], timeout=PATIENCE_S)[1] == []
     if how == "heir":
         os.kill(heir, signal.SIGKILL)
+
+
+def test_a_server_whose_owner_has_ended_before_it_looks_ends_without_a_word() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait(PATIENCE_S)  # so there is no such process any more
+    ours, theirs = socket_pair()
+    with ours, theirs:
+        told = str(theirs.fileno()), str(gone.pid), "tests.processes.forkable"
+        command = python_command("gym_p2p.processes.fork_server", *told)
+        server = subprocess.run(
+            command, pass_fds=[theirs.fileno()], capture_output=True, check=False, timeout=PATIENCE_S
+        )
+    assert (server.returncode, server.stderr) == (0, b"")
+
+
+def test_a_server_that_cannot_be_started_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/interpreter")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(OSError, match="No such file"):
+            ForkServer("tests.processes.forkable")
+        gc.collect()
+    assert [str(warning.message) for warning in warned] == []
 
 
 def test_a_module_that_cannot_be_imported_is_an_end_and_no_wait(capfd: pytest.CaptureFixture[str]) -> None:

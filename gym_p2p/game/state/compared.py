@@ -99,7 +99,8 @@ def class_name(kind: type) -> str:
 def word_for(value: Any) -> str:
     """Return the text that stands for an object of which nothing else is compared."""
     if isinstance(value, enum.Enum):
-        return f"{class_name(type(value))}.{value.name}"
+        # Flags without a single named bit have no name.
+        return f"{class_name(type(value))}.{value.value if value.name is None else value.name}"
     if isinstance(value, type):
         return class_name(value)
     if isinstance(value, int | float | str | bytes):

@@ -92,7 +92,7 @@ class _Pipe(asyncio.Protocol):
     def emit(self, stamped: StampedEvent) -> None:
         """Pass on an event."""
         transport = self._transport
-        if transport is None:
+        if transport is None or transport.is_closing():  # then its descriptor may be another one's already
             return
         frame = pack(stamped)
         if transport.get_write_buffer_size() == 0:

@@ -32,9 +32,8 @@ _CHILD = "gym_p2p.net.worker.child"
 _NEVER_USED = ("requests",)
 """What Engine.IO's synchronous client would connect with, and takes a tenth of the time to load."""
 
-_READ_ON_IMPORT = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_READ_ON_IMPORT = ("SSL_CERT_FILE", "SSL_CERT_DIR", "OPENSSL_CONF")
 """Variables that a library looks at when it is imported; all others reach a process with its plan."""
-
 
 _END_S = 1.0
 """For a killed process to be gone."""
@@ -46,6 +45,8 @@ class WarmProcesses(abc.ABC):
     def __init__(self) -> None:
         self.owner = os.getpid()
         self._lock = threading.Lock()
+        self._imported_with: tuple[str | None, ...] = ()
+        """The variables of what is at hand that it has read by now."""
 
     def prepare(self) -> None:
         """Begin to have one at hand, unless that is so already.
@@ -82,7 +83,6 @@ class Forked(WarmProcesses):
     def __init__(self) -> None:
         super().__init__()
         self._server: ForkServer | None = None
-        self._surroundings: tuple[str | None, ...] = ()
 
     def close(self) -> None:
         """End the server."""
@@ -110,11 +110,11 @@ class Forked(WarmProcesses):
             return self._running_server().fork(theirs)
 
     def _running_server(self) -> ForkServer:
-        surroundings = tuple(map(os.environ.get, _READ_ON_IMPORT))
-        if self._server is not None and not (self._server.is_there() and surroundings == self._surroundings):
+        read = _read_on_import()
+        if self._server is not None and not (self._server.is_there() and read == self._imported_with):
             self.close()
         if self._server is None:
-            self._server, self._surroundings = ForkServer(_CHILD, without=_NEVER_USED), surroundings
+            self._server, self._imported_with = ForkServer(_CHILD, without=_NEVER_USED), read
         return self._server
 
 
@@ -134,15 +134,20 @@ class StartedAhead(WarmProcesses):
             process.has_ended(_END_S)
 
     def _prepare(self) -> None:
-        if self._spare is None or self._spare[1].has_ended():
+        read = _read_on_import()
+        if self._spare is None or self._spare[1].has_ended() or read != self._imported_with:
             self.close()
-            self._spare = _start()
+            self._spare, self._imported_with = _start(), read
 
     def _take(self) -> tuple[socket.socket, OtherProcess]:
         self._prepare()
         spare, self._spare = self._spare, None
         assert spare is not None  # noqa: S101 - prepared
         return spare
+
+
+def _read_on_import() -> tuple[str | None, ...]:
+    return tuple(map(os.environ.get, _READ_ON_IMPORT))
 
 
 def _start() -> tuple[socket.socket, OtherProcess]:

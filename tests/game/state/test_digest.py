@@ -143,6 +143,10 @@ class Coin(enum.IntEnum):
     GOLD = 3
 
 
+class Sides(enum.IntFlag):
+    LEFT = 1
+
+
 class Coins(int):
     def __repr__(self) -> str:
         return "some coins"
@@ -294,6 +298,7 @@ def test_every_nan_is_the_same_one() -> None:
         (np.random.default_rng(1), np.random.default_rng(2)),
         (random.Random(1), random.Random(2)),
         (Place.HERE, Place),
+        (Sides(4), Sides(8)),  # bits without names
         (Coins(3), Coins(4)),
         (Coins(3), 3),
         (Ratio(0.0), Ratio(-0.0)),
