@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
@@ -40,7 +40,7 @@ from gym_p2p.errors import ProtocolError
 from gym_p2p.net.links.memory import MemoryLink, Path
 from tests.core.examples import examples
 from tests.core.match.pairs import lone_match, outputs_of, seals_of
-from tests.core.tables import TICK_S, Table, held_action
+from tests.core.tables import TICK_S, Player, Table, held_action
 
 LINK = b"what its two ends have in common"
 SYNC = SyncConfig(checksum_interval=10, reconnect_timeout_s=6)
@@ -79,9 +79,16 @@ class CutTable(Table):
 
     def finished(self) -> bool:
         return all(
-            (len(seat.played) >= self.episodes * seat.frames and seat.played_all) or seat.over or seat.stopped
+            (len(seat.played) >= self.episodes * seat.frames and seat.played_all)
+            or seat.over
+            or seat.stopped
+            or (seat.events_of(PlayerGone) and self._waits_for_the_next_episode(seat))
             for seat in self.seats
         )
+
+    def _waits_for_the_next_episode(self, seat: Player) -> bool:
+        """Return whether no episode runs, in which an ending would be seen: there the wait for one ends."""
+        return len(seat.played) == seat.frames * len(seat.events_of(EpisodeBegan))
 
     def _cut(self, cut: Cut) -> None:
         one, other = cut.pair
@@ -217,6 +224,8 @@ def test_several_pairs_break_and_are_rebuilt_at_once() -> None:
     loss=st.sampled_from([0.0, 0.1, 0.3]),
     seed=st.integers(0, 1000),
 )
+@example(players=2, window=False, draws=[(0, 1.0, 1.0, None, False)], dies=(0, 0.25), loss=0.3, seed=0)
+@example(players=2, window=False, draws=[(0, 3.5, 3.3, 6.6, True)], dies=(0, 3.63), loss=0.0, seed=259)
 def test_whatever_breaks_and_comes_back_nobody_differs_and_nobody_hangs(
     players: int,
     draws: list[tuple[int, float, float, float | None, bool]],
