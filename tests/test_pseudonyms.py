@@ -127,7 +127,7 @@ def test_a_player_learns_their_own_pseudonym_and_nothing_else_names_them(
             client.call("register_subject", {"subject_id": name})["subject_id"]
             for client, name in zip((ann, bob), NAMES, strict=True)
         ]
-        assert read_subjects(tmp_path) == dict(zip(NAMES, known, strict=True))
+        until(lambda: read_subjects(tmp_path) == dict(zip(NAMES, known, strict=True)))
         for client in (ann, bob):
             assert client.call("join_room", {"room": "r", "seats": ["a", "b"]})["ok"]
         found = [client.event("match_found") for client in (ann, bob)]
