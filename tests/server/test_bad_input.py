@@ -21,6 +21,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from gym_p2p.config import ServiceConfig
+from gym_p2p.core.presence.connects import Connects
 from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from tests.server.clients import Match, Pair, code, health, metrics, settle, stored
@@ -460,6 +461,9 @@ def test_row_more_than_twelve_probes_in_ten_minutes(service: Service) -> None:
 
 # Not of the table: what costs much to decode is bounded before anybody decodes it.
 
+DROP = Connects.drop
+"""What the module's own service goes without, which still runs when a whole file is run in one process."""
+
 NESTED = "[" * 900 + "]" * 900
 COSTLY = {
     "nested": '42["leave_room",{"room":' + ",".join([NESTED] * 33)[:60_000] + "}]",
@@ -471,8 +475,9 @@ COSTLY = {
 @pytest.mark.alone
 @pytest.mark.parametrize("frame", COSTLY.values(), ids=COSTLY)
 def test_who_sends_much_that_is_costly_is_dropped_and_slowed_and_others_are_answered(
-    frame: str, tmp_path: Path
+    frame: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Connects, "drop", DROP)
     with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
         with RawClient(service.url, subject="bob") as bob:
             turned_away = 0
