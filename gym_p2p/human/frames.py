@@ -32,9 +32,12 @@ Picture = np.ndarray[Any, np.dtype[np.uint8]]
 FORMAT = 1
 
 # version, flags; number, base (0: none), frame of the episode (-1: of reset), seq of the keys in it;
-# width, height, rectangles. Then x, y, width, height of each, and the deflated differences, row by row.
+# width, height, rectangles. Then x, y, width, height of each, and the deflated differences, row by row. A
+# whole picture has differences to black; its base says, as any does, that the page needs none before it.
 _HEAD = struct.Struct(">BBIIiIHHH")
 _RECTANGLE = struct.Struct(">HHHH")
+_WHOLE = 1
+"""The flag of a whole picture."""
 
 _TILE_PX = 16
 _MOST_RECTANGLES = 128
@@ -204,17 +207,17 @@ def _encoded(number: int, base: _Sent | None, newest: _Newest) -> bytes:
         if sum(r[2] * r[3] for r in rectangles) > width * height // 2:
             rectangles = None  # with an old base the whole picture is hardly more
     if base is None or rectangles is None:
-        base_number, rectangles = 0, [(0, 0, width, height)]
+        flags, rectangles = _WHOLE, [(0, 0, width, height)]
         parts = [picture.tobytes()]
     else:
-        base_number = base.number
-        before = base.picture
+        flags, before = 0, base.picture
         parts = [
             (picture[y : y + h, x : x + w] - before[y : y + h, x : x + w]).tobytes()
             for x, y, w, h in rectangles
         ]
+    base_number = 0 if base is None else base.number
     head = _HEAD.pack(
-        *(FORMAT, 0, number, base_number, newest.frame, newest.seq, width, height, len(rectangles))
+        *(FORMAT, flags, number, base_number, newest.frame, newest.seq, width, height, len(rectangles))
     )
     places = b"".join(_RECTANGLE.pack(*rectangle) for rectangle in rectangles)
     return head + places + zlib.compress(b"".join(parts), 1)

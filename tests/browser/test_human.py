@@ -180,6 +180,20 @@ def test_the_canvas_is_what_the_environment_rendered_pixel_by_pixel(browser: Dri
     page.ask("close")
 
 
+class Scroller(Painter):
+    """Changes every pixel in every step."""
+
+    def render(self) -> Any:
+        return np.full_like(self.canvas, self.steps % 256)
+
+
+def test_of_pictures_that_change_all_over_the_page_keeps_few(browser: Driver) -> None:
+    with Alone(Scroller()) as alone:
+        page = Page(browser, alone.seat.url)
+        page.until("window.page?.screen.drawn?.frame > 90")
+        assert page.ask("value", expression="window.page.screen.kept") <= 17  # under way, and their base
+
+
 def test_a_reload_takes_the_seat_again_and_a_second_tab_takes_it_over(browser: Driver) -> None:
     env = Painter()
     with Alone(env) as alone:

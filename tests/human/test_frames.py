@@ -23,9 +23,11 @@ class Page:
         self.kept: dict[int, Picture] = {}
 
     def decode(self, data: bytes) -> tuple[int, Picture, int, int]:
-        version, _, number, base, frame, seq, width, height, count = struct.unpack_from(">BBIIiIHHH", data)
+        version, whole, number, base, frame, seq, width, height, count = struct.unpack_from(
+            ">BBIIiIHHH", data
+        )
         assert version == 1
-        picture = self.kept[base].copy() if base else np.zeros((height, width, 3), np.uint8)
+        picture = np.zeros((height, width, 3), np.uint8) if whole else self.kept[base].copy()
         places = list(struct.iter_unpack(">HHHH", data[24 : 24 + 8 * count]))
         differences = np.frombuffer(zlib.decompress(data[24 + 8 * count :]), np.uint8)
         at = 0
@@ -118,6 +120,16 @@ def test_a_base_that_grows_old_makes_no_frame_larger_than_a_whole_picture() -> N
         sent = stream.next(rtt_s=10.0)
         whole = max(whole, len(sent.data) if sent is not None else 0)
     assert whole <= len(first.data) + 16
+
+
+def test_of_pictures_that_change_all_over_the_page_keeps_few() -> None:
+    stream, page = FrameStream(), Page()
+    for frame in range(50):
+        stream.offer(np.full(SHAPE, frame, np.uint8), frame=frame, seq=0)
+        sent = stream.next()
+        assert sent is not None
+        stream.acknowledge(page.decode(sent.data)[0])
+        assert len(page.kept) <= 2
 
 
 def test_an_acknowledgement_of_what_was_never_sent_changes_nothing() -> None:

@@ -4,6 +4,7 @@
  */
 
 const RECTANGLE_BYTES = 8;
+const WHOLE = 1;
 
 /** The head of a frame, in network order; `gym_p2p/human/frames.py` has the same. */
 function headOf(buffer) {
@@ -16,6 +17,7 @@ function headOf(buffer) {
   }
   return {
     version: view.getUint8(0),
+    whole: (view.getUint8(1) & WHOLE) !== 0,
     number: view.getUint32(2),
     base: view.getUint32(6),
     frame: view.getInt32(10),
@@ -73,6 +75,11 @@ export class Screen {
     return this.#drawn;
   }
 
+  /** How many pictures are kept. */
+  get kept() {
+    return this.#kept.size;
+  }
+
   /** Begin with a process that sends whole pictures first. */
   restart() {
     this.#generation += 1;
@@ -90,7 +97,7 @@ export class Screen {
     const head = headOf(buffer);
     const differences = await inflated(new Uint8Array(buffer, head.body));
     if (generation !== this.#generation || head.version !== 1) return;
-    const base = head.base === 0 ? null : this.#kept.get(head.base);
+    const base = head.whole ? null : this.#kept.get(head.base);
     if (base === undefined) return; // not acknowledged: whoever sent it goes on from an older one
     const pixels = base === null ? new Uint8Array(head.width * head.height * 4).fill(255) : base.slice();
     if (base === null) {
