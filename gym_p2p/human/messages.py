@@ -33,7 +33,8 @@ VERSION = 1
 MAX_PAGE_MESSAGE_BYTES = 4096
 """Of a message from a page: all keys of a keyboard at once are half as much."""
 
-_Number = Annotated[int, Meta(ge=0, lt=2**53)]
+_Number = Annotated[int, Meta(ge=0, lt=2**32)]
+"""As wide as in the head of a frame, which gives back a page's own."""
 _Time = Annotated[float, Meta(ge=0, lt=2**53)]
 _Code = Annotated[str, Meta(min_length=1, max_length=24)]
 _Pixels = Annotated[int, Meta(ge=0, le=1 << 20)]

@@ -99,6 +99,16 @@ def test_a_held_key_counts_in_every_frame_until_it_is_released() -> None:
     assert who.sample().held == ()
 
 
+def test_the_largest_number_that_a_page_may_count_to_comes_back_in_its_frames() -> None:
+    who = here()
+    outputs(who)
+    press(who, 2**32 - 1, "Space", at=1000.0)
+    who.offer(PICTURE, frame=0, seq=who.sample().seq)
+    assert frames(outputs(who)) == 1
+    say(who, "ack", n=1, shown=[[1, 1020.0]])
+    assert who.record.action_latencies == [20.0]
+
+
 def test_what_arrives_twice_or_late_is_ignored() -> None:
     who = here()
     press(who, 2, "ArrowUp", held=("ArrowUp",))
@@ -186,6 +196,7 @@ GARBAGE = [
     "[" * 3000,
     json.dumps({"t": "action", "action": 1}),
     json.dumps({"t": "keys", "seq": -1, "held": [], "pressed": [], "at": 0}),
+    json.dumps({"t": "keys", "seq": 2**32, "held": [], "pressed": [], "at": 0}),
     json.dumps({"t": "keys", "seq": 1, "held": ["x" * 100], "pressed": [], "at": 0}),
     json.dumps({"t": "keys", "seq": 1, "held": ["x"] * 65, "pressed": [], "at": 0}),
     json.dumps({"t": "focus", "focused": "no"}),
