@@ -142,7 +142,7 @@ class HumanSeat:
         Raises:
             ConfigurationError: the port is taken.
             PersonGone: nobody opened the link in time.
-            UsageError: it was entered before.
+            UsageError: it was entered before, or another one shows this environment.
         """
         if self._teller is not None or self._over.is_set():
             raise UsageError("a HumanSeat is for one with block: make another one")
@@ -171,6 +171,7 @@ class HumanSeat:
         self._over.set()
         if self._teller is not None:
             self._teller.join()
+        self._stage.close()
         self._tell(over=True)
         with self._server.lock:
             self._person.finish()

@@ -51,7 +51,14 @@ class Stage(Protocol):
         """The person's; ``None`` where there is only one, or while any free one is wanted."""
 
     def open(self, show: Show) -> None:
-        """Begin to show."""
+        """Begin to show.
+
+        Raises:
+            UsageError: somebody else is shown it.
+        """
+
+    def close(self) -> None:
+        """Show nothing any more. Idempotent."""
 
     def before_action(self) -> None:
         """Called when the next frame's action is asked for, before the keys are looked at."""
@@ -140,6 +147,7 @@ class MatchStage:
         self.nothing = game.default_action(example)
         self.fps = session.config.sync.fps or DEFAULT_FPS
         self.patience_s = session.config.sync.input_limit_s(takes_turns=game.takes_turns)
+        self._show: Show | None = None
         self._live: LiveEpisode | None = None
         self._episodes = 0
 
@@ -172,21 +180,34 @@ class MatchStage:
         return 0 if self._live is None else self._live.runner.session.input_delay
 
     def open(self, show: Show) -> None:
-        """Begin to show."""
+        """Begin to show.
+
+        Raises:
+            UsageError: somebody else is shown it.
+        """
+        if self._session.viewer is not None:
+            raise UsageError("another HumanSeat shows this environment: it has a page for one person")
         self._session.played_by = "person"
+        self._session.viewer = self._look
+        self._show = show
 
-        def viewer(episode: LiveEpisode) -> None:
-            if episode is not self._live:
-                self._live = episode
-                self._episodes += 1
-            show(_picture(self.env, episode.render()), episode.frame_shown)
+    def close(self) -> None:
+        """Show nothing any more. Idempotent."""
+        if self._show is not None:
+            self._show = self._session.viewer = None
 
-        self._session.viewer = viewer
+    def _look(self, episode: LiveEpisode) -> None:
+        if self._show is None:
+            return  # the episode goes on without the person
+        if episode is not self._live:
+            self._live = episode
+            self._episodes += 1
+        self._show(_picture(self.env, episode.render()), episode.frame_shown)
 
     def before_action(self) -> None:
         """Nothing: the session shows and paces."""
         if self._live is None:
-            raise UsageError("no episode is running: call reset() before action()")
+            raise UsageError("no episode has begun in the seat's with block: call reset() before action()")
 
     def standing(self) -> dict[str, Any]:
         """Return how the match stands."""
@@ -229,6 +250,10 @@ class LoneStage:
     def open(self, show: Show) -> None:
         """Begin to show."""
         self._show = show
+
+    def close(self) -> None:
+        """Show nothing any more. Idempotent."""
+        self._show = None
 
     def before_action(self) -> None:
         """Show what the step before gave; wait until the next frame is due."""

@@ -15,6 +15,7 @@ import gym_p2p.envs  # noqa: F401 - registers the bundled game
 from gym_p2p import HumanSeat, P2PEnv, P2PParallelEnv, PersonGone, UsageError
 from gym_p2p.envs.rally import parallel_env
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment
+from gym_p2p.human import stages
 from tests.human.fake_page import FakePage
 from tests.players import Lobby, left_running, together
 from tests.waiting import PATIENCE_S, until
@@ -254,6 +255,54 @@ def test_two_people_play_each_other_over_a_long_path_and_the_documents_say_so(lo
     assert [(row["frame"], row["action"]) for row in actions[0]] == [
         (row["frame"], row["action"]) for row in actions[1]
     ]
+    assert left_running() == []
+
+
+def _leaves_to_a_program(lobby: Lobby) -> None:
+    env = P2PEnv(
+        gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", **lobby.options(sync="lockstep")
+    )
+
+    def play(person: HumanSeat, _page: FakePage) -> None:
+        with pytest.raises(UsageError, match="another HumanSeat"):
+            seat(env).__enter__()
+        with pytest.raises(UsageError, match=r"call reset\(\)"):
+            person.action()
+        env.reset(seed=3)
+        for _ in range(5):
+            env.step(person.action())
+
+    try:
+        opened(seat(env), play)
+        for _ in range(5):
+            env.step(0)
+    finally:
+        env.close()
+
+
+def _plays(lobby: Lobby, frames: int) -> None:
+    env = P2PEnv(gymnasium.make(RALLY), seat="right", **lobby.options(sync="lockstep"))
+    try:
+        env.reset(seed=3)
+        for _ in range(frames):
+            env.step(0)
+    finally:
+        env.close()
+
+
+def test_a_match_is_shown_to_one_person_and_no_longer_than_they_have_the_seat(
+    lobby: Lobby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures: list[Any] = []
+
+    def counted(drawn: Any) -> Any:
+        pictures.append(drawn)
+        return drawn
+
+    monkeypatch.setattr(stages, "require_picture", counted)
+    left, _ = together(lambda: _leaves_to_a_program(lobby), lambda: _plays(lobby, 10))
+    assert left is None
+    assert len(pictures) == 6  # of reset, and of the five steps that were the person's
     assert left_running() == []
 
 
