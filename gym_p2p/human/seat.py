@@ -57,7 +57,7 @@ class HumanSeat:
     Args:
         env: a ``P2PEnv``, a ``P2PParallelEnv``, or any Gymnasium environment, for a person alone; made with
             ``render_mode="rgb_array"``.
-        agent: whose seat, where ``env`` has several.
+        agent: whose seat, where a ``P2PParallelEnv`` has several.
         keys: a table of keys (:mod:`gym_p2p.human.keys.tables`), or the path of a JSON or TOML file; ``None``
             takes what the environment offers, or a default.
         title: stands above the game; ``None`` is the environment's name.
@@ -67,8 +67,8 @@ class HumanSeat:
         port: of the page; 0 is any free one.
         open_limit_s: how long the link may wait until it is opened.
         hold_s: how long the seat of a page that was closed is held.
-        countdown_s: before the first frame of each episode; a second less than the others' patience
-            (``input_timeout_s``) at most.
+        countdown_s: before the first frame of each episode, and for a person alone before the first one; a
+            second less than the others' patience (``input_timeout_s``) at most.
 
     Raises:
         UnsupportedEnvironment: it draws no pictures.
@@ -96,10 +96,11 @@ class HumanSeat:
         if not 0 <= port < 1 << 16:
             raise ConfigurationError("port", f"wanted 0 (any) to 65535, got {port!r}")
         self._stage = stage = stage_of(env, agent, fps)
-        if countdown_s + _SPARE_S > stage.patience_s:
+        longest_s = max(0.0, stage.patience_s - _SPARE_S)
+        if countdown_s > longest_s:
             raise ConfigurationError(
                 "countdown_s",
-                f"wanted at most {max(0.0, stage.patience_s - _SPARE_S):g} here, got {countdown_s!r}: "
+                f"wanted at most {longest_s:g} here, got {countdown_s!r}: "
                 f"who does not play for {stage.patience_s:g} s (input_timeout_s) is given up by the others",
             )
         table = read_keys(keys) if isinstance(keys, str | Path) else keys

@@ -92,15 +92,19 @@ def stage_of(env: Any, agent: Any, fps: float | None) -> Stage:
     Args:
         env: a ``P2PEnv`` or ``P2PParallelEnv``, perhaps wrapped; or any environment of Gymnasium.
         agent: whose seat, where there are several.
-        fps: where nobody else paces the frames; ``None`` is the environment's own rate.
+        fps: of an environment that is not P2P; ``None`` is its own rate.
 
     Raises:
         UnsupportedEnvironment: it shows no pictures.
-        ConfigurationError: there is no such agent, or no such rate.
+        ConfigurationError: there is no such agent, or no such rate, or the environment has its own.
     """
     session = _attribute(env, "p2p")
     if isinstance(session, Session):
+        if fps is not None:
+            raise ConfigurationError("fps", f"the match has its own: give fps={fps!r} to the environment")
         return MatchStage(session, agent)
+    if agent is not None:
+        raise ConfigurationError("agent", f"a person alone plays all there is, got {agent!r}")
     return LoneStage(env, fps)
 
 

@@ -90,6 +90,7 @@ def test_an_environment_that_renders_no_picture_is_named() -> None:
         {"keys": {"ArrowUp": 9}},
         {"fps": 0.0},
         {"fps": float("nan")},
+        {"agent": "left"},
         {"port": 70_000},
     ],
 )
@@ -104,6 +105,18 @@ def test_a_countdown_that_the_others_would_not_wait_for_is_refused() -> None:
         with pytest.raises(ConfigurationError, match="countdown_s: wanted at most 2 here"):
             seat(env, countdown_s=2.5)
         seat(env, countdown_s=2.0)
+        with pytest.raises(ConfigurationError, match="fps: the match has its own"):
+            seat(env, fps=30.0)
+    finally:
+        env.close()
+
+
+def test_where_the_others_wait_for_less_than_a_second_a_seat_has_no_countdown() -> None:
+    env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", fps=30, input_timeout_s=0.5)
+    try:
+        with pytest.raises(ConfigurationError, match="countdown_s: wanted at most 0 here"):
+            seat(env, countdown_s=0.1)
+        seat(env, countdown_s=0.0)
     finally:
         env.close()
 
