@@ -180,6 +180,34 @@ def test_the_canvas_is_what_the_environment_rendered_pixel_by_pixel(browser: Dri
     page.ask("close")
 
 
+class Slow(Painter):
+    """Takes its time to begin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begins = threading.Event()
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[int, dict[str, Any]]:
+        assert self.begins.wait(PATIENCE_S)
+        return super().reset(seed=seed, options=options)
+
+
+def test_who_waits_is_told_for_how_long_though_nothing_else_changes(browser: Driver) -> None:
+    env = Slow()
+    with Alone(env) as alone:
+        page = Page(browser, alone.seat.url)
+        page.phase("waiting")
+        assert "waited" not in page.text()
+        # A minute that is over at once.
+        page.ask(
+            "value", expression="{ const now = performance.now(); performance.now = () => now + 61000; }"
+        )
+        page.until("document.body.innerText.includes('You have waited 1 min.')")
+        env.begins.set()
+        page.phase("playing")
+        page.until("!document.body.innerText.includes('You have waited')")
+
+
 class Scroller(Painter):
     """Changes every pixel in every step."""
 

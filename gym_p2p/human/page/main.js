@@ -6,6 +6,7 @@ import { Screen } from "./screen.js";
 import { texts } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
+const WAITED_STEP_S = 10; // a screen reader reads each
 const openedAt = performance.now();
 let finished = false;
 let last = {}; // what was told of the game last
@@ -74,9 +75,8 @@ function tell(state) {
     finished = true;
     card(texts.gone[state.gone] ?? texts.over);
   } else if (state.phase === "waiting") {
-    const waited = Math.round((performance.now() - openedAt) / 1000);
     const [head, text] = texts.waiting;
-    card([head, text(state.waiting?.others ?? null)], waited > 10 ? texts.waited(waited) : "");
+    card([head, text(state.waiting?.others ?? null)], waited());
   } else if (state.phase === "countdown") {
     if (last.phase !== "countdown") beep();
     card([String(state.countdown), texts.countdown], "", "big");
@@ -92,6 +92,13 @@ function tell(state) {
   last = state;
   quiet();
 }
+
+/** Say for how long the page has been open; it is told of changes alone, and time is none. */
+function waited() {
+  const steps = Math.floor((performance.now() - openedAt) / 1000 / WAITED_STEP_S);
+  return steps > 0 ? texts.waited(steps * WAITED_STEP_S) : "";
+}
+setInterval(() => last.phase === "waiting" && link.open && tell(last), 1000);
 
 /** Take away what nobody can use any more; what stands around it stays where it is. */
 function quiet() {
