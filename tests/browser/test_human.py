@@ -271,6 +271,18 @@ def test_fingers_press_the_same_keys(browser: Driver) -> None:
         assert page.ask("value", expression="document.documentElement.scrollWidth <= innerWidth") is True
 
 
+def test_a_finger_brings_the_buttons_also_after_a_mouse(browser: Driver) -> None:
+    env = Painter()
+    with Alone(env) as alone:
+        page = Page(browser, alone.seat.url)
+        page.until(DRAWN)
+        hidden = "document.getElementById('pad').hidden"
+        page.ask("click", selector="#screen")
+        assert page.ask("value", expression=hidden) is True
+        page.ask("value", expression="dispatchEvent(new PointerEvent('pointerdown', {pointerType: 'touch'}))")
+        assert page.ask("value", expression=hidden) is False
+
+
 def test_a_page_that_loses_the_focus_releases_its_keys_and_leaving_ends_the_seat(browser: Driver) -> None:
     env = Painter()
     with Alone(env) as alone:

@@ -38,8 +38,8 @@ function welcome({ title, controls }) {
   makePad($("pad"), controls, board);
   list(controls);
   if (matchMedia("(pointer: coarse)").matches) showPad();
-  addEventListener("pointerdown", (event) => event.pointerType === "touch" && showPad(), { once: true });
 }
+addEventListener("pointerdown", (event) => event.pointerType === "touch" && showPad());
 
 function showPad() {
   $("pad").hidden = false;
