@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.human.person import Person
+from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
 from tests.human.test_person import HELLO
 from tests.waiting import PATIENCE_S, until
@@ -70,15 +70,17 @@ def test_another_name_of_the_host_gets_nothing(server: PageServer) -> None:
     assert get(server.url, Host="evil.example")[0] == 404
 
 
-async def _play(server: PageServer, *messages: Any, origin: str | None = None) -> int | None:
+async def _play(
+    server: PageServer, *messages: Any, hello: dict[str, Any] = HELLO, url: str | None = None, **headers: str
+) -> int | None:
     """Open the page's socket, send; return the code with which it is closed."""
-    here = "http://" + urlsplit(server.url).netloc
+    sent = {"Origin": "http://" + urlsplit(server.url).netloc, **headers}
     async with (
         asyncio.timeout(PATIENCE_S),
         aiohttp.ClientSession() as session,
-        session.ws_connect(server.url + "page", origin=here if origin is None else origin) as page,
+        session.ws_connect((url or server.url) + "page", headers=sent) as page,
     ):
-        await page.send_str(json.dumps(HELLO))
+        await page.send_str(json.dumps(hello))
         await page.receive()
         for message in messages:
             await page.send_str(message)
@@ -90,8 +92,42 @@ async def _play(server: PageServer, *messages: Any, origin: str | None = None) -
 def test_a_socket_that_another_site_opens_is_refused(server: PageServer) -> None:
     for origin in ("http://evil.example", "null", "http://127.0.0.1:1"):
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-            asyncio.run(_play(server, origin=origin))
+            asyncio.run(_play(server, Origin=origin))
         assert caught.value.status == 404
+
+
+def test_a_socket_by_a_wrong_link_or_another_name_of_the_host_is_refused(server: PageServer) -> None:
+    root = "http://" + urlsplit(server.url).netloc
+    wrong: list[dict[str, Any]] = [
+        {"url": f"{root}/{'x' * 32}/"},
+        {"Host": "evil.example", "Origin": "http://evil.example"},
+    ]
+    for how in wrong:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            asyncio.run(_play(server, **how))
+        assert caught.value.status == 404
+
+
+def test_a_page_of_another_version_is_told_and_takes_no_seat(server: PageServer) -> None:
+    assert asyncio.run(_play(server, hello={**HELLO, "v": 2})) == 4004
+    assert server._person.presence is Presence.EXPECTED
+
+
+def test_more_tabs_than_anybody_opens_are_refused(server: PageServer) -> None:
+    async def open_many() -> None:
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            aiohttp.ClientSession() as session,
+            contextlib.AsyncExitStack() as stack,
+        ):
+            for _ in range(8):
+                origin = "http://" + urlsplit(server.url).netloc
+                await stack.enter_async_context(session.ws_connect(server.url + "page", origin=origin))
+            with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+                await _play(server)
+            assert caught.value.status == 503
+
+    asyncio.run(open_many())
 
 
 @pytest.mark.parametrize("message", ["x", "x" * 1_000_000], ids=["garbage", "a megabyte"])

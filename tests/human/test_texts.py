@@ -1,4 +1,4 @@
-"""The page has words for everything that it can be told."""
+"""The page has words for everything that it can be told, and for every way in which it can be closed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import pytest
 from gym_p2p.core.latency.quality import Quality
 from gym_p2p.core.match.events import EXCLUDED
 from gym_p2p.core.wire.messages import Cause
+from gym_p2p.human.messages import VERSION
 from gym_p2p.human.seat import _WORDS as GONE
+from gym_p2p.human.server import _CLOSE_CODES as CLOSE_CODES
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.recorder import PauseReason
 
-TEXTS = resources.files("gym_p2p.human").joinpath("page", "texts.js").read_text()
+PAGE = resources.files("gym_p2p.human").joinpath("page")
+TEXTS, LINK = (PAGE.joinpath(name).read_text() for name in ("texts.js", "link.js"))
 
 
 def _keys(part: str) -> set[str]:
@@ -45,3 +48,13 @@ def _reasons() -> set[str]:
 def test_there_is_a_text_for_everything_that_is_told(part: str, told: set[str]) -> None:
     assert told
     assert told <= _keys(part)
+
+
+def test_the_page_knows_every_code_that_it_is_closed_with_and_the_version() -> None:
+    assert f"const VERSION = {VERSION};" in LINK
+    found = re.search(r"CLOSED = \{(.*?)\};", LINK)
+    assert found is not None
+    known = {int(code): why for code, why in re.findall(r"(\d+): \"(\w+)\"", found[1])}
+    assert known.keys() == set(CLOSE_CODES.values())
+    for why in known.values():
+        assert re.search(rf"^  {why}: \[", TEXTS, re.MULTILINE)
