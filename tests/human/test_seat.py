@@ -157,6 +157,28 @@ def test_a_person_plays_alone_sees_every_step_and_is_told_texts() -> None:
     assert left_running() == []
 
 
+def test_a_countdown_is_told_and_what_is_pressed_meanwhile_is_not_played() -> None:
+    person = alone(countdown_s=1.2)
+    person._stage._outer.reset(seed=1)  # type: ignore[attr-defined]  # of a lone stage
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        chosen: list[int] = []
+        beginning = threading.Thread(target=lambda: chosen.append(person.action()))
+        beginning.start()
+        until(lambda: page.phase == "countdown")
+        page.press("ArrowRight")
+        page.press()
+        until(lambda: person._person.keys.events == 1)
+        assert not chosen
+        beginning.join(PATIENCE_S)
+        assert chosen == [1]
+        until(lambda: page.phase == "playing")
+        told = [state["countdown"] for state in page.states if state["phase"] == "countdown"]
+        assert list(dict.fromkeys(told)) == [2, 1]
+
+    opened(person, play)
+
+
 def test_a_game_that_takes_turns_waits_for_a_key() -> None:
     person = alone()
     person._stage._outer.reset(seed=1)  # type: ignore[attr-defined]  # of a lone stage
