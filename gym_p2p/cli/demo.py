@@ -61,7 +61,7 @@ DESCRIPTION = "Start a service and the players of a match, each a process of its
 EPILOG = """\
 examples:
   gym-p2p demo                                      the bundled game, about ten seconds
-  gym-p2p demo --human                              you against a policy, in a page of your browser
+  gym-p2p demo --human                              you against a policy, in a page, for an episode
   gym-p2p demo --one-way-ms 40 --jitter-ms 3        the same over an emulated path
   gym-p2p demo --env pettingzoo.atari.pong_v3 --env-arg obs_type=ram --frames 600
   gym-p2p demo --env CartPole-v1 --players 3        one plays, two watch

@@ -92,7 +92,9 @@ def add_human_options(parser: argparse.ArgumentParser) -> None:
     """Add what a person at a page is asked for; :func:`require_one_player` checks it."""
     human = parser.add_argument_group("a person plays")
     human.add_argument(
-        "--human", action="store_true", help="play yourself, in a page that opens in a browser"
+        "--human",
+        action="store_true",
+        help="play yourself, in a page that opens in a browser, at the game's own rate (or --fps)",
     )
     human.add_argument(
         "--keys",
