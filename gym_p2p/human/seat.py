@@ -6,7 +6,6 @@ The face of this folder. Runs on the thread that plays; the page's server has it
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import platform
 import sys
@@ -28,8 +27,6 @@ from gym_p2p.human.stages import stage_of
 from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["HumanSeat"]
-
-_log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.25
 """How often the page is told how it stands, and a wait looks whether the program is interrupted."""

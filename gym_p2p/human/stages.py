@@ -5,6 +5,7 @@ Knows environments and sessions; refuses to know pages and keys.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from gym_p2p.play.episode import LiveEpisode
 from gym_p2p.play.session import Session
 
 __all__ = ["Show", "Stage", "stage_of"]
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_FPS = 30.0
 
@@ -150,6 +153,8 @@ class MatchStage:
         self.space = game.users_spaces(example)[0]
         self.nothing = game.default_action(example)
         self.fps = session.config.sync.fps or DEFAULT_FPS
+        if session.config.sync.fps is None and not game.takes_turns:
+            _log.warning("frames are not paced: faster than a person can see; give the environment fps=")
         self.patience_s = session.config.sync.input_limit_s(takes_turns=game.takes_turns)
         self._show: Show | None = None
         self._live: LiveEpisode | None = None

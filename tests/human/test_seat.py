@@ -111,6 +111,16 @@ def test_a_countdown_that_the_others_would_not_wait_for_is_refused() -> None:
         env.close()
 
 
+@pytest.mark.parametrize("fps", [None, 30.0])
+def test_a_match_that_nobody_paces_is_warned_of(fps: float | None, caplog: pytest.LogCaptureFixture) -> None:
+    env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", fps=fps)
+    try:
+        seat(env)
+    finally:
+        env.close()
+    assert ("frames are not paced" in caplog.text) is (fps is None)
+
+
 def test_where_the_others_wait_for_less_than_a_second_a_seat_has_no_countdown() -> None:
     env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", fps=30, input_timeout_s=0.5)
     try:
