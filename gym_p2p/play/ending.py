@@ -9,6 +9,7 @@ import attrs
 from gym_p2p.core.match.events import EXCLUDED, PlayerGone
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.errors import PersonGone
 
 __all__ = ["Ending", "gone_in_words", "why_closed", "why_dropped"]
 
@@ -80,6 +81,8 @@ def why_dropped() -> str:
 
 
 def _reason_of(error: BaseException | None, *, otherwise: str) -> str:
+    if isinstance(error, PersonGone):  # nobody's program has failed
+        return error.reason
     if error is None or isinstance(error, StopIteration | GeneratorExit | SystemExit):
         return otherwise
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"

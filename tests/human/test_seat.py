@@ -325,14 +325,16 @@ def _leaves_to_a_program(lobby: Lobby) -> None:
         env.close()
 
 
-def _plays(lobby: Lobby, frames: int) -> None:
+def _plays(lobby: Lobby, frames: int) -> dict[str, Any]:
     env = P2PEnv(gymnasium.make(RALLY), seat="right", **lobby.options(sync="lockstep"))
     try:
         env.reset(seed=3)
         for _ in range(frames):
-            env.step(0)
+            if env.step(0)[3]:
+                break
     finally:
         env.close()
+    return env.export_multiplayer_metrics()
 
 
 def test_a_match_is_shown_to_one_person_and_no_longer_than_they_have_the_seat(
@@ -349,6 +351,33 @@ def test_a_match_is_shown_to_one_person_and_no_longer_than_they_have_the_seat(
     assert left is None
     assert len(pictures) == 6  # of reset, and of the five steps that were the person's
     assert left_running() == []
+
+
+def _goes_in_the_middle(lobby: Lobby) -> dict[str, Any]:
+    env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", **lobby.options())
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        env.reset(seed=3)
+        for frame in range(1000):
+            if frame == 5:
+                page.say(t="leave")
+            env.step(person.action())
+
+    with pytest.raises(PersonGone, match="they left"):  # noqa: PT012 - the closing is on the error's way
+        try:
+            opened(seat(env), play)
+        finally:
+            env.close()
+    return env.export_multiplayer_metrics()
+
+
+def test_a_person_who_leaves_is_told_of_as_that_and_not_as_a_fault(lobby: Lobby) -> None:
+    ours, theirs = together(lambda: _goes_in_the_middle(lobby), lambda: _plays(lobby, 1000))
+    assert isinstance(ours, dict)
+    assert ours["sessionStatus"]["terminationReason"] == "left"
+    assert isinstance(theirs, dict)
+    assert theirs["sessionStatus"]["terminationReason"] == "peer_left"
+    assert [gone["statedReason"] for gone in theirs["departures"]] == ["left"]
 
 
 def _turns_of_a_person(lobby: Lobby, told: dict[str, Any]) -> None:
