@@ -12,10 +12,20 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from tests.human.test_person import HELLO
 from tests.waiting import PATIENCE_S, until
 
-__all__ = ["FakePage"]
+__all__ = ["HELLO", "FakePage"]
+
+HELLO: dict[str, Any] = {
+    "t": "hello",
+    "v": 1,
+    "width": 390,
+    "height": 844,
+    "touch": False,
+    "browser": "Chrome",
+    "version": "130",
+}
+"""What a page says first."""
 
 
 class FakePage:

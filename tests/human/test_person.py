@@ -13,17 +13,9 @@ from hypothesis import strategies as st
 from gym_p2p.core.record.human import focus_loss, human_document
 from gym_p2p.human.messages import MAX_PAGE_MESSAGE_BYTES
 from gym_p2p.human.person import ClosePage, Output, Person, Presence, SendToPage
+from tests.human.fake_page import HELLO
 
 KEYS = ("ArrowUp", "ArrowDown", "Space")
-HELLO: dict[str, Any] = {
-    "t": "hello",
-    "v": 1,
-    "width": 390,
-    "height": 844,
-    "touch": False,
-    "browser": "Chrome",
-    "version": "130",
-}
 
 
 def where(who: Person) -> Presence:

@@ -19,7 +19,7 @@ import pytest
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
-from tests.human.test_person import HELLO
+from tests.human.fake_page import HELLO
 from tests.waiting import PATIENCE_S, until
 
 
