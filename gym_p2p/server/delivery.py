@@ -79,14 +79,14 @@ class AsyncDelivery:
                     await self._wanted.wait()
 
     async def _hand_over(self, waiting: Waiting) -> None:
-        deadline = asyncio.timeout(self._timeout_s)
+        deadline: asyncio.Timeout | None = None
         try:
             if not self._calls.has_taken(waiting):
                 arguments = await asyncio.to_thread(waiting.arguments)
-                async with deadline:
+                async with asyncio.timeout(self._timeout_s) as deadline:
                     await self._call(waiting, arguments)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the host's bug must lose nothing
-            is_late = isinstance(error, TimeoutError) and deadline.expired()
+            is_late = isinstance(error, TimeoutError) and deadline is not None and deadline.expired()
             _failed(self.outbox, waiting, TimeoutError() if is_late else error)
         else:
             await asyncio.to_thread(self.outbox.done, waiting)
