@@ -154,3 +154,23 @@ def test_a_document_that_is_long_in_being_read_leaves_its_function_the_time_that
     monkeypatch.setattr(Waiting, "arguments", slowly)
     with delivering(outbox, take, is_async=True):
         until(lambda: bool(got))
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_where_no_thread_can_be_started_there_is_no_call_that_could_have_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_async: bool
+) -> None:
+    outbox, got = Outbox(tmp_path), list[Any]()
+    refusals, start = iter(range(CALLS_OF_ONE + 1)), threading.Thread.start
+    store_documents(tmp_path, outbox, "a")
+
+    def refuse_some(thread: threading.Thread) -> None:
+        if thread._target.__name__ == "work" and next(refusals, None) is not None:  # type: ignore[attr-defined]  # what it is to call
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_some)
+    with delivering(outbox, lambda *document: got.append(document[1]), is_async=is_async):
+        until(lambda: not list((tmp_path / ".undelivered").iterdir()))
+    assert got == ["a"]
+    assert next(refusals, None) is None, "no thread was refused"
