@@ -79,14 +79,14 @@ class AsyncDelivery:
                     await self._wanted.wait()
 
     async def _hand_over(self, waiting: Waiting) -> None:
-        deadline = asyncio.timeout(self._timeout_s)
+        deadline: asyncio.Timeout | None = None
         try:
             if not self._calls.has_taken(waiting):
                 arguments = await asyncio.to_thread(waiting.arguments)
-                async with deadline:
+                async with asyncio.timeout(self._timeout_s) as deadline:
                     await self._call(waiting, arguments)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the host's bug must lose nothing
-            is_late = isinstance(error, TimeoutError) and deadline.expired()
+            is_late = isinstance(error, TimeoutError) and deadline is not None and deadline.expired()
             _failed(self.outbox, waiting, TimeoutError() if is_late else error)
         else:
             await asyncio.to_thread(self.outbox.done, waiting)
@@ -96,13 +96,13 @@ class AsyncDelivery:
         if inspect.iscoroutinefunction(self._on_document):
             await self._on_document(*arguments)
             return
-        self._calls.begin(waiting)
         work = partial(self._work, waiting, arguments)
         answer = await call_on_thread(work, name="gym_p2p on_document")
         if inspect.isawaitable(answer):
             await answer
 
     def _work(self, waiting: Waiting, arguments: tuple[Any, ...]) -> object:
+        self._calls.begin(waiting)  # here, for where no thread can be started there is no call
         taken = False
         try:
             answer = self._on_document(*arguments)
@@ -188,24 +188,31 @@ class SyncDelivery:
         result: list[BaseException | None] = []
 
         def work() -> None:
-            error: BaseException | None = None
-            try:
-                if _abandoned(self._on_document(*waiting.arguments())):
-                    error = UsageError("no event loop runs on this host")
-            except BaseException as raised:  # noqa: BLE001  # handed to the one who waits
-                error = raised
-            result.append(error)
-            self._calls.ended(waiting, taken=error is None)
+            result.append(self._work(waiting))
             ended.set()
             self._wanted.set()
 
         try:
+            self._start_background_task(work)
+        except RuntimeError as error:  # no thread can be started now
+            return error
+        ended.wait(self._timeout_s)
+        return result[0] if result else TimeoutError()
+
+    def _work(self, waiting: Waiting) -> BaseException | None:
+        """Return what became of a call that is made here."""
+        try:
             self._calls.begin(waiting)
         except HeldBack as held_back:
             return held_back
-        self._start_background_task(work)
-        ended.wait(self._timeout_s)
-        return result[0] if result else TimeoutError()
+        error: BaseException | None = None
+        try:
+            if _abandoned(self._on_document(*waiting.arguments())):
+                error = UsageError("no event loop runs on this host")
+        except BaseException as raised:  # noqa: BLE001  # handed to the one who waits
+            error = raised
+        self._calls.ended(waiting, taken=error is None)
+        return error
 
 
 def _abandoned(answer: object) -> bool:

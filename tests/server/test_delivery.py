@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,10 @@ def delivering(outbox: Outbox, host: Callable[..., Any], *, is_async: bool) -> I
         tasks, event = server.start_background_task, server.eio.create_event
         sync = SyncDelivery(outbox, host, start_background_task=tasks, create_event=event, timeout_s=0.02)
         sync.start()
-        yield
-        sync.stop()
+        try:
+            yield
+        finally:
+            sync.stop()
         return
     ended = threading.Event()
 
@@ -78,9 +81,11 @@ def delivering(outbox: Outbox, host: Callable[..., Any], *, is_async: bool) -> I
 
     thread = threading.Thread(target=lambda: asyncio.run(story()))
     thread.start()
-    yield
-    ended.set()
-    thread.join(PATIENCE_S)
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(PATIENCE_S)
 
 
 @pytest.mark.parametrize("is_async", [True, False])
@@ -128,3 +133,44 @@ def test_one_that_returns_for_no_document_keeps_a_bounded_number_of_threads(
         host.may_return.set()
         until(lambda: not list((tmp_path / ".undelivered").iterdir()))
     assert set(host.got) == players
+
+
+def test_a_document_that_is_long_in_being_read_leaves_its_function_the_time_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of a storage at the other end of a line is."""
+    outbox, got = Outbox(tmp_path), list[Any]()
+    arguments = Waiting.arguments
+    store_documents(tmp_path, outbox, "a")
+
+    def slowly(waiting: Waiting) -> Any:
+        time.sleep(0.1)
+        return arguments(waiting)
+
+    async def take(_match: str, player: Any, *_rest: Any) -> None:
+        await asyncio.sleep(0)
+        got.append(player)
+
+    monkeypatch.setattr(Waiting, "arguments", slowly)
+    with delivering(outbox, take, is_async=True):
+        until(lambda: bool(got))
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_where_no_thread_can_be_started_there_is_no_call_that_could_have_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_async: bool
+) -> None:
+    outbox, got = Outbox(tmp_path), list[Any]()
+    refusals, start = iter(range(CALLS_OF_ONE + 1)), threading.Thread.start
+    store_documents(tmp_path, outbox, "a")
+
+    def refuse_some(thread: threading.Thread) -> None:
+        if thread._target.__name__ == "work" and next(refusals, None) is not None:  # type: ignore[attr-defined]  # what it is to call
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_some)
+    with delivering(outbox, lambda *document: got.append(document[1]), is_async=is_async):
+        until(lambda: not list((tmp_path / ".undelivered").iterdir()))
+    assert got == ["a"]
+    assert next(refusals, None) is None, "no thread was refused"

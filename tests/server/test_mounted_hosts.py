@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import socketio
-import uvicorn
 
 from gym_p2p import ProbeManager
 from gym_p2p.config import ServiceConfig
@@ -23,82 +19,64 @@ from tests.waiting import PATIENCE_S, eventually
 
 
 class Host:
-    """A framework with a server, and handlers of its own."""
+    """A framework's handlers, and what they have been told."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self.seen: list[tuple[str, str]] = []
-        self.refuses = False
-        self.sio = socketio.AsyncServer(async_mode="asgi")
-        self.sio.on("connect", self._connect)
-        self.sio.on("disconnect", self._disconnect)
-        self.sio.on("chat", self._chat)
-        self.data_dir = data_dir
+    def __init__(self, sio: socketio.AsyncServer, *, refuses: bool = False) -> None:
+        self.seen: list[str] = []
+        self._refuses = refuses
+        sio.on("connect", self._connect)
+        sio.on("disconnect", self._disconnect)
+        sio.on("chat", self._chat)
 
-    async def _connect(self, sid: str, _environ: Any) -> bool | None:
-        self.seen.append(("connect", sid))
-        return False if self.refuses else None
+    async def _connect(self, _sid: str, _environ: Any) -> bool | None:
+        self.seen.append("connect")
+        return False if self._refuses else None
 
-    def _disconnect(self, sid: str) -> None:
-        self.seen.append(("disconnect", sid))
+    def _disconnect(self, _sid: str) -> None:
+        self.seen.append("disconnect")
 
     def _chat(self, _sid: str, text: str) -> str:
         return text.upper()
 
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[tuple[str, Any]]:
-        service = mount(self.sio, ServiceConfig(data_dir=str(self.data_dir)))
-        listener = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(socketio.ASGIApp(self.sio), log_level="error", lifespan="off"))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            await eventually(lambda: server.started)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", service
-        finally:
-            await service.stop()
-            await self.sio.shutdown()
-            server.should_exit = True
-            await serving
-
 
 def test_a_host_probes_its_own_users_and_keeps_its_own_events(tmp_path: Path) -> None:
-    host = Host(tmp_path)
-
-    async def play() -> None:
-        async with host.running() as (url, service):
+    async def story() -> None:
+        async with hosting(tmp_path) as place:
+            host, service = Host(place.sio), place.mount()
             clients = [SignalingClient(), SignalingClient()]
             managers = []
             for name, client in zip(("ann", "bob"), clients, strict=True):
-                await client.connect(url, name, timeout_s=5)
+                await client.connect(place.url, name, timeout_s=5)
                 managers.append(ProbeManager(client, name))
             outcome = await service.probe("ann", "bob")
             assert outcome.rtt_ms is not None
             async with socketio.AsyncSimpleClient() as guest:
-                await guest.connect(url)
+                await guest.connect(place.url)
                 assert await guest.call("chat", "hello") == "HELLO"
             for manager, client in zip(managers, clients, strict=True):
                 await manager.close()
                 await client.close()
-            await eventually(lambda: [kind for kind, _ in host.seen].count("disconnect") == 3)
+            await eventually(lambda: host.seen.count("disconnect") == 3)
+            assert host.seen.count("connect") == 3
             assert service.connection_count == 0
+            await service.stop()
+        assert host.seen.count("disconnect") == 3
 
-    asyncio.run(play())
-    assert [kind for kind, _ in host.seen].count("connect") == 3
-    assert [kind for kind, _ in host.seen].count("disconnect") == 3
+    run(story)
 
 
 def test_whom_the_host_refuses_leaves_nothing_with_us(tmp_path: Path) -> None:
-    host = Host(tmp_path)
-    host.refuses = True
-
-    async def knock() -> None:
-        async with host.running() as (url, service):
+    async def story() -> None:
+        async with hosting(tmp_path) as place:
+            host, service = Host(place.sio, refuses=True), place.mount()
             client = socketio.AsyncClient(reconnection=False)
             with pytest.raises(socketio.exceptions.ConnectionError):
-                await client.connect(url, wait_timeout=5)
-            assert host.seen
+                await client.connect(place.url, wait_timeout=5)
+            assert host.seen == ["connect"]
             assert service.connection_count == 0
+            await service.stop()
 
-    asyncio.run(knock())
+    run(story)
 
 
 def test_a_class_based_namespace_is_asked_too(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from gym_p2p.server.factory import open_secret
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner
 from gym_p2p.server.outbox import Outbox
 from gym_p2p.server.storage import StorageError
-from tests.server.documents import claims, document
+from tests.server.documents import claims, document, store_documents
 from tests.waiting import PATIENCE_S, eventually, until
 
 MANY = tuple(f"{number:040}" for number in range(16_000))
@@ -138,11 +138,8 @@ def test_one_that_never_returns_holds_up_neither_signals_nor_other_documents(
         got.append(player)
 
     async def story() -> None:
-        store = Documents(ServiceConfig(data_dir=str(tmp_path)), open_secret(tmp_path)).store
         delivery = AsyncDelivery(Outbox(tmp_path), hangs_once, timeout_s=0.05)
-        for player in ("a", "b"):
-            with delivery.outbox.storing("m", player, "multiplayer", store.folder(claims(player))):
-                store.put(claims(player), "multiplayer", document(player))
+        store_documents(tmp_path, delivery.outbox, "ab")
         delivery.start()
         await eventually(lambda: len(got) == 2)
         await delivery.stop()
@@ -150,12 +147,11 @@ def test_one_that_never_returns_holds_up_neither_signals_nor_other_documents(
     asyncio.run(story())
     done.set()
     assert sorted(got) == ["a", "b"]
-    assert "on_document did not return in time for the multiplayer document of" in caplog.text
+    assert "on_document did not return in time for the session document of" in caplog.text
 
 
 def test_on_threads_it_is_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     host = Host(fails=1)
-    store = Documents(ServiceConfig(data_dir=str(tmp_path)), open_secret(tmp_path)).store
     server = socketio.Server(async_mode="threading")
     delivery = SyncDelivery(
         Outbox(tmp_path),
@@ -164,8 +160,7 @@ def test_on_threads_it_is_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixt
         create_event=server.eio.create_event,
     )
     delivery.start()
-    with delivery.outbox.storing("m", "a", "session", store.folder(claims("a"))):
-        store.put(claims("a"), "session", document("a"))
+    store_documents(tmp_path, delivery.outbox, "a")
     delivery.wake()
     until(lambda: len(host.got) == 1)
     delivery.stop()
@@ -190,7 +185,6 @@ def test_a_coroutine_that_nobody_awaits_has_taken_no_document(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     host = Host()
-    store = Documents(ServiceConfig(data_dir=str(tmp_path)), open_secret(tmp_path)).store
     server = socketio.Server(async_mode="threading")
     delivery = SyncDelivery(
         Outbox(tmp_path),
@@ -198,8 +192,7 @@ def test_a_coroutine_that_nobody_awaits_has_taken_no_document(
         start_background_task=server.start_background_task,
         create_event=server.eio.create_event,
     )
-    with delivery.outbox.storing("m", "a", "session", store.folder(claims("a"))):
-        store.put(claims("a"), "session", document("a"))
+    store_documents(tmp_path, delivery.outbox, "a")
     delivery.start()
     until(lambda: "no event loop runs" in caplog.text)
     delivery.stop()
@@ -213,9 +206,7 @@ def test_a_document_is_read_beside_the_event_loop_and_outside_of_locks(
 ) -> None:
     """One of a long match has tens of megabytes."""
     host, outbox = Host(), Outbox(tmp_path)
-    store = Documents(ServiceConfig(data_dir=str(tmp_path)), open_secret(tmp_path)).store
-    with outbox.storing("m", "a", "session", store.folder(claims("a"))):
-        store.put(claims("a"), "session", document("a"))
+    store_documents(tmp_path, outbox, "a")
     read: list[tuple[int, bool]] = []
 
     def noted(path: Path) -> bytes:
@@ -257,10 +248,7 @@ def test_what_was_marked_and_never_stored_is_not_handed_over(tmp_path: Path) -> 
 
 def _two_that_wait(directory: Path) -> Outbox:
     outbox = Outbox(directory)
-    store = Documents(ServiceConfig(data_dir=str(directory)), open_secret(directory)).store
-    for player in ("a", "b"):
-        with outbox.storing("m", player, "session", store.folder(claims(player))):
-            store.put(claims(player), "session", document(player))
+    store_documents(directory, outbox, "ab")
     return outbox
 
 
