@@ -26,13 +26,13 @@ from gym_p2p.cli.live import (
 )
 from gym_p2p.cli.options import (
     MATCH_OPTIONS,
-    NO_PAGE,
     add_human_options,
     add_match_options,
     add_seats_argument,
     count,
     env_arguments,
     find_local_modules,
+    require_page,
 )
 from gym_p2p.cli.play import EXIT_CODES, Status, Summary, own_rate
 from gym_p2p.cli.tables import output_console
@@ -84,12 +84,12 @@ def run(arguments: argparse.Namespace) -> int:
     from gym_p2p.server import serve_in_thread  # noqa: PLC0415 - the service, which --help does not need
 
     find_local_modules()
+    require_page(arguments)
     with doing(f"loading {arguments.env}"):
         seats, watchers, rate = _seats(arguments)
     if arguments.human:  # at the game's own speed, to its end
         arguments.fps = arguments.fps or rate
     else:
-        _require_no_page(arguments)
         arguments.fps, arguments.frames = arguments.fps or FPS, arguments.frames or FRAMES
     check_directory(arguments.exports)
     data_dir = str(Path(arguments.exports) / "service")
@@ -114,11 +114,6 @@ def run(arguments: argparse.Namespace) -> int:
     if len(summaries) < len(players):
         raise NetworkError("not every player came to the end of a match; what they printed is above")
     return max(summary.exit_code for summary in summaries)
-
-
-def _require_no_page(arguments: argparse.Namespace) -> None:
-    if arguments.keys is not None or not arguments.browser:
-        raise UsageError(NO_PAGE)
 
 
 def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int, float]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "MATCH_OPTIONS",
     "NAMES",
-    "NO_PAGE",
     "above_zero",
     "add_emulation_options",
     "add_env_argument",
@@ -39,12 +38,11 @@ __all__ = [
     "name",
     "number",
     "require_one_player",
+    "require_page",
     "seat_id",
     "seats_option",
     "whole",
 ]
-
-NO_PAGE = "--keys and --no-browser want --human: nobody else has a page"
 
 NAMES = f"Names of players, rooms and queues have {PUBLIC_ID}."
 
@@ -89,7 +87,7 @@ def add_seats_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup
 
 
 def add_human_options(parser: argparse.ArgumentParser) -> None:
-    """Add what a person at a page is asked for; :func:`require_one_player` checks it."""
+    """Add what a person at a page is asked for; :func:`require_page` checks it."""
     human = parser.add_argument_group("a person plays")
     human.add_argument(
         "--human", action="store_true", help="play yourself, in a page that opens in a browser"
@@ -112,8 +110,17 @@ def require_one_player(arguments: argparse.Namespace) -> None:
     """
     if arguments.human and arguments.policy is not None:
         raise UsageError("--human and --policy: either you play the seat, or a policy does")
+    require_page(arguments)
+
+
+def require_page(arguments: argparse.Namespace) -> None:
+    """Pass where what is for a page comes with a person who has one.
+
+    Raises:
+        UsageError: it does not.
+    """
     if not arguments.human and (arguments.keys is not None or not arguments.browser):
-        raise UsageError(NO_PAGE)
+        raise UsageError("--keys and --no-browser want --human: nobody else has a page")
 
 
 def add_match_options(

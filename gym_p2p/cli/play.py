@@ -220,7 +220,8 @@ class _SeatedPlayer:
 
     def _play(self) -> str:
         game = self._env.p2p.game
-        self._env.p2p.played_by = "policy" if self._person is None else "person"
+        if self._person is None:  # whose seat says so itself
+            self._env.p2p.played_by = "policy"
         self._policy(game.seats[0] if self._part.seat is None else self._part.seat)  # an error comes early
         policy, episodes = None, 0
         while True:
