@@ -196,7 +196,11 @@ ours, theirs = socket_pair()
 process = server.fork(theirs)
 theirs.close()
 ours.sendall(b"wait")
-assert ours.recv(1)
+assert ours.recv(1000)
+if sys.argv[1] == "ignores its children":
+    ours.close()
+    assert process.has_ended(20)
+    assert process.ending() == "exit code 0", process.ending()
 heir = os.fork() if sys.argv[1] == "heir" else 1
 if heir == 0:
     time.sleep(60)
