@@ -87,10 +87,10 @@ def run(arguments: argparse.Namespace) -> int:
     require_page(arguments)
     with doing(f"loading {arguments.env}"):
         seats, watchers, rate = _seats(arguments)
-    if arguments.human:  # at the game's own speed, to its end
-        arguments.fps = arguments.fps or rate
-    else:
-        arguments.fps, arguments.frames = arguments.fps or FPS, arguments.frames or FRAMES
+    if arguments.fps is None:
+        arguments.fps = rate if arguments.human else FPS
+    if arguments.frames is None and not arguments.human:  # a person plays to the end
+        arguments.frames = FRAMES
     check_directory(arguments.exports)
     data_dir = str(Path(arguments.exports) / "service")
     with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as service:

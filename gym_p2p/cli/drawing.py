@@ -35,12 +35,13 @@ def load_drawn(name: str, kwargs: Mapping[str, Any], *, mode: str | None, option
         return load_environment(name, kwargs)
     offered = render_modes(load_environment(name, kwargs))
     if mode not in offered:
-        raise UsageError(f"{option}: {name} {_LACKS[mode]}; it offers {', '.join(offered) or 'none at all'}")
+        others = ", ".join(offered) or "none at all"
+        raise UsageError(f"{option}: {name} {_LACKS[mode].format(others)}")
     return load_environment(name, {**kwargs, "render_mode": mode})
 
 
 _LACKS = {
-    "ansi": "draws no text (render mode ansi). To see it, play its recording again: "
-    "gym-p2p replay FILE --video match.gif",
-    "rgb_array": "draws no pictures that a person could play by (render mode rgb_array)",
+    "ansi": "draws no text (render mode ansi); it offers {}. "
+    "To see it, play its recording again: gym-p2p replay FILE --video match.gif",
+    "rgb_array": "draws no pictures that a person could play by (render mode rgb_array); it offers {}",
 }

@@ -48,7 +48,10 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         ("demo --keys keys.json", "want --human"),
         ("join gym_p2p/Rally-v0 --human --keys no-such.json", "cannot read no-such.json"),
         ("join tests.toys:Blend --human", "draws no pictures that a person could play by"),
-        ("watch CartPole-v1 --watchers 1 --picture", "it offers human, rgb_array"),
+        (
+            "watch CartPole-v1 --watchers 1 --picture",
+            "it offers human, rgb_array. To see it, play its recording",
+        ),
         (f"join {GAME} --room Zoë", "'Zoe' would do"),
         (f"join {GAME} --queue lab/1", f"--queue: wanted {PUBLIC_ID}, and '/'"),
         (f"join {GAME} --subject a\u202eb", r"--subject: wanted 1 to 128 characters"),

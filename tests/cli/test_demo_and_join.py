@@ -65,6 +65,12 @@ def test_the_summary_for_people_names_the_verdict_and_the_files(tmp_path: Path) 
     assert "left.multiplayer.json" in out.replace("\n", "")
 
 
+def test_a_rate_that_cannot_be_is_refused_and_not_taken_for_none(tmp_path: Path) -> None:
+    code, _, err = run(tmp_path, "demo", "--fps", "0")
+    assert code == 3
+    assert "--fps: wanted 0.01 to 10000, got 0" in err
+
+
 def test_three_players_of_a_watched_environment_can_be_shown(tmp_path: Path) -> None:
     code, out, err = run(
         tmp_path, "demo", "--env", "CartPole-v1", "--players", "3", "--frames", "40", "--fps", "60", "--json"

@@ -7,6 +7,7 @@ import errno
 import gc
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -42,6 +43,15 @@ def _ask(server: ForkServer, word: str) -> tuple[OtherProcess, socket.socket, di
     ours.sendall(word.encode())
     with ours.makefile("r") as lines:
         return process, ours, json.loads(lines.readline())
+
+
+def _ask_and_end(server: ForkServer) -> None:
+    """Have a process forked that does nothing, and see it to its end."""
+    process, line, _ = _ask(server, "wait")
+    line.close()
+    assert process.has_ended(PATIENCE_S)
+    assert process.ending() == "exit code 0"  # so the server has reaped it
+    process.close()
 
 
 def test_each_process_is_a_fork_with_one_thread_and_nothing_of_its_siblings(server: ForkServer) -> None:
@@ -111,18 +121,11 @@ def test_what_it_says_on_standard_error_goes_where_the_owners_goes_by_then(
 
 
 def test_process_after_process_leaves_no_descriptor_and_no_zombie(server: ForkServer) -> None:
-    def one() -> None:
-        process, line, _ = _ask(server, "wait")
-        line.close()
-        assert process.has_ended(PATIENCE_S)
-        assert process.ending() == "exit code 0"  # so the server has reaped it
-        process.close()
-
     here, there = psutil.Process(), psutil.Process(server.pid)
-    one()
+    _ask_and_end(server)
     before = here.num_fds(), there.num_fds()
     for _ in range(20):
-        one()
+        _ask_and_end(server)
     until(lambda: here.num_fds() <= before[0] and there.num_fds() <= before[1])
     assert there.children() == []
 
@@ -186,6 +189,22 @@ def test_why_one_could_not_be_forked_is_told() -> None:
     process.close()
 
 
+def test_one_for_which_the_server_has_no_room_is_not_waited_for_and_the_next_is_forked(
+    server: ForkServer,
+) -> None:
+    _ask_and_end(server)
+    limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (4, limits[1]))  # three are the standard ones
+    ours, theirs = socket_pair()
+    with ours, theirs:
+        process = server.fork(theirs)
+        assert process.has_ended(PATIENCE_S)
+        assert process.ending() == "exit code unknown"
+        process.close()
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+    _ask_and_end(server)
+
+
 _OWNER = """
 import os, signal, socket, sys, time
 from gym_p2p.processes.forked import ForkServer, socket_pair
@@ -196,7 +215,11 @@ ours, theirs = socket_pair()
 process = server.fork(theirs)
 theirs.close()
 ours.sendall(b"wait")
-assert ours.recv(1)
+assert ours.recv(1000)
+if sys.argv[1] == "ignores its children":
+    ours.close()
+    assert process.has_ended(20)
+    assert process.ending() == "exit code 0", process.ending()
 heir = os.fork() if sys.argv[1] == "heir" else 1
 if heir == 0:
     time.sleep(60)
@@ -209,8 +232,9 @@ _WITHOUT_STREAMS = """
 import os, sys
 for fd in range(3):
     os.close(fd)
-held = [os.open(os.devnull, os.O_RDONLY) for _ in range(3)]  # as Python opens files: not to be inherited
-assert held == [0, 1, 2]
+if sys.argv[1] == "taken":
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(3)]  # as Python opens files: not to be inherited
+    assert held == [0, 1, 2]
 from gym_p2p.processes.forked import ForkServer, socket_pair
 server = ForkServer("tests.processes.forkable")
 ours, theirs = socket_pair()
@@ -223,11 +247,10 @@ os._exit(0 if b'"owner ended": false' in told and process.has_ended(20) and "0" 
 """
 
 
-def test_an_owner_without_standard_streams_has_processes_forked_all_the_same() -> None:
-    assert (
-        subprocess.run([sys.executable, "-c", _WITHOUT_STREAMS], check=False, timeout=PATIENCE_S).returncode
-        == 0
-    )
+@pytest.mark.parametrize("numbers", ["taken", "free"])
+def test_an_owner_without_standard_streams_has_processes_forked_all_the_same(numbers: str) -> None:
+    command = [sys.executable, "-c", _WITHOUT_STREAMS, numbers]
+    assert subprocess.run(command, check=False, timeout=PATIENCE_S).returncode == 0
 
 
 @pytest.mark.parametrize("how", ["alone", "heir", "ignores its children", "ends"])

@@ -33,6 +33,7 @@ __all__ = [
     "MAX_RETURNS",
     "PATIENCE_S",
     "RECORD_COST_BYTES",
+    "RETRY_S",
     "GameRecords",
     "GameTransport",
     "takes_records",

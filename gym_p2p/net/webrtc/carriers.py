@@ -91,7 +91,7 @@ class Carriers:
         self.game_way.close()
         self._association.close()
 
-    # Through attributes: a layer may be given another handler while it runs.
+    # Each is made before what takes its records is there.
 
     def _receive_record(self, data: bytes) -> None:
         self.records.receive(data)

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection, RTCSessionDescription
@@ -89,8 +88,6 @@ class PeerConnection:
         )
         self._layers = self._carriers.layers
         self._sockets = self._carriers.sockets
-        self.path_now: Callable[[], PathNow] = partial(path_now, self._layers, self._sockets.round_trips)
-        """Returns the path's state and candidates, without measuring."""
         self._gatherer = Gatherer(
             self._layers.connection,
             servers=(*ice_servers, *link.ice_servers),
@@ -245,6 +242,10 @@ class PeerConnection:
         counters = self._carriers.channels.counters
         report = build_report(self._layers, self._sockets.round_trips, self._sockets.traffic(), counters)
         return report | self._carriers.game_way.report()
+
+    def path_now(self) -> PathNow:
+        """Return the path's state and candidates, without measuring."""
+        return path_now(self._layers, self._sockets.round_trips)
 
     @property
     def server_failures(self) -> str:

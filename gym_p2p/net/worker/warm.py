@@ -25,7 +25,7 @@ from gym_p2p.processes.forked import (
 )
 from gym_p2p.processes.forks import let_go_in_forks
 
-__all__ = ["prepare_process", "take_process"]
+__all__ = ["Forked", "StartedAhead", "WarmProcesses", "prepare_process", "take_process"]
 
 _CHILD = "gym_p2p.net.worker.child"
 

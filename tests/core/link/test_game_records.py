@@ -24,6 +24,7 @@ from gym_p2p.core.link.game_records import (
     MAX_RETURNS,
     PATIENCE_S,
     RECORD_COST_BYTES,
+    RETRY_S,
     GameRecords,
     GameTransport,
     takes_records,
@@ -93,6 +94,13 @@ class Pair:
             self.carry(end, answer)
 
 
+def both_agree(path: Path) -> Pair:
+    pair = Pair(path)
+    for end in (0, 1):
+        pair.agree(end)
+    return pair
+
+
 def ways(pair: Pair) -> tuple[GameTransport, GameTransport]:
     return pair.ends[0].transport, pair.ends[1].transport
 
@@ -144,32 +152,38 @@ def test_who_does_not_agree_is_never_sent_a_message_by_record() -> None:
 
 @pytest.mark.parametrize("plays", [(0, 1), (0,), ()])
 def test_a_player_who_says_nothing_does_not_look_like_a_broken_way(plays: tuple[int, ...]) -> None:
-    pair = Pair(Path(loss=0.3, jitter_s=0.05))
-    pair.agree(0)
-    pair.agree(1)
+    pair = both_agree(Path(loss=0.3, jitter_s=0.05))
     pair.run(120, plays=plays)
     assert ways(pair) == BY_RECORDS
     assert [end.returns for end in pair.ends] == [0, 0]
 
 
 def test_blocked_records_give_way_to_the_channel_in_time_and_are_tried_again() -> None:
-    pair = Pair(Path())
-    pair.agree(0)
-    pair.agree(1)
+    pair = both_agree(Path())
     pair.run(1)
     pair.path.blocked = True
     pair.run(PATIENCE_S + 0.5)
     assert ways(pair) == BY_CHANNEL
     pair.path.blocked = False
-    pair.run(12)
+    pair.run(RETRY_S - 1)
+    assert ways(pair) == BY_CHANNEL
+    pair.run(2)
     assert ways(pair) == BY_RECORDS
     assert [end.returns for end in pair.ends] == [1, 1]
 
 
+def test_a_count_goes_alone_only_where_no_message_takes_it_along() -> None:
+    pair = both_agree(Path())
+    pair.run(1)
+    before = [end.sent for end in pair.ends]
+    pair.run(10, plays=(0,))
+    talks, listens = (end.sent - count for end, count in zip(pair.ends, before, strict=True))
+    assert abs(talks - 10 / TICK_S) <= 2
+    assert 10 / (BEACON_EVERY_S + 2 * TICK_S) - 1 <= listens <= 10 / BEACON_EVERY_S + 1
+
+
 def test_messages_take_the_channel_before_the_others_would_take_a_player_for_lost() -> None:
-    pair = Pair(Path())
-    pair.agree(0)
-    pair.agree(1)
+    pair = both_agree(Path())
     pair.run(1)
     pair.path.blocked = True
     notices_s = DOUBT_S + BEACON_EVERY_S + 2 * TICK_S
@@ -188,9 +202,7 @@ def test_messages_take_the_channel_before_the_others_would_take_a_player_for_los
 
 
 def test_who_was_held_up_does_not_take_it_for_a_fault_of_records() -> None:
-    pair = Pair(Path())
-    pair.agree(0)
-    pair.agree(1)
+    pair = both_agree(Path())
     pair.run(1)
     end, later = pair.ends[0], pair.now + 2 * PATIENCE_S
     end.handle_timeout(later, heard_at=later)
@@ -217,9 +229,7 @@ def test_what_it_is_to_be_is_settled_once_either_way_and_changes_are_counted() -
 
 
 def test_records_that_never_arrive_settle_it_for_the_channel() -> None:
-    pair = Pair(Path(blocked=True))
-    pair.agree(0)
-    pair.agree(1)
+    pair = both_agree(Path(blocked=True))
     pair.run(PATIENCE_S + 2 * BEACON_EVERY_S)
     assert ways(pair) == BY_CHANNEL
     assert [(end.settled, end.returns, end.doubts) for end in pair.ends] == [(True, 0, 0)] * 2
@@ -240,9 +250,7 @@ def test_who_refuses_records_takes_none_and_sends_none() -> None:
 
 
 def test_after_a_few_returns_the_channel_it_is() -> None:
-    pair = Pair(Path())
-    pair.agree(0)
-    pair.agree(1)
+    pair = both_agree(Path())
     for _ in range(MAX_RETURNS + 2):
         pair.path.blocked = False
         pair.run(15)
@@ -256,9 +264,7 @@ def test_after_a_few_returns_the_channel_it_is() -> None:
 
 
 def test_a_dead_path_is_no_fault_of_records() -> None:
-    pair = Pair(Path())
-    pair.agree(0)
-    pair.agree(1)
+    pair = both_agree(Path())
     pair.run(1)
     pair.path.dead = True
     pair.run(60)

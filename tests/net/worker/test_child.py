@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+from pathlib import Path
 
+import pytest
+
+from gym_p2p.core.match.events import InputsArrived
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.worker.child import _Pipe
-from gym_p2p.net.worker.messages import WorkerStopped
-from gym_p2p.net.worker.pipe import pack
-from tests.waiting import PATIENCE_S
+from gym_p2p.net.worker.messages import StampedEvent, Surroundings, WorkerStopped
+from gym_p2p.net.worker.pipe import FrameReader, pack
+from tests.waiting import PATIENCE_S, eventually
 
 
 def test_nothing_is_written_once_it_has_hung_up() -> None:
@@ -30,3 +35,56 @@ def test_nothing_is_written_once_it_has_hung_up() -> None:
         while piece := users.recv(1000):
             said += piece
     assert said == pack((1, WorkerStopped()))
+
+
+def test_what_a_busy_program_has_not_read_is_kept_and_comes_whole_and_in_order() -> None:
+    users, networks = socket.socketpair()
+    sizes = [1_000_000, *[600] * 1_999]  # of the first, a part is written at once
+    sent: list[StampedEvent] = [(n, InputsArrived(1, n, (bytes(size),), n)) for n, size in enumerate(sizes)]
+    came: list[StampedEvent] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        _, pipe = await loop.create_connection(_Pipe, sock=networks)
+        for event in sent[:1_500]:
+            pipe.emit(event)
+        assert pipe._transport is not None
+        assert pipe._transport.get_write_buffer_size() > 0  # the line takes no more
+        users.setblocking(False)  # noqa: FBT003 - the signature is the standard library's
+        reader = FrameReader()
+        for event in sent[1_500:]:
+            pipe.emit(event)
+            came.extend(reader.feed(await loop.sock_recv(users, 3_000)))
+        await asyncio.gather(pipe.finish(), read_on(reader))
+
+    async def read_on(reader: FrameReader) -> None:
+        while data := await asyncio.get_running_loop().sock_recv(users, 100_000):
+            came.extend(reader.feed(data))
+
+    with users:
+        run_loop(main())
+    assert came == sent
+
+
+def test_it_takes_on_the_variables_and_the_folder_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users, networks = socket.socketpair()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GYM_P2P_KEPT", "as it was")
+    monkeypatch.setenv("GYM_P2P_SET_SINCE", "now")
+    surroundings = Surroundings.of_this_process()
+    monkeypatch.chdir("/")
+    monkeypatch.delenv("GYM_P2P_SET_SINCE")
+    monkeypatch.setenv("GYM_P2P_DELETED_SINCE", "before")
+
+    async def main() -> None:
+        _, pipe = await asyncio.get_running_loop().create_connection(_Pipe, sock=networks)
+        users.sendall(pack(surroundings))
+        await eventually(lambda: "GYM_P2P_SET_SINCE" in os.environ)
+        assert dict(os.environ) == surroundings.environment
+        assert Path.cwd() == tmp_path
+        pipe.owner_ended()
+
+    with users:
+        run_loop(main())

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import gymnasium
 import psutil
 import pytest
+from mpe2 import simple_spread_v3
 
-from gym_p2p import P2PEnv
+from gym_p2p import P2PEnv, P2PParallelEnv, Spectator
+from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.net.worker import warm
 from gym_p2p.net.worker.backends import prepare_network
 from gym_p2p.net.worker.warm import Forked, StartedAhead, WarmProcesses, prepare_process, take_process
@@ -71,13 +75,44 @@ def test_what_is_at_hand_is_made_once_for_all_that_prepare(processes: WarmProces
     process.close()
 
 
+def _at_hand(processes: WarmProcesses) -> object:
+    """Return what was begun."""
+    if isinstance(processes, Forked):
+        return processes._server
+    assert isinstance(processes, StartedAhead)
+    return processes._spare
+
+
 def test_a_player_whose_network_is_a_thread_has_no_process_made(processes: WarmProcesses) -> None:
     prepare_network("thread")
-    if isinstance(processes, Forked):
-        assert processes._server is None
-    else:
-        assert isinstance(processes, StartedAhead)
-        assert processes._spare is None
+    assert _at_hand(processes) is None
+
+
+@pytest.mark.parametrize("network", ["process", "thread"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(P2PEnv, RallyEnv(), seat="left", room="lab"),
+        partial(P2PParallelEnv, simple_spread_v3.parallel_env(N=2), agents=["agent_0"], room="lab"),
+        partial(Spectator, RallyEnv(), room="lab"),
+    ],
+)
+def test_it_is_begun_when_the_first_of_those_is_made_who_will_want_it(
+    processes: WarmProcesses, make: Callable[..., Any], network: str
+) -> None:
+    made = make(network=network)
+    assert (_at_hand(processes) is not None) == (network == "process")
+    made.close()
+
+
+def test_it_is_begun_in_a_worker_that_a_wrapper_is_sent_to(processes: WarmProcesses) -> None:
+    env = P2PEnv(RallyEnv(), seat="left", room="lab", network="process")
+    sent = pickle.dumps(env)
+    processes.close()
+    again = pickle.loads(sent)  # noqa: S301 - what is tested
+    assert _at_hand(processes) is not None
+    for one in (env, again):
+        one.close()
 
 
 def test_what_dies_before_it_is_wanted_is_replaced(processes: WarmProcesses) -> None:
@@ -97,6 +132,20 @@ def test_what_dies_before_it_is_wanted_is_replaced(processes: WarmProcesses) -> 
     line.close()
     assert process.has_ended(PATIENCE_S)
     process.close()
+
+
+def test_a_server_that_dies_as_it_is_asked_is_replaced() -> None:
+    made = Forked()
+    made.prepare()
+    assert made._server is not None
+    made._server._requests.shutdown(socket.SHUT_RDWR)  # as its end does, before anybody knows of that
+    line, process = made.take()
+    assert not process.has_ended(0.2)
+    line.close()
+    assert process.has_ended(PATIENCE_S)
+    assert process.ending() == "exit code 0"
+    process.close()
+    made.close()
 
 
 def test_what_read_other_certificates_is_replaced(
@@ -195,7 +244,6 @@ def test_a_network_process_works_where_its_player_does_by_then(
     lobby: Lobby, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     prepare_process()
-    monkeypatch.setenv("GYM_P2P_SEEN_BY_A_TEST", "now")
     monkeypatch.chdir(tmp_path)
     with auto_peers([partial(_env, lobby, "b")]):
         env = _env(lobby, "a", network="process")
