@@ -287,7 +287,10 @@ def test_a_program_started_anew_may_join_elsewhere_though_its_older_one_may_come
     made_match(rooms)
     rooms.disconnected("ann")
     assert isinstance(enter(rooms, "ann", room="other"), Accepted)
-    assert not rooms.rooms._away
+    rooms.disconnected("ann")
+    rooms.register("ann2", "ann")
+    answer = rooms.signal("ann2", game_id="match-1", target_player_id="second_0", payload=OFFER)
+    assert refused(answer) is Code.NO_SUCH_MATCH
 
 
 @pytest.mark.parametrize("how", [DISCONNECTED, CUT_OFF, TIMED_OUT])
@@ -539,6 +542,9 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
             taken = [seat for member in room.members.values() for seat in member.seats]
             assert len(set(taken)) == len(taken), "a seat was given twice"
             assert (room.match_id is not None) or room.seats_free, "a full room without a match"
+        away = {name: room for room in self.rooms.rooms._rooms.values() for name in room.away}
+        assert away == self.rooms.rooms._away_from, "somebody is away from a match that is over"
+        assert away.keys().isdisjoint(self.subject_of.values()), "somebody is back, and away"
         assert self.rooms.machines.presence._sockets.keys() == self.subject_of.keys()
 
     def teardown(self) -> None:
