@@ -35,6 +35,7 @@ from gym_p2p.core.api.rooms import (
     Replaced,
     RoomStatus,
 )
+from gym_p2p.core.signaling.relay import MATCH_CONNECTIONS, MAX_DESCRIPTIONS
 from gym_p2p.core.wire.foreign_text import MAX_SHOWN
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
@@ -260,6 +261,22 @@ def test_a_player_whose_socket_went_comes_back_to_the_running_match_and_is_signa
         answer = rooms.signal(sender, game_id="match-1", target_player_id=player, payload=OFFER)
         assert isinstance(answer, Accepted)
         assert sent(rooms, "webrtc_signal").keys() == {socket}
+
+
+def test_players_of_a_match_signal_one_connection_after_the_other_and_not_without_end() -> None:
+    rooms = make_rooms()
+    made_match(rooms)
+    answers = [
+        rooms.signal(
+            "ann",
+            game_id="match-1",
+            target_player_id="second_0",
+            payload=Description("offer", f"v=0\r\na=x:{number}"),
+        )
+        for number in range(MAX_DESCRIPTIONS * MATCH_CONNECTIONS + 1)
+    ]
+    assert all(isinstance(answer, Accepted) for answer in answers[:-1])
+    assert refused(answers[-1]) is Code.TOO_LARGE
 
 
 def test_who_left_by_their_own_word_does_not_come_back_by_registering() -> None:
