@@ -278,8 +278,8 @@ class P2PConfig:
     )
     """After this player's own refusal: give up with ``MatchRefused``, or wait for somebody else."""
     on_pause: Any = attrs.field(default=None, validator=optional(is_function))
-    """Called with what the match stands for (``Paused``) when it pauses, and with ``None`` when it goes on: a
-    callable, or its name as ``module:function``."""
+    """Called with what the match stands for (``Paused``) when it pauses, and with ``None`` when that is over:
+    a callable, or its name as ``module:function``."""
     token: Secret | None = attrs.field(
         default=None, converter=as_secret, validator=optional(secret_text()), repr=False
     )

@@ -61,7 +61,8 @@ class Waits:
 
     Args:
         takes_turns: whether a step of the game is one player's turn.
-        on_pause: called with what the match stands for, and with ``None`` when it goes on; ``None``: nobody.
+        on_pause: called with what the match stands for, and with ``None`` when that is over; ``None``: nobody
+            is.
     """
 
     def __init__(

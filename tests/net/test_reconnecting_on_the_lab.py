@@ -63,6 +63,9 @@ def test_two_play_on_over_a_new_connection_when_the_old_one_is_gone_for_good(
         assert document["reconnection"]["totalPauseDurationMs"] == pytest.approx(
             back["silent_s"] * 1e3, abs=1
         )
+        (pause,) = [pause for pause in document["pauses"] if pause["reason"] == "silent"]
+        assert (pause["playerIds"], pause["limitMs"]) == ([broken["otherPeer"]], 10_000)
+        assert pause["durationMs"] == pytest.approx(back["silent_s"] * 1e3, abs=300)
 
 
 @pytest.mark.quiet

@@ -10,14 +10,21 @@ from typing import Any
 
 import pytest
 
-from gym_p2p.config import SyncConfig
+from gym_p2p.config import P2PConfig, SyncConfig
 from gym_p2p.core.match.events import Interrupted, PlayerGone, Resumed, Source
 from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.game.env.seats import make_game
 from gym_p2p.net.worker.messages import PathBroken, PathRebuilt, PathTried
 from gym_p2p.play.broken_paths import BrokenPaths
+from gym_p2p.play.exported import exported_config
+from gym_p2p.play.handshake import make_plan
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import Silence
+from gym_p2p.play.setup import MatchSetup
+from gym_p2p.play.sync_mode import SyncOffer
 from gym_p2p.play.waits import Paused, Waits
+from tests.toys import Blend
 
 AT_MS = 1_800_000_000_000
 SILENT = Interrupted(1, 0.5, 10.0, reconnects=True)
@@ -181,3 +188,18 @@ def test_a_listener_that_fails_does_not_end_the_match(caplog: pytest.LogCaptureF
     waiting.for_inputs([1], since=time.monotonic())
     waiting.over()
     assert "on_pause failed" in caplog.text
+
+
+def test_who_is_told_of_a_pause_is_called_here_and_named_in_the_documents() -> None:
+    game = make_game(Blend(length=40))
+    config = P2PConfig(on_pause=told)
+    offer = SyncOffer(wants="auto", able=False, why="a test")
+    assert make_plan(game, config, take=None, votes=False, offer=offer).config.on_pause is None
+    assert exported_config(config)["on_pause"] == f"{__name__}:told"
+
+
+def test_who_is_told_of_a_pause_may_be_called_by_name_and_has_to_be_there() -> None:
+    game = make_game(Blend(length=40))
+    MatchSetup(game, None, P2PConfig(on_pause=f"{__name__}:told"))
+    with pytest.raises(ConfigurationError, match="on_pause"):
+        MatchSetup(game, None, P2PConfig(on_pause=f"{__name__}:nobody"))

@@ -16,6 +16,7 @@ from gym_p2p.core.latency.statistics import LatencyStatistics
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, GameTransportCounts, PollStatus
 from gym_p2p.core.record.absences import Departure, Pause
 from gym_p2p.core.record.documents import DOCUMENT_TYPES, build_document
+from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.exports.encoding import encode
 from gym_p2p.study.reading import document_parts as parts
 from gym_p2p.study.report import words
@@ -86,6 +87,46 @@ def test_pauses_and_departures_are_read_as_players_write_them(tmp_path: Path) ->
     ]
     said = {"reason": "excluded", "statedReason": "peer_lost", "source": "peer"}
     assert events["departure"] == [("right", 9, {**said, "sourcePlayer": "third", "lostPlayer": "left"})]
+
+
+def test_a_path_that_broke_and_was_rebuilt_is_told_of_whom_and_over_which_connection(tmp_path: Path) -> None:
+    inputs = [(bytes([frame % 6]), b"\0") for frame in range(30)]
+    record = made_record("left", inputs, 30.0, random.Random(1))
+    at = record.session_start_ms + 500
+    record.disconnections.append(
+        Disconnection(
+            timestamp=at,
+            frame=7,
+            detecting_peer="left",
+            ice_state="completed",
+            dc_state="interrupted",
+            other_peer="right",
+        )
+    )
+    record.attempts.append(
+        ReconnectionAttempt(
+            timestamp=at + 900,
+            duration=1_400.0,
+            outcome="success",
+            attempts=2,
+            other_peer="right",
+            over="new_connection",
+            local_candidate_type="srflx",
+            remote_candidate_type="host",
+        )
+    )
+    (tmp_path / "m.json").write_bytes(b"".join(encode(build_document("multiplayer", record, 0, action_of))))
+    rows = {row["kind"]: row for row in gym_p2p.load(tmp_path).events}
+    broken, back = rows["disconnection"], rows["reconnection"]
+    assert (broken["other"], broken["frame"]) == ("right", 7)
+    assert json.loads(broken["detail"]) == {"iceState": "completed", "dcState": "interrupted"}
+    assert (back["other"], back["value"], back["duration_ms"]) == ("right", 2, 1_400)
+    assert json.loads(back["detail"]) == {
+        "outcome": "success",
+        "over": "new_connection",
+        "localCandidateType": "srflx",
+        "remoteCandidateType": "host",
+    }
 
 
 def test_a_return_to_the_channel_and_the_way_back_are_rows_and_stand_in_the_report(tmp_path: Path) -> None:

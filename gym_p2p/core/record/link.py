@@ -6,6 +6,7 @@ It knows what was measured; it refuses to know who measures, and what time it is
 from __future__ import annotations
 
 import attrs
+from msgspec.structs import astuple
 
 from gym_p2p.core.latency.clock import ClockEstimate
 from gym_p2p.core.latency.quality import Quality, QualityMonitor
@@ -111,9 +112,9 @@ class LinkRecord:
         total, last = self._counts
         if counts is None:
             return total
-        was, now, before = (_numbers(one or _NEVER) for one in (last, counts, total))
+        was, now, before = (astuple(one or _NEVER) for one in (last, counts, total))
         if any(new < old for old, new in zip(was, now, strict=True)):
-            was = _numbers(_NEVER)
+            was = astuple(_NEVER)
         told = GameTransportCounts(*(b + n - w for b, n, w in zip(before, now, was, strict=True)))
         self._counts = told, counts
         return told
@@ -158,7 +159,3 @@ class LinkRecord:
             gap_count=self.gap_count,
             status=self._monitor.status,
         )
-
-
-def _numbers(counts: GameTransportCounts) -> tuple[int, int, int]:
-    return counts.doubts, counts.returns, counts.resumed

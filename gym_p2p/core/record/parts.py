@@ -117,7 +117,7 @@ class ReconnectionAttempt(DocumentPart, frozen=True, kw_only=True):
     outcome: str
     """success or timeout."""
     attempts: Count
-    """How often it was tried: by itself the path may come back at once."""
+    """How many new connections were tried; 1 also where the old one carried again before any was."""
     other_peer: SeatId | None = None
     """The id of the player at the other end; null is unknown."""
     over: Literal["old_connection", "new_connection"] | None = None

@@ -55,6 +55,7 @@ class Room:
         relay: of the members' signals.
         relay_only: no other way between the players than over a relay will do.
         members: by subject.
+        away: by subject, who was a member of its match when their socket went, and may come back.
         match_id: of the match that runs in it; ``None`` while it waits.
         queue: out of which its match came.
     """
@@ -64,6 +65,7 @@ class Room:
     relay: Relay
     relay_only: bool
     members: dict[str, Member] = attrs.field(factory=dict)
+    away: dict[str, Member] = attrs.field(factory=dict)
     match_id: str | None = None
     queue: str | None = None
 

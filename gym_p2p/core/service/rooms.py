@@ -90,8 +90,8 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._room_of: dict[str, Room] = {}
         """By subject."""
-        self._away: dict[str, tuple[Room, Member]] = {}
-        """Who was in a match that still runs when their socket went, by subject."""
+        self._away_from: dict[str, Room] = {}
+        """By subject, of those who are away; none of them is registered."""
         self._outputs: deque[Notify | Departed] = deque()
 
     # ---- who is where
@@ -209,16 +209,17 @@ class Rooms:
         member = None if room is None else room.members[subject_id]
         self._drop_member(subject_id, how)
         if room is not None and member is not None and room.match_id is not None and room.members:
-            self._away[subject_id] = room, member
+            room.away[subject_id] = member
+            self._away_from[subject_id] = room
 
     def returned(self, subject_id: str) -> None:
         """Take a subject back into the match that it was in when its socket went, if that still runs.
 
         It has the place by inheritance: a program that was started anew may take another one instead.
         """
-        room, member = self._away.pop(subject_id, (None, None))
-        if room is not None and member is not None:
-            room.members[subject_id] = member
+        room = self._away_from.pop(subject_id, None)
+        if room is not None:
+            room.members[subject_id] = room.away.pop(subject_id)
             self._room_of[subject_id] = room
 
     # ---- what the queues request
@@ -263,7 +264,6 @@ class Rooms:
         return Room(room_id=room_id, seats=seats, relay=relay, relay_only=relay_only)
 
     def _seat(self, room: Room, member: Member) -> None:
-        self._away.pop(member.subject_id, None)
         room.members[member.subject_id] = member
         self._rooms[room.room_id] = self._room_of[member.subject_id] = room
         self._presence.take_place(member.subject_id)
@@ -306,7 +306,8 @@ class Rooms:
             self._outputs.append(Departed(room.match_id, subject_id))
         if not room.members:
             del self._rooms[room.room_id]
-            self._away = {who: there for who, there in self._away.items() if there[0] is not room}
+            for who in room.away:
+                del self._away_from[who]
         elif room.match_id is None:
             self._notify_status(room)
         else:

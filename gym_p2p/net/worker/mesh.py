@@ -37,7 +37,6 @@ _log = logging.getLogger(__name__)
 _DEPARTED_GRACE_S = 2.0
 """Only the player's line to the service may have broken, with all exchanged that a connection needs."""
 
-
 _PREPARED_FOR_S = 30.0
 """What was gathered is true for so long: address translators forget sooner or later (RFC 4787, REQ-5), and
 machines change networks. Gathering anew takes milliseconds."""
@@ -75,7 +74,11 @@ class _Route:
 
 
 class Mesh:
-    """One player's connections. :meth:`close` it in any case."""
+    """One player's connections. :meth:`close` it in any case.
+
+    Attributes:
+        links: over which the match goes, by the player's index, once they are open.
+    """
 
     def __init__(self, client: SignalingClient, link: LinkConfig) -> None:
         self._client = client
@@ -83,8 +86,7 @@ class Mesh:
         self._prepared: list[PeerConnection] = []
         self._prepared_at = 0.0
         self._connections: dict[PeerConnection, _Route] = {}
-        self._links: dict[int, PeerConnection] = {}
-        """Over which the match goes, by the player's index."""
+        self.links: dict[int, PeerConnection] = {}
         self._rebuilders: dict[SeatId, Rebuilder] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._connectors: dict[SeatId, Connector] = {}
@@ -160,39 +162,14 @@ class Mesh:
         """
 
         def replaced(player: int, connection: PeerConnection, attempts: int) -> None:
-            self._leave(self._links[player])
-            self._links[player] = connection
+            self._leave(self.links[player])
+            self.links[player] = connection
             on_rebuilt(player, connection, attempts)
 
         for player, peer in enumerate(found.players):
             if peer.player_id != found.player_id:
                 make = partial(self._next_connector, found, peer)
                 self._rebuilders[peer.player_id] = Rebuilder(driver, player, make, replaced)
-
-    def peer_left(self, left: PeerLeft) -> None:
-        """Note that the service has lost sight of a player."""
-        departure = self._departures.get(left.player_id)
-        if departure is not None and not departure.done():
-            departure.set_result("" if left.why is None else f": {printable(left.why)}")
-
-    async def close(self) -> None:
-        """Close every connection; what goes wrong is logged."""
-        await asyncio.gather(*(rebuilder.close() for rebuilder in self._rebuilders.values()))
-        everyone = {*self._connections, *self._links.values()}
-        closed = await asyncio.gather(
-            *(one.close() for one in everyone), *self._closing, return_exceptions=True
-        )
-        for result in closed:
-            if isinstance(result, BaseException):
-                _log.warning("closing failed: %r", result)
-
-    def _make_connection(self, link: LinkConfig, ice_servers: Sequence[IceServer]) -> PeerConnection:
-        route = _Route()
-        connection = PeerConnection(
-            link=link, ice_servers=ice_servers, on_message=route.message, on_state=route.state
-        )
-        self._connections[connection] = route
-        return connection
 
     def rebuild(self, peer: SeatId) -> None:
         """Make a new connection to a player beside the one that carries nothing."""
@@ -207,6 +184,31 @@ class Mesh:
         """
         rebuilder = self._rebuilders.get(peer)
         return 0 if rebuilder is None else rebuilder.settle()
+
+    def peer_left(self, left: PeerLeft) -> None:
+        """Note that the service has lost sight of a player."""
+        departure = self._departures.get(left.player_id)
+        if departure is not None and not departure.done():
+            departure.set_result("" if left.why is None else f": {printable(left.why)}")
+
+    async def close(self) -> None:
+        """Close every connection; what goes wrong is logged."""
+        await asyncio.gather(*(rebuilder.close() for rebuilder in self._rebuilders.values()))
+        everyone = {*self._connections, *self.links.values()}
+        closed = await asyncio.gather(
+            *(one.close() for one in everyone), *self._closing, return_exceptions=True
+        )
+        for result in closed:
+            if isinstance(result, BaseException):
+                _log.warning("closing failed: %r", result)
+
+    def _make_connection(self, link: LinkConfig, ice_servers: Sequence[IceServer]) -> PeerConnection:
+        route = _Route()
+        connection = PeerConnection(
+            link=link, ice_servers=ice_servers, on_message=route.message, on_state=route.state
+        )
+        self._connections[connection] = route
+        return connection
 
     def _leave(self, connection: PeerConnection) -> None:
         """Close a connection whose place another one has taken."""
@@ -273,7 +275,7 @@ class Mesh:
         self, player: int, peer: SeatId, driver: Driver, on_open: Callable[[int, PeerConnection], None]
     ) -> None:
         connection = await self._opened(peer)
-        self._links[player] = connection
+        self.links[player] = connection
         on_open(player, connection)
         driver.attach(player, connection)
         self._connections[connection].lead_to(driver, player)

@@ -103,10 +103,9 @@ class PlayerWorker(NetworkWorker):
         self._plan = plan
         self._mesh = Mesh(self._client, plan.config.link)
         self._driver: Driver | None = None
-        self._links: dict[int, PeerConnection] = {}
         self._ids: list[SeatId] = []
         self._takes_records: set[int] | None = None
-        """Whose game messages may come as records, as they say; ``None`` before all have greeted."""
+        """With whom game messages may go as records, as both say; ``None`` before all have greeted."""
         self._pollers: dict[int, LatencyPoller] = {}
         self._reports: _LatencyReports | None = None
         self._feed: FeedServer | None = None
@@ -147,7 +146,6 @@ class PlayerWorker(NetworkWorker):
         began = loop.time()
 
         def on_open(player: int, connection: PeerConnection) -> None:
-            self._links[player] = connection
             self._emit(LinkOpened(player, loop.time() - began))
             self._start_polling(player, connection)
 
@@ -222,7 +220,7 @@ class PlayerWorker(NetworkWorker):
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Interrupted):
-            link = self._links[event.player]
+            link = self._mesh.links[event.player]
             self._emit(PathBroken(event.player, link.path_now().ice_state, link.state.value))
         elif isinstance(event, Resumed | PlayerGone) and (
             tried := self._mesh.settle(self._ids[event.player])
@@ -238,28 +236,28 @@ class PlayerWorker(NetworkWorker):
                 self._over.set()
 
     def _on_rebuilt(self, player: int, connection: PeerConnection, attempts: int) -> None:
-        self._links[player] = connection
         now = connection.path_now()
         self._emit(PathRebuilt(player, attempts, now.local_candidate_type, now.remote_candidate_type))
         poller = self._pollers[player]
         poller.replace(connection)
         connection.on_game_transport = poller.poll_soon
+        self._choose_game_way(player, connection)
+
+    def _agree_on_records(self, connected: Connected) -> None:
+        ours = takes_records(self._plan.description.get("about"))
+        others = self._mesh.links.keys()
+        self._takes_records = {p for p in others if ours and takes_records(connected.about[p])}
+        for player, connection in self._mesh.links.items():
+            self._choose_game_way(player, connection)
+
+    def _choose_game_way(self, player: int, connection: PeerConnection) -> None:
+        """Let a connection carry game messages as the two have agreed, once they have."""
         if self._takes_records is None:
             return
         if player in self._takes_records:
             connection.use_game_records()
         else:
             connection.keep_game_channel()
-
-    def _agree_on_records(self, connected: Connected) -> None:
-        ours = self._plan.description.get("about")
-        self._takes_records = takers = set()
-        for player, connection in self._links.items():
-            if takes_records(ours) and takes_records(connected.about[player]):
-                takers.add(player)
-                connection.use_game_records()
-            else:
-                connection.keep_game_channel()
 
     async def _clean_up(self) -> None:
         for poller in self._pollers.values():

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from gym_p2p.core.signaling.attempts import attempt_of
-from gym_p2p.errors import ConnectFailed
+from gym_p2p.errors import P2PError
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.transport import Channel, LinkState
@@ -133,10 +133,12 @@ class Attempt:
             connection = await connector.connect()
             async with asyncio.timeout(_PROOF_TIMEOUT_S):
                 await self._settled.wait()
-        except ConnectFailed as error:
-            _log.debug("attempt %d: %s", self.number, error.seen)
         except TimeoutError:
             _log.debug("attempt %d: the link was open, and nobody came over it", self.number)
+        except (OSError, P2PError) as error:
+            _log.debug("attempt %d: %s", self.number, error)
+        except Exception:  # noqa: BLE001 - the path is as broken as before, and needs another attempt
+            _log.exception("attempt %d failed", self.number)
         finally:
             if connection is not None and not self.taken:
                 connection.detach()

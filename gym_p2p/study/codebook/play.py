@@ -137,8 +137,9 @@ EVENT_KINDS: Mapping[str, str] = MappingProxyType(
         "rollback": "the past was corrected (value: frames that were played again)",
         "stalls": "the frames of the match that had to be waited for (value: how many)",
         "outage": "a link gave no answer for a while",
-        "disconnection": "a link broke",
-        "reconnection": "the way back was found, or sought in vain (value: attempts)",
+        "disconnection": "a link broke (other: to whom; detail: in which states it was)",
+        "reconnection": "the way back was found, or sought in vain (other: to whom; value: attempts; detail: "
+        "over which connection it was found, and the candidates of a new one)",
         "path": "a link's path was found, or it or what carries its game messages changed (value: how often "
         "these had gone back to the channel by then; detail: what it is)",
         "focus": "the game was in the background",

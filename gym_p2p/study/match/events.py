@@ -62,15 +62,23 @@ def _broken(account: Account) -> Iterator[dict[str, Any]]:
             "kind": "disconnection",
             "frame": lost.frame,
             "at": lost.timestamp,
+            "other": account.names.or_none(lost.other_peer),
             "detail": json_text(states),
         }
     for attempt in told.attempts:
+        detail = {
+            "outcome": attempt.outcome,
+            "over": attempt.over,
+            "localCandidateType": attempt.local_candidate_type,
+            "remoteCandidateType": attempt.remote_candidate_type,
+        }
         yield {
             "kind": "reconnection",
             "at": attempt.timestamp,
             "duration_ms": attempt.duration,
+            "other": account.names.or_none(attempt.other_peer),
             "value": attempt.attempts,
-            "detail": json_text({"outcome": attempt.outcome}),
+            "detail": json_text(detail),
         }
 
 

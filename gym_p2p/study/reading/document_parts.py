@@ -110,6 +110,7 @@ class Disconnection(Part, frozen=True):
     frame: int | None = None
     ice_state: str | None = None
     dc_state: str | None = None
+    other_peer: Id | None = None
 
 
 class Attempt(Part, frozen=True):
@@ -119,6 +120,10 @@ class Attempt(Part, frozen=True):
     duration: float | None = None
     outcome: str | None = None
     attempts: float | None = None
+    other_peer: Id | None = None
+    over: str | None = None
+    local_candidate_type: str | None = None
+    remote_candidate_type: str | None = None
 
 
 class Reconnection(Part, frozen=True):

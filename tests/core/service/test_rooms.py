@@ -35,6 +35,7 @@ from gym_p2p.core.api.rooms import (
     Replaced,
     RoomStatus,
 )
+from gym_p2p.core.signaling.relay import MATCH_CONNECTIONS, MAX_DESCRIPTIONS
 from gym_p2p.core.wire.foreign_text import MAX_SHOWN
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
@@ -262,6 +263,22 @@ def test_a_player_whose_socket_went_comes_back_to_the_running_match_and_is_signa
         assert sent(rooms, "webrtc_signal").keys() == {socket}
 
 
+def test_players_of_a_match_signal_one_connection_after_the_other_and_not_without_end() -> None:
+    rooms = make_rooms()
+    made_match(rooms)
+    answers = [
+        rooms.signal(
+            "ann",
+            game_id="match-1",
+            target_player_id="second_0",
+            payload=Description("offer", f"v=0\r\na=x:{number}"),
+        )
+        for number in range(MAX_DESCRIPTIONS * MATCH_CONNECTIONS + 1)
+    ]
+    assert all(isinstance(answer, Accepted) for answer in answers[:-1])
+    assert refused(answers[-1]) is Code.TOO_LARGE
+
+
 def test_who_left_by_their_own_word_does_not_come_back_by_registering() -> None:
     rooms = make_rooms()
     made_match(rooms)
@@ -287,7 +304,10 @@ def test_a_program_started_anew_may_join_elsewhere_though_its_older_one_may_come
     made_match(rooms)
     rooms.disconnected("ann")
     assert isinstance(enter(rooms, "ann", room="other"), Accepted)
-    assert not rooms.rooms._away
+    rooms.disconnected("ann")
+    rooms.register("ann2", "ann")
+    answer = rooms.signal("ann2", game_id="match-1", target_player_id="second_0", payload=OFFER)
+    assert refused(answer) is Code.NO_SUCH_MATCH
 
 
 @pytest.mark.parametrize("how", [DISCONNECTED, CUT_OFF, TIMED_OUT])
@@ -539,6 +559,9 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
             taken = [seat for member in room.members.values() for seat in member.seats]
             assert len(set(taken)) == len(taken), "a seat was given twice"
             assert (room.match_id is not None) or room.seats_free, "a full room without a match"
+        away = {name: room for room in self.rooms.rooms._rooms.values() for name in room.away}
+        assert away == self.rooms.rooms._away_from, "somebody is away from a match that is over"
+        assert away.keys().isdisjoint(self.subject_of.values()), "somebody is back, and away"
         assert self.rooms.machines.presence._sockets.keys() == self.subject_of.keys()
 
     def teardown(self) -> None:

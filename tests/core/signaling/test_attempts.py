@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gym_p2p.core.api.replies import Candidate, Description, Refused
 from gym_p2p.core.signaling.attempts import attempt_of, tagged
-from gym_p2p.core.signaling.ice_candidates import CandidatePolicy
+from gym_p2p.core.signaling.ice_candidates import RESERVED_CANDIDATES, CandidatePolicy
 from gym_p2p.core.signaling.relay import MATCH_CONNECTIONS, MAX_DESCRIPTIONS, Lane
 from gym_p2p.core.signaling.sdp_filter import MAX_CANDIDATES, Screened, SignalScreen
 
@@ -45,3 +45,15 @@ def test_two_players_of_a_match_may_make_so_many_connections_and_no_more() -> No
             assert isinstance(lane.take(candidate), Screened)
     assert isinstance(lane.take(Description("offer", tagged(SDP, 99))), Refused)
     assert isinstance(lane.take(Candidate("candidate:1 1 udp 1 192.0.2.1 9 typ host")), Refused)
+
+
+def test_every_type_of_candidate_has_room_of_its_own_for_each_connection() -> None:
+    lane = Lane(connections=3)
+    for number in range(3 * MAX_CANDIDATES + 1):
+        host = lane.take(Candidate(f"candidate:1 1 udp {number} 192.0.2.1 9 typ host"))
+    assert isinstance(host, Refused)
+    relay = [
+        lane.take(Candidate(f"candidate:1 1 udp {number} 192.0.2.1 9 typ relay"))
+        for number in range(3 * RESERVED_CANDIDATES + 1)
+    ]
+    assert [isinstance(answer, Refused) for answer in relay] == [False] * 3 * RESERVED_CANDIDATES + [True]

@@ -25,7 +25,7 @@ from gym_p2p.core.latency.webrtc_stats import ConnectionDetails
 from gym_p2p.core.link import game_records
 from gym_p2p.core.match.events import Connected, Leave
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.net.worker.messages import PlayerPlan, Polled, WorkerEvent
+from gym_p2p.net.worker.messages import PathRebuilt, PlayerPlan, Polled, WorkerEvent
 from gym_p2p.net.worker.player import PlayerWorker
 from gym_p2p.play.handshake import make_plan
 from gym_p2p.play.sync_mode import SyncOffer
@@ -75,15 +75,28 @@ class Side:
     @property
     def paths(self) -> list[ConnectionDetails]:
         """The path that every poll since then found."""
-        greeted = next((n for n, event in enumerate(self.events) if isinstance(event, Connected)), None)
-        polls = (
-            [] if greeted is None else [one.poll for one in self.events[greeted:] if isinstance(one, Polled)]
-        )
+        return self._paths_since(Connected)
+
+    @property
+    def new_transports(self) -> list[str | None]:
+        """What every poll said since the match goes on over a new connection."""
+        return [one.game_transport for one in self._paths_since(PathRebuilt)]
+
+    def _paths_since(self, kind: type[WorkerEvent]) -> list[ConnectionDetails]:
+        found = (n for n, event in enumerate(self.events) if isinstance(event, kind))
+        events = self.events[next(found, len(self.events)) :]
+        polls = [event.poll for event in events if isinstance(event, Polled)]
         return [poll.connection for poll in polls if poll.connection is not None]
+
+    def fall_silent(self) -> None:
+        """Let nothing of the match out over the connections that there are."""
+        for link in self.worker._mesh.links.values():
+            silent: Any = link
+            silent.send = lambda _channel, _data: True
 
     def drop_records(self, *, dropped: bool) -> None:
         """Let game records that come vanish, or not any more; everything else arrives."""
-        for link in self.worker._links.values():
+        for link in self.worker._mesh.links.values():
             records: Any = link._carriers.records
             records._on_game_record = _vanish if dropped else link._carriers.game_way.receive
 
@@ -139,7 +152,7 @@ def test_records_go_through_a_relay_also_where_a_third_of_all_is_lost(tmp_path: 
                 path = side.paths[-1]
                 assert (path.type, path.local_candidate_type) == ("relay", "relay")
                 assert (path.relay_protocol, path.game_transport) == ("udp", "dtls")
-            links = [link for side in sides for link in side.worker._links.values()]
+            links = [link for side in sides for link in side.worker._mesh.links.values()]
             before = [link._carriers.game_way.messages_received for link in links]
             await eventually(
                 lambda: all(
@@ -169,8 +182,8 @@ def test_a_return_to_the_channel_and_the_way_back_are_told_at_once_by_both_and_c
         # Polls that are not asked for come too seldom to see any of it.
         sides = [Side.of(url, seat, ours(), poll_every_ms=60_000) for seat in SEATS]
         async with playing(*sides):
-            await eventually(lambda: all(side.worker._links for side in sides))
-            links = [link for side in sides for link in side.worker._links.values()]
+            await eventually(lambda: all(side.worker._mesh.links for side in sides))
+            links = [link for side in sides for link in side.worker._mesh.links.values()]
             for returns in (1, 2):
                 await eventually(lambda: all(link._carriers.game_way.open for link in links))
                 for side in sides:
@@ -209,3 +222,19 @@ def test_who_knows_further_ways_agrees_on_the_one_that_both_know(tmp_path: Path)
     with loopback_only(), serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
         here, there = run(played(service.url, about))
     assert (here[-1], there[-1]) == ("dtls", "dtls")
+
+
+@pytest.mark.parametrize(("takes", "way"), [(True, "dtls"), (False, "datachannel")])
+def test_a_new_connection_is_measured_and_carries_game_messages_as_was_agreed(
+    tmp_path: Path, way: str, *, takes: bool
+) -> None:
+    async def work(url: str) -> None:
+        sides = [Side.of(url, "left", ours()), Side.of(url, "right", ours() if takes else {})]
+        async with playing(*sides):
+            await eventually(lambda: all(way in side.transports[-1:] for side in sides))
+            for side in sides:
+                side.fall_silent()
+            await eventually(lambda: all(way in side.new_transports[-1:] for side in sides))
+
+    with loopback_only(), serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
+        run(work(service.url))
