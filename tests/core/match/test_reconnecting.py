@@ -330,6 +330,8 @@ def test_where_one_player_rebuilds_nothing_nobody_does() -> None:
     match.handle_timeout(0.6)
     (broken,) = [event for event in outputs_of(match) if isinstance(event, Interrupted)]
     assert (broken.limit_s, broken.reconnects) == (2.0, False)
+    match.command(GiveChecksum(9, b"x", 1), 0.6)
+    assert match._peers[1].control._kept_bytes == 0, "kept for nobody"
 
 
 def test_a_closed_link_is_no_loss_while_a_new_one_may_come_and_a_crash_after_two_seconds() -> None:
@@ -352,6 +354,8 @@ def test_a_closed_link_that_is_replaced_is_forgotten() -> None:
         match.receive(1, encode(Ping(tenth, tenth, 0)), tenth / 10)
         match.handle_timeout(tenth / 10)
     assert not gone_in(outputs_of(match))
+    assert not gone_in(pass_time(match, 5.9, 11.8)), "waited for as anybody whose path is broken"
+    assert gone_in(pass_time(match, 11.8, 12.0)) == ["peer_lost"]
 
 
 @pytest.mark.parametrize("line", ["closed", "cut off"])
