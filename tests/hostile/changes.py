@@ -50,6 +50,9 @@ class Change:
     keeps: bool
 
 
+_OFTEN = (4, 11)
+"""Ticks at which most is changed: the first episode is played, ends, and the second begins."""
+
 _KINDS = (
     "drop",
     "late",
@@ -73,7 +76,7 @@ def changes(ticks: int) -> st.SearchStrategy[list[Change]]:
     one = kinds.flatmap(
         lambda kind: st.builds(
             Change,
-            st.one_of(st.integers(0, ticks - 1), st.integers(4, 11)),
+            st.one_of(st.integers(0, ticks - 1), st.integers(*_OFTEN)),
             st.integers(0, 7),
             st.just(kind),
             st.integers(0, 7),

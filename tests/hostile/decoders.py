@@ -30,7 +30,7 @@ from gym_p2p.core.matchmaking.decision_log import replay
 from gym_p2p.core.matchmaking.strategy import FIFOMatchmaker
 from gym_p2p.core.probing.burst import PingBurst
 from gym_p2p.core.signaling.signals import parse_signal
-from gym_p2p.core.spectating.messages import decode_feed, encode_feed
+from gym_p2p.core.spectating.messages import FEED_VERSION, decode_feed, encode_feed
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, decode, encode
@@ -79,6 +79,15 @@ class Decoder:
     within: Callable[[Any], Any] = lambda value: value
 
 
+AROUND_JSON = (
+    (bytes((0x01, PROTOCOL_VERSION)), b"\xc4\x00\x00"),  # Hello
+    (bytes((0x42, FEED_VERSION)), b""),  # Welcome
+    (b"\x96\x03\x01\xc0", b"\x00\x00"),  # Ready
+    (b"\x96\x43\x01\x00", b"\xc4\x01x\xc0"),  # EpisodeShown
+)
+"""What stands before and after the JSON in a message."""
+
+
 def _wires() -> Iterator[Decoder]:
     examples = {
         wire: tuple(one.data for one in vectors() if one.wire == wire and one.data)
@@ -92,13 +101,14 @@ def _wires() -> Iterator[Decoder]:
         ("feed", decode_feed, untrue_feed(2).map(encode_feed)),
     ):
         wholes = st.sampled_from(examples[wire]) | hostile
-        greeted = st.sampled_from([b"\x01\x03", b"\x42\x02", b"\x95\x03\x01\xc0", b"\x96\x43\x01\x00"])
         yield Decoder(
             f"a message of the wire {wire!r}",
             read,
             examples[wire],
             wholes.flatmap(broken)
-            | st.builds(lambda head, text: head + text + b"\x00\x00", greeted, json_fields)
+            | st.builds(
+                lambda around, text: around[0] + text + around[1], st.sampled_from(AROUND_JSON), json_fields
+            )
             | st.builds(lambda count, within: b"\x91" * count + within, st.integers(1, 60_000), wholes)
             | st.builds(lambda value: msgspec.msgpack.encode([3, 1, None, value, 0, 0]), nonsense(bytes)),
         )

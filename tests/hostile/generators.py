@@ -278,6 +278,7 @@ def _said(inner: Callable[[], SearchStrategy[Any]]) -> dict[Any, SearchStrategy[
         ),  # what anybody may say of themselves
         "seals": st.lists(st.binary(max_size=16), max_size=5).map(tuple),
         "key": st.binary(max_size=16),
+        "proof": st.binary(max_size=16),
         "message": mostly(words, st.deferred(inner)).map(encode) | st.binary(max_size=40),
         "inputs": _inputs,
         "advantage": st.sampled_from([0, 1, -1, 2**62 - 1, -(2**62)]),

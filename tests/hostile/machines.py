@@ -26,7 +26,7 @@ from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.core.service.machines import MachineFailed
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
-from gym_p2p.core.wire.messages import Ready, encode
+from gym_p2p.core.wire.messages import Continue, Ready, encode
 from gym_p2p.errors import ProtocolError
 from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
@@ -64,13 +64,14 @@ _moves = st.one_of(
     st.tuples(st.just("begin"), st.none(), st.none()),
     st.tuples(st.just("check"), st.integers(0, 60), st.none()),
     st.tuples(st.just("closed"), _players, st.none()),
+    st.tuples(st.just("replaced"), _players, mostly(st.just(0), st.integers(-3, 3))),
     st.tuples(st.just("leave"), st.none(), st.none()),
 )
 
 
-def channel_holds(players: int, *, begun: bool, moves: list[tuple[str, Any, Any]]) -> None:
+def channel_holds(players: int, *, begun: bool, reconnect_ms: int, moves: list[tuple[str, Any, Any]]) -> None:
     """Whatever peers say, the machine of a match raises nothing, sends what fits, and always wakes up."""
-    match, now = greeted_match(players), 0.0
+    match, now = greeted_match(players, reconnect_ms=reconnect_ms), 0.0
     if begun:
         match.command(BeginEpisode(seed=1), now)
         for player in range(1, players):
@@ -78,7 +79,7 @@ def channel_holds(players: int, *, begun: bool, moves: list[tuple[str, Any, Any]
     for what, one, other in moves:
         if what == "time":
             now += one
-        if what not in {"says", "nearly", "raw", "pong", "closed"} or one < players:
+        if what not in {"says", "nearly", "raw", "pong", "closed", "replaced"} or one < players:
             _move(match, what, one, other, now)
         outputs = outputs_of(match)
         assert len(outputs) <= OUTPUTS_A_MESSAGE
@@ -89,17 +90,6 @@ def channel_holds(players: int, *, begun: bool, moves: list[tuple[str, Any, Any]
 
 def _move(match: Match, what: str, one: Any, other: Any, now: float) -> None:
     match what:
-        case "says":
-            for piece in pieces(other):
-                match.receive(one, piece, now)
-        case "nearly":
-            saying, many, off = other
-            with contextlib.suppress(ProtocolError):  # it cannot be said so
-                match.receive(one, encode(SAYINGS[saying](match, one, many, off)), now)
-        case "raw":
-            match.receive(one, other, now)
-        case "pong":
-            match.receive(one, msgspec.msgpack.encode([0x12, 0, int(now * 1e6), abs(other), 0]), now)
         case "time":
             match.handle_timeout(now)
         case "give":
@@ -113,6 +103,27 @@ def _move(match: Match, what: str, one: Any, other: Any, now: float) -> None:
             match.closed(one, now)
         case "leave":
             match.command(Leave("normal"), now)
+        case _:
+            _say(match, what, one, other, now)
+
+
+def _say(match: Match, what: str, one: int, other: Any, now: float) -> None:
+    match what:
+        case "says":
+            for piece in pieces(other):
+                match.receive(one, piece, now)
+        case "nearly":
+            saying, many, off = other
+            with contextlib.suppress(ProtocolError):  # it cannot be said so
+                match.receive(one, encode(SAYINGS[saying](match, one, many, off)), now)
+        case "raw":
+            match.receive(one, other, now)
+        case "pong":
+            match.receive(one, msgspec.msgpack.encode([0x12, 0, int(now * 1e6), abs(other), 0]), now)
+        case "replaced":
+            match.replaced(one, now)
+            count = max(0, match._peers[one].control.sent + other)
+            match.receive(one, encode(Continue(count)), now)
 
 
 # ---- a conversation
@@ -285,6 +296,7 @@ PROPERTIES: dict[str, tuple[Callable[..., Any], Mapping[str, SearchStrategy[Any]
         {
             "players": st.integers(2, 4),
             "begun": st.booleans(),
+            "reconnect_ms": st.sampled_from([0, 3_000]),
             "moves": st.lists(mostly(st.one_of(_says, _nearly), _moves), min_size=8, max_size=25),
         },
     ),

@@ -291,7 +291,7 @@ def greet_deeply(_attack: Attack, _to: int, message: Message) -> Iterator[Said]:
     """Describe oneself six hundred levels deep, and then honestly."""
     if isinstance(message, Hello):
         deep = '{"must":' + '{"a":' * 200 + "1" + "}" * 200 + "}"
-        yield Raw(msgspec.msgpack.encode([1, message.version, deep, b""])[1:])
+        yield Raw(msgspec.msgpack.encode([1, message.version, deep, b"", 0])[1:])
     yield message
 
 

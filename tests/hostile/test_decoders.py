@@ -12,12 +12,15 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gym_p2p.core.spectating.messages import decode_feed
+from gym_p2p.core.wire.messages import decode
 from gym_p2p.errors import ProtocolError
-from tests.hostile.decoders import Decoder, decoders, payload_classes
+from tests.hostile.decoders import AROUND_JSON, Decoder, decoders, payload_classes
 from tests.hostile.sites import decoding_sites, reached
 
 ALLOWANCE_BYTES = 4 * 2**20
@@ -234,6 +237,11 @@ def test_what_honest_people_write_is_taken(name: str) -> None:
 def _is_ours(site: str) -> bool:
     module = site.partition(":")[0]
     return site in OURS or module in OURS or any(module.startswith(f"{one}.") for one in OURS)
+
+
+def test_what_stands_around_hostile_json_is_a_message_with_good_json() -> None:
+    for (before, after), read in zip(AROUND_JSON, (decode, decode_feed) * 2, strict=True):
+        read(before + msgspec.msgpack.encode("{}") + after)
 
 
 def test_every_place_that_decodes_is_reached_or_reads_only_our_own() -> None:

@@ -3,8 +3,9 @@
 A network half acknowledges inputs, reports about those who are gone and hands over the last inputs of its
 leaving player without anybody's help. One that answers pings and does none of that is broken, or a liar: it
 would hold everybody up who waits for frames to become final, or for an agreement. So whoever owes the same
-for :func:`answer_s` is counted as gone. (How long to wait for what a *user* owes, inputs and the next
-``reset``, is for the user's half to decide: :mod:`gym_p2p.core.sync.patience`.)
+for a while longer than their path may be silent, :func:`answer_s` at most, is counted as gone. (How long to
+wait for what a *user* owes, inputs and the next ``reset``, is for the user's half to decide:
+:mod:`gym_p2p.core.sync.patience`.)
 
 Knows counts and times; refuses to know what follows. Times are monotonic seconds, passed in.
 """

@@ -61,7 +61,9 @@ class Seals:
     def proves(self, player: int, attempt: int, binding: bytes, proof: bytes) -> bool:
         """Whether a proof is that player's, for this attempt to make a new link, and over this link."""
         key = self._theirs.get(player)
-        return key is not None and hmac.compare_digest(proof, _proof(key, attempt, binding))
+        if not key:
+            return False
+        return hmac.compare_digest(proof, _proof(key, attempt, binding))
 
     def sealed(self, goodbye: Goodbye) -> Goodbye:
         """Return our goodbye with a seal for everybody."""

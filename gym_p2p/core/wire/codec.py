@@ -6,7 +6,7 @@ Knows what every set of messages has in common; refuses to know the messages. Wh
 Layout. A message is a MessagePack array: its kind (a number), then all its fields in the order of its class,
 none left out and none added::
 
-    [0x11, 7, 1000000]  ->  93 11 07 ce 00 0f 42 40
+    [0x11, 7, 1000000, 3]  ->  94 11 07 ce 00 0f 42 40 03
 
 A *greeting* is such an array without its first byte, so that it begins with its kind and the protocol's
 version (below 128) in one byte each. Those two bytes, and the layout of

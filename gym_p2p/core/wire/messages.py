@@ -314,9 +314,8 @@ class Pong(WireMessage, tag=0x12, frozen=True):
     replied_us: _Micros
 
 
-Message = (
-    Hello
-    | Refuse
+_AfterGreeting = (
+    Refuse
     | Ready
     | Checksum
     | Goodbye
@@ -331,22 +330,10 @@ Message = (
     | Pong
 )
 
+Message = Hello | _AfterGreeting
+
 _codec: Codec[Any] = Codec(
-    Refuse
-    | Ready
-    | Checksum
-    | Goodbye
-    | Share
-    | Holdings
-    | StatePart
-    | Relay
-    | Resume
-    | Continue
-    | Inputs
-    | Ping
-    | Pong,
-    {Hello: lambda version: Hello(version, JsonObject({}), b"", 0)},
-    PROTOCOL_VERSION,
+    _AfterGreeting, {Hello: lambda version: Hello(version, JsonObject({}), b"", 0)}, PROTOCOL_VERSION
 )
 
 encode: Callable[[Message], bytes] = _codec.encode

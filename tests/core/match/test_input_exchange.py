@@ -145,3 +145,15 @@ def test_the_time_between_our_inputs_is_smoothed_and_thinking_is_no_rate() -> No
     assert abs(ours.tick_s - FRAME_S) < 1e-4
     ours.add_local_input(b"a", 1000.0)
     assert ours.tick_s < 0.05
+
+
+def test_what_everybody_holds_is_kept_no_more() -> None:
+    ours, peers = exchange()
+    for frame in range(50):
+        ours.add_local_input(b"a", frame * FRAME_S)
+        for peer in peers.values():
+            reports(peer, frame + 1, frame + 1, frame + 1)
+            ours.arrived(peer, frame, [b"x"], frame * FRAME_S)
+    assert ours.confirmed == 50
+    assert len(ours._local_inputs._kept) == 1, "the newest, to be repeated"
+    assert [len(peer.remote_inputs._kept) for peer in peers.values()] == [0, 0]

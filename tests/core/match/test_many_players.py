@@ -36,7 +36,10 @@ def _look(match: Match) -> None:
     playing = {index: peer.received for index, peer in peers.items() if peer.state is PeerState.PLAYING}
     finals = {index: peer.final for index, peer in peers.items() if peer.final is not None}
     assert exchange.confirmed == naive({match._local: list(exchange.held()), **playing}, finals)
-    kept, exact = match.next_timeout(), match._deadlines._look()
+    kept, deadlines = match.next_timeout(), match._deadlines
+    repeated_at = deadlines._repeated_at
+    exact = deadlines._look()
+    deadlines._repeated_at = repeated_at  # as it would be had nobody looked
     if kept is None or match._leaving.over:
         assert match._leaving.over or exact is None
     else:

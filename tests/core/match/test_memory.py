@@ -16,13 +16,16 @@ from gym_p2p.core.wire.fragments import split
 from gym_p2p.core.wire.messages import (
     PROTOCOL_VERSION,
     Checksum,
+    Continue,
     Inputs,
     Ping,
     Pong,
     Ready,
     Relay,
+    Resume,
     Share,
     StatePart,
+    decode,
     encode,
 )
 from tests.core.match.pairs import greeted_match, outputs_of
@@ -42,9 +45,7 @@ def _wire(kind: int, *fields: object) -> bytes:
 
 
 FLOODS: dict[str, Callable[[int], bytes]] = {
-    "greetings": lambda _n: (
-        bytes([1, PROTOCOL_VERSION]) + msgspec.msgpack.encode(LISTS) + msgspec.msgpack.encode(b"")
-    ),
+    "greetings": lambda n: _wire(1, PROTOCOL_VERSION, LISTS, b"", n)[1:],
     "refusals": lambda n: _wire(2, [[str(n), "x" * 900, "y" * 900]] * 30),
     "barriers with options": lambda n: _wire(3, n, None, LISTS, 0, 0),
     "barriers with one option": lambda n: _wire(3, 2 + n % 2, None, json.dumps({"x": "y" * 60_000}), n, 0),
@@ -62,6 +63,8 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
     "holdings of all": lambda n: _wire(8, n, [[player, n, "peer_lost"] for player in range(64)]),
     "states": lambda n: encode(StatePart(1, 0, n % 32, 32, b"x" * 32_768)),
     "states of every frame": lambda n: encode(StatePart(1, n, 0, 1, b"x" * 60_000)),
+    "introductions": lambda n: encode(Resume(n, b"x" * 16)),
+    "counts": lambda n: encode(Continue(n)),
     "pings": lambda n: encode(Ping(n, n, 0)),
     "pongs": lambda n: encode(Pong(0, 0, 2**64 - 1 - n, 2**64 - 1)),
     "unknown": lambda n: _wire(0x7E, "x" * 60_000, n),
@@ -69,8 +72,11 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
 }
 
 
+NO_MESSAGES = {"unknown", "no message"}
+
+
 def _played(frames: int) -> Match:
-    match = greeted_match(3)
+    match = greeted_match(3, reconnect_ms=10_000)
     match.command(BeginEpisode(), 0.0)
     for player in (1, 2):
         match.receive(player, encode(Ready(1, None, None, 0, 0)), 0.0)
@@ -80,6 +86,12 @@ def _played(frames: int) -> Match:
         match.command(GiveChecksum(frame, b"digest"), 0.5)
     outputs_of(match)
     return match
+
+
+@pytest.mark.parametrize("name", sorted(FLOODS.keys() - NO_MESSAGES))
+def test_what_is_poured_out_is_what_it_is_called(name: str) -> None:
+    for number in (0, 1, ROUNDS - 1):
+        decode(FLOODS[name](number))
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)

@@ -69,9 +69,11 @@ def test_what_is_too_long_goes_in_fragments_that_are_told_apart() -> None:
     messages = [Ready(number, None, JsonObject({"x": "y" * 3000}), 0, 0) for number in (1, 2)]
     for message in messages:
         outputs.send(recipient, message, 0.0)
-    whole = []
+    whole, numbers = [], set()
     for output in iter(outputs.poll, None):
         assert isinstance(output, Transmit)
         assert len(output.data) <= MAX_MESSAGE_BYTES
+        numbers.add(output.data[1])
         whole.append(reassembler.add(output.data))
     assert [data for data in whole if data is not None] == [encode(message) for message in messages]
+    assert numbers == {1, 2}

@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.control_log import CONTROL_KEPT_BYTES, ControlLog
 from gym_p2p.core.match.events import (
+    BeginEpisode,
     EpisodeBegan,
     GiveChecksum,
+    GiveInput,
     Interrupted,
+    Leave,
+    Left,
     LineClosed,
     LineOpened,
     PlayerGone,
@@ -24,14 +28,18 @@ from gym_p2p.core.match.events import (
     Resumed,
 )
 from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.match.peer import PeerState
 from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.fragments import split
 from gym_p2p.core.wire.messages import (
     PROTOCOL_VERSION,
     Channel,
     Checksum,
     Continue,
     Hello,
+    Inputs,
     Ping,
+    Ready,
     Resume,
     decode,
     encode,
@@ -39,7 +47,7 @@ from gym_p2p.core.wire.messages import (
 from gym_p2p.errors import ProtocolError
 from gym_p2p.net.links.memory import MemoryLink, Path
 from tests.core.examples import examples
-from tests.core.match.pairs import lone_match, outputs_of, seals_of
+from tests.core.match.pairs import goodbye, lone_match, outputs_of, seals_of
 from tests.core.tables import TICK_S, Player, Table, held_action
 
 LINK = b"what its two ends have in common"
@@ -330,6 +338,8 @@ def test_where_one_player_rebuilds_nothing_nobody_does() -> None:
     match.handle_timeout(0.6)
     (broken,) = [event for event in outputs_of(match) if isinstance(event, Interrupted)]
     assert (broken.limit_s, broken.reconnects) == (2.0, False)
+    match.command(GiveChecksum(9, b"x", 1), 0.6)
+    assert match._peers[1].control._kept_bytes == 0, "kept for nobody"
 
 
 def test_a_closed_link_is_no_loss_while_a_new_one_may_come_and_a_crash_after_two_seconds() -> None:
@@ -352,6 +362,8 @@ def test_a_closed_link_that_is_replaced_is_forgotten() -> None:
         match.receive(1, encode(Ping(tenth, tenth, 0)), tenth / 10)
         match.handle_timeout(tenth / 10)
     assert not gone_in(outputs_of(match))
+    assert not gone_in(pass_time(match, 5.9, 11.8)), "waited for as anybody whose path is broken"
+    assert gone_in(pass_time(match, 11.8, 12.0)) == ["peer_lost"]
 
 
 @pytest.mark.parametrize("line", ["closed", "cut off"])
@@ -413,3 +425,87 @@ def test_what_is_kept_of_control_messages_is_bounded() -> None:
     with pytest.raises(ProtocolError):
         log.resume(0)
     assert len(log.resume(log._acknowledged)) == len(log._kept)
+
+
+def playing() -> Match:
+    """A match in its first episode, of which the other one holds nothing yet."""
+    match = connected()
+    match.command(BeginEpisode(1), 0.1)
+    match.receive(1, encode(Ready(1, None, None, 0, 0)), 0.1)
+    match.command(GiveInput(0, b"x"), 0.1)
+    assert any(isinstance(output, EpisodeBegan) for output in outputs_of(match))
+    return match
+
+
+def test_our_inputs_go_over_a_new_link_at_once() -> None:
+    match = playing()
+    match.replaced(1, 0.5)
+    sent = [decode(output.data) for output in outputs_of(match) if isinstance(output, Transmit)]
+    assert [one.inputs for one in sent if isinstance(one, Inputs)] == [(b"x",)]
+
+
+def test_a_greeting_that_was_lost_with_its_link_is_said_again_over_the_new_one() -> None:
+    match = lone_match(2, sync=SYNC)
+    match.opened(1, 0.0)
+    (greeting,) = control_of(match)
+    match.replaced(1, 0.5)
+    match.receive(1, encode(Continue(0)), 0.6)
+    assert control_of(match) == [Continue(0), greeting]
+
+
+def test_a_message_that_the_old_link_cut_short_comes_whole_over_the_new_one() -> None:
+    match = connected()
+    ready = encode(Ready(1, None, JsonObject({"x": "y" * 3_000}), 0, 0))
+    match.receive(1, next(iter(split(ready, 1))), 0.1)
+    match.replaced(1, 0.5)
+    for piece in split(ready, 2):
+        match.receive(1, piece, 0.6)
+    assert not [event for event in outputs_of(match) if isinstance(event, ProtocolErrorSeen)]
+    assert 1 in match._peers[1].ready
+
+
+def test_who_is_gone_comes_back_over_no_link() -> None:
+    match = connected()
+    assert gone_in(pass_time(match, 0.0, 6.1)) == ["peer_lost"]
+    proof = seals_of(1, 2).proof_for(0, 1, LINK)
+    assert not match.recognises(1, 1, LINK, encode(Resume(1, proof)))
+    match.replaced(1, 6.2)
+    assert outputs_of(match) == []
+
+
+def test_whoever_leaves_waits_for_no_new_link() -> None:
+    match = playing()
+    match.command(Leave("normal"), 0.2)
+    match.closed(1, 0.3)
+    outputs = outputs_of(match)
+    assert gone_in(outputs) == ["peer_left"]
+    assert [event for event in outputs if isinstance(event, Left)]
+    assert not [event for event in outputs if isinstance(event, Interrupted)]
+
+
+def test_who_has_said_goodbye_is_waited_for_as_if_no_path_were_rebuilt() -> None:
+    match = playing()
+    match.receive(1, encode(goodbye(episode=1, frames=3)), 0.2)
+    states = []
+    for since, until in ((0.2, 2.1), (2.1, 2.3)):
+        pass_time(match, since, until)
+        states.append(match._peers[1].state)
+    assert states == [PeerState.LEAVING, PeerState.GONE]
+
+
+def test_who_is_heard_of_just_after_their_line_was_closed_is_waited_for_from_then() -> None:
+    match = connected()
+    match.command(LineClosed(1, cut_off=True), 0.1)
+    match.receive(1, encode(Ping(1, 1, 0)), 0.9)
+    assert not gone_in(pass_time(match, 0.9, 2.8))
+    assert gone_in(pass_time(match, 2.8, 3.0)) == ["peer_crashed"]
+
+
+def test_an_answer_is_waited_for_longer_than_a_path_may_be_rebuilt() -> None:
+    match = playing()
+    gone: list[float] = []
+    for tenth in range(2, 130):
+        match.receive(1, encode(Ping(tenth, tenth, 0)), tenth / 10)
+        match.handle_timeout(tenth / 10)
+        gone += [tenth / 10 for _ in gone_in(outputs_of(match))]
+    assert gone == pytest.approx([6.0 + 5.0], abs=0.4)

@@ -34,9 +34,10 @@ def replay(table: Table, seed: int, *, each: int) -> Callable[[], int]:
         def receive(channel: Channel, data: bytes | str) -> None:
             nonlocal replayed, due
             on_message(channel, data)
-            if channel is Channel.GAME:
-                seen.append(data)
-            if channel is not Channel.GAME or table.clock.time() < due:
+            if channel is not Channel.GAME:
+                return
+            seen.append(data)
+            if table.clock.time() < due:
                 return
             due = table.clock.time() + 0.005
             again = [seen[0], *chance.choices(seen, k=each)]
@@ -94,8 +95,9 @@ def test_with_guesses_the_confirmed_frames_are_the_same_and_nobody_falls_silent(
     path = Path(one_way_ms=50, jitter_ms=5, loss=0.3)
     table = Table(2, seed=9, path=path, frames=120, window=8, tick_s=1 / 60)
     table.connect()
-    replay(table, 9, each=2)
+    replayed = replay(table, 9, each=2)
     assert table.run(120)
+    assert replayed() > 300
     for seat in table.seats:
         confirmed = [tuple(plain_action(p, frame) for p in range(2)) for frame in range(120)]
         assert [joint for joint, _ in seat.confirmed] == confirmed

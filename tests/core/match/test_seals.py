@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -93,3 +95,17 @@ def test_every_player_has_a_key_of_their_own_and_none_is_the_secret(secret: byte
 
 def test_who_gave_no_key_has_said_nothing() -> None:
     assert not Seals(b"ours", players=2).is_theirs(1, seals_of(1, 2).sealed(goodbye()), local=0)
+
+
+def test_a_proof_is_what_the_protocol_says_under_the_key_of_the_greeting() -> None:
+    ours = Seals(b"ours", players=3)
+    digest = blake2b(b"resume 12 " + b"binding", key=ours.key_for(2), digest_size=16).digest()
+    assert ours.proof_for(2, 12, b"binding") == digest
+
+
+@pytest.mark.parametrize("key", [None, b""])
+def test_who_gave_no_key_is_not_at_the_other_end_of_a_new_link(key: bytes | None) -> None:
+    seals = Seals(b"ours", players=2)
+    if key is not None:
+        seals.keep(1, key)
+    assert not seals.proves(1, 1, b"binding", blake2b(b"resume 1 binding", digest_size=16).digest())

@@ -192,6 +192,10 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
         Goodbye("x", 0, 0, None, Cause.LEFT, (b"",) * 65),
         Goodbye("x", 0, 0, 1, "tired", ()),  # type: ignore[arg-type]  # it does not arrive
         Hello(PROTOCOL_VERSION, JsonObject({}), bytes(17), 0),
+        Hello(PROTOCOL_VERSION, JsonObject({}), b"", -1),
+        Resume(-1, b""),
+        Resume(1, bytes(17)),
+        Continue(-1),
         Ready(1, -1, None, 0, 0),
         Ready(1, None, None, 0, 61),
         Inputs(1, 0, (0,) * 65, 0, (), 0),
@@ -202,6 +206,7 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
         Share(1, 0, 0, (bytes(513),)),
         Share(1, 0, 0, (b"",) * 257),
         Ping(2**32, 0, 0),
+        Ping(0, 0, -1),
         Pong(0, -1, 0, 0),
         Refuse((("a", "b", "c"),) * (MAX_DIFFERENCES + 1)),
     ],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import get_args
 
 import pytest
 
 from gym_p2p.core.spectating.messages import FEED_VERSION, FeedMessage
-from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Message
+from gym_p2p.core.wire import codec
+from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Message, Ping, decode
 from gym_p2p.errors import ProtocolError
 from tests.core.wire.vectors import PATH, WIRES, Vector, refused, vectors
 
@@ -62,3 +64,13 @@ def test_the_vectors_are_of_this_version_and_name_every_kind() -> None:
     for wire, (module, _, _) in WIRES.items():
         for one in told[wire]["messages"]:
             assert one["kind"] == getattr(module, one["name"]).__struct_config__.tag
+
+
+def test_the_example_of_the_layout_is_a_message() -> None:
+    told = (PATH.parents[1] / "protocol.md").read_text()
+    examples = [
+        re.findall(r"`\[0x11, 7, 1000000, 3\]` is `([0-9a-f ]+)`", told),
+        re.findall(r"\[0x11, 7, 1000000, 3\] +-> +([0-9a-f ]+)", codec.__doc__ or ""),
+    ]
+    for (example,) in examples:
+        assert decode(bytes.fromhex(example)) == Ping(7, 1_000_000, 3)
