@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import enum
 import io
 import random
 import zlib
@@ -23,6 +25,7 @@ from gym_p2p.game.replay.reader import read_replay
 from gym_p2p.game.replay.records import digest_of_header, raw_records
 from gym_p2p.game.replay.writer import ReplayWriter
 from gym_p2p.game.spaces.codec import ActionCodec
+from gym_p2p.game.state.compared import word_of_version_1
 from gym_p2p.game.state.fields import fields_checksum, fields_of
 from gym_p2p.game.state.graph import record
 from gym_p2p.game.state.snapshot import snapshots_named
@@ -116,6 +119,22 @@ def test_fields_of_every_kind_of_object_are_these() -> None:
     state = Everything()
     fields = fields_of({"state": state}, record([state]))
     assert fields_checksum(fields) == "a80f22872ae53077"
+
+
+class Sides(enum.Flag):
+    LEFT = 1
+
+
+class Coins(int):
+    pass
+
+
+def test_fields_as_recordings_of_version_1_have_them_are_these() -> None:
+    state = [Sides(0), Sides.LEFT, Coins(3), int, dt.date(2000, 1, 2), range(3), 1 + 2j]
+    roots, entries = {"state": state}, record([state])
+    before = fields_of(roots, entries, word=word_of_version_1)
+    assert fields_checksum(before) == "82f3426b39f78e72"
+    assert fields_checksum(before) != fields_checksum(fields_of(roots, entries)), "which has more in it"
 
 
 STATES_OF_RALLY = ["455d7ecbeead4b95", "96157c492589ac97"]

@@ -25,6 +25,7 @@ from gym_p2p.game.replay.header import ReplayHeader, here
 from gym_p2p.game.replay.reader import LATE_STATES, Replay, ReplayEpisode
 from gym_p2p.game.replay.records import Check, Frames
 from gym_p2p.game.replay.writer import ends_of
+from gym_p2p.game.state.compared import word_of_version_1
 from gym_p2p.game.state.fields import fields_checksum
 from gym_p2p.game.state.snapshot import Snapshot, Snapshots, snapshots_named
 
@@ -310,7 +311,7 @@ class _Playback:
 
 def _fields_digest(snapshots: Snapshots, snapshot: Snapshot) -> str | None:
     """Return the digest of a state as recordings of version 1 have it."""
-    fields = snapshots.fields(snapshot)
+    fields = snapshots.fields(snapshot, word=word_of_version_1)
     return None if fields is None else fields_checksum(fields)
 
 
