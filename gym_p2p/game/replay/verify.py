@@ -117,6 +117,10 @@ class ReplayStep:
     outcome: Outcome
     last: bool
 
+    def handed_out(self) -> ReplayStep:
+        """Return a copy for somebody who may change what is in it."""
+        return attrs.evolve(self, before=self.before.handed_out(), outcome=self.outcome.handed_out())
+
 
 def game_of(header: ReplayHeader, make_env: Callable[[], Any] | None = None, *, trust: bool = False) -> Game:
     """Make the game of a recorded match.
@@ -234,7 +238,7 @@ class _Playback:
             with contextlib.nullcontext() if watch is None else self._game.shown():
                 for step in self._steps(episode):
                     if watch is not None:
-                        watch(step)
+                        watch(step.handed_out())
         except _Stopped as stopped:
             found = attrs.asdict(stopped)
             return Difference(episode=episode.number, **found, checked=self._checked)

@@ -159,6 +159,19 @@ def test_watchers_and_isolated_global_random_are_part_of_the_recording(tmp_path:
     assert set(steps) == {"_Isolated"}
 
 
+def test_who_looks_on_may_write_into_what_they_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "a.p2preplay"
+    (played,) = record(path, "tests.game.environments:LastOneStanding", {"limit": 40}, frames=40)
+    assert any(any(one.terminations) and not one.ended for one in played.outcomes), "or all go at once"
+
+    def watch(step: Any) -> None:
+        for seen in (*step.before.observations, *step.outcome.observations):
+            assert 77 not in seen, "which was written for somebody else"
+            seen[:] = 77
+
+    assert verify_replay(read_replay(path), trust=True, watch=watch).ok
+
+
 def test_a_second_end_and_a_second_close_change_nothing(tmp_path: Path) -> None:
     game = make_game(load_environment(RALLY))
     path = tmp_path / "a.p2preplay"
