@@ -329,6 +329,15 @@ def test_long_chains_of_objects_are_no_deep_recursion() -> None:
     assert whole(chain) is not None
 
 
+def test_deep_data_in_a_set_is_no_deep_recursion_either() -> None:
+    members: list[Any] = [1, 2]
+    for _ in range(20_000):
+        members = [frozenset([member]) for member in members]
+    one, other = ({member} for member in members)
+    assert whole(one) == whole(other) is not None, "as objects, of which the classes count"
+    assert by_fields(one) == by_fields(other) is not None
+
+
 @pytest.mark.parametrize(
     ("special", "walks"), [(1.5, 1), (float("nan"), 2), (2**64, 2), ("\ud800", 2), (np.float32("nan"), 1)]
 )
