@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.game.checksum import OutcomeChecksum, checksum
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome
@@ -149,6 +150,8 @@ def test_state_checksum_of_the_bundled_game_is_this_one() -> None:
     found = [snapshots_named(game, name) for name in ("get_state/set_state", "layers")]
     snapshots = [one.save() for one in found]
     assert [one.checksum(each) for one, each in zip(found, snapshots, strict=True)] == STATES_OF_RALLY
+    bare = snapshots_named(make_game(RallyEnv()), "get_state/set_state")
+    assert bare.checksum(bare.save()) == "4dfc63a0dc392582", "with nothing around it"
     by_fields = [one.fields(each) for one, each in zip(found, snapshots, strict=True)]
     assert [fields_checksum(fields or {}) for fields in by_fields] == STATES_OF_RALLY_IN_VERSION_1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import datetime as dt
 import enum
+import itertools
 import os
 import pathlib
 import random
@@ -356,6 +357,12 @@ def test_only_what_needs_it_is_walked_twice(
     assert len(seen) == walks
 
 
+def test_an_attribute_counts_by_its_value_whatever_it_was_at_first() -> None:
+    here, there, north, south = (Thing(cellar_dir=text) for text in ("/here", "/there", "north", "south"))
+    assert whole(here) == whole(there)
+    assert len({whole(thing) for thing in (here, north, south)}) == 3
+
+
 def test_dicts_whose_keys_change_are_not_remembered_for_ever() -> None:
     for number in range(3000):
         many = {f"{number} {key}": key for key in range(70 if number % 2 else 3)}
@@ -363,3 +370,12 @@ def test_dicts_whose_keys_change_are_not_remembered_for_ever() -> None:
     kept = [layout for layout in layouts._layouts.values() if "2 0" in layout.names]
     assert not kept
     assert len(layouts._layouts) <= 1024
+    assert all(len(layout.names) < 70 for layout in layouts._layouts.values())
+
+
+def test_types_that_change_are_not_remembered_for_ever() -> None:
+    kinds = (1, 1.0, "a", None, True, b"")
+    for values in itertools.product(kinds, repeat=3):
+        canonical_data("it", dict(zip("xyz", values, strict=True)))
+    (layout,) = (one for one in layouts._layouts.values() if one.names == ("x", "y", "z"))
+    assert 0 < len(layout.shapes) <= 32
