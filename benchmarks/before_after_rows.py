@@ -24,7 +24,6 @@ Collected = dict[tuple[str, str], list[float]]
 ECHOES, STEPS, TICKS, FRAMES = 800, 1_000, 300, 300
 WARM_UP = 150
 NETWORKS = ("process", "thread")
-_GROWTH = {4: "1.3 x N = 2", 8: "1.3 x N = 2"}
 HELP_STARTS = 3
 """A round: one start is quickly over, and varies."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +11,12 @@ import attrs
 
 from gym_p2p.core.latency.statistics import nearest_rank
 
-__all__ = ["Report", "Round", "Row", "Series", "less"]
+__all__ = ["ON_TIME", "Report", "Round", "Row", "Series", "less", "times_between"]
+
+_ON_TIME_FRAMES = 1.25
+
+ON_TIME = f"on time: at most {_ON_TIME_FRAMES:g} of a frame's time after the frame before"
+"""The note of a report that says how many frames are."""
 
 
 @attrs.frozen
@@ -102,6 +108,13 @@ class Report:
 def less(value: float | None, part: float | None) -> float | None:
     """Return what remains of a figure without a part of it; ``None`` where either is unknown."""
     return None if value is None or part is None else value - part
+
+
+def times_between(ended_s: Sequence[float], fps: float) -> tuple[list[float], float]:
+    """Return the times from one frame's end to the next one's, in ms, and the share of them on time."""
+    between = [(after - before) * 1e3 for before, after in itertools.pairwise(ended_s)]
+    latest_ms = _ON_TIME_FRAMES * 1e3 / fps
+    return between, sum(one <= latest_ms for one in between) / max(1, len(between))
 
 
 def _ratio(ours: float | None, other: float | None) -> float | None:

@@ -5,19 +5,16 @@ The network is a thread of the same process, so that its processor time is all t
 
 from __future__ import annotations
 
-import itertools
 import time
 from typing import Any
 
 from gym_p2p.bench.anchors import see_loopback
+from gym_p2p.bench.figures import times_between
 from gym_p2p.bench.scale import FPS, HELD_FRAMES
 from gym_p2p.bench.still import StillEnv, still_seats
 from gym_p2p.wrapper import P2PEnv
 
 __all__ = ["MeshStation"]
-
-ON_TIME_FRAMES = 1.25
-"""A frame that takes longer is late."""
 
 
 class MeshStation:
@@ -69,6 +66,5 @@ class MeshStation:
             self._env.step((frame + shift) // HELD_FRAMES % 2)
             ended.append(time.perf_counter())
         cpu_us = (time.process_time() - cpu_s) * 1e6 / frames
-        between = [(after - before) * 1e3 for before, after in itertools.pairwise(ended)]
-        late = sum(one > ON_TIME_FRAMES * 1e3 / FPS for one in between)
-        return {"cpu_us": cpu_us, "interval": between, "on_time": 1 - late / max(1, len(between))}
+        between, on_time = times_between(ended, FPS)
+        return {"cpu_us": cpu_us, "interval": between, "on_time": on_time}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import sys
 import time
 from typing import Any
 
 from gym_p2p.bench.anchors import see_loopback
+from gym_p2p.bench.figures import times_between
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.errors import UsageError
 from gym_p2p.wrapper import P2PEnv
@@ -22,9 +22,6 @@ WARM_UP = 50
 
 HELD_FRAMES = 7
 """For how long an action is held in a match at its own pace."""
-
-ON_TIME_FRAMES = 1.25
-"""A frame that takes longer is late."""
 
 
 class PlayerStation:
@@ -108,13 +105,8 @@ class PlayerStation:
             env.step((frame + shift) // HELD_FRAMES % 3)
             took_us.append((time.thread_time_ns() - began_ns) / 1e3)
             ended.append(time.perf_counter())
-        between = [(after - before) * 1e3 for before, after in itertools.pairwise(ended)]
-        latest_ms = ON_TIME_FRAMES * 1e3 / (env.p2p.config.sync.fps or math.inf)
-        return {
-            "step": took_us,
-            "interval": between,
-            "on_time": sum(one <= latest_ms for one in between) / max(1, len(between)),
-        }
+        between, on_time = times_between(ended, env.p2p.config.sync.fps or math.inf)
+        return {"step": took_us, "interval": between, "on_time": on_time}
 
     def rollbacks(self) -> dict[str, Any]:
         """Return what guessing has come to in this match so far."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from gym_p2p.bench.figures import Report, Row
+from gym_p2p.bench.figures import ON_TIME, Report, Row
 from gym_p2p.bench.rollback import NETWORK
 from gym_p2p.bench.run import Progress, Rounds, matches, service
 from gym_p2p.core.latency.statistics import nearest_rank
@@ -39,7 +39,7 @@ def bench_match(*, rounds: int = 3, frames: int = 600, progress: Progress) -> Re
         notes=(
             "real channels; 50 ms one way, 5 ms of jitter and 2 % loss are emulated",
             "both players change their action every 7 frames",
-            "on time: at most 1.25 of a frame's time after the frame before",
+            ON_TIME,
             "floor: a frame's time",
         ),
         rows=[

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gym_p2p.bench.figures import Report, Row
+from gym_p2p.bench.figures import ON_TIME, Report, Row
 from gym_p2p.bench.processes import Worker
 from gym_p2p.bench.run import Progress, Rounds, new_room, service
 from gym_p2p.bench.scale import FPS, PLAYERS
@@ -45,7 +45,7 @@ def bench_scale_match(
             "a frame: processor time of a player's process for one frame",
             "a frame and peer: the same, divided by how many others there are",
             f"all: how much of this machine's {os.cpu_count()} processors the players take together",
-            "on time: at most 1.25 of a frame's time after the frame before",
+            ON_TIME,
         ),
         rows=rows,
         series=[*cpu.all(), *intervals.all()],

@@ -20,7 +20,7 @@ from __future__ import annotations
 import functools
 import re
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,8 @@ class _NoForm(TypeError):
         self.path: list[Any] = []
 
     def told(self) -> str:
+        if "{where}" not in str(self):
+            return str(self)  # what lies too deep cannot be shown either
         where = "value" + "".join(f"[{step!r}]" for step in reversed(self.path))
         return str(self).format(where=where)
 
@@ -135,9 +137,9 @@ def _first(pair: tuple[bytes, Any]) -> bytes:
     return pair[0]
 
 
-def _write_set(value: Iterable[Any], emit: _Emit, depth: int) -> None:
-    members = sorted([_encoded(member, depth + 1) for member in value])
-    _inside(depth, len(members))
+def _write_set(value: Collection[Any], emit: _Emit, depth: int) -> None:
+    inside = _inside(depth, len(value))
+    members = sorted([_encoded(member, inside) for member in value])
     emit(b"S" + _length.pack(len(members)) + b"".join(members))
 
 

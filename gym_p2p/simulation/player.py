@@ -13,7 +13,16 @@ from gym_p2p.config import ExportConfig, P2PConfig
 from gym_p2p.config.names import load_callable
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import PollStatus
-from gym_p2p.core.match.events import BeginEpisode, Connected, EpisodeBegan, Event, Pinged, PlayerGone
+from gym_p2p.core.match.events import (
+    BeginEpisode,
+    Connected,
+    EpisodeBegan,
+    Event,
+    Interrupted,
+    Pinged,
+    PlayerGone,
+    Resumed,
+)
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.record.documents import KINDS
 from gym_p2p.core.sync.pacing import Pacer
@@ -110,6 +119,7 @@ class VirtualPlayer:
         self._runner: EpisodeRunner | None = None
         self._input_given_for = -1
         self._stalled = False
+        self._silent: set[int] = set()  # players from whom nothing arrives: the network half judges of them
         self._patience = Patience.for_inputs(config, takes_turns=game.takes_turns)
         self._pacer = Pacer((config.fps or 60.0) * (1 + setting.by_seat.clock_drift.get(self.seat, 0.0)))
         self._counters = Counters()
@@ -159,6 +169,10 @@ class VirtualPlayer:
         match event:
             case Connected():
                 self._driver.command(BeginEpisode(self._setting.seed, None, self._played.input_delay))
+            case Interrupted(player):
+                self._silent.add(player)
+            case Resumed(player):
+                self._silent.discard(player)
             case EpisodeBegan():
                 self._runner = EpisodeRunner(self._played, event)
                 self._later(self._play)
@@ -209,7 +223,8 @@ class VirtualPlayer:
     def _bear(self, runner: EpisodeRunner) -> None:
         """Give up whoever is waited for in vain, and look again later."""
         now = self._clock.time()
-        for give_up in self._patience.wait(runner.session.waits_for(), now):
+        heard = [player for player in runner.session.waits_for() if player not in self._silent]
+        for give_up in self._patience.wait(heard, now):
             self._driver.command(give_up)
         if not self._looking:
             self._looking = True

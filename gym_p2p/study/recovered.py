@@ -37,14 +37,14 @@ class RecoveredEnvironment(AsGymnasium):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Begin an episode."""
-        outcome = self._game.reset(seed, options)
+        outcome = self._game.reset(seed, options).handed_out()
         return self._by_seat(outcome.observations), {}
 
     def step(
         self, action: Mapping[str, Any]
     ) -> tuple[dict[str, Any], SupportsFloat, bool, bool, dict[str, Any]]:
         """Advance one frame with every seat's action."""
-        outcome = self._game.step([action[str(seat)] for seat in self._game.seats])
+        outcome = self._game.step([action[str(seat)] for seat in self._game.seats]).handed_out()
         rewards = self._by_seat(outcome.rewards)
         terminated = all(outcome.terminations)
         return (

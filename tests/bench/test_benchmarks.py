@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks import before_after_rows
 from benchmarks.before_after import table
-from benchmarks.before_after_rows import NETWORKS, ROWS
+from benchmarks.before_after_rows import GROUPS, NETWORKS, ROWS
 from benchmarks.probe_figures import ROUND_TRIPS_MS, LabPath, paths, probed, summarize, target_ms, truth
+from benchmarks.sides import Side
 
 ROOT = Path(__file__).parents[2]
 MEASURING = ("probe_accuracy", "probe_chromium")
@@ -52,12 +56,23 @@ def test_each_row_is_the_median_of_its_rounds_beside_what_was_measured_with_it()
     assert (gone["old"], gone["now"], gone["after / before"]) == (40.0, None, None)
 
 
-def test_what_rows_are_of_is_what_the_measurements_give() -> None:
+def test_what_rows_are_of_is_what_the_measurements_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(before_after_rows, "TICKS", 40)
+    monkeypatch.setattr(before_after_rows, "FRAMES", 10)
+    monkeypatch.setattr(before_after_rows, "HELP_STARTS", 1)
+    both, found = (Side("old", sys.executable), Side("now", sys.executable)), dict[tuple[str, str], Any]()
+    once = functools.cache(both[0].measured)  # they are the same version
+    monkeypatch.setattr(Side, "measured", lambda _side, *arguments: once(*arguments))
+    for name in ("rollback", "scale", "help"):
+        GROUPS[name](both, found, 1)
     keys = {row.key for row in ROWS}
     assert len(keys) == len(ROWS)
-    told = {f"{mode} {n}" for mode in ("lockstep", "rollback") for n in (2, 4, 8)}
-    told |= {f"reset {network} {when}" for network in NETWORKS for when in ("first", "later")}
-    assert told <= keys
+    measured = {f"{mode} {n}" for mode in ("lockstep", "rollback") for n in (2, 4, 8)}
+    measured |= {"help", "tick, p50", "tick, p99", "again, a frame", "rally: rollback", "rally: checksum"}
+    resets = {f"reset {network} {when}" for network in NETWORKS for when in ("first", "later")}
+    assert measured | resets <= keys
+    assert {(side.name, key) for side in both for key in measured} <= found.keys()
+    assert {("", "bare Python"), ("", "rally: rollback floor"), ("", "rally: checksum floor")} <= found.keys()
 
 
 def test_the_package_does_not_ship_them() -> None:

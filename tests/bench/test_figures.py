@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gym_p2p.bench.figures import Report, Round, Row, Series
+from gym_p2p.bench.figures import Report, Round, Row, Series, times_between
 from gym_p2p.bench.run import Rounds, turns
 from gym_p2p.core.latency.statistics import nearest_rank
 
@@ -20,6 +20,13 @@ def test_a_series_is_the_median_over_its_rounds_and_skips_empty_ones() -> None:
     series = found.series("step")
     assert series.rounds == (Round(3, 10.0, 20.0), Round(3, 12.0, 90.0))
     assert (series.p50, series.p99) == (11.0, 55.0)
+
+
+def test_a_frame_is_on_time_up_to_a_quarter_of_its_time_late() -> None:
+    between, on_time = times_between([0.0, 0.5, 1.125, 1.75, 2.5], fps=2)
+    assert between == [500, 625, 625, 750]
+    assert on_time == 0.75
+    assert times_between([1.0], fps=2) == ([], 0)
 
 
 def test_what_warming_up_finds_is_forgotten() -> None:

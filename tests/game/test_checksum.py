@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -134,6 +135,16 @@ def test_data_that_contains_itself_is_refused() -> None:
     knot.append(knot)
     with pytest.raises(TypeError, match="contain itself"):
         checksum(knot)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, frozenset, lambda items: {"key": items[0]}])
+def test_data_that_is_deeper_than_python_can_walk_is_refused(kind: Any) -> None:
+    for depth, refused in ((200, False), (201, True), (20_000, True)):
+        nested: Any = 0
+        for _ in range(depth):
+            nested = kind([nested])
+        with pytest.raises(TypeError, match="deeper than 200") if refused else contextlib.nullcontext():
+            checksum(nested)
 
 
 def test_the_size_can_be_chosen() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import enum
 import io
 import random
 import zlib
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.game.checksum import OutcomeChecksum, checksum
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.outcome import Outcome
@@ -23,6 +26,7 @@ from gym_p2p.game.replay.reader import read_replay
 from gym_p2p.game.replay.records import digest_of_header, raw_records
 from gym_p2p.game.replay.writer import ReplayWriter
 from gym_p2p.game.spaces.codec import ActionCodec
+from gym_p2p.game.state.compared import word_of_version_1
 from gym_p2p.game.state.fields import fields_checksum, fields_of
 from gym_p2p.game.state.graph import record
 from gym_p2p.game.state.snapshot import snapshots_named
@@ -118,6 +122,22 @@ def test_fields_of_every_kind_of_object_are_these() -> None:
     assert fields_checksum(fields) == "a80f22872ae53077"
 
 
+class Sides(enum.Flag):
+    LEFT = 1
+
+
+class Coins(int):
+    pass
+
+
+def test_fields_as_recordings_of_version_1_have_them_are_these() -> None:
+    state = [Sides(0), Sides.LEFT, Coins(3), int, dt.date(2000, 1, 2), range(3), 1 + 2j]
+    roots, entries = {"state": state}, record([state])
+    before = fields_of(roots, entries, word=word_of_version_1)
+    assert fields_checksum(before) == "82f3426b39f78e72"
+    assert fields_checksum(before) != fields_checksum(fields_of(roots, entries)), "which has more in it"
+
+
 STATES_OF_RALLY = ["455d7ecbeead4b95", "96157c492589ac97"]
 STATES_OF_RALLY_IN_VERSION_1 = ["0293ff0dbcde6a10", "ef90017f840d064a"]
 
@@ -130,6 +150,8 @@ def test_state_checksum_of_the_bundled_game_is_this_one() -> None:
     found = [snapshots_named(game, name) for name in ("get_state/set_state", "layers")]
     snapshots = [one.save() for one in found]
     assert [one.checksum(each) for one, each in zip(found, snapshots, strict=True)] == STATES_OF_RALLY
+    bare = snapshots_named(make_game(RallyEnv()), "get_state/set_state")
+    assert bare.checksum(bare.save()) == "4dfc63a0dc392582", "with nothing around it"
     by_fields = [one.fields(each) for one, each in zip(found, snapshots, strict=True)]
     assert [fields_checksum(fields or {}) for fields in by_fields] == STATES_OF_RALLY_IN_VERSION_1
 

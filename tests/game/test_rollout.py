@@ -152,6 +152,16 @@ def test_a_compared_state_stays_what_it_was_while_the_game_goes_on() -> None:
     assert player.rollout.fields(0) is None, "which was not compared"
 
 
+def test_of_the_compared_states_the_newest_eight_are_kept() -> None:
+    player = _Player(compare_states=True)
+    for _ in range(105):
+        player.session.add_local_input(player.inputs.encode({0: 1}))
+        player.hear(2)
+        player.rollout.tick()
+    kept = [frame for frame in range(105) if player.rollout.fields(frame) is not None]
+    assert kept == list(range(29, 100, 10))
+
+
 def test_paths_are_made_when_a_difference_is_told_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     monkeypatch.setattr(Snapshots, "fields", lambda *_: made.append("fields"))

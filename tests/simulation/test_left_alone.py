@@ -10,6 +10,7 @@ import pytest
 
 from gym_p2p import simulate
 from gym_p2p.envs.rally import RallyEnv
+from gym_p2p.simulation.player import EPOCH_MS
 from tests.toys import BLEND
 
 FRAMES = 90
@@ -70,3 +71,24 @@ def test_those_whom_another_leaves_in_the_first_frame_play_the_same(
     assert str(first.confirmed) == str(second.confirmed)
     begun = instead == "default_action" and bool(first.confirmed)
     assert (first.ending, len(first.confirmed)) == (("frames", 20) if begun else ("peer_lost", 0))
+
+
+@pytest.mark.parametrize("reconnect_timeout_s", [0, 8])
+def test_who_is_silent_is_lost_after_the_time_for_that_and_not_for_want_of_their_inputs(
+    reconnect_timeout_s: float,
+) -> None:
+    match = simulate(
+        RallyEnv,
+        {"left": policy, "right": policy},
+        frames=FRAMES,
+        seed=5,
+        sync="lockstep",
+        leave={"right": 30},
+        on_peer_loss="default_action",
+        reconnect_timeout_s=reconnect_timeout_s,
+        input_timeout_s=1,
+    )
+    (gone,) = match.players["left"].exports["multiplayer"]["departures"]
+    assert gone["reason"] == "peer_lost"
+    silent_s = (gone["timestamp"] - EPOCH_MS) / 1e3 - 30 / 60
+    assert silent_s == pytest.approx(reconnect_timeout_s or 2, abs=0.1)

@@ -87,6 +87,35 @@ def test_who_writes_into_what_they_see_plays_the_same_match(game: str, sync: str
         assert any(player.counters.rollbacks for player in spoilt.players.values())
 
 
+def _spoiling_stand_in(_seat: Any, observation: Any, frame: int) -> int:
+    observation[:] = 7
+    return frame // 7 % 3
+
+
+@pytest.mark.parametrize("sync", ["lockstep", "rollback"])
+@pytest.mark.parametrize("game", GAMES)
+def test_a_stand_in_may_write_into_what_they_see(game: str, sync: Any) -> None:
+    seats: Any = (0, 1) if game == "one array for all" else ("left", "right")
+    spoilt, plain = (
+        simulate(
+            GAMES[game],
+            dict.fromkeys(seats, _looks),
+            frames=3 * FRAMES,
+            seed=1,
+            one_way_ms=20,
+            sync=sync,
+            leave={seats[1]: 20},
+            on_peer_loss="stand_in",
+            stand_in=stand_in,
+        )
+        for stand_in in (_spoiling_stand_in, lambda _seat, _seen, frame: frame // 7 % 3)
+    )
+    (one, other) = (match.players[seats[0]].confirmed for match in (spoilt, plain))
+    assert len(one) == len(other) > 2 * FRAMES
+    assert len({frame.actions[seats[1]] for frame in one[FRAMES:]}) == 3, "the stand-in plays"
+    assert [frame.checksum for frame in one] == [frame.checksum for frame in other]
+
+
 def test_who_writes_into_a_correction_changes_no_other() -> None:
     seen = np.zeros(2)
     outcome = Outcome((seen, seen), (0.0, 0.0), (False,) * 2, (False,) * 2, ({"a": [1]}, {}), ended=False)

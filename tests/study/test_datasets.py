@@ -11,6 +11,7 @@ import gym_p2p
 from gym_p2p.errors import NotWritten, UsageError
 from gym_p2p.exports.encoding import to_data
 from gym_p2p.game.replay.records import Frames
+from gym_p2p.study.recovered import RecoveredEnvironment
 from tests.replays import Played, record, rewrite
 from tests.requirements import require
 
@@ -53,6 +54,16 @@ def test_a_dataset_of_each_seat_holds_what_was_played(
         )
         environment.step(environment.action_space.sample())
         environment.close()
+
+
+def test_who_writes_into_what_a_recovered_environment_shows_changes_nothing_in_it() -> None:
+    environment = RecoveredEnvironment("tests.game.environments:LastOneStanding", {})
+    environment.reset(seed=4)
+    shown = environment.step({"a": 1, "b": 0, "c": 0})[0]
+    assert shown["a"].tolist() == [4, 1]
+    shown["a"][:] = 77
+    assert environment.step({"a": 0, "b": 0, "c": 0})[0]["a"].tolist() == [4, 1]
+    environment.close()
 
 
 def check_episode(episode: Any, then: Played, seat: int) -> None:

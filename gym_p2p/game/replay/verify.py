@@ -25,6 +25,7 @@ from gym_p2p.game.replay.header import ReplayHeader, here
 from gym_p2p.game.replay.reader import LATE_STATES, Replay, ReplayEpisode
 from gym_p2p.game.replay.records import Check, Frames
 from gym_p2p.game.replay.writer import ends_of
+from gym_p2p.game.state.compared import word_of_version_1
 from gym_p2p.game.state.fields import fields_checksum
 from gym_p2p.game.state.snapshot import Snapshot, Snapshots, snapshots_named
 
@@ -115,6 +116,10 @@ class ReplayStep:
     before: Outcome
     outcome: Outcome
     last: bool
+
+    def handed_out(self) -> ReplayStep:
+        """Return a copy for somebody who may change what is in it."""
+        return attrs.evolve(self, before=self.before.handed_out(), outcome=self.outcome.handed_out())
 
 
 def game_of(header: ReplayHeader, make_env: Callable[[], Any] | None = None, *, trust: bool = False) -> Game:
@@ -233,7 +238,7 @@ class _Playback:
             with contextlib.nullcontext() if watch is None else self._game.shown():
                 for step in self._steps(episode):
                     if watch is not None:
-                        watch(step)
+                        watch(step.handed_out())
         except _Stopped as stopped:
             found = attrs.asdict(stopped)
             return Difference(episode=episode.number, **found, checked=self._checked)
@@ -310,7 +315,7 @@ class _Playback:
 
 def _fields_digest(snapshots: Snapshots, snapshot: Snapshot) -> str | None:
     """Return the digest of a state as recordings of version 1 have it."""
-    fields = snapshots.fields(snapshot)
+    fields = snapshots.fields(snapshot, word=word_of_version_1)
     return None if fields is None else fields_checksum(fields)
 
 

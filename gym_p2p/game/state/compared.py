@@ -17,7 +17,7 @@ import pathlib
 import random
 import types
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,14 @@ __all__ = [
     "NO_ADDRESS",
     "PLAIN",
     "SELF_CONTAINED",
+    "Word",
     "class_name",
     "hangs_on_value",
     "is_compared",
     "is_plain",
     "parts_of",
     "word_for",
+    "word_of_version_1",
 ]
 
 NO_ADDRESS = 1 << 16
@@ -49,6 +51,9 @@ SELF_CONTAINED += (array.array,)
 """What has something in it beside its attributes."""
 
 CALLABLES = (types.MethodType, types.BuiltinMethodType, types.FunctionType, functools.partial)
+
+Word = Callable[[Any], str]
+""":func:`word_for`, or what was in its place once."""
 
 _TEXTS = (dt.date, dt.time, dt.timedelta, decimal.Decimal, fractions.Fraction, range, slice)
 
@@ -106,6 +111,15 @@ def word_for(value: Any) -> str:
     if isinstance(value, int | float | str | bytes):
         return f"{class_name(type(value))}: {_plain_text(value)}"
     return str(value) if isinstance(value, _TEXTS) else class_name(type(value))
+
+
+def word_of_version_1(value: Any) -> str:
+    """Return what stood for the same object when recordings of version 1 were made: less was compared."""
+    kind = value if isinstance(value, type) else type(value)
+    name = f"{module_of(kind)}.{kind.__qualname__}"
+    if isinstance(value, enum.Enum):
+        return f"{name}.{value.name}"
+    return str(value) if isinstance(value, _TEXTS) else name
 
 
 def _plain_text(value: float | str | bytes) -> str:

@@ -42,9 +42,9 @@ __all__ = ["canonical_data", "canonical_state", "state_digest"]
 #
 # as MessagePack. ``values`` are in an order that is the same everywhere. Plain ones stand there themselves,
 # of others ``None``, and ``others`` are pairs of a position and what belongs there: the number of a node, or
-# an array of a kind and the canonical form of a plain value that MessagePack has no form for. What is shared
-# is one node with one number. Large contents are no part of the rows: a row has the length, and the contents
-# follow behind all rows.
+# an array of a kind and the canonical form of a plain value that MessagePack has no form for, or the number
+# of the node whose address it is. What is shared is one node with one number. Large contents are no part of
+# the rows: a row has the length, and the contents follow behind all rows.
 #
 # Rows are told apart by their kinds; arrays and texts have their lengths, numbers their types, and attributes
 # beside a container's content another kind of row than those of a mere object, so that it is known where a

@@ -23,6 +23,7 @@ from gym_p2p.game.state.compared import (
     CALLABLES,
     NO_ADDRESS,
     SELF_CONTAINED,
+    Word,
     class_name,
     is_compared,
     is_plain,
@@ -47,7 +48,9 @@ ORDER = "the order of the fields"
 """The place of a difference between states that have the same in another order, as dicts may."""
 
 
-def fields_of(roots: Mapping[str, Any], entries: Iterable[Entry], *, sharing: bool = True) -> Fields:
+def fields_of(
+    roots: Mapping[str, Any], entries: Iterable[Entry], *, sharing: bool = True, word: Word = word_for
+) -> Fields:
     """Return a recorded state as plain data by path.
 
     Args:
@@ -55,19 +58,26 @@ def fields_of(roots: Mapping[str, Any], entries: Iterable[Entry], *, sharing: bo
         entries: what :func:`~gym_p2p.game.state.graph.record` copied. Of objects that are not in it only the
             class is noted.
         sharing: whether what is met again is noted as such; if not, its fields stand there again.
+        word: returns the text that stands for an object of which nothing else is compared.
     """
-    return _Flattening(*contents_of(entries), sharing=sharing).run(roots)
+    return _Flattening(*contents_of(entries), sharing=sharing, word=word).run(roots)
 
 
 class _Flattening:
     """One breadth-first walk."""
 
     def __init__(
-        self, contents: Mapping[int, Any], attributes: Mapping[int, dict[str, Any]], *, sharing: bool
+        self,
+        contents: Mapping[int, Any],
+        attributes: Mapping[int, dict[str, Any]],
+        *,
+        sharing: bool,
+        word: Word,
     ) -> None:
         self._contents = contents
         self._attributes = attributes
         self._sharing = sharing
+        self._word = word
         self._paths: dict[int, list[str]] = {}
         self._queue: deque[tuple[str, Any]] = deque()
         self._out: Fields = {}
@@ -170,7 +180,7 @@ class _Flattening:
 
     def _other(self, path: str, value: Any) -> None:
         is_complex = isinstance(value, complex)
-        self._out[path] = [value.real, value.imag] if is_complex else word_for(value)
+        self._out[path] = [value.real, value.imag] if is_complex else self._word(value)
 
     def _object(self, path: str, value: Any) -> None:
         attributes = self._attributes[id(value)]

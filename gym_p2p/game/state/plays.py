@@ -8,7 +8,7 @@ from typing import Any
 from gym_p2p.game.checksum import checksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.load import action_of, load_policy
-from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.game.outcome import Outcome
 
 __all__ = ["Actor", "outcome_digests", "random_actor"]
 
@@ -22,7 +22,7 @@ def random_actor(game: Game, seed: int = 0) -> Actor:
     codecs = [game.codec(seat) for seat in game.seats]
 
     def act(outcome: Outcome, frame: int) -> list[Any]:
-        seen = zip(policies, codecs, fresh(outcome.observations), outcome.infos, strict=True)
+        seen = zip(policies, codecs, outcome.observations, outcome.infos, strict=True)
         return [codec.check(action_of(policy, o, info, frame)) for policy, codec, o, info in seen]
 
     return act

@@ -44,7 +44,7 @@ _LIST, _TABLE, _MIXED, _SET, _CLASSES, _ARRAY, _DATA, _CALL, _WORD, _OBJECT, _AT
 _NUMBER, _ADDRESS = range(2)
 """What stands among the others in a row and is no node. Part of the form, too."""
 
-_NONE_ODD: tuple[()] = ()
+_ALL_PLAIN: Sorts = ()
 
 _NO_NUMBERS: dict[int, int] = {}
 
@@ -257,7 +257,7 @@ class Rows:
     def _open_set(self, _node: Any, content: Iterable[Any]) -> None:
         kinds = set(map(type, content))
         if kinds == {str}:
-            self._write(_SET, None, sorted(content), _NONE_ODD)
+            self._write(_SET, None, sorted(content), _ALL_PLAIN)
         elif all(map(is_plain, content)):
             members = list(content)
             self._seen.append([member for member in members if type(member) is int])
@@ -327,7 +327,7 @@ class Rows:
 
 
 def _sorts_of(values: list[Any]) -> Sorts:
-    return _NONE_ODD if PLAIN.issuperset(map(type, values)) else sorts_in(values)
+    return _ALL_PLAIN if PLAIN.issuperset(map(type, values)) else sorts_in(values)
 
 
 def _short(state: tuple[Any, ...]) -> tuple[Any, ...]:

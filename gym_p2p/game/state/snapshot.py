@@ -24,6 +24,7 @@ from gym_p2p.errors import UnsupportedEnvironment, UsageError
 from gym_p2p.game.env.describe import RECORDERS, layers
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.state import graph
+from gym_p2p.game.state.compared import Word, word_for
 from gym_p2p.game.state.digest import canonical_data, canonical_state, state_digest
 from gym_p2p.game.state.fields import Fields, fields_checksum, fields_of
 from gym_p2p.game.state.kinds import Entry, Unreachable
@@ -72,7 +73,7 @@ class Strategy(Protocol):
     def load(self, content: Any) -> None:
         """Go back."""
 
-    def fields(self, content: Any, progress: Any) -> Fields:
+    def fields(self, content: Any, progress: Any, word: Word) -> Fields:
         """Return what was saved as plain data; raise ``Unreachable`` where it is no plain data."""
 
     def form(self, content: Any, progress: Any) -> list[bytes]:
@@ -141,10 +142,14 @@ class Snapshots:
         snapshot.content = _FREED
         snapshot.progress = None
 
-    def fields(self, snapshot: Snapshot) -> Fields | None:
+    def fields(self, snapshot: Snapshot, *, word: Word = word_for) -> Fields | None:
         """Return what was saved as plain data by path, or None where it cannot be read.
 
         Compare two players' with :func:`~gym_p2p.game.state.fields.differences`.
+
+        Args:
+            snapshot: the moment.
+            word: returns the text that stands for an object of which nothing else is compared.
 
         Raises:
             UsageError: it was freed.
@@ -152,7 +157,7 @@ class Snapshots:
         if snapshot.content is _FREED:
             raise UsageError("this snapshot was freed")
         try:
-            return self._strategy.fields(snapshot.content, self._game.comparable(snapshot.progress))
+            return self._strategy.fields(snapshot.content, self._game.comparable(snapshot.progress), word)
         except Unreachable:
             return None
 
@@ -213,8 +218,8 @@ class _Layers:
     def load(self, content: list[Entry]) -> None:
         graph.put_back(content)
 
-    def fields(self, content: list[Entry], progress: Any) -> Fields:
-        return fields_of(*self._compared(content, progress))
+    def fields(self, content: list[Entry], progress: Any, word: Word) -> Fields:
+        return fields_of(*self._compared(content, progress), word=word)
 
     def form(self, content: list[Entry], progress: Any) -> list[bytes]:
         return canonical_state(*self._compared(content, progress))
@@ -278,10 +283,11 @@ class _Calls:
             self._base.__dict__.update(content.attributes)
         graph.put_back(content.entries)
 
-    def fields(self, content: _Saved, progress: Any) -> Fields:
+    def fields(self, content: _Saved, progress: Any, word: Word) -> Fields:
         # The same data may or may not be shared after a return: that is no difference here.
-        given = fields_of({"state": content.given}, graph.record([content.given]), sharing=False)
-        return given | fields_of(*self._kept_beside(content, progress))
+        roots, recorded = {"state": content.given}, graph.record([content.given])
+        given = fields_of(roots, recorded, sharing=False, word=word)
+        return given | fields_of(*self._kept_beside(content, progress), word=word)
 
     def form(self, content: _Saved, progress: Any) -> list[bytes]:
         given = canonical_data("state", content.given)

@@ -184,6 +184,7 @@ def test_an_agent_who_is_not_there_yet_has_a_seat_that_waits() -> None:
     assert [game.step([0, 0]).unborn for _ in range(4)] == [{1}, {1}, set(), set()]
     outcome = game.step([0, 0])
     assert outcome.rewards == (1.0, 1.0)
+    assert game.progress.born == (True, True)
 
 
 @pytest.mark.parametrize("stranger", ["c", 7])

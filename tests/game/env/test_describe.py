@@ -70,6 +70,17 @@ def test_arguments_that_are_kept_by_place_count_under_the_names_of_the_construct
     assert _differences(tictactoe_v3.env(), tictactoe_v3.env(screen_height=96)) == {"argument screen_height"}
 
 
+class _Rooms(LastOneStanding, EzPickle):
+    def __init__(self, size: int, *doors: int) -> None:
+        EzPickle.__init__(self, size, *doors)
+        super().__init__()
+
+
+def test_arguments_that_the_constructor_does_not_name_count_by_their_place() -> None:
+    assert not _differences(_Rooms(3, 1, 2), _Rooms(3, 1, 2))
+    assert _differences(_Rooms(3, 1, 2), _Rooms(4, 1, 5)) == {"argument size", "argument #2"}
+
+
 def test_arguments_kept_as_attributes_count_and_objects_only_by_their_type() -> None:
     assert not _differences(_Maze({"a": 1, "b": [2]}, object()), _Maze({"b": [2], "a": 1}, object()))
     assert _differences(_Maze({"a": 1}), _Maze({"a": 2})) == {"argument config"}

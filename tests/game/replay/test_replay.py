@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import enum
 import io
 import json
 import signal
@@ -21,9 +22,18 @@ from gym_p2p.game.env.recipe import Recipe, named_recipe, recipe_of
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.replay.partial import partial_path
 from gym_p2p.game.replay.reader import Replay, read_replay
-from gym_p2p.game.replay.records import Closed, Frames, RawRecord, digest_of_header, raw_records
+from gym_p2p.game.replay.records import (
+    READ_VERSIONS,
+    Closed,
+    Frames,
+    RawRecord,
+    digest_of_header,
+    raw_records,
+)
 from gym_p2p.game.replay.verify import Difference, verify_replay
 from gym_p2p.game.replay.writer import ReplayWriter
+from gym_p2p.game.state.compared import word_of_version_1
+from gym_p2p.game.state.fields import fields_checksum
 from gym_p2p.game.state.snapshot import snapshots_named
 from gym_p2p.play.handshake import travelled
 from tests.replays import CHECKED_EVERY, columns, header_of, play_and_record, record, rewrite
@@ -147,6 +157,19 @@ def test_watchers_and_isolated_global_random_are_part_of_the_recording(tmp_path:
     steps: list[str] = []
     assert verify_replay(replay, watch=lambda step: steps.append(type(step.game).__name__)).ok
     assert set(steps) == {"_Isolated"}
+
+
+def test_who_looks_on_may_write_into_what_they_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "a.p2preplay"
+    (played,) = record(path, "tests.game.environments:LastOneStanding", {"limit": 40}, frames=40)
+    assert any(any(one.terminations) and not one.ended for one in played.outcomes), "or all go at once"
+
+    def watch(step: Any) -> None:
+        for seen in (*step.before.observations, *step.outcome.observations):
+            assert 77 not in seen, "which was written for somebody else"
+            seen[:] = 77
+
+    assert verify_replay(read_replay(path), trust=True, watch=watch).ok
 
 
 def test_a_second_end_and_a_second_close_change_nothing(tmp_path: Path) -> None:
@@ -618,6 +641,39 @@ def test_recorded_digests_of_states_are_compared(tmp_path: Path) -> None:
     (difference,) = verify_replay(replay, make_env).differences
     assert (difference.what, difference.frame) == ("state", 0)
     assert verify_replay(replay, make_env, compare_states=False).ok
+
+
+class _Sides(enum.Flag):
+    LEFT = 1
+
+
+@pytest.mark.parametrize("version", READ_VERSIONS)
+def test_states_count_by_the_words_that_their_version_had_for_what_is_in_them(
+    tmp_path: Path, version: int
+) -> None:
+    def make_env() -> Any:
+        env = load_environment("tests.replays_toys:Deaf")
+        env.unwrapped.unseen = _Sides(0)
+        return env
+
+    game = make_game(make_env())
+    snapshots = snapshots_named(game, "layers")
+    header = header_of(game, snapshots="layers", version=version)
+    writer = ReplayWriter(tmp_path / "a.p2preplay", header, checked_every=1)
+    writer.begin_episode(1, None, game.reset(1))
+    inputs = tuple(game.codec(seat).encode(game.default_action(seat)) for seat in game.seats)
+    digests = OutcomeChecksum(2)
+    outcome = game.step([game.default_action(seat) for seat in game.seats])
+    digests.update(0, inputs, outcome)
+    writer.frame(inputs, outcome)
+    saved = snapshots.save()
+    by_fields = fields_checksum(snapshots.fields(saved, word=word_of_version_1) or {})
+    state = by_fields if version == 1 else snapshots.checksum(saved)
+    writer.checksum(0, digests.digest(outcome) + str(state))
+    writer.close()
+    replay = read_replay(writer.path)
+    assert [one.digest for one in columns(replay.episodes[0]).states] == [state]
+    assert verify_replay(replay, make_env).differences == ()
 
 
 # What a file may name.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import datetime as dt
 import enum
+import itertools
 import os
 import pathlib
 import random
@@ -329,6 +330,15 @@ def test_long_chains_of_objects_are_no_deep_recursion() -> None:
     assert whole(chain) is not None
 
 
+def test_deep_data_in_a_set_is_no_deep_recursion_either() -> None:
+    members: list[Any] = [1, 2]
+    for _ in range(20_000):
+        members = [frozenset([member]) for member in members]
+    one, other = ({member} for member in members)
+    assert whole(one) == whole(other) is not None, "as objects, of which the classes count"
+    assert by_fields(one) == by_fields(other) is not None
+
+
 @pytest.mark.parametrize(
     ("special", "walks"), [(1.5, 1), (float("nan"), 2), (2**64, 2), ("\ud800", 2), (np.float32("nan"), 1)]
 )
@@ -347,6 +357,12 @@ def test_only_what_needs_it_is_walked_twice(
     assert len(seen) == walks
 
 
+def test_an_attribute_counts_by_its_value_whatever_it_was_at_first() -> None:
+    here, there, north, south = (Thing(cellar_dir=text) for text in ("/here", "/there", "north", "south"))
+    assert whole(here) == whole(there)
+    assert len({whole(thing) for thing in (here, north, south)}) == 3
+
+
 def test_dicts_whose_keys_change_are_not_remembered_for_ever() -> None:
     for number in range(3000):
         many = {f"{number} {key}": key for key in range(70 if number % 2 else 3)}
@@ -354,3 +370,12 @@ def test_dicts_whose_keys_change_are_not_remembered_for_ever() -> None:
     kept = [layout for layout in layouts._layouts.values() if "2 0" in layout.names]
     assert not kept
     assert len(layouts._layouts) <= 1024
+    assert all(len(layout.names) < 70 for layout in layouts._layouts.values())
+
+
+def test_types_that_change_are_not_remembered_for_ever() -> None:
+    kinds = (1, 1.0, "a", None, True, b"")
+    for values in itertools.product(kinds, repeat=3):
+        canonical_data("it", dict(zip("xyz", values, strict=True)))
+    (layout,) = (one for one in layouts._layouts.values() if one.names == ("x", "y", "z"))
+    assert 0 < len(layout.shapes) <= 32
