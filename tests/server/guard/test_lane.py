@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import json
 import socket
 from collections.abc import Callable, Coroutine, Iterator
@@ -19,6 +20,7 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.guard.frames import ConnectionGuard, StrictPacket
+from gym_p2p.server.guard.protocols import _TAKEN_AT_ONCE
 from gym_p2p.server.hosts.async_sockets import AsyncSockets
 from gym_p2p.server.switchboard import MAX_QUEUED_PACKETS
 from tests.server.clients import metrics
@@ -115,6 +117,42 @@ def test_who_has_said_goodbye_is_not_heard_any_more(service: Service) -> None:
             read += piece
         assert b"431[" in read
         assert b"432[" not in read
+
+
+def test_an_event_in_two_pieces_is_taken_whole(service: Service) -> None:
+    with connected(service) as one:
+        one.sendall(HEAD)
+        read_until(one, b"\r\n\r\n")
+        one.sendall(frame(b"40"))
+        read_until(one, b'40{"sid"')
+        first, rest = bytearray(frame(b'421["probe_')), bytearray(frame(b'wait",{"waiting":true}]'))
+        first[0], rest[0] = 0x01, 0x80  # RFC 6455, section 5.4: a text that goes on, and its end
+        one.sendall(first + rest)
+        assert texts(one, "43")[-1].startswith("431[")
+    assert ("gym_p2p_refusals_total", "violation") not in metrics(service)
+
+
+def test_of_what_one_says_at_once_a_few_are_taken_before_others_have_their_turn(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    take = ConnectionGuard._take
+
+    def noted(guard: ConnectionGuard, of: Callable[[str], None], text: str) -> bool:
+        taken.append("taken")
+        asyncio.get_running_loop().call_soon(taken.append, "a turn")
+        return take(guard, of, text)
+
+    monkeypatch.setattr(ConnectionGuard, "_take", noted)
+    with connected(service) as one:
+        one.sendall(HEAD)
+        read_until(one, b"\r\n\r\n")
+        one.sendall(frame(b"40"))
+        read_until(one, b'40{"sid"')
+        one.sendall(b"".join(frame(b'42%d["probe_wait",{}]' % number) for number in range(BURST)))
+        texts(one, f"43{BURST - 1}[")
+    runs = [len(list(run)) for what, run in itertools.groupby(taken) if what == "taken"]
+    assert max(runs) == _TAKEN_AT_ONCE
 
 
 def test_half_a_letter_closes_it(service: Service) -> None:
