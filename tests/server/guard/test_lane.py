@@ -9,18 +9,20 @@ import json
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import engineio
 import pytest
 import socketio
+from websockets.protocol import State
 
 from gym_p2p.bench.raw_socket import frame
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.guard.frames import ConnectionGuard, StrictPacket
-from gym_p2p.server.guard.protocols import _TAKEN_AT_ONCE
+from gym_p2p.server.guard.protocols import _TAKEN_AT_ONCE, _Websocket
 from gym_p2p.server.hosts.async_sockets import AsyncSockets
 from gym_p2p.server.switchboard import MAX_QUEUED_PACKETS
 from tests.server.clients import metrics
@@ -166,6 +168,31 @@ def test_half_a_letter_closes_it(service: Service) -> None:
         while piece := one.recv(65_536):
             read += piece
         assert b"\x03\xef" in read, "1007: what is in it is not what a text has (RFC 6455, section 7.4.1)"
+
+
+@pytest.mark.parametrize(
+    ("is_writable", "is_closing", "state"),
+    [
+        (True, False, State.OPEN),
+        (False, False, State.OPEN),
+        (True, True, State.OPEN),
+        (True, False, State.CLOSING),
+    ],
+)
+def test_nothing_is_sent_at_once_to_who_takes_nothing_or_leaves(
+    *, is_writable: bool, is_closing: bool, state: State
+) -> None:
+    sent: list[bytes] = []
+    line: Any = SimpleNamespace(
+        writable=asyncio.Event(),
+        transport=SimpleNamespace(is_closing=lambda: is_closing, write=sent.append),
+        conn=SimpleNamespace(state=state, send_text=lambda _text: None, data_to_send=lambda: [b"a", b"b"]),
+    )
+    if is_writable:
+        line.writable.set()
+    may = is_writable and not is_closing and state is State.OPEN
+    assert _Websocket.write(line, b"ab") is may
+    assert sent == [b"ab"] * may
 
 
 def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
