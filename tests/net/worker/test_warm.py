@@ -29,7 +29,9 @@ from tests.waiting import PATIENCE_S, until
 
 @pytest.fixture(params=[Forked, StartedAhead])
 def processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[WarmProcesses]:
-    """This process's, of either kind, with nothing at hand yet."""
+    """This process's, of either kind, with nothing at hand yet, whatever tests ran here before."""
+    warm._here.close()
+    until(lambda: fork_servers() == [])
     kept, warm._here._made = warm._here._made, None
     monkeypatch.setattr(warm, "can_fork", lambda: request.param is Forked)
     made = warm._here.get()
