@@ -13,7 +13,7 @@ import pytest
 
 from gym_p2p import P2PEnv
 from gym_p2p.config import P2PConfig, Secret, SyncConfig, config_from_options
-from gym_p2p.config.player import option_fields
+from gym_p2p.config.options import option_fields
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.wrapper import P2POptions
