@@ -18,7 +18,11 @@ from gym_p2p.errors import ConfigurationError
 
 __all__ = ["config_from_options", "option_fields", "recorded_options"]
 
-_OPTION_NAMES = {("sync", "mode"): "sync", ("exports", "directory"): "exports"}
+_OPTION_NAMES = {
+    ("sync", "mode"): "sync",
+    ("exports", "directory"): "exports",
+    ("exports", "fallback"): "exports_fallback",
+}
 """What a wrapper calls a field, by its group and name, where that is not the field's own name."""
 
 

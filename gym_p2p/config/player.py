@@ -230,7 +230,15 @@ def _directory(path: str | os.PathLike[str] | None) -> str | None:
 
 
 def _record(path: Any) -> str | bool:
-    resolved: str | bool = False if path is None else absolute_path("record", path)
+    return _path_or_boolean("record", path)
+
+
+def _fallback(path: Any) -> str | bool:
+    return _path_or_boolean("fallback", path)
+
+
+def _path_or_boolean(option: str, path: Any) -> str | bool:
+    resolved: str | bool = False if path is None else absolute_path(option, path)
     return resolved
 
 
@@ -242,6 +250,10 @@ class ExportConfig:
         default="p2p-exports", converter=_directory, validator=optional(is_path)
     )
     """A folder, as seen from the working directory of now; ``None`` writes no files."""
+    fallback: str | bool = attrs.field(default=True, converter=_fallback, validator=is_path_or_boolean)
+    """Where what is written goes on once that folder takes no more of it (a full disk, a folder made
+    read-only): a folder, the user's state folder (``True``: ``$XDG_STATE_HOME/gym_p2p``, or
+    ``~/.local/state/gym_p2p``), or nowhere (``False``, ``None``)."""
     checkpoint_interval_s: float = attrs.field(default=10.0, validator=in_range(0.1, 3600))
     upload: bool = attrs.field(default=True, validator=is_boolean)
 

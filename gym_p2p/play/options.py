@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict
 
 from gym_p2p.core.api.queues import MatchProposed
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.play.waits import Paused
+from gym_p2p.play.paused import Paused
 
 __all__ = ["P2POptions"]
 
@@ -54,6 +54,7 @@ class P2POptions(TypedDict, total=False):
     warning_ms: float
     critical_ms: float
     exports: str | None
+    exports_fallback: str | bool
     checkpoint_interval_s: float
     upload: bool
     record: str | bool

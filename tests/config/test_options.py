@@ -152,6 +152,7 @@ WRONG: dict[str, list[Any]] = {
     "warning_ms": [-1, "150", None],
     "critical_ms": [-1, "300", None],
     "exports": [3, "", ["here"]],
+    "exports_fallback": [3, "", ["here"]],
     "checkpoint_interval_s": [0, "10", None],
     "upload": ["yes", 1, None],
     "record": [3, "", ["here"]],
