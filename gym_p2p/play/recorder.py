@@ -45,6 +45,7 @@ from gym_p2p.net.worker.messages import (
     PathTried,
     Polled,
     ServiceReachable,
+    StoodStill,
     WorkerEvent,
 )
 from gym_p2p.play.broken_paths import BrokenPaths
@@ -52,6 +53,7 @@ from gym_p2p.play.exported import exported_config, exported_probe, identities, s
 from gym_p2p.play.few_lines import FewLines
 from gym_p2p.play.paused import PauseReason
 from gym_p2p.play.recording import fallback_of, match_folder_of
+from gym_p2p.processes.standstill import StandstillWatch
 
 __all__ = ["Recorder", "now_ms"]
 
@@ -117,6 +119,8 @@ class Recorder:
         self._about = about
         self._meet([None] * len(found.players))
         self._exporter = self._make_exporter(config) if exports else None
+        self._watch = StandstillWatch(self._stood_still)
+        self._reconnect_s = config.sync.reconnect_timeout_s
         self.finished: Finished | None = None
         self._lines = FewLines(_log)
         self.checksums_agreed = 0
@@ -124,7 +128,8 @@ class Recorder:
         self.desynced_with: SeatId | None = None
 
     def begin(self) -> None:
-        """Begin the checkpoints."""
+        """Begin the checkpoints, and to watch over this process."""
+        self._watch.start()
         if self._exporter is not None:
             self._exporter.begin()
 
@@ -160,8 +165,8 @@ class Recorder:
                 self._departed(event, at_ms)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)
-            case ServiceReachable(up, away_s):
-                self._service_changed(at_ms, up=up, away_s=away_s)
+            case StoodStill() | ServiceReachable():
+                self._fold_outage(at_ms, event)
 
     def _fold_link(self, at_ms: int, link: LinkRecord, event: LinkOpened | Pinged | Polled) -> None:
         match event:
@@ -195,6 +200,7 @@ class Recorder:
             problem: what else of the match could not be written.
             moved: what else of it lies elsewhere than was wanted.
         """
+        self._watch.stop()
         if self.finished is None:
             exporter = self._exporter
             finished = _NOTHING if exporter is None else exporter.finish(deadline_s)
@@ -243,12 +249,36 @@ class Recorder:
             )
         )
 
-    def _service_changed(self, at_ms: int, *, up: bool, away_s: float | None) -> None:
-        self.record.service_changed(at_ms, up=up, away_s=away_s)
-        if up:
-            _log.info("the service is back after %.1f s", away_s or 0.0)
-        else:
-            _log.warning("the service is away; the match goes on without it, and documents wait here")
+    def _fold_outage(self, at_ms: int, event: StoodStill | ServiceReachable) -> None:
+        match event:
+            case StoodStill(lasted_s):
+                self._stood_still(lasted_s, end_ms=at_ms, half="network")
+            case ServiceReachable(True, away_s):
+                self.record.service_changed(at_ms, up=True, away_s=away_s)
+                _log.info("the service is back after %.1f s", away_s or 0.0)
+            case ServiceReachable(False):
+                self.record.service_changed(at_ms, up=False, away_s=None)
+                _log.warning("the service is away; the match goes on without it, and documents wait here")
+
+    def _stood_still(self, lasted_s: float, *, end_ms: int | None = None, half: str = "user") -> None:
+        """Record that a process of this player stood still until now: once, where both did."""
+        end_ms = self._clock_ms() if end_ms is None else end_ms
+        start_ms = end_ms - round(lasted_s * 1e3)
+        _log.warning("the %s process stood still for %.1f s", half, lasted_s)
+        own = [pause for pause in self.record.pauses.copy() if pause.cause == "frozen"]
+        if any(one.timestamp <= end_ms and start_ms <= one.timestamp + one.duration_ms for one in own):
+            return
+        self.record.paused(
+            Pause(
+                player_ids=[self.found.player_id],
+                reason="silent",
+                frame=self.record.frame_now,
+                timestamp=start_ms,
+                duration_ms=lasted_s * 1e3,
+                limit_ms=self._reconnect_s * 1e3,
+                cause="frozen",
+            )
+        )
 
     def _departed(self, gone: PlayerGone, at_ms: int) -> None:
         names = self._players

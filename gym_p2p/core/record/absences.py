@@ -63,6 +63,9 @@ class Pause(DocumentPart, frozen=True, kw_only=True):
     """How long it was, in milliseconds."""
     limit_ms: Milliseconds
     """How long it could have been, in milliseconds: whoever was waited for is given up then."""
+    cause: Literal["frozen"] | None = None
+    """Why, where that is known. frozen: a process of the player named, whose document this is, stood still
+    (stopped, its machine asleep, or not let run); null: unknown."""
 
 
 class ServiceOutage(DocumentPart, frozen=True, kw_only=True):

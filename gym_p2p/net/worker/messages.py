@@ -38,6 +38,7 @@ __all__ = [
     "ServiceReachable",
     "SpectatorPlan",
     "StampedEvent",
+    "StoodStill",
     "Surroundings",
     "Vote",
     "WatchEnded",
@@ -214,6 +215,13 @@ class Polled:
 
 
 @attrs.frozen
+class StoodStill:
+    """The network half's process stood still for so long, until now."""
+
+    lasted_s: float
+
+
+@attrs.frozen
 class WorkerFailed:
     """It went no further."""
 
@@ -251,6 +259,7 @@ WorkerEvent = (
     | PathRebuilt
     | PathTried
     | Polled
+    | StoodStill
     | WorkerFailed
     | WorkerStopped
 )

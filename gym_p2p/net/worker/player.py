@@ -53,10 +53,12 @@ from gym_p2p.net.worker.messages import (
     PlayerPlan,
     Polled,
     ReleaseFrames,
+    StoodStill,
     Vote,
     WorkerCommand,
 )
 from gym_p2p.net.worker.worker import NetworkWorker
+from gym_p2p.processes.standstill import STEP_S, Standstill
 
 __all__ = ["PlayerWorker"]
 
@@ -157,7 +159,18 @@ class PlayerWorker(NetworkWorker):
         except ConnectFailed as error:
             await self._client.leave(error.seen)  # the others would else be told that this player went away
             raise
-        await self._over.wait()
+        await self._until_over()
+
+    async def _until_over(self) -> None:
+        """Wait for the end, and see meanwhile whether this process stands still; a thread's is the user's."""
+        if self._plan.config.network == "thread":
+            await self._over.wait()
+        standstill = Standstill()
+        while not self._over.is_set():
+            await asyncio.sleep(STEP_S)  # whose end cancels it
+            stood_s = standstill.look()
+            if stood_s is not None:
+                self._emit(StoodStill(stood_s))
 
     async def _find_match(self) -> MatchFound:
         """Sign in and wait for the others; candidates are gathered meanwhile."""
