@@ -7,7 +7,6 @@ exporter's thread builds documents from the same record meanwhile, which is made
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,7 +27,7 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
     Resumed,
 )
-from gym_p2p.core.record.absences import Departure, Pause
+from gym_p2p.core.record.absences import ClockJump, Departure, Pause
 from gym_p2p.core.record.clock_offsets import clock_base_of
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.record.link import LinkRecord
@@ -53,9 +52,10 @@ from gym_p2p.play.exported import exported_config, exported_probe, identities, s
 from gym_p2p.play.few_lines import FewLines
 from gym_p2p.play.paused import PauseReason
 from gym_p2p.play.recording import fallback_of, match_folder_of
+from gym_p2p.processes.clocks import WallClock
 from gym_p2p.processes.standstill import StandstillWatch
 
-__all__ = ["Recorder", "now_ms"]
+__all__ = ["Recorder"]
 
 _log = logging.getLogger(__name__)
 
@@ -68,13 +68,12 @@ _DESYNCED = {
 _NOTHING = Finished(paths={}, uploaded=False, spooled=False, problems=())
 
 
-def now_ms() -> int:
-    """Return the Unix time in milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
 class Recorder:
-    """The record of one match; made once the match is known, begun, and finished once."""
+    """The record of one match; made once the match is known, begun, and finished once.
+
+    Attributes:
+        clock_ms: the match's own Unix time in milliseconds, which never goes back.
+    """
 
     def __init__(
         self,
@@ -83,7 +82,7 @@ class Recorder:
         game: Game,
         config: P2PConfig,
         about: Mapping[str, Any],
-        clock_ms: Callable[[], int] = now_ms,
+        clock_ms: Callable[[], int] | None = None,
         exports: bool = True,
     ) -> None:
         """Make the record; :meth:`begin` it once somebody knows of it who will finish it.
@@ -93,12 +92,13 @@ class Recorder:
             game: the local copy.
             config: as configured.
             about: what the others are told about this player.
-            clock_ms: returns the Unix time in milliseconds.
+            clock_ms: returns the Unix time in milliseconds; ``None``: the machine's, from now on.
             exports: whether documents are written and uploaded, as the configuration has it.
         """
         self.found = found
         self._game = game
-        self._clock_ms = clock_ms
+        clock = WallClock()
+        self.clock_ms = clock_ms = clock.ms if clock_ms is None else clock_ms
         self._players = [player.player_id for player in found.players]
         self.record = MatchRecord(
             game_id=found.match_id,
@@ -119,7 +119,7 @@ class Recorder:
         self._about = about
         self._meet([None] * len(found.players))
         self._exporter = self._make_exporter(config) if exports else None
-        self._watch = StandstillWatch(self._stood_still)
+        self._watch = StandstillWatch(self._stood_still, clock, self._clock_set)
         self._reconnect_s = config.sync.reconnect_timeout_s
         self.finished: Finished | None = None
         self._lines = FewLines(_log)
@@ -243,11 +243,15 @@ class Recorder:
                 player_ids=list(players),
                 reason=why,
                 frame=self.record.frame_now,
-                timestamp=self._clock_ms() - round(lasted_s * 1e3),
+                timestamp=self.clock_ms() - round(lasted_s * 1e3),
                 duration_ms=lasted_s * 1e3,
                 limit_ms=limit_s * 1e3,
             )
         )
+
+    def _clock_set(self, set_by_s: float) -> None:
+        _log.warning("the machine's clock was set by %+.1f s; the documents' goes on as it was", set_by_s)
+        self.record.clock_set(ClockJump(timestamp=self.clock_ms(), jump_ms=set_by_s * 1e3))
 
     def _fold_outage(self, at_ms: int, event: StoodStill | ServiceReachable) -> None:
         match event:
@@ -262,7 +266,7 @@ class Recorder:
 
     def _stood_still(self, lasted_s: float, *, end_ms: int | None = None, half: str = "user") -> None:
         """Record that a process of this player stood still until now: once, where both did."""
-        end_ms = self._clock_ms() if end_ms is None else end_ms
+        end_ms = self.clock_ms() if end_ms is None else end_ms
         start_ms = end_ms - round(lasted_s * 1e3)
         _log.warning("the %s process stood still for %.1f s", half, lasted_s)
         own = [pause for pause in self.record.pauses.copy() if pause.cause == "frozen"]

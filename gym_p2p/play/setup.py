@@ -32,7 +32,7 @@ from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient, Voter
 from gym_p2p.play.paused import Paused, told_pause
 from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
-from gym_p2p.play.recorder import Recorder, now_ms
+from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.recording import check_record, open_replay
 from gym_p2p.play.state_exchange import Beside
 from gym_p2p.play.sync_mode import SyncOffer, make_offer
@@ -122,7 +122,7 @@ class MatchSetup:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
             client.close(Ending(reason))
             if self.recorder is not None:
-                self.recorder.record.terminate(reason, partial=True, now_ms=now_ms())
+                self.recorder.record.terminate(reason, partial=True, now_ms=self.recorder.clock_ms())
                 self.recorder.finish(UPLOAD_LIMIT_S)
             raise
 
@@ -151,7 +151,7 @@ class MatchSetup:
             found,
             self._config,
             folder=recorder.folder,
-            at_ms=now_ms(),
+            at_ms=recorder.clock_ms(),
             snapshots=choice.compared_by,
             environment=environment,
         )
@@ -172,7 +172,7 @@ class MatchSetup:
             shows=True,
             workplace=Beside(),
             command=client.command,
-            now_ms=now_ms,
+            now_ms=recorder.clock_ms,
             monotonic_s=time.monotonic,
         )
         waits = Waits(

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from gym_p2p.processes.clocks import WallClock, steady_s
 from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["LEAST_S", "STEP_S", "Standstill", "StandstillWatch"]
@@ -21,12 +22,6 @@ _BUSY_SHARE = 0.5
 """Whoever used the processor for more of the time than this was not standing still."""
 
 
-def _clock() -> float:
-    """Return seconds on a clock that nobody sets, and that counts a machine's sleep where one does."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
-
-
 class Standstill:
     """What :meth:`look` is to be called for every :data:`STEP_S`.
 
@@ -36,7 +31,7 @@ class Standstill:
     """
 
     def __init__(
-        self, clock: Callable[[], float] = _clock, busy: Callable[[], float] = time.process_time
+        self, clock: Callable[[], float] = steady_s, busy: Callable[[], float] = time.process_time
     ) -> None:
         self._clock = clock
         self._busy = busy
@@ -55,10 +50,16 @@ class StandstillWatch:
 
     Args:
         on_standstill: called on that thread with how long it was, in seconds, when it is over.
+        clock: whose setting is looked for, too.
+        on_clock_set: called on that thread with by how many seconds it was set.
     """
 
-    def __init__(self, on_standstill: Callable[[float], None]) -> None:
+    def __init__(
+        self, on_standstill: Callable[[float], None], clock: WallClock, on_clock_set: Callable[[float], None]
+    ) -> None:
         self._on_standstill = on_standstill
+        self._clock = clock
+        self._on_clock_set = on_clock_set
         self._over = threading.Event()
         self._thread = OwnThread(target=self._run, name="gym_p2p standstill watch", daemon=True)
 
@@ -78,3 +79,6 @@ class StandstillWatch:
             stood_s = standstill.look()
             if stood_s is not None:
                 self._on_standstill(stood_s)
+            set_by_s = self._clock.look()
+            if set_by_s is not None:
+                self._on_clock_set(set_by_s)

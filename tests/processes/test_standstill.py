@@ -41,9 +41,10 @@ def test_who_is_late_or_busy_does_not_stand_still(step: tuple[float, float]) -> 
 
 STOPPED = """
 import time
+from gym_p2p.processes.clocks import WallClock
 from gym_p2p.processes.standstill import StandstillWatch
 seen = []
-watch = StandstillWatch(seen.append)
+watch = StandstillWatch(seen.append, WallClock(), print)
 watch.start()
 print("ready", flush=True)
 input()

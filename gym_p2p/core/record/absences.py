@@ -13,13 +13,26 @@ from gym_p2p.core.latency.statistics import Count, Milliseconds
 from gym_p2p.core.record.parts import DocumentPart
 from gym_p2p.core.wire.seats import SeatId
 
-__all__ = ["OUTAGES_KEPT", "PAUSES_KEPT", "Departure", "Pause", "ServiceOutage", "newest_departures"]
+__all__ = [
+    "JUMPS_KEPT",
+    "OUTAGES_KEPT",
+    "PAUSES_KEPT",
+    "ClockJump",
+    "Departure",
+    "Pause",
+    "ServiceOutage",
+    "newest_departures",
+]
 
 PAUSES_KEPT = 1000
 """A player who holds the others up again and again must not fill their documents."""
 
 OUTAGES_KEPT = 1000
 """A service that comes and goes must not fill them either."""
+
+
+JUMPS_KEPT = 1000
+"""Nor a clock that is set again and again."""
 
 
 class Departure(DocumentPart, frozen=True, kw_only=True):
@@ -77,6 +90,15 @@ class ServiceOutage(DocumentPart, frozen=True, kw_only=True):
     """When it was up again, in Unix milliseconds; null where it was not before the end."""
     duration_ms: Milliseconds
     """How long it was, in milliseconds, by a clock that nobody sets; where it did not end, up to now."""
+
+
+class ClockJump(DocumentPart, frozen=True, kw_only=True):
+    """The machine's wall clock was set. Times in documents go on as they were, from when the match began."""
+
+    timestamp: int
+    """When that was seen, in Unix milliseconds of the documents' own clock."""
+    jump_ms: float
+    """By how much it was set, in milliseconds; negative: back."""
 
 
 def newest_departures(departures: Iterable[Departure]) -> list[Departure]:

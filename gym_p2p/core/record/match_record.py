@@ -17,7 +17,15 @@ import attrs
 from gym_p2p.config.player import DEFAULT_MAX_SAMPLES
 from gym_p2p.core.latency.quality import QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries
-from gym_p2p.core.record.absences import OUTAGES_KEPT, PAUSES_KEPT, Departure, Pause, ServiceOutage
+from gym_p2p.core.record.absences import (
+    JUMPS_KEPT,
+    OUTAGES_KEPT,
+    PAUSES_KEPT,
+    ClockJump,
+    Departure,
+    Pause,
+    ServiceOutage,
+)
 from gym_p2p.core.record.episode import Begin, EpisodeRecord
 from gym_p2p.core.record.episode_view import EpisodeView, view_of
 from gym_p2p.core.record.human import HumanRecord
@@ -87,6 +95,7 @@ class MatchRecord:
         departures: players who are gone; of one who was told twice, the later one counts.
         pauses: times in which the match stood still for somebody, the first :data:`PAUSES_KEPT` of them.
         service_outages: times without the service that are over, the first :data:`OUTAGES_KEPT` of them.
+        clock_jumps: how the machine's wall clock was set, the first :data:`JUMPS_KEPT` times.
         service_away_ms: since when there is none, in Unix milliseconds; ``None`` while there is.
         protocol_errors: what peers sent and the protocol does not allow, counted by problem.
         inputs_sent: to peers, over all episodes.
@@ -138,6 +147,7 @@ class MatchRecord:
         self.departures: list[Departure] = []
         self.pauses: list[Pause] = []
         self.service_outages: list[ServiceOutage] = []
+        self.clock_jumps: list[ClockJump] = []
         self.service_away_ms: int | None = None
         self.protocol_errors: dict[str, int] = {}
         self.inputs_sent = 0
@@ -197,6 +207,11 @@ class MatchRecord:
         """Record that the match stood still for somebody."""
         if len(self.pauses) < PAUSES_KEPT:
             self.pauses.append(pause)
+
+    def clock_set(self, jump: ClockJump) -> None:
+        """Record that the machine's wall clock was set."""
+        if len(self.clock_jumps) < JUMPS_KEPT:
+            self.clock_jumps.append(jump)
 
     def service_changed(self, now_ms: int, *, up: bool, away_s: float | None) -> None:
         """Record that the line to the service broke, or is up again after so long."""

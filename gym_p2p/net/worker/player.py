@@ -67,7 +67,7 @@ _log = logging.getLogger(__name__)
 _FIRST_REPORT_MS = 10_000
 _REPORT_EVERY_MS = 60_000
 _REPORTED_SAMPLES = 600
-"""Bounds what is kept where the wall clock is set back."""
+"""Bounds what is kept between two reports."""
 
 
 class _LatencyReports:
@@ -212,7 +212,12 @@ class PlayerWorker(NetworkWorker):
             if self._reports is not None:
                 self._reports.polled(player, poll)
 
-        poller = LatencyPoller(connection, self._plan.config.telemetry.poll_interval_ms, on_poll=on_poll)
+        poller = LatencyPoller(
+            connection,
+            self._plan.config.telemetry.poll_interval_ms,
+            on_poll=on_poll,
+            wall_clock=self._clock.seconds,
+        )
         connection.on_game_transport = poller.poll_soon
         poller.start()
         self._pollers[player] = poller
