@@ -255,10 +255,11 @@ def _inject(folder: Path, naming_rule: str, *, frame: int = 60) -> float:
     fault = {
         "what": "blackout",
         "hosts": ["a", "b"],
-        "amount": 100.0,
+        "amount": 10_000.0,
         "frame": frame,
         "from": at,
         "begun": at,
+        "seconds": 1.0,
     }
 
     def note(scene: dict[str, Any]) -> None:
@@ -286,9 +287,7 @@ def test_a_fault_that_both_documents_name_is_not(folder: Path) -> None:
             "durationMs": 500.0,
             "limitMs": 10_000.0,
         }
-        _change(
-            _document(folder, "session", host), functools.partial(dict.update, pauses=[pause])
-        )
+        _change(_document(folder, "session", host), functools.partial(dict.update, pauses=[pause]))
     verdict = _verdict(folder)
     assert verdict.findings == []
     assert verdict.noticed_s == pytest.approx([0.5, 0.5], abs=0.002)
