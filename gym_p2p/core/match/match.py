@@ -189,7 +189,8 @@ class Match:
         if not peer.present:
             return
         self._inbox.receive(peer, data, now)
-        self._finish_leaving(now)
+        if self._leaving.since is not None:
+            self._finish_leaving(now)
 
     def command(self, command: Command, now: float) -> None:
         """Carry out a request of the user's half."""
