@@ -261,7 +261,8 @@ class PlayerWorker(NetworkWorker):
         match event:
             case Connected():
                 self._agree_on_records(event)
-            case Interrupted(player, reconnects=True):
+            case Interrupted(player, limit_s=limit_s, reconnects=True):
+                self._client.wanted_for(limit_s)
                 self._mesh.rebuild(self._ids[player])
             case Left():
                 self._over.set()
