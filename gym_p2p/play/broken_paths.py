@@ -61,7 +61,7 @@ class BrokenPaths:
 
     def _disconnected(self, player: int, at_ms: int, dc_state: str) -> None:
         states = self._states.pop(player, None)
-        self._record.disconnections.append(
+        self._record.link_broke(
             Disconnection(
                 timestamp=at_ms,
                 frame=self._record.frame_now,
@@ -80,7 +80,7 @@ class BrokenPaths:
         over: Literal["old_connection", "new_connection"] | None = None
         if outcome == "success":
             over = "old_connection" if rebuilt is None else "new_connection"
-        self._record.attempts.append(
+        self._record.link_attempted(
             ReconnectionAttempt(
                 timestamp=at_ms,
                 duration=duration_ms,

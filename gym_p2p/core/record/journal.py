@@ -146,6 +146,7 @@ _MATCH = Node(
         "links": Links(_LINK),
         "disconnections": Rows(Disconnection),
         "attempts": Rows(ReconnectionAttempt),
+        "unlisted_pause_ms": Whole(float),
         "departures": Rows(Departure),
         "pauses": Rows(Pause),
         "service_outages": Rows(ServiceOutage),

@@ -37,7 +37,10 @@ from gym_p2p.core.record.policy import PolicyRecord
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 
-__all__ = ["MatchRecord", "SyncTotals", "Termination"]
+__all__ = ["BREAKS_KEPT", "MatchRecord", "SyncTotals", "Termination"]
+
+BREAKS_KEPT = 1000
+"""Of links that broke, and of ways back; a path that breaks every other second does so for half an hour."""
 
 _MAX_PROTOCOL_PROBLEMS = 64
 """Problems are short, fixed descriptions; beyond this many they are no longer that."""
@@ -90,8 +93,9 @@ class MatchRecord:
     Attributes:
         links: by the player at the other end.
         episodes: those that were begun here.
-        disconnections: links that broke.
-        attempts: ways back.
+        disconnections: links that broke, the first :data:`BREAKS_KEPT` of them.
+        attempts: ways back, as many of them.
+        unlisted_pause_ms: how long the match paused for those beyond.
         departures: players who are gone; of one who was told twice, the later one counts.
         pauses: times in which the match stood still for somebody, the first :data:`PAUSES_KEPT` of them.
         service_outages: times without the service that are over, the first :data:`OUTAGES_KEPT` of them.
@@ -144,6 +148,7 @@ class MatchRecord:
         self.episodes: list[EpisodeRecord] = []
         self.disconnections: list[Disconnection] = []
         self.attempts: list[ReconnectionAttempt] = []
+        self.unlisted_pause_ms = 0.0
         self.departures: list[Departure] = []
         self.pauses: list[Pause] = []
         self.service_outages: list[ServiceOutage] = []
@@ -202,6 +207,18 @@ class MatchRecord:
     def frame_now(self) -> int | None:
         """The frame of the newest episode; ``None`` before the first."""
         return self.episodes[-1].frames if self.episodes else None
+
+    def link_broke(self, disconnection: Disconnection) -> None:
+        """Record that a link broke."""
+        if len(self.disconnections) < BREAKS_KEPT:
+            self.disconnections.append(disconnection)
+
+    def link_attempted(self, attempt: ReconnectionAttempt) -> None:
+        """Record a way back, or the vain search for it."""
+        if len(self.attempts) < BREAKS_KEPT:
+            self.attempts.append(attempt)
+        else:
+            self.unlisted_pause_ms += attempt.duration
 
     def paused(self, pause: Pause) -> None:
         """Record that the match stood still for somebody."""
