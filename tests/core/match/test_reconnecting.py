@@ -30,7 +30,6 @@ from gym_p2p.core.match.events import (
 )
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.peer import PeerState
-from gym_p2p.core.sync.patience import BUDGET
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import split
 from gym_p2p.core.wire.messages import (
@@ -205,17 +204,6 @@ def test_who_reaches_both_waits_with_them_and_removes_nobody(players: int) -> No
     assert_undisturbed(table)
     for seat in table.seats[2:]:
         assert not seat.events_of(Interrupted)
-
-
-@pytest.mark.parametrize("make", [lockstep, rollback])
-def test_a_third_one_bears_with_two_whose_path_breaks_again_and_again(make: Any) -> None:
-    """However much it is in sum: each of the breaks is bounded, and they hold each other up."""
-    cuts = [Cut((0, 1), 0.3 + 4.3 * number, 4.0, None) for number in range(4)]
-    table = make(3, cuts, patience_s=1.0, frames=400, episodes=1)
-    assert table.run(90)
-    stood_s = sum(back.silent_s for back in table.seats[0].events_of(Resumed))
-    assert stood_s > 1.5 * BUDGET, "more than anybody who is not held up has"
-    assert_undisturbed(table)
 
 
 def test_several_pairs_break_and_are_rebuilt_at_once() -> None:
