@@ -38,9 +38,9 @@ What = Literal[
     "ending",
 ]
 
-_GUESSED = 9
-"""Frames that a player in rollback may have been asked for, or played, beyond the last one that all know:
-the prediction window, and the one that waits."""
+_GUESSED = 10
+"""Frames that a player in rollback may have been asked for beyond the last one that their document has: the
+prediction window, the one that waits, and one of which the last input has just come."""
 _CHECKPOINT_FRAMES = 10 * 60
 """What a killed player may lack: what came since the last checkpoint, ten seconds of them."""
 
