@@ -75,6 +75,15 @@ def _departure(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told
     return _first(evidence, fault, times, _GONE_LATE_MS)
 
 
+def _rejoin(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A player whose process ended, and who came back."""
+    struck = {evidence.players[host].facts["seat"] for host in fault["hosts"]}
+    rejoins = left.documents["session"].get("rejoins", ())
+    return _first(
+        evidence, fault, (one["timestamp"] for one in rejoins if one["playerId"] in struck), _GONE_LATE_MS
+    )
+
+
 def _slower(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
     """A round trip well above the path's own."""
     well_above = 2 * evidence.scene["one_way_ms"] + fault["amount"] / 8
@@ -118,6 +127,7 @@ def _relayed_pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> 
 RULES: Mapping[str, Rule] = {
     "pause": _pause,
     "departure": _departure,
+    "rejoin": _rejoin,
     "slower": _slower,
     "new connection": _new_connection,
     "pause or not": _pause_or_not,

@@ -142,12 +142,29 @@ class Scene:
             subprocess.run(["umount", "-l", str(place)], check=True, timeout=10)
 
     def _start_players(self) -> None:
-        for number, (host, seat) in enumerate(zip(self._plan.hosts, SEATS[self._plan.game], strict=True)):
-            clocked = self.clock is not None and number == 0
-            environment = self.clock.environment if clocked and self.clock is not None else {}
-            self._players[host] = start_player(
-                self.lab, host, seat, self._plan, self._url, self._folder / host, environment
-            )
+        for host, seat in zip(self._plan.hosts, SEATS[self._plan.game], strict=True):
+            folder = self._folder / host
+            self._players[host] = Player(host, seat, folder, self._start(host, seat))
+
+    def start_again(self, host: str) -> None:
+        """Start the player of a host once more, as they would themselves."""
+        player = self._players[host]
+        player.process.wait()
+        player.process = self._start(host, player.seat)
+
+    def _start(self, host: str, seat: str) -> subprocess.Popen[bytes]:
+        own_clock = self.clock is not None and host == self._plan.hosts[0]
+        environment = self.clock.environment if own_clock and self.clock is not None else {}
+        return start_player(
+            self.lab,
+            host,
+            seat,
+            self._plan,
+            self._url,
+            self._folder / host,
+            options=self._stage.join,
+            environment=environment,
+        )
 
     def _play(self) -> None:
         """Let every fault happen in its moment, until all players have ended or should have."""
