@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from gym_p2p.core.latency.clock import ClockEstimate
+from gym_p2p.core.match.return_events import ReturnEvent, TakeSeat
 from gym_p2p.core.wire.messages import Cause
 
 __all__ = [
@@ -188,6 +189,7 @@ Command = (
     | GiveUp
     | LineClosed
     | LineOpened
+    | TakeSeat
     | Leave
 )
 
@@ -377,5 +379,6 @@ Event = (
     | StateArrived
     | Pinged
     | ProtocolErrorSeen
+    | ReturnEvent
     | Left
 )

@@ -15,6 +15,7 @@ import attrs
 from gym_p2p.core.spectating import messages as feed
 from gym_p2p.core.spectating.messages import decode_feed, encode_feed
 from gym_p2p.core.wire import messages as match
+from gym_p2p.core.wire import past
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import decode, encode
 
@@ -37,7 +38,7 @@ class Vector:
 
     @property
     def message(self) -> Any:
-        cls = getattr(WIRES[self.wire][0], self.name)
+        cls = getattr(WIRES[self.wire][0], self.name, None) or getattr(past, self.name)
         assert list(self.fields) == list(cls.__struct_fields__), "all fields, in the order of the wire"
         return cls(**{name: value_of(value) for name, value in self.fields.items()})
 
