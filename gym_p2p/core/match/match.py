@@ -286,6 +286,7 @@ class Match:
                 self._course.lose(self._peers[player], Loss(Cause.UNRESPONSIVE), now)
             case LineClosed() | LineOpened():
                 self._peers[command.player].noted_line(command, now)
+                self._reconnecting.line_changed(self._peers[command.player])
             case TakeSeat(caught_up):
                 if self._taking_seat is not None:
                     self._taking_seat.take(caught_up, now)

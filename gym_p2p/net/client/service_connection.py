@@ -71,11 +71,13 @@ class Credentials:
         token: the join token; ``None`` for a service that wants none.
         resume_token: lets the next line take the present one's place; ``None`` before the service gave one.
         subject_id: who this is by the service's account; ``None`` before it gave one.
+        match_token: of the match that is played, for a service that knows it no more; ``None`` without one.
     """
 
     token: Secret | None = attrs.field(default=None, converter=as_secret, repr=False)
     resume_token: Secret | None = attrs.field(default=None, converter=as_secret, repr=False)
     subject_id: str | None = None
+    match_token: Secret | None = attrs.field(default=None, repr=False)
 
     @classmethod
     def of(cls, token: str | Secret | None) -> Self:
@@ -163,7 +165,8 @@ async def _connect_and_register(
     names: EventNames,
 ) -> float:
     await _connect(sio, url, credentials.to_auth(), timeout_s, names.namespace)
-    registration = RegisterSubject(subject_id, CLIENT)
+    match_token = None if credentials.match_token is None else credentials.match_token.reveal()
+    registration = RegisterSubject(subject_id, CLIENT, match_token)
     sent_at = time.monotonic()
     event, namespace = names.of(registration.event), names.namespace
     answer = accepted(
