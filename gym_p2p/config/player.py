@@ -293,6 +293,9 @@ class P2PConfig:
         default=None, converter=as_secret, validator=optional(secret_text()), repr=False
     )
     """What lets this player in, where the service wants one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
+    rejoin: bool = attrs.field(default=True, validator=is_boolean)
+    """Whether a match is taken up again that a process of this player's was killed in, with the same service,
+    place, subject, seats and environment, where ``rejoin_timeout_s`` lets the others wait for that."""
     subject_id: str | None = attrs.field(default=None, validator=optional(public_id))
     """Who this player is to the service; ``None`` makes up an anonymous one."""
     spectators: int = attrs.field(default=0, validator=whole_in_range(0, 16))

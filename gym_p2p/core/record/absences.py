@@ -52,9 +52,9 @@ class Pause(DocumentPart, frozen=True, kw_only=True):
 
     player_ids: list[SeatId]
     """The ids of the players who were waited for, as of the pause's end."""
-    reason: Literal["input", "silent", "reset"]
+    reason: Literal["input", "silent", "reset", "away"]
     """What was wanted. input: they were connected and did not play. silent: nothing arrived from them.
-    reset: they had not begun the next episode."""
+    reset: they had not begun the next episode. away: their process had ended, and another one could come."""
     frame: Count | None
     """The frame of the running episode; null before the first."""
     timestamp: int
