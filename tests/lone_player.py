@@ -2,9 +2,9 @@
 
 It catches nothing and closes nothing: what is left in order when it dies is the package's doing. Run as
 ``python -m tests.lone_player '{"seat": "a", "options": {}, "arguments": {}, "episodes": 1, "heir": null}'``;
-it says ``ready``, ``began`` with what the info tells of ours and, every ten frames, ``frame N``; at the end of
-every episode ``over``. With an heir it says ``heir PID`` once it has begun: of a process that inherits what it
-can of this one's, and sleeps.
+it says ``ready``, ``began`` with what the info tells of ours and, every ten frames, ``frame N``; at the end
+of every episode ``over``. With an heir it says ``heir PID`` once it has begun: of a process that inherits
+what it can of this one's, and sleeps.
 """
 
 from __future__ import annotations

@@ -91,4 +91,10 @@ def test_a_killed_player_who_is_started_again_plays_on(
     mine, theirs = _document(lobby.exports, "b"), _document(tmp_path / "theirs", "a")
     assert _played(mine) == _played(theirs)
     assert len(mine["validation"]["allActions"]) >= 2 * LENGTH
+    (ours,), (own,) = mine["rejoins"], theirs["rejoins"]
+    for key in ("playerId", "episode", "frameLeft", "frameReturned", "framesCaughtUp"):
+        assert ours[key] == own[key]
+    assert (own["playerId"], own["framesCaughtUp"]) == ("a", rejoined["caught_up"])
+    assert ours["awayMs"] > own["catchUpMs"] > 0
+    assert ours["catchUpMs"] is own["awayMs"] is None
     assert [one["reason"] for one in mine["departures"]] in ([], ["peer_left"])

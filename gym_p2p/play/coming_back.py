@@ -79,8 +79,8 @@ def learn_past(client: MatchClient, kept: KeptMatch, limit_s: float) -> tuple[Re
     )
 
 
-def take_seat(client: MatchClient, caught_up: int, limit_s: float) -> None:
-    """Let the others go on, once everything was played again.
+def take_seat(client: MatchClient, caught_up: int, limit_s: float) -> SeatTaken:
+    """Let the others go on, once everything was played again; return where the seat was taken.
 
     Args:
         client: of the match.
@@ -101,7 +101,7 @@ def take_seat(client: MatchClient, caught_up: int, limit_s: float) -> None:
                 event.episode,
                 caught_up,
             )
-            return
+            return event
         _raise_if_failed(event)
     raise ConnectFailed("the seat", waited_s=limit_s, seen="no answer of the network half", advice=_ADVICE)
 

@@ -123,8 +123,9 @@ class LiveMatch:
                 running = None
         self.client.drain()
         limit_s = self.played.config.rejoin_timeout_s
-        take_seat(self.client, caught_up, limit_s)
+        seat = take_seat(self.client, caught_up, limit_s)
         took_s = time.monotonic() - come_back.began
+        self.recorder.came_back(seat.episode, seat.frame, caught_up, took_s=took_s)
         if self.episode is None or running is None:
             return None
         self.episode.catch_up()
