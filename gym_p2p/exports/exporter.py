@@ -254,18 +254,22 @@ class Exporter:
 
         It goes on in the fallback from the first time on that the folder does not take it.
         """
+        failed: list[tuple[str, str]] = []
         for number, place in enumerate(self._places[self._journals_in :], self._journals_in):
             try:
                 place.journal.append()
             except Exception as error:  # noqa: BLE001 - a full disk, or what cannot be JSON
-                self._problem(f"writing {place.journal.path}", disk_problem(error))
+                failed.append((f"writing {place.journal.path}", disk_problem(error)))
                 continue
             if number > self._journals_in:
-                _log.error("exports: what is played is kept in %s from now on", place.folder)
+                told = f"{'; '.join(map(' failed: '.join, failed))}; what is played is kept in {place.folder}"
+                _log.error("exports: %s from now on", told)
                 self._places[self._journals_in].leave()
                 self._journals_in = number
             self._enter_spool(place)
             return
+        for what, detail in failed:
+            self._problem(what, detail)
 
     def _write_final(self) -> None:
         """Build and write the documents: all in one folder, the first that takes them."""
@@ -366,6 +370,6 @@ class Exporter:
     def _problem(self, what: str, detail: str) -> None:
         problem = f"{what}: {detail}"
         self._problems.append(problem)
-        if problem not in self._told:  # a full disk is full at every checkpoint
+        if problem not in self._told and not self._journals_in:  # a full disk is full at every checkpoint
             self._told.add(problem)
             _log.warning("exports: %s failed: %s", what, detail)

@@ -133,13 +133,13 @@ class Recorder:
         """Take in an event of the network half."""
         record = self.record
         match event:
-            case Connected(about):
-                self._meet(about)
-            case InputsArrived(player, _, inputs, confirmed):
+            case InputsArrived(player, _, inputs, confirmed):  # nearly always
                 record.inputs_received += len(inputs)
                 if record.episodes:  # a player who goes before the first has given some, by others' account
                     record.episode.confirmed(confirmed - 1)
                 self._link(player).packets_received += 1
+            case Connected(about):
+                self._meet(about)
             case LinkOpened() | Pinged() | Polled():
                 self._fold_link(at_ms, self._link(event.player), event)
             case ChecksumsAgreed(number, frame):

@@ -255,8 +255,10 @@ class Match:
         if not peer.present:
             return
         self._inbox.receive(peer, data, now)
-        self._look(now)
-        self._finish_leaving(now)
+        if self._taking_seat is not None:
+            self._look(now)
+        if self._leaving.since is not None:
+            self._finish_leaving(now)
 
     def command(self, command: Command, now: float) -> None:
         """Carry out a request of the user's half."""

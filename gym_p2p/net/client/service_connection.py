@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import random
+import socket
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -54,6 +55,10 @@ _ADVICE = {
 """What to do, by the code of a refusal at the door."""
 _BUSY_PAUSE_S = 0.5
 """Between two attempts where there are too many; half of it is random."""
+
+_UNHEARD_S = 3.0
+"""After which a line is dead whose other end takes nothing that is sent: the machine may have another address
+by now. Below ``reconnect_timeout_s``, so that a broken path can be rebuilt over the next line."""
 
 _TOKEN_VARIABLE = "GYM_P2P_TOKEN"  # noqa: S105  # a name; it keeps the token off command lines and records
 
@@ -204,7 +209,15 @@ async def _connect(
                 raise
             await asyncio.sleep(pause_s)
         else:
+            _end_where_nothing_is_taken(sio)
             return
+
+
+def _end_where_nothing_is_taken(sio: socketio.AsyncClient) -> None:
+    """Let the system end the line once it carries nothing any more: by itself it would try for minutes."""
+    line = sio.eio.ws.get_extra_info("socket")
+    if line is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # RFC 5482; Linux has it
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(_UNHEARD_S * 1e3))
 
 
 async def hang_up(sio: socketio.AsyncClient) -> None:

@@ -21,6 +21,8 @@ from gym_p2p.core.link.game_records import takes_records
 from gym_p2p.core.match.events import (
     Connected,
     Event,
+    GiveInput,
+    InputsArrived,
     Interrupted,
     Leave,
     Left,
@@ -115,6 +117,9 @@ class PlayerWorker(NetworkWorker):
 
     def command(self, command: WorkerCommand) -> None:
         """Carry out a command of the user's half."""
+        if type(command) is GiveInput and self._driver is not None:  # nearly always
+            self._driver.command(command)
+            return
         if isinstance(command, Leave):
             self._goodbye = command.reason
         match command:
@@ -237,6 +242,9 @@ class PlayerWorker(NetworkWorker):
             self._driver.command(LineOpened(self._ids.index(returned.player_id)))
 
     def _on_event(self, event: Event) -> None:
+        if type(event) is InputsArrived:  # nearly always
+            self._emit(event)
+            return
         if isinstance(event, Interrupted):
             link = self._mesh.links[event.player]
             self._emit(PathBroken(event.player, link.path_now().ice_state, link.state.value))
