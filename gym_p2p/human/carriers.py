@@ -10,7 +10,7 @@ import asyncio
 import time
 from typing import Any, Protocol
 
-from gym_p2p.config.player import LinkEmulation
+from gym_p2p.config import LinkEmulation
 from gym_p2p.core.record.human import PageLink
 from gym_p2p.human.person import ClosePage, Output, SendFrame, SendToPage
 from gym_p2p.net.loop import LATE_S
@@ -46,8 +46,11 @@ class SocketCarrier:
     """A WebSocket. TCP has room for a few frames, and the page's acknowledgements bound them.
 
     Args:
-        socket: open; closed by a :class:`~gym_p2p.human.person.ClosePage`, or by who made it.
+        socket: open; who made it closes it, once :attr:`sending` has ended.
         emulation: how long messages take to the page; the loss of a stream is a delay, and is left out.
+
+    Attributes:
+        sending: ends when the page is to be closed, or is.
     """
 
     link: PageLink = "websocket"
@@ -56,22 +59,27 @@ class SocketCarrier:
         self._socket = socket
         self._one_way_s = emulation.one_way_ms / 1e3
         self._queue: asyncio.Queue[tuple[float, Output]] = asyncio.Queue()
-        self._sender = asyncio.create_task(self._send_all())
+        self.sending = asyncio.create_task(self._send_all())
+
+    @property
+    def closed_for(self) -> str | None:
+        """Why the page is to be closed; ``None`` where it is not."""
+        return self.sending.result() if self.sending.done() and not self.sending.cancelled() else None
 
     def take(self, output: Output) -> bool:
         """Send one message after the other."""
-        if not self._sender.done():
+        if not self.sending.done():
             self._queue.put_nowait((time.monotonic() + self._one_way_s, output))
         return True
 
     async def close(self, limit_s: float = 0.0) -> None:
         """Send what was taken, for a while at most, and be closed. Idempotent."""
         if limit_s:
-            await asyncio.wait({self._sender}, timeout=limit_s)
-        self._sender.cancel()
-        await asyncio.gather(self._sender, return_exceptions=True)
+            await asyncio.wait({self.sending}, timeout=limit_s)
+        self.sending.cancel()
+        await asyncio.gather(self.sending, return_exceptions=True)
 
-    async def _send_all(self) -> None:
+    async def _send_all(self) -> str | None:
         while True:
             due, output = await self._queue.get()
             if self._one_way_s and (wait_s := due - time.monotonic()) > 0:
@@ -83,7 +91,6 @@ class SocketCarrier:
                     case SendFrame(_, _, data):
                         await self._socket.send_bytes(data)
                     case ClosePage(_, reason):
-                        await self._socket.close(code=close_code(reason), message=reason.encode())
-                        return
+                        return reason
             except ConnectionError:
-                return
+                return None

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from gym_p2p.config.player import LinkConfig
+from gym_p2p.config import LinkConfig
 from gym_p2p.core.record.human import PageLink
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from gym_p2p.core.wire.messages import Channel

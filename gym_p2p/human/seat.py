@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from gym_p2p.config.player import LinkEmulation
+from gym_p2p.config import LinkEmulation
 from gym_p2p.core.record.human import HumanRecord
 from gym_p2p.errors import ConfigurationError, PersonGone, UsageError
 from gym_p2p.game.spaces.masks import Mask, legal_or_nearest, mask_of

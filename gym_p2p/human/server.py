@@ -17,9 +17,9 @@ from importlib import resources
 
 from aiohttp import WSMsgType, web
 
-from gym_p2p.config.player import LinkConfig, LinkEmulation
+from gym_p2p.config import LinkConfig, LinkEmulation
 from gym_p2p.errors import ConfigurationError, NetworkError, ProtocolError
-from gym_p2p.human.carriers import SocketCarrier
+from gym_p2p.human.carriers import SocketCarrier, close_code
 from gym_p2p.human.connections import Connections
 from gym_p2p.human.messages import MAX_OFFER_BYTES, MAX_PAGE_MESSAGE_BYTES, decode_offer
 from gym_p2p.human.person import Person
@@ -35,6 +35,8 @@ HOST = "127.0.0.1"
 _HELLO_LIMIT_S = 10.0
 _START_LIMIT_S = 10.0
 _STOP_LIMIT_S = 2.0
+_CLOSE_LIMIT_S = 1.0
+"""For a page to answer that it was closed."""
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
@@ -183,15 +185,21 @@ class PageServer:
         refusal = self._refusal(request, connections)
         if refusal is not None:
             return refusal
-        page = web.WebSocketResponse(max_msg_size=MAX_PAGE_MESSAGE_BYTES, compress=False)
+        page = web.WebSocketResponse(
+            max_msg_size=MAX_PAGE_MESSAGE_BYTES, compress=False, timeout=_CLOSE_LIMIT_S
+        )
         await page.prepare(request)
         number, carrier = connections.add(lambda _: SocketCarrier(page, self._link.emulation))
+        listener = asyncio.create_task(_listen(page, connections, number))
         try:
             connections.opened(number)
-            await _listen(page, connections, number)
+            await asyncio.wait({carrier.sending, listener}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             connections.closed(number)
-            await carrier.close()
+            listener.cancel()
+            await asyncio.gather(listener, carrier.close(), return_exceptions=True)
+        if carrier.closed_for is not None:  # nobody reads beside it: the page's answer is waited for
+            await page.close(code=close_code(carrier.closed_for), message=carrier.closed_for.encode())
         return page
 
     async def _offer(self, request: web.Request) -> web.Response:
