@@ -51,7 +51,7 @@ def test_the_link_opens_a_page_that_asks_nobody_else_and_keeps_nothing(server: P
     assert "<script>" not in body
     assert "style=" not in body
     assert "http" not in body.replace("http-equiv", "")
-    for name in ("main.js", "style.css", "texts.js"):
+    for name in ("main.js", "style.css", "texts.js", "static/link.js"):
         assert get(server.url + name)[0] == 200
 
 
@@ -109,8 +109,41 @@ def test_a_socket_by_a_wrong_link_or_another_name_of_the_host_is_refused(server:
 
 
 def test_a_page_of_another_version_is_told_and_takes_no_seat(server: PageServer) -> None:
-    assert asyncio.run(_play(server, hello={**HELLO, "v": 2})) == 4004
+    assert asyncio.run(_play(server, hello={**HELLO, "v": 1})) == 4004
     assert server._person.presence is Presence.EXPECTED
+
+
+def test_a_page_that_another_takes_over_from_reads_why_however_much_it_says_meanwhile(
+    server: PageServer,
+) -> None:
+    async def closed_with() -> int | None:
+        headers = {"Origin": "http://" + urlsplit(server.url).netloc}
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            aiohttp.ClientSession() as session,
+            session.ws_connect(server.url + "page", headers=headers) as first,
+            session.ws_connect(server.url + "page", headers=headers) as second,
+        ):
+            connection = first._response.connection
+            assert connection is not None
+            line = connection.transport
+            assert isinstance(line, asyncio.ReadTransport)
+            await first.send_json(HELLO)
+            while (await first.receive()).type is not aiohttp.WSMsgType.TEXT:
+                pass
+            line.pause_reading()
+            await second.send_json(HELLO)
+            while (await second.receive()).type is not aiohttp.WSMsgType.TEXT:
+                pass
+            for n in range(20):
+                await first.send_json({"t": "ack", "n": n, "shown": 0.0})
+                await asyncio.sleep(0.01)
+            line.resume_reading()
+            while (await first.receive()).type is not aiohttp.WSMsgType.CLOSE:
+                pass
+            return first.close_code
+
+    assert asyncio.run(closed_with()) == 4001
 
 
 def test_more_tabs_than_anybody_opens_are_refused(server: PageServer) -> None:
@@ -138,10 +171,7 @@ def test_what_no_page_sends_ends_in_a_lost_player(server: PageServer, message: s
 
 
 def test_ten_thousand_key_events_end_in_a_lost_player(server: PageServer) -> None:
-    keys = [
-        json.dumps({"t": "keys", "seq": n, "held": [], "pressed": [["Space", 1.0]], "at": 1.0})
-        for n in range(1, 10_001)
-    ]
+    keys = [json.dumps({"t": "keys", "held": [], "changes": [[n, 1.0, "Space"]]}) for n in range(1, 10_001)]
 
     async def flood() -> None:
         with contextlib.suppress(ConnectionError):  # closed while it still sent

@@ -222,8 +222,10 @@ class Match:
             case LineClosed(player, cut_off):
                 peer = self._peers[player]
                 peer.line_closed_at, peer.line_cut_off = now, cut_off
+                self._reconnecting.line_changed(peer)
             case LineOpened(player):
                 self._peers[player].line_closed_at = None
+                self._reconnecting.line_changed(self._peers[player])
             case Leave():
                 self._leave(command, now)
 

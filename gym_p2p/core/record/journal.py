@@ -21,7 +21,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from gym_p2p.core.record.absences import Departure, Pause
+from gym_p2p.core.record.absences import Departure, Pause, ServiceOutage
 from gym_p2p.core.record.building import Decode
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode import Corrections, Desync, StateDump
@@ -47,6 +47,7 @@ from gym_p2p.core.record.match_record import MatchRecord, Termination
 from gym_p2p.core.record.parts import Connection, Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
+from gym_p2p.core.record.policy import PolicyRecord
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 
@@ -112,6 +113,8 @@ _EPISODE = Node(
         "corrections": Whole(Corrections),
         "input_delays": Rows(tuple[int, int]),
         "unfocused": Numbers(),
+        "shown_at": Numbers(),
+        "shown_frames": Numbers(),
         "ended_ms": Whole(int | None),
         "totals": SeatTotals(),
         "actors": Actors(),
@@ -128,6 +131,7 @@ _HUMAN = Node(
         "action_latencies": Rows(float),
         "rtt": Series(),
         "away": Rows(tuple[float, float]),
+        "away_beyond": Whole(tuple[int, float]),
         "away_since": Whole(float | None),
         "hold_ms": Whole(float),
         "lost": Whole(bool),
@@ -144,6 +148,8 @@ _MATCH = Node(
         "attempts": Rows(ReconnectionAttempt),
         "departures": Rows(Departure),
         "pauses": Rows(Pause),
+        "service_outages": Rows(ServiceOutage),
+        "service_away_ms": Whole(int | None),
         "protocol_errors": Whole(dict[str, int]),
         "checkpoints_late": Whole(int),
         "inputs_sent": Whole(int),
@@ -151,6 +157,7 @@ _MATCH = Node(
         "probe": Whole(Any),
         "sync": Whole(Any),
         "human": _HUMAN,
+        "policies": Whole(list[PolicyRecord]),
         "episodes": Episodes(_EPISODE),
     }
 )
