@@ -65,8 +65,8 @@ def test_a_step_is_few_calls_of_the_users_half(match: Match) -> None:
 
 def test_a_step_is_few_calls_of_the_networks_half(match: Match) -> None:
     match.play()
-    assert match.per_step(match.given) <= 33
-    assert match.per_step(match.arrived) <= 43
+    assert match.per_step(match.given) <= 34
+    assert match.per_step(match.arrived) <= 46
 
 
 def test_a_step_is_one_message_each_way_and_four_system_calls_of_the_users_half(match: Match) -> None:
